@@ -46,7 +46,8 @@ class Fact(NamedTuple):
 
     `key`: the key of the row. The kinds that are shown, with their keys: `timeline` (a time, 8 bytes), `replies` (the
     post that is answered, 48 bytes, and a time), `reactions` (a post, then the length of an emoji, 1 byte, and the
-    emoji), `reposts` (a post), `follows`, `followers`, `blocks` and `mutes` (an account, 32 bytes).
+    emoji), `reposts` (a post), `follows`, `followers`, `blocks` and `mutes` (an account, 32 bytes), `notices`
+    (notices.py).
     """
 
     kind: str

@@ -17,7 +17,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from banyan_crdt.codec import BYTES, BYTES_1, BYTES_2, UINT_8, Value, array_head, bytes_head, encode
+from banyan_crdt.codec import BYTES, BYTES_1, BYTES_2, UINT_8, Value, bytes_head, encode
 from banyan_crdt.ids import AccountId, CellKey, account_from_text, account_to_text
 from banyan_crdt.shapes import between
 
@@ -162,6 +162,28 @@ def number(what: str) -> Field:
     return Field(plain, read, step, json=_only("a whole number", int, what))
 
 
+def choice(what: str, *words: str) -> Field:
+    """One of these words, written as its number, 0 for the first. A reader that meets a number without a word treats
+    the content as missing: an audience, say, must not be guessed."""
+    of = number(what)
+
+    def plain(value: str) -> int:
+        if value not in words:
+            raise ValueError(f"{what} is '{value:.60}'; it must be one of {', '.join(words)}")
+        return words.index(value)
+
+    def read(value: Value) -> str:
+        if type(value) is not int or value >= len(words):
+            raise NotContent
+        return words[value]
+
+    def step(raw: bytes, at: int) -> tuple[str, int]:
+        found, at = of.step(raw, at)
+        return read(found), at
+
+    return Field(plain, read, step, json=_only(f"one of {', '.join(words)}", str, what))
+
+
 def _fixed(size: int, json: Json) -> Field:
     head = bytes_head(size)
     skip = len(head)
@@ -187,6 +209,14 @@ def key_from_text(text: str) -> CellKey:
     return CellKey(bytes.fromhex(text))
 
 
+def _hash_from_text(text: str) -> bytes:
+    if len(text) != 64 or any(c not in "0123456789abcdef" for c in text):
+        raise ValueError(f"'{text[:80]}' is no hash: it has 64 hexadecimal digits")
+    return bytes.fromhex(text)
+
+
+HASH = _fixed(32, _told("a hash", bytes.hex, _hash_from_text))
+"""The type of a SHA-256 hash."""
 ACCOUNT = _fixed(32, _told("an account", account_to_text, account_from_text))
 KEY = _fixed(16, _told("a key", bytes.hex, key_from_text))
 """The types of an account's id (32 bytes) and of a cell's key (16 bytes)."""
@@ -215,35 +245,3 @@ def _step_target(raw: bytes, at: int) -> tuple[Target, int]:
 
 TARGET = Field(_plain_target, _read_target, _step_target, json=_told("a post", post_to_text, post_from_text))
 """The type of a Target: [account, key]."""
-
-
-_PAIR = array_head(2)[0]
-
-
-def pair(field: Field) -> Field:
-    """[first, second], both of the type `field`."""
-
-    def plain(value: tuple[Any, Any]) -> Value:
-        return [field.plain(value[0]), field.plain(value[1])]
-
-    def read(value: Value) -> tuple[Any, Any]:
-        if type(value) is not list or len(value) != 2:
-            raise NotContent
-        return field.read(value[0]), field.read(value[1])
-
-    def step(raw: bytes, at: int) -> tuple[Any, int]:
-        if raw[at] != _PAIR:
-            raise NotContent
-        first, at = field.step(raw, at + 1)
-        second, at = field.step(raw, at)
-        return (first, second), at
-
-    def take(value: Any) -> tuple[Any, Any]:
-        if type(value) is not list or len(value) != 2:
-            raise ValueError(f"{value!r:.60} is not a list of two, each {field.json.kind}")
-        return field.json.take(value[0]), field.json.take(value[1])
-
-    def show(value: tuple[Any, Any]) -> list[Any]:
-        return [field.json.show(value[0]), field.json.show(value[1])]
-
-    return Field(plain, read, step, json=Json(f"two, each {field.json.kind}", show, take))

@@ -27,6 +27,7 @@ from .engine import Engine, ReadTxn, Table, after_prefix
 from .errors import CorruptStore
 from .id_index import Offer, nothing
 from .items import items_of
+from .noticed import Heard, Wanted, noticed
 from .reader import StoreReader
 from .slots import in_order, live_in, shown_at, stamp_of
 from .tables import PARTS, part_place
@@ -190,6 +191,11 @@ class Queries:
         number = self._number(account)
         found = items_of(self._txn, self._reader, number, of, prefix, after) if number else ()
         return (ShownItem(key, elem, ms, values, self._ref(place)) for place, key, elem, ms, values in found)
+
+    def noticed(self, account: AccountId, before: bytes | None, wanted: Wanted) -> Iterator[Heard]:
+        """See noticed.py. before: the cursor of the last one read."""
+        self.need("notices")
+        return noticed(self._txn, self._reader, account, before, wanted)
 
     # -- posts
 

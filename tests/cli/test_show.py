@@ -12,6 +12,7 @@ from rich.console import Console
 
 from banyan_cli.show import tables
 from banyan_cli.show.feed import feed, fit, footer, thread
+from banyan_cli.show.notices import notices
 from banyan_cli.show.words import ago, count, name_of, size
 from banyan_node.harmless import plain
 
@@ -167,3 +168,34 @@ def test_differences_are_listed_each_with_its_reason() -> None:
     shown = _shown(tables.differences, [row], 100)
     assert "behind" in shown
     assert "the peer has 2 entries more" in shown
+
+
+def test_a_notification_names_a_few_and_counts_the_others() -> None:
+    people = [{"account": f"did:banyan:z{n}", "name": name} for n, name in enumerate(["An", "Bình", "Chi", "Dung"])]
+    row: dict[str, Any] = {
+        "kind": "reaction",
+        "accounts": people,
+        "others": 7,
+        "time_ms": NOW - 300_000,
+        "post": None,
+        "about": URI,
+        "emojis": ["❤", "🌳"],
+        "edited": False,
+    }
+    shown = _shown(notices(NOW), [row], 100)
+    assert shown.startswith("An, Bình, Chi and 8 others reacted to your post with ❤ 🌳  3fa81b02 ")
+    assert shown.rstrip().endswith("5 min")
+    reply = {**row, "kind": "reply", "accounts": people[:1], "others": 0, "emojis": [], "post": _row(text="Có!")}
+    assert [line.split("  ")[0] for line in _shown(notices(NOW), [reply]).splitlines()] == [
+        "An answered your post",
+        "Có!",
+    ]
+    warned = {**reply, "post": _row(text="kết thúc buồn", warning="phim")}
+    assert "kết thúc" not in _shown(notices(NOW), [warned])
+
+
+def test_what_was_warned_of_is_shown_only_where_it_was_asked_for() -> None:
+    row = _row(warning="phim", text="kết thúc buồn")
+    assert "kết thúc" not in _shown(feed(NOW), [row])
+    assert "⚠ phim" in _shown(feed(NOW), [row])
+    assert "kết thúc buồn" in _shown(thread(NOW, URI), {"posts": [row], "complete": True})

@@ -39,6 +39,12 @@ class Dumb:
     related: dict[Coll, set[tuple[AccountId, AccountId]]] = field(default_factory=dict)
     reactions: set[tuple[Target, str, AccountId]] = field(default_factory=set)
     reposts: set[tuple[Target, AccountId]] = field(default_factory=set)
+    notices: dict[tuple[AccountId, Ref], tuple[str, AccountId]] = field(default_factory=dict)
+    """By who hears of it, and the write: what happened, and who did it."""
+
+    def notice(self, whom: AccountId, ref: Ref, what: str, who: AccountId) -> None:
+        if whom != who:
+            self.notices.setdefault((whom, ref), (what, who))
 
 
 def fold_all(node: Ingest, accounts: Iterable[AccountId]) -> Dumb:
@@ -94,16 +100,26 @@ def _show(out: Dumb, account: AccountId, key: Key, ref: Ref, op: Put | Add, cont
         if claimed is not None and claimed < 1 << 48:
             time = min(time, claimed << 16)
         out.posts[Target(account, op.key)] = (time, ref, content)
+        if content.reply is not None:
+            out.notice(content.reply.parent.account, ref, "reply", account)
+        if content.quote is not None:
+            out.notice(content.quote.account, ref, "quote", account)
+        for whom in content.mentions:
+            out.notice(whom, ref, "mention", account)
     elif isinstance(content, ProfileField):
         fields = out.profiles.setdefault(account, {})
         if content.field not in fields or fields[content.field][0] < key:
             fields[content.field] = key, content.value
     elif isinstance(content, Reaction):
         out.reactions.add((content.target, content.emoji, account))
+        out.notice(content.target.account, ref, "reaction", account)
     elif isinstance(content, Repost):
         out.reposts.add((content.target, account))
+        out.notice(content.target.account, ref, "repost", account)
     elif isinstance(content, Relate):
         out.related.setdefault(op.coll, set()).add((account, content.target))
+        if op.coll == FOLLOW:
+            out.notice(content.target, ref, "follow", account)
 
 
 def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
@@ -142,5 +158,12 @@ def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
         assert {r.emoji: r.accounts for r in ask.reactions(target)} == who
         assert ask.reposters(target) == sorted(a for t, a in dumb.reposts if t == target)
         assert ask.repost_count(target) == len(ask.reposters(target))
+    heard = dict[AccountId, dict[Ref, tuple[str, AccountId]]]()
+    for (whom, ref), told in dumb.notices.items():
+        heard.setdefault(whom, {})[ref] = told
+    for account in {*accounts, *heard}:
+        found = [one for _, one in ask.noticed(account, None, lambda what, who: True) if one is not None]
+        assert {one.ref: (one.what, one.who) for one in found} == heard.get(account, {})
+        assert len(found) == len(heard.get(account, {})), "nothing is told twice"
     stats = ask.graph_stats()
     assert (stats.posts, stats.replies) == (len(posts), sum(map(len, answers.values())))

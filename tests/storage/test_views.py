@@ -10,7 +10,7 @@ import pytest
 
 from banyan_crdt.codec import bstr, encode
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import Coll, EntryId, LogId, Ref, coll
+from banyan_crdt.ids import AccountId, Coll, EntryId, LogId, Ref, coll
 from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body, part_of
 from banyan_crdt.realm import TEST
 from banyan_crdt.single import puts_in
@@ -84,8 +84,10 @@ def random_draft(rng: random.Random, person: Person, known: list[tuple[Ref, Coll
     kind = rng.choice(["post", "post", "add", "add", "add", "odd", "del", "del", "tomb"])
     if kind == "post":
         reply = ReplyTo(target, target) if rng.random() < 0.3 else None
+        quote = target if rng.random() < 0.2 else None
+        mentions = tuple(rng.choice((person.id, AccountId(b"s" * 32))) for _ in range(rng.choice([0, 0, 1, 2])))
         created = rng.choice([None, 5, 1 << 60])
-        content = encode_post(Post(f"text {rng.random()}", reply, created_ms=created))
+        content = encode_post(Post(f"text {rng.random()}", reply, quote, created_ms=created, mentions=mentions))
         return Draft(Put(POST, key(rng.randrange(3)), refs, None), content)
     if kind == "add":
         where = rng.choice(COLLS)

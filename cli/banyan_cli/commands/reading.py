@@ -16,12 +16,18 @@ if TYPE_CHECKING:
 
 _profile = typer.Typer(help="Who an account says it is.", invoke_without_command=True)
 _graph = typer.Typer(help="The graph as a whole.", no_args_is_help=True)
+Reader = Annotated[
+    str | None,
+    typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=completing.accounts),
+]
+Before = Annotated[str | None, typer.Option(help="Continue where a page ended.")]
 NOBODY_POSTED = "No posts here yet. Follow somebody with `banyan follow`, or see all with `feed --all`."
 
 
 def add_to(app: typer.Typer) -> None:
     app.command()(feed)
     app.command()(thread)
+    app.command()(notifications)
     app.add_typer(_profile, name="profile")
     app.add_typer(_graph, name="graph")
 
@@ -34,19 +40,21 @@ def feed(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many posts.")] = 20,
     everything: Annotated[bool, typer.Option("--all", help="Everybody whose posts are held here.")] = False,
-    before: Annotated[str | None, typer.Option(help="Continue where a page ended.")] = None,
+    before: Before = None,
+    by: Reader = None,
 ) -> None:
     """Posts, the newest first."""
     s = session.of(ctx)
     if account is not None and everything:
         raise BadInput("An account and --all were both given; choose one.")
-    whom = None if account is None else refs.account(s, account)
-    page = s.call("feed", limit=limit, before=before, account=whom, all=everything or None)
+    whom, reader = (None if who is None else refs.account(s, who) for who in (account, by))
+    page = s.call("feed", limit=limit, before=before, account=whom, all=everything or None, by=reader)
     refs.remember_rows(s.home, page["posts"])
     none = "No posts here yet." if everything or whom else NOBODY_POSTED
     s.out.answers(page["posts"], _show_posts, none)
     if page["before"]:
         same = " --all" if everything else "" if whom is None else f" {whom}"
+        same += "" if reader is None else f" --as {reader}"
         s.out.note(f"More: `banyan feed{same} --limit {limit} --before {page['before']}`")
 
 
@@ -68,6 +76,32 @@ def thread(
     page = s.call("thread", uri=uri)
     refs.remember_rows(s.home, page["posts"])
     s.out.answer(page, show(_now_ms(), uri))
+
+
+def notifications(
+    ctx: typer.Context,
+    kind: Annotated[
+        list[str] | None, typer.Option("--kind", help="Only reply, quote, mention, reaction, repost or follow.")
+    ] = None,
+    each: Annotated[bool, typer.Option("--each", help="A line for each, although they are alike.")] = False,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many lines.")] = 40,
+    before: Before = None,
+    by: Reader = None,
+) -> None:
+    """What others did that concerns you, the newest first: replies, mentions, reactions, reposts, followers."""
+    from banyan_cli.show.notices import notices as show
+
+    s = session.of(ctx)
+    reader = None if by is None else refs.account(s, by)
+    page = s.call("notifications", by=reader, kinds=kind or None, each=each or None, limit=limit, before=before)
+    rows = page["notices"]
+    refs.remember_rows(s.home, [row["post"] for row in rows if row["post"]])
+    refs.remember(s.home, accounts=[(a["account"], a["name"]) for row in rows for a in row["accounts"]])
+    s.out.answers(rows, show(_now_ms()), "Nothing yet.")
+    if page["before"]:
+        same = "".join(f" --kind {k}" for k in kind or ()) + (" --each" if each else "")
+        same += "" if reader is None else f" --as {reader}"
+        s.out.note(f"More: `banyan notifications{same} --limit {limit} --before {page['before']}`")
 
 
 @_profile.callback()

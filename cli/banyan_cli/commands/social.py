@@ -24,6 +24,17 @@ Uri = Annotated[
 ]
 Words = Annotated[str, typer.Argument(metavar="TEXT", help="The text; - reads it from standard input.")]
 Lang = Annotated[str | None, typer.Option(help="The text's language, such as vi or en-GB.")]
+Mention = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mention",
+        metavar="ACCOUNT",
+        help="Who is to notice it; may be given again.",
+        autocompletion=completing.accounts,
+    ),
+]
+Warn = Annotated[str | None, typer.Option("--warning", help="Shown instead, until the reader asks for the text.")]
+Unlisted = Annotated[bool, typer.Option("--unlisted", help="For followers; in no public timeline, tag or search.")]
 Who = Annotated[
     str,
     typer.Argument(
@@ -38,24 +49,51 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def post(ctx: typer.Context, text: Words, lang: Lang = None, by: By = None) -> None:
+def post(
+    ctx: typer.Context,
+    text: Words,
+    lang: Lang = None,
+    mention: Mention = None,
+    warning: Warn = None,
+    unlisted: Unlisted = False,
+    by: By = None,
+) -> None:
     """Say something."""
     s = session.of(ctx)
-    _posted(s, s.call("post", text=_text(text), lang=lang, by=_by(s, by)), "Posted")
+    said = _said(s, text, lang, mention, warning, unlisted, by)
+    _posted(s, s.call("post", **said), "Posted")
 
 
-def reply(ctx: typer.Context, uri: Uri, text: Words, lang: Lang = None, by: By = None) -> None:
+def reply(
+    ctx: typer.Context,
+    uri: Uri,
+    text: Words,
+    lang: Lang = None,
+    mention: Mention = None,
+    warning: Warn = None,
+    unlisted: Unlisted = False,
+    by: By = None,
+) -> None:
     """Answer a post."""
     s = session.of(ctx)
     uri = refs.post(s, uri)
-    _posted(s, s.call("reply", uri=uri, text=_text(text), lang=lang, by=_by(s, by)), "Answered")
+    _posted(s, s.call("reply", uri=uri, **_said(s, text, lang, mention, warning, unlisted, by)), "Answered")
 
 
-def quote(ctx: typer.Context, uri: Uri, text: Words, lang: Lang = None, by: By = None) -> None:
+def quote(
+    ctx: typer.Context,
+    uri: Uri,
+    text: Words,
+    lang: Lang = None,
+    mention: Mention = None,
+    warning: Warn = None,
+    unlisted: Unlisted = False,
+    by: By = None,
+) -> None:
     """Show a post to your followers, with words of your own."""
     s = session.of(ctx)
     uri = refs.post(s, uri)
-    _posted(s, s.call("quote", uri=uri, text=_text(text), lang=lang, by=_by(s, by)), "Quoted")
+    _posted(s, s.call("quote", uri=uri, **_said(s, text, lang, mention, warning, unlisted, by)), "Quoted")
 
 
 def edit(ctx: typer.Context, uri: Uri, text: Words) -> None:
@@ -128,6 +166,25 @@ def _posted(s: session.Session, answer: dict[str, Any], done: str) -> None:
     s.out.done(answer, f"{done}: {refs.short(answer['uri'])}")
     if answer["clock"]:
         s.out.note(f"Others may take it later only, or see a wrong date: {answer['clock']}.")
+
+
+def _said(
+    s: session.Session,
+    text: str,
+    lang: str | None,
+    mention: list[str] | None,
+    warning: str | None,
+    unlisted: bool,
+    by: str | None,
+) -> dict[str, Any]:
+    return {
+        "text": _text(text),
+        "lang": lang,
+        "mentions": [refs.account(s, who) for who in mention] if mention else None,
+        "warning": warning,
+        "audience": "unlisted" if unlisted else None,
+        "by": _by(s, by),
+    }
 
 
 def _by(s: session.Session, by: str | None) -> str | None:

@@ -68,13 +68,20 @@ def post(row: Row, now_ms: int, marked: bool = False, in_thread: bool = False) -
         to = row.get("reply_name")
         whom = plain(to) if to else f"a post that is not held ({refs.short(row['reply_to'])})"
         lines.append(Text(f"↳ answers {whom}", "dim"))
-    lines.append(Text(text_of(row["text"])))
+    lines.append(words(row, marked))
     if row.get("quote"):
         lines.append(_quote(row["quote"]))
     below = footer(row)
     if below:
         lines.append(Text(below, "dim"))
     return Group(*lines)
+
+
+def words(row: Row, asked: bool = False) -> Text:
+    """What a post says, or what it warns of, unless one asked for the post."""
+    if row.get("warning") and not asked:
+        return Text.assemble(("⚠ ", "yellow"), text_of(row["warning"]), ("  `banyan thread` shows it", "dim"))
+    return Text(text_of(row["text"]))
 
 
 def text_of(text: str) -> str:

@@ -24,6 +24,7 @@ DigestText = NewType("DigestText", str)
 UriText = NewType("UriText", str)
 FeedCursorText = NewType("FeedCursorText", str)
 EventCursorText = NewType("EventCursorText", str)
+NoticeCursorText = NewType("NoticeCursorText", str)
 KeyText = NewType("KeyText", str)
 ItemCursorText = NewType("ItemCursorText", str)
 
@@ -70,6 +71,14 @@ ItemCursor: TypeAlias = Annotated[
         title="a place among items",
         description="A place among the items of an account: key and element of the last one.",
         pattern="^([0-9a-f]{32}){1,2}$",
+    ),
+]
+NoticeCursor: TypeAlias = Annotated[
+    NoticeCursorText,
+    Meta(
+        title="a place among notifications",
+        description="A place among the notifications of an account at this node.",
+        pattern="^[0-9a-f]{16}$",
     ),
 ]
 Milliseconds: TypeAlias = Annotated[int, Meta(title="a time", description="Milliseconds since 1970.", ge=0)]
@@ -137,6 +146,10 @@ def target_of(text: str) -> Target:
 
 def feed_cursor(cursor: bytes) -> FeedCursorText:
     return FeedCursorText(cursor.hex())
+
+
+def notice_cursor(cursor: bytes) -> NoticeCursorText:
+    return NoticeCursorText(cursor.hex())
 
 
 def key_hex(key: CellKey) -> KeyText:

@@ -8,7 +8,19 @@ from typing import TypeAlias
 
 from ..address import Target, post_from_text, post_to_text
 from ..collection import Draft, cell_key, seal, undo
-from .post import MAX_LANG, MAX_TEXT, POST, Post, ReplyTo, delete_post, encode_post, post_key, write_post
+from .post import (
+    MAX_LANG,
+    MAX_TEXT,
+    POST,
+    Audience,
+    Post,
+    ReplyTo,
+    delete_post,
+    encode_post,
+    post_key,
+    tags_in,
+    write_post,
+)
 from .profile import MAX_FIELD, MAX_VALUE, PROFILE, ProfileField, set_profile
 from .reaction import MAX_EMOJI, REACTION, Reaction, react
 from .relation import BLOCK, FOLLOW, MUTE, RELATIONS, Relate, Relation, relate
@@ -28,6 +40,7 @@ __all__ = [
     "REACTION",
     "RELATIONS",
     "REPOST",
+    "Audience",
     "Content",
     "Draft",
     "Post",
@@ -49,6 +62,7 @@ __all__ = [
     "repost",
     "seal",
     "set_profile",
+    "tags_in",
     "undo",
     "write_post",
 ]

@@ -2,10 +2,10 @@
 
 | op | cell | content |
 |---|---|---|
-| put | time and nonce | [text, [root, parent] or null, quote or null, language or null, created ms or null] |
+| put | time and nonce | [text, [root, parent], quote, language, created ms, more]; all but the text may be null |
 
-A root, a parent and a quote are targets: [account b32, key b16]. A tomb deletes a post for good: no later write of its
-key shows.
+`more`: warning, audience, tags, mentions, media, poll, group and urgency. A root, a parent, a quote and a group are
+targets: [account b32, key b16]. A tomb deletes a post for good: no later write of its key shows.
 
 Most posts that a store receives have one shape: a short text, a time, nothing else. `quick_seeds` recognises these by
 the positions of their bytes, which it learns from the layout's own output.
@@ -13,23 +13,33 @@ the positions of their bytes, which it learns from the layout's own output.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from banyan_crdt.ids import CellKey, Ref
+from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Put, Tomb
 from banyan_crdt.parts import make_part
 from banyan_crdt.shapes import between
 
 from ..address import Target
 from ..collection import Collection, Draft, Fact, Facts, SeedIn, cell_key
-from ..fields import TARGET, number, optional, pair, text
+from ..compound import many, pair, record
+from ..fields import ACCOUNT, HASH, TARGET, choice, number, optional, text
 from ..layout import Layout
+from ..notices import Notice, notice
 
 MAX_TEXT = 32_768
 MAX_LANG = 35
 """The most bytes of UTF-8 of a text and of a language tag (the longest common form of BCP 47)."""
+MAX_WARNING, MAX_TAG, MAX_TYPE, MAX_DESCRIPTION, MAX_BLURHASH, MAX_OPTION = 1_024, 128, 128, 8_192, 128, 512
+"""The most bytes of UTF-8 of a content warning, a tag, a media type, the description of a picture or film, a blurhash,
+and one answer of a poll."""
+MAX_TAGS, MAX_MENTIONS, MAX_MEDIA, MAX_OPTIONS = 32, 64, 64, 20
+Audience = Literal["public", "unlisted"]
+Urgency = Literal["normal", "urgent"]
 
 
 class ReplyTo(NamedTuple):
@@ -40,26 +50,125 @@ class ReplyTo(NamedTuple):
     parent: Target
 
 
+class Media(NamedTuple):
+    """A picture, a film or a sound: a blob, and what is shown before it is there. `blob`: its root, 32 bytes. `size`:
+    bytes. `type`: a media type (`image/jpeg`). `width`, `height`: pixels. `preview`: the blob of a smaller picture.
+    Captions of a film are the next item, of the type `text/vtt`, and their description is their language."""
+
+    blob: bytes
+    size: int
+    type: str
+    width: int | None = None
+    height: int | None = None
+    duration_ms: int | None = None
+    description: str | None = None
+    blurhash: str | None = None
+    preview: bytes | None = None
+
+
+class Poll(NamedTuple):
+    """`choices`: one or several of the options. `closes_ms`: milliseconds since 1970; later votes do not count."""
+
+    options: tuple[str, ...]
+    choices: Literal["one", "several"]
+    closes_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class Post:
     """The content of a post. `text`: at most MAX_TEXT bytes of UTF-8. `lang`: a language tag. `created_ms`:
-    milliseconds since 1970, claimed by the author; views place the post there, but never after its entry."""
+    milliseconds since 1970, claimed by the author; views place the post there, but never after its entry.
+
+    `warning`: shown instead of the rest until the reader asks for it. `audience`: unlisted posts are in no public
+    timeline, under no tag and in no search. `tags`: without `#`. `mentions`: the accounts that are to notice it.
+    `group`: the group in which it was said. `urgency`: a broadcast of an official channel."""
 
     text: str
     reply: ReplyTo | None = None
     quote: Target | None = None
     lang: str | None = None
     created_ms: int | None = None
+    warning: str | None = None
+    audience: Audience = "public"
+    tags: tuple[str, ...] = ()
+    mentions: tuple[AccountId, ...] = ()
+    media: tuple[Media, ...] = ()
+    poll: Poll | None = None
+    group: Target | None = None
+    urgency: Urgency = "normal"
 
 
-def _make(text: str, reply: Any, quote: Target | None, lang: str | None, created_ms: int | None) -> Post:
-    return Post(text, None if reply is None else ReplyTo(*reply), quote, lang, created_ms)
+def _make(
+    text: str,
+    reply: Any,
+    quote: Target | None,
+    lang: str | None,
+    created_ms: int | None,
+    warning: str | None,
+    audience: Audience | None,
+    tags: tuple[str, ...] | None,
+    mentions: tuple[AccountId, ...] | None,
+    media: tuple[Media, ...] | None,
+    poll: Poll | None,
+    group: Target | None,
+    urgency: Urgency | None,
+) -> Post:
+    return Post(
+        text,
+        None if reply is None else ReplyTo(*reply),
+        quote,
+        lang,
+        created_ms,
+        warning,
+        audience or "public",
+        tags or (),
+        mentions or (),
+        media or (),
+        poll,
+        group,
+        urgency or "normal",
+    )
 
 
 def _split(post: Post) -> tuple[Any, ...]:
-    return post.text, post.reply, post.quote, post.lang, post.created_ms
+    """A value that says nothing is null, so that a post has one form."""
+    return (
+        post.text,
+        post.reply,
+        post.quote,
+        post.lang,
+        post.created_ms,
+        post.warning,
+        None if post.audience == "public" else post.audience,
+        post.tags or None,
+        post.mentions or None,
+        post.media or None,
+        post.poll,
+        post.group,
+        None if post.urgency == "normal" else post.urgency,
+    )
 
 
+MEDIA = record(
+    "an item of media",
+    Media,
+    HASH,
+    number("the size of an item of media"),
+    text("a media type", MAX_TYPE),
+    optional(number("a width")),
+    optional(number("a height")),
+    optional(number("a duration, in milliseconds,")),
+    optional(text("a description", MAX_DESCRIPTION)),
+    optional(text("a blurhash", MAX_BLURHASH)),
+    optional(HASH),
+)
+POLL_OF_POST = record(
+    "a poll",
+    Poll,
+    many("the options of a poll", text("an option of a poll", MAX_OPTION), MAX_OPTIONS, 2),
+    choice("the choices of a poll", "one", "several"),
+    number("the time at which a poll closes"),
+)
 LAYOUT = Layout(
     _make,
     _split,
@@ -69,6 +178,16 @@ LAYOUT = Layout(
         optional(TARGET),
         optional(text("a language tag", MAX_LANG)),
         optional(number("created_ms, in milliseconds since 1970,")),
+    ),
+    (
+        text("a content warning", MAX_WARNING),
+        choice("the audience of a post", "public", "unlisted"),
+        many("the tags of a post", text("a tag", MAX_TAG), MAX_TAGS, 1),
+        many("the mentions of a post", ACCOUNT, MAX_MENTIONS, 1),
+        many("the media of a post", MEDIA, MAX_MEDIA, 1),
+        POLL_OF_POST,
+        TARGET,
+        choice("the urgency of a post", "normal", "urgent"),
     ),
 )
 
@@ -85,17 +204,38 @@ def post_time(entry_time: bytes, created_ms: int | None) -> bytes:
     return claimed if claimed < entry_time else entry_time
 
 
+REPLY, QUOTE, MENTION = b"rqm"
+"""What a seed says of a post beside its time: the post that it answers or quotes, 48 bytes, an account, 32."""
+_SIZES = {REPLY: 48, QUOTE: 48, MENTION: 32}
+
+
 def _seed(time: bytes, values: list[Any]) -> bytes:
-    """The post's time, 8 bytes; for an answer also the post that it answers, 48 bytes."""
-    at, reply = post_time(time, values[4]), values[1]
-    return at if reply is None else at + reply[1].raw
+    """The post's time, 8 bytes, and the posts and accounts that it names, each behind what it is."""
+    at, reply, quote, mentions = post_time(time, values[4]), values[1], values[2], values[8]
+    if reply is quote is mentions is None:
+        return at
+    found = [at]
+    if reply is not None:
+        found.append(b"r" + reply[1].raw)
+    if quote is not None:
+        found.append(b"q" + quote.raw)
+    found += [b"m" + account for account in dict.fromkeys(mentions or ())]
+    return b"".join(found)
 
 
 def _facts(seed: bytes) -> Facts:
-    standing = Fact("timeline", seed[:8])
-    return (standing,) if len(seed) == 8 else (standing, Fact("replies", seed[8:] + seed[:8]))
+    found = [Fact("timeline", seed[:8])]
+    at = 8
+    while at < len(seed):
+        what, at = seed[at], at + 1
+        named, at = seed[at : at + _SIZES[what]], at + _SIZES[what]
+        if what == REPLY:
+            found.append(Fact("replies", named + seed[:8]))
+        found.append(notice(_NOTICES[what], named))
+    return tuple(found)
 
 
+_NOTICES: dict[int, Notice] = {REPLY: "reply", QUOTE: "quote", MENTION: "mention"}
 SHORTEST, LONGEST = 24, 240
 """The bytes of text in a post of the usual shape."""
 
@@ -142,7 +282,8 @@ COLLECTION = Collection(
     LAYOUT,
     limits={"text": MAX_TEXT, "lang": MAX_LANG},
     seed=_seed,
-    kinds=frozenset({"timeline", "replies"}),
+    seeds=2,
+    kinds=frozenset({"timeline", "replies", "notices"}),
     facts=_facts,
     quick=quick_seeds,
 )
@@ -168,6 +309,20 @@ def write_post(key: CellKey, post: Post, replaces: Iterable[Ref] = ()) -> Draft:
     """A new post (with a key from `post_key`), or an edit (with the same key; `replaces`: its live writes). Raises
     ValueError past a limit."""
     return Draft(Put(POST, key, tuple(replaces), None), encode_post(post))
+
+
+_TAG = re.compile(r"(?<![\w#&/])#(\w+)")
+
+
+def tags_in(text: str) -> tuple[str, ...]:
+    """The tags that a text names with `#`, as they are typed, each once; a number alone is none. At most MAX_TAGS."""
+    found = [tag for tag in _TAG.findall(text) if not tag.isdigit() and len(tag.encode()) <= MAX_TAG]
+    return tuple({tag_fold(tag): tag for tag in reversed(found)}.values())[::-1][:MAX_TAGS]
+
+
+def tag_fold(tag: str) -> str:
+    """Tags with the same fold are one tag: case does not matter, and marks do."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", tag).casefold())
 
 
 def encode_post(post: Post) -> bytes:

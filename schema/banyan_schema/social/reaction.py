@@ -16,6 +16,7 @@ from ..address import Target
 from ..collection import Collection, Draft, Fact, Facts, cell_key
 from ..fields import ACCOUNT, KEY, normal, text
 from ..layout import Layout
+from ..notices import notice
 
 MAX_EMOJI = 64
 """The most bytes of UTF-8 of an emoji."""
@@ -43,11 +44,17 @@ def _seed(time: bytes, values: list[Any]) -> bytes:
 
 
 def _facts(seed: bytes) -> Facts:
-    return (Fact("reactions", seed[:48] + bytes((len(seed) - 48,)) + seed[48:]),)
+    return Fact("reactions", seed[:48] + bytes((len(seed) - 48,)) + seed[48:]), notice("reaction", seed)
 
 
 COLLECTION = Collection(
-    "reaction", "set", LAYOUT, limits={"emoji": MAX_EMOJI}, seed=_seed, kinds=frozenset({"reactions"}), facts=_facts
+    "reaction",
+    "set",
+    LAYOUT,
+    limits={"emoji": MAX_EMOJI},
+    seed=_seed,
+    kinds=frozenset({"reactions", "notices"}),
+    facts=_facts,
 )
 REACTION = COLLECTION.id
 COLLECTIONS = (COLLECTION,)

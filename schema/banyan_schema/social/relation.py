@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from banyan_crdt.ops import Add
 from ..collection import Collection, Draft, Fact, Facts, cell_key
 from ..fields import ACCOUNT
 from ..layout import Layout
+from ..notices import notice
 
 Relation = Literal["follow", "block", "mute"]
 
@@ -33,18 +35,19 @@ def _seed(time: bytes, values: list[Any]) -> bytes:
     return bytes(values[0])
 
 
-def _collection(relation: Relation, *kinds: str) -> Collection[Relate]:
-    def facts(seed: bytes) -> Facts:
-        return tuple([Fact(kind, seed) for kind in kinds])
+def _follow(seed: bytes) -> Facts:
+    return Fact("follows", seed), Fact("followers", seed), notice("follow", seed)
 
+
+def _collection(relation: Relation, kinds: set[str], facts: Callable[[bytes], Facts]) -> Collection[Relate]:
     layout = Layout(lambda account: Relate(relation, account), lambda said: (said.target,), (ACCOUNT,))
     return Collection(relation, "set", layout, seed=_seed, kinds=frozenset(kinds), facts=facts)
 
 
 COLLECTIONS = (
-    _collection("follow", "follows", "followers"),
-    _collection("block", "blocks"),
-    _collection("mute", "mutes"),
+    _collection("follow", {"follows", "followers", "notices"}, _follow),
+    _collection("block", {"blocks"}, lambda seed: (Fact("blocks", seed),)),
+    _collection("mute", {"mutes"}, lambda seed: (Fact("mutes", seed),)),
 )
 FOLLOW, BLOCK, MUTE = (collection.id for collection in COLLECTIONS)
 RELATIONS: dict[Coll, Relation] = {FOLLOW: "follow", BLOCK: "block", MUTE: "mute"}

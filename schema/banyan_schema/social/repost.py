@@ -16,6 +16,7 @@ from ..address import Target
 from ..collection import Collection, Draft, Fact, Facts, cell_key
 from ..fields import ACCOUNT, KEY
 from ..layout import Layout
+from ..notices import notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,10 @@ def _seed(time: bytes, values: list[Any]) -> bytes:
 
 
 def _facts(seed: bytes) -> Facts:
-    return (Fact("reposts", seed),)
+    return Fact("reposts", seed), notice("repost", seed)
 
 
-COLLECTION = Collection("repost", "set", LAYOUT, seed=_seed, kinds=frozenset({"reposts"}), facts=_facts)
+COLLECTION = Collection("repost", "set", LAYOUT, seed=_seed, kinds=frozenset({"reposts", "notices"}), facts=_facts)
 REPOST = COLLECTION.id
 COLLECTIONS = (COLLECTION,)
 

@@ -144,7 +144,7 @@ class Proof:
         at = view.account_at[table]
         by_number: dict[bytes, list[tuple[bytes, bytes]]] = defaultdict(list)
         for key, value in self._txn.scan(table):
-            by_number[key[at : at + 4]].append((key, value))
+            by_number[(key + value)[at : at + 4]].append((key, value))
         for number, rows in sorted(by_number.items()):
             account = self._txn.get(NUMBERED, number)
             wanted = self._keys(view, table, AccountId(account), number) if account else set()

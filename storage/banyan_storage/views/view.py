@@ -58,7 +58,7 @@ class View(NamedTuple):
     tables: tuple[Table, ...]
     rows: Mapping[str, RowOf]
     account_at: dict[Table, int]
-    """By table, where the number of the account that gave the row is in its keys."""
+    """By table, where the number of the account that gave the row is in its key and value, one behind the other."""
     counters: tuple[Counter, ...] = ()
 
     @property

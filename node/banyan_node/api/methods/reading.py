@@ -24,7 +24,7 @@ from banyan_node.api.texts import (
 from banyan_node.hosting import hosted
 from banyan_node.hosting.gone import why_gone
 from banyan_node.operator_errors import CallError
-from banyan_schema.social import Target
+from banyan_schema.social import Audience, Target
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.queries import PostView, Queries
 
@@ -40,9 +40,10 @@ class ProfileOf(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """account: only its posts. all: posts of all accounts held here. Default: of this node's own account and those it
-    follows."""
+    """account: only its posts. all: posts of all accounts held here. Default: of the account that reads and those it
+    follows. by: the account that reads."""
 
+    by: Own = None
     account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
     all: bool = False
     before: Annotated[str | None, Meta(title="a place in a feed", description="`before` of the page above.")] = None
@@ -79,7 +80,8 @@ class Quoted(Response, frozen=True):
 
 
 class PostRow(Response, frozen=True):
-    """A post as people read it. reactions: the number of accounts, by emoji."""
+    """A post as people read it. reactions: the number of accounts, by emoji. warning: to be shown instead of the text
+    until the reader asks for it. mentions: whom it wants to notice it."""
 
     uri: PostUri
     account: Did
@@ -88,6 +90,10 @@ class PostRow(Response, frozen=True):
     time_ms: Milliseconds
     edited: bool
     lang: str | None
+    warning: str | None
+    audience: Audience
+    tags: list[str]
+    mentions: list[Named]
     reply_to: PostUri | None
     root: PostUri | None
     reply_name: str | None
@@ -152,14 +158,14 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
     )
 
 
-class _PostRows:
+class PostRows:
     """Makes rows of posts, and caches names."""
 
     def __init__(self, q: Queries) -> None:
         self._q = q
         self._names: dict[AccountId, str] = {}
 
-    def _name(self, account: AccountId) -> str:
+    def name(self, account: AccountId) -> str:
         if account not in self._names:
             self._names[account] = name_of(self._q, account)
         return self._names[account]
@@ -168,26 +174,35 @@ class _PostRows:
         original = self._q.post(target)
         if original is None:
             return Quoted(uri(target), None, None)
-        return Quoted(uri(target), self._name(target.account), original.post.text)
+        return Quoted(uri(target), self.name(target.account), original.post.text)
 
     def row(self, view: PostView) -> PostRow:
         q, said, answered = self._q, view.post, view.post.reply
         return PostRow(
             uri=uri(view.target),
             account=did(view.target.account),
-            name=self._name(view.target.account),
+            name=self.name(view.target.account),
             text=said.text,
             time_ms=view.time_ms,
             edited=q.edited(view),
             lang=said.lang,
+            warning=said.warning,
+            audience=said.audience,
+            tags=list(said.tags),
+            mentions=[Named(did(a), self.name(a)) for a in said.mentions],
             reply_to=uri(answered.parent) if answered else None,
             root=uri(answered.root) if answered else None,
-            reply_name=self._name(answered.parent.account) or None if answered else None,
+            reply_name=self.name(answered.parent.account) or None if answered else None,
             quote=self._quoted(said.quote) if said.quote else None,
             replies=q.reply_count(view.target),
             reactions={r.emoji: r.accounts for r in q.reactions(view.target)},
             reposts=q.repost_count(view.target),
         )
+
+    def of(self, target: Target) -> PostRow | None:
+        """None if the post is not shown here."""
+        view = self._q.post(target)
+        return None if view is None else self.row(view)
 
     def at(self, depth: int, view: PostView) -> ThreadRow:
         return ThreadRow(**structs.asdict(self.row(view)), depth=depth)
@@ -205,19 +220,26 @@ def _cursor(before: str | None) -> bytes | None:
     return cursor
 
 
+def hidden_from(q: Queries, reader: AccountId | None) -> set[AccountId]:
+    """The accounts of which this one sees nothing: those that it blocks or mutes."""
+    return set() if reader is None else {*q.blocks(reader), *q.mutes(reader)}
+
+
 @METHODS.read("feed", "refused")
 def feed(at: CommitView, ask: FeedRequest) -> Feed:
-    """Posts, newest first, without those of accounts that this node's own account blocks or mutes."""
-    q, me = at.queries(), hosted.me(at)
-    hidden = {*q.blocks(me), *q.mutes(me)} if me else set()
+    """Posts, newest first, without those of accounts that the reading account blocks or mutes."""
+    q = at.queries()
+    reader = hosted.me(at) if ask.by is None else hosted.account_of(at, ask.by)
     if ask.account:
         accounts = [hosted.account_of(at, ask.account)]
-    elif ask.all:
-        accounts = [a for a in at.store.accounts() if a not in hidden]
     else:
-        own = hosted.my_account(at)
-        accounts = [a for a in (own, *q.follows(own)) if a not in hidden]
-    views, rows = q.feed(accounts, _cursor(ask.before), ask.limit), _PostRows(q)
+        hidden = hidden_from(q, reader)
+        if ask.all:
+            accounts = [a for a in at.store.accounts() if a not in hidden]
+        else:
+            own = reader or hosted.my_account(at)
+            accounts = [a for a in (own, *q.follows(own)) if a not in hidden]
+    views, rows = q.feed(accounts, _cursor(ask.before), ask.limit), PostRows(q)
     more = len(views) == ask.limit and views
     return Feed([rows.row(v) for v in views], feed_cursor(views[-1].cursor) if more else None)
 
@@ -232,7 +254,7 @@ def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     found = q.thread(target)
     if found.post is None and not found.replies:
         raise missing(q, target)
-    rows, base = _PostRows(q), len(found.ancestors)
+    rows, base = PostRows(q), len(found.ancestors)
     posts = [rows.at(k, v) for k, v in enumerate(found.ancestors)]
     if found.post is not None:
         posts.append(rows.at(base, found.post))

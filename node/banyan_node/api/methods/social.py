@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from msgspec import Meta
@@ -19,6 +20,7 @@ from banyan_node.operator_errors import CallError
 from banyan_replica.intake import author
 from banyan_schema.social import (
     POST,
+    Audience,
     Draft,
     Post,
     Relation,
@@ -31,28 +33,35 @@ from banyan_schema.social import (
     relate,
     repost,
     set_profile,
+    tags_in,
     undo,
     write_post,
 )
+from banyan_schema.social.post import MAX_MENTIONS, MAX_TAGS
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
 Undo = Annotated[bool, Meta(description="Takes it back.")]
 
 
-class PostRequest(Request, frozen=True, forbid_unknown_fields=True):
+class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """warning: shown instead of the post until the reader asks for it. audience: an unlisted post is in no public
+    timeline, under no tag and in no search, but in those of followers. mentions: who is to notice it. tags: default:
+    those that the text names with #."""
+
     text: str
     lang: Annotated[str | None, Meta(description="A BCP 47 tag: vi, pt-BR.")] = None
+    warning: str | None = None
+    audience: Audience = "public"
+    mentions: Annotated[list[AccountRef], Meta(max_length=MAX_MENTIONS)] | None = None
+    tags: Annotated[list[str], Meta(max_length=MAX_TAGS)] | None = None
     by: Own = None
 
 
-class ReplyRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """uri: the post that is answered or quoted."""
+class ReplyRequest(PostRequest, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """uri: the post that is answered or quoted. The others as in `post`."""
 
     uri: PostRef
-    text: str
-    lang: Annotated[str | None, Meta(description="A BCP 47 tag: vi, pt-BR.")] = None
-    by: Own = None
 
 
 class EditRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -153,7 +162,17 @@ def _write(
     account = hosted.account_of(ctx, ask.by)
     wall_ms = ctx.replica.wall_ms(now)
     key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), wall_ms)
-    post = Post(_said(ask.text), reply, quote, ask.lang, wall_ms)
+    post = Post(
+        _said(ask.text),
+        reply,
+        quote,
+        ask.lang,
+        wall_ms,
+        ask.warning,
+        ask.audience,
+        tags_in(ask.text) if ask.tags is None else tuple(ask.tags),
+        tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions or ())),
+    )
     entry = append(ctx, account, [write_post(key, post)], now)
     return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx.replica))
 
@@ -198,10 +217,13 @@ def quote(ctx: Context, ask: ReplyRequest, now: float) -> Posted:
 
 @METHODS.write("edit", "not_found", "refused")
 def edit(ctx: Context, ask: EditRequest, now: float) -> Posted:
-    """Replaces the text of a post. Its place in timelines and the posts that it answers and quotes stay the same."""
+    """Replaces the text of a post, and the tags that it names. All else stays the same."""
     view = _held(ctx, ask.uri)
     op = Put(POST, view.target.key, (), None)
-    changed = Post(_said(ask.text), view.post.reply, view.post.quote, view.post.lang, view.post.created_ms)
+    tags = view.post.tags
+    if tags == tags_in(view.post.text):
+        tags = tags_in(ask.text)
+    changed = replace(view.post, text=_said(ask.text), tags=tags)
     live = ctx.queries().live(view.target.account, op)
     entry = append(ctx, view.target.account, [write_post(view.target.key, changed, live)], now)
     return Posted(uri(view.target), entry_hex(entry), wrong_by_platforms(ctx.replica))

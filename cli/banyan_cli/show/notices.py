@@ -1,0 +1,60 @@
+"""What others did that concerns an account, a line each, with the text of their post under it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from banyan_cli import refs
+from banyan_cli.show.feed import words
+from banyan_cli.show.words import ago, name_of
+from banyan_node.harmless import plain
+
+DID = {
+    "reply": "answered your post",
+    "quote": "quoted your post",
+    "mention": "mentioned you",
+    "reaction": "reacted to your post",
+    "repost": "reposted your post",
+    "follow": "followed you",
+}
+NAMED = 3
+"""So many are named in a line."""
+
+
+def notices(now_ms: int) -> Callable[[Console, list[dict[str, Any]]], None]:
+    """Shows the rows that `notifications` answers."""
+
+    def show(console: Console, rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            grid = Table.grid(expand=True, padding=(0, 1))
+            grid.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
+            grid.add_column(justify="right", no_wrap=True)
+            grid.add_row(_line(row), Text(ago(row["time_ms"], now_ms), "dim"))
+            console.print(grid)
+            if row["post"]:
+                console.print(words(row["post"]), style="dim")
+
+    return show
+
+
+def _line(row: dict[str, Any]) -> Text:
+    accounts = row["accounts"]
+    names = [name_of(a["account"], a["name"]) for a in accounts[:NAMED]]
+    more = len(accounts) - len(names) + row["others"]
+    if more:
+        names.append("1 other" if more == 1 else f"{more:,} others")
+    who = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    line = Text.assemble((who, "bold"), f" {DID[row['kind']]}")
+    if row["emojis"]:
+        line.append(f" with {' '.join(map(plain, row['emojis']))}")
+    about = row["about"] or (row["post"] and row["post"]["uri"])
+    if about:
+        line.append(f"  {refs.short(about)}", "dim")
+    if row["edited"]:
+        line.append("  edited", "dim italic")
+    return line

@@ -1,0 +1,111 @@
+"""What an account hears of: replies, quotes, mentions, reactions, reposts, followers. Alike things are one row."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.reading import Named, PostRow, PostRows, hidden_from
+from banyan_node.api.texts import Milliseconds, NoticeCursor, Own, PostUri, did, notice_cursor, uri
+from banyan_node.hosting import hosted
+from banyan_node.operator_errors import CallError
+from banyan_schema.notices import NOTICES, Notice
+from banyan_storage.noticed import PLACE_BYTES, Noticed
+
+METHODS = Declared()
+MOST, NAMED = 200, 8
+"""The most rows of a page, and the most accounts that a row names."""
+READ, SCANNED = 5, 20_000
+"""For each row of a page at most so many things are read; and so many of all, wanted or not, are looked at."""
+TOGETHER = frozenset({"reaction", "repost", "follow"})
+"""What is told once for all who did it to one post."""
+
+
+class NoticesRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """each: a row for each, although they are alike."""
+
+    by: Own = None
+    kinds: Annotated[list[Notice] | None, Meta(description=f"Only these of {', '.join(NOTICES)}; default: all.")] = None
+    each: bool = False
+    before: Annotated[
+        str | None, Meta(title="a place among notifications", description="`before` of the page above.")
+    ] = None
+    limit: Annotated[int, Meta(ge=1, le=MOST)] = 40
+
+
+class NoticeRow(Response, frozen=True):
+    """kind: what happened. accounts: who did it, the latest first, at most 8; others: how many more. time_ms: of the
+    latest. post: theirs, which answers, quotes or mentions. about: the post of one's own that it is about. emojis: with
+    which they reacted. edited: the post was edited, which is why it is told."""
+
+    kind: Notice
+    accounts: list[Named]
+    others: int
+    time_ms: Milliseconds
+    post: PostRow | None
+    about: PostUri | None
+    emojis: list[str]
+    edited: bool
+
+
+class Notices(Response, frozen=True):
+    """Newest first, by their arrival at this node. before: give it to get the next page; null on the last page."""
+
+    notices: list[NoticeRow]
+    before: NoticeCursor | None
+
+
+@METHODS.read("notifications", "refused")
+def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
+    """What an account hears of, without those that it blocks or mutes. Of a page, alike things are one row."""
+    account, q = hosted.account_of(at, ask.by), at.queries()
+    hidden, kinds = hidden_from(q, account), set(ask.kinds or NOTICES)
+    found = q.noticed(account, _cursor(ask.before), lambda what, who: what in kinds and who not in hidden)
+    groups: dict[object, list[Noticed]] = {}
+    last, looked, read = b"", 0, 0
+    for place, one in found:
+        if looked == SCANNED or read == READ * ask.limit:
+            break
+        if one is not None:
+            name = (one.what, one.about) if one.what in TOGETHER and not ask.each else place
+            if name not in groups and len(groups) == ask.limit:
+                break
+            groups.setdefault(name, []).append(one)
+            read += 1
+        last, looked = place, looked + 1
+    else:
+        last = b""
+    rows = PostRows(q)
+    return Notices([_row(rows, group) for group in groups.values()], notice_cursor(last) if last else None)
+
+
+def _row(rows: PostRows, group: list[Noticed]) -> NoticeRow:
+    first = group[0]
+    who = list(dict.fromkeys(one.who for one in group))
+    post = None if first.post is None else rows.of(first.post)
+    return NoticeRow(
+        kind=first.what,
+        accounts=[Named(did(a), rows.name(a)) for a in who[:NAMED]],
+        others=max(0, len(who) - NAMED),
+        time_ms=first.time_ms,
+        post=post,
+        about=None if first.about is None else uri(first.about),
+        emojis=sorted({one.emoji for one in group if one.emoji}),
+        edited=first.edited,
+    )
+
+
+def _cursor(before: str | None) -> bytes | None:
+    if not before:
+        return None
+    try:
+        cursor = bytes.fromhex(before)
+    except ValueError:
+        cursor = b""
+    if len(cursor) != PLACE_BYTES:
+        raise CallError(
+            "bad_request", f"'{before[:60]}' is no place among notifications: give `before` of the page before."
+        )
+    return cursor

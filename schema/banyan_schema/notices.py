@@ -1,0 +1,21 @@
+"""What an account wants to hear of: somebody answered, quoted or mentioned it, reacted, reposted, followed.
+
+A collection that has such things to tell states a fact of the kind `notices`. Its key is the number of what happened,
+1 byte, and the account that is to hear of it, 32 bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from .collection import Fact
+
+Notice = Literal["reply", "quote", "mention", "reaction", "repost", "follow"]
+NOTICES: tuple[Notice, ...] = get_args(Notice)
+"""By number. Rows are made of the numbers, so a new one goes to the end. Of what one post does, the first is told."""
+_NUMBERS = {what: bytes((number,)) for number, what in enumerate(NOTICES)}
+
+
+def notice(what: Notice, named: bytes) -> Fact:
+    """named: the account, 32 bytes, or a post of it, 48 bytes."""
+    return Fact("notices", _NUMBERS[what] + named[:32])

@@ -1,0 +1,95 @@
+"""What an account hears of, newest first: the rows of the view `notices`, with what each of them names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from banyan_crdt.ids import AccountId, CellKey, Ref
+from banyan_crdt.ops import Add, Put, decode_body
+from banyan_crdt.parts import content_of
+from banyan_schema.notices import NOTICES as WHAT
+from banyan_schema.notices import Notice
+from banyan_schema.registry import SOCIAL
+from banyan_schema.social import Post, Reaction, Repost, Target
+
+from .engine import ReadTxn
+from .reader import StoreReader
+from .tables import PARTS, part_place
+from .view_rows import NUMBERED
+from .views.social.notices import NOTICES
+
+PLACE_BYTES = 8
+"""A cursor is the place of an operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """what: what happened; of several things that one post does, the first in the order of `WHAT`. who: did it.
+    time_ms: of the entry. post: theirs, which answers, quotes or mentions. about: the post of the account that is
+    answered, quoted, reacted to or reposted. edited: theirs is an edit."""
+
+    what: Notice
+    who: AccountId
+    time_ms: int
+    post: Target | None
+    about: Target | None
+    emoji: str | None
+    edited: bool
+    ref: Ref
+
+
+Wanted: TypeAlias = Callable[[Notice, AccountId], bool]
+"""What happened, and who did it -> whether to tell it."""
+
+Heard: TypeAlias = tuple[bytes, Noticed | None]
+
+
+def noticed(
+    txn: ReadTxn, reader: StoreReader, account: AccountId, before: bytes | None, wanted: Wanted
+) -> Iterator[Heard]:
+    """(cursor, what it heard of), newest first, without what the account did itself. None in the place of what is not
+    wanted, or cannot be read any more, so that a caller can stop."""
+    last, accounts = b"", dict[bytes, AccountId]()
+    for row in txn.dups(NOTICES, account, b"", before, reverse=True):
+        place, number = row[:PLACE_BYTES], row[PLACE_BYTES + 1 :]
+        if place == last:
+            continue
+        last = place
+        who = accounts.get(number)
+        if who is None:
+            who = accounts[number] = AccountId(txn.get(NUMBERED, number) or b"")
+        what = _least(txn, account, place)
+        told = who != account and wanted(what, who)
+        yield place, _read(txn, reader, who, account, place, what) if told else None
+
+
+def _least(txn: ReadTxn, account: AccountId, place: bytes) -> Notice:
+    """The first of what one operation does to the account."""
+    row = next(txn.dups(NOTICES, account, place, None))
+    return WHAT[row[PLACE_BYTES]]
+
+
+def _read(
+    txn: ReadTxn, reader: StoreReader, who: AccountId, account: AccountId, place: bytes, what: Notice
+) -> Noticed | None:
+    n, at = part_place(place)
+    name, part = reader.name_at(n), txn.get(PARTS, place)
+    entry = None if name is None else reader.entry(name[0])
+    if entry is None or part is None:
+        return None
+    op = decode_body(entry.ops).ops[at]
+    if not isinstance(op, Put | Add):
+        return None
+    said = SOCIAL.decode(op.coll, op, content_of(part))
+    post, about, emoji = None, None, None
+    if isinstance(said, Post):
+        post = Target(who, CellKey(op.key))
+        named = [said.quote if what == "quote" else None, said.reply.parent if said.reply else None]
+        about = next((target for target in named if target is not None and target.account == account), None)
+    elif isinstance(said, Reaction | Repost):
+        about, emoji = said.target, said.emoji if isinstance(said, Reaction) else None
+    edited = isinstance(op, Put) and bool(op.refs)
+    time_ms = entry.header.time >> 16
+    return Noticed(what, who, time_ms, post, about, emoji, edited, Ref(entry.id, at))

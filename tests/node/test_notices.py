@@ -1,0 +1,118 @@
+"""Notifications as an app asks for them: alike things in one row, page by page, without those who are blocked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from banyan_node.api import LocalBackend
+from banyan_node.api.registry import EVERY
+from banyan_node.local import open_local
+from banyan_node.operator_errors import CallError
+from tests.node.real import load_settings, make_home
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[LocalBackend]:
+    home = make_home(tmp_path)
+    with open_local(home, load_settings(home)) as backend:
+        backend.call("account.create", name="an")
+        for name in ("bình", "chi", "dung"):
+            backend.call("account.create", name=name, hosted=True)
+        yield backend
+
+
+def told(node: LocalBackend, **params: Any) -> list[dict[str, Any]]:
+    page = node.call("notifications", **params)
+    msgspec.convert(page, EVERY["notifications"].answers)
+    rows: list[dict[str, Any]] = page["notices"]
+    return rows
+
+
+def names(row: dict[str, Any]) -> list[str]:
+    return [account["name"] for account in row["accounts"]]
+
+
+def test_alike_things_are_one_row_and_answers_are_each_their_own(node: LocalBackend) -> None:
+    uri, other = (node.call("post", text=text)["uri"] for text in ("một", "hai"))
+    for name, emoji in (("bình", "❤"), ("chi", "🌳"), ("dung", "❤")):
+        node.call("react", uri=uri, emoji=emoji, by=name)
+        node.call("reply", uri=uri, text=f"{name} đây", by=name)
+        node.call("follow", account="an", by=name)
+    node.call("react", uri=other, emoji="❤", by="chi")
+    rows = told(node)
+    assert [(row["kind"], names(row)) for row in rows] == [
+        ("reaction", ["chi"]),
+        ("follow", ["dung", "chi", "bình"]),
+        ("reply", ["dung"]),
+        ("reaction", ["dung", "chi", "bình"]),
+        ("reply", ["chi"]),
+        ("reply", ["bình"]),
+    ]
+    assert (rows[0]["about"], rows[3]["about"], rows[3]["emojis"]) == (other, uri, ["❤", "🌳"])
+    assert rows[2]["post"]["text"] == "dung đây"
+    assert len(told(node, each=True)) == 10
+    assert [row["kind"] for row in told(node, kinds=["follow"])] == ["follow"]
+
+
+def test_those_who_are_blocked_or_muted_are_not_heard_and_are_again_afterwards(node: LocalBackend) -> None:
+    node.call("post", text="@an", mentions=["an"], by="bình")
+    node.call("post", text="@an", mentions=["an"], by="chi")
+    node.call("block", account="bình")
+    node.call("mute", account="chi")
+    assert told(node) == []
+    node.call("block", account="bình", undo=True)
+    assert [names(row) for row in told(node)] == [["bình"]]
+    assert told(node, by="bình") == []
+
+
+def test_pages_join_whatever_is_hidden_in_between(node: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("banyan_node.api.methods.notices.SCANNED", 3)
+    for n in range(12):
+        node.call("post", text=f"{n}", mentions=["an"], by="chi" if n % 4 else "bình")
+    node.call("mute", account="chi")
+    found, page = [], node.call("notifications", limit=2)
+    for _ in range(20):
+        found += [row["post"]["text"] for row in page["notices"]]
+        if page["before"] is None:
+            break
+        page = node.call("notifications", limit=2, before=page["before"])
+    assert found == ["8", "4", "0"]
+
+
+def test_bad_pages_and_kinds_are_refused_in_a_sentence(node: LocalBackend) -> None:
+    with pytest.raises(CallError, match="'xyz' is no place among notifications: give `before` of the page before"):
+        node.call("notifications", before="xyz")
+    with pytest.raises(CallError, match="'kinds' as a list"):
+        node.call("notifications", kinds=["like"])
+
+
+def test_a_post_says_its_warning_its_tags_and_whom_it_names(node: LocalBackend) -> None:
+    said = {
+        "text": "Phim #HàNội #hànội #2024 #phở",
+        "warning": "phim",
+        "audience": "unlisted",
+    }
+    uri = node.call("post", mentions=["chi", "chi"], **said)["uri"]
+    (row,) = node.call("feed", account="an")["posts"]
+    assert (row["warning"], row["audience"], row["tags"]) == ("phim", "unlisted", ["HàNội", "phở"])
+    assert names({"accounts": row["mentions"]}) == ["chi"]
+    node.call("edit", uri=uri, text="Sách #sách")
+    (row,) = node.call("feed", account="an")["posts"]
+    assert (row["text"], row["tags"], row["warning"], row["edited"]) == ("Sách #sách", ["sách"], "phim", True)
+    node.call("post", text="#không", tags=[])
+    assert node.call("feed", account="an")["posts"][0]["tags"] == []
+
+
+def test_each_account_reads_its_own_home(node: LocalBackend) -> None:
+    node.call("post", text="một", by="bình")
+    node.call("follow", account="bình", by="chi")
+    assert [row["text"] for row in node.call("feed", by="chi")["posts"]] == ["một"]
+    node.call("block", account="bình", by="chi")
+    assert node.call("feed", by="chi")["posts"] == []
+    assert node.call("feed", all=True, by="chi")["posts"] == []
+    assert len(node.call("feed", all=True)["posts"]) == 1
