@@ -34,9 +34,9 @@ import trio
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_crdt.realm import TEST
-from banyan_node.api.methods import social
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
+from banyan_node.hosting.writing import append
 from banyan_node.node import Node
 from banyan_schema.social import Target, post_to_text, relate
 from banyan_storage.queries import Queries, queries
@@ -92,7 +92,7 @@ async def _at_home(node: Node, others: list[Account]) -> AccountId:
         salt = hosted.salt_of(ctx, account)
         for at in range(0, len(others), AT_ONCE):
             drafts = [relate(salt, "follow", who.id) for who in others[at : at + AT_ONCE]]
-            social.append(ctx, account, drafts, now)
+            append(ctx, account, drafts, now)
 
     await node.worker.call(follow)
     return account

@@ -18,10 +18,12 @@ from pathlib import Path
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log
 from banyan_crdt.realm import REALMS, Realm
+from banyan_crdt.sealing import Opener
 from banyan_crdt.signing import Signer
 from banyan_node.home.folder import Home, write_private
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
+from banyan_node.hosting.vault import Vault
 from banyan_node.links.slots import SlotSettings
 from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.mending import due, mend
@@ -81,6 +83,11 @@ class Context:
     salts: dict[AccountId, bytes] = field(default_factory=dict)
     """Salts of accounts that were written to; an account's salt never changes."""
     claims: Search = field(default_factory=Search)
+    vault: Vault = field(init=False)
+    """Opens what accounts said to themselves. Any thread."""
+
+    def __post_init__(self) -> None:
+        self.vault = Vault(Opener(self.keys.device_seed()))
 
     def own_log(self, account: AccountId) -> LogId:
         """The log that this data folder writes in an account. Draws a new number if it is also written elsewhere."""

@@ -105,21 +105,46 @@ def text(what: str, most: int) -> Field:
         return value.decode()
 
     def step(raw: bytes, at: int) -> tuple[str, int]:
-        head = raw[at]
-        if BYTES <= head < BYTES_1:
-            start, size = at + 1, head - BYTES
-        elif head == BYTES_1 and raw[at + 1] > 23:
-            start, size = at + 2, raw[at + 1]
-        elif head == BYTES_2 and raw[at + 1]:
-            start, size = at + 3, raw[at + 1] << 8 | raw[at + 2]
-        else:
+        start, end = _span(raw, at)
+        if end - start > most:
             raise NotContent
-        if size > most:
-            raise NotContent
-        end = start + size
         return raw[start:end].decode(), end
 
     return Field(plain, read, step, json=_only("a text", str, what))
+
+
+def blob(what: str, most: int) -> Field:
+    """At most `most` bytes, at most 65,535; hexadecimal in JSON. `what`: its name in errors."""
+
+    def plain(value: bytes) -> bytes:
+        if len(value) > most:
+            raise ValueError(f"{what} has {len(value)} bytes; {most} is the most: shorten it")
+        return value
+
+    def read(value: Value) -> bytes:
+        if type(value) is not bytes or len(value) > most:
+            raise NotContent
+        return value
+
+    def step(raw: bytes, at: int) -> tuple[bytes, int]:
+        start, end = _span(raw, at)
+        if end - start > most:
+            raise NotContent
+        return raw[start:end], end
+
+    return Field(plain, read, step, json=_told(what, bytes.hex, bytes.fromhex))
+
+
+def _span(raw: bytes, at: int) -> tuple[int, int]:
+    """Where a byte string begins and ends whose head is at `at`."""
+    head = raw[at]
+    if BYTES <= head < BYTES_1:
+        return at + 1, at + 1 + head - BYTES
+    if head == BYTES_1 and raw[at + 1] > 23:
+        return at + 2, at + 2 + raw[at + 1]
+    if head == BYTES_2 and raw[at + 1]:
+        return at + 3, at + 3 + (raw[at + 1] << 8 | raw[at + 2])
+    raise NotContent
 
 
 def normal(what: str, value: str, most: int) -> bytes:

@@ -9,11 +9,10 @@ A query whose view is being built raises ViewBuilding.
 from __future__ import annotations
 
 import hashlib
-from bisect import insort
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any
 
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put, decode_body
@@ -31,6 +30,7 @@ from .noticed import Heard, Wanted, noticed
 from .reader import StoreReader
 from .slots import in_order, live_in, shown_at, stamp_of
 from .tables import PARTS, part_place
+from .timelines import newest
 from .view_rows import (
     NUMBERED,
     NUMBERS,
@@ -102,7 +102,8 @@ class Queries:
 
     # -- accounts
 
-    def _number(self, account: AccountId) -> bytes | None:
+    def number(self, account: AccountId) -> bytes | None:
+        """The account's number in this store, which slots begin with; None if nothing of it shows."""
         return self._txn.get(NUMBERS, account)
 
     def _account(self, number: bytes) -> AccountId:
@@ -114,9 +115,9 @@ class Queries:
         """The profile. If two cells are of one field, the later write is shown."""
         self.need()
         found: list[tuple[bytes, ProfileField]] = []
-        number = self._number(account)
-        for slot, place in self._shown(number, PROFILE) if number else ():
-            content = self._content(slot, place)
+        number = self.number(account)
+        for slot, place in self.shown(number, PROFILE) if number else ():
+            content = self.content(slot, place)
             if isinstance(content, ProfileField):
                 found.append((stamp_of(self._reader, place), content))
         order = in_order(self._reader, [stamp for stamp, _ in found])
@@ -135,7 +136,7 @@ class Queries:
 
     def _related(self, table: Table, account: AccountId, after: AccountId | None, limit: int | None) -> list[AccountId]:
         self.need("relations")
-        number = self._number(account)
+        number = self.number(account)
         if number is None:
             return []
         start = number if after is None else after_prefix(number + after) or number
@@ -157,7 +158,7 @@ class Queries:
     def follow_count(self, account: AccountId) -> int:
         """How many accounts it follows."""
         self.need("followers")
-        number = self._number(account)
+        number = self.number(account)
         return count_of(self._txn.get(FOLLOW_COUNTS, number)) if number else 0
 
     def reposters(self, target: Target) -> list[AccountId]:
@@ -178,9 +179,9 @@ class Queries:
         """The live operations of the register or element that `op` writes, oldest first: those that an edit replaces
         or an undo covers."""
         self.need()
-        number = self._number(account)
+        number = self.number(account)
         live = live_in(self._txn, self._reader, slot_of(number, op)) if number else ()
-        return tuple(self._ref(stamp[8:]) for stamp in live)
+        return tuple(self.ref(stamp[8:]) for stamp in live)
 
     def items(
         self, account: AccountId, of: Collection[Any], prefix: bytes = b"", after: bytes = b""
@@ -188,9 +189,9 @@ class Queries:
         """The items that the account shows in a collection of registers or sets, by key. prefix: of key and element.
         after: key and element of the last item of the page before."""
         self.need()
-        number = self._number(account)
+        number = self.number(account)
         found = items_of(self._txn, self._reader, number, of, prefix, after) if number else ()
-        return (ShownItem(key, elem, ms, values, self._ref(place)) for place, key, elem, ms, values in found)
+        return (ShownItem(key, elem, ms, values, self.ref(place)) for place, key, elem, ms, values in found)
 
     def noticed(self, account: AccountId, before: bytes | None, wanted: Wanted) -> Iterator[Heard]:
         """See noticed.py. before: the cursor of the last one read."""
@@ -199,34 +200,36 @@ class Queries:
 
     # -- posts
 
-    def _shown(self, number: bytes, coll: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+    def shown(self, number: bytes, coll: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """(slot, place) of all that the account shows, in one collection or in all, in the order of slots."""
         for value in self._txn.dups(SHOWN, number, coll, after_prefix(coll)):
             size = slot_size(number + value) - 4
             yield number + value[:size], value[size : size + 8]
 
-    def _ref(self, place: bytes) -> Ref:
+    def ref(self, place: bytes) -> Ref:
+        """The operation at a place."""
         n, op = part_place(place)
         name = self._reader.name_at(n)
         if name is None:
             raise CorruptStore(f"the views name arrival {n}, which is not there; run a check")
         return Ref(name[0], op)
 
-    def _content(self, slot: bytes, place: bytes) -> object:
+    def content(self, slot: bytes, place: bytes) -> object:
+        """What the operation at a place says, by the schema of its slot; None if it is not held or not readable."""
         raw = self._txn.get(PARTS, place)
         return None if raw is None else read_content(slot, content_of(raw))
 
     def _view(self, number: bytes, account: AccountId, key: bytes, time: bytes, place: bytes) -> PostView | None:
-        post = self._content(register_slot(number, POST, CellKey(key)), place)
+        post = self.content(register_slot(number, POST, CellKey(key)), place)
         if not isinstance(post, Post):
             return None
         target = Target(account, CellKey(key))
-        return PostView(target, int.from_bytes(time[:6], "big"), self._ref(place), post, time + account + key)
+        return PostView(target, int.from_bytes(time[:6], "big"), self.ref(place), post, time + account + key)
 
     def post(self, target: Target) -> PostView | None:
         """The post, or None if it is unknown or deleted or its content is not held."""
         self.need()
-        number = self._number(target.account)
+        number = self.number(target.account)
         shown = number and shown_at(self._txn, register_slot(number, POST, target.key))
         if not number or not shown:
             return None
@@ -234,29 +237,13 @@ class Queries:
 
     def feed(self, accounts: Iterable[AccountId], before: bytes | None = None, limit: int = 50) -> list[PostView]:
         """The accounts' posts, newest first. before: the cursor of the last post of the page before."""
-        self.need("timeline")
-        views = (self._view(*line) for line in self._newest(accounts, before))
-        return list(islice((view for view in views if view is not None), limit))
+        return list(islice(self.timeline(accounts, before), limit))
 
-    def _newest(self, accounts: Iterable[AccountId], before: bytes | None) -> Iterator[_Line]:
-        """The merged timelines of the accounts. The newest row of each is read in one pass; further rows are read only
-        from timelines whose row was used. So the cost grows only with the number of accounts and of rows."""
-        named = self._txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))
-        accounts_of = {number: AccountId(account) for account, number in named}
-        stops = _stops(sorted(accounts_of.items()), before)
-        rows = [(_place(accounts_of[number], row), number, row) for number, row in self._txn.ending(TIMELINE, stops)]
-        rows.sort()
-        walks: dict[bytes, Iterator[bytes]] = {}
-        while rows:
-            _, number, row = rows.pop()
-            account = accounts_of[number]
-            yield number, account, row[8:24], row[:8], row[24:]
-            walk = walks.get(number)
-            if walk is None:
-                walk = walks[number] = self._txn.dups(TIMELINE, number, b"", row, reverse=True)
-            row = next(walk, b"")
-            if row:
-                insort(rows, (_place(account, row), number, row))
+    def timeline(self, accounts: Iterable[AccountId], before: bytes | None) -> Iterator[PostView]:
+        """As `feed`, one after another."""
+        self.need("timeline")
+        views = (self._view(*line) for line in newest(self._txn, accounts, before))
+        return (view for view in views if view is not None)
 
     def replies(self, target: Target, limit: int | None = None) -> Iterator[PostView]:
         """Direct replies, oldest first; those of the same time by account."""
@@ -278,19 +265,19 @@ class Queries:
 
     def post_count(self, account: AccountId) -> int:
         self.need("timeline")
-        number = self._number(account)
+        number = self.number(account)
         return self._txn.dup_count(TIMELINE, number) if number else 0
 
     def has_tombs(self, account: AccountId) -> bool:
         """Whether anything of the account was deleted."""
         self.need()
-        number = self._number(account)
+        number = self.number(account)
         return number is not None and self._txn.get(TOMBS, number) is not None
 
     def is_dead(self, account: AccountId, coll: Coll, key: CellKey) -> bool:
         """Whether a counted tombstone deletes the cell."""
         self.need()
-        number, cell = self._number(account), coll + key
+        number, cell = self.number(account), coll + key
         return number is not None and next(self._txn.dups(TOMBS, number, cell, cell + b"\0"), None) is not None
 
     def edited(self, view: PostView) -> bool:
@@ -364,31 +351,13 @@ class Queries:
         self.need()
         digest = hashlib.sha256(b"banyan/1/views\0")
         for account in self._reader.accounts():
-            number = self._number(account)
-            for slot, place in self._shown(number) if number else ():
+            number = self.number(account)
+            for slot, place in self.shown(number) if number else ():
                 raw = self._txn.get(PARTS, place)
                 content = b"" if raw is None else content_of(raw)
                 time = stamp_of(self._reader, place)[:8]
                 digest.update(account + slot[4:] + time + len(content).to_bytes(4, "big") + content)
         return digest.digest()
-
-
-_Line: TypeAlias = tuple[bytes, AccountId, bytes, bytes, bytes]
-"""The arguments of `Queries._view`: account number, account, key, time, place."""
-
-
-def _place(account: AccountId, row: bytes) -> bytes:
-    """Orders rows of timelines as their cursors do."""
-    return row[:8] + account + row[8:24]
-
-
-def _stops(accounts: Iterable[tuple[bytes, AccountId]], before: bytes | None) -> Iterator[tuple[bytes, bytes | None]]:
-    """Where the timeline of each account, given as (number, account), stops below a cursor."""
-    if before is None:
-        return ((number, None) for number, _ in accounts)
-    time, author, key = before[:8], before[8:40], before[40:]
-    after = after_prefix(time)
-    return ((n, time + key if a == author else after if a < author else time) for n, a in accounts)
 
 
 def _distinct(accounts: Iterator[AccountId]) -> Iterator[AccountId]:

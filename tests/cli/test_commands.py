@@ -320,3 +320,52 @@ def test_an_old_store_is_brought_up_by_any_command_which_says_so_beside_its_answ
     ran = _ok(banyan("--home", home, "store", "mend", "--json"))
     assert (ran.json["checked"], ran.json["dropped"]) == (59, 0)
     assert "all are sound" in ran.err
+
+
+def test_what_one_keeps_to_oneself_is_set_shown_and_taken_back(home: Path) -> None:
+    for name in ("Lan", "Hoa"):
+        _ok(banyan("--home", home, "account", "create", name))
+    uri = _ok(banyan("--home", home, "post", "phim hay", "--as", "Lan", "--json")).json["uri"]
+    _ok(banyan("--home", home, "post", "ăn phở", "--as", "Hoa", "--lang", "vi"))
+    _ok(banyan("--home", home, "bookmark", uri))
+    assert "phim hay" in _ok(banyan("--home", home, "bookmarks")).out
+    _ok(banyan("--home", home, "bookmark", uri, "--undo"))
+    assert "You keep no posts yet" in _ok(banyan("--home", home, "bookmarks")).err
+
+    made = _ok(banyan("--home", home, "list", "create", "bạn", "--json")).json["id"]
+    assert "2 accounts are on bạn now" in _ok(banyan("--home", home, "list", "add", "bạn", "Lan", "Hoa")).out
+    _ok(banyan("--home", home, "list", "remove", made[:8], "Hoa"))
+    assert "Lan" in _ok(banyan("--home", home, "list", "show", "bạn")).out
+    assert [p["text"] for p in _ok(banyan("--home", home, "feed", "--list", "bạn", "--json")).lines] == ["phim hay"]
+    _ok(banyan("--home", home, "list", "rename", "bạn", "bạn bè"))
+    assert "bạn bè" in _ok(banyan("--home", home, "list", "ls")).out
+    _ok(banyan("--home", home, "list", "delete", "bạn bè"))
+    assert "is no list here" in banyan("--home", home, "feed", "--list", "bạn").err
+
+    _ok(banyan("--home", home, "filter", "add", "phim", "--warn"))
+    assert "⚠ phim" in _ok(banyan("--home", home, "feed", "--all")).out
+    (kept,) = _ok(banyan("--home", home, "filter", "ls", "--json")).lines
+    _ok(banyan("--home", home, "filter", "remove", kept["id"][:8]))
+    assert "You have no filters" in _ok(banyan("--home", home, "filter", "ls")).err
+    only = _ok(banyan("--home", home, "feed", "--all", "--lang", "vi", "--no-replies", "--json")).lines
+    assert [p["lang"] for p in only] == ["vi", None]
+
+    _ok(banyan("--home", home, "mute", "Lan"))
+    assert "Lan" in _ok(banyan("--home", home, "mutes")).out
+    assert "phim" not in _ok(banyan("--home", home, "feed", "--all")).out
+    _ok(banyan("--home", home, "mute", "Lan", "--undo"))
+    assert "You mute nobody" in _ok(banyan("--home", home, "mutes")).err
+    assert "You block nobody" in _ok(banyan("--home", home, "blocks")).err
+    assert _ok(banyan("--home", home, "note", "Lan", "bạn học")).out == "Noted.\n"
+
+
+def test_notifications_are_read_as_any_account(home: Path) -> None:
+    _ok(banyan("--home", home, "account", "create", "Lan"))
+    uri = _ok(banyan("--home", home, "post", "một", "--json")).json["uri"]
+    _ok(banyan("--home", home, "reply", uri, "hai", "--as", "Lan", "--mention", "Lan", "--warning", "số"))
+    _ok(banyan("--home", home, "follow", "Lan"))
+    assert "Lan answered your post" in _ok(banyan("--home", home, "notifications")).out
+    assert "Minh followed you" in _ok(banyan("--home", home, "notifications", "--as", "Lan")).out
+    assert _ok(banyan("--home", home, "notifications", "--kind", "follow", "--json")).lines == []
+    assert "reply" in banyan("--home", home, "notifications", "--kind", "like").err
+    _ok(banyan("--home", home, "notifications", "--each", "-n", "1"))

@@ -19,7 +19,7 @@ import trio
 import banyan_schema
 import banyan_storage
 from banyan_crdt.ids import AccountId, CellKey, account_from_text
-from banyan_node.api.methods import social
+from banyan_node.hosting.writing import append
 from banyan_schema.address import Target
 from banyan_schema.collection import Draft
 from banyan_storage.engine import Table
@@ -58,7 +58,7 @@ async def test_a_file_of_schema_and_a_view_are_all_that_polls_need(tmp_path: Pat
         poll = Target(ids[0], KEY)
 
         async def said(who: AccountId, *drafts: Draft) -> None:
-            await node.worker.call(lambda ctx, now: social.append(ctx, who, drafts, now))
+            await node.worker.call(lambda ctx, now: append(ctx, who, drafts, now))
 
         await said(poll.account, write_poll(KEY, Poll("Lunch?", ("phở", "bún chả", "bánh mì"))))
         for who, option in zip(ids, (2, 0, 2), strict=True):

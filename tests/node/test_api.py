@@ -314,11 +314,13 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
         await node.backend.call("account.create", {"name": "An"})
         await converged([other, node])
         uri = (await node.backend.call("post", {"text": "một"}))["uri"]
+        friends = (await node.backend.call("list.set", {"title": "bạn"}))["id"]
         (item,) = (await node.backend.call("items.list", {"collection": "post"}))["items"]
         before = {name: await node.backend.call(name, {}) for name in ("status", "peers", "id", "account.show")}
         given: dict[str, dict[str, Any]] = {
             "thread": {"uri": uri},
             "find": {"text": "An"},
+            "list.show": {"id": friends},
             "items.list": {"collection": "post"},
             "items.get": {"collection": "post", "key": item["key"]},
             "archive.export": {"path": str(tmp_path / "archive")},

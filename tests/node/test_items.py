@@ -12,9 +12,10 @@ import trio
 from banyan_crdt.ids import CellKey
 from banyan_crdt.ops import Add, Put, Text
 from banyan_node.api import LocalBackend
-from banyan_node.api.methods import items, social
+from banyan_node.api.methods import items
 from banyan_node.api.registry import EVERY
 from banyan_node.hosting import hosted
+from banyan_node.hosting.writing import append
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_schema import registry
@@ -201,7 +202,7 @@ def test_a_counter_is_added_to_and_a_text_is_read(ask: Asked) -> None:
     account = hosted.my_account(context)
     cell = CellKey(b"n" * 16)
     draft = Draft(Text(NOTES.id, cell, None, None, 3, None), b"ba\xcc\x81")
-    social.append(context, account, [draft], 2_000_000_000)
+    append(context, account, [draft], 2_000_000_000)
     context.store.commit()
     assert ask.shown(NOTES.name) == [{"text": "ba\u0301"}]
     assert "texts, which items.put cannot write" in ask.refused(
@@ -216,7 +217,7 @@ def test_every_refusal_is_one_sentence_that_names_the_field(ask: Asked) -> None:
     sentence = put("vn.example.pol")
     known = ", ".join(of.name for of in registry.SOCIAL)
     assert sentence == f"There is no collection 'vn.example.pol' here; there are {known}."
-    assert "block, follow, mute, " in known
+    assert "block, follow, keyring, " in known
     assert ask.refused("items.list", "bad_request", collection="vn.example.pol") == sentence
     for said, refusal in (
         ({**LUNCH, "questoin": "x"}, "has no field 'questoin'; did you mean 'question'?"),

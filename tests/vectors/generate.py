@@ -60,9 +60,11 @@ from banyan_replica.wire import (
 )
 from tests.crdt.make import POSTS, add, b32, follow, key, make_part, run_bytes, signer
 from tests.vectors import borders, joints, states
+from tests.vectors.private import private
 from tests.vectors.shown import AN, SIX, entry, log_name, plain
 
 HERE = Path(__file__).parent
+SHIPPED = ("profile", "post", "reaction", "repost", "follow", "block", "mute", "keyring", "private")
 DOCUMENT = HERE.parents[1] / "docs" / "protocol.md"
 
 
@@ -87,7 +89,7 @@ def ids() -> dict[str, Any]:
             for t in ("entry", "ops", "checkpoint", "withheld")
             for x in (b"", b"x")
         ],
-        "collections": {n: coll(n).hex() for n in ("profile", "post", "reaction", "repost", "follow", "block", "mute")},
+        "collections": {n: coll(n).hex() for n in SHIPPED},
         "key_digest": {"key": signer("a").key.hex(), "digest": key_digest(signer("a").key).hex()},
         "account": {"id": control.id.hex(), "text": account_to_text(AN.id)},
         "part": {"salt": b32("salt part")[:16].hex(), "raw": raw.hex(), "hash": part.hash.hex(), "size": part.size},
@@ -302,6 +304,7 @@ def vectors() -> dict[str, Any]:
     others = [follow(AN.full("phone"), AN.log(), SIX[:5], add("with content", make_part("x")[0]), parts=25)]
     return {
         "ids": ids(),
+        "private": private(),
         "entries": [entry(e) for e in (*AN.control, *SIX, *others)],
         "ops": ops(),
         "runs": runs(),
@@ -351,6 +354,7 @@ def examples(made: dict[str, Any]) -> dict[str, str]:
         "checkpoint": f"{block(made['checkpoints'][1]['checkpoint'])}\nid\n{made['checkpoints'][1]['id']}",
         "part": block(made["ids"]["part"]["raw"]) + "\nhash\n" + made["ids"]["part"]["hash"],
         "ops": "\n".join(ops),
+        "private": _private(made["private"]),
         "skips": " ".join("-" if s is None else str(s) for s in made["ids"]["skips"][:40]),
         "head": block(made["digests"]["head_bytes"][1]),
         "sketch": shown_item(made["sketch"]["public"]),
@@ -360,6 +364,12 @@ def examples(made: dict[str, Any]) -> dict[str, str]:
         "gossip": f"```cddl\n{grammar.gossip()}\n```",
         "who": grammar.who(),
     }
+
+
+def _private(v: dict[str, Any]) -> str:
+    mute = v["things"][0]
+    shown = {"box": v["wrapped"]["box"], "[mute, ...]": mute["plain"], "key": mute["key"], "content": mute["content"]}
+    return "\n".join(f"{name}\n{block(raw)}" for name, raw in shown.items())
 
 
 def files() -> dict[Path, str]:

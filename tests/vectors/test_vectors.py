@@ -13,17 +13,20 @@ from banyan_crdt.codec import decode
 from banyan_crdt.entry import Entry, Header, encode_header, make_entry, skip_seq
 from banyan_crdt.errors import BadSignature, BanyanError, Malformed, NotYet, Reject
 from banyan_crdt.frontier import frontier_digest, head_bytes, head_item
-from banyan_crdt.ids import AccountId, EntryId, H, Head, LogId, WriterKey, account_to_text, coll, key_digest
+from banyan_crdt.ids import AccountId, CellKey, EntryId, H, Head, LogId, WriterKey, account_to_text, coll, key_digest
 from banyan_crdt.ops import decode_body, encode_ops
 from banyan_crdt.parts import make_part, open_part
 from banyan_crdt.realm import REALMS, TEST, Realm
 from banyan_crdt.run import decode_control, decode_run, encode_run, verify_run
+from banyan_crdt.sealing import Opener
 from banyan_crdt.signing import Signer, verify
 from banyan_crdt.state import account_state
 from banyan_replica.frontier import sketch as sk
 from banyan_replica.frontier.index import id_words, name_words
 from banyan_replica.frontier.probes import PLACES, cells_for, estimate
 from banyan_replica.wire import decode_message, encode_message
+from banyan_schema.privately import text_of
+from banyan_schema.social.private import SEALED, private_key, read_privately, say_privately
 from tests.replica.helpers import NOW_MS, new_ingest
 from tests.vectors.borders import shown
 from tests.vectors.generate import files, label
@@ -200,6 +203,23 @@ def test_a_second_spelling_is_refused(v: Any) -> None:
 def test_values_of_every_width_are_read() -> None:
     for v in load("cbor")["read"]:
         assert plain(shown(decode(x(v["raw"])))) == v["value"], v["name"]
+
+
+def test_what_is_private_is_opened_and_sealed_again() -> None:
+    v = load("private")
+    secret, account, wrapped = x(v["secret"]), AccountId(x(v["account"])), v["wrapped"]
+    opener = Opener(x(wrapped["writer_seed"]))
+    assert opener.key.hex() == wrapped["writer"]
+    assert opener.unwrap(x(wrapped["box"])) == secret
+    for thing in v["things"]:
+        sealed, key = SEALED.decode(x(thing["content"])), CellKey(x(thing["key"]))
+        assert sealed is not None
+        one = read_privately(account, key, secret, sealed)
+        assert one is not None
+        assert (one.kind, one.name.hex(), text_of(one).hex()) == (thing["kind"], thing["name"], thing["plain"])
+        assert private_key(secret, one) == key
+        again = say_privately(account, CellKey(x(v["name"])), secret, one, x(thing["nonce"]))
+        assert again.content == x(thing["content"])
 
 
 @pytest.mark.parametrize("name", ["public", "salted"])

@@ -9,9 +9,22 @@ ANYWHERE = "With --json it answers in JSON; --home DIR names the node. Both may 
 
 def register(app: typer.Typer) -> None:
     """Adds every command, in the order in which `--help` lists them."""
-    from banyan_cli.commands import accounts, bring, doctor, items, keys, network, play, reading, setup, social, stores
+    from banyan_cli.commands import (
+        accounts,
+        bring,
+        doctor,
+        items,
+        keys,
+        network,
+        play,
+        private,
+        reading,
+        setup,
+        social,
+        stores,
+    )
 
-    for module in (setup, keys, social, reading, items, accounts, network, bring, stores, doctor, play):
+    for module in (setup, keys, social, reading, private, items, accounts, network, bring, stores, doctor, play):
         module.add_to(app)
     _mention(app)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from banyan_cli import completing, refs, session
+from banyan_cli.commands import private
 from banyan_cli.errors import BadInput
 from banyan_node.harmless import plain
 
@@ -20,6 +21,8 @@ Reader = Annotated[
     str | None,
     typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=completing.accounts),
 ]
+KINDS = ("reply", "quote", "mention", "reaction", "repost", "follow")
+"""Of notifications."""
 Before = Annotated[str | None, typer.Option(help="Continue where a page ended.")]
 NOBODY_POSTED = "No posts here yet. Follow somebody with `banyan follow`, or see all with `feed --all`."
 
@@ -40,20 +43,39 @@ def feed(
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many posts.")] = 20,
     everything: Annotated[bool, typer.Option("--all", help="Everybody whose posts are held here.")] = False,
+    on_list: Annotated[
+        str | None, typer.Option("--list", metavar="LIST", help="Those on one of your lists: its title or id.")
+    ] = None,
+    replies: Annotated[bool, typer.Option("--replies/--no-replies", help="With replies, or without.")] = True,
+    lang: Annotated[
+        list[str] | None, typer.Option("--lang", help="Only in this language, such as vi; may be given again.")
+    ] = None,
     before: Before = None,
     by: Reader = None,
 ) -> None:
     """Posts, the newest first."""
     s = session.of(ctx)
-    if account is not None and everything:
-        raise BadInput("An account and --all were both given; choose one.")
+    if sum((account is not None, everything, on_list is not None)) > 1:
+        raise BadInput("An account, --all and --list exclude one another; choose one.")
     whom, reader = (None if who is None else refs.account(s, who) for who in (account, by))
-    page = s.call("feed", limit=limit, before=before, account=whom, all=everything or None, by=reader)
+    page = s.call(
+        "feed",
+        limit=limit,
+        before=before,
+        account=whom,
+        all=everything or None,
+        in_list=None if on_list is None else private.list_of(s, on_list, reader),
+        replies=None if replies else False,
+        langs=lang or None,
+        by=reader,
+    )
     refs.remember_rows(s.home, page["posts"])
     none = "No posts here yet." if everything or whom else NOBODY_POSTED
     s.out.answers(page["posts"], _show_posts, none)
     if page["before"]:
         same = " --all" if everything else "" if whom is None else f" {whom}"
+        same += "" if on_list is None else f" --list '{on_list}'"
+        same += ("" if replies else " --no-replies") + "".join(f" --lang {one}" for one in lang or ())
         same += "" if reader is None else f" --as {reader}"
         s.out.note(f"More: `banyan feed{same} --limit {limit} --before {page['before']}`")
 
@@ -67,13 +89,14 @@ def _show_posts(console: Console, posts: list[Any]) -> None:
 def thread(
     ctx: typer.Context,
     post: Annotated[str, typer.Argument(help="A post: its digits, or address.", autocompletion=completing.posts)],
+    by: Reader = None,
 ) -> None:
     """A post, what it answers, and what was answered to it."""
     from banyan_cli.show.feed import thread as show
 
     s = session.of(ctx)
     uri = refs.post(s, post)
-    page = s.call("thread", uri=uri)
+    page = s.call("thread", uri=uri, by=None if by is None else refs.account(s, by))
     refs.remember_rows(s.home, page["posts"])
     s.out.answer(page, show(_now_ms(), uri))
 
@@ -81,7 +104,7 @@ def thread(
 def notifications(
     ctx: typer.Context,
     kind: Annotated[
-        list[str] | None, typer.Option("--kind", help="Only reply, quote, mention, reaction, repost or follow.")
+        list[str] | None, typer.Option("--kind", help=f"Only {', '.join(KINDS)}; may be given again.")
     ] = None,
     each: Annotated[bool, typer.Option("--each", help="A line for each, although they are alike.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many lines.")] = 40,
@@ -92,6 +115,8 @@ def notifications(
     from banyan_cli.show.notices import notices as show
 
     s = session.of(ctx)
+    if wrong := [k for k in kind or () if k not in KINDS]:
+        raise BadInput(f"'{wrong[0]}' is no kind of notification; there are {', '.join(KINDS)}.")
     reader = None if by is None else refs.account(s, by)
     page = s.call("notifications", by=reader, kinds=kind or None, each=each or None, limit=limit, before=before)
     rows = page["notices"]

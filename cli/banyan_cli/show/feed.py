@@ -79,8 +79,9 @@ def post(row: Row, now_ms: int, marked: bool = False, in_thread: bool = False) -
 
 def words(row: Row, asked: bool = False) -> Text:
     """What a post says, or what it warns of, unless one asked for the post."""
-    if row.get("warning") and not asked:
-        return Text.assemble(("⚠ ", "yellow"), text_of(row["warning"]), ("  `banyan thread` shows it", "dim"))
+    warning = row.get("warning") or row.get("filtered")
+    if warning and not asked:
+        return Text.assemble(("⚠ ", "yellow"), text_of(warning), ("  `banyan thread` shows it", "dim"))
     return Text(text_of(row["text"]))
 
 

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, ge
 
 import msgspec
 
+from banyan_crdt.ids import AccountId
+from banyan_node.hosting.vault import Private, Vault
 from banyan_node.links.filling import Filling
 from banyan_node.workers.published import Here, Published
 from banyan_storage.queries import Queries
@@ -52,10 +54,12 @@ class NoResult(Response, frozen=True):
 
 
 class CommitView:
-    """The input of a read: the store and its views at one commit."""
+    """The input of a read: the store and its views at one commit, and what opens what accounts said to themselves
+    (None: the keys are not there)."""
 
-    def __init__(self, q: Queries) -> None:
+    def __init__(self, q: Queries, vault: Vault | None = None) -> None:
         self._q = q
+        self._vault = vault
 
     @property
     def store(self) -> StoreReader:
@@ -64,12 +68,16 @@ class CommitView:
     def queries(self) -> Queries:
         return self._q
 
+    def private(self, account: AccountId) -> Private:
+        """What the account said to itself; nothing, where this node cannot open it."""
+        return Private() if self._vault is None else self._vault.read(self._q, account)
+
 
 class Looking(CommitView):
     """The input of a look: the same, this node's identity, and the published state of the replica."""
 
-    def __init__(self, q: Queries, here: Here, seen: Published) -> None:
-        super().__init__(q)
+    def __init__(self, q: Queries, vault: Vault, here: Here, seen: Published) -> None:
+        super().__init__(q, vault)
         self.here, self.seen = here, seen
 
 

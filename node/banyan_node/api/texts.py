@@ -97,6 +97,9 @@ Own: TypeAlias = Annotated[
 PostRef: TypeAlias = Annotated[
     str, Meta(title="a post", description="A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.")
 ]
+ThingRef: TypeAlias = Annotated[
+    str, Meta(title="32 hexadecimal digits", description="An id, as it was answered.", pattern="^[0-9a-f]{32}$")
+]
 KeyRef: TypeAlias = Annotated[
     str,
     Meta(title="64 hexadecimal digits", description="A key, 64 hexadecimal digits.", pattern="^[0-9A-Fa-f]{64}$"),

@@ -22,13 +22,14 @@ import structlog
 import trio
 
 from banyan_crdt.control import Control
-from banyan_crdt.errors import BanyanError
+from banyan_crdt.errors import BanyanError, Refused
 from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, LogId
-from banyan_crdt.ops import Op, Put, Tomb, decode_body, encode_ops, part_of
+from banyan_crdt.ops import Add, Op, Put, Tomb, decode_body, encode_ops, part_of
 from banyan_crdt.shapes import ONE_OP, between
 from banyan_crdt.state import counted_entries
 from banyan_node.context import Context
-from banyan_node.hosting import claims, dropped, hosted
+from banyan_node.hosting import claims, dropped, hosted, private
+from banyan_node.operator_errors import CallError
 from banyan_node.workers.worker import Worker
 from banyan_storage.due import Work
 from banyan_storage.errors import ViewBuilding
@@ -196,6 +197,8 @@ def checkpoint_own_accounts(ctx: Context, now: float) -> Done:
     done, behind, now_ms = 0, follow(ctx, now), ctx.replica.wall_ms(now)
     due = ctx.store.due(Work.CHECKPOINT, now_ms, AT_ONCE)
     for _, key in due:
+        if ctx.holds(AccountId(key)):
+            _seal_old_mutes(ctx, AccountId(key), now)
         made = hosted.checkpoint(ctx, AccountId(key), now) if ctx.holds(AccountId(key)) else 0
         done += made
         if made:
@@ -203,6 +206,14 @@ def checkpoint_own_accounts(ctx: Context, now: float) -> Done:
         else:
             ctx.store.drop_due(Work.CHECKPOINT, key)
     return Done(done, behind or len(due) == AT_ONCE)
+
+
+def _seal_old_mutes(ctx: Context, account: AccountId, now: float) -> None:
+    """What older programs wrote for all to read. Not where this node may not write: another one does it."""
+    try:
+        private.seal_old_mutes(ctx, account, now)
+    except (CallError, Refused):
+        return
 
 
 def erase_deleted(ctx: Context, now: float) -> Done:
@@ -231,7 +242,7 @@ def _erase(ctx: Context, account: AccountId, ended: set[tuple[Coll, CellKey]], n
         for entry, ops in _counted(ctx, control, logs):
             walked += 1
             for at, op in enumerate(ops):
-                ended_here = isinstance(op, Put) and (op.coll, op.key) in dead and part_of(op) is not None
+                ended_here = isinstance(op, Put | Add) and (op.coll, op.key) in dead and part_of(op) is not None
                 if ended_here and ctx.store.withheld(entry, at) is None:
                     erased += ctx.store.erase_part(entry, at, None)  # also missing content, so that it is not fetched
     branched = bool(ctx.store.loose_logs(account))

@@ -16,7 +16,6 @@ from msgspec import Meta
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.ops import Add, Count, Put, Tomb
 from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
-from banyan_node.api.methods.social import append, append_each
 from banyan_node.api.texts import (
     Did,
     EntryHex,
@@ -32,6 +31,7 @@ from banyan_node.api.texts import (
 )
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
+from banyan_node.hosting.writing import append, append_each
 from banyan_node.operator_errors import CallError
 from banyan_schema import registry
 from banyan_schema.collection import Collection, Draft, cell_key, undo
@@ -54,6 +54,8 @@ WRITTEN_BY = {
     "follow": "follow and unfollow",
     "block": "block",
     "mute": "mute",
+    "keyring": "mute, bookmark, list.set, filter.set and note.set",
+    "private": "mute, bookmark, list.set, filter.set and note.set",
 }
 """Methods of collections that have their own."""
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import Named, PostRow, PostRows, hidden_from
+from banyan_node.api.methods.reading import Named, PostRow, PostRows, lens_of
 from banyan_node.api.texts import Milliseconds, NoticeCursor, Own, PostUri, did, notice_cursor, uri
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
@@ -61,8 +61,8 @@ class Notices(Response, frozen=True):
 def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
     """What an account hears of, without those that it blocks or mutes. Of a page, alike things are one row."""
     account, q = hosted.account_of(at, ask.by), at.queries()
-    hidden, kinds = hidden_from(q, account), set(ask.kinds or NOTICES)
-    found = q.noticed(account, _cursor(ask.before), lambda what, who: what in kinds and who not in hidden)
+    lens, kinds = lens_of(at, account), set(ask.kinds or NOTICES)
+    found = q.noticed(account, _cursor(ask.before), lambda what, who: what in kinds and lens.sees(who))
     groups: dict[object, list[Noticed]] = {}
     last, looked, read = b"", 0, 0
     for place, one in found:
@@ -77,7 +77,7 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
         last, looked = place, looked + 1
     else:
         last = b""
-    rows = PostRows(q)
+    rows = PostRows(q, lens)
     return Notices([_row(rows, group) for group in groups.values()], notice_cursor(last) if last else None)
 
 

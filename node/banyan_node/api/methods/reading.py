@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated
 
 from msgspec import Meta, structs
@@ -16,20 +17,27 @@ from banyan_node.api.texts import (
     Own,
     PostRef,
     PostUri,
+    ThingRef,
     did,
     feed_cursor,
+    key_of,
     target_of,
     uri,
 )
 from banyan_node.hosting import hosted
 from banyan_node.hosting.gone import why_gone
+from banyan_node.hosting.lens import Lens
+from banyan_node.hosting.vault import Private
 from banyan_node.operator_errors import CallError
-from banyan_schema.social import Audience, Target
+from banyan_schema.privately import AccountList, Member
+from banyan_schema.social import Audience, Post, Target
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
 FEED_MOST = 1_000
+LOOKED = 20
+"""For each post of a page at most so many are looked at: a page of which most is hidden may be short."""
 FOLLOWING_SHOWN = 50
 CURSOR_BYTES = 56
 """Time, account and key of the last post of a page."""
@@ -40,10 +48,14 @@ class ProfileOf(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """account: only its posts. all: posts of all accounts held here. Default: of the account that reads and those it
-    follows. by: the account that reads."""
+    """account: only its posts. all: the public posts of all accounts held here. in_list: of those on a list of the
+    reader's. Default: of the account that reads and those it follows. by: the account that reads. replies: whether to
+    include replies. langs: only posts in these languages, and those that name none."""
 
     by: Own = None
+    in_list: ThingRef | None = None
+    replies: bool = True
+    langs: Annotated[list[str] | None, Meta(description="Such as vi and en.")] = None
     account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
     all: bool = False
     before: Annotated[str | None, Meta(title="a place in a feed", description="`before` of the page above.")] = None
@@ -51,7 +63,10 @@ class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class ThreadRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """by: the account that reads."""
+
     uri: PostRef
+    by: Own = None
 
 
 class Named(Response, frozen=True):
@@ -81,7 +96,8 @@ class Quoted(Response, frozen=True):
 
 class PostRow(Response, frozen=True):
     """A post as people read it. reactions: the number of accounts, by emoji. warning: to be shown instead of the text
-    until the reader asks for it. mentions: whom it wants to notice it."""
+    until the reader asks for it. filtered: the words of the reader's filter that wants that too. mentions: whom it
+    wants to notice it."""
 
     uri: PostUri
     account: Did
@@ -91,6 +107,7 @@ class PostRow(Response, frozen=True):
     edited: bool
     lang: str | None
     warning: str | None
+    filtered: str | None
     audience: Audience
     tags: list[str]
     mentions: list[Named]
@@ -161,8 +178,9 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
 class PostRows:
     """Makes rows of posts, and caches names."""
 
-    def __init__(self, q: Queries) -> None:
+    def __init__(self, q: Queries, lens: Lens | None = None) -> None:
         self._q = q
+        self._lens = lens
         self._names: dict[AccountId, str] = {}
 
     def name(self, account: AccountId) -> str:
@@ -187,6 +205,7 @@ class PostRows:
             edited=q.edited(view),
             lang=said.lang,
             warning=said.warning,
+            filtered=None if self._lens is None else self._lens.warns(view.target.account, said),
             audience=said.audience,
             tags=list(said.tags),
             mentions=[Named(did(a), self.name(a)) for a in said.mentions],
@@ -220,33 +239,62 @@ def _cursor(before: str | None) -> bytes | None:
     return cursor
 
 
-def hidden_from(q: Queries, reader: AccountId | None) -> set[AccountId]:
-    """The accounts of which this one sees nothing: those that it blocks or mutes."""
-    return set() if reader is None else {*q.blocks(reader), *q.mutes(reader)}
+def lens_of(at: CommitView, reader: AccountId | None) -> Lens:
+    """How an account sees the others."""
+    private = Private() if reader is None else at.private(reader)
+    return Lens(at.queries(), private, reader, time.time_ns() // 1_000_000)
+
+
+def reader_of(at: CommitView, by: str | None) -> AccountId | None:
+    """The account that reads: the one named, or this node's own if it has one."""
+    return hosted.me(at) if by is None else hosted.account_of(at, by)
 
 
 @METHODS.read("feed", "refused")
 def feed(at: CommitView, ask: FeedRequest) -> Feed:
     """Posts, newest first, without those of accounts that the reading account blocks or mutes."""
-    q = at.queries()
-    reader = hosted.me(at) if ask.by is None else hosted.account_of(at, ask.by)
+    q, reader = at.queries(), reader_of(at, ask.by)
+    lens = lens_of(at, reader)
     if ask.account:
-        accounts = [hosted.account_of(at, ask.account)]
+        accounts, public = [hosted.account_of(at, ask.account)], False
+    elif ask.in_list:
+        accounts, public = [AccountId(m.account) for m in _listed(at, ask)], False
+    elif ask.all:
+        accounts, public = [a for a in at.store.accounts() if lens.sees(a)], True
     else:
-        hidden = hidden_from(q, reader)
-        if ask.all:
-            accounts = [a for a in at.store.accounts() if a not in hidden]
-        else:
-            own = reader or hosted.my_account(at)
-            accounts = [a for a in (own, *q.follows(own)) if a not in hidden]
-    views, rows = q.feed(accounts, _cursor(ask.before), ask.limit), PostRows(q)
-    more = len(views) == ask.limit and views
-    return Feed([rows.row(v) for v in views], feed_cursor(views[-1].cursor) if more else None)
+        own = reader or hosted.my_account(at)
+        accounts, public = [a for a in (own, *q.follows(own)) if lens.sees(a)], False
+    views, last, before = list[PostView](), None, None
+    for n, view in enumerate(q.timeline(accounts, _cursor(ask.before)) if ask.limit else ()):
+        if len(views) == ask.limit or n == LOOKED * ask.limit:
+            before = last
+            break
+        last = feed_cursor(view.cursor)
+        if _wanted(ask, view.post, public) and (ask.account or lens.shows(view.target.account, view.post)):
+            views.append(view)
+    rows = PostRows(q, lens)
+    return Feed([rows.row(v) for v in views], before)
+
+
+def _listed(at: CommitView, ask: FeedRequest) -> list[Member]:
+    held, name = at.private(hosted.account_of(at, ask.by)), key_of(ask.in_list or "")
+    if held.get(AccountList(name, "")) is None:
+        raise CallError("not_found", f"There is no list {ask.in_list}.", 404)
+    return [member for member in held.all(Member) if member.list == name]
+
+
+def _wanted(ask: FeedRequest, post: Post, public: bool) -> bool:
+    if public and post.audience != "public":
+        return False
+    if not ask.replies and post.reply is not None:
+        return False
+    return not ask.langs or post.lang is None or post.lang.split("-")[0] in ask.langs or post.lang in ask.langs
 
 
 @METHODS.read("thread", "not_found")
 def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     """A conversation: a post with the posts above it up to the first, and its replies, each followed by its own.
+    Without replies of those that the reader blocks or mutes, and of those that the author of the first post blocks.
 
     Replies to a deleted or withheld post are shown, because they belong to their own authors.
     """
@@ -254,11 +302,16 @@ def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     found = q.thread(target)
     if found.post is None and not found.replies:
         raise missing(q, target)
-    rows, base = PostRows(q), len(found.ancestors)
+    lens = lens_of(at, reader_of(at, ask.by))
+    rows, base = PostRows(q, lens), len(found.ancestors)
+    blocked = set(q.blocks(found.ancestors[0].target.account if found.ancestors else target.account))
     posts = [rows.at(k, v) for k, v in enumerate(found.ancestors)]
     if found.post is not None:
         posts.append(rows.at(base, found.post))
-    posts.extend(rows.at(base + r.depth, r.view) for r in found.replies)
+    for reply in found.replies:
+        author = reply.view.target.account
+        if author not in blocked and lens.shows(author, reply.view.post):
+            posts.append(rows.at(base + reply.depth, reply.view))
     lacking = target if found.post is None else found.missing
     if lacking is None:
         return Thread(posts, None, None, found.complete)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -11,13 +10,26 @@ from msgspec import Meta
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.ops import Add, Put
 from banyan_node.api.declare import Declared, Request, Response
-from banyan_node.api.texts import AccountRef, Did, EntryHex, Own, PostRef, PostUri, did, entry_hex, target_of, uri
+from banyan_node.api.texts import (
+    AccountRef,
+    Did,
+    EntryHex,
+    Milliseconds,
+    Own,
+    PostRef,
+    PostUri,
+    did,
+    entry_hex,
+    target_of,
+    uri,
+)
 from banyan_node.context import Context
-from banyan_node.hosting import hosted
+from banyan_node.hosting import hosted, private
 from banyan_node.hosting.gone import why_gone
+from banyan_node.hosting.writing import append
 from banyan_node.links.grounds import wrong_by_platforms
 from banyan_node.operator_errors import CallError
-from banyan_replica.intake import author
+from banyan_schema.privately import Mute
 from banyan_schema.social import (
     POST,
     Audience,
@@ -87,11 +99,17 @@ class RepostRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class RelationRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """account: the account to follow, block or mute."""
+    """account: the account to follow or block."""
 
     account: AccountRef
     undo: Undo = False
     by: Own = None
+
+
+class MuteRequest(RelationRequest, frozen=True, forbid_unknown_fields=True):
+    """until: when it ends; default: never."""
+
+    until: Milliseconds | None = None
 
 
 class ProfileRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -131,19 +149,6 @@ class ProfileFields(Response, frozen=True):
 
     account: Did
     fields: dict[str, str]
-
-
-def append(ctx: Context, account: AccountId, drafts: Iterable[Draft], now: float) -> EntryId:
-    """Writes one entry with these operations. It is durable before the call is answered."""
-    return append_each(ctx, account, [list(drafts)], now)
-
-
-def append_each(ctx: Context, account: AccountId, groups: Iterable[Sequence[Draft]], now: float) -> EntryId:
-    """As `append`, an entry for each group of operations, all or none. Returns the last one."""
-    entries = [author.EntryDraft(tuple(d.op for d in group), tuple(d.content for d in group)) for group in groups]
-    log = hosted.writable_log(ctx, account)
-    written = ctx.replica.publish(log, ctx.device, entries, now)
-    return written[-1].entries[-1].id
 
 
 def set_fields(ctx: Context, account: AccountId, fields: dict[str, str], now: float) -> EntryId:
@@ -299,9 +304,20 @@ def block(ctx: Context, ask: RelationRequest, now: float) -> Related:
 
 
 @METHODS.write("mute", "not_found", "refused")
-def mute(ctx: Context, ask: RelationRequest, now: float) -> Related:
-    """Mutes an account: its posts are left out of the home feed. Mutes are public."""
-    return _relate(ctx, ask, now, "mute", "mute", ask.undo)
+def mute(ctx: Context, ask: MuteRequest, now: float) -> Related:
+    """Mutes an account: nothing of it is shown to the one who mutes. Only the devices of the account can read that."""
+    account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
+    if account == other:
+        raise CallError("bad_request", "An account cannot mute itself.")
+    private.seal_old_mutes(ctx, account, now)
+    wanted = Mute(other, ask.until)
+    if ask.undo:
+        drafts = private.taking_back(ctx, account, [wanted])
+        if not drafts:
+            raise CallError("not_found", "There is nothing to undo by mute.", 404)
+    else:
+        drafts = private.drafts(ctx, account, [wanted])
+    return Related(entry_hex(append(ctx, account, drafts, now)), did(other))
 
 
 @METHODS.write("profile.set", "not_found", "refused")

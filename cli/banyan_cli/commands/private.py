@@ -1,0 +1,225 @@
+"""What a person keeps to themselves: mutes, bookmarks, lists, filters, notes. Only their devices can read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from banyan_cli import completing, refs, session
+from banyan_cli.commands.social import By, Undo, Uri, Who
+from banyan_node.harmless import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_list = typer.Typer(help="Lists of accounts, which only you can see.", no_args_is_help=True)
+_filter = typer.Typer(help="Words whose posts you do not want to see.", no_args_is_help=True)
+Title = Annotated[str, typer.Argument(metavar="LIST", help="The list's title, or the beginning of its id.")]
+People = Annotated[
+    list[str],
+    typer.Argument(metavar="ACCOUNT...", help="Accounts, by id or name.", autocompletion=completing.accounts),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (mutes, blocks, bookmark, bookmarks, note):
+        app.command()(command)
+    app.add_typer(_list, name="list")
+    app.add_typer(_filter, name="filter")
+
+
+def mutes(ctx: typer.Context, by: By = None) -> None:
+    """The accounts that you mute. Only you can see that."""
+    s = session.of(ctx)
+    s.out.answers(s.call("mutes", by=_by(s, by))["mutes"], _show_accounts, "You mute nobody.")
+
+
+def blocks(ctx: typer.Context, by: By = None) -> None:
+    """The accounts that you block. Everybody can see that."""
+    s = session.of(ctx)
+    s.out.answers(s.call("blocks", by=_by(s, by))["blocks"], _show_accounts, "You block nobody.")
+
+
+def bookmark(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> None:
+    """Keep a post, to find it again."""
+    s = session.of(ctx)
+    answer = s.call("bookmark", uri=refs.post(s, uri), undo=undo or None, by=_by(s, by))
+    s.out.done(answer, "Taken back." if undo else "Kept: `banyan bookmarks` lists it.")
+
+
+def bookmarks(ctx: typer.Context, by: By = None) -> None:
+    """The posts that you keep."""
+    s = session.of(ctx)
+    rows = s.call("bookmarks", by=_by(s, by))["bookmarks"]
+    refs.remember_rows(s.home, [row["post"] for row in rows if row["post"]])
+    s.out.answers(rows, _show_bookmarks, "You keep no posts yet: `banyan bookmark POST`.")
+
+
+def note(
+    ctx: typer.Context,
+    account: Who,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What you want to remember; empty takes it back.")],
+    by: By = None,
+) -> None:
+    """Note something on an account, for yourself."""
+    s = session.of(ctx)
+    answer = s.call("note.set", account=refs.account(s, account), text=text, by=_by(s, by))
+    s.out.done(answer, "Noted." if answer["text"] else "Taken back.")
+
+
+@_list.command("create")
+def list_create(ctx: typer.Context, title: Annotated[str, typer.Argument(metavar="TITLE")], by: By = None) -> None:
+    """Make a list."""
+    s = session.of(ctx)
+    answer = s.call("list.set", title=title, by=_by(s, by))
+    s.out.done(answer, f"Made: {title}, {answer['id'][: refs.SHORT]}. `banyan list add` puts accounts on it.")
+
+
+@_list.command("rename")
+def list_rename(
+    ctx: typer.Context, which: Title, title: Annotated[str, typer.Argument(metavar="TITLE")], by: By = None
+) -> None:
+    """Give a list another title."""
+    s = session.of(ctx)
+    s.out.done(s.call("list.set", id=_list_of(s, which, by), title=title, by=_by(s, by)), f"It is {title} now.")
+
+
+@_list.command("ls")
+def list_ls(ctx: typer.Context, by: By = None) -> None:
+    """Your lists."""
+    s = session.of(ctx)
+    s.out.answers(
+        s.call("lists", by=_by(s, by))["lists"], _show_lists, "You have no lists: `banyan list create TITLE`."
+    )
+
+
+@_list.command("show")
+def list_show(ctx: typer.Context, which: Title, by: By = None) -> None:
+    """Who is on a list."""
+    s = session.of(ctx)
+    answer = s.call("list.show", id=_list_of(s, which, by), by=_by(s, by))
+    s.out.answers(answer["members"], _show_accounts, f"Nobody is on {answer['title']} yet.")
+
+
+@_list.command("add")
+def list_add(ctx: typer.Context, which: Title, accounts: People, by: By = None) -> None:
+    """Put accounts on a list."""
+    _members(ctx, which, accounts, by, False)
+
+
+@_list.command("remove")
+def list_remove(ctx: typer.Context, which: Title, accounts: People, by: By = None) -> None:
+    """Take accounts off a list."""
+    _members(ctx, which, accounts, by, True)
+
+
+@_list.command("delete")
+def list_delete(ctx: typer.Context, which: Title, by: By = None) -> None:
+    """Delete a list."""
+    s = session.of(ctx)
+    s.out.done(s.call("list.delete", id=_list_of(s, which, by), by=_by(s, by)), "Deleted.")
+
+
+@_filter.command("add")
+def filter_add(
+    ctx: typer.Context,
+    words: Annotated[str, typer.Argument(metavar="WORDS", help="A word, or several one after another.")],
+    warn: Annotated[bool, typer.Option("--warn", help="Show the posts behind a warning.")] = False,
+    by: By = None,
+) -> None:
+    """Hide posts with these words."""
+    s = session.of(ctx)
+    answer = s.call("filter.set", words=words, action="warn" if warn else None, by=_by(s, by))
+    does = "shown behind a warning" if warn else "hidden"
+    s.out.done(
+        answer, f"Posts with '{words}' are {does}; `banyan filter remove {answer['id'][: refs.SHORT]}` ends that."
+    )
+
+
+@_filter.command("ls")
+def filter_ls(ctx: typer.Context, by: By = None) -> None:
+    """Your filters."""
+    s = session.of(ctx)
+    s.out.answers(s.call("filters", by=_by(s, by))["filters"], _show_filters, "You have no filters.")
+
+
+@_filter.command("remove")
+def filter_remove(
+    ctx: typer.Context,
+    which: Annotated[str, typer.Argument(metavar="FILTER", help="The filter's id or its beginning.")],
+    by: By = None,
+) -> None:
+    """Delete a filter."""
+    s = session.of(ctx)
+    known = [row["id"] for row in s.call("filters", by=_by(s, by))["filters"]]
+    which = refs.one_of("filter", which, known, "`banyan filter ls`")
+    s.out.done(s.call("filter.delete", id=which, by=_by(s, by)), "Deleted.")
+
+
+def list_of(s: session.Session, which: str, by: str | None) -> str:
+    """The id of a list that a person means, by title or id. by: an account's id. Raises BadInput."""
+    rows = s.call("lists", by=by)["lists"]
+    titled = [row["id"] for row in rows if row["title"] == which]
+    return titled[0] if len(titled) == 1 else refs.one_of("list", which, [r["id"] for r in rows], "`banyan list ls`")
+
+
+def _list_of(s: session.Session, which: str, by: str | None) -> str:
+    return list_of(s, which, _by(s, by))
+
+
+def _members(ctx: typer.Context, which: str, accounts: list[str], by: str | None, undo: bool) -> None:
+    s = session.of(ctx)
+    whom = [refs.account(s, who) for who in accounts]
+    answer = s.call("list.add", id=_list_of(s, which, by), accounts=whom, undo=undo or None, by=_by(s, by))
+    on = "1 account is" if answer["members"] == 1 else f"{answer['members']:,} accounts are"
+    s.out.done(answer, f"{on} on {answer['title']} now.")
+
+
+def _by(s: session.Session, by: str | None) -> str | None:
+    return None if by is None else refs.account(s, by)
+
+
+def _show_accounts(console: Console, rows: list[dict[str, Any]]) -> None:
+    from rich.text import Text
+
+    from banyan_cli.show.tables import table
+    from banyan_cli.show.words import name_of
+
+    made = table("name", "account")
+    for row in rows:
+        made.add_row(name_of(row["account"], row["name"]), Text(row["account"]))
+    console.print(made)
+
+
+def _show_bookmarks(console: Console, rows: list[dict[str, Any]]) -> None:
+    import time
+
+    from rich.text import Text
+
+    from banyan_cli.show.feed import post
+
+    for row in rows:
+        if row["post"]:
+            console.print(post(row["post"], time.time_ns() // 1_000_000))
+        else:
+            console.print(Text(f"a post that is not held ({refs.short(row['uri'])})", "dim italic"))
+        console.print()
+
+
+def _show_lists(console: Console, rows: list[dict[str, Any]]) -> None:
+    from banyan_cli.show.tables import table
+
+    made = table("list", "accounts#", "title")
+    for row in rows:
+        made.add_row(row["id"][: refs.SHORT], f"{row['members']:,}", plain(row["title"]))
+    console.print(made)
+
+
+def _show_filters(console: Console, rows: list[dict[str, Any]]) -> None:
+    from banyan_cli.show.tables import table
+
+    made = table("filter", "does", "words")
+    for row in rows:
+        made.add_row(row["id"][: refs.SHORT], row["action"], plain(row["words"]))
+    console.print(made)

@@ -1,0 +1,308 @@
+"""What an account keeps to itself: whom it mutes, bookmarks, lists, filters, notes, and how far it has read.
+
+It is sealed (hosting/private.py): only the devices of the account can read it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_crdt.ids import AccountId, CellKey
+from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
+from banyan_node.api.methods.reading import Named, PostRow, PostRows, name_of
+from banyan_node.api.texts import (
+    AccountRef,
+    Did,
+    KeyHex,
+    Milliseconds,
+    Own,
+    PostRef,
+    PostUri,
+    ThingRef,
+    did,
+    key_hex,
+    key_of,
+    target_of,
+    uri,
+)
+from banyan_node.context import Context
+from banyan_node.hosting import hosted, private
+from banyan_node.hosting.vault import Private
+from banyan_node.hosting.writing import append_each
+from banyan_node.operator_errors import CallError
+from banyan_schema.privately import AccountList, Bookmark, Filter, Member, Mute, Note
+from banyan_schema.social import Draft
+
+METHODS = Declared()
+MOST = 1_000
+"""The most accounts that are put on a list at once, and rows of a page."""
+
+Undo = Annotated[bool, Meta(description="Takes it back.")]
+
+
+class OneReader(Request, frozen=True, forbid_unknown_fields=True):
+    by: Own = None
+
+
+class BookmarkRequest(Request, frozen=True, forbid_unknown_fields=True):
+    uri: PostRef
+    undo: Undo = False
+    by: Own = None
+
+
+class NoteRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """text: empty takes the note back."""
+
+    account: AccountRef
+    text: str
+    by: Own = None
+
+
+class OneList(Request, frozen=True, forbid_unknown_fields=True):
+    id: ThingRef
+    by: Own = None
+
+
+class TitledList(Request, frozen=True, forbid_unknown_fields=True):
+    """id: which one gets another title; left out, a new one is made."""
+
+    title: Annotated[str, Meta(min_length=1)]
+    id: ThingRef | None = None
+    by: Own = None
+
+
+class ListMembers(Request, frozen=True, forbid_unknown_fields=True):
+    id: ThingRef
+    accounts: Annotated[list[AccountRef], Meta(min_length=1, max_length=MOST)]
+    undo: Undo = False
+    by: Own = None
+
+
+class FilterSet(Request, frozen=True, forbid_unknown_fields=True):
+    """words: posts with all of them, in any order, whatever their case. action: hide them, or show them behind a
+    warning. until: when it ends; default: never. id: which one is changed; left out, a new one is made."""
+
+    words: Annotated[str, Meta(min_length=1)]
+    action: Annotated[str, Meta(pattern="^(hide|warn)$")] = "hide"
+    until: Milliseconds | None = None
+    id: ThingRef | None = None
+    by: Own = None
+
+
+class OneFilter(Request, frozen=True, forbid_unknown_fields=True):
+    id: ThingRef
+    by: Own = None
+
+
+class MuteRow(Response, frozen=True):
+    account: Did
+    name: str
+    until: Milliseconds | None
+
+
+class Mutes(Response, frozen=True):
+    mutes: list[MuteRow]
+
+
+class Blocks(Response, frozen=True):
+    blocks: list[Named]
+
+
+class BookmarkRow(Response, frozen=True):
+    """post: null if it is not shown here."""
+
+    uri: PostUri
+    post: PostRow | None
+
+
+class Bookmarks(Response, frozen=True):
+    """By the address of the post."""
+
+    bookmarks: list[BookmarkRow]
+
+
+class ListRow(Response, frozen=True):
+    """members: how many."""
+
+    id: KeyHex
+    title: str
+    members: int
+
+
+class Lists(Response, frozen=True):
+    lists: list[ListRow]
+
+
+class ListShown(Response, frozen=True):
+    id: KeyHex
+    title: str
+    members: list[Named]
+
+
+class FilterRow(Response, frozen=True):
+    id: KeyHex
+    words: str
+    action: str
+    until: Milliseconds | None
+
+
+class Filters(Response, frozen=True):
+    filters: list[FilterRow]
+
+
+class NoteShown(Response, frozen=True):
+    account: Did
+    text: str
+
+
+def _say(ctx: Context, account: AccountId, drafts: list[Draft], now: float) -> NoResult:
+    if drafts:
+        append_each(ctx, account, private.entries(drafts), now)
+    return NoResult()
+
+
+@METHODS.read("mutes", "refused")
+def mutes(at: CommitView, ask: OneReader) -> Mutes:
+    """The accounts that one mutes, by id."""
+    account, q = hosted.account_of(at, ask.by), at.queries()
+    until: dict[AccountId, int | None] = dict.fromkeys(q.mutes(account))
+    until |= {AccountId(m.account): m.until_ms for m in at.private(account).all(Mute)}
+    return Mutes([MuteRow(did(a), name_of(q, a), until[a]) for a in sorted(until)])
+
+
+@METHODS.read("blocks", "refused")
+def blocks(at: CommitView, ask: OneReader) -> Blocks:
+    """The accounts that one blocks, by id. Everybody can see them."""
+    account, q = hosted.account_of(at, ask.by), at.queries()
+    return Blocks([Named(did(a), name_of(q, a)) for a in q.blocks(account)])
+
+
+@METHODS.write("bookmark", "not_found", "refused")
+def bookmark(ctx: Context, ask: BookmarkRequest, now: float) -> NoResult:
+    """Keeps a post to find it again."""
+    account, wanted = hosted.account_of(ctx, ask.by), Bookmark(target_of(ask.uri))
+    held = private.of(ctx, account).get(wanted) is not None
+    if ask.undo:
+        if not held:
+            raise CallError("not_found", "There is nothing to undo by bookmark.", 404)
+        return _say(ctx, account, private.taking_back(ctx, account, [wanted]), now)
+    return _say(ctx, account, [] if held else private.drafts(ctx, account, [wanted]), now)
+
+
+@METHODS.read("bookmarks", "refused")
+def bookmarks(at: CommitView, ask: OneReader) -> Bookmarks:
+    """The posts that one keeps."""
+    account, rows = hosted.account_of(at, ask.by), PostRows(at.queries())
+    found = sorted(b.post for b in at.private(account).all(Bookmark))
+    return Bookmarks([BookmarkRow(uri(post), rows.of(post)) for post in found])
+
+
+@METHODS.write("note.set", "not_found", "refused")
+def note_set(ctx: Context, ask: NoteRequest, now: float) -> NoteShown:
+    """Notes something on an account, for oneself."""
+    account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
+    wanted = Note(other, ask.text.strip())
+    make = private.drafts if wanted.text else private.taking_back
+    _say(ctx, account, make(ctx, account, [wanted]), now)
+    return NoteShown(did(other), wanted.text)
+
+
+@METHODS.write("list.set", "not_found", "refused")
+def list_set(ctx: Context, ask: TitledList, now: float) -> ListRow:
+    """Makes a list of accounts, or gives one another title."""
+    account = hosted.account_of(ctx, ask.by)
+    if ask.id is None:
+        wanted, members = AccountList(ctx.replica.author.random(16), ask.title), 0
+    else:
+        held = private.of(ctx, account)
+        wanted = _list(held, ask.id)._replace(title=ask.title)
+        members = len(_members(held, wanted))
+    _say(ctx, account, private.drafts(ctx, account, [wanted]), now)
+    return ListRow(key_hex(CellKey(wanted.id)), wanted.title, members)
+
+
+@METHODS.write("list.delete", "not_found", "refused")
+def list_delete(ctx: Context, ask: OneList, now: float) -> NoResult:
+    """Deletes a list."""
+    account = hosted.account_of(ctx, ask.by)
+    held = private.of(ctx, account)
+    found = _list(held, ask.id)
+    return _say(ctx, account, private.taking_back(ctx, account, [found, *_members(held, found)]), now)
+
+
+@METHODS.write("list.add", "not_found", "refused")
+def list_add(ctx: Context, ask: ListMembers, now: float) -> ListRow:
+    """Puts accounts on a list, or takes them off it."""
+    account = hosted.account_of(ctx, ask.by)
+    held = private.of(ctx, account)
+    found = _list(held, ask.id)
+    there = {member.account for member in _members(held, found)}
+    given = dict.fromkeys(hosted.account_of(ctx, who) for who in ask.accounts)
+    some = [Member(found.id, who) for who in given if (who in there) == ask.undo]
+    if some:
+        make = private.taking_back if ask.undo else private.drafts
+        _say(ctx, account, make(ctx, account, some), now)
+    return ListRow(key_hex(CellKey(found.id)), found.title, len(there) + (-len(some) if ask.undo else len(some)))
+
+
+@METHODS.read("lists", "refused")
+def lists(at: CommitView, ask: OneReader) -> Lists:
+    """The lists of an account, by title."""
+    held = at.private(hosted.account_of(at, ask.by))
+    found = sorted(held.all(AccountList), key=lambda one: (one.title, one.id))
+    return Lists([ListRow(key_hex(CellKey(one.id)), one.title, len(_members(held, one))) for one in found])
+
+
+@METHODS.read("list.show", "not_found", "refused")
+def list_show(at: CommitView, ask: OneList) -> ListShown:
+    """Who is on a list, by id."""
+    held, q = at.private(hosted.account_of(at, ask.by)), at.queries()
+    found = _list(held, ask.id)
+    members = sorted(AccountId(member.account) for member in _members(held, found))
+    return ListShown(key_hex(CellKey(found.id)), found.title, [Named(did(a), name_of(q, a)) for a in members])
+
+
+@METHODS.write("filter.set", "not_found", "refused")
+def filter_set(ctx: Context, ask: FilterSet, now: float) -> FilterRow:
+    """Hides posts with some words, or shows them behind a warning."""
+    account = hosted.account_of(ctx, ask.by)
+    name = ctx.replica.author.random(16) if ask.id is None else key_of(ask.id)
+    if ask.id is not None and private.of(ctx, account).get(Filter(name, "", "hide")) is None:
+        raise CallError("not_found", f"There is no filter {ask.id}.", 404)
+    wanted = Filter(name, ask.words, ask.action, ask.until)
+    _say(ctx, account, private.drafts(ctx, account, [wanted]), now)
+    return _filter_row(wanted)
+
+
+@METHODS.write("filter.delete", "not_found", "refused")
+def filter_delete(ctx: Context, ask: OneFilter, now: float) -> NoResult:
+    """Deletes a filter."""
+    account = hosted.account_of(ctx, ask.by)
+    drafts = private.taking_back(ctx, account, [Filter(key_of(ask.id), "", "hide")])
+    if not drafts:
+        raise CallError("not_found", f"There is no filter {ask.id}.", 404)
+    return _say(ctx, account, drafts, now)
+
+
+@METHODS.read("filters", "refused")
+def filters(at: CommitView, ask: OneReader) -> Filters:
+    """The filters of an account, by their words."""
+    found = at.private(hosted.account_of(at, ask.by)).all(Filter)
+    return Filters([_filter_row(one) for one in sorted(found, key=lambda one: (one.words, one.id))])
+
+
+def _filter_row(one: Filter) -> FilterRow:
+    return FilterRow(key_hex(CellKey(one.id)), one.words, one.action, one.until_ms)
+
+
+def _list(held: Private, text: str) -> AccountList:
+    found = held.get(AccountList(key_of(text), ""))
+    if found is None:
+        raise CallError("not_found", f"There is no list {text}.", 404)
+    return found
+
+
+def _members(held: Private, of: AccountList) -> list[Member]:
+    return [member for member in held.all(Member) if member.list == of.id]

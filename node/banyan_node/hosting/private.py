@@ -1,0 +1,110 @@
+"""Says something privately for an account, and takes it back (vault.py reads it).
+
+Where a writer that has the secret was cut off, what is said from then on is sealed under a new one. Writers that were
+granted since are handed the secret with the next thing that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from banyan_crdt.ids import AccountId, CellKey, Ref
+from banyan_crdt.ops import Put, Tomb
+from banyan_crdt.sealing import NONCE_BYTES, SECRET_BYTES, wrap
+from banyan_node.context import Context
+from banyan_node.hosting import hosted
+from banyan_node.hosting.vault import Private, Thing
+from banyan_node.hosting.writing import append_each
+from banyan_node.operator_errors import CallError
+from banyan_schema.collection import Draft, undo
+from banyan_schema.privately import Mute, said
+from banyan_schema.social import MUTE
+from banyan_schema.social.private import PRIVATE, Wrapped, hand_over, private_key, say_privately
+
+AN_ENTRY = 100
+"""Things that one entry says: a sealed one takes 350 bytes or more, and an entry has 65,536."""
+HOLDERS = 100
+"""The most writers that a secret is wrapped for."""
+
+
+def of(ctx: Context, account: AccountId) -> Private:
+    """As a writer sees it."""
+    return ctx.vault.read(ctx.queries(), account, remember=False)
+
+
+def drafts(ctx: Context, account: AccountId, contents: Iterable[object]) -> list[Draft]:
+    """What says these things, each in the place of what was said before. Raises CallError, ValueError."""
+    q, held = ctx.queries(), of(ctx, account)
+    name, secret, out = _secret(ctx, account, held)
+    for content in contents:
+        one = said(content)
+        key = private_key(secret, one)
+        live = q.live(account, Put(PRIVATE, key, (), None))
+        out.append(say_privately(account, name, secret, one, ctx.replica.author.random(NONCE_BYTES), live))
+        out += _taken_back(ctx, account, [t for t in held.things.get((one.kind, one.name), ()) if t.key != key])
+    return out
+
+
+def taking_back(ctx: Context, account: AccountId, contents: Iterable[object]) -> list[Draft]:
+    """What takes these things back; empty if nothing of them is said. Only what names them counts."""
+    held, out = of(ctx, account), list[Draft]()
+    for content in contents:
+        one = said(content)
+        out += _taken_back(ctx, account, held.things.get((one.kind, one.name), ()))
+    return out
+
+
+def sealing_old_mutes(ctx: Context, account: AccountId) -> list[Draft]:
+    """What seals the mutes that an older program wrote for all to read, and ends those; empty if there are none."""
+    q, number = ctx.queries(), ctx.queries().number(account)
+    cells = {CellKey(slot[13:29]) for slot, _ in q.shown(number, MUTE)} if number else set()
+    if not cells:
+        return []
+    held = of(ctx, account)
+    old = [Mute(other) for other in q.mutes(account) if held.get(Mute(other)) is None]
+    return [*drafts(ctx, account, old), *[Draft(Tomb(MUTE, cell), None) for cell in sorted(cells)]]
+
+
+def seal_old_mutes(ctx: Context, account: AccountId, now: float) -> bool:
+    """Seals them. Returns whether there were any."""
+    old = sealing_old_mutes(ctx, account)
+    if old:
+        append_each(ctx, account, entries(old), now)
+    return bool(old)
+
+
+def entries(found: Sequence[Draft]) -> list[Sequence[Draft]]:
+    """In groups that fit into one entry each, in order."""
+    return [found[at : at + AN_ENTRY] for at in range(0, len(found), AN_ENTRY)]
+
+
+def _taken_back(ctx: Context, account: AccountId, things: Iterable[Thing]) -> list[Draft]:
+    q = ctx.queries()
+    refs: list[Ref] = [ref for t in things for ref in q.live(account, Put(PRIVATE, t.key, (), None))]
+    return [undo(PRIVATE, refs)] if refs else []
+
+
+def _secret(ctx: Context, account: AccountId, held: Private) -> tuple[CellKey, bytes, list[Draft]]:
+    """The name and the secret under which to seal, and what hands it to writers that lack it."""
+    grants, salt = hosted.control_of(ctx, account), hosted.salt_of(ctx, account)
+    writers = [
+        writer
+        for writer, granted in grants.grants.items()
+        if writer not in grants.cuts and any(g.grant.colls is None for g in granted)
+    ][:HOLDERS]
+    if ctx.device.key not in writers:
+        raise CallError(
+            "refused", "What is private is sealed for writers that may write everything; this node may not."
+        )
+    known = {n: s for n, s in held.secrets.items() if s.secret is not None and s.writers <= {*writers}}
+    if known:
+        name = max(known, key=lambda n: (len(known[n].writers), n))
+        secret, has = known[name].secret or b"", known[name].writers
+    else:
+        name, secret, has = CellKey(ctx.replica.author.random(16)), ctx.replica.author.random(SECRET_BYTES), set()
+    out = []
+    for writer in writers:
+        box = None if writer in has else wrap(secret, writer, ctx.replica.author.random(32))
+        if box is not None:
+            out.append(hand_over(salt, Wrapped(name, writer, box)))
+    return name, secret, out

@@ -1,0 +1,130 @@
+"""Opens what accounts written here said to themselves: mutes, bookmarks, lists, filters, notes, markers.
+
+They are sealed under secrets that are wrapped for each writer that may write everything
+(banyan_schema.social.private). This node opens those that are wrapped for its device key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+from banyan_crdt.ids import AccountId, CellKey, WriterKey
+from banyan_crdt.sealing import Opener
+from banyan_schema.privately import Said, said
+from banyan_schema.social.private import KEYRING, PRIVATE, Sealed, Wrapped, read_privately
+from banyan_storage.queries import Queries
+from banyan_storage.slots import in_order, stamp_of
+
+C = TypeVar("C")
+KEPT = 50_000
+"""Things that are remembered opened: to open one takes 10 us."""
+
+
+class Secret(NamedTuple):
+    """writers: for whom it is wrapped. secret: None if this node's device cannot open it."""
+
+    writers: set[WriterKey]
+    secret: bytes | None
+
+
+class Thing(NamedTuple):
+    place: bytes
+    key: CellKey
+    said: Said
+
+
+@dataclass(slots=True)
+class Private:
+    """What one account said to itself, in one state of the store."""
+
+    things: dict[tuple[str, bytes], list[Thing]] = field(default_factory=dict)
+    """By kind and name: in each cell that says it, the last write last. After a change of secrets there may be two."""
+    secrets: dict[CellKey, Secret] = field(default_factory=dict)
+
+    def all(self, kind: type[C]) -> Iterator[C]:
+        """All things of a class of privately.py, in no order."""
+        for found in self.things.values():
+            last = found[-1].said.content
+            if isinstance(last, kind):
+                yield last
+
+    def get(self, content: C) -> C | None:
+        """What stands where this content would."""
+        one = said(content)
+        found = self.things.get((one.kind, one.name))
+        return found[-1].said.content if found else None
+
+
+class Vault:
+    """Opens with the device's key, and remembers what it opened. Any thread."""
+
+    def __init__(self, opener: Opener) -> None:
+        self._opener = opener
+        self._opened: dict[bytes, Thing | None] = {}
+        self._secrets: dict[bytes, tuple[Wrapped, bytes | None] | None] = {}
+
+    def read(self, q: Queries, account: AccountId, remember: bool = True) -> Private:
+        """remember: False where `q` sees writes that may be rolled back."""
+        out, number = Private(), q.number(account)
+        if number is None:
+            return out
+        q.need()
+        for slot, place in q.shown(number, KEYRING):
+            found = self._wrapped(q, slot, place, remember)
+            if found is not None:
+                wrapped, secret = found
+                known = out.secrets.setdefault(wrapped.secret, Secret(set(), None))
+                known.writers.add(wrapped.writer)
+                if secret is not None:
+                    out.secrets[wrapped.secret] = known._replace(secret=secret)
+        if any(known.secret for known in out.secrets.values()):
+            for slot, place in q.shown(number, PRIVATE):
+                thing = self._thing(q, account, slot, place, out.secrets, remember)
+                if thing is not None:
+                    out.things.setdefault((thing.said.kind, thing.said.name), []).append(thing)
+        for several in out.things.values():
+            if len(several) > 1:
+                places = [stamp[8:] for stamp in in_order(q.reader, [stamp_of(q.reader, t.place) for t in several])]
+                several.sort(key=lambda thing: places.index(thing.place))
+        return out
+
+    def _wrapped(self, q: Queries, slot: bytes, place: bytes, remember: bool) -> tuple[Wrapped, bytes | None] | None:
+        if place in self._secrets:
+            return self._secrets[place]
+        content = q.content(slot, place)
+        found = None
+        if isinstance(content, Wrapped):
+            mine = content.writer == self._opener.key
+            found = content, self._opener.unwrap(content.box) if mine else None
+        if remember:
+            _bounded(self._secrets)[place] = found
+        return found
+
+    def _thing(
+        self,
+        q: Queries,
+        account: AccountId,
+        slot: bytes,
+        place: bytes,
+        secrets: dict[CellKey, Secret],
+        remember: bool,
+    ) -> Thing | None:
+        if place in self._opened:
+            return self._opened[place]
+        content, key, one = q.content(slot, place), CellKey(slot[-16:]), None
+        if isinstance(content, Sealed):
+            known = secrets.get(content.secret)
+            if known is not None and known.secret is not None:
+                one = read_privately(account, key, known.secret, content)
+        thing = None if one is None else Thing(place, key, one)
+        if remember and thing is not None:
+            _bounded(self._opened)[place] = thing
+        return thing
+
+
+def _bounded(kept: dict[bytes, Any]) -> dict[bytes, Any]:
+    if len(kept) >= KEPT:
+        kept.clear()
+    return kept

@@ -1,0 +1,137 @@
+"""The kinds of things that an account says to itself, and their bytes before they are sealed: [kind, content].
+
+The content of a kind has a layout, as that of a collection has. `name`: what tells two things of a kind apart; saying
+the same again replaces it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.errors import Malformed
+
+from .address import Target
+from .fields import ACCOUNT, KEY, TARGET, choice, number, optional, text
+from .layout import Layout
+
+MAX_TITLE, MAX_NOTE, MAX_WORDS, MAX_PLACE = 512, 8_192, 1_024, 256
+"""The most bytes of UTF-8 of a list's title, a note, the words of a filter, and a place in a timeline."""
+
+
+class Mute(NamedTuple):
+    """An account of which nothing is shown, until a time (milliseconds since 1970) or for good."""
+
+    account: bytes
+    until_ms: int | None = None
+
+
+class Bookmark(NamedTuple):
+    """A post that is kept."""
+
+    post: Target
+
+
+class AccountList(NamedTuple):
+    """A list of accounts. id: 16 random bytes."""
+
+    id: bytes
+    title: str
+
+
+class Member(NamedTuple):
+    """An account on a list."""
+
+    list: bytes
+    account: bytes
+
+
+class Filter(NamedTuple):
+    """Posts with these words are hidden, or shown behind a warning. id: 16 random bytes."""
+
+    id: bytes
+    words: str
+    action: str
+    until_ms: int | None = None
+
+
+class Marker(NamedTuple):
+    """How far a timeline was read. timeline: its name. place: of what was read last."""
+
+    timeline: str
+    place: str
+
+
+class Note(NamedTuple):
+    """What one wants to remember of an account."""
+
+    account: bytes
+    text: str
+
+
+class Said(NamedTuple):
+    """kind: a name of KINDS. name: which one it is. content: a value of the kind's class."""
+
+    kind: str
+    name: bytes
+    content: Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`name`: content -> what tells two apart."""
+
+    layout: Layout[Any]
+    name: Callable[[Any], bytes]
+
+
+KINDS: dict[str, Kind] = {
+    "mute": Kind(Layout(Mute, tuple, (ACCOUNT, optional(number("a time")))), lambda m: m.account),
+    "bookmark": Kind(Layout(Bookmark, tuple, (TARGET,)), lambda b: b.post.raw),
+    "list": Kind(Layout(AccountList, tuple, (KEY, text("the title of a list", MAX_TITLE))), lambda x: x.id),
+    "member": Kind(Layout(Member, tuple, (KEY, ACCOUNT)), lambda m: m.list + m.account),
+    "filter": Kind(
+        Layout(
+            Filter,
+            tuple,
+            (
+                KEY,
+                text("the words of a filter", MAX_WORDS),
+                choice("what a filter does", "hide", "warn"),
+                optional(number("a time")),
+            ),
+        ),
+        lambda f: f.id,
+    ),
+    "marker": Kind(
+        Layout(Marker, tuple, (text("a timeline", 64), text("a place", MAX_PLACE))), lambda m: m.timeline.encode()
+    ),
+    "note": Kind(Layout(Note, tuple, (ACCOUNT, text("a note", MAX_NOTE))), lambda n: n.account),
+}
+_OF = {kind.layout.make: name for name, kind in KINDS.items()}
+
+
+def said(content: Any) -> Said:
+    """content: a value of one of the classes above."""
+    kind = _OF[type(content)]
+    return Said(kind, KINDS[kind].name(content), content)
+
+
+def text_of(one: Said) -> bytes:
+    """Its bytes. Raises ValueError past a limit."""
+    return encode([one.kind.encode(), KINDS[one.kind].layout.encode(one.content)])
+
+
+def said_in(raw: bytes) -> Said | None:
+    """The inverse; None if it is of a kind or a form that is not known here."""
+    try:
+        found = decode(raw, 1)
+    except Malformed:
+        return None
+    if type(found) is not list or len(found) < 2 or type(found[0]) is not bytes or type(found[1]) is not bytes:
+        return None
+    kind = KINDS.get(found[0].decode("utf-8", "replace"))
+    content = None if kind is None else kind.layout.decode(found[1])
+    return None if content is None else said(content)

@@ -1,0 +1,190 @@
+"""What an account keeps to itself: its devices read it and nobody else, and what older programs told all is sealed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from banyan_crdt.ids import AccountId, account_from_text
+from banyan_node.api import LocalBackend
+from banyan_node.hosting import hosted, private
+from banyan_node.hosting.writing import append
+from banyan_node.local import open_local
+from banyan_node.operator_errors import CallError
+from banyan_node.upkeep import chores
+from banyan_schema.privately import Mute
+from banyan_schema.social import relate
+from tests.node.real import converged, load_settings, make_home, make_node, running
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[LocalBackend]:
+    home = make_home(tmp_path / "home")
+    with open_local(home, load_settings(home)) as backend:
+        backend.call("account.create", name="an")
+        for name in ("bình", "chi", "dung"):
+            backend.call("account.create", name=name, hosted=True)
+        yield backend
+
+
+def texts(page: dict[str, Any]) -> list[str]:
+    return [row["text"] for row in page["posts"]]
+
+
+def test_a_mute_hides_for_the_one_who_mutes_and_is_written_nowhere_in_clear(node: LocalBackend, tmp_path: Path) -> None:
+    muted = bytes(account_from_text(named(node, "bình")))
+    node.call("post", text="một", by="bình")
+    node.call("post", text="hai", by="chi")
+    node.call("mute", account="bình")
+    assert texts(node.call("feed", all=True)) == ["hai"]
+    assert texts(node.call("feed", all=True, by="chi")) == ["hai", "một"]
+    assert [row["account"] for row in node.call("mutes")["mutes"]] == [named(node, "bình")]
+    me = account_from_text(named(node, "an"))
+    with node.context.store.snapshot() as at:
+        for log in at.heads(me):
+            for entry in at.walk(log):
+                assert muted not in entry.ops
+                for op in range(8):
+                    assert muted not in (at.part(entry.id, op) or b"")
+    node.call("mute", account="bình", undo=True)
+    assert texts(node.call("feed", all=True)) == ["hai", "một"]
+    with pytest.raises(CallError, match="nothing to undo by mute"):
+        node.call("mute", account="bình", undo=True)
+    with pytest.raises(CallError, match="cannot mute itself"):
+        node.call("mute", account="an")
+
+
+def named(node: LocalBackend, name: str) -> str:
+    return next(str(row["account"]) for row in node.call("account.list")["accounts"] if row["name"] == name)
+
+
+def test_a_mute_may_end(node: LocalBackend) -> None:
+    node.call("post", text="một", by="bình")
+    node.call("mute", account="bình", until=1_000)
+    assert texts(node.call("feed", all=True)) == ["một"]
+    node.call("mute", account="bình", until=1 << 50)
+    assert texts(node.call("feed", all=True)) == []
+    assert [row["until"] for row in node.call("mutes")["mutes"]] == [1 << 50]
+
+
+def test_lists_bookmarks_notes_and_filters_are_kept_changed_and_taken_back(node: LocalBackend) -> None:
+    uris = [node.call("post", text=text, by=name)["uri"] for text, name in (("Phim hay", "bình"), ("Ăn phở", "chi"))]
+    made = node.call("list.set", title="bạn")
+    assert node.call("list.add", id=made["id"], accounts=["bình", "chi", "bình"])["members"] == 2
+    assert texts(node.call("feed", in_list=made["id"])) == ["Ăn phở", "Phim hay"]
+    node.call("list.add", id=made["id"], accounts=["chi"], undo=True)
+    assert texts(node.call("feed", in_list=made["id"])) == ["Phim hay"]
+    node.call("list.set", id=made["id"], title="bạn bè")
+    assert [(row["title"], row["members"]) for row in node.call("lists")["lists"]] == [("bạn bè", 1)]
+    assert [row["name"] for row in node.call("list.show", id=made["id"])["members"]] == ["bình"]
+    assert node.call("lists", by="chi")["lists"] == []
+    node.call("list.delete", id=made["id"])
+    assert node.call("lists")["lists"] == []
+    with pytest.raises(CallError, match="There is no list"):
+        node.call("list.show", id=made["id"])
+
+    node.call("bookmark", uri=uris[0])
+    node.call("bookmark", uri=uris[0])
+    (kept,) = node.call("bookmarks")["bookmarks"]
+    assert (kept["uri"], kept["post"]["text"]) == (uris[0], "Phim hay")
+    node.call("bookmark", uri=uris[0], undo=True)
+    assert node.call("bookmarks")["bookmarks"] == []
+
+    hiding = node.call("filter.set", words="PHIM")
+    node.call("filter.set", words="ăn  phở", action="warn")
+    (left,) = node.call("feed", all=True)["posts"]
+    assert (left["text"], left["filtered"]) == ("Ăn phở", "ăn  phở")
+    assert len(node.call("feed", all=True, by="chi")["posts"]) == 2
+    node.call("filter.delete", id=hiding["id"])
+    assert [row["words"] for row in node.call("filters")["filters"]] == ["ăn  phở"]
+    assert node.call("note.set", account="bình", text=" bạn học ")["text"] == "bạn học"
+    node.call("note.set", account="bình", text="")
+
+
+def test_pages_of_a_feed_of_which_most_is_hidden_join(node: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("banyan_node.api.methods.reading.LOOKED", 2)
+    for n in range(24):
+        node.call("post", text=f"{n}" if n % 8 == 0 else f"{n} phim", by="bình")
+    node.call("filter.set", words="phim")
+    found, page = [], node.call("feed", all=True, limit=2)
+    for _ in range(30):
+        found += texts(page)
+        if page["before"] is None:
+            break
+        page = node.call("feed", all=True, limit=2, before=page["before"])
+    assert found == ["16", "8", "0"]
+
+
+def test_who_is_blocked_answers_in_no_thread_of_the_one_who_blocks(node: LocalBackend) -> None:
+    uri = node.call("post", text="một")["uri"]
+    node.call("reply", uri=uri, text="xấu", by="bình")
+    node.call("reply", uri=uri, text="tốt", by="chi")
+    node.call("block", account="bình")
+    for reader in ("an", "chi", "dung"):
+        assert texts(node.call("thread", uri=uri, by=reader)) == ["một", "tốt"]
+    assert [row["name"] for row in node.call("blocks")["blocks"]] == ["bình"]
+    node.call("block", account="bình", undo=True)
+    assert texts(node.call("thread", uri=uri)) == ["một", "xấu", "tốt"]
+
+
+def test_what_older_programs_told_everybody_is_sealed_and_ended(node: LocalBackend) -> None:
+    ctx, me = node.context, account_from_text(named(node, "an"))
+    others = [AccountId(bytes((n,)) * 32) for n in range(130)]
+    for at in range(0, 130, 100):
+        drafts = [relate(hosted.salt_of(ctx, me), "mute", other) for other in others[at : at + 100]]
+        append(ctx, me, drafts, time.time())
+    node.call("post", text="w")  # a command commits
+    assert len(node.call("mutes")["mutes"]) == 130
+    assert chores.checkpoint_own_accounts(ctx, time.time()).number >= 1
+    node.call("post", text="x")
+    assert ctx.queries().mutes(me) == []
+    assert len(node.call("mutes")["mutes"]) == 130
+    assert not private.seal_old_mutes(ctx, me, time.time())
+
+
+async def test_devices_share_it_and_one_that_was_cut_learns_nothing_new(tmp_path: Path) -> None:
+    """Two real nodes write for one account; the second is granted, reads what was said before, says something itself,
+    and is cut off."""
+    async with (
+        running(make_node(make_home(tmp_path / "a"))) as first,
+        running(make_node(make_home(tmp_path / "b"), [first.edge.addresses[0]])) as second,
+    ):
+        account = (await first.backend.call("account.create", {"name": "An"}))["account"]
+        muted = [(await first.backend.call("account.create", {"name": n, "hosted": True}))["account"] for n in "xyz"]
+        await first.backend.call("mute", {"account": muted[0]})
+        writer = (await second.backend.call("id", {}))["writer"]
+        await first.backend.call("account.grant", {"writer": writer})
+        await first.backend.call("mute", {"account": muted[1]})  # hands the secret over
+        await converged([first, second])
+
+        async def seen(node: Any) -> set[str]:
+            return {row["account"] for row in (await node.backend.call("mutes", {"by": account}))["mutes"]}
+
+        assert await seen(first) == await seen(second) == set(muted[:2])
+        await second.backend.call("mute", {"account": muted[0], "undo": True, "by": account})
+        await second.backend.call("mute", {"account": muted[2], "by": account})
+        await converged([first, second])
+        assert await seen(first) == await seen(second) == set(muted[1:])
+        await first.backend.call("account.cut", {"writer": writer})
+        await first.backend.call("mute", {"account": muted[0]})
+        await converged([first, second])
+        assert await seen(first) == set(muted)
+        assert muted[0] not in await seen(second)
+        with trio.fail_after(5), pytest.raises(CallError):
+            await second.backend.call("mute", {"account": muted[0], "by": account})
+
+
+def test_of_an_account_that_is_not_written_here_nothing_is_read(node: LocalBackend, tmp_path: Path) -> None:
+    node.call("mute", account="bình")
+    node.call("archive.export", path=str(tmp_path / "archive"))
+    home = make_home(tmp_path / "other")
+    with open_local(home, load_settings(home)) as other:
+        other.call("archive.import", path=str(tmp_path / "archive"))
+        assert other.call("mutes", by=named(node, "an"))["mutes"] == []
+        held = other.context.vault.read(other.context.queries(), account_from_text(named(node, "an")))
+        assert held.get(Mute(account_from_text(named(node, "bình")))) is None

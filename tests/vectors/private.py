@@ -1,0 +1,67 @@
+"""What an account says to itself, as vectors: a wrapped secret, and one thing of each kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from banyan_crdt.ids import CellKey
+from banyan_crdt.sealing import Opener, wrap
+from banyan_schema.address import Target
+from banyan_schema.privately import AccountList, Bookmark, Filter, Marker, Member, Mute, Note, said, text_of
+from banyan_schema.social.private import KEYS, SEALED, Wrapped, hand_over, private_key, say_privately
+from tests.crdt.make import b32
+from tests.schema.laws import cell_of, element_of
+from tests.vectors.shown import AN
+
+SECRET, NAME, SALT = b32("a secret"), CellKey(b32("its name")[:16]), b32("the account's salt")
+HOLDER = Opener(b32("a writer's seed"))
+LIST = b32("a list")[:16]
+THINGS = (
+    Mute(b32("somebody")),
+    Mute(b32("somebody else"), 1_800_000_000_000),
+    Bookmark(Target(AN.id, CellKey(b32("a post")[:16]))),
+    AccountList(LIST, "bạn bè"),
+    Member(LIST, b32("somebody")),
+    Filter(b32("a filter")[:16], "phim", "warn"),
+    Marker("notifications", "1800000000000"),
+    Note(b32("somebody"), "bạn học"),
+)
+
+
+def private() -> dict[str, Any]:
+    box = wrap(SECRET, HOLDER.key, b32("an ephemeral seed"))
+    assert box is not None
+    wrapped = Wrapped(NAME, HOLDER.key, box)
+    handed = hand_over(SALT, wrapped).op
+    return {
+        "secret": SECRET.hex(),
+        "name": NAME.hex(),
+        "account": AN.id.hex(),
+        "wrapped": {
+            "writer_seed": b32("a writer's seed").hex(),
+            "writer": HOLDER.key.hex(),
+            "ephemeral_seed": b32("an ephemeral seed").hex(),
+            "box": box.hex(),
+            "salt": SALT.hex(),
+            "key": cell_of(handed).hex(),
+            "element": element_of(handed).hex(),
+            "content": KEYS.encode(wrapped).hex(),
+        },
+        "things": [_thing(content, n) for n, content in enumerate(THINGS)],
+    }
+
+
+def _thing(content: Any, n: int) -> dict[str, Any]:
+    one, nonce = said(content), b32(f"nonce {n}")[:24]
+    draft = say_privately(AN.id, NAME, SECRET, one, nonce)
+    assert draft.content is not None
+    sealed = SEALED.decode(draft.content)
+    assert sealed is not None
+    return {
+        "kind": one.kind,
+        "name": one.name.hex(),
+        "plain": text_of(one).hex(),
+        "key": private_key(SECRET, one).hex(),
+        "nonce": nonce.hex(),
+        "content": draft.content.hex(),
+    }
