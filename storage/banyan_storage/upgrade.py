@@ -16,7 +16,6 @@ from .due import Work, set_due
 from .engine import Engine, Item, ReadTxn, WriteTxn
 from .errors import StoreVersion
 from .records import is_record, record_name
-from .views.building import note_versions
 
 Say: TypeAlias = Callable[[str], None]
 """Gets progress messages, as sentences."""
@@ -25,7 +24,6 @@ Step: TypeAlias = Callable[[WriteTxn, int, Say], None]
 
 MEND = b"mend"
 """The note of a store whose logs must be checked. It holds the progress, and is empty at first."""
-VIEWS_OF_5 = dict.fromkeys(("timeline", "thread", "reactions", "relations", "followers"), 1) | {"shown": 0x8D513ACC}
 BLOCK, SAY_ROWS = 10_000, 250_000
 """Rows written at a time, and rows between two progress messages."""
 
@@ -103,8 +101,7 @@ def _loose_by_place(txn: WriteTxn, now_s: int, say: Say) -> None:
 
 
 def _version_views(txn: WriteTxn, now_s: int, say: Say) -> None:
-    """5 to 6: notes the version of each view: 1, and for `shown` the one of the collections at that time."""
-    note_versions(txn, VIEWS_OF_5)
+    """5 to 6: views have versions. What posts show was changed since, so all are built again, as none has one."""
 
 
 STEPS: Mapping[int, Step] = {4: _loose_by_place, 5: _version_views}

@@ -7,6 +7,7 @@ from tests.mutants.in_node import IN_NODE
 from tests.mutants.in_people import IN_PEOPLE
 from tests.mutants.in_schema import IN_SCHEMA
 from tests.mutants.in_slots import IN_SLOTS
+from tests.mutants.in_social import IN_SOCIAL
 from tests.mutants.in_storage import IN_STORAGE
 from tests.mutants.in_throttle import IN_THROTTLE
 
@@ -19,5 +20,6 @@ MUTANTS = (
     *IN_PEOPLE,
     *IN_SCHEMA,
     *IN_SLOTS,
+    *IN_SOCIAL,
     *IN_STORAGE,
 )

@@ -654,13 +654,6 @@ IN_STORAGE = (
         ("tests/storage/test_views_upgraded.py",),
     ),
     Mutant(
-        "counters of a store of the version before are taken to be there",
-        "storage/banyan_storage/upgrade.py",
-        '"relations", "followers"), 1)',
-        '"relations", "followers"), 2)',
-        ("tests/storage/test_views_upgraded.py",),
-    ),
-    Mutant(
         "what one account says twice counts twice",
         _CHANGES,
         "        if counter.once is None:\n",

@@ -99,6 +99,7 @@ def test_a_post_says_its_warning_its_tags_and_whom_it_names(node: LocalBackend) 
     }
     uri = node.call("post", mentions=["chi", "chi"], **said)["uri"]
     (row,) = node.call("feed", account="an")["posts"]
+    assert node.call("feed", all=True)["posts"] == [], "it is unlisted"
     assert (row["warning"], row["audience"], row["tags"]) == ("phim", "unlisted", ["HàNội", "phở"])
     assert names({"accounts": row["mentions"]}) == ["chi"]
     node.call("edit", uri=uri, text="Sách #sách")

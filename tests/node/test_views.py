@@ -21,9 +21,7 @@ from tests.node.real import converged, make_home, make_node, running
 from tests.node.test_node import account, no_problems, post
 from tests.schema.poll import POLL
 from tests.storage.old.load import FIVE, old_home
-from tests.storage.test_views_upgraded import ACCOUNTS, written_with_these_collections
-
-__all__ = ["written_with_these_collections"]  # a fixture
+from tests.storage.test_views_upgraded import ACCOUNTS
 
 
 @pytest.fixture
@@ -45,22 +43,21 @@ async def built(node: Node) -> None:
             await trio.sleep(0.02)
 
 
-@pytest.mark.usefixtures("written_with_these_collections")
-async def test_an_upgraded_node_serves_at_once_syncs_and_says_how_far_its_counters_are(
+async def test_an_upgraded_node_serves_at_once_syncs_and_says_how_far_its_views_are(
     tmp_path: Path, held_up: trio.Event
 ) -> None:
     home, other = old_home(tmp_path / "old", FIVE), make_home(tmp_path / "new")
     async with running(make_node(home)) as old, running(make_node(other, node__realm="test")) as new:
         who = account_to_text(ACCOUNTS[0])
-        with pytest.raises(CallError, match=r"^view followers is being built, 0 %; ask again later\.$") as refused:
+        with pytest.raises(CallError, match=r"^view shown is being built, 0 %; ask again later\.$") as refused:
             await old.backend.call("profile.get", {"account": who})
         assert (refused.value.code, refused.value.status) == ("building", 503)
         await account(old, "An")
         await post(old, "written meanwhile")
         await new.backend.call("peers.add", {"addr": old.edge.addresses[0]})
-        await converged([old, new], 30)
         held_up.set()
         await built(old)
+        await converged([old, new], 30)
         found = [await node.backend.call("profile.get", {"account": who}) for node in (old, new)]
         assert found[0] == found[1]
         assert found[0]["followers"]

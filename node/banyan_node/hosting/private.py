@@ -56,7 +56,9 @@ def taking_back(ctx: Context, account: AccountId, contents: Iterable[object]) ->
 
 def sealing_old_mutes(ctx: Context, account: AccountId) -> list[Draft]:
     """What seals the mutes that an older program wrote for all to read, and ends those; empty if there are none."""
-    q, number = ctx.queries(), ctx.queries().number(account)
+    q = ctx.queries()
+    q.need("relations")
+    number = q.number(account)
     cells = {CellKey(slot[13:29]) for slot, _ in q.shown(number, MUTE)} if number else set()
     if not cells:
         return []

@@ -14,7 +14,6 @@ from banyan_crdt.ops import Close, Cut, Grant, Kept, Op, Pin, Recover, Rotate, d
 from banyan_crdt.state import pins_of
 from banyan_node.api.declare import CommitView, Declared, Looking, Request, Response
 from banyan_node.api.methods.reading import name_of
-from banyan_node.api.methods.social import set_fields
 from banyan_node.api.texts import (
     Did,
     EntryHex,
@@ -31,8 +30,10 @@ from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT
 from banyan_node.home.recovery import slot_of
 from banyan_node.hosting import hosted
+from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.own import own_tips
+from banyan_schema.social import set_profile
 
 METHODS = Declared()
 PAGE_MOST = 10_000
@@ -192,7 +193,7 @@ def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
     made = hosted.create(ctx, ask.name, ctx.replica.wall_ms(now), not ask.hosted, recovery)
     ctx.replica.publish_control(made.account, now)
     if ask.name:
-        set_fields(ctx, made.account, {"name": ask.name}, now)
+        append(ctx, made.account, [set_profile(hosted.salt_of(ctx, made.account), "name", ask.name)], now)
     return Created(did(made.account), ask.name, True)
 
 

@@ -1,0 +1,63 @@
+"""Mistakes in what an account hears of, in what it keeps to itself, and in how it sees the others."""
+
+from tests.mutants.mutant import Mutant
+
+_NOTICED, _NOTICES = "storage/banyan_storage/noticed.py", "node/banyan_node/api/methods/notices.py"
+_HEARD = ("tests/storage/test_noticed.py", "tests/storage/test_views.py")
+_TOLD = ("tests/node/test_notices.py",)
+_PRIVATE, _VAULT = "node/banyan_node/hosting/private.py", "node/banyan_node/hosting/vault.py"
+_LENS, _READING = "node/banyan_node/hosting/lens.py", "node/banyan_node/api/methods/reading.py"
+_KEPT = ("tests/node/test_private.py",)
+
+IN_SOCIAL = (
+    Mutant("what one post does is told twice", _NOTICED, "if place == last:", "if False:", _HEARD),
+    Mutant("one hears of what one does oneself", _NOTICED, "who != account and wanted", "wanted", _HEARD),
+    Mutant("those who are blocked are heard", _NOTICES, "what in kinds and lens.sees(who)", "what in kinds", _TOLD),
+    Mutant(
+        "a page of which nothing is told is the last one",
+        _NOTICES,
+        "        last, looked = place, looked + 1\n",
+        "        last, looked = place if one else last, looked + 1\n",
+        _TOLD,
+    ),
+    Mutant(
+        "an edit takes away whom a post names and of what it warns",
+        "node/banyan_node/api/methods/social.py",
+        "replace(view.post, text=_said(ask.text), tags=tags)",
+        "Post(_said(ask.text), view.post.reply, view.post.quote, tags=tags)",
+        _TOLD,
+    ),
+    Mutant("an unlisted post is in a public timeline", _READING, "if public and post", "if False and post", _TOLD),
+    Mutant("a mute never ends", _LENS, "until_ms is None or until_ms > now_ms", "True", _KEPT),
+    Mutant("a filter finds the beginning of a word", _LENS, ' + r"(?!\\w)")', ")", _KEPT),
+    Mutant(
+        "who is blocked answers the one who blocks, for others to read",
+        _READING,
+        "if author not in blocked and lens",
+        "if lens",
+        _KEPT,
+    ),
+    Mutant(
+        "a feed of which most is hidden ends early",
+        _READING,
+        "            before = last\n",
+        "            before = last if len(views) == ask.limit else None\n",
+        _KEPT,
+    ),
+    Mutant("what is private is sealed for one that was cut", _PRIVATE, "s.writers <= {*writers}", "True", _KEPT),
+    Mutant(
+        "a writer that was granted later is not handed the secret",
+        _PRIVATE,
+        "None if writer in has else wrap",
+        "None if has else wrap",
+        _KEPT,
+    ),
+    Mutant("old mutes stay in clear", _PRIVATE, "*[Draft(Tomb(MUTE, cell)", "*[] and [Draft(Tomb(MUTE, cell)", _KEPT),
+    Mutant(
+        "what was in a set that was ended is not erased",
+        "node/banyan_node/upkeep/chores.py",
+        "isinstance(op, Put | Add) and (op",
+        "isinstance(op, Put) and (op",
+        _KEPT,
+    ),
+)
