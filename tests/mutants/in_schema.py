@@ -109,13 +109,6 @@ IN_SCHEMA = (
         ("tests/schema/test_private.py",),
     ),
     Mutant(
-        "a post names an account twice",
-        "schema/banyan_schema/social/post.py",
-        "dict.fromkeys(mentions or ())",
-        "(mentions or ())",
-        ("tests/storage/test_views.py", "tests/storage/test_noticed.py"),
-    ),
-    Mutant(
         "what looks the same is written in two ways",
         _FIELDS,
         'unicodedata.normalize("NFC", value).encode()',
