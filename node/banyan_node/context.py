@@ -28,6 +28,7 @@ from banyan_node.links.slots import SlotSettings
 from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.mending import due, mend
 from banyan_node.upkeep.rows_file import FileKeeper
+from banyan_node.upkeep.searching import Searching
 from banyan_node.workers.verifier import Verifier
 from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.intake.author import OWN_LOGS
@@ -86,8 +87,12 @@ class Context:
     vault: Vault = field(init=False)
     """Opens what accounts said to themselves. Any thread."""
 
+    search: Searching = field(init=False)
+    """Finds posts. Any thread."""
+
     def __post_init__(self) -> None:
         self.vault = Vault(Opener(self.keys.device_seed()))
+        self.search = Searching(self.home.search, self.store.store_id)
 
     def own_log(self, account: AccountId) -> LogId:
         """The log that this data folder writes in an account. Draws a new number if it is also written elsewhere."""

@@ -41,7 +41,7 @@ from banyan_node.operator_errors import OperatorError
 from banyan_node.server.control import control_app
 from banyan_node.server.http_server import Bind, serve_control
 from banyan_node.server.running import new_token
-from banyan_node.upkeep import chores, room, views
+from banyan_node.upkeep import chores, room, searching, views
 from banyan_node.upkeep.mending import Stopped
 from banyan_node.upkeep.tasks import Tasks
 from banyan_node.workers.published import Answered, Published, Publisher
@@ -158,6 +158,7 @@ class Node:
         keep("interest and metrics", self._look_around)
         keep("daily work", partial(chores.run, self.worker))
         keep("views", partial(views.build, self.worker, self.context.engine))
+        keep("search index", partial(searching.follow, self.worker, self.context))
         endpoint = await self.nursery.start(
             partial(
                 serve_control,

@@ -30,6 +30,7 @@ NOBODY_POSTED = "No posts here yet. Follow somebody with `banyan follow`, or see
 def add_to(app: typer.Typer) -> None:
     app.command()(feed)
     app.command()(thread)
+    app.command()(search)
     app.command()(notifications)
     app.add_typer(_profile, name="profile")
     app.add_typer(_graph, name="graph")
@@ -99,6 +100,30 @@ def thread(
     page = s.call("thread", uri=uri, by=None if by is None else refs.account(s, by))
     refs.remember_rows(s.home, page["posts"])
     s.out.answer(page, show(_now_ms(), uri))
+
+
+def search(
+    ctx: typer.Context,
+    question: Annotated[list[str], typer.Argument(metavar="WORDS...", help="What to look for.")],
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many posts.")] = 20,
+    before: Before = None,
+    by: Reader = None,
+) -> None:
+    """Find posts by their words, the newest first.
+
+    Words with marks are found with these marks only, others with and without. Also: '"a phrase"', 'phở*', #tag,
+    from:ACCOUNT (or from:me), to:ACCOUNT, since:2026-01-31, until:2026-02-28, lang:vi, has:media, has:link, is:reply;
+    and, behind --, -without.
+    """
+    s = session.of(ctx)
+    asked = " ".join(question)
+    page = s.call("search", question=asked, limit=limit, before=before, by=None if by is None else refs.account(s, by))
+    refs.remember_rows(s.home, page["posts"])
+    s.out.answers(page["posts"], _show_posts, "Nothing is found.")
+    if page["behind"]:
+        s.out.note(f"The index lacks {page['behind']:,} changes yet; ask again soon.")
+    if page["before"]:
+        s.out.note(f"More: the same with --before {page['before']}")
 
 
 def notifications(

@@ -23,6 +23,7 @@ import msgspec
 from banyan_crdt.ids import AccountId
 from banyan_node.hosting.vault import Private, Vault
 from banyan_node.links.filling import Filling
+from banyan_node.upkeep.searching import Searching
 from banyan_node.workers.published import Here, Published
 from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
@@ -54,12 +55,12 @@ class NoResult(Response, frozen=True):
 
 
 class CommitView:
-    """The input of a read: the store and its views at one commit, and what opens what accounts said to themselves
-    (None: the keys are not there)."""
+    """The input of a read: the store and its views at one commit, what opens what accounts said to themselves (None:
+    the keys are not there), and the index of posts (None: it cannot be written)."""
 
-    def __init__(self, q: Queries, vault: Vault | None = None) -> None:
+    def __init__(self, q: Queries, vault: Vault | None = None, search: Searching | None = None) -> None:
         self._q = q
-        self._vault = vault
+        self._vault, self.search = vault, search
 
     @property
     def store(self) -> StoreReader:
@@ -76,8 +77,8 @@ class CommitView:
 class Looking(CommitView):
     """The input of a look: the same, this node's identity, and the published state of the replica."""
 
-    def __init__(self, q: Queries, vault: Vault, here: Here, seen: Published) -> None:
-        super().__init__(q, vault)
+    def __init__(self, q: Queries, vault: Vault, search: Searching, here: Here, seen: Published) -> None:
+        super().__init__(q, vault, search)
         self.here, self.seen = here, seen
 
 

@@ -50,13 +50,13 @@ def method_of(name: str) -> Method:
 def read(context: Context, method: Method, ask: Request) -> Any:
     """A read's answer. Any thread."""
     with queries(context.engine, context.realm, context.store.late_ids) as q:
-        return method.do(CommitView(q, context.vault), ask)
+        return method.do(CommitView(q, context.vault, context.search), ask)
 
 
 def look(context: Context, who: Here, seen: Published, do: Callable[[Looking], T]) -> T:
     """The result of `do` on a snapshot. Any thread."""
     with queries(context.engine, context.realm, context.store.late_ids) as q:
-        return do(Looking(q, context.vault, who, seen))
+        return do(Looking(q, context.vault, context.search, who, seen))
 
 
 class NodeBackend:

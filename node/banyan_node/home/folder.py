@@ -57,6 +57,11 @@ class Home(NamedTuple):
         return self.path / "store.rows"
 
     @property
+    def search(self) -> Path:
+        """The index of what posts say, which is made from the store (upkeep/searching.py)."""
+        return self.path / "search.db"
+
+    @property
     def mended(self) -> Path:
         """A report for people: the wrong entries that were dropped from the store (mending.py)."""
         return self.path / "store.mended"

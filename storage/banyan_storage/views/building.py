@@ -23,11 +23,12 @@ from ..errors import CorruptStore
 from ..reader import StoreReader
 from ..view_rows import NUMBERS, SHOWN, slot_size
 from ..viewhook import CountedEntry
-from . import large_accounts
+from . import journal, large_accounts
 from .changes import Changes
 from .progress import WHOLE, cursors
 from .refolding import Refolding
 from .registry import BUILDING, NAMES, SHOWN_NAME, VERSIONS, rows_of, tables_of, version_of
+from .social.timeline import TIMELINE
 from .view import Showing
 
 STEP = 512
@@ -68,6 +69,8 @@ def begin(txn: WriteTxn, names: Iterable[str]) -> list[str]:
     chosen = [name for name in NAMES if name in wanted or SHOWN_NAME in wanted]
     if SHOWN_NAME in chosen:
         large_accounts.all_views_begin(txn)
+    if TIMELINE in {table for name in chosen for table in tables_of(name)}:
+        journal.note_all(txn)
     for name in chosen:
         for table in tables_of(name):
             txn.delete_range(table, b"", None)

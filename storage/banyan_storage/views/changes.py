@@ -9,8 +9,10 @@ from typing import TypeAlias
 
 from ..engine import Item, Table, WriteTxn
 from ..view_rows import NUMBERED
+from . import journal
 from .progress import is_built
 from .registry import VIEWS, rows_of
+from .social.timeline import TIMELINE
 from .view import Counter, KeyOf, Row, Showing, count_of, count_value
 
 _Items: TypeAlias = "defaultdict[Table, list[Item]]"
@@ -68,6 +70,9 @@ class Changes:
     def write(self) -> None:
         """Writes all changes, and the counters of the tables that changed. Commits nothing."""
         txn = self._txn
+        changed = [*self.puts.get(TIMELINE, ()), *self._gone.get(TIMELINE, ())]
+        if changed:
+            journal.note(txn, (number + row[8:24] for number, row in changed))
         touched = [c for c in _COUNTERS if c.rows in self.puts or c.rows in self._gone]
         before = self._there(touched, both=True)
         for table, items in self._gone.items():

@@ -21,6 +21,7 @@ from ..engine import Table
 from ..tables import STORE_TABLES
 from ..view_rows import SHOWN_TABLES, facts_of
 from . import social
+from .journal import JOURNAL
 from .view import Row, RowOf, Showing, View
 
 SHOWN_NAME = "shown"
@@ -36,7 +37,7 @@ AGAIN = Table("views_again")
 def checked(views: Iterable[View]) -> tuple[View, ...]:
     """By name. Raises ValueError where two share a name, a table, or a kind of facts: a row would be of both."""
     known = sorted(views, key=lambda view: view.name)
-    taken = [table.name for table in (*STORE_TABLES, *SHOWN_TABLES, VERSIONS, BUILDING, AGAIN)]
+    taken = [table.name for table in (*STORE_TABLES, *SHOWN_TABLES, VERSIONS, BUILDING, AGAIN, JOURNAL)]
     for what, names in (
         ("view", [SHOWN_NAME, *(view.name for view in known)]),
         ("table", [*taken, *(table.name for view in known for table in view.all_tables)]),
@@ -56,7 +57,7 @@ def _found() -> tuple[View, ...]:
 VIEWS = _found()
 ROW_TABLES = tuple(table for view in VIEWS for table in view.tables)
 COUNT_TABLES = tuple(counter.counts for view in VIEWS for counter in view.counters)
-VIEW_TABLES = (*SHOWN_TABLES, *ROW_TABLES, *COUNT_TABLES, VERSIONS, BUILDING, AGAIN)
+VIEW_TABLES = (*SHOWN_TABLES, *ROW_TABLES, *COUNT_TABLES, VERSIONS, BUILDING, AGAIN, JOURNAL)
 NAMES = (SHOWN_NAME, *(view.name for view in VIEWS))
 
 

@@ -1,0 +1,85 @@
+"""Finds posts by what they say."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_crdt.ids import AccountId
+from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.reading import PostRow, PostRows, lens_of, reader_of
+from banyan_node.api.texts import Own
+from banyan_node.hosting import hosted
+from banyan_node.operator_errors import CallError
+from banyan_storage.search.words import BadQuestion, mark_of_account, read_question
+
+METHODS = Declared()
+MOST = 200
+LOOKED = 20
+"""For each post of a page at most so many are looked at: a page of which most is hidden may be short."""
+
+
+class SearchRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """question: words, all of which must be there; "a phrase"; the beginning of a word (phở*); -without; #tag;
+    from:ACCOUNT, to:ACCOUNT, since:2026-01-31, until:2026-02-28, lang:vi, has:media, has:poll, has:link, has:warning,
+    is:reply, is:quote. A word with marks is found with these marks only, any other with and without. by: the account
+    that reads."""
+
+    question: str
+    by: Own = None
+    before: Annotated[str | None, Meta(title="a place", description="`before` of the page before.")] = None
+    limit: Annotated[int, Meta(ge=1, le=MOST)] = 20
+
+
+class Found(Response, frozen=True):
+    """Newest first. before: give it to get the next page; null on the last page. behind: how many changes of posts are
+    not in the index yet."""
+
+    posts: list[PostRow]
+    before: str | None
+    behind: int
+
+
+@METHODS.read("search", "refused")
+def search(at: CommitView, ask: SearchRequest) -> Found:
+    """Finds public posts by their words, without those that the reader does not see."""
+    if at.search is None:
+        raise CallError("refused", "Search needs an index, and this store's folder cannot be written.")
+    try:
+        question = read_question(ask.question)
+    except BadQuestion as why:
+        text = str(why)
+        raise CallError("bad_request", f"{text[:1].upper()}{text[1:]}.") from None
+    q = at.queries()
+    lens, marks = (
+        lens_of(at, reader_of(at, ask.by)),
+        [mark_of_account(n, _account(at, a)) for n, a in question.accounts],
+    )
+    index, behind = at.search.current(q)
+    rows, posts, before, last = PostRows(q, lens), list[PostRow](), None, None
+    for n, (row, target) in enumerate(index.find(question, marks, _place(ask.before))):
+        if len(posts) == ask.limit or n == LOOKED * ask.limit:
+            before = last
+            break
+        last = f"{row:x}"
+        view = q.post(target)
+        if view is not None and lens.shows(target.account, view.post):
+            posts.append(rows.row(view))
+    return Found(posts, before, behind)
+
+
+def _account(at: CommitView, text: str) -> AccountId:
+    return hosted.account_of(at, None if text == "me" else text)
+
+
+def _place(before: str | None) -> int | None:
+    if not before:
+        return None
+    try:
+        place = int(before, 16)
+    except ValueError:
+        place = -1
+    if not 0 <= place < 1 << 63:
+        raise CallError("bad_request", f"'{before[:60]}' is no place in a search: give `before` of the page before.")
+    return place

@@ -1,0 +1,97 @@
+"""Keeps the index of posts (banyan_storage.search) as the store is, and lends it to readers.
+
+A running node follows its store in the background, some posts at a time. A command without a node brings the index up
+to date before it searches.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from banyan_storage.errors import ViewBuilding
+from banyan_storage.queries import Queries, queries
+from banyan_storage.search.following import Follower
+from banyan_storage.search.index import Index
+from banyan_storage.views import journal
+
+if TYPE_CHECKING:
+    from banyan_node.context import Context
+    from banyan_node.workers.worker import Worker
+
+LOOK_S = 0.1
+"""Seconds between two looks whether something was written."""
+REST = 1.0
+"""The pause after a step, relative to it: the interpreter is shared with the replica."""
+TRIM_S = 30.0
+"""Seconds between two removals of what was read from the journal."""
+
+
+class Searching:
+    """The index of one store. Any thread: each has a connection of its own."""
+
+    def __init__(self, path: Path, store_id: bytes) -> None:
+        self._path, self._store_id = path, store_id
+        self._here = threading.local()
+        self._connecting = threading.Lock()
+        self.followed = False
+        """Whether a running node keeps it up to date."""
+
+    def open(self) -> Index:
+        """This thread's connection. Raises StorageError."""
+        found: Index | None = getattr(self._here, "index", None)
+        if found is None:
+            found = self._here.index = self.connect()
+        return found
+
+    def connect(self) -> Index:
+        """Another connection. Raises StorageError."""
+        with self._connecting:  # two that make the file at once find it locked
+            return Index(self._path, self._store_id)
+
+    def current(self, q: Queries) -> tuple[Index, int]:
+        """The index, and how many changes it has not read, at least one while it reads all posts. Without a node it
+        reads them first. Raises StorageError, ViewBuilding."""
+        index = self.open()
+        if not self.followed:
+            follower = Follower(index)
+            while follower.step(q):
+                pass
+        read = index.read
+        return index, 1 if read < 0 else max(0, journal.last(q.reader.txn) - read)
+
+
+async def follow(worker: Worker[Context], context: Context) -> None:
+    """Keeps the index up to date for as long as the node runs."""
+    search, engine = context.search, context.engine
+    search.followed = True
+    follower = Follower(await trio.to_thread.run_sync(search.connect))
+    seen, trimmed = -1, trio.current_time()
+    while True:
+        await trio.sleep(LOOK_S)
+        if seen == engine.commits:
+            continue
+        seen = engine.commits
+        more = True
+        while more:
+            at = trio.current_time()
+            more = await trio.to_thread.run_sync(_step, context, follower)
+            await trio.sleep((trio.current_time() - at) * REST)
+        if trio.current_time() - trimmed > TRIM_S:
+            trimmed = trio.current_time()
+            await worker.call(partial(_trim, follower.index.read))
+
+
+def _trim(read: int, ctx: Context, now: float) -> None:
+    journal.trim(ctx.engine.write(), read)
+
+
+def _step(context: Context, follower: Follower) -> bool:
+    with suppress(ViewBuilding), queries(context.engine, context.realm, context.store.late_ids) as q:
+        return follower.step(q)
+    return False

@@ -1,0 +1,124 @@
+"""Keeps the index as the store is: reads which posts changed, and how they are now."""
+
+from __future__ import annotations
+
+from banyan_crdt.ids import AccountId, CellKey
+from banyan_schema.social import Post, Target
+from banyan_schema.social.post import tag_fold
+
+from ..answers import PostView
+from ..engine import after_prefix
+from ..queries import Queries
+from ..view_rows import NUMBERED
+from ..views import journal
+from ..views.social.timeline import TIMELINE
+from .index import Document, Index
+from .words import exact, fold, mark_of_account, words_of
+
+STEP = 500
+"""Posts that one step reads and commits."""
+
+
+class Follower:
+    """Follows one store with one index, in steps."""
+
+    def __init__(self, index: Index) -> None:
+        self.index = index
+        self._walking: bytes | None = None
+        """While all posts are read: the account number and the row reached."""
+        self._since = 0
+
+    def step(self, q: Queries, size: int = STEP) -> bool:
+        """Reads at most `size` posts. Returns whether more is left. Raises ViewBuilding while nothing can be read."""
+        q.need("timeline")
+        if self._walking is None:
+            found = None if self.index.read < 0 else journal.changes(q.reader.txn, self.index.read, size)
+            if found is None:
+                self.index.empty()
+                self._walking, self._since = b"", journal.last(q.reader.txn)
+                return True
+            return self._changes(q, found) and len(found) == size
+        return self._walk(q, self._walking, size)
+
+    def _changes(self, q: Queries, found: list[tuple[int, bytes]]) -> bool:
+        if not found:
+            return False
+        names = dict.fromkeys(name for _, name in found)
+        with self.index.commit(found[-1][0]):
+            for name in names:
+                self._take(q, name)
+        return True
+
+    def _take(self, q: Queries, name: bytes) -> None:
+        account = q.reader.txn.get(NUMBERED, name[:4])
+        if account is None:
+            return
+        post = Target(AccountId(account), CellKey(name[4:]))
+        document = document_of(q.post(post))
+        if document is None:
+            self.index.remove([post])
+        else:
+            self.index.put([document])
+
+    def _walk(self, q: Queries, reached: bytes, size: int) -> bool:
+        """Reads posts account by account. What changes meanwhile is in the journal."""
+        txn, read = q.reader.txn, 0
+        number, row = reached[:4], reached[4:]
+        with self.index.commit():
+            while read < size:
+                if not number or not row:
+                    first = next(txn.scan(TIMELINE, number, limit=1), None)
+                    if first is None:
+                        self._walking = None
+                        break
+                    number = first[0]
+                for value in txn.dups(TIMELINE, number, row):
+                    if value == row:
+                        continue
+                    self._take(q, number + value[8:24])
+                    row, read = value, read + 1
+                    if read == size:
+                        break
+                else:
+                    number, row = after_prefix(number) or b"\xff" * 5, b""
+            if self._walking is not None:
+                self._walking = number + row
+        if self._walking is None:
+            with self.index.commit(self._since):
+                pass
+        return True
+
+
+def document_of(view: PostView | None) -> Document | None:
+    """None if the post is not to be found."""
+    if view is None or view.post.audience != "public":
+        return None
+    post = view.post
+    text = " ".join([post.text, post.warning or "", *[m.description or "" for m in post.media], *_options(post)])
+    said, folded = (" ".join(words_of(form(text))) for form in (exact, fold))
+    return Document(view.target, view.time_ms, said, folded, " ".join(_marks(view)))
+
+
+def _options(post: Post) -> tuple[str, ...]:
+    return post.poll.options if post.poll else ()
+
+
+def _marks(view: PostView) -> list[str]:
+    post = view.post
+    to = {*post.mentions, *([post.reply.parent.account] if post.reply else ())}
+    out = [mark_of_account("from", view.target.account), *[mark_of_account("to", account) for account in sorted(to)]]
+    out += ["x" + tag_fold(tag).encode().hex() for tag in post.tags]
+    if post.lang:
+        out.append("l" + post.lang.split("-")[0].lower().encode().hex())
+    said = {
+        "hmedia": bool(post.media),
+        "hpoll": post.poll is not None,
+        "hwarning": post.warning is not None,
+        "hlink": "http://" in post.text or "https://" in post.text,
+        "ireply": post.reply is not None,
+        "iquote": post.quote is not None,
+    }
+    out += [mark for mark, there in said.items() if there]
+    if post.group:
+        out.append("g" + post.group.raw.hex())
+    return out

@@ -1,0 +1,196 @@
+"""The index: a table of posts and SQLite's FTS5, which answers the newest first without reading the others.
+
+A post's row number is its time in milliseconds and 20 bits that tell posts of one time apart. FTS5 gives rows in the
+order of their numbers, so the newest twenty of a common word cost no more than those of a rare one, and a span of time
+is a span of rows. Filters are words too, in a column of their own.
+
+What was deleted is overwritten: neither the words nor the text stay in the file.
+
+The file belongs to one store. It notes with each commit how far it has read the store's changes. What is wrong with it
+is never the store's loss: a damaged one is made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from zlib import compress, decompress
+
+import apsw
+
+from banyan_crdt.ids import AccountId, CellKey
+from banyan_schema.social import Target
+
+from ..errors import DiskFailed, DiskFull, StorageError, StoreReadOnly
+from .words import Question, Term
+
+VERSION = 1
+"""Raise it by one when the same post is indexed otherwise; then the index is made again."""
+APART = 20
+"""Bits of a row number below the time."""
+PATIENCE_MS = 5_000
+"""How long one connection waits for another that writes."""
+_LATEST = (1 << 63 - APART) - 1
+
+
+class Document(NamedTuple):
+    """A post as it is indexed. exact, folded: its words, with a space between two. marks: what filters ask for."""
+
+    post: Target
+    time_ms: int
+    exact: str
+    folded: str
+    marks: str
+
+
+class Index:
+    """One connection to the index. Not for two threads at a time; several may be open, of which one writes."""
+
+    def __init__(self, path: Path, store_id: bytes) -> None:
+        """An index of another store or version is emptied, a damaged one made again. Raises StorageError."""
+        self._path, self._store = path, store_id
+        try:
+            self._open()
+        except (apsw.NotADBError, apsw.CorruptError):
+            for end in ("", "-wal", "-shm"):
+                Path(f"{path}{end}").unlink(missing_ok=True)
+            with self._errors():
+                self._open()
+        except apsw.Error as why:
+            raise self._told(why) from why
+
+    def _open(self) -> None:
+        self._db = apsw.Connection(str(self._path))
+        self._db.set_busy_timeout(PATIENCE_MS)
+        self._db.execute("pragma journal_mode=wal")
+        self._db.execute("pragma secure_delete=on")
+        self._db.execute("pragma synchronous=normal")  # after a power cut it reads some changes again
+        if self._noted("store") != self._store or self._noted("version") != VERSION:
+            self.empty()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except apsw.Error as why:
+            raise self._told(why) from why
+
+    def _told(self, why: apsw.Error) -> StorageError:
+        if isinstance(why, apsw.FullError):
+            return DiskFull(f"no room for the search index {self._path}; it goes on when there is")
+        if isinstance(why, apsw.ReadOnlyError | apsw.CantOpenError):
+            return StoreReadOnly(f"the search index {self._path} cannot be written; make its folder writable")
+        if isinstance(why, apsw.BusyError | apsw.LockedError):
+            return DiskFailed(f"the search index {self._path} is used by another process; try again")
+        return DiskFailed(f"the search index {self._path} failed ({why}); delete it, and it is made again")
+
+    def close(self) -> None:
+        """Nothing is used afterwards."""
+        self._db.close()
+
+    def _noted(self, name: str) -> object:
+        try:
+            return next(iter(self._db.execute("select value from notes where name = ?", (name,))), (None,))[0]
+        except apsw.SQLError:  # there is no such table yet
+            return None
+
+    def empty(self) -> None:
+        """Forgets all posts. Raises StorageError."""
+        with self._errors(), self._db:
+            for table in ("notes", "documents", "posts"):
+                self._db.execute(f"drop table if exists {table}")
+            self._db.execute("create table notes (name text primary key, value)")
+            self._db.execute(
+                "create table documents "
+                "(row integer primary key, account blob, key blob, said blob, unique (account, key))"
+            )
+            self._db.execute(
+                "create virtual table posts using fts5 (folded, exact, marks, content='', "
+                "prefix='3', tokenize='unicode61 remove_diacritics 0')"
+            )
+            self._db.execute("insert into posts (posts, rank) values ('secure-delete', 1)")
+            self._note("store", self._store)
+            self._note("version", VERSION)
+            self._note("read", -1)
+
+    def _note(self, name: str, value: object) -> None:
+        self._db.execute("insert or replace into notes values (?, ?)", (name, value))
+
+    @property
+    def read(self) -> int:
+        """The number of the last change that it has read; -1 if all posts must be read."""
+        with self._errors():
+            found = self._noted("read")
+        return found if isinstance(found, int) else -1
+
+    @contextmanager
+    def commit(self, read: int | None = None) -> Iterator[None]:
+        """All or nothing of what is done inside. read: see `read`. Raises StorageError."""
+        with self._errors(), self._db:
+            yield
+            if read is not None:
+                self._note("read", read)
+
+    def put(self, documents: Iterable[Document]) -> None:
+        """Adds posts, or replaces them."""
+        for document in documents:
+            self.remove([document.post])
+            row = self._free(document.time_ms)
+            said = "\0".join([document.exact, document.folded, document.marks])
+            kept = "insert into documents values (?, ?, ?, ?)"
+            self._db.execute(kept, (row, *document.post, compress(said.encode(), 1)))
+            words = "insert into posts (rowid, exact, folded, marks) values (?, ?, ?, ?)"
+            self._db.execute(words, (row, document.exact, document.folded, document.marks))
+
+    def remove(self, posts: Iterable[Target]) -> None:
+        """Removes posts; those that are not there are no mistake."""
+        for post in posts:
+            gone = "delete from documents where account = ? and key = ? returning row, said"
+            for row, said in list(self._db.execute(gone, tuple(post))):
+                words = decompress(said).decode().split("\0")  # without them their rows of the index would stay
+                remove = "insert into posts (posts, rowid, exact, folded, marks) values ('delete', ?, ?, ?, ?)"
+                self._db.execute(remove, (row, *words))
+
+    def _free(self, time_ms: int) -> int:
+        """A row number for a post of this time."""
+        first = min(max(time_ms, 0), _LATEST) << APART
+        span = first, first | (1 << APART) - 1
+        last = next(iter(self._db.execute("select max(row) from documents where row between ? and ?", span)))[0]
+        return first if last is None else int(last) + 1
+
+    def count(self) -> int:
+        """How many posts are in it."""
+        with self._errors():
+            return int(next(iter(self._db.execute("select count(*) from documents")))[0])
+
+    def find(self, question: Question, marks: Sequence[str], before: int | None) -> Iterator[tuple[int, Target]]:
+        """(row, post), newest first. marks: more that must be there. before: the last row of the page before. Raises
+        StorageError."""
+        low = min(question.since_ms or 0, _LATEST) << APART
+        high = (1 << 63) - 1 if question.until_ms is None else (min(question.until_ms, _LATEST) << APART) - 1
+        if before is not None:
+            high = min(high, before - 1)
+        with self._errors():
+            rows = self._db.execute(
+                "select p.rowid, d.account, d.key from posts p join documents d on d.row = p.rowid "
+                "where posts match ? and p.rowid between ? and ? order by p.rowid desc",
+                (_match(question, [*question.marks, *marks]), low, high),
+            )
+            for row, account, key in rows:
+                yield row, Target(AccountId(account), CellKey(key))
+
+
+def _match(question: Question, marks: Sequence[str]) -> str:
+    """The question in the language of FTS5. All words are quoted, so that none is taken for an operator."""
+    wanted = [f'marks : "{mark}"' for mark in marks] + [_column(term) for term in question.wanted]
+    found = " AND ".join(f"({one})" for one in wanted)
+    for term in question.unwanted:
+        found = f"({found}) NOT ({_column(term)})"
+    return found
+
+
+def _column(term: Term) -> str:
+    star = " *" if term.beginning else ""
+    return f'{"exact" if term.exactly else "folded"} : "{" ".join(term.words)}"{star}'

@@ -1,0 +1,56 @@
+"""Which posts changed, for an index that is kept outside the store (search/): a row for each, in order.
+
+The rows are written in the transaction of the change. Who follows them removes those that it has read; the last one
+stays, so that the numbers go on. A row without a post says that all may have changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from ..engine import ReadTxn, Table, WriteTxn
+from ..tables import number
+
+JOURNAL = Table("changed_posts")
+"""change 8 -> account number 4 | post key 16; or nothing: all posts"""
+MOST = 5_000_000
+"""Rows that wait for a follower. If there are more it reads all posts, which is faster then."""
+
+
+def last(txn: ReadTxn) -> int:
+    """The number of the last change; 0 if there was none."""
+    found = txn.last(JOURNAL)
+    return 0 if found is None else number(found[0])
+
+
+def note(txn: WriteTxn, posts: Iterable[bytes]) -> None:
+    """posts: account number 4 | post key 16."""
+    first = last(txn) + 1
+    txn.put_many(JOURNAL, [(n.to_bytes(8, "big"), post) for n, post in enumerate(dict.fromkeys(posts), first)])
+
+
+def note_all(txn: WriteTxn) -> None:
+    """All posts may have changed, or be gone."""
+    after = last(txn) + 1
+    txn.delete_range(JOURNAL, b"", None)
+    txn.put(JOURNAL, after.to_bytes(8, "big"), b"")
+
+
+def changes(txn: ReadTxn, after: int, limit: int) -> list[tuple[int, bytes]] | None:
+    """(number, post) of the changes after this one; None if they are not all there, or one of them is of all posts."""
+    rows: Iterator[tuple[bytes, bytes]] = txn.scan(JOURNAL, (after + 1).to_bytes(8, "big"))
+    found = [(number(n), post) for n, post in islice(rows, limit)]
+    if found and found[0][0] != after + 1:
+        return None
+    if not found and last(txn) < after:
+        return None
+    return None if any(not post for _, post in found) else found
+
+
+def trim(txn: WriteTxn, upto: int) -> None:
+    """Removes what a follower has read, but for the last row."""
+    stop = min(upto + 1, last(txn))
+    txn.delete_range(JOURNAL, b"", stop.to_bytes(8, "big"))
+    if txn.count(JOURNAL) > MOST:
+        note_all(txn)
