@@ -9,6 +9,7 @@ refolding.py   folds an account again from its log
 large_accounts.py  the same for large accounts, in steps
 proof.py       compares every row with the log
 progress.py    how much of each view is built
+journal.py     which posts changed, for an index outside the store
 """
 
 from .hooks import SocialViews
