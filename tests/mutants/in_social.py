@@ -8,6 +8,8 @@ _TOLD = ("tests/node/test_notices.py",)
 _PRIVATE, _VAULT = "node/banyan_node/hosting/private.py", "node/banyan_node/hosting/vault.py"
 _LENS, _READING = "node/banyan_node/hosting/lens.py", "node/banyan_node/api/methods/reading.py"
 _KEPT = ("tests/node/test_private.py",)
+_WORDS, _INDEX = (f"storage/banyan_storage/search/{m}.py" for m in ("words", "index"))
+_FOLLOWING, _FOUND = "storage/banyan_storage/search/following.py", ("tests/storage/test_search.py",)
 
 IN_SOCIAL = (
     Mutant("what one post does is told twice", _NOTICED, "if place == last:", "if False:", _HEARD),
@@ -44,7 +46,8 @@ IN_SOCIAL = (
         "            before = last if len(views) == ask.limit else None\n",
         _KEPT,
     ),
-    Mutant("what is private is sealed for one that was cut", _PRIVATE, "s.writers <= {*writers}", "True", _KEPT),
+    Mutant("what is private is sealed for one that was cut", _PRIVATE, "s.known_to <= {*writers}", "True", _KEPT),
+    Mutant("who wrapped a secret does not know it", _VAULT, "self.holders | self.by", "self.holders", _KEPT),
     Mutant(
         "a writer that was granted later is not handed the secret",
         _PRIVATE,
@@ -52,6 +55,16 @@ IN_SOCIAL = (
         "None if has else wrap",
         _KEPT,
     ),
+    Mutant("a word with marks is found without them", _WORDS, "exactly = folded != words", "exactly = False", _FOUND),
+    Mutant(
+        "the words of what was deleted stay in the index",
+        _INDEX,
+        "                self._db.execute(remove, (row, *words))\n",
+        "                (remove, words)\n",
+        _FOUND,
+    ),
+    Mutant("a page of a search begins with the last post of the one before", _INDEX, "before - 1", "before", _FOUND),
+    Mutant("unlisted posts are found", _FOLLOWING, 'view.post.audience != "public"', "False", _FOUND),
     Mutant("old mutes stay in clear", _PRIVATE, "for cell in sorted(cells)", "for cell in ()", _KEPT),
     Mutant(
         "what was in a set that was ended is not erased",

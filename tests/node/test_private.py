@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
-from banyan_crdt.ids import AccountId, account_from_text
+from banyan_crdt.ids import AccountId, CellKey, WriterKey, account_from_text
+from banyan_crdt.sealing import wrap
 from banyan_node.api import LocalBackend
+from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
 from banyan_node.hosting.writing import append
 from banyan_node.local import open_local
+from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import chores
 from banyan_schema.privately import Mute
 from banyan_schema.social import relate
+from banyan_schema.social.private import PRIVATE, Sealed, Wrapped, hand_over
 from tests.node.real import converged, load_settings, make_home, make_node, running
 
 
@@ -150,6 +155,29 @@ def test_what_older_programs_told_everybody_is_sealed_and_ended(node: LocalBacke
     assert chores.erase_deleted(ctx, time.time() + 40 * chores.DAY_S).number == 130, "and is read by nobody any more"
 
 
+PLANTED = CellKey(b"\xff" * 16)
+"""The name of a secret that is preferred to others."""
+
+
+def plant(account: AccountId, whom: WriterKey, ctx: Context, now: float) -> CellKey:
+    """A device hands the other a secret, and seems not to have it itself."""
+    box = wrap(b"s" * 32, whom, b"r" * 32)
+    assert box is not None
+    append(ctx, account, [hand_over(hosted.salt_of(ctx, account), Wrapped(PLANTED, whom, box))], now)
+    return PLANTED
+
+
+def first_key(node: Node) -> WriterKey:
+    assert node.context is not None
+    return node.context.device.key
+
+
+def secrets_in_use(account: AccountId, ctx: Context, now: float) -> set[CellKey]:
+    q = ctx.queries()
+    found = [q.content(slot, place) for slot, place in q.shown(q.number(account) or b"", PRIVATE)]
+    return {sealed.secret for sealed in found if isinstance(sealed, Sealed)}
+
+
 async def test_devices_share_it_and_one_that_was_cut_learns_nothing_new(tmp_path: Path) -> None:
     """Two real nodes write for one account; the second is granted, reads what was said before, says something itself,
     and is cut off."""
@@ -173,11 +201,15 @@ async def test_devices_share_it_and_one_that_was_cut_learns_nothing_new(tmp_path
         await second.backend.call("mute", {"account": muted[2], "by": account})
         await converged([first, second])
         assert await seen(first) == await seen(second) == set(muted[1:])
+        assert second.context is not None
+        planted = await second.worker.call(partial(plant, account_from_text(account), first_key(first)))
+        await converged([first, second])
         await first.backend.call("account.cut", {"writer": writer})
         await first.backend.call("mute", {"account": muted[0]})
         await converged([first, second])
         assert await seen(first) == set(muted)
         assert muted[0] not in await seen(second)
+        assert planted not in await first.worker.call(partial(secrets_in_use, account_from_text(account)))
         with trio.fail_after(5), pytest.raises(CallError):
             await second.backend.call("mute", {"account": muted[0], "by": account})
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from banyan_crdt.ids import AccountId, CellKey, Ref
+from banyan_crdt.entry import MAX_PART_BYTES
+from banyan_crdt.grants import Grants
+from banyan_crdt.ids import AccountId, CellKey, Ref, WriterKey
 from banyan_crdt.ops import Put, Tomb
 from banyan_crdt.sealing import NONCE_BYTES, SECRET_BYTES, wrap
 from banyan_node.context import Context
@@ -21,8 +23,8 @@ from banyan_schema.privately import Mute, said
 from banyan_schema.social import MUTE
 from banyan_schema.social.private import PRIVATE, Wrapped, hand_over, private_key, say_privately
 
-AN_ENTRY = 100
-"""Things that one entry says: a sealed one takes 350 bytes or more, and an entry has 65,536."""
+AN_ENTRY, A_THING = 100, 32
+"""Things that one entry says at most, and bytes that each takes beside its content."""
 HOLDERS = 100
 """The most writers that a secret is wrapped for."""
 
@@ -32,10 +34,10 @@ def of(ctx: Context, account: AccountId) -> Private:
     return ctx.vault.read(ctx.queries(), account, remember=False)
 
 
-def drafts(ctx: Context, account: AccountId, contents: Iterable[object]) -> list[Draft]:
+def drafts(ctx: Context, account: AccountId, contents: Iterable[object], now: float) -> list[Draft]:
     """What says these things, each in the place of what was said before. Raises CallError, ValueError."""
     q, held = ctx.queries(), of(ctx, account)
-    name, secret, out = _secret(ctx, account, held)
+    name, secret, out = _secret(ctx, account, held, now)
     for content in contents:
         one = said(content)
         key = private_key(secret, one)
@@ -54,7 +56,7 @@ def taking_back(ctx: Context, account: AccountId, contents: Iterable[object]) ->
     return out
 
 
-def sealing_old_mutes(ctx: Context, account: AccountId) -> list[Draft]:
+def sealing_old_mutes(ctx: Context, account: AccountId, now: float) -> list[Draft]:
     """What seals the mutes that an older program wrote for all to read, and ends those; empty if there are none."""
     q = ctx.queries()
     q.need("relations")
@@ -64,20 +66,28 @@ def sealing_old_mutes(ctx: Context, account: AccountId) -> list[Draft]:
         return []
     held = of(ctx, account)
     old = [Mute(other) for other in q.mutes(account) if held.get(Mute(other)) is None]
-    return [*drafts(ctx, account, old), *[Draft(Tomb(MUTE, cell), None) for cell in sorted(cells)]]
+    return [*drafts(ctx, account, old, now), *[Draft(Tomb(MUTE, cell), None) for cell in sorted(cells)]]
 
 
 def seal_old_mutes(ctx: Context, account: AccountId, now: float) -> bool:
     """Seals them. Returns whether there were any."""
-    old = sealing_old_mutes(ctx, account)
+    old = sealing_old_mutes(ctx, account, now)
     if old:
         append_each(ctx, account, entries(old), now)
     return bool(old)
 
 
-def entries(found: Sequence[Draft]) -> list[Sequence[Draft]]:
+def entries(found: Iterable[Draft]) -> list[Sequence[Draft]]:
     """In groups that fit into one entry each, in order."""
-    return [found[at : at + AN_ENTRY] for at in range(0, len(found), AN_ENTRY)]
+    out, size = [list[Draft]()], 0
+    for draft in found:
+        more = len(draft.content or b"") + A_THING
+        if out[-1] and (len(out[-1]) == AN_ENTRY or size + more > MAX_PART_BYTES):
+            out.append([])
+            size = 0
+        out[-1].append(draft)
+        size += more
+    return [*out]
 
 
 def _taken_back(ctx: Context, account: AccountId, things: Iterable[Thing]) -> list[Draft]:
@@ -86,22 +96,19 @@ def _taken_back(ctx: Context, account: AccountId, things: Iterable[Thing]) -> li
     return [undo(PRIVATE, refs)] if refs else []
 
 
-def _secret(ctx: Context, account: AccountId, held: Private) -> tuple[CellKey, bytes, list[Draft]]:
+def _secret(ctx: Context, account: AccountId, held: Private, now: float) -> tuple[CellKey, bytes, list[Draft]]:
     """The name and the secret under which to seal, and what hands it to writers that lack it."""
-    grants, salt = hosted.control_of(ctx, account), hosted.salt_of(ctx, account)
-    writers = [
-        writer
-        for writer, granted in grants.grants.items()
-        if writer not in grants.cuts and any(g.grant.colls is None for g in granted)
-    ][:HOLDERS]
+    control, salt = hosted.control_of(ctx, account), hosted.salt_of(ctx, account)
+    time = ctx.replica.wall_ms(now) << 16
+    writers = [writer for writer in control.grants if _may_read(control, writer, time)][:HOLDERS]
     if ctx.device.key not in writers:
         raise CallError(
-            "refused", "What is private is sealed for writers that may write everything; this node may not."
+            "refused", "What is private is sealed for writers that may write everything; this node may not.", 409
         )
-    known = {n: s for n, s in held.secrets.items() if s.secret is not None and s.writers <= {*writers}}
+    known = {name: s for name, s in held.secrets.items() if s.secret is not None and s.known_to <= {*writers}}
     if known:
-        name = max(known, key=lambda n: (len(known[n].writers), n))
-        secret, has = known[name].secret or b"", known[name].writers
+        name = max(known, key=lambda n: (len(known[n].holders), n))
+        secret, has = known[name].secret or b"", known[name].holders
     else:
         name, secret, has = CellKey(ctx.replica.author.random(16)), ctx.replica.author.random(SECRET_BYTES), set()
     out = []
@@ -110,3 +117,9 @@ def _secret(ctx: Context, account: AccountId, held: Private) -> tuple[CellKey, b
         if box is not None:
             out.append(hand_over(salt, Wrapped(name, writer, box)))
     return name, secret, out
+
+
+def _may_read(control: Grants, writer: WriterKey, time: int) -> bool:
+    """Whether the writer may write every collection at this time."""
+    grants = (granted.grant for granted in control.grants[writer])
+    return writer not in control.cuts and any(g.colls is None and (g.until is None or g.until > time) for g in grants)

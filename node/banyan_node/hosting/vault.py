@@ -23,9 +23,24 @@ KEPT = 50_000
 
 
 class Secret(NamedTuple):
-    """writers: for whom it is wrapped. secret: None if this node's device cannot open it."""
+    """holders: for whom it is wrapped. by: who wrapped it, and so knows it too. secret: None if this device cannot open
+    it."""
 
-    writers: set[WriterKey]
+    holders: set[WriterKey]
+    by: set[WriterKey]
+    secret: bytes | None
+
+    @property
+    def known_to(self) -> set[WriterKey]:
+        """The writers that can know it."""
+        return self.holders | self.by
+
+
+class _Wrap(NamedTuple):
+    """by: the writer of the entry. secret: None if it is not wrapped for this node's device."""
+
+    wrapped: Wrapped
+    by: WriterKey
     secret: bytes | None
 
 
@@ -63,7 +78,7 @@ class Vault:
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
         self._opened: dict[bytes, Thing | None] = {}
-        self._secrets: dict[bytes, tuple[Wrapped, bytes | None] | None] = {}
+        self._wraps: dict[bytes, _Wrap | None] = {}
 
     def read(self, q: Queries, account: AccountId, remember: bool = True) -> Private:
         """remember: False where `q` sees writes that may be rolled back."""
@@ -72,13 +87,14 @@ class Vault:
             return out
         q.need()
         for slot, place in q.shown(number, KEYRING):
-            found = self._wrapped(q, slot, place, remember)
+            found = self._wrap(q, slot, place, remember)
             if found is not None:
-                wrapped, secret = found
-                known = out.secrets.setdefault(wrapped.secret, Secret(set(), None))
-                known.writers.add(wrapped.writer)
-                if secret is not None:
-                    out.secrets[wrapped.secret] = known._replace(secret=secret)
+                name = found.wrapped.secret
+                known = out.secrets.setdefault(name, Secret(set(), set(), None))
+                known.holders.add(found.wrapped.writer)
+                known.by.add(found.by)
+                if found.secret is not None:
+                    out.secrets[name] = known._replace(secret=found.secret)
         if any(known.secret for known in out.secrets.values()):
             for slot, place in q.shown(number, PRIVATE):
                 thing = self._thing(q, account, slot, place, out.secrets, remember)
@@ -90,16 +106,15 @@ class Vault:
                 several.sort(key=lambda thing: places.index(thing.place))
         return out
 
-    def _wrapped(self, q: Queries, slot: bytes, place: bytes, remember: bool) -> tuple[Wrapped, bytes | None] | None:
-        if place in self._secrets:
-            return self._secrets[place]
-        content = q.content(slot, place)
-        found = None
-        if isinstance(content, Wrapped):
+    def _wrap(self, q: Queries, slot: bytes, place: bytes, remember: bool) -> _Wrap | None:
+        if place in self._wraps:
+            return self._wraps[place]
+        content, entry, found = q.content(slot, place), q.reader.entry(q.ref(place).entry), None
+        if isinstance(content, Wrapped) and entry is not None:
             mine = content.writer == self._opener.key
-            found = content, self._opener.unwrap(content.box) if mine else None
+            found = _Wrap(content, entry.header.writer, self._opener.unwrap(content.box) if mine else None)
         if remember:
-            _bounded(self._secrets)[place] = found
+            _bounded(self._wraps)[place] = found
         return found
 
     def _thing(

@@ -188,7 +188,7 @@ def bookmark(ctx: Context, ask: BookmarkRequest, now: float) -> NoResult:
         if not held:
             raise CallError("not_found", "There is nothing to undo by bookmark.", 404)
         return _say(ctx, account, private.taking_back(ctx, account, [wanted]), now)
-    return _say(ctx, account, [] if held else private.drafts(ctx, account, [wanted]), now)
+    return _say(ctx, account, [] if held else private.drafts(ctx, account, [wanted], now), now)
 
 
 @METHODS.read("bookmarks", "refused")
@@ -204,8 +204,9 @@ def note_set(ctx: Context, ask: NoteRequest, now: float) -> NoteShown:
     """Notes something on an account, for oneself."""
     account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
     wanted = Note(other, ask.text.strip())
-    make = private.drafts if wanted.text else private.taking_back
-    _say(ctx, account, make(ctx, account, [wanted]), now)
+    gone = not wanted.text
+    drafts = private.taking_back(ctx, account, [wanted]) if gone else private.drafts(ctx, account, [wanted], now)
+    _say(ctx, account, drafts, now)
     return NoteShown(did(other), wanted.text)
 
 
@@ -219,7 +220,7 @@ def list_set(ctx: Context, ask: TitledList, now: float) -> ListRow:
         held = private.of(ctx, account)
         wanted = _list(held, ask.id)._replace(title=ask.title)
         members = len(_members(held, wanted))
-    _say(ctx, account, private.drafts(ctx, account, [wanted]), now)
+    _say(ctx, account, private.drafts(ctx, account, [wanted], now), now)
     return ListRow(key_hex(CellKey(wanted.id)), wanted.title, members)
 
 
@@ -242,8 +243,8 @@ def list_add(ctx: Context, ask: ListMembers, now: float) -> ListRow:
     given = dict.fromkeys(hosted.account_of(ctx, who) for who in ask.accounts)
     some = [Member(found.id, who) for who in given if (who in there) == ask.undo]
     if some:
-        make = private.taking_back if ask.undo else private.drafts
-        _say(ctx, account, make(ctx, account, some), now)
+        drafts = private.taking_back(ctx, account, some) if ask.undo else private.drafts(ctx, account, some, now)
+        _say(ctx, account, drafts, now)
     return ListRow(key_hex(CellKey(found.id)), found.title, len(there) + (-len(some) if ask.undo else len(some)))
 
 
@@ -272,7 +273,7 @@ def filter_set(ctx: Context, ask: FilterSet, now: float) -> FilterRow:
     if ask.id is not None and private.of(ctx, account).get(Filter(name, "", "hide")) is None:
         raise CallError("not_found", f"There is no filter {ask.id}.", 404)
     wanted = Filter(name, ask.words, ask.action, ask.until)
-    _say(ctx, account, private.drafts(ctx, account, [wanted]), now)
+    _say(ctx, account, private.drafts(ctx, account, [wanted], now), now)
     return _filter_row(wanted)
 
 

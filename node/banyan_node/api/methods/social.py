@@ -316,7 +316,7 @@ def mute(ctx: Context, ask: MuteRequest, now: float) -> Related:
         if not drafts:
             raise CallError("not_found", "There is nothing to undo by mute.", 404)
     else:
-        drafts = private.drafts(ctx, account, [wanted])
+        drafts = private.drafts(ctx, account, [wanted], now)
     return Related(entry_hex(append(ctx, account, drafts, now)), did(other))
 
 
