@@ -54,6 +54,8 @@ class Fact(NamedTuple):
     key: bytes
 
 
+MAX_SEED = 448
+"""The most bytes of a seed: a store keeps it with its slot in a row of at most 511."""
 Facts: TypeAlias = tuple[Fact, ...]
 SeedIn: TypeAlias = Callable[[bytes, bytes], bytes | None]
 """(time of the entry, 8 bytes; bytes of a part) -> the seed, or None if the part has no content of the collection."""

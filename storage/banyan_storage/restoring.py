@@ -24,7 +24,6 @@ from .check import NamedParts
 from .due import Work, set_due
 from .engine import Engine, Item, Table, WriteTxn
 from .errors import CorruptStore
-from .grant_rows import decode_grants
 from .lmdb_pages import Pages
 from .reader import StoreReader
 from .records import decode_record, is_record, record_after, record_id
@@ -91,12 +90,8 @@ def names(txn: WriteTxn, realm: Realm) -> int:
         txn.put(t.LOGS, lid, name)
         if (txn.get(t.HEADS, name) or b"")[:4] != lid:
             txn.put(t.HEADS, name, lid + bytes(9))
-    for account, raw in list(txn.scan(t.ACCOUNTS)):
-        try:
-            if raw:
-                decode_grants(raw)
-        except (BanyanError, CorruptStore):
-            txn.put(t.ACCOUNTS, account, b"")  # a check of the control log makes them again
+    for account in [account for account, _ in txn.scan(t.ACCOUNTS)]:
+        txn.put(t.ACCOUNTS, account, b"")  # a check of the control log makes them again
     accounts = {name[:32] for name, _ in txn.scan(t.HEADS)}
     held = {account for account, _ in txn.scan(t.ACCOUNTS)}
     for account in held - accounts:

@@ -23,6 +23,7 @@ from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_storage.check import verify
 from banyan_storage.views import VIEW_TABLES
+from banyan_storage.views.journal import JOURNAL
 from tests.node.real import converged, load_settings, make_home, make_node, running
 from tests.replica.helpers import draft
 from tests.storage.old.load import old_home
@@ -122,9 +123,9 @@ def test_after_a_kill_amid_an_upgrade_the_store_is_the_old_one_or_goes_on(victim
     with open_local(Home(shutil.copytree(source.path, tmp_path / "whole")), load_settings(source)) as local:
         whole = local.context.store.digest()
     for life in range(KILLS // 5):
-        home, seconds = Home(shutil.copytree(source.path, tmp_path / f"home-{life}")), 0.02
+        home, seconds = Home(shutil.copytree(source.path, tmp_path / f"home-{life}")), 0.01
         while not victim.lives(f"mend {home.path}", rng.random() * seconds):
-            killed, seconds = killed + 1, seconds + 0.02
+            killed, seconds = killed + 1, seconds + 0.01
         with open_local(home, load_settings(home), say=pytest.fail) as local:
             assert local.context.store.digest() == whole
             sound(local.context)
@@ -175,7 +176,7 @@ def test_after_a_kill_amid_the_building_of_views_it_goes_on_where_it_was(victim:
 
 def table_rows(context: Context) -> dict[str, int]:
     with context.engine.read() as txn:
-        return {table.name: txn.count(table) for table in VIEW_TABLES}
+        return {table.name: txn.count(table) for table in VIEW_TABLES if table is not JOURNAL}
 
 
 async def kill_syncs(victim: Victim, source: Node, tmp_path: Path) -> tuple[int, int]:

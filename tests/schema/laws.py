@@ -28,7 +28,7 @@ from banyan_crdt.ids import CellKey, EntryId, LogId, Ref
 from banyan_crdt.ops import Add, Del, Op, Put, Text, Tomb
 from banyan_crdt.parts import open_part
 from banyan_schema.address import Target
-from banyan_schema.collection import Collection, Draft, seal
+from banyan_schema.collection import MAX_SEED, Collection, Draft, seal
 from banyan_schema.reading import elements, registers
 from tests.crdt.make import START, Person, bodies, follow, signer
 
@@ -142,6 +142,7 @@ def round_trip(of: Collection[Any], contents: st.SearchStrategy[Any], write: Cal
             seed = of.seed_of(time, draft.content)
             assert seed is not None
             assert of.seed_in(time, raw) == seed
+            assert len(seed) <= MAX_SEED
             assert {fact.kind for fact in of.facts(seed)} <= of.kinds
             assert all(fact.key for fact in of.facts(seed))
 

@@ -76,7 +76,8 @@ fuller = st.builds(
     warning=st.none() | texts,
     audience=st.sampled_from(["public", "unlisted"]),
     tags=some(texts, 32),
-    mentions=some(accounts, 64),
+    mentions=st.lists(accounts, max_size=10).map(tuple)
+    | st.lists(accounts, min_size=10, max_size=10, unique=True).map(tuple),
     media=st.lists(media, max_size=2).map(tuple),
     poll=st.none() | polls,
     group=st.none() | targets,

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -74,11 +75,12 @@ def test_a_question_that_means_nothing_is_refused_in_a_sentence(question: str, s
 
 @contextmanager
 def indexed(*texts: str, path: Path | None = None) -> Iterator[Index]:
-    index = Index(path or Path(":memory:"), STORE)
-    with index.commit():
-        index.put(document(text, n) for n, text in enumerate(texts))
-    yield index
-    index.close()
+    with TemporaryDirectory() as folder:
+        index = Index(path or Path(folder) / "search.db", STORE)
+        with index.commit():
+            index.put(document(text, n) for n, text in enumerate(texts))
+        yield index
+        index.close()
 
 
 def document(text: str, n: int, marks: str = "") -> Document:
@@ -151,6 +153,7 @@ def test_an_index_of_another_store_is_emptied_and_a_damaged_one_made_again(tmp_p
         pass
     kept = Index(path, STORE)
     assert kept.count() == 1
+    assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o600}
     kept.close()
     other = Index(path, b"t" * 16)
     assert (other.count(), other.read) == (0, -1)

@@ -19,10 +19,12 @@ from banyan_replica.wire import Content, pieces
 ACCOUNT_PRICE, LOG_PRICE, ENTRY_PRICE, SIGNATURE_PRICE = 1_000, 350, 220, 160
 """Bytes of disk that each costs beside its own bytes: rows of accounts, logs, heads, ids and chains. Measured, as those
 below, on many shapes of what strangers may send (tests/replica/test_strangers.py)."""
-OP_PRICE, REF_PRICE, PART_PRICE = 160, 110, 370
+OP_PRICE, REF_PRICE, PART_PRICE = 160, 110, 450
 """The same of an operation, of a write that it replaces or covers, and of the content that it names: what it shows."""
 COPIES, COPIED = 3, 160
 """Views store the content of an element of a set COPIES times, at most COPIED bytes of it each time."""
+NAMED, NAMING = 330, 3.2
+"""A post may name 10 accounts in so many bytes, and views make a row of each: NAMING bytes for each of these bytes."""
 SPREAD = 1.25
 """Own bytes take so much more, because no page is quite full."""
 
@@ -47,12 +49,13 @@ def cost_of_checkpoint(new: Checkpoint, before: Checkpoint | None) -> int:
 def _of_stored(item: CheckedRun | CheckedControl, places: Sequence[int], stored: int) -> int:
     if isinstance(item, CheckedControl):
         each = _of_control(item, places)
-    elif item.run.puts is not None:  # most are
+    elif (puts := item.run.puts) is not None:  # most are
         ops = _ops(item.run)
         if stored == len(ops):
             size = sum(map(len, ops)) + sum(_size(item.contents, k) for k in range(min(stored, len(item.contents))))
-            return int(size * SPREAD) + (OP_PRICE + PART_PRICE) * stored
-        each = [int((len(ops[k]) + _size(item.contents, k)) * SPREAD) + OP_PRICE + PART_PRICE for k in places]
+            return int(size * SPREAD) + (OP_PRICE + PART_PRICE) * stored + sum(map(_naming, puts.sizes))
+        fixed = OP_PRICE + PART_PRICE
+        each = [int((len(ops[k]) + _size(item.contents, k)) * SPREAD) + fixed + _naming(puts.sizes[k]) for k in places]
     else:
         ops = _ops(item.run)
         each = [_of_body(len(ops[k]) + _size(item.contents, k), item.run.bodies[k]) for k in places]
@@ -76,6 +79,11 @@ def _size(contents: Sequence[Content], k: int) -> int:
     return len(content) if isinstance(content, bytes) else sum(len(raw) for _, raw in pieces(content))
 
 
+def _naming(size: int) -> int:
+    """What the accounts cost that a post names. size: of the content that is declared, here or not."""
+    return int(min(size, NAMED) * NAMING)
+
+
 def _of_body(size: int, body: Body) -> int:
     """size: bytes of the operations and of their content."""
     rows = OP_PRICE * len(body.ops)
@@ -85,4 +93,5 @@ def _of_body(size: int, body: Body) -> int:
         part = part_of(op)
         if part is not None:
             rows += PART_PRICE + (COPIES * min(part.size, COPIED) if isinstance(op, Add) else 0)
+            rows += _naming(part.size) if isinstance(op, Put) else 0
     return int(size * SPREAD) + rows

@@ -37,7 +37,7 @@ MAX_LANG = 35
 MAX_WARNING, MAX_TAG, MAX_TYPE, MAX_DESCRIPTION, MAX_BLURHASH, MAX_OPTION = 1_024, 128, 128, 8_192, 128, 512
 """The most bytes of UTF-8 of a content warning, a tag, a media type, the description of a picture or film, a blurhash,
 and one answer of a poll."""
-MAX_TAGS, MAX_MENTIONS, MAX_MEDIA, MAX_OPTIONS = 32, 64, 64, 20
+MAX_TAGS, MAX_MENTIONS, MAX_MEDIA, MAX_OPTIONS = 32, 10, 64, 20
 Audience = Literal["public", "unlisted"]
 Urgency = Literal["normal", "urgent"]
 

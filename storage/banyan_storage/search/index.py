@@ -12,8 +12,9 @@ is never the store's loss: a damaged one is made again.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from zlib import compress, decompress
@@ -62,6 +63,8 @@ class Index:
             raise self._told(why) from why
 
     def _open(self) -> None:
+        with suppress(OSError):  # SQLite says why it cannot be opened; its other files get the mode of this one
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
         self._db = apsw.Connection(str(self._path))
         self._db.set_busy_timeout(PATIENCE_MS)
         self._db.execute("pragma journal_mode=wal")
