@@ -357,6 +357,7 @@ def test_what_one_keeps_to_oneself_is_set_shown_and_taken_back(home: Path) -> No
     assert "You mute nobody" in _ok(banyan("--home", home, "mutes")).err
     assert "You block nobody" in _ok(banyan("--home", home, "blocks")).err
     assert _ok(banyan("--home", home, "note", "Lan", "bạn học")).out == "Noted.\n"
+    assert _ok(banyan("--home", home, "note", "Lan")).out == "bạn học\n"
 
 
 def test_notifications_are_read_as_any_account(home: Path) -> None:

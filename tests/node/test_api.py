@@ -322,6 +322,7 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
             "find": {"text": "An"},
             "list.show": {"id": friends},
             "search": {"question": "một"},
+            "note": {"account": "An"},
             "items.list": {"collection": "post"},
             "items.get": {"collection": "post", "key": item["key"]},
             "archive.export": {"path": str(tmp_path / "archive")},

@@ -222,7 +222,7 @@ def test_every_refusal_is_one_sentence_that_names_the_field(ask: Asked) -> None:
     for said, refusal in (
         ({**LUNCH, "questoin": "x"}, "has no field 'questoin'; did you mean 'question'?"),
         ({"zzz": 1}, "has no field 'zzz'; it has question, options."),
-        ({"question": "x"}, "needs 'options', a list of texts; it got nothing."),
+        ({"question": "x"}, "needs 'options', a list of at most 10, each a text; it got nothing."),
         ({**LUNCH, "question": 7}, "refuses 'question': a question is a text, not 7."),
     ):
         assert put(fields=said) == f"The collection 'vn.example.poll' {refusal}"

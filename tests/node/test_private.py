@@ -109,7 +109,37 @@ def test_lists_bookmarks_notes_and_filters_are_kept_changed_and_taken_back(node:
     node.call("filter.delete", id=hiding["id"])
     assert [row["words"] for row in node.call("filters")["filters"]] == ["ăn  phở"]
     assert node.call("note.set", account="bình", text=" bạn học ")["text"] == "bạn học"
+    assert node.call("note", account="bình")["text"] == "bạn học"
+    assert node.call("note", account="bình", by="chi")["text"] == ""
     node.call("note.set", account="bình", text="")
+    assert node.call("note", account="bình")["text"] == ""
+    for method, given in (("filter.set", {"words": " \u00a0"}), ("list.set", {"title": "  "})):
+        with pytest.raises(CallError, match="empty"):
+            node.call(method, **given)
+
+
+def test_a_filter_of_signs_and_emoji_finds_these_and_nothing_else(node: LocalBackend) -> None:
+    for text in ("phim🔥hay", "a.b", "axb", "phim"):
+        node.call("post", text=text, by="bình")
+    node.call("filter.set", words="🔥")
+    node.call("filter.set", words="A.B")
+    assert sorted(texts(node.call("feed", all=True))) == ["axb", "phim"]
+
+
+def test_who_is_blocked_is_neither_quoted_nor_above_nor_heard_through_a_filter(node: LocalBackend) -> None:
+    uri = node.call("post", text="xấu", by="bình")["uri"]
+    node.call("quote", uri=uri, text="xem", by="chi", mentions=["an"])
+    answer = node.call("reply", uri=uri, text="trả lời", by="chi")["uri"]
+    below = node.call("reply", uri=answer, text="tiếp", by="dung")["uri"]
+    assert texts(node.call("thread", uri=below)) == ["xấu", "trả lời", "tiếp"]
+    node.call("mute", account="bình")
+    page = node.call("thread", uri=below)
+    assert (texts(page), page["missing"], page["gone"]["word"]) == (["trả lời", "tiếp"], uri, "hidden")
+    (quoting,) = [row for row in node.call("feed", all=True)["posts"] if row["quote"]]
+    assert quoting["quote"] == {"uri": uri, "name": None, "text": None, "warning": None}
+    assert len(node.call("notifications")["notices"]) == 1
+    node.call("filter.set", words="xem")
+    assert node.call("notifications")["notices"] == []
 
 
 def test_pages_of_a_feed_of_which_most_is_hidden_join(node: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,17 +6,17 @@ Nothing else is touched: neither the kernel nor the store nor what peers say to 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from banyan_crdt.ids import CellKey, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_schema.address import Target
 from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key
-from banyan_schema.fields import ACCOUNT, KEY, Field, Json, NotContent, number, text
+from banyan_schema.compound import many
+from banyan_schema.fields import ACCOUNT, KEY, number, text
 from banyan_schema.layout import Layout
 
-OPTION = text("an option of a poll", 200)
 MAX_OPTIONS = 10
+OPTIONS = many("the options of a poll", text("an option of a poll", 200), MAX_OPTIONS, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,36 +35,6 @@ class Vote:
     option: int
 
 
-def _plain(options: tuple[str, ...]) -> list[Any]:
-    if not 0 < len(options) <= MAX_OPTIONS:
-        raise ValueError(f"a poll has {len(options)} options; 1 to {MAX_OPTIONS} are possible")
-    return [OPTION.plain(option) for option in options]
-
-
-def _read(value: Any) -> tuple[str, ...]:
-    if type(value) is not list or not 0 < len(value) <= MAX_OPTIONS:
-        raise NotContent
-    return tuple([OPTION.read(option) for option in value])
-
-
-def _step(raw: bytes, at: int) -> tuple[tuple[str, ...], int]:
-    count = raw[at] - 0x80
-    if not 0 < count <= MAX_OPTIONS:
-        raise NotContent
-    at, options = at + 1, list[str]()
-    for _ in range(count):
-        option, at = OPTION.step(raw, at)
-        options.append(option)
-    return tuple(options), at
-
-
-def _take(value: Any) -> tuple[str, ...]:
-    if type(value) is not list:
-        raise ValueError(f"the options of a poll are a list, not {value!r:.60}")
-    return tuple([OPTION.json.take(option) for option in value])
-
-
-OPTIONS = Field(_plain, _read, _step, json=Json("a list of texts", list, _take))
 POLL = Collection(
     "vn.example.poll",
     "register",

@@ -252,6 +252,26 @@ def engine_written(engine: Engine) -> Iterator[WriteTxn]:
     engine.commit()
 
 
+def test_a_journal_that_nobody_follows_stays_short_and_the_index_reads_all_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "MOST", 20)
+    an, (store, engine) = Person("an"), social_store()
+    an.post("phở đầu")
+    an.send(store)
+    index = Index(tmp_path / "search.db", STORE)
+    follower = Follower(index)
+    follow(engine, follower)
+    for n in range(60):
+        an.post(f"phở {n}")
+        an.send(store)
+        with engine.read() as txn:
+            assert txn.count(journal.JOURNAL) <= 22
+    follow(engine, follower)
+    agrees(engine, index, {"phở", "đầu", "7"})
+    index.close()
+
+
 def test_marks_say_who_wrote_to_whom_in_which_language_and_with_what(tmp_path: Path) -> None:
     an, binh = Person("an"), Person("binh")
     store, engine = social_store()

@@ -59,12 +59,19 @@ def bookmarks(ctx: typer.Context, by: By = None) -> None:
 def note(
     ctx: typer.Context,
     account: Who,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What you want to remember; empty takes it back.")],
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help="What you want to remember; '' takes it back.")
+    ] = None,
     by: By = None,
 ) -> None:
-    """Note something on an account, for yourself."""
+    """Show what you noted on an account, or note something, for yourself."""
     s = session.of(ctx)
-    answer = s.call("note.set", account=refs.account(s, account), text=text, by=_by(s, by))
+    whom, reader = refs.account(s, account), _by(s, by)
+    if text is None:
+        answer = s.call("note", account=whom, by=reader)
+        s.out.done(answer, answer["text"] or "You noted nothing.")
+        return
+    answer = s.call("note.set", account=whom, text=text, by=reader)
     s.out.done(answer, "Noted." if answer["text"] else "Taken back.")
 
 

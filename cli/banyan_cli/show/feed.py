@@ -123,7 +123,8 @@ def _quote(quote: Row) -> RenderableType:
     if quote.get("text") is None:
         inside = Text(f"a post that is not held ({refs.short(quote['uri'])})", "dim italic")
     else:
-        inside = Text.assemble((name_of("", quote.get("name")) + ": ", "bold dim"), (text_of(quote["text"]), "dim"))
+        said = f"⚠ {text_of(quote['warning'])}" if quote.get("warning") else text_of(quote["text"])
+        inside = Text.assemble((name_of("", quote.get("name")) + ": ", "bold dim"), (said, "dim"))
     return _Guided(inside, 1)
 
 

@@ -147,6 +147,20 @@ def target_of(text: str) -> Target:
         raise CallError("bad_request", f"{error}.") from None
 
 
+def place_of(before: str | None, size: int, what: str) -> bytes | None:
+    """The place in a page's `before`, of so many bytes; None if there is none. what: for the sentence. Raises
+    CallError."""
+    if not before:
+        return None
+    try:
+        place = bytes.fromhex(before)
+    except ValueError:
+        place = b""
+    if len(place) != size:
+        raise CallError("bad_request", f"'{before[:60]}' is no place {what}: give `before` of the page before.")
+    return place
+
+
 def feed_cursor(cursor: bytes) -> FeedCursorText:
     return FeedCursorText(cursor.hex())
 

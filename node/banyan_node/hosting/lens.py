@@ -26,7 +26,7 @@ class Lens:
         muted = (AccountId(m.account) for m in private.all(Mute) if _lasts(m.until_ms, now_ms))
         self.hidden.update(q.blocks(reader), q.mutes(reader), muted)
         for one in private.all(Filter):
-            if _lasts(one.until_ms, now_ms):
+            if _lasts(one.until_ms, now_ms) and one.words.split():
                 pattern = _pattern(one.words)
                 if one.action == "hide":
                     self._hiding.append(pattern)
@@ -65,5 +65,7 @@ def _folded(text: str) -> str:
 
 
 def _pattern(words: str) -> re.Pattern[str]:
-    """The words one after another, as whole words."""
-    return re.compile(r"(?<!\w)" + r"\s+".join(map(re.escape, _folded(words).split())) + r"(?!\w)")
+    """The words one after another, as whole words; an emoji also in the middle of one."""
+    said = _folded(words).split()
+    before, after = r"(?<!\w)" if said[0][0].isalnum() else "", r"(?!\w)" if said[-1][-1].isalnum() else ""
+    return re.compile(before + r"\s+".join(map(re.escape, said)) + after)

@@ -14,8 +14,8 @@ from ..tables import number
 
 JOURNAL = Table("changed_posts")
 """change 8 -> account number 4 | post key 16; or nothing: all posts"""
-MOST = 5_000_000
-"""Rows that wait for a follower. If there are more it reads all posts, which is faster then."""
+MOST = 1_000_000
+"""Rows that wait for a follower, 40 MB. If there are more it reads all posts, which is faster then."""
 
 
 def last(txn: ReadTxn) -> int:
@@ -26,6 +26,8 @@ def last(txn: ReadTxn) -> int:
 
 def note(txn: WriteTxn, posts: Iterable[bytes]) -> None:
     """posts: account number 4 | post key 16."""
+    if txn.count(JOURNAL) > MOST:  # nobody follows
+        note_all(txn)
     first = last(txn) + 1
     txn.put_many(JOURNAL, [(n.to_bytes(8, "big"), post) for n, post in enumerate(dict.fromkeys(posts), first)])
 
@@ -52,5 +54,3 @@ def trim(txn: WriteTxn, upto: int) -> None:
     """Removes what a follower has read, but for the last row."""
     stop = min(upto + 1, last(txn))
     txn.delete_range(JOURNAL, b"", stop.to_bytes(8, "big"))
-    if txn.count(JOURNAL) > MOST:
-        note_all(txn)

@@ -8,9 +8,8 @@ from msgspec import Meta
 
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import Named, PostRow, PostRows, lens_of
-from banyan_node.api.texts import Milliseconds, NoticeCursor, Own, PostUri, did, notice_cursor, uri
+from banyan_node.api.texts import Milliseconds, NoticeCursor, Own, PostUri, did, notice_cursor, place_of, uri
 from banyan_node.hosting import hosted
-from banyan_node.operator_errors import CallError
 from banyan_schema.notices import NOTICES, Notice
 from banyan_storage.noticed import PLACE_BYTES, Noticed
 
@@ -59,16 +58,18 @@ class Notices(Response, frozen=True):
 
 @METHODS.read("notifications", "refused")
 def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
-    """What an account hears of, without those that it blocks or mutes. Of a page, alike things are one row."""
+    """What an account hears of, without what it does not see of others. Of a page, alike things are one row."""
     account, q = hosted.account_of(at, ask.by), at.queries()
     lens, kinds = lens_of(at, account), set(ask.kinds or NOTICES)
-    found = q.noticed(account, _cursor(ask.before), lambda what, who: what in kinds and lens.sees(who))
+    place = place_of(ask.before, PLACE_BYTES, "among notifications")
+    found = q.noticed(account, place, lambda what, who: what in kinds and lens.sees(who))
     groups: dict[object, list[Noticed]] = {}
     last, looked, read = b"", 0, 0
     for place, one in found:
         if looked == SCANNED or read == READ * ask.limit:
             break
-        if one is not None:
+        theirs = None if one is None or one.post is None else q.post(one.post)
+        if one is not None and (theirs is None or lens.shows(one.who, theirs.post)):
             name = (one.what, one.about) if one.what in TOGETHER and not ask.each else place
             if name not in groups and len(groups) == ask.limit:
                 break
@@ -95,17 +96,3 @@ def _row(rows: PostRows, group: list[Noticed]) -> NoticeRow:
         emojis=sorted({one.emoji for one in group if one.emoji}),
         edited=first.edited,
     )
-
-
-def _cursor(before: str | None) -> bytes | None:
-    if not before:
-        return None
-    try:
-        cursor = bytes.fromhex(before)
-    except ValueError:
-        cursor = b""
-    if len(cursor) != PLACE_BYTES:
-        raise CallError(
-            "bad_request", f"'{before[:60]}' is no place among notifications: give `before` of the page before."
-        )
-    return cursor

@@ -65,6 +65,11 @@ class OneList(Request, frozen=True, forbid_unknown_fields=True):
     by: Own = None
 
 
+class NoteOf(Request, frozen=True, forbid_unknown_fields=True):
+    account: AccountRef
+    by: Own = None
+
+
 class TitledList(Request, frozen=True, forbid_unknown_fields=True):
     """id: which one gets another title; left out, a new one is made."""
 
@@ -81,7 +86,7 @@ class ListMembers(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class FilterSet(Request, frozen=True, forbid_unknown_fields=True):
-    """words: posts with all of them, in any order, whatever their case. action: hide them, or show them behind a
+    """words: a word, or several one after another, whatever their case. action: hide them, or show them behind a
     warning. until: when it ends; default: never. id: which one is changed; left out, a new one is made."""
 
     words: Annotated[str, Meta(min_length=1)]
@@ -153,6 +158,8 @@ class Filters(Response, frozen=True):
 
 
 class NoteShown(Response, frozen=True):
+    """text: empty if there is none."""
+
     account: Did
     text: str
 
@@ -210,10 +217,20 @@ def note_set(ctx: Context, ask: NoteRequest, now: float) -> NoteShown:
     return NoteShown(did(other), wanted.text)
 
 
+@METHODS.read("note", "not_found", "refused")
+def note(at: CommitView, ask: NoteOf) -> NoteShown:
+    """What one noted on an account."""
+    account, other = hosted.account_of(at, ask.by), hosted.account_of(at, ask.account)
+    found = at.private(account).get(Note(other, ""))
+    return NoteShown(did(other), "" if found is None else found.text)
+
+
 @METHODS.write("list.set", "not_found", "refused")
 def list_set(ctx: Context, ask: TitledList, now: float) -> ListRow:
     """Makes a list of accounts, or gives one another title."""
     account = hosted.account_of(ctx, ask.by)
+    if not ask.title.strip():
+        raise CallError("bad_request", "The title of the list is empty.")
     if ask.id is None:
         wanted, members = AccountList(ctx.replica.author.random(16), ask.title), 0
     else:
@@ -269,6 +286,8 @@ def list_show(at: CommitView, ask: OneList) -> ListShown:
 def filter_set(ctx: Context, ask: FilterSet, now: float) -> FilterRow:
     """Hides posts with some words, or shows them behind a warning."""
     account = hosted.account_of(ctx, ask.by)
+    if not ask.words.strip():
+        raise CallError("bad_request", "The words of the filter are empty.")
     name = ctx.replica.author.random(16) if ask.id is None else key_of(ask.id)
     if ask.id is not None and private.of(ctx, account).get(Filter(name, "", "hide")) is None:
         raise CallError("not_found", f"There is no filter {ask.id}.", 404)

@@ -21,6 +21,7 @@ from banyan_node.api.texts import (
     did,
     feed_cursor,
     key_of,
+    place_of,
     target_of,
     uri,
 )
@@ -39,6 +40,7 @@ FEED_MOST = 1_000
 LOOKED = 20
 """For each post of a page at most so many are looked at: a page of which most is hidden may be short."""
 FOLLOWING_SHOWN = 50
+HIDDEN = "by somebody whom the reader blocks or mutes"
 CURSOR_BYTES = 56
 """Time, account and key of the last post of a page."""
 
@@ -87,11 +89,13 @@ class Profile(Response, frozen=True):
 
 
 class Quoted(Response, frozen=True):
-    """name, text: null if the quoted post is not held here."""
+    """name, text: null if the quoted post is not held here, or is of one that the reader blocks or mutes. warning: as
+    of a post."""
 
     uri: PostUri
     name: str | None
     text: str | None
+    warning: str | None
 
 
 class PostRow(Response, frozen=True):
@@ -134,7 +138,8 @@ class Feed(Response, frozen=True):
 
 
 class GonePost(Response, frozen=True):
-    """word: deleted, withheld or unknown. sentence: says it of "this post", without a full stop."""
+    """word: deleted, withheld, unknown, or hidden from this reader. sentence: says it of "this post", without a full
+    stop."""
 
     word: str
     sentence: str
@@ -190,9 +195,11 @@ class PostRows:
 
     def _quoted(self, target: Target) -> Quoted:
         original = self._q.post(target)
-        if original is None:
-            return Quoted(uri(target), None, None)
-        return Quoted(uri(target), self.name(target.account), original.post.text)
+        hidden = self._lens is not None and not self._lens.sees(target.account)
+        if original is None or hidden:
+            return Quoted(uri(target), None, None, None)
+        said = original.post
+        return Quoted(uri(target), self.name(target.account), said.text, said.warning)
 
     def row(self, view: PostView) -> PostRow:
         q, said, answered = self._q, view.post, view.post.reply
@@ -227,18 +234,6 @@ class PostRows:
         return ThreadRow(**structs.asdict(self.row(view)), depth=depth)
 
 
-def _cursor(before: str | None) -> bytes | None:
-    if not before:
-        return None
-    try:
-        cursor = bytes.fromhex(before)
-    except ValueError:
-        cursor = b""
-    if len(cursor) != CURSOR_BYTES:
-        raise CallError("bad_request", f"'{before[:60]}' is no place in a feed: give `before` of the page before.")
-    return cursor
-
-
 def lens_of(at: CommitView, reader: AccountId | None) -> Lens:
     """How an account sees the others."""
     private = Private() if reader is None else at.private(reader)
@@ -265,7 +260,8 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
         own = reader or hosted.my_account(at)
         accounts, public = [a for a in (own, *q.follows(own)) if lens.sees(a)], False
     views, last, before = list[PostView](), None, None
-    for n, view in enumerate(q.timeline(accounts, _cursor(ask.before)) if ask.limit else ()):
+    place = place_of(ask.before, CURSOR_BYTES, "in a feed")
+    for n, view in enumerate(q.timeline(accounts, place) if ask.limit else ()):
         if len(views) == ask.limit or n == LOOKED * ask.limit:
             before = last
             break
@@ -303,15 +299,21 @@ def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     if found.post is None and not found.replies:
         raise missing(q, target)
     lens = lens_of(at, reader_of(at, ask.by))
-    rows, base = PostRows(q, lens), len(found.ancestors)
+    hidden = next((v.target for v in reversed(found.ancestors) if not lens.sees(v.target.account)), None)
+    above = found.ancestors
+    if hidden is not None:  # what stands below it is shown
+        above = above[1 + next(k for k, v in enumerate(above) if v.target == hidden) :]
+    rows, base = PostRows(q, lens), len(above)
     blocked = set(q.blocks(found.ancestors[0].target.account if found.ancestors else target.account))
-    posts = [rows.at(k, v) for k, v in enumerate(found.ancestors)]
+    posts = [rows.at(k, v) for k, v in enumerate(above)]
     if found.post is not None:
         posts.append(rows.at(base, found.post))
     for reply in found.replies:
         author = reply.view.target.account
         if author not in blocked and lens.shows(author, reply.view.post):
             posts.append(rows.at(base + reply.depth, reply.view))
+    if hidden is not None:
+        return Thread(posts, uri(hidden), GonePost("hidden", HIDDEN), found.complete)
     lacking = target if found.post is None else found.missing
     if lacking is None:
         return Thread(posts, None, None, found.complete)

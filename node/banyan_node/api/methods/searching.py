@@ -8,16 +8,16 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import PostRow, PostRows, lens_of, reader_of
-from banyan_node.api.texts import Own
+from banyan_node.api.methods.reading import LOOKED, PostRow, PostRows, lens_of, reader_of
+from banyan_node.api.texts import Own, place_of
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_storage.search.words import BadQuestion, mark_of_account, read_question
 
 METHODS = Declared()
 MOST = 200
-LOOKED = 20
-"""For each post of a page at most so many are looked at: a page of which most is hidden may be short."""
+ROW_BYTES, LAST_ROW = 8, (1 << 63) - 1
+"""A place is the number of a row of the index."""
 
 
 class SearchRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -57,12 +57,14 @@ def search(at: CommitView, ask: SearchRequest) -> Found:
         [mark_of_account(n, _account(at, a)) for n, a in question.accounts],
     )
     index, behind = at.search.current(q)
+    place = place_of(ask.before, ROW_BYTES, "in a search")
+    below = None if place is None else int.from_bytes(place, "big") & LAST_ROW
     rows, posts, before, last = PostRows(q, lens), list[PostRow](), None, None
-    for n, (row, target) in enumerate(index.find(question, marks, _place(ask.before))):
+    for n, (row, target) in enumerate(index.find(question, marks, below)):
         if len(posts) == ask.limit or n == LOOKED * ask.limit:
             before = last
             break
-        last = f"{row:x}"
+        last = row.to_bytes(ROW_BYTES, "big").hex()
         view = q.post(target)
         if view is not None and lens.shows(target.account, view.post):
             posts.append(rows.row(view))
@@ -71,15 +73,3 @@ def search(at: CommitView, ask: SearchRequest) -> Found:
 
 def _account(at: CommitView, text: str) -> AccountId:
     return hosted.account_of(at, None if text == "me" else text)
-
-
-def _place(before: str | None) -> int | None:
-    if not before:
-        return None
-    try:
-        place = int(before, 16)
-    except ValueError:
-        place = -1
-    if not 0 <= place < 1 << 63:
-        raise CallError("bad_request", f"'{before[:60]}' is no place in a search: give `before` of the page before.")
-    return place
