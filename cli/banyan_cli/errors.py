@@ -92,7 +92,7 @@ def sentence(error: Exception, typed: Collection[str] = ()) -> str:
             text = f"The key {text}"
         elif isinstance(error, ConfigError) and _SETTING.fullmatch(first):
             text = f"The setting {text}"
-        elif "/" in first or first in map(os.path.normpath, typed):
+        elif "/" in first or (first in map(os.path.normpath, typed) and not _OF_A_METHOD.match(text)):
             text = f"The file {text}"
         elif _WORD.fullmatch(first):  # else the name of a method or a setting
             text = text[0].upper() + text[1:]
@@ -100,6 +100,7 @@ def sentence(error: Exception, typed: Collection[str] = ()) -> str:
 
 
 _KEY = re.compile("[0-9a-f]{16,}")
+_OF_A_METHOD = re.compile(r"[a-z.]+ (takes|needs|has no parameter) ")
 _SETTING = re.compile(r"[a-z]+\.[a-z_]+")
 _WORD = re.compile(r"[a-z]+([-'’`][a-z]+)*")
 

@@ -339,18 +339,25 @@ def test_what_one_keeps_to_oneself_is_set_shown_and_taken_back(home: Path) -> No
     assert [p["text"] for p in _ok(banyan("--home", home, "feed", "--list", "bạn", "--json")).lines] == ["phim hay"]
     _ok(banyan("--home", home, "list", "rename", "bạn", "bạn bè"))
     assert "bạn bè" in _ok(banyan("--home", home, "list", "ls")).out
+    _ok(banyan("--home", home, "list", "create", "bạn bè"))
+    assert "is the title of 2 lists: give one of" in banyan("--home", home, "list", "show", "bạn bè").err
+    _ok(banyan("--home", home, "list", "delete", made[:8]))
     _ok(banyan("--home", home, "list", "delete", "bạn bè"))
     assert "is no list here" in banyan("--home", home, "feed", "--list", "bạn").err
 
     _ok(banyan("--home", home, "filter", "add", "phim", "--warn"))
     assert "⚠ phim" in _ok(banyan("--home", home, "feed", "--all")).out
     (kept,) = _ok(banyan("--home", home, "filter", "ls", "--json")).lines
-    _ok(banyan("--home", home, "filter", "remove", kept["id"][:8]))
+    assert "is no filter here" in banyan("--home", home, "filter", "remove", "zz").err
+    assert kept["words"] == "phim"
+    _ok(banyan("--home", home, "filter", "remove", "phim"))
     assert "You have no filters" in _ok(banyan("--home", home, "filter", "ls")).err
     only = _ok(banyan("--home", home, "feed", "--all", "--lang", "vi", "--no-replies", "--json")).lines
     assert [p["lang"] for p in only] == ["vi", None]
 
-    _ok(banyan("--home", home, "mute", "Lan"))
+    _ok(banyan("--home", home, "mute", "Lan", "--hours", "0"))
+    assert "You mute nobody" in _ok(banyan("--home", home, "mutes")).err
+    _ok(banyan("--home", home, "mute", "Lan", "--hours", "24"))
     assert "Lan" in _ok(banyan("--home", home, "mutes")).out
     assert "phim" not in _ok(banyan("--home", home, "feed", "--all")).out
     _ok(banyan("--home", home, "mute", "Lan", "--undo"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,20 @@ def test_a_post_says_its_warning_its_tags_and_whom_it_names(node: LocalBackend) 
     assert (row["text"], row["tags"], row["warning"], row["edited"]) == ("Sách #sách", ["sách"], "phim", True)
     node.call("post", text="#không", tags=[])
     assert node.call("feed", account="an")["posts"][0]["tags"] == []
+    for tags, says in ((["a b"], "'a b' is no tag"), ([" "], "'' is no tag"), (["x"] * 33, "a list of at most 32")):
+        with pytest.raises(CallError, match=says):
+            node.call("post", text="x", tags=tags)
+    with pytest.raises(CallError, match="a list of at most 10, each an account"):
+        node.call("post", text="x", mentions=["an"] * 11)
+
+
+def test_a_tag_is_the_same_however_it_is_typed_and_keeps_its_marks(node: LocalBackend) -> None:
+    node.call("post", text=unicodedata.normalize("NFD", "#tiếngviệt #हिन्दी #ไทยที่ #x_1!"), warning=" ", tags=None)
+    (row,) = node.call("feed", account="an")["posts"]
+    assert (row["tags"], row["warning"]) == (["tiếngviệt", "हिन्दी", "ไทยที่", "x_1"], None)
+    assert len(node.call("search", question="#TIẾNGVIỆT #हिन्दी")["posts"]) == 1
+    node.call("post", text="y", tags=["#một"])
+    assert len(node.call("search", question="#một")["posts"]) == 1
 
 
 def test_each_account_reads_its_own_home(node: LocalBackend) -> None:

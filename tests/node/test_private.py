@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trio
 
-from banyan_crdt.ids import AccountId, CellKey, WriterKey, account_from_text
+from banyan_crdt.ids import AccountId, CellKey, WriterKey, account_from_text, account_to_text
 from banyan_crdt.sealing import wrap
 from banyan_node.api import LocalBackend
 from banyan_node.context import Context
@@ -72,6 +72,7 @@ def test_a_mute_may_end(node: LocalBackend) -> None:
     node.call("post", text="một", by="bình")
     node.call("mute", account="bình", until=1_000)
     assert texts(node.call("feed", all=True)) == ["một"]
+    assert node.call("mutes")["mutes"] == []
     node.call("mute", account="bình", until=1 << 50)
     assert texts(node.call("feed", all=True)) == []
     assert [row["until"] for row in node.call("mutes")["mutes"]] == [1 << 50]
@@ -99,6 +100,8 @@ def test_lists_bookmarks_notes_and_filters_are_kept_changed_and_taken_back(node:
     assert (kept["uri"], kept["post"]["text"]) == (uris[0], "Phim hay")
     node.call("bookmark", uri=uris[0], undo=True)
     assert node.call("bookmarks")["bookmarks"] == []
+    with pytest.raises(CallError, match="never heard of"):
+        node.call("bookmark", uri=uris[0][:-4] + "0000")
 
     hiding = node.call("filter.set", words="PHIM")
     node.call("post", text="phimảnh", by="dung")
@@ -112,6 +115,8 @@ def test_lists_bookmarks_notes_and_filters_are_kept_changed_and_taken_back(node:
     assert node.call("note", account="bình")["text"] == "bạn học"
     assert node.call("note", account="bình", by="chi")["text"] == ""
     node.call("note.set", account="bình", text="")
+    with pytest.raises(CallError, match="no note on that account"):
+        node.call("note.set", account="bình", text="")
     assert node.call("note", account="bình")["text"] == ""
     for method, given in (("filter.set", {"words": " \u00a0"}), ("list.set", {"title": "  "})):
         with pytest.raises(CallError, match="empty"):
@@ -124,6 +129,17 @@ def test_a_filter_of_signs_and_emoji_finds_these_and_nothing_else(node: LocalBac
     node.call("filter.set", words="🔥")
     node.call("filter.set", words="A.B")
     assert sorted(texts(node.call("feed", all=True))) == ["axb", "phim"]
+
+
+def test_what_a_filter_hides_is_warned_of_where_it_is_shown_all_the_same(node: LocalBackend) -> None:
+    uri = node.call("post", text="phim", by="bình")["uri"]
+    answer = node.call("reply", uri=uri, text="hay", by="chi")["uri"]
+    node.call("quote", uri=uri, text="xem", by="chi")
+    node.call("filter.set", words="phim")
+    assert [row["filtered"] for row in node.call("thread", uri=answer)["posts"]] == ["phim", None]
+    assert [row["filtered"] for row in node.call("feed", account="bình")["posts"]] == ["phim"]
+    (quoting,) = [row for row in node.call("feed", all=True)["posts"] if row["quote"]]
+    assert quoting["quote"]["warning"] == "phim"
 
 
 def test_who_is_blocked_is_neither_quoted_nor_above_nor_heard_through_a_filter(node: LocalBackend) -> None:
@@ -218,27 +234,30 @@ async def test_devices_share_it_and_one_that_was_cut_learns_nothing_new(tmp_path
         account = (await first.backend.call("account.create", {"name": "An"}))["account"]
         muted = [(await first.backend.call("account.create", {"name": n, "hosted": True}))["account"] for n in "xyz"]
         await first.backend.call("mute", {"account": muted[0]})
-        writer = (await second.backend.call("id", {}))["writer"]
-        await first.backend.call("account.grant", {"writer": writer})
-        await first.backend.call("mute", {"account": muted[1]})  # hands the secret over
-        await converged([first, second])
 
-        async def seen(node: Any) -> set[str]:
+        async def shown(node: Node) -> set[str]:
             return {row["account"] for row in (await node.backend.call("mutes", {"by": account}))["mutes"]}
 
-        assert await seen(first) == await seen(second) == set(muted[:2])
+        writer = (await second.backend.call("id", {}))["writer"]
+        await first.backend.call("account.grant", {"writer": writer})
+        await converged([first, second])
+        assert await shown(second) == set(muted[:1]), "a new device reads what was said before"
+        await second.backend.call("mute", {"account": muted[1], "by": account})
+        await converged([first, second])
+
+        assert await shown(first) == await shown(second) == set(muted[:2])
         await second.backend.call("mute", {"account": muted[0], "undo": True, "by": account})
         await second.backend.call("mute", {"account": muted[2], "by": account})
         await converged([first, second])
-        assert await seen(first) == await seen(second) == set(muted[1:])
+        assert await shown(first) == await shown(second) == set(muted[1:])
         assert second.context is not None
         planted = await second.worker.call(partial(plant, account_from_text(account), first_key(first)))
         await converged([first, second])
         await first.backend.call("account.cut", {"writer": writer})
         await first.backend.call("mute", {"account": muted[0]})
         await converged([first, second])
-        assert await seen(first) == set(muted)
-        assert muted[0] not in await seen(second)
+        assert await shown(first) == set(muted)
+        assert muted[0] not in await shown(second)
         assert planted not in await first.worker.call(partial(secrets_in_use, account_from_text(account)))
         with trio.fail_after(5), pytest.raises(CallError):
             await second.backend.call("mute", {"account": muted[0], "by": account})
@@ -250,6 +269,9 @@ def test_of_an_account_that_is_not_written_here_nothing_is_read(node: LocalBacke
     home = make_home(tmp_path / "other")
     with open_local(home, load_settings(home)) as other:
         other.call("archive.import", path=str(tmp_path / "archive"))
-        assert other.call("mutes", by=named(node, "an"))["mutes"] == []
+        with pytest.raises(CallError, match="sealed for the devices of the account, and this node is none of them"):
+            other.call("mutes", by=named(node, "an"))
+        with pytest.raises(CallError, match="is not held here"):
+            other.call("filters", by=account_to_text(AccountId(b"x" * 32)))
         held = other.context.vault.read(other.context.queries(), account_from_text(named(node, "an")))
         assert held.get(Mute(account_from_text(named(node, "bình")))) is None

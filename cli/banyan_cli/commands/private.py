@@ -8,6 +8,7 @@ import typer
 
 from banyan_cli import completing, refs, session
 from banyan_cli.commands.social import By, Undo, Uri, Who
+from banyan_cli.errors import BadInput
 from banyan_node.harmless import plain
 
 if TYPE_CHECKING:
@@ -154,13 +155,14 @@ def filter_ls(ctx: typer.Context, by: By = None) -> None:
 @_filter.command("remove")
 def filter_remove(
     ctx: typer.Context,
-    which: Annotated[str, typer.Argument(metavar="FILTER", help="The filter's id or its beginning.")],
+    which: Annotated[str, typer.Argument(metavar="FILTER", help="The filter's words, or the beginning of its id.")],
     by: By = None,
 ) -> None:
     """Delete a filter."""
     s = session.of(ctx)
-    known = [row["id"] for row in s.call("filters", by=_by(s, by))["filters"]]
-    which = refs.one_of("filter", which, known, "`banyan filter ls`")
+    rows = s.call("filters", by=_by(s, by))["filters"]
+    said = [row["id"] for row in rows if row["words"] == which]
+    which = said[0] if len(said) == 1 else refs.one_of("filter", which, [r["id"] for r in rows], "`banyan filter ls`")
     s.out.done(s.call("filter.delete", id=which, by=_by(s, by)), "Deleted.")
 
 
@@ -168,7 +170,10 @@ def list_of(s: session.Session, which: str, by: str | None) -> str:
     """The id of a list that a person means, by title or id. by: an account's id. Raises BadInput."""
     rows = s.call("lists", by=by)["lists"]
     titled = [row["id"] for row in rows if row["title"] == which]
-    return titled[0] if len(titled) == 1 else refs.one_of("list", which, [r["id"] for r in rows], "`banyan list ls`")
+    if len(titled) > 1:
+        ids = refs.listed([one[: refs.SHORT] for one in titled])
+        raise BadInput(f"'{which}' is the title of {len(titled)} lists: give one of {ids}.")
+    return titled[0] if titled else refs.one_of("list", which, [r["id"] for r in rows], "`banyan list ls`")
 
 
 def _list_of(s: session.Session, which: str, by: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Annotated, Any
 
 import typer
@@ -149,9 +150,18 @@ def block(ctx: typer.Context, account: Who, undo: Undo = False, by: By = None) -
     _relate(ctx, "block", account, by, undo, "No longer blocking {}." if undo else "Blocking {}.")
 
 
-def mute(ctx: typer.Context, account: Who, undo: Undo = False, by: By = None) -> None:
-    """Hide an account's posts from your feed."""
-    _relate(ctx, "mute", account, by, undo, "No longer muting {}." if undo else "Muting {}.")
+def mute(
+    ctx: typer.Context,
+    account: Who,
+    undo: Undo = False,
+    hours: Annotated[float | None, typer.Option(min=0, help="For so long; for good when left out.")] = None,
+    by: By = None,
+) -> None:
+    """Hide all that an account says from you. Only you can see that you do."""
+    s = session.of(ctx)
+    until = None if hours is None else int(time.time() * 1000 + hours * 3_600_000)
+    answer = s.call("mute", account=refs.account(s, account), undo=undo or None, until=until, by=_by(s, by))
+    s.out.done(answer, ("No longer muting {}." if undo else "Muting {}.").format(answer["account"]))
 
 
 def _relate(ctx: typer.Context, method: str, account: str, by: str | None, undo: bool | None, sentence: str) -> None:

@@ -117,9 +117,9 @@ def words(kind: inspect.Type) -> str:
             return "a number"
         case inspect.LiteralType(values=values):
             return " or ".join(map(str, values))
-        case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
-            inner_words = words(item)
-            return "a list" if inner_words == "anything" else f"a list, each {inner_words}"
+        case inspect.ListType(item_type=item, max_length=most) | inspect.VarTupleType(item_type=item, max_length=most):
+            inner_words, bounds = words(item), "" if most is None else f" of at most {most:,}"
+            return f"a list{bounds}" if inner_words == "anything" else f"a list{bounds}, each {inner_words}"
         case inspect.DictType():
             return "an object"
         case inspect.StructType(cls=cls):

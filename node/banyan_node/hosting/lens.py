@@ -19,19 +19,15 @@ class Lens:
         self.reader = reader
         self.hidden: set[AccountId] = set()
         """The accounts of which nothing is seen."""
-        self._hiding: list[re.Pattern[str]] = []
-        self._warning: list[tuple[str, re.Pattern[str]]] = []
+        self._filters: list[tuple[str, re.Pattern[str], bool]] = []
+        """The words of each, what finds them, and whether it hides the post."""
         if reader is None:
             return
-        muted = (AccountId(m.account) for m in private.all(Mute) if _lasts(m.until_ms, now_ms))
+        muted = (AccountId(m.account) for m in private.all(Mute) if lasts(m.until_ms, now_ms))
         self.hidden.update(q.blocks(reader), q.mutes(reader), muted)
         for one in private.all(Filter):
-            if _lasts(one.until_ms, now_ms) and one.words.split():
-                pattern = _pattern(one.words)
-                if one.action == "hide":
-                    self._hiding.append(pattern)
-                else:
-                    self._warning.append((one.words, pattern))
+            if lasts(one.until_ms, now_ms) and one.words.split():
+                self._filters.append((one.words, _pattern(one.words), one.action == "hide"))
 
     def sees(self, author: AccountId) -> bool:
         return author not in self.hidden
@@ -42,17 +38,22 @@ class Lens:
             return True
         if author in self.hidden:
             return False
-        return not self._hiding or not any(p.search(_folded(_text(post))) for p in self._hiding)
+        if not self._filters:
+            return True
+        text = _folded(_text(post))
+        return not any(hides and pattern.search(text) for _, pattern, hides in self._filters)
 
     def warns(self, author: AccountId, post: Post) -> str | None:
-        """The words of the filter that wants a warning before the post."""
-        if not self._warning or author == self.reader:
+        """The words of a filter that is against the post: where a post is shown that a filter hides elsewhere, because
+        one asked for it or it stands above another, that is said too."""
+        if not self._filters or author == self.reader:
             return None
         text = _folded(_text(post))
-        return next((words for words, pattern in self._warning if pattern.search(text)), None)
+        return next((words for words, pattern, _ in self._filters if pattern.search(text)), None)
 
 
-def _lasts(until_ms: int | None, now_ms: int) -> bool:
+def lasts(until_ms: int | None, now_ms: int) -> bool:
+    """Whether what ends at `until_ms` (None: never) goes on."""
     return until_ms is None or until_ms > now_ms
 
 

@@ -1,12 +1,12 @@
 """Says something privately for an account, and takes it back (vault.py reads it).
 
-Where a writer that has the secret was cut off, what is said from then on is sealed under a new one. Writers that were
-granted since are handed the secret with the next thing that is said.
+Where a writer that has the secret was cut off, what is said from then on is sealed under a new one. A writer that is
+granted later is handed all secrets, so it reads what was said before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from banyan_crdt.entry import MAX_PART_BYTES
 from banyan_crdt.grants import Grants
@@ -96,27 +96,48 @@ def _taken_back(ctx: Context, account: AccountId, things: Iterable[Thing]) -> li
     return [undo(PRIVATE, refs)] if refs else []
 
 
+def hand_over_all(ctx: Context, account: AccountId, now: float) -> None:
+    """Hands every secret that this device can open to the writers that lack it, such as one that was just granted."""
+    found = _handing_over(ctx, account, of(ctx, account), _readers(ctx, account, now))
+    if found:
+        append_each(ctx, account, entries(found), now)
+
+
+def _handing_over(ctx: Context, account: AccountId, held: Private, readers: Sequence[WriterKey]) -> list[Draft]:
+    salt, out = hosted.salt_of(ctx, account), list[Draft]()
+    for name, known in sorted(held.secrets.items()):
+        if known.secret is not None:
+            out += _wraps(ctx, salt, name, known.secret, [w for w in readers if w not in known.holders])
+    return out
+
+
+def _wraps(ctx: Context, salt: bytes, name: CellKey, secret: bytes, writers: Iterable[WriterKey]) -> Iterator[Draft]:
+    for writer in writers:
+        box = wrap(secret, writer, ctx.replica.author.random(32))
+        if box is not None:
+            yield hand_over(salt, Wrapped(name, writer, box))
+
+
 def _secret(ctx: Context, account: AccountId, held: Private, now: float) -> tuple[CellKey, bytes, list[Draft]]:
-    """The name and the secret under which to seal, and what hands it to writers that lack it."""
-    control, salt = hosted.control_of(ctx, account), hosted.salt_of(ctx, account)
-    time = ctx.replica.wall_ms(now) << 16
-    writers = [writer for writer in control.grants if _may_read(control, writer, time)][:HOLDERS]
-    if ctx.device.key not in writers:
+    """The name and the secret under which to seal, and what hands all secrets to writers that lack them."""
+    readers = _readers(ctx, account, now)
+    if ctx.device.key not in readers:
         raise CallError(
             "refused", "What is private is sealed for writers that may write everything; this node may not.", 409
         )
-    known = {name: s for name, s in held.secrets.items() if s.secret is not None and s.known_to <= {*writers}}
+    out = _handing_over(ctx, account, held, readers)
+    known = {name: s for name, s in held.secrets.items() if s.secret is not None and s.known_to <= {*readers}}
     if known:
         name = max(known, key=lambda n: (len(known[n].holders), n))
-        secret, has = known[name].secret or b"", known[name].holders
-    else:
-        name, secret, has = CellKey(ctx.replica.author.random(16)), ctx.replica.author.random(SECRET_BYTES), set()
-    out = []
-    for writer in writers:
-        box = None if writer in has else wrap(secret, writer, ctx.replica.author.random(32))
-        if box is not None:
-            out.append(hand_over(salt, Wrapped(name, writer, box)))
-    return name, secret, out
+        return name, known[name].secret or b"", out
+    name, secret = CellKey(ctx.replica.author.random(16)), ctx.replica.author.random(SECRET_BYTES)
+    return name, secret, [*out, *_wraps(ctx, hosted.salt_of(ctx, account), name, secret, readers)]
+
+
+def _readers(ctx: Context, account: AccountId, now: float) -> list[WriterKey]:
+    """The writers that may read what is private."""
+    control, time = hosted.control_of(ctx, account), ctx.replica.wall_ms(now) << 16
+    return [writer for writer in control.grants if _may_read(control, writer, time)][:HOLDERS]
 
 
 def _may_read(control: Grants, writer: WriterKey, time: int) -> bool:

@@ -58,6 +58,11 @@ class Private:
     """By kind and name: in each cell that says it, the last write last. After a change of secrets there may be two."""
     secrets: dict[CellKey, Secret] = field(default_factory=dict)
 
+    @property
+    def closed(self) -> bool:
+        """Whether something is sealed, and this device can open none of it."""
+        return bool(self.secrets) and all(known.secret is None for known in self.secrets.values())
+
     def all(self, kind: type[C]) -> Iterator[C]:
         """All things of a class of privately.py, in no order."""
         for found in self.things.values():

@@ -198,7 +198,7 @@ def checkpoint_own_accounts(ctx: Context, now: float) -> Done:
     due = ctx.store.due(Work.CHECKPOINT, now_ms, AT_ONCE)
     for _, key in due:
         if ctx.holds(AccountId(key)):
-            _seal_old_mutes(ctx, AccountId(key), now)
+            _keep_private(ctx, AccountId(key), now)
         made = hosted.checkpoint(ctx, AccountId(key), now) if ctx.holds(AccountId(key)) else 0
         done += made
         if made:
@@ -208,10 +208,12 @@ def checkpoint_own_accounts(ctx: Context, now: float) -> Done:
     return Done(done, behind or len(due) == AT_ONCE)
 
 
-def _seal_old_mutes(ctx: Context, account: AccountId, now: float) -> None:
-    """What older programs wrote for all to read. Not where this node may not write: another one does it."""
+def _keep_private(ctx: Context, account: AccountId, now: float) -> None:
+    """Seals what older programs wrote for all to read, and hands secrets to new writers. Not where this node may not
+    write: another one does it."""
     try:
         private.seal_old_mutes(ctx, account, now)
+        private.hand_over_all(ctx, account, now)
     except (CallError, Refused):
         return
 

@@ -311,13 +311,22 @@ def write_post(key: CellKey, post: Post, replaces: Iterable[Ref] = ()) -> Draft:
     return Draft(Put(POST, key, tuple(replaces), None), encode_post(post))
 
 
-_TAG = re.compile(r"(?<![\w#&/])#(\w+)")
-
-
 def tags_in(text: str) -> tuple[str, ...]:
     """The tags that a text names with `#`, as they are typed, each once; a number alone is none. At most MAX_TAGS."""
-    found = [tag for tag in _TAG.findall(text) if not tag.isdigit() and len(tag.encode()) <= MAX_TAG]
-    return tuple({tag_fold(tag): tag for tag in reversed(found)}.values())[::-1][:MAX_TAGS]
+    found, text = dict[str, str](), unicodedata.normalize("NFC", text)
+    for at in _HASH.finditer(text):
+        end = at.end()
+        while end < len(text) and (
+            text[end].isalnum() or text[end] == "_" or unicodedata.category(text[end])[0] == "M"
+        ):
+            end += 1
+        tag = text[at.end() : end]
+        if tag and not tag.isdigit() and len(tag.encode()) <= MAX_TAG:
+            found.setdefault(tag_fold(tag), tag)
+    return tuple(found.values())[:MAX_TAGS]
+
+
+_HASH = re.compile(r"(?<![\w#&/])#")
 
 
 def tag_fold(tag: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Annotated
 
 from msgspec import Meta
 
 from banyan_crdt.control import Control, control_op, resolve_control
+from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey, account_to_text, coll, control_log, key_digest
 from banyan_crdt.ops import Close, ControlOp, Cut, Drop, Grant, Kept, Pin, Recover, Rotate, decode_body
 from banyan_crdt.signing import Signer
@@ -17,10 +19,11 @@ from banyan_node.api.methods.social import WrittenEntry
 from banyan_node.api.texts import Did, EntryHex, KeyRef, Own, SecretRef, WriterHex, did, entry_hex, writer_hex
 from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
-from banyan_node.hosting import claims, hosted
+from banyan_node.hosting import claims, hosted, private
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.author import OWN_LOGS, grant_to
 from banyan_replica.intake.own import own_tips
+from banyan_storage.errors import ViewBuilding
 
 METHODS = Declared()
 Slot = Annotated[int, Meta(ge=0, le=7, description="0 the root, 1 the recovery key.")]
@@ -143,7 +146,10 @@ def grant(ctx: Context, ask: GrantRequest, now: float) -> WrittenEntry:
     if ask.until and ask.until <= ctx.replica.wall_ms(now):
         raise CallError("bad_request", "'until' is over already: give a later time, or none.")
     granted = Grant(writer, 1, OWN_LOGS, ask.stratum, colls, until, None)
-    return WrittenEntry(entry_hex(_change(ctx, account, root, granted, now)))
+    entry = _change(ctx, account, root, granted, now)
+    with suppress(CallError, Refused, ViewBuilding):  # the daily work does it, or another device
+        private.hand_over_all(ctx, account, now)
+    return WrittenEntry(entry_hex(entry))
 
 
 @METHODS.write("account.pin", "not_found", "refused")

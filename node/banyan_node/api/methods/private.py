@@ -5,13 +5,14 @@ It is sealed (hosting/private.py): only the devices of the account can read it.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from banyan_crdt.ids import AccountId, CellKey
+from banyan_crdt.ids import AccountId, CellKey, account_to_text
 from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
-from banyan_node.api.methods.reading import Named, PostRow, PostRows, name_of
+from banyan_node.api.methods.reading import Named, PostRow, PostRows, name_of, now_ms
+from banyan_node.api.methods.social import missing
 from banyan_node.api.texts import (
     AccountRef,
     Did,
@@ -29,6 +30,7 @@ from banyan_node.api.texts import (
 )
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
+from banyan_node.hosting.lens import lasts
 from banyan_node.hosting.vault import Private
 from banyan_node.hosting.writing import append_each
 from banyan_node.operator_errors import CallError
@@ -90,7 +92,7 @@ class FilterSet(Request, frozen=True, forbid_unknown_fields=True):
     warning. until: when it ends; default: never. id: which one is changed; left out, a new one is made."""
 
     words: Annotated[str, Meta(min_length=1)]
-    action: Annotated[str, Meta(pattern="^(hide|warn)$")] = "hide"
+    action: Literal["hide", "warn"] = "hide"
     until: Milliseconds | None = None
     id: ThingRef | None = None
     by: Own = None
@@ -170,12 +172,22 @@ def _say(ctx: Context, account: AccountId, drafts: list[Draft], now: float) -> N
     return NoResult()
 
 
-@METHODS.read("mutes", "refused")
+def _opened(at: CommitView, account: AccountId) -> Private:
+    """Raises CallError where nothing of it can be read here, so that nobody takes that for nothing."""
+    if at.store.grants(account) is None:
+        raise CallError("not_found", f"{account_to_text(account)} is not held here.", 404)
+    found = at.private(account)
+    if found.closed:
+        raise CallError("refused", "That is sealed for the devices of the account, and this node is none of them.", 409)
+    return found
+
+
+@METHODS.read("mutes", "not_found", "refused")
 def mutes(at: CommitView, ask: OneReader) -> Mutes:
-    """The accounts that one mutes, by id."""
+    """The accounts that one mutes, by id, without those for whom it is over."""
     account, q = hosted.account_of(at, ask.by), at.queries()
     until: dict[AccountId, int | None] = dict.fromkeys(q.mutes(account))
-    until |= {AccountId(m.account): m.until_ms for m in at.private(account).all(Mute)}
+    until |= {AccountId(m.account): m.until_ms for m in _opened(at, account).all(Mute) if lasts(m.until_ms, now_ms())}
     return Mutes([MuteRow(did(a), name_of(q, a), until[a]) for a in sorted(until)])
 
 
@@ -191,6 +203,8 @@ def bookmark(ctx: Context, ask: BookmarkRequest, now: float) -> NoResult:
     """Keeps a post to find it again."""
     account, wanted = hosted.account_of(ctx, ask.by), Bookmark(target_of(ask.uri))
     held = private.of(ctx, account).get(wanted) is not None
+    if not ask.undo and ctx.queries().post(wanted.post) is None:
+        raise missing(ctx.queries(), wanted.post)
     if ask.undo:
         if not held:
             raise CallError("not_found", "There is nothing to undo by bookmark.", 404)
@@ -198,11 +212,11 @@ def bookmark(ctx: Context, ask: BookmarkRequest, now: float) -> NoResult:
     return _say(ctx, account, [] if held else private.drafts(ctx, account, [wanted], now), now)
 
 
-@METHODS.read("bookmarks", "refused")
+@METHODS.read("bookmarks", "not_found", "refused")
 def bookmarks(at: CommitView, ask: OneReader) -> Bookmarks:
     """The posts that one keeps."""
     account, rows = hosted.account_of(at, ask.by), PostRows(at.queries())
-    found = sorted(b.post for b in at.private(account).all(Bookmark))
+    found = sorted(b.post for b in _opened(at, account).all(Bookmark))
     return Bookmarks([BookmarkRow(uri(post), rows.of(post)) for post in found])
 
 
@@ -212,6 +226,8 @@ def note_set(ctx: Context, ask: NoteRequest, now: float) -> NoteShown:
     account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
     wanted = Note(other, ask.text.strip())
     gone = not wanted.text
+    if gone and private.of(ctx, account).get(wanted) is None:
+        raise CallError("not_found", "There is nothing to take back: no note on that account.", 404)
     drafts = private.taking_back(ctx, account, [wanted]) if gone else private.drafts(ctx, account, [wanted], now)
     _say(ctx, account, drafts, now)
     return NoteShown(did(other), wanted.text)
@@ -221,7 +237,7 @@ def note_set(ctx: Context, ask: NoteRequest, now: float) -> NoteShown:
 def note(at: CommitView, ask: NoteOf) -> NoteShown:
     """What one noted on an account."""
     account, other = hosted.account_of(at, ask.by), hosted.account_of(at, ask.account)
-    found = at.private(account).get(Note(other, ""))
+    found = _opened(at, account).get(Note(other, ""))
     return NoteShown(did(other), "" if found is None else found.text)
 
 
@@ -265,10 +281,10 @@ def list_add(ctx: Context, ask: ListMembers, now: float) -> ListRow:
     return ListRow(key_hex(CellKey(found.id)), found.title, len(there) + (-len(some) if ask.undo else len(some)))
 
 
-@METHODS.read("lists", "refused")
+@METHODS.read("lists", "not_found", "refused")
 def lists(at: CommitView, ask: OneReader) -> Lists:
     """The lists of an account, by title."""
-    held = at.private(hosted.account_of(at, ask.by))
+    held = _opened(at, hosted.account_of(at, ask.by))
     found = sorted(held.all(AccountList), key=lambda one: (one.title, one.id))
     return Lists([ListRow(key_hex(CellKey(one.id)), one.title, len(_members(held, one))) for one in found])
 
@@ -276,7 +292,7 @@ def lists(at: CommitView, ask: OneReader) -> Lists:
 @METHODS.read("list.show", "not_found", "refused")
 def list_show(at: CommitView, ask: OneList) -> ListShown:
     """Who is on a list, by id."""
-    held, q = at.private(hosted.account_of(at, ask.by)), at.queries()
+    held, q = _opened(at, hosted.account_of(at, ask.by)), at.queries()
     found = _list(held, ask.id)
     members = sorted(AccountId(member.account) for member in _members(held, found))
     return ListShown(key_hex(CellKey(found.id)), found.title, [Named(did(a), name_of(q, a)) for a in members])
@@ -306,10 +322,11 @@ def filter_delete(ctx: Context, ask: OneFilter, now: float) -> NoResult:
     return _say(ctx, account, drafts, now)
 
 
-@METHODS.read("filters", "refused")
+@METHODS.read("filters", "not_found", "refused")
 def filters(at: CommitView, ask: OneReader) -> Filters:
     """The filters of an account, by their words."""
-    found = at.private(hosted.account_of(at, ask.by)).all(Filter)
+    every = _opened(at, hosted.account_of(at, ask.by)).all(Filter)
+    found = [one for one in every if lasts(one.until_ms, now_ms())]
     return Filters([_filter_row(one) for one in sorted(found, key=lambda one: (one.words, one.id))])
 
 

@@ -89,8 +89,8 @@ class Profile(Response, frozen=True):
 
 
 class Quoted(Response, frozen=True):
-    """name, text: null if the quoted post is not held here, or is of one that the reader blocks or mutes. warning: as
-    of a post."""
+    """name, text: null if the quoted post is not held here, or is of one that the reader blocks or mutes. warning: of
+    the post, or the words of the reader's filter against it."""
 
     uri: PostUri
     name: str | None
@@ -199,7 +199,8 @@ class PostRows:
         if original is None or hidden:
             return Quoted(uri(target), None, None, None)
         said = original.post
-        return Quoted(uri(target), self.name(target.account), said.text, said.warning)
+        filtered = None if self._lens is None else self._lens.warns(target.account, said)
+        return Quoted(uri(target), self.name(target.account), said.text, said.warning or filtered)
 
     def row(self, view: PostView) -> PostRow:
         q, said, answered = self._q, view.post, view.post.reply
@@ -237,7 +238,12 @@ class PostRows:
 def lens_of(at: CommitView, reader: AccountId | None) -> Lens:
     """How an account sees the others."""
     private = Private() if reader is None else at.private(reader)
-    return Lens(at.queries(), private, reader, time.time_ns() // 1_000_000)
+    return Lens(at.queries(), private, reader, now_ms())
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
 
 
 def reader_of(at: CommitView, by: str | None) -> AccountId | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from typing import Annotated
 
@@ -173,13 +174,22 @@ def _write(
         quote,
         ask.lang,
         wall_ms,
-        ask.warning,
+        (ask.warning or "").strip() or None,
         ask.audience,
-        tags_in(ask.text) if ask.tags is None else tuple(ask.tags),
+        tags_in(ask.text) if ask.tags is None else _tags(ask.tags),
         tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions or ())),
     )
     entry = append(ctx, account, [write_post(key, post)], now)
     return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx.replica))
+
+
+def _tags(given: list[str]) -> tuple[str, ...]:
+    tags = tuple(dict.fromkeys(tag.strip().removeprefix("#") for tag in given))
+    if bad := [tag for tag in tags if tags_in(f"#{tag}") != (unicodedata.normalize("NFC", tag),)]:
+        raise CallError(
+            "bad_request", f"'{bad[0][:60]}' is no tag: it has letters, digits and _, and at most 128 bytes."
+        )
+    return tags
 
 
 def _said(text: str) -> str:
