@@ -102,8 +102,7 @@ class Index:
             raise self._told(why) from why
 
     def _told(self, why: Exception) -> StorageError:
-        wrong = isinstance(why, apsw.IOError) and getattr(why, "extendedresult", 0) == _WRONG_CHECKSUM
-        if wrong or isinstance(why, apsw.NotADBError | apsw.CorruptError | UnicodeDecodeError | DecompressError):
+        if _is_damage(why) or _is_damage(why.__context__):  # the end of a transaction fails after it
             return IndexDamaged(f"the search index {self._path} is damaged ({why}); it is made again")
         if isinstance(why, apsw.FullError):
             return DiskFull(f"no room for the search index {self._path}; it goes on when there is")
@@ -223,6 +222,12 @@ def remove(path: Path) -> None:
     """Removes an index; it is made again. Raises OSError."""
     for end in ("-wal", "-shm", ""):
         Path(f"{path}{end}").unlink(missing_ok=True)
+
+
+def _is_damage(why: BaseException | None) -> bool:
+    if isinstance(why, apsw.IOError):
+        return getattr(why, "extendedresult", 0) == _WRONG_CHECKSUM
+    return isinstance(why, apsw.NotADBError | apsw.CorruptError | UnicodeDecodeError | DecompressError)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
