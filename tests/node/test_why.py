@@ -9,7 +9,6 @@ import pytest
 import trio
 
 from banyan_crdt.ids import EntryId, WriterKey
-from banyan_crdt.realm import TEST
 from banyan_crdt.signing import verify
 from banyan_node.api import LocalBackend
 from banyan_node.hosting.ranking import Candidate, catch_up
@@ -50,11 +49,12 @@ async def test_a_post_is_explained_at_the_node_that_wrote_it_and_at_one_that_got
                     {"peer": a.edge.peer_id, "holds": "yes"}
                 ]:
                     await trio.sleep(0.1)
+            assert a.context is not None
             for said in (here, there):
                 proof = said["proof"]
                 assert proof["valid"]
                 key, entry = WriterKey(bytes.fromhex(said["writer"])), EntryId(bytes.fromhex(proof["entry"]))
-                verify(TEST, key, entry, bytes.fromhex(proof["signature"]))
+                verify(a.context.realm, key, entry, bytes.fromhex(proof["signature"]))
             assert here["granted"] == there["granted"] is not None
             late = (await a.backend.call("post", {"text": "muộn"}))["uri"]
             await converged([a, b])
