@@ -34,6 +34,8 @@ def add_to(app: typer.Typer) -> None:
     app.command()(thread)
     app.command()(why)
     app.command()(search)
+    app.command()(suggestions)
+    app.command()(trends)
     app.command()(notifications)
     app.add_typer(_profile, name="profile")
     app.add_typer(_graph, name="graph")
@@ -158,6 +160,49 @@ def search(
         s.out.note(f"The index lacks {page['behind']:,} changes yet; ask again soon.")
     if page["before"]:
         s.out.note(f"More: the same with --before {page['before']}")
+
+
+def suggestions(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many accounts.")] = 20,
+    by: Reader = None,
+) -> None:
+    """Whom you might follow, and why."""
+    from banyan_cli.show.words import count, name_of
+
+    s = session.of(ctx)
+    rows = s.call("suggestions", limit=limit, by=None if by is None else refs.account(s, by))["suggestions"]
+    refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in rows])
+
+    def show(console: Console, rows: list[Any]) -> None:
+        for row in rows:
+            because = ", ".join(name_of(a["account"], a["name"]) for a in row["because"])
+            more = row["followed_by"] - len(row["because"])
+            because += f" and {count(more, 'other')}" if more > 0 else ""
+            console.print(f"{name_of(row['account'], row['name'])}  (followed by {because})", markup=False)
+
+    s.out.answers(rows, show, "Nobody yet: those whom you follow follow nobody else.")
+
+
+def trends(
+    ctx: typer.Context,
+    hours: Annotated[int, typer.Option(min=1, max=168, help="How far back.")] = 24,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many tags.")] = 20,
+) -> None:
+    """The tags that most accounts used lately, hour by hour."""
+    from banyan_cli.show.words import count
+
+    s = session.of(ctx)
+    rows = s.call("trends", hours=hours, limit=limit)["trends"]
+
+    def show(console: Console, rows: list[Any]) -> None:
+        for row in rows:
+            most = max(row["posts"]) or 1
+            bars = "".join(" ▁▂▃▄▅▆▇█"[-(-8 * n // most)] for n in row["posts"][-48:])
+            said = f"#{plain(row['tag'])}  {count(row['accounts'], 'account')}, {count(sum(row['posts']), 'post')}"
+            console.print(f"{said}  {bars}", markup=False)
+
+    s.out.answers(rows, show, "No tags lately.")
 
 
 def notifications(
