@@ -60,6 +60,8 @@ def _methods() -> Iterator[str]:
                 default = "needed" if f.required else _shown(f.default)
                 yield f"| `{f.name}` | {shown[f.name]} | {default} |"
             yield ""
+            inside = _structs((f.type for f in _type(m.asks).fields), msgspec.Struct)
+            yield from (line for cls in inside for line in _shape(cls, "####"))
         yield f"Answers {_link(inspect.type_info(m.answers))}. Refusals: {_codes((*m.errors, *ALWAYS))}.\n"
 
 
@@ -94,8 +96,8 @@ def _errors() -> Iterator[str]:
     yield ""
 
 
-def _shape(cls: type) -> Iterator[str]:
-    yield f"### {cls.__name__}\n"
+def _shape(cls: type, heading: str = "###") -> Iterator[str]:
+    yield f"{heading} {cls.__name__}\n"
     said = _said(cls)
     if said:
         yield said + "\n"
@@ -113,9 +115,13 @@ def _said(cls: type) -> str:
 
 
 def _fields(cls: type) -> dict[str, str]:
+    return {f.name: _what(f.type) for f in _type(cls).fields}
+
+
+def _type(cls: type) -> inspect.StructType:
     info = inspect.type_info(cls)
     assert isinstance(info, inspect.StructType)
-    return {f.name: _what(f.type) for f in info.fields}
+    return info
 
 
 def _what(kind: inspect.Type) -> str:
@@ -139,8 +145,8 @@ def _link(kind: inspect.Type) -> str:
     return words(kind)
 
 
-def _structs(kinds: Iterable[inspect.Type]) -> list[type]:
-    """All structs in these types, each once."""
+def _structs(kinds: Iterable[inspect.Type], of: type = Response) -> list[type]:
+    """All structs of that kind in these types, each once."""
     found: dict[type, None] = {}
 
     def visit(kind: inspect.Type) -> None:
@@ -159,7 +165,7 @@ def _structs(kinds: Iterable[inspect.Type]) -> list[type]:
 
     for kind in kinds:
         visit(kind)
-    return [cls for cls in found if issubclass(cls, Response)]
+    return [cls for cls in found if issubclass(cls, of)]
 
 
 def _shown(default: Any) -> str:
