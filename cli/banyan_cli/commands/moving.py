@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
 from banyan_cli import refs, session
 from banyan_cli.commands.social import By
+from banyan_cli.errors import BadInput
 
 if TYPE_CHECKING:
     from banyan_cli.importing.archives import Archive
@@ -34,9 +35,20 @@ ReportTo = Annotated[
 Dry = Annotated[bool, typer.Option("--dry-run", help="Show what would come, and write nothing.")]
 
 
+class Wanted(NamedTuple):
+    """What every import of a life is asked. by: the account that all goes into; None: the node's own."""
+
+    path: Path
+    by: str | None
+    report: Path | None
+    dry: bool
+    accounts: Path | None = None
+
+
 def add_to(app: typer.Typer) -> None:
-    for command in (mastodon,):
+    for command in (mastodon, twitter, facebook, youtube, activitystreams):
         app.command()(command)
+    app.command("csv")(table)
 
 
 def mastodon(
@@ -50,22 +62,121 @@ def mastodon(
     """Your posts, profile, follows, lists and bookmarks of Mastodon."""
     from banyan_cli.importing import mastodon as reader
 
-    run(ctx, "mastodon", archive, reader.wants, reader.reading, by, accounts, report, dry)
+    _move(ctx, "mastodon", Wanted(archive, by, report, dry, accounts), reader.wants, reader.reading)
 
 
-def run(
+def twitter(
+    ctx: typer.Context,
+    archive: Source,
+    by: By = None,
+    accounts: Accounts = None,
+    report: ReportTo = None,
+    dry: Dry = False,
+) -> None:
+    """Your tweets, profile, follows, blocks and mutes of Twitter (X)."""
+    from banyan_cli.importing import twitter as reader
+
+    _move(ctx, "twitter", Wanted(archive, by, report, dry, accounts), reader.wants, reader.reading)
+
+
+def facebook(
+    ctx: typer.Context,
+    archive: Source,
+    audience: Annotated[
+        str | None,
+        typer.Option(metavar="public|unlisted", help="Who may see your posts here: the archive does not say."),
+    ] = None,
+    comments: Annotated[bool, typer.Option("--comments", help="Bring comments too, as posts of their own.")] = False,
+    by: By = None,
+    accounts: Accounts = None,
+    report: ReportTo = None,
+    dry: Dry = False,
+) -> None:
+    """Your posts, profile and friends of Facebook, from "Download your information" as JSON."""
+    from banyan_cli.importing import facebook as reader
+
+    if audience not in ("public", "unlisted", None):
+        raise BadInput(f"--audience is public or unlisted; it got '{audience}'.")
+    if audience is None and not dry:
+        raise BadInput(
+            "Facebook's archive does not say who could see each post, and here everybody can read what you bring. Look "
+            "first with --dry-run; then say --audience unlisted (no public timeline, no search) or --audience public."
+        )
+    told: Literal["public", "unlisted"] = "public" if audience == "public" else "unlisted"
+    wanted = Wanted(archive, by, report, dry, accounts)
+    _move(ctx, "facebook", wanted, reader.wants, lambda found: reader.reading(found, told, comments))
+
+
+def youtube(
+    ctx: typer.Context,
+    archive: Source,
+    by: By = None,
+    accounts: Accounts = None,
+    report: ReportTo = None,
+    dry: Dry = False,
+) -> None:
+    """Your comments, videos and subscriptions of YouTube, from Google Takeout."""
+    from banyan_cli.importing import youtube as reader
+
+    _move(ctx, "youtube", Wanted(archive, by, report, dry, accounts), reader.wants, reader.reading)
+
+
+def activitystreams(
+    ctx: typer.Context,
+    archive: Source,
+    by: By = None,
+    accounts: Accounts = None,
+    report: ReportTo = None,
+    dry: Dry = False,
+) -> None:
+    """An outbox or a collection of notes in JSON, of any server that speaks ActivityPub."""
+    from banyan_cli.importing import activitystreams as reader
+
+    _move(ctx, "activitystreams", Wanted(archive, by, report, dry, accounts), reader.wants, reader.reading)
+
+
+def table(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV file (.tsv: with tabs).")],
+    text: Annotated[str, typer.Option(metavar="COLUMN", help="The column with the text.")],
+    item: Annotated[
+        str | None, typer.Option("--id", metavar="COLUMN", help="The column with the id of a post.")
+    ] = None,
+    parent: Annotated[str | None, typer.Option(metavar="COLUMN", help="The id of the post that is answered.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--time", metavar="COLUMN", help="The time: seconds since 1970, or ISO 8601.")
+    ] = None,
+    lang: Annotated[str | None, typer.Option(metavar="COLUMN", help="The language.")] = None,
+    warning: Annotated[str | None, typer.Option(metavar="COLUMN", help="The content warning.")] = None,
+    tags: Annotated[str | None, typer.Option(metavar="COLUMN", help="Tags, with spaces or commas between.")] = None,
+    service: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose ids these are. Default: the name of the file.")
+    ] = None,
+    uris: Annotated[Path | None, typer.Option(metavar="FILE", help="Gets the address here of each id, as CSV.")] = None,
+    by: By = None,
+    report: ReportTo = None,
+    dry: Dry = False,
+) -> None:
+    """Posts of one account from a CSV file; with --id and --parent threads of any depth."""
+    from banyan_cli.importing.threads import PostColumns, reading, uri_file
+
+    if parent is not None and item is None:
+        raise BadInput("--parent names ids, so --id must say which column has them.")
+    columns = PostColumns(text, item, parent, at, lang, warning, tags)
+    with uri_file(None if dry else uris) as note:
+        wanted = Wanted(file, by, report, dry)
+        _move(ctx, "csv", wanted, lambda name: True, lambda found: reading(found, columns, service), note)
+
+
+def _move(
     ctx: typer.Context,
     name: str,
-    path: Path,
+    wanted: Wanted,
     wants: Callable[[str], bool],
     reading_of: Callable[[Archive], Reading],
-    by: str | None,
-    accounts: Path | None,
-    report_to: Path | None,
-    dry: bool,
     uris: Callable[[str, str], None] = lambda item, uri: None,
 ) -> None:
-    """Reads an archive twice: to know it, and to send it."""
+    """Reads an archive twice: to know it, and to send it. uris: told id and address of what is here."""
     from banyan_cli.importing.archives import open_archive
     from banyan_cli.importing.moving import Move, survey
     from banyan_cli.importing.people import People, Report, read_people
@@ -74,14 +185,15 @@ def run(
 
     s = session.of(ctx)
     began = time.monotonic()
-    people = People() if accounts is None else read_people(accounts)
-    report = Report(report_to or (None if dry else Path(f"{name}-left-out.csv")))
+    path, dry = wanted.path, wanted.dry
+    people = People() if wanted.accounts is None else read_people(wanted.accounts)
+    report = Report(wanted.report or (None if dry else Path(f"{name}-left-out.csv")))
     with ExitStack() as stack:
         stack.callback(report.close)
         with waiting(s.out.notes, f"reading {path.name}"):
             reading = reading_of(stack.enter_context(open_archive(path, wants)))
             found = survey(reading)
-        account = None if by is None else refs.account(s, by)
+        account = None if wanted.by is None else refs.account(s, wanted.by)
         move = Move(s.backend(), reading, found, people, report, account, dry, uris)
         try:
             with bar(s.out.notes, path.name, found.items + found.ties) as advance:

@@ -43,9 +43,13 @@ LONG = "texts of more than 4 MiB of HTML"
 LIKE = "❤️"
 
 
+def wants(name: str) -> bool:
+    return name.endswith(".json")
+
+
 def reading(archive: Archive) -> Reading:
     """All JSON files of it. Raises BadInput if there is none."""
-    files = sorted(name for name in archive.files if name.endswith(".json"))
+    files = sorted(archive.files)
     if not files:
         raise BadInput(f"{archive.label} has no .json file; expected an outbox or a collection of notes.")
 

@@ -138,3 +138,12 @@ def texts(value: Any) -> list[str]:
     """The strings of a list; a string alone is a list of one."""
     some = value if isinstance(value, list) else [value]
     return [one for one in some if isinstance(one, str)]
+
+
+def any_ms(text: str) -> int | None:
+    """Milliseconds of a time as people's tables have it: seconds or milliseconds since 1970, or ISO 8601."""
+    try:
+        number = float(text)
+    except ValueError:
+        return iso_ms(text)
+    return seconds_ms(number / 1000 if abs(number) >= 1e11 else number)
