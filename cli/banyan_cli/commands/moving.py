@@ -180,6 +180,7 @@ def _move(
     from banyan_cli.importing.archives import open_archive
     from banyan_cli.importing.moving import Move, survey
     from banyan_cli.importing.people import People, Report, read_people
+    from banyan_cli.importing.recognise import no_such_files, service_of
     from banyan_cli.progress import bar, waiting
     from banyan_cli.show.moving import moved
 
@@ -191,8 +192,13 @@ def _move(
     with ExitStack() as stack:
         stack.callback(report.close)
         with waiting(s.out.notes, f"reading {path.name}"):
-            reading = reading_of(stack.enter_context(open_archive(path, wants)))
+            archive = stack.enter_context(open_archive(path, wants))
+            reading = reading_of(archive)
             found = survey(reading)
+        if not found.items + found.ties and (not found.left or service_of(archive.names) not in (None, name)):
+            raise no_such_files(archive, name, "posts or people")
+        for file, why in archive.left_out.items():
+            report.add(f"files that are not read: {why}", file, path.name)
         account = None if wanted.by is None else refs.account(s, wanted.by)
         move = Move(s.backend(), reading, found, people, report, account, dry, uris)
         try:
@@ -206,7 +212,7 @@ def _move(
             raise
     value = {
         **_answer(move.totals, dry),
-        "notes": [*reading.notes, *_notes(move.totals, found.items)],
+        "notes": [*reading.notes, *_notes(move.totals, len(archive.left_out))],
         "report": str(report.path) if report.path and report.lines else None,
         "seconds": round(time.monotonic() - began, 2),
     }
@@ -232,8 +238,10 @@ def _answer(totals: Brought, dry: bool) -> dict[str, Any]:
     return {"dry": dry, "table": rows, "left_out": dict(totals.left), "entries": totals.entries}
 
 
-def _notes(totals: Brought, items: int) -> list[str]:
+def _notes(totals: Brought, unread: int) -> list[str]:
     told = []
+    if unread:
+        told.append(f"{unread:,} files of the archive were not read: links, or names that lead out of it.")
     if totals.parts:
         told.append(f"Long texts were split: {totals.parts:,} more posts, each an answer to the one before.")
     if totals.undated:

@@ -16,6 +16,7 @@ from banyan_cli.importing.html_text import text_of
 from banyan_cli.importing.json_stream import Broken, items
 from banyan_cli.importing.moved import (
     BROKEN,
+    MOST_ID,
     PRIVATE,
     Attachment,
     Audience,
@@ -184,9 +185,9 @@ def _link(note: dict[str, Any], uri: str) -> str | None:
 
 
 def id_of(thing: Any) -> str | None:
-    """The id of an object, or of a link to one; at most 1,024 characters."""
+    """The id of an object, or of a link to one; at most MOST_ID characters."""
     found = thing.get("id") if isinstance(thing, dict) else thing
-    return plain(found) or None if isinstance(found, str) and len(found) <= 1_024 else None
+    return plain(found) or None if isinstance(found, str) and len(found) <= MOST_ID else None
 
 
 def handles_of(uri: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from banyan_cli.importing.activitystreams import (
 )
 from banyan_cli.importing.archives import Archive
 from banyan_cli.importing.json_stream import MOST_ITEM, Broken, items
-from banyan_cli.importing.moved import BROKEN, Found, Left, Reading, Tie, TieKind, line
+from banyan_cli.importing.moved import BROKEN, MOST_ID, Found, Left, Reading, Tie, TieKind, line
 from banyan_cli.importing.recognise import no_such_files
 
 FILES = ("actor.json", "outbox.json", "likes.json", "bookmarks.json")
@@ -71,7 +71,7 @@ def reading(archive: Archive) -> Reading:
                 if isinstance(row, Left):
                     yield row
                 elif row[0].startswith("http"):
-                    yield Tie("bookmark", handles_of(line(row[0])), line(row[0])[:1_024], place=where)
+                    yield Tie("bookmark", handles_of(line(row[0])), line(row[0])[:MOST_ID], place=where)
 
     return Reading(SERVICE, read)
 

@@ -79,6 +79,8 @@ class Reading:
     notes: tuple[str, ...] = ()
 
 
+MOST_ID = 1_024
+"""Characters of an id."""
 PRIVATE = "posts that only followers or the people named could see"
 REPOSTS = "reposts of other people's posts"
 BROKEN = "items that cannot be read"

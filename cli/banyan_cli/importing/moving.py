@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from banyan_cli.session import CallTarget
 
 POSTS_PER_CALL, BYTES_PER_CALL, TIES_PER_CALL = 1_000, 2 << 20, 500
-MOST_BYTES = 4 << 20
-"""Bytes of one text that are sent: the node says what is too long of them. More is left out here."""
+MOST_BYTES = 2 << 20
+"""Bytes of UTF-8 of one text that are sent: the node says which of them are too long. Longer ones are left out here."""
+MOST_WORDS, MOST_TAGS, MOST_FIELDS = 4_000, 64, 64
+"""Characters of a warning, a tag, a title; tags of a post; fields of a profile: more than the node keeps."""
 TWICE, LONG, WORDLESS = "items that come twice", "texts that are too long", "pictures without words"
 NOBODY = "people who have no account here that is known"
 NOT_HERE = "posts of others that are not here"
@@ -39,13 +41,14 @@ WORDS = {
 @dataclass(frozen=True, slots=True)
 class Contents:
     """ids: of all items. parents, roots: the item that each answers, and that which opened its conversation, where both
-    are in the archive, without circles. items, ties: how many there are."""
+    are in the archive, without circles. items, ties, left: how many there are."""
 
     ids: frozenset[str]
     parents: Mapping[str, str]
     roots: Mapping[str, str]
     items: int
     ties: int
+    left: int
 
 
 @dataclass(slots=True)
@@ -66,15 +69,16 @@ class Brought:
 
 def survey(reading: Reading) -> Contents:
     """Reads all once."""
-    answers, items, ties = dict[str, str | None](), 0, 0
+    answers, items, ties, left = dict[str, str | None](), 0, 0, 0
     for found in reading.read():
         if isinstance(found, Item):
             items += 1
             answers.setdefault(found.id, found.parent)
         ties += isinstance(found, Tie)
+        left += isinstance(found, Left)
     parents = {one: above for one, above in answers.items() if above is not None and above in answers}
     roots = _rooted(parents)
-    return Contents(frozenset(answers), parents, roots, items, ties)
+    return Contents(frozenset(answers), parents, roots, items, ties, left)
 
 
 def _rooted(parents: dict[str, str]) -> dict[str, str]:
@@ -124,7 +128,7 @@ class Move:
                 if row is None:
                     advance(1)
                     continue
-                more = len(row["text"]) * 3 + 300
+                more = len(row["text"].encode()) + len(row.get("warning", "")) + 300
                 if rows and (len(rows) == POSTS_PER_CALL or size + more > BYTES_PER_CALL):
                     self._send_posts(rows, advance)
                     rows, size = [], 0
@@ -133,8 +137,8 @@ class Move:
             elif isinstance(found, Tie):
                 ties.append(found)
             elif isinstance(found, ProfileLine):
-                if found.name and found.value:
-                    fields.setdefault(found.name, found.value)
+                if found.name and found.value and len(fields) < MOST_FIELDS:
+                    fields.setdefault(found.name[:MOST_WORDS], found.value[:MOST_WORDS])
             else:
                 self._leave(found)
         self._send_posts(rows, advance)
@@ -168,7 +172,7 @@ class Move:
         if not text:
             self._leave(Left(WORDLESS if item.media else "posts without words", item.place, item.id))
             return None
-        if len(text) > MOST_BYTES // 3:
+        if len(text.encode()) > MOST_BYTES:
             self._leave(Left(LONG, item.place, item.id))
             return None
         if item.media:
@@ -182,10 +186,10 @@ class Move:
             "time_ms": item.time_ms,
             "parent": self._survey.parents.get(item.id),
             "root": self._survey.roots.get(item.id),
-            "lang": item.lang,
-            "warning": item.warning,
+            "lang": item.lang and item.lang[:MOST_WORDS],
+            "warning": item.warning and item.warning[:MOST_WORDS],
             "audience": item.audience,
-            "tags": None if item.tags is None else list(item.tags),
+            "tags": None if item.tags is None else [tag[:MOST_WORDS] for tag in item.tags[:MOST_TAGS]],
         }
         return {name: value for name, value in row.items() if value is not None}
 
@@ -218,7 +222,13 @@ class Move:
                 self._tie(tie, "nobody", why)
                 advance(1)
                 continue
-            row = {"kind": tie.kind, "account": account, "item": tie.item, "title": tie.title, "emoji": tie.emoji}
+            row = {
+                "kind": tie.kind,
+                "account": account,
+                "item": tie.item,
+                "title": tie.title and tie.title[:MOST_WORDS],
+                "emoji": tie.emoji,
+            }
             yield tie, {name: value for name, value in row.items() if value is not None}
 
     def _send_ties(self, some: list[tuple[Tie, dict[str, Any]]], advance: Callable[[int], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -60,7 +61,9 @@ class Report:
     """The file that names what did not come, one line each. It is made with its first line."""
 
     def __init__(self, path: Path | None) -> None:
-        """path: None: nothing is written."""
+        """path: None: nothing is written. Raises BadInput if it cannot be written."""
+        if path is not None and not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+            raise BadInput(f"{path} cannot be written; name another file by --report.")
         self.path = path
         self.lines = 0
         self._file: TextIO | None = None

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from banyan_cli.errors import BadInput
 from banyan_cli.importing import csv_rows
 from banyan_cli.importing.archives import Archive
-from banyan_cli.importing.moved import BROKEN, Found, Item, Left, Reading, any_ms, line, plain
+from banyan_cli.importing.moved import BROKEN, MOST_ID, Found, Item, Left, Reading, any_ms, line, plain
 
 
 class PostColumns(NamedTuple):
@@ -50,7 +50,7 @@ def reading(archive: Archive, columns: PostColumns, service: str | None = None) 
             else:
                 yield _item({unicodedata.normalize("NFC", key): cell for key, cell in row.items()}, columns, where)
 
-    return Reading(service or f"csv {name}", read)
+    return Reading((service or f"csv {name}")[:256], read)
 
 
 @contextmanager
@@ -77,16 +77,16 @@ def _item(row: dict[str, str], columns: PostColumns, where: str) -> Item | Left:
     if columns.id is None:  # rows before it may come and go
         this = hashlib.sha256(f"{time}\0{text}".encode()).hexdigest()[:32]
     else:
-        this = line(cell(columns.id))[:1_024]
-        if not this:
-            return Left(BROKEN, where, "it has no id")
+        this = line(cell(columns.id))
+        if not 0 < len(this) <= MOST_ID:
+            return Left(BROKEN, where, "its id is too long" if this else "it has no id")
     tags = tuple(plain(cell(columns.tags)).replace(",", " ").split())
     return Item(
         this,
         text,
         any_ms(time),
         where,
-        line(cell(columns.parent))[:1_024] or None,
+        line(cell(columns.parent)) or None,
         line(cell(columns.lang)) or None,
         line(cell(columns.warning)) or None,
         tags=tags or None,

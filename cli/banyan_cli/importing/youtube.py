@@ -32,7 +32,11 @@ from banyan_cli.importing.recognise import no_such_files
 SERVICE = "youtube"
 PLAYLISTS, CHATS = "videos on playlists", "messages in live chats"
 _WATCH = "https://www.youtube.com/watch?v="
-_VIDEO, _CHANNEL, _COMMENT = re.compile(r"[\w-]{11}"), re.compile(r"UC[\w-]{22}"), re.compile(r"Ug[\w-]{6,}(\.[\w-]+)?")
+_VIDEO, _CHANNEL, _COMMENT = (
+    re.compile(r"[\w-]{11}"),
+    re.compile(r"UC[\w-]{22}"),
+    re.compile(r"Ug[\w-]{6,100}(\.[\w-]{1,100})?"),
+)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 

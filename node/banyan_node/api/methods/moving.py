@@ -47,7 +47,7 @@ _TIE = b"moved:"
 
 Service = Annotated[
     str,
-    Meta(min_length=1, max_length=64, description="A name of the service: it is part of the keys of what is brought."),
+    Meta(min_length=1, max_length=256, description="A name of the service: it is part of the keys of what is brought."),
 ]
 ItemId = Annotated[str, Meta(min_length=1, max_length=1_024, description="The id of an item at its service.")]
 Dry = Annotated[bool, Meta(description="Writes nothing, and answers what would be.")]
