@@ -2,8 +2,8 @@
 
 The archive is made as Mastodon makes it: a zip with actor.json and one outbox.json, about 2 kB a post; every third post
 answers the one before. `seconds` is the whole process, from exec to exit, on a store that no node has open, or beside a
-running node. `again` is the same command once more, which adds nothing. `peak_mb` is the most resident memory of the
-command, pages of the store's file included.
+running node; `cpu_s` is its user and system time, without that of the node. `again` is the same command once more,
+which adds nothing. `peak_mb` is the most resident memory of the command, pages of the store's file included.
 
 python -m bench moving --json
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -99,7 +100,7 @@ def _case(folder: Path, archive: Path, posts: int, beside: bool) -> dict[str, An
     shutil.rmtree(home, ignore_errors=True)
     _run(home, "init", "--name", "An", "--realm", "test")
     with _node(home) if beside else nullcontext():
-        first, seconds, peak_mb = _run(home, "import", "mastodon", str(archive))
+        first, seconds, used = _run(home, "import", "mastodon", str(archive))
         again, again_s, _ = _run(home, "import", "mastodon", str(archive))
     came, here = first["table"]["posts"]["came"], again["table"]["posts"]["here"]
     if (came, here, again["entries"]) != (posts, posts, 0):
@@ -108,16 +109,17 @@ def _case(folder: Path, archive: Path, posts: int, beside: bool) -> dict[str, An
     say(f"{home.name}: {posts:,} posts in {seconds:.1f} s, {first['entries']} entries; again {again_s:.1f} s")
     return {
         "seconds": round(seconds, 2),
+        "cpu_s": round(used.ru_utime + used.ru_stime, 2),
         "posts_per_second": round(posts / seconds),
         "again_seconds": round(again_s, 2),
         "log_entries": first["entries"],
-        "peak_mb": peak_mb,
+        "peak_mb": round(used.ru_maxrss * 1024 / 1e6, 1),
         "store_bytes": store,
     }
 
 
-def _run(home: Path, *words: str) -> tuple[Any, float, float]:
-    """(its JSON, seconds, MB of resident memory at most)."""
+def _run(home: Path, *words: str) -> tuple[Any, float, resource.struct_rusage]:
+    """(its JSON, seconds, what it used)."""
     line = [sys.executable, "-m", "banyan_cli", "--json", "--home", str(home), *words]
     began = time.monotonic()
     with subprocess.Popen(line, cwd=home.parent, env=_environment(), stdout=subprocess.PIPE, text=True) as child:
@@ -127,7 +129,7 @@ def _run(home: Path, *words: str) -> tuple[Any, float, float]:
         child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise BenchError(f"`{' '.join(words)}` ended with {child.returncode}")
-    return json.loads(out), time.monotonic() - began, round(used.ru_maxrss * 1024 / 1e6, 1)
+    return json.loads(out), time.monotonic() - began, used
 
 
 @contextmanager

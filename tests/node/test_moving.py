@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,16 @@ def test_a_post_that_cannot_come_is_refused_alone(backend: LocalBackend) -> None
     assert (empty["state"], empty["why"]) == ("refused", "it has no text")
     assert (long["state"], long["why"]) == ("refused", "its text has more than 1,048,576 bytes")
     assert good["state"] == "came"
+
+
+def test_marks_without_end_do_not_hold_the_node_up(backend: LocalBackend) -> None:
+    began = time.monotonic()
+    marks = "e" + "\u0301\u0327" * 100_000
+    row, fine = move(backend, said(1, marks), said(2, "e\u0323\u0302 " * 20_000))
+    assert (row["state"], row["why"]) == ("refused", "it has more than 64 marks on one letter")
+    assert fine["state"] == "came"
+    backend.call("move.profile", by="an", fields={"bio": marks})
+    assert time.monotonic() - began < 5
 
 
 def test_follows_blocks_mutes_and_lists_come_once_and_what_was_undone_here_stays_so(backend: LocalBackend) -> None:

@@ -11,6 +11,8 @@ from typing import TextIO
 
 from banyan_cli.errors import BadInput
 
+LONGEST = 1_000
+"""Characters."""
 _HEADERS = {"here", "account", "did", "banyan", "account here"}
 
 
@@ -30,7 +32,8 @@ class People:
 
 
 def fold(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", name).casefold().split()).removeprefix("@")
+    """The same for a name however it is typed. Nobody's name is longer than LONGEST."""
+    return " ".join(unicodedata.normalize("NFC", name[:LONGEST]).casefold().split()).removeprefix("@")
 
 
 def read_people(path: Path) -> People:

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from html import unescape
 from typing import Any
 
 from banyan_cli.importing.archives import Archive
+from banyan_cli.importing.html_text import unescaped
 from banyan_cli.importing.json_stream import Broken, items
 from banyan_cli.importing.moved import (
     BROKEN,
@@ -222,7 +222,7 @@ def _whole(tweet: dict[str, Any], raw: str) -> str:
     for medium in dicts(_entities(tweet, "media")):
         if short := line(medium.get("url")):
             text = text.replace(short, "")
-    return unescape(text).strip()
+    return unescaped(text).strip()
 
 
 def _links(text: str, urls: list[dict[str, Any]], short: str, whole: str) -> str:
@@ -262,7 +262,7 @@ def _note_id(note: dict[str, Any]) -> str:
 
 def _bare(text: str) -> str:
     """Without links, dots at the end, and differences of spaces."""
-    return " ".join(re.sub(r"https?://\S+", "", unescape(text)).split()).rstrip("…. ")
+    return " ".join(re.sub(r"https?://\S+", "", unescaped(text)).split()).rstrip("…. ")
 
 
 def _language(found: Any) -> str | None:

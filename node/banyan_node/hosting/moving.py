@@ -20,7 +20,10 @@ from banyan_schema.social.post import MAX_TAGS, MAX_WARNING
 MOST_TEXT = 1 << 20
 """Bytes of UTF-8 of a text that is brought: a thread of some 33 posts. Longer ones are files, not posts."""
 MARKS = 64
-"""So many marks belong to one letter at most, where a text is cut."""
+"""So many marks belong to one letter at most. Normalising takes time with the square of how many follow one another:
+160,000 take 25 s, in which a node does nothing else."""
+SHORT = 4_096
+"""Characters of a text that is normalised whatever its marks."""
 Moved = Literal["came", "here", "deleted", "refused"]
 """came: written now. here: it was here. deleted: it was here, and was deleted here. refused: it cannot come."""
 
@@ -69,6 +72,26 @@ def shorten(text: str, most: int) -> str:
     """The text, or its beginning and an ellipsis, in at most so many bytes of UTF-8."""
     raw = text.encode()
     return text if len(raw) <= most else raw[: most - 3].decode("utf-8", "ignore").rstrip() + "…"
+
+
+def unfit(text: str) -> str | None:
+    """Why a text cannot come, or None."""
+    if not text.strip():
+        return "it has no text"
+    if len(text.encode()) > MOST_TEXT:
+        return f"its text has more than {MOST_TEXT:,} bytes"
+    return f"it has more than {MARKS} marks on one letter" if _overmarked(text) else None
+
+
+def _overmarked(text: str) -> bool:
+    if len(text) <= SHORT or text.isascii():
+        return False
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks > MARKS:
+            return True
+    return False
 
 
 def split(text: str, most: int = MAX_TEXT) -> list[str]:

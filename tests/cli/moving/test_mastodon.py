@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from banyan_cli.importing import mastodon
 from banyan_cli.importing.archives import open_archive
+from banyan_cli.importing.html_text import text_of
 from banyan_cli.importing.moved import PRIVATE, Found, Item, Left, ProfileLine
 from tests.cli.moving import made
 from tests.cli.shell import Ran, banyan
@@ -120,6 +122,13 @@ def test_html_becomes_text_with_its_paragraphs_and_whole_links(tmp_path: Path, h
     one = item(tmp_path, content=html)
     assert isinstance(one, Item)
     assert one.text == text
+
+
+@pytest.mark.parametrize("piece", ["<!--", "<a ", "<", "</", "<![", "<a href='", "<script>", "<?", "&#", "<b> ", "\t"])
+def test_hostile_html_takes_time_in_proportion_to_its_size(piece: str) -> None:
+    began = time.process_time()
+    text_of("<b>x" + piece * (1_000_000 // len(piece)))
+    assert time.process_time() - began < 5
 
 
 def test_warnings_tags_polls_pictures_and_what_is_answered_elsewhere_are_kept(home: Path, tmp_path: Path) -> None:

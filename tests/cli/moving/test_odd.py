@@ -89,12 +89,12 @@ def whole(service: str) -> dict[str, bytes]:
         )
     if service == "facebook":
         place, link = {"place": {"name": "Hồ"}}, {"external_context": {"url": "example.org", "name": "n"}}
-        more = {
+        others: dict[str, Any] = {
             "comments_and_reactions/comments.json": {"comments_v2": [made.comment(2, "hay")]},
             "events/your_event_responses.json": {"event_responses_v2": {"events_joined": [{"name": "Hội"}]}},
             "posts/album/0.json": {"photos": [{"uri": "x"}]},
         }
-        return made.facebook([made.status(1, "a", made.photo("a.jpg", "b"), place, link)], **more)
+        return made.facebook([made.status(1, "a", made.photo("a.jpg", "b"), place, link)], **others)
     return made.youtube()
 
 

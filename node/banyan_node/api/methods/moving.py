@@ -19,7 +19,7 @@ from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.texts import AccountRef, Own, PostUri, uri
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
-from banyan_node.hosting.moving import MOST_TEXT, Moved, Words, list_id, moved_key, posts_of, shorten, split
+from banyan_node.hosting.moving import Moved, Words, list_id, moved_key, posts_of, shorten, split, unfit
 from banyan_node.hosting.packing import packed
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import MAX_TITLE, AccountList, Bookmark, Member, Mute, said
@@ -147,11 +147,11 @@ def posts(ctx: Context, ask: MovePosts, now: float) -> MovedPosts:
     for post in ask.posts:
         me = target(post.id)
         dated = post.time_ms is not None and 0 <= post.time_ms <= wall_ms
-        text, state, why, parts = _clean(post.text), _state(q, me, seen), None, 0
-        if state == "came" and (why := _unfit(text)) is not None:
+        state, why, parts = _state(q, me, seen), None, 0
+        if state == "came" and (why := unfit(post.text)) is not None:
             state = "refused"
         if state == "came":
-            said_in = split(text)
+            said_in = split(_clean(post.text))
             keys = [moved_key(salt, ask.service, post.id, n) for n in range(len(said_in))]
             reply = None if post.parent is None else ReplyTo(target(post.root or post.parent), target(post.parent))
             words = Words(post.lang, post.warning, post.audience, None if post.tags is None else tuple(post.tags))
@@ -180,7 +180,7 @@ def profile(ctx: Context, ask: MoveProfile, now: float) -> MovedProfile:
     hosted.writable_log(ctx, account)
     salt, drafts, came = hosted.salt_of(ctx, account), list[Draft](), list[str]()
     for name, value in ask.fields.items():
-        name, value = name.strip(), _clean(value)
+        name, value = name.strip(), _clean(value[:MAX_VALUE])
         if not name or not value or len(name.encode()) > MAX_FIELD:
             continue
         draft = set_profile(salt, name, shorten(value, MAX_VALUE))
@@ -296,12 +296,6 @@ def _state(q: Queries, post: Target, seen: set[CellKey]) -> Moved:
     if post.key in seen or q.live(post.account, Put(POST, post.key, (), None)):
         return "here"
     return "deleted" if q.is_dead(post.account, POST, post.key) else "came"
-
-
-def _unfit(text: str) -> str | None:
-    if not text:
-        return "it has no text"
-    return f"its text has more than {MOST_TEXT:,} bytes" if len(text.encode()) > MOST_TEXT else None
 
 
 def _clean(text: str) -> str:
