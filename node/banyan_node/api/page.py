@@ -31,7 +31,7 @@ def filled(page: str) -> str:
 
 
 def body() -> str:
-    return "\n".join([*_overview(), *_methods(), *_answers(), *_events(), *_errors()])
+    return "\n".join([*_overview(), *_methods(), *_parts(), *_answers(), *_events(), *_errors()])
 
 
 def _overview() -> Iterator[str]:
@@ -60,15 +60,20 @@ def _methods() -> Iterator[str]:
                 default = "needed" if f.required else _shown(f.default)
                 yield f"| `{f.name}` | {shown[f.name]} | {default} |"
             yield ""
-            inside = _structs((f.type for f in _type(m.asks).fields), msgspec.Struct)
-            yield from (line for cls in inside for line in _shape(cls, "####"))
         yield f"Answers {_link(inspect.type_info(m.answers))}. Refusals: {_codes((*m.errors, *ALWAYS))}.\n"
+
+
+def _parts() -> Iterator[str]:
+    yield "## Objects in requests\n"
+    for cls in _structs(field.type for m in EVERY.values() for field in _struct(m.asks).fields):
+        yield from _shape(cls)
 
 
 def _answers() -> Iterator[str]:
     yield "## Answers\n"
     for cls in _structs(inspect.type_info(m.answers) for m in EVERY.values()):
-        yield from _shape(cls)
+        if issubclass(cls, Response):
+            yield from _shape(cls)
 
 
 def _events() -> Iterator[str]:
@@ -76,15 +81,13 @@ def _events() -> Iterator[str]:
     yield "Each has `event`, its name; `time_ms`, when it was sent; and `cursor`.\n"
     common = set(ApiEvent.__struct_fields__)
     for cls in get_args(AnyEvent):
-        info = inspect.type_info(cls)
-        assert isinstance(info, inspect.StructType)
-        shown = _fields(cls)
+        info, shown = _struct(cls), _fields(cls)
         own = ", ".join(f"`{name}` ({shown[name]})" for name in cls.__struct_fields__ if name not in common)
         said = _said(cls)
         yield f"- `{info.tag}`: {said}{' ' if said and own else ''}{own}{'.' if own else ''}"
     yield ""
     for cls in _structs(inspect.type_info(cls) for cls in get_args(AnyEvent)):
-        if not issubclass(cls, ApiEvent):
+        if issubclass(cls, Response) and not issubclass(cls, ApiEvent):
             yield from _shape(cls)
 
 
@@ -96,8 +99,8 @@ def _errors() -> Iterator[str]:
     yield ""
 
 
-def _shape(cls: type, heading: str = "###") -> Iterator[str]:
-    yield f"{heading} {cls.__name__}\n"
+def _shape(cls: type) -> Iterator[str]:
+    yield f"### {cls.__name__}\n"
     said = _said(cls)
     if said:
         yield said + "\n"
@@ -115,10 +118,10 @@ def _said(cls: type) -> str:
 
 
 def _fields(cls: type) -> dict[str, str]:
-    return {f.name: _what(f.type) for f in _type(cls).fields}
+    return {f.name: _what(f.type) for f in _struct(cls).fields}
 
 
-def _type(cls: type) -> inspect.StructType:
+def _struct(cls: type) -> inspect.StructType:
     info = inspect.type_info(cls)
     assert isinstance(info, inspect.StructType)
     return info
@@ -145,8 +148,8 @@ def _link(kind: inspect.Type) -> str:
     return words(kind)
 
 
-def _structs(kinds: Iterable[inspect.Type], of: type = Response) -> list[type]:
-    """All structs of that kind in these types, each once."""
+def _structs(kinds: Iterable[inspect.Type]) -> list[type]:
+    """All structs in these types, each once."""
     found: dict[type, None] = {}
 
     def visit(kind: inspect.Type) -> None:
@@ -165,7 +168,7 @@ def _structs(kinds: Iterable[inspect.Type], of: type = Response) -> list[type]:
 
     for kind in kinds:
         visit(kind)
-    return [cls for cls in found if issubclass(cls, of)]
+    return [*found]
 
 
 def _shown(default: Any) -> str:

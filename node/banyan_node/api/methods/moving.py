@@ -10,6 +10,7 @@ import unicodedata
 from typing import Annotated, Literal
 
 import msgspec
+from emoji import purely_emoji
 from msgspec import Meta
 
 from banyan_crdt.codec import encode
@@ -218,8 +219,8 @@ class _Ties:
         if tie.kind == "bookmark":
             return self._seal(Bookmark(post))
         emoji = (tie.emoji or "").strip()
-        if tie.kind == "react" and not emoji:
-            raise CallError("bad_request", "A reaction needs 'emoji'.")
+        if tie.kind == "react" and not (emoji and purely_emoji(emoji)):
+            raise CallError("bad_request", f"A reaction needs 'emoji', such as 👍; it got '{emoji[:60]}'.")
         return self._say(react(self._salt, post, emoji) if tie.kind == "react" else repost(self._salt, post))
 
     def _account_tie(self, tie: MovedTie, who: AccountId) -> Literal["came", "here", "undone"]:
