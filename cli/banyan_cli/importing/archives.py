@@ -11,6 +11,7 @@ from __future__ import annotations
 import lzma
 import os
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -34,7 +35,18 @@ UNPACKED, MOST_UNPACKED = 64 << 20, 200
 machine that repeats itself to a hundredth; zip can pack zeros to a thousandth."""
 IN_MEMORY = 8 << 20
 """Bytes of a file of a tar that are kept in memory; more goes to a temporary file."""
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, NotImplementedError, OSError)
+_DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    UnicodeDecodeError,
+    NotImplementedError,
+    OSError,
+)
+"""What the readers of zip and tar raise at bytes that are none."""
 
 Opener: TypeAlias = Callable[[], BinaryIO]
 
@@ -74,9 +86,10 @@ def open_archive(path: Path, wants: Callable[[str], bool]) -> Iterator[Archive]:
         raise BadInput(f"{path} does not exist.")
     with ExitStack() as stack:
         try:
-            yield _opened(path, wants, stack)
-        except _DAMAGED as error:
+            archive = _opened(path, wants, stack)
+        except (*_DAMAGED, ValueError, IndexError, OverflowError) as error:
             raise BadInput(f"{path} is damaged or not complete ({error}); fetch it again.") from error
+        yield archive
 
 
 def _opened(path: Path, wants: Callable[[str], bool], stack: ExitStack) -> Archive:
@@ -146,7 +159,7 @@ def _file(path: Path) -> BinaryIO:
 
 def _zip(archive: zipfile.ZipFile) -> Found:
     for info in archive.infolist():
-        if info.is_dir():
+        if not info.filename or info.is_dir():
             continue
         if stat.S_ISLNK(info.external_attr >> 16):
             yield info.filename, "it is a link"

@@ -76,8 +76,8 @@ def unescaped(text: str) -> str:
 
 def text_of(html: str) -> str:
     """Plain text. Never raises."""
-    if "<" not in html and "&" not in html:
-        return html.strip()
+    if "<" not in html and "&" not in html:  # no markup, so its lines are lines
+        return _tidy(html)
     markup = _Markup()
     first, *pieces = html.split("<")
     markup.text(first)
@@ -88,5 +88,10 @@ def text_of(html: str) -> str:
             markup.text(after)
         else:
             markup.text(f"<{piece}")
-    lines = "".join(markup.out).split("\n")
+    return _tidy("".join(markup.out))
+
+
+def _tidy(text: str) -> str:
+    """Without spaces at the ends of lines, and with at most one empty line between two."""
+    lines = text.split("\n")
     return re.sub(r"\n{3,}", "\n\n", "\n".join(line.strip(" \t") for line in lines)).strip()

@@ -115,6 +115,7 @@ def test_followers_only_and_direct_posts_never_come_and_unlisted_ones_stay_unlis
         ("&lt;b&gt; &amp; a &nbsp;b", "<b> & a b"),
         ("<script>alert(1)</script>ok", "ok"),
         ("not html at all", "not html at all"),
+        ("one \n\n\n\ntwo", "one\n\ntwo"),
         ("<p>unclosed <a href='https://e.org/'>here", "unclosed here"),
     ],
 )
