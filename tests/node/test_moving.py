@@ -15,7 +15,7 @@ from banyan_node.api import LocalBackend
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
 from banyan_node.home.settings import load
-from banyan_node.hosting.moving import split
+from banyan_node.hosting.moving import moved_key, split
 from banyan_node.hosting.packing import packed
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
@@ -154,6 +154,17 @@ def test_a_date_that_cannot_be_is_left_out(backend: LocalBackend, time_ms: int |
         abs(post["time_ms"] - backend.call("status")["now_ms"]) < 60_000 if "now_ms" in backend.call("status") else True
     )
     assert post["time_ms"] > 1_767_225_600_000
+
+
+def test_posts_without_a_date_keep_their_order(backend: LocalBackend) -> None:
+    move(backend, *({"id": str(n), "text": f"dòng {n}"} for n in range(50)))
+    assert [p["text"] for p in shown(backend)] == [f"dòng {n}" for n in reversed(range(50))]
+
+
+def test_the_key_of_an_item_is_the_same_for_ever() -> None:
+    """Another one would bring every archive a second time."""
+    assert moved_key(bytes(32), "twitter", "1300000000000000001").hex() == "ffb153e8bd75c68055e8a4ef498f8bd5"
+    assert moved_key(bytes(32), "twitter", "1300000000000000001", 1).hex() == "cbd7a8a0961f653ddbf5d8d55f9d5a74"
 
 
 def test_a_post_that_cannot_come_is_refused_alone(backend: LocalBackend) -> None:

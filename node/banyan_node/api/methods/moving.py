@@ -55,8 +55,8 @@ Dry = Annotated[bool, Meta(description="Writes nothing, and answers what would b
 
 
 class MovedPost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """time_ms: when it was said; a time before 1970 or after now is left out. parent, root: the items that it answers
-    and that opened its conversation, both of this account. tags: default: those that the text names with #."""
+    """time_ms: when it was said; one before 1970 or after now is replaced by that of this call. parent, root: the items
+    that it answers and that opened its conversation, both of this account. tags: default: those that the text names with #."""
 
     id: ItemId
     text: str
@@ -145,7 +145,7 @@ def posts(ctx: Context, ask: MovePosts, now: float) -> MovedPosts:
     def target(item: str) -> Target:
         return Target(account, moved_key(salt, ask.service, item))
 
-    for post in ask.posts:
+    for number, post in enumerate(ask.posts):
         me = target(post.id)
         dated = post.time_ms is not None and 0 <= post.time_ms <= wall_ms
         state, why, parts = _state(q, me, seen), None, 0
@@ -156,7 +156,8 @@ def posts(ctx: Context, ask: MovePosts, now: float) -> MovedPosts:
             keys = [moved_key(salt, ask.service, post.id, n) for n in range(len(said_in))]
             reply = None if post.parent is None else ReplyTo(target(post.root or post.parent), target(post.parent))
             words = Words(post.lang, post.warning, post.audience, None if post.tags is None else tuple(post.tags))
-            made = posts_of(keys, me, said_in, reply, post.time_ms if dated else None, words)
+            at = post.time_ms if dated else wall_ms - len(ask.posts) + number  # so they keep their order
+            made = posts_of(keys, me, said_in, reply, at, words)
             drafts += [write_post(key, content) for key, content in made]
             parts = len(made)
             seen.add(me.key)
