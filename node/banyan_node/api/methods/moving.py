@@ -55,8 +55,9 @@ Dry = Annotated[bool, Meta(description="Writes nothing, and answers what would b
 
 
 class MovedPost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """time_ms: when it was said; one before 1970 or after now is replaced by that of this call. parent, root: the items
-    that it answers and that opened its conversation, both of this account. tags: default: those that the text names with #."""
+    """time_ms: when it was said; one before 1970 or after now is replaced by that of this call. parent, root: the
+    items that it answers and that opened its conversation, both of this account. tags: default: those that the text
+    names with #."""
 
     id: ItemId
     text: str
