@@ -122,3 +122,44 @@ def test_a_new_store_under_old_keys_is_restoring_and_a_new_node_is_not(tmp_path:
     for _ in range(2):
         with open_local(again, settings.load(again, env={})) as node:
             assert claims.restoring(node.context)
+
+
+def test_the_account_that_the_owner_named_is_the_own_one_and_no_other(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, settings.load(home, env={})) as node:
+        first = node.call("account.create", name="first", hosted=False)["account"]
+        user = node.call("account.create", name="user", hosted=True)["account"]
+    archive = str(tmp_path / "all.banyan")
+    with open_local(home, settings.load(home, env={})) as node:
+        node.call("archive.export", path=archive)
+    words = Keystore.open(home.keys).keys.words()
+    for number, named in enumerate((b"", account_from_text(user))):
+        again = restored(tmp_path / f"again{number}", words)
+        again.restored.write_bytes(named)
+        with open_local(again, settings.load(again, env={})) as node:
+            node.call("archive.import", path=archive)
+            rows = node.call("account.list")["accounts"]
+            assert sorted(row["account"] for row in rows) == sorted([first, user])
+            assert [row["account"] for row in rows if row["own"]] == [user if named else first]
+
+
+def test_the_own_account_is_named_first_and_the_status_says_how_many_have_no_name(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, settings.load(home, env={})) as node:
+        own = node.call("account.create", name="Chủ", hosted=False)["account"]
+        made = [node.call("account.create", name=f"u{n}", hosted=True)["account"] for n in range(9)]
+        context = node.context
+        for key, _ in [*context.store.notes(b"hosted:"), *context.store.notes(b"name:"), *context.store.notes(b"self")]:
+            context.store.put_note(key, None)
+        context.store.put_note(RESTORING, b"1")
+        claims.take(context, map(account_from_text, [*made, own]))
+        names, claims.NAMES = claims.NAMES, 4
+        try:
+            assert claims.unnamed(context) == 10
+            assert claims.give_names(context) == 5
+            assert hosted.named(context, "Chủ") == account_from_text(own)
+            assert claims.unnamed(context) == 5
+            assert claims.give_names(context) + claims.give_names(context) == 5
+            assert claims.unnamed(context) == 0
+        finally:
+            claims.NAMES = names

@@ -16,7 +16,7 @@ from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, LogId, account_from_text, account_to_text, key_digest
-from banyan_crdt.ops import Init, Recover, Slot, decode_body
+from banyan_crdt.ops import Init, Recover, Rotate, Slot, decode_body
 from banyan_crdt.parts import open_part
 from banyan_crdt.signing import Signer
 from banyan_node.context import RESTORING, Context
@@ -243,6 +243,16 @@ def recovered_roots(control: Control) -> list[bytes]:
     """Digests of the root keys that recoveries installed, newest first."""
     ops = (o for e in reversed(control.path) for o in decode_body(e.ops).ops)
     return [o.root for o in ops if isinstance(o, Recover)]
+
+
+def later_roots(control: Control) -> list[bytes]:
+    """Digests of the root keys that recoveries installed, and of those that rotations announced, newest first."""
+    ops = (o for e in reversed(control.path) for o in decode_body(e.ops).ops)
+    return [
+        o.root if isinstance(o, Recover) else o.next
+        for o in ops
+        if isinstance(o, Recover) or (isinstance(o, Rotate) and o.slot == ROOT_SLOT)
+    ]
 
 
 def account_of(ctx: Reads, text: str | None) -> AccountId:
