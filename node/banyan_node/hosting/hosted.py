@@ -32,6 +32,7 @@ _HOSTED, _NAME, _SELF, _NEXT = b"hosted:", b"name:", b"self", b"next account"
 _AT, _COUNT = b"hosted at:", b"hosted count"
 """Accounts ordered by the index of their keys, and their number, so that a page reads only its own rows. Two accounts
 may have one index: a recovered account, and the node's own."""
+_AWAITED = b"awaited:"
 GENERATIONS = 256
 """Rotations of one key that are searched for the current one."""
 SALTS = 4_096
@@ -368,8 +369,19 @@ def writable_log(ctx: Context, account: AccountId) -> LogId:
         if control.closed:
             undo = "only its recovery key undoes that (`banyan account recover --undo N`)"
             raise CallError("refused", f"The account {who} is closed; {undo}.", 409)
+        if log.writer in control.cuts:
+            raise CallError("refused", f"This node may not write for {who} any more: its owner cut it off.", 409)
         raise CallError("refused", f"This node may not write for {who}: its owner must grant it.", 409)
     return log
+
+
+def awaited(ctx: Reads) -> frozenset[AccountId]:
+    """Accounts that were handed over to somebody here, and are being fetched."""
+    return frozenset(AccountId(key[-32:]) for key, _ in ctx.store.notes(_AWAITED))
+
+
+def put_awaited(ctx: Context, account: AccountId, waits: bool) -> None:
+    ctx.store.put_note(_AWAITED + account, b"" if waits else None)
 
 
 def interest_of(ctx: Context) -> frozenset[AccountId] | None:
@@ -381,7 +393,7 @@ def interest_of(ctx: Context) -> frozenset[AccountId] | None:
     if interest.mode == "all" or ctx.store.note(RESTORING) is not None:
         return None
     q = ctx.queries()
-    found = edge = frozenset(h.account for h in all_hosted(ctx))
+    found = edge = frozenset(h.account for h in all_hosted(ctx)) | awaited(ctx)
     for _ in range(interest.hops):
         edge = frozenset(a for account in edge for a in q.follows(account)) - found
         found |= edge
