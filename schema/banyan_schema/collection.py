@@ -45,9 +45,10 @@ class Fact(NamedTuple):
     """What a slot tells views. Every view that shows facts of this kind makes a row of it, for any collection.
 
     `key`: the key of the row. The kinds that are shown, with their keys: `timeline` (a time, 8 bytes), `replies` (the
-    post that is answered, 48 bytes, and a time), `reactions` (a post, then the length of an emoji, 1 byte, and the
-    emoji), `reposts` (a post), `follows`, `followers`, `blocks` and `mutes` (an account, 32 bytes), `notices`
-    (notices.py).
+    post that is answered, 48 bytes, and a time), `conversations` (8 bytes that stand for the first post of a
+    conversation, and a time), `shares` (the time of a repost), `reactions` (a post, then the length of an
+    emoji, 1 byte, and the emoji), `reposts` (a post), `follows`, `followers`, `blocks` and `mutes` (an account, 32
+    bytes), `notices` (notices.py).
     """
 
     kind: str

@@ -53,7 +53,7 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
     there = Target(AccountId(b"a" * 32), CellKey(b"k" * 16))
     said: dict[str, object] = {
         "profile": ProfileField("name", "An"),
-        "post": Post("hi", ReplyTo(there, there)),
+        "post": Post("hi", ReplyTo(there._replace(key=CellKey(b"r" * 16)), there)),
         "reaction": Reaction(there, "❤"),
         "repost": Repost(there),
         **{name: Relate(name, there.account) for name in RELATIONS.values()},

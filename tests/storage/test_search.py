@@ -182,7 +182,7 @@ def all_of(q: Queries, index: Index) -> dict[Target, str]:
     """What a post would have to be found by, of all that are shown."""
     found = {}
     for account in q.reader.accounts():
-        for view in q.timeline([account], None):
+        for view in q.feed([account], limit=1 << 20):
             if view.post.audience == "public":
                 found[view.target] = exact(view.post.text)
     return found

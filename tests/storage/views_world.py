@@ -158,6 +158,10 @@ class World:
             self.waiting = [item for item in self.waiting if item.entry != made.id]
             self.held += some
 
+    def reply(self, target: Target) -> ReplyTo:
+        """Half of them are in one conversation, whatever they answer."""
+        return ReplyTo(self.targets[0] if self.targets and self.rng.random() < 0.5 else target, target)
+
     def draft(self, person: Person) -> Draft:
         rng, salt = self.rng, b"salt of " + person.name.encode()
         target = (
@@ -168,7 +172,7 @@ class World:
         if kind in ("post", "reply"):
             key = CellKey(self.draw())
             self.targets.append(Target(person.id, key))
-            reply = ReplyTo(target, target) if kind == "reply" else None
+            reply = self.reply(target) if kind == "reply" else None
             created = rng.choice((None, NOW_MS - rng.randrange(10_000), 1 << 47, 1 << 60))
             return write_post(key, Post(f"post {self.drawn}", reply, created_ms=created))
         if kind == "edit" and own:
@@ -176,7 +180,7 @@ class World:
             if writes:
                 _, op = rng.choice(writes)
                 refs = [r for r, o in writes if o.key == op.key and rng.random() < 0.7]
-                reply = ReplyTo(target, target) if rng.random() < 0.3 else None
+                reply = self.reply(target) if rng.random() < 0.3 else None
                 return write_post(op.key, Post(f"edit {self.drawn}", reply, created_ms=NOW_MS - 5), refs)
         if kind == "delete" and self.targets:
             return delete_post(rng.choice(self.targets).key)

@@ -48,6 +48,9 @@ def feed(
         str | None, typer.Option("--list", metavar="LIST", help="Those on one of your lists: its title or id.")
     ] = None,
     replies: Annotated[bool, typer.Option("--replies/--no-replies", help="With replies, or without.")] = True,
+    reposts: Annotated[
+        bool, typer.Option("--reposts/--no-reposts", help="With what they reposted, or without.")
+    ] = True,
     lang: Annotated[
         list[str] | None, typer.Option("--lang", help="Only in this language, such as vi; may be given again.")
     ] = None,
@@ -67,6 +70,7 @@ def feed(
         all=everything or None,
         in_list=None if on_list is None else private.list_of(s, on_list, reader),
         replies=None if replies else False,
+        reposts=None if reposts else False,
         langs=lang or None,
         by=reader,
     )
@@ -76,7 +80,8 @@ def feed(
     if page["before"]:
         same = " --all" if everything else "" if whom is None else f" {whom}"
         same += "" if on_list is None else f" --list '{on_list}'"
-        same += ("" if replies else " --no-replies") + "".join(f" --lang {one}" for one in lang or ())
+        same += ("" if replies else " --no-replies") + ("" if reposts else " --no-reposts")
+        same += "".join(f" --lang {one}" for one in lang or ())
         same += "" if reader is None else f" --as {reader}"
         s.out.note(f"More: `banyan feed{same} --limit {limit} --before {page['before']}`")
 
@@ -90,6 +95,8 @@ def _show_posts(console: Console, posts: list[Any]) -> None:
 def thread(
     ctx: typer.Context,
     post: Annotated[str, typer.Argument(help="A post: its digits, or address.", autocompletion=completing.posts)],
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many answers.")] = 200,
+    after: Annotated[str | None, typer.Option(help="Continue where a page ended.")] = None,
     by: Reader = None,
 ) -> None:
     """A post, what it answers, and what was answered to it."""
@@ -97,9 +104,13 @@ def thread(
 
     s = session.of(ctx)
     uri = refs.post(s, post)
-    page = s.call("thread", uri=uri, by=None if by is None else refs.account(s, by))
+    reader = None if by is None else refs.account(s, by)
+    page = s.call("thread", uri=uri, by=reader, limit=limit, after=after)
     refs.remember_rows(s.home, page["posts"])
     s.out.answer(page, show(_now_ms(), uri))
+    if page["after"]:
+        same = "" if reader is None else f" --as {reader}"
+        s.out.note(f"More answers: `banyan thread {refs.short(uri)}{same} --limit {limit} --after {page['after']}`")
 
 
 def search(

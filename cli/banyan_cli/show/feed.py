@@ -45,14 +45,23 @@ def thread(now_ms: int, asked: str) -> Callable[[Console, Row], None]:
     def show(console: Console, page: Row) -> None:
         if page.get("missing"):
             console.print(Text(gone(page), "dim italic"))
-        for row in page["posts"]:
+        gaps = page["gaps"]
+        for at, row in enumerate(page["posts"]):
+            _show_gaps(console, [gap for gap in gaps if gap["at"] == at])
             depth = min(int(row["depth"]), MAX_INDENT)
             console.print(_Guided(post(row, now_ms, asked == row["uri"], True), depth))
             console.print(_Guided(Text(), depth))
-        if not page.get("complete", True):
-            console.print(Text("… and more answers", "dim"))
+        _show_gaps(console, [gap for gap in gaps if gap["at"] >= len(page["posts"])])
 
     return show
+
+
+def _show_gaps(console: Console, gaps: list[Row]) -> None:
+    for gap in gaps:
+        depth = min(int(gap["depth"]), MAX_INDENT)
+        line = f"… here is an answer that is {plain(gap['gone']['sentence'])} ({refs.short(gap['uri'])})"
+        console.print(_Guided(Text(line, "dim italic"), depth))
+        console.print(_Guided(Text(), depth))
 
 
 def gone(page: Row) -> str:
@@ -64,6 +73,9 @@ def gone(page: Row) -> str:
 def post(row: Row, now_ms: int, marked: bool = False, in_thread: bool = False) -> RenderableType:
     """One post: who, when and its short name; text; what it quotes; reactions and answers."""
     lines: list[RenderableType] = [_heading(row, now_ms, marked)]
+    if who := row.get("reposted"):
+        names = ", ".join(name_of(one["account"], one["name"]) for one in who)
+        lines.insert(0, Text(f"⟳ reposted by {names}, {ago(who[0]['time_ms'], now_ms)}", "dim"))
     if row.get("reply_to") and not in_thread:
         to = row.get("reply_name")
         whom = plain(to) if to else f"a post that is not held ({refs.short(row['reply_to'])})"
