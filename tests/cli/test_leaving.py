@@ -130,8 +130,9 @@ def test_after_a_handover_no_byte_of_the_home_is_a_key_of_the_account(tmp_path: 
     own_paper = ("--recovery", _run(tmp_path, "keys", "words")["commitment"]) if "user" in words_of else ()
     an = _run(home, "account", "create", "An", *own_paper)["account"]
     with node_up(home):
-        answer = _run(home, "account", "handover", "An", "--out", file, "--plain", "--yes")
-    assert answer["recovery"] == ("words" if words_of == "a key kept there" else "elsewhere")
+        answer = _run(home, "account", "handover", "An", "--out", file, "--plain", "--yes", "--root-only")
+    expected = {"the platform's paper": "platform", "a key kept there": "words", "the user's own paper": "elsewhere"}
+    assert answer["recovery"] == expected[words_of]
     assert [key["held"] for key in _keys(home, an)] == [False, False]
     words = file.read_text("utf-8").strip()
     written = [p for p in (*home.rglob("*"), home.with_suffix(".log")) if p.is_file()]
@@ -158,7 +159,7 @@ def _digest(seed: bytes) -> str:
     return key_digest(WriterKey(crypto_sign_seed_keypair(seed)[0])).hex()
 
 
-@pytest.mark.parametrize("place", ["before the file", "after the file", "after the call"])
+@pytest.mark.parametrize("place", ["before the file", "after the file", "before the commit", "after the call"])
 def test_a_handover_that_is_killed_leaves_the_root_key_with_the_platform_or_on_the_paper(
     platform: Path, tmp_path: Path, place: str
 ) -> None:
@@ -170,14 +171,20 @@ from banyan_cli.main import main
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
 write, call = paper.write_words, session.Session.call
 def call_then_die(self, method, **params):
-    if method != "account.handover": return call(self, method, **params)
+    if method != "account.handover" or "check" in params: return call(self, method, **params)
     if {place == "after the call"}: call(self, method, **params)
     die()
 if {place == "before the file"}: paper.write_words = die
+if {place == "before the commit"}:
+    from banyan_storage.store import Store
+    def call_and_die(self, method, **params):
+        if method == "account.handover" and "check" not in params: Store.commit = die
+        return call(self, method, **params)
+    call_then_die = call_and_die
 session.Session.call = call_then_die
 main(sys.argv[1:])
 """
-    words = ("--home", platform, "account", "handover", "An", "--out", file, "--plain", "--yes")
+    words = ("--home", platform, "account", "handover", "An", "--out", file, "--plain", "--yes", "--root-only")
     ran = subprocess.run([COMMAND[0], "-c", killed, *map(str, words)], env=clean_environment(), timeout=60, check=False)
     assert ran.returncode == -9
     held = _keys(platform, an)[0]["held"]
@@ -187,7 +194,7 @@ main(sys.argv[1:])
         _run(platform, *words[2:])
     else:
         _refused(banyan(*words), errors.FAILED if not held else errors.USAGE, "before" if not held else "--words-file")
-        again = _run(platform, "account", "handover", "An", "--words-file", file, "--yes")
+        again = _run(platform, "account", "handover", "An", "--words-file", file, "--yes", "--root-only")
         assert again["again"] == (place == "after the call")
     assert first_root(file.read_text("utf-8")).following.hex() == _keys(platform, an)[0]["next"]
 
@@ -197,7 +204,7 @@ def test_what_an_account_said_to_itself_comes_along(platform: Path, tmp_path: Pa
     an = _account(platform, "An")
     post = _run(platform, "post", "mark this", "--as", "An")["uri"]
     _run(platform, "bookmark", post, "--as", "An")
-    _run(platform, "account", "handover", "An", "--out", words, "--plain", "--yes")
+    _run(platform, "account", "handover", "An", "--out", words, "--plain", "--yes", "--root-only")
     _run(platform, "export", archive)
     _made(own, "An")
     _run(own, "import", "archive", archive)
@@ -213,12 +220,17 @@ def test_bad_input_of_handover_and_take_is_one_sentence_and_changes_nothing(plat
     before = _run(platform, "digest")
     here: list[tuple[tuple[object, ...], int, str]] = [
         (("Nobody", "--out", words, "--yes"), errors.USAGE, "is not hosted here"),
-        (("Lotus", "--out", words, "--plain", "--yes"), errors.FAILED, "own account"),
+        (("Lotus", "--out", words, "--plain", "--yes", "--root-only"), errors.FAILED, "own account"),
         (("An", "--json"), errors.USAGE, "give --out"),
-        (("An", "--out", secret, "--plain", "--yes"), errors.USAGE, "exists"),
-        (("An", "--out", tmp_path / "no" / "where", "--plain", "--yes"), errors.USAGE, "cannot be written"),
-        (("An", "--out", words, "--yes"), errors.USAGE, "--passphrase-file"),
-        (("An", "--out", words, "--plain"), errors.USAGE, "Say --yes"),
+        (("An", "--out", secret, "--plain", "--yes", "--root-only"), errors.USAGE, "exists"),
+        (
+            ("An", "--out", tmp_path / "no" / "where", "--plain", "--yes", "--root-only"),
+            errors.USAGE,
+            "cannot be written",
+        ),
+        (("An", "--out", words, "--yes", "--root-only"), errors.USAGE, "--passphrase-file"),
+        (("An", "--out", words, "--plain", "--root-only"), errors.USAGE, "Say --yes"),
+        (("An", "--out", words, "--plain", "--yes"), errors.FAILED, "--recovery-words-file"),
     ]
     for given, code, says in here:
         ran = banyan("--home", platform, "account", "handover", *given)
@@ -227,7 +239,7 @@ def test_bad_input_of_handover_and_take_is_one_sentence_and_changes_nothing(plat
         assert _run(platform, "digest") == before
     words.unlink(missing_ok=True)
     handed = ("account", "handover", "An", "--out", sealed, "--passphrase-file", secret, "--yes")
-    _run(platform, *handed)
+    _run(platform, *handed, "--root-only")
     assert _run(platform, *handed[:3], "--words-file", sealed, *handed[5:])["again"] is True
 
     _made(own, "An")
@@ -271,19 +283,19 @@ def test_bad_input_of_handover_and_take_is_one_sentence_and_changes_nothing(plat
 
 def test_a_handover_is_undone_by_taking_the_account_back_with_the_words(platform: Path, tmp_path: Path) -> None:
     words, an = tmp_path / "words", _account(platform, "An")
-    _run(platform, "account", "handover", "An", "--out", words, "--plain", "--yes")
+    _run(platform, "account", "handover", "An", "--out", words, "--plain", "--yes", "--root-only")
     assert _run(platform, "account", "take", an, "--words-file", words, "--yes")["by"] == "root"
     assert _keys(platform, an)[0]["held"] is True
     assert _run(platform, "id")["account"] != an
     _run(platform, "post", "again", "--as", "An")
     _run(platform, "account", "rotate", "--account", an)
-    _run(platform, "account", "handover", "An", "--out", tmp_path / "more", "--plain", "--yes")
+    _run(platform, "account", "handover", "An", "--out", tmp_path / "more", "--plain", "--yes", "--root-only")
 
 
 def test_a_platform_that_is_kept_may_still_write(platform: Path, tmp_path: Path) -> None:
     own, words, archive = tmp_path / "own", tmp_path / "words", tmp_path / "all.banyan"
     an = _account(platform, "An")
-    _run(platform, "account", "handover", "An", "--out", words, "--plain", "--yes")
+    _run(platform, "account", "handover", "An", "--out", words, "--plain", "--yes", "--root-only")
     _run(platform, "export", archive)
     _made(own, "An")
     _run(own, "import", "archive", archive)
@@ -296,3 +308,39 @@ def test_a_platform_that_is_kept_may_still_write(platform: Path, tmp_path: Path)
     _run(platform, "post", "from the platform", "--as", "An")
     writer = _run(platform, "id")["writer"]
     _run(own, "account", "cut", writer, "--account", an, "--yes")
+
+
+def _carry(origin: Path, target: Path) -> None:
+    archive = origin.parent / f"{time.monotonic_ns()}.banyan"
+    _run(origin, "export", archive)
+    _run(target, "import", "archive", archive)
+
+
+def test_a_copy_of_the_platform_from_before_the_handover_cannot_take_the_account_back_once_the_paper_moved_too(
+    platform: Path, tmp_path: Path
+) -> None:
+    evil, own, fresh, words = (tmp_path / name for name in ("evil", "own", "fresh", "words"))
+    an = _account(platform, "An")
+    _run(platform, "post", "before", "--as", "An")
+    shutil.copytree(platform, evil)
+    paper = ("--recovery-words-file", tmp_path / "platform.words")
+    _run(platform, "account", "handover", "An", "--out", words, "--plain", "--yes", *paper)
+    _made(own, "An")
+    _carry(platform, own)
+    assert _run(own, "account", "take", an, "--words-file", words, "--yes")["by"] == "recovery"
+    _run(own, "post", "after")
+    for _ in range(2):
+        _run(evil, "account", "rotate", "--account", an)
+    _run(evil, "account", "grant", "ab" * 32, "--account", an)
+    _run(evil, "post", "of the copy", "--as", "An")
+    _made(fresh, "Fresh")
+    _carry(evil, fresh)
+    _carry(evil, own)
+    _carry(own, fresh)
+    _carry(own, evil)
+    for home in (own, fresh, evil):
+        shown = _run(home, "account", "show", an)
+        assert not shown["frozen"]
+        assert "ab" * 32 not in {grant["writer"] for grant in shown["grants"]}
+        assert _texts(home, an) == {"before", "after"}
+    assert banyan("--home", evil, "account", "rotate", "--account", an).code == errors.FAILED

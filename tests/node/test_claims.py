@@ -10,7 +10,7 @@ import trio
 
 from banyan_crdt.ids import account_from_text
 from banyan_node.context import RESTORING, Search
-from banyan_node.home import settings
+from banyan_node.home import recovery, settings
 from banyan_node.home.keystore import Keystore
 from banyan_node.hosting import claims, hosted
 from banyan_node.local import open_local
@@ -163,3 +163,40 @@ def test_the_own_account_is_named_first_and_the_status_says_how_many_have_no_nam
             assert claims.unnamed(context) == 0
         finally:
             claims.NAMES = names
+
+
+def test_who_left_does_not_come_back_with_the_keys_of_the_platform_and_who_stays_a_guest_does(tmp_path: Path) -> None:
+    platform, own = make_home(tmp_path / "platform"), make_home(tmp_path / "own")
+    first, second = (str(tmp_path / name) for name in ("first.banyan", "second.banyan"))
+    with open_local(platform, settings.load(platform, env={})) as node:
+        node.call("account.create", name="Lotus", hosted=False)
+        stays, left, guest = (
+            node.call("account.create", name=name, hosted=True)["account"] for name in ("stays", "left", "guest")
+        )
+        words = recovery.new_words()
+        root, key = recovery.first_root(words), recovery.first_recovery(words)
+        for account in (left, guest):
+            node.call(
+                "account.handover",
+                account=account,
+                root=root.seed.hex(),
+                root_following=root.following.hex(),
+                recovery=key.seed.hex(),
+                recovery_following=key.following.hex(),
+                carrier=recovery.carrier_key(words).hex(),
+            )
+        node.call("archive.export", path=first)
+    with open_local(own, settings.load(own, env={})) as node:
+        node.call("archive.import", path=first)
+        seed = recovery.next_root(words, root.following)
+        assert seed is not None
+        taken = node.call("account.take", account=left, root=seed.hex(), own=True)
+        assert taken["by"] == "root"
+        node.call("archive.export", path=second)
+    for home, expected in ((platform, {stays, guest}), (own, {left})):
+        again = restored(tmp_path / f"{home.path.name} again", Keystore.open(home.keys).keys.words())
+        with open_local(again, settings.load(again, env={})) as node:
+            node.call("archive.import", path=second)
+            rows = node.call("account.list")["accounts"]
+            assert {row["account"] for row in rows if row["name"] != "Lotus"} == expected
+            assert [row["name"] for row in rows if row["own"]] == (["Lotus"] if home == platform else ["left"])

@@ -52,6 +52,9 @@ def handover(
         Path | None,
         typer.Option(help="This platform's recovery words, if the account commits to them: hands that key over too."),
     ] = None,
+    root_only: Annotated[
+        bool, typer.Option("--root-only", help="Leave the recovery key on this platform's paper, which stays stronger.")
+    ] = False,
     passphrase_file: PassphraseFile = None,
     yes: Sure = False,
 ) -> None:
@@ -74,38 +77,41 @@ def handover(
     if shown["keys"][0]["current"] == root_digest(words, 0).hex() and words_file is not None:
         s.out.done({"account": who, "again": True}, f"{name} is handed over to these words already.")
         return
-    if shown["own"]:
-        raise Failed(f"{name} is this node's own account: `banyan keys backup` moves the node to another machine.")
-    if not shown["keys"][0]["held"]:
-        raise Failed(f"The root key of {name} is not on this node: it was handed over or moved before.")
-    platform = None
+    asked = {
+        "root": root.seed.hex(),
+        "root_following": root.following.hex(),
+        "recovery": recovery.seed.hex(),
+        "recovery_following": recovery.following.hex(),
+        "carrier": carrier_key(words).hex(),
+        "root_only": root_only or None,
+    }
     if recovery_words_file is not None:
         text = paper.words_from(recovery_words_file, "")
         if len(shown["keys"]) < 2:
             raise BadInput(f"{name} has no recovery key; leave --recovery-words-file away.")
-        platform = rotation(text, bytes.fromhex(shown["keys"][1]["next"]))[0].hex()
+        asked["platform"] = rotation(text, bytes.fromhex(shown["keys"][1]["next"]))[0].hex()
+    s.call("account.handover", account=who, **asked, check=True)  # so that no words are given in vain
     _give(s, name, words, out, plain, passphrase_file, yes, new=words_file is None)
-    answer = s.call(
-        "account.handover",
-        account=who,
-        root=root.seed.hex(),
-        root_following=root.following.hex(),
-        recovery=recovery.seed.hex(),
-        recovery_following=recovery.following.hex(),
-        carrier=carrier_key(words).hex(),
-        platform=platform,
-    )
+    answer = s.call("account.handover", account=who, **asked)
     file = out or words_file
     s.out.done(
         {**answer, "again": False, "file": None if file is None else str(file.absolute())},
         f"{name} is handed over: its root key is made from the words, and is no key of this node any more.",
     )
-    if answer["recovery"] == "elsewhere":
-        s.out.note(
-            "Its recovery key is on another paper, which still can take the account back. If that is this platform's, "
-            "`banyan account take` the account back here with the words, and hand it over with --recovery-words-file."
-        )
+    s.out.note(_KEPT if shown["keys"][1:] and shown["keys"][1]["held"] else _WHOSE[answer["recovery"]])
     s.out.note(f"The user takes it on another node: `banyan account take {answer['account']}`.")
+
+
+_KEPT = (
+    "The recovery key is made from the same words now. It was kept on this node before, so the user has to trust that no "
+    "older copy of this node is used."
+)
+_WHOSE = {
+    "words": "The recovery key is made from the same words now, so this platform's paper cannot take the account back.",
+    "platform": "The recovery key is still on this platform's paper: whoever has that can take the account back.",
+    "elsewhere": "The recovery key is another paper's, the user's if the account was made with it: that stays stronger.",
+    "none": "The account has no recovery key, so whoever has an old root key of it can disturb it.",
+}
 
 
 def _give(
@@ -190,6 +196,8 @@ def take(
     s.out.done({**answer, "own": mine}, f"The account is on this node: its root key is here; {kept}.")
     for writer in answer["uncut"]:
         s.out.note(f"Not cut yet, since nothing of it is here: `banyan account cut {writer} --account {who}` later.")
+    if lacking := s.call("account.arrival", account=who)["lacking"]:
+        s.out.note(f"{lacking:,} pieces of content are not here yet; they come from peers while this node runs.")
     s.out.note("Next: `banyan keys backup`. Keep the 24 words of the account too: they take it back after a theft.")
 
 
@@ -231,7 +239,7 @@ def _fetch(s: session.Session, who: str, wait: float, incomplete: bool) -> None:
     with waiting(s.out.notes, "fetching the account"):
         while True:
             at = s.call("account.arrival", account=who)
-            whole = at["held"] and at["compared"] and not at["behind"] and not at["lacking"]
+            whole = at["held"] and at["compared"] and not at["behind"]
             steady = steady + 1 if whole else 0
             if steady >= STEADY or (incomplete and at["held"]):
                 return

@@ -22,9 +22,7 @@ from banyan_storage.archive import export_account
 METHODS = Declared()
 Format = Annotated[
     Literal["archive", "activitystreams", "html"],
-    Meta(
-        description="archive: for `import archive` elsewhere; activitystreams: a folder, or a zip; html: a folder."
-    ),
+    Meta(description="archive: for `import archive` elsewhere; activitystreams: a folder, or a zip; html: a folder."),
 ]
 
 

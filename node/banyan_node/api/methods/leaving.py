@@ -42,15 +42,19 @@ from banyan_storage.errors import ViewBuilding
 
 METHODS = Declared()
 Whose = Annotated[
-    Literal["words", "elsewhere", "none"],
-    Meta(description="Whose the recovery key is: it moved to the paper; it is another paper's; there is none."),
+    Literal["words", "platform", "elsewhere", "none"],
+    Meta(
+        description="The recovery key: it moves to the words; it stays on the paper of this node's own account; it is "
+        "another paper's, such as the user's; there is none."
+    ),
 ]
 
 
 class HandoverRequest(Request, frozen=True, forbid_unknown_fields=True):
     """root, recovery: seeds of the first root key and the first recovery key of the user's paper; root_following,
     recovery_following: digests of the keys after them. carrier: the writer that is handed what the account said to
-    itself. platform: the seed of the recovery key's next key, if this node does not have it."""
+    itself. platform: the seed of the recovery key's next key, if this node does not have it. root_only: hand over the
+    root key although the recovery key is on this platform's paper. check: change nothing, only say what would be."""
 
     account: AccountRef
     root: SecretRef
@@ -59,14 +63,17 @@ class HandoverRequest(Request, frozen=True, forbid_unknown_fields=True):
     recovery_following: KeyRef
     carrier: KeyRef
     platform: SecretRef | None = None
+    root_only: bool = False
+    check: bool = False
 
 
 class HandedOver(Response, frozen=True):
-    """writer: this node's, which may write until the user cuts it. entry: the last one of the control log."""
+    """writer: this node's, which may write until the user cuts it. entry: the last one of the control log; null after a
+    check."""
 
     account: Did
     name: str
-    entry: EntryHex
+    entry: EntryHex | None
     writer: WriterHex
     recovery: Whose
 
@@ -146,11 +153,20 @@ def handover(ctx: Context, ask: HandoverRequest, now: float) -> HandedOver:
     seeds = [Signer(ctx.realm, bytes.fromhex(seed)) for seed in (ask.root, ask.recovery)]
     steps = _moves(ROOT_SLOT, following[0], seeds[0], ask.root_following)
     held = _recovery_signer(ctx, home, control, ask.platform)
-    whose: Whose = "none" if len(control.keys) <= RECOVERY_SLOT else "elsewhere" if held is None else "words"
+    whose: Whose = "words" if held is not None else _whose(ctx, control)
+    if whose == "platform" and not ask.root_only:
+        raise CallError(
+            "refused",
+            f"The recovery key of {who} is on the paper of this platform, whose old keys could take the account back: "
+            "give its words too (--recovery-words-file), or hand over the root key alone (--root-only).",
+            409,
+        )
     if held is not None:
         steps += _moves(RECOVERY_SLOT, held, seeds[1], ask.recovery_following)
     if len(control.path) + 1 + len(steps) > MAX_CONTROL:
         raise CallError("refused", f"The control log of {who} is full; only its recovery key can move it.", 409)
+    if ask.check:
+        return HandedOver(did(account), home.name, None, writer_hex(ctx.device.key), whose)
     carrier = keys.writer_of(ask.carrier)
     granted = list[tuple[Signer, ControlOp]]()
     if carrier not in control.grants:
@@ -184,6 +200,20 @@ def _recovery_signer(ctx: Context, home: hosted.Hosted, control: Control, seed: 
         return given
     here = hosted.key_here(ctx, home, RECOVERY_SLOT, wanted)
     return None if here is None else here[0]
+
+
+def _whose(ctx: Context, control: Control) -> Whose:
+    """Whose paper has the recovery key that is not here."""
+    if len(control.keys) <= RECOVERY_SLOT:
+        return "none"
+    mine = hosted.me(ctx)
+    papers = set[bytes]()
+    if mine is not None:
+        own = hosted.control_of(ctx, mine)
+        for slot in hosted.init_of(own.path[0]).slots[RECOVERY_SLOT:]:
+            papers |= {slot.current, slot.next}
+        papers |= {op.next for op in keys.ops_of(own) if isinstance(op, Rotate) and op.slot >= RECOVERY_SLOT}
+    return "platform" if control.keys[RECOVERY_SLOT].current in papers else "elsewhere"
 
 
 def _refuse_closed(account: AccountId, control: Control) -> None:
