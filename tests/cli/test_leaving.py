@@ -299,9 +299,7 @@ def test_a_platform_that_is_kept_may_still_write(platform: Path, tmp_path: Path)
     _run(platform, "export", archive)
     _made(own, "An")
     _run(own, "import", "archive", archive)
-    assert (
-        _run(own, "account", "take", an, "--words-file", words, "--yes", "--keep-platform")["cut"] != []
-    )  # the carrier
+    assert _run(own, "account", "take", an, "--words-file", words, "--yes", "--keep-platform")["cut"] == []
     back = tmp_path / "back.banyan"
     _run(own, "export", back)
     _run(platform, "import", "archive", back)
@@ -344,3 +342,22 @@ def test_a_copy_of_the_platform_from_before_the_handover_cannot_take_the_account
         assert "ab" * 32 not in {grant["writer"] for grant in shown["grants"]}
         assert _texts(home, an) == {"before", "after"}
     assert banyan("--home", evil, "account", "rotate", "--account", an).code == errors.FAILED
+
+
+def test_who_has_recovery_words_takes_the_account_from_a_platform_that_hands_nothing_over(tmp_path: Path) -> None:
+    home, own, words = tmp_path / "platform", tmp_path / "own", tmp_path / "words"
+    _made(home, "Lotus", "--role", "platform")
+    made = _run(tmp_path, "keys", "words")
+    words.write_text(" ".join(made["words"]), "utf-8")
+    an = _run(home, "account", "create", "An", "--recovery", made["commitment"])["account"]
+    _run(home, "post", "before", "--as", "An")
+    archive = tmp_path / "an.banyan"
+    _run(home, "export", archive, "--account", "An")
+    _made(own, "An")
+    assert _run(own, "import", "archive", archive)["same"] is True
+    taken = _run(own, "account", "take", an, "--words-file", words, "--yes")
+    assert (taken["by"], taken["cut"], taken["uncut"]) == ("recovery", [_run(home, "id")["writer"]], [])
+    _run(own, "post", "after")
+    _carry(own, home)
+    _refused(banyan("--home", home, "post", "late", "--as", "An"), errors.FAILED, "its owner cut it off")
+    assert _texts(home, an) == {"before", "after"}

@@ -103,12 +103,12 @@ def handover(
 
 
 _KEPT = (
-    "The recovery key is made from the same words now. It was kept on this node before, so the user has to trust that no "
-    "older copy of this node is used."
+    "The recovery key is made from the same words now. It was kept on this node before, so the user has to trust that "
+    "nobody uses an older copy of this node."
 )
 _WHOSE = {
-    "words": "The recovery key is made from the same words now, so this platform's paper cannot take the account back.",
-    "platform": "The recovery key is still on this platform's paper: whoever has that can take the account back.",
+    "words": "The recovery key is made from the same words now; this platform's paper cannot take it back.",
+    "platform": "The recovery key is still on this platform's paper: whoever has that can take it back.",
     "elsewhere": "The recovery key is another paper's, the user's if the account was made with it: that stays stronger.",
     "none": "The account has no recovery key, so whoever has an old root key of it can disturb it.",
 }
@@ -191,8 +191,8 @@ def take(
         own=mine or None,
         incomplete=incomplete or None,
     )
-    cut = [w for w in answer["cut"] if w != carrier_key(words).hex()]
-    kept = f"{count(len(keep), 'writer')} kept" if keep_platform else f"{count(len(cut), 'writer')} cut"
+    cut = count(len(answer["cut"]), "writer")
+    kept = f"{count(len(keep), 'writer')} kept" if keep_platform else f"{cut} cut"
     s.out.done({**answer, "own": mine}, f"The account is on this node: its root key is here; {kept}.")
     for writer in answer["uncut"]:
         s.out.note(f"Not cut yet, since nothing of it is here: `banyan account cut {writer} --account {who}` later.")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from banyan_crdt.control import Control
 from banyan_crdt.entry import MAX_CONTROL
@@ -21,7 +21,7 @@ from banyan_crdt.ops import ControlOp, Grant, Rotate
 from banyan_crdt.signing import Signer
 from banyan_node.api.declare import Declared, Looking, Request, Response
 from banyan_node.api.methods import keys
-from banyan_node.api.methods.accounts import AccountOf
+from banyan_node.api.methods.accounts import AccountOf, ops_of
 from banyan_node.api.texts import (
     AccountRef,
     Did,
@@ -212,7 +212,7 @@ def _whose(ctx: Context, control: Control) -> Whose:
         own = hosted.control_of(ctx, mine)
         for slot in hosted.init_of(own.path[0]).slots[RECOVERY_SLOT:]:
             papers |= {slot.current, slot.next}
-        papers |= {op.next for op in keys.ops_of(own) if isinstance(op, Rotate) and op.slot >= RECOVERY_SLOT}
+        papers |= {op.next for op in ops_of(own) if isinstance(op, Rotate) and op.slot >= RECOVERY_SLOT}
     return "platform" if control.keys[RECOVERY_SLOT].current in papers else "elsewhere"
 
 
@@ -267,12 +267,14 @@ def take(ctx: Context, ask: TakeRequest, now: float) -> Taken:
         raise CallError("refused", f"{account_to_text(account)} is on this node already, with its root key.", 409)
     if (ask.root is None) == (ask.recovery is None):
         raise CallError("bad_request", "account.take needs 'root' or 'recovery', one of the two.")
+    carrier = None if ask.carrier is None else Signer(ctx.realm, bytes.fromhex(ask.carrier)).key
+    keep = (*ask.keep, *([] if carrier is None else [writer_hex(carrier)]))  # the words open what is private later too
     if ask.recovery is not None:
-        asked = keys.RecoverRequest(account_to_text(account), ask.recovery, 0, ask.keep, ask.own, ask.incomplete)
+        asked = keys.RecoverRequest(account_to_text(account), ask.recovery, 0, keep, ask.own, ask.incomplete)
         done = keys.recover(ctx, asked, now)
         taken = Taken(done.account, done.entry, "recovery", done.cut, done.uncut)
     else:
-        taken = _take_by_root(ctx, ask, account, control, now)
+        taken = _take_by_root(ctx, structs.replace(ask, keep=keep), account, control, now)
     if ask.carrier is not None:
         with suppress(CallError, Refused, ViewBuilding):
             private.take_over(ctx, account, bytes.fromhex(ask.carrier), now)
