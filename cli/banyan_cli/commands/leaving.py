@@ -109,7 +109,7 @@ _KEPT = (
 _WHOSE = {
     "words": "The recovery key is made from the same words now; this platform's paper cannot take it back.",
     "platform": "The recovery key is still on this platform's paper: whoever has that can take it back.",
-    "elsewhere": "The recovery key is another paper's, the user's if the account was made with it: that stays stronger.",
+    "elsewhere": "The recovery key is another paper's, such as the user's, and stays stronger than these words.",
     "none": "The account has no recovery key, so whoever has an old root key of it can disturb it.",
 }
 
