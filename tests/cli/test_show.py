@@ -181,6 +181,7 @@ def test_a_notification_names_a_few_and_counts_the_others() -> None:
         "about": URI,
         "emojis": ["❤", "🌳"],
         "edited": False,
+        "unread": False,
     }
     shown = _shown(notices(NOW), [row], 100)
     assert shown.startswith("An, Bình, Chi and 8 others reacted to your post with ❤ 🌳  3fa81b02 ")

@@ -11,10 +11,10 @@ from banyan_schema.collection import OPERATIONS, Collection, Merge
 from banyan_schema.fields import KEY
 from banyan_schema.layout import Layout
 from banyan_schema.registry import SOCIAL, Registry
-from banyan_schema.social import RELATIONS, Post, ProfileField, Reaction, Relate, ReplyTo, Repost, Target
+from banyan_schema.social import RELATIONS, Post, ProfileField, Reaction, Relate, ReplyTo, Repost, Target, Vote
 from banyan_storage.views.registry import VIEWS
 
-SHIPPED = {"block", "follow", "mute", "post", "profile", "reaction", "repost"}
+SHIPPED = {"block", "follow", "mute", "post", "profile", "reaction", "repost", "vote"}
 """Others may stand beside them: whoever adds a file changes no test."""
 LAYOUT = Layout(lambda key: key, lambda key: (key,), (KEY,))
 POLL: Collection[bytes] = Collection("vn.example.poll", "register", LAYOUT)
@@ -56,6 +56,7 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
         "post": Post("hi", ReplyTo(there._replace(key=CellKey(b"r" * 16)), there)),
         "reaction": Reaction(there, "❤"),
         "repost": Repost(there),
+        "vote": Vote(there, b"b" * 16, "one", 1 << 40, (0,)),
         **{name: Relate(name, there.account) for name in RELATIONS.values()},
     }
     assert said.keys() == SHIPPED

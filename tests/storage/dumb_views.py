@@ -19,14 +19,18 @@ from banyan_schema.social import (
     BLOCK,
     FOLLOW,
     MUTE,
+    Poll,
     Post,
     ProfileField,
     Reaction,
     Relate,
     Repost,
     Target,
+    Vote,
 )
+from banyan_schema.social.vote import ballot_of, vote_key
 from banyan_storage.queries import PostView, Queries
+from banyan_storage.views.social.ballots import Tally, tally
 
 Key = tuple[int, bytes, int]
 """(time, entry id, op index): the order of writes."""
@@ -42,6 +46,7 @@ class Dumb:
     reposts: set[tuple[Target, AccountId]] = field(default_factory=set)
     shares: dict[bytes, Target] = field(default_factory=dict)
     """By their place in a timeline: what was reposted."""
+    votes: dict[tuple[Target, AccountId], tuple[Key, Vote]] = field(default_factory=dict)
     notices: dict[tuple[AccountId, Ref], tuple[str, AccountId]] = field(default_factory=dict)
     """By who hears of it, and the write: what happened, and who did it."""
 
@@ -121,10 +126,30 @@ def _show(out: Dumb, account: AccountId, key: Key, ref: Ref, op: Put | Add, cont
         assert isinstance(op, Add)
         out.shares[key[0].to_bytes(8, "big") + account + op.elem] = content.target
         out.notice(content.target.account, ref, "repost", account)
+    elif isinstance(content, Vote):
+        if op.key == vote_key(content.poll):
+            out.votes[content.poll, account] = key, content
     elif isinstance(content, Relate):
         out.related.setdefault(op.coll, set()).add((account, content.target))
         if op.coll == FOLLOW:
             out.notice(content.target, ref, "follow", account)
+
+
+def _same_tally(ask: Queries, dumb: Dumb, target: Target, poll: Poll) -> None:
+    counts, voters = [0] * len(poll.options), 0
+    for (there, _), ((time, _, _), vote) in dumb.votes.items():
+        counted = (there, vote.ballot, vote.choices, vote.closes_ms) == (
+            target,
+            ballot_of(poll),
+            poll.choices,
+            poll.closes_ms,
+        )
+        if counted and time >> 16 <= poll.closes_ms and (poll.choices == "several" or len(vote.options) == 1):
+            voters += 1
+            for option in vote.options:
+                if option < len(counts):
+                    counts[option] += 1
+    assert tally(ask, target, poll) == Tally(tuple(counts), voters)
 
 
 def _tree(answers: dict[Target, list[Target]], root: Target, top: Target, depth: int) -> list[tuple[Target, int]]:
@@ -195,6 +220,9 @@ def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
         assert ask.repost_count(target) == len(ask.reposters(target))
     for target in {*dumb.posts, *answers}:
         _same_tree(ask, dumb, answers, target)
+    for target in {*dumb.posts, *(poll for poll, _ in dumb.votes)}:
+        for poll in {said.poll for _, _, said in dumb.posts.values() if said.poll}:
+            _same_tally(ask, dumb, target, poll)
     heard = dict[AccountId, dict[Ref, tuple[str, AccountId]]]()
     for (whom, ref), told in dumb.notices.items():
         heard.setdefault(whom, {})[ref] = told

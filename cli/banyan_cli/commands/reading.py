@@ -143,17 +143,24 @@ def notifications(
         list[str] | None, typer.Option("--kind", help=f"Only {', '.join(KINDS)}; may be given again.")
     ] = None,
     each: Annotated[bool, typer.Option("--each", help="A line for each, although they are alike.")] = False,
+    read: Annotated[bool, typer.Option("--read", help="Note that you have read them all; nothing is shown.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many lines.")] = 40,
     before: Before = None,
     by: Reader = None,
 ) -> None:
-    """What others did that concerns you, the newest first: replies, mentions, reactions, reposts, followers."""
+    """What others did that concerns you, the newest first: replies, mentions, reactions, reposts, followers.
+
+    Those that you have not read have a dot.
+    """
     from banyan_cli.show.notices import notices as show
 
     s = session.of(ctx)
     if wrong := [k for k in kind or () if k not in KINDS]:
         raise BadInput(f"'{wrong[0]}' is no kind of notification; there are {', '.join(KINDS)}.")
     reader = None if by is None else refs.account(s, by)
+    if read:
+        s.out.done(s.call("marker.set", timeline="notifications", by=reader), "All are read.")
+        return
     page = s.call("notifications", by=reader, kinds=kind or None, each=each or None, limit=limit, before=before)
     rows = page["notices"]
     refs.remember_rows(s.home, [row["post"] for row in rows if row["post"]])

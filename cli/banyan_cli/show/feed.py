@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from banyan_cli import refs
-from banyan_cli.show.words import ago, count, name_of
+from banyan_cli.show.words import ago, count, name_of, span
 from banyan_node.harmless import plain
 
 NAME_CELLS = 28
@@ -83,10 +83,25 @@ def post(row: Row, now_ms: int, marked: bool = False, in_thread: bool = False) -
     lines.append(words(row, marked))
     if row.get("quote"):
         lines.append(_quote(row["quote"]))
+    if row.get("poll"):
+        lines += [Text(line) for line in poll(row["poll"], now_ms)]
     below = footer(row)
     if below:
         lines.append(Text(below, "dim"))
     return Group(*lines)
+
+
+def poll(asked: Row, now_ms: int) -> list[str]:
+    """A line for each option, and one for the whole."""
+    voters, lines = asked["voters"], []
+    for n, option in enumerate(asked["options"]):
+        share = option["votes"] / voters if voters else 0
+        mark = "●" if n in asked["mine"] else "○"
+        lines.append(f"{mark} {n + 1}. {text_of(option['text'])}  {option['votes']} ({share:.0%})")
+    left = asked["closes_ms"] - now_ms
+    when = "closed" if asked["closed"] else f"closes in {span(left)}"
+    several = ", several choices" if asked["choices"] == "several" else ""
+    return [*lines, f"{count(voters, 'voter')}{several}, {when}"]
 
 
 def words(row: Row, asked: bool = False) -> Text:

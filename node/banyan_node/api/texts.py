@@ -157,8 +157,8 @@ def target_of(text: str) -> Target:
 
 
 def place_of(given: str | None, size: int, what: str, field: str = "before") -> bytes | None:
-    """The place where a page ended, of so many bytes; None if there is none. what: for the sentence. field: of the page,
-    in which it stands. Raises CallError."""
+    """The place where a page ended, of so many bytes; None if there is none. what: for the sentence. field: of the
+    page, in which it stands. Raises CallError."""
     if not given:
         return None
     try:

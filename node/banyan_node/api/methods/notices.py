@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.markers import read_until
 from banyan_node.api.methods.reading import Named, PostRow, PostRows, lens_of
 from banyan_node.api.texts import Milliseconds, NoticeCursor, Own, PostUri, did, notice_cursor, place_of, uri
 from banyan_node.hosting import hosted
@@ -37,7 +38,8 @@ class NoticesRequest(Request, frozen=True, forbid_unknown_fields=True):
 class NoticeRow(Response, frozen=True):
     """kind: what happened. accounts: who did it, the latest first, at most 8; others: how many more. time_ms: of the
     latest. post: theirs, which answers, quotes or mentions. about: the post of one's own that it is about. emojis: with
-    which they reacted. edited: the post was edited, which is why it is told."""
+    which they reacted. edited: the post was edited, which is why it is told. at: the place of the latest, for
+    `marker.set`. unread: whether it is newer than what was read last."""
 
     kind: Notice
     accounts: list[Named]
@@ -47,6 +49,8 @@ class NoticeRow(Response, frozen=True):
     about: PostUri | None
     emojis: list[str]
     edited: bool
+    at: NoticeCursor
+    unread: bool
 
 
 class Notices(Response, frozen=True):
@@ -64,6 +68,7 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
     place = place_of(ask.before, PLACE_BYTES, "among notifications")
     found = q.noticed(account, place, lambda what, who: what in kinds and lens.sees(who))
     groups: dict[object, list[Noticed]] = {}
+    places, seen = list[bytes](), read_until(q, at.private(account)) or b""
     last, looked, read = b"", 0, 0
     for place, one in found:
         if looked == SCANNED or read == READ * ask.limit:
@@ -73,16 +78,20 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
             name = (one.what, one.about) if one.what in TOGETHER and not ask.each else place
             if name not in groups and len(groups) == ask.limit:
                 break
-            groups.setdefault(name, []).append(one)
+            if name not in groups:
+                groups[name] = []
+                places.append(place)
+            groups[name].append(one)
             read += 1
         last, looked = place, looked + 1
     else:
         last = b""
     rows = PostRows(q, lens)
-    return Notices([_row(rows, group) for group in groups.values()], notice_cursor(last) if last else None)
+    told = [_row(rows, group, place, place > seen) for group, place in zip(groups.values(), places, strict=True)]
+    return Notices(told, notice_cursor(last) if last else None)
 
 
-def _row(rows: PostRows, group: list[Noticed]) -> NoticeRow:
+def _row(rows: PostRows, group: list[Noticed], place: bytes, unread: bool) -> NoticeRow:
     first = group[0]
     who = list(dict.fromkeys(one.who for one in group))
     post = None if first.post is None else rows.of(first.post)
@@ -95,4 +104,6 @@ def _row(rows: PostRows, group: list[Noticed]) -> NoticeRow:
         about=None if first.about is None else uri(first.about),
         emojis=sorted({one.emoji for one in group if one.emoji}),
         edited=first.edited,
+        at=notice_cursor(place),
+        unread=unread,
     )

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.polls import PollRow, poll_row
 from banyan_node.api.texts import (
     Did,
     FeedCursor,
@@ -115,6 +116,7 @@ class PostRow(Response, frozen=True):
     root: PostUri | None
     reply_name: str | None
     quote: Quoted | None
+    poll: PollRow | None
     replies: int
     reactions: dict[str, int]
     reposts: int
@@ -159,6 +161,7 @@ class PostRows:
     def __init__(self, q: Queries, lens: Lens | None = None) -> None:
         self._q = q
         self._lens = lens
+        self._reader = None if lens is None else lens.reader
         self._names: dict[AccountId, str] = {}
 
     def name(self, account: AccountId) -> str:
@@ -194,6 +197,7 @@ class PostRows:
             root=uri(answered.root) if answered else None,
             reply_name=self.name(answered.parent.account) or None if answered else None,
             quote=self._quoted(said.quote) if said.quote else None,
+            poll=poll_row(q, view.target, said.poll, self._reader, now_ms()) if said.poll else None,
             replies=q.reply_count(view.target),
             reactions={r.emoji: r.accounts for r in q.reactions(view.target)},
             reposts=q.repost_count(view.target),

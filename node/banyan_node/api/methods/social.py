@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
+from emoji import purely_emoji
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, EntryId
@@ -35,6 +36,7 @@ from banyan_schema.social import (
     POST,
     Audience,
     Draft,
+    Poll,
     Post,
     Relation,
     ReplyTo,
@@ -50,17 +52,26 @@ from banyan_schema.social import (
     undo,
     write_post,
 )
-from banyan_schema.social.post import MAX_MENTIONS, MAX_TAGS
+from banyan_schema.social.post import MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
+LONGEST_POLL_MS = 366 * 24 * 3_600_000
 Undo = Annotated[bool, Meta(description="Takes it back.")]
+
+
+class Asked(Request, frozen=True, forbid_unknown_fields=True):
+    """A poll. choices: how many options an account may vote for."""
+
+    options: Annotated[list[str], Meta(description=f"2 to {MAX_OPTIONS}.")]
+    closes_ms: Milliseconds
+    choices: Literal["one", "several"] = "one"
 
 
 class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """warning: shown instead of the post until the reader asks for it. audience: an unlisted post is in no public
     timeline, under no tag and in no search, but in those of followers. mentions: who is to notice it. tags: default:
-    those that the text names with #."""
+    those that the text names with #. poll: which one the post asks."""
 
     text: str
     lang: Annotated[str | None, Meta(description="A BCP 47 tag: vi, pt-BR.")] = None
@@ -68,6 +79,7 @@ class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True
     audience: Audience = "public"
     mentions: Annotated[list[AccountRef], Meta(max_length=MAX_MENTIONS)] | None = None
     tags: Annotated[list[str], Meta(max_length=MAX_TAGS)] | None = None
+    poll: Asked | None = None
     by: Own = None
 
 
@@ -178,6 +190,7 @@ def _write(
         ask.audience,
         tags_in(ask.text) if ask.tags is None else _tags(ask.tags),
         tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions or ())),
+        poll=None if ask.poll is None else _poll(ask.poll, wall_ms),
     )
     entry = append(ctx, account, [write_post(key, post)], now)
     return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx.replica))
@@ -192,13 +205,25 @@ def _tags(given: list[str]) -> tuple[str, ...]:
     return tags
 
 
+def _poll(asked: Asked, now_ms: int) -> Poll:
+    options = tuple(option.strip() for option in asked.options)
+    if not 2 <= len(options) <= MAX_OPTIONS:
+        raise CallError("bad_request", f"A poll has 2 to {MAX_OPTIONS} options, not {len(options)}.")
+    if "" in options or len({*options}) < len(options):
+        raise CallError("bad_request", "The options of a poll differ from one another, and none is empty.")
+    if not now_ms < asked.closes_ms <= now_ms + LONGEST_POLL_MS:
+        raise CallError("bad_request", "A poll closes later than now, and within a year.")
+    return Poll(options, asked.choices, asked.closes_ms)
+
+
 def _said(text: str) -> str:
     if not text.strip():
         raise CallError("bad_request", "The text of the post is empty.")
     return text
 
 
-def _held(ctx: Context, post: str) -> PostView:
+def held(ctx: Context, post: str) -> PostView:
+    """The post that is shown under this address. Raises CallError."""
     target, q = target_of(post), ctx.queries()
     found = q.post(target)
     if found is None:
@@ -219,7 +244,7 @@ def post(ctx: Context, ask: PostRequest, now: float) -> Posted:
 @METHODS.write("reply", "not_found", "refused")
 def reply(ctx: Context, ask: ReplyRequest, now: float) -> Posted:
     """Publishes a reply to a post that is held here."""
-    parent = _held(ctx, ask.uri)
+    parent = held(ctx, ask.uri)
     root = parent.post.reply.root if parent.post.reply else parent.target
     return _write(ctx, ask, now, reply=ReplyTo(root, parent.target))
 
@@ -227,13 +252,13 @@ def reply(ctx: Context, ask: ReplyRequest, now: float) -> Posted:
 @METHODS.write("quote", "not_found", "refused")
 def quote(ctx: Context, ask: ReplyRequest, now: float) -> Posted:
     """Publishes a post that quotes another one, which must be held here."""
-    return _write(ctx, ask, now, quote=_held(ctx, ask.uri).target)
+    return _write(ctx, ask, now, quote=held(ctx, ask.uri).target)
 
 
 @METHODS.write("edit", "not_found", "refused")
 def edit(ctx: Context, ask: EditRequest, now: float) -> Posted:
     """Replaces the text of a post, and the tags that it names. All else stays the same."""
-    view = _held(ctx, ask.uri)
+    view = held(ctx, ask.uri)
     op = Put(POST, view.target.key, (), None)
     tags = view.post.tags
     if tags == tags_in(view.post.text):
@@ -247,7 +272,7 @@ def edit(ctx: Context, ask: EditRequest, now: float) -> Posted:
 @METHODS.write("delete", "not_found", "refused")
 def delete(ctx: Context, ask: DeleteRequest, now: float) -> Deleted:
     """Deletes a post for ever. Nodes that hear of it no longer show it, and erase its content after 30 days."""
-    view = _held(ctx, ask.uri)
+    view = held(ctx, ask.uri)
     answers = ctx.queries().reply_count(view.target)
     entry = append(ctx, view.target.account, [delete_post(view.target.key)], now)
     return Deleted(uri(view.target), answers, entry_hex(entry))
@@ -268,10 +293,10 @@ def _add_or_undo(ctx: Context, method: str, account: AccountId, draft: Draft, no
 def reaction(ctx: Context, ask: ReactRequest, now: float) -> WrittenEntry:
     """Reacts to a post with an emoji. If the reaction exists already, nothing is written."""
     account = hosted.account_of(ctx, ask.by)
-    target = target_of(ask.uri) if ask.undo else _held(ctx, ask.uri).target
+    target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     emoji = ask.emoji.strip()
-    if not emoji:
-        raise CallError("bad_request", "The emoji is empty.")
+    if not ask.undo and not (emoji and purely_emoji(emoji)):
+        raise CallError("bad_request", f"'{emoji[:60]}' is no emoji; give one or several, such as 👍.")
     draft = react(hosted.salt_of(ctx, account), target, emoji)
     return WrittenEntry(entry_hex(_add_or_undo(ctx, "react", account, draft, now, ask.undo)))
 
@@ -280,7 +305,7 @@ def reaction(ctx: Context, ask: ReactRequest, now: float) -> WrittenEntry:
 def reposting(ctx: Context, ask: RepostRequest, now: float) -> WrittenEntry:
     """Reposts a post to one's own followers. If it was reposted already, nothing is written."""
     account = hosted.account_of(ctx, ask.by)
-    target = target_of(ask.uri) if ask.undo else _held(ctx, ask.uri).target
+    target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     draft = repost(hosted.salt_of(ctx, account), target)
     return WrittenEntry(entry_hex(_add_or_undo(ctx, "repost", account, draft, now, ask.undo)))
 
