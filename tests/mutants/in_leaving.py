@@ -80,7 +80,7 @@ IN_LEAVING = (
         _OUT,
     ),
     Mutant(
-        "an export overwrites a file", _SINKS, "    if path.exists() or path.is_symlink():\n", "    if False:\n", _OUT
+        "an export whose name is taken begins all the same", _SINKS, "    if path.exists() or path.is_symlink():\n", "    if False:\n", _OUT
     ),
     Mutant(
         "an export that failed leaves its draft",

@@ -268,10 +268,13 @@ def test_nothing_is_overwritten_and_what_an_interrupted_export_left_is_replaced(
     with local(tmp_path / "a") as node:
         an = filled(node)
         path.write_text("mine", "utf-8")
+        draft_of(path).write_text("another export", "utf-8")
         with pytest.raises(CallError, match="is there already"):
             export(node, an, path, form)
         assert path.read_text("utf-8") == "mine"
+        assert draft_of(path).read_text("utf-8") == "another export"  # what is refused touches nothing
         path.unlink()
+        draft_of(path).unlink()
         draft_of(path).mkdir()
         (draft_of(path) / "index.html").write_text("half", "utf-8")
         export(node, an, path, form)
