@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,46 @@ def test_who_left_does_not_come_back_with_the_keys_of_the_platform_and_who_stays
             rows = node.call("account.list")["accounts"]
             assert {row["account"] for row in rows if row["name"] != "Lotus"} == expected
             assert [row["name"] for row in rows if row["own"]] == (["Lotus"] if home == platform else ["left"])
+
+
+def test_of_several_own_accounts_the_one_that_was_taken_last_is_the_own_one_in_whatever_order_they_come(
+    tmp_path: Path,
+) -> None:
+    platform, home = make_home(tmp_path / "platform"), make_home(tmp_path / "home")
+    first, second = (str(tmp_path / name) for name in ("first.banyan", "second.banyan"))
+    papers = [recovery.new_words() for _ in range(2)]
+    with open_local(platform, settings.load(platform, env={})) as node:
+        node.call("account.create", name="Lotus", hosted=False)
+        taken = [
+            node.call("account.create", name=f"u{n}", hosted=True, recovery=recovery.commitment(paper))["account"]
+            for n, paper in enumerate(papers)
+        ]
+        root, key = recovery.first_root(papers[0]), recovery.first_recovery(papers[0])
+        node.call(
+            "account.handover",
+            account=taken[0],
+            root=root.seed.hex(),
+            root_following=root.following.hex(),
+            recovery=key.seed.hex(),
+            recovery_following=key.following.hex(),
+            carrier=recovery.carrier_key(papers[0]).hex(),
+        )
+        node.call("archive.export", path=first)
+    with open_local(home, settings.load(home, env={})) as node:
+        begun = node.call("account.create", name="begun", hosted=False)["account"]
+        node.call("archive.import", path=first)
+        by_root = recovery.next_root(papers[0], root.following) or b""
+        node.call("account.take", account=taken[0], root=by_root.hex(), own=True)
+        node.call("account.take", account=taken[1], recovery=recovery.first_recovery(papers[1]).seed.hex(), own=True)
+        assert node.call("id")["account"] == taken[1]
+        context = node.context
+        for order in permutations([begun, *taken]):
+            for prefix in (b"hosted", b"name:", b"self", b"next", b"unclaimed:"):
+                for note, _ in [*context.store.notes(prefix)]:
+                    context.store.put_note(note, None)
+            context.claims = Search()
+            for account in order:
+                claims.take(context, [account_from_text(account)])
+            assert hosted.me(context) == account_from_text(taken[1]), order
+            assert len(hosted.all_hosted(context)) == 3
+        node.call("archive.export", path=second)

@@ -147,6 +147,10 @@ def test_take_cuts_the_platform_and_what_it_writes_later_counts_nowhere(
         own.call("account.rotate")
         with pytest.raises(CallError, match="is on this node already"):
             own.call("account.take", account=an, **params)
+        if by == "root":  # a copy of this home has that root key
+            seed = recovery.seed_for(PLATFORM_PAPER, bytes.fromhex(shown["keys"][1]["current"]))
+            with pytest.raises(CallError, match="A copy of this home"):
+                own.call("account.recover", account=an, seed=seed.hex())
         platform.call("post", text="too late", by="An")
         carry(platform, other, archive)
         carry(own, other, archive)

@@ -150,7 +150,7 @@ class _Site:
         shown = joined(*body)
         if said.warning is not None:
             shown = element("details", element("summary", said.warning), shown)
-        counts = [f"{emoji.emoji} {emoji.accounts}" for emoji in self._q.reactions(view.target)]
+        counts = [f"{given.emoji} {given.accounts}" for given in self._q.reactions(view.target)]
         reposts = self._q.repost_count(view.target)
         counts += [f"{reposts} reposts"] if reposts else []
         below = [element("p", " · ".join(counts), class_="by")] if counts else []

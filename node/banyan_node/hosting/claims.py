@@ -81,7 +81,7 @@ def _has_left(ctx: Context, account: AccountId, index: int) -> bool:
 
 def _claim(ctx: Context, account: AccountId, index: int) -> hosted.Hosted:
     own, named = hosted.me(ctx), ctx.store.note(OWN_NAMED)
-    mine = index == hosted.OWN_INDEX and (own is None or _is_recovered(ctx, account))
+    mine = index == hosted.OWN_INDEX and (own is None or _since(ctx, account) > _since(ctx, own))
     if named is not None:
         mine = account == named
     ctx.store.put_note(_UNNAMED + account, b"")
@@ -115,10 +115,12 @@ def _roots(ctx: Context, account: AccountId) -> Iterator[bytes]:
         yield from hosted.later_roots(hosted.control_of(ctx, account))
 
 
-def _is_recovered(ctx: Context, account: AccountId) -> bool:
-    """Whether `recover --own` made the account ours; it replaces an own account that was made before."""
+def _since(ctx: Context, account: AccountId) -> int:
+    """When `recover --own` or `take` made the account the node's own, in the place of the one before. 0: it was opened
+    as the own one."""
     ours = key_digest(ctx.slot(hosted.OWN_INDEX, ROOT_SLOT, 0).key)
-    return ours in hosted.recovered_roots(hosted.control_of(ctx, account))
+    path = hosted.control_of(ctx, account).path
+    return next((entry.header.time for entry in path if ours in hosted.roots_in(entry)), 0)
 
 
 def give_names(ctx: Context) -> int:

@@ -240,19 +240,17 @@ def init_of(inception: Entry) -> Init:
     return op
 
 
-def recovered_roots(control: Control) -> list[bytes]:
-    """Digests of the root keys that recoveries installed, newest first."""
-    ops = (o for e in reversed(control.path) for o in decode_body(e.ops).ops)
-    return [o.root for o in ops if isinstance(o, Recover)]
-
-
 def later_roots(control: Control) -> list[bytes]:
     """Digests of the root keys that recoveries installed, and of those that rotations announced, newest first."""
-    ops = (o for e in reversed(control.path) for o in decode_body(e.ops).ops)
+    return [root for entry in reversed(control.path) for root in roots_in(entry)]
+
+
+def roots_in(entry: Entry) -> list[bytes]:
+    """Digests of the root keys that a control entry installs or announces."""
     return [
-        o.root if isinstance(o, Recover) else o.next
-        for o in ops
-        if isinstance(o, Recover) or (isinstance(o, Rotate) and o.slot == ROOT_SLOT)
+        op.root if isinstance(op, Recover) else op.next
+        for op in decode_body(entry.ops).ops
+        if isinstance(op, Recover) or (isinstance(op, Rotate) and op.slot == ROOT_SLOT)
     ]
 
 
@@ -378,6 +376,10 @@ def writable_log(ctx: Context, account: AccountId) -> LogId:
 def awaited(ctx: Reads) -> frozenset[AccountId]:
     """Accounts that were handed over to somebody here, and are being fetched."""
     return frozenset(AccountId(key[-32:]) for key, _ in ctx.store.notes(_AWAITED))
+
+
+def is_awaited(store: StoreReader, account: AccountId) -> bool:
+    return store.note(_AWAITED + account) is not None
 
 
 def put_awaited(ctx: Context, account: AccountId, waits: bool) -> None:

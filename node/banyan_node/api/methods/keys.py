@@ -330,7 +330,7 @@ def _next_root(
 ) -> tuple[hosted.Hosted | None, int, int]:
     """(hosted, number, generation) of a root key that nobody else can have: not from a master of an earlier root."""
     home = hosted.hosted(ctx, account)
-    made = [hosted.init_of(control.path[0]).slots[ROOT_SLOT].current, *hosted.recovered_roots(control)]
+    made = [hosted.init_of(control.path[0]).slots[ROOT_SLOT].current, *hosted.later_roots(control)]
     unused = hosted.digest(ctx, hosted.OWN_INDEX, ROOT_SLOT, 0) not in made
     number = hosted.OWN_INDEX if own and unused else hosted.next_index(ctx)
     if home is None:
