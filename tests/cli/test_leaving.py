@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -361,3 +364,14 @@ def test_who_has_recovery_words_takes_the_account_from_a_platform_that_hands_not
     _carry(own, home)
     _refused(banyan("--home", home, "post", "late", "--as", "An"), errors.FAILED, "its owner cut it off")
     assert _texts(home, an) == {"before", "after"}
+
+
+def test_a_handover_that_was_answered_outlives_kill_9_of_the_node(platform: Path, tmp_path: Path) -> None:
+    words, an = tmp_path / "words", _account(platform, "An")
+    with node_up(platform):
+        pid = json.loads((platform / "control.json").read_text("utf-8"))["pid"]
+        _run(platform, "account", "handover", "An", "--out", words, "--plain", "--yes", "--root-only")
+        os.kill(pid, signal.SIGKILL)
+    assert [key["held"] for key in _keys(platform, an)] == [False, False]
+    assert first_root(words.read_text("utf-8")).following.hex() == _keys(platform, an)[0]["next"]
+    _run(platform, "post", "still a writer", "--as", "An")
