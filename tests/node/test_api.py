@@ -333,6 +333,8 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
             "list.show": {"id": friends},
             "search": {"question": "một"},
             "note": {"account": "An"},
+            "why": {"uri": uri},
+            "relationship": {"account": "An"},
             "items.list": {"collection": "post"},
             "items.get": {"collection": "post", "key": item["key"]},
             "archive.export": {"path": str(tmp_path / "archive")},
