@@ -364,14 +364,15 @@ class Queries:
     def lacking_parts(self) -> int:
         return self._reader.counts().lacking
 
-    def views_digest(self) -> bytes:
-        """SHA-256 over all that is shown with its content: equal on two nodes with the same entries and content.
+    def views_digest(self, only: AccountId | None = None) -> bytes:
+        """SHA-256 over all that is shown with its content: equal on two nodes with the same entries and content. only:
+        of one account.
 
         For each account in order, for each slot that shows something, in order: account, slot, time, length, content.
         """
         self.need()
         digest = hashlib.sha256(b"banyan/1/views\0")
-        for account in self._reader.accounts():
+        for account in self._reader.accounts() if only is None else [only]:
             number = self.number(account)
             for slot, place in self.shown(number) if number else ():
                 raw = self._txn.get(PARTS, place)
