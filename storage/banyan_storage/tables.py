@@ -12,6 +12,9 @@
     lacking    n u48 | op u16             -> hash 32 | size u32                        counts, wanted, not held
     withheld   n u48 | op u16             -> signed reason, or empty                   erased here, not wanted again
     erased     id 32 | op u16             -> signed reason, or empty                   the same, of entries not held now
+    media      n u48 | op u16             -> roots, 32 each                            blobs that a held part names
+    blobs      root 32 | n u48 | op u16   -> nothing                                   the same, by blob (blob_names.py)
+    media_new  n u48 | op u16             -> nothing                                   of them, those not looked at yet
     due        kind u8 | 0 | time u64 | key -> nothing                                 work of a later time (due.py)
                kind u8 | 1 | key    -> time u64
     meta       name                       -> value                                     store id, schema, counters, notes
@@ -47,6 +50,9 @@ PARTS = Table("parts")
 LACKING = Table("lacking")
 WITHHELD = Table("withheld")
 ERASED = Table("erased")
+MEDIA = Table("media")
+BLOBS = Table("blobs")
+MEDIA_NEW = Table("media_new")
 DUE = Table("due")
 META = Table("meta")
 STORE_TABLES = (
@@ -62,6 +68,9 @@ STORE_TABLES = (
     LACKING,
     WITHHELD,
     ERASED,
+    MEDIA,
+    BLOBS,
+    MEDIA_NEW,
     DUE,
     META,
 )
