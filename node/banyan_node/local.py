@@ -25,6 +25,7 @@ from banyan_node.home.settings import Settings
 from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.mending import Found, mend
 from banyan_node.upkeep.repairing import Repaired, repair
+from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StoreReadOnly
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.lmdb_folder import DATA, Folder, put_data
@@ -65,7 +66,7 @@ def open_reading(home: Home, settings: Settings, why: StoreReadOnly) -> Iterator
     with closing(LmdbEngine(home.store, [META], read_only=True)) as engine, engine.read() as txn:
         refuse_other(schema_of(txn))
     with closing(LmdbEngine(home.store, TABLES, read_only=True)) as engine:
-        yield ReadingBackend(engine, REALMS[settings.config.node.realm], why)
+        yield ReadingBackend(engine, REALMS[settings.config.node.realm], BlobStore(home.blobs), why)
 
 
 def mend_local(home: Home, settings: Settings, say: Say) -> Found:

@@ -73,6 +73,11 @@ def places(txn: ReadTxn, root: BlobRoot, limit: int) -> list[tuple[int, int]]:
     return [t.part_place(key[HASH_BYTES:]) for key, _ in txn.prefix(t.BLOBS, root, limit=limit)]
 
 
+def roots_from(txn: ReadTxn, beginning: bytes) -> list[BlobRoot]:
+    """The blobs that are named and begin so, each once."""
+    return list(dict.fromkeys(BlobRoot(key[:HASH_BYTES]) for key, _ in txn.prefix(t.BLOBS, beginning)))
+
+
 def unseen(txn: ReadTxn, after: bytes, limit: int) -> list[tuple[bytes, tuple[BlobRoot, ...]]]:
     """Places that nobody looked at, with the blobs named there. after: the last place that was read."""
     rows = txn.scan(t.MEDIA_NEW, after + b"\0" if after else b"", limit=limit)

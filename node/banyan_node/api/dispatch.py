@@ -19,16 +19,18 @@ import trio
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.realm import Realm
 from banyan_node.api import decode
-from banyan_node.api.declare import CommitView, Looking, Method, Request, Shell
+from banyan_node.api.declare import CommitView, Looking, Method, Request, Shell, Working
 from banyan_node.api.errors import refusal
 from banyan_node.api.events import Events
 from banyan_node.api.registry import EVERY
 from banyan_node.context import Context
 from banyan_node.hosting import claims
+from banyan_node.media import keeping
 from banyan_node.operator_errors import CallError, NoNode
 from banyan_node.upkeep import chores
 from banyan_node.workers.published import Here, Published, here, published
 from banyan_replica.effects import Commit
+from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import queries
@@ -36,6 +38,8 @@ from banyan_storage.queries import queries
 T = TypeVar("T")
 READERS = 4
 """Reads at a time. They share the GIL with the writer, so more would not be faster."""
+WORKERS = 2
+"""Files that are put at a time: each hashes and writes as fast as the disk takes it."""
 _REFUSALS = (CallError, BanyanError, ValueError, StorageError)
 
 
@@ -50,13 +54,13 @@ def method_of(name: str) -> Method:
 def read(context: Context, method: Method, ask: Request) -> Any:
     """A read's answer. Any thread."""
     with queries(context.engine, context.realm, context.store.late_ids) as q:
-        return method.do(CommitView(q, context.vault, context.search), ask)
+        return method.do(CommitView(q, context.blobs, context.vault, context.search), ask)
 
 
 def look(context: Context, who: Here, seen: Published, do: Callable[[Looking], T]) -> T:
     """The result of `do` on a snapshot. Any thread."""
     with queries(context.engine, context.realm, context.store.late_ids) as q:
-        return do(Looking(q, context.vault, context.search, who, seen))
+        return do(Looking(q, context.blobs, context.vault, context.search, who, seen))
 
 
 class NodeBackend:
@@ -65,6 +69,8 @@ class NodeBackend:
     def __init__(self, shell: Shell, context: Context) -> None:
         self._shell, self._context, self._here = shell, context, here(context)
         self._readers = trio.CapacityLimiter(READERS)
+        self._workers = trio.CapacityLimiter(WORKERS)
+        self._working = Working(context.blobs, context.home.path, context.settings, self._make_room)
         self._events = Events(context.store.snapshot, self._in_thread)
         self.tell = self._events.tell
 
@@ -80,6 +86,8 @@ class NodeBackend:
         try:
             if method.runs == "node":
                 return await method.do(self._shell, ask)
+            if method.runs == "work":
+                return await trio.to_thread.run_sync(method.do, self._working, ask, limiter=self._workers)
             if method.runs == "snapshot":
                 return await self._in_thread(read, self._context, method, ask)
             if method.runs == "look":
@@ -99,6 +107,10 @@ class NodeBackend:
         """The result of `do` on a snapshot, run on a reader thread."""
         found: T = await self._in_thread(look, self._context, self._here, self._shell.seen, do)
         return found
+
+    def _make_room(self, size: int) -> None:
+        """On a thread of work: blobs are evicted where posts are written, so that no post names one that goes."""
+        trio.from_thread.run(self._shell.worker.call, partial(keeping.make_room, size))
 
     async def _in_thread(self, do: Any, *given: Any) -> Any:
         return await trio.to_thread.run_sync(do, *given, limiter=self._readers)
@@ -127,6 +139,9 @@ class LocalBackend:
             if found.runs == "look":
                 said = published(c, time.time())
                 return msgspec.to_builtins(look(c, here(c), said, lambda at: found.do(at, ask)))
+            if found.runs == "work":
+                at = Working(c.blobs, c.home.path, c.settings, lambda size: keeping.make_room(size, c, time.time()))
+                return msgspec.to_builtins(found.do(at, ask))
             answer = found.do(c, ask, time.time())
             settle(c)
             return msgspec.to_builtins(answer)
@@ -140,8 +155,8 @@ class ReadingBackend:
     why: the error that all other methods raise; it says what to do.
     """
 
-    def __init__(self, engine: LmdbEngine, realm: Realm, why: StorageError) -> None:
-        self._engine, self._realm, self._why = engine, realm, why
+    def __init__(self, engine: LmdbEngine, realm: Realm, blobs: BlobStore, why: StorageError) -> None:
+        self._engine, self._realm, self._blobs, self._why = engine, realm, blobs, why
 
     def call(self, method: str, **params: Any) -> Any:
         """Raises CallError, or the StorageError that made the store read-only."""
@@ -151,7 +166,7 @@ class ReadingBackend:
             raise self._why
         try:
             with queries(self._engine, self._realm) as q:
-                return msgspec.to_builtins(found.do(CommitView(q), ask))
+                return msgspec.to_builtins(found.do(CommitView(q, self._blobs), ask))
         except (CallError, BanyanError, ValueError) as error:
             raise refusal(error) from error
 

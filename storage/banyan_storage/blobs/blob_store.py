@@ -91,6 +91,16 @@ class BlobStore:
         with self._lock:
             return sum(held.size for held in self._held().values())
 
+    def bytes_of(self, held: HeldBlob) -> int:
+        """How many bytes of a blob are here, by its marks."""
+        if held.whole:
+            return held.size
+        try:
+            marks = self._paths(held.root).at(".held").read_bytes()
+        except OSError:
+            return 0
+        return sum(min(CHUNK, held.size - chunk * CHUNK) for chunk, mark in enumerate(marks) if mark == 1)
+
     def list_of(self, root: BlobRoot) -> BlobList | None:
         """The list of a blob that is held, whole or in part. None also if its file is damaged."""
         try:

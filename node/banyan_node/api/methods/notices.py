@@ -78,7 +78,7 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
         last, looked = place, looked + 1
     else:
         last = b""
-    rows = PostRows(q, lens)
+    rows = PostRows(q, at.blobs, lens)
     return Notices([_row(rows, group) for group in groups.values()], notice_cursor(last) if last else None)
 
 

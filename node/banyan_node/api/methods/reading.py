@@ -7,10 +7,12 @@ from typing import Annotated
 
 from msgspec import Meta, structs
 
+from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.social import missing
 from banyan_node.api.texts import (
+    BlobHex,
     Did,
     FeedCursor,
     Milliseconds,
@@ -18,6 +20,7 @@ from banyan_node.api.texts import (
     PostRef,
     PostUri,
     ThingRef,
+    blob_hex,
     did,
     feed_cursor,
     key_of,
@@ -32,6 +35,8 @@ from banyan_node.hosting.vault import Private
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import AccountList, Member
 from banyan_schema.social import Audience, Post, Target
+from banyan_schema.social.post import Media
+from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.queries import PostView, Queries
 
@@ -98,6 +103,23 @@ class Quoted(Response, frozen=True):
     warning: str | None
 
 
+class MediaShownRow(Response, frozen=True):
+    """A picture, film, sound, or captions (`text/vtt`) of the item before. here, preview_here: whether this node has
+    the bytes, so that `media.read` gives them; otherwise `media.fetch` asks peers."""
+
+    blob: BlobHex
+    type: str
+    size: int
+    width: int | None
+    height: int | None
+    duration_ms: int | None
+    description: str | None
+    blurhash: str | None
+    preview: BlobHex | None
+    here: bool
+    preview_here: bool
+
+
 class PostRow(Response, frozen=True):
     """A post as people read it. reactions: the number of accounts, by emoji. warning: to be shown instead of the text
     until the reader asks for it. filtered: the words of the reader's filter that wants that too. mentions: whom it
@@ -115,6 +137,7 @@ class PostRow(Response, frozen=True):
     audience: Audience
     tags: list[str]
     mentions: list[Named]
+    media: list[MediaShownRow]
     reply_to: PostUri | None
     root: PostUri | None
     reply_name: str | None
@@ -183,8 +206,8 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
 class PostRows:
     """Makes rows of posts, and caches names."""
 
-    def __init__(self, q: Queries, lens: Lens | None = None) -> None:
-        self._q = q
+    def __init__(self, q: Queries, blobs: BlobStore, lens: Lens | None = None) -> None:
+        self._q, self._blobs = q, blobs
         self._lens = lens
         self._names: dict[AccountId, str] = {}
 
@@ -202,6 +225,25 @@ class PostRows:
         filtered = None if self._lens is None else self._lens.warns(target.account, said)
         return Quoted(uri(target), self.name(target.account), said.text, said.warning or filtered)
 
+    def _item(self, item: Media) -> MediaShownRow:
+        return MediaShownRow(
+            blob=blob_hex(item.blob),
+            type=item.type,
+            size=item.size,
+            width=item.width,
+            height=item.height,
+            duration_ms=item.duration_ms,
+            description=item.description,
+            blurhash=item.blurhash,
+            preview=None if item.preview is None else blob_hex(item.preview),
+            here=self._here(item.blob),
+            preview_here=item.preview is not None and self._here(item.preview),
+        )
+
+    def _here(self, blob: bytes) -> bool:
+        held = self._blobs.find(BlobRoot(blob))
+        return held is not None and held.whole
+
     def row(self, view: PostView) -> PostRow:
         q, said, answered = self._q, view.post, view.post.reply
         return PostRow(
@@ -217,6 +259,7 @@ class PostRows:
             audience=said.audience,
             tags=list(said.tags),
             mentions=[Named(did(a), self.name(a)) for a in said.mentions],
+            media=[self._item(item) for item in said.media],
             reply_to=uri(answered.parent) if answered else None,
             root=uri(answered.root) if answered else None,
             reply_name=self.name(answered.parent.account) or None if answered else None,
@@ -274,7 +317,7 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
         last = feed_cursor(view.cursor)
         if _wanted(ask, view.post, public) and (ask.account or lens.shows(view.target.account, view.post)):
             views.append(view)
-    rows = PostRows(q, lens)
+    rows = PostRows(q, at.blobs, lens)
     return Feed([rows.row(v) for v in views], before)
 
 
@@ -309,7 +352,7 @@ def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     above = found.ancestors
     if hidden is not None:  # what stands below it is shown
         above = above[1 + next(k for k, v in enumerate(above) if v.target == hidden) :]
-    rows, base = PostRows(q, lens), len(above)
+    rows, base = PostRows(q, at.blobs, lens), len(above)
     blocked = set(q.blocks(found.ancestors[0].target.account if found.ancestors else target.account))
     posts = [rows.at(k, v) for k, v in enumerate(above)]
     if found.post is not None:

@@ -59,7 +59,7 @@ def search(at: CommitView, ask: SearchRequest) -> Found:
     index, behind = at.search.current(q)
     place = place_of(ask.before, ROW_BYTES, "in a search")
     below = None if place is None else int.from_bytes(place, "big") & LAST_ROW
-    rows, posts, before, last = PostRows(q, lens), list[PostRow](), None, None
+    rows, posts, before, last = PostRows(q, at.blobs, lens), list[PostRow](), None, None
     for n, (row, target) in enumerate(index.find(question, marks, below)):
         if len(posts) == ask.limit or n == LOOKED * ask.limit:
             before = last
