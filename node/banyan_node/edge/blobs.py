@@ -145,7 +145,11 @@ async def serve_blobs(stream: ByteStream, peer: str, answers: BlobAnswers) -> No
     try:
         while True:
             question = await frames.read(MAX_QUESTION, IDLE_S)
-            await _write(stream, await answers(peer, question))
+            answer = await answers(peer, question)
+            try:
+                await _write(stream, answer)
+            except Exception:  # the peer is gone, or does not read
+                return
     except (LineClosed, Malformed, trio.TooSlowError):
         return
     finally:
@@ -172,8 +176,13 @@ class _Frames:
 
     async def _fill(self, size: int, patience: float) -> None:
         while len(self._buffer) < size:
-            with trio.fail_after(patience):
-                chunk = await self._stream.read(READ_SIZE)
+            try:
+                with trio.fail_after(patience):
+                    chunk = await self._stream.read(READ_SIZE)
+            except trio.TooSlowError:
+                raise
+            except Exception as error:  # libp2p has one for each way in which a stream ends
+                raise LineClosed(f"the stream ended: {_why(error)}") from error
             if not chunk:
                 raise LineClosed("the stream ended")
             self._buffer += chunk
