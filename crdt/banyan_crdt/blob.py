@@ -33,13 +33,16 @@ class BlobList(NamedTuple):
 
     @property
     def chunks(self) -> int:
+        """How many chunks it has."""
         return len(self.hashes) // HASH_BYTES
 
     @property
     def root(self) -> BlobRoot:
+        """The name of the blob."""
         return BlobRoot(H("blob", self.size.to_bytes(8, "big") + self.hashes))
 
     def hash_at(self, chunk: int) -> bytes:
+        """The hash of a chunk, 32 bytes."""
         return self.hashes[chunk * HASH_BYTES : (chunk + 1) * HASH_BYTES]
 
     def size_at(self, chunk: int) -> int:

@@ -7,6 +7,7 @@ import time
 from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -187,22 +188,29 @@ async def test_a_deleted_post_takes_its_blobs_with_it_and_a_shared_one_stays(tmp
         for node in (one, two):
             later = time.time() + 32 * DAY_S
 
-            def erase(c: Context, now: float, later: float = later) -> int:
-                return chores.erase_deleted(c, later).number
-
             await node.worker.call(chores.erase_deleted)  # it notes when the deletion was first seen
-            assert await node.worker.call(erase) == 1
-            await node.worker.call(lambda c, now: keeping.collect(None, c, now))
+            assert await node.worker.call(partial(erase, later)) == 1
+            await node.worker.call(partial(keeping.collect, None))
             assert await held(node, blobs[1]), "it was wanted today"
-            await node.worker.call(lambda c, now, later=later: keeping.collect(None, c, later))
+            await node.worker.call(partial(collect, later))
             assert [await held(node, blob) for blob in blobs] == [True, False]
             (item,) = kept["media"]
             assert item["blob"] == blobs[0]
             assert await held(node, item["preview"])
-            await node.worker.call(lambda c, now: check(c))
+            await node.worker.call(check)
 
 
-def check(c: Context) -> None:
+def erase(later: float, c: Context, now: float) -> int:
+    """As the node does it, at a later time."""
+    return chores.erase_deleted(c, later).number
+
+
+def collect(later: float, c: Context, now: float) -> None:
+    """As the node does it, at a later time."""
+    keeping.collect(None, c, later)
+
+
+def check(c: Context, now: float) -> None:
     assert verify(c.store, lambda account, n: None) == []
 
 
@@ -244,10 +252,10 @@ async def test_a_pinned_blob_stays_and_one_of_an_own_post_is_not_dropped(tmp_pat
             await call(one, "media.drop", blob=own["blob"])
         await call(one, "media.pin", blob=loose)
         later = time.time() + 2 * DAY_S
-        await one.worker.call(lambda c, now: keeping.collect(None, c, later))
+        await one.worker.call(partial(collect, later))
         assert await held(one, loose)
         await call(one, "media.pin", blob=loose, undo=True)
-        await one.worker.call(lambda c, now: keeping.collect(None, c, later))
+        await one.worker.call(partial(collect, later))
         assert not await held(one, loose)
         assert await held(one, own["blob"])
         rows = (await call(one, "media.list"))["blobs"]

@@ -19,6 +19,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import structlog
 import trio
@@ -156,7 +157,8 @@ def main() -> None:
                 if what in ALONE:
                     ALONE[what](home)
                 else:
-                    trio.run({"sync": sync, "fetch": fetch, "serve": serve}[what], home, *args[1:])
+                    life: Any = {"sync": sync, "fetch": fetch, "serve": serve}[what]
+                    trio.run(life, home, *args[1:])
             except BaseException as error:
                 say(f"error {type(error).__name__} {error}")
             finally:
