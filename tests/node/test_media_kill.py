@@ -18,7 +18,7 @@ from tests.node.test_kill import Victim, sound
 from tests.node.test_media import account, posted
 
 KILLS = 8
-SIZE = 16_000_000
+SIZE = 20_000_000
 
 
 @pytest.fixture
@@ -61,14 +61,14 @@ async def test_after_a_kill_amid_a_fetch_it_goes_on_with_every_chunk_that_was_to
 ) -> None:
     rng, lives, longest = random.Random(6), 0, 1.5
     file = film(tmp_path / "sea.mp4", SIZE)
-    async with running(make_node(make_home(tmp_path / "one"), media__strangers_rate="8 MB"), within=200) as one:
+    async with running(make_node(make_home(tmp_path / "one"), media__strangers_rate="5 MB"), within=200) as one:
         await account(one)
         (item,) = (await posted(one, file))["media"]
         home, told, whole, resumed = make_home(tmp_path / "two"), 0, False, 0
         while not whole:
             order = f"fetch {home.path} {one.edge.addresses[0]} {item['blob']}"
             lines = await trio.to_thread.run_sync(victim.lives, order, rng.random() * longest)
-            longest += 0.1  # a slow machine's lives must be long enough to fetch something
+            longest += 0.02  # a slow machine's lives must be long enough to fetch something
             lives += 1
             held = [int(line.split()[2]) for line in lines]
             whole = any(line.split()[1] == "whole" for line in lines)

@@ -183,9 +183,7 @@ def _blob_seeds() -> list[bytes]:
 
 
 TARGETS = (
-    Target(
-        "replica.blobs", _blob_messages, (), _blob_seeds, ("banyan_replica.wire.blobs", "banyan_crdt.blob"), share=5
-    ),
+    Target("replica.blobs", _blob_messages, (), _blob_seeds, _BLOB_CODE, share=5),
     Target(
         "replica.message",
         _message,
