@@ -99,6 +99,40 @@ def test_a_file_is_what_it_is_and_not_what_its_name_says(node: LocalBackend, tmp
     assert (found["type"], found["size"], found["note"][:25]) == ("video/mp4", 5 * CHUNK, "It is posted as it is, wi")
 
 
+def real_film(path: Path, seconds: int = 4) -> Path:
+    """A film that lights up, made by the encoder of the extra."""
+    import av
+    import numpy
+
+    with av.open(str(path), "w") as out:
+        stream: Any = out.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuv420p"
+        for n in range(seconds * 10):
+            grey = numpy.full((480, 640, 3), 6 * n, numpy.uint8)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(grey, "rgb24")))
+        out.mux(stream.encode())
+    return path
+
+
+def test_a_film_gets_its_length_and_a_poster_and_is_stored_as_it_is(node: LocalBackend, tmp_path: Path) -> None:
+    file = real_film(tmp_path / "sea.mp4")
+    found = put(node, file)
+    assert (found["type"], found["width"], found["height"], found["duration_ms"]) == ("video/mp4", 640, 480, 4000)
+    assert found["note"].endswith("Browsers do not play mpeg4, so some people will not see or hear it.")
+    assert stored(node, found["blob"]) == file.read_bytes()
+    with Image.open(BytesIO(stored(node, found["preview"]))) as poster:
+        assert (poster.format, poster.size) == ("JPEG", (400, 300))
+
+
+def test_without_the_extra_a_film_has_no_poster_and_that_is_said(
+    node: LocalBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "find_spec", lambda name: None)
+    found = put(node, real_film(tmp_path / "sea.mp4"))
+    assert (found["preview"], found["duration_ms"]) == (None, None)
+    assert found["note"].endswith("It has no poster and no length: `pip install 'banyan-social[video]'` makes them.")
+
+
 def test_captions_are_taken_if_their_times_can_be_read(node: LocalBackend, tmp_path: Path) -> None:
     good = tmp_path / "vi.vtt"
     good.write_text(

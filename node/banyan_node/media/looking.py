@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import IO, NamedTuple
 
 import filetype
@@ -29,7 +30,8 @@ MAX_PICTURE = 256 << 20
 MAX_CAPTIONS = 1 << 20
 """Bytes of a file that is read as a picture, and as captions."""
 PICTURES = ("image/jpeg", "image/png", "image/webp", "image/gif")
-_AS_IT_IS = "It is posted as it is, with all that the camera wrote into it, such as the place"
+_AS_IT_IS = "It is posted as it is, with all that was written into it, such as the place."
+_NO_EXTRA = "It has no poster and no length: `pip install 'banyan-social[video]'` makes them."
 _TYPES = {
     "video/x-m4v": "video/mp4",
     "audio/x-flac": "audio/flac",
@@ -60,8 +62,20 @@ class _Said(Struct):
     width: int = 0
     height: int = 0
     frames: int = 1
-    blurhash: str = ""
+    blurhash: str | None = None
     preview: str = ""
+
+
+class _SaidOfFilm(Struct):
+    """The same of a film. failed: why it could not be read. unplayed: codecs that browsers do not play."""
+
+    failed: str = ""
+    width: int | None = None
+    height: int | None = None
+    duration_ms: int | None = None
+    blurhash: str | None = None
+    preview: str = ""
+    unplayed: list[str] = []
 
 
 def refuse(name: str, what: str) -> CallError:
@@ -85,7 +99,10 @@ def looked(file: IO[bytes], name: str, side: int) -> Iterator[Looked]:
         file.seek(0)
         yield Looked(About("text/vtt"), file, None, "")
     elif kind in FILMS or kind in SOUNDS:
-        yield Looked(About(kind, note=f"{_AS_IT_IS}; it has no poster."), file, None, "")
+        with tempfile.TemporaryFile() as poster:
+            found = _film(file, name, kind, poster)
+            file.seek(0)
+            yield found
     elif kind.startswith("image/"):
         raise refuse(name, f"is a picture of the type {kind}; JPEG, PNG, WebP and GIF are taken, so convert it first")
     else:
@@ -106,30 +123,55 @@ def _picture(file: IO[bytes], name: str, side: int, made: IO[bytes], preview: IO
 
 
 def _decode(file: IO[bytes], name: str, side: int, made: IO[bytes], preview: IO[bytes]) -> _Said:
-    """Runs the child. Its descriptors 3 and 4 are the two files, whatever their numbers are here."""
+    try:
+        return json.decode(_child("picture_child", str(side), file, made, preview), type=_Said)
+    except subprocess.TimeoutExpired:
+        raise refuse(name, f"could not be decoded within {DEADLINE_S:.0f} seconds") from None
+    except DecodeError:  # it ended without an answer: killed by a limit, or by a fault of a decoder
+        raise refuse(name, "could not be decoded: the process that tried it ended") from None
+
+
+def _film(file: IO[bytes], name: str, kind: str, poster: IO[bytes]) -> Looked:
+    """A film is posted whether or not it can be read here: what is missing is said."""
+    if find_spec("av") is None:
+        return Looked(About(kind, note=f"{_AS_IT_IS} {_NO_EXTRA}"), file, None, "")
+    try:
+        said = json.decode(_child("film_child", kind, file, poster, poster), type=_SaidOfFilm)
+    except subprocess.TimeoutExpired:
+        said = _SaidOfFilm(f"it takes more than {DEADLINE_S:.0f} seconds")
+    except DecodeError:
+        said = _SaidOfFilm("the process that tried it ended")
+    notes = [_AS_IT_IS]
+    if said.failed:
+        notes.append(f"It may be damaged: no length and no poster could be made of it ({said.failed}).")
+    if said.unplayed:
+        notes.append(f"Browsers do not play {' and '.join(said.unplayed)}, so some people will not see or hear it.")
+    poster.seek(0)
+    about = About(kind, said.width, said.height, said.duration_ms, said.blurhash, note=" ".join(notes))
+    return Looked(about, file, poster if said.preview else None, said.preview)
+
+
+def _child(module: str, word: str, file: IO[bytes], made: IO[bytes], preview: IO[bytes]) -> bytes:
+    """Runs a program on a file; returns what it said. Its descriptors 3 and 4 are the two files, whatever their numbers
+    are here. Raises TimeoutExpired."""
     code = (
         "import os, sys\n"
         "outs = [os.dup(int(fd)) for fd in sys.argv[2:4]]\n"
         "outs = [fd if fd > 9 else os.dup2(fd, fd + 20) for fd in outs]\n"
         "os.dup2(outs[0], 3); os.dup2(outs[1], 4)\n"
-        "from banyan_node.media.picture_child import main\n"
+        f"from banyan_node.media.{module} import main\n"
         "main()\n"
     )
     numbers = (made.fileno(), preview.fileno())
-    try:
-        ran = subprocess.run(
-            [sys.executable, "-I", "-c", code, str(side), *map(str, numbers)],
-            stdin=file,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            pass_fds=numbers,
-            timeout=DEADLINE_S,
-        )
-        return json.decode(ran.stdout, type=_Said)
-    except subprocess.TimeoutExpired:
-        raise refuse(name, f"could not be decoded within {DEADLINE_S:.0f} seconds") from None
-    except DecodeError:  # it ended without an answer: killed by a limit, or by a fault of a decoder
-        raise refuse(name, "could not be decoded: the process that tried it ended") from None
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", code, word, *map(str, numbers)],
+        stdin=file,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        pass_fds=numbers,
+        timeout=DEADLINE_S,
+    )
+    return ran.stdout
 
 
 def _check_captions(file: IO[bytes], name: str) -> None:

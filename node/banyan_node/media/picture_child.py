@@ -43,14 +43,7 @@ class Refusal(Exception):
 
 def main() -> None:
     side = int(sys.argv[1])
-    for what, most in (
-        (resource.RLIMIT_AS, MEMORY),
-        (resource.RLIMIT_CPU, PROCESSOR_S),
-        (resource.RLIMIT_FSIZE, OUTPUT),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        with suppress(ValueError, OSError):  # a lower limit holds already, or this system has none
-            resource.setrlimit(what, (most, most))
+    limit(MEMORY)
     Image.MAX_IMAGE_PIXELS = None  # ours says what is wrong
     try:
         found = _picture(os.fdopen(0, "rb"), side)
@@ -63,6 +56,18 @@ def main() -> None:
     except Exception as error:  # Pillow raises nearly anything for bytes that are not what their head says
         found = {"refused": f"is a damaged or truncated picture ({str(error)[:200] or type(error).__name__})"}
     sys.stdout.write(json.dumps(found))
+
+
+def limit(memory: int) -> None:
+    """What this process may use from now on. memory: bytes of address space."""
+    for what, most in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_CPU, PROCESSOR_S),
+        (resource.RLIMIT_FSIZE, OUTPUT),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        with suppress(ValueError, OSError):  # a lower limit holds already, or this system has none
+            resource.setrlimit(what, (most, most))
 
 
 def _picture(file: BinaryIO, side: int) -> dict[str, Any]:
@@ -78,12 +83,12 @@ def _picture(file: BinaryIO, side: int) -> dict[str, Any]:
             shown = fresh(ImageOps.exif_transpose(opened))
             shown.thumbnail((side, side), Image.Resampling.LANCZOS)
             raw, kind = _written(shown, opened.format or "")
-    _give(3, raw)
-    found = {"type": kind, "width": shown.width, "height": shown.height, "frames": frames, "blurhash": _blurred(shown)}
+    give(3, raw)
+    found = {"type": kind, "width": shown.width, "height": shown.height, "frames": frames, "blurhash": blurred(shown)}
     if max(shown.size) > PREVIEW or frames > 1:
         shown.thumbnail((PREVIEW, PREVIEW), Image.Resampling.LANCZOS)
         opaque = shown.mode == "RGB"
-        _give(4, _saved(shown, "JPEG", quality=80, optimize=True) if opaque else _saved(shown, "WEBP", quality=80))
+        give(4, saved(shown, "JPEG", quality=80, optimize=True) if opaque else saved(shown, "WEBP", quality=80))
         found["preview"] = "image/jpeg" if opaque else "image/webp"
     return found
 
@@ -119,7 +124,7 @@ def _moving(opened: Image.Image, frames: int, side: int) -> tuple[Image.Image, b
         durations.append(int(opened.info.get("duration") or 100))
     mode = "RGBA" if any(one.mode == "RGBA" for one in made) else "RGB"
     made = [one if one.mode == mode else one.convert(mode) for one in made]
-    raw = _saved(
+    raw = saved(
         made[0], "WEBP", save_all=True, append_images=made[1:], duration=durations, loop=0, quality=80, method=2
     )
     return made[0], raw, "image/webp"
@@ -146,24 +151,24 @@ def fresh(opened: Image.Image) -> Image.Image:
 def _written(shown: Image.Image, source: str) -> tuple[bytes, str]:
     """The picture in the format that suits where it came from."""
     if source == "JPEG":
-        return _saved(shown, "JPEG", quality=88, optimize=True, progressive=True), "image/jpeg"
-    if source in ("PNG", "GIF") and len(raw := _saved(shown, "PNG", optimize=True)) <= LARGE_PNG:
+        return saved(shown, "JPEG", quality=88, optimize=True, progressive=True), "image/jpeg"
+    if source in ("PNG", "GIF") and len(raw := saved(shown, "PNG", optimize=True)) <= LARGE_PNG:
         return raw, "image/png"
-    return _saved(shown, "WEBP", quality=88), "image/webp"
+    return saved(shown, "WEBP", quality=88), "image/webp"
 
 
-def _saved(shown: Image.Image, kind: str, **how: Any) -> bytes:
+def saved(shown: Image.Image, kind: str, **how: Any) -> bytes:
     file = io.BytesIO()
     shown.save(file, kind, **how)
     return file.getvalue()
 
 
-def _give(descriptor: int, raw: bytes) -> None:
+def give(descriptor: int, raw: bytes) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(raw)
 
 
-def _blurred(shown: Image.Image) -> str:
+def blurred(shown: Image.Image) -> str:
     small = shown.convert("RGB").resize((32, 32), Image.Resampling.BOX)
     raw = small.tobytes()
     return blurhash(list(zip(raw[0::3], raw[1::3], raw[2::3], strict=True)), 32, 32)
