@@ -61,7 +61,7 @@ def _film(kind: str) -> dict[str, Any]:
             return found
         if container.duration:
             container.seek(int(container.duration * POSTER_AT))
-        frame = next(container.decode(video=0))
+        frame: Any = next(container.decode(video=0))
         poster = fresh(frame.to_image())
         turned = int(getattr(frame, "rotation", 0)) % 360
         if turned:
