@@ -205,9 +205,9 @@ class RewritingStore(ContentStore):
         self._delete_parts(n)
 
     def _delete_parts(self, n: int) -> None:
+        blob_names.unname(self._write, t.part_key(n, 0), t.part_key(n + 1, 0))
         for table in (t.PARTS, t.WITHHELD):
             self._write.delete_range(table, t.part_key(n, 0), t.part_key(n + 1, 0))
-        blob_names.unname(self._write, t.part_key(n, 0), t.part_key(n + 1, 0))
         self._unwant(n)
 
     def set_signature(self, entry: EntryId, sig: bytes) -> None:
