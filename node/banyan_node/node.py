@@ -164,7 +164,7 @@ class Node:
         keep("daily work", partial(chores.run, self.worker))
         keep("views", partial(views.build, self.worker, self.context.engine))
         keep("media", partial(following.follow, self.worker, self.context, self.media))
-        keep("unnamed media", partial(following.collect, self.worker))
+        keep("unnamed media", partial(following.collect, self.worker, self.context))
         keep("search index", partial(searching.follow, self.worker, self.context))
         endpoint = await self.nursery.start(
             partial(

@@ -78,10 +78,9 @@ def roots_from(txn: ReadTxn, beginning: bytes) -> list[BlobRoot]:
     return list(dict.fromkeys(BlobRoot(key[:HASH_BYTES]) for key, _ in txn.prefix(t.BLOBS, beginning)))
 
 
-def unseen(txn: ReadTxn, after: bytes, limit: int) -> list[tuple[bytes, tuple[BlobRoot, ...]]]:
-    """Places that nobody looked at, with the blobs named there. after: the last place that was read."""
-    rows = txn.scan(t.MEDIA_NEW, after + b"\0" if after else b"", limit=limit)
-    return [(key, tuple(split(txn.get(t.MEDIA, key) or b""))) for key, _ in rows]
+def unseen(txn: ReadTxn, after: bytes, limit: int) -> list[bytes]:
+    """Places that nobody looked at, at which blobs are named. after: the last place that was read."""
+    return [key for key, _ in txn.scan(t.MEDIA_NEW, after + b"\0" if after else b"", limit=limit)]
 
 
 def seen(txn: WriteTxn, keys: Iterable[bytes]) -> None:

@@ -71,15 +71,15 @@ IN_MEDIA = (
     Mutant(
         "what a post names is removed",
         _KEEPING,
-        "one.wanted_s < now - GRACE_S and not is_named(txn, one.root):",
-        "one.wanted_s < now - GRACE_S:",
+        "_is_old(one, now) and not is_named(txn, root):",
+        "_is_old(one, now):",
         _BETWEEN,
     ),
     Mutant(
         "what was put is removed before it can be posted",
         _KEEPING,
-        "        if not one.pinned and one.wanted_s < now - GRACE_S and",
-        "        if not one.pinned and",
+        "    return not one.pinned and one.wanted_s < now - GRACE_S\n",
+        "    return not one.pinned\n",
         _BETWEEN,
     ),
     Mutant(

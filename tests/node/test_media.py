@@ -16,11 +16,15 @@ import trio
 
 from banyan_crdt.blob import CHUNK, BlobRoot, blob_of
 from banyan_node.context import Context
+from banyan_node.hosting import hosted
+from banyan_node.hosting.writing import append
 from banyan_node.media import keeping
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import chores
 from banyan_replica.wire.blobs import encode_chunk_answer, encode_list_answer
+from banyan_schema.social import Post, post_key, write_post
+from banyan_schema.social.post import Media
 from banyan_storage.check import verify
 from tests.node.pictures import film, photo
 from tests.node.real import converged, make_home, make_node, running
@@ -190,7 +194,7 @@ async def test_a_deleted_post_takes_its_blobs_with_it_and_a_shared_one_stays(tmp
 
             await node.worker.call(chores.erase_deleted)  # it notes when the deletion was first seen
             assert await node.worker.call(partial(erase, later)) == 1
-            await node.worker.call(partial(keeping.collect, None))
+            await node.worker.call(partial(collect, time.time()))
             assert await held(node, blobs[1]), "it was wanted today"
             await node.worker.call(partial(collect, later))
             assert [await held(node, blob) for blob in blobs] == [True, False]
@@ -207,7 +211,7 @@ def erase(later: float, c: Context, now: float) -> int:
 
 def collect(later: float, c: Context, now: float) -> None:
     """As the node does it, at a later time."""
-    keeping.collect(None, c, later)
+    keeping.collect(keeping.old(c.blobs, later), c, later)
 
 
 def check(c: Context, now: float) -> None:
@@ -269,11 +273,6 @@ async def test_a_root_that_says_another_size_than_its_post_is_not_fetched(tmp_pa
 
         def lie(c: Context, now: float) -> None:
             """A post that calls a large blob a small picture."""
-            from banyan_node.hosting import hosted
-            from banyan_node.hosting.writing import append
-            from banyan_schema.social import Post, post_key, write_post
-            from banyan_schema.social.post import Media
-
             mine = hosted.my_account(c)
             post = Post("small", created_ms=int(now * 1000), media=(Media(root, 9, "image/png"),))
             append(c, mine, [write_post(post_key(hosted.salt_of(c, mine), bytes(16), int(now * 1000)), post)], now)
@@ -284,3 +283,32 @@ async def test_a_root_that_says_another_size_than_its_post_is_not_fetched(tmp_pa
         state = await fetched(two, BlobRoot(root).hex())
         assert state["failed"] == f"its posts say that it has 9 bytes, and its root says {len(raw)}"
         assert not (await call(two, "media.list"))["blobs"]
+
+
+async def test_a_preview_that_is_large_is_not_fetched_by_itself(tmp_path: Path) -> None:
+    raw = os.urandom(CHUNK + 5)
+    async with pair(tmp_path, media__fetch_bytes="100 kB") as (one, two):
+        root, asked = blob_of(raw).root, list[bytes]()
+
+        def post(c: Context, now: float) -> None:
+            """A post whose preview is larger than a picture that is fetched by itself."""
+            mine, now_ms = hosted.my_account(c), int(now * 1000)
+            said = Post("small", created_ms=now_ms, media=(Media(bytes(32), 9, "video/mp4", preview=root),))
+            append(c, mine, [write_post(post_key(hosted.salt_of(c, mine), bytes(16), now_ms), said)], now)
+
+        liar = Liar(raw, "")
+
+        async def answer(peer: str, question: bytes) -> bytes:
+            asked.append(question)
+            return await liar.answer(peer, question)
+
+        one.edge.blobs = answer
+        await one.worker.call(post)
+        await converged([one, two])
+        with trio.fail_after(10):
+            while not asked:
+                await trio.sleep(0.05)
+        await trio.sleep(0.5)
+        assert {question[0] for question in asked} == {1}, "only its list was asked for"
+        assert not await held(two, root.hex())
+        assert (await fetched(two, root.hex()))["whole"], "who asks for it gets it"

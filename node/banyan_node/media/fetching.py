@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeVar
 import structlog
 import trio
 
-from banyan_crdt.blob import BlobList, BlobRoot
+from banyan_crdt.blob import MAX_BLOB, BlobList, BlobRoot
 from banyan_crdt.errors import Malformed
 from banyan_node.context import Context
 from banyan_node.media import keeping
@@ -62,10 +62,10 @@ class FetchState(NamedTuple):
 
 
 class _Fetch:
-    """One blob on its way. expected: its size, as posts say."""
+    """One blob on its way. expected: its size, as posts say. most: the largest size that is wanted."""
 
-    def __init__(self, root: BlobRoot, expected: int | None) -> None:
-        self.root, self.expected = root, expected
+    def __init__(self, root: BlobRoot, expected: int | None, most: int) -> None:
+        self.root, self.expected, self.most = root, expected, most
         self.done = trio.Event()
         self.failed: str | None = None
         self.partial: PartialBlob | None = None
@@ -95,8 +95,9 @@ class BlobFetcher:
         self._running: dict[BlobRoot, _Fetch] = {}
         self._writers = trio.CapacityLimiter(WRITERS)
 
-    async def fetch(self, root: BlobRoot, wait_s: float) -> FetchState:
-        """Fetches a blob that a held post names, and waits at most so long. Raises CallError."""
+    async def fetch(self, root: BlobRoot, wait_s: float, most: int = MAX_BLOB) -> FetchState:
+        """Fetches a blob that a held post names, and waits at most so long. most: bytes; a larger one is not fetched:
+        nothing says how large a preview is before its list is here. Raises CallError."""
         blobs = self._context.blobs
         held = blobs.find(root)
         if held is not None and held.whole:
@@ -106,13 +107,13 @@ class BlobFetcher:
             named, expected = await trio.to_thread.run_sync(self._named, root)
             if not named and held is None:
                 raise unknown(root)
-            running = self._running.get(root) or self._begin(root, expected)
+            running = self._running.get(root) or self._begin(root, expected, most)
         with trio.move_on_after(wait_s):
             await running.done.wait()
         return self._state(running)
 
-    def _begin(self, root: BlobRoot, expected: int | None) -> _Fetch:
-        running = self._running[root] = _Fetch(root, expected)
+    def _begin(self, root: BlobRoot, expected: int | None, most: int) -> _Fetch:
+        running = self._running[root] = _Fetch(root, expected, most)
         self._nursery.start_soon(self._run, running)
         return running
 
@@ -138,6 +139,9 @@ class BlobFetcher:
                 return
             if fetch.expected not in (None, of.size):
                 fetch.failed = f"its posts say that it has {fetch.expected} bytes, and its root says {of.size}"
+                return
+            if of.size > fetch.most:
+                fetch.failed = f"it has {of.size} bytes, and at most {fetch.most} are fetched by themselves"
                 return
             await self._room(of)
             fetch.partial = await self._write(self._context.blobs.begin, of)

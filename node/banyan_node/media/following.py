@@ -7,6 +7,7 @@ intervals; a place is given up after TRIES.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -54,7 +55,7 @@ class _Place:
 async def follow(worker: Worker[Context], context: Context, fetcher: BlobFetcher) -> None:
     """For as long as the node runs."""
     places, commits = dict[bytes, _Place](), -1
-    limiter = trio.CapacityLimiter(AT_ONCE)
+    limiter, most = trio.CapacityLimiter(AT_ONCE), context.settings.config.media.fetch_bytes
     async with trio.open_nursery() as nursery:
         while True:
             await trio.sleep(LOOK_S)
@@ -70,14 +71,15 @@ async def follow(worker: Worker[Context], context: Context, fetcher: BlobFetcher
             for key, place in places.items():
                 if place.at <= now:
                     place.at = float("inf")
-                    nursery.start_soon(_fetch, worker, fetcher, key, places, limiter)
+                    nursery.start_soon(_fetch, worker, fetcher, key, places, limiter, most)
 
 
-async def collect(worker: Worker[Context]) -> None:
+async def collect(worker: Worker[Context], context: Context) -> None:
     """Drops what nothing names, for as long as the node runs."""
     while True:
-        after: BlobRoot | None = None
-        while (after := await worker.call(partial(keeping.collect, after))) is not None:
+        old = await trio.to_thread.run_sync(keeping.old, context.blobs, time.time())
+        for at in range(0, len(old), keeping.AT_ONCE):
+            await worker.call(partial(keeping.collect, old[at : at + keeping.AT_ONCE]))
             await trio.sleep(0.05)
         await trio.sleep(COLLECT_S)
 
@@ -88,12 +90,13 @@ async def _fetch(
     key: bytes,
     places: dict[bytes, _Place],
     limiter: trio.CapacityLimiter,
+    most: int,
 ) -> None:
     place, whole = places[key], True
     async with limiter:
         for root in place.roots:
             try:
-                whole &= (await fetcher.fetch(root, FETCH_S)).whole
+                whole &= (await fetcher.fetch(root, FETCH_S, most)).whole
             except CallError:  # its content was erased meanwhile
                 continue
     place.tries += 1
@@ -115,7 +118,7 @@ def _look(c: Context, after: bytes, known: frozenset[bytes]) -> tuple[dict[bytes
     with queries(c.engine, c.realm, c.store.late_ids) as q:
         rows = unseen(q.reader.txn, after, PAGE)
         numbers = numbers_of(q.reader.txn, hosted.ids_in(q.reader)) if rows else []
-        for key, _ in rows:
+        for key in rows:
             if key in known:
                 continue
             try:
@@ -127,7 +130,7 @@ def _look(c: Context, after: bytes, known: frozenset[bytes]) -> tuple[dict[bytes
                 found[key] = _Place(lacking)
             else:
                 done.append(key)
-    return found, done, rows[-1][0] if len(rows) == PAGE else None
+    return found, done, rows[-1] if len(rows) == PAGE else None
 
 
 def _wanted(c: Context, q: Queries, key: bytes, numbers: list[bytes]) -> list[BlobRoot]:

@@ -12,7 +12,7 @@ All of it runs where posts are written, so that no blob goes while a post is wri
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
@@ -21,24 +21,31 @@ from banyan_node.hosting import wanted
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep.room import said
 from banyan_storage.blob_names import is_named, places
-from banyan_storage.blobs import HeldBlob
+from banyan_storage.blobs import BlobStore, HeldBlob
 
 GRACE_S = 86_400
 AT_ONCE = 200
-"""Blobs looked at in one call."""
+"""Blobs looked at in one call of `collect`."""
 NAMERS = 64
 """Posts looked at that name a blob: one that more posts name is kept."""
 
 
-def collect(after: BlobRoot | None, c: Context, now: float) -> BlobRoot | None:
-    """Drops some of what nothing names. after: the last blob that was looked at. Returns that of this call, or None at
-    the end."""
-    txn, held = c.engine.write(), sorted(c.blobs.all(), key=lambda held: held.root)
-    rest = [one for one in held if after is None or one.root > after]
-    for one in rest[:AT_ONCE]:
-        if not one.pinned and one.wanted_s < now - GRACE_S and not is_named(txn, one.root):
-            c.blobs.drop(one.root)
-    return rest[AT_ONCE - 1].root if len(rest) > AT_ONCE else None
+def old(blobs: BlobStore, now: float) -> list[BlobRoot]:
+    """Blobs that go if nothing names them. Any thread."""
+    return [one.root for one in blobs.all() if _is_old(one, now)]
+
+
+def collect(roots: Sequence[BlobRoot], c: Context, now: float) -> None:
+    """Drops those that nothing names, and that nobody wanted meanwhile."""
+    txn = c.engine.write()
+    for root in roots:
+        one = c.blobs.find(root)
+        if one is not None and _is_old(one, now) and not is_named(txn, root):
+            c.blobs.drop(root)
+
+
+def _is_old(one: HeldBlob, now: float) -> bool:
+    return not one.pinned and one.wanted_s < now - GRACE_S
 
 
 def make_room(size: int, c: Context, now: float) -> None:
@@ -78,7 +85,7 @@ def _evictable(c: Context, now: float) -> Iterator[HeldBlob]:
         if one.pinned:
             continue
         if not is_named(txn, one.root):
-            if one.wanted_s < now - GRACE_S:
+            if _is_old(one, now):
                 yield one
         elif (namers := accounts(c, one.root)) and not any(here(account) for account in namers):
             yield one
