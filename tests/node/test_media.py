@@ -247,6 +247,18 @@ async def test_blobs_of_strangers_go_first_when_there_is_no_room(tmp_path: Path)
         assert "media.max_bytes allows" in state["failed"]
 
 
+async def test_what_was_read_lately_stays_longer(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "one"), media__max_bytes="3 MB")) as one:
+        await account(one)
+        loose = [(await call(one, "media.put", path=str(film(tmp_path / "a.mp4", n))))["blob"] for n in (500, 600)]
+        assert one.context is not None
+        for blob in loose:
+            one.context.blobs.want(BlobRoot(bytes.fromhex(blob)), int(time.time()) - 2 * DAY_S)
+        await read(one, loose[0])
+        await one.worker.call(partial(collect, time.time()))
+        assert [await held(one, blob) for blob in loose] == [True, False]
+
+
 async def test_a_pinned_blob_stays_and_one_of_an_own_post_is_not_dropped(tmp_path: Path) -> None:
     async with running(make_node(make_home(tmp_path / "one"))) as one:
         await account(one)

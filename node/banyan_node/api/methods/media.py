@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from base64 import b64encode
 from typing import Annotated
 
@@ -25,6 +26,8 @@ METHODS = Declared()
 READ_MOST = 4 << 20
 LIST_MOST = 1_000
 POSTS_SHOWN = 50
+WANTED_S = 3_600
+"""A blob that is read is noted as wanted, at most once in so many seconds."""
 
 
 class MediaPutRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -214,7 +217,9 @@ def _beginning(at: CommitView, digits: str) -> BlobRoot:
 def read(at: CommitView, ask: MediaReadRequest) -> MediaRead:
     """Bytes of a blob that is here whole, checked against its hashes."""
     held = whole(at, root_of(ask.blob))
-    data = at.blobs.read(held.root, ask.offset, ask.length)
+    data, now_s = at.blobs.read(held.root, ask.offset, ask.length), int(time.time())
+    if held.wanted_s < now_s - WANTED_S:
+        at.blobs.want(held.root, now_s)
     return MediaRead(b64encode(data).decode(), ask.offset, held.size)
 
 
