@@ -1,8 +1,8 @@
 """GET /v1/media/BLOB: the bytes of a picture or film, as players and browsers read them.
 
 A range (`Range: bytes=1000-`) is answered with 206, so that a film is played from any place; HEAD answers without
-bytes. The content type is what posts say, if it is one of pictures, films, sounds or captions, and else no type that a browser
-opens: posts are of strangers, and a page of theirs must not run where a backend passes this on.
+bytes. The content type is what posts say, if it is one of pictures, films, sounds or captions, and else no type that a
+browser opens: posts are of strangers, and a page of theirs must not run where a backend passes this on.
 """
 
 from __future__ import annotations
