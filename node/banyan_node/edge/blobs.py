@@ -140,18 +140,29 @@ class BlobLines:
 
 
 async def serve_blobs(stream: ByteStream, peer: str, answers: BlobAnswers) -> None:
-    """Answers one peer, one question after the other, until its stream ends or is idle."""
-    frames = _Frames(stream)
-    try:
-        while True:
-            question = await frames.read(MAX_QUESTION, IDLE_S)
-            answer = await answers(peer, question)
-            try:
+    """Answers one peer, in the order of its questions, until its stream ends or is idle. While an answer is written,
+    the next one is read from the disk, and no more: a peer costs the memory of two."""
+    send, ready = trio.open_memory_channel[bytes](0)
+
+    async def ask(frames: _Frames) -> None:
+        try:
+            while True:
+                await send.send(await answers(peer, await frames.read(MAX_QUESTION, ANSWER_S + IDLE_S)))
+        except (LineClosed, Malformed, trio.TooSlowError, trio.BrokenResourceError):
+            serving.cancel()
+
+    async def write() -> None:
+        try:
+            async for answer in ready:
                 await _write(stream, answer)
-            except Exception:  # the peer is gone, or does not read
-                return
-    except (LineClosed, Malformed, trio.TooSlowError):
-        return
+        except Exception:  # the peer is gone, or does not read
+            serving.cancel()
+
+    try:
+        async with trio.open_nursery() as nursery:
+            serving = nursery.cancel_scope
+            nursery.start_soon(ask, _Frames(stream))
+            nursery.start_soon(write)
     finally:
         await _reset(stream)
 
