@@ -164,7 +164,7 @@ def _child(module: str, word: str, file: IO[bytes], made: IO[bytes], preview: IO
     )
     numbers = (made.fileno(), preview.fileno())
     ran = subprocess.run(
-        [sys.executable, "-I", "-c", code, word, *map(str, numbers)],
+        [sys.executable, "-P", "-c", code, word, *map(str, numbers)],
         stdin=file,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
