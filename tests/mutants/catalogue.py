@@ -4,6 +4,7 @@ from tests.mutants.in_checkpoints import IN_CHECKPOINTS
 from tests.mutants.in_crdt import IN_CRDT
 from tests.mutants.in_damage import IN_DAMAGE
 from tests.mutants.in_leaving import IN_LEAVING
+from tests.mutants.in_media import IN_MEDIA
 from tests.mutants.in_moving import IN_MOVING
 from tests.mutants.in_node import IN_NODE
 from tests.mutants.in_people import IN_PEOPLE
@@ -19,6 +20,7 @@ MUTANTS = (
     *IN_DAMAGE,
     *IN_MOVING,
     *IN_LEAVING,
+    *IN_MEDIA,
     *IN_NODE,
     *IN_THROTTLE,
     *IN_PEOPLE,

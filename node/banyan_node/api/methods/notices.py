@@ -86,7 +86,7 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
         last, looked = place, looked + 1
     else:
         last = b""
-    rows = PostRows(q, lens)
+    rows = PostRows(q, at.blobs, lens)
     told = [_row(rows, group, place, place > seen) for group, place in zip(groups.values(), places, strict=True)]
     return Notices(told, notice_cursor(last) if last else None)
 

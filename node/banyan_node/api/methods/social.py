@@ -9,11 +9,13 @@ from typing import Annotated, Literal
 from emoji import purely_emoji
 from msgspec import Meta
 
+from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.ops import Add, Put
 from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.texts import (
     AccountRef,
+    BlobRef,
     Did,
     EntryHex,
     Milliseconds,
@@ -22,6 +24,7 @@ from banyan_node.api.texts import (
     PostUri,
     did,
     entry_hex,
+    root_of,
     target_of,
     uri,
 )
@@ -30,6 +33,8 @@ from banyan_node.hosting import hosted, private
 from banyan_node.hosting.gone import why_gone
 from banyan_node.hosting.writing import append
 from banyan_node.links.grounds import wrong_by_platforms
+from banyan_node.media.about import about_of
+from banyan_node.media.held import whole
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import Mute
 from banyan_schema.social import (
@@ -52,7 +57,7 @@ from banyan_schema.social import (
     undo,
     write_post,
 )
-from banyan_schema.social.post import MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS
+from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS, Media
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
@@ -68,10 +73,19 @@ class Asked(Request, frozen=True, forbid_unknown_fields=True):
     choices: Literal["one", "several"] = "one"
 
 
+class MediaItem(Request, frozen=True, forbid_unknown_fields=True):
+    """blob: as `media.put` answered. description: what it shows, for those who do not see it; of captions, their
+    language."""
+
+    blob: BlobRef
+    description: str | None = None
+
+
 class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """warning: shown instead of the post until the reader asks for it. audience: an unlisted post is in no public
-    timeline, under no tag and in no search, but in those of followers. mentions: who is to notice it. tags: default:
-    those that the text names with #. poll: which one the post asks."""
+    timeline, under no tag and in no search, but in those of followers. mentions: who is to notice it. tags:
+    default: those that the text names with #. poll: which one the post asks. media: what `media.put` stored, in
+    the order in which it is shown; captions follow their film. With media, the text may be empty."""
 
     text: str
     lang: Annotated[str | None, Meta(description="A BCP 47 tag: vi, pt-BR.")] = None
@@ -80,6 +94,7 @@ class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True
     mentions: Annotated[list[AccountRef], Meta(max_length=MAX_MENTIONS)] | None = None
     tags: Annotated[list[str], Meta(max_length=MAX_TAGS)] | None = None
     poll: Asked | None = None
+    media: Annotated[list[MediaItem], Meta(max_length=MAX_MEDIA)] | None = None
     by: Own = None
 
 
@@ -181,7 +196,7 @@ def _write(
     wall_ms = ctx.replica.wall_ms(now)
     key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), wall_ms)
     post = Post(
-        _said(ask.text),
+        ask.text if ask.media else _said(ask.text),
         reply,
         quote,
         ask.lang,
@@ -190,10 +205,35 @@ def _write(
         ask.audience,
         tags_in(ask.text) if ask.tags is None else _tags(ask.tags),
         tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions or ())),
+        tuple(_item(ctx, item, now) for item in ask.media or ()),
         poll=None if ask.poll is None else _poll(ask.poll, wall_ms),
     )
     entry = append(ctx, account, [write_post(key, post)], now)
     return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx.replica))
+
+
+def _item(ctx: Context, ask: MediaItem, now: float) -> Media:
+    """An item of media whose blobs are here, so that whoever reads the post can have them."""
+    root = root_of(ask.blob)
+    held, about = whole(ctx, root), about_of(ctx.blobs, root)
+    if about is None:
+        raise CallError("refused", f"The blob {ask.blob[:16]}... came from a peer; put the file itself first.", 409)
+    preview = None if about.preview is None else BlobRoot(bytes.fromhex(about.preview))
+    for one in (root, preview):
+        if one is not None:
+            whole(ctx, one)
+            ctx.blobs.want(one, int(now))
+    return Media(
+        root,
+        held.size,
+        about.type,
+        about.width,
+        about.height,
+        about.duration_ms,
+        (ask.description or "").strip() or None,
+        about.blurhash,
+        preview,
+    )
 
 
 def _tags(given: list[str]) -> tuple[str, ...]:
