@@ -16,6 +16,7 @@ BENCHES = {
     "reconcile": "what finding the differences between two frontiers costs",
     "live": "one publisher, 20 nodes in 2 processes, 200 entries a second",
     "query": "timeline, thread, profile and followers on small and large stores",
+    "social": "what a screen costs on a node with a million posts: home, threads, notifications, search",
     "growth": "what an entry costs on a large store against a small one; memory, disk, start",
     "start": "seconds to ready and memory of a node that holds 10,000,000 logs",
     "moving": "an archive of 100,000 posts moves into one account",

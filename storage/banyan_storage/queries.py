@@ -49,7 +49,7 @@ from .view_rows import (
 from .views.progress import ViewStanding, cursors, need, standings
 from .views.registry import NAMES, SHOWN_NAME
 from .views.social.followers import FOLLOW_COUNTS, FOLLOWER_COUNTS, FOLLOWERS
-from .views.social.reactions import REACTION_COUNTS, REACTIONS, REPOST_COUNTS, REPOSTS
+from .views.social.reactions import FROM_END, REACTION_COUNTS, REACTIONS, REPOST_COUNTS, REPOSTS
 from .views.social.relations import BLOCKS, FOLLOWS, MUTES
 from .views.social.thread import CONVERSATIONS, REPLIES, REPLY_COUNTS
 from .views.social.timeline import TIMELINE
@@ -63,6 +63,9 @@ __all__ = [
     "ReactionCount",
     "queries",
 ]
+
+
+RESPONSES = 2_000
 
 
 @contextmanager
@@ -280,6 +283,23 @@ class Queries:
         for cursor, number, place in answers(self._txn, CONVERSATIONS, conversation(root), after):
             yield cursor, self._view(number, AccountId(cursor[8:40]), cursor[40:], cursor[:8], place)
 
+    def numbers(self, accounts: Iterable[AccountId]) -> frozenset[bytes]:
+        """The numbers of these accounts in this store; see `responses`."""
+        return frozenset(number for _, number in self._txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts))))
+
+    def responses(self, target: Target, of: frozenset[bytes]) -> tuple[int, int, int]:
+        """How many of these accounts, by their numbers, reposted the post, answered it, and reacted to it. Of a post
+        with very many responses only some are looked at."""
+        self.need("reactions", "thread")
+        name = target_bytes(target)
+        found = (
+            {key[FROM_END : FROM_END + 4] for key, _ in self._txn.prefix(REPOSTS, name, limit=RESPONSES)},
+            {key[56:60] for key, _ in self._txn.prefix(REPLIES, name, limit=RESPONSES)},
+            {key[FROM_END : FROM_END + 4] for key, _ in self._txn.prefix(REACTIONS, name, limit=RESPONSES)},
+        )
+        reposts, replies, reactions = (len(one & of) for one in found)
+        return reposts, replies, reactions
+
     def reply_count(self, target: Target) -> int:
         """How many direct replies there are."""
         self.need("thread")
@@ -344,14 +364,15 @@ class Queries:
     def lacking_parts(self) -> int:
         return self._reader.counts().lacking
 
-    def views_digest(self) -> bytes:
-        """SHA-256 over all that is shown with its content: equal on two nodes with the same entries and content.
+    def views_digest(self, only: AccountId | None = None) -> bytes:
+        """SHA-256 over all that is shown with its content: equal on two nodes with the same entries and content. only:
+        of one account.
 
         For each account in order, for each slot that shows something, in order: account, slot, time, length, content.
         """
         self.need()
         digest = hashlib.sha256(b"banyan/1/views\0")
-        for account in self._reader.accounts():
+        for account in self._reader.accounts() if only is None else [only]:
             number = self.number(account)
             for slot, place in self.shown(number) if number else ():
                 raw = self._txn.get(PARTS, place)

@@ -3,6 +3,7 @@
 from tests.mutants.in_checkpoints import IN_CHECKPOINTS
 from tests.mutants.in_crdt import IN_CRDT
 from tests.mutants.in_damage import IN_DAMAGE
+from tests.mutants.in_leaving import IN_LEAVING
 from tests.mutants.in_moving import IN_MOVING
 from tests.mutants.in_node import IN_NODE
 from tests.mutants.in_people import IN_PEOPLE
@@ -17,6 +18,7 @@ MUTANTS = (
     *IN_CRDT,
     *IN_DAMAGE,
     *IN_MOVING,
+    *IN_LEAVING,
     *IN_NODE,
     *IN_THROTTLE,
     *IN_PEOPLE,

@@ -63,7 +63,7 @@ def test_what_cannot_be_voted_for_is_refused_and_a_closed_poll_says_so(
     plain = node.call("post", text="một")["uri"]
     for given, why in (
         ({"uri": uri, "options": []}, "No option is given"),
-        ({"uri": uri, "options": [3]}, "has no option 3: they are 0 to 2"),
+        ({"uri": uri, "options": [3]}, "has 3 options, and no such one"),
         ({"uri": uri, "options": [0, 1]}, "wants one option, not 2"),
         ({"uri": plain, "options": [0]}, "has no poll"),
     ):

@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
         doctor,
         items,
         keys,
+        leaving,
         network,
         play,
         private,
@@ -24,7 +25,21 @@ def register(app: typer.Typer) -> None:
         stores,
     )
 
-    for module in (setup, keys, social, reading, private, items, accounts, network, bring, stores, doctor, play):
+    for module in (
+        setup,
+        keys,
+        social,
+        reading,
+        private,
+        items,
+        accounts,
+        leaving,
+        network,
+        bring,
+        stores,
+        doctor,
+        play,
+    ):
         module.add_to(app)
     _mention(app)
 

@@ -21,6 +21,8 @@ Reader = Annotated[
     str | None,
     typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=completing.accounts),
 ]
+RANKS = ("newest", "catch-up")
+"""Orders of a feed."""
 KINDS = ("reply", "quote", "mention", "reaction", "repost", "follow")
 """Of notifications."""
 Before = Annotated[str | None, typer.Option(help="Continue where a page ended.")]
@@ -30,7 +32,10 @@ NOBODY_POSTED = "No posts here yet. Follow somebody with `banyan follow`, or see
 def add_to(app: typer.Typer) -> None:
     app.command()(feed)
     app.command()(thread)
+    app.command()(why)
     app.command()(search)
+    app.command()(suggestions)
+    app.command()(trends)
     app.command()(notifications)
     app.add_typer(_profile, name="profile")
     app.add_typer(_graph, name="graph")
@@ -54,6 +59,10 @@ def feed(
     lang: Annotated[
         list[str] | None, typer.Option("--lang", help="Only in this language, such as vi; may be given again.")
     ] = None,
+    rank: Annotated[
+        str, typer.Option(metavar="ORDER", help="newest, or catch-up: what those whom you follow responded to most.")
+    ] = "newest",
+    explain: Annotated[bool, typer.Option("--explain", help="Say of each post why it is shown there.")] = False,
     before: Before = None,
     by: Reader = None,
 ) -> None:
@@ -61,9 +70,13 @@ def feed(
     s = session.of(ctx)
     if sum((account is not None, everything, on_list is not None)) > 1:
         raise BadInput("An account, --all and --list exclude one another; choose one.")
+    if rank not in RANKS:
+        raise BadInput(f"'{rank}' is no order; there are {' and '.join(RANKS)}.")
     whom, reader = (None if who is None else refs.account(s, who) for who in (account, by))
     page = s.call(
         "feed",
+        rank=rank.replace("-", "_"),
+        explain=explain or None,
         limit=limit,
         before=before,
         account=whom,
@@ -76,7 +89,8 @@ def feed(
     )
     refs.remember_rows(s.home, page["posts"])
     none = "No posts here yet." if everything or whom else NOBODY_POSTED
-    s.out.answers(page["posts"], _show_posts, none)
+    rows = [{**row, "explained": why} for row, why in zip(page["posts"], page["explained"], strict=False)]
+    s.out.answers(rows or page["posts"], _show_posts, none)
     if page["before"]:
         same = " --all" if everything else "" if whom is None else f" {whom}"
         same += "" if on_list is None else f" --list '{on_list}'"
@@ -113,6 +127,17 @@ def thread(
         s.out.note(f"More answers: `banyan thread {refs.short(uri)}{same} --limit {limit} --after {page['after']}`")
 
 
+def why(
+    ctx: typer.Context,
+    post: Annotated[str, typer.Argument(help="A post: its digits, or address.", autocompletion=completing.posts)],
+) -> None:
+    """Who signed a post, when and from whom it came, what proves it, what it said before, and who else has it."""
+    from banyan_cli.show.why import why as show
+
+    s = session.of(ctx)
+    s.out.answer(s.call("why", uri=refs.post(s, post)), show(_now_ms()))
+
+
 def search(
     ctx: typer.Context,
     question: Annotated[list[str], typer.Argument(metavar="WORDS...", help="What to look for.")],
@@ -135,6 +160,49 @@ def search(
         s.out.note(f"The index lacks {page['behind']:,} changes yet; ask again soon.")
     if page["before"]:
         s.out.note(f"More: the same with --before {page['before']}")
+
+
+def suggestions(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many accounts.")] = 20,
+    by: Reader = None,
+) -> None:
+    """Whom you might follow, and why."""
+    from banyan_cli.show.words import count, name_of
+
+    s = session.of(ctx)
+    rows = s.call("suggestions", limit=limit, by=None if by is None else refs.account(s, by))["suggestions"]
+    refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in rows])
+
+    def show(console: Console, rows: list[Any]) -> None:
+        for row in rows:
+            because = ", ".join(name_of(a["account"], a["name"]) for a in row["because"])
+            more = row["followed_by"] - len(row["because"])
+            because += f" and {count(more, 'other')}" if more > 0 else ""
+            console.print(f"{name_of(row['account'], row['name'])}  (followed by {because})", markup=False)
+
+    s.out.answers(rows, show, "Nobody yet: those whom you follow follow nobody else.")
+
+
+def trends(
+    ctx: typer.Context,
+    hours: Annotated[int, typer.Option(min=1, max=168, help="How far back.")] = 24,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many tags.")] = 20,
+) -> None:
+    """The tags that most accounts used lately, hour by hour."""
+    from banyan_cli.show.words import count
+
+    s = session.of(ctx)
+    rows = s.call("trends", hours=hours, limit=limit)["trends"]
+
+    def show(console: Console, rows: list[Any]) -> None:
+        for row in rows:
+            most = max(row["posts"]) or 1
+            bars = "".join(" ▁▂▃▄▅▆▇█"[-(-8 * n // most)] for n in row["posts"][-48:])
+            said = f"#{plain(row['tag'])}  {count(row['accounts'], 'account')}, {count(sum(row['posts']), 'post')}"
+            console.print(f"{said}  {bars}", markup=False)
+
+    s.out.answers(rows, show, "No tags lately.")
 
 
 def notifications(

@@ -85,10 +85,26 @@ def post(row: Row, now_ms: int, marked: bool = False, in_thread: bool = False) -
         lines.append(_quote(row["quote"]))
     if row.get("poll"):
         lines += [Text(line) for line in poll(row["poll"], now_ms)]
+    if row.get("explained"):
+        lines.append(Text(because(row["explained"]), "dim italic"))
     below = footer(row)
     if below:
         lines.append(Text(below, "dim"))
     return Group(*lines)
+
+
+def because(said: Row) -> str:
+    """Why a post is in a feed, and why there."""
+    names = ", ".join(name_of(one["account"], one["name"]) for one in said["by"])
+    shown = {
+        "own": "you wrote it",
+        "followed": f"you follow {names}",
+        "reposted": f"reposted by {names}",
+        "listed": f"{names} is on the list",
+        "asked": f"you asked for the posts of {names}",
+        "public": "it is public",
+    }[said["because"]]
+    return f"? {shown}; {plain(said['order'])}"
 
 
 def poll(asked: Row, now_ms: int) -> list[str]:

@@ -32,7 +32,7 @@ from banyan_schema.social import Target
 from ..errors import DiskFailed, DiskFull, IndexDamaged, StorageError, StoreReadOnly
 from .words import Question, Term
 
-VERSION = 2
+VERSION = 3
 """Raise it by one when the same post is indexed otherwise; then the index is made again."""
 APART = 20
 """Bits of a row number below the time."""
@@ -45,14 +45,28 @@ _WRONG_CHECKSUM = 8202
 _LATEST = (1 << 63 - APART) - 1
 
 
+HOUR_MS = 3_600_000
+
+
 class Document(NamedTuple):
-    """A post as it is indexed. exact, folded: its words, with a space between two. marks: what filters ask for."""
+    """A post as it is indexed. exact, folded: its words, with a space between two. marks: what filters ask for. tags:
+    folded."""
 
     post: Target
     time_ms: int
     exact: str
     folded: str
     marks: str
+    tags: tuple[str, ...] = ()
+
+
+class Trend(NamedTuple):
+    """A tag, how many accounts used it within the time asked for, and in how many posts of each hour, the oldest
+    first."""
+
+    tag: str
+    accounts: int
+    posts: tuple[int, ...]
 
 
 class Index:
@@ -128,13 +142,16 @@ class Index:
     def empty(self) -> None:
         """Forgets all posts. Raises StorageError."""
         with self._errors(), self._db:
-            for table in ("notes", "documents", "posts"):
+            for table in ("notes", "documents", "posts", "tags"):
                 self._db.execute(f"drop table if exists {table}")
             self._db.execute("create table notes (name text primary key, value)")
             self._db.execute(
                 "create table documents "
                 "(row integer primary key, account blob, key blob, said blob, unique (account, key))"
             )
+            self._db.execute("create table tags (hour integer, tag text, account blob, row integer)")
+            self._db.execute("create index tags_by_hour on tags (hour, tag, account)")
+            self._db.execute("create index tags_by_row on tags (row)")
             self._db.execute(
                 "create virtual table posts using fts5 (folded, exact, marks, content='', "
                 "prefix='3', tokenize='unicode61 remove_diacritics 0')"
@@ -172,6 +189,9 @@ class Index:
             self._db.execute(kept, (row, *document.post, compress(said.encode(), 1)))
             words = "insert into posts (rowid, exact, folded, marks) values (?, ?, ?, ?)"
             self._db.execute(words, (row, document.exact, document.folded, document.marks))
+            hour = (row >> APART) // HOUR_MS
+            tags = [(hour, tag, document.post.account, row) for tag in document.tags]
+            self._db.executemany("insert into tags values (?, ?, ?, ?)", tags)
 
     def remove(self, posts: Iterable[Target]) -> None:
         """Removes posts; those that are not there are no mistake."""
@@ -182,6 +202,7 @@ class Index:
                 words = decompress(said).decode().split("\0")  # without them their rows of the index would stay
                 remove = "insert into posts (posts, rowid, exact, folded, marks) values ('delete', ?, ?, ?, ?)"
                 self._db.execute(remove, (row, *words))
+                self._db.execute("delete from tags where row = ?", (row,))
 
     def tidy(self) -> None:
         """Takes what was removed out of the file beside the index too, unless somebody reads just now."""
@@ -200,6 +221,26 @@ class Index:
         """How many posts are in it."""
         with self._errors():
             return int(next(iter(self._db.execute("select count(*) from documents")))[0])
+
+    def trends(self, now_ms: int, hours: int, limit: int) -> list[Trend]:
+        """The tags that most accounts used in the last hours, this one included; those of as many by their posts, then
+        by name. Raises StorageError."""
+        last = now_ms // HOUR_MS
+        span = (last - hours + 1, last)
+        with self._errors():
+            most = self._db.execute(
+                "select tag, count(distinct account) as accounts, count(*) as posts from tags "
+                "where hour between ? and ? group by tag order by accounts desc, posts desc, tag limit ?",
+                (*span, limit),
+            )
+            found = []
+            for tag, accounts, _ in list(most):
+                counts = [0] * hours
+                by_hour = "select hour, count(*) from tags where tag = ? and hour between ? and ? group by hour"
+                for hour, posts in self._db.execute(by_hour, (tag, *span)):
+                    counts[hour - span[0]] = posts
+                found.append(Trend(tag, accounts, tuple(counts)))
+        return found
 
     def find(self, question: Question, marks: Sequence[str], before: int | None) -> Iterator[tuple[int, Target]]:
         """(row, post), newest first. marks: more that must be there. before: the last row of the page before. Raises

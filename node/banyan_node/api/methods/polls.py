@@ -98,7 +98,7 @@ def _options(poll: Poll, asked: list[int]) -> set[int]:
     if not options:
         raise CallError("bad_request", "No option is given; name one by its number, from 0.")
     if max(options) >= len(poll.options):
-        raise CallError("bad_request", f"The poll has no option {max(options)}: they are 0 to {len(poll.options) - 1}.")
+        raise CallError("bad_request", f"The poll has {len(poll.options)} options, and no such one.")
     if poll.choices == "one" and len(options) > 1:
         raise CallError("bad_request", f"The poll wants one option, not {len(options)}.")
     return options

@@ -1,41 +1,30 @@
-"""What people read: profiles and feeds."""
+"""What people read of an account and of a post: profiles, and posts as rows."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Annotated
-
-from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.polls import PollRow, poll_row
 from banyan_node.api.texts import (
     Did,
-    FeedCursor,
     Milliseconds,
     Own,
     PostUri,
-    ThingRef,
     did,
-    feed_cursor,
-    key_of,
-    place_of,
     uri,
 )
 from banyan_node.hosting import hosted
 from banyan_node.hosting.lens import Lens
 from banyan_node.hosting.vault import Private
-from banyan_node.operator_errors import CallError
-from banyan_schema.privately import AccountList, Member
 from banyan_schema.social import Audience, Target
 from banyan_storage.answers import Reposted
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
-FEED_MOST = 1_000
 LOOKED = 20
 """For each post of a page at most so many are looked at: a page of which most is hidden may be short."""
 FOLLOWING_SHOWN = 50
@@ -45,23 +34,6 @@ CURSOR_BYTES = 56
 
 class ProfileOf(Request, frozen=True, forbid_unknown_fields=True):
     account: Own = None
-
-
-class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """account: only its posts. all: the public posts of all accounts held here. in_list: of those on a list of the
-    reader's. Default: of the account that reads and those it follows. by: the account that reads. replies: whether to
-    include replies. reposts: whether to include what these accounts reposted. langs: only posts in these languages,
-    and those that name none."""
-
-    by: Own = None
-    in_list: ThingRef | None = None
-    replies: bool = True
-    reposts: bool = True
-    langs: Annotated[list[str] | None, Meta(description="Such as vi and en.")] = None
-    account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
-    all: bool = False
-    before: Annotated[str | None, Meta(title="a place in a feed", description="`before` of the page above.")] = None
-    limit: Annotated[int, Meta(ge=0, le=FEED_MOST)] = 20
 
 
 class Named(Response, frozen=True):
@@ -121,13 +93,6 @@ class PostRow(Response, frozen=True):
     reactions: dict[str, int]
     reposts: int
     reposted: list[Reposter]
-
-
-class Feed(Response, frozen=True):
-    """Newest first. before: give it to get the next page; null on the last page."""
-
-    posts: list[PostRow]
-    before: FeedCursor | None
 
 
 def name_of(q: Queries, account: AccountId) -> str:
@@ -224,52 +189,3 @@ def now_ms() -> int:
 def reader_of(at: CommitView, by: str | None) -> AccountId | None:
     """The account that reads: the one named, or this node's own if it has one."""
     return hosted.me(at) if by is None else hosted.account_of(at, by)
-
-
-@METHODS.read("feed", "refused")
-def feed(at: CommitView, ask: FeedRequest) -> Feed:
-    """Posts, newest first, without those of accounts that the reading account blocks or mutes.
-
-    Of a page, a post that several reposted is one row, where the latest of them stands."""
-    q, reader = at.queries(), reader_of(at, ask.by)
-    lens = lens_of(at, reader)
-    if ask.account:
-        accounts, public = [hosted.account_of(at, ask.account)], False
-    elif ask.in_list:
-        accounts, public = [AccountId(m.account) for m in _listed(at, ask)], False
-    elif ask.all:
-        accounts, public = [a for a in at.store.accounts() if lens.sees(a)], True
-    else:
-        own = reader or hosted.my_account(at)
-        accounts, public = [a for a in (own, *q.follows(own)) if lens.sees(a)], False
-    page, last, before = dict[Target, tuple[PostView, list[Reposted]]](), None, None
-    place = place_of(ask.before, CURSOR_BYTES, "in a feed")
-    found = q.timeline(accounts, place, ask.reposts and not ask.all) if ask.limit else ()
-    for n, (cursor, view) in enumerate(found):
-        if len(page) == ask.limit or n == LOOKED * ask.limit:
-            before = last
-            break
-        last = feed_cursor(cursor)
-        if view is None or not _wanted(ask, view, public):
-            continue
-        if (ask.account and view.reposted is None) or lens.shows(view.target.account, view.post):
-            _, reposted = page.setdefault(view.target, (view, []))
-            reposted += [view.reposted] if view.reposted and page[view.target][0].reposted else []
-    rows = PostRows(q, lens)
-    return Feed([rows.row(*one) for one in page.values()], before)
-
-
-def _listed(at: CommitView, ask: FeedRequest) -> list[Member]:
-    held, name = at.private(hosted.account_of(at, ask.by)), key_of(ask.in_list or "")
-    if held.get(AccountList(name, "")) is None:
-        raise CallError("not_found", f"There is no list {ask.in_list}.", 404)
-    return [member for member in held.all(Member) if member.list == name]
-
-
-def _wanted(ask: FeedRequest, view: PostView, public: bool) -> bool:
-    post = view.post
-    if public and post.audience != "public":
-        return False
-    if not ask.replies and post.reply is not None and view.reposted is None:
-        return False
-    return not ask.langs or post.lang is None or post.lang.split("-")[0] in ask.langs or post.lang in ask.langs
