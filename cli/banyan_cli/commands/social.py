@@ -70,7 +70,7 @@ def post(
         list[str] | None, typer.Option("--option", metavar="TEXT", help="Of a poll; give two at least.")
     ] = None,
     several: Annotated[bool, typer.Option("--several", help="One may vote for several options.")] = False,
-    closes: Annotated[float, typer.Option("--closes", metavar="HOURS", min=0, help="The poll closes then.")] = 24,
+    closes: Annotated[int, typer.Option("--closes", metavar="HOURS", min=1, help="The poll closes then.")] = 24,
     media: File = None,
     alt: Alt = None,
     by: By = None,
