@@ -19,6 +19,7 @@ BENCHES = {
     "social": "what a screen costs on a node with a million posts: home, threads, notifications, search",
     "growth": "what an entry costs on a large store against a small one; memory, disk, start",
     "start": "seconds to ready and memory of a node that holds 10,000,000 logs",
+    "moving": "an archive of 100,000 posts moves into one account",
     "commands": "what one command costs, and which of its imports cost what",
     "upkeep": "an entry more on a forked account, a control entry more of a long log, an idle link",
     "peers": "other systems of signed feeds, in turn with this one",

@@ -4,6 +4,7 @@ from tests.mutants.in_checkpoints import IN_CHECKPOINTS
 from tests.mutants.in_crdt import IN_CRDT
 from tests.mutants.in_damage import IN_DAMAGE
 from tests.mutants.in_leaving import IN_LEAVING
+from tests.mutants.in_moving import IN_MOVING
 from tests.mutants.in_node import IN_NODE
 from tests.mutants.in_people import IN_PEOPLE
 from tests.mutants.in_schema import IN_SCHEMA
@@ -16,6 +17,7 @@ MUTANTS = (
     *IN_CHECKPOINTS,
     *IN_CRDT,
     *IN_DAMAGE,
+    *IN_MOVING,
     *IN_LEAVING,
     *IN_NODE,
     *IN_THROTTLE,

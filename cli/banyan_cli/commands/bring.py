@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from banyan_cli import completing, refs, session
+from banyan_cli.commands import moving
 from banyan_cli.errors import BadInput
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from banyan_cli.importing.plan import Plan
 
 _import = typer.Typer(
-    help="Bring in a graph, posts or an archive; an interrupted import goes on where it stopped.", no_args_is_help=True
+    help="Move in from another service, or bring a graph, posts or an archive; what was interrupted goes on.",
+    no_args_is_help=True,
 )
 
 
@@ -38,6 +40,7 @@ File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True
 
 
 def add_to(app: typer.Typer) -> None:
+    moving.add_to(_import)
     app.add_typer(_import, name="import")
     app.command("export")(export)
 

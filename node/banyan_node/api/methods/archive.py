@@ -121,7 +121,7 @@ class StoreCompacted(Response, frozen=True):
     path: str
 
 
-@METHODS.read("archive.export", "refused")
+@METHODS.read("archive.export", "refused", slow=True)
 def export(at: CommitView, ask: ExportRequest) -> Exported:
     """Writes all held data to one file."""
     path, store = whole_path("archive.export", ask.path), at.store
@@ -251,7 +251,7 @@ class _Taking:
                 self.expected = digest
 
 
-@METHODS.read("store.stats")
+@METHODS.read("store.stats", slow=True)
 def stats(at: CommitView, ask: Nothing) -> StoreStats:
     """How much is held."""
     found = check.stats(at.store)
@@ -269,7 +269,7 @@ def stats(at: CommitView, ask: Nothing) -> StoreStats:
     )
 
 
-@METHODS.read("store.verify")
+@METHODS.read("store.verify", slow=True)
 def verify(at: CommitView, ask: Nothing) -> Verified:
     """Checks all held data. The time grows with the size of the store."""
     problems = check.verify(at.store, _quiet)

@@ -115,7 +115,7 @@ def relationship(at: CommitView, ask: RelationshipRequest) -> Relationship:
     )
 
 
-@METHODS.read("suggestions", "not_found", "refused")
+@METHODS.read("suggestions", "not_found", "refused", slow=True)
 def suggestions(at: CommitView, ask: SuggestionsRequest) -> Suggestions:
     """Whom an account might follow: whom those follow that it follows, with the reason."""
     q, me = at.queries(), hosted.account_of(at, ask.by)
@@ -136,7 +136,7 @@ def _named(q: Queries, accounts: Sequence[AccountId]) -> list[Named]:
     return [Named(did(a), name_of(q, a)) for a in accounts[:NAMED]]
 
 
-@METHODS.read("trends", "refused")
+@METHODS.read("trends", "refused", slow=True)
 def trends(at: CommitView, ask: TrendsRequest) -> Trends:
     """The tags that most accounts used lately, hour by hour."""
     if at.search is None:

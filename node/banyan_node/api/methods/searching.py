@@ -43,7 +43,7 @@ class Found(Response, frozen=True):
     behind: int
 
 
-@METHODS.read("search", "refused")
+@METHODS.read("search", "refused", slow=True)
 def search(at: CommitView, ask: SearchRequest) -> Found:
     """Finds public posts by their words, without those that the reader does not see."""
     if at.search is None:

@@ -41,7 +41,7 @@ class GraphFigures(Response, frozen=True):
     digest: DigestHex
 
 
-@METHODS.read("digest")
+@METHODS.read("digest", slow=True)
 def digest(at: CommitView, ask: DigestRequest) -> Digest:
     """Two digests, which are equal on nodes that hold the same: of all, or of one account."""
     q, store = at.queries(), at.store
@@ -53,7 +53,7 @@ def digest(at: CommitView, ask: DigestRequest) -> Digest:
     return Digest(digest_hex(store.digest()), digest_hex(q.views_digest()), store.counts().entries, q.lacking_parts())
 
 
-@METHODS.read("graph.stats")
+@METHODS.read("graph.stats", slow=True)
 def graph_stats(at: CommitView, ask: Nothing) -> GraphFigures:
     """The size of the graph that is held here."""
     s = at.queries().graph_stats()
