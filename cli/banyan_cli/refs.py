@@ -111,20 +111,6 @@ def account(s: Session, text: str) -> str:
     return found[0][0]
 
 
-def hosted(s: Session, text: str) -> str:
-    """An account that is hosted here, by name or id. Raises BadInput."""
-    after: str | None = None
-    wanted = text.strip().removeprefix("@")
-    while True:
-        page = s.call("account.list", limit=1_000, after=after)
-        for row in page["accounts"]:
-            if wanted in (row["account"], row["name"]):
-                return str(row["account"])
-        after = page["after"]
-        if after is None:
-            raise BadInput(f"'{text}' is not hosted here; `banyan account list` shows the accounts that are.")
-
-
 def _named(account: str, name: str) -> str:
     return f"{name} ({account})" if name else account
 
