@@ -92,7 +92,7 @@ def _id(s: session.Session, which: str, by: str | None) -> str:
     if len(found) != 1:
         many = f"{len(found)} drafts begin with '{which}'" if found else f"No draft begins with '{which}'"
         raise BadInput(f"{many}; `banyan draft ls` shows them.")
-    return found[0]
+    return str(found[0])
 
 
 def _when(text: str) -> int:
