@@ -80,7 +80,7 @@ def test_an_edit_is_told_from_a_first_write_in_entries_of_any_size(people: tuple
     an.write(many)
     covered = an.last()
     again = [write_post(key(n), Post(f"edit {n}"), [covered._replace(op=n)]) for n in range(0, 100, 7)]
-    an.write([*again, write_post(key(500), Post("twice")), write_post(key(500), Post("in one entry"))])
+    an.write([*again, write_post(key(200), Post("twice")), write_post(key(200), Post("in one entry"))])
     with asking(an) as ask:
         edited = {view.target.key for view in ask.feed([an.id], limit=200) if ask.edited(view)}
     assert edited == {key(n) for n in range(0, 100, 7)}
