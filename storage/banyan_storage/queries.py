@@ -187,14 +187,6 @@ class Queries:
         live = live_in(self._txn, self._reader, slot_of(number, op)) if number else ()
         return tuple(self.ref(stamp[8:]) for stamp in live)
 
-    def said(self, account: AccountId, coll: Coll, key: CellKey) -> object:
-        """What a register of the account shows; None if nothing, or if it is not held."""
-        self.need()
-        number = self.number(account)
-        slot = number and register_slot(number, coll, key)
-        shown = slot and shown_at(self._txn, slot)
-        return self.content(slot, shown[:8]) if slot and shown else None
-
     def items(
         self, account: AccountId, of: Collection[Any], prefix: bytes = b"", after: bytes = b""
     ) -> Iterator[ShownItem]:

@@ -56,7 +56,7 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
         "post": Post("hi", ReplyTo(there._replace(key=CellKey(b"r" * 16)), there)),
         "reaction": Reaction(there, "❤"),
         "repost": Repost(there),
-        "vote": Vote(there, b"b" * 16, "one", 1 << 40, (0,)),
+        "vote": Vote(there, b"b" * 16, "one", 1 << 40, 2, (0,)),
         **{name: Relate(name, there.account) for name in RELATIONS.values()},
     }
     assert said.keys() == SHIPPED

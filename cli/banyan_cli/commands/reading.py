@@ -89,6 +89,7 @@ def feed(
     )
     refs.remember_rows(s.home, page["posts"])
     none = "No posts here yet." if everything or whom else NOBODY_POSTED
+    none = none if rank == "newest" else "Nothing new since you read last."
     rows = [{**row, "explained": why} for row, why in zip(page["posts"], page["explained"], strict=False)]
     s.out.answers(rows or page["posts"], _show_posts, none)
     if page["before"]:

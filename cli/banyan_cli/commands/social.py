@@ -70,7 +70,9 @@ def post(
         list[str] | None, typer.Option("--option", metavar="TEXT", help="Of a poll; give two at least.")
     ] = None,
     several: Annotated[bool, typer.Option("--several", help="One may vote for several options.")] = False,
-    closes: Annotated[int, typer.Option("--closes", metavar="HOURS", min=1, help="The poll closes then.")] = 24,
+    closes: Annotated[
+        int | None, typer.Option("--closes", metavar="HOURS", min=1, help="The poll closes then; else after a day.")
+    ] = None,
     media: File = None,
     alt: Alt = None,
     by: By = None,
@@ -78,8 +80,10 @@ def post(
     """Say something, or ask it with a poll."""
     s = session.of(ctx)
     said = _said(s, text, lang, mention, warning, unlisted, media, alt, by)
+    if not option and (several or closes is not None):
+        raise BadInput("--several and --closes are of a poll: name its options with --option.")
     if option:
-        closes_ms = int(time.time() * 1000 + closes * 3_600_000)
+        closes_ms = int(time.time() * 1000 + (closes or 24) * 3_600_000)
         said["poll"] = {"options": option, "closes_ms": closes_ms, "choices": "several" if several else "one"}
     _posted(s, s.call("post", **said), "Posted")
 
@@ -164,6 +168,8 @@ def vote(
     from banyan_cli.show.feed import poll
 
     s = session.of(ctx)
+    if options and undo:
+        raise BadInput("--undo takes the whole vote back; leave the numbers out.")
     if not options and not undo:
         raise BadInput("No option is given; name one by its number, such as 1.")
     numbers = [number - 1 for number in options or ()]
@@ -197,7 +203,9 @@ def mute(
     ctx: typer.Context,
     account: Who,
     undo: Undo = False,
-    hours: Annotated[float | None, typer.Option(min=0, help="For so long; for good when left out.")] = None,
+    hours: Annotated[
+        float | None, typer.Option(min=0, max=876_000, help="For so long; for good when left out.")
+    ] = None,
     by: By = None,
 ) -> None:
     """Hide all that an account says from you. Only you can see that you do."""

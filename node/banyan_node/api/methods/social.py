@@ -61,6 +61,7 @@ from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
+SKINS = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 LONGEST_POLL_MS = 366 * 24 * 3_600_000
 Undo = Annotated[bool, Meta(description="Takes it back.")]
 
@@ -256,7 +257,7 @@ def _tags(given: list[str]) -> tuple[str, ...]:
 
 
 def _poll(asked: Asked, now_ms: int) -> Poll:
-    options = tuple(option.strip() for option in asked.options)
+    options = tuple(unicodedata.normalize("NFC", option).strip() for option in asked.options)
     if not 2 <= len(options) <= MAX_OPTIONS:
         raise CallError("bad_request", f"A poll has 2 to {MAX_OPTIONS} options, not {len(options)}.")
     if "" in options or len({*options}) < len(options):
@@ -326,6 +327,12 @@ def delete(ctx: Context, ask: DeleteRequest, now: float) -> Deleted:
     return Deleted(uri(view.target), answers, entry_hex(entry))
 
 
+def _is_emoji(text: str) -> bool:
+    """One or several, and not a mark or a skin tone alone."""
+    whole = text.strip("\ufe0f\u200d")
+    return bool(whole) and not set(whole) <= SKINS and not text.endswith("\u200d") and purely_emoji(text)
+
+
 def _add_or_undo(ctx: Context, method: str, account: AccountId, draft: Draft, now: float, take_back: bool) -> EntryId:
     op = draft.op
     assert isinstance(op, Add)
@@ -343,7 +350,7 @@ def reaction(ctx: Context, ask: ReactRequest, now: float) -> WrittenEntry:
     account = hosted.account_of(ctx, ask.by)
     target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     emoji = ask.emoji.strip()
-    if not ask.undo and not (emoji and purely_emoji(emoji)):
+    if not ask.undo and not _is_emoji(emoji):
         raise CallError("bad_request", f"'{emoji[:60]}' is no emoji; give one or several, such as 👍.")
     draft = react(hosted.salt_of(ctx, account), target, emoji)
     return WrittenEntry(entry_hex(_add_or_undo(ctx, "react", account, draft, now, ask.undo)))
