@@ -37,8 +37,14 @@ def short(uri: str) -> str:
     return uri.rpartition("/")[2][-SHORT:]
 
 
-def remember(home: Home, posts: Iterable[str] = (), accounts: Iterable[tuple[str, str]] = ()) -> None:
-    """Note posts (uris) and accounts (id, name) as shown; the latest are kept. Never fails a command."""
+def remember(
+    home: Home,
+    posts: Iterable[str] = (),
+    accounts: Iterable[tuple[str, str]] = (),
+    groups: Iterable[tuple[str, str]] = (),
+) -> None:
+    """Note posts (uris), accounts (id, name) and groups (uri, name) as shown; the latest are kept. Never fails a
+    command."""
     note = _read(home)
     for uri in posts:
         note["posts"].pop(uri, None)
@@ -47,6 +53,9 @@ def remember(home: Home, posts: Iterable[str] = (), accounts: Iterable[tuple[str
         if name:
             note["accounts"].pop(account, None)
             note["accounts"][account] = name
+    for uri, name in groups:
+        note["groups"].pop(uri, None)
+        note["groups"][uri] = name
     latest = {kind: dict(list(table.items())[-_MOST:]) for kind, table in note.items()}
     try:
         write_private(_path(home), json.dumps(latest, ensure_ascii=False).encode())
@@ -76,17 +85,17 @@ def post(s: Session, text: str) -> str:
         known = [row["uri"] for row in page["posts"]]
     else:
         known = list(_read(s.home)["posts"])
-        if not _fitting(known, digits):
+        if not fitting(known, digits):
             known = [row["uri"] for row in s.call("feed", all=True, limit=1_000)["posts"]]
-    found = _fitting(known, digits)
+    found = fitting(known, digits)
     if len(found) != 1:
         why = "no post held here has it" if not found else f"it fits {listed(found)}"
         raise BadInput(f"'{text}' is not clear: {why}; give more digits, or the address that `feed --json` prints.")
     return found[0]
 
 
-def _fitting(uris: Iterable[str], digits: str) -> list[str]:
-    """Posts whose key ends so; where none does, those whose key, or what is shown of it, begins so."""
+def fitting(uris: Iterable[str], digits: str) -> list[str]:
+    """Posts or groups whose key ends so; where none does, those whose key, or what is shown of it, begins so."""
     keys = [(uri, uri.rpartition("/")[2]) for uri in uris]
     ends = [uri for uri, key in keys if key.endswith(digits)]
     return ends or [uri for uri, key in keys if key.startswith(digits) or key[-SHORT:].startswith(digits)]
@@ -147,14 +156,19 @@ def shown_accounts(home: Home) -> dict[str, str]:
     return dict(reversed(_read(home)["accounts"].items()))
 
 
+def shown_groups(home: Home) -> dict[str, str]:
+    """Groups shown lately with their names, by address."""
+    return {uri: str(name) for uri, name in _read(home)["groups"].items()}
+
+
 def _path(home: Home) -> Any:
     return home.path / "shown.json"
 
 
 def _read(home: Home) -> dict[str, dict[str, Any]]:
-    empty: dict[str, dict[str, Any]] = {"posts": {}, "accounts": {}}
+    empty: dict[str, dict[str, Any]] = {"posts": {}, "accounts": {}, "groups": {}}
     try:
         note = json.loads(_path(home).read_text("utf-8"))
-        return {kind: dict(note[kind]) for kind in empty}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {kind: dict(note.get(kind, {})) for kind in empty}
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return empty

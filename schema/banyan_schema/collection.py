@@ -47,7 +47,8 @@ class Fact(NamedTuple):
     `key`: the key of the row. The kinds that are shown, with their keys: `timeline` (a time, 8 bytes), `replies` (the
     post that is answered, 48 bytes, and a time), `reactions` (a post, then the length of an emoji, 1 byte, and the
     emoji), `reposts` (a post), `follows`, `followers`, `blocks` and `mutes` (an account, 32 bytes), `notices`
-    (notices.py).
+    (notices.py), and those of groups: `group_joins` and `joined_groups` (a group, 48 bytes), `group_acts` (what, 1
+    byte, a group, and an account or a post), `group_posts` (the digest of a group, 8 bytes, and a time).
     """
 
     kind: str

@@ -13,6 +13,7 @@ from banyan_schema.notices import NOTICES as WHAT
 from banyan_schema.notices import Notice
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, Reaction, Repost, Target
+from banyan_schema.social.group import Act, Join
 
 from .engine import ReadTxn
 from .reader import StoreReader
@@ -28,7 +29,8 @@ PLACE_BYTES = 8
 class Noticed:
     """what: what happened; of several things that one post does, the first in the order of `WHAT`. who: did it.
     time_ms: of the entry. post: theirs, which answers, quotes or mentions. about: the post of the account that is
-    answered, quoted, reacted to or reposted. edited: theirs is an edit."""
+    answered, quoted, reacted to or reposted. edited: theirs is an edit. group: that invites, accepts or is asked for.
+    Whether they may speak for it is not looked at."""
 
     what: Notice
     who: AccountId
@@ -38,6 +40,7 @@ class Noticed:
     emoji: str | None
     edited: bool
     ref: Ref
+    group: Target | None = None
 
 
 Wanted: TypeAlias = Callable[[Notice, AccountId], bool]
@@ -91,5 +94,6 @@ def _read(
     elif isinstance(said, Reaction | Repost):
         about, emoji = said.target, said.emoji if isinstance(said, Reaction) else None
     edited = isinstance(op, Put) and bool(op.refs)
+    group = said.group if isinstance(said, Act | Join) else None
     time_ms = entry.header.time >> 16
-    return Noticed(what, who, time_ms, post, about, emoji, edited, Ref(entry.id, at))
+    return Noticed(what, who, time_ms, post, about, emoji, edited, Ref(entry.id, at), group)

@@ -3,6 +3,7 @@
 from tests.mutants.in_checkpoints import IN_CHECKPOINTS
 from tests.mutants.in_crdt import IN_CRDT
 from tests.mutants.in_damage import IN_DAMAGE
+from tests.mutants.in_groups import IN_GROUPS
 from tests.mutants.in_node import IN_NODE
 from tests.mutants.in_people import IN_PEOPLE
 from tests.mutants.in_schema import IN_SCHEMA
@@ -15,6 +16,7 @@ MUTANTS = (
     *IN_CHECKPOINTS,
     *IN_CRDT,
     *IN_DAMAGE,
+    *IN_GROUPS,
     *IN_NODE,
     *IN_THROTTLE,
     *IN_PEOPLE,

@@ -315,12 +315,14 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
         await converged([other, node])
         uri = (await node.backend.call("post", {"text": "một"}))["uri"]
         friends = (await node.backend.call("list.set", {"title": "bạn"}))["id"]
+        group = (await node.backend.call("group.create", {"name": "nhóm"}))["uri"]
         (item,) = (await node.backend.call("items.list", {"collection": "post"}))["items"]
         before = {name: await node.backend.call(name, {}) for name in ("status", "peers", "id", "account.show")}
         given: dict[str, dict[str, Any]] = {
             "thread": {"uri": uri},
             "find": {"text": "An"},
             "list.show": {"id": friends},
+            **{f"group.{what}": {"group": group} for what in ("show", "feed", "members", "requests")},
             "search": {"question": "một"},
             "note": {"account": "An"},
             "items.list": {"collection": "post"},

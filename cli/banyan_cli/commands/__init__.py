@@ -13,6 +13,7 @@ def register(app: typer.Typer) -> None:
         accounts,
         bring,
         doctor,
+        groups,
         items,
         keys,
         network,
@@ -24,7 +25,21 @@ def register(app: typer.Typer) -> None:
         stores,
     )
 
-    for module in (setup, keys, social, reading, private, items, accounts, network, bring, stores, doctor, play):
+    for module in (
+        setup,
+        keys,
+        social,
+        reading,
+        private,
+        groups,
+        items,
+        accounts,
+        network,
+        bring,
+        stores,
+        doctor,
+        play,
+    ):
         module.add_to(app)
     _mention(app)
 

@@ -21,7 +21,10 @@ Reader = Annotated[
     str | None,
     typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=completing.accounts),
 ]
-KINDS = ("reply", "quote", "mention", "reaction", "repost", "follow")
+KINDS = (
+    *("reply", "quote", "mention", "reaction", "repost", "follow"),
+    *("group_invite", "group_accept", "group_request"),
+)
 """Of notifications."""
 Before = Annotated[str | None, typer.Option(help="Continue where a page ended.")]
 NOBODY_POSTED = "No posts here yet. Follow somebody with `banyan follow`, or see all with `feed --all`."
@@ -146,7 +149,8 @@ def notifications(
     page = s.call("notifications", by=reader, kinds=kind or None, each=each or None, limit=limit, before=before)
     rows = page["notices"]
     refs.remember_rows(s.home, [row["post"] for row in rows if row["post"]])
-    refs.remember(s.home, accounts=[(a["account"], a["name"]) for row in rows for a in row["accounts"]])
+    accounts = [(a["account"], a["name"]) for row in rows for a in row["accounts"]]
+    refs.remember(s.home, (), accounts, [(row["group"]["uri"], row["group"]["name"]) for row in rows if row["group"]])
     s.out.answers(rows, show(_now_ms()), "Nothing yet.")
     if page["before"]:
         same = "".join(f" --kind {k}" for k in kind or ()) + (" --each" if each else "")

@@ -57,11 +57,18 @@ def post(
     mention: Mention = None,
     warning: Warn = None,
     unlisted: Unlisted = False,
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="GROUP", help="Say it in a group that you are in.")
+    ] = None,
     by: By = None,
 ) -> None:
     """Say something."""
     s = session.of(ctx)
     said = _said(s, text, lang, mention, warning, unlisted, by)
+    if group is not None:
+        from banyan_cli.commands.groups import group_of  # which takes its options from here
+
+        said["group"] = group_of(s, group, by)
     _posted(s, s.call("post", **said), "Posted")
 
 

@@ -21,6 +21,9 @@ DID = {
     "reaction": "reacted to your post",
     "repost": "reposted your post",
     "follow": "followed you",
+    "group_invite": "invited you to the group",
+    "group_accept": "accepted you into the group",
+    "group_request": "asked to join your group",
 }
 NAMED = 3
 """So many are named in a line."""
@@ -52,6 +55,8 @@ def _line(row: dict[str, Any]) -> Text:
     line = Text.assemble((who, "bold"), f" {DID[row['kind']]}")
     if row["emojis"]:
         line.append(f" with {' '.join(map(plain, row['emojis']))}")
+    if row["group"]:
+        line.append(f" {plain(row['group']['name'])}  ").append(refs.short(row["group"]["uri"]), "dim")
     about = row["about"] or (row["post"] and row["post"]["uri"])
     if about:
         line.append(f"  {refs.short(about)}", "dim")

@@ -97,6 +97,9 @@ Own: TypeAlias = Annotated[
 PostRef: TypeAlias = Annotated[
     str, Meta(title="a post", description="A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.")
 ]
+GroupRef: TypeAlias = Annotated[
+    str, Meta(title="a group", description="A group: its owner and 32 hexadecimal digits, `did:banyan:z.../0123...`.")
+]
 ThingRef: TypeAlias = Annotated[
     str, Meta(title="32 hexadecimal digits", description="An id, as it was answered.", pattern="^[0-9a-f]{32}$")
 ]
@@ -145,6 +148,14 @@ def target_of(text: str) -> Target:
         return post_from_text(text)
     except ValueError as error:
         raise CallError("bad_request", f"{error}.") from None
+
+
+def group_target(text: str) -> Target:
+    """The group of a text. Raises CallError if it is none."""
+    try:
+        return post_from_text(text)
+    except ValueError as error:
+        raise CallError("bad_request", f"{str(error).replace('a post', 'a group')}.") from None
 
 
 def place_of(before: str | None, size: int, what: str) -> bytes | None:

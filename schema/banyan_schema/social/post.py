@@ -30,6 +30,7 @@ from ..compound import many, pair, record
 from ..fields import ACCOUNT, HASH, TARGET, choice, number, optional, text
 from ..layout import Layout
 from ..notices import Notice, notice
+from .group import group_digest
 
 MAX_TEXT = 32_768
 MAX_LANG = 35
@@ -204,15 +205,16 @@ def post_time(entry_time: bytes, created_ms: int | None) -> bytes:
     return claimed if claimed < entry_time else entry_time
 
 
-REPLY, QUOTE, MENTION = b"rqm"
-"""What a seed says of a post beside its time: the post that it answers or quotes, 48 bytes, an account, 32."""
-_SIZES = {REPLY: 48, QUOTE: 48, MENTION: 32}
+REPLY, QUOTE, MENTION, GROUP = b"rqmg"
+"""What a seed says of a post beside its time: the post that it answers or quotes, 48 bytes, an account, 32, a group's
+digest, 8: all of them together are as long as a seed may be."""
+_SIZES = {REPLY: 48, QUOTE: 48, MENTION: 32, GROUP: 8}
 
 
 def _seed(time: bytes, values: list[Any]) -> bytes:
-    """The post's time, 8 bytes, and the posts and accounts that it names, each behind what it is."""
-    at, reply, quote, mentions = post_time(time, values[4]), values[1], values[2], values[8]
-    if reply is quote is mentions is None:
+    """The post's time, 8 bytes, and the posts, accounts and group that it names, each behind what it is."""
+    at, reply, quote, mentions, group = post_time(time, values[4]), values[1], values[2], values[8], values[11]
+    if reply is quote is mentions is group is None:
         return at
     found = [at]
     if reply is not None:
@@ -220,6 +222,8 @@ def _seed(time: bytes, values: list[Any]) -> bytes:
     if quote is not None:
         found.append(b"q" + quote.raw)
     found += [b"m" + account for account in dict.fromkeys(mentions or ())]
+    if group is not None:
+        found.append(b"g" + group_digest(group.raw))
     return b"".join(found)
 
 
@@ -229,6 +233,9 @@ def _facts(seed: bytes) -> Facts:
     while at < len(seed):
         what, at = seed[at], at + 1
         named, at = seed[at : at + _SIZES[what]], at + _SIZES[what]
+        if what == GROUP:
+            found.append(Fact("group_posts", named + seed[:8]))
+            continue
         if what == REPLY:
             found.append(Fact("replies", named + seed[:8]))
         found.append(notice(_NOTICES[what], named))
@@ -282,8 +289,8 @@ COLLECTION = Collection(
     LAYOUT,
     limits={"text": MAX_TEXT, "lang": MAX_LANG},
     seed=_seed,
-    seeds=2,
-    kinds=frozenset({"timeline", "replies", "notices"}),
+    seeds=3,
+    kinds=frozenset({"timeline", "replies", "notices", "group_posts"}),
     facts=_facts,
     quick=quick_seeds,
 )

@@ -54,6 +54,9 @@ WRITTEN_BY = {
     "follow": "follow and unfollow",
     "block": "block",
     "mute": "mute",
+    "group": "group.create, group.set and group.delete",
+    "group.join": "group.join",
+    "group.act": "group.moderator, group.accept, group.refuse, group.invite, group.ban, group.remove and group.pin",
     "keyring": "mute, bookmark, list.set, filter.set and note.set",
     "private": "mute, bookmark, list.set, filter.set and note.set",
 }

@@ -1,4 +1,5 @@
-"""What an account hears of: replies, quotes, mentions, reactions, reposts, followers. Alike things are one row."""
+"""What an account hears of: replies, quotes, mentions, reactions, reposts, followers, what groups say. Alike things are
+one row."""
 
 from __future__ import annotations
 
@@ -6,20 +7,23 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import Named, PostRow, PostRows, lens_of
+from banyan_node.api.methods.reading import InGroup, Named, PostRow, PostRows, lens_of
 from banyan_node.api.texts import Milliseconds, NoticeCursor, Own, PostUri, did, notice_cursor, place_of, uri
 from banyan_node.hosting import hosted
 from banyan_schema.notices import NOTICES, Notice
+from banyan_storage.grouped import group_of
 from banyan_storage.noticed import PLACE_BYTES, Noticed
+from banyan_storage.queries import Queries
 
 METHODS = Declared()
 MOST, NAMED = 200, 8
 """The most rows of a page, and the most accounts that a row names."""
 READ, SCANNED = 5, 20_000
 """For each row of a page at most so many things are read; and so many of all, wanted or not, are looked at."""
-TOGETHER = frozenset({"reaction", "repost", "follow"})
-"""What is told once for all who did it to one post."""
+TOGETHER = frozenset({"reaction", "repost", "follow", "group_request"})
+"""What is told once for all who did it to one post or group."""
 
 
 class NoticesRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -37,7 +41,8 @@ class NoticesRequest(Request, frozen=True, forbid_unknown_fields=True):
 class NoticeRow(Response, frozen=True):
     """kind: what happened. accounts: who did it, the latest first, at most 8; others: how many more. time_ms: of the
     latest. post: theirs, which answers, quotes or mentions. about: the post of one's own that it is about. emojis: with
-    which they reacted. edited: the post was edited, which is why it is told."""
+    which they reacted. edited: the post was edited, which is why it is told. group: that invites or accepted the
+    account, or that they ask to join."""
 
     kind: Notice
     accounts: list[Named]
@@ -47,6 +52,7 @@ class NoticeRow(Response, frozen=True):
     about: PostUri | None
     emojis: list[str]
     edited: bool
+    group: InGroup | None
 
 
 class Notices(Response, frozen=True):
@@ -69,8 +75,9 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
         if looked == SCANNED or read == READ * ask.limit:
             break
         theirs = None if one is None or one.post is None else q.post(one.post)
-        if one is not None and (theirs is None or lens.shows(one.who, theirs.post)):
-            name = (one.what, one.about) if one.what in TOGETHER and not ask.each else place
+        shows = theirs is None or (one is not None and lens.shows(one.who, theirs.post))
+        if one is not None and shows and _may(q, account, one):
+            name = (one.what, one.about, one.group) if one.what in TOGETHER and not ask.each else place
             if name not in groups and len(groups) == ask.limit:
                 break
             groups.setdefault(name, []).append(one)
@@ -80,6 +87,18 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
         last = b""
     rows = PostRows(q, lens)
     return Notices([_row(rows, group) for group in groups.values()], notice_cursor(last) if last else None)
+
+
+def _may(q: Queries, account: AccountId, one: Noticed) -> bool:
+    """Whether what is told of a group is said by, or concerns, somebody who may speak for it now."""
+    if one.group is None:
+        return True
+    group = group_of(q, one.group)
+    if group is None:
+        return False
+    if one.what == "group_request":
+        return group.group.kind == "request" and account in group.rulers
+    return one.who in group.rulers
 
 
 def _row(rows: PostRows, group: list[Noticed]) -> NoticeRow:
@@ -95,4 +114,5 @@ def _row(rows: PostRows, group: list[Noticed]) -> NoticeRow:
         about=None if first.about is None else uri(first.about),
         emojis=sorted({one.emoji for one in group if one.emoji}),
         edited=first.edited,
+        group=None if first.group is None else rows.group(first.group),
     )

@@ -33,6 +33,7 @@ from banyan_node.operator_errors import CallError
 from banyan_schema.privately import AccountList, Member
 from banyan_schema.social import Audience, Post, Target
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.grouped import group_of
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
@@ -98,10 +99,17 @@ class Quoted(Response, frozen=True):
     warning: str | None
 
 
+class InGroup(Response, frozen=True):
+    """name: empty if the group is not held here."""
+
+    uri: PostUri
+    name: str
+
+
 class PostRow(Response, frozen=True):
     """A post as people read it. reactions: the number of accounts, by emoji. warning: to be shown instead of the text
     until the reader asks for it. filtered: the words of the reader's filter that wants that too. mentions: whom it
-    wants to notice it."""
+    wants to notice it. group: in which it was said, as its author claims: `group.feed` has what counts there."""
 
     uri: PostUri
     account: Did
@@ -122,6 +130,7 @@ class PostRow(Response, frozen=True):
     replies: int
     reactions: dict[str, int]
     reposts: int
+    group: InGroup | None
 
 
 class ThreadRow(PostRow, frozen=True):
@@ -187,6 +196,13 @@ class PostRows:
         self._q = q
         self._lens = lens
         self._names: dict[AccountId, str] = {}
+        self._groups: dict[Target, InGroup] = {}
+
+    def group(self, target: Target) -> InGroup:
+        if target not in self._groups:
+            found = group_of(self._q, target)
+            self._groups[target] = InGroup(uri(target), found.group.name if found else "")
+        return self._groups[target]
 
     def name(self, account: AccountId) -> str:
         if account not in self._names:
@@ -224,6 +240,7 @@ class PostRows:
             replies=q.reply_count(view.target),
             reactions={r.emoji: r.accounts for r in q.reactions(view.target)},
             reposts=q.repost_count(view.target),
+            group=None if said.group is None else self.group(said.group),
         )
 
     def of(self, target: Target) -> PostRow | None:

@@ -15,17 +15,19 @@ from banyan_node.api.texts import (
     AccountRef,
     Did,
     EntryHex,
+    GroupRef,
     Milliseconds,
     Own,
     PostRef,
     PostUri,
     did,
     entry_hex,
+    group_target,
     target_of,
     uri,
 )
 from banyan_node.context import Context
-from banyan_node.hosting import hosted, private
+from banyan_node.hosting import groups, hosted, private
 from banyan_node.hosting.gone import why_gone
 from banyan_node.hosting.writing import append
 from banyan_node.links.grounds import wrong_by_platforms
@@ -60,7 +62,7 @@ Undo = Annotated[bool, Meta(description="Takes it back.")]
 class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """warning: shown instead of the post until the reader asks for it. audience: an unlisted post is in no public
     timeline, under no tag and in no search, but in those of followers. mentions: who is to notice it. tags: default:
-    those that the text names with #."""
+    those that the text names with #. group: in which it is said; only members may."""
 
     text: str
     lang: Annotated[str | None, Meta(description="A BCP 47 tag: vi, pt-BR.")] = None
@@ -68,6 +70,7 @@ class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True
     audience: Audience = "public"
     mentions: Annotated[list[AccountRef], Meta(max_length=MAX_MENTIONS)] | None = None
     tags: Annotated[list[str], Meta(max_length=MAX_TAGS)] | None = None
+    group: GroupRef | None = None
     by: Own = None
 
 
@@ -178,6 +181,7 @@ def _write(
         ask.audience,
         tags_in(ask.text) if ask.tags is None else _tags(ask.tags),
         tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions or ())),
+        group=None if ask.group is None else groups.open_to(ctx, account, group_target(ask.group)).target,
     )
     entry = append(ctx, account, [write_post(key, post)], now)
     return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx.replica))
@@ -198,7 +202,7 @@ def _said(text: str) -> str:
     return text
 
 
-def _held(ctx: Context, post: str) -> PostView:
+def held(ctx: Context, post: str) -> PostView:
     target, q = target_of(post), ctx.queries()
     found = q.post(target)
     if found is None:
@@ -219,7 +223,7 @@ def post(ctx: Context, ask: PostRequest, now: float) -> Posted:
 @METHODS.write("reply", "not_found", "refused")
 def reply(ctx: Context, ask: ReplyRequest, now: float) -> Posted:
     """Publishes a reply to a post that is held here."""
-    parent = _held(ctx, ask.uri)
+    parent = held(ctx, ask.uri)
     root = parent.post.reply.root if parent.post.reply else parent.target
     return _write(ctx, ask, now, reply=ReplyTo(root, parent.target))
 
@@ -227,13 +231,13 @@ def reply(ctx: Context, ask: ReplyRequest, now: float) -> Posted:
 @METHODS.write("quote", "not_found", "refused")
 def quote(ctx: Context, ask: ReplyRequest, now: float) -> Posted:
     """Publishes a post that quotes another one, which must be held here."""
-    return _write(ctx, ask, now, quote=_held(ctx, ask.uri).target)
+    return _write(ctx, ask, now, quote=held(ctx, ask.uri).target)
 
 
 @METHODS.write("edit", "not_found", "refused")
 def edit(ctx: Context, ask: EditRequest, now: float) -> Posted:
     """Replaces the text of a post, and the tags that it names. All else stays the same."""
-    view = _held(ctx, ask.uri)
+    view = held(ctx, ask.uri)
     op = Put(POST, view.target.key, (), None)
     tags = view.post.tags
     if tags == tags_in(view.post.text):
@@ -247,13 +251,13 @@ def edit(ctx: Context, ask: EditRequest, now: float) -> Posted:
 @METHODS.write("delete", "not_found", "refused")
 def delete(ctx: Context, ask: DeleteRequest, now: float) -> Deleted:
     """Deletes a post for ever. Nodes that hear of it no longer show it, and erase its content after 30 days."""
-    view = _held(ctx, ask.uri)
+    view = held(ctx, ask.uri)
     answers = ctx.queries().reply_count(view.target)
     entry = append(ctx, view.target.account, [delete_post(view.target.key)], now)
     return Deleted(uri(view.target), answers, entry_hex(entry))
 
 
-def _add_or_undo(ctx: Context, method: str, account: AccountId, draft: Draft, now: float, take_back: bool) -> EntryId:
+def add_or_undo(ctx: Context, method: str, account: AccountId, draft: Draft, now: float, take_back: bool) -> EntryId:
     op = draft.op
     assert isinstance(op, Add)
     live = ctx.queries().live(account, op)
@@ -268,21 +272,21 @@ def _add_or_undo(ctx: Context, method: str, account: AccountId, draft: Draft, no
 def reaction(ctx: Context, ask: ReactRequest, now: float) -> WrittenEntry:
     """Reacts to a post with an emoji. If the reaction exists already, nothing is written."""
     account = hosted.account_of(ctx, ask.by)
-    target = target_of(ask.uri) if ask.undo else _held(ctx, ask.uri).target
+    target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     emoji = ask.emoji.strip()
     if not emoji:
         raise CallError("bad_request", "The emoji is empty.")
     draft = react(hosted.salt_of(ctx, account), target, emoji)
-    return WrittenEntry(entry_hex(_add_or_undo(ctx, "react", account, draft, now, ask.undo)))
+    return WrittenEntry(entry_hex(add_or_undo(ctx, "react", account, draft, now, ask.undo)))
 
 
 @METHODS.write("repost", "not_found", "refused")
 def reposting(ctx: Context, ask: RepostRequest, now: float) -> WrittenEntry:
     """Reposts a post to one's own followers. If it was reposted already, nothing is written."""
     account = hosted.account_of(ctx, ask.by)
-    target = target_of(ask.uri) if ask.undo else _held(ctx, ask.uri).target
+    target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     draft = repost(hosted.salt_of(ctx, account), target)
-    return WrittenEntry(entry_hex(_add_or_undo(ctx, "repost", account, draft, now, ask.undo)))
+    return WrittenEntry(entry_hex(add_or_undo(ctx, "repost", account, draft, now, ask.undo)))
 
 
 def _relate(
@@ -292,7 +296,7 @@ def _relate(
     if account == other:
         raise CallError("bad_request", f"An account cannot {relation} itself.")
     draft = relate(hosted.salt_of(ctx, account), relation, other)
-    return Related(entry_hex(_add_or_undo(ctx, method, account, draft, now, take_back)), did(other))
+    return Related(entry_hex(add_or_undo(ctx, method, account, draft, now, take_back)), did(other))
 
 
 @METHODS.write("follow", "not_found", "refused")
