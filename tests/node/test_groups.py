@@ -132,6 +132,9 @@ def test_what_a_stranger_says_as_if_he_ruled_the_group_is_not_heard(app: App) ->
     for what in ("accept", "invite", "moderator"):
         append(ctx, chi, [act(hosted.salt_of(ctx, chi), Act(target, what, whom))], 2.0e9)
     append(ctx, chi, [act(hosted.salt_of(ctx, chi), Act(target, "ban", owner))], 2.0e9)
+    ctx.store.commit()
+    said = app("items.list", collection="group.act", account="chi")["items"]
+    assert len(said) == 5, "all of it is in the store"
     assert app.names(group) == ["an"]
     assert app.names(group, "requests") == ["bình"]
     assert app("group.show", group=group)["moderators"] == []

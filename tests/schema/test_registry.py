@@ -12,9 +12,13 @@ from banyan_schema.fields import KEY
 from banyan_schema.layout import Layout
 from banyan_schema.registry import SOCIAL, Registry
 from banyan_schema.social import RELATIONS, Post, ProfileField, Reaction, Relate, ReplyTo, Repost, Target
+from banyan_schema.social.group import Act, Group, Join
 from banyan_storage.views.registry import VIEWS
 
-SHIPPED = {"block", "follow", "mute", "post", "profile", "reaction", "repost"}
+SHIPPED = {
+    *("block", "follow", "mute", "post", "profile", "reaction", "repost"),
+    *("group", "group.join", "group.act"),
+}
 """Others may stand beside them: whoever adds a file changes no test."""
 LAYOUT = Layout(lambda key: key, lambda key: (key,), (KEY,))
 POLL: Collection[bytes] = Collection("vn.example.poll", "register", LAYOUT)
@@ -53,9 +57,12 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
     there = Target(AccountId(b"a" * 32), CellKey(b"k" * 16))
     said: dict[str, object] = {
         "profile": ProfileField("name", "An"),
-        "post": Post("hi", ReplyTo(there, there)),
+        "post": Post("hi", ReplyTo(there, there), group=there),
         "reaction": Reaction(there, "❤"),
         "repost": Repost(there),
+        "group": Group("g", "", "", "open"),
+        "group.join": Join(there),
+        "group.act": Act(there, "invite", there.account),
         **{name: Relate(name, there.account) for name in RELATIONS.values()},
     }
     assert said.keys() == SHIPPED

@@ -64,7 +64,7 @@ class World:
 
     def step(self) -> None:
         who = self.people[self.someone()]
-        if not self.groups or self.rng.random() < 0.01:
+        if not self.groups or self.rng.random() < 0.005:
             self.open(who)
             return
         group = self.group()
@@ -74,12 +74,13 @@ class World:
             self.add(who, join(who.salt, Join(group, tell)), Join(group, tell))
         elif does == "act":
             if self.rng.random() < 0.7:  # most are of those who may
-                who = self.people[group.account]
+                who = self.people[AccountId(self.rng.choice(sorted(self.rulers(group))))]
             what = self.rng.choice(WHATS)
-            there = self.rng.choice(sorted(self.posts)) if self.posts else Target(who.id, CellKey(b"k" * 16))
+            here = sorted(post for post, (said, _) in self.posts.items() if said.group == group) or sorted(self.posts)
+            there = self.rng.choice(here) if here else Target(who.id, CellKey(b"k" * 16))
             of_post = (what in ("remove", "pin")) != (self.rng.random() < 0.05)
-            said = Act(group, what, *there) if of_post else Act(group, what, self.someone())
-            self.add(who, act(who.salt, said), said)
+            told = Act(group, what, *there) if of_post else Act(group, what, self.someone())
+            self.add(who, act(who.salt, told), told)
         elif does == "post":
             post = Post("x", created_ms=self.rng.choice((None, 1_700_000_000_000)), group=group)
             key = post_key(who.salt, who.draw())
@@ -220,7 +221,7 @@ def same(world: World, ask: Queries) -> None:
 def test_groups_are_as_a_plain_fold_says_whatever_people_do(seed: int) -> None:
     world = World(seed)
     for _ in range(5):
-        for _ in range(60):
+        for _ in range(100):
             world.step()
         people = list(world.people.values())
         world.rng.shuffle(people)
