@@ -8,7 +8,7 @@ candidates. The note is a convenience for people: nothing else reads it, and it 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from banyan_cli.errors import BadInput
@@ -42,9 +42,10 @@ def remember(
     posts: Iterable[str] = (),
     accounts: Iterable[tuple[str, str]] = (),
     groups: Iterable[tuple[str, str]] = (),
+    events: Iterable[tuple[str, str]] = (),
 ) -> None:
-    """Note posts (uris), accounts (id, name) and groups (uri, name) as shown; the latest are kept. Never fails a
-    command."""
+    """Note posts (uris), accounts (id, name), groups and events (uri, title) as shown; the latest are kept. Never fails
+    a command."""
     note = _read(home)
     for uri in posts:
         note["posts"].pop(uri, None)
@@ -53,9 +54,10 @@ def remember(
         if name:
             note["accounts"].pop(account, None)
             note["accounts"][account] = name
-    for uri, name in groups:
-        note["groups"].pop(uri, None)
-        note["groups"][uri] = name
+    for kind, titled_ones in (("groups", groups), ("events", events)):
+        for uri, title in titled_ones:
+            note[kind].pop(uri, None)
+            note[kind][uri] = title
     latest = {kind: dict(list(table.items())[-_MOST:]) for kind, table in note.items()}
     try:
         write_private(_path(home), json.dumps(latest, ensure_ascii=False).encode())
@@ -156,9 +158,19 @@ def shown_accounts(home: Home) -> dict[str, str]:
     return dict(reversed(_read(home)["accounts"].items()))
 
 
-def shown_groups(home: Home) -> dict[str, str]:
-    """Groups shown lately with their names, by address."""
-    return {uri: str(name) for uri, name in _read(home)["groups"].items()}
+def titled(s: Session, what: str, text: str, more: Callable[[], dict[str, str]], source: str) -> str:
+    """The address of the group or event that a person means: an address, the title of one, or its digits, of those that
+    were shown and those of `more` (by address, the title). what, source: for the sentence. Raises BadInput."""
+    wanted = text.strip()
+    if wanted.startswith("did:") and "/" in wanted:
+        return wanted
+    known = {uri: str(title) for uri, title in _read(s.home)[f"{what}s"].items()} | more()
+    found = [uri for uri, title in known.items() if title == wanted] or fitting(known, wanted.rstrip("…").lower())
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise BadInput(f"'{text}' fits {listed(found)}; give the address of the one you mean.")
+    raise BadInput(f"'{text}' is no {what} of yours or shown lately; give its address, as {source} --json shows it.")
 
 
 def _path(home: Home) -> Any:
@@ -166,7 +178,7 @@ def _path(home: Home) -> Any:
 
 
 def _read(home: Home) -> dict[str, dict[str, Any]]:
-    empty: dict[str, dict[str, Any]] = {"posts": {}, "accounts": {}, "groups": {}}
+    empty: dict[str, dict[str, Any]] = {"posts": {}, "accounts": {}, "groups": {}, "events": {}}
     try:
         note = json.loads(_path(home).read_text("utf-8"))
         return {kind: dict(note.get(kind, {})) for kind in empty}

@@ -48,7 +48,9 @@ class Fact(NamedTuple):
     post that is answered, 48 bytes, and a time), `reactions` (a post, then the length of an emoji, 1 byte, and the
     emoji), `reposts` (a post), `follows`, `followers`, `blocks` and `mutes` (an account, 32 bytes), `notices`
     (notices.py), and those of groups: `group_joins` and `joined_groups` (a group, 48 bytes), `group_acts` (what, 1
-    byte, a group, and an account or a post), `group_posts` (the digest of a group, 8 bytes, and a time).
+    byte, a group, and an account or a post), `group_posts` (the digest of a group, 8 bytes, and a time); of
+    events: `events` (when it begins, 8 bytes), `group_events` (a group's digest and that), `event_replies` (an event,
+    48 bytes, and the answer).
     """
 
     kind: str

@@ -12,7 +12,16 @@ from typing import Literal, get_args
 from .collection import Fact
 
 Notice = Literal[
-    "reply", "quote", "mention", "reaction", "repost", "follow", "group_invite", "group_accept", "group_request"
+    "reply",
+    "quote",
+    "mention",
+    "reaction",
+    "repost",
+    "follow",
+    "group_invite",
+    "group_accept",
+    "group_request",
+    "event_invite",
 ]
 NOTICES: tuple[Notice, ...] = get_args(Notice)
 """By number. Rows are made of the numbers, so a new one goes to the end. Of what one post does, the first is told."""

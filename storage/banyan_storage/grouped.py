@@ -208,9 +208,11 @@ class GroupView:
 
     def shows(self, view: PostView) -> bool:
         """Whether the group shows a post: it was said here, by a member, and is not removed."""
-        author = view.target.account
-        of_here = view.post.group == self.target and self.is_member(author)
-        return of_here and not self.removed(view.target) and not self.blocked(author)
+        return view.post.group == self.target and self.lets(view.target)
+
+    def lets(self, said: Target) -> bool:
+        """Whether the group shows a post or an event that says it is of here: by a member, and not removed."""
+        return self.is_member(said.account) and not self.removed(said) and not self.blocked(said.account)
 
     def posts(self, before: bytes | None) -> Iterator[tuple[bytes, PostView | None]]:
         """(cursor, post), newest first; None in the place of what the group does not show, so that a caller can stop.

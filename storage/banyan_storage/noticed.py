@@ -13,6 +13,7 @@ from banyan_schema.notices import NOTICES as WHAT
 from banyan_schema.notices import Notice
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, Reaction, Repost, Target
+from banyan_schema.social.event import EventInvite
 from banyan_schema.social.group import Act, Join
 
 from .engine import ReadTxn
@@ -29,8 +30,8 @@ PLACE_BYTES = 8
 class Noticed:
     """what: what happened; of several things that one post does, the first in the order of `WHAT`. who: did it.
     time_ms: of the entry. post: theirs, which answers, quotes or mentions. about: the post of the account that is
-    answered, quoted, reacted to or reposted. edited: theirs is an edit. group: that invites, accepts or is asked for.
-    Whether they may speak for it is not looked at."""
+    answered, quoted, reacted to or reposted. edited: theirs is an edit. group: that invites, accepts or is asked for;
+    event: to which they invite. Whether they may is not looked at."""
 
     what: Notice
     who: AccountId
@@ -41,6 +42,7 @@ class Noticed:
     edited: bool
     ref: Ref
     group: Target | None = None
+    event: Target | None = None
 
 
 Wanted: TypeAlias = Callable[[Notice, AccountId], bool]
@@ -96,4 +98,5 @@ def _read(
     edited = isinstance(op, Put) and bool(op.refs)
     group = said.group if isinstance(said, Act | Join) else None
     time_ms = entry.header.time >> 16
-    return Noticed(what, who, time_ms, post, about, emoji, edited, Ref(entry.id, at), group)
+    event = said.event if isinstance(said, EventInvite) else None
+    return Noticed(what, who, time_ms, post, about, emoji, edited, Ref(entry.id, at), group, event)

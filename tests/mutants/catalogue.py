@@ -3,6 +3,7 @@
 from tests.mutants.in_checkpoints import IN_CHECKPOINTS
 from tests.mutants.in_crdt import IN_CRDT
 from tests.mutants.in_damage import IN_DAMAGE
+from tests.mutants.in_events import IN_EVENTS
 from tests.mutants.in_groups import IN_GROUPS
 from tests.mutants.in_node import IN_NODE
 from tests.mutants.in_people import IN_PEOPLE
@@ -16,6 +17,7 @@ MUTANTS = (
     *IN_CHECKPOINTS,
     *IN_CRDT,
     *IN_DAMAGE,
+    *IN_EVENTS,
     *IN_GROUPS,
     *IN_NODE,
     *IN_THROTTLE,

@@ -40,8 +40,8 @@ IN_GROUPS = (
     Mutant(
         "a group shows the posts of whom its owner blocks",
         _GROUPED,
-        "return of_here and not self.removed(view.target) and not self.blocked(author)",
-        "return of_here and not self.removed(view.target)",
+        "not self.removed(said) and not self.blocked(said.account)",
+        "not self.removed(said)",
         _FOLD,
     ),
     Mutant(

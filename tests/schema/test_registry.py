@@ -12,12 +12,13 @@ from banyan_schema.fields import KEY
 from banyan_schema.layout import Layout
 from banyan_schema.registry import SOCIAL, Registry
 from banyan_schema.social import RELATIONS, Post, ProfileField, Reaction, Relate, ReplyTo, Repost, Target
+from banyan_schema.social.event import Event, EventInvite, EventReply
 from banyan_schema.social.group import Act, Group, Join
 from banyan_storage.views.registry import VIEWS
 
 SHIPPED = {
     *("block", "follow", "mute", "post", "profile", "reaction", "repost"),
-    *("group", "group.join", "group.act"),
+    *("group", "group.join", "group.act", "event", "event.reply", "event.invite"),
 }
 """Others may stand beside them: whoever adds a file changes no test."""
 LAYOUT = Layout(lambda key: key, lambda key: (key,), (KEY,))
@@ -63,6 +64,9 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
         "group": Group("g", "", "", "open"),
         "group.join": Join(there),
         "group.act": Act(there, "invite", there.account),
+        "event": Event("e", "", 0, None, "UTC", group=there),
+        "event.reply": EventReply(there, "yes"),
+        "event.invite": EventInvite(there, there.account),
         **{name: Relate(name, there.account) for name in RELATIONS.values()},
     }
     assert said.keys() == SHIPPED

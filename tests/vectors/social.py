@@ -12,6 +12,7 @@ from banyan_schema.address import Target
 from banyan_schema.collection import Collection, Draft, undo
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, post_key, relate, write_post
+from banyan_schema.social.event import Event, EventInvite, EventReply, answer_event, invite_to_event, write_event
 from banyan_schema.social.group import ACT, Act, Group, Join, Kind, act, group_digest, join, write_group
 from banyan_storage.grouped import group_of
 from banyan_storage.queries import queries
@@ -31,6 +32,12 @@ DRAFTS = {
     "an invitation": act(SALT, Act(HERE, "invite", SOMEBODY)),
     "a post removed": act(SALT, Act(HERE, "remove", *THERE)),
     "a post in a group": write_post(THERE.key, Post("Chào cả nhà", group=HERE)),
+    "an event": write_event(
+        HERE.key, Event("Tết", "", 4_075_014_600_000, None, "Asia/Ho_Chi_Minh", "Hà Nội", 210_285_000, 1_058_542_000)
+    ),
+    "an event before 1970": write_event(HERE.key, Event("1945", "", -767_750_400_000, None, "UTC", group=HERE)),
+    "an answer": answer_event(SALT, EventReply(THERE, "maybe")),
+    "an invitation to an event": invite_to_event(SALT, EventInvite(THERE, SOMEBODY)),
 }
 
 
@@ -135,4 +142,5 @@ def examples(made: dict[str, Any]) -> dict[str, str]:
 
     of_groups = ("a group", "a join", "an invitation", "a post removed", "a post in a group")
     top = f"salt     {made['salt']}\naccount  {made['group']['account']}\ndigest   {made['group']['digest']}"
-    return {"groups": "\n".join([top, *map(shown, of_groups)])}
+    of_events = ("an event", "an event before 1970", "an answer", "an invitation to an event")
+    return {"groups": "\n".join([top, *map(shown, of_groups)]), "events": "\n".join(map(shown, of_events))}

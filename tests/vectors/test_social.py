@@ -42,6 +42,10 @@ def test_cells_are_named_as_the_page_says() -> None:
     of_group = cell_key(b"group.act", *here)
     assert by_name["an invitation"] == (of_group, cell_key(b"group.act", *here, b"\3", whom, b""))
     assert by_name["a post removed"] == (of_group, cell_key(b"group.act", *here, b"\5", whom, post))
+    there = (_ACCOUNT, post)
+    assert by_name["an answer"] == (cell_key(b"event.reply"), cell_key(b"event.reply", *there))
+    invited = cell_key(b"event.invite", *there), cell_key(b"event.invite", *there, whom)
+    assert by_name["an invitation to an event"] == invited
     assert V["group"]["digest"] == sha256(b"banyan/1/group\0" + _ACCOUNT + _KEY).digest()[:8].hex()
 
 

@@ -284,18 +284,11 @@ def _people(
 def group_of(s: session.Session, which: str, by: str | None) -> str:
     """The address of the group that a person means: by name or digits among those of the reader and those that were
     shown, or by address. Raises BadInput."""
-    wanted = which.strip()
-    if wanted.startswith("did:") and "/" in wanted:
-        return wanted
-    known = refs.shown_groups(s.home)
-    known |= {row["uri"]: row["name"] for row in s.call("groups", by=_by(s, by), limit=1_000)["groups"]}
-    named = [uri for uri, name in known.items() if name == wanted]
-    fitting = named or refs.fitting(known, wanted.rstrip("…").lower())
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        raise BadInput(f"'{which}' fits {refs.listed(fitting)}; give the address of the one you mean.")
-    raise BadInput(f"'{which}' is no group of yours or shown lately; give its address, as `banyan group ls` shows it.")
+
+    def more() -> dict[str, str]:
+        return {row["uri"]: row["name"] for row in s.call("groups", by=_by(s, by), limit=1_000)["groups"]}
+
+    return refs.titled(s, "group", which, more, "`banyan group ls`")
 
 
 def _kind(kind: str | None) -> str | None:

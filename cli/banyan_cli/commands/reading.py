@@ -23,7 +23,7 @@ Reader = Annotated[
 ]
 KINDS = (
     *("reply", "quote", "mention", "reaction", "repost", "follow"),
-    *("group_invite", "group_accept", "group_request"),
+    *("group_invite", "group_accept", "group_request", "event_invite"),
 )
 """Of notifications."""
 Before = Annotated[str | None, typer.Option(help="Continue where a page ended.")]
@@ -151,6 +151,7 @@ def notifications(
     refs.remember_rows(s.home, [row["post"] for row in rows if row["post"]])
     accounts = [(a["account"], a["name"]) for row in rows for a in row["accounts"]]
     refs.remember(s.home, (), accounts, [(row["group"]["uri"], row["group"]["name"]) for row in rows if row["group"]])
+    refs.remember(s.home, events=[(row["event"]["uri"], row["event"]["title"]) for row in rows if row["event"]])
     s.out.answers(rows, show(_now_ms()), "Nothing yet.")
     if page["before"]:
         same = "".join(f" --kind {k}" for k in kind or ()) + (" --each" if each else "")

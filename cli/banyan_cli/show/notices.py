@@ -24,6 +24,7 @@ DID = {
     "group_invite": "invited you to the group",
     "group_accept": "accepted you into the group",
     "group_request": "asked to join your group",
+    "event_invite": "invited you to",
 }
 NAMED = 3
 """So many are named in a line."""
@@ -57,6 +58,8 @@ def _line(row: dict[str, Any]) -> Text:
         line.append(f" with {' '.join(map(plain, row['emojis']))}")
     if row["group"]:
         line.append(f" {plain(row['group']['name'])}  ").append(refs.short(row["group"]["uri"]), "dim")
+    if row["event"]:
+        line.append(f" {plain(row['event']['title'])}  ").append(refs.short(row["event"]["uri"]), "dim")
     about = row["about"] or (row["post"] and row["post"]["uri"])
     if about:
         line.append(f"  {refs.short(about)}", "dim")

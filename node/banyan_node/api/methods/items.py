@@ -57,6 +57,9 @@ WRITTEN_BY = {
     "group": "group.create, group.set and group.delete",
     "group.join": "group.join",
     "group.act": "group.moderator, group.accept, group.refuse, group.invite, group.ban, group.remove and group.pin",
+    "event": "event.create, event.set and event.delete",
+    "event.reply": "event.reply",
+    "event.invite": "event.invite",
     "keyring": "mute, bookmark, list.set, filter.set and note.set",
     "private": "mute, bookmark, list.set, filter.set and note.set",
 }

@@ -46,6 +46,7 @@ from banyan_schema.social.group import (
     write_group,
 )
 from banyan_storage.grouped import COUNTED, MODERATORS, GroupView
+from banyan_storage.scheduled import event_of
 
 METHODS = Declared()
 OPS = 128
@@ -101,7 +102,7 @@ class ModeratorRequest(ActRequest, frozen=True, forbid_unknown_fields=True):
 
 
 class PostActRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """uri: a post in the group. by: the owner or a moderator."""
+    """uri: a post in the group; to remove, an event too. by: the owner or a moderator."""
 
     uri: PostRef
     undo: Undo = False
@@ -312,18 +313,20 @@ def _says(found: GroupView, by: AccountId, one: Act) -> bool:
 
 
 def _of_post(ctx: Context, ask: PostActRequest, what: What, does: str, now: float) -> GroupWritten:
-    by, view = hosted.account_of(ctx, ask.by), held(ctx, ask.uri)
-    if view.post.group is None:
-        raise CallError("bad_request", f"The post {uri(view.target)} was said in no group.")
-    found = groups.ruled_by(ctx, by, view.post.group, does)
-    if what == "remove" and not ask.undo and view.target.account == found.target.account != by:
+    by, said = hosted.account_of(ctx, ask.by), target_of(ask.uri)
+    event = event_of(ctx.queries(), said) if what == "remove" else None
+    group = held(ctx, ask.uri).post.group if event is None else event.event.group
+    if group is None:
+        raise CallError("bad_request", f"{uri(said)} was said in no group.")
+    found = groups.ruled_by(ctx, by, group, does)
+    if what == "remove" and not ask.undo and said.account == found.target.account != by:
         raise CallError("refused", "What the owner of a group says there only the owner removes.", 409)
-    return _say(ctx, by, found, Act(found.target, what, *target_of(ask.uri)), now, ask.undo)
+    return _say(ctx, by, found, Act(found.target, what, *said), now, ask.undo)
 
 
 @METHODS.write("group.remove", "not_found", "refused")
 def remove(ctx: Context, ask: PostActRequest, now: float) -> GroupWritten:
-    """Removes a post from its group. It stays with its author."""
+    """Removes a post or an event from its group. It stays with its author."""
     return _of_post(ctx, ask, "remove", "removes posts", now)
 
 

@@ -10,12 +10,14 @@ from msgspec import Meta
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import InGroup, Named, PostRow, PostRows, lens_of
-from banyan_node.api.texts import Milliseconds, NoticeCursor, Own, PostUri, did, notice_cursor, place_of, uri
+from banyan_node.api.texts import Milliseconds, Moment, NoticeCursor, Own, PostUri, did, notice_cursor, place_of, uri
 from banyan_node.hosting import hosted
+from banyan_schema.address import Target
 from banyan_schema.notices import NOTICES, Notice
 from banyan_storage.grouped import group_of
 from banyan_storage.noticed import PLACE_BYTES, Noticed
 from banyan_storage.queries import Queries
+from banyan_storage.scheduled import event_of
 
 METHODS = Declared()
 MOST, NAMED = 200, 8
@@ -38,11 +40,18 @@ class NoticesRequest(Request, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 40
 
 
+class ToEvent(Response, frozen=True):
+    uri: PostUri
+    title: str
+    begins: Moment
+    zone: str
+
+
 class NoticeRow(Response, frozen=True):
     """kind: what happened. accounts: who did it, the latest first, at most 8; others: how many more. time_ms: of the
     latest. post: theirs, which answers, quotes or mentions. about: the post of one's own that it is about. emojis: with
     which they reacted. edited: the post was edited, which is why it is told. group: that invites or accepted the
-    account, or that they ask to join."""
+    account, or that they ask to join. event: to which they invite."""
 
     kind: Notice
     accounts: list[Named]
@@ -53,6 +62,7 @@ class NoticeRow(Response, frozen=True):
     emojis: list[str]
     edited: bool
     group: InGroup | None
+    event: ToEvent | None
 
 
 class Notices(Response, frozen=True):
@@ -86,11 +96,13 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
     else:
         last = b""
     rows = PostRows(q, lens)
-    return Notices([_row(rows, group) for group in groups.values()], notice_cursor(last) if last else None)
+    return Notices([_row(q, rows, group) for group in groups.values()], notice_cursor(last) if last else None)
 
 
 def _may(q: Queries, account: AccountId, one: Noticed) -> bool:
-    """Whether what is told of a group is said by, or concerns, somebody who may speak for it now."""
+    """Whether what is told of a group or an event is said by, or concerns, somebody who may speak for it now."""
+    if one.event is not None:
+        return one.who == one.event.account and event_of(q, one.event) is not None
     if one.group is None:
         return True
     group = group_of(q, one.group)
@@ -101,7 +113,12 @@ def _may(q: Queries, account: AccountId, one: Noticed) -> bool:
     return one.who in group.rulers
 
 
-def _row(rows: PostRows, group: list[Noticed]) -> NoticeRow:
+def _event(q: Queries, target: Target) -> ToEvent | None:
+    found = event_of(q, target)
+    return None if found is None else ToEvent(uri(target), found.event.title, found.event.begins_ms, found.event.zone)
+
+
+def _row(q: Queries, rows: PostRows, group: list[Noticed]) -> NoticeRow:
     first = group[0]
     who = list(dict.fromkeys(one.who for one in group))
     post = None if first.post is None else rows.of(first.post)
@@ -115,4 +132,5 @@ def _row(rows: PostRows, group: list[Noticed]) -> NoticeRow:
         emojis=sorted({one.emoji for one in group if one.emoji}),
         edited=first.edited,
         group=None if first.group is None else rows.group(first.group),
+        event=None if first.event is None else _event(q, first.event),
     )
