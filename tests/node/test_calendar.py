@@ -37,7 +37,7 @@ def announce(app: App, title: str, hours: float, **more: Any) -> str:
 
 
 def titles(app: App, **more: Any) -> list[str]:
-    return [row["title"] for row in app("events", **more)["events"]]
+    return [row["title"] for row in app("event.list", **more)["events"]]
 
 
 def test_events_to_come_are_listed_by_their_beginning_and_what_is_over_is_not(app: App) -> None:
@@ -50,10 +50,10 @@ def test_events_to_come_are_listed_by_their_beginning_and_what_is_over_is_not(ap
     assert titles(app) == ["đang", "sớm", "mai"]
     assert titles(app, account="bình") == ["sớm"]
     assert titles(app, since=in_hours(-3)) == ["qua", "đang", "sớm", "mai"]
-    found, page = list[str](), app("events", limit=1)
+    found, page = list[str](), app("event.list", limit=1)
     while page["after"]:
         found += [row["title"] for row in page["events"]]
-        page = app("events", limit=1, after=page["after"])
+        page = app("event.list", limit=1, after=page["after"])
     assert [*found, *(row["title"] for row in page["events"])] == ["đang", "sớm", "mai"]
     app("block", account="bình")
     assert titles(app) == ["đang", "mai"]
@@ -134,7 +134,7 @@ def test_a_group_shows_the_events_of_its_members(app: App) -> None:
     app("group.remove", uri=uri, undo=True)
     app("group.ban", group=group, account="bình")
     assert titles(app, group=group) == []
-    app.refused("'account', 'group' and 'answered' exclude", "events", group=group, answered=True)
+    app.refused("'account', 'group' and 'answered' exclude", "event.list", group=group, answered=True)
 
 
 async def test_two_nodes_show_an_event_alike(tmp_path: Path) -> None:
@@ -151,5 +151,5 @@ async def test_two_nodes_show_an_event_alike(tmp_path: Path) -> None:
         await b.backend.call("event.reply", {"event": event})
         await converged([a, b])
         for node in (a, b):
-            (row,) = (await node.backend.call("events", {}))["events"]
+            (row,) = (await node.backend.call("event.list", {}))["events"]
             assert (row["uri"], row["answers"]["yes"]) == (event, 1)

@@ -147,7 +147,7 @@ def event_ls(
     if sum((account is not None, group is not None, mine)) > 1:
         raise BadInput("An account, --group and --mine exclude one another; choose one.")
     page = s.call(
-        "events",
+        "event.list",
         account=None if account is None else refs.account(s, account),
         group=None if group is None else group_of(s, group, by),
         answered=mine or None,
@@ -221,7 +221,10 @@ def _event_of(s: session.Session, which: str, by: str | None) -> str:
     """The address of the event that a person means. Raises BadInput."""
 
     def more() -> dict[str, str]:
-        pages = (s.call("events", by=_by(s, by), limit=200), s.call("events", by=_by(s, by), answered=True, limit=200))
+        pages = (
+            s.call("event.list", by=_by(s, by), limit=200),
+            s.call("event.list", by=_by(s, by), answered=True, limit=200),
+        )
         return {row["uri"]: row["title"] for page in pages for row in page["events"]}
 
     return refs.titled(s, "event", which, more, "`banyan event ls`")

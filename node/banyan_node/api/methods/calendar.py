@@ -222,7 +222,7 @@ def _row(q: Queries, rows: PostRows, view: EventView, mine: Answer | None) -> Ev
     )
 
 
-@METHODS.read("events", "not_found", "refused")
+@METHODS.read("event.list", "not_found", "refused")
 def listing(at: CommitView, ask: EventsRequest) -> EventsPage:
     """Events by their beginning, without those of accounts that the reading account blocks or mutes."""
     q, reader = at.queries(), reader_of(at, ask.by)
