@@ -22,9 +22,12 @@ Notice = Literal[
     "group_accept",
     "group_request",
     "event_invite",
+    "follow_request",
+    "follow_accept",
 ]
 NOTICES: tuple[Notice, ...] = get_args(Notice)
-"""By number. Rows are made of the numbers, so a new one goes to the end. Of what one post does, the first is told."""
+"""By number. Rows are made of the numbers, so a new one goes to the end. Of what one post does, the first is told.
+`follow_request` is in no row: it is how a follow of a locked account reads until it is accepted."""
 _NUMBERS = {what: bytes((number,)) for number, what in enumerate(NOTICES)}
 
 

@@ -14,11 +14,13 @@ from banyan_schema.registry import SOCIAL, Registry
 from banyan_schema.social import RELATIONS, Post, ProfileField, Reaction, Relate, ReplyTo, Repost, Target
 from banyan_schema.social.event import Event, EventInvite, EventReply
 from banyan_schema.social.group import Act, Group, Join
+from banyan_schema.social.locked import FollowAnswer
 from banyan_storage.views.registry import VIEWS
 
 SHIPPED = {
     *("block", "follow", "mute", "post", "profile", "reaction", "repost"),
     *("group", "group.join", "group.act", "event", "event.reply", "event.invite"),
+    "follow.answer",
 }
 """Others may stand beside them: whoever adds a file changes no test."""
 LAYOUT = Layout(lambda key: key, lambda key: (key,), (KEY,))
@@ -57,13 +59,14 @@ def test_what_has_fields_has_a_layout_and_what_has_none_has_none() -> None:
 def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other() -> None:
     there = Target(AccountId(b"a" * 32), CellKey(b"k" * 16))
     said: dict[str, object] = {
-        "profile": ProfileField("name", "An"),
+        "profile": ProfileField("locked", "yes"),
         "post": Post("hi", ReplyTo(there, there), group=there),
         "reaction": Reaction(there, "❤"),
         "repost": Repost(there),
         "group": Group("g", "", "", "open"),
         "group.join": Join(there),
         "group.act": Act(there, "invite", there.account),
+        "follow.answer": FollowAnswer(there.account, "accept"),
         "event": Event("e", "", 0, None, "UTC", group=there),
         "event.reply": EventReply(there, "yes"),
         "event.invite": EventInvite(there, there.account),

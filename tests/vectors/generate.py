@@ -68,6 +68,7 @@ HERE = Path(__file__).parent
 SHIPPED = (
     *("profile", "post", "reaction", "repost", "follow", "block", "mute", "keyring", "private"),
     *("group", "group.join", "group.act", "event", "event.reply", "event.invite"),
+    "follow.answer",
 )
 DOCUMENT, SOCIAL = (HERE.parents[1] / "docs" / name for name in ("protocol.md", "social.md"))
 
@@ -346,7 +347,7 @@ def examples(made: dict[str, Any]) -> dict[str, str]:
     frames = [f"{m['name']}\n    {m['frame'][:88]}{'...' if len(m['frame']) > 88 else ''}" for m in made["messages"]]
     return {
         "realm": "\n".join(f"{r['name']:5} {r['id']}" for r in made["ids"]["realms"]),
-        "collections": "\n".join(f"{n:12} {c}" for n, c in made["ids"]["collections"].items()),
+        "collections": "\n".join(f"{n:13} {c}" for n, c in made["ids"]["collections"].items()),
         "inception": f"header\n{block(first['header'])}\nops\n{block(first['ops'])}\nid = account\n{first['id']}\n"
         f"{made['ids']['account']['text']}\nsignature\n{block(first['sig'])}",
         "grant": f"header\n{block(grant['header'])}\nops\n{block(grant['ops'])}\nid\n{grant['id']}",

@@ -11,9 +11,11 @@ from banyan_crdt.realm import TEST
 from banyan_schema.address import Target
 from banyan_schema.collection import Collection, Draft, undo
 from banyan_schema.registry import SOCIAL
-from banyan_schema.social import Post, post_key, relate, write_post
+from banyan_schema.social import Post, post_key, relate, set_profile, write_post
 from banyan_schema.social.event import Event, EventInvite, EventReply, answer_event, invite_to_event, write_event
 from banyan_schema.social.group import ACT, Act, Group, Join, Kind, act, group_digest, join, write_group
+from banyan_schema.social.locked import FollowAnswer, answer_follow
+from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
 from banyan_storage.grouped import group_of
 from banyan_storage.queries import queries
 from tests.crdt.make import b32
@@ -37,6 +39,9 @@ DRAFTS = {
     ),
     "an event before 1970": write_event(HERE.key, Event("1945", "", -767_750_400_000, None, "UTC", group=HERE)),
     "an answer": answer_event(SALT, EventReply(THERE, "maybe")),
+    "an accepted follower": answer_follow(SALT, FollowAnswer(SOMEBODY, "accept")),
+    "a refused follower": answer_follow(SALT, FollowAnswer(SOMEBODY, "refuse")),
+    "a profile that is locked": set_profile(SALT, LOCKED, LOCKED_VALUE),
     "an invitation to an event": invite_to_event(SALT, EventInvite(THERE, SOMEBODY)),
 }
 
@@ -143,4 +148,9 @@ def examples(made: dict[str, Any]) -> dict[str, str]:
     of_groups = ("a group", "a join", "an invitation", "a post removed", "a post in a group")
     top = f"salt     {made['salt']}\naccount  {made['group']['account']}\ndigest   {made['group']['digest']}"
     of_events = ("an event", "an event before 1970", "an answer", "an invitation to an event")
-    return {"groups": "\n".join([top, *map(shown, of_groups)]), "events": "\n".join(map(shown, of_events))}
+    of_locked = ("a profile that is locked", "an accepted follower")
+    return {
+        "groups": "\n".join([top, *map(shown, of_groups)]),
+        "events": "\n".join(map(shown, of_events)),
+        "locked": "\n".join(map(shown, of_locked)),
+    }

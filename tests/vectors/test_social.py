@@ -43,6 +43,9 @@ def test_cells_are_named_as_the_page_says() -> None:
     assert by_name["an invitation"] == (of_group, cell_key(b"group.act", *here, b"\3", whom, b""))
     assert by_name["a post removed"] == (of_group, cell_key(b"group.act", *here, b"\5", whom, post))
     there = (_ACCOUNT, post)
+    assert by_name["an accepted follower"] == (cell_key(b"follow.answer"), cell_key(b"follow.answer", whom))
+    assert by_name["a refused follower"] == by_name["an accepted follower"]
+    assert by_name["a profile that is locked"] == (cell_key(b"profile", b"locked"), None)
     assert by_name["an answer"] == (cell_key(b"event.reply"), cell_key(b"event.reply", *there))
     invited = cell_key(b"event.invite", *there), cell_key(b"event.invite", *there, whom)
     assert by_name["an invitation to an event"] == invited

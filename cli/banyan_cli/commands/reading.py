@@ -24,6 +24,7 @@ Reader = Annotated[
 KINDS = (
     *("reply", "quote", "mention", "reaction", "repost", "follow"),
     *("group_invite", "group_accept", "group_request", "event_invite"),
+    *("follow_request", "follow_accept"),
 )
 """Of notifications."""
 Before = Annotated[str | None, typer.Option(help="Continue where a page ended.")]

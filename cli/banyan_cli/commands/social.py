@@ -144,7 +144,11 @@ def repost(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> N
 
 def follow(ctx: typer.Context, account: Who, by: By = None) -> None:
     """Show an account's posts in your feed, and hold them here."""
-    _relate(ctx, "follow", account, by, None, "Following {}.")
+    s = session.of(ctx)
+    whom = refs.account(s, account)
+    answer = s.call("follow", account=whom, by=_by(s, by))
+    asked = "Asked to follow {}: it is locked, and has to accept that."
+    s.out.done(answer, (asked if answer["waits"] else "Following {}.").format(answer["account"]))
 
 
 def unfollow(ctx: typer.Context, account: Who, by: By = None) -> None:

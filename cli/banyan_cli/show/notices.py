@@ -24,6 +24,8 @@ DID = {
     "group_invite": "invited you to the group",
     "group_accept": "accepted you into the group",
     "group_request": "asked to join your group",
+    "follow_request": "asked to follow you",
+    "follow_accept": "accepted you as a follower",
     "event_invite": "invited you to",
 }
 NAMED = 3

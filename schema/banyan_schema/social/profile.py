@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from banyan_crdt.ids import Ref
 from banyan_crdt.ops import Put
 
-from ..collection import Collection, Draft, cell_key
+from ..collection import Collection, Draft, Fact, cell_key
 from ..fields import normal, text
 from ..layout import Layout
 
@@ -30,13 +31,31 @@ class ProfileField:
     value: str
 
 
+LOCKED, LOCKED_VALUE = "locked", "yes"
+"""The field by which an account says that follows want an accept, and its value then; any other says nothing."""
+
+
+def _seed(time: bytes, values: list[Any]) -> bytes:
+    """Empty, or 1 byte if it says that the account is locked."""
+    return b"l" if values[:2] == [LOCKED, LOCKED_VALUE] else b""
+
+
 LAYOUT = Layout(
     ProfileField,
     lambda said: (said.field, said.value),
     (text("a profile field's name", MAX_FIELD), text("a profile field", MAX_VALUE)),
 )
-COLLECTION = Collection("profile", "register", LAYOUT, limits={"field": MAX_FIELD, "value": MAX_VALUE})
-"""It tells views nothing: a profile is read from its slots."""
+COLLECTION = Collection(
+    "profile",
+    "register",
+    LAYOUT,
+    limits={"field": MAX_FIELD, "value": MAX_VALUE},
+    seed=_seed,
+    seeds=2,
+    kinds=frozenset({"locked"}),
+    facts=lambda seed: (Fact("locked", seed),) if seed else (),
+)
+"""It tells views only that an account is locked: a profile is read from its slots."""
 PROFILE = COLLECTION.id
 COLLECTIONS = (COLLECTION,)
 

@@ -54,6 +54,7 @@ from banyan_schema.social.event import (
     invite_to_event,
     write_event,
 )
+from banyan_storage import locking
 from banyan_storage.queries import Queries
 from banyan_storage.scheduled import (
     CURSOR_BYTES,
@@ -261,7 +262,7 @@ def _of(
         accounts = [hosted.account_of(at, ask.account)]
     else:
         own = reader or hosted.my_account(at)
-        accounts = list(chain((own,), q.follows(own)))
+        accounts = list(chain((own,), locking.followed(q, own, q.follows(own))))
     return ((view.cursor, view) for view in of_accounts(q, accounts, after))
 
 

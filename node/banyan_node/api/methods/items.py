@@ -60,6 +60,7 @@ WRITTEN_BY = {
     "event": "event.create, event.set and event.delete",
     "event.reply": "event.reply",
     "event.invite": "event.invite",
+    "follow.answer": "follow.accept and follow.refuse",
     "keyring": "mute, bookmark, list.set, filter.set and note.set",
     "private": "mute, bookmark, list.set, filter.set and note.set",
 }

@@ -3,6 +3,7 @@ one row."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from msgspec import Meta
@@ -14,6 +15,7 @@ from banyan_node.api.texts import Milliseconds, Moment, NoticeCursor, Own, PostU
 from banyan_node.hosting import hosted
 from banyan_schema.address import Target
 from banyan_schema.notices import NOTICES, Notice
+from banyan_storage import locking
 from banyan_storage.grouped import group_of
 from banyan_storage.noticed import PLACE_BYTES, Noticed
 from banyan_storage.queries import Queries
@@ -24,7 +26,7 @@ MOST, NAMED = 200, 8
 """The most rows of a page, and the most accounts that a row names."""
 READ, SCANNED = 5, 20_000
 """For each row of a page at most so many things are read; and so many of all, wanted or not, are looked at."""
-TOGETHER = frozenset({"reaction", "repost", "follow", "group_request"})
+TOGETHER = frozenset({"reaction", "repost", "follow", "follow_request", "group_request"})
 """What is told once for all who did it to one post or group."""
 
 
@@ -76,9 +78,14 @@ class Notices(Response, frozen=True):
 def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
     """What an account hears of, without what it does not see of others. Of a page, alike things are one row."""
     account, q = hosted.account_of(at, ask.by), at.queries()
-    lens, kinds = lens_of(at, account), set(ask.kinds or NOTICES)
+    lens, kinds, locked = lens_of(at, account), set(ask.kinds or NOTICES), locking.is_locked(q, account)
+
+    def told(what: Notice, who: AccountId) -> Notice:
+        asks = what == "follow" and locked and not locking.answered(q, account, "accept", who)
+        return "follow_request" if asks else what
+
     place = place_of(ask.before, PLACE_BYTES, "among notifications")
-    found = q.noticed(account, place, lambda what, who: what in kinds and lens.sees(who))
+    found = q.noticed(account, place, lambda what, who: lens.sees(who) and told(what, who) in kinds)
     groups: dict[object, list[Noticed]] = {}
     last, looked, read = b"", 0, 0
     for place, one in found:
@@ -87,6 +94,7 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
         theirs = None if one is None or one.post is None else q.post(one.post)
         shows = theirs is None or (one is not None and lens.shows(one.who, theirs.post))
         if one is not None and shows and _may(q, account, one):
+            one = replace(one, what=told(one.what, one.who))
             name = (one.what, one.about, one.group) if one.what in TOGETHER and not ask.each else place
             if name not in groups and len(groups) == ask.limit:
                 break
@@ -100,7 +108,10 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
 
 
 def _may(q: Queries, account: AccountId, one: Noticed) -> bool:
-    """Whether what is told of a group or an event is said by, or concerns, somebody who may speak for it now."""
+    """Whether what is told of a group or an event is said by, or concerns, somebody who may speak for it now; and
+    whether an account that accepts was asked."""
+    if one.what == "follow_accept":
+        return locking.is_locked(q, one.who) and locking.follows(q, account, one.who)
     if one.event is not None:
         return one.who == one.event.account and event_of(q, one.event) is not None
     if one.group is None:

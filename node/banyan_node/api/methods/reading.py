@@ -32,6 +32,7 @@ from banyan_node.hosting.vault import Private
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import AccountList, Member
 from banyan_schema.social import Audience, Post, Target
+from banyan_storage import locking
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.grouped import group_of
 from banyan_storage.queries import PostView, Queries
@@ -78,7 +79,8 @@ class Named(Response, frozen=True):
 
 
 class Profile(Response, frozen=True):
-    """follows, followers, posts: how many. following: the first 50 accounts that it follows, by id."""
+    """follows, followers, posts: how many; followers of a locked account (its field `locked` is `yes`) are those whom
+    it accepted. following: the first 50 accounts that it follows, by id."""
 
     account: Did
     name: str
@@ -183,7 +185,7 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
         name=fields.get("name", ""),
         fields=fields,
         follows=q.follow_count(account),
-        followers=q.follower_count(account),
+        followers=locking.count(q, account),
         posts=q.post_count(account),
         following=[Named(did(a), name_of(q, a)) for a in following],
     )
@@ -281,7 +283,7 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
         accounts, public = [a for a in at.store.accounts() if lens.sees(a)], True
     else:
         own = reader or hosted.my_account(at)
-        accounts, public = [a for a in (own, *q.follows(own)) if lens.sees(a)], False
+        accounts, public = [a for a in (own, *locking.followed(q, own, q.follows(own))) if lens.sees(a)], False
     views, last, before = list[PostView](), None, None
     place = place_of(ask.before, CURSOR_BYTES, "in a feed")
     for n, view in enumerate(q.timeline(accounts, place) if ask.limit else ()):

@@ -53,6 +53,7 @@ from banyan_schema.social import (
     write_post,
 )
 from banyan_schema.social.post import MAX_MENTIONS, MAX_TAGS
+from banyan_storage import locking
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
@@ -144,8 +145,11 @@ class WrittenEntry(Response, frozen=True):
 
 
 class Related(Response, frozen=True):
+    """waits: whether the account is locked, and has to accept the follow first."""
+
     entry: EntryHex
     account: Did
+    waits: bool = False
 
 
 class ProfileFields(Response, frozen=True):
@@ -301,8 +305,10 @@ def _relate(
 
 @METHODS.write("follow", "not_found", "refused")
 def follow(ctx: Context, ask: RelationRequest, now: float) -> Related:
-    """Follows an account."""
-    return _relate(ctx, ask, now, "follow", "follow", ask.undo)
+    """Follows an account, or asks to if it is locked."""
+    said = _relate(ctx, ask, now, "follow", "follow", ask.undo)
+    account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
+    return said if ask.undo else Related(said.entry, said.account, locking.waits(ctx.queries(), account, other))
 
 
 @METHODS.write("unfollow", "not_found", "refused")
