@@ -108,6 +108,8 @@ def account(s: Session, text: str) -> str:
     wanted = text.strip().removeprefix("@").rstrip("…")
     if wanted.startswith("did:") and len(wanted) >= WHOLE:
         return wanted
+    if "@" in wanted:
+        return _with_handle(s, wanted)
     found = [(account, name) for account, name in _read(s.home)["accounts"].items() if name == wanted]
     if not found and wanted:
         rows = s.call("find", text=wanted)["accounts"]
@@ -120,6 +122,22 @@ def account(s: Session, text: str) -> str:
             "did:banyan:z..., which `banyan id` shows on the node of its owner."
         )
     return found[0][0]
+
+
+def _with_handle(s: Session, handle: str) -> str:
+    """The account of a handle that a platform confirms."""
+    rows = s.call("handle.find", handle=handle)["accounts"]
+    found = [row for row in rows if row["platforms"]]
+    if len(found) == 1:
+        return str(found[0]["account"])
+    if found:
+        raise BadInput(
+            f"'{handle}' fits {listed([_named(r['account'], r['name']) for r in found])}; give the one you mean."
+        )
+    claimed = (
+        f"{listed([_named(r['account'], r['name']) for r in rows])} only claims it" if rows else "nobody claims it"
+    )
+    raise BadInput(f"No platform that is held here confirms '{handle}': {claimed}. Give the whole id of the account.")
 
 
 def _named(account: str, name: str) -> str:

@@ -50,7 +50,8 @@ class Fact(NamedTuple):
     (notices.py), and those of groups: `group_joins` and `joined_groups` (a group, 48 bytes), `group_acts` (what, 1
     byte, a group, and an account or a post), `group_posts` (the digest of a group, 8 bytes, and a time); of
     events: `events` (when it begins, 8 bytes), `group_events` (a group's digest and that), `event_replies` (an event,
-    48 bytes, and the answer); `locked` (a letter), and `follow_answers` (the answer, 1 byte, and an account).
+    48 bytes, and the answer); `locked` (a letter), and `follow_answers` (the answer, 1 byte, and an account);
+    `handles` and `handles_said` (length, handle, account), `handle_claims` (length and handle).
     """
 
     kind: str

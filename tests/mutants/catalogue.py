@@ -5,6 +5,7 @@ from tests.mutants.in_crdt import IN_CRDT
 from tests.mutants.in_damage import IN_DAMAGE
 from tests.mutants.in_events import IN_EVENTS
 from tests.mutants.in_groups import IN_GROUPS
+from tests.mutants.in_handles import IN_HANDLES
 from tests.mutants.in_locked import IN_LOCKED
 from tests.mutants.in_node import IN_NODE
 from tests.mutants.in_people import IN_PEOPLE
@@ -20,6 +21,7 @@ MUTANTS = (
     *IN_DAMAGE,
     *IN_EVENTS,
     *IN_GROUPS,
+    *IN_HANDLES,
     *IN_LOCKED,
     *IN_NODE,
     *IN_THROTTLE,

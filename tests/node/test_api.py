@@ -326,6 +326,7 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
             "list.show": {"id": friends},
             **{f"group.{what}": {"group": group} for what in ("show", "feed", "members", "requests")},
             **{f"event.{what}": {"event": event} for what in ("show", "replies")},
+            "handle.find": {"handle": "an@vn.example"},
             "search": {"question": "một"},
             "note": {"account": "An"},
             "items.list": {"collection": "post"},

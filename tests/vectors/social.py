@@ -14,6 +14,7 @@ from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, post_key, relate, set_profile, write_post
 from banyan_schema.social.event import Event, EventInvite, EventReply, answer_event, invite_to_event, write_event
 from banyan_schema.social.group import ACT, Act, Group, Join, Kind, act, group_digest, join, write_group
+from banyan_schema.social.handle import HANDLE_FIELD, Confirmed, confirm_handle
 from banyan_schema.social.locked import FollowAnswer, answer_follow
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
 from banyan_storage.grouped import group_of
@@ -42,6 +43,8 @@ DRAFTS = {
     "an accepted follower": answer_follow(SALT, FollowAnswer(SOMEBODY, "accept")),
     "a refused follower": answer_follow(SALT, FollowAnswer(SOMEBODY, "refuse")),
     "a profile that is locked": set_profile(SALT, LOCKED, LOCKED_VALUE),
+    "a handle that is claimed": set_profile(SALT, HANDLE_FIELD, "lan@vn.example"),
+    "a handle that is confirmed": confirm_handle(SALT, Confirmed("lan@vn.example", SOMEBODY)),
     "an invitation to an event": invite_to_event(SALT, EventInvite(THERE, SOMEBODY)),
 }
 
@@ -153,4 +156,5 @@ def examples(made: dict[str, Any]) -> dict[str, str]:
         "groups": "\n".join([top, *map(shown, of_groups)]),
         "events": "\n".join(map(shown, of_events)),
         "locked": "\n".join(map(shown, of_locked)),
+        "handles": "\n".join(map(shown, ("a handle that is claimed", "a handle that is confirmed"))),
     }

@@ -45,6 +45,9 @@ def test_cells_are_named_as_the_page_says() -> None:
     there = (_ACCOUNT, post)
     assert by_name["an accepted follower"] == (cell_key(b"follow.answer"), cell_key(b"follow.answer", whom))
     assert by_name["a refused follower"] == by_name["an accepted follower"]
+    confirmed = cell_key(b"handle"), cell_key(b"handle", b"lan@vn.example")
+    assert by_name["a handle that is confirmed"] == confirmed
+    assert by_name["a handle that is claimed"] == (cell_key(b"profile", b"handle"), None)
     assert by_name["a profile that is locked"] == (cell_key(b"profile", b"locked"), None)
     assert by_name["an answer"] == (cell_key(b"event.reply"), cell_key(b"event.reply", *there))
     invited = cell_key(b"event.invite", *there), cell_key(b"event.invite", *there, whom)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from banyan_cli import completing, refs, session
-from banyan_cli.commands import private
+from banyan_cli.commands import handles, private
 from banyan_cli.errors import BadInput
 from banyan_node.harmless import plain
 
@@ -210,8 +210,10 @@ def _show_profile(console: Console, value: dict[str, Any]) -> None:
 
     console.print(Text(name_of(value["account"], value["name"]), "bold"))
     console.print(Text(value["account"], "dim"), soft_wrap=True)
+    if value["handle"]:
+        console.print(Text(handles.shown(value["handle"])))
     for field, text in value["fields"].items():
-        if field != "name":
+        if field not in ("name", "handle"):
             console.print(Text.assemble((f"{plain(field)}: ", "dim"), plain(text, lines=True)))
     said = [count(value["posts"], "post"), f"follows {value['follows']:,}", count(value["followers"], "follower")]
     console.print(Text(" · ".join(said), "dim"))

@@ -14,9 +14,10 @@ from typing import Any
 from banyan_crdt.ids import Ref
 from banyan_crdt.ops import Put
 
-from ..collection import Collection, Draft, Fact, cell_key
+from ..collection import Collection, Draft, Fact, Facts, cell_key
 from ..fields import normal, text
 from ..layout import Layout
+from .handle import HANDLE_FIELD, handle_key, is_handle
 
 MAX_FIELD = 64
 MAX_VALUE = 4_096
@@ -36,8 +37,17 @@ LOCKED, LOCKED_VALUE = "locked", "yes"
 
 
 def _seed(time: bytes, values: list[Any]) -> bytes:
-    """Empty, or 1 byte if it says that the account is locked."""
-    return b"l" if values[:2] == [LOCKED, LOCKED_VALUE] else b""
+    """Empty; or 1 byte if it says that the account is locked; or the handle that it claims, behind its length."""
+    field, value = values[:2]
+    if field == HANDLE_FIELD:
+        return handle_key(value) if is_handle(value) else b""
+    return b"l" if (field, value) == (LOCKED, LOCKED_VALUE) else b""
+
+
+def _facts(seed: bytes) -> Facts:
+    if not seed:
+        return ()
+    return (Fact("locked", seed),) if seed == b"l" else (Fact("handle_claims", seed),)
 
 
 LAYOUT = Layout(
@@ -52,10 +62,10 @@ COLLECTION = Collection(
     limits={"field": MAX_FIELD, "value": MAX_VALUE},
     seed=_seed,
     seeds=2,
-    kinds=frozenset({"locked"}),
-    facts=lambda seed: (Fact("locked", seed),) if seed else (),
+    kinds=frozenset({"locked", "handle_claims"}),
+    facts=_facts,
 )
-"""It tells views only that an account is locked: a profile is read from its slots."""
+"""It tells views only that an account is locked, and which handle it claims: a profile is read from its slots."""
 PROFILE = COLLECTION.id
 COLLECTIONS = (COLLECTION,)
 

@@ -61,6 +61,7 @@ WRITTEN_BY = {
     "event.reply": "event.reply",
     "event.invite": "event.invite",
     "follow.answer": "follow.accept and follow.refuse",
+    "handle": "handle.confirm",
     "keyring": "mute, bookmark, list.set, filter.set and note.set",
     "private": "mute, bookmark, list.set, filter.set and note.set",
 }

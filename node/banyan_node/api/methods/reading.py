@@ -32,7 +32,7 @@ from banyan_node.hosting.vault import Private
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import AccountList, Member
 from banyan_schema.social import Audience, Post, Target
-from banyan_storage import locking
+from banyan_storage import locking, named
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.grouped import group_of
 from banyan_storage.queries import PostView, Queries
@@ -78,6 +78,14 @@ class Named(Response, frozen=True):
     name: str
 
 
+class HandleOf(Response, frozen=True):
+    """handle: as the account claims it. platforms: the accounts that claim its domain and confirm it; without one it is
+    only claimed. Whose the domain is, only DNS or its web server can prove."""
+
+    handle: str
+    platforms: list[Named]
+
+
 class Profile(Response, frozen=True):
     """follows, followers, posts: how many; followers of a locked account (its field `locked` is `yes`) are those whom
     it accepted. following: the first 50 accounts that it follows, by id."""
@@ -89,6 +97,7 @@ class Profile(Response, frozen=True):
     followers: int
     posts: int
     following: list[Named]
+    handle: HandleOf | None
 
 
 class Quoted(Response, frozen=True):
@@ -174,6 +183,14 @@ def name_of(q: Queries, account: AccountId) -> str:
         return ""
 
 
+def handle_of(q: Queries, account: AccountId) -> HandleOf | None:
+    """The handle that an account claims, and who confirms it."""
+    found = named.handle_of(q, account)
+    if found is None:
+        return None
+    return HandleOf(found.handle, [Named(did(a), name_of(q, a)) for a in found.platforms])
+
+
 @METHODS.read("profile.get", "refused")
 def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
     """The profile of an account, and how many follow it."""
@@ -188,6 +205,7 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
         followers=locking.count(q, account),
         posts=q.post_count(account),
         following=[Named(did(a), name_of(q, a)) for a in following],
+        handle=handle_of(q, account),
     )
 
 
