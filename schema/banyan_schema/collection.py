@@ -51,7 +51,8 @@ class Fact(NamedTuple):
     byte, a group, and an account or a post), `group_posts` (the digest of a group, 8 bytes, and a time); of
     events: `events` (when it begins, 8 bytes), `group_events` (a group's digest and that), `event_replies` (an event,
     48 bytes, and the answer); `locked` (a letter), and `follow_answers` (the answer, 1 byte, and an account);
-    `handles` and `handles_said` (length, handle, account), `handle_claims` (length and handle).
+    `handles` and `handles_said` (length, handle, account), `handle_claims` (length and handle);
+    `moved_to` and `moved_from` (an account), and `broadcasts` (notices.py).
     """
 
     kind: str

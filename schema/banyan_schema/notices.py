@@ -24,11 +24,17 @@ Notice = Literal[
     "event_invite",
     "follow_request",
     "follow_accept",
+    "move",
 ]
 NOTICES: tuple[Notice, ...] = get_args(Notice)
 """By number. Rows are made of the numbers, so a new one goes to the end. Of what one post does, the first is told.
 `follow_request` is in no row: it is how a follow of a locked account reads until it is accepted."""
 _NUMBERS = {what: bytes((number,)) for number, what in enumerate(NOTICES)}
+
+
+def told_by(what: Notice) -> Fact:
+    """What an account tells all who follow it. The fact is of the kind `broadcasts`; its key is the number."""
+    return Fact("broadcasts", _NUMBERS[what])
 
 
 def notice(what: Notice, named: bytes) -> Fact:

@@ -7,6 +7,7 @@ from tests.mutants.in_events import IN_EVENTS
 from tests.mutants.in_groups import IN_GROUPS
 from tests.mutants.in_handles import IN_HANDLES
 from tests.mutants.in_locked import IN_LOCKED
+from tests.mutants.in_moves import IN_MOVES
 from tests.mutants.in_node import IN_NODE
 from tests.mutants.in_people import IN_PEOPLE
 from tests.mutants.in_schema import IN_SCHEMA
@@ -23,6 +24,7 @@ MUTANTS = (
     *IN_GROUPS,
     *IN_HANDLES,
     *IN_LOCKED,
+    *IN_MOVES,
     *IN_NODE,
     *IN_THROTTLE,
     *IN_PEOPLE,

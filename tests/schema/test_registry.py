@@ -16,12 +16,13 @@ from banyan_schema.social.event import Event, EventInvite, EventReply
 from banyan_schema.social.group import Act, Group, Join
 from banyan_schema.social.handle import Confirmed
 from banyan_schema.social.locked import FollowAnswer
+from banyan_schema.social.moved import MovedFrom, MovedTo
 from banyan_storage.views.registry import VIEWS
 
 SHIPPED = {
     *("block", "follow", "mute", "post", "profile", "reaction", "repost"),
     *("group", "group.join", "group.act", "event", "event.reply", "event.invite"),
-    *("follow.answer", "handle"),
+    *("follow.answer", "handle", "moved.to", "moved.from"),
 }
 """Others may stand beside them: whoever adds a file changes no test."""
 LAYOUT = Layout(lambda key: key, lambda key: (key,), (KEY,))
@@ -68,6 +69,8 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
         "group.join": Join(there),
         "group.act": Act(there, "invite", there.account),
         "handle": Confirmed("lan@vn.example", there.account),
+        "moved.to": MovedTo(there.account),
+        "moved.from": MovedFrom(there.account),
         "follow.answer": FollowAnswer(there.account, "accept"),
         "event": Event("e", "", 0, None, "UTC", group=there),
         "event.reply": EventReply(there, "yes"),

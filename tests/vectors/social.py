@@ -16,6 +16,7 @@ from banyan_schema.social.event import Event, EventInvite, EventReply, answer_ev
 from banyan_schema.social.group import ACT, Act, Group, Join, Kind, act, group_digest, join, write_group
 from banyan_schema.social.handle import HANDLE_FIELD, Confirmed, confirm_handle
 from banyan_schema.social.locked import FollowAnswer, answer_follow
+from banyan_schema.social.moved import move_to, moved_from
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
 from banyan_storage.grouped import group_of
 from banyan_storage.queries import queries
@@ -45,6 +46,8 @@ DRAFTS = {
     "a profile that is locked": set_profile(SALT, LOCKED, LOCKED_VALUE),
     "a handle that is claimed": set_profile(SALT, HANDLE_FIELD, "lan@vn.example"),
     "a handle that is confirmed": confirm_handle(SALT, Confirmed("lan@vn.example", SOMEBODY)),
+    "where an account went": move_to(SALT, SOMEBODY),
+    "what an account was": moved_from(SALT, SOMEBODY),
     "an invitation to an event": invite_to_event(SALT, EventInvite(THERE, SOMEBODY)),
 }
 
@@ -156,5 +159,6 @@ def examples(made: dict[str, Any]) -> dict[str, str]:
         "groups": "\n".join([top, *map(shown, of_groups)]),
         "events": "\n".join(map(shown, of_events)),
         "locked": "\n".join(map(shown, of_locked)),
+        "moves": "\n".join(map(shown, ("where an account went", "what an account was"))),
         "handles": "\n".join(map(shown, ("a handle that is claimed", "a handle that is confirmed"))),
     }

@@ -93,7 +93,8 @@ def _show(console: Console, rows: list[dict[str, Any]]) -> None:
     from banyan_cli.show.tables import table
     from banyan_cli.show.words import name_of
 
-    made = table("name", "account", "handle")
+    made = table("name", "confirmed by", "account")
     for row in rows:
-        made.add_row(name_of(row["account"], row["name"]), Text(row["account"]), shown(row))
+        platforms = ", ".join(name_of(one["account"], one["name"]) for one in row["platforms"]) or "nobody"
+        made.add_row(name_of(row["account"], row["name"]), platforms, Text(row["account"]))
     console.print(made)

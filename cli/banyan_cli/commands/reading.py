@@ -24,7 +24,7 @@ Reader = Annotated[
 KINDS = (
     *("reply", "quote", "mention", "reaction", "repost", "follow"),
     *("group_invite", "group_accept", "group_request", "event_invite"),
-    *("follow_request", "follow_accept"),
+    *("follow_request", "follow_accept", "move"),
 )
 """Of notifications."""
 Before = Annotated[str | None, typer.Option(help="Continue where a page ended.")]
@@ -150,7 +150,7 @@ def notifications(
     page = s.call("notifications", by=reader, kinds=kind or None, each=each or None, limit=limit, before=before)
     rows = page["notices"]
     refs.remember_rows(s.home, [row["post"] for row in rows if row["post"]])
-    accounts = [(a["account"], a["name"]) for row in rows for a in row["accounts"]]
+    accounts = [(a["account"], a["name"]) for row in rows for a in [*row["accounts"], *filter(None, [row["to"]])]]
     refs.remember(s.home, (), accounts, [(row["group"]["uri"], row["group"]["name"]) for row in rows if row["group"]])
     refs.remember(s.home, events=[(row["event"]["uri"], row["event"]["title"]) for row in rows if row["event"]])
     s.out.answers(rows, show(_now_ms()), "Nothing yet.")
@@ -210,6 +210,13 @@ def _show_profile(console: Console, value: dict[str, Any]) -> None:
 
     console.print(Text(name_of(value["account"], value["name"]), "bold"))
     console.print(Text(value["account"], "dim"), soft_wrap=True)
+    if value["moved_to"]:
+        to = name_of(value["moved_to"]["account"], value["moved_to"]["name"])
+        console.print(
+            Text.assemble((f"moved to {to}  ", "bold"), (value["moved_to"]["account"], "dim")), soft_wrap=True
+        )
+    if value["also_was"]:
+        console.print(Text("was " + ", ".join(name_of(a["account"], a["name"]) for a in value["also_was"]), "dim"))
     if value["handle"]:
         console.print(Text(handles.shown(value["handle"])))
     for field, text in value["fields"].items():

@@ -26,6 +26,7 @@ DID = {
     "group_request": "asked to join your group",
     "follow_request": "asked to follow you",
     "follow_accept": "accepted you as a follower",
+    "move": "moved, and goes on as",
     "event_invite": "invited you to",
 }
 NAMED = 3
@@ -60,6 +61,8 @@ def _line(row: dict[str, Any]) -> Text:
         line.append(f" with {' '.join(map(plain, row['emojis']))}")
     if row["group"]:
         line.append(f" {plain(row['group']['name'])}  ").append(refs.short(row["group"]["uri"]), "dim")
+    if row["to"]:
+        line.append(f" {name_of(row['to']['account'], row['to']['name'])}  `banyan follow` follows it there", "")
     if row["event"]:
         line.append(f" {plain(row['event']['title'])}  ").append(refs.short(row["event"]["uri"]), "dim")
     about = row["about"] or (row["post"] and row["post"]["uri"])

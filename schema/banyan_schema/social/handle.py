@@ -40,10 +40,12 @@ class Confirmed:
 
 
 def domain_of(handle: str) -> str:
+    """The domain under which a handle is."""
     return handle.partition("@")[2]
 
 
 def is_handle(text: str) -> bool:
+    """Whether a text is a handle: of its form, and not too long."""
     return len(text) <= MAX_HANDLE and FORM.fullmatch(text) is not None
 
 

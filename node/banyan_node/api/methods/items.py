@@ -62,6 +62,8 @@ WRITTEN_BY = {
     "event.invite": "event.invite",
     "follow.answer": "follow.accept and follow.refuse",
     "handle": "handle.confirm",
+    "moved.to": "move.to",
+    "moved.from": "move.from",
     "keyring": "mute, bookmark, list.set, filter.set and note.set",
     "private": "mute, bookmark, list.set, filter.set and note.set",
 }

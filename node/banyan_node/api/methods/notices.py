@@ -15,7 +15,7 @@ from banyan_node.api.texts import Milliseconds, Moment, NoticeCursor, Own, PostU
 from banyan_node.hosting import hosted
 from banyan_schema.address import Target
 from banyan_schema.notices import NOTICES, Notice
-from banyan_storage import locking
+from banyan_storage import locking, moving
 from banyan_storage.grouped import group_of
 from banyan_storage.noticed import PLACE_BYTES, Noticed
 from banyan_storage.queries import Queries
@@ -53,7 +53,8 @@ class NoticeRow(Response, frozen=True):
     """kind: what happened. accounts: who did it, the latest first, at most 8; others: how many more. time_ms: of the
     latest. post: theirs, which answers, quotes or mentions. about: the post of one's own that it is about. emojis: with
     which they reacted. edited: the post was edited, which is why it is told. group: that invites or accepted the
-    account, or that they ask to join. event: to which they invite."""
+    account, or that they ask to join. event: to which they invite. to: the account as
+    which one that is followed goes on."""
 
     kind: Notice
     accounts: list[Named]
@@ -65,6 +66,7 @@ class NoticeRow(Response, frozen=True):
     edited: bool
     group: InGroup | None
     event: ToEvent | None
+    to: Named | None
 
 
 class Notices(Response, frozen=True):
@@ -85,7 +87,7 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
         return "follow_request" if asks else what
 
     place = place_of(ask.before, PLACE_BYTES, "among notifications")
-    found = q.noticed(account, place, lambda what, who: lens.sees(who) and told(what, who) in kinds)
+    found = q.noticed(account, place, lambda what, who: lens.sees(who) and told(what, who) in kinds, q.follows(account))
     groups: dict[object, list[Noticed]] = {}
     last, looked, read = b"", 0, 0
     for place, one in found:
@@ -109,7 +111,9 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
 
 def _may(q: Queries, account: AccountId, one: Noticed) -> bool:
     """Whether what is told of a group or an event is said by, or concerns, somebody who may speak for it now; and
-    whether an account that accepts was asked."""
+    whether an account that accepts was asked, and both agree to a move."""
+    if one.what == "move":
+        return moving.moved_to(q, one.who) is not None
     if one.what == "follow_accept":
         return locking.is_locked(q, one.who) and locking.follows(q, account, one.who)
     if one.event is not None:
@@ -133,6 +137,7 @@ def _row(q: Queries, rows: PostRows, group: list[Noticed]) -> NoticeRow:
     first = group[0]
     who = list(dict.fromkeys(one.who for one in group))
     post = None if first.post is None else rows.of(first.post)
+    to = moving.moved_to(q, first.who) if first.what == "move" else None
     return NoticeRow(
         kind=first.what,
         accounts=[Named(did(a), rows.name(a)) for a in who[:NAMED]],
@@ -144,4 +149,5 @@ def _row(q: Queries, rows: PostRows, group: list[Noticed]) -> NoticeRow:
         edited=first.edited,
         group=None if first.group is None else rows.group(first.group),
         event=None if first.event is None else _event(q, first.event),
+        to=None if to is None else Named(did(to), rows.name(to)),
     )

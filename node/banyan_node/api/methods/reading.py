@@ -32,7 +32,7 @@ from banyan_node.hosting.vault import Private
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import AccountList, Member
 from banyan_schema.social import Audience, Post, Target
-from banyan_storage import locking, named
+from banyan_storage import locking, moving, named
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.grouped import group_of
 from banyan_storage.queries import PostView, Queries
@@ -88,7 +88,8 @@ class HandleOf(Response, frozen=True):
 
 class Profile(Response, frozen=True):
     """follows, followers, posts: how many; followers of a locked account (its field `locked` is `yes`) are those whom
-    it accepted. following: the first 50 accounts that it follows, by id."""
+    it accepted. following: the first 50 accounts that it follows, by id. moved_to: as which account it goes on, and
+    also_was: which ones went on as this one; both say so."""
 
     account: Did
     name: str
@@ -98,6 +99,8 @@ class Profile(Response, frozen=True):
     posts: int
     following: list[Named]
     handle: HandleOf | None
+    moved_to: Named | None
+    also_was: list[Named]
 
 
 class Quoted(Response, frozen=True):
@@ -196,7 +199,7 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
     """The profile of an account, and how many follow it."""
     account, q = hosted.account_of(at, ask.account), at.queries()
     fields = {f.field: f.value for f in q.profile(account).fields}
-    following = q.follows(account, limit=FOLLOWING_SHOWN)
+    following, to = q.follows(account, limit=FOLLOWING_SHOWN), moving.moved_to(q, account)
     return Profile(
         account=did(account),
         name=fields.get("name", ""),
@@ -206,6 +209,8 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
         posts=q.post_count(account),
         following=[Named(did(a), name_of(q, a)) for a in following],
         handle=handle_of(q, account),
+        moved_to=None if to is None else Named(did(to), name_of(q, to)),
+        also_was=[Named(did(a), name_of(q, a)) for a in moving.also_was(q, account)],
     )
 
 
