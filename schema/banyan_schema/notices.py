@@ -25,6 +25,7 @@ Notice = Literal[
     "follow_request",
     "follow_accept",
     "move",
+    "urgent",
 ]
 NOTICES: tuple[Notice, ...] = get_args(Notice)
 """By number. Rows are made of the numbers, so a new one goes to the end. Of what one post does, the first is told.

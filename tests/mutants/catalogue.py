@@ -9,6 +9,7 @@ from tests.mutants.in_handles import IN_HANDLES
 from tests.mutants.in_locked import IN_LOCKED
 from tests.mutants.in_moves import IN_MOVES
 from tests.mutants.in_node import IN_NODE
+from tests.mutants.in_officials import IN_OFFICIALS
 from tests.mutants.in_people import IN_PEOPLE
 from tests.mutants.in_schema import IN_SCHEMA
 from tests.mutants.in_slots import IN_SLOTS
@@ -27,6 +28,7 @@ MUTANTS = (
     *IN_MOVES,
     *IN_NODE,
     *IN_THROTTLE,
+    *IN_OFFICIALS,
     *IN_PEOPLE,
     *IN_SCHEMA,
     *IN_SLOTS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -130,8 +131,8 @@ def test_what_a_stranger_says_as_if_he_ruled_the_group_is_not_heard(app: App) ->
     chi, target = hosted.account_of(ctx, "chi"), post_from_text(group)
     whom, owner = (hosted.account_of(ctx, name) for name in ("bình", "an"))
     for what in ("accept", "invite", "moderator"):
-        append(ctx, chi, [act(hosted.salt_of(ctx, chi), Act(target, what, whom))], 2.0e9)
-    append(ctx, chi, [act(hosted.salt_of(ctx, chi), Act(target, "ban", owner))], 2.0e9)
+        append(ctx, chi, [act(hosted.salt_of(ctx, chi), Act(target, what, whom))], time.time())
+    append(ctx, chi, [act(hosted.salt_of(ctx, chi), Act(target, "ban", owner))], time.time())
     ctx.store.commit()
     said = app("items.list", collection="group.act", account="chi")["items"]
     assert len(said) == 5, "all of it is in the store"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def test_an_account_that_is_named_against_its_will_is_not_where_somebody_went(ap
     app("follow", account="dung", by="chi")
     ctx = app.node.context
     dung, an = (hosted.account_of(ctx, name) for name in ("dung", "an"))
-    append(ctx, dung, [move_to(hosted.salt_of(ctx, dung), an)], 2.0e9)
+    append(ctx, dung, [move_to(hosted.salt_of(ctx, dung), an)], time.time())
     ctx.store.commit()
     assert len(app("items.list", collection="moved.to", account="dung")["items"]) == 1
     assert app("profile.get", account="dung")["moved_to"] is None

@@ -17,12 +17,13 @@ from banyan_schema.social.group import Act, Group, Join
 from banyan_schema.social.handle import Confirmed
 from banyan_schema.social.locked import FollowAnswer
 from banyan_schema.social.moved import MovedFrom, MovedTo
+from banyan_schema.social.official import Official
 from banyan_storage.views.registry import VIEWS
 
 SHIPPED = {
     *("block", "follow", "mute", "post", "profile", "reaction", "repost"),
     *("group", "group.join", "group.act", "event", "event.reply", "event.invite"),
-    *("follow.answer", "handle", "moved.to", "moved.from"),
+    *("follow.answer", "handle", "moved.to", "moved.from", "official"),
 }
 """Others may stand beside them: whoever adds a file changes no test."""
 LAYOUT = Layout(lambda key: key, lambda key: (key,), (KEY,))
@@ -62,13 +63,14 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
     there = Target(AccountId(b"a" * 32), CellKey(b"k" * 16))
     said: dict[str, object] = {
         "profile": [ProfileField("locked", "yes"), ProfileField("handle", "lan@vn.example")],
-        "post": Post("hi", ReplyTo(there, there), group=there),
+        "post": Post("hi", ReplyTo(there, there), group=there, urgency="urgent"),
         "reaction": Reaction(there, "❤"),
         "repost": Repost(there),
         "group": Group("g", "", "", "open"),
         "group.join": Join(there),
         "group.act": Act(there, "invite", there.account),
         "handle": Confirmed("lan@vn.example", there.account),
+        "official": Official(there.account, "x"),
         "moved.to": MovedTo(there.account),
         "moved.from": MovedFrom(there.account),
         "follow.answer": FollowAnswer(there.account, "accept"),

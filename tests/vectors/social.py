@@ -17,6 +17,7 @@ from banyan_schema.social.group import ACT, Act, Group, Join, Kind, act, group_d
 from banyan_schema.social.handle import HANDLE_FIELD, Confirmed, confirm_handle
 from banyan_schema.social.locked import FollowAnswer, answer_follow
 from banyan_schema.social.moved import move_to, moved_from
+from banyan_schema.social.official import Official, attest
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
 from banyan_storage.grouped import group_of
 from banyan_storage.queries import queries
@@ -48,6 +49,8 @@ DRAFTS = {
     "a handle that is confirmed": confirm_handle(SALT, Confirmed("lan@vn.example", SOMEBODY)),
     "where an account went": move_to(SALT, SOMEBODY),
     "what an account was": moved_from(SALT, SOMEBODY),
+    "an official channel": attest(SALT, Official(SOMEBODY, "Sở Y tế")),
+    "an urgent post": write_post(THERE.key, Post("Bão", urgency="urgent")),
     "an invitation to an event": invite_to_event(SALT, EventInvite(THERE, SOMEBODY)),
 }
 
@@ -159,6 +162,7 @@ def examples(made: dict[str, Any]) -> dict[str, str]:
         "groups": "\n".join([top, *map(shown, of_groups)]),
         "events": "\n".join(map(shown, of_events)),
         "locked": "\n".join(map(shown, of_locked)),
+        "officials": "\n".join(map(shown, ("an official channel", "an urgent post"))),
         "moves": "\n".join(map(shown, ("where an account went", "what an account was"))),
         "handles": "\n".join(map(shown, ("a handle that is claimed", "a handle that is confirmed"))),
     }

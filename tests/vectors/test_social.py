@@ -47,6 +47,7 @@ def test_cells_are_named_as_the_page_says() -> None:
     assert by_name["a refused follower"] == by_name["an accepted follower"]
     assert by_name["where an account went"] == (cell_key(b"moved.to"), None)
     assert by_name["what an account was"] == (cell_key(b"moved.from"), cell_key(b"moved.from", whom))
+    assert by_name["an official channel"] == (cell_key(b"official"), cell_key(b"official", whom))
     confirmed = cell_key(b"handle"), cell_key(b"handle", b"lan@vn.example")
     assert by_name["a handle that is confirmed"] == confirmed
     assert by_name["a handle that is claimed"] == (cell_key(b"profile", b"handle"), None)

@@ -21,6 +21,23 @@ Name = Annotated[str, typer.Argument(metavar="HANDLE", help="Such as lan@vn.exam
 
 def add_to(app: typer.Typer) -> None:
     app.add_typer(_handle, name="handle")
+    app.command()(verify)
+
+
+def verify(
+    ctx: typer.Context,
+    account: Who,
+    title: Annotated[str | None, typer.Argument(metavar="TITLE", help="Such as 'Sở Y tế Huế'.")] = None,
+    undo: Undo = False,
+    by: By = None,
+) -> None:
+    """For a platform: say that an account is an official channel. Its urgent posts are told to those who follow it."""
+    if (title is None) != undo:
+        raise BadInput("Say what the account speaks for, such as 'Sở Y tế Huế'; or --undo alone.")
+    s = session.of(ctx)
+    whom = refs.account(s, account)
+    answer = s.call("official.verify", account=whom, title=title, undo=undo or None, by=_by(s, by))
+    s.out.done(answer, "Taken back." if undo else f"Verified: {title}.")
 
 
 @_handle.command("claim")

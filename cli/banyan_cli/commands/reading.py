@@ -24,7 +24,7 @@ Reader = Annotated[
 KINDS = (
     *("reply", "quote", "mention", "reaction", "repost", "follow"),
     *("group_invite", "group_accept", "group_request", "event_invite"),
-    *("follow_request", "follow_accept", "move"),
+    *("follow_request", "follow_accept", "move", "urgent"),
 )
 """Of notifications."""
 Before = Annotated[str | None, typer.Option(help="Continue where a page ended.")]
@@ -217,6 +217,9 @@ def _show_profile(console: Console, value: dict[str, Any]) -> None:
         )
     if value["also_was"]:
         console.print(Text("was " + ", ".join(name_of(a["account"], a["name"]) for a in value["also_was"]), "dim"))
+    for one in value["official"]:
+        by = name_of(one["platform"]["account"], one["platform"]["name"])
+        console.print(Text(f"{plain(one['title'])}, verified by {by}"))
     if value["handle"]:
         console.print(Text(handles.shown(value["handle"])))
     for field, text in value["fields"].items():

@@ -60,11 +60,15 @@ def post(
     group: Annotated[
         str | None, typer.Option("--group", metavar="GROUP", help="Say it in a group that you are in.")
     ] = None,
+    urgent: Annotated[
+        bool, typer.Option("--urgent", help="For official channels: those who follow you are told of it.")
+    ] = False,
     by: By = None,
 ) -> None:
     """Say something."""
     s = session.of(ctx)
     said = _said(s, text, lang, mention, warning, unlisted, by)
+    said["urgency"] = "urgent" if urgent else None
     if group is not None:
         from banyan_cli.commands.groups import group_of  # which takes its options from here
 

@@ -27,6 +27,7 @@ DID = {
     "follow_request": "asked to follow you",
     "follow_accept": "accepted you as a follower",
     "move": "moved, and goes on as",
+    "urgent": "says, urgently",
     "event_invite": "invited you to",
 }
 NAMED = 3

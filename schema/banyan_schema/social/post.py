@@ -29,7 +29,7 @@ from ..collection import Collection, Draft, Fact, Facts, SeedIn, cell_key
 from ..compound import many, pair, record
 from ..fields import ACCOUNT, HASH, TARGET, choice, number, optional, text
 from ..layout import Layout
-from ..notices import Notice, notice
+from ..notices import Notice, notice, told_by
 from .group import group_digest
 
 MAX_TEXT = 32_768
@@ -205,16 +205,17 @@ def post_time(entry_time: bytes, created_ms: int | None) -> bytes:
     return claimed if claimed < entry_time else entry_time
 
 
-REPLY, QUOTE, MENTION, GROUP = b"rqmg"
+REPLY, QUOTE, MENTION, GROUP, URGENT = b"rqmgu"
 """What a seed says of a post beside its time: the post that it answers or quotes, 48 bytes, an account, 32, a group's
-digest, 8: all of them together are as long as a seed may be."""
-_SIZES = {REPLY: 48, QUOTE: 48, MENTION: 32, GROUP: 8}
+digest, 8, or that it is urgent: all of them together are nearly as long as a seed may be."""
+_SIZES = {REPLY: 48, QUOTE: 48, MENTION: 32, GROUP: 8, URGENT: 0}
 
 
 def _seed(time: bytes, values: list[Any]) -> bytes:
     """The post's time, 8 bytes, and the posts, accounts and group that it names, each behind what it is."""
     at, reply, quote, mentions, group = post_time(time, values[4]), values[1], values[2], values[8], values[11]
-    if reply is quote is mentions is group is None:
+    urgent = values[12] == "urgent"
+    if reply is quote is mentions is group is None and not urgent:
         return at
     found = [at]
     if reply is not None:
@@ -224,6 +225,8 @@ def _seed(time: bytes, values: list[Any]) -> bytes:
     found += [b"m" + account for account in dict.fromkeys(mentions or ())]
     if group is not None:
         found.append(b"g" + group_digest(group.raw))
+    if urgent:
+        found.append(b"u")
     return b"".join(found)
 
 
@@ -235,6 +238,9 @@ def _facts(seed: bytes) -> Facts:
         named, at = seed[at : at + _SIZES[what]], at + _SIZES[what]
         if what == GROUP:
             found.append(Fact("group_posts", named + seed[:8]))
+            continue
+        if what == URGENT:
+            found.append(told_by("urgent"))
             continue
         if what == REPLY:
             found.append(Fact("replies", named + seed[:8]))
@@ -290,7 +296,7 @@ COLLECTION = Collection(
     limits={"text": MAX_TEXT, "lang": MAX_LANG},
     seed=_seed,
     seeds=3,
-    kinds=frozenset({"timeline", "replies", "notices", "group_posts"}),
+    kinds=frozenset({"timeline", "replies", "notices", "group_posts", "broadcasts"}),
     facts=_facts,
     quick=quick_seeds,
 )

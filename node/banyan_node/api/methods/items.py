@@ -64,6 +64,7 @@ WRITTEN_BY = {
     "handle": "handle.confirm",
     "moved.to": "move.to",
     "moved.from": "move.from",
+    "official": "official.verify",
     "keyring": "mute, bookmark, list.set, filter.set and note.set",
     "private": "mute, bookmark, list.set, filter.set and note.set",
 }

@@ -3,14 +3,16 @@ one row."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Annotated
 
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import InGroup, Named, PostRow, PostRows, lens_of
+from banyan_node.api.methods.reading import InGroup, Named, PostRow, PostRows, lens_of, trusted_by
 from banyan_node.api.texts import Milliseconds, Moment, NoticeCursor, Own, PostUri, did, notice_cursor, place_of, uri
 from banyan_node.hosting import hosted
 from banyan_schema.address import Target
@@ -20,6 +22,7 @@ from banyan_storage.grouped import group_of
 from banyan_storage.noticed import PLACE_BYTES, Noticed
 from banyan_storage.queries import Queries
 from banyan_storage.scheduled import event_of
+from banyan_storage.verified import verified
 
 METHODS = Declared()
 MOST, NAMED = 200, 8
@@ -88,6 +91,7 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
 
     place = place_of(ask.before, PLACE_BYTES, "among notifications")
     found = q.noticed(account, place, lambda what, who: lens.sees(who) and told(what, who) in kinds, q.follows(account))
+    official = cache(lambda who: bool(verified(q, who, trusted_by(at))))
     groups: dict[object, list[Noticed]] = {}
     last, looked, read = b"", 0, 0
     for place, one in found:
@@ -95,7 +99,7 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
             break
         theirs = None if one is None or one.post is None else q.post(one.post)
         shows = theirs is None or (one is not None and lens.shows(one.who, theirs.post))
-        if one is not None and shows and _may(q, account, one):
+        if one is not None and shows and _may(q, account, one, official):
             one = replace(one, what=told(one.what, one.who))
             name = (one.what, one.about, one.group) if one.what in TOGETHER and not ask.each else place
             if name not in groups and len(groups) == ask.limit:
@@ -109,9 +113,11 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
     return Notices([_row(q, rows, group) for group in groups.values()], notice_cursor(last) if last else None)
 
 
-def _may(q: Queries, account: AccountId, one: Noticed) -> bool:
+def _may(q: Queries, account: AccountId, one: Noticed, official: Callable[[AccountId], bool]) -> bool:
     """Whether what is told of a group or an event is said by, or concerns, somebody who may speak for it now; and
-    whether an account that accepts was asked, and both agree to a move."""
+    whether an account that accepts was asked, both agree to a move, and an urgent channel is official."""
+    if one.what == "urgent":
+        return official(one.who)
     if one.what == "move":
         return moving.moved_to(q, one.who) is not None
     if one.what == "follow_accept":

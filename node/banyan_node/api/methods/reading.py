@@ -36,6 +36,7 @@ from banyan_storage import locking, moving, named
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.grouped import group_of
 from banyan_storage.queries import PostView, Queries
+from banyan_storage.verified import verified
 
 METHODS = Declared()
 FEED_MOST = 1_000
@@ -86,10 +87,18 @@ class HandleOf(Response, frozen=True):
     platforms: list[Named]
 
 
+class OfficialAs(Response, frozen=True):
+    """platform: that verified it. title: what it speaks for."""
+
+    platform: Named
+    title: str
+
+
 class Profile(Response, frozen=True):
     """follows, followers, posts: how many; followers of a locked account (its field `locked` is `yes`) are those whom
     it accepted. following: the first 50 accounts that it follows, by id. moved_to: as which account it goes on, and
-    also_was: which ones went on as this one; both say so."""
+    also_was: which ones went on as this one; both say so. official: what platforms verified that it speaks for: this
+    node's own account, and those that it follows and that claim a domain."""
 
     account: Did
     name: str
@@ -101,6 +110,7 @@ class Profile(Response, frozen=True):
     handle: HandleOf | None
     moved_to: Named | None
     also_was: list[Named]
+    official: list[OfficialAs]
 
 
 class Quoted(Response, frozen=True):
@@ -211,6 +221,10 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
         handle=handle_of(q, account),
         moved_to=None if to is None else Named(did(to), name_of(q, to)),
         also_was=[Named(did(a), name_of(q, a)) for a in moving.also_was(q, account)],
+        official=[
+            OfficialAs(Named(did(one.platform), name_of(q, one.platform)), one.title)
+            for one in verified(q, account, trusted_by(at))
+        ],
     )
 
 
@@ -275,6 +289,12 @@ class PostRows:
 
     def at(self, depth: int, view: PostView) -> ThreadRow:
         return ThreadRow(**structs.asdict(self.row(view)), depth=depth)
+
+
+def trusted_by(at: CommitView) -> list[AccountId]:
+    """The accounts whose word on official channels counts at this node: its own, and those that this one follows."""
+    own = hosted.me(at)
+    return [] if own is None else [own, *at.queries().follows(own)]
 
 
 def lens_of(at: CommitView, reader: AccountId | None) -> Lens:

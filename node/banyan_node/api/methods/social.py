@@ -52,7 +52,7 @@ from banyan_schema.social import (
     undo,
     write_post,
 )
-from banyan_schema.social.post import MAX_MENTIONS, MAX_TAGS
+from banyan_schema.social.post import MAX_MENTIONS, MAX_TAGS, Urgency
 from banyan_storage import locking
 from banyan_storage.queries import PostView, Queries
 
@@ -63,7 +63,8 @@ Undo = Annotated[bool, Meta(description="Takes it back.")]
 class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """warning: shown instead of the post until the reader asks for it. audience: an unlisted post is in no public
     timeline, under no tag and in no search, but in those of followers. mentions: who is to notice it. tags: default:
-    those that the text names with #. group: in which it is said; only members may."""
+    those that the text names with #. group: in which it is said; only members may. urgency: an urgent post of an
+    official channel is told to those who follow it."""
 
     text: str
     lang: Annotated[str | None, Meta(description="A BCP 47 tag: vi, pt-BR.")] = None
@@ -72,6 +73,7 @@ class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True
     mentions: Annotated[list[AccountRef], Meta(max_length=MAX_MENTIONS)] | None = None
     tags: Annotated[list[str], Meta(max_length=MAX_TAGS)] | None = None
     group: GroupRef | None = None
+    urgency: Urgency = "normal"
     by: Own = None
 
 
@@ -186,6 +188,7 @@ def _write(
         tags_in(ask.text) if ask.tags is None else _tags(ask.tags),
         tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions or ())),
         group=None if ask.group is None else groups.open_to(ctx, account, group_target(ask.group)).target,
+        urgency=ask.urgency,
     )
     entry = append(ctx, account, [write_post(key, post)], now)
     return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx.replica))
