@@ -60,11 +60,11 @@ def _line(row: dict[str, Any]) -> Text:
     line = Text.assemble((who, "bold"), f" {DID[row['kind']]}")
     if row["emojis"]:
         line.append(f" with {' '.join(map(plain, row['emojis']))}")
-    if row["group"]:
+    if row.get("group"):
         line.append(f" {plain(row['group']['name'])}  ").append(refs.short(row["group"]["uri"]), "dim")
-    if row["to"]:
+    if row.get("to"):
         line.append(f" {name_of(row['to']['account'], row['to']['name'])}  `banyan follow` follows it there", "")
-    if row["event"]:
+    if row.get("event"):
         line.append(f" {plain(row['event']['title'])}  ").append(refs.short(row["event"]["uri"]), "dim")
     about = row["about"] or (row["post"] and row["post"]["uri"])
     if about:
