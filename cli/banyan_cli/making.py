@@ -45,6 +45,7 @@ def make_node(
 
     refuse_a_second_node(home)
     home.prepare()
+    home.restored.unlink(missing_ok=True)  # of a `keys restore` that was interrupted
     for name, value in settings.items():
         set_in_file(home.config, name, value)
     loaded = load(home)

@@ -43,6 +43,52 @@ def words_from(file: Path | None, question: str) -> str:
     return sys.stdin.read()
 
 
+def words_of(file: Path | None, passphrase_file: Path | None, question: str = "The 24 words") -> str:
+    """As `words_from`, also from a file that `write_words` sealed. Raises BadInput, KeystoreError."""
+    from banyan_node.home.keystore import is_sealed_paper, open_paper
+
+    if file is None:
+        return words_from(None, question)
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise BadInput(f"The words cannot be read from {file}: {error.strerror}.") from error
+    if not is_sealed_paper(raw):
+        return words_from(file, question)
+    return open_paper(file, passphrase_for(passphrase_file, new=False))
+
+
+def write_words(path: Path, words: str, passphrase: str | None) -> None:
+    """To a new file, readable by its owner alone, durable before this returns. Raises BadInput."""
+    from banyan_node.home.folder import write_private
+    from banyan_node.home.keystore import seal_paper
+
+    try:
+        if passphrase is None:
+            write_private(path, words.encode() + b"\n", replace=False)
+        else:
+            seal_paper(path, words, passphrase)
+    except FileExistsError as error:
+        raise BadInput(f"{path} exists; name a file that does not.") from error
+    except OSError as error:
+        raise BadInput(f"The words cannot be written to {path} ({error.strerror}); nothing was changed.") from error
+
+
+def passphrase_for(file: Path | None, new: bool = True) -> str:
+    """The passphrase of a sealed file of words. Raises BadInput, KeystoreError."""
+    from banyan_node.home.keystore import passphrase_from
+
+    if file is not None:
+        if (found := passphrase_from(file, env={})) is None:
+            raise BadInput(f"{file} has no passphrase in it.")
+        return found
+    if not sys.stdin.isatty():
+        raise BadInput("The passphrase of the words was not given; name a file with --passphrase-file.")
+    if new:
+        return new_passphrase()
+    return str(typer.prompt("Passphrase of the words", hide_input=True, err=True))
+
+
 def _typed(question: str) -> str:
     """Lines from the terminal until they are 24 words, or one is empty."""
     from banyan_node.home.words import COUNT, given

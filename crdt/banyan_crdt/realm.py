@@ -41,6 +41,12 @@ class Realm:
         """How large `total` may be, in bytes, `elapsed_ms` milliseconds after the grant."""
         return self.byte_burst + self.bytes_per_day * max(0, elapsed_ms) // DAY_MS
 
+    def allows_after(self, entries: int, total: int) -> int:
+        """The first `elapsed_ms` at which a log may hold so many entries and bytes."""
+        entries_ms = -(-(entries - self.entry_burst) * DAY_MS // self.entries_per_day)
+        bytes_ms = -(-(total - self.byte_burst) * DAY_MS // self.bytes_per_day)
+        return max(0, entries_ms, bytes_ms)
+
 
 MAIN = Realm("main", birth_ms=1_767_225_600_000)  # 2026-01-01
 TEST = Realm("test", birth_ms=1_767_225_600_000)

@@ -50,6 +50,8 @@ DRAWS = 64
 """Log numbers tried to find one that is written nowhere else. A thief of the device's key may write all of them."""
 RESTORING = b"restoring"
 """The note that this store was made with restored keys, and some of their accounts may be missing (claims.py)."""
+OWN_NAMED = b"restoring own"
+"""The note of the account that the owner of restored keys named as the node's own."""
 
 
 @dataclass(slots=True)
@@ -175,6 +177,7 @@ def open_context(
         device = Signer(realm, keys.device_seed())
         if store.note(_LOG_NOTE) is None and (home.seen.exists() or home.restored.exists()):
             store.put_note(RESTORING, b"1")
+            _note_own(store, home)
         number = _number(store, home)
         home.restored.unlink(missing_ok=True)
         platform = settings.config.node.role == "platform"
@@ -197,6 +200,13 @@ def open_context(
         verifier.close()
         engine.close()
         raise
+
+
+def _note_own(store: Store, home: Home) -> None:
+    """Takes over what `keys restore --account` named; the draw of a log number commits it."""
+    with suppress(FileNotFoundError):
+        if named := home.restored.read_bytes():
+            store.put_note(OWN_NAMED, named)
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -15,26 +15,32 @@ from pathlib import Path
 from nacl.bindings import crypto_sign_seed_keypair
 
 from banyan_crdt.ids import base58
-from banyan_crdt.realm import REALMS
-from banyan_crdt.signing import verify_all
+from banyan_crdt.realm import REALMS, Realm
+from banyan_crdt.signing import Signer, verify_all
 from banyan_node.api import LocalBackend, ReadingBackend
+from banyan_node.api.declare import CommitView
 from banyan_node.context import TABLES, close_context, open_checked, open_context, open_store, silent
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore
 from banyan_node.home.settings import Settings
+from banyan_node.hosting import hosted
+from banyan_node.operator_errors import HomeError
 from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.mending import Found, mend
 from banyan_node.upkeep.repairing import Repaired, repair
 from banyan_storage.errors import StoreReadOnly
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.lmdb_folder import DATA, Folder, put_data
-from banyan_storage.tables import META
+from banyan_storage.queries import queries
+from banyan_storage.tables import META, REALM_KEY
 from banyan_storage.upgrade import Say, refuse_other, schema_of
 from banyan_storage.views.building import begin
 from banyan_storage.views.registry import NAMES
 
 VIEWS = NAMES
 """The names that `rebuild_local` accepts."""
+SAMPLE = 100
+"""Hosted accounts of a store that are looked at to tell whose it is."""
 _ED25519 = b"\x08\x01\x12\x20"
 """libp2p's key message: type 1 (Ed25519), then 32 bytes of key."""
 
@@ -102,6 +108,29 @@ def rebuild_local(home: Home, settings: Settings, names: Sequence[str], say: Say
         store.commit()
         finish(engine, store, say)
         return built
+
+
+def refuse_store_of_others(home: Home, keys: Keys, realm: Realm) -> None:
+    """Raises HomeError if the home has a store of another realm, or one that hosts accounts in which these keys may not
+    write: a node of these keys would take them for its own. Raises StorageError if the store cannot be read."""
+    if not (home.store / DATA).exists():
+        return
+    then = f"move {home.store} away (what the words own comes back from peers), or choose another --home"
+    with closing(LmdbEngine(home.store, [META], read_only=True)) as engine, engine.read() as txn:
+        if txn.get(META, REALM_KEY) != realm.id:
+            raise HomeError(
+                f"The store of this home is of another realm than '{realm.name}', so nothing was done; {then}."
+            )
+        refuse_other(schema_of(txn))
+    device = Signer(realm, keys.device_seed()).key
+    with closing(LmdbEngine(home.store, TABLES, read_only=True)) as engine, queries(engine, realm) as q:
+        some = hosted.page(CommitView(q), None, SAMPLE)
+        grants = [q.reader.grants(home.account) for home in some]
+        if some and not any(found is not None and device in found.grants for found in grants):
+            raise HomeError(
+                f"The store here hosts '{some[0].name}', and these words are not of its keys, so nothing was "
+                f"done; {then}."
+            )
 
 
 def peer_id(keys: Keys) -> str:

@@ -178,10 +178,13 @@ class Replica:
         link = self.links.get(peer)
         if link is None or link.closing:
             return
+        before = self.ingest.arrived
         try:
             self._receiving.frame(link, data, ahead or prepare(self.realm, data, self._verify), now)
         except Reject as error:
             self.conduct.charge(link, charge_of(error), now)
+        if self.ingest.arrived > before:
+            self.store.arrived.came(before + 1, self.ingest.arrived, peer)
         self._out.collect()
         self.conduct.note_slights(now)
 
@@ -398,5 +401,6 @@ class Replica:
         return int((now + self.ahead_s) * 1000)
 
     def _clock(self, now: float) -> None:
+        self.store.arrived.time_ms = max(0, self.wall_ms(now))
         if self._tick_at is None:
             self._tick_at = now + 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId, CellKey, account_from_text, account_to_text
@@ -17,6 +18,12 @@ class Target(NamedTuple):
     def raw(self) -> bytes:
         """48 bytes: the account, then the key."""
         return self.account + self.key
+
+
+def conversation(root: Target) -> bytes:
+    """8 bytes that stand for the conversation that this post opened, where a row has no room for its 48. Another post
+    may have the same, so a reader compares the posts themselves."""
+    return sha256(root.raw).digest()[:8]
 
 
 def post_to_text(target: Target) -> str:

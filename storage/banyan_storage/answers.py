@@ -18,34 +18,32 @@ class ProfileView:
 
 
 @dataclass(frozen=True, slots=True)
+class Reposted:
+    """by: who reposted a post. time_ms: when, by the clock of its author."""
+
+    by: AccountId
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class PostView:
-    """time_ms: orders a timeline. ref: the write that is shown. cursor: for `feed(before=...)`."""
+    """time_ms: orders a timeline. ref: the write that is shown. cursor: its place in a timeline. reposted: why it
+    stands there, if it is not because of its author."""
 
     target: Target
     time_ms: int
     ref: Ref
     post: Post
     cursor: bytes
+    reposted: Reposted | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class ThreadPost:
-    """depth: 1 for a direct reply, 2 for a reply to that, ..."""
+class Above:
+    """What a post answers. posts: oldest first. missing: what the first of them answers, if that is not held."""
 
-    view: PostView
-    depth: int
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadView:
-    """ancestors: oldest first. missing: the next ancestor, if it is not held. replies: each followed by its own
-    replies. complete: whether `replies` has all held replies."""
-
-    ancestors: tuple[PostView, ...]
+    posts: tuple[PostView, ...]
     missing: Target | None
-    post: PostView | None
-    replies: tuple[ThreadPost, ...]
-    complete: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@
     run      = [2, account, run]                             as on the wire; of a log of the account, in order
     parts    = [3, account, [[entry id, op, bytes], ...]]    parts of entries in earlier frames of the account
     done     = [4, account]                                  the account is complete; an export may resume after it
-    end      = [5, empty, frontier digest]                   the archive is complete
+    end      = [5, empty, frontier digest]                   the archive is complete; the digest is over what it has
 
 An archive proves nothing: on import every entry is judged like one from a peer. A damaged or incomplete frame ends the
 reading with a sentence that names its first byte; everything before it is good.
@@ -103,7 +103,8 @@ class DoneFrame:
 
 @dataclass(frozen=True, slots=True)
 class EndFrame:
-    """The archive is complete. digest: the frontier of the store when it was written, 32 bytes."""
+    """The archive is complete. digest: the frontier when it was written, of the store or of the only account, 32
+    bytes."""
 
     digest: bytes
 
@@ -126,6 +127,15 @@ def export_archive(
             _export_account(reader, account, out)
             progress(account, out.written)
     out.frame([5, b"", frontier_digest(reader.all_heads())])
+    stream.flush()
+
+
+def export_account(reader: StoreReader, account: AccountId, stream: BinaryIO) -> None:
+    """Writes an archive of one account. Its end frame has the digest of that account alone."""
+    out = _FrameWriter(stream)
+    out.frame(_start(reader))
+    _export_account(reader, account, out)
+    out.frame([5, b"", reader.account_digest(account)])
     stream.flush()
 
 

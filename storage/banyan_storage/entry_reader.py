@@ -88,6 +88,10 @@ class EntryReader:
         """The frontier in 32 bytes; equal digests mean equal states."""
         return frontier_digest(self.all_heads())
 
+    def account_digest(self, account: AccountId) -> bytes:
+        """As `digest`, of one account: that of a store that holds nothing else."""
+        return frontier_digest(self.heads(account).items())
+
     def accounts(self, start: AccountId | None = None) -> Iterator[AccountId]:
         """The accounts in order, from `start` on."""
         return (AccountId(key) for key, _ in self._txn.scan(t.ACCOUNTS, start or b""))

@@ -6,6 +6,7 @@ StorageError
  ├── StoreReadOnly    a write to a store that can only be read
  ├── DiskFull         no room; pending writes are lost, committed data is safe, reads still work
  ├── CorruptStore     the bytes on disk are not what was written
+ ├── IndexDamaged     those of the search index are not; it is made again
  ├── DiskFailed       the disk or its file system refused a read, a write or an fsync for another reason
  ├── TransactionTooBig  one transaction cannot hold the pending writes; they were dropped
  ├── SnapshotHeld     the map had to grow, but a snapshot was held for too long
@@ -50,6 +51,10 @@ class DiskFull(StorageError):
 
 class CorruptStore(StorageError):
     """The bytes on disk are not what was written."""
+
+
+class IndexDamaged(StorageError):
+    """The search index on disk is not what was written. Nothing is lost: it is made again from the store."""
 
 
 def begin_again(folder: Path) -> str:

@@ -16,6 +16,7 @@ from banyan_crdt.ops import Body
 from banyan_crdt.realm import Realm
 
 from . import tables as t
+from .arrived import Arrived
 from .engine import Engine
 from .errors import StorageError
 from .grant_rows import decode_grants
@@ -67,6 +68,7 @@ class PendingStore(StoreReader):
         engine.commit()
         self._ids = IdIndex(self._write)
         self.moves = Moves(self._write)
+        self.arrived = Arrived(self._write)
         self._forget()
 
     def _check_kind(self) -> None:
@@ -100,6 +102,7 @@ class PendingStore(StoreReader):
         self._engine.rollback()
         self._ids.rolled_back()
         self.moves.forget()
+        self.arrived.forget()
         self._forget()
 
     def close(self) -> None:
@@ -129,6 +132,7 @@ class PendingStore(StoreReader):
         self._flush_wanted()
         self.moves.flush()
         if self._noted != self._last:
+            self.arrived.flush(self._noted + 1, self._last)
             self._write.put(t.META, t.LAST_KEY, t.u64(self._last))
             self._noted = self._last
         self._recent.clear()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -18,10 +19,11 @@ from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put, decode_body
 from banyan_crdt.parts import content_of
 from banyan_crdt.realm import Realm
+from banyan_schema.address import conversation
 from banyan_schema.collection import Collection
-from banyan_schema.social import POST, PROFILE, Post, ProfileField, Target
+from banyan_schema.social import POST, PROFILE, REPOST, Post, ProfileField, Repost, Target
 
-from .answers import GraphTotals, PostView, ProfileView, ReactionCount, ShownItem, ThreadPost, ThreadView
+from .answers import Above, GraphTotals, PostView, ProfileView, ReactionCount, Reposted, ShownItem
 from .engine import Engine, ReadTxn, Table, after_prefix
 from .errors import CorruptStore
 from .id_index import Offer, nothing
@@ -30,8 +32,10 @@ from .noticed import Heard, Wanted, noticed
 from .reader import StoreReader
 from .slots import in_order, live_in, shown_at, stamp_of
 from .tables import PARTS, part_place
-from .timelines import newest
+from .threads import Answer, above, answers, below
+from .timelines import POSTS, WITH_REPOSTS, Line, newest
 from .view_rows import (
+    ELEMENT,
     NUMBERED,
     NUMBERS,
     SHOWN,
@@ -45,9 +49,9 @@ from .view_rows import (
 from .views.progress import ViewStanding, cursors, need, standings
 from .views.registry import NAMES, SHOWN_NAME
 from .views.social.followers import FOLLOW_COUNTS, FOLLOWER_COUNTS, FOLLOWERS
-from .views.social.reactions import REACTION_COUNTS, REACTIONS, REPOST_COUNTS, REPOSTS
+from .views.social.reactions import FROM_END, REACTION_COUNTS, REACTIONS, REPOST_COUNTS, REPOSTS
 from .views.social.relations import BLOCKS, FOLLOWS, MUTES
-from .views.social.thread import REPLIES, REPLY_COUNTS
+from .views.social.thread import CONVERSATIONS, REPLIES, REPLY_COUNTS
 from .views.social.timeline import TIMELINE
 from .views.view import count_of
 
@@ -57,12 +61,11 @@ __all__ = [
     "ProfileView",
     "Queries",
     "ReactionCount",
-    "ThreadPost",
-    "ThreadView",
     "queries",
 ]
 
-MAX_ANCESTORS = 64
+
+RESPONSES = 2_000
 
 
 @contextmanager
@@ -183,6 +186,14 @@ class Queries:
         live = live_in(self._txn, self._reader, slot_of(number, op)) if number else ()
         return tuple(self.ref(stamp[8:]) for stamp in live)
 
+    def said(self, account: AccountId, coll: Coll, key: CellKey) -> object:
+        """What a register of the account shows; None if nothing, or if it is not held."""
+        self.need()
+        number = self.number(account)
+        slot = number and register_slot(number, coll, key)
+        shown = slot and shown_at(self._txn, slot)
+        return self.content(slot, shown[:8]) if slot and shown else None
+
     def items(
         self, account: AccountId, of: Collection[Any], prefix: bytes = b"", after: bytes = b""
     ) -> Iterator[ShownItem]:
@@ -239,26 +250,57 @@ class Queries:
 
     def feed(self, accounts: Iterable[AccountId], before: bytes | None = None, limit: int = 50) -> list[PostView]:
         """The accounts' posts, newest first. before: the cursor of the last post of the page before."""
-        return list(islice(self.timeline(accounts, before), limit))
+        return list(islice((view for _, view in self.timeline(accounts, before) if view is not None), limit))
 
-    def timeline(self, accounts: Iterable[AccountId], before: bytes | None) -> Iterator[PostView]:
-        """As `feed`, one after another."""
-        self.need("timeline")
-        views = (self._view(*line) for line in newest(self._txn, accounts, before))
-        return (view for view in views if view is not None)
+    def timeline(
+        self, accounts: Iterable[AccountId], before: bytes | None, reposts: bool = False
+    ) -> Iterator[tuple[bytes, PostView | None]]:
+        """(cursor, post) of what the accounts posted, newest first. None in the place of what is not held. reposts: and
+        of what they reposted, each time."""
+        self.need("timeline", *(["shares"] if reposts else []))
+        for line in newest(self._txn, accounts, before, WITH_REPOSTS if reposts else POSTS):
+            if line.table in POSTS:
+                yield line.cursor, self._view(line.number, line.account, line.key, line.time, line.place)
+            else:
+                yield line.cursor, self._reposted(line)
 
-    def replies(self, target: Target, limit: int | None = None) -> Iterator[PostView]:
-        """Direct replies, oldest first; those of the same time by account."""
+    def _reposted(self, line: Line) -> PostView | None:
+        said = self.content(line.number + REPOST + ELEMENT, line.place)
+        view = self.post(said.target) if isinstance(said, Repost) else None
+        by = Reposted(line.account, int.from_bytes(line.time[:6], "big"))
+        return None if view is None else replace(view, cursor=line.cursor, reposted=by)
+
+    def replies(self, target: Target, after: bytes | None = None) -> Iterator[PostView]:
+        """Direct replies, oldest first; those of the same time by account. after: the cursor of the last one read."""
         self.need("thread")
-        rows = [
-            (key[48:56] + self._account(key[56:60]) + key[60:], key[56:60], place)
-            for key, place in self._txn.prefix(REPLIES, target_bytes(target))
-        ]
-        views = (
-            self._view(number, AccountId(cursor[8:40]), cursor[40:], cursor[:8], place)
-            for cursor, number, place in sorted(rows)
+        for cursor, number, place in answers(self._txn, REPLIES, target_bytes(target), after):
+            view = self._view(number, AccountId(cursor[8:40]), cursor[40:], cursor[:8], place)
+            if view is not None:
+                yield view
+
+    def within(self, root: Target, after: bytes | None = None) -> Iterator[tuple[bytes, PostView | None]]:
+        """(cursor, post) of the replies to replies of a conversation, oldest first, and perhaps of others: a caller
+        looks at what they answer."""
+        self.need("thread")
+        for cursor, number, place in answers(self._txn, CONVERSATIONS, conversation(root), after):
+            yield cursor, self._view(number, AccountId(cursor[8:40]), cursor[40:], cursor[:8], place)
+
+    def numbers(self, accounts: Iterable[AccountId]) -> frozenset[bytes]:
+        """The numbers of these accounts in this store; see `responses`."""
+        return frozenset(number for _, number in self._txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts))))
+
+    def responses(self, target: Target, of: frozenset[bytes]) -> tuple[int, int, int]:
+        """How many of these accounts, by their numbers, reposted the post, answered it, and reacted to it. Of a post
+        with very many responses only some are looked at."""
+        self.need("reactions", "thread")
+        name = target_bytes(target)
+        found = (
+            {key[FROM_END : FROM_END + 4] for key, _ in self._txn.prefix(REPOSTS, name, limit=RESPONSES)},
+            {key[56:60] for key, _ in self._txn.prefix(REPLIES, name, limit=RESPONSES)},
+            {key[FROM_END : FROM_END + 4] for key, _ in self._txn.prefix(REACTIONS, name, limit=RESPONSES)},
         )
-        return islice((view for view in views if view is not None), limit)
+        reposts, replies, reactions = (len(one & of) for one in found)
+        return reposts, replies, reactions
 
     def reply_count(self, target: Target) -> int:
         """How many direct replies there are."""
@@ -288,34 +330,13 @@ class Queries:
         op = decode_body(entry.ops).ops[view.ref.op] if entry else None
         return isinstance(op, Put) and bool(op.refs)
 
-    def thread(self, target: Target, limit: int = 200) -> ThreadView:
-        """The post, its ancestors up to the root (at most MAX_ANCESTORS), and at most `limit` replies, depth first."""
-        self.need("thread")
-        post = self.post(target)
-        seen = {target}
-        ancestors: list[PostView] = []
-        up, missing = post, None
-        while up is not None and up.post.reply is not None and len(ancestors) < MAX_ANCESTORS:
-            parent = up.post.reply.parent
-            if parent in seen:  # a false claim: a post cannot reply to its own reply
-                break
-            seen.add(parent)
-            up = self.post(parent)
-            if up is None:
-                missing = parent
-            else:
-                ancestors.append(up)
-        replies: list[ThreadPost] = []
-        open_posts = [self.replies(target)]
-        while open_posts and len(replies) <= limit:
-            view = next(open_posts[-1], None)
-            if view is None:
-                open_posts.pop()
-            elif view.target not in seen:
-                seen.add(view.target)
-                replies.append(ThreadPost(view, len(open_posts)))
-                open_posts.append(self.replies(view.target))
-        return ThreadView(tuple(ancestors[::-1]), missing, post, tuple(replies[:limit]), len(replies) <= limit)
+    def above(self, post: PostView | None) -> Above:
+        """What a post answers, up to the first post of the conversation."""
+        return above(self, post)
+
+    def below(self, root: Target, after: bytes | None = None) -> Iterator[tuple[bytes, Answer | None]]:
+        """What answers a post, as a tree: see threads.py. after: the cursor of the last one read."""
+        return below(self, root, after)
 
     def reactions(self, target: Target) -> tuple[ReactionCount, ...]:
         """How many accounts reacted with each emoji, the most frequent first, then by emoji."""
@@ -345,14 +366,15 @@ class Queries:
     def lacking_parts(self) -> int:
         return self._reader.counts().lacking
 
-    def views_digest(self) -> bytes:
-        """SHA-256 over all that is shown with its content: equal on two nodes with the same entries and content.
+    def views_digest(self, only: AccountId | None = None) -> bytes:
+        """SHA-256 over all that is shown with its content: equal on two nodes with the same entries and content. only:
+        of one account.
 
         For each account in order, for each slot that shows something, in order: account, slot, time, length, content.
         """
         self.need()
         digest = hashlib.sha256(b"banyan/1/views\0")
-        for account in self._reader.accounts():
+        for account in self._reader.accounts() if only is None else [only]:
             number = self.number(account)
             for slot, place in self.shown(number) if number else ():
                 raw = self._txn.get(PARTS, place)

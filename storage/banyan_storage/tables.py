@@ -14,6 +14,7 @@
     erased     id 32 | op u16             -> signed reason, or empty                   the same, of entries not held now
     due        kind u8 | 0 | time u64 | key -> nothing                                 work of a later time (due.py)
                kind u8 | 1 | key    -> time u64
+    arrived    n u48                      -> time u48 | peer                           from n on (arrived.py)
     meta       name                       -> value                                     store id, schema, counters, notes
 
 A stretch is a row for consecutive entries of a chain whose arrival numbers are also consecutive, and of which only the
@@ -48,6 +49,7 @@ LACKING = Table("lacking")
 WITHHELD = Table("withheld")
 ERASED = Table("erased")
 DUE = Table("due")
+ARRIVED = Table("arrived")
 META = Table("meta")
 STORE_TABLES = (
     LOGS,
@@ -63,6 +65,7 @@ STORE_TABLES = (
     WITHHELD,
     ERASED,
     DUE,
+    ARRIVED,
     META,
 )
 

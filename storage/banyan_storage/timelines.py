@@ -1,44 +1,75 @@
-"""The timelines of many accounts, merged, newest first."""
+"""The timelines of many accounts, merged, newest first: their posts, and what they reposted."""
 
 from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
 
-from .engine import ReadTxn, after_prefix
+from .engine import ReadTxn, Table, after_prefix
 from .view_rows import NUMBERS
+from .views.social.shares import SHARES
 from .views.social.timeline import TIMELINE
 
-Line: TypeAlias = tuple[bytes, AccountId, bytes, bytes, bytes]
-"""Account number, account, key, time, place of a post."""
+POSTS, WITH_REPOSTS = (TIMELINE,), (TIMELINE, SHARES)
+"""The tables of a timeline. Their rows have one form."""
 
 
-def newest(txn: ReadTxn, accounts: Iterable[AccountId], before: bytes | None) -> Iterator[Line]:
+class Line(NamedTuple):
+    """A row of the table: a post, or a repost. key: of the post, or the element of the repost."""
+
+    table: Table
+    number: bytes
+    account: AccountId
+    key: bytes
+    time: bytes
+    place: bytes
+
+    @property
+    def cursor(self) -> bytes:
+        """Orders the lines of all accounts."""
+        return self.time + self.account + self.key
+
+
+class _Next(NamedTuple):
+    """The newest row of a timeline that was not given yet."""
+
+    cursor: bytes
+    table: Table
+    number: bytes
+    row: bytes
+
+
+def newest(
+    txn: ReadTxn, accounts: Iterable[AccountId], before: bytes | None, tables: Iterable[Table] = POSTS
+) -> Iterator[Line]:
     """The merged timelines of the accounts. The newest row of each is read in one pass; further rows are read only
     from timelines whose row was used. So the cost grows only with the number of accounts and of rows."""
     named = txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))
     accounts_of = {number: AccountId(account) for account, number in named}
-    stops = _stops(sorted(accounts_of.items()), before)
-    rows = [(_place(accounts_of[number], row), number, row) for number, row in txn.ending(TIMELINE, stops)]
+    stops = list(_stops(sorted(accounts_of.items()), before))
+    rows = [
+        _Next(_cursor(accounts_of[number], row), table, number, row)
+        for table in tables
+        for number, row in txn.ending(table, stops)
+    ]
     rows.sort()
-    walks: dict[bytes, Iterator[bytes]] = {}
+    walks: dict[tuple[Table, bytes], Iterator[bytes]] = {}
     while rows:
-        _, number, row = rows.pop()
+        _, table, number, row = rows.pop()
         account = accounts_of[number]
-        yield number, account, row[8:24], row[:8], row[24:]
-        walk = walks.get(number)
+        yield Line(table, number, account, row[8:24], row[:8], row[24:])
+        walk = walks.get((table, number))
         if walk is None:
-            walk = walks[number] = txn.dups(TIMELINE, number, b"", row, reverse=True)
+            walk = walks[table, number] = txn.dups(table, number, b"", row, reverse=True)
         row = next(walk, b"")
         if row:
-            insort(rows, (_place(account, row), number, row))
+            insort(rows, _Next(_cursor(account, row), table, number, row))
 
 
-def _place(account: AccountId, row: bytes) -> bytes:
-    """Orders rows of timelines as their cursors do."""
+def _cursor(account: AccountId, row: bytes) -> bytes:
     return row[:8] + account + row[8:24]
 
 

@@ -112,3 +112,13 @@ def test_a_process_that_fails_says_so(tmp_path: Path) -> None:
         pytest.raises(BenchError, match=r"(?s)ended too early; it said: .*no_such_role"),
     ):
         child.hear(30.0)
+
+
+def test_a_life_that_moves_in_comes_whole_and_again_adds_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = run(["moving", "--posts", "300", "--folder", str(tmp_path)], capsys)
+    assert found["posts"] == 300
+    for case in ("alone", "beside"):
+        assert found["cases"][case]["log_entries"] == 3  # two of posts, one of the profile
+        assert found["cases"][case]["seconds"] > 0

@@ -377,3 +377,23 @@ def test_notifications_are_read_as_any_account(home: Path) -> None:
     assert _ok(banyan("--home", home, "notifications", "--kind", "follow", "--json")).lines == []
     assert "reply" in banyan("--home", home, "notifications", "--kind", "like").err
     _ok(banyan("--home", home, "notifications", "--each", "-n", "1"))
+
+
+def test_words_are_not_restored_over_a_store_of_another_realm_or_of_other_keys(home: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    _ok(banyan("--home", other, "init", "--name", "Lan", "--realm", "test"))
+    words = " ".join(_ok(banyan("--home", home, "keys", "backup", "--json")).json["words"])
+    (other / "keys").rename(tmp_path / "lost")
+    before = (other / "config.toml").read_bytes()
+    for realm, says in (("main", "another realm than 'main'"), ("test", "hosts 'Lan', and these words are not")):
+        ran = process("--home", other, "keys", "restore", "--realm", realm, stdin=words)
+        assert ran.code != 0
+        assert says in ran.err
+        assert str(other / "store") in ran.err
+        assert len(ran.err.splitlines()) == 1
+    assert not (other / "keys").exists()
+    assert (other / "config.toml").read_bytes() == before
+    who = _ok(banyan("--home", home, "id", "--json")).json
+    (home / "keys").unlink()
+    _ok(process("--home", home, "keys", "restore", "--realm", "test", stdin=words))
+    assert _ok(banyan("--home", home, "id", "--json")).json == who

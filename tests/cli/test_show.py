@@ -61,13 +61,13 @@ def test_the_right_edge_of_a_heading_is_straight_whatever_the_name(name: str) ->
 
 def test_a_long_text_never_crosses_the_right_edge() -> None:
     text = "Cả trăm người đạp xe thể dục bịt kín đường 🚴🚴 " * 10
-    for line in _shown(thread(NOW, URI), {"posts": [_row(text=text, depth=5)]}).splitlines():
+    for line in _shown(thread(NOW, URI), {"posts": [_row(text=text, depth=5)], "gaps": []}).splitlines():
         assert cell_len(line) <= 60
 
 
 def test_answers_are_indented_under_what_they_answer_with_a_line_down_the_side() -> None:
     posts = [_row(), _row(uri=OTHER, depth=1, text="hai\ndòng"), _row(uri=OTHER, depth=2, text="sâu")]
-    lines = _shown(thread(NOW, URI), {"posts": posts, "complete": True}).splitlines()
+    lines = _shown(thread(NOW, URI), {"posts": posts, "gaps": []}).splitlines()
     assert lines[0].startswith("▸ Minh Anh")
     assert [line.rstrip() for line in lines if "hai" in line or "dòng" in line] == ["│ hai", "│ dòng"]
     assert [line.rstrip() for line in lines if "sâu" in line] == ["│ │ sâu"]
@@ -181,6 +181,7 @@ def test_a_notification_names_a_few_and_counts_the_others() -> None:
         "about": URI,
         "emojis": ["❤", "🌳"],
         "edited": False,
+        "unread": False,
     }
     shown = _shown(notices(NOW), [row], 100)
     assert shown.startswith("An, Bình, Chi and 8 others reacted to your post with ❤ 🌳  3fa81b02 ")
@@ -198,4 +199,4 @@ def test_what_was_warned_of_is_shown_only_where_it_was_asked_for() -> None:
     row = _row(warning="phim", text="kết thúc buồn")
     assert "kết thúc" not in _shown(feed(NOW), [row])
     assert "⚠ phim" in _shown(feed(NOW), [row])
-    assert "kết thúc buồn" in _shown(thread(NOW, URI), {"posts": [row], "complete": True})
+    assert "kết thúc buồn" in _shown(thread(NOW, URI), {"posts": [row], "gaps": []})

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import tracemalloc
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from banyan_cli.errors import BadInput
+from banyan_cli.importing.archives import open_archive
+from banyan_cli.importing.html_text import text_of
 from banyan_crdt.codec import encode
 from banyan_crdt.grants import Grants
 from banyan_crdt.ids import EntryId, WriterKey
@@ -25,6 +30,40 @@ from tests.crdt.make import Person
 from tests.fuzz.targets import found
 
 ACCOUNT = b"a" * 32
+
+
+def _zip(name: bytes, flags: int = 0) -> bytes:
+    """A zip of one empty file, whose name is these bytes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        file.writestr("x" * max(1, len(name)), b"")
+    raw = out.getvalue().replace(b"x" * len(name), name) if name else out.getvalue()
+    at = raw.index(b"PK\x01\x02")
+    if not name:  # the index names nothing
+        raw = raw[: at + 28] + b"\0\0" + raw[at + 30 : at + 46] + raw[at + 47 :]
+        end = raw.index(b"PK\x05\x06")
+        raw = raw[: end + 12] + (end - at).to_bytes(4, "little") + raw[end + 16 :]
+    return raw[:6] + flags.to_bytes(2, "little") + raw[8:]
+
+
+def _read_all(path: Path) -> None:
+    with open_archive(path, lambda name: True) as archive:
+        for file in archive.files:
+            with archive.open(file) as stream:
+                stream.read()
+
+
+@pytest.mark.parametrize(("name", "flags"), [(b"", 0), (b"\xff\xff.json", 0x800)])
+def test_a_zip_with_a_name_that_is_none_is_a_sentence(tmp_path: Path, name: bytes, flags: int) -> None:
+    (tmp_path / "a.zip").write_bytes(_zip(name, flags))
+    with pytest.raises(BadInput):
+        _read_all(tmp_path / "a.zip")
+
+
+def test_lines_without_markup_stand_as_those_with() -> None:
+    assert text_of("a\n\n\n\nb") == text_of("<p>a</p>\n<p>b</p>") == "a\n\nb"
+
+
 START = encode([0, b"", MAGIC, TEST.id])
 ARCHIVES = {
     "a number where bytes are meant was as many zeros": [2, ACCOUNT, 1 << 30],

@@ -6,8 +6,10 @@ from tests.mutants.in_damage import IN_DAMAGE
 from tests.mutants.in_events import IN_EVENTS
 from tests.mutants.in_groups import IN_GROUPS
 from tests.mutants.in_handles import IN_HANDLES
+from tests.mutants.in_leaving import IN_LEAVING
 from tests.mutants.in_locked import IN_LOCKED
 from tests.mutants.in_moves import IN_MOVES
+from tests.mutants.in_moving import IN_MOVING
 from tests.mutants.in_node import IN_NODE
 from tests.mutants.in_officials import IN_OFFICIALS
 from tests.mutants.in_people import IN_PEOPLE
@@ -26,6 +28,8 @@ MUTANTS = (
     *IN_HANDLES,
     *IN_LOCKED,
     *IN_MOVES,
+    *IN_MOVING,
+    *IN_LEAVING,
     *IN_NODE,
     *IN_THROTTLE,
     *IN_OFFICIALS,

@@ -31,7 +31,7 @@ IN_LOCKED = (
     Mutant("present followers fall out when an account is locked", _FOLLOWERS, "[*chunks, [field]]", "[[field]]", _APP),
     Mutant(
         "who only asks has the posts in the home feed",
-        "node/banyan_node/api/methods/reading.py",
+        "node/banyan_node/api/methods/feeds.py",
         "*locking.followed(q, own, q.follows(own))",
         "*q.follows(own)",
         _APP,

@@ -14,7 +14,7 @@ IN_PEOPLE = (
     Mutant(
         "the first account of restored keys that comes back is taken for the own one",
         _CLAIMS,
-        "mine = index == hosted.OWN_INDEX and (own is None or _is_recovered(ctx, account))",
+        "mine = index == hosted.OWN_INDEX and (own is None or _since(ctx, account) > _since(ctx, own))",
         "mine = own is None",
         _FOUND,
     ),

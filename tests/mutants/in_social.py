@@ -11,7 +11,41 @@ _KEPT = ("tests/node/test_private.py",)
 _WORDS, _INDEX = (f"storage/banyan_storage/search/{m}.py" for m in ("words", "index"))
 _FOLLOWING, _FOUND = "storage/banyan_storage/search/following.py", ("tests/storage/test_search.py",)
 
+_VOTE, _POLLED = "schema/banyan_schema/social/vote.py", ("tests/schema/test_vote.py", "tests/node/test_polls.py")
+_THREADS = "storage/banyan_storage/threads.py"
+_READ = ("tests/storage/test_queries.py", "tests/node/test_reading.py")
 IN_SOCIAL = (
+    Mutant("a vote that is late counts", _VOTE, "if late or (choices", "if (choices", _POLLED),
+    Mutant("a vote for two counts where one is asked for", _VOTE, "len(options) != 1", "not options", _POLLED),
+    Mutant(
+        "votes for a poll before its edit count",
+        _VOTE,
+        "encode(POLL_OF_POST.plain(poll))",
+        'b""',
+        _POLLED,
+    ),
+    Mutant(
+        "an account votes in as many cells as it likes",
+        "storage/banyan_storage/views/social/ballots.py",
+        "if cell != _cell(named):",
+        "if False:",
+        ("tests/storage/test_views_proved.py",),
+    ),
+    Mutant("a deleted answer hides its answers", _THREADS, "in _loose(q, root, spot):", "in ():", _READ),
+    Mutant(
+        "a page of answers forgets what is behind those above it",
+        _THREADS,
+        "if up is None or up.at == start.branch or up.depth <= 1:",
+        "if True:",
+        _READ,
+    ),
+    Mutant(
+        "what somebody reposts is not in the timelines of followers",
+        "storage/banyan_storage/timelines.py",
+        "POSTS, WITH_REPOSTS = (TIMELINE,), (TIMELINE, SHARES)",
+        "POSTS, WITH_REPOSTS = (TIMELINE,), (TIMELINE,)",
+        _READ,
+    ),
     Mutant("what one post does is told twice", _NOTICED, "if place == last:", "if False:", _HEARD),
     Mutant("one hears of what one does oneself", _NOTICED, "who != account and wanted", "wanted", _HEARD),
     Mutant(

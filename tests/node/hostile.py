@@ -29,7 +29,16 @@ from banyan_node.home.folder import Home
 from banyan_node.operator_errors import NoNode
 from banyan_node.server.running import find_running
 
-LEFT_OUT = {"shutdown", "account.close", "archive.export", "archive.import", "store.compact", "store.rebuild", "diff"}
+LEFT_OUT = {
+    "shutdown",
+    "account.close",
+    "account.export",
+    "archive.export",
+    "archive.import",
+    "store.compact",
+    "store.rebuild",
+    "diff",
+}
 """They end the node or the account, write files wherever they are told, make reads wait, or wait themselves."""
 _TEXTS = (
     "",

@@ -23,6 +23,7 @@ from banyan_node.api.openapi import document
 from banyan_node.api.registry import EVERY
 from banyan_node.context import Context
 from banyan_node.home.folder import find_home
+from banyan_node.home.recovery import carrier_key, first_recovery, first_root, new_words, next_root
 from banyan_node.hosting import hosted
 from banyan_node.local import open_local
 from banyan_node.node import Node
@@ -156,11 +157,20 @@ def test_every_answer_is_what_is_declared_for_it(tmp_path: Path) -> None:
         ask("delete", uri=answer)
         for method in ("id", "status", "digest", "graph.stats", "store.stats", "store.verify"):
             ask(method)
+        ask("account.export", account="an", path=str(tmp_path / "an"))
         ask("archive.export", path=str(tmp_path / "archive"))
         ask("archive.import", path=str(tmp_path / "archive"))
         begun = ask("import.begin", kind="graph", source="x", batches=1)["id"]
         ask("import.batch", id=begun, number=0, rows=[{"accounts": ["lan"]}])
         ask("import.end", id=begun)
+        ask("account.await", account="lan")
+        assert ask("account.arrival", account="lan")["held"]
+        words = new_words()
+        root, key = first_root(words), first_recovery(words)
+        seeds = {"root": root.seed.hex(), "recovery": key.seed.hex(), "carrier": carrier_key(words).hex()}
+        following = {"root_following": root.following.hex(), "recovery_following": key.following.hex()}
+        ask("account.handover", account="lan", **seeds, **following)
+        ask("account.take", account="lan", root=(next_root(words, root.following) or b"").hex())
         ask("account.close", account="lan")
 
 
@@ -329,9 +339,12 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
             "handle.find": {"handle": "an@vn.example"},
             "search": {"question": "một"},
             "note": {"account": "An"},
+            "why": {"uri": uri},
+            "relationship": {"account": "An"},
             "items.list": {"collection": "post"},
             "items.get": {"collection": "post", "key": item["key"]},
             "archive.export": {"path": str(tmp_path / "archive")},
+            "account.export": {"account": "An", "path": str(tmp_path / "an")},
         }
         reads = {m.name for m in EVERY.values() if m.kind == "read"} - {"diff"}
         assert {*before, *given, "feed", "profile.get"} <= reads

@@ -109,6 +109,15 @@ def test_rows_become_articles_and_answers_in_nfc(backend: LocalBackend) -> None:
     assert {p["text"] for p in backend.call("feed", account="an", limit=10)["posts"]} == {"một", "ba"}
 
 
+def test_more_posts_of_one_account_than_its_log_takes_entries_come_in_one_day(backend: LocalBackend) -> None:
+    rows: Batches = [[{"accounts": ["an"]}]]
+    for start in range(0, 10_500, 500):
+        rows.append([{"author": "an", "thread": None, "text": f"câu {n}", "row": n} for n in range(start, start + 500)])
+    done = whole(backend, "posts", rows)
+    assert done["posts"] == 10_500
+    assert done["entries"] < 10_500 / 150
+
+
 def test_a_batch_that_comes_again_or_too_early_changes_nothing(backend: LocalBackend) -> None:
     name = begin(backend, "graph", GRAPH)["id"]
     for number in (0, 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import trio
 
 from banyan_crdt.ids import account_from_text
 from banyan_node.context import RESTORING, Search
-from banyan_node.home import settings
+from banyan_node.home import recovery, settings
 from banyan_node.home.keystore import Keystore
 from banyan_node.hosting import claims, hosted
 from banyan_node.local import open_local
@@ -122,3 +123,124 @@ def test_a_new_store_under_old_keys_is_restoring_and_a_new_node_is_not(tmp_path:
     for _ in range(2):
         with open_local(again, settings.load(again, env={})) as node:
             assert claims.restoring(node.context)
+
+
+def test_the_account_that_the_owner_named_is_the_own_one_and_no_other(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, settings.load(home, env={})) as node:
+        first = node.call("account.create", name="first", hosted=False)["account"]
+        user = node.call("account.create", name="user", hosted=True)["account"]
+    archive = str(tmp_path / "all.banyan")
+    with open_local(home, settings.load(home, env={})) as node:
+        node.call("archive.export", path=archive)
+    words = Keystore.open(home.keys).keys.words()
+    for number, named in enumerate((b"", account_from_text(user))):
+        again = restored(tmp_path / f"again{number}", words)
+        again.restored.write_bytes(named)
+        with open_local(again, settings.load(again, env={})) as node:
+            node.call("archive.import", path=archive)
+            rows = node.call("account.list")["accounts"]
+            assert sorted(row["account"] for row in rows) == sorted([first, user])
+            assert [row["account"] for row in rows if row["own"]] == [user if named else first]
+
+
+def test_the_own_account_is_named_first_and_the_status_says_how_many_have_no_name(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, settings.load(home, env={})) as node:
+        own = node.call("account.create", name="Chủ", hosted=False)["account"]
+        made = [node.call("account.create", name=f"u{n}", hosted=True)["account"] for n in range(9)]
+        context = node.context
+        for key, _ in [*context.store.notes(b"hosted:"), *context.store.notes(b"name:"), *context.store.notes(b"self")]:
+            context.store.put_note(key, None)
+        context.store.put_note(RESTORING, b"1")
+        claims.take(context, map(account_from_text, [*made, own]))
+        names, claims.NAMES = claims.NAMES, 4
+        try:
+            assert claims.unnamed(context) == 10
+            assert claims.give_names(context) == 5
+            assert hosted.named(context, "Chủ") == account_from_text(own)
+            assert claims.unnamed(context) == 5
+            assert claims.give_names(context) + claims.give_names(context) == 5
+            assert claims.unnamed(context) == 0
+        finally:
+            claims.NAMES = names
+
+
+def test_who_left_does_not_come_back_with_the_keys_of_the_platform_and_who_stays_a_guest_does(tmp_path: Path) -> None:
+    platform, own = make_home(tmp_path / "platform"), make_home(tmp_path / "own")
+    first, second = (str(tmp_path / name) for name in ("first.banyan", "second.banyan"))
+    with open_local(platform, settings.load(platform, env={})) as node:
+        node.call("account.create", name="Lotus", hosted=False)
+        stays, left, guest = (
+            node.call("account.create", name=name, hosted=True)["account"] for name in ("stays", "left", "guest")
+        )
+        words = recovery.new_words()
+        root, key = recovery.first_root(words), recovery.first_recovery(words)
+        for account in (left, guest):
+            node.call(
+                "account.handover",
+                account=account,
+                root=root.seed.hex(),
+                root_following=root.following.hex(),
+                recovery=key.seed.hex(),
+                recovery_following=key.following.hex(),
+                carrier=recovery.carrier_key(words).hex(),
+            )
+        node.call("archive.export", path=first)
+    with open_local(own, settings.load(own, env={})) as node:
+        node.call("archive.import", path=first)
+        seed = recovery.next_root(words, root.following)
+        assert seed is not None
+        taken = node.call("account.take", account=left, root=seed.hex(), own=True)
+        assert taken["by"] == "root"
+        node.call("archive.export", path=second)
+    for home, expected in ((platform, {stays, guest}), (own, {left})):
+        again = restored(tmp_path / f"{home.path.name} again", Keystore.open(home.keys).keys.words())
+        with open_local(again, settings.load(again, env={})) as node:
+            node.call("archive.import", path=second)
+            rows = node.call("account.list")["accounts"]
+            assert {row["account"] for row in rows if row["name"] != "Lotus"} == expected
+            assert [row["name"] for row in rows if row["own"]] == (["Lotus"] if home == platform else ["left"])
+
+
+def test_of_several_own_accounts_the_one_that_was_taken_last_is_the_own_one_in_whatever_order_they_come(
+    tmp_path: Path,
+) -> None:
+    platform, home = make_home(tmp_path / "platform"), make_home(tmp_path / "home")
+    first, second = (str(tmp_path / name) for name in ("first.banyan", "second.banyan"))
+    papers = [recovery.new_words() for _ in range(2)]
+    with open_local(platform, settings.load(platform, env={})) as node:
+        node.call("account.create", name="Lotus", hosted=False)
+        taken = [
+            node.call("account.create", name=f"u{n}", hosted=True, recovery=recovery.commitment(paper))["account"]
+            for n, paper in enumerate(papers)
+        ]
+        root, key = recovery.first_root(papers[0]), recovery.first_recovery(papers[0])
+        node.call(
+            "account.handover",
+            account=taken[0],
+            root=root.seed.hex(),
+            root_following=root.following.hex(),
+            recovery=key.seed.hex(),
+            recovery_following=key.following.hex(),
+            carrier=recovery.carrier_key(papers[0]).hex(),
+        )
+        node.call("archive.export", path=first)
+    with open_local(home, settings.load(home, env={})) as node:
+        begun = node.call("account.create", name="begun", hosted=False)["account"]
+        node.call("archive.import", path=first)
+        by_root = recovery.next_root(papers[0], root.following) or b""
+        node.call("account.take", account=taken[0], root=by_root.hex(), own=True)
+        node.call("account.take", account=taken[1], recovery=recovery.first_recovery(papers[1]).seed.hex(), own=True)
+        assert node.call("id")["account"] == taken[1]
+        context = node.context
+        for order in permutations([begun, *taken]):
+            for prefix in (b"hosted", b"name:", b"self", b"next", b"unclaimed:"):
+                for note, _ in [*context.store.notes(prefix)]:
+                    context.store.put_note(note, None)
+            context.claims = Search()
+            for account in order:
+                claims.take(context, [account_from_text(account)])
+            assert hosted.me(context) == account_from_text(taken[1]), order
+            assert len(hosted.all_hosted(context)) == 3
+        node.call("archive.export", path=second)

@@ -132,3 +132,30 @@ def test_each_account_reads_its_own_home(node: LocalBackend) -> None:
     assert node.call("feed", by="chi")["posts"] == []
     assert node.call("feed", all=True, by="chi")["posts"] == []
     assert len(node.call("feed", all=True)["posts"]) == 1
+
+
+def test_what_was_read_is_known_to_the_devices_of_the_account_and_what_came_since_is_unread(node: LocalBackend) -> None:
+    uri = node.call("post", text="một")["uri"]
+    for name in ("bình", "chi"):
+        node.call("reply", uri=uri, text=f"{name} đây", by=name)
+    assert node.call("notifications.unread")["unread"] == 2
+    assert [row["unread"] for row in told(node)] == [True, True]
+    older = told(node)[1]["at"]
+    node.call("marker.set", timeline="notifications", place=older)
+    assert [row["unread"] for row in told(node)] == [True, False]
+    node.call("marker.set", timeline="notifications")
+    node.call("marker.set", timeline="notifications", place=older)
+    assert node.call("notifications.unread")["unread"] == 0, "a marker goes forward only"
+    node.call("react", uri=uri, emoji="❤", by="dung")
+    assert node.call("notifications.unread")["unread"] == 1
+    node.call("mute", account="dung")
+    assert node.call("notifications.unread")["unread"] == 0
+    found = node.call("markers")
+    assert (found["home"], found["notifications"] > older) == (None, True)
+    page = node.call("feed", limit=1)
+    node.call("marker.set", timeline="home")
+    assert node.call("markers")["home"] is not None
+    assert node.call("feed", limit=1) == page
+    for place in ("zz", "f" * 16):
+        with pytest.raises(CallError, match=r"no place among|no such place"):
+            node.call("marker.set", timeline="notifications", place=place)

@@ -17,6 +17,7 @@ from banyan_node.api.methods import keys
 from banyan_node.context import Context
 from banyan_node.home import recovery
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT, Keys, Keystore
+from banyan_node.home.words import Paper, spell
 from banyan_node.hosting import hosted
 from banyan_node.local import open_local
 from banyan_node.operator_errors import BadBackup, CallError, WrongWords
@@ -179,3 +180,22 @@ async def test_a_cut_waits_for_what_a_peer_says_that_it_holds_more_of_the_accoun
                 await a.worker.call(cut_when_told)
             done = await a.backend.call("account.cut", {"writer": phone.hex(), "account": lan, "incomplete": True})
             assert done["keeps"] == []
+
+
+def test_the_page_about_leaving_shows_what_is_made_of_the_words() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "leaving.md").read_text("utf-8")
+    words = spell(bytes(range(32)), Paper.RECOVERY)
+    root, key = recovery.first_root(words), recovery.first_recovery(words)
+    assert " ".join(words.split()[:12]) in page
+    assert " ".join(words.split()[12:]) in page
+    for name, value in (
+        ("root 0", root.seed),
+        ("H(root 1)", root.following),
+        ("recovery 0", key.seed),
+        ("H(recovery 1)", key.following),
+        ("writer", recovery.carrier(words)),
+    ):
+        assert f"\n{name:<13} {value.hex()}\n" in page
+    assert recovery.root_digest(words, 1) == root.following
+    assert recovery.next_root(words, root.following) is not None
+    assert recovery.next_root(recovery.new_words(), root.following) is None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +73,7 @@ def test_pages_join(node: LocalBackend) -> None:
 @pytest.mark.parametrize(
     ("question", "before", "says"),
     [
-        ("", None, "Nothing to look for: give a word, a #tag, or from:ACCOUNT."),
+        ("", None, "Nothing to look for: give a word, a #tag, or from:ACCOUNT"),
         ("x since:yesterday", None, "Since:yesterday is no day: write it as 2026-01-31."),
         ("from:nobody", None, "no account hosted here has that name"),
         ("x", "zz", "'zz' is no place in a search"),
@@ -131,3 +133,66 @@ async def test_an_index_that_was_lost_is_made_again_and_the_journal_stays_short(
     async with running(make_node(home)) as node:
         await found(node, "phở 7", 1)
         await found(node, "phở", 20)
+
+
+async def test_a_damaged_index_is_made_again_while_the_node_runs(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    async with running(make_node(home)) as node:
+        await node.backend.call("account.create", {"name": "An"})
+        for n in range(60):
+            await node.backend.call("post", {"text": f"phở {n}"})
+        await found(node, "phở", 20)
+    raw = bytearray(home.search.read_bytes())
+    for at in range(4_196, len(raw), 512):
+        raw[at] ^= 1
+    home.search.write_bytes(raw)
+    before = home.search.stat().st_ino
+    async with running(make_node(home)) as node:
+        with trio.fail_after(20):
+            while home.search.exists() and home.search.stat().st_ino == before:
+                with suppress(CallError):  # a reader that meets the damage says so
+                    await node.backend.call("search", {"question": "phở"})
+                await node.backend.call("post", {"text": "bún"})
+        with trio.fail_after(20):
+            while (await searched(node, "phở")) != (20, 0):
+                await trio.sleep(0.05)
+        await found(node, '"phở 7"', 1)
+
+
+async def searched(node: Node, question: str) -> tuple[int, int] | None:
+    """(posts, behind), or None while the index is made again."""
+    try:
+        answer = await node.backend.call("search", {"question": question})
+    except CallError:
+        return None
+    return len(answer["posts"]), answer["behind"]
+
+
+async def test_an_index_that_another_process_held_is_followed_again_at_once(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    async with running(make_node(home)) as node:
+        await node.backend.call("account.create", {"name": "An"})
+        await node.backend.call("post", {"text": "phở 1"})
+        await found(node, "phở", 1)
+        other = sqlite3.connect(home.search)
+        other.execute("begin immediate")
+        await node.backend.call("post", {"text": "phở 2"})
+        await trio.sleep(2)
+        other.close()
+        await found(node, "phở", 2)
+        await node.backend.call("post", {"text": "phở 3"})
+        with trio.fail_after(5):
+            await found(node, "phở", 3)
+
+
+async def test_a_word_that_was_deleted_leaves_the_disk_while_the_node_runs(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    async with running(make_node(home)) as node:
+        await node.backend.call("account.create", {"name": "An"})
+        uri = (await node.backend.call("post", {"text": "secretword"}))["uri"]
+        await found(node, "secretword", 1)
+        await node.backend.call("delete", {"uri": uri})
+        await found(node, "secretword", 0)
+        with trio.fail_after(10):
+            while any(b"secretword" in file.read_bytes() for file in home.search.parent.glob("search.db*")):
+                await trio.sleep(0.1)

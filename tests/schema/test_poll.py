@@ -134,7 +134,7 @@ def test_a_store_whose_views_do_not_know_it_keeps_it_and_shows_what_they_know() 
     assert registers(POLL, found.cells, found.content_of) == {key: LUNCH}
     with queries(engine, TEST) as ask:
         assert [view.post.text for view in ask.feed([an.id])] == ["Lunch?"]
-        assert ask.thread(Target(an.id, key)).replies == ()
+        assert list(ask.below(Target(an.id, key))) == []
 
 
 def test_a_registry_with_the_collection_reads_it_and_one_without_it_does_not() -> None:

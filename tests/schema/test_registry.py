@@ -11,7 +11,7 @@ from banyan_schema.collection import OPERATIONS, Collection, Merge
 from banyan_schema.fields import KEY
 from banyan_schema.layout import Layout
 from banyan_schema.registry import SOCIAL, Registry
-from banyan_schema.social import RELATIONS, Post, ProfileField, Reaction, Relate, ReplyTo, Repost, Target
+from banyan_schema.social import RELATIONS, Post, ProfileField, Reaction, Relate, ReplyTo, Repost, Target, Vote
 from banyan_schema.social.event import Event, EventInvite, EventReply
 from banyan_schema.social.group import Act, Group, Join
 from banyan_schema.social.handle import Confirmed
@@ -21,7 +21,7 @@ from banyan_schema.social.official import Official
 from banyan_storage.views.registry import VIEWS
 
 SHIPPED = {
-    *("block", "follow", "mute", "post", "profile", "reaction", "repost"),
+    *("block", "follow", "mute", "post", "profile", "reaction", "repost", "vote"),
     *("group", "group.join", "group.act", "event", "event.reply", "event.invite"),
     *("follow.answer", "handle", "moved.to", "moved.from", "official"),
 }
@@ -63,7 +63,7 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
     there = Target(AccountId(b"a" * 32), CellKey(b"k" * 16))
     said: dict[str, object] = {
         "profile": [ProfileField("locked", "yes"), ProfileField("handle", "lan@vn.example")],
-        "post": Post("hi", ReplyTo(there, there), group=there, urgency="urgent"),
+        "post": Post("hi", ReplyTo(there._replace(key=CellKey(b"r" * 16)), there), group=there, urgency="urgent"),
         "reaction": Reaction(there, "❤"),
         "repost": Repost(there),
         "group": Group("g", "", "", "open"),
@@ -77,6 +77,7 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
         "event": Event("e", "", 0, None, "UTC", group=there),
         "event.reply": EventReply(there, "yes"),
         "event.invite": EventInvite(there, there.account),
+        "vote": Vote(there, b"b" * 16, "one", 1 << 40, (0,)),
         **{name: Relate(name, there.account) for name in RELATIONS.values()},
     }
     assert said.keys() == SHIPPED

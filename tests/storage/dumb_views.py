@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
@@ -18,14 +19,18 @@ from banyan_schema.social import (
     BLOCK,
     FOLLOW,
     MUTE,
+    Poll,
     Post,
     ProfileField,
     Reaction,
     Relate,
     Repost,
     Target,
+    Vote,
 )
+from banyan_schema.social.vote import ballot_of, vote_key
 from banyan_storage.queries import PostView, Queries
+from banyan_storage.views.social.ballots import Tally, tally
 
 Key = tuple[int, bytes, int]
 """(time, entry id, op index): the order of writes."""
@@ -39,6 +44,9 @@ class Dumb:
     related: dict[Coll, set[tuple[AccountId, AccountId]]] = field(default_factory=dict)
     reactions: set[tuple[Target, str, AccountId]] = field(default_factory=set)
     reposts: set[tuple[Target, AccountId]] = field(default_factory=set)
+    shares: dict[bytes, Target] = field(default_factory=dict)
+    """By their place in a timeline: what was reposted."""
+    votes: dict[tuple[Target, AccountId], tuple[Key, Vote]] = field(default_factory=dict)
     notices: dict[tuple[AccountId, Ref], tuple[str, AccountId]] = field(default_factory=dict)
     """By who hears of it, and the write: what happened, and who did it."""
 
@@ -115,11 +123,57 @@ def _show(out: Dumb, account: AccountId, key: Key, ref: Ref, op: Put | Add, cont
         out.notice(content.target.account, ref, "reaction", account)
     elif isinstance(content, Repost):
         out.reposts.add((content.target, account))
+        assert isinstance(op, Add)
+        out.shares[key[0].to_bytes(8, "big") + account + op.elem] = content.target
         out.notice(content.target.account, ref, "repost", account)
+    elif isinstance(content, Vote):
+        if op.key == vote_key(content.poll):
+            out.votes[content.poll, account] = key, content
     elif isinstance(content, Relate):
         out.related.setdefault(op.coll, set()).add((account, content.target))
         if op.coll == FOLLOW:
             out.notice(content.target, ref, "follow", account)
+
+
+def _same_tally(ask: Queries, dumb: Dumb, target: Target, poll: Poll) -> None:
+    counts, voters = [0] * len(poll.options), 0
+    for (there, _), ((time, _, _), vote) in dumb.votes.items():
+        counted = (there, vote.ballot, vote.choices, vote.closes_ms) == (
+            target,
+            ballot_of(poll),
+            poll.choices,
+            poll.closes_ms,
+        )
+        if counted and time >> 16 <= poll.closes_ms and (poll.choices == "several" or len(vote.options) == 1):
+            voters += 1
+            for option in vote.options:
+                if option < len(counts):
+                    counts[option] += 1
+    assert tally(ask, target, poll) == Tally(tuple(counts), voters)
+
+
+def _tree(answers: dict[Target, list[Target]], root: Target, top: Target, depth: int) -> list[tuple[Target, int]]:
+    """What stands below a post, and how deep."""
+    found = list[tuple[Target, int]]()
+    for below in answers.get(top, ()):
+        if below != root:
+            found += [(below, depth), *_tree(answers, root, below, depth + 1)]
+    return found
+
+
+def _same_tree(ask: Queries, dumb: Dumb, answers: dict[Target, list[Target]], root: Target) -> None:
+    expected = _tree(answers, root, root, 1)
+    for post in sorted(dumb.posts, key=lambda p: (dumb.posts[p][0], *p)):
+        reply = dumb.posts[post][2].reply
+        loose = reply and reply.root == root not in (post, reply.parent)
+        if loose and reply and reply.parent not in dumb.posts:
+            expected += [(post, 2), *_tree(answers, root, post, 3)]
+    found = [(cursor, answer) for cursor, answer in ask.below(root) if answer is not None]
+    assert [(answer.view.target, answer.depth) for _, answer in found] == expected
+    for n, (cursor, _) in enumerate(found):
+        rest = [answer.view for _, answer in islice(ask.below(root, cursor), 60) if answer is not None]
+        assert rest == [answer.view for _, answer in found[n + 1 :]][: len(rest)]
+        assert rest or n == len(found) - 1 or len(found) > 60
 
 
 def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
@@ -127,6 +181,12 @@ def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
     posts = sorted(dumb.posts, reverse=True, key=lambda p: (dumb.posts[p][0].to_bytes(8, "big"), *p))
     home = ask.feed(accounts, limit=10_000)
     assert [(v.target, v.ref, v.post) for v in home] == [(p, *dumb.posts[p][1:]) for p in posts]
+    lines = [(dumb.posts[p][0].to_bytes(8, "big") + b"".join(p), p) for p in posts] + [*dumb.shares.items()]
+    expected = [(cursor, p if p in dumb.posts else None) for cursor, p in sorted(lines, reverse=True)]
+    lines_found = list(ask.timeline(accounts, None, True))
+    assert [(cursor, None if view is None else view.target) for cursor, view in lines_found] == expected
+    for n in range(0, len(lines_found), 3):
+        assert list(islice(ask.timeline(accounts, lines_found[n][0], True), 3)) == lines_found[n + 1 : n + 4]
     page: list[PostView] = []
     cursor: bytes | None = None
     while views := ask.feed(accounts, cursor, 3):
@@ -158,6 +218,11 @@ def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
         assert {r.emoji: r.accounts for r in ask.reactions(target)} == who
         assert ask.reposters(target) == sorted(a for t, a in dumb.reposts if t == target)
         assert ask.repost_count(target) == len(ask.reposters(target))
+    for target in {*dumb.posts, *answers}:
+        _same_tree(ask, dumb, answers, target)
+    for target in {*dumb.posts, *(poll for poll, _ in dumb.votes)}:
+        for poll in {said.poll for _, _, said in dumb.posts.values() if said.poll}:
+            _same_tally(ask, dumb, target, poll)
     heard = dict[AccountId, dict[Ref, tuple[str, AccountId]]]()
     for (whom, ref), told in dumb.notices.items():
         heard.setdefault(whom, {})[ref] = told

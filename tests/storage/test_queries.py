@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 import pytest
 
@@ -110,31 +111,57 @@ def test_a_conversation_has_its_ancestors_and_its_answers_in_depth(people: tuple
     two = chi.post("two", root)
     below = an.post("below one", one, root)
     deep = chi.post("deep", below, root)
-    with asking(*people) as ask:
-        whole = ask.thread(root)
-        assert [(r.view.target, r.depth) for r in whole.replies] == sorted_by_time(ask, one, two, below, deep)
-        assert whole.complete
-        part = ask.thread(deep)
-        assert [v.target for v in part.ancestors] == [root, one, below]
-        assert part.post is not None
-        assert part.post.target == deep
-        assert part.replies == ()
-        short = ask.thread(root, limit=2)
-        assert len(short.replies) == 2
-        assert not short.complete
-    with asking(binh) as ask:
-        alone = ask.thread(one)
-        assert alone.missing == root
-        assert ask.thread(root).post is None
-        assert [r.view.target for r in ask.thread(root).replies] == [one]
-
-
-def sorted_by_time(ask: Queries, one: Target, two: Target, below: Target, deep: Target) -> list[tuple[Target, int]]:
     branch = [(one, 1), (below, 2), (deep, 3)]
-    first, second = ask.post(one), ask.post(two)
-    assert first is not None
-    assert second is not None
-    return [*branch, (two, 1)] if first.cursor < second.cursor else [(two, 1), *branch]
+    with asking(*people) as ask:
+        assert tree(ask, root) in ([*branch, (two, 1)], [(two, 1), *branch])
+        assert [v.target for v in ask.above(ask.post(deep)).posts] == [root, one, below]
+        assert tree(ask, deep) == []
+    with asking(binh) as ask:
+        assert ask.above(ask.post(one)).missing == root
+        assert ask.post(root) is None
+        assert tree(ask, root) == [(one, 1)]
+
+
+def tree(ask: Queries, root: Target, after: bytes | None = None) -> list[tuple[Target, int]]:
+    return [(answer.view.target, answer.depth) for _, answer in ask.below(root, after) if answer is not None]
+
+
+def test_a_deleted_answer_does_not_hide_its_answers(people: tuple[Person, ...]) -> None:
+    an, binh, chi = people
+    root = an.post("root")
+    one = binh.post("one", root)
+    two = chi.post("two", one, root)
+    three = an.post("three", two, root)
+    binh.write([delete_post(one.key)])
+    with asking(*people) as ask:
+        (_, first), (_, second) = [found for found in ask.below(root) if found[1] is not None]
+        assert first is not None
+        assert second is not None
+        assert [(first.view.target, first.lacking), (second.view.target, second.lacking)] == [(two, one), (three, None)]
+        assert tree(ask, root) == [(two, 2), (three, 3)]
+    an.write([delete_post(root.key)])
+    with asking(*people) as ask:
+        assert tree(ask, root) == [(two, 2), (three, 3)]
+
+
+def test_a_chain_of_answers_of_any_depth_is_read_in_pages(people: tuple[Person, ...]) -> None:
+    root = above = people[0].post("root")
+    chain, side = list[Target](), list[Target]()
+    for n in range(300):
+        above = people[n % 3].post(f"{n}", above, root)
+        chain.append(above)
+    for n in (299, 150, 0):
+        side.append(people[0].post(f"behind {n}", chain[n - 1] if n else root, root))
+    with asking(*people) as ask:
+        found, after = list[tuple[Target, int]](), None
+        while page := list(islice(ask.below(root, after), 7)):
+            found += [(answer.view.target, answer.depth) for _, answer in page if answer is not None]
+            after = page[-1][0]
+    assert found == [(post, n + 1) for n, post in enumerate(chain)] + [
+        (side[0], 300),
+        (side[1], 151),
+        (side[2], 1),
+    ]
 
 
 def test_posts_that_claim_to_answer_each_other_do_not_trap_the_reader(people: tuple[Person, ...]) -> None:
@@ -142,9 +169,8 @@ def test_posts_that_claim_to_answer_each_other_do_not_trap_the_reader(people: tu
     a, b = Target(an.id, key(1)), Target(an.id, key(2))
     an.write([write_post(a.key, Post("a", ReplyTo(b, b))), write_post(b.key, Post("b", ReplyTo(a, a)))])
     with asking(an) as ask:
-        thread = ask.thread(a)
-        assert [v.target for v in thread.ancestors] == [b]
-        assert thread.replies == ()
+        assert [v.target for v in ask.above(ask.post(a)).posts] == [b]
+        assert tree(ask, a) == [(b, 1)]
 
 
 def test_follows_and_followers_are_two_sides_of_one_row(people: tuple[Person, ...]) -> None:

@@ -14,11 +14,11 @@ from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.realm import TEST
 from banyan_schema.social import Post, Target, delete_post, write_post
 from banyan_storage.engine import Engine, WriteTxn
-from banyan_storage.errors import StorageError
+from banyan_storage.errors import IndexDamaged, StorageError
 from banyan_storage.queries import Queries, queries
 from banyan_storage.search.following import Follower
 from banyan_storage.search.index import Document, Index
-from banyan_storage.search.words import BadQuestion, exact, fold, mark_of_account, read_question
+from banyan_storage.search.words import BadQuestion, exact, fold, mark_of_account, read_question, words_of
 from banyan_storage.views import journal
 from banyan_storage.views.building import begin, step
 from tests.storage.social_accounts import Person, social_store
@@ -62,6 +62,13 @@ def test_exact_words_keep_their_marks_however_they_are_typed() -> None:
         ("phở lang:", "lang: has nothing behind it"),
         ("phở -from:an", "-from: only a word"),
         ("x" * 1_025, "more than 1024 bytes"),
+        ("#", "'#' is no tag"),
+        ("#mùa-thu", "is no tag"),
+        ("phở lang:!!!", "lang:!!! is no language"),
+        ("phở since:2026-02-01 until:2026-01-01", "since: is later than until:"),
+        ("since:2026-02-01", "also beside since:"),
+        ("phở*bò", "has a \\* where it means nothing"),
+        ('"phở bò"*', "has a \\* where it means nothing"),
         (" ".join("abcdefghijklmnopqrstuvwxyz0123456"), "more than 32 words"),
     ],
 )
@@ -85,7 +92,8 @@ def indexed(*texts: str, path: Path | None = None) -> Iterator[Index]:
 
 def document(text: str, n: int, marks: str = "") -> Document:
     post = Target(AccountId(b"a" * 32), CellKey(n.to_bytes(16, "big")))
-    return Document(post, n * 1_000, exact(text), fold(text), marks)
+    said, folded = (" ".join(words_of(form(text))) for form in (exact, fold))
+    return Document(post, n * 1_000, said, folded, marks)
 
 
 def hits(index: Index, question: str, *marks: str, before: int | None = None) -> list[int]:
@@ -162,17 +170,51 @@ def test_an_index_of_another_store_is_emptied_and_a_damaged_one_made_again(tmp_p
     again = Index(path, STORE)
     assert (again.count(), again.read) == (0, -1)
     again.close()
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match="cannot be opened and written"):
         Index(tmp_path / "nowhere" / "search.db", STORE)
+
+
+def test_text_without_spaces_between_words_is_found_by_any_part_of_it() -> None:
+    with indexed("河内市很美", "สวัสดีชาวโลก", "東京タワー") as index:
+        assert [hits(index, q) for q in ("美", "河内", "内河", "河内*", "ชาว", "โลก", "タワー")] == [
+            *([0], [0], [], [0]),
+            *([1], [1], [2]),
+        ]
+
+
+def test_damage_is_noticed_where_it_is_read_and_nothing_is_missing_without_a_word(tmp_path: Path) -> None:
+    path, rng, noticed = tmp_path / "search.db", random.Random(1), 0
+    with indexed(*(f"phở {n} bún {n % 7}" for n in range(2_000)), path=path):
+        pass
+    whole = path.read_bytes()
+    for _ in range(60):
+        raw = bytearray(whole)
+        raw[rng.randrange(200, len(raw))] ^= 1 << rng.randrange(8)
+        path.write_bytes(raw)
+        index = Index(path, STORE)
+        try:
+            assert hits(index, "phở") in ([*range(1_999, -1, -1)], [])
+            noticed += index.count() == 0  # it was made again when it was opened
+        except IndexDamaged:
+            noticed += 1
+        index.close()
+    assert noticed > 10
 
 
 def test_what_was_deleted_is_in_no_page_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "search.db"
     with indexed("secretword", "bún", path=path) as index, index.commit():
         index.remove([document("", 0).post])
-    index = Index(path, STORE)  # what is in its log goes into the file
+    index = Index(path, STORE)
+    with index.commit():
+        index.put([document("anotherword", 3)])
+    with index.commit():
+        index.remove([document("", 3).post])
+    assert index.untidy
+    index.tidy()
+    for word in (b"secretword", b"anotherword"):
+        assert not any(word in file.read_bytes() for file in tmp_path.iterdir())
     index.close()
-    assert b"secretword" not in path.read_bytes()
 
 
 # -- following a store
@@ -182,7 +224,7 @@ def all_of(q: Queries, index: Index) -> dict[Target, str]:
     """What a post would have to be found by, of all that are shown."""
     found = {}
     for account in q.reader.accounts():
-        for view in q.timeline([account], None):
+        for view in q.feed([account], limit=1 << 20):
             if view.post.audience == "public":
                 found[view.target] = exact(view.post.text)
     return found

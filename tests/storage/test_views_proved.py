@@ -15,7 +15,7 @@ from banyan_storage.views.registry import NAMES, tables_of
 from tests.storage.views_world import World
 
 ROWS_TRIED = 12
-SAID = ("shown", "followers", "reactions", "relations", "thread", "timeline")
+SAID = ("shown", "ballots", "followers", "reactions", "relations", "shares", "thread", "timeline")
 """The views that a world has rows of; who adds another one changes nothing here."""
 PROVED = [table for name in SAID for table in tables_of(name)]
 VIEW_OF = {table: name for name in NAMES for table in tables_of(name)}

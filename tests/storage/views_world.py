@@ -16,6 +16,7 @@ from banyan_schema.social import (
     PROFILE,
     REACTION,
     Draft,
+    Poll,
     Post,
     Relation,
     ReplyTo,
@@ -29,6 +30,7 @@ from banyan_schema.social import (
     set_profile,
     undo,
     write_post,
+    write_vote,
 )
 from banyan_storage.check import verify
 from banyan_storage.engine import Engine
@@ -46,8 +48,10 @@ DEVICES = ("phone", "tablet", "radio")
 TEXTS = coll("vn.example.text")
 KINDS = (
     *("post", "post", "post", "reply", "reply", "edit", "delete", "react", "repost"),
-    *("follow", "relate", "undo", "profile", "odd"),
+    *("follow", "relate", "undo", "profile", "odd", "vote"),
 )
+POLLS = (Poll(("a", "b", "c"), "several", NOW_MS + 10_000_000), Poll(("a", "b"), "one", NOW_MS - 10_000_000))
+"""The second one closed before anything is written."""
 SOME = tuple(sorted((FOLLOW, REACTION, TEXTS)))
 """The collections that a radio may write in: the rest of what it says counts as nothing."""
 RELATIONS: tuple[Relation, ...] = ("follow", "block", "mute")
@@ -158,6 +162,10 @@ class World:
             self.waiting = [item for item in self.waiting if item.entry != made.id]
             self.held += some
 
+    def reply(self, target: Target) -> ReplyTo:
+        """Half of them are in one conversation, whatever they answer."""
+        return ReplyTo(self.targets[0] if self.targets and self.rng.random() < 0.5 else target, target)
+
     def draft(self, person: Person) -> Draft:
         rng, salt = self.rng, b"salt of " + person.name.encode()
         target = (
@@ -168,20 +176,25 @@ class World:
         if kind in ("post", "reply"):
             key = CellKey(self.draw())
             self.targets.append(Target(person.id, key))
-            reply = ReplyTo(target, target) if kind == "reply" else None
+            reply = self.reply(target) if kind == "reply" else None
             created = rng.choice((None, NOW_MS - rng.randrange(10_000), 1 << 47, 1 << 60))
-            return write_post(key, Post(f"post {self.drawn}", reply, created_ms=created))
+            poll = rng.choice((None, None, *POLLS))
+            return write_post(key, Post(f"post {self.drawn}", reply, created_ms=created, poll=poll))
         if kind == "edit" and own:
             writes = [(ref, op) for ref, op in own if op.coll == POST and isinstance(op, Put)]
             if writes:
                 _, op = rng.choice(writes)
                 refs = [r for r, o in writes if o.key == op.key and rng.random() < 0.7]
-                reply = ReplyTo(target, target) if rng.random() < 0.3 else None
+                reply = self.reply(target) if rng.random() < 0.3 else None
                 return write_post(op.key, Post(f"edit {self.drawn}", reply, created_ms=NOW_MS - 5), refs)
         if kind == "delete" and self.targets:
             return delete_post(rng.choice(self.targets).key)
         if kind == "react":
             return react(rng.choice((salt, self.draw())), target, rng.choice("❤🌳"))
+        if kind == "vote":  # now and then into another cell, as a liar does
+            said = write_vote(target, rng.choice(POLLS), rng.sample(range(3), rng.randrange(1, 4)))
+            assert isinstance(said.op, Put)
+            return said if rng.random() < 0.8 else said._replace(op=said.op._replace(key=CellKey(self.draw())))
         if kind == "repost":
             return repost(rng.choice((salt, self.draw())), target)
         if kind in ("follow", "relate"):  # now and then into another cell, as a liar does who wants to count twice

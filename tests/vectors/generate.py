@@ -17,7 +17,7 @@ from banyan_crdt.checkpoint import encode_checkpoint
 from banyan_crdt.codec import encode
 from banyan_crdt.entry import encode_header, skip_seq
 from banyan_crdt.frontier import frontier_digest, head_bytes, head_item
-from banyan_crdt.ids import EntryId, H, PartHash, Ref, account_to_text, coll, control_log, key_digest
+from banyan_crdt.ids import CellKey, EntryId, H, PartHash, Ref, account_to_text, coll, control_log, key_digest
 from banyan_crdt.realm import REALMS, TEST
 from banyan_crdt.state import account_state
 from banyan_replica.frontier import sketch as sk
@@ -58,6 +58,8 @@ from banyan_replica.wire import (
     encode_message,
     grammar,
 )
+from banyan_schema.social import Poll, Target, write_vote
+from banyan_schema.social.vote import ballot_of, vote_key
 from tests.crdt.make import POSTS, add, b32, follow, key, make_part, run_bytes, signer
 from tests.vectors import borders, joints, social, states
 from tests.vectors.pages import block, filled
@@ -66,11 +68,25 @@ from tests.vectors.shown import AN, SIX, entry, log_name, plain
 
 HERE = Path(__file__).parent
 SHIPPED = (
-    *("profile", "post", "reaction", "repost", "follow", "block", "mute", "keyring", "private"),
+    *("profile", "post", "reaction", "repost", "follow", "block", "mute", "vote", "keyring", "private"),
     *("group", "group.join", "group.act", "event", "event.reply", "event.invite"),
     *("follow.answer", "handle", "moved.to", "moved.from", "official"),
 )
 DOCUMENT, SOCIAL = (HERE.parents[1] / "docs" / name for name in ("protocol.md", "social.md"))
+
+
+def _vote() -> dict[str, Any]:
+    poll = Poll(("phở", "bún"), "one", 1_800_000_000_000)
+    post = Target(AN.id, CellKey(b32("poll")[:16]))
+    said = write_vote(post, poll, [1])
+    assert said.content is not None
+    return {
+        "poll": {**poll._asdict(), "options": [*poll.options]},
+        "post": post.raw.hex(),
+        "key": vote_key(post).hex(),
+        "ballot": ballot_of(poll).hex(),
+        "content": said.content.hex(),
+    }
 
 
 def ids() -> dict[str, Any]:
@@ -95,6 +111,7 @@ def ids() -> dict[str, Any]:
             for x in (b"", b"x")
         ],
         "collections": {n: coll(n).hex() for n in SHIPPED},
+        "vote": _vote(),
         "key_digest": {"key": signer("a").key.hex(), "digest": key_digest(signer("a").key).hex()},
         "account": {"id": control.id.hex(), "text": account_to_text(AN.id)},
         "part": {"salt": b32("salt part")[:16].hex(), "raw": raw.hex(), "hash": part.hash.hex(), "size": part.size},

@@ -14,7 +14,9 @@ from banyan_cli import completing, paper, refs, session
 from banyan_cli.errors import BadInput
 from banyan_cli.show.words import count
 
-_account = typer.Typer(help="Accounts: grant, pin, cut, drop, rotate, recover, close.", no_args_is_help=True)
+_account = typer.Typer(
+    help="Accounts: grant, pin, cut, drop, rotate, recover, close; hand over and take.", no_args_is_help=True
+)
 
 Account = Annotated[
     str | None,
@@ -41,6 +43,11 @@ KEY = 64
 
 def add_to(app: typer.Typer) -> None:
     app.add_typer(_account, name="account")
+
+
+def account_commands() -> typer.Typer:
+    """The group, for a module that adds to it."""
+    return _account
 
 
 @_account.command("create")
@@ -155,7 +162,7 @@ def cut(
     who, here = _which(s, account), str(s.call("id")["writer"])
     value = s.call("account.show", account=who)
     key = _to_cut(s, value, here) if writer is None else _granted(value, writer)
-    _confirm(s, _cut_question(value, key, here), yes)
+    confirm(s, _cut_question(value, key, here), yes)
     answer = s.call("account.cut", account=who, writer=key, incomplete=incomplete or None)
     kept = ", ".join(f"log {k['log']} up to {k['length']:,} entries" for k in answer["keeps"]) or "nothing"
     s.out.done(answer, f"Writer {key[:16]} is cut; kept: {kept}.")
@@ -204,7 +211,7 @@ def drop(
     who = _which(s, account)
     value = s.call("account.show", account=who)
     key = _granted(value, writer)
-    _confirm(s, f"Drop log {log} of writer {key[:16]}, with what it wrote and deleted? {_undoing(value)}", yes)
+    confirm(s, f"Drop log {log} of writer {key[:16]}, with what it wrote and deleted? {_undoing(value)}", yes)
     answer = s.call("account.drop", account=who, writer=key, log=log)
     s.out.done(answer, f"Log {log} of writer {key[:16]} counts no longer.")
     _say_how_to_undo(s, who, answer["entry"])
@@ -283,7 +290,7 @@ def recover(
         seed = seed_for(words, bytes.fromhex(key["current"])).hex()
     elif words_file is not None:
         raise BadInput("The recovery key of this account is kept on this node; leave --words-file away.")
-    _confirm(s, _recovery_question(shown, kept), yes)
+    confirm(s, _recovery_question(shown, kept), yes)
     params = {"undo": undo, "keep": kept or None, "own": own or None, "incomplete": incomplete or None}
     answer = s.call("account.recover", account=shown["account"], seed=seed, **params)
     s.out.done(answer, f"The root key is yours again; cut: {count(len(answer['cut']), 'writer')}.")
@@ -312,7 +319,7 @@ def close(ctx: typer.Context, account: Account = None, yes: Sure = False) -> Non
     s = session.of(ctx)
     who = _which(s, account)
     undoing = _undoing(s.call("account.show", account=who))
-    _confirm(s, f"Close the account? No node shows what it wrote then. {undoing}", yes)
+    confirm(s, f"Close the account? No node shows what it wrote then. {undoing}", yes)
     answer = s.call("account.close", account=who)
     s.out.done(answer, "The account is closed.")
     _say_how_to_undo(s, who, answer["entry"])
@@ -376,7 +383,8 @@ def _until(text: str) -> int:
     return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-def _confirm(s: session.Session, question: str, yes: bool) -> None:
+def confirm(s: session.Session, question: str, yes: bool) -> None:
+    """Goes on if the answer is yes. Raises BadInput where nobody can answer."""
     if yes:
         return
     if s.out.json or not sys.stdin.isatty():

@@ -7,12 +7,14 @@ sent twice.
 from __future__ import annotations
 
 import time
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from banyan_cli import session
+from banyan_cli import completing, refs, session
+from banyan_cli.commands import moving
 from banyan_cli.errors import BadInput
 
 if TYPE_CHECKING:
@@ -21,13 +23,24 @@ if TYPE_CHECKING:
     from banyan_cli.importing.plan import Plan
 
 _import = typer.Typer(
-    help="Bring in a graph, posts or an archive; an interrupted import goes on where it stopped.", no_args_is_help=True
+    help="Move in from another service, or bring a graph, posts or an archive; what was interrupted goes on.",
+    no_args_is_help=True,
 )
+
+
+class Format(Enum):
+    """How an account is written."""
+
+    archive = "archive"
+    activitystreams = "activitystreams"
+    html = "html"
+
 
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The file to read.")]
 
 
 def add_to(app: typer.Typer) -> None:
+    moving.add_to(_import)
     app.add_typer(_import, name="import")
     app.command("export")(export)
 
@@ -129,26 +142,48 @@ def archive(ctx: typer.Context, file: File) -> None:
 def _taken_in(value: dict[str, Any]) -> dict[str, Any]:
     """For people. Two digests that differ say nothing where the store held other things before."""
     left_out = value["rejected"] + value["not_yet"]
-    if value["same"]:
+    if value["account"] is not None:
+        holds = "the account as the archive has it" if value["same"] else "the account, and not as the archive has it"
+    elif value["same"]:
         holds = "what the archive has, and nothing else"
     elif left_out:
         holds = "what the archive has but for what was left out"
     else:
         holds = "what the archive has, and more"
     counts = {name: value[name] for name in ("accounts", "entries", "parts", "rejected", "not_yet")}
-    return {**counts, "store holds": holds}
+    digest = {} if value["account"] is None else {"account": value["account"], "digest": value["digest"]}
+    return {**counts, **digest, "store holds": holds}
 
 
 def export(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(dir_okay=False, help="The archive to write.")],
+    file: Annotated[Path, typer.Argument(help="The archive to write; with --format a folder, or a name with .zip.")],
+    account: Annotated[
+        str | None,
+        typer.Option("--account", help="Only this account: name or id.", autocompletion=completing.accounts),
+    ] = None,
+    form: Annotated[
+        Format,
+        typer.Option("--format", help="archive, activitystreams (as Mastodon's) or html (a site); of one account."),
+    ] = Format.archive,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an archive whose export was interrupted.")] = False,
 ) -> None:
-    """Write everything that is held into one archive, checked frame by frame."""
+    """Write everything that is held, or one account, into an archive that another node imports; or one account for
+    people and other programs.
+
+    An export of one account has its name once it is whole; one that was interrupted starts again.
+    """
     from banyan_cli.progress import waiting
     from banyan_cli.show.tables import facts
 
     s = session.of(ctx)
+    if account is not None:
+        if resume:
+            raise BadInput("--resume is for an archive of everything: an export of one account starts again.")
+        _export_account(s, account, file, form)
+        return
+    if form is not Format.archive:
+        raise BadInput(f"--format {form.value} is of one account; name it with --account.")
     if file.exists() and not resume:
         raise BadInput(f"{file} exists; name another file, or go on with it by --resume.")
     if resume and not file.exists():
@@ -156,3 +191,22 @@ def export(
     with waiting(s.out.notes, f"writing {file.name}"):
         answer = s.call("archive.export", path=str(file.absolute()), resume=resume or None)
     s.out.answer(answer, facts)
+
+
+def _export_account(s: session.Session, account: str, file: Path, form: Format) -> None:
+    from banyan_cli.progress import growing
+    from banyan_cli.show.tables import facts
+    from banyan_node.exporting.sinks import draft_of
+
+    if file.exists():
+        raise BadInput(f"{file} exists; name another.")
+    who, path = refs.account(s, account), file.absolute()
+    with growing(s.out.notes, f"writing {file.name}", draft_of(path)):
+        answer = s.call("account.export", account=who, path=str(path), format=form.value)
+    s.out.answer(answer, lambda console, value: facts(console, {k: v for k, v in value.items() if v is not None}))
+    if answer["lacking"]:
+        s.out.note(f"{answer['lacking']:,} pieces of content are not here yet; what lacks of the account is left out.")
+    if form is Format.archive:
+        s.out.note(f"`banyan digest {answer['account']}` shows the same digest where the archive was imported.")
+    elif form is Format.html:
+        s.out.note(f"Open {path / 'index.html'} in a browser.")

@@ -87,32 +87,40 @@ def restore(
     ctx: typer.Context,
     words_file: paper.WordsFile = None,
     realm: Annotated[str | None, typer.Option(help="main, or test: that of the node whose keys they are.")] = None,
+    account: Annotated[
+        str | None, typer.Option(help="The id of the node's own account, if you know it: no other is taken for it.")
+    ] = None,
     passphrase: Annotated[
         bool, typer.Option("--passphrase", help="Seal the keys; BANYAN_PASSPHRASE, else asked for twice.")
     ] = False,
 ) -> None:
     """Bring this node's keys back from its 24 backup words, into a home that has none.
 
+    A store that is there already is taken over if it is of the same realm and of the same keys, else it is refused.
     Recovery words are different ones and are refused: `banyan account recover` takes an account back with them.
     """
     from banyan_cli.making import refuse_a_second_node, refuse_to_contradict
+    from banyan_crdt.realm import REALMS
     from banyan_node.home.folder import write_private
     from banyan_node.home.keystore import Keystore, keys_from_words, passphrase_from
     from banyan_node.home.settings import load, parse, set_in_file
+    from banyan_node.local import refuse_store_of_others
 
     s = session.of(ctx)
+    own = b"" if account is None else _account_id(account)
     chosen = {} if realm is None else {"node.realm": parse("node.realm", realm)}
     refuse_to_contradict(chosen)
     refuse_a_second_node(s.home)
     text = paper.words_from(words_file, "The 24 backup words, from `banyan keys backup` (not the recovery words)")
     sealed = passphrase_from(prompt=paper.new_passphrase if passphrase else None)
-    keys_from_words(text)  # a home is made only for words that are right
+    keys = keys_from_words(text)  # a home is made only for words that are right
+    of = realm or load(s.home).config.node.realm
+    refuse_store_of_others(s.home, keys, REALMS[of])
     s.home.prepare()
     for name, value in chosen.items():
         set_in_file(s.home.config, name, value)
-    of = load(s.home).config.node.realm
+    write_private(s.home.restored, own)  # before the keys: a start with them looks for their accounts
     Keystore.restore(s.home.keys, text, sealed)
-    write_private(s.home.restored, b"")
     value = {"home": str(s.home.path), "sealed": sealed is not None, "realm": of}
     s.out.done(value, f"The keys are back in {s.home.keys}, for the realm '{of}'.")
     if not chosen:
@@ -121,6 +129,15 @@ def restore(
         "Next: `banyan up --bootstrap ADDRESS`. Your account and all that you host come back by themselves from peers "
         "that hold them; `banyan status` says how far that is."
     )
+
+
+def _account_id(text: str) -> bytes:
+    from banyan_crdt.ids import account_from_text
+
+    try:
+        return account_from_text(text)
+    except ValueError as error:
+        raise BadInput(f"--account: {error}.") from error
 
 
 @_keys.command("renew")

@@ -117,12 +117,18 @@ def diff(ctx: typer.Context, peer: Peer) -> None:
     s.out.answers(rows, tables.differences, "No difference: both hold the same.")
 
 
-def digest(ctx: typer.Context) -> None:
+def digest(
+    ctx: typer.Context,
+    account: Annotated[
+        str | None,
+        typer.Argument(help="Only of this account: name or id.", autocompletion=completing.accounts),
+    ] = None,
+) -> None:
     """Two digests, over heads and over what a person reads; equal at any two nodes that hold the same."""
     from banyan_cli.show import tables
 
     s = session.of(ctx)
-    s.out.answer(s.call("digest"), tables.facts)
+    s.out.answer(s.call("digest", account=None if account is None else refs.account(s, account)), tables.facts)
 
 
 def _now_ms() -> int:

@@ -21,6 +21,8 @@ Reader = Annotated[
     str | None,
     typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=completing.accounts),
 ]
+RANKS = ("newest", "catch-up")
+"""Orders of a feed."""
 KINDS = (
     *("reply", "quote", "mention", "reaction", "repost", "follow"),
     *("group_invite", "group_accept", "group_request", "event_invite"),
@@ -34,7 +36,10 @@ NOBODY_POSTED = "No posts here yet. Follow somebody with `banyan follow`, or see
 def add_to(app: typer.Typer) -> None:
     app.command()(feed)
     app.command()(thread)
+    app.command()(why)
     app.command()(search)
+    app.command()(suggestions)
+    app.command()(trends)
     app.command()(notifications)
     app.add_typer(_profile, name="profile")
     app.add_typer(_graph, name="graph")
@@ -52,9 +57,16 @@ def feed(
         str | None, typer.Option("--list", metavar="LIST", help="Those on one of your lists: its title or id.")
     ] = None,
     replies: Annotated[bool, typer.Option("--replies/--no-replies", help="With replies, or without.")] = True,
+    reposts: Annotated[
+        bool, typer.Option("--reposts/--no-reposts", help="With what they reposted, or without.")
+    ] = True,
     lang: Annotated[
         list[str] | None, typer.Option("--lang", help="Only in this language, such as vi; may be given again.")
     ] = None,
+    rank: Annotated[
+        str, typer.Option(metavar="ORDER", help="newest, or catch-up: what those whom you follow responded to most.")
+    ] = "newest",
+    explain: Annotated[bool, typer.Option("--explain", help="Say of each post why it is shown there.")] = False,
     before: Before = None,
     by: Reader = None,
 ) -> None:
@@ -62,25 +74,32 @@ def feed(
     s = session.of(ctx)
     if sum((account is not None, everything, on_list is not None)) > 1:
         raise BadInput("An account, --all and --list exclude one another; choose one.")
+    if rank not in RANKS:
+        raise BadInput(f"'{rank}' is no order; there are {' and '.join(RANKS)}.")
     whom, reader = (None if who is None else refs.account(s, who) for who in (account, by))
     page = s.call(
         "feed",
+        rank=rank.replace("-", "_"),
+        explain=explain or None,
         limit=limit,
         before=before,
         account=whom,
         all=everything or None,
         in_list=None if on_list is None else private.list_of(s, on_list, reader),
         replies=None if replies else False,
+        reposts=None if reposts else False,
         langs=lang or None,
         by=reader,
     )
     refs.remember_rows(s.home, page["posts"])
     none = "No posts here yet." if everything or whom else NOBODY_POSTED
-    s.out.answers(page["posts"], _show_posts, none)
+    rows = [{**row, "explained": why} for row, why in zip(page["posts"], page["explained"], strict=False)]
+    s.out.answers(rows or page["posts"], _show_posts, none)
     if page["before"]:
         same = " --all" if everything else "" if whom is None else f" {whom}"
         same += "" if on_list is None else f" --list '{on_list}'"
-        same += ("" if replies else " --no-replies") + "".join(f" --lang {one}" for one in lang or ())
+        same += ("" if replies else " --no-replies") + ("" if reposts else " --no-reposts")
+        same += "".join(f" --lang {one}" for one in lang or ())
         same += "" if reader is None else f" --as {reader}"
         s.out.note(f"More: `banyan feed{same} --limit {limit} --before {page['before']}`")
 
@@ -94,6 +113,8 @@ def _show_posts(console: Console, posts: list[Any]) -> None:
 def thread(
     ctx: typer.Context,
     post: Annotated[str, typer.Argument(help="A post: its digits, or address.", autocompletion=completing.posts)],
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many answers.")] = 200,
+    after: Annotated[str | None, typer.Option(help="Continue where a page ended.")] = None,
     by: Reader = None,
 ) -> None:
     """A post, what it answers, and what was answered to it."""
@@ -101,9 +122,24 @@ def thread(
 
     s = session.of(ctx)
     uri = refs.post(s, post)
-    page = s.call("thread", uri=uri, by=None if by is None else refs.account(s, by))
+    reader = None if by is None else refs.account(s, by)
+    page = s.call("thread", uri=uri, by=reader, limit=limit, after=after)
     refs.remember_rows(s.home, page["posts"])
     s.out.answer(page, show(_now_ms(), uri))
+    if page["after"]:
+        same = "" if reader is None else f" --as {reader}"
+        s.out.note(f"More answers: `banyan thread {refs.short(uri)}{same} --limit {limit} --after {page['after']}`")
+
+
+def why(
+    ctx: typer.Context,
+    post: Annotated[str, typer.Argument(help="A post: its digits, or address.", autocompletion=completing.posts)],
+) -> None:
+    """Who signed a post, when and from whom it came, what proves it, what it said before, and who else has it."""
+    from banyan_cli.show.why import why as show
+
+    s = session.of(ctx)
+    s.out.answer(s.call("why", uri=refs.post(s, post)), show(_now_ms()))
 
 
 def search(
@@ -130,23 +166,73 @@ def search(
         s.out.note(f"More: the same with --before {page['before']}")
 
 
+def suggestions(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many accounts.")] = 20,
+    by: Reader = None,
+) -> None:
+    """Whom you might follow, and why."""
+    from banyan_cli.show.words import count, name_of
+
+    s = session.of(ctx)
+    rows = s.call("suggestions", limit=limit, by=None if by is None else refs.account(s, by))["suggestions"]
+    refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in rows])
+
+    def show(console: Console, rows: list[Any]) -> None:
+        for row in rows:
+            because = ", ".join(name_of(a["account"], a["name"]) for a in row["because"])
+            more = row["followed_by"] - len(row["because"])
+            because += f" and {count(more, 'other')}" if more > 0 else ""
+            console.print(f"{name_of(row['account'], row['name'])}  (followed by {because})", markup=False)
+
+    s.out.answers(rows, show, "Nobody yet: those whom you follow follow nobody else.")
+
+
+def trends(
+    ctx: typer.Context,
+    hours: Annotated[int, typer.Option(min=1, max=168, help="How far back.")] = 24,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100, help="How many tags.")] = 20,
+) -> None:
+    """The tags that most accounts used lately, hour by hour."""
+    from banyan_cli.show.words import count
+
+    s = session.of(ctx)
+    rows = s.call("trends", hours=hours, limit=limit)["trends"]
+
+    def show(console: Console, rows: list[Any]) -> None:
+        for row in rows:
+            most = max(row["posts"]) or 1
+            bars = "".join(" ▁▂▃▄▅▆▇█"[-(-8 * n // most)] for n in row["posts"][-48:])
+            said = f"#{plain(row['tag'])}  {count(row['accounts'], 'account')}, {count(sum(row['posts']), 'post')}"
+            console.print(f"{said}  {bars}", markup=False)
+
+    s.out.answers(rows, show, "No tags lately.")
+
+
 def notifications(
     ctx: typer.Context,
     kind: Annotated[
         list[str] | None, typer.Option("--kind", help=f"Only {', '.join(KINDS)}; may be given again.")
     ] = None,
     each: Annotated[bool, typer.Option("--each", help="A line for each, although they are alike.")] = False,
+    read: Annotated[bool, typer.Option("--read", help="Note that you have read them all; nothing is shown.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many lines.")] = 40,
     before: Before = None,
     by: Reader = None,
 ) -> None:
-    """What others did that concerns you, the newest first: replies, mentions, reactions, reposts, followers."""
+    """What others did that concerns you, the newest first: replies, mentions, reactions, reposts, followers.
+
+    Those that you have not read have a dot.
+    """
     from banyan_cli.show.notices import notices as show
 
     s = session.of(ctx)
     if wrong := [k for k in kind or () if k not in KINDS]:
         raise BadInput(f"'{wrong[0]}' is no kind of notification; there are {', '.join(KINDS)}.")
     reader = None if by is None else refs.account(s, by)
+    if read:
+        s.out.done(s.call("marker.set", timeline="notifications", by=reader), "All are read.")
+        return
     page = s.call("notifications", by=reader, kinds=kind or None, each=each or None, limit=limit, before=before)
     rows = page["notices"]
     refs.remember_rows(s.home, [row["post"] for row in rows if row["post"]])

@@ -46,7 +46,7 @@ Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (post, reply, quote, edit, delete, react, repost, follow, unfollow, block, mute):
+    for command in (post, reply, quote, edit, delete, react, vote, repost, follow, unfollow, block, mute):
         app.command()(command)
 
 
@@ -63,9 +63,14 @@ def post(
     urgent: Annotated[
         bool, typer.Option("--urgent", help="For official channels: those who follow you are told of it.")
     ] = False,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", metavar="TEXT", help="Of a poll; give two at least.")
+    ] = None,
+    several: Annotated[bool, typer.Option("--several", help="One may vote for several options.")] = False,
+    closes: Annotated[float, typer.Option("--closes", metavar="HOURS", min=0, help="The poll closes then.")] = 24,
     by: By = None,
 ) -> None:
-    """Say something."""
+    """Say something, or ask it with a poll."""
     s = session.of(ctx)
     said = _said(s, text, lang, mention, warning, unlisted, by)
     said["urgency"] = "urgent" if urgent else None
@@ -73,6 +78,9 @@ def post(
         from banyan_cli.commands.groups import group_of  # which takes its options from here
 
         said["group"] = group_of(s, group, by)
+    if option:
+        closes_ms = int(time.time() * 1000 + closes * 3_600_000)
+        said["poll"] = {"options": option, "closes_ms": closes_ms, "choices": "several" if several else "one"}
     _posted(s, s.call("post", **said), "Posted")
 
 
@@ -137,6 +145,26 @@ def react(
         raise BadInput("The emoji is empty; give one, such as 👍.")
     answer = s.call("react", uri=refs.post(s, uri), emoji=emoji.strip(), undo=undo or None, by=_by(s, by))
     s.out.done(answer, "Taken back." if undo else f"Reacted with {emoji.strip()}.")
+
+
+def vote(
+    ctx: typer.Context,
+    uri: Uri,
+    options: Annotated[
+        list[int] | None, typer.Argument(metavar="NUMBER...", min=1, help="Of the options, the first is 1.")
+    ] = None,
+    undo: Undo = False,
+    by: By = None,
+) -> None:
+    """Vote in the poll of a post, or change your vote; everybody can see it."""
+    from banyan_cli.show.feed import poll
+
+    s = session.of(ctx)
+    if not options and not undo:
+        raise BadInput("No option is given; name one by its number, such as 1.")
+    numbers = [number - 1 for number in options or ()]
+    answer = s.call("vote", uri=refs.post(s, uri), options=numbers, undo=undo or None, by=_by(s, by))
+    s.out.done(answer, "\n".join(["Taken back." if undo else "Voted.", *poll(answer["poll"], int(time.time() * 1000))]))
 
 
 def repost(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> None:

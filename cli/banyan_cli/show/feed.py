@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from banyan_cli import refs
-from banyan_cli.show.words import ago, count, name_of
+from banyan_cli.show.words import ago, count, name_of, span
 from banyan_node.harmless import plain
 
 NAME_CELLS = 28
@@ -45,14 +45,23 @@ def thread(now_ms: int, asked: str) -> Callable[[Console, Row], None]:
     def show(console: Console, page: Row) -> None:
         if page.get("missing"):
             console.print(Text(gone(page), "dim italic"))
-        for row in page["posts"]:
+        gaps = page["gaps"]
+        for at, row in enumerate(page["posts"]):
+            _show_gaps(console, [gap for gap in gaps if gap["at"] == at])
             depth = min(int(row["depth"]), MAX_INDENT)
             console.print(_Guided(post(row, now_ms, asked == row["uri"], True), depth))
             console.print(_Guided(Text(), depth))
-        if not page.get("complete", True):
-            console.print(Text("… and more answers", "dim"))
+        _show_gaps(console, [gap for gap in gaps if gap["at"] >= len(page["posts"])])
 
     return show
+
+
+def _show_gaps(console: Console, gaps: list[Row]) -> None:
+    for gap in gaps:
+        depth = min(int(gap["depth"]), MAX_INDENT)
+        line = f"… here is an answer that is {plain(gap['gone']['sentence'])} ({refs.short(gap['uri'])})"
+        console.print(_Guided(Text(line, "dim italic"), depth))
+        console.print(_Guided(Text(), depth))
 
 
 def gone(page: Row) -> str:
@@ -64,6 +73,9 @@ def gone(page: Row) -> str:
 def post(row: Row, now_ms: int, marked: bool = False, in_thread: bool = False) -> RenderableType:
     """One post: who, when and its short name; text; what it quotes; reactions and answers."""
     lines: list[RenderableType] = [_heading(row, now_ms, marked)]
+    if who := row.get("reposted"):
+        names = ", ".join(name_of(one["account"], one["name"]) for one in who)
+        lines.insert(0, Text(f"⟳ reposted by {names}, {ago(who[0]['time_ms'], now_ms)}", "dim"))
     if row.get("reply_to") and not in_thread:
         to = row.get("reply_name")
         whom = plain(to) if to else f"a post that is not held ({refs.short(row['reply_to'])})"
@@ -73,10 +85,41 @@ def post(row: Row, now_ms: int, marked: bool = False, in_thread: bool = False) -
     lines.append(words(row, marked))
     if row.get("quote"):
         lines.append(_quote(row["quote"]))
+    if row.get("poll"):
+        lines += [Text(line) for line in poll(row["poll"], now_ms)]
+    if row.get("explained"):
+        lines.append(Text(because(row["explained"]), "dim italic"))
     below = footer(row)
     if below:
         lines.append(Text(below, "dim"))
     return Group(*lines)
+
+
+def because(said: Row) -> str:
+    """Why a post is in a feed, and why there."""
+    names = ", ".join(name_of(one["account"], one["name"]) for one in said["by"])
+    shown = {
+        "own": "you wrote it",
+        "followed": f"you follow {names}",
+        "reposted": f"reposted by {names}",
+        "listed": f"{names} is on the list",
+        "asked": f"you asked for the posts of {names}",
+        "public": "it is public",
+    }[said["because"]]
+    return f"? {shown}; {plain(said['order'])}"
+
+
+def poll(asked: Row, now_ms: int) -> list[str]:
+    """A line for each option, and one for the whole."""
+    voters, lines = asked["voters"], []
+    for n, option in enumerate(asked["options"]):
+        share = option["votes"] / voters if voters else 0
+        mark = "●" if n in asked["mine"] else "○"
+        lines.append(f"{mark} {n + 1}. {text_of(option['text'])}  {option['votes']} ({share:.0%})")
+    left = asked["closes_ms"] - now_ms
+    when = "closed" if asked["closed"] else f"closes in {span(left)}"
+    several = ", several choices" if asked["choices"] == "several" else ""
+    return [*lines, f"{count(voters, 'voter')}{several}, {when}"]
 
 
 def words(row: Row, asked: bool = False) -> Text:

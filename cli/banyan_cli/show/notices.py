@@ -57,7 +57,8 @@ def _line(row: dict[str, Any]) -> Text:
     if more:
         names.append("1 other" if more == 1 else f"{more:,} others")
     who = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-    line = Text.assemble((who, "bold"), f" {DID[row['kind']]}")
+    mark = ("● ", "yellow") if row["unread"] else ""
+    line = Text.assemble(mark, (who, "bold"), f" {DID[row['kind']]}")
     if row["emojis"]:
         line.append(f" with {' '.join(map(plain, row['emojis']))}")
     if row.get("group"):

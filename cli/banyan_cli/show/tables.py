@@ -148,7 +148,8 @@ def sentence(said: str) -> str:
 def restoring(back: Row) -> str:
     """What has come back of the accounts of restored keys."""
     own = "your own account is among them" if back["own"] else "your own account is not back yet"
-    return f"restored keys: {count(back['accounts'], 'account')} came back so far; {own}"
+    unnamed = f", {back['unnamed']:,} without a name yet" if back.get("unnamed") else ""
+    return f"restored keys: {count(back['accounts'], 'account')} came back so far{unnamed}; {own}"
 
 
 def following(row: Row) -> str:

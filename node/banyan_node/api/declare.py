@@ -137,7 +137,7 @@ class Method:
     request).
 
     on_node: async (Shell, answer), which completes the answer of `do` on a running node. alone, together: see
-    Worker.call.
+    Worker.call. slow: a read that may take more than some 20 ms, which others do not wait for.
     """
 
     name: str
@@ -150,6 +150,7 @@ class Method:
     on_node: Callable[[Shell, Any], Awaitable[Any]] | None = None
     alone: bool = False
     together: bool = False
+    slow: bool = False
 
     @property
     def about(self) -> str:
@@ -166,8 +167,8 @@ class Declared:
     def __iter__(self) -> Iterator[Method]:
         return iter(self._methods.values())
 
-    def read(self, name: str, *errors: str) -> Callable[[F], F]:
-        return self._add(name, "read", "snapshot", errors)
+    def read(self, name: str, *errors: str, slow: bool = False) -> Callable[[F], F]:
+        return self._add(name, "read", "snapshot", errors, slow=slow)
 
     def look(self, name: str, *errors: str) -> Callable[[F], F]:
         return self._add(name, "read", "look", errors)
@@ -195,13 +196,14 @@ class Declared:
         errors: tuple[str, ...],
         alone: bool = False,
         together: bool = False,
+        slow: bool = False,
     ) -> Callable[[F], F]:
         def add(do: F) -> F:
             hints = get_type_hints(do, include_extras=True)
             answers = hints.pop("return")
             (asks,) = (t for t in hints.values() if isinstance(t, type) and issubclass(t, Request))
             assert name not in self._methods, f"{name} is declared twice"
-            self._methods[name] = Method(name, kind, runs, asks, answers, errors, do, None, alone, together)
+            self._methods[name] = Method(name, kind, runs, asks, answers, errors, do, None, alone, together, slow)
             return do
 
         return add

@@ -31,7 +31,7 @@ def filled(page: str) -> str:
 
 
 def body() -> str:
-    return "\n".join([*_overview(), *_methods(), *_answers(), *_events(), *_errors()])
+    return "\n".join([*_overview(), *_methods(), *_parts(), *_answers(), *_events(), *_errors()])
 
 
 def _overview() -> Iterator[str]:
@@ -63,10 +63,17 @@ def _methods() -> Iterator[str]:
         yield f"Answers {_link(inspect.type_info(m.answers))}. Refusals: {_codes((*m.errors, *ALWAYS))}.\n"
 
 
+def _parts() -> Iterator[str]:
+    yield "## Objects in requests\n"
+    for cls in _structs(field.type for m in EVERY.values() for field in _struct(m.asks).fields):
+        yield from _shape(cls)
+
+
 def _answers() -> Iterator[str]:
     yield "## Answers\n"
     for cls in _structs(inspect.type_info(m.answers) for m in EVERY.values()):
-        yield from _shape(cls)
+        if issubclass(cls, Response):
+            yield from _shape(cls)
 
 
 def _events() -> Iterator[str]:
@@ -74,15 +81,13 @@ def _events() -> Iterator[str]:
     yield "Each has `event`, its name; `time_ms`, when it was sent; and `cursor`.\n"
     common = set(ApiEvent.__struct_fields__)
     for cls in get_args(AnyEvent):
-        info = inspect.type_info(cls)
-        assert isinstance(info, inspect.StructType)
-        shown = _fields(cls)
+        info, shown = _struct(cls), _fields(cls)
         own = ", ".join(f"`{name}` ({shown[name]})" for name in cls.__struct_fields__ if name not in common)
         said = _said(cls)
         yield f"- `{info.tag}`: {said}{' ' if said and own else ''}{own}{'.' if own else ''}"
     yield ""
     for cls in _structs(inspect.type_info(cls) for cls in get_args(AnyEvent)):
-        if not issubclass(cls, ApiEvent):
+        if issubclass(cls, Response) and not issubclass(cls, ApiEvent):
             yield from _shape(cls)
 
 
@@ -113,9 +118,13 @@ def _said(cls: type) -> str:
 
 
 def _fields(cls: type) -> dict[str, str]:
+    return {f.name: _what(f.type) for f in _struct(cls).fields}
+
+
+def _struct(cls: type) -> inspect.StructType:
     info = inspect.type_info(cls)
     assert isinstance(info, inspect.StructType)
-    return {f.name: _what(f.type) for f in info.fields}
+    return info
 
 
 def _what(kind: inspect.Type) -> str:
@@ -159,7 +168,7 @@ def _structs(kinds: Iterable[inspect.Type]) -> list[type]:
 
     for kind in kinds:
         visit(kind)
-    return [cls for cls in found if issubclass(cls, Response)]
+    return [*found]
 
 
 def _shown(default: Any) -> str:

@@ -26,6 +26,7 @@ UriText = NewType("UriText", str)
 FeedCursorText = NewType("FeedCursorText", str)
 EventCursorText = NewType("EventCursorText", str)
 NoticeCursorText = NewType("NoticeCursorText", str)
+ThreadCursorText = NewType("ThreadCursorText", str)
 KeyText = NewType("KeyText", str)
 ItemCursorText = NewType("ItemCursorText", str)
 EventPlaceText = NewType("EventPlaceText", str)
@@ -73,6 +74,14 @@ ItemCursor: TypeAlias = Annotated[
         title="a place among items",
         description="A place among the items of an account: key and element of the last one.",
         pattern="^([0-9a-f]{32}){1,2}$",
+    ),
+]
+ThreadCursor: TypeAlias = Annotated[
+    ThreadCursorText,
+    Meta(
+        title="a place in a conversation",
+        description="A place among the answers to a post: `after` of the page before.",
+        pattern="^[0-9a-f]{330}$",
     ),
 ]
 NoticeCursor: TypeAlias = Annotated[
@@ -188,22 +197,26 @@ def event_place(cursor: bytes) -> EventPlaceText:
     return EventPlaceText(cursor.hex())
 
 
-def place_of(before: str | None, size: int, what: str) -> bytes | None:
-    """The place in a page's `before`, of so many bytes; None if there is none. what: for the sentence. Raises
-    CallError."""
-    if not before:
+def place_of(given: str | None, size: int, what: str, field: str = "before") -> bytes | None:
+    """The place where a page ended, of so many bytes; None if there is none. what: for the sentence. field: of the
+    page, in which it stands. Raises CallError."""
+    if not given:
         return None
     try:
-        place = bytes.fromhex(before)
+        place = bytes.fromhex(given)
     except ValueError:
         place = b""
     if len(place) != size:
-        raise CallError("bad_request", f"'{before[:60]}' is no place {what}: give `before` of the page before.")
+        raise CallError("bad_request", f"'{given[:60]}' is no place {what}: give `{field}` of the page before.")
     return place
 
 
 def feed_cursor(cursor: bytes) -> FeedCursorText:
     return FeedCursorText(cursor.hex())
+
+
+def thread_cursor(cursor: bytes) -> ThreadCursorText:
+    return ThreadCursorText(cursor.hex())
 
 
 def notice_cursor(cursor: bytes) -> NoticeCursorText:

@@ -38,7 +38,8 @@ class Home(NamedTuple):
 
     @property
     def restored(self) -> Path:
-        """Exists from `banyan keys restore` until the first start: look for the accounts of these keys."""
+        """Exists from `banyan keys restore` until the first start: look for the accounts of these keys. Its content is
+        the id of the node's own account, if the owner named it, else nothing."""
         return self.path / "keys.restored"
 
     @property

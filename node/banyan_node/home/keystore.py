@@ -236,6 +236,24 @@ def keys_from_words(words: str) -> Keys:
     return Keys(read(words, Paper.BACKUP))
 
 
+def seal_paper(path: Path, words: str, passphrase: str, cost: Cost = DEFAULT_COST) -> None:
+    """Writes the 24 words of an account to a new file, sealed as a keys file is. Raises BadBackup, FileExistsError,
+    OSError."""
+    file = _wrap(Keys(read(words, Paper.RECOVERY)), passphrase, cost)
+    write_private(path, msgspec.json.encode(file) + b"\n", replace=False)
+
+
+def is_sealed_paper(raw: bytes) -> bool:
+    """Whether a file that may hold 24 words is one of `seal_paper`."""
+    return raw.lstrip()[:1] == b"{"
+
+
+def open_paper(path: Path, passphrase: str | None) -> str:
+    """The 24 words that `seal_paper` sealed. Raises KeysUnreadable, KeysExposed, KeysLocked, WrongPassphrase."""
+    keystore = Keystore.open(path)
+    return spell(keystore.unlock(passphrase)._master, Paper.RECOVERY)
+
+
 def _wrap(keys: Keys, passphrase: str | None, cost: Cost) -> _File:
     if passphrase is None:
         return _File(FORMAT, plain=_Plain(keys._master, keys._check()))

@@ -1,4 +1,5 @@
-"""The recovery key of an account, made from 24 words that no file holds.
+"""The keys of an account that are made from 24 words that no file holds: its recovery key, and what a handover moves to
+a user's paper (its root key, and a writer that is handed what the account said to itself).
 
 Key number n is derived from the words only. So one sheet of paper serves every account, and a commitment can be made
 without a node. The invariants:
@@ -9,6 +10,7 @@ without a node. The invariants:
 """
 
 import secrets
+from typing import NamedTuple
 
 from nacl.bindings import crypto_sign_seed_keypair
 
@@ -68,6 +70,52 @@ def rotation(words: str, following: bytes) -> tuple[bytes, bytes]:
     keys = _keys(words)
     generation = next(g for g in range(GENERATIONS) if _seed(keys, g) == seed)
     return seed, _digest(_seed(keys, generation + 1))
+
+
+class Moved(NamedTuple):
+    """What a slot moves to: the seed of a paper's first key, and the digest of the key after it."""
+
+    seed: bytes
+    following: bytes
+
+
+def first_root(words: str) -> Moved:
+    """The first root key of a paper. Raises BadBackup."""
+    keys = _keys(words)
+    return Moved(_root(keys, 0), _digest(_root(keys, 1)))
+
+
+def first_recovery(words: str) -> Moved:
+    """The first recovery key of a paper. Raises BadBackup."""
+    keys = _keys(words)
+    return Moved(_seed(keys, 0), _digest(_seed(keys, 1)))
+
+
+def next_root(words: str, following: bytes) -> bytes | None:
+    """The seed of the root key whose digest is `following`, if the paper makes it. Raises BadBackup."""
+    keys = _keys(words)
+    seeds = (_root(keys, generation) for generation in range(GENERATIONS))
+    return next((seed for seed in seeds if _digest(seed) == following), None)
+
+
+def carrier(words: str) -> bytes:
+    """The seed of the writer that a handover hands what the account said to itself. Raises BadBackup."""
+    return _keys(words).derive("handed writer")
+
+
+def carrier_key(words: str) -> WriterKey:
+    """The public key of that writer. Raises BadBackup."""
+    public, _ = crypto_sign_seed_keypair(carrier(words))
+    return WriterKey(public)
+
+
+def root_digest(words: str, generation: int) -> bytes:
+    """The digest of a root key of the paper. Raises BadBackup."""
+    return _digest(_root(_keys(words), generation))
+
+
+def _root(keys: Keys, generation: int) -> bytes:
+    return keys.derive("handed root", generation.to_bytes(8, "big"))
 
 
 def _keys(words: str) -> Keys:

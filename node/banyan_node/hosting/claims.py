@@ -4,7 +4,9 @@ The store notes which accounts a node hosts, and a new store has no notes. But e
 opened grants this master's device key, and its root key is derived from the secret and an index. So each control log
 that arrives is checked: does it let this device write, and is its root one of ours? The invariants:
 
-- Only the account with index 0 is the node's own.
+- Only the account with index 0 is the node's own, or the one that the owner named (`keys restore --account`).
+- An account whose root key is not ours any more comes back as long as this device may write in it, and not after its
+  user has left.
 - A root that matched no index is noted, and tried again when higher indices are in use.
 - An account gets its name from its profile, once that has arrived. No name is made up.
 - If the restored words are the recovery words of an account that arrives, a warning says so, because they restore no
@@ -15,9 +17,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from banyan_crdt.ids import AccountId, EntryId, account_to_text, key_digest
-from banyan_node.context import RESTORING, Context, Search
+from banyan_node.context import OWN_NAMED, RESTORING, Context, Search
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.home.recovery import first_digests
 from banyan_node.hosting import hosted
@@ -25,8 +28,8 @@ from banyan_storage.errors import ViewBuilding
 
 AHEAD = 1_024
 """Indices tried beyond the last known one, as accounts arrive in any order: 50 ms of key derivation."""
-NAMES = 100
-"""Unnamed accounts whose profiles are read in one step."""
+NAMES = 1_000
+"""Unnamed accounts whose profiles are read in one step: 50 ms."""
 RECOVERIES = 8
 """Rotations that are tried to find out whether recovery words were restored as backup words."""
 _UNNAMED, _UNKNOWN = b"unnamed:", b"unclaimed:"
@@ -61,14 +64,26 @@ def _resolve(ctx: Context, search: Search, unknown: dict[bytes, AccountId]) -> l
             return found
         for root, account in ours:
             unknown.pop(root)
-            if not hosted.is_hosted(ctx.store, account):
-                found.append(_claim(ctx, account, search.digests[root]))
-                ctx.store.put_note(_UNKNOWN + account, None)
+            index = search.digests[root]
+            if not hosted.is_hosted(ctx.store, account) and not _has_left(ctx, account, index):
+                found.append(_claim(ctx, account, index))
+            ctx.store.put_note(_UNKNOWN + account, None)
+
+
+def _has_left(ctx: Context, account: AccountId, index: int) -> bool:
+    """Whether a user took the account elsewhere. The own account never leaves: who cut it off is a thief."""
+    control = hosted.control_of(ctx, account)
+    if index == hosted.OWN_INDEX or ctx.device.key not in control.cuts:
+        return False
+    home = hosted.Hosted(account, index, "")
+    return hosted.key_here(ctx, home, ROOT_SLOT, control.keys[ROOT_SLOT].current) is None
 
 
 def _claim(ctx: Context, account: AccountId, index: int) -> hosted.Hosted:
-    own = hosted.me(ctx)
-    mine = index == hosted.OWN_INDEX and (own is None or _is_recovered(ctx, account))
+    own, named = hosted.me(ctx), ctx.store.note(OWN_NAMED)
+    mine = index == hosted.OWN_INDEX and (own is None or _since(ctx, account) > _since(ctx, own))
+    if named is not None:
+        mine = account == named
     ctx.store.put_note(_UNNAMED + account, b"")
     return hosted.note(ctx, hosted.Hosted(account, index, ""), mine)
 
@@ -93,27 +108,34 @@ def _may_be_ours(ctx: Context, account: AccountId) -> bool:
 
 
 def _roots(ctx: Context, account: AccountId) -> Iterator[bytes]:
-    """Digests of the root key that opened the account, and of those that recoveries installed."""
+    """Digests of the root key that opened the account, and of those that came in by recoveries and by moves."""
     inception = ctx.store.entry(EntryId(account))
     if inception is not None:
         yield hosted.init_of(inception).slots[ROOT_SLOT].current
-        yield from hosted.recovered_roots(hosted.control_of(ctx, account))
+        yield from hosted.later_roots(hosted.control_of(ctx, account))
 
 
-def _is_recovered(ctx: Context, account: AccountId) -> bool:
-    """Whether `recover --own` made the account ours; it replaces an own account that was made before."""
+def _since(ctx: Context, account: AccountId) -> int:
+    """When `recover --own` or `take` made the account the node's own, in the place of the one before. 0: it was opened
+    as the own one."""
     ours = key_digest(ctx.slot(hosted.OWN_INDEX, ROOT_SLOT, 0).key)
-    return ours in hosted.recovered_roots(hosted.control_of(ctx, account))
+    path = hosted.control_of(ctx, account).path
+    return next((entry.header.time for entry in path if ours in hosted.roots_in(entry)), 0)
 
 
 def give_names(ctx: Context) -> int:
     """Names accounts that came back after their profiles. Returns how many got a name."""
-    search = ctx.claims
-    waiting = [key for key, _ in ctx.store.notes(_UNNAMED)]
-    later = [key for key in waiting if key > search.looked] or waiting
-    given = sum(give_name(ctx, AccountId(key[-32:])) for key in later[:NAMES])
-    search.looked = later[:NAMES][-1] if later[:NAMES] else b""
-    return given
+    search, own = ctx.claims, hosted.me(ctx)
+    given = int(own is not None and ctx.store.note(_UNNAMED + own) is not None and give_name(ctx, own))
+    waiting = ctx.store.notes(_UNNAMED, search.looked or None)
+    later = [key for key, _ in islice(waiting, NAMES)] or [key for key, _ in islice(ctx.store.notes(_UNNAMED), NAMES)]
+    search.looked = later[-1] if later else b""
+    return given + sum(give_name(ctx, AccountId(key[-32:])) for key in later)
+
+
+def unnamed(ctx: hosted.Reads) -> int:
+    """How many accounts came back before their profiles."""
+    return sum(1 for _ in ctx.store.notes(_UNNAMED))
 
 
 def give_name(ctx: Context, account: AccountId) -> bool:

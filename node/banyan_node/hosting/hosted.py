@@ -16,7 +16,7 @@ from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, LogId, account_from_text, account_to_text, key_digest
-from banyan_crdt.ops import Init, Recover, Slot, decode_body
+from banyan_crdt.ops import Init, Recover, Rotate, Slot, decode_body
 from banyan_crdt.parts import open_part
 from banyan_crdt.signing import Signer
 from banyan_node.context import RESTORING, Context
@@ -32,6 +32,7 @@ _HOSTED, _NAME, _SELF, _NEXT = b"hosted:", b"name:", b"self", b"next account"
 _AT, _COUNT = b"hosted at:", b"hosted count"
 """Accounts ordered by the index of their keys, and their number, so that a page reads only its own rows. Two accounts
 may have one index: a recovered account, and the node's own."""
+_AWAITED = b"awaited:"
 GENERATIONS = 256
 """Rotations of one key that are searched for the current one."""
 SALTS = 4_096
@@ -239,10 +240,18 @@ def init_of(inception: Entry) -> Init:
     return op
 
 
-def recovered_roots(control: Control) -> list[bytes]:
-    """Digests of the root keys that recoveries installed, newest first."""
-    ops = (o for e in reversed(control.path) for o in decode_body(e.ops).ops)
-    return [o.root for o in ops if isinstance(o, Recover)]
+def later_roots(control: Control) -> list[bytes]:
+    """Digests of the root keys that recoveries installed, and of those that rotations announced, newest first."""
+    return [root for entry in reversed(control.path) for root in roots_in(entry)]
+
+
+def roots_in(entry: Entry) -> list[bytes]:
+    """Digests of the root keys that a control entry installs or announces."""
+    return [
+        op.root if isinstance(op, Recover) else op.next
+        for op in decode_body(entry.ops).ops
+        if isinstance(op, Recover) or (isinstance(op, Rotate) and op.slot == ROOT_SLOT)
+    ]
 
 
 def account_of(ctx: Reads, text: str | None) -> AccountId:
@@ -358,8 +367,23 @@ def writable_log(ctx: Context, account: AccountId) -> LogId:
         if control.closed:
             undo = "only its recovery key undoes that (`banyan account recover --undo N`)"
             raise CallError("refused", f"The account {who} is closed; {undo}.", 409)
+        if log.writer in control.cuts:
+            raise CallError("refused", f"This node may not write for {who} any more: its owner cut it off.", 409)
         raise CallError("refused", f"This node may not write for {who}: its owner must grant it.", 409)
     return log
+
+
+def awaited(ctx: Reads) -> frozenset[AccountId]:
+    """Accounts that were handed over to somebody here, and are being fetched."""
+    return frozenset(AccountId(key[-32:]) for key, _ in ctx.store.notes(_AWAITED))
+
+
+def is_awaited(store: StoreReader, account: AccountId) -> bool:
+    return store.note(_AWAITED + account) is not None
+
+
+def put_awaited(ctx: Context, account: AccountId, waits: bool) -> None:
+    ctx.store.put_note(_AWAITED + account, b"" if waits else None)
 
 
 def interest_of(ctx: Context) -> frozenset[AccountId] | None:
@@ -371,7 +395,7 @@ def interest_of(ctx: Context) -> frozenset[AccountId] | None:
     if interest.mode == "all" or ctx.store.note(RESTORING) is not None:
         return None
     q = ctx.queries()
-    found = edge = frozenset(h.account for h in all_hosted(ctx))
+    found = edge = frozenset(h.account for h in all_hosted(ctx)) | awaited(ctx)
     for _ in range(interest.hops):
         edge = frozenset(a for account in edge for a in q.follows(account)) - found
         found |= edge

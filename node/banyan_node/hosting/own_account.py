@@ -149,5 +149,5 @@ def _ops(entry: Entry) -> tuple[Op, ...]:
 
 def _is_renewed(control: Control, here: Here, home: hosted.Hosted) -> bool:
     """Whether no root key of the account ever came from the current master, which a thief may have otherwise."""
-    had = [hosted.init_of(control.path[0]).slots[ROOT_SLOT].current, *hosted.recovered_roots(control)]
+    had = [hosted.init_of(control.path[0]).slots[ROOT_SLOT].current, *hosted.later_roots(control)]
     return key_digest(here.slot(home.number, ROOT_SLOT, 0).key) not in had

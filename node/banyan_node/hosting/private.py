@@ -12,10 +12,10 @@ from banyan_crdt.entry import MAX_PART_BYTES
 from banyan_crdt.grants import Grants
 from banyan_crdt.ids import AccountId, CellKey, Ref, WriterKey
 from banyan_crdt.ops import Put, Tomb
-from banyan_crdt.sealing import NONCE_BYTES, SECRET_BYTES, wrap
+from banyan_crdt.sealing import NONCE_BYTES, SECRET_BYTES, Opener, wrap
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.vault import Private, Thing
+from banyan_node.hosting.vault import Private, Thing, Vault
 from banyan_node.hosting.writing import append_each
 from banyan_node.operator_errors import CallError
 from banyan_schema.collection import Draft, undo
@@ -99,6 +99,14 @@ def _taken_back(ctx: Context, account: AccountId, things: Iterable[Thing]) -> li
 def hand_over_all(ctx: Context, account: AccountId, now: float) -> None:
     """Hands every secret that this device can open to the writers that lack it, such as one that was just granted."""
     found = _handing_over(ctx, account, of(ctx, account), _readers(ctx, account, now))
+    if found:
+        append_each(ctx, account, entries(found), now)
+
+
+def take_over(ctx: Context, account: AccountId, carrier: bytes, now: float) -> None:
+    """Hands this device the secrets that were handed to the writer of that seed, as by a handover."""
+    held = Vault(Opener(carrier)).read(ctx.queries(), account, remember=False)
+    found = _handing_over(ctx, account, held, [ctx.device.key])
     if found:
         append_each(ctx, account, entries(found), now)
 

@@ -26,7 +26,7 @@ class Wanted:
 
     def __call__(self, account: AccountId) -> bool:
         """While the views are built, nobody is known to follow anybody."""
-        if hosted.is_hosted(self._ctx.store, account):
+        if hosted.is_hosted(self._ctx.store, account) or hosted.is_awaited(self._ctx.store, account):
             return True
         txn, now = self._ctx.engine.write(), self._clock()
         if now >= self._until:

@@ -12,18 +12,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
 import trio
 
-from banyan_storage.errors import ViewBuilding
+from banyan_storage.errors import IndexDamaged, ViewBuilding
 from banyan_storage.queries import Queries, queries
 from banyan_storage.search.following import Follower
-from banyan_storage.search.index import Index
+from banyan_storage.search.index import Index, remove
 from banyan_storage.views import journal
+from banyan_storage.views.social.timeline import TIMELINE
 
 if TYPE_CHECKING:
     from banyan_node.context import Context
     from banyan_node.workers.worker import Worker
 
+log = structlog.get_logger("banyan")
 LOOK_S = 0.1
 """Seconds between two looks whether something was written."""
 STEP = 100
@@ -31,6 +34,8 @@ STEP = 100
 IDLE, BUSY = 1.0, 30.0
 """The pause after a step, relative to it, while nothing is written and while something is: the interpreter is shared
 with the replica, and who fetches a network first wants to have it, and then to search it."""
+LONGEST_S = 0.1
+"""What a step is taken for at most, where its pause is measured."""
 TRIM_S = 30.0
 """Seconds between two removals of what was read from the journal."""
 
@@ -48,7 +53,8 @@ class Searching:
     def open(self) -> Index:
         """This thread's connection. Raises StorageError."""
         found: Index | None = getattr(self._here, "index", None)
-        if found is None:
+        if found is None or found.replaced:
+            self._here.index = None
             found = self._here.index = self.connect()
         return found
 
@@ -57,40 +63,62 @@ class Searching:
         with self._connecting:  # two that make the file at once find it locked
             return Index(self._path, self._store_id)
 
+    def make_again(self, damaged: Index) -> None:
+        """Removes a damaged index, unless somebody else did."""
+        with self._connecting:
+            if not damaged.replaced:
+                with suppress(OSError):  # the next connection says why
+                    remove(self._path)
+
     def current(self, q: Queries) -> tuple[Index, int]:
-        """The index, and how many changes it has not read, at least one while it reads all posts. Without a node it
-        reads them first. Raises StorageError, ViewBuilding."""
+        """The index, and how many changes it has not read; while it reads all posts, about how many posts. Without a
+        node it reads them first. Raises StorageError, ViewBuilding."""
         index = self.open()
         if not self.followed:
             follower = Follower(index)
             while follower.step(q):
                 pass
         read = index.read
-        return index, 1 if read < 0 else max(0, journal.last(q.reader.txn) - read)
+        if read < 0:
+            return index, max(1, q.reader.txn.count(TIMELINE) - index.count())
+        return index, max(0, journal.last(q.reader.txn) - read)
 
 
 async def follow(worker: Worker[Context], context: Context) -> None:
     """Keeps the index up to date for as long as the node runs."""
     search, engine = context.search, context.engine
     search.followed = True
-    follower = Follower(await trio.to_thread.run_sync(search.connect))
+    follower: Follower | None = None
     seen, trimmed = -1, trio.current_time()
     while True:
         await trio.sleep(LOOK_S)
-        if seen == engine.commits:
-            continue
-        seen = engine.commits
-        more = True
-        while more:
-            at, before = trio.current_time(), engine.commits
-            more = await trio.to_thread.run_sync(_step, context, follower)
-            took = trio.current_time() - at
-            await trio.sleep(took * IDLE)
-            if engine.commits != before:
-                await trio.sleep(took * (BUSY - IDLE))
+        if follower is None or follower.index.replaced:
+            follower, seen = Follower(await trio.to_thread.run_sync(search.connect)), -1
+        if seen != engine.commits:
+            seen = engine.commits
+            try:
+                await _catch_up(context, follower)
+            except IndexDamaged as why:
+                log.warning("search index", why=str(why))
+                await trio.to_thread.run_sync(search.make_again, follower.index)
+                follower = None
+                continue
+        if follower.index.untidy:
+            await trio.to_thread.run_sync(follower.index.tidy)
         if trio.current_time() - trimmed > TRIM_S:
             trimmed = trio.current_time()
             await worker.call(partial(_trim, follower.index.read))
+
+
+async def _catch_up(context: Context, follower: Follower) -> None:
+    more = True
+    while more:
+        at, before = trio.current_time(), context.engine.commits
+        more = await trio.to_thread.run_sync(_step, context, follower)
+        took = min(trio.current_time() - at, LONGEST_S)  # it may have waited for a lock
+        await trio.sleep(took * IDLE)
+        if context.engine.commits != before:
+            await trio.sleep(took * (BUSY - IDLE))
 
 
 def _trim(read: int, ctx: Context, now: float) -> None:

@@ -100,7 +100,7 @@ class Ahead:
                 except RuntimeError:  # closed meanwhile
                     return []
                 begun.add_done_callback(lambda _: loop.run_sync_soon(done.set))
-                with _GivingWay():
+                with GivingWay():
                     await done.wait()
         if begun.cancelled() or begun.exception() is not None:
             self._begun -= len(frame)
@@ -129,18 +129,18 @@ class Ahead:
         return None if begun.cancel() else begun.result()
 
 
-class _GivingWay:
+class GivingWay:
     """Threads give way soon inside of this context, of all nodes of the process."""
 
     users, usual = 0, 0.0
 
     def __enter__(self) -> None:
-        if not _GivingWay.users:
-            _GivingWay.usual = sys.getswitchinterval()
+        if not GivingWay.users:
+            GivingWay.usual = sys.getswitchinterval()
             sys.setswitchinterval(GIVE_WAY_S)
-        _GivingWay.users += 1
+        GivingWay.users += 1
 
     def __exit__(self, *_: object) -> None:
-        _GivingWay.users -= 1
-        if not _GivingWay.users:
-            sys.setswitchinterval(_GivingWay.usual)
+        GivingWay.users -= 1
+        if not GivingWay.users:
+            sys.setswitchinterval(GivingWay.usual)

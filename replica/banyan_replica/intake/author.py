@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
@@ -16,6 +17,7 @@ from banyan_crdt.checkpoint import Checkpoint, Place, make_checkpoint
 from banyan_crdt.control import Control
 from banyan_crdt.entry import MAX_PART_BYTES, Entry, Header, encode_header, entry_id, skip_seq
 from banyan_crdt.errors import Refused
+from banyan_crdt.grants import Granted
 from banyan_crdt.ids import (
     AccountId,
     EntryId,
@@ -256,9 +258,12 @@ class Author:
                 raise Refused(
                     f"the grant to write for {account_to_text(log.account)} has ended: its owner can grant another key"
                 )
-            if not granted_valid(self.realm, granted, piece.entry) or is_future(h.time, now_ms):
-                much = f"{h.seq + 1} entries and {h.total} bytes"
-                raise Refused(f"the log would hold {much}, past its limit of today: go on tomorrow")
+            if not granted_valid(self.realm, granted, piece.entry):
+                raise Refused(_no_room(self.realm, granted, h))
+            if is_future(h.time, now_ms):
+                raise Refused(
+                    f"the log of {account_to_text(log.account)} ends in the future: set the clock of this machine"
+                )
             made.append(piece)
             parent = piece.entry
         if parent is None or not made:
@@ -368,6 +373,16 @@ class Author:
         self._tips.move_to_end(log)
         if len(self._tips) > TIPS:
             self._tips.popitem(last=False)
+
+
+def _no_room(realm: Realm, granted: Granted, h: Header) -> str:
+    """Says whose log is full, and from when on it takes this entry."""
+    from_ms = max(granted.since >> 16, realm.birth_ms) + realm.allows_after(h.seq + 1, h.total)
+    day = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=from_ms)).strftime("%Y-%m-%d %H:%M UTC")
+    return (
+        f"the log of {account_to_text(h.account)} would hold {h.seq + 1:,} entries and {h.total:,} bytes, more than "
+        f"it may by now: there is room for them from {day} on"
+    )
 
 
 def next_time(last: Time, now_ms: int) -> Time:

@@ -13,6 +13,7 @@ from .post import (
     MAX_TEXT,
     POST,
     Audience,
+    Poll,
     Post,
     ReplyTo,
     delete_post,
@@ -25,6 +26,7 @@ from .profile import MAX_FIELD, MAX_VALUE, PROFILE, ProfileField, set_profile
 from .reaction import MAX_EMOJI, REACTION, Reaction, react
 from .relation import BLOCK, FOLLOW, MUTE, RELATIONS, Relate, Relation, relate
 from .repost import REPOST, Repost, repost
+from .vote import VOTE, Vote, write_vote
 
 __all__ = [
     "BLOCK",
@@ -40,9 +42,11 @@ __all__ = [
     "REACTION",
     "RELATIONS",
     "REPOST",
+    "VOTE",
     "Audience",
     "Content",
     "Draft",
+    "Poll",
     "Post",
     "ProfileField",
     "Reaction",
@@ -51,6 +55,7 @@ __all__ = [
     "ReplyTo",
     "Repost",
     "Target",
+    "Vote",
     "cell_key",
     "delete_post",
     "encode_post",
@@ -65,6 +70,7 @@ __all__ = [
     "tags_in",
     "undo",
     "write_post",
+    "write_vote",
 ]
 
-Content: TypeAlias = ProfileField | Post | Reaction | Repost | Relate
+Content: TypeAlias = ProfileField | Post | Reaction | Repost | Relate | Vote

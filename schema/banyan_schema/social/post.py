@@ -24,7 +24,7 @@ from banyan_crdt.ops import Put, Tomb
 from banyan_crdt.parts import make_part
 from banyan_crdt.shapes import between
 
-from ..address import Target
+from ..address import Target, conversation
 from ..collection import Collection, Draft, Fact, Facts, SeedIn, cell_key
 from ..compound import many, pair, record
 from ..fields import ACCOUNT, HASH, TARGET, choice, number, optional, text
@@ -205,10 +205,10 @@ def post_time(entry_time: bytes, created_ms: int | None) -> bytes:
     return claimed if claimed < entry_time else entry_time
 
 
-REPLY, QUOTE, MENTION, GROUP, URGENT = b"rqmgu"
-"""What a seed says of a post beside its time: the post that it answers or quotes, 48 bytes, an account, 32, a group's
-digest, 8, or that it is urgent: all of them together are nearly as long as a seed may be."""
-_SIZES = {REPLY: 48, QUOTE: 48, MENTION: 32, GROUP: 8, URGENT: 0}
+REPLY, WITHIN, QUOTE, MENTION, GROUP, URGENT = b"rwqmgu"
+"""What a seed says of a post beside its time: the post that it answers or quotes, 48 bytes, the conversation in which
+it answers another answer, 8, an account, 32, a group's digest, 8, or that it is urgent."""
+_SIZES = {REPLY: 48, WITHIN: 8, QUOTE: 48, MENTION: 32, GROUP: 8, URGENT: 0}
 
 
 def _seed(time: bytes, values: list[Any]) -> bytes:
@@ -220,6 +220,8 @@ def _seed(time: bytes, values: list[Any]) -> bytes:
     found = [at]
     if reply is not None:
         found.append(b"r" + reply[1].raw)
+        if reply[0] != reply[1]:
+            found.append(b"w" + conversation(reply[0]))
     if quote is not None:
         found.append(b"q" + quote.raw)
     found += [b"m" + account for account in dict.fromkeys(mentions or ())]
@@ -244,7 +246,10 @@ def _facts(seed: bytes) -> Facts:
             continue
         if what == REPLY:
             found.append(Fact("replies", named + seed[:8]))
-        found.append(notice(_NOTICES[what], named))
+        if what == WITHIN:
+            found.append(Fact("conversations", named + seed[:8]))
+        else:
+            found.append(notice(_NOTICES[what], named))
     return tuple(found)
 
 
@@ -296,7 +301,7 @@ COLLECTION = Collection(
     limits={"text": MAX_TEXT, "lang": MAX_LANG},
     seed=_seed,
     seeds=3,
-    kinds=frozenset({"timeline", "replies", "notices", "group_posts", "broadcasts"}),
+    kinds=frozenset({"timeline", "replies", "conversations", "notices", "group_posts", "broadcasts"}),
     facts=_facts,
     quick=quick_seeds,
 )

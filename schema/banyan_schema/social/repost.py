@@ -30,15 +30,23 @@ LAYOUT = Layout(lambda account, key: Repost(Target(account, key)), lambda said: 
 
 
 def _seed(time: bytes, values: list[Any]) -> bytes:
-    """The post, 48 bytes."""
-    return bytes(values[0] + values[1])
+    """The post, 48 bytes, and the time at which it was reposted, 8 bytes."""
+    return bytes(values[0] + values[1]) + time
 
 
 def _facts(seed: bytes) -> Facts:
-    return Fact("reposts", seed), notice("repost", seed)
+    return Fact("reposts", seed[:48]), Fact("shares", seed[48:]), notice("repost", seed)
 
 
-COLLECTION = Collection("repost", "set", LAYOUT, seed=_seed, kinds=frozenset({"reposts", "notices"}), facts=_facts)
+COLLECTION = Collection(
+    "repost",
+    "set",
+    LAYOUT,
+    seed=_seed,
+    seeds=2,
+    kinds=frozenset({"reposts", "shares", "notices"}),
+    facts=_facts,
+)
 REPOST = COLLECTION.id
 COLLECTIONS = (COLLECTION,)
 

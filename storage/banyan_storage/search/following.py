@@ -96,7 +96,8 @@ def document_of(view: PostView | None) -> Document | None:
     post = view.post
     text = " ".join([post.text, post.warning or "", *[m.description or "" for m in post.media], *_options(post)])
     said, folded = (" ".join(words_of(form(text))) for form in (exact, fold))
-    return Document(view.target, view.time_ms, said, folded, " ".join(_marks(view)))
+    tags = tuple(dict.fromkeys(map(tag_fold, post.tags)))
+    return Document(view.target, view.time_ms, said, folded, " ".join(_marks(view)), tags)
 
 
 def _options(post: Post) -> tuple[str, ...]:

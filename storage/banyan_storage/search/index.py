@@ -4,87 +4,127 @@ A post's row number is its time in milliseconds and 20 bits that tell posts of o
 order of their numbers, so the newest twenty of a common word cost no more than those of a rare one, and a span of time
 is a span of rows. Filters are words too, in a column of their own.
 
-What was deleted is overwritten: neither the words nor the text stay in the file.
+What was deleted is overwritten: neither the words nor the text stay in the file, nor, after `tidy`, in the one beside
+it that SQLite writes first.
 
 The file belongs to one store. It notes with each commit how far it has read the store's changes. What is wrong with it
-is never the store's loss: a damaged one is made again.
+is never the store's loss: a damaged one is made again. Each page has a checksum (SQLite's own extension cksumvfs), so
+that damage is noticed where it is read, and nothing that was there is missing without a word.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 from zlib import compress, decompress
+from zlib import error as DecompressError
 
 import apsw
+from apsw import sqlite_extra
 
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_schema.social import Target
 
-from ..errors import DiskFailed, DiskFull, StorageError, StoreReadOnly
+from ..errors import DiskFailed, DiskFull, IndexDamaged, StorageError, StoreReadOnly
 from .words import Question, Term
 
-VERSION = 1
+VERSION = 3
 """Raise it by one when the same post is indexed otherwise; then the index is made again."""
 APART = 20
 """Bits of a row number below the time."""
 PATIENCE_MS = 5_000
 """How long one connection waits for another that writes."""
+CHECKSUM_BYTES = 8
+"""At the end of each page."""
+_WRONG_CHECKSUM = 8202
+"""SQLITE_IOERR_DATA."""
 _LATEST = (1 << 63 - APART) - 1
 
 
+HOUR_MS = 3_600_000
+
+
 class Document(NamedTuple):
-    """A post as it is indexed. exact, folded: its words, with a space between two. marks: what filters ask for."""
+    """A post as it is indexed. exact, folded: its words, with a space between two. marks: what filters ask for. tags:
+    folded."""
 
     post: Target
     time_ms: int
     exact: str
     folded: str
     marks: str
+    tags: tuple[str, ...] = ()
+
+
+class Trend(NamedTuple):
+    """A tag, how many accounts used it within the time asked for, and in how many posts of each hour, the oldest
+    first."""
+
+    tag: str
+    accounts: int
+    posts: tuple[int, ...]
 
 
 class Index:
     """One connection to the index. Not for two threads at a time; several may be open, of which one writes."""
 
     def __init__(self, path: Path, store_id: bytes) -> None:
-        """An index of another store or version is emptied, a damaged one made again. Raises StorageError."""
+        """An index of another store is emptied, a damaged one or one of another version made again. Raises
+        StorageError."""
         self._path, self._store = path, store_id
+        self.untidy = False
+        """Whether something was removed that may still be in the file beside it."""
         try:
-            self._open()
-        except (apsw.NotADBError, apsw.CorruptError):
-            for end in ("", "-wal", "-shm"):
-                Path(f"{path}{end}").unlink(missing_ok=True)
             with self._errors():
                 self._open()
-        except apsw.Error as why:
-            raise self._told(why) from why
+        except IndexDamaged:
+            with self._errors():
+                remove(path)
+                self._open()
 
     def _open(self) -> None:
         with suppress(OSError):  # SQLite says why it cannot be opened; its other files get the mode of this one
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._db = apsw.Connection(str(self._path))
+            self._path.chmod(0o600)
+        self._db = apsw.Connection(str(self._path), vfs=_checking())
         self._db.set_busy_timeout(PATIENCE_MS)
+        self._db.reserve_bytes(reserve=CHECKSUM_BYTES)  # of a new file
         self._db.execute("pragma journal_mode=wal")
         self._db.execute("pragma secure_delete=on")
         self._db.execute("pragma synchronous=normal")  # after a power cut it reads some changes again
-        if self._noted("store") != self._store or self._noted("version") != VERSION:
+        self._file = _identity(self._path)
+        version = self._noted("version")
+        if version is not None and version != VERSION:
+            raise IndexDamaged(f"the search index {self._path} is of another version; it is made again")
+        if version is None or self._noted("store") != self._store:
             self.empty()
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another file, or none, is in its place by now."""
+        return _identity(self._path) != self._file
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except apsw.Error as why:
+        except (apsw.Error, OSError, UnicodeDecodeError, DecompressError) as why:
             raise self._told(why) from why
 
-    def _told(self, why: apsw.Error) -> StorageError:
+    def _told(self, why: Exception) -> StorageError:
+        if _is_damage(why) or _is_damage(why.__context__):  # the end of a transaction fails after it
+            return IndexDamaged(f"the search index {self._path} is damaged ({why}); it is made again")
         if isinstance(why, apsw.FullError):
             return DiskFull(f"no room for the search index {self._path}; it goes on when there is")
-        if isinstance(why, apsw.ReadOnlyError | apsw.CantOpenError):
-            return StoreReadOnly(f"the search index {self._path} cannot be written; make its folder writable")
+        if isinstance(why, apsw.ReadOnlyError | apsw.CantOpenError | OSError):
+            return StoreReadOnly(
+                f"the search index {self._path} cannot be opened and written; remove what is there, which is made "
+                "again, or make its folder writable"
+            )
         if isinstance(why, apsw.BusyError | apsw.LockedError):
             return DiskFailed(f"the search index {self._path} is used by another process; try again")
         return DiskFailed(f"the search index {self._path} failed ({why}); delete it, and it is made again")
@@ -102,13 +142,16 @@ class Index:
     def empty(self) -> None:
         """Forgets all posts. Raises StorageError."""
         with self._errors(), self._db:
-            for table in ("notes", "documents", "posts"):
+            for table in ("notes", "documents", "posts", "tags"):
                 self._db.execute(f"drop table if exists {table}")
             self._db.execute("create table notes (name text primary key, value)")
             self._db.execute(
                 "create table documents "
                 "(row integer primary key, account blob, key blob, said blob, unique (account, key))"
             )
+            self._db.execute("create table tags (hour integer, tag text, account blob, row integer)")
+            self._db.execute("create index tags_by_hour on tags (hour, tag, account)")
+            self._db.execute("create index tags_by_row on tags (row)")
             self._db.execute(
                 "create virtual table posts using fts5 (folded, exact, marks, content='', "
                 "prefix='3', tokenize='unicode61 remove_diacritics 0')"
@@ -146,15 +189,26 @@ class Index:
             self._db.execute(kept, (row, *document.post, compress(said.encode(), 1)))
             words = "insert into posts (rowid, exact, folded, marks) values (?, ?, ?, ?)"
             self._db.execute(words, (row, document.exact, document.folded, document.marks))
+            hour = (row >> APART) // HOUR_MS
+            tags = [(hour, tag, document.post.account, row) for tag in document.tags]
+            self._db.executemany("insert into tags values (?, ?, ?, ?)", tags)
 
     def remove(self, posts: Iterable[Target]) -> None:
         """Removes posts; those that are not there are no mistake."""
         for post in posts:
+            self.untidy = True
             gone = "delete from documents where account = ? and key = ? returning row, said"
             for row, said in list(self._db.execute(gone, tuple(post))):
                 words = decompress(said).decode().split("\0")  # without them their rows of the index would stay
                 remove = "insert into posts (posts, rowid, exact, folded, marks) values ('delete', ?, ?, ?, ?)"
                 self._db.execute(remove, (row, *words))
+                self._db.execute("delete from tags where row = ?", (row,))
+
+    def tidy(self) -> None:
+        """Takes what was removed out of the file beside the index too, unless somebody reads just now."""
+        with self._errors():
+            busy = next(iter(self._db.execute("pragma wal_checkpoint(truncate)")))[0]
+        self.untidy = bool(busy)
 
     def _free(self, time_ms: int) -> int:
         """A row number for a post of this time."""
@@ -167,6 +221,26 @@ class Index:
         """How many posts are in it."""
         with self._errors():
             return int(next(iter(self._db.execute("select count(*) from documents")))[0])
+
+    def trends(self, now_ms: int, hours: int, limit: int) -> list[Trend]:
+        """The tags that most accounts used in the last hours, this one included; those of as many by their posts, then
+        by name. Raises StorageError."""
+        last = now_ms // HOUR_MS
+        span = (last - hours + 1, last)
+        with self._errors():
+            most = self._db.execute(
+                "select tag, count(distinct account) as accounts, count(*) as posts from tags "
+                "where hour between ? and ? group by tag order by accounts desc, posts desc, tag limit ?",
+                (*span, limit),
+            )
+            found = []
+            for tag, accounts, _ in list(most):
+                counts = [0] * hours
+                by_hour = "select hour, count(*) from tags where tag = ? and hour between ? and ? group by hour"
+                for hour, posts in self._db.execute(by_hour, (tag, *span)):
+                    counts[hour - span[0]] = posts
+                found.append(Trend(tag, accounts, tuple(counts)))
+        return found
 
     def find(self, question: Question, marks: Sequence[str], before: int | None) -> Iterator[tuple[int, Target]]:
         """(row, post), newest first. marks: more that must be there. before: the last row of the page before. Raises
@@ -183,6 +257,34 @@ class Index:
             )
             for row, account, key in rows:
                 yield row, Target(AccountId(account), CellKey(key))
+
+
+def remove(path: Path) -> None:
+    """Removes an index; it is made again. Raises OSError."""
+    for end in ("-wal", "-shm", ""):
+        Path(f"{path}{end}").unlink(missing_ok=True)
+
+
+def _is_damage(why: BaseException | None) -> bool:
+    if isinstance(why, apsw.IOError):
+        return getattr(why, "extendedresult", 0) == _WRONG_CHECKSUM
+    return isinstance(why, apsw.NotADBError | apsw.CorruptError | UnicodeDecodeError | DecompressError)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+@cache
+def _checking() -> str:
+    """The name of what reads and writes files with checksums of their pages. It is loaded through a connection."""
+    with closing(apsw.Connection(":memory:")) as any_connection:
+        sqlite_extra.load(any_connection, "cksumvfs")
+    return "cksmvfs"
 
 
 def _match(question: Question, marks: Sequence[str]) -> str:

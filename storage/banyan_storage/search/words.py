@@ -7,6 +7,9 @@ finds `đảm đang`, and `đám` does not find `đam`.
 A question is words, all of which must be there, `"phrases in quotes"`, beginnings of words of three letters or more
 (`phở*`), what must not be there (`-word`), and filters: `from:ACCOUNT`, `to:ACCOUNT`, `since:2026-01-31`,
 `until:2026-02-28`, `lang:vi`, `has:media`, `has:poll`, `is:reply`, `#tag`.
+
+Chinese, Japanese, Thai, Lao, Khmer and Burmese have no spaces between words. There each character is a word, and a
+word of a question is a phrase of characters.
 """
 
 from __future__ import annotations
@@ -16,10 +19,16 @@ import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from banyan_schema.social.post import tag_fold, tags_in
+
 LEAST_BEGINNING = 3
 MOST_TERMS = 32
 MOST_BYTES = 1_024
-_WORD = re.compile(r"[^\W_]+")
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+_LANGUAGE = re.compile(r"[a-z]{2,8}")
 _PART = re.compile(r'(-?)(?:([a-z]+):)?("[^"]*"?|\S+)', re.IGNORECASE)
 FILTERS = ("from", "to", "since", "until", "lang", "has", "is", "in")
 HAS = ("media", "poll", "link", "warning")
@@ -84,13 +93,15 @@ def read_question(text: str) -> Question:
             _filter(out, name, bare, bool(minus))
         elif bare.startswith("#") and not value.startswith('"'):
             _no_minus(minus, value)
-            out.marks.append("x" + _one(exact(bare[1:])))
+            out.marks.append("x" + _one(tag_fold(_tag(bare[1:]))))
         else:
             term = _term(value)
             if term is not None:
                 (out.unwanted if minus else out.wanted).append(term)
     if not (out.wanted or out.marks or out.accounts):
-        raise BadQuestion("nothing to look for: give a word, a #tag, or from:ACCOUNT")
+        raise BadQuestion("nothing to look for: give a word, a #tag, or from:ACCOUNT, also beside since: and until:")
+    if out.since_ms is not None and out.until_ms is not None and out.since_ms >= out.until_ms:
+        raise BadQuestion("since: is later than until:, so nothing is between them")
     if len(out.wanted) + len(out.unwanted) + len(out.marks) > MOST_TERMS:
         raise BadQuestion(f"the question has more than {MOST_TERMS} words: leave some out")
     return out
@@ -103,7 +114,10 @@ def _filter(out: Question, name: str, value: str, minus: bool) -> None:
     if name in ("from", "to"):
         out.accounts.append((name, value))
     elif name == "lang":
-        out.marks.append("l" + _one(value.split("-")[0].lower()))
+        language = value.split("-")[0].lower()
+        if not _LANGUAGE.fullmatch(language):
+            raise BadQuestion(f"lang:{value[:40]} is no language: write it as lang:vi")
+        out.marks.append("l" + _one(language))
     elif name == "has":
         out.marks.append("h" + _among("has", value.lower(), HAS))
     elif name == "is":
@@ -127,6 +141,12 @@ def _among(name: str, value: str, known: tuple[str, ...]) -> str:
     return value
 
 
+def _tag(value: str) -> str:
+    if tags_in(f"#{value}") != (unicodedata.normalize("NFC", value),):
+        raise BadQuestion(f"'#{value[:40]}' is no tag: it has letters, digits and _")
+    return value
+
+
 def _one(value: str) -> str:
     """The value as one word of the index."""
     return value.encode().hex()
@@ -143,10 +163,14 @@ def _term(value: str) -> Term | None:
     """None if there is no letter in it."""
     phrase = value.startswith('"')
     beginning = value.endswith("*") and not phrase
+    if "*" in value.rstrip('*"') or ((phrase or value.startswith("*")) and value.endswith("*")):
+        raise BadQuestion(f"'{value[:40]}' has a * where it means nothing: it stands behind the beginning of a word")
     said = exact(value)
     words = tuple(words_of(said))
     if not words:
         return None
+    if beginning and re.fullmatch(f"[{_UNSPACED}]", words[-1]):
+        beginning = False
     if beginning and len(words[-1]) < LEAST_BEGINNING:
         raise BadQuestion(f"'{value[:40]}' is too short: the beginning of a word has {LEAST_BEGINNING} letters or more")
     folded = tuple(words_of(fold(value)))

@@ -197,7 +197,7 @@ def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
     return Created(did(made.account), ask.name, True)
 
 
-@METHODS.read("account.list")
+@METHODS.read("account.list", slow=True)
 def listing(at: CommitView, ask: ListRequest) -> Listed:
     """The accounts whose keys this node holds."""
     mine, q = hosted.me(at), at.queries()

@@ -19,7 +19,7 @@ from banyan_crdt.errors import NotYet, Reject
 from banyan_crdt.ids import AccountId
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
-from banyan_node.api.texts import DigestHex, digest_hex
+from banyan_node.api.texts import Did, DigestHex, did, digest_hex
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.ingest import PartItem
@@ -71,7 +71,8 @@ class Exported(Response, frozen=True):
 
 class TakenIn(Response, frozen=True):
     """accounts, entries, parts: how many are new. rejected, not_yet: frames left out. same: whether this store now
-    holds exactly what the archive's store held; false if it holds more."""
+    holds exactly what the archive's store held; false if it holds more. account: the only one of the archive, if it has
+    one; then the digests and `same` are of that account, whatever else is held."""
 
     accounts: int
     entries: int
@@ -81,6 +82,7 @@ class TakenIn(Response, frozen=True):
     digest: DigestHex
     expected: DigestHex | None
     same: bool
+    account: Did | None
 
 
 class StoreStats(Response, frozen=True):
@@ -119,10 +121,10 @@ class StoreCompacted(Response, frozen=True):
     path: str
 
 
-@METHODS.read("archive.export", "refused")
+@METHODS.read("archive.export", "refused", slow=True)
 def export(at: CommitView, ask: ExportRequest) -> Exported:
     """Writes all held data to one file."""
-    path, store = _path("archive.export", ask.path), at.store
+    path, store = whole_path("archive.export", ask.path), at.store
     if path.exists() and not ask.resume:
         raise CallError("refused", f"{path} is there already: choose another name, or resume it with --resume.", 409)
     try:
@@ -154,7 +156,7 @@ def _quiet(account: AccountId, done: int) -> None:
 @METHODS.write("archive.import", "not_found", "refused", alone=True)
 def take(ctx: Context, ask: PathRequest, now: float) -> TakenIn:
     """Imports an archive. Its entries are judged like those from a peer."""
-    path = _path("archive.import", ask.path)
+    path = whole_path("archive.import", ask.path)
     before = ctx.store.counts()
     taking = _Taking(ctx, ctx.replica.wall_ms(now))
     try:
@@ -178,6 +180,8 @@ def take(ctx: Context, ask: PathRequest, now: float) -> TakenIn:
     if taking.last is not None and ctx.holds(taking.last):
         ctx.replica.publish_control(taking.last, now, push=False)
     after, digest = ctx.store.counts(), ctx.store.digest()
+    if digest != taking.expected and taking.only is not None:
+        digest = ctx.store.account_digest(taking.only)
     return TakenIn(
         accounts=after.accounts - before.accounts,
         entries=after.entries - before.entries,
@@ -187,6 +191,7 @@ def take(ctx: Context, ask: PathRequest, now: float) -> TakenIn:
         digest=digest_hex(digest),
         expected=digest_hex(taking.expected) if taking.expected else None,
         same=digest == taking.expected,
+        account=None if taking.only is None else did(taking.only),
     )
 
 
@@ -196,6 +201,8 @@ class _Taking:
     def __init__(self, ctx: Context, now_ms: int) -> None:
         self.ctx, self.now_ms = ctx, now_ms
         self.rejected = self.not_yet = 0
+        self.only: AccountId | None = None
+        """The archive's account, if it has one only."""
         self.last: AccountId | None = None
         self.expected: bytes | None = None
         self._pending = 0
@@ -238,12 +245,13 @@ class _Taking:
                 self._pending += sum(len(raw) for _, _, raw in parts)
                 ingest.parts([PartItem(*part) for part in parts])
             case DoneFrame(account):
+                self.only = account if self.last is None else None
                 self.last = account
             case EndFrame(digest):
                 self.expected = digest
 
 
-@METHODS.read("store.stats")
+@METHODS.read("store.stats", slow=True)
 def stats(at: CommitView, ask: Nothing) -> StoreStats:
     """How much is held."""
     found = check.stats(at.store)
@@ -261,7 +269,7 @@ def stats(at: CommitView, ask: Nothing) -> StoreStats:
     )
 
 
-@METHODS.read("store.verify")
+@METHODS.read("store.verify", slow=True)
 def verify(at: CommitView, ask: Nothing) -> Verified:
     """Checks all held data. The time grows with the size of the store."""
     problems = check.verify(at.store, _quiet)
@@ -274,7 +282,7 @@ def verify(at: CommitView, ask: Nothing) -> Verified:
 @METHODS.write("store.compact", alone=True)
 def compact(ctx: Context, ask: PathRequest, now: float) -> StoreCompacted:
     """Writes a copy of the store without unused space to a folder."""
-    path = _path("store.compact", ask.path)
+    path = whole_path("store.compact", ask.path)
     commit(ctx)
     done = check.compact(ctx.engine, path)
     return StoreCompacted(done.before, done.after, str(path))
@@ -292,7 +300,8 @@ def commit(ctx: Context) -> None:
     ctx.replica.sync.durable()
 
 
-def _path(method: str, text: str) -> Path:
+def whole_path(method: str, text: str) -> Path:
+    """A path that does not depend on where the node was started. Raises CallError."""
     path = Path(text)
     if not path.is_absolute() or "\0" in text:
         raise CallError("bad_request", f"{method} needs a whole path, from /; it got {text[:60]!r}.")

@@ -99,7 +99,7 @@ def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
     return Released(uri(target), done)
 
 
-@METHODS.read("content.withheld")
+@METHODS.read("content.withheld", slow=True)
 def listing(at: CommitView, ask: Nothing) -> WithheldPosts:
     """Lists the posts that this node withholds."""
     q = at.queries()

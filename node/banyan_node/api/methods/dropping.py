@@ -67,7 +67,7 @@ def undrop(ctx: Context, ask: DropAccountRequest, now: float) -> UndroppedAnswer
     return UndroppedAnswer(did(account))
 
 
-@METHODS.read("store.dropped")
+@METHODS.read("store.dropped", slow=True)
 def listed(at: CommitView, ask: Nothing) -> DroppedAccounts:
     """The accounts that were dropped from this node."""
     return DroppedAccounts([did(account) for account in dropped.dropped(at.store)])

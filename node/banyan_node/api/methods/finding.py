@@ -37,7 +37,7 @@ class FoundAccounts(Response, frozen=True):
     accounts: list[Named]
 
 
-@METHODS.read("find")
+@METHODS.read("find", slow=True)
 def find(at: CommitView, ask: FindRequest) -> FoundAccounts:
     """The account hosted under exactly this name. If there is none, up to 10 accounts whose id starts so, in order."""
     q, text = at.queries(), ask.text.strip().rstrip("…")

@@ -11,9 +11,7 @@ from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import (
     CURSOR_BYTES,
-    FEED_MOST,
     LOOKED,
-    Feed,
     Named,
     PostRow,
     PostRows,
@@ -21,7 +19,7 @@ from banyan_node.api.methods.reading import (
     name_of,
     reader_of,
 )
-from banyan_node.api.texts import Did, GroupRef, Own, PostUri, did, feed_cursor, group_target, place_of, uri
+from banyan_node.api.texts import Did, FeedCursor, GroupRef, Own, PostUri, did, feed_cursor, group_target, place_of, uri
 from banyan_node.hosting import groups, hosted
 from banyan_schema.address import Target
 from banyan_schema.social.group import Kind
@@ -30,7 +28,7 @@ from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
 MOST = 1_000
-"""The most groups or members of a page."""
+"""The most groups, members or posts of a page."""
 PINNED = 16
 """So many pinned posts are shown."""
 
@@ -57,7 +55,7 @@ class MembersRequest(GroupRequest, frozen=True, forbid_unknown_fields=True):
 
 class GroupFeedRequest(GroupRequest, frozen=True, forbid_unknown_fields=True):
     before: Annotated[str | None, Meta(title="a place in a feed", description="`before` of the page above.")] = None
-    limit: Annotated[int, Meta(ge=0, le=FEED_MOST)] = 20
+    limit: Annotated[int, Meta(ge=0, le=MOST)] = 20
 
 
 class GroupRow(Response, frozen=True):
@@ -87,6 +85,14 @@ class GroupShown(GroupRow, frozen=True):
     rules: str
     moderators: list[Named]
     pinned: list[PostRow]
+
+
+class GroupPosts(Response, frozen=True):
+    """Newest first. before: give it to get the next page; null on the last page. A page can be short, and have one
+    behind it."""
+
+    posts: list[PostRow]
+    before: FeedCursor | None
 
 
 class MemberRow(Response, frozen=True):
@@ -158,7 +164,7 @@ def show(at: CommitView, ask: GroupRequest) -> GroupShown:
 
 
 @METHODS.read("group.feed", "not_found", "refused")
-def feed(at: CommitView, ask: GroupFeedRequest) -> Feed:
+def feed(at: CommitView, ask: GroupFeedRequest) -> GroupPosts:
     """The posts of a group, newest first: of members, without removed ones, and without those of accounts that the
     owner or the reading account blocks."""
     q, lens = at.queries(), lens_of(at, reader_of(at, ask.by))
@@ -173,7 +179,7 @@ def feed(at: CommitView, ask: GroupFeedRequest) -> Feed:
         if view is not None and lens.shows(view.target.account, view.post):
             views.append(view)
     rows = PostRows(q, lens)
-    return Feed([rows.row(view) for view in views], before)
+    return GroupPosts([rows.row(view) for view in views], before)
 
 
 @METHODS.read("group.members", "not_found", "refused")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
@@ -21,8 +20,8 @@ from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.texts import DigestHex, digest_hex
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
+from banyan_node.hosting.packing import packed
 from banyan_node.operator_errors import CallError
-from banyan_replica.intake import author
 from banyan_schema.social import (
     MAX_TEXT,
     MAX_VALUE,
@@ -38,8 +37,6 @@ from banyan_schema.social import (
 )
 
 METHODS = Declared()
-FOLLOWS_PER_ENTRY = 180
-"""An add has 84 bytes, and an entry may have 16 KiB of operations."""
 _STATE, _ARTICLE = b"import:", b"article:"
 
 
@@ -212,11 +209,11 @@ class _Batch:
                 posts.append(self._post(row))
         written = [self._draft(row) for row in posts]
         for who, followed in follows.items():
-            self._publish(who, self._follow_entries(who, followed))
-        by: dict[AccountId, list[author.EntryDraft]] = {}
+            self._publish(who, self._new_follows(who, followed))
+        by: dict[AccountId, list[Draft]] = {}
         for row, draft in zip(posts, written, strict=True):
             if draft is not None:
-                by.setdefault(row.by, []).append(author.EntryDraft((draft.op,), (draft.content,)))
+                by.setdefault(row.by, []).append(draft)
         for who, drafts in by.items():
             self._publish(who, drafts)
         for title, target in self._articles.items():
@@ -228,11 +225,12 @@ class _Batch:
         if hosted.named(self.ctx, name) is None:
             made = hosted.create(self.ctx, name, int(self.now * 1000))
             field = set_profile(self._salt(made.account), "name", name)
-            self._publish(made.account, [author.EntryDraft((field.op,), (field.content,))])
+            self._publish(made.account, [field])
 
-    def _publish(self, who: AccountId, drafts: Iterable[author.EntryDraft]) -> None:
-        """Leaves it to reconciliation, because an import would flood the gossip."""
-        some = list(drafts)
+    def _publish(self, who: AccountId, drafts: Iterable[Draft]) -> None:
+        """In few entries, because a log may have so many a day. Leaves it to reconciliation, because an import would
+        flood the gossip."""
+        some = packed(drafts)
         if some:
             log = hosted.writable_log(self.ctx, who)
             self.ctx.replica.publish(log, self.ctx.device, some, self.now, push=False)
@@ -245,12 +243,9 @@ class _Batch:
             raise _bad(row)
         return self._account(row[0]), [self._account(n) for n in _names(row, row[1])]
 
-    def _follow_entries(self, who: AccountId, targets: Iterable[AccountId]) -> Iterator[author.EntryDraft]:
-        standing = set(self._q.follows(who))
-        salt = self._salt(who)
-        drafts = (relate(salt, "follow", target) for target in targets if target not in standing)
-        while some := list(islice(drafts, FOLLOWS_PER_ENTRY)):
-            yield author.EntryDraft(tuple(d.op for d in some), tuple(d.content for d in some))
+    def _new_follows(self, who: AccountId, targets: Iterable[AccountId]) -> Iterator[Draft]:
+        standing, salt = set(self._q.follows(who)), self._salt(who)
+        return (relate(salt, "follow", target) for target in targets if target not in standing)
 
     # -- posts
 

@@ -175,7 +175,7 @@ def known(at: CommitView, ask: Nothing) -> KnownCollections:
     return KnownCollections([_row(of) for of in registry.SOCIAL])
 
 
-@METHODS.read("items.list", "refused")
+@METHODS.read("items.list", "refused", slow=True)
 def listing(at: CommitView, ask: ItemsRequest) -> ItemsPage:
     """The items that an account shows in a collection: its registers, the elements of its sets, its counters or its
     texts.

@@ -114,7 +114,8 @@ class Recovered(Response, frozen=True):
     uncut: list[WriterHex]
 
 
-def _writer(text: str) -> WriterKey:
+def writer_of(text: str) -> WriterKey:
+    """The key of its 64 digits."""
     return WriterKey(bytes.fromhex(text))
 
 
@@ -130,7 +131,7 @@ def _change(ctx: Context, account: AccountId, signer: Signer, op: ControlOp | Pi
 @METHODS.write("account.grant", "not_found", "refused")
 def grant(ctx: Context, ask: GrantRequest, now: float) -> WrittenEntry:
     """Lets a writer write in the account: another device, or another node."""
-    account, writer = hosted.account_of(ctx, ask.account), _writer(ask.writer)
+    account, writer = hosted.account_of(ctx, ask.account), writer_of(ask.writer)
     until = ask.until << 16 or None
     colls = None if ask.colls is None else tuple(coll(name) for name in ask.colls)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
@@ -157,7 +158,7 @@ def pin(ctx: Context, ask: PinRequest, now: float) -> Pinned:
     """Pins logs at their last entry: one log, every log of a writer, or every log of the account."""
     account = hosted.account_of(ctx, ask.account)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
-    writer = None if ask.writer is None else _writer(ask.writer)
+    writer = None if ask.writer is None else writer_of(ask.writer)
     of = {
         log: h
         for log, h in ctx.store.heads(account).items()
@@ -174,20 +175,20 @@ def pin(ctx: Context, ask: PinRequest, now: float) -> Pinned:
 @METHODS.write("account.cut", "not_found", "refused")
 def cut(ctx: Context, ask: CutRequest, now: float) -> CutOff:
     """Cuts a writer off for ever. Entries of its logs that are held now still count; later ones do not."""
-    account, writer = hosted.account_of(ctx, ask.account), _writer(ask.writer)
+    account, writer = hosted.account_of(ctx, ask.account), writer_of(ask.writer)
     c = hosted.control_of(ctx, account)
     if writer not in c.grants:
         raise CallError("not_found", f"{writer.hex()} was never granted in {account_to_text(account)}.", 404)
     if writer in c.cuts:
         raise CallError("refused", f"{writer.hex()} was cut off already.", 409)
     if not ask.incomplete:
-        _refuse_to_lose(ctx, account, {writer})
-    op = _cut(ctx, account, writer)
+        refuse_to_lose(ctx, account, {writer})
+    op = cut_of(ctx, account, writer)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
     return CutOff(entry_hex(_change(ctx, account, root, op, now)), kept_rows(op.kept))
 
 
-def _refuse_to_lose(ctx: Context, account: AccountId, writers: Collection[WriterKey]) -> None:
+def refuse_to_lose(ctx: Context, account: AccountId, writers: Collection[WriterKey]) -> None:
     """Raises CallError if a linked peer claims more of these writers' logs than is here: a cut keeps what is here. Of a
     log that was written here nobody has more than the thief who forked it."""
     more = dict[LogId, int]()
@@ -204,7 +205,7 @@ def _refuse_to_lose(ctx: Context, account: AccountId, writers: Collection[Writer
         )
 
 
-def _cut(ctx: Context, account: AccountId, writer: WriterKey) -> Cut:
+def cut_of(ctx: Context, account: AccountId, writer: WriterKey) -> Cut:
     """What a cut keeps: the counted entries of the writer's logs, and all entries written here, because a thief who
     forked such a log may have made them uncounted."""
     kept: list[Kept] = []
@@ -224,7 +225,7 @@ def _cut(ctx: Context, account: AccountId, writer: WriterKey) -> Cut:
 def drop(ctx: Context, ask: DropRequest, now: float) -> WrittenEntry:
     """Removes one log of a writer with all its entries. (The copy of a home that a thief uses writes another log.) Only
     the account's recovery key can undo that."""
-    account, writer, log = hosted.account_of(ctx, ask.account), _writer(ask.writer), ask.log
+    account, writer, log = hosted.account_of(ctx, ask.account), writer_of(ask.writer), ask.log
     if LogId(account, writer, log) not in ctx.store.heads(account) or not log:
         raise CallError("not_found", f"{account_to_text(account)} has no log {log} of that writer.", 404)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
@@ -289,10 +290,10 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
         raise CallError("refused", f"Entry {by} closed the account: undo {by}, and with it all after it.", 409)
     if ctx.device.key in control.cuts:
         raise CallError("refused", f"The writer of this node was cut off for ever; {_RENEW}", 409)
-    keep = {ctx.device.key, *(_writer(w) for w in ask.keep)}
+    keep = {ctx.device.key, *(writer_of(w) for w in ask.keep)}
     others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
     if not ask.incomplete:
-        _refuse_to_lose(ctx, account, others)
+        refuse_to_lose(ctx, account, others)
     at = ctx.replica.wall_ms(now)
     write = ctx.replica.author.control
     root, following = (hosted.digest(ctx, number, ROOT_SLOT, first + k) for k in (0, 1))
@@ -306,7 +307,7 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     else:  # where the account was at home, a writer of whom nothing is held wrote nothing
         whole = set(others if at_home else ()) | {log.writer for log in logs}
     cut = [writer for writer in others if writer in whole]
-    rights: list[ControlOp] = [_cut(ctx, account, writer) for writer in cut]
+    rights: list[ControlOp] = [cut_of(ctx, account, writer) for writer in cut]
     if ctx.device.key not in control.grants:
         rights.append(grant_to(ctx.device.key))
     for op in rights:
@@ -329,7 +330,7 @@ def _next_root(
 ) -> tuple[hosted.Hosted | None, int, int]:
     """(hosted, number, generation) of a root key that nobody else can have: not from a master of an earlier root."""
     home = hosted.hosted(ctx, account)
-    made = [hosted.init_of(control.path[0]).slots[ROOT_SLOT].current, *hosted.recovered_roots(control)]
+    made = [hosted.init_of(control.path[0]).slots[ROOT_SLOT].current, *hosted.later_roots(control)]
     unused = hosted.digest(ctx, hosted.OWN_INDEX, ROOT_SLOT, 0) not in made
     number = hosted.OWN_INDEX if own and unused else hosted.next_index(ctx)
     if home is None:

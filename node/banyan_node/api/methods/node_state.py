@@ -59,10 +59,12 @@ class ClockStatus(Response, frozen=True):
 
 
 class Restoring(Response, frozen=True):
-    """accounts: how many accounts of restored keys are back. own: whether this node's own is among them."""
+    """accounts: how many accounts of restored keys are back. own: whether this node's own is among them. unnamed: those
+    whose profile has not come yet."""
 
     accounts: int
     own: bool
+    unnamed: int
 
 
 class SlotsUsed(Response, frozen=True):
@@ -222,7 +224,7 @@ def status(at: Looking, ask: Nothing) -> Status:
         slots=None,
         lacking_parts=counts.lacking,
         catchup=CatchingUp(seen.readers, seen.left) if seen.readers else None,
-        restoring=Restoring(hosted.count(at), hosted.me(at) is not None) if restoring else None,
+        restoring=Restoring(hosted.count(at), hosted.me(at) is not None, claims.unnamed(at)) if restoring else None,
         interest=config.interest.mode,
         behind=behind,
         following=following,

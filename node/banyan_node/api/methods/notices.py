@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.markers import read_until
 from banyan_node.api.methods.reading import InGroup, Named, PostRow, PostRows, lens_of, trusted_by
 from banyan_node.api.texts import Milliseconds, Moment, NoticeCursor, Own, PostUri, did, notice_cursor, place_of, uri
 from banyan_node.hosting import hosted
@@ -55,9 +56,9 @@ class ToEvent(Response, frozen=True):
 class NoticeRow(Response, frozen=True):
     """kind: what happened. accounts: who did it, the latest first, at most 8; others: how many more. time_ms: of the
     latest. post: theirs, which answers, quotes or mentions. about: the post of one's own that it is about. emojis: with
-    which they reacted. edited: the post was edited, which is why it is told. group: that invites or accepted the
-    account, or that they ask to join. event: to which they invite. to: the account as
-    which one that is followed goes on."""
+    which they reacted. edited: the post was edited, which is why it is told. at: the place of the latest, for
+    `marker.set`. unread: whether it is newer than what was read last. group: that invites or accepted the account, or
+    that they ask to join. event: to which they invite. to: the account as which one that is followed goes on."""
 
     kind: Notice
     accounts: list[Named]
@@ -67,6 +68,8 @@ class NoticeRow(Response, frozen=True):
     about: PostUri | None
     emojis: list[str]
     edited: bool
+    at: NoticeCursor
+    unread: bool
     group: InGroup | None
     event: ToEvent | None
     to: Named | None
@@ -93,6 +96,7 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
     found = q.noticed(account, place, lambda what, who: lens.sees(who) and told(what, who) in kinds, q.follows(account))
     official = cache(lambda who: bool(verified(q, who, trusted_by(at))))
     groups: dict[object, list[Noticed]] = {}
+    places, seen = list[bytes](), read_until(q, at.private(account)) or b""
     last, looked, read = b"", 0, 0
     for place, one in found:
         if looked == SCANNED or read == READ * ask.limit:
@@ -104,13 +108,17 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
             name = (one.what, one.about, one.group) if one.what in TOGETHER and not ask.each else place
             if name not in groups and len(groups) == ask.limit:
                 break
-            groups.setdefault(name, []).append(one)
+            if name not in groups:
+                groups[name] = []
+                places.append(place)
+            groups[name].append(one)
             read += 1
         last, looked = place, looked + 1
     else:
         last = b""
     rows = PostRows(q, lens)
-    return Notices([_row(q, rows, group) for group in groups.values()], notice_cursor(last) if last else None)
+    told_of = [_row(q, rows, one, at_, at_ > seen) for one, at_ in zip(groups.values(), places, strict=True)]
+    return Notices(told_of, notice_cursor(last) if last else None)
 
 
 def _may(q: Queries, account: AccountId, one: Noticed, official: Callable[[AccountId], bool]) -> bool:
@@ -139,7 +147,7 @@ def _event(q: Queries, target: Target) -> ToEvent | None:
     return None if found is None else ToEvent(uri(target), found.event.title, found.event.begins_ms, found.event.zone)
 
 
-def _row(q: Queries, rows: PostRows, group: list[Noticed]) -> NoticeRow:
+def _row(q: Queries, rows: PostRows, group: list[Noticed], place: bytes, unread: bool) -> NoticeRow:
     first = group[0]
     who = list(dict.fromkeys(one.who for one in group))
     post = None if first.post is None else rows.of(first.post)
@@ -153,6 +161,8 @@ def _row(q: Queries, rows: PostRows, group: list[Noticed]) -> NoticeRow:
         about=None if first.about is None else uri(first.about),
         emojis=sorted({one.emoji for one in group if one.emoji}),
         edited=first.edited,
+        at=notice_cursor(place),
+        unread=unread,
         group=None if first.group is None else rows.group(first.group),
         event=None if first.event is None else _event(q, first.event),
         to=None if to is None else Named(did(to), rows.name(to)),

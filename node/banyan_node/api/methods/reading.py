@@ -1,77 +1,42 @@
-"""What people read: profiles, feeds and conversations."""
+"""What people read of an account and of a post: profiles, and posts as rows."""
 
 from __future__ import annotations
 
 import time
-from typing import Annotated
-
-from msgspec import Meta, structs
+from collections.abc import Iterable
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.social import missing
+from banyan_node.api.methods.polls import PollRow, poll_row
 from banyan_node.api.texts import (
     Did,
-    FeedCursor,
     Milliseconds,
     Own,
-    PostRef,
     PostUri,
-    ThingRef,
     did,
-    feed_cursor,
-    key_of,
-    place_of,
-    target_of,
     uri,
 )
 from banyan_node.hosting import hosted
-from banyan_node.hosting.gone import why_gone
 from banyan_node.hosting.lens import Lens
 from banyan_node.hosting.vault import Private
-from banyan_node.operator_errors import CallError
-from banyan_schema.privately import AccountList, Member
-from banyan_schema.social import Audience, Post, Target
+from banyan_schema.social import Audience, Target
 from banyan_storage import locking, moving, named
+from banyan_storage.answers import Reposted
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.grouped import group_of
 from banyan_storage.queries import PostView, Queries
 from banyan_storage.verified import verified
 
 METHODS = Declared()
-FEED_MOST = 1_000
 LOOKED = 20
 """For each post of a page at most so many are looked at: a page of which most is hidden may be short."""
 FOLLOWING_SHOWN = 50
-HIDDEN = "by somebody whom the reader blocks or mutes"
 CURSOR_BYTES = 56
 """Time, account and key of the last post of a page."""
 
 
 class ProfileOf(Request, frozen=True, forbid_unknown_fields=True):
     account: Own = None
-
-
-class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """account: only its posts. all: the public posts of all accounts held here. in_list: of those on a list of the
-    reader's. Default: of the account that reads and those it follows. by: the account that reads. replies: whether to
-    include replies. langs: only posts in these languages, and those that name none."""
-
-    by: Own = None
-    in_list: ThingRef | None = None
-    replies: bool = True
-    langs: Annotated[list[str] | None, Meta(description="Such as vi and en.")] = None
-    account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
-    all: bool = False
-    before: Annotated[str | None, Meta(title="a place in a feed", description="`before` of the page above.")] = None
-    limit: Annotated[int, Meta(ge=0, le=FEED_MOST)] = 20
-
-
-class ThreadRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """by: the account that reads."""
-
-    uri: PostRef
-    by: Own = None
 
 
 class Named(Response, frozen=True):
@@ -130,10 +95,15 @@ class InGroup(Response, frozen=True):
     name: str
 
 
+class Reposter(Named, frozen=True):
+    time_ms: Milliseconds
+
+
 class PostRow(Response, frozen=True):
     """A post as people read it. reactions: the number of accounts, by emoji. warning: to be shown instead of the text
     until the reader asks for it. filtered: the words of the reader's filter that wants that too. mentions: whom it
-    wants to notice it. group: in which it was said, as its author claims: `group.feed` has what counts there."""
+    wants to notice it. reposted: who reposted it, where it stands in a feed because of that; the latest first. group:
+    in which it was said, as its author claims: `group.feed` has what counts there."""
 
     uri: PostUri
     account: Did
@@ -151,41 +121,12 @@ class PostRow(Response, frozen=True):
     root: PostUri | None
     reply_name: str | None
     quote: Quoted | None
+    poll: PollRow | None
     replies: int
     reactions: dict[str, int]
     reposts: int
+    reposted: list[Reposter]
     group: InGroup | None
-
-
-class ThreadRow(PostRow, frozen=True):
-    """depth: 0 for the first held post of the conversation, 1 for a reply to it, and so on."""
-
-    depth: int
-
-
-class Feed(Response, frozen=True):
-    """Newest first. before: give it to get the next page; null on the last page."""
-
-    posts: list[PostRow]
-    before: FeedCursor | None
-
-
-class GonePost(Response, frozen=True):
-    """word: deleted, withheld, unknown, or hidden from this reader. sentence: says it of "this post", without a full
-    stop."""
-
-    word: str
-    sentence: str
-
-
-class Thread(Response, frozen=True):
-    """missing: a post that is not shown: the one asked for, or else the one above the first. gone: why. complete:
-    whether all held replies are in the answer."""
-
-    posts: list[ThreadRow]
-    missing: PostUri | None
-    gone: GonePost | None
-    complete: bool
 
 
 def name_of(q: Queries, account: AccountId) -> str:
@@ -234,6 +175,7 @@ class PostRows:
     def __init__(self, q: Queries, lens: Lens | None = None) -> None:
         self._q = q
         self._lens = lens
+        self._reader = None if lens is None else lens.reader
         self._names: dict[AccountId, str] = {}
         self._groups: dict[Target, InGroup] = {}
 
@@ -257,7 +199,7 @@ class PostRows:
         filtered = None if self._lens is None else self._lens.warns(target.account, said)
         return Quoted(uri(target), self.name(target.account), said.text, said.warning or filtered)
 
-    def row(self, view: PostView) -> PostRow:
+    def row(self, view: PostView, reposted: Iterable[Reposted] = ()) -> PostRow:
         q, said, answered = self._q, view.post, view.post.reply
         return PostRow(
             uri=uri(view.target),
@@ -276,9 +218,11 @@ class PostRows:
             root=uri(answered.root) if answered else None,
             reply_name=self.name(answered.parent.account) or None if answered else None,
             quote=self._quoted(said.quote) if said.quote else None,
+            poll=poll_row(q, view.target, said.poll, self._reader, now_ms()) if said.poll else None,
             replies=q.reply_count(view.target),
             reactions={r.emoji: r.accounts for r in q.reactions(view.target)},
             reposts=q.repost_count(view.target),
+            reposted=[Reposter(did(r.by), self.name(r.by), r.time_ms) for r in reposted],
             group=None if said.group is None else self.group(said.group),
         )
 
@@ -286,9 +230,6 @@ class PostRows:
         """None if the post is not shown here."""
         view = self._q.post(target)
         return None if view is None else self.row(view)
-
-    def at(self, depth: int, view: PostView) -> ThreadRow:
-        return ThreadRow(**structs.asdict(self.row(view)), depth=depth)
 
 
 def trusted_by(at: CommitView) -> list[AccountId]:
@@ -311,78 +252,3 @@ def now_ms() -> int:
 def reader_of(at: CommitView, by: str | None) -> AccountId | None:
     """The account that reads: the one named, or this node's own if it has one."""
     return hosted.me(at) if by is None else hosted.account_of(at, by)
-
-
-@METHODS.read("feed", "refused")
-def feed(at: CommitView, ask: FeedRequest) -> Feed:
-    """Posts, newest first, without those of accounts that the reading account blocks or mutes."""
-    q, reader = at.queries(), reader_of(at, ask.by)
-    lens = lens_of(at, reader)
-    if ask.account:
-        accounts, public = [hosted.account_of(at, ask.account)], False
-    elif ask.in_list:
-        accounts, public = [AccountId(m.account) for m in _listed(at, ask)], False
-    elif ask.all:
-        accounts, public = [a for a in at.store.accounts() if lens.sees(a)], True
-    else:
-        own = reader or hosted.my_account(at)
-        accounts, public = [a for a in (own, *locking.followed(q, own, q.follows(own))) if lens.sees(a)], False
-    views, last, before = list[PostView](), None, None
-    place = place_of(ask.before, CURSOR_BYTES, "in a feed")
-    for n, view in enumerate(q.timeline(accounts, place) if ask.limit else ()):
-        if len(views) == ask.limit or n == LOOKED * ask.limit:
-            before = last
-            break
-        last = feed_cursor(view.cursor)
-        if _wanted(ask, view.post, public) and (ask.account or lens.shows(view.target.account, view.post)):
-            views.append(view)
-    rows = PostRows(q, lens)
-    return Feed([rows.row(v) for v in views], before)
-
-
-def _listed(at: CommitView, ask: FeedRequest) -> list[Member]:
-    held, name = at.private(hosted.account_of(at, ask.by)), key_of(ask.in_list or "")
-    if held.get(AccountList(name, "")) is None:
-        raise CallError("not_found", f"There is no list {ask.in_list}.", 404)
-    return [member for member in held.all(Member) if member.list == name]
-
-
-def _wanted(ask: FeedRequest, post: Post, public: bool) -> bool:
-    if public and post.audience != "public":
-        return False
-    if not ask.replies and post.reply is not None:
-        return False
-    return not ask.langs or post.lang is None or post.lang.split("-")[0] in ask.langs or post.lang in ask.langs
-
-
-@METHODS.read("thread", "not_found")
-def thread(at: CommitView, ask: ThreadRequest) -> Thread:
-    """A conversation: a post with the posts above it up to the first, and its replies, each followed by its own.
-    Without replies of those that the reader blocks or mutes, and of those that the author of the first post blocks.
-
-    Replies to a deleted or withheld post are shown, because they belong to their own authors.
-    """
-    q, target = at.queries(), target_of(ask.uri)
-    found = q.thread(target)
-    if found.post is None and not found.replies:
-        raise missing(q, target)
-    lens = lens_of(at, reader_of(at, ask.by))
-    hidden = next((v.target for v in reversed(found.ancestors) if not lens.sees(v.target.account)), None)
-    above = found.ancestors
-    if hidden is not None:  # what stands below it is shown
-        above = above[1 + next(k for k, v in enumerate(above) if v.target == hidden) :]
-    rows, base = PostRows(q, lens), len(above)
-    blocked = set(q.blocks(found.ancestors[0].target.account if found.ancestors else target.account))
-    posts = [rows.at(k, v) for k, v in enumerate(above)]
-    if found.post is not None:
-        posts.append(rows.at(base, found.post))
-    for reply in found.replies:
-        author = reply.view.target.account
-        if author not in blocked and lens.shows(author, reply.view.post):
-            posts.append(rows.at(base + reply.depth, reply.view))
-    if hidden is not None:
-        return Thread(posts, uri(hidden), GonePost("hidden", HIDDEN), found.complete)
-    lacking = target if found.post is None else found.missing
-    if lacking is None:
-        return Thread(posts, None, None, found.complete)
-    return Thread(posts, uri(lacking), GonePost(*why_gone(q, lacking)), found.complete)

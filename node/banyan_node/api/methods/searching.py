@@ -12,7 +12,9 @@ from banyan_node.api.methods.reading import LOOKED, PostRow, PostRows, lens_of, 
 from banyan_node.api.texts import Own, place_of
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
-from banyan_storage.search.words import BadQuestion, mark_of_account, read_question
+from banyan_node.upkeep.searching import Searching
+from banyan_storage.errors import IndexDamaged
+from banyan_storage.search.words import BadQuestion, Question, mark_of_account, read_question
 
 METHODS = Declared()
 MOST = 200
@@ -41,7 +43,7 @@ class Found(Response, frozen=True):
     behind: int
 
 
-@METHODS.read("search", "refused")
+@METHODS.read("search", "refused", slow=True)
 def search(at: CommitView, ask: SearchRequest) -> Found:
     """Finds public posts by their words, without those that the reader does not see."""
     if at.search is None:
@@ -51,14 +53,22 @@ def search(at: CommitView, ask: SearchRequest) -> Found:
     except BadQuestion as why:
         text = str(why)
         raise CallError("bad_request", f"{text[:1].upper()}{text[1:]}.") from None
-    q = at.queries()
-    lens, marks = (
-        lens_of(at, reader_of(at, ask.by)),
-        [mark_of_account(n, _account(at, a)) for n, a in question.accounts],
-    )
-    index, behind = at.search.current(q)
     place = place_of(ask.before, ROW_BYTES, "in a search")
     below = None if place is None else int.from_bytes(place, "big") & LAST_ROW
+    try:
+        return _page(at, at.search, ask, question, below)
+    except IndexDamaged:
+        at.search.make_again(at.search.open())
+        raise CallError(
+            "building", "The search index was damaged, and is made again now; ask again soon.", 503
+        ) from None
+
+
+def _page(at: CommitView, search: Searching, ask: SearchRequest, question: Question, below: int | None) -> Found:
+    q = at.queries()
+    lens = lens_of(at, reader_of(at, ask.by))
+    marks = [mark_of_account(n, _account(at, a)) for n, a in question.accounts]
+    index, behind = search.current(q)
     rows, posts, before, last = PostRows(q, lens), list[PostRow](), None, None
     for n, (row, target) in enumerate(index.find(question, marks, below)):
         if len(posts) == ask.limit or n == LOOKED * ask.limit:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
+from emoji import purely_emoji
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, EntryId
@@ -37,6 +38,7 @@ from banyan_schema.social import (
     POST,
     Audience,
     Draft,
+    Poll,
     Post,
     Relation,
     ReplyTo,
@@ -52,19 +54,28 @@ from banyan_schema.social import (
     undo,
     write_post,
 )
-from banyan_schema.social.post import MAX_MENTIONS, MAX_TAGS, Urgency
+from banyan_schema.social.post import MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS, Urgency
 from banyan_storage import locking
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
+LONGEST_POLL_MS = 366 * 24 * 3_600_000
 Undo = Annotated[bool, Meta(description="Takes it back.")]
+
+
+class Asked(Request, frozen=True, forbid_unknown_fields=True):
+    """A poll. choices: how many options an account may vote for."""
+
+    options: Annotated[list[str], Meta(description=f"2 to {MAX_OPTIONS}.")]
+    closes_ms: Milliseconds
+    choices: Literal["one", "several"] = "one"
 
 
 class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """warning: shown instead of the post until the reader asks for it. audience: an unlisted post is in no public
     timeline, under no tag and in no search, but in those of followers. mentions: who is to notice it. tags: default:
-    those that the text names with #. group: in which it is said; only members may. urgency: an urgent post of an
-    official channel is told to those who follow it."""
+    those that the text names with #. poll: which one the post asks. group: in which it is said; only members may.
+    urgency: an urgent post of an official channel is told to those who follow it."""
 
     text: str
     lang: Annotated[str | None, Meta(description="A BCP 47 tag: vi, pt-BR.")] = None
@@ -72,6 +83,7 @@ class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True
     audience: Audience = "public"
     mentions: Annotated[list[AccountRef], Meta(max_length=MAX_MENTIONS)] | None = None
     tags: Annotated[list[str], Meta(max_length=MAX_TAGS)] | None = None
+    poll: Asked | None = None
     group: GroupRef | None = None
     urgency: Urgency = "normal"
     by: Own = None
@@ -187,6 +199,7 @@ def _write(
         ask.audience,
         tags_in(ask.text) if ask.tags is None else _tags(ask.tags),
         tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions or ())),
+        poll=None if ask.poll is None else _poll(ask.poll, wall_ms),
         group=None if ask.group is None else groups.open_to(ctx, account, group_target(ask.group)).target,
         urgency=ask.urgency,
     )
@@ -203,6 +216,17 @@ def _tags(given: list[str]) -> tuple[str, ...]:
     return tags
 
 
+def _poll(asked: Asked, now_ms: int) -> Poll:
+    options = tuple(option.strip() for option in asked.options)
+    if not 2 <= len(options) <= MAX_OPTIONS:
+        raise CallError("bad_request", f"A poll has 2 to {MAX_OPTIONS} options, not {len(options)}.")
+    if "" in options or len({*options}) < len(options):
+        raise CallError("bad_request", "The options of a poll differ from one another, and none is empty.")
+    if not now_ms < asked.closes_ms <= now_ms + LONGEST_POLL_MS:
+        raise CallError("bad_request", "A poll closes later than now, and within a year.")
+    return Poll(options, asked.choices, asked.closes_ms)
+
+
 def _said(text: str) -> str:
     if not text.strip():
         raise CallError("bad_request", "The text of the post is empty.")
@@ -210,6 +234,7 @@ def _said(text: str) -> str:
 
 
 def held(ctx: Context, post: str) -> PostView:
+    """The post that is shown under this address. Raises CallError."""
     target, q = target_of(post), ctx.queries()
     found = q.post(target)
     if found is None:
@@ -281,8 +306,8 @@ def reaction(ctx: Context, ask: ReactRequest, now: float) -> WrittenEntry:
     account = hosted.account_of(ctx, ask.by)
     target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     emoji = ask.emoji.strip()
-    if not emoji:
-        raise CallError("bad_request", "The emoji is empty.")
+    if not ask.undo and not (emoji and purely_emoji(emoji)):
+        raise CallError("bad_request", f"'{emoji[:60]}' is no emoji; give one or several, such as 👍.")
     draft = react(hosted.salt_of(ctx, account), target, emoji)
     return WrittenEntry(entry_hex(add_or_undo(ctx, "react", account, draft, now, ask.undo)))
 

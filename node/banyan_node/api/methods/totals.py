@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from banyan_node.api.declare import CommitView, Declared, Nothing, Response
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_crdt.ids import is_checkpoint
+from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
 from banyan_node.api.texts import DigestHex, digest_hex
+from banyan_node.hosting import hosted
 
 METHODS = Declared()
+
+
+class DigestRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """account: only of this one."""
+
+    account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
 
 
 class Digest(Response, frozen=True):
@@ -29,14 +41,19 @@ class GraphFigures(Response, frozen=True):
     digest: DigestHex
 
 
-@METHODS.read("digest")
-def digest(at: CommitView, ask: Nothing) -> Digest:
-    """Two digests, which are equal on nodes that hold the same."""
+@METHODS.read("digest", slow=True)
+def digest(at: CommitView, ask: DigestRequest) -> Digest:
+    """Two digests, which are equal on nodes that hold the same: of all, or of one account."""
     q, store = at.queries(), at.store
+    if ask.account is not None:
+        account = hosted.account_of(at, ask.account)
+        heads, shown = store.account_digest(account), q.views_digest(account)
+        entries = sum(head.length for log, head in store.heads(account).items() if not is_checkpoint(log))
+        return Digest(digest_hex(heads), digest_hex(shown), entries, q.lacking_parts())
     return Digest(digest_hex(store.digest()), digest_hex(q.views_digest()), store.counts().entries, q.lacking_parts())
 
 
-@METHODS.read("graph.stats")
+@METHODS.read("graph.stats", slow=True)
 def graph_stats(at: CommitView, ask: Nothing) -> GraphFigures:
     """The size of the graph that is held here."""
     s = at.queries().graph_stats()

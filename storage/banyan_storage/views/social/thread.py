@@ -1,4 +1,5 @@
-"""The posts that answer a post, and their number."""
+"""The posts that answer a post, and their number; and the answers of a conversation that answer another answer, which
+are found there if that one is deleted."""
 
 from __future__ import annotations
 
@@ -9,10 +10,16 @@ REPLIES = Table("replies")
 """parent account 32 | parent key 16 | time 8 | account number 4 | post key 16 -> place 8"""
 REPLY_COUNTS = Table("reply_counts")
 """parent account 32 | parent key 16 -> u32"""
+CONVERSATIONS = Table("conversations")
+"""conversation 8 | time 8 | account number 4 | post key 16 -> place 8. Conversation: see `banyan_schema.address`"""
 
 
 def _row(account: bytes, parent_and_time: bytes, post: bytes, place: bytes) -> Row:
     return REPLIES, parent_and_time + account + post, place
+
+
+def _within(account: bytes, conversation_and_time: bytes, post: bytes, place: bytes) -> Row:
+    return CONVERSATIONS, conversation_and_time + account + post, place
 
 
 def _parent(key: bytes) -> bytes:
@@ -21,9 +28,9 @@ def _parent(key: bytes) -> bytes:
 
 VIEW = View(
     "thread",
-    2,
-    (REPLIES,),
-    {"replies": _row},
-    {REPLIES: 56},
+    3,
+    (REPLIES, CONVERSATIONS),
+    {"replies": _row, "conversations": _within},
+    {REPLIES: 56, CONVERSATIONS: 16},
     (Counter(REPLIES, REPLY_COUNTS, _parent),),
 )

@@ -1,0 +1,253 @@
+"""Moving in: a person brings the archive of another service into an account that is hosted here.
+
+It can be run again, after an interruption, with a newer archive or with a longer file of accounts: only what is new
+comes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+
+import typer
+
+from banyan_cli import refs, session
+from banyan_cli.commands.social import By
+from banyan_cli.errors import BadInput
+
+if TYPE_CHECKING:
+    from banyan_cli.importing.archives import Archive
+    from banyan_cli.importing.moved import Reading
+    from banyan_cli.importing.moving import Brought
+
+Source = Annotated[Path, typer.Argument(metavar="ARCHIVE", help="A zip, a tar.gz, a folder, or one file of it.")]
+Accounts = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A CSV file of who is who: their name there, their account here."),
+]
+ReportTo = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="Names what was left out. Default: SERVICE-left-out.csv."),
+]
+Dry = Annotated[bool, typer.Option("--dry-run", help="Show what would come, and write nothing.")]
+
+
+class Wanted(NamedTuple):
+    """What every import of a life is asked. by: the account that all goes into; None: the node's own."""
+
+    path: Path
+    by: str | None
+    report: Path | None
+    dry: bool
+    accounts: Path | None = None
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (mastodon, twitter, facebook, youtube, activitystreams):
+        app.command()(command)
+    app.command("csv")(table)
+
+
+def mastodon(
+    ctx: typer.Context,
+    archive: Source,
+    by: By = None,
+    accounts: Accounts = None,
+    report: ReportTo = None,
+    dry: Dry = False,
+) -> None:
+    """Your posts, profile, follows, lists and bookmarks of Mastodon."""
+    from banyan_cli.importing import mastodon as reader
+
+    _move(ctx, "mastodon", Wanted(archive, by, report, dry, accounts), reader.wants, reader.reading)
+
+
+def twitter(
+    ctx: typer.Context,
+    archive: Source,
+    by: By = None,
+    accounts: Accounts = None,
+    report: ReportTo = None,
+    dry: Dry = False,
+) -> None:
+    """Your tweets, profile, follows, blocks and mutes of Twitter (X)."""
+    from banyan_cli.importing import twitter as reader
+
+    _move(ctx, "twitter", Wanted(archive, by, report, dry, accounts), reader.wants, reader.reading)
+
+
+def facebook(
+    ctx: typer.Context,
+    archive: Source,
+    audience: Annotated[
+        str | None,
+        typer.Option(metavar="public|unlisted", help="Who may see your posts here: the archive does not say."),
+    ] = None,
+    comments: Annotated[bool, typer.Option("--comments", help="Bring comments too, as posts of their own.")] = False,
+    by: By = None,
+    accounts: Accounts = None,
+    report: ReportTo = None,
+    dry: Dry = False,
+) -> None:
+    """Your posts, profile and friends of Facebook, from "Download your information" as JSON."""
+    from banyan_cli.importing import facebook as reader
+
+    if audience not in ("public", "unlisted", None):
+        raise BadInput(f"--audience is public or unlisted; it got '{audience}'.")
+    if audience is None and not dry:
+        raise BadInput(
+            "Facebook's archive does not say who could see each post, and here everybody can read what you bring. Look "
+            "first with --dry-run; then say --audience unlisted (no public timeline, no search) or --audience public."
+        )
+    told: Literal["public", "unlisted"] = "public" if audience == "public" else "unlisted"
+    wanted = Wanted(archive, by, report, dry, accounts)
+    _move(ctx, "facebook", wanted, reader.wants, lambda found: reader.reading(found, told, comments))
+
+
+def youtube(
+    ctx: typer.Context,
+    archive: Source,
+    by: By = None,
+    accounts: Accounts = None,
+    report: ReportTo = None,
+    dry: Dry = False,
+) -> None:
+    """Your comments, videos and subscriptions of YouTube, from Google Takeout."""
+    from banyan_cli.importing import youtube as reader
+
+    _move(ctx, "youtube", Wanted(archive, by, report, dry, accounts), reader.wants, reader.reading)
+
+
+def activitystreams(
+    ctx: typer.Context,
+    archive: Source,
+    by: By = None,
+    accounts: Accounts = None,
+    report: ReportTo = None,
+    dry: Dry = False,
+) -> None:
+    """An outbox or a collection of notes in JSON, of any server that speaks ActivityPub."""
+    from banyan_cli.importing import activitystreams as reader
+
+    _move(ctx, "activitystreams", Wanted(archive, by, report, dry, accounts), reader.wants, reader.reading)
+
+
+def table(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV file (.tsv: with tabs).")],
+    text: Annotated[str, typer.Option(metavar="COLUMN", help="The column with the text.")],
+    item: Annotated[
+        str | None, typer.Option("--id", metavar="COLUMN", help="The column with the id of a post.")
+    ] = None,
+    parent: Annotated[str | None, typer.Option(metavar="COLUMN", help="The id of the post that is answered.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--time", metavar="COLUMN", help="The time: seconds since 1970, or ISO 8601.")
+    ] = None,
+    lang: Annotated[str | None, typer.Option(metavar="COLUMN", help="The language.")] = None,
+    warning: Annotated[str | None, typer.Option(metavar="COLUMN", help="The content warning.")] = None,
+    tags: Annotated[str | None, typer.Option(metavar="COLUMN", help="Tags, with spaces or commas between.")] = None,
+    service: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose ids these are. Default: the name of the file.")
+    ] = None,
+    uris: Annotated[Path | None, typer.Option(metavar="FILE", help="Gets the address here of each id, as CSV.")] = None,
+    by: By = None,
+    report: ReportTo = None,
+    dry: Dry = False,
+) -> None:
+    """Posts of one account from a CSV file; with --id and --parent threads of any depth."""
+    from banyan_cli.importing.threads import PostColumns, reading, uri_file
+
+    if parent is not None and item is None:
+        raise BadInput("--parent names ids, so --id must say which column has them.")
+    columns = PostColumns(text, item, parent, at, lang, warning, tags)
+    with uri_file(None if dry else uris) as note:
+        wanted = Wanted(file, by, report, dry)
+        _move(ctx, "csv", wanted, lambda name: True, lambda found: reading(found, columns, service), note)
+
+
+def _move(
+    ctx: typer.Context,
+    name: str,
+    wanted: Wanted,
+    wants: Callable[[str], bool],
+    reading_of: Callable[[Archive], Reading],
+    uris: Callable[[str, str], None] = lambda item, uri: None,
+) -> None:
+    """Reads an archive twice: to know it, and to send it. uris: told id and address of what is here."""
+    from banyan_cli.importing.archives import open_archive
+    from banyan_cli.importing.moving import Move, survey
+    from banyan_cli.importing.people import People, Report, read_people
+    from banyan_cli.importing.recognise import no_such_files, service_of
+    from banyan_cli.progress import bar, waiting
+    from banyan_cli.show.moving import moved
+
+    s = session.of(ctx)
+    began = time.monotonic()
+    path, dry = wanted.path, wanted.dry
+    people = People() if wanted.accounts is None else read_people(wanted.accounts)
+    report = Report(wanted.report or (None if dry else Path(f"{name}-left-out.csv")))
+    with ExitStack() as stack:
+        stack.callback(report.close)
+        with waiting(s.out.notes, f"reading {path.name}"):
+            archive = stack.enter_context(open_archive(path, wants))
+            reading = reading_of(archive)
+            found = survey(reading)
+        if not found.items + found.ties and (not found.left or service_of(archive.names) not in (None, name)):
+            raise no_such_files(archive, name, "posts or people")
+        for file, why in archive.left_out.items():
+            report.add(f"files that are not read: {why}", file, path.name)
+        account = None if wanted.by is None else refs.account(s, wanted.by)
+        move = Move(s.backend(), reading, found, people, report, account, dry, uris)
+        try:
+            with bar(s.out.notes, path.name, found.items + found.ties) as advance:
+                move.run(advance)
+        except BaseException:
+            if move.totals.posts["came"]:
+                s.out.note(
+                    f"Stopped after {move.totals.posts['came']:,} new posts; the same command goes on from there."
+                )
+            raise
+    value = {
+        **_answer(move.totals, dry),
+        "notes": [*reading.notes, *_notes(move.totals, len(archive.left_out))],
+        "report": str(report.path) if report.path and report.lines else None,
+        "seconds": round(time.monotonic() - began, 2),
+    }
+    s.out.answer(value, moved)
+
+
+def _answer(totals: Brought, dry: bool) -> dict[str, Any]:
+    from collections import Counter
+
+    from banyan_cli.importing.moving import WORDS
+
+    posts = totals.posts
+    # what is left out in the reader is no part of the posts that were sent
+    left = sum(totals.left.values())
+    rows = {"posts": {"came": posts["came"], "here": posts["here"], "gone": posts["deleted"], "left_out": left}}
+    for kind, word in WORDS.items():
+        states = totals.ties.get(kind, Counter())
+        out = sum(states.get(state, 0) for state in ("nobody", "missing", "self"))
+        came, here, gone = (states.get(state, 0) for state in ("came", "here", "undone"))
+        rows[word] = {"came": came, "here": here, "gone": gone, "left_out": out}
+    rows["pictures"] = {"came": 0, "here": 0, "gone": 0, "left_out": totals.pictures}
+    rows["profile fields"] = {"came": totals.fields, "here": 0, "gone": 0, "left_out": 0}
+    return {"dry": dry, "table": rows, "left_out": dict(totals.left), "entries": totals.entries}
+
+
+def _notes(totals: Brought, unread: int) -> list[str]:
+    told = []
+    if unread:
+        told.append(f"{unread:,} files of the archive were not read: links, or names that lead out of it.")
+    if totals.parts:
+        told.append(f"Long texts were split: {totals.parts:,} more posts, each an answer to the one before.")
+    if totals.undated:
+        told.append(f"{totals.undated:,} posts have no date, or one before 1970 or after today: they have today's.")
+    if totals.circles:
+        told.append(f"{totals.circles:,} answers were in a circle or to themselves: they came as posts of their own.")
+    if totals.pictures:
+        told.append("Pictures and films are not brought yet: their posts come with their words.")
+    return told

@@ -1,0 +1,214 @@
+"""Facebook's "Download your information" as JSON, with its old and new names of folders.
+
+Its texts are UTF-8 whose bytes were written as Latin-1 escapes, and are repaired. Posts have no ids there: the id of
+one is its second, and its number in that second. The archive does not say who could see a post, so the person must
+say who may see it here. What was said in groups does not come, because a group is not everybody.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from banyan_cli.importing.archives import Archive
+from banyan_cli.importing.json_stream import Broken, items
+from banyan_cli.importing.moved import (
+    BROKEN,
+    Attachment,
+    Audience,
+    Found,
+    Item,
+    Left,
+    ProfileLine,
+    Reading,
+    Tie,
+    TieKind,
+    dicts,
+    line,
+    plain,
+    seconds_ms,
+)
+from banyan_cli.importing.recognise import no_such_files
+
+SERVICE = "facebook"
+COMMENTS = "comments on posts (add --comments to bring them as posts)"
+REACTIONS = "reactions: the archive does not say to which posts"
+GROUPS, EVENTS, ALBUMS = "posts and comments in groups", "events", "photos and films of albums"
+MEMBERS = "memberships of groups"
+TIMELINES = "posts on other people's timelines"
+_POSTS = re.compile(r"(?:^|/)your_posts(?:__check_ins__photos_and_videos)?(?:_\d+)?\.json$")
+_FILES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("posts", _POSTS),
+    ("comments", re.compile(r"(?:^|/)comments(?:_and_reactions)?/comments(?:_\d+)?\.json$")),
+    ("reactions", re.compile(r"(?:^|/)(?:likes_and_reactions(?:_\d+)?|posts_and_comments)\.json$")),
+    ("friends", re.compile(r"(?:^|/)friends/(?:your_)?friends\.json$")),
+    ("blocked", re.compile(r"(?:^|/)blocked_(?:profiles|users)\.json$")),
+    ("profile", re.compile(r"(?:^|/)profile_information/profile_information\.json$")),
+    ("members", re.compile(r"(?:^|/)groups/your_group(?:s|_membership_activity)\.json$")),
+    ("groups", re.compile(r"(?:^|/)groups/(?:group_posts_and_comments|your_(?:posts|comments)_in_groups)\.json$")),
+    ("events", re.compile(r"(?:^|/)events/[^/]+\.json$")),
+    ("albums", re.compile(r"(?:^|/)(?:album/\d+|your_uncategorized_photos|your_photos|your_videos)\.json$")),
+)
+_ON_A_TIMELINE = re.compile(r"'s (?:timeline|wall)|dòng thời gian của|tường của", re.IGNORECASE)
+_PEOPLE: dict[str, tuple[TieKind, tuple[str, ...]]] = {
+    "friends": ("follow", ("friends_v2", "friends")),
+    "blocked": ("block", ("blocked_users_v2", "blocked_users")),
+}
+
+
+def wants(name: str) -> bool:
+    return _kind(name) is not None
+
+
+def _kind(name: str) -> str | None:
+    return next((kind for kind, pattern in _FILES if pattern.search(name)), None)
+
+
+def reading(archive: Archive, audience: Audience, comments: bool = False) -> Reading:
+    """audience: of all posts. comments: whether they come as posts. Raises BadInput if there is nothing of Facebook."""
+    if not archive.files:
+        raise no_such_files(archive, "facebook", "your_posts_1.json or other JSON files")
+
+    def read() -> Iterator[Found]:
+        seconds = Counter[str]()
+        for name in sorted(archive.files):
+            kind = _kind(name)
+            if kind == "posts":
+                for where, one in _items(archive, name):
+                    yield _post(one, where, seconds, audience)
+            elif kind == "comments":
+                for where, one in _items(archive, name, "comments_v2", "comments"):
+                    yield _comment(one, where, seconds, audience, comments)
+            elif kind in _PEOPLE:
+                tie, keys = _PEOPLE[kind]
+                for where, one in _items(archive, name, *keys):
+                    who = line(one.get("name")) if isinstance(one, dict) else ""
+                    yield Tie(tie, (who,), place=where) if who else _broken(one, where)
+            elif kind == "profile":
+                for _, one in _items(archive, name, "profile_v2", "profile"):
+                    yield from _profile(one)
+            else:
+                yield from _counted(archive, name, kind or "")
+
+    return Reading(SERVICE, read)
+
+
+def _items(archive: Archive, name: str, *keys: str) -> Iterator[tuple[str, Any]]:
+    with archive.open(name) as stream:
+        for number, one in enumerate(items(stream, *keys), 1):
+            try:
+                found = one if isinstance(one, Broken) else repaired(one)
+            except RecursionError:
+                found = Broken("it is nested too deeply")
+            yield f"{name}, item {number}", found
+
+
+def repaired(value: Any) -> Any:
+    """The value, with the bytes of its texts read as what they are."""
+    if isinstance(value, str):
+        if value.isascii():
+            return value
+        try:
+            return value.encode("latin-1").decode("utf-8")
+        except UnicodeError:
+            return value
+    if isinstance(value, list):
+        return [repaired(one) for one in value]
+    if isinstance(value, dict):
+        return {repaired(key): repaired(one) for key, one in value.items()}
+    return value
+
+
+def _broken(one: Any, where: str) -> Left:
+    return Left(BROKEN, where, one.why if isinstance(one, Broken) else "it is of another form")
+
+
+def _id(kind: str, stamp: int, seconds: Counter[str]) -> str:
+    name = f"{kind}:{stamp}"
+    seconds[name] += 1
+    return name if seconds[name] == 1 else f"{name}:{seconds[name]}"
+
+
+def _post(one: Any, where: str, seconds: Counter[str], audience: Audience) -> Item | Left:
+    stamp = one.get("timestamp") if isinstance(one, dict) else None
+    time_ms = seconds_ms(stamp)
+    if time_ms is None:
+        return _broken(one, where)
+    title, this = line(one.get("title")), _id("post", time_ms // 1000, seconds)
+    if _ON_A_TIMELINE.search(title):
+        return Left(TIMELINES, where, title)
+    text = "\n\n".join(plain(part.get("post")) for part in dicts(one.get("data")) if plain(part.get("post"))).strip()
+    media, lines = list[Attachment](), list[str]()
+    for part in (part for group in dicts(one.get("attachments")) for part in dicts(group.get("data"))):
+        medium, context, place = (_inside(part, key) for key in ("media", "external_context", "place"))
+        note, event = _inside(part, "note"), _inside(part, "event")
+        if uri := plain(medium.get("uri")):
+            told = plain(medium.get("description")).strip()
+            media.append(Attachment(uri, "" if told == text else told))
+        if address := line(context.get("url")):
+            lines.append(address if address.startswith("http") else f"https://{address}")
+        elif name := line(context.get("name")):
+            lines.append(name)
+        if name := line(place.get("name")):
+            lines.append(f"📍 {name}")
+        if name := line(event.get("name")):
+            lines.append(f"📅 {name}")
+        lines += [told for key in ("title", "text") if (told := plain(note.get(key)).strip())]
+    new = dict.fromkeys(part for part in lines if part not in text)
+    said = "\n".join([*([text] if text else []), *new])
+    return Item(this, said, time_ms, where, audience=audience, media=tuple(dict.fromkeys(media)))
+
+
+def _inside(part: dict[str, Any], key: str) -> dict[str, Any]:
+    found = part.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _comment(one: Any, where: str, seconds: Counter[str], audience: Audience, wanted: bool) -> Item | Left:
+    if not isinstance(one, dict):
+        return _broken(one, where)
+    for part in dicts(one.get("data")):
+        said = _inside(part, "comment")
+        time_ms = seconds_ms(said.get("timestamp", one.get("timestamp")))
+        if not said or time_ms is None:
+            continue
+        this = _id("comment", time_ms // 1000, seconds)
+        if said.get("group"):
+            return Left(GROUPS, where, line(said.get("group")))
+        if not wanted:
+            return Left(COMMENTS, where, line(one.get("title")))
+        found = (_inside(p, "media") for group in dicts(one.get("attachments")) for p in dicts(group.get("data")))
+        media = tuple(Attachment(plain(m["uri"]), plain(m.get("description"))) for m in found if plain(m.get("uri")))
+        return Item(this, plain(said.get("comment")), time_ms, where, audience=audience, media=media)
+    return _broken(one, where)
+
+
+def _profile(one: Any) -> Iterator[ProfileLine]:
+    """Name, words and city; no address, number or birthday."""
+    if not isinstance(one, dict):
+        return
+    yield ProfileLine("name", line(_inside(one, "name").get("full_name")))
+    bio = plain(_inside(one, "intro_bio").get("name")) or plain(one.get("about_me"))
+    yield ProfileLine("bio", bio)
+    yield ProfileLine("city", line(_inside(one, "current_city").get("name")))
+
+
+def _counted(archive: Archive, name: str, kind: str) -> Iterator[Left]:
+    """What is counted and named, and does not come."""
+    keys = {
+        "reactions": ("reactions_v2", "reactions"),
+        "members": ("groups_joined_v2", "groups_joined"),
+        "groups": ("group_posts_v2", "group_comments_v2", "group_posts"),
+        "events": ("your_events_v2", "event_responses_v2", "event_responses", "your_events"),
+        "albums": ("photos", "videos_v2", "videos", "other_photos_v2"),
+    }
+    why = {"reactions": REACTIONS, "members": MEMBERS, "groups": GROUPS, "events": EVENTS, "albums": ALBUMS}[kind]
+    for where, one in _items(archive, name, *keys[kind]):
+        if isinstance(one, Broken):
+            yield Left(BROKEN, where, one.why)
+        elif kind == "events" and isinstance(one, dict) and not one.get("name"):
+            yield from (Left(why, where, line(e.get("name"))) for answers in one.values() for e in dicts(answers))
+        elif isinstance(one, dict):
+            yield Left(why, where, line(one.get("title") or one.get("name") or one.get("uri")))

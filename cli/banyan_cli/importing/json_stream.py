@@ -1,0 +1,150 @@
+"""Reads the items of a large JSON array one by one, so that a file of any size needs little memory.
+
+The array is the whole file, or the value of a key of the one object that the file is. What stands before it (a byte
+order mark, `window.YTD.tweets.part0 =`) is passed over. A file that is broken gives the items before the break, and
+then one Broken.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+MOST_ITEM = 16 << 20
+"""Characters of one item: what is read before it is called broken."""
+NAME = 200
+"""Characters of the longest name before an `=`."""
+NEAR = 16
+"""An error so many characters before the end of what was read may come from that end: an escape has twelve."""
+_CHUNK = 1 << 18
+_SPACE = " \t\r\n"
+_DECODE = json.JSONDecoder().raw_decode
+
+
+class Broken(NamedTuple):
+    """why: in a few words."""
+
+    why: str
+
+
+class _Bad(Exception):
+    """The JSON is broken here."""
+
+
+class _Buffer:
+    """The text of a file, as far as it was read and not used. at: where it goes on."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._decoder = stream, codecs.getincrementaldecoder("utf-8-sig")("replace")
+        self.text, self.at, self.ended = "", 0, False
+
+    def more(self, least: int = _CHUNK) -> bool:
+        """Reads on. Returns whether there was something."""
+        if self.ended:
+            return False
+        raw = self._stream.read(max(_CHUNK, least))
+        self.ended = not raw
+        self.text = self.text[self.at :] + self._decoder.decode(raw, final=self.ended)
+        self.at = 0
+        return not self.ended
+
+    def peek(self) -> str:
+        """The next character that is no space; empty at the end."""
+        while True:
+            while self.at < len(self.text):
+                if self.text[self.at] not in _SPACE:
+                    return self.text[self.at]
+                self.at += 1
+            if not self.more():
+                return ""
+
+    def take(self, character: str) -> bool:
+        if self.peek() != character:
+            return False
+        self.at += 1
+        return True
+
+    def value(self) -> Any:
+        """The value that begins here. Raises _Bad."""
+        if not self.peek():
+            raise _Bad("it ends in the middle")
+        while True:
+            try:
+                found, end = _DECODE(self.text, self.at)
+                if end < len(self.text) or self.ended:
+                    self.at = end
+                    return found
+                why, cut = "", True
+            except RecursionError:
+                raise _Bad("it is nested too deeply") from None
+            except json.JSONDecodeError as error:
+                why = error.msg[:1].lower() + error.msg[1:]
+                end = len(self.text.rstrip()) - 1 if self.ended else len(self.text) - NEAR
+                cut = error.pos > end or error.msg.startswith("Unterminated")
+            except ValueError:  # a number of thousands of digits
+                raise _Bad("it has a number that is too long") from None
+            size = len(self.text) - self.at
+            if cut and size > MOST_ITEM:
+                raise _Bad(f"it has an item of more than {MOST_ITEM >> 20} MiB")
+            if self.ended or not cut:
+                raise _Bad("it ends in the middle" if cut else why)
+            self.more(size)
+
+
+def items(stream: BinaryIO, *keys: str) -> Iterator[Any]:
+    """The items of the array, or of the arrays under these keys of the object; a value that is no array is one item."""
+    text = _Buffer(stream)
+    try:
+        if text.peek() not in ("[", "{", "") and not _assigned(text):
+            raise _Bad("it is not JSON")
+        if text.take("["):
+            yield from _array(text)
+        elif text.take("{"):
+            yield from _object(text, keys)
+        else:
+            raise _Bad("it is not JSON" if text.peek() else "it is empty")
+    except _Bad as bad:
+        yield Broken(str(bad))
+
+
+def _assigned(text: _Buffer) -> bool:
+    """Passes over `name =`."""
+    while len(text.text) - text.at < NAME and text.more():
+        pass
+    at = text.text.find("=", text.at, text.at + NAME)
+    if at < 0 or any(c in text.text[text.at : at] for c in '[{"'):
+        return False
+    text.at = at + 1
+    return text.peek() in ("[", "{")
+
+
+def _array(text: _Buffer) -> Iterator[Any]:
+    if text.take("]"):
+        return
+    while True:
+        yield text.value()
+        if text.take("]"):
+            return
+        if not text.take(","):
+            raise _Bad("a comma is missing" if text.peek() else "it ends in the middle")
+
+
+def _object(text: _Buffer, keys: tuple[str, ...]) -> Iterator[Any]:
+    if text.take("}"):
+        return
+    while True:
+        key = text.value() if text.peek() == '"' else None
+        if not isinstance(key, str) or not text.take(":"):
+            raise _Bad("a key is missing" if text.peek() else "it ends in the middle")
+        if key in keys and text.take("["):
+            yield from _array(text)
+        else:
+            found = text.value()
+            if key in keys:
+                yield found
+        if text.take("}"):
+            return
+        if not text.take(","):
+            raise _Bad("a comma is missing" if text.peek() else "it ends in the middle")

@@ -1,0 +1,108 @@
+"""A Mastodon account: the archive that its settings make (actor.json, outbox.json, likes.json, bookmarks.json), and the
+lists that they export (following_accounts.csv, lists.csv and so on), together in a folder or one by one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from banyan_cli.importing import csv_rows
+from banyan_cli.importing.activitystreams import (
+    LIKE,
+    SERVICE,
+    actor_fields,
+    handles_of,
+    id_of,
+    notes,
+)
+from banyan_cli.importing.archives import Archive
+from banyan_cli.importing.json_stream import MOST_ITEM, Broken, items
+from banyan_cli.importing.moved import BROKEN, MOST_ID, Found, Left, Reading, Tie, TieKind, line
+from banyan_cli.importing.recognise import no_such_files
+
+FILES = ("actor.json", "outbox.json", "likes.json", "bookmarks.json")
+PEOPLE: dict[str, TieKind] = {
+    "following_accounts.csv": "follow",
+    "follows.csv": "follow",
+    "following.csv": "follow",
+    "blocked_accounts.csv": "block",
+    "blocks.csv": "block",
+    "muted_accounts.csv": "mute",
+    "mutes.csv": "mute",
+}
+LISTS, BOOKMARKS = "lists.csv", "bookmarks.csv"
+
+
+def wants(name: str) -> bool:
+    return name.rpartition("/")[2] in {*FILES, *PEOPLE, LISTS, BOOKMARKS}
+
+
+def reading(archive: Archive) -> Reading:
+    """Raises BadInput if none of the files is there."""
+    if not archive.files:
+        raise no_such_files(archive, "mastodon", "outbox.json, or CSV files such as following_accounts.csv")
+    actor = _actor(archive)
+    host = handles_of(id_of(actor) or "")[0].rpartition("@")[2] if actor else ""
+
+    def read() -> Iterator[Found]:
+        yield from actor_fields(actor)
+        for name in archive.wanted("outbox.json"):
+            yield from notes(archive, name)
+        for name in archive.wanted("likes.json"):
+            yield from _posts(archive, name, "react", LIKE)
+        for name in archive.wanted("bookmarks.json"):
+            yield from _posts(archive, name, "bookmark")
+        for end, kind in PEOPLE.items():
+            for name in archive.wanted(end):
+                for where, row in csv_rows.rows(archive, name):
+                    if isinstance(row, Left):
+                        yield row
+                    elif who := _handle(row[0], host):
+                        yield Tie(kind, (who,), place=where)
+        for name in archive.wanted(LISTS):
+            for where, row in csv_rows.rows(archive, name):
+                if isinstance(row, Left):
+                    yield row
+                elif len(row) > 1 and line(row[0]) and (who := _handle(row[1], host)):
+                    yield Tie("member", (who,), title=line(row[0]), place=where)
+        for name in archive.wanted(BOOKMARKS):
+            for where, row in csv_rows.rows(archive, name):
+                if isinstance(row, Left):
+                    yield row
+                elif row[0].startswith("http"):
+                    yield Tie("bookmark", handles_of(line(row[0])), line(row[0])[:MOST_ID], place=where)
+
+    return Reading(SERVICE, read)
+
+
+def _actor(archive: Archive) -> dict[str, Any]:
+    for name in archive.wanted("actor.json"):
+        with archive.open(name) as stream:
+            try:
+                found = json.loads(stream.read(MOST_ITEM).decode("utf-8-sig", "replace"))
+            except (ValueError, RecursionError):
+                continue
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _posts(archive: Archive, name: str, kind: TieKind, emoji: str | None = None) -> Iterator[Found]:
+    with archive.open(name) as stream:
+        for number, one in enumerate(items(stream, "orderedItems", "items"), 1):
+            where = f"{name}, item {number}"
+            if isinstance(one, Broken):
+                yield Left(BROKEN, where, one.why)
+            elif (uri := id_of(one)) is not None:
+                yield Tie(kind, handles_of(uri), uri, emoji=emoji, place=where)
+            else:
+                yield Left(BROKEN, where, "it is no address")
+
+
+def _handle(text: str, host: str) -> str | None:
+    """`name@host`; None for what is no handle, such as the name of the column."""
+    name = line(text).removeprefix("@")
+    if not name or " " in name:
+        return None
+    return name if "@" in name or not host else f"{name}@{host}"

@@ -1,0 +1,259 @@
+"""Moves what a reader finds into one account: it surveys all once, then sends posts, and then what refers to them.
+
+The node knows the key of each item, so every batch may be sent again: a move that was interrupted goes on when it is
+run again. The survey finds what a post alone cannot tell: which items are in the archive, and which of them opened a
+conversation.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from banyan_cli.importing.moved import Item, Left, ProfileLine, Reading, Tie
+from banyan_cli.importing.people import People, Report
+from banyan_cli.importing.plan import chunks
+
+if TYPE_CHECKING:
+    from banyan_cli.session import CallTarget
+
+POSTS_PER_CALL, BYTES_PER_CALL, TIES_PER_CALL = 1_000, 2 << 20, 500
+MOST_BYTES = 2 << 20
+"""Bytes of UTF-8 of one text that are sent: the node says which of them are too long. Longer ones are left out here."""
+MOST_WORDS, MOST_TAGS, MOST_FIELDS = 4_000, 64, 64
+"""Characters of a warning, a tag, a title; tags of a post; fields of a profile: more than the node keeps."""
+TWICE, LONG, WORDLESS = "items that come twice", "texts that are too long", "pictures without words"
+NOBODY = "people who have no account here that is known"
+NOT_HERE = "posts of others that are not here"
+WORDS = {
+    "follow": "follows",
+    "block": "blocks",
+    "mute": "mutes",
+    "member": "people on lists",
+    "bookmark": "bookmarks",
+    "react": "reactions",
+    "repost": "reposts",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """ids: of all items. parents, roots: the item that each answers, and that which opened its conversation, where both
+    are in the archive, without circles. items, ties, left: how many there are."""
+
+    ids: frozenset[str]
+    parents: Mapping[str, str]
+    roots: Mapping[str, str]
+    items: int
+    ties: int
+    left: int
+
+
+@dataclass(slots=True)
+class Brought:
+    """What became of all. posts: came, here, deleted, refused. ties: by kind, then state. left: why -> how many.
+    parts: posts beyond the first of a text. undated: posts whose date could not be kept. pictures: not brought yet."""
+
+    posts: Counter[str] = field(default_factory=Counter)
+    ties: dict[str, Counter[str]] = field(default_factory=dict)
+    fields: int = 0
+    left: Counter[str] = field(default_factory=Counter)
+    parts: int = 0
+    undated: int = 0
+    pictures: int = 0
+    circles: int = 0
+    entries: int = 0
+
+
+def survey(reading: Reading) -> Contents:
+    """Reads all once."""
+    answers, items, ties, left = dict[str, str | None](), 0, 0, 0
+    for found in reading.read():
+        if isinstance(found, Item):
+            items += 1
+            answers.setdefault(found.id, found.parent)
+        ties += isinstance(found, Tie)
+        left += isinstance(found, Left)
+    parents = {one: above for one, above in answers.items() if above is not None and above in answers}
+    roots = _rooted(parents)
+    return Contents(frozenset(answers), parents, roots, items, ties, left)
+
+
+def _rooted(parents: dict[str, str]) -> dict[str, str]:
+    """The root of each item that answers. Removes one answer of each circle, so that there is one."""
+    roots = dict[str, str]()
+    for start in list(parents):
+        way, at = dict[str, None](), start
+        while at in parents and at not in roots:
+            if at in way:
+                del parents[at]
+                break
+            way[at] = None
+            at = parents[at]
+        top = roots.get(at, at)
+        roots.update((one, top) for one in way if one != top)
+    return roots
+
+
+class Move:
+    """One run. by: the account that everything goes into; None: the node's own. uris: told the id and the address of
+    each item that is here now."""
+
+    def __init__(
+        self,
+        backend: CallTarget,
+        reading: Reading,
+        found: Contents,
+        people: People,
+        report: Report,
+        by: str | None = None,
+        dry: bool = False,
+        uris: Callable[[str, str], None] = lambda item, uri: None,
+    ) -> None:
+        self._backend, self._reading, self._survey, self._people = backend, reading, found, people
+        self._report, self._uris, self._dry = report, uris, dry
+        self._who = {} if by is None else {"by": by}
+        self.totals = Brought()
+        self._seen = set[str]()
+
+    def run(self, advance: Callable[[int], None]) -> Brought:
+        """advance: told how many items and ties are done. Raises what the node refuses; `totals` has what was done."""
+        self._check_people()
+        ties, fields, rows, size = list[Tie](), dict[str, str](), list[dict[str, Any]](), 0
+        for found in self._reading.read():
+            if isinstance(found, Item):
+                row = self._row(found)
+                if row is None:
+                    advance(1)
+                    continue
+                more = len(row["text"].encode()) + len(row.get("warning", "")) + 300
+                if rows and (len(rows) == POSTS_PER_CALL or size + more > BYTES_PER_CALL):
+                    self._send_posts(rows, advance)
+                    rows, size = [], 0
+                rows.append(row)
+                size += more
+            elif isinstance(found, Tie):
+                ties.append(found)
+            elif isinstance(found, ProfileLine):
+                if found.name and found.value and len(fields) < MOST_FIELDS:
+                    fields.setdefault(found.name[:MOST_WORDS], found.value[:MOST_WORDS])
+            else:
+                self._leave(found)
+        self._send_posts(rows, advance)
+        if fields:
+            answer = self._backend.call("move.profile", fields=fields, dry=self._dry, **self._who)
+            self.totals.fields = len(answer["came"])
+            self.totals.entries += answer["entries"]
+        for some in chunks(self._known(ties, advance), TIES_PER_CALL):
+            self._send_ties(some, advance)
+        return self.totals
+
+    def _check_people(self) -> None:
+        """An account that is none is said before anything is written."""
+        for some in chunks(self._people.accounts(), TIES_PER_CALL):
+            ties = [{"kind": "follow", "account": account} for account in some]
+            self._backend.call("move.ties", service=self._reading.service, ties=ties, dry=True, **self._who)
+
+    def _leave(self, left: Left) -> None:
+        self.totals.left[left.why] += 1
+        self._report.add(left.why, left.name, left.place)
+
+    # -- posts
+
+    def _row(self, item: Item) -> dict[str, Any] | None:
+        """The row of an item, or None if it does not come."""
+        if item.id in self._seen:
+            self._leave(Left(TWICE, item.place, item.id))
+            return None
+        self._seen.add(item.id)
+        text = said(item, item.parent in self._survey.ids)
+        if not text:
+            self._leave(Left(WORDLESS if item.media else "posts without words", item.place, item.id))
+            return None
+        if len(text.encode()) > MOST_BYTES:
+            self._leave(Left(LONG, item.place, item.id))
+            return None
+        if item.media:
+            self.totals.pictures += len(item.media)
+            for picture in item.media:
+                self._report.add("pictures and films, which are not brought yet", picture.path, item.place)
+        self.totals.circles += item.parent in self._survey.ids and item.id not in self._survey.parents
+        row = {
+            "id": item.id,
+            "text": text,
+            "time_ms": item.time_ms,
+            "parent": self._survey.parents.get(item.id),
+            "root": self._survey.roots.get(item.id),
+            "lang": item.lang and item.lang[:MOST_WORDS],
+            "warning": item.warning and item.warning[:MOST_WORDS],
+            "audience": item.audience,
+            "tags": None if item.tags is None else [tag[:MOST_WORDS] for tag in item.tags[:MOST_TAGS]],
+        }
+        return {name: value for name, value in row.items() if value is not None}
+
+    def _send_posts(self, rows: list[dict[str, Any]], advance: Callable[[int], None]) -> None:
+        if not rows:
+            return
+        service = self._reading.service
+        answer = self._backend.call("move.posts", service=service, posts=rows, dry=self._dry, **self._who)
+        self.totals.entries += answer["entries"]
+        for row, done in zip(rows, answer["posts"], strict=True):
+            self.totals.posts[done["state"]] += 1
+            if done["state"] == "refused":
+                self._leave(Left(f"posts refused: {done['why']}", "", done["id"]))
+            elif done["state"] == "came":
+                self.totals.parts += done["parts"] - 1
+                self.totals.undated += not done["dated"]
+            if done["state"] in ("came", "here"):
+                self._uris(row["id"], done["uri"])
+        advance(len(rows))
+
+    # -- ties
+
+    def _known(self, ties: list[Tie], advance: Callable[[int], None]) -> Iterator[tuple[Tie, dict[str, Any]]]:
+        """Those whose other end has an account here, as rows."""
+        for tie in ties:
+            own = tie.item is not None and tie.item in self._survey.ids
+            account = None if own else self._people.here(tie.who)
+            if not own and account is None:
+                why = NOBODY if tie.item is None else NOT_HERE
+                self._tie(tie, "nobody", why)
+                advance(1)
+                continue
+            row = {
+                "kind": tie.kind,
+                "account": account,
+                "item": tie.item,
+                "title": tie.title and tie.title[:MOST_WORDS],
+                "emoji": tie.emoji,
+            }
+            yield tie, {name: value for name, value in row.items() if value is not None}
+
+    def _send_ties(self, some: list[tuple[Tie, dict[str, Any]]], advance: Callable[[int], None]) -> None:
+        rows, service = [row for _, row in some], self._reading.service
+        answer = self._backend.call("move.ties", service=service, ties=rows, dry=self._dry, **self._who)
+        self.totals.entries += answer["entries"]
+        for (tie, row), state in zip(some, answer["states"], strict=True):
+            if state == "missing" and self._dry and "account" not in row:
+                state = "came"  # it will be here by then
+            self._tie(tie, state, NOT_HERE if state == "missing" else None)
+        advance(len(some))
+
+    def _tie(self, tie: Tie, state: str, why: str | None) -> None:
+        self.totals.ties.setdefault(tie.kind, Counter())[state] += 1
+        if why is not None:
+            name = tie.item or " ".join(tie.who)
+            self._report.add(f"{WORDS[tie.kind]}: {why}", f"{name} ({tie.title})" if tie.title else name, tie.place)
+
+
+def said(item: Item, answered_here: bool) -> str:
+    """The text of a post: what was said, or else of its pictures, or else where it is; and what it answers, if that is
+    not in the archive."""
+    text = item.text.strip() or "\n\n".join(m.description for m in item.media if m.description.strip()).strip()
+    if not text and item.media:
+        text = item.link or ""
+    if text and item.answers and not answered_here:
+        text = f"{text}\n\n↪ {item.answers}"
+    return text

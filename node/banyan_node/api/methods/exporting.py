@@ -1,0 +1,88 @@
+"""Takes one account out: as an archive that another node imports, as ActivityStreams, or as a site."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from banyan_crdt.ids import AccountId, account_to_text, is_checkpoint
+from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.archive import WholePath, whole_path
+from banyan_node.api.texts import AccountRef, Did, DigestHex, did, digest_hex
+from banyan_node.exporting.sinks import new_file, new_folder, new_zip
+from banyan_node.exporting.site import write_site
+from banyan_node.exporting.streams import write_streams
+from banyan_node.hosting import hosted
+from banyan_node.operator_errors import CallError
+from banyan_storage.archive import export_account
+
+METHODS = Declared()
+Format = Annotated[
+    Literal["archive", "activitystreams", "html"],
+    Meta(description="archive: for `import archive` elsewhere; activitystreams: a folder, or a zip; html: a folder."),
+]
+
+
+class AccountExportRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """path: a file for an archive, a folder for a site, a folder or a name that ends with .zip for ActivityStreams;
+    nothing may be there."""
+
+    account: AccountRef
+    path: WholePath
+    format: Format = "archive"
+
+
+class AccountExported(Response, frozen=True):
+    """entries: of its logs. posts: posts and reposts that were written; null for an archive. digest: of the account's
+    heads; `digest` of another node that imported the archive gives the same. lacking: missing pieces of content, of all
+    accounts."""
+
+    account: Did
+    path: str
+    format: str
+    entries: int
+    posts: int | None
+    digest: DigestHex
+    lacking: int
+
+
+@METHODS.read("account.export", "not_found", "refused")
+def account_export(at: CommitView, ask: AccountExportRequest) -> AccountExported:
+    """Writes one account to a file or folder, which has its name once it is whole."""
+    account, path = hosted.account_of(at, ask.account), whole_path("account.export", ask.path)
+    who = account_to_text(account)
+    if at.store.grants(account) is None:
+        raise CallError("not_found", f"{who} is not held here, so there is nothing to export.", 404)
+    try:
+        posts = _written(at, account, path, ask.format)
+    except FileExistsError as error:
+        raise CallError("refused", f"{path} is there already: choose another name.", 409) from error
+    except OSError as error:
+        full = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+        said = f"{path} cannot be written ({full}); nothing is left of it: make room or choose another place."
+        raise CallError("storage", said, 507) from error
+    heads = at.store.heads(account).items()
+    return AccountExported(
+        account=did(account),
+        path=str(path),
+        format=ask.format,
+        entries=sum(head.length for log, head in heads if not is_checkpoint(log)),
+        posts=posts,
+        digest=digest_hex(at.store.account_digest(account)),
+        lacking=at.store.counts().lacking,
+    )
+
+
+def _written(at: CommitView, account: AccountId, path: Path, form: str) -> int | None:
+    if form == "archive":
+        with new_file(path) as file:
+            export_account(at.store, account, file)
+        return None
+    if form == "html":
+        with new_folder(path) as folder:
+            return write_site(at.queries(), account, folder)
+    with new_zip(path) if path.suffix == ".zip" else new_folder(path) as sink:
+        return write_streams(at.queries(), account, sink)

@@ -1,0 +1,192 @@
+"""Timelines: of one account, of those that one follows, of a list, of everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from banyan_crdt.ids import AccountId
+from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.reading import CURSOR_BYTES, LOOKED, Named, PostRow, PostRows, lens_of, now_ms, reader_of
+from banyan_node.api.texts import FeedCursor, Milliseconds, Own, ThingRef, did, feed_cursor, key_of, place_of
+from banyan_node.hosting import hosted, ranking
+from banyan_node.hosting.lens import Lens
+from banyan_node.hosting.ranking import Rank
+from banyan_node.operator_errors import CallError
+from banyan_schema.privately import AccountList, Marker, Member
+from banyan_schema.social import Target
+from banyan_storage import locking
+from banyan_storage.answers import Reposted
+from banyan_storage.queries import PostView, Queries
+
+METHODS = Declared()
+MOST = 1_000
+CANDIDATES = 1_000
+"""Posts that an order other than by time looks at: the newest of the home timeline."""
+AWAY_MS = 24 * 3_600_000
+"""How far back it looks if the reader has not noted what was read."""
+Because = Literal["own", "followed", "reposted", "listed", "asked", "public"]
+
+
+class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """account: only its posts. all: the public posts of all accounts held here. in_list: of those on a list of the
+    reader's. Default: of the account that reads and those it follows. by: the account that reads. replies: whether to
+    include replies. reposts: whether to include what these accounts reposted. langs: only posts in these languages,
+    and those that name none. rank: the order. newest: pages follow one another for ever. catch_up: one page of what
+    those whom one follows reposted, answered and reacted to most, since the place that one noted as read, or for a
+    day. explain: say of each post why it is shown, and why there."""
+
+    by: Own = None
+    in_list: ThingRef | None = None
+    replies: bool = True
+    reposts: bool = True
+    langs: Annotated[list[str] | None, Meta(description="Such as vi and en.")] = None
+    account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
+    all: bool = False
+    rank: Rank = "newest"
+    explain: bool = False
+    before: Annotated[str | None, Meta(title="a place in a feed", description="`before` of the page above.")] = None
+    limit: Annotated[int, Meta(ge=0, le=MOST)] = 20
+
+
+class Explained(Response, frozen=True):
+    """because: why the post is in this timeline: it is the reader's own, of one that the reader follows or listed, it
+    was reposted by such (by: who), it is of the account asked for, or public. place_ms: the time that places it. order:
+    why it stands where it stands. score: of that order."""
+
+    because: Because
+    by: list[Named]
+    place_ms: Milliseconds
+    order: str
+    score: int
+
+
+class Feed(Response, frozen=True):
+    """before: give it to get the next page; null on the last page. explained: of each post, if that was asked."""
+
+    posts: list[PostRow]
+    before: FeedCursor | None
+    explained: list[Explained]
+
+
+class _Shown:
+    """A post of a page, and who reposted it where it stands because of that."""
+
+    def __init__(self, view: PostView) -> None:
+        self.view = view
+        self.reposted: list[Reposted] = []
+        self.placed = ranking.Placed(0, "")
+
+    @property
+    def place_ms(self) -> int:
+        return self.reposted[0].time_ms if self.reposted else self.view.time_ms
+
+
+@METHODS.read("feed", "refused")
+def feed(at: CommitView, ask: FeedRequest) -> Feed:
+    """Posts, newest first, without those of accounts that the reading account blocks or mutes.
+
+    Of a page, a post that several reposted is one row, where the latest of them stands."""
+    q, reader = at.queries(), reader_of(at, ask.by)
+    lens = lens_of(at, reader)
+    accounts = _accounts(at, ask, lens, reader)
+    if ask.rank == "newest":
+        place = place_of(ask.before, CURSOR_BYTES, "in a feed")
+        page, before = _page(q, ask, lens, accounts, place, ask.limit, ask.limit * LOOKED)
+        for one in page:
+            one.placed = ranking.newest(ranking.Candidate(one.place_ms))
+    else:
+        page, before = _ranked(at, ask, lens, accounts, reader), None
+    rows = PostRows(q, lens)
+    explained = [_explain(rows, ask, reader, one) for one in page] if ask.explain else []
+    return Feed([rows.row(one.view, one.reposted) for one in page], before, explained)
+
+
+def _accounts(at: CommitView, ask: FeedRequest, lens: Lens, reader: AccountId | None) -> list[AccountId]:
+    q = at.queries()
+    if ask.account:
+        return [hosted.account_of(at, ask.account)]
+    if ask.in_list:
+        return [AccountId(m.account) for m in _listed(at, ask)]
+    if ask.all:
+        return [a for a in at.store.accounts() if lens.sees(a)]
+    own = reader or hosted.my_account(at)
+    return [a for a in (own, *locking.followed(q, own, q.follows(own))) if lens.sees(a)]
+
+
+def _listed(at: CommitView, ask: FeedRequest) -> list[Member]:
+    held, name = at.private(hosted.account_of(at, ask.by)), key_of(ask.in_list or "")
+    if held.get(AccountList(name, "")) is None:
+        raise CallError("not_found", f"There is no list {ask.in_list}.", 404)
+    return [member for member in held.all(Member) if member.list == name]
+
+
+def _page(
+    q: Queries,
+    ask: FeedRequest,
+    lens: Lens,
+    accounts: Iterable[AccountId],
+    place: bytes | None,
+    limit: int,
+    looked: int,
+    since_ms: int = 0,
+) -> tuple[list[_Shown], FeedCursor | None]:
+    """At most `limit` posts, of `looked` lines that are read, and where the next page begins."""
+    page, last = dict[Target, _Shown](), None
+    for n, (cursor, view) in enumerate(q.timeline(accounts, place, ask.reposts and not ask.all) if limit else ()):
+        if len(page) == limit or n == looked:
+            return [*page.values()], last
+        if int.from_bytes(cursor[:6], "big") < since_ms:
+            break
+        last = feed_cursor(cursor)
+        if view is None or not _wanted(ask, view):
+            continue
+        if (ask.account and view.reposted is None) or lens.shows(view.target.account, view.post):
+            one = page.setdefault(view.target, _Shown(view))
+            if view.reposted is not None and one.view.reposted is not None:
+                one.reposted.append(view.reposted)
+    return [*page.values()], None
+
+
+def _wanted(ask: FeedRequest, view: PostView) -> bool:
+    post = view.post
+    if ask.all and post.audience != "public":
+        return False
+    if not ask.replies and post.reply is not None and view.reposted is None:
+        return False
+    return not ask.langs or post.lang is None or post.lang.split("-")[0] in ask.langs or post.lang in ask.langs
+
+
+def _ranked(
+    at: CommitView, ask: FeedRequest, lens: Lens, accounts: list[AccountId], reader: AccountId | None
+) -> list[_Shown]:
+    if ask.account or ask.all or reader is None:
+        raise CallError("bad_request", f"The order {ask.rank} is of the home timeline, or of a list.")
+    if ask.before:
+        raise CallError("bad_request", f"The order {ask.rank} has one page; leave `before` out.")
+    q = at.queries()
+    noted = at.private(reader).get(Marker("home", ""))
+    since_ms = now_ms() - AWAY_MS if noted is None else int.from_bytes(bytes.fromhex(noted.place)[:6], "big") + 1
+    page, _ = _page(q, ask, lens, accounts, None, CANDIDATES, CANDIDATES * LOOKED, since_ms)
+    known = q.numbers([a for a in q.follows(reader) if lens.sees(a)])
+    for one in page:
+        found = q.responses(one.view.target, known)
+        one.placed = ranking.ORDERS[ask.rank](ranking.Candidate(one.place_ms, *found))
+    page.sort(key=lambda one: (one.placed.score, one.place_ms), reverse=True)
+    return page[: ask.limit]
+
+
+def _explain(rows: PostRows, ask: FeedRequest, reader: AccountId | None, one: _Shown) -> Explained:
+    author = one.view.target.account
+    because: Because
+    if one.reposted:
+        because, by = "reposted", [r.by for r in one.reposted]
+    elif ask.account or ask.all:
+        because, by = "asked" if ask.account else "public", [author]
+    elif ask.in_list:
+        because, by = "listed", [author]
+    else:
+        because, by = "own" if author == reader else "followed", [author]
+    return Explained(because, [Named(did(a), rows.name(a)) for a in by], one.place_ms, one.placed.why, one.placed.score)

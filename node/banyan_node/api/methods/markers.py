@@ -1,0 +1,122 @@
+"""How far an account has read its home timeline and its notifications. Its devices share that, and nobody else knows.
+
+A place among notifications is one of this node, because they stand in the order of their arrival. What is kept names
+the operation instead, which every node finds; where it is not held, everything counts as unread.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from banyan_crdt.ids import AccountId, EntryId
+from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
+from banyan_node.api.methods.private import OneReader
+from banyan_node.api.methods.reading import CURSOR_BYTES, lens_of
+from banyan_node.api.texts import FeedCursor, NoticeCursor, Own, feed_cursor, notice_cursor, place_of
+from banyan_node.context import Context
+from banyan_node.hosting import hosted, private
+from banyan_node.hosting.vault import Private
+from banyan_node.hosting.writing import append_each
+from banyan_node.operator_errors import CallError
+from banyan_schema.privately import Marker
+from banyan_storage.noticed import PLACE_BYTES
+from banyan_storage.queries import Queries
+from banyan_storage.view_rows import place_bytes
+
+METHODS = Declared()
+COUNTED = 100
+"""So many unread notifications are counted at most."""
+HOME, NOTIFICATIONS = "home", "notifications"
+
+
+class MarkRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """timeline: home or notifications. place: of what was read last, `before` or `at` of a page; default: of what is
+    newest now."""
+
+    timeline: Literal["home", "notifications"]
+    place: Annotated[str | None, Meta(title="a place", description="A place in that timeline.")] = None
+    by: Own = None
+
+
+class Markers(Response, frozen=True):
+    """The places of what was read last; null if none is known here."""
+
+    home: FeedCursor | None
+    notifications: NoticeCursor | None
+
+
+class Unread(Response, frozen=True):
+    """unread: how many notifications are newer than what was read last; 100 means so many or more."""
+
+    unread: int
+
+
+def read_until(q: Queries, held: Private) -> bytes | None:
+    """The place of the notification that was read last, 8 bytes."""
+    found = held.get(Marker(NOTIFICATIONS, ""))
+    entry, dot, op = ("", "", "") if found is None else found.place.partition(".")
+    try:
+        number = q.reader.number_of(EntryId(bytes.fromhex(entry))) if dot and len(entry) == 64 else None
+        return None if number is None else place_bytes(number, int(op))
+    except (ValueError, OverflowError):
+        return None
+
+
+@METHODS.read("markers", "not_found", "refused")
+def markers(at: CommitView, ask: OneReader) -> Markers:
+    """How far an account has read."""
+    account, q = hosted.account_of(at, ask.by), at.queries()
+    held = at.private(account)
+    home, heard = held.get(Marker(HOME, "")), read_until(q, held)
+    return Markers(
+        None if home is None else feed_cursor(bytes.fromhex(home.place)),
+        None if heard is None else notice_cursor(heard),
+    )
+
+
+@METHODS.read("notifications.unread", "not_found", "refused")
+def unread(at: CommitView, ask: OneReader) -> Unread:
+    """How many notifications an account has not read."""
+    account, q = hosted.account_of(at, ask.by), at.queries()
+    lens, last, count = lens_of(at, account), read_until(q, at.private(account)), 0
+    for place, one in islice(q.noticed(account, None, lambda what, who: lens.sees(who)), 20 * COUNTED):
+        if count == COUNTED or (last is not None and place <= last):
+            break
+        theirs = None if one is None or one.post is None else q.post(one.post)
+        count += one is not None and (theirs is None or lens.shows(one.who, theirs.post))
+    return Unread(count)
+
+
+@METHODS.write("marker.set", "not_found", "refused")
+def mark(ctx: Context, ask: MarkRequest, now: float) -> NoResult:
+    """Notes how far an account has read. A marker goes forward only."""
+    account, q = hosted.account_of(ctx, ask.by), ctx.queries()
+    held = private.of(ctx, account)
+    if ask.timeline == HOME:
+        place = place_of(ask.place, CURSOR_BYTES, "in a feed") or _newest_at_home(q, account)
+        before = held.get(Marker(HOME, ""))
+        if place is None or (before is not None and before.place >= place.hex()):
+            return NoResult()
+        said = place.hex()
+    else:
+        place = place_of(ask.place, PLACE_BYTES, "among notifications") or _newest_heard(q, account)
+        last = read_until(q, held)
+        if place is None or (last is not None and last >= place):
+            return NoResult()
+        name = q.reader.name_at(int.from_bytes(place[:6], "big"))
+        if name is None:
+            raise CallError("not_found", "There is no such place among the notifications of this node.", 404)
+        said = f"{name[0].hex()}.{int.from_bytes(place[6:], 'big')}"
+    append_each(ctx, account, private.entries(private.drafts(ctx, account, [Marker(ask.timeline, said)], now)), now)
+    return NoResult()
+
+
+def _newest_at_home(q: Queries, account: AccountId) -> bytes | None:
+    return next((cursor for cursor, _ in q.timeline([account, *q.follows(account)], None, True)), None)
+
+
+def _newest_heard(q: Queries, account: AccountId) -> bytes | None:
+    return next((place for place, _ in q.noticed(account, None, lambda what, who: False)), None)

@@ -1,0 +1,305 @@
+"""Moving in: what a person said and whom they follow at another service, written into one account that is hosted here.
+
+Each call may come again: what is here already is answered as such and written once, what was deleted or undone here is
+not brought back. So an interrupted move goes on when it is run again, and a newer archive adds what is new.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated, Literal
+
+import msgspec
+from emoji import purely_emoji
+from msgspec import Meta
+
+from banyan_crdt.codec import encode
+from banyan_crdt.ids import AccountId, CellKey, H
+from banyan_crdt.ops import Add, Put
+from banyan_node.api.declare import Declared, Request, Response
+from banyan_node.api.texts import AccountRef, Own, PostUri, uri
+from banyan_node.context import Context
+from banyan_node.hosting import hosted, private
+from banyan_node.hosting.moving import Moved, Words, list_id, moved_key, posts_of, shorten, split, unfit
+from banyan_node.hosting.packing import packed
+from banyan_node.operator_errors import CallError
+from banyan_schema.privately import MAX_TITLE, AccountList, Bookmark, Member, Mute, said
+from banyan_schema.social import (
+    MAX_FIELD,
+    MAX_VALUE,
+    POST,
+    Audience,
+    Draft,
+    ReplyTo,
+    Target,
+    react,
+    relate,
+    repost,
+    set_profile,
+    write_post,
+)
+from banyan_storage.queries import Queries
+
+METHODS = Declared()
+MOST_POSTS, MOST_TIES = 2_000, 1_000
+"""The most in one call."""
+_TIE = b"moved:"
+"""Notes of what was brought beside posts: account, then what it is."""
+
+Service = Annotated[
+    str,
+    Meta(min_length=1, max_length=256, description="A name of the service: it is part of the keys of what is brought."),
+]
+ItemId = Annotated[str, Meta(min_length=1, max_length=1_024, description="The id of an item at its service.")]
+Dry = Annotated[bool, Meta(description="Writes nothing, and answers what would be.")]
+
+
+class MovedPost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """time_ms: when it was said; one before 1970 or after now is replaced by that of this call. parent, root: the
+    items that it answers and that opened its conversation, both of this account. tags: default: those that the text
+    names with #."""
+
+    id: ItemId
+    text: str
+    time_ms: int | None = None
+    parent: ItemId | None = None
+    root: ItemId | None = None
+    lang: str | None = None
+    warning: str | None = None
+    audience: Audience = "public"
+    tags: list[str] | None = None
+
+
+class MovePosts(Request, frozen=True, forbid_unknown_fields=True):
+    service: Service
+    posts: Annotated[list[MovedPost], Meta(max_length=MOST_POSTS)]
+    by: Own = None
+    dry: Dry = False
+
+
+class MovedTie(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """follow, block, mute: of `account`. member: puts `account` on the list `title`. bookmark, react, repost: of the
+    post that `item` of `account` became; account: default: who moves in."""
+
+    kind: Literal["follow", "block", "mute", "member", "bookmark", "react", "repost"]
+    account: AccountRef | None = None
+    item: ItemId | None = None
+    title: str | None = None
+    emoji: str | None = None
+
+
+class MoveTies(Request, frozen=True, forbid_unknown_fields=True):
+    service: Service
+    ties: Annotated[list[MovedTie], Meta(max_length=MOST_TIES)]
+    by: Own = None
+    dry: Dry = False
+
+
+class MoveProfile(Request, frozen=True, forbid_unknown_fields=True):
+    """fields: by name. Those that the profile has, or had, stay as they are."""
+
+    fields: dict[str, str]
+    by: Own = None
+    dry: Dry = False
+
+
+class MovedRow(Response, frozen=True):
+    """state: came (written now), here (it was), deleted (here, so it stays so), or refused, with why. parts: the posts
+    that it became. dated: whether it has the time that was given."""
+
+    id: str
+    uri: PostUri
+    state: Moved
+    parts: int
+    dated: bool
+    why: str | None
+
+
+class MovedPosts(Response, frozen=True):
+    posts: list[MovedRow]
+    entries: int
+
+
+class MovedTies(Response, frozen=True):
+    """states: of each tie in turn: came, here, undone (here, so it stays so), missing (the post is not here), or self
+    (an account is not tied to itself)."""
+
+    states: list[Literal["came", "here", "undone", "missing", "self"]]
+    entries: int
+
+
+class MovedProfile(Response, frozen=True):
+    """came: names of the fields that were written."""
+
+    came: list[str]
+    entries: int
+
+
+@METHODS.write("move.posts", "not_found", "refused")
+def posts(ctx: Context, ask: MovePosts, now: float) -> MovedPosts:
+    """Brings posts of another service into an account, many in one entry."""
+    account, q = hosted.account_of(ctx, ask.by), ctx.queries()
+    hosted.writable_log(ctx, account)
+    salt, wall_ms = hosted.salt_of(ctx, account), ctx.replica.wall_ms(now)
+    rows, drafts, seen = list[MovedRow](), list[Draft](), set[CellKey]()
+
+    def target(item: str) -> Target:
+        return Target(account, moved_key(salt, ask.service, item))
+
+    for number, post in enumerate(ask.posts):
+        me = target(post.id)
+        dated = post.time_ms is not None and 0 <= post.time_ms <= wall_ms
+        state, why, parts = _state(q, me, seen), None, 0
+        if state == "came" and (why := unfit(post.text)) is not None:
+            state = "refused"
+        if state == "came":
+            said_in = split(_clean(post.text))
+            keys = [moved_key(salt, ask.service, post.id, n) for n in range(len(said_in))]
+            reply = None if post.parent is None else ReplyTo(target(post.root or post.parent), target(post.parent))
+            words = Words(post.lang, post.warning, post.audience, None if post.tags is None else tuple(post.tags))
+            at = post.time_ms if dated else wall_ms - len(ask.posts) + number  # so they keep their order
+            made = posts_of(keys, me, said_in, reply, at, words)
+            drafts += [write_post(key, content) for key, content in made]
+            parts = len(made)
+            seen.add(me.key)
+        rows.append(MovedRow(post.id, uri(me), state, parts, dated, why))
+    return MovedPosts(rows, 0 if ask.dry else _publish(ctx, account, drafts, now))
+
+
+@METHODS.write("move.ties", "not_found", "refused")
+def ties(ctx: Context, ask: MoveTies, now: float) -> MovedTies:
+    """Brings follows, blocks, mutes, lists, bookmarks, reactions and reposts of an account."""
+    account = hosted.account_of(ctx, ask.by)
+    hosted.writable_log(ctx, account)
+    found = _Ties(ctx, account, ask.service)
+    states = [found.add(tie) for tie in ask.ties]
+    return MovedTies(states, 0 if ask.dry else found.write(now))
+
+
+@METHODS.write("move.profile", "not_found", "refused")
+def profile(ctx: Context, ask: MoveProfile, now: float) -> MovedProfile:
+    """Sets the fields of a profile that were never set here. Values that are too long are shortened."""
+    account, q = hosted.account_of(ctx, ask.by), ctx.queries()
+    hosted.writable_log(ctx, account)
+    salt, drafts, came = hosted.salt_of(ctx, account), list[Draft](), list[str]()
+    for name, value in ask.fields.items():
+        name, value = name.strip(), _clean(value[:MAX_VALUE])
+        if not name or not value or len(name.encode()) > MAX_FIELD:
+            continue
+        draft = set_profile(salt, name, shorten(value, MAX_VALUE))
+        assert isinstance(draft.op, Put)
+        if name not in came and not q.live(account, draft.op):
+            came.append(name)
+            drafts.append(draft)
+    return MovedProfile(came, 0 if ask.dry else _publish(ctx, account, drafts, now))
+
+
+class _Ties:
+    """The ties of one call: first all are judged, then those that are new are written."""
+
+    def __init__(self, ctx: Context, account: AccountId, service: str) -> None:
+        self.ctx, self.account, self.service = ctx, account, service
+        self._q, self._salt = ctx.queries(), hosted.salt_of(ctx, account)
+        self._held = private.of(ctx, account)
+        self._public: list[Draft] = []
+        self._sealed: list[object] = []
+        self._notes: dict[bytes, None] = {}
+
+    def add(self, tie: MovedTie) -> Literal["came", "here", "undone", "missing", "self"]:
+        who = self.account if tie.account is None else hosted.account_of(self.ctx, tie.account)
+        if tie.kind in ("follow", "block", "mute", "member"):
+            if tie.account is None:
+                raise CallError("bad_request", f"A {tie.kind} needs 'account'.")
+            if who == self.account and tie.kind != "member":
+                return "self"
+            return self._account_tie(tie, who)
+        if tie.item is None:
+            raise CallError("bad_request", f"A {tie.kind} needs 'item'.")
+        post = self._post(who, tie.item)
+        if post is None:
+            return "missing"
+        if tie.kind == "bookmark":
+            return self._seal(Bookmark(post))
+        emoji = (tie.emoji or "").strip()
+        if tie.kind == "react" and not (emoji and purely_emoji(emoji)):
+            raise CallError("bad_request", f"A reaction needs 'emoji', such as 👍; it got '{emoji[:60]}'.")
+        return self._say(react(self._salt, post, emoji) if tie.kind == "react" else repost(self._salt, post))
+
+    def _account_tie(self, tie: MovedTie, who: AccountId) -> Literal["came", "here", "undone"]:
+        if tie.kind == "follow":
+            return self._say(relate(self._salt, "follow", who))
+        if tie.kind == "block":
+            return self._say(relate(self._salt, "block", who))
+        if tie.kind == "mute":
+            return self._seal(Mute(who))
+        title = shorten((tie.title or "").strip(), MAX_TITLE)
+        if not title:
+            raise CallError("bad_request", "A member needs the 'title' of its list.")
+        on = list_id(self.service, title)
+        if self._seal(AccountList(on, title)) == "undone":
+            return "undone"
+        return self._seal(Member(on, who))
+
+    def _post(self, who: AccountId, item: str) -> Target | None:
+        """The post that an item became, if it is held here."""
+        try:
+            salt = hosted.salt_of(self.ctx, who)
+        except CallError:
+            return None
+        post = Target(who, moved_key(salt, self.service, item))
+        return post if self._q.post(post) is not None else None
+
+    def _say(self, draft: Draft) -> Literal["came", "here", "undone"]:
+        op = draft.op
+        assert isinstance(op, Add)
+        state = self._new(op.coll + op.key + op.elem, bool(self._q.live(self.account, op)))
+        if state == "came":
+            self._public.append(draft)
+        return state
+
+    def _seal(self, thing: object) -> Literal["came", "here", "undone"]:
+        one = said(thing)
+        state = self._new(one.kind.encode() + one.name, self._held.get(thing) is not None)
+        if state == "came":
+            self._sealed.append(thing)
+        return state
+
+    def _new(self, what: bytes, stands: bool) -> Literal["came", "here", "undone"]:
+        """Notes what is brought: what was undone here since then is not brought again."""
+        note = _TIE + self.account + H("moved tie", encode([what]))[:16]
+        if note in self._notes:
+            return "here"
+        brought = self.ctx.store.note(note) is not None
+        if brought:
+            return "here" if stands else "undone"
+        self._notes[note] = None
+        return "here" if stands else "came"
+
+    def write(self, now: float) -> int:
+        """Writes what is new. Returns the number of entries."""
+        if any(isinstance(thing, Mute) for thing in self._sealed):
+            private.seal_old_mutes(self.ctx, self.account, now)
+        sealed = private.drafts(self.ctx, self.account, self._sealed, now) if self._sealed else []
+        entries = _publish(self.ctx, self.account, [*self._public, *sealed], now)
+        for note in self._notes:
+            self.ctx.store.put_note(note, b"")
+        return entries
+
+
+def _publish(ctx: Context, account: AccountId, drafts: list[Draft], now: float) -> int:
+    """Leaves it to reconciliation, because a life in one go would flood the gossip. Returns the number of entries."""
+    entries = packed(drafts)
+    if entries:
+        ctx.replica.publish(hosted.writable_log(ctx, account), ctx.device, entries, now, push=False)
+    return len(entries)
+
+
+def _state(q: Queries, post: Target, seen: set[CellKey]) -> Moved:
+    """As far as the store tells. seen: keys of this call."""
+    if post.key in seen or q.live(post.account, Put(POST, post.key, (), None)):
+        return "here"
+    return "deleted" if q.is_dead(post.account, POST, post.key) else "came"
+
+
+def _clean(text: str) -> str:
+    return unicodedata.normalize("NFC", text).strip()

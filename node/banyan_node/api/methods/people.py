@@ -1,0 +1,146 @@
+"""Who is who to whom, whom one might follow, and what people talk about."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_crdt.ids import AccountId
+from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.reading import Named, lens_of, name_of, now_ms
+from banyan_node.api.texts import AccountRef, Did, Own, did
+from banyan_node.hosting import hosted
+from banyan_node.operator_errors import CallError
+from banyan_schema.privately import Note
+from banyan_storage.followed import following, numbers_of, relates
+from banyan_storage.queries import Queries
+from banyan_storage.view_rows import NUMBERED
+
+METHODS = Declared()
+NAMED = 5
+"""So many accounts are named as a reason."""
+FRIENDS, OF_EACH = 300, 300
+"""For suggestions so many of those that one follows are asked, and of each so many follows are read."""
+LONGEST_HOURS = 7 * 24
+
+
+class RelationshipRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """account: the other. by: the account that reads."""
+
+    account: AccountRef
+    by: Own = None
+
+
+class Relationship(Response, frozen=True):
+    """following, blocking, muting: what the reader does; followed_by, blocked_by: what the other does. note: what the
+    reader noted. familiar: of those that the reader follows, who follow the other: some of them, and how many."""
+
+    account: Did
+    name: str
+    following: bool
+    followed_by: bool
+    blocking: bool
+    blocked_by: bool
+    muting: bool
+    note: str
+    familiar: list[Named]
+    familiar_count: int
+
+
+class SuggestionsRequest(Request, frozen=True, forbid_unknown_fields=True):
+    by: Own = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+
+
+class Suggestion(Response, frozen=True):
+    """followed_by: how many of those that the reader follows follow it, among those asked; because: some of them."""
+
+    account: Did
+    name: str
+    followers: int
+    followed_by: int
+    because: list[Named]
+
+
+class Suggestions(Response, frozen=True):
+    """First whom most of those that the reader follows follow."""
+
+    suggestions: list[Suggestion]
+
+
+class TrendsRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """hours: how far back."""
+
+    hours: Annotated[int, Meta(ge=1, le=LONGEST_HOURS)] = 24
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+
+
+class TrendRow(Response, frozen=True):
+    """accounts: how many used the tag. posts: in how many posts of each hour, the oldest first."""
+
+    tag: str
+    accounts: int
+    posts: list[int]
+
+
+class Trends(Response, frozen=True):
+    """Of public posts held here. First what most accounts use, so that one account alone makes no trend."""
+
+    trends: list[TrendRow]
+
+
+@METHODS.read("relationship", "not_found", "refused")
+def relationship(at: CommitView, ask: RelationshipRequest) -> Relationship:
+    """How an account and another stand to one another."""
+    q, txn = at.queries(), at.store.txn
+    me, other = hosted.account_of(at, ask.by), hosted.account_of(at, ask.account)
+    blocking, note = relates(txn, me, "block", other), at.private(me).get(Note(other, ""))
+    numbers = numbers_of(txn, q.follows(me))
+    familiar = sorted(AccountId(name) for _, name in txn.get_many(NUMBERED, [*following(txn, other, numbers)]))
+    return Relationship(
+        account=did(other),
+        name=name_of(q, other),
+        following=relates(txn, me, "follow", other),
+        followed_by=relates(txn, other, "follow", me),
+        blocking=blocking,
+        blocked_by=relates(txn, other, "block", me),
+        muting=not blocking and not lens_of(at, me).sees(other),
+        note="" if note is None else note.text,
+        familiar=_named(q, familiar),
+        familiar_count=len(familiar),
+    )
+
+
+@METHODS.read("suggestions", "not_found", "refused", slow=True)
+def suggestions(at: CommitView, ask: SuggestionsRequest) -> Suggestions:
+    """Whom an account might follow: whom those follow that it follows, with the reason."""
+    q, me = at.queries(), hosted.account_of(at, ask.by)
+    lens, mine = lens_of(at, me), q.follows(me)
+    known, found, whose = {me, *mine}, Counter[AccountId](), dict[AccountId, list[AccountId]]()
+    for friend in islice((a for a in mine if lens.sees(a)), FRIENDS):
+        for other in q.follows(friend, limit=OF_EACH):
+            if other not in known and lens.sees(other):
+                found[other] += 1
+                whose.setdefault(other, []).append(friend)
+    first = sorted(found, key=lambda a: (-found[a], -q.follower_count(a), a))[: ask.limit]
+    return Suggestions(
+        [Suggestion(did(a), name_of(q, a), q.follower_count(a), found[a], _named(q, whose[a])) for a in first]
+    )
+
+
+def _named(q: Queries, accounts: Sequence[AccountId]) -> list[Named]:
+    return [Named(did(a), name_of(q, a)) for a in accounts[:NAMED]]
+
+
+@METHODS.read("trends", "refused", slow=True)
+def trends(at: CommitView, ask: TrendsRequest) -> Trends:
+    """The tags that most accounts used lately, hour by hour."""
+    if at.search is None:
+        raise CallError("refused", "Trends need the search index, and this store's folder cannot be written.")
+    index, _ = at.search.current(at.queries())
+    found = index.trends(now_ms(), ask.hours, ask.limit)
+    return Trends([TrendRow(one.tag, one.accounts, [*one.posts]) for one in found])

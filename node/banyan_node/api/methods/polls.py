@@ -1,0 +1,104 @@
+"""Polls: a post may ask one, and each account has one vote in it until it closes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from banyan_crdt.ids import AccountId
+from banyan_crdt.ops import Put
+from banyan_node.api.declare import Declared, Request, Response
+from banyan_node.api.methods.social import Undo, held
+from banyan_node.api.texts import EntryHex, Milliseconds, Own, PostRef, entry_hex
+from banyan_node.context import Context
+from banyan_node.hosting import hosted
+from banyan_node.hosting.writing import append
+from banyan_node.operator_errors import CallError
+from banyan_schema.social import VOTE, Poll, Target, Vote, undo, write_vote
+from banyan_schema.social.post import MAX_OPTIONS
+from banyan_schema.social.vote import ballot_of, vote_key
+from banyan_storage.queries import Queries
+from banyan_storage.views.social.ballots import tally
+
+METHODS = Declared()
+
+
+class VoteRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """options: their numbers, from 0. A vote replaces the one before."""
+
+    uri: PostRef
+    options: Annotated[list[Annotated[int, Meta(ge=0, lt=MAX_OPTIONS)]], Meta(max_length=MAX_OPTIONS)] | None = None
+    undo: Undo = False
+    by: Own = None
+
+
+class PollOption(Response, frozen=True):
+    text: str
+    votes: int
+
+
+class PollRow(Response, frozen=True):
+    """votes: how many accounts, as far as is known here. voters: how many for any option. mine: what the reader votes
+    for, by numbers from 0."""
+
+    options: list[PollOption]
+    choices: Literal["one", "several"]
+    closes_ms: Milliseconds
+    closed: bool
+    voters: int
+    mine: list[int]
+
+
+class Voted(Response, frozen=True):
+    entry: EntryHex
+    poll: PollRow
+
+
+def poll_row(q: Queries, post: Target, poll: Poll, reader: AccountId | None, now_ms: int) -> PollRow:
+    """The poll of a post as it stands."""
+    found = tally(q, post, poll)
+    return PollRow(
+        options=[PollOption(text, votes) for text, votes in zip(poll.options, found.options, strict=True)],
+        choices=poll.choices,
+        closes_ms=poll.closes_ms,
+        closed=now_ms > poll.closes_ms,
+        voters=found.voters,
+        mine=[] if reader is None else _mine(q, post, poll, reader),
+    )
+
+
+def _mine(q: Queries, post: Target, poll: Poll, reader: AccountId) -> list[int]:
+    said = q.said(reader, VOTE, vote_key(post))
+    return [*said.options] if isinstance(said, Vote) and said.ballot == ballot_of(poll) else []
+
+
+@METHODS.write("vote", "not_found", "refused")
+def vote(ctx: Context, ask: VoteRequest, now: float) -> Voted:
+    """Votes in the poll of a post. A vote is public, and counts if it is written before the poll closes."""
+    account, view, now_ms = hosted.account_of(ctx, ask.by), held(ctx, ask.uri), ctx.replica.wall_ms(now)
+    poll, target = view.post.poll, view.target
+    if poll is None:
+        raise CallError("bad_request", "The post asks nothing: it has no poll.")
+    if now_ms > poll.closes_ms:
+        raise CallError("refused", "The poll is closed.", 409)
+    live = ctx.queries().live(account, Put(VOTE, vote_key(target), (), None))
+    if ask.undo:
+        if not live:
+            raise CallError("not_found", "There is nothing to undo by vote.", 404)
+        draft = undo(VOTE, live)
+    else:
+        draft = write_vote(target, poll, _options(poll, ask.options or []), live)
+    entry = append(ctx, account, [draft], now)
+    return Voted(entry_hex(entry), poll_row(ctx.queries(), target, poll, account, now_ms))
+
+
+def _options(poll: Poll, asked: list[int]) -> set[int]:
+    options = {*asked}
+    if not options:
+        raise CallError("bad_request", "No option is given; name one by its number, from 0.")
+    if max(options) >= len(poll.options):
+        raise CallError("bad_request", f"The poll has {len(poll.options)} options, and no such one.")
+    if poll.choices == "one" and len(options) > 1:
+        raise CallError("bad_request", f"The poll wants one option, not {len(options)}.")
+    return options

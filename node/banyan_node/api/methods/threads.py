@@ -1,0 +1,150 @@
+"""Conversations: a post, what it answers, and what answers it, page by page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, structs
+
+from banyan_crdt.ids import AccountId
+from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.reading import LOOKED, PostRow, PostRows, lens_of, reader_of
+from banyan_node.api.methods.social import missing
+from banyan_node.api.texts import Own, PostRef, PostUri, ThreadCursor, place_of, target_of, thread_cursor, uri
+from banyan_node.hosting.gone import why_gone
+from banyan_node.hosting.lens import Lens
+from banyan_schema.social import Target
+from banyan_storage.queries import PostView, Queries
+from banyan_storage.threads import CURSOR_BYTES, Answer
+
+METHODS = Declared()
+MOST = 200
+UNSEEN, BLOCKED, FILTERED = (
+    "by somebody whom the reader blocks or mutes",
+    "by somebody whom the author of the first post blocks",
+    "hidden by a filter of the reader",
+)
+
+
+class ThreadRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """by: the account that reads. after: then only the answers behind that place."""
+
+    uri: PostRef
+    by: Own = None
+    after: Annotated[str | None, Meta(title="a place in a conversation", description="`after` of the page before.")] = (
+        None
+    )
+    limit: Annotated[int, Meta(ge=1, le=MOST, description="How many answers.")] = MOST
+
+
+class ThreadRow(PostRow, frozen=True):
+    """depth: 0 for the first held post of the conversation, 1 for a reply to it, and so on."""
+
+    depth: int
+
+
+class GonePost(Response, frozen=True):
+    """word: deleted, withheld, unknown, or hidden from this reader. sentence: says it of "this post", without a full
+    stop."""
+
+    word: str
+    sentence: str
+
+
+class ThreadGap(Response, frozen=True):
+    """A post that stands before `posts[at]` and is not shown. Answers to it are."""
+
+    at: int
+    depth: int
+    uri: PostUri
+    gone: GonePost
+
+
+class Thread(Response, frozen=True):
+    """missing: a post that is not shown: the one asked for, or else the one above the first. gone: why. gaps: answers
+    that are not shown. after: give it to get the next answers; null if there are none."""
+
+    posts: list[ThreadRow]
+    missing: PostUri | None
+    gone: GonePost | None
+    gaps: list[ThreadGap]
+    after: ThreadCursor | None
+
+
+@METHODS.read("thread", "not_found")
+def thread(at: CommitView, ask: ThreadRequest) -> Thread:
+    """A conversation: a post with the posts above it up to the first, and its replies, each followed by its own.
+    Without replies of those that the reader blocks or mutes, and of those that the author of the first post blocks.
+
+    Replies to a deleted or withheld post are shown, because they belong to their own authors.
+    """
+    q, target = at.queries(), target_of(ask.uri)
+    place = place_of(ask.after, CURSOR_BYTES, "in a conversation", "after")
+    post = q.post(target)
+    above = q.above(post)
+    page = _Page(q, lens_of(at, reader_of(at, ask.by)), above.posts[0].target if above.posts else target)
+    lacking = target if post is None else above.missing
+    gone = None if lacking is None else GonePost(*why_gone(q, lacking))
+    for view in above.posts:
+        if page.lens.sees(view.target.account):
+            page.add(view, page.base)
+            page.base += 1
+        else:  # what stands below it is shown
+            page.posts.clear()
+            page.base, lacking, gone = 0, view.target, GonePost("hidden", UNSEEN)
+    if post is not None:
+        page.add(post, page.base)
+    if place is not None:
+        page.posts.clear()
+        lacking, gone = None, None
+    page.read(target, place, ask.limit)
+    if post is None and place is None and not page.posts:
+        raise missing(q, target)
+    return Thread(page.posts, None if lacking is None else uri(lacking), gone, page.gaps, page.after)
+
+
+class _Page:
+    """base: the depth of the post that was asked for."""
+
+    def __init__(self, q: Queries, lens: Lens, first: Target) -> None:
+        self.q, self.lens = q, lens
+        self._rows, self._blocked = PostRows(q, lens), set(q.blocks(first.account))
+        self.base = 0
+        self.posts: list[ThreadRow] = []
+        self.gaps: list[ThreadGap] = []
+        self.after: ThreadCursor | None = None
+
+    def add(self, view: PostView, depth: int) -> None:
+        self.posts.append(ThreadRow(**structs.asdict(self._rows.row(view)), depth=depth))
+
+    def read(self, target: Target, place: bytes | None, limit: int) -> None:
+        """Adds the answers behind a place."""
+        last, shown = None, 0
+        for n, (cursor, answer) in enumerate(self.q.below(target, place)):
+            if shown == limit or n == LOOKED * limit:
+                self.after = last
+                return
+            last = thread_cursor(cursor)
+            shown += answer is not None and self._answer(answer)
+
+    def _answer(self, answer: Answer) -> bool:
+        """Whether it is shown."""
+        view, depth = answer.view, self.base + answer.depth
+        if answer.lacking is not None:
+            self._gap(answer.lacking, depth - 1, GonePost(*why_gone(self.q, answer.lacking)))
+        why = self._why_not(view.target.account, view)
+        if why is not None:
+            self._gap(view.target, depth, GonePost("hidden", why))
+            return False
+        self.add(view, depth)
+        return True
+
+    def _gap(self, target: Target, depth: int, gone: GonePost) -> None:
+        self.gaps.append(ThreadGap(len(self.posts), depth, uri(target), gone))
+
+    def _why_not(self, author: AccountId, view: PostView) -> str | None:
+        if author in self._blocked:
+            return BLOCKED
+        if not self.lens.sees(author):
+            return UNSEEN
+        return None if self.lens.shows(author, view.post) else FILTERED

@@ -1,0 +1,176 @@
+"""Why one sees a post: who signed it, how it came here, what proves it, what was changed, and who else has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Literal
+
+from banyan_crdt.entry import Entry
+from banyan_crdt.errors import BadSignature
+from banyan_crdt.ids import EntryId, LogId, WriterKey
+from banyan_crdt.ops import Grant, Put, decode_body, part_of
+from banyan_crdt.parts import open_part
+from banyan_crdt.signing import verify
+from banyan_node.api.declare import Declared, Looking, Request, Response
+from banyan_node.api.methods.reading import name_of
+from banyan_node.api.methods.social import missing
+from banyan_node.api.texts import (
+    Did,
+    EntryHex,
+    EntryText,
+    Milliseconds,
+    PostRef,
+    PostUri,
+    did,
+    entry_hex,
+    target_of,
+    uri,
+)
+from banyan_node.hosting import hosted
+from banyan_node.workers.published import LinkSeen
+from banyan_schema.registry import SOCIAL
+from banyan_schema.social import Post
+from banyan_storage.answers import PostView
+from banyan_storage.arrived import arrival_of
+from banyan_storage.reader import StoreReader
+
+METHODS = Declared()
+MOST_VERSIONS = 100
+
+
+class WhyRequest(Request, frozen=True, forbid_unknown_fields=True):
+    uri: PostRef
+
+
+class Proof(Response, frozen=True):
+    """One signature covers a run of entries that are linked by their hashes. entry: the last of the run, which is
+    signed. seq: its position in the log. entries: from the post's own entry to that one. signature: 128 hexadecimal
+    digits, Ed25519. valid: whether both hold; they were checked for this answer."""
+
+    entry: EntryHex
+    seq: int
+    entries: int
+    signature: str
+    valid: bool
+
+
+class Version(Response, frozen=True):
+    """A write of the post. text: null if its content is not held any more."""
+
+    entry: EntryHex
+    time_ms: Milliseconds
+    text: str | None
+
+
+class Holder(Response, frozen=True):
+    """holds: whether a linked peer has the entry, as far as it told; unknown until we compared."""
+
+    peer: str
+    holds: Literal["yes", "no", "unknown"]
+
+
+class Why(Response, frozen=True):
+    """writer: the key of the device that signed. here: it is this node's. granted: the entry of the account's
+    control log that lets it write. log, seq: where the entry stands. time_ms: when it was written, by the author's
+    clock. arrived_ms: when it came here. from_peer: from whom; null if it was written or imported here. Both are
+    null if that is not known any more. proof: null if the signature is not here. versions: all writes of the post,
+    the shown one last."""
+
+    uri: PostUri
+    account: Did
+    name: str
+    writer: str
+    here: bool
+    granted: EntryHex | None
+    entry: EntryHex
+    log: int
+    seq: int
+    time_ms: Milliseconds
+    arrived_ms: Milliseconds | None
+    from_peer: str | None
+    proof: Proof | None
+    versions: list[Version]
+    holders: list[Holder]
+
+
+@METHODS.look("why", "not_found")
+def why(at: Looking, ask: WhyRequest) -> Why:
+    """Explains a post: who signed it, when and from whom it came, which signature proves it, what it said before its
+    edits, and which linked peers hold it."""
+    q, target = at.queries(), target_of(ask.uri)
+    view = q.post(target)
+    entry = None if view is None else at.store.entry(view.ref.entry)
+    place = None if view is None else at.store.place(view.ref.entry)
+    if view is None or entry is None or place is None:
+        raise missing(q, target)
+    log, seq = place
+    number = at.store.number_of(entry.id)
+    came = None if number is None else arrival_of(at.store.txn, number)
+    return Why(
+        uri=uri(target),
+        account=did(target.account),
+        name=name_of(q, target.account),
+        writer=log.writer.hex(),
+        here=log.writer == at.here.writer,
+        granted=_granted(at, log),
+        entry=entry_hex(entry.id),
+        log=log.log,
+        seq=seq,
+        time_ms=entry.header.time >> 16,
+        arrived_ms=None if came is None else came.time_ms,
+        from_peer=came.peer or None if came else None,
+        proof=_proof(at.store, log, seq),
+        versions=[*_versions(at.store, view)][::-1],
+        holders=[Holder(link.peer, _holds(link, log, seq)) for link in at.seen.links if link.greeted],
+    )
+
+
+def _granted(at: Looking, log: LogId) -> EntryText | None:
+    """The last entry of the account's control log that grants the writer."""
+    path = hosted.control_at(at, log.account).path
+    return next((entry_hex(entry.id) for entry in reversed(path) if _grants(entry, log.writer)), None)
+
+
+def _grants(entry: Entry, writer: WriterKey) -> bool:
+    return any(isinstance(op, Grant) and op.writer == writer for op in decode_body(entry.ops).ops)
+
+
+def _proof(store: StoreReader, log: LogId, seq: int) -> Proof | None:
+    """None if the signature above the entry is not here."""
+    last = store.next_signed(log, seq)
+    chain = [] if last is None else store.chain(log, seq, last + 1)
+    if last is None or not chain or chain[-1].sig is None:
+        return None
+    linked = all(below.id == above.header.prev for below, above in pairwise(chain))
+    end = chain[-1]
+    try:
+        verify(store.realm, log.writer, end.id, end.sig or b"")
+    except BadSignature:
+        linked = False
+    return Proof(entry_hex(end.id), last, len(chain), (end.sig or b"").hex(), linked)
+
+
+def _versions(store: StoreReader, view: PostView) -> Iterator[Version]:
+    """The newest first."""
+    waiting, seen = [view.ref], {view.ref}
+    while waiting and len(seen) <= MOST_VERSIONS:
+        ref = waiting.pop(0)
+        entry = store.entry(EntryId(ref.entry))
+        ops = () if entry is None else decode_body(entry.ops).ops
+        op = ops[ref.op] if ref.op < len(ops) else None
+        if entry is None or not isinstance(op, Put) or op.key != view.target.key:
+            continue
+        raw, part = store.part(entry.id, ref.op), part_of(op)
+        said = None if raw is None or part is None else SOCIAL.decode(op.coll, op, open_part(part, raw))
+        text = said.text if isinstance(said, Post) else None
+        yield Version(entry_hex(entry.id), entry.header.time >> 16, text)
+        waiting += [older for older in op.refs if older not in seen]
+        seen.update(op.refs)
+
+
+def _holds(link: LinkSeen, log: LogId, seq: int) -> Literal["yes", "no", "unknown"]:
+    differs = link.differences.get(log)
+    if differs is not None:
+        return "yes" if differs.length > seq else "no"
+    return "yes" if link.equal or link.compared else "unknown"

@@ -1,0 +1,1 @@
+"""Takes one account out in forms that other programs read. Start reading at sinks.py."""

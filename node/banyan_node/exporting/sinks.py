@@ -1,0 +1,111 @@
+"""Where an export is written: a file, a folder or a zip, under another name until it is whole.
+
+The invariants: nothing that exists is overwritten, and what has the asked-for name is whole and on the disk. What an
+interrupted export left is removed by the next one to the same name.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import IO, BinaryIO, Protocol
+
+from banyan_storage.lmdb_folder import sync_folder
+
+DRAFT = ".banyan-partial"
+"""What stands behind the name, and a dot in front of it, until the export is whole."""
+
+
+class Sink(Protocol):
+    """Takes files one after another, each written from its beginning to its end."""
+
+    def file(self, name: str) -> AbstractContextManager[IO[bytes]]: ...
+
+
+class FolderSink:
+    """Files in a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[IO[bytes]]:
+        path = self._path / name
+        path.parent.mkdir(exist_ok=True)
+        with path.open("xb") as file:
+            yield file
+
+    def has(self, name: str) -> bool:
+        return (self._path / name).exists()
+
+
+class ZipSink:
+    """Members of a zip, which may be larger than 4 GiB."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[IO[bytes]]:
+        with self._archive.open(name, "w", force_zip64=True) as member:
+            yield member
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that gets its name once it is whole. Raises FileExistsError, OSError."""
+    draft = _draft(path)
+    try:
+        with draft.open("xb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)  # unlike rename, it fails if the file exists
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[FolderSink]:
+    """A folder that gets its name once all its files are whole. Raises FileExistsError, OSError."""
+    draft = _draft(path)
+    try:
+        draft.mkdir(0o700)
+        yield FolderSink(draft)
+        os.sync()  # one for all: there may be a hundred thousand files
+        if path.exists():
+            raise FileExistsError(path)
+        draft.rename(path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    sync_folder(path.parent)
+
+
+@contextmanager
+def new_zip(path: Path) -> Iterator[ZipSink]:
+    """As `new_file`, a zip."""
+    with new_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        yield ZipSink(archive)
+
+
+def draft_of(path: Path) -> Path:
+    """Where an export is until it is whole."""
+    return path.with_name(f".{path.name}{DRAFT}")
+
+
+def _draft(path: Path) -> Path:
+    """The draft's name, free. Raises FileExistsError if the export itself is there."""
+    if path.exists() or path.is_symlink():
+        raise FileExistsError(path)
+    draft = draft_of(path)
+    if draft.is_dir() and not draft.is_symlink():
+        shutil.rmtree(draft)
+    else:
+        draft.unlink(missing_ok=True)
+    return draft

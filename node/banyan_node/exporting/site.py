@@ -1,0 +1,219 @@
+"""An account as a static site that a browser opens from the disk: no script, no request to anybody.
+
+| file | has |
+|---|---|
+| index.html | the profile, the newest posts, the pages of months |
+| 2026-11.html, 2026-11-2.html, ... | the posts and reposts of a month, newest first |
+| thread/....html | a conversation in which the account took part: what it answers, and the answers that are held |
+
+Posts are read once, newest first, and a page is written while it is read. So the memory does not grow with the account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from itertools import islice
+from typing import IO, NamedTuple
+
+from banyan_crdt.ids import AccountId, account_to_text
+from banyan_node.exporting.html import TAIL, Markup, element, head, joined
+from banyan_node.exporting.sinks import FolderSink
+from banyan_schema.social import Target
+from banyan_schema.social.post import Media
+from banyan_storage.answers import PostView
+from banyan_storage.queries import Queries
+
+NEWEST = 20
+"""Posts on the first page."""
+A_PAGE = 500
+"""Posts on a page of a month; then it goes on on another one."""
+ANSWERS = 5_000
+"""Answers on the page of a conversation."""
+DEEPEST = 5
+"""Levels of answers that are set in."""
+
+
+class Page(NamedTuple):
+    """A page of a month. number: 1 for the first of that month."""
+
+    month: str
+    number: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.month}.html" if self.number == 1 else f"{self.month}-{self.number}.html"
+
+    @property
+    def title(self) -> str:
+        return self.month if self.number == 1 else f"{self.month} ({self.number})"
+
+
+def write_site(q: Queries, account: AccountId, sink: FolderSink) -> int:
+    """Writes the site. Returns how many posts and reposts it has."""
+    writer = _Site(q, account, sink)
+    pages, done = list[Page](), 0
+    with ExitStack() as last:
+        file: IO[bytes] | None = None
+        on_page = 0
+        for _, view in q.timeline([account], None, reposts=True):
+            if view is None:
+                continue
+            month = _month(view)
+            if file is None or on_page == A_PAGE or pages[-1].month != month:
+                page = Page(month, pages[-1].number + 1 if pages and pages[-1].month == month else 1)
+                if file is not None:
+                    file.write(_foot(pages, page))
+                    last.close()
+                pages.append(page)
+                file, on_page = last.enter_context(sink.file(page.name)), 0
+                file.write(joined(head(f"{writer.name}, {page.title}"), element("h1", f"{writer.name}, {page.title}")))
+            file.write(writer.post(view, "") + b"\n")
+            writer.conversation(view)
+            done, on_page = done + 1, on_page + 1
+        if file is not None:
+            file.write(_foot(pages, None))
+    writer.index(pages, done)
+    return done
+
+
+def _month(view: PostView) -> str:
+    ms = view.time_ms if view.reposted is None else view.reposted.time_ms
+    return _when(ms).strftime("%Y-%m")
+
+
+def _when(ms: int) -> datetime:
+    """A date for any time; one that no calendar has is the last one that it has."""
+    return datetime.fromtimestamp(min(ms // 1000, 253_402_300_799), UTC)
+
+
+def _foot(pages: list[Page], older: Page | None) -> Markup:
+    """The end of the last page, with links to those beside it."""
+    links = [element("a", "All", href="index.html")]
+    if len(pages) > 1:
+        links.append(element("a", "Newer", href=pages[-2].name))
+    if older is not None:
+        links.append(element("a", "Older", href=older.name))
+    return joined(element("nav", *links), TAIL)
+
+
+class _Site:
+    """Makes what stands on the pages, and caches names."""
+
+    def __init__(self, q: Queries, account: AccountId, sink: FolderSink) -> None:
+        self._q, self._account, self._sink = q, account, sink
+        self._names: dict[AccountId, str] = {}
+        self._blocked = set(q.blocks(account))
+        self.name = self._name(account)
+
+    def _name(self, account: AccountId) -> str:
+        if len(self._names) > 10_000:
+            self._names.clear()
+        if account not in self._names:
+            fields = self._q.profile(account).fields
+            named = next((f.value for f in fields if f.field == "name"), "")
+            self._names[account] = named or f"{account_to_text(account)[:24]}…"
+        return self._names[account]
+
+    def index(self, pages: list[Page], posts: int) -> None:
+        q, account = self._q, self._account
+        with self._sink.file("index.html") as file:
+            file.write(joined(head(self.name), element("h1", self.name)))
+            about = [f for f in q.profile(account).fields if f.field != "name"]
+            file.write(element("header", *(element("p", f"{f.field}: {f.value}", class_="text") for f in about)))
+            counts = f"{posts:,} posts; follows {q.follow_count(account):,}, followed by {q.follower_count(account):,}"
+            file.write(joined(element("p", counts), element("p", element("code", account_to_text(account)))))
+            newest = (view for _, view in q.timeline([account], None, reposts=True) if view is not None)
+            for view in islice(newest, NEWEST):
+                file.write(self.post(view, "") + b"\n")
+            file.write(element("nav", *(element("a", page.title, href=page.name) for page in pages)))
+            file.write(TAIL)
+
+    def post(self, view: PostView, up: str, depth: int = 0) -> Markup:
+        """One post. up: how the page leads to the folder of the index."""
+        said, author = view.post, self._name(view.target.account)
+        stamp = _when(view.time_ms)
+        time = element("time", stamp.strftime("%Y-%m-%d %H:%M"), datetime=stamp.isoformat())
+        line: list[str | Markup] = [element("b", author), " · ", self._linked(view, time, up)]
+        if view.reposted is not None:
+            line = [f"{self._name(view.reposted.by)} reposted · ", *line]
+        if said.reply is not None:
+            line.append(f" · answers {self._name(said.reply.parent.account)}")
+        if self._q.edited(view):
+            line.append(" · edited")
+        body = [element("div", said.text, class_="text", lang=said.lang, dir="auto"), *map(_media, said.media)]
+        if said.poll is not None:
+            body.append(element("ul", *(element("li", option) for option in said.poll.options)))
+        if said.quote is not None:
+            body.append(self._quoted(said.quote))
+        shown = joined(*body)
+        if said.warning is not None:
+            shown = element("details", element("summary", said.warning), shown)
+        counts = [f"{given.emoji} {given.accounts}" for given in self._q.reactions(view.target)]
+        reposts = self._q.repost_count(view.target)
+        counts += [f"{reposts} reposts"] if reposts else []
+        below = [element("p", " · ".join(counts), class_="by")] if counts else []
+        inset = f"d{min(depth, DEEPEST)}" if depth else None
+        return element("article", element("p", *line, class_="by"), shown, *below, class_=inset)
+
+    def _linked(self, view: PostView, time: Markup, up: str) -> Markup:
+        """The time, as a link to the conversation if there is one."""
+        if view.post.reply is None and not self._q.reply_count(view.target):
+            return time
+        if view.reposted is not None:
+            return time
+        return element("a", time, href=up + _thread_file(self._root(view)))
+
+    def _root(self, view: PostView) -> Target:
+        return view.target if view.post.reply is None else view.post.reply.root
+
+    def _quoted(self, target: Target) -> Markup:
+        quoted = self._q.post(target)
+        if quoted is None or target.account in self._blocked:
+            return element("blockquote", "A post that is not held here.")
+        by = element("p", self._name(target.account), class_="by")
+        return element(
+            "blockquote", by, element("div", quoted.post.warning or quoted.post.text, class_="text", dir="auto")
+        )
+
+    def conversation(self, view: PostView) -> None:
+        """The page of the conversation, if there is one and it is not written yet."""
+        if view.reposted is not None or (view.post.reply is None and not self._q.reply_count(view.target)):
+            return
+        root = self._root(view)
+        name = _thread_file(root)
+        if self._sink.has(name):
+            return
+        with self._sink.file(name) as file:
+            title = f"A conversation of {self._name(root.account)}"
+            file.write(joined(head(title), element("h1", title)))
+            for article in self._articles(root):
+                file.write(article + b"\n")
+            file.write(joined(element("nav", element("a", "All", href="../index.html")), TAIL))
+
+    def _articles(self, root: Target) -> Iterator[Markup]:
+        first = self._q.post(root)
+        if first is None or root.account in self._blocked:
+            yield element("article", element("p", "The first post is not held here.", class_="by"))
+        else:
+            yield self.post(first, "../")
+        for n, (_, answer) in enumerate(self._q.below(root)):
+            if n == ANSWERS:
+                yield element("p", f"More answers are held than the {ANSWERS:,} looked at for this page.", class_="by")
+                return
+            if answer is not None and answer.view.target.account not in self._blocked:
+                yield self.post(answer.view, "../", answer.depth)
+
+
+def _thread_file(root: Target) -> str:
+    return f"thread/{root.account.hex()[:16]}-{root.key.hex()}.html"
+
+
+def _media(item: Media) -> Markup:
+    """What is known of a picture or film: its file may be beside the page or not."""
+    about = ", ".join(
+        [item.type, f"{item.size:,} bytes", *([f"{item.width}×{item.height}"] if item.width and item.height else [])]
+    )
+    shown = [element("figcaption", item.description, dir="auto")] if item.description else []
+    return element("figure", *shown, element("div", about), element("code", item.blob.hex()))

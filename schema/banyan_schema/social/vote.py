@@ -1,0 +1,104 @@
+"""A vote in a poll: a register of the account, one for each poll.
+
+| op | cell | content |
+|---|---|---|
+| put | the poll's post, for all to see | [account, key, ballot, choices, closes ms, options] |
+
+The key of the cell is not made with the account's salt: it follows from the post alone. So everybody sees that it is
+the one vote of the account, and two that it gave on two devices are one: the later. A vote in another cell is not
+counted.
+
+A poll can be edited. `ballot` stands for its options, its choices and its end, and only votes for the poll as it stands
+are counted. A vote repeats the choices and the end, so it is judged by itself: one that was written after the end, or
+chooses two where one is asked for, counts for nothing. The time is the entry's, by the clock of its author.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from banyan_crdt.codec import encode
+from banyan_crdt.ids import CellKey, H, Ref
+from banyan_crdt.ops import Put
+
+from ..address import Target
+from ..collection import Collection, Draft, Fact, Facts
+from ..compound import many
+from ..fields import ACCOUNT, KEY, choice, number
+from ..layout import Layout
+from .post import MAX_OPTIONS, POLL_OF_POST, Poll
+
+VOTER = b"\xff"
+"""Stands in the place of an option: the account votes for something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """A vote in the poll of a post. `ballot`: of the poll, 16 bytes. `options`: their numbers, from 0, rising."""
+
+    poll: Target
+    ballot: bytes
+    choices: Literal["one", "several"]
+    closes_ms: int
+    options: tuple[int, ...]
+
+
+LAYOUT = Layout(
+    lambda account, key, ballot, choices, closes_ms, options: Vote(
+        Target(account, key), ballot, choices, closes_ms, options
+    ),
+    lambda said: (*said.poll, said.ballot, said.choices, said.closes_ms, said.options),
+    (
+        ACCOUNT,
+        KEY,
+        KEY,
+        choice("the choices of a poll", "one", "several"),
+        number("the time at which a poll closes"),
+        many("the options that one votes for", number("an option"), MAX_OPTIONS, 1),
+    ),
+)
+
+
+def ballot_of(poll: Poll) -> bytes:
+    """What stands for the poll in its votes, 16 bytes."""
+    return H("ballot", encode(POLL_OF_POST.plain(poll)))[:16]
+
+
+def vote_key(poll: Target) -> CellKey:
+    """The cell of every account's vote in this poll."""
+    return CellKey(H("vote", poll.raw)[:16])
+
+
+def _seed(time: bytes, values: list[Any]) -> bytes:
+    """The post, 48 bytes, the ballot, the choices and the end, 16 + 1 + 8 bytes, and the options, 1 byte each; nothing,
+    if the vote does not count."""
+    account, key, ballot, choices, closes_ms, options = values[:6]
+    late = int.from_bytes(time[:6], "big") > closes_ms
+    if late or (choices == "one" and len(options) != 1) or list(options) != sorted({*options}) or options[-1] > 254:
+        return b""
+    how = bytes((choices == "several",)) + closes_ms.to_bytes(8, "big")
+    return b"".join((account, key, ballot, how, bytes(options)))
+
+
+def tally_key(poll: Target, asked: Poll) -> bytes:
+    """What the keys of all votes in the poll as it stands begin with, before an option, 1 byte; 73 bytes."""
+    begins: bytes = poll.raw + ballot_of(asked)
+    return begins + bytes((asked.choices == "several",)) + asked.closes_ms.to_bytes(8, "big")
+
+
+def _facts(seed: bytes) -> Facts:
+    begins = seed[:73]
+    return tuple(Fact("ballots", begins + bytes((option,))) for option in (*seed[73:], *(VOTER if seed else b"")))
+
+
+COLLECTION = Collection("vote", "register", LAYOUT, seed=_seed, kinds=frozenset({"ballots"}), facts=_facts)
+VOTE = COLLECTION.id
+COLLECTIONS = (COLLECTION,)
+
+
+def write_vote(poll: Target, asked: Poll, options: Iterable[int], replaces: Iterable[Ref] = ()) -> Draft:
+    """Votes in a poll. `options`: numbers from 0. `replaces`: the live writes of the cell. Take it back with `undo`."""
+    said = Vote(poll, ballot_of(asked), asked.choices, asked.closes_ms, tuple(sorted({*options})))
+    return Draft(Put(VOTE, vote_key(poll), tuple(replaces), None), LAYOUT.encode(said))

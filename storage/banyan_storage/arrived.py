@@ -1,0 +1,66 @@
+"""When entries arrived at this store, and from which peer: for people who ask why they see something.
+
+A commit that brought entries has a row, and one more each time that the peer changed within it. Only the newest KEPT
+rows are kept, so it takes some 8 MB at most. Nothing else is decided by it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from . import tables as t
+from .engine import ReadTxn, WriteTxn
+
+KEPT = 100_000
+
+
+class Arrival(NamedTuple):
+    """time_ms: when it was written here, by the clock of this machine. peer: that sent it; empty: it was written or
+    imported here."""
+
+    time_ms: int
+    peer: str
+
+
+class Arrived:
+    """The rows of the pending transaction. The store calls `flush` and `forget`."""
+
+    def __init__(self, write: WriteTxn) -> None:
+        self._write = write
+        self._parts: list[tuple[int, int, str]] = []
+        self.time_ms = 0
+        """Of the commit to come."""
+
+    def came(self, first: int, last: int, peer: str) -> None:
+        """The entries with these arrival numbers came from a peer."""
+        self._parts.append((first, last, peer))
+
+    def flush(self, first: int, last: int) -> None:
+        """Called before a commit that brought these arrivals."""
+        at, before = first, None
+        for start, end, peer in self._parts:
+            if start > at and before != "":
+                self._put(at, before := "")
+            if peer != before:
+                self._put(start, before := peer)
+            at = end + 1
+        if at <= last and before != "":
+            self._put(at, "")
+        self._parts.clear()
+        for _ in range(2):  # more go than come
+            if self._write.count(t.ARRIVED) > KEPT:
+                oldest = next(self._write.scan(t.ARRIVED, limit=1))
+                self._write.delete(t.ARRIVED, oldest[0])
+
+    def _put(self, n: int, peer: str) -> None:
+        self._write.put(t.ARRIVED, t.u48(n), t.u48(self.time_ms) + peer.encode())
+
+    def forget(self) -> None:
+        """After a rollback."""
+        self._parts.clear()
+
+
+def arrival_of(txn: ReadTxn, n: int) -> Arrival | None:
+    """How the entry with this arrival number came; None if that is not known any more."""
+    row = next(txn.scan(t.ARRIVED, b"", t.u48(n + 1), reverse=True, limit=1), None)
+    return None if row is None else Arrival(t.number(row[1][:6]), row[1][6:].decode("utf-8", "replace"))

@@ -1,0 +1,162 @@
+"""A conversation as a tree, page by page: each answer is followed by what answers it, the oldest first.
+
+A page ends anywhere, and the next one goes on behind it, whatever was written in between. So a cursor is the place of
+one answer in the tree: what is below it comes next, then what is behind it, then what is behind those above it. Those
+are found through what each answers, so a tree may be of any depth.
+
+An answer to a post that is deleted or not held hangs from nothing. At the end come all those that name the same first
+post, each with what is below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+from banyan_crdt.ids import AccountId, CellKey
+from banyan_schema.social import ReplyTo, Target
+
+from .answers import Above, PostView
+from .engine import ReadTxn, Table, after_prefix
+from .view_rows import NUMBERED, target_bytes
+
+if TYPE_CHECKING:
+    from .queries import Queries
+
+MAX_ANCESTORS = 64
+CURSOR_BYTES = 1 + 4 + 56 + 48 + 56
+
+
+class Spot(NamedTuple):
+    """Where an answer stands. loose: in a branch that hangs from nothing. depth: 1 for a direct answer, 0 for one that
+    was only looked at. branch, at: the place of the first post of its branch, and its own: time 8 | account 32 | key
+    16. parent: what it answers."""
+
+    loose: bool
+    depth: int
+    branch: bytes
+    parent: Target
+    at: bytes
+
+    @property
+    def target(self) -> Target:
+        return Target(AccountId(self.at[8:40]), CellKey(self.at[40:]))
+
+    @property
+    def cursor(self) -> bytes:
+        """CURSOR_BYTES."""
+        return bytes((self.loose,)) + self.depth.to_bytes(4, "big") + self.branch + target_bytes(self.parent) + self.at
+
+
+class Answer(NamedTuple):
+    """depth: 1 for a direct answer, 2 for an answer to that, ... lacking: what it answers, if that is not held."""
+
+    view: PostView
+    depth: int
+    lacking: Target | None
+
+
+def spot_of(cursor: bytes) -> Spot:
+    """The inverse of `Spot.cursor`, of any CURSOR_BYTES bytes."""
+    parent = Target(AccountId(cursor[61:93]), CellKey(cursor[93:109]))
+    return Spot(cursor[0] == 1, int.from_bytes(cursor[1:5], "big"), cursor[5:61], parent, cursor[109:])
+
+
+def above(q: Queries, post: PostView | None) -> Above:
+    """What a post answers, up to the first post, but at most MAX_ANCESTORS."""
+    found, seen = list[PostView](), set[Target]()
+    up = post
+    while up is not None and up.post.reply is not None and len(found) < MAX_ANCESTORS:
+        parent = up.post.reply.parent
+        seen.add(up.target)
+        if parent in seen:  # a false claim: a post cannot answer its own answer
+            break
+        up = q.post(parent)
+        if up is None:
+            return Above(tuple(found[::-1]), parent)
+        found.append(up)
+    return Above(tuple(found[::-1]), None)
+
+
+def below(q: Queries, root: Target, after: bytes | None) -> Iterator[tuple[bytes, Answer | None]]:
+    """(cursor, answer) of all that answer a post and its answers. None in the place of what is only looked at, so that
+    a caller can stop. after: the cursor of the last one of the page before."""
+    q.need("thread")
+    spot = None if after is None else spot_of(after)
+    if spot is None or not spot.loose:
+        for at, view in _branches(q, root, spot):
+            yield at.cursor, Answer(view, at.depth, None)
+        spot = None
+    for at, found, lacking in _loose(q, root, spot):
+        yield at.cursor, None if found is None else Answer(found, at.depth, lacking)
+
+
+def _branches(q: Queries, root: Target, after: Spot | None) -> Iterator[tuple[Spot, PostView]]:
+    if after is not None:
+        yield from _behind(q, root, after)
+    for view in q.replies(root, None if after is None else after.branch):
+        if view.target == root:
+            continue
+        at = Spot(False, 1, view.cursor, root, view.cursor)
+        yield at, view
+        yield from _behind(q, root, at)
+
+
+def _loose(q: Queries, root: Target, after: Spot | None) -> Iterator[tuple[Spot, PostView | None, Target | None]]:
+    if after is not None and after.depth:
+        yield from ((at, view, None) for at, view in _behind(q, root, after))
+    shown = None
+    for cursor, view in q.within(root, None if after is None else after.branch):
+        reply = None if view is None else view.post.reply
+        at = Spot(True, 2, cursor, root if reply is None else reply.parent, cursor)
+        if view is None or reply is None or _hangs_elsewhere(q, root, view.target, reply):
+            yield at._replace(depth=0), None, None
+            continue
+        yield at, view, None if reply.parent == shown else reply.parent
+        shown = reply.parent
+        yield from ((below, view, None) for below, view in _behind(q, root, at))
+
+
+def _hangs_elsewhere(q: Queries, root: Target, post: Target, reply: ReplyTo) -> bool:
+    return reply.root != root or root in (post, reply.parent) or q.post(reply.parent) is not None
+
+
+def _behind(q: Queries, root: Target, start: Spot) -> Iterator[tuple[Spot, PostView]]:
+    """The rest of a branch behind one of its posts. A post has one parent, so only `root` can be met again, where it
+    claims to answer one of its own answers."""
+    up: Spot | None = start
+    base, parents, lists = start.depth, [start.target], [q.replies(start.target)]
+    while True:
+        while lists:
+            view = next(lists[-1], None)
+            if view is None:
+                lists.pop()
+                parents.pop()
+            elif view.target != root:
+                yield Spot(start.loose, base + len(lists), start.branch, parents[-1], view.cursor), view
+                parents.append(view.target)
+                lists.append(q.replies(view.target))
+        if up is None or up.at == start.branch or up.depth <= 1:
+            return
+        base, parents, lists = up.depth - 1, [up.parent], [q.replies(up.parent, up.at)]
+        parent = q.post(up.parent)
+        if parent is None or parent.post.reply is None:  # deleted since: what is behind it is found as loose
+            up = None
+        else:
+            up = Spot(start.loose, base, start.branch, parent.post.reply.parent, parent.cursor)
+
+
+def answers(txn: ReadTxn, table: Table, prefix: bytes, after: bytes | None) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """(time 8 | account 32 | key 16, account's number, place) of rows that begin with the prefix, oldest first, those
+    of one time by account, whatever their numbers here. after: the first of these three, of the last one read."""
+    at, start = len(prefix), prefix if after is None else prefix + after[:8]
+    rows = txn.scan(table, start, after_prefix(prefix))
+    for time, together in groupby(rows, lambda row: row[0][at : at + 8]):
+        found = []
+        for key, place in together:
+            number = key[at + 8 : at + 12]
+            found.append((time + (txn.get(NUMBERED, number) or b"") + key[at + 12 :], number, place))
+        for one in sorted(found):
+            if after is None or one[0] > after:
+                yield one

@@ -1,0 +1,95 @@
+"""A move that is killed goes on, and what cannot be written is said before anything is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.moving import made
+from tests.cli.shell import COMMAND, banyan, clean_environment, node_up
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("after_s", [0.8, 1.6])
+def test_a_move_that_was_killed_goes_on_and_nothing_comes_twice(home: Path, tmp_path: Path, after_s: float) -> None:
+    posts = 8_000
+    path = made.zipped(tmp_path / "m.zip", made.mastodon(posts))
+    words = [*COMMAND, "import", "mastodon", str(path), "--home", str(home)]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(words, env=clean_environment(), stdout=quiet, stderr=quiet) as child:
+        time.sleep(after_s)
+        os.kill(child.pid, signal.SIGKILL)
+    told = banyan("import", "mastodon", path, "--home", home, "--json")
+    assert told.code == 0, told.err
+    found = told.json["table"]["posts"]
+    assert found["came"] + found["here"] == posts
+    assert banyan("store", "stats", "--home", home).code == 0
+    assert banyan("import", "mastodon", path, "--home", home, "--json").json["table"]["posts"]["here"] == posts
+    assert banyan("store", "verify", "--home", home, "--json").json["problems"] == []
+
+
+def test_a_running_node_takes_a_move_too(home: Path, tmp_path: Path) -> None:
+    path = made.zipped(tmp_path / "m.zip", made.mastodon(1_500))
+    with node_up(home) as client:
+        told = banyan("import", "mastodon", path, "--home", home, "--json")
+        assert told.json["table"]["posts"]["came"] == 1_500, told.err
+        assert client.call("graph.stats")["posts"] == 1_500
+
+
+def test_everything_goes_into_the_account_that_is_named(home: Path, tmp_path: Path) -> None:
+    banyan("account", "create", "Lan", "--home", home)
+    path = made.zipped(tmp_path / "m.zip", made.mastodon(3))
+    assert banyan("import", "mastodon", path, "--as", "Lan", "--home", home).code == 0
+    assert {p["name"] for p in banyan("feed", "--as", "Lan", "--home", home, "--json").lines} == {"Lan"}
+    assert banyan("feed", "--home", home, "--json").lines == []
+    assert banyan("import", "mastodon", path, "--as", "nobody", "--home", home).code == 2
+
+
+def test_links_and_names_that_lead_out_are_named_in_the_report(home: Path, tmp_path: Path) -> None:
+    path = made.zipped(tmp_path / "m.zip", {**made.mastodon(1), "../../outbox.json": b"[]"})
+    told = banyan("import", "mastodon", path, "--home", home, "--json", "--report", "r.csv").json
+    assert "1 files of the archive were not read: links, or names that lead out of it." in told["notes"]
+    assert "../../outbox.json" in Path("r.csv").read_text("utf-8")
+
+
+def test_a_report_that_cannot_be_written_is_said_before_anything_is_written(home: Path, tmp_path: Path) -> None:
+    path = made.zipped(tmp_path / "m.zip", made.mastodon(1))
+    ran = banyan("import", "mastodon", path, "--home", home, "--report", "no/such/folder.csv")
+    assert (ran.code, "cannot be written" in ran.err) == (2, True)
+    assert banyan("feed", "--home", home, "--json").lines == []
+
+
+@pytest.mark.parametrize(
+    ("service", "files", "says"),
+    [
+        ("youtube", {"outbox.json": b"[]", "x.csv": b"a,b\n"}, "use `banyan import mastodon`"),
+        ("twitter", {"Takeout/YouTube and YouTube Music/a.csv": b"a\n"}, "use `banyan import youtube`"),
+        ("mastodon", {"your_facebook_activity/posts/your_posts_1.json": b"[]"}, "use `banyan import facebook`"),
+        ("activitystreams", {"posts/your_posts_1.json": b'[{"timestamp": 1}]'}, "use `banyan import facebook`"),
+        ("twitter", {"a.txt": b"x"}, "is no archive of Twitter: expected data/tweets.js; it has a.txt"),
+        ("youtube", {"a.csv": b"a,b\n1,2\n"}, "is no archive of Youtube"),
+    ],
+)
+def test_the_wrong_archive_is_told_the_right_command(
+    home: Path, tmp_path: Path, service: str, files: made.Files, says: str
+) -> None:
+    ran = banyan("import", service, made.zipped(tmp_path / "x.zip", files), "--home", home)
+    assert (ran.code, says in ran.err) == (2, True), ran.err
+
+
+def test_a_table_for_people_says_what_came_and_what_did_not(home: Path, tmp_path: Path) -> None:
+    private = made.create(9, "<p>kín</p>", to=[f"{made.ME}/followers"], cc=[])
+    path = made.zipped(tmp_path / "m.zip", made.mastodon(3, [private]))
+    out = banyan("import", "mastodon", path, "--home", home).out
+    assert "Left out: 1 posts that only followers or the people named could see." in out
+    assert "mastodon-left-out.csv names what was left out" in out
+    assert "Nothing was written." in banyan("import", "mastodon", path, "--dry-run", "--home", home).out

@@ -1,0 +1,121 @@
+"""Mistakes in moving in: what comes twice, what must not come, what an archive may do to its reader."""
+
+from tests.mutants.mutant import Mutant
+
+_NODE, _METHODS = "node/banyan_node/hosting/moving.py", "node/banyan_node/api/methods/moving.py"
+_PACKING = "node/banyan_node/hosting/packing.py"
+_HERE = "cli/banyan_cli/importing"
+_MOVING, _IMPORTS = ("tests/node/test_moving.py",), ("tests/node/test_backend_imports.py",)
+_MASTODON, _ARCHIVES = ("tests/cli/moving/test_mastodon.py",), ("tests/cli/moving/test_archives.py",)
+_TWITTER, _FACEBOOK = ("tests/cli/moving/test_twitter.py",), ("tests/cli/moving/test_facebook.py",)
+_YOUTUBE = ("tests/cli/moving/test_youtube.py",)
+
+IN_MOVING = (
+    Mutant(
+        "a post that was deleted here is brought again",
+        _METHODS,
+        'return "deleted" if q.is_dead(post.account, POST, post.key) else "came"',
+        'return "came"',
+        _MOVING,
+    ),
+    Mutant(
+        "whom one unfollowed here is followed again",
+        _METHODS,
+        'return "here" if stands else "undone"',
+        'return "here" if stands else "came"',
+        _MOVING,
+    ),
+    Mutant(
+        "two services share keys",
+        _NODE,
+        "encode([service.encode(), item.encode(), part])",
+        "encode([item.encode(), part])",
+        _MOVING,
+    ),
+    Mutant(
+        "a dry run writes",
+        _METHODS,
+        "return MovedPosts(rows, 0 if ask.dry else",
+        "return MovedPosts(rows, 0 if not ask else",
+        _MOVING,
+    ),
+    Mutant(
+        "later parts of a text lose its warning",
+        _NODE,
+        "lang, at, warning, words.audience",
+        "lang, at, warning if me.key == key else None, words.audience",
+        _MOVING,
+    ),
+    Mutant("a date after today is kept", _METHODS, "0 <= post.time_ms <= wall_ms", "0 <= post.time_ms", _MOVING),
+    Mutant("a letter is cut from its marks", _NODE, "if not unicodedata.combining(text[at])", "if text[at]", _MOVING),
+    Mutant("marks without end are normalised", _NODE, "if marks > MARKS:", "if marks > 1 << 30:", _MOVING),
+    Mutant(
+        "an entry takes more operations than it may",
+        _PACKING,
+        "> MAX_OPS_BYTES - _BODY",
+        "> MAX_OPS_BYTES + 4_000",
+        _MOVING,
+    ),
+    Mutant(
+        "each post has an entry of its own", _PACKING, "full = len(some) == MAX_OPS", "full = len(some) == 1", _MOVING
+    ),
+    Mutant(
+        "posts for followers come",
+        f"{_HERE}/activitystreams.py",
+        'return "unlisted" if EVERYBODY & set(texts(told.get("cc"))) else None',
+        'return "unlisted"',
+        _MASTODON,
+    ),
+    Mutant(
+        "the second of two items with one id comes too",
+        f"{_HERE}/moving.py",
+        "if item.id in self._seen:",
+        "if item.id is self:",
+        _MASTODON,
+    ),
+    Mutant(
+        "names that lead out of an archive are read", f"{_HERE}/archives.py", 'or ".." in parts', "or False", _ARCHIVES
+    ),
+    Mutant(
+        "links of a zip are read",
+        f"{_HERE}/archives.py",
+        "if stat.S_ISLNK(info.external_attr >> 16):",
+        "if False:",
+        _ARCHIVES,
+    ),
+    Mutant(
+        "links of a folder are followed",
+        f"{_HERE}/archives.py",
+        "mode = at.lstat().st_mode",
+        "mode = at.stat().st_mode",
+        _ARCHIVES,
+    ),
+    Mutant("a bomb in a zip is unpacked", f"{_HERE}/archives.py", "if info.file_size > most:", "if False:", _ARCHIVES),
+    Mutant(
+        "a bomb in a tar is unpacked", f"{_HERE}/archives.py", "if member.size > _most(packed):", "if False:", _ARCHIVES
+    ),
+    Mutant(
+        "an item without end fills the memory",
+        f"{_HERE}/json_stream.py",
+        "if cut and size > MOST_ITEM:",
+        "if cut and size > 1 << 40:",
+        _ARCHIVES,
+    ),
+    Mutant("tweets of a protected account come", f"{_HERE}/twitter.py", "elif protected:", "elif False:", _TWITTER),
+    Mutant(
+        "the first text of an edited tweet comes",
+        f"{_HERE}/twitter.py",
+        "versions.index(_id(one)) > versions.index(before)",
+        "versions.index(_id(one)) < versions.index(before)",
+        _TWITTER,
+    ),
+    Mutant("what was said in a group comes", f"{_HERE}/facebook.py", 'if said.get("group"):', "if False:", _FACEBOOK),
+    Mutant(
+        "names of Facebook stay broken",
+        f"{_HERE}/facebook.py",
+        'return value.encode("latin-1").decode("utf-8")',
+        "return value",
+        _FACEBOOK,
+    ),
+    Mutant("private videos come", f"{_HERE}/youtube.py", '.lower() != "public":', '.lower() == "":', _YOUTUBE),
+)

@@ -1,0 +1,334 @@
+"""One account, taken out: as an archive, as ActivityStreams, as a site."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import zipfile
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from banyan_crdt.ids import account_from_text
+from banyan_node.api import LocalBackend
+from banyan_node.exporting import site
+from banyan_node.exporting.sinks import draft_of
+from banyan_node.exporting.streams import CONTEXT
+from banyan_node.home import settings
+from banyan_node.hosting import hosted
+from banyan_node.hosting.writing import append
+from banyan_node.local import open_local
+from banyan_node.operator_errors import CallError
+from banyan_schema.social import Post, post_key, write_post
+from banyan_schema.social.post import Media, Poll
+from tests.needs import on_own_disk
+from tests.node.real import make_home
+
+HOSTILE = "<script>alert(1)</script>\" onload='x' &amp; </div> \x1b[2J\x00 \u202eabc ]]> <!-- 🌳"
+BLOB = bytes(range(32))
+_TERMS = (
+    "@context id type actor object to cc published orderedItems totalItems content contentMap source mediaType summary "
+    "inReplyTo tag attachment attributedTo name href context oneOf anyOf endTime url width height duration outbox "
+    "following preferredUsername likes"
+)
+VOCABULARY = frozenset(_TERMS.split())
+"""The terms of https://www.w3.org/ns/activitystreams that an archive uses."""
+
+
+@contextmanager
+def local(path: Path) -> Iterator[LocalBackend]:
+    home = make_home(path) if not path.exists() else None
+    from banyan_node.home.folder import Home
+
+    opened = home or Home(path)
+    with open_local(opened, settings.load(opened, env={})) as node:
+        yield node
+
+
+def say(node: LocalBackend, who: str, post: Post) -> None:
+    """A post of any content, as a media server or an importer would write it."""
+    ctx, account = node.context, account_from_text(who)
+    key = post_key(hosted.salt_of(ctx, account), os.urandom(16), int(time.time() * 1000))
+    append(ctx, account, [write_post(key, post)], time.time())
+    ctx.store.commit()
+
+
+def filled(node: LocalBackend) -> str:
+    """An account with everything that an export shows, beside others."""
+    node.call("account.create", name="Lotus")
+    an, binh = (node.call("account.create", name=n, hosted=True)["account"] for n in ("An <b>", "Bình"))
+    node.call("profile.set", fields={"bio": HOSTILE, "Quê <i>": "Huế"}, by=an)
+    first = node.call("post", text=f"gốc {HOSTILE}", lang="vi", by=an, tags=["cây"], mentions=[binh])["uri"]
+    answer = node.call("reply", uri=first, text=f"trả lời {HOSTILE}", by=binh)["uri"]
+    node.call("reply", uri=answer, text="và tôi", by=an)
+    theirs = node.call("post", text="của Bình", by=binh)["uri"]
+    node.call("quote", uri=theirs, text="xem này", by=an)
+    node.call("repost", uri=theirs, by=an)
+    node.call("react", uri=theirs, emoji="🌸", by=an)
+    node.call("follow", account=binh, by=an)
+    node.call("post", text="bí mật", warning="cẩn thận <x>", audience="unlisted", by=an)
+    gone = node.call("post", text="xoá rồi", by=an)["uri"]
+    node.call("delete", uri=gone)
+    picture = Media(BLOB, 1234, "image/jpeg", 640, 480, None, "một cái cây <em>", "LEHV6nWB2yk8")
+    say(node, an, Post("ảnh", media=(picture,), created_ms=1_700_000_000_000))
+    say(node, an, Post("chọn", poll=Poll(("có <a>", "không"), "one", 1_900_000_000_000)))
+    return str(an)
+
+
+def export(node: LocalBackend, who: str, path: Path, form: str) -> Any:
+    return node.call("account.export", account=who, path=str(path), format=form)
+
+
+def test_an_archive_of_one_account_gives_another_node_the_same_heads_and_posts_and_nothing_else(tmp_path: Path) -> None:
+    archive = tmp_path / "an.banyan"
+    with local(tmp_path / "a") as a, local(tmp_path / "b") as b:
+        an = filled(a)
+        b.call("account.create", name="Khác")
+        done = export(a, an, archive, "archive")
+        before = b.call("store.stats")["accounts"]
+        taken = b.call("archive.import", path=str(archive))
+        assert (taken["account"], taken["same"], taken["rejected"], taken["not_yet"]) == (an, True, 0, 0)
+        assert taken["digest"] == taken["expected"] == done["digest"]
+        assert b.call("store.stats")["accounts"] == before + 1
+        assert a.call("digest", account=an) == b.call("digest", account=an)
+        assert a.call("digest")["digest"] != b.call("digest")["digest"]
+        logs = [n.call("account.show", account=an)["logs"] for n in (a, b)]
+        heads = [[(row["writer"], row["log"], row["length"]) for row in rows] for rows in logs]
+        assert heads[0] == heads[1]
+        told = ("uri", "text", "time_ms", "edited", "lang", "warning", "audience", "tags", "reply_to", "root")
+        feeds = [n.call("feed", account=an, limit=100)["posts"] for n in (a, b)]
+        shown = [[{k: p[k] for k in told} for p in posts if p["account"] == an] for posts in feeds]
+        assert shown[0] == shown[1]
+        assert len(shown[0]) >= 6
+        a.call("post", text="later", by=an)
+        assert a.call("digest", account=an)["digest"] != b.call("digest", account=an)["digest"]
+
+
+class Page(HTMLParser):
+    """What a browser would see."""
+
+    def __init__(self, raw: bytes) -> None:
+        super().__init__()
+        self.tags, self.links, self.words, self.metas = list[str](), list[str](), "", list[dict[str, str | None]]()
+        self.style = ""
+        self.feed(raw.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            assert not name.startswith("on"), name
+            if name == "href":
+                self.links.append(value or "")
+        if tag == "meta":
+            self.metas.append(dict(attrs))
+
+    def handle_data(self, data: str) -> None:
+        if self.tags and self.tags[-1] == "style" and not self.style:
+            self.style = data
+        else:
+            self.words += data
+
+
+_TAGS = (
+    "html head meta title style body h1 header p a nav article div time b details summary ul li blockquote figure "
+    "figcaption code"
+)
+ALLOWED = frozenset(_TAGS.split())
+
+
+def test_a_site_escapes_every_text_runs_nothing_and_has_no_link_that_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site, "A_PAGE", 2)
+    folder = tmp_path / "site"
+    with local(tmp_path / "a") as node:
+        an = filled(node)
+        done = export(node, an, folder, "html")
+        shown = node.call("feed", account=an, limit=100)["posts"]
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    pages = {p: Page(p.read_bytes()) for p in files}
+    for path, page in pages.items():
+        assert set(page.tags) <= ALLOWED, path
+        policy = next(m["content"] or "" for m in page.metas if m.get("http-equiv") == "Content-Security-Policy")
+        assert policy.startswith("default-src 'none'; style-src 'sha256-")
+        assert b64encode(sha256(page.style.encode()).digest()).decode() in policy
+        assert "prefers-color-scheme:dark" in page.style
+        assert "script-src" not in policy
+        for link in page.links:
+            assert (path.parent / link).resolve() in pages, (path, link)
+        assert not re.search(rb"[\x00-\x08\x0b-\x1f\x7f]", path.read_bytes())
+    months = [page for path, page in pages.items() if re.fullmatch(r"\d{4}-\d\d(-\d+)?\.html", path.name)]
+    assert len(months) >= 4  # two posts on each
+    told = "".join(page.words for page in months)
+    escaped = HOSTILE.replace("\x1b", "\ufffd").replace("\x00", "\ufffd")
+    for text in (
+        f"gốc {escaped}",
+        "và tôi",
+        "xem này",
+        "bí mật",
+        "cẩn thận <x>",
+        "một cái cây <em>",
+        "có <a>",
+        BLOB.hex(),
+    ):
+        assert told.count(text) == 1, text
+    assert told.count("của Bình") == 2  # quoted and reposted
+    assert "xoá rồi" not in told
+    assert done["posts"] == len(shown)
+    index = pages[folder / "index.html"]
+    assert f"bio: {escaped}" in index.words
+    assert index.words.index("chọn") < index.words.index("gốc") < index.words.index("ảnh")  # newest first
+    threads = [page for path, page in pages.items() if path.parent.name == "thread"]
+    assert len(threads) == 1
+    assert threads[0].words.index(f"gốc {escaped}") < threads[0].words.index(f"trả lời {escaped}")
+    assert threads[0].words.index("trả lời") < threads[0].words.index("và tôi")
+    assert folder.stat().st_mode & 0o077 == 0
+    assert not draft_of(folder).exists()
+
+
+def test_whom_the_account_blocks_is_not_in_its_site(tmp_path: Path) -> None:
+    with local(tmp_path / "a") as node:
+        an = filled(node)
+        node.call("block", account="Bình", by=an)
+        export(node, an, tmp_path / "site", "html")
+    told = "".join(Page(p.read_bytes()).words for p in (tmp_path / "site" / "thread").iterdir())
+    assert "và tôi" in told
+    assert "trả lời" not in told
+
+
+def terms(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            if name not in ("@context", "contentMap"):
+                yield from terms(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from terms(inner)
+
+
+def test_activitystreams_have_the_shape_of_a_mastodon_archive_and_only_terms_of_their_context(tmp_path: Path) -> None:
+    folder, archive = tmp_path / "streams", tmp_path / "streams.zip"
+    with local(tmp_path / "a") as node:
+        an = filled(node)
+        done = export(node, an, folder, "activitystreams")
+        assert export(node, an, archive, "activitystreams")["posts"] == done["posts"]
+        posts = node.call("feed", account=an, limit=100)["posts"]
+    with zipfile.ZipFile(archive) as packed:
+        assert packed.testzip() is None
+        assert {n: packed.read(n) for n in packed.namelist()} == {p.name: p.read_bytes() for p in folder.iterdir()}
+    read = {p.stem: json.loads(p.read_bytes()) for p in folder.iterdir()}
+    assert set(read) == {"actor", "outbox", "likes", "following"}
+    known = VOCABULARY | set(CONTEXT[1])
+    for value in read.values():
+        assert value["@context"] == CONTEXT
+        assert set(terms(value)) <= known
+    assert all(isinstance(v, str | dict) for v in CONTEXT[1].values())
+    actor, outbox = read["actor"], read["outbox"]
+    assert (actor["id"], actor["type"], actor["name"]) == (an, "Person", "An <b>")
+    assert "<script>" not in actor["summary"]
+    assert outbox["totalItems"] == len(outbox["orderedItems"]) == done["posts"] == len(posts)
+    notes = {a["object"]["id"]: a["object"] for a in outbox["orderedItems"] if a["type"] == "Create"}
+    assert [a["object"]["id"] if a["type"] == "Create" else a["object"] for a in outbox["orderedItems"]] == [
+        p["uri"] for p in posts
+    ]
+    for post in posts:
+        if post["account"] == an:
+            note = notes[post["uri"]]
+            assert note["source"]["content"] == post["text"]
+            assert note["inReplyTo"] == post["reply_to"]
+            assert note["summary"] == post["warning"]
+            assert "<script" not in note["content"]
+    assert [a["type"] for a in outbox["orderedItems"]].count("Announce") == 1
+    (picture,) = [d for note in notes.values() for d in note["attachment"]]
+    assert (picture["name"], picture["blob"], picture["mediaType"]) == ("một cái cây <em>", BLOB.hex(), "image/jpeg")
+    assert picture["url"] == f"media_attachments/{BLOB.hex()}"
+    (poll,) = [n for n in notes.values() if n["type"] == "Question"]
+    assert [o["name"] for o in poll["oneOf"]] == ["có <a>", "không"]
+    assert [like["content"] for like in read["likes"]["orderedItems"]] == ["🌸"]
+    assert len(read["following"]["orderedItems"]) == 1
+    unlisted = next(n for n in notes.values() if n["summary"])
+    assert "Public" in unlisted["cc"][0]
+    assert unlisted["to"] == [f"{an}/followers"]
+
+
+@pytest.mark.parametrize("form", ["archive", "activitystreams", "html"])
+def test_nothing_is_overwritten_and_what_an_interrupted_export_left_is_replaced(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "out"
+    with local(tmp_path / "a") as node:
+        an = filled(node)
+        path.write_text("mine", "utf-8")
+        draft_of(path).write_text("another export", "utf-8")
+        with pytest.raises(CallError, match="is there already"):
+            export(node, an, path, form)
+        assert path.read_text("utf-8") == "mine"
+        assert draft_of(path).read_text("utf-8") == "another export"  # what is refused touches nothing
+        path.unlink()
+        draft_of(path).unlink()
+        draft_of(path).mkdir()
+        (draft_of(path) / "index.html").write_text("half", "utf-8")
+        export(node, an, path, form)
+        with pytest.raises(CallError, match="is there already"):
+            export(node, an, path, form)
+        with pytest.raises(CallError, match=r"is no account|not held here"):
+            export(node, "did:banyan:z" + "1" * 32, tmp_path / "none", form)
+        with pytest.raises(CallError, match="cannot be written"):
+            export(node, an, tmp_path / "no" / "folder", form)
+        assert not draft_of(path).exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "out"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from banyan_node.home.folder import Home
+from banyan_node.home import settings
+from banyan_node.local import open_local
+home = Home(Path(sys.argv[1]))
+with open_local(home, settings.load(home, env={})) as node:
+    os.sync = os.fsync = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    node.call("account.export", account=sys.argv[2], path=sys.argv[3], format=sys.argv[4])
+"""
+
+
+@pytest.mark.parametrize("form", ["archive", "activitystreams", "html"])
+def test_a_killed_export_has_not_its_name_and_the_next_one_is_whole(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "out"
+    with local(tmp_path / "a") as node:
+        an = filled(node)
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "a"), an, str(path), form]
+    assert subprocess.run(command, check=False, timeout=60).returncode == -9
+    assert draft_of(path).exists()
+    assert not path.exists()
+    with local(tmp_path / "a") as node:
+        export(node, an, path, form)
+    assert path.exists()
+    assert not draft_of(path).exists()
+
+
+@on_own_disk
+def test_on_a_full_disk_nothing_is_left_and_the_sentence_says_so(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(small)], check=True)
+    try:
+        with local(tmp_path / "a") as node:
+            an = filled(node)
+            for n in range(60):
+                node.call("post", text=f"{n} {'dài ' * 400}", by=an)
+            for form in ("archive", "activitystreams", "html"):
+                with pytest.raises(CallError, match="the disk is full"):
+                    export(node, an, small / form, form)
+                assert list(small.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(small)], check=True)

@@ -1,0 +1,129 @@
+"""What people read: reposts among the posts of those that one follows, and conversations of any size, page by page."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from banyan_node.api import LocalBackend
+from banyan_node.local import open_local
+from tests.node.real import load_settings, make_home
+
+PEOPLE = ("an", "bình", "chi", "dung")
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[LocalBackend]:
+    home = make_home(tmp_path / "home")
+    with open_local(home, load_settings(home)) as backend:
+        backend.call("account.create", name="an")
+        for name in PEOPLE[1:]:
+            backend.call("account.create", name=name, hosted=True)
+        yield backend
+
+
+def texts(page: dict[str, Any]) -> list[str]:
+    return [row["text"] for row in page["posts"]]
+
+
+def shared(page: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    return [(row["text"], [who["name"] for who in row["reposted"]]) for row in page["posts"]]
+
+
+def test_what_those_that_one_follows_repost_is_in_the_home_timeline(node: LocalBackend) -> None:
+    for name in ("bình", "chi"):
+        node.call("follow", account=name)
+    uri = node.call("post", text="của dung", by="dung")["uri"]
+    node.call("post", text="của bình", by="bình")
+    node.call("repost", uri=uri, by="bình")
+    assert shared(node.call("feed")) == [("của dung", ["bình"]), ("của bình", [])]
+    node.call("repost", uri=uri, by="chi")
+    first, second = shared(node.call("feed"))
+    assert (first[0], sorted(first[1]), second) == ("của dung", ["bình", "chi"], ("của bình", [])), "one row of a page"
+    assert shared(node.call("feed", account="bình")) == [("của dung", ["bình"]), ("của bình", [])]
+    assert texts(node.call("feed", reposts=False)) == ["của bình"]
+    assert sorted(shared(node.call("feed", all=True))) == [("của bình", []), ("của dung", [])]
+    node.call("block", account="chi")
+    assert shared(node.call("feed")) == [("của dung", ["bình"]), ("của bình", [])]
+    node.call("mute", account="dung")
+    assert texts(node.call("feed")) == ["của bình"]
+    assert texts(node.call("feed", account="bình")) == ["của bình"], "also on the page of who reposted it"
+    node.call("mute", account="dung", undo=True)
+    node.call("repost", uri=uri, by="bình", undo=True)
+    assert texts(node.call("feed")) == ["của bình"]
+    node.call("repost", uri=uri, by="bình")
+    node.call("delete", uri=uri)
+    assert texts(node.call("feed")) == ["của bình"]
+
+
+def test_pages_of_a_home_timeline_join_while_people_write(node: LocalBackend) -> None:
+    rng = random.Random(7)
+    for name in PEOPLE[1:]:
+        node.call("follow", account=name)
+    uris = [node.call("post", text=f"{n}", by=rng.choice(PEOPLE))["uri"] for n in range(40)]
+    for uri in rng.sample(uris, 12):
+        node.call("repost", uri=uri, by=rng.choice(PEOPLE))
+    whole = node.call("feed", limit=1000)["posts"]
+    found, page = list[Any](), node.call("feed", limit=3)
+    while True:
+        found += page["posts"]
+        if page["before"] is None:
+            break
+        node.call("post", text="new", by=rng.choice(PEOPLE))
+        node.call("repost", uri=rng.choice(uris), by=rng.choice(PEOPLE))
+        page = node.call("feed", limit=3, before=page["before"])
+    rows = [(row["uri"], row["reposted"][0]["time_ms"] if row["reposted"] else None) for row in found]
+    assert len(rows) == len(set(rows)), "no row is there twice"
+    assert {row["uri"] for row in whole} == {uri for uri, _ in rows}
+
+
+def test_a_conversation_is_read_in_pages_while_people_answer(node: LocalBackend) -> None:
+    rng = random.Random(3)
+    root = node.call("post", text="gốc")["uri"]
+    uris = [root]
+    for n in range(60):
+        uris.append(node.call("reply", uri=rng.choice(uris[-12:]), text=f"{n}", by=rng.choice(PEOPLE))["uri"])
+    whole = [(row["uri"], row["depth"]) for row in node.call("thread", uri=root)["posts"]]
+    assert len(whole) == 61
+    found, page = list[tuple[str, int]](), node.call("thread", uri=root, limit=7)
+    while True:
+        found += [(row["uri"], row["depth"]) for row in page["posts"]]
+        if page["after"] is None:
+            break
+        node.call("reply", uri=rng.choice(uris), text="new", by=rng.choice(PEOPLE))
+        page = node.call("thread", uri=root, limit=7, after=page["after"])
+    assert len(found) == len(set(found))
+    assert [row for row in found if row in whole] == whole
+
+
+def test_the_place_of_an_answer_that_is_not_shown_is_marked(node: LocalBackend) -> None:
+    root = node.call("post", text="gốc", by="bình")["uri"]
+    muted = node.call("reply", uri=root, text="xấu", by="chi")["uri"]
+    node.call("reply", uri=muted, text="dưới", by="dung")
+    time.sleep(0.002)  # a place in a conversation is a time, then an account
+    filtered = node.call("reply", uri=root, text="phim", by="dung")["uri"]
+    deleted = node.call("reply", uri=root, text="xoá", by="dung")["uri"]
+    node.call("reply", uri=deleted, text="còn", by="dung")
+    node.call("delete", uri=deleted)
+    node.call("mute", account="chi")
+    node.call("filter.set", words="phim")
+    page = node.call("thread", uri=root)
+    assert [(row["text"], row["depth"]) for row in page["posts"]] == [("gốc", 0), ("dưới", 2), ("còn", 2)]
+    said = [(gap["at"], gap["depth"], gap["uri"], gap["gone"]["word"]) for gap in page["gaps"]]
+    assert said == [(1, 1, muted, "hidden"), (2, 1, filtered, "hidden"), (2, 1, deleted, "deleted")]
+    node.call("delete", uri=root)
+    page = node.call("thread", uri=root)
+    assert (texts(page), page["missing"], page["gone"]["word"]) == (["dưới", "còn"], root, "deleted")
+
+
+def test_a_place_that_is_none_is_refused_in_one_sentence(node: LocalBackend) -> None:
+    root = node.call("post", text="gốc")["uri"]
+    for after in ("0", "zz", "00" * 164):
+        with pytest.raises(Exception, match="no place in a conversation: give `after`"):
+            node.call("thread", uri=root, after=after)
+    assert node.call("thread", uri=root, after="ff" * 165)["posts"] == []
