@@ -26,6 +26,7 @@ BENCHES = {
     "lines": "how a newcomer catches up over slow lines, and lines that pause",
     "codec": "the wire's strict decoder against a general one",
     "edge": "how fast one link is",
+    "blobs": "how fast a film goes from one node to another, and whether posts are late meanwhile",
     "attack": "what strangers with free identities do to an honest pair of nodes, attack by attack",
     "siege": "a newcomer with three honest contacts against a thousand identities of twenty networks, real nodes",
     "gossip": "delivery at thousands of nodes in virtual time",

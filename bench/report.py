@@ -28,7 +28,7 @@ PAGE = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "performance.svg"
 BENCHES = (
     *("ingest", "create", "catchup", "reconcile", "live", "query"),
-    *("growth", "peers", "codec", "edge", "upkeep", "start"),
+    *("growth", "peers", "codec", "edge", "blobs", "upkeep", "start"),
 )
 """In the order in which they run: the short ones first, so that a fault shows early."""
 NOT_RUN = "not run"
@@ -108,6 +108,7 @@ FIGURES = (
     Figure("one checkpoint more of that account", "upkeep.checkpoint_bytes", 1_000, 300, " B", True),
     Figure("20,000 accounts of interest, nothing new: a link, up", "upkeep.up_bytes_per_s", 100, 10, " B/s", True),
     Figure("the same, down", "upkeep.down_bytes_per_s", 100, 10, " B/s", True),
+    Figure("a film of 1 GB from one node to another", "blobs.mb_per_second", 30, 80, " MB/s"),
     Figure("start to ready with 10,000,000 logs", "start.seconds_to_ready", 15, 3, " s", True),
     Figure("the same, until it can compare with peers", "start.seconds_to_compare", 15, 3, " s", True),
     Figure("the same, 50,000 heads moved", "start.cases.moved.seconds_to_compare", 15, 3, " s", True),

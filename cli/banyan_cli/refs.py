@@ -140,20 +140,6 @@ def _with_handle(s: Session, handle: str) -> str:
     raise BadInput(f"No platform that is held here confirms '{handle}': {claimed}. Give the whole id of the account.")
 
 
-def hosted(s: Session, text: str) -> str:
-    """An account that is hosted here, by name or id. Raises BadInput."""
-    after: str | None = None
-    wanted = text.strip().removeprefix("@")
-    while True:
-        page = s.call("account.list", limit=1_000, after=after)
-        for row in page["accounts"]:
-            if wanted in (row["account"], row["name"]):
-                return str(row["account"])
-        after = page["after"]
-        if after is None:
-            raise BadInput(f"'{text}' is not hosted here; `banyan account list` shows the accounts that are.")
-
-
 def _named(account: str, name: str) -> str:
     return f"{name} ({account})" if name else account
 

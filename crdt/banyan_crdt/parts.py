@@ -34,6 +34,10 @@ _STARTS = {head[0]: slice(_AT_CONTENT + len(head), None) for head in _sizes(*ran
 """Where the content is, by the byte after the salt."""
 
 
+_FIRST = {head: slice(where.start, where.start + 1) for head, where in _STARTS.items()}
+"""Where the first byte of the content is, by the byte after the salt."""
+
+
 def make_part(salt: bytes, content: bytes) -> tuple[Part, bytes]:
     """The name of a piece of content, and the bytes of its part. `salt`: 16 random bytes. Without a salt the hash of
     a guessable content (a phone number) would disclose it after it is erased. Raises ValueError on another salt."""
@@ -68,6 +72,12 @@ def content_of(raw: bytes) -> bytes:
     """The content of a part's bytes that were checked before. It is read by position: 0.2 us, where the strict
     decoder takes 15."""
     return raw[_STARTS[raw[_AT_CONTENT]]]
+
+
+def beginning_with(raws: Sequence[bytes], head: bytes) -> list[int]:
+    """Which of these checked parts have a content whose first byte is `head` or a greater one: an array of at least so
+    many fields. It is asked of every part that comes, so it looks at one byte: 0.1 us."""
+    return [k for k, raw in enumerate(raws) if raw[_FIRST[raw[_AT_CONTENT]]] >= head]
 
 
 def _content(raw: bytes) -> bytes:

@@ -37,6 +37,7 @@ from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.named import NamedByOperator
 from banyan_replica.replica import Identity, Replica
 from banyan_storage import tables
+from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import Queries
@@ -92,9 +93,13 @@ class Context:
     search: Searching = field(init=False)
     """Finds posts. Any thread."""
 
+    blobs: BlobStore = field(init=False)
+    """Pictures and films. Any thread."""
+
     def __post_init__(self) -> None:
         self.vault = Vault(Opener(self.keys.device_seed()))
         self.search = Searching(self.home.search, self.store.store_id)
+        self.blobs = BlobStore(self.home.blobs)
 
     def own_log(self, account: AccountId) -> LogId:
         """The log that this data folder writes in an account. Draws a new number if it is also written elsewhere."""

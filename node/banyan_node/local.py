@@ -28,6 +28,7 @@ from banyan_node.operator_errors import HomeError
 from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.mending import Found, mend
 from banyan_node.upkeep.repairing import Repaired, repair
+from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StoreReadOnly
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.lmdb_folder import DATA, Folder, put_data
@@ -71,7 +72,7 @@ def open_reading(home: Home, settings: Settings, why: StoreReadOnly) -> Iterator
     with closing(LmdbEngine(home.store, [META], read_only=True)) as engine, engine.read() as txn:
         refuse_other(schema_of(txn))
     with closing(LmdbEngine(home.store, TABLES, read_only=True)) as engine:
-        yield ReadingBackend(engine, REALMS[settings.config.node.realm], why)
+        yield ReadingBackend(engine, REALMS[settings.config.node.realm], BlobStore(home.blobs), why)
 
 
 def mend_local(home: Home, settings: Settings, say: Say) -> Found:
@@ -124,7 +125,7 @@ def refuse_store_of_others(home: Home, keys: Keys, realm: Realm) -> None:
         refuse_other(schema_of(txn))
     device = Signer(realm, keys.device_seed()).key
     with closing(LmdbEngine(home.store, TABLES, read_only=True)) as engine, queries(engine, realm) as q:
-        some = hosted.page(CommitView(q), None, SAMPLE)
+        some = hosted.page(CommitView(q, BlobStore(home.blobs)), None, SAMPLE)
         grants = [q.reader.grants(home.account) for home in some]
         if some and not any(found is not None and device in found.grants for found in grants):
             raise HomeError(

@@ -36,6 +36,9 @@ from banyan_node.links import anchors
 from banyan_node.links.filling import Filling
 from banyan_node.links.linking import Links
 from banyan_node.logging import say_left_out
+from banyan_node.media import following
+from banyan_node.media.fetching import BlobFetcher
+from banyan_node.media.opening import open_media
 from banyan_node.metrics import Metrics
 from banyan_node.operator_errors import OperatorError
 from banyan_node.server.control import control_app
@@ -78,6 +81,7 @@ class Node:
         self.backend: NodeBackend
         self.nursery: trio.Nursery
         self.links: Links
+        self.media: BlobFetcher
         self.tasks = Tasks(self.shutdown.is_set)
         self._publisher: Publisher | None = None
         self._linking = False
@@ -120,6 +124,7 @@ class Node:
                 self.edge.door.standing = self._standing
                 self.context = await self.worker.call(lambda c, now: _begin(c, addresses, self.links, now))
                 self.backend = NodeBackend(self, self.context)
+                self.media = await open_media(self.context, self.worker, self.edge, self.nursery)
                 try:
                     await self._start(task_status)
                     await self.shutdown.wait()
@@ -158,6 +163,8 @@ class Node:
         keep("interest and metrics", self._look_around)
         keep("daily work", partial(chores.run, self.worker))
         keep("views", partial(views.build, self.worker, self.context.engine))
+        keep("media", partial(following.follow, self.worker, self.context, self.media))
+        keep("unnamed media", partial(following.collect, self.worker, self.context))
         keep("search index", partial(searching.follow, self.worker, self.context))
         endpoint = await self.nursery.start(
             partial(

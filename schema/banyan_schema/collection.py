@@ -76,6 +76,14 @@ class Draft(NamedTuple):
     content: bytes | None
 
 
+class Blobs(NamedTuple):
+    """The blobs that content of a collection names. field: the name of the field that names them; shorter content names
+    none. named: the value of that field -> roots, 32 bytes each; first what is small, such as previews."""
+
+    field: str
+    named: Callable[[Any], Iterable[bytes]]
+
+
 def no_seed(time: bytes, values: list[Any]) -> bytes:
     """The empty seed of a collection that tells views nothing."""
     return b""
@@ -94,7 +102,8 @@ class Collection(Generic[C]):
     `limits`: the most bytes of UTF-8, by the name of each string in the content.
     `seed`: (time of the entry, 8 bytes; values of the content's fields) -> seed. `seeds`: its version; raise it by one
     if `seed` gives another value for the same content. `facts`: seed -> facts. `kinds`: the kinds of these facts.
-    `quick`: (layout, `seed_in`) -> a faster `seed_in` with the same results, or None.
+    `quick`: (layout, `seed_in`) -> a faster `seed_in` with the same results, or None. `blobs`: which blobs its content
+    names, or None if it never names any.
     """
 
     name: str
@@ -106,6 +115,7 @@ class Collection(Generic[C]):
     kinds: frozenset[str] = frozenset()
     facts: Callable[[bytes], Facts] = no_facts
     quick: Callable[[Layout[Any], SeedIn], SeedIn] | None = None
+    blobs: Blobs | None = None
 
     def __post_init__(self) -> None:
         if (self.layout is None) == (self.merge in ("register", "set")):
@@ -141,6 +151,14 @@ class Collection(Generic[C]):
         """The seed, or None if these bytes are not content of this collection. `time`: of the entry, 8 bytes."""
         values = None if self.layout is None else self.layout.values(content)
         return None if values is None else self.seed(time, values)
+
+    def blobs_in(self, content: bytes) -> tuple[bytes, ...]:
+        """The roots of the blobs that content names, each once. Never raises."""
+        if self.blobs is None or self.layout is None:
+            return ()
+        values = self.layout.values(content)
+        value = None if values is None else values[self.layout.names.index(self.blobs.field)]
+        return () if value is None else tuple(dict.fromkeys(self.blobs.named(value)))
 
     @cached_property
     def seed_in(self) -> SeedIn:

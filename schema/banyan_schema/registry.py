@@ -7,15 +7,18 @@ with a tuple `COLLECTIONS` into social/.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
+from banyan_crdt.codec import ARRAY
 from banyan_crdt.ids import Coll
 from banyan_crdt.ops import Op
 
 from . import social
 from .collection import Collection
+from .layout import MAX_FIELDS
 
 
 class Registry:
@@ -37,6 +40,17 @@ class Registry:
     def adding(self, *collections: Collection[Any]) -> Registry:
         """A registry with these collections too. Raises ValueError as the constructor does."""
         return Registry((*self, *collections))
+
+    def blobs_in(self, collection: Coll, content: bytes) -> tuple[bytes, ...]:
+        """The roots of the blobs that content names. Never raises."""
+        known = self.by_id.get(collection)
+        return () if known is None else known.blobs_in(content)
+
+    @cached_property
+    def blob_head(self) -> bytes:
+        """The first byte of the shortest content that names a blob: greater ones may, smaller ones never do."""
+        layouts = [(c.layout, c.blobs.field) for c in self if c.layout is not None and c.blobs is not None]
+        return bytes([ARRAY + 1 + min((layout.names.index(field) for layout, field in layouts), default=MAX_FIELDS)])
 
     def decode(self, collection: Coll, op: Op, content: bytes) -> Any:
         """The content of `op`, or None if its collection is not known or cannot read it. Never raises."""

@@ -10,6 +10,7 @@ from banyan_crdt.ids import EntryId
 from banyan_crdt.ops import Body, part_of
 
 from . import tables as t
+from .blob_names import row_of, row_of_op, rows_of
 from .engine import Item
 from .records import encode_record, encode_records
 from .viewhook import Append
@@ -23,6 +24,7 @@ class AppendedRows:
         self.records: list[Item] = []
         self.places: list[Item] = []
         self.parts: list[Item] = []
+        self.media: list[Item] = []
         self.ids: dict[bytes, bytes] = {}
         self.wanted: dict[bytes, bytes] = {}
         self.recent: dict[int, tuple[Entry, Body]] = {}
@@ -49,7 +51,9 @@ class AppendedRows:
         self.ids.update(zip([id_[:16] for id_ in ids], arrivals, strict=True))
         if append.puts:
             raws = [raw for raw in append.parts if raw is not None]
-            self.parts += zip([arrival + b"\0\0" for arrival in arrivals], raws, strict=True)
+            places = [arrival + b"\0\0" for arrival in arrivals]
+            self.parts += zip(places, raws, strict=True)
+            self.media += rows_of(places, append.puts.colls, raws)
         else:
             self._take_parts(append, first)
         seq, before = entries[0].header.seq, 0
@@ -67,6 +71,8 @@ class AppendedRows:
         self.ids[e.id[:16]] = arrival
         if append.puts and (raw := append.parts[0]) is not None:
             self.parts.append((arrival + b"\0\0", raw))
+            if row := row_of(arrival + b"\0\0", append.puts.colls[0], raw):
+                self.media.append(row)
         else:
             self._take_parts(append, n)
         self.places.append((t.chain_key(lid, e.header.seq), t.chain_value(n, 1, e.sig is not None)))
@@ -82,6 +88,8 @@ class AppendedRows:
                 raw = next(left, None)
                 if raw is not None:
                     self.parts.append((t.part_key(n, at), raw))
+                    if row := row_of_op(t.part_key(n, at), op, raw):
+                        self.media.append(row)
                 else:
                     self.wanted[t.part_key(n, at)] = t.wanted_value(part)
                     self.recent[n] = e, body

@@ -8,7 +8,6 @@ not checked here (banyan_crdt.state).
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -18,16 +17,18 @@ from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.entry import Entry, check_link, encode_header, entry_id, skip_seq
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey, is_checkpoint
-from banyan_crdt.ops import Op, Part, decode_body, part_of
+from banyan_crdt.ops import decode_body
 from banyan_crdt.parts import open_part
 from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES
 from banyan_crdt.signing import verify as verify_signature
 
+from . import blob_names
 from . import tables as t
 from .engine import Engine
 from .errors import CorruptStore
 from .grant_rows import encode_grants
 from .id_index import indexed
+from .named_parts import UNREADABLE, NamedParts
 from .reader import Counts, StoreReader
 from .records import decode_record, record_after
 from .soundness import row_bytes
@@ -44,8 +45,6 @@ class StoreProblem(NamedTuple):
     sentence: str
 
 
-_UNREADABLE = (BanyanError, CorruptStore, LookupError, ValueError, struct.error)
-"""What reading a row of an unknown form may raise."""
 PAGES, VIEWS = "pages", "views"
 """Where problems are that lie below the tables, and the prefix of those of views, which `store rebuild` fixes."""
 
@@ -108,7 +107,7 @@ def _guarded(where: str, problems: Iterator[StoreProblem]) -> Iterator[StoreProb
     """The problems, and last that a row has a form that no row has: whatever reads rows may stumble over it."""
     try:
         yield from problems
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         yield StoreProblem(where, f"a row cannot be read ({error}), so not everything here was checked")
 
 
@@ -308,6 +307,7 @@ def _parts(reader: StoreReader) -> Iterator[StoreProblem]:
         for table in (t.PARTS, t.LACKING):
             if reader.txn.get(table, key) is not None:
                 yield StoreProblem("withheld", f"{_place(key)} was erased, but is in {table.name}")
+    yield from (StoreProblem("media", sentence) for sentence in blob_names.faults(reader))
 
 
 def _views(reader: StoreReader) -> Iterator[StoreProblem]:
@@ -327,26 +327,6 @@ def _held(reader: StoreReader, entry: EntryId) -> Entry | None:
         return reader.entry(entry)
     except CorruptStore:
         return None
-
-
-class NamedParts:
-    """The parts that entries name. Ask in key order, so that an entry is read once for all its parts."""
-
-    def __init__(self, reader: StoreReader) -> None:
-        self._reader, self._n, self._ops = reader, -1, tuple[Op, ...]()
-
-    def part(self, key: bytes) -> Part | None:
-        n, at = t.part_place(key)
-        if n != self._n:
-            self._n, self._ops = n, self._read(n)
-        return part_of(self._ops[at]) if at < len(self._ops) else None
-
-    def _read(self, n: int) -> tuple[Op, ...]:
-        try:
-            e = self._reader.at(n)
-            return decode_body(e.ops).ops if e else ()
-        except _UNREADABLE:
-            return ()
 
 
 def _wholes(reader: StoreReader) -> Iterator[StoreProblem]:

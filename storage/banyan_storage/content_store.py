@@ -13,7 +13,9 @@ from banyan_crdt.ids import EntryId
 from banyan_crdt.ops import Body, Op, decode_body, part_of
 from banyan_crdt.parts import content_of
 
+from . import blob_names
 from . import tables as t
+from .engine import Item
 from .errors import CorruptStore
 from .log_store import LogStore
 from .viewhook import ArrivedPart
@@ -56,7 +58,7 @@ class ContentStore(LogStore):
         if ops is None or n is None:
             return
         place, part = t.part_key(n, op), part_of(ops[op])
-        self._write.delete(t.PARTS, place)
+        self._delete_part(place)
         if self.is_counted(entry) and part is not None:
             self._wanted[place] = t.wanted_value(part)
 
@@ -79,6 +81,8 @@ class ContentStore(LogStore):
         if not rows:
             return 0
         self._write.put_many(t.PARTS, sorted(rows.items()))
+        named = [blob_names.row_of_op(key, a.op, rows[key]) for key, a in zip(rows, arrived, strict=True)]
+        blob_names.name(self._write, [row for row in named if row is not None])
         self._views.parts_arrived(self._write, self, arrived)
         return len(rows)
 
@@ -86,12 +90,22 @@ class ContentStore(LogStore):
         """Stores checked parts of entries that do not count, in case they count later."""
         self.changes += 1
         rows: dict[bytes, bytes] = {}
+        named: list[Item] = []
         for entry, at, raw in items:
             n = self.number_of(entry)
             key = b"" if n is None else t.part_key(n, at)
             if n is not None and self._write.get(t.WITHHELD, key) is None:
                 rows[key] = raw
+                ops = self.ops(entry) or ()
+                if at < len(ops) and (row := blob_names.row_of_op(key, ops[at], raw)) is not None:
+                    named.append(row)
         self._write.put_many(t.PARTS, sorted(rows.items()))
+        blob_names.name(self._write, named)
+
+    def _delete_part(self, key: bytes) -> None:
+        """Removes the bytes of a part, and what they name."""
+        self._write.delete(t.PARTS, key)
+        blob_names.unname(self._write, key, key + b"\0")
 
     def ops(self, entry: EntryId) -> tuple[Op, ...] | None:
         """The operations of a held entry."""
@@ -125,7 +139,7 @@ class ContentStore(LogStore):
         e = self._decode(n, raw)
         key = t.part_key(n, op)
         self._unlack(key)
-        self._write.delete(t.PARTS, key)
+        self._delete_part(key)
         self._write.put(t.WITHHELD, key, reason or b"")
         self._views.part_erased(self._write, self, e, op, decode_body(e.ops).ops[op])
         return True

@@ -17,7 +17,7 @@ from banyan_schema.notices import Notice
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, Reaction, Repost, Target
 from banyan_schema.social.event import EventInvite
-from banyan_schema.social.group import Act, Join
+from banyan_schema.social.group import GroupAct, GroupJoin
 
 from .engine import ReadTxn
 from .reader import StoreReader
@@ -125,7 +125,7 @@ def _read(
     elif isinstance(said, Reaction | Repost):
         about, emoji = said.target, said.emoji if isinstance(said, Reaction) else None
     edited = isinstance(op, Put) and bool(op.refs)
-    group = said.group if isinstance(said, Act | Join) else None
+    group = said.group if isinstance(said, GroupAct | GroupJoin) else None
     time_ms = entry.header.time >> 16
     event = said.event if isinstance(said, EventInvite) else None
     return Noticed(what, who, time_ms, post, about, emoji, edited, Ref(entry.id, at), group, event)

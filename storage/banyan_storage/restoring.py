@@ -19,12 +19,13 @@ from banyan_crdt.ids import AccountId, control_log, is_checkpoint
 from banyan_crdt.ops import Body, decode_body, part_of
 from banyan_crdt.realm import Realm
 
+from . import blob_names
 from . import tables as t
-from .check import NamedParts
 from .due import Work, set_due
 from .engine import Engine, Item, Table, WriteTxn
 from .errors import CorruptStore
 from .lmdb_pages import Pages
+from .named_parts import NamedParts
 from .reader import StoreReader
 from .records import decode_record, is_record, record_after, record_id
 from .views.building import counted
@@ -35,7 +36,7 @@ _MOST = 511
 """The most bytes of a key, and of a value of a table with several values of a key."""
 _KEYS = {t.LOGS: 4, t.HEADS: 68, t.CHECKPOINTS: 64, t.ACCOUNTS: 32, t.ENTRIES: 6, t.CHAIN: 10, t.LOOSE: 26, t.IDS: 14}
 _KEYS |= {t.ARRIVED: 6}
-_KEYS |= dict.fromkeys((t.PARTS, t.LACKING, t.WITHHELD), 8) | {t.ERASED: 34}
+_KEYS |= dict.fromkeys((t.PARTS, t.LACKING, t.WITHHELD, t.MEDIA, t.MEDIA_NEW), 8) | {t.ERASED: 34, t.BLOBS: 40}
 """The bytes of a key, as tables.py says."""
 _VALUES = {t.LOGS: (68,), t.HEADS: (13, 45), t.CHAIN: (8,), t.LOOSE: (11,), t.LACKING: (36,)}
 
@@ -128,6 +129,7 @@ def indexes(txn: WriteTxn, realm: Realm) -> None:
     _ids(txn)
     reader = StoreReader(txn, realm)
     _content(txn, reader)
+    blob_names.rebuild(txn, reader)
     _due(txn)
     _checkpoints(txn, realm)
 

@@ -12,6 +12,7 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import EntryId, Head, LogId
 from banyan_crdt.ops import decode_body
 
+from . import blob_names
 from . import tables as t
 from .batch import stretch_rows
 from .content_store import ContentStore
@@ -204,6 +205,7 @@ class RewritingStore(ContentStore):
         self._delete_parts(n)
 
     def _delete_parts(self, n: int) -> None:
+        blob_names.unname(self._write, t.part_key(n, 0), t.part_key(n + 1, 0))
         for table in (t.PARTS, t.WITHHELD):
             self._write.delete_range(table, t.part_key(n, 0), t.part_key(n + 1, 0))
         self._unwant(n)

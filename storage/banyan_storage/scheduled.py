@@ -9,7 +9,7 @@ from itertools import groupby
 
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_schema.address import Target
-from banyan_schema.social.event import ANSWERS, EVENT, REPLIES, Answer, Event, EventReply, moment
+from banyan_schema.social.event import ANSWERS, EVENT, REPLIES, Answer, EventReply, SocialEvent, moment
 from banyan_schema.social.group import group_digest
 
 from .engine import ReadTxn, after_prefix
@@ -29,7 +29,7 @@ class EventView:
     """cursor: for the page behind it."""
 
     target: Target
-    event: Event
+    event: SocialEvent
 
     @property
     def cursor(self) -> bytes:
@@ -43,7 +43,7 @@ def event_of(ask: Queries, target: Target) -> EventView | None:
     slot = register_slot(number or b"", EVENT, target.key)
     shown = shown_at(ask.reader.txn, slot) if number else b""
     event = ask.content(slot, shown[:8]) if shown else None
-    return EventView(target, event) if isinstance(event, Event) else None
+    return EventView(target, event) if isinstance(event, SocialEvent) else None
 
 
 def start_of(since_ms: int) -> bytes:

@@ -22,6 +22,7 @@ from banyan_crdt.logs import NOTHING
 from banyan_crdt.ops import Body
 from banyan_crdt.state import control_head
 
+from . import blob_names
 from . import due as d
 from . import tables as t
 from .batch import AppendedRows
@@ -76,6 +77,8 @@ class Store(RewritingStore):
         self._write.put_many(t.ENTRIES, rows.records, append=True)
         self._write.put_many(t.CHAIN, rows.places)
         self._write.put_many(t.PARTS, rows.parts, append=True)
+        if rows.media:
+            blob_names.name(self._write, rows.media)
         if opened:  # views show nothing of control logs
             firsts = [first for append, first in zip(batch, firsts, strict=True) if append.log.log]
             batch = [append for append in batch if append.log.log]

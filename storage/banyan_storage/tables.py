@@ -12,6 +12,9 @@
     lacking    n u48 | op u16             -> hash 32 | size u32                        counts, wanted, not held
     withheld   n u48 | op u16             -> signed reason, or empty                   erased here, not wanted again
     erased     id 32 | op u16             -> signed reason, or empty                   the same, of entries not held now
+    media      n u48 | op u16             -> roots, 32 each                            blobs that a held part names
+    blobs      root 32 | n u48 | op u16   -> nothing                                   the same, by blob (blob_names.py)
+    media_new  n u48 | op u16             -> nothing                                   of them, those not looked at yet
     due        kind u8 | 0 | time u64 | key -> nothing                                 work of a later time (due.py)
                kind u8 | 1 | key    -> time u64
     arrived    n u48                      -> time u48 | peer                           from n on (arrived.py)
@@ -48,6 +51,9 @@ PARTS = Table("parts")
 LACKING = Table("lacking")
 WITHHELD = Table("withheld")
 ERASED = Table("erased")
+MEDIA = Table("media")
+BLOBS = Table("blobs")
+MEDIA_NEW = Table("media_new")
 DUE = Table("due")
 ARRIVED = Table("arrived")
 META = Table("meta")
@@ -64,6 +70,9 @@ STORE_TABLES = (
     LACKING,
     WITHHELD,
     ERASED,
+    MEDIA,
+    BLOBS,
+    MEDIA_NEW,
     DUE,
     ARRIVED,
     META,

@@ -15,18 +15,18 @@ from .views.social.officials import OFFICIALS, VIEW
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerifiedBy:
     """platform: the account that verified it. title: what it speaks for."""
 
     platform: AccountId
     title: str
 
 
-def verified(ask: Queries, account: AccountId, trusted: Iterable[AccountId]) -> list[Verified]:
+def verified(ask: Queries, account: AccountId, trusted: Iterable[AccountId]) -> list[VerifiedBy]:
     """What the trusted accounts say of it; one that claims no domain is no platform, and says nothing. If one says two
     things in two cells, the title in the first cell, by its key, is taken. Raises ViewBuilding."""
     ask.need(VIEW.name)
-    found = list[Verified]()
+    found = list[VerifiedBy]()
     for platform in trusted:
         number = ask.number(platform)
         row = next(iter(ask.reader.txn.prefix(OFFICIALS, number + account, limit=1)), None) if number else None
@@ -35,5 +35,5 @@ def verified(ask: Queries, account: AccountId, trusted: Iterable[AccountId]) -> 
         item = next(ask.items(platform, COLLECTION, row[0][-32:]), None)
         said = None if item is None or COLLECTION.layout is None else COLLECTION.layout.make(*item.values)
         if isinstance(said, Official):
-            found.append(Verified(platform, said.title))
+            found.append(VerifiedBy(platform, said.title))
     return found

@@ -8,11 +8,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import EntryId
 from banyan_node.context import TABLES
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
 from banyan_node.local import open_local
+from banyan_storage.blobs import BlobStore
 from banyan_storage.check import verify
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.memory_engine import MemoryEngine
@@ -34,6 +36,7 @@ class Promised:
     files: dict[str, set[str]] = field(default_factory=dict)
     """The same for each file."""
     entries: list[EntryId] = field(default_factory=list)
+    blobs: list[BlobRoot] = field(default_factory=list)
     copies: dict[str, str] = field(default_factory=dict)
     master: str = ""
     """The keys, which may be the old ones by now."""
@@ -50,6 +53,8 @@ def promised(said: Sequence[Said], line: int) -> Promised:
             states[words[0]].append((at, words[1]))
         elif at <= line and what == "entry":
             found.entries.append(EntryId(bytes.fromhex(words[0])))
+        elif at <= line and what == "blob":
+            found.blobs.append(BlobRoot(bytes.fromhex(words[0])))
         elif at <= line and what == "copy":
             found.copies[words[0]] = words[1]
         elif at <= line and what == "master":
@@ -100,6 +105,8 @@ def _look(base: Path, home: Home, known: Promised) -> str:
         home.config.write_text('[node]\nrealm = "test"\n')
     with open_local(home, load_settings(home)) as local:
         store = local.context.store
+        if said := _blobs(local.context.blobs, known.blobs):
+            return said
         lost = [entry.hex() for entry in known.entries if not store.is_counted(entry)]
         if lost:
             return f"{len(lost)} acknowledged entries are gone, {lost[0]} first"
@@ -115,3 +122,20 @@ def _look(base: Path, home: Home, known: Promised) -> str:
             return "a log that this store writes is forked"
     with open_local(home, load_settings(home)) as local:
         return "" if local.context.store.is_counted(EntryId(bytes.fromhex(posted["entry"]))) else "the post is gone"
+
+
+def _blobs(blobs: BlobStore, acknowledged: Sequence[BlobRoot]) -> str:
+    """What is wrong with the blobs, after what a start does with them."""
+    blobs.tidy()
+    for root in acknowledged:
+        held = blobs.find(root)
+        if held is None or not held.whole:
+            return f"the acknowledged blob {root.hex()[:16]} is not here whole"
+    for held in blobs.all():
+        if held.whole:
+            blobs.read(held.root, 0, held.size)  # raises if a byte is wrong
+        elif (of := blobs.list_of(held.root)) is None:
+            return f"the unfinished blob {held.root.hex()[:16]} has no list"
+        else:
+            blobs.begin(of).close()
+    return ""

@@ -6,6 +6,7 @@ A writer uses the product as a node and its commands do. It says what was acknow
     entry ID          this entry counts
     file NAME HASH    a file of the home has this content
     master HASH       these are the node's keys
+    blob ROOT         this blob is here whole
     copy NAME HASH    the folder NAME beside the home is a store with these rows
 """
 
@@ -22,6 +23,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from banyan_crdt.blob import CHUNK, BlobRoot, blob_of
 from banyan_crdt.realm import TEST
 from banyan_node import context
 from banyan_node.api import LocalBackend
@@ -227,6 +229,36 @@ def mend(home: Path) -> None:
         say("entry", local.call("post", text="after the check")["entry"])
 
 
+def media(home: Path) -> None:
+    """Films are put and posted; blobs are fetched chunk by chunk, pinned and dropped."""
+    made = new_home(home)
+    for life in range(2):
+        with open_local(made, load_settings(made)) as local:
+            if not life:
+                local.call("account.create", name="An", hosted=False)
+            blobs = local.context.blobs
+            blobs.tidy()
+            for k in range(4):
+                file = home.with_name("film.mp4")
+                file.write_bytes(b"\0\0\0\x18ftypisom" + bytes([life, k]) * (20_000 + 150_000 * (k % 2)))
+                blob = local.call("media.put", path=str(file))["blob"]
+                say("blob", blob)
+                posted = local.call("post", text=f"film {k}", media=[{"blob": blob}])
+                say("entry", posted["entry"])
+                raw = bytes([life, k, 1]) * 120_000
+                partial = blobs.begin(blob_of(raw))
+                for chunk in reversed(partial.missing()):
+                    partial.write(chunk, raw[chunk * CHUNK : (chunk + 1) * CHUNK])
+                    if k == 3:
+                        break  # this one stays unfinished
+                else:
+                    blobs.finished(partial)
+                    say("blob", partial.list.root.hex())
+                if k == 2:
+                    blobs.pin(BlobRoot(bytes.fromhex(blob)), True)
+                partial.close()
+
+
 def node(home: Path) -> None:
     """A real node with its threads, from its start to its end, twice."""
     made = new_home(home)
@@ -247,7 +279,7 @@ def node(home: Path) -> None:
 
 
 SCENES: dict[str, Callable[[Path], None]] = {
-    scene.__name__: scene for scene in (posts, grow, views, compact, files, mend, node)
+    scene.__name__: scene for scene in (posts, grow, views, compact, files, mend, media, node)
 }
 
 

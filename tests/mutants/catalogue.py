@@ -8,6 +8,7 @@ from tests.mutants.in_groups import IN_GROUPS
 from tests.mutants.in_handles import IN_HANDLES
 from tests.mutants.in_leaving import IN_LEAVING
 from tests.mutants.in_locked import IN_LOCKED
+from tests.mutants.in_media import IN_MEDIA
 from tests.mutants.in_moves import IN_MOVES
 from tests.mutants.in_moving import IN_MOVING
 from tests.mutants.in_node import IN_NODE
@@ -30,6 +31,7 @@ MUTANTS = (
     *IN_MOVES,
     *IN_MOVING,
     *IN_LEAVING,
+    *IN_MEDIA,
     *IN_NODE,
     *IN_THROTTLE,
     *IN_OFFICIALS,

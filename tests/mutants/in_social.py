@@ -6,7 +6,7 @@ _NOTICED, _NOTICES = "storage/banyan_storage/noticed.py", "node/banyan_node/api/
 _HEARD = ("tests/storage/test_noticed.py", "tests/storage/test_views.py")
 _TOLD = ("tests/node/test_notices.py",)
 _PRIVATE, _VAULT = "node/banyan_node/hosting/private.py", "node/banyan_node/hosting/vault.py"
-_LENS, _READING = "node/banyan_node/hosting/lens.py", "node/banyan_node/api/methods/reading.py"
+_LENS, _FEEDS = "node/banyan_node/hosting/lens.py", "node/banyan_node/api/methods/feeds.py"
 _KEPT = ("tests/node/test_private.py",)
 _WORDS, _INDEX = (f"storage/banyan_storage/search/{m}.py" for m in ("words", "index"))
 _FOLLOWING, _FOUND = "storage/banyan_storage/search/following.py", ("tests/storage/test_search.py",)
@@ -69,21 +69,21 @@ IN_SOCIAL = (
         "Post(_said(ask.text), view.post.reply, view.post.quote, tags=tags)",
         _TOLD,
     ),
-    Mutant("an unlisted post is in a public timeline", _READING, "if public and post", "if False and post", _TOLD),
+    Mutant("an unlisted post is in a public timeline", _FEEDS, "if ask.all and post", "if False and post", _TOLD),
     Mutant("a mute never ends", _LENS, "until_ms is None or until_ms > now_ms", "True", _KEPT),
     Mutant("a filter finds the beginning of a word", _LENS, 'r"(?!\\w)" if said', 'r"" if said', _KEPT),
     Mutant(
         "who is blocked answers the one who blocks, for others to read",
-        _READING,
-        "if author not in blocked and lens",
-        "if lens",
+        "node/banyan_node/api/methods/threads.py",
+        "if author in self._blocked:",
+        "if False:",
         _KEPT,
     ),
     Mutant(
         "a feed of which most is hidden ends early",
-        _READING,
-        "            before = last\n",
-        "            before = last if len(views) == ask.limit else None\n",
+        _FEEDS,
+        "            return [*page.values()], last\n",
+        "            return [*page.values()], last if len(page) == limit else None\n",
         _KEPT,
     ),
     Mutant("what is private is sealed for one that was cut", _PRIVATE, "s.known_to <= {*readers}", "True", _KEPT),

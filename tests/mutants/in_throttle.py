@@ -470,8 +470,8 @@ IN_THROTTLE = (
     Mutant(
         "threads give way for ever once two nodes of a process had them do so",
         "node/banyan_node/workers/ahead.py",
-        "        if not _GivingWay.users:\n            _GivingWay.usual = sys.getswitchinterval()\n",
-        "        if True:\n            _GivingWay.usual = sys.getswitchinterval()\n",
+        "        if not GivingWay.users:\n            GivingWay.usual = sys.getswitchinterval()\n",
+        "        if True:\n            GivingWay.usual = sys.getswitchinterval()\n",
         ("tests/node/test_ahead.py",),
     ),
     Mutant(

@@ -323,7 +323,9 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
     ):
         await node.backend.call("account.create", {"name": "An"})
         await converged([other, node])
-        uri = (await node.backend.call("post", {"text": "một"}))["uri"]
+        (tmp_path / "vi.vtt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\nmột\n")
+        blob = (await node.backend.call("media.put", {"path": str(tmp_path / "vi.vtt")}))["blob"]
+        uri = (await node.backend.call("post", {"text": "một", "media": [{"blob": blob}]}))["uri"]
         friends = (await node.backend.call("list.set", {"title": "bạn"}))["id"]
         group = (await node.backend.call("group.create", {"name": "nhóm"}))["uri"]
         told = {"title": "tết", "begins": 2_000_000_000_000, "zone": "UTC"}
@@ -341,6 +343,8 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
             "note": {"account": "An"},
             "why": {"uri": uri},
             "relationship": {"account": "An"},
+            "media.show": {"blob": blob},
+            "media.read": {"blob": blob},
             "items.list": {"collection": "post"},
             "items.get": {"collection": "post", "key": item["key"]},
             "archive.export": {"path": str(tmp_path / "archive")},

@@ -24,8 +24,8 @@ from banyan_node.edge import (
     muxing,
     open_edge,
 )
+from banyan_node.edge.attempts import why_failed
 from banyan_node.edge.config import Gate
-from banyan_node.edge.edge import _why
 
 
 def config(n: int = 1, **settings: Any) -> EdgeConfig:
@@ -379,6 +379,6 @@ async def test_both_families_can_have_one_port_and_a_second_host_cannot() -> Non
     ids=lambda error: type(error).__name__,
 )
 def test_a_dial_that_takes_too_long_is_told_without_words_of_libp2p(error: Exception) -> None:
-    assert _why("PEER", "/ip4/192.0.2.1/tcp/1", error) == (
+    assert why_failed("PEER", "/ip4/192.0.2.1/tcp/1", error) == (
         "/ip4/192.0.2.1/tcp/1 answers, and does not finish the handshake with PEER in time: it may be overloaded"
     )

@@ -17,7 +17,7 @@ from banyan_node.hosting.writing import append
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import post_from_text
-from banyan_schema.social.group import Act, act
+from banyan_schema.social.group import GroupAct, act
 from tests.node.real import converged, load_settings, make_home, make_node, running
 
 
@@ -131,8 +131,8 @@ def test_what_a_stranger_says_as_if_he_ruled_the_group_is_not_heard(app: App) ->
     chi, target = hosted.account_of(ctx, "chi"), post_from_text(group)
     whom, owner = (hosted.account_of(ctx, name) for name in ("bình", "an"))
     for what in ("accept", "invite", "moderator"):
-        append(ctx, chi, [act(hosted.salt_of(ctx, chi), Act(target, what, whom))], time.time())
-    append(ctx, chi, [act(hosted.salt_of(ctx, chi), Act(target, "ban", owner))], time.time())
+        append(ctx, chi, [act(hosted.salt_of(ctx, chi), GroupAct(target, what, whom))], time.time())
+    append(ctx, chi, [act(hosted.salt_of(ctx, chi), GroupAct(target, "ban", owner))], time.time())
     ctx.store.commit()
     said = app("items.list", collection="group.act", account="chi")["items"]
     assert len(said) == 5, "all of it is in the store"

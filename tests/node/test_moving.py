@@ -175,13 +175,13 @@ def test_a_post_that_cannot_come_is_refused_alone(backend: LocalBackend) -> None
 
 
 def test_marks_without_end_do_not_hold_the_node_up(backend: LocalBackend) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     marks = "e" + "\u0301\u0327" * 100_000
     row, fine = move(backend, said(1, marks), said(2, "e\u0323\u0302 " * 20_000))
     assert (row["state"], row["why"]) == ("refused", "it has more than 64 marks on one letter")
     assert fine["state"] == "came"
     backend.call("move.profile", by="an", fields={"bio": marks})
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_follows_blocks_mutes_and_lists_come_once_and_what_was_undone_here_stays_so(backend: LocalBackend) -> None:

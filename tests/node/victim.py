@@ -4,6 +4,8 @@
     sync HOME ADDRESS    a real node syncs from a peer
     mend HOME            a store of an earlier schema is opened, and checked with a commit for each account
     views HOME           all views are built again, with a commit for each step; it goes on where the life before was
+    put HOME             a node without network puts films and posts each, as fast as it can
+    fetch HOME ADDRESS BLOB    a real node fetches a blob from a peer
     serve HOME           a real node that gives each peer about 30 kB a second, its credit each second
 
 A life says `pid N`, then `ack ...` for whatever was acknowledged to it (one that serves, its address);
@@ -17,6 +19,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import structlog
 import trio
@@ -28,6 +31,7 @@ from banyan_node.api.dispatch import settle
 from banyan_node.context import open_checked
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
+from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import mending
 from banyan_node.upkeep.finishing import unbuilt
 from banyan_replica.peers.limits import Limits
@@ -90,6 +94,35 @@ def views(home: Home) -> None:
     store.close()
 
 
+def put(home: Home) -> None:
+    with open_local(home, load_settings(home)) as local:
+        if local.call("account.list")["accounts"] == []:
+            local.call("account.create", name="An", hosted=False)
+        say("ready")
+        file, k = home.path.with_name(f"film {os.getpid()}.mp4"), 0
+        while True:
+            file.write_bytes(b"\0\0\0\x18ftypisom" + os.urandom(600_000 + k))
+            blob = local.call("media.put", path=str(file))["blob"]
+            say(f"ack put {blob}")
+            local.call("post", text=f"film {k}", media=[{"blob": blob}])
+            say(f"ack posted {blob}")
+            k += 1
+
+
+async def fetch(home: Home, address: str, blob: str) -> None:
+    node = make_node(home, [address])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(node.run)
+        say("ready")
+        while True:
+            try:
+                state = await node.backend.call("media.fetch", {"blob": blob, "wait_s": 0.01})
+            except CallError:  # the post has not come yet
+                await trio.sleep(0.02)
+                continue
+            say(f"ack {'whole' if state['whole'] else 'held'} {state['held']}")
+
+
 async def sync(home: Home, address: str) -> None:
     node = make_node(home, [address])
     async with trio.open_nursery() as nursery:
@@ -109,7 +142,7 @@ async def serve(home: Home) -> None:
         say(f"ready {node.edge.addresses[0]}")
 
 
-ALONE = {"write": write, "mend": mend, "views": views}
+ALONE = {"put": put, "write": write, "mend": mend, "views": views}
 
 
 def main() -> None:
@@ -124,7 +157,8 @@ def main() -> None:
                 if what in ALONE:
                     ALONE[what](home)
                 else:
-                    trio.run(*(sync, home, args[1]) if what == "sync" else (serve, home))
+                    life: Any = {"sync": sync, "fetch": fetch, "serve": serve}[what]
+                    trio.run(life, home, *args[1:])
             except BaseException as error:
                 say(f"error {type(error).__name__} {error}")
             finally:

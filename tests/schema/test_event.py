@@ -18,9 +18,9 @@ from banyan_schema.social.event import (
     LAST_MS,
     LATITUDE,
     LONGITUDE,
-    Event,
     EventInvite,
     EventReply,
+    SocialEvent,
     answer_event,
     invite_to_event,
     moment,
@@ -32,10 +32,10 @@ from tests.schema.laws import accounts, cell_of, element_of, keeps_the_laws, rea
 SALT = b"s" * 32
 HERE = Target(AccountId(b"o" * 32), CellKey(b"e" * 16))
 EVENTS, REPLIES, INVITES = COLLECTIONS
-PLAIN = Event("Tết", "", 0, None, "UTC")
+PLAIN = SocialEvent("Tết", "", 0, None, "UTC")
 times = st.integers(FIRST_MS, LAST_MS) | st.sampled_from([FIRST_MS, -1, 0, 1, LAST_MS])
 events = st.builds(
-    Event,
+    SocialEvent,
     texts,
     texts,
     times,

@@ -12,9 +12,9 @@ from banyan_schema.social.group import (
     COLLECTIONS,
     KINDS,
     WHATS,
-    Act,
     Group,
-    Join,
+    GroupAct,
+    GroupJoin,
     act,
     group_digest,
     join,
@@ -37,11 +37,11 @@ def test_a_group_keeps_the_laws() -> None:
 
 def test_a_join_keeps_the_laws() -> None:
     tell = st.lists(accounts, max_size=10).map(tuple)
-    keeps_the_laws(JOINS, st.builds(Join, targets, tell), lambda said: join(SALT, said))
+    keeps_the_laws(JOINS, st.builds(GroupJoin, targets, tell), lambda said: join(SALT, said))
 
 
 def test_an_act_keeps_the_laws() -> None:
-    acts = st.builds(Act, st.just(HERE), st.sampled_from(WHATS), accounts, st.none() | keys)
+    acts = st.builds(GroupAct, st.just(HERE), st.sampled_from(WHATS), accounts, st.none() | keys)
     keeps_the_laws(ACTS, acts, lambda said: act(SALT, said))
 
 
@@ -57,21 +57,21 @@ def test_an_act_that_names_a_post_where_accounts_are_meant_or_an_account_where_p
 ) -> None:
     of_a_post = what in ("remove", "pin")
     right, wrong = (CellKey(b"k" * 16), None) if of_a_post else (None, CellKey(b"k" * 16))
-    assert "group_acts" in facts(ACTS, Act(HERE, what, AN, right))  # type: ignore[arg-type]
-    assert facts(ACTS, Act(HERE, what, AN, wrong)) == set()  # type: ignore[arg-type]
+    assert "group_acts" in facts(ACTS, GroupAct(HERE, what, AN, right))  # type: ignore[arg-type]
+    assert facts(ACTS, GroupAct(HERE, what, AN, wrong)) == set()  # type: ignore[arg-type]
 
 
 def test_a_join_is_one_element_whomever_it_tells_and_does_not_show_which_group_is_meant() -> None:
-    quiet, loud = join(SALT, Join(HERE)).op, join(SALT, Join(HERE, (AN,))).op
+    quiet, loud = join(SALT, GroupJoin(HERE)).op, join(SALT, GroupJoin(HERE, (AN,))).op
     assert (cell_of(quiet), element_of(quiet)) == (cell_of(loud), element_of(loud))
-    other = join(SALT, Join(Target(AN, HERE.key))).op
+    other = join(SALT, GroupJoin(Target(AN, HERE.key))).op
     assert cell_of(other) == cell_of(quiet)
     assert element_of(other) != element_of(quiet)
 
 
 def test_each_act_has_an_element_of_its_own_in_the_cell_of_its_group() -> None:
-    made = [act(SALT, Act(HERE, what, AN)).op for what in WHATS]
-    made.append(act(SALT, Act(HERE, "remove", AN, CellKey(b"k" * 16))).op)
+    made = [act(SALT, GroupAct(HERE, what, AN)).op for what in WHATS]
+    made.append(act(SALT, GroupAct(HERE, "remove", AN, CellKey(b"k" * 16))).op)
     assert len({cell_of(op) for op in made}) == 1
     assert len({element_of(op) for op in made}) == len(made)
 

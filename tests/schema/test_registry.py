@@ -12,8 +12,8 @@ from banyan_schema.fields import KEY
 from banyan_schema.layout import Layout
 from banyan_schema.registry import SOCIAL, Registry
 from banyan_schema.social import RELATIONS, Post, ProfileField, Reaction, Relate, ReplyTo, Repost, Target, Vote
-from banyan_schema.social.event import Event, EventInvite, EventReply
-from banyan_schema.social.group import Act, Group, Join
+from banyan_schema.social.event import EventInvite, EventReply, SocialEvent
+from banyan_schema.social.group import Group, GroupAct, GroupJoin
 from banyan_schema.social.handle import Confirmed
 from banyan_schema.social.locked import FollowAnswer
 from banyan_schema.social.moved import MovedFrom, MovedTo
@@ -67,14 +67,14 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
         "reaction": Reaction(there, "❤"),
         "repost": Repost(there),
         "group": Group("g", "", "", "open"),
-        "group.join": Join(there),
-        "group.act": Act(there, "invite", there.account),
+        "group.join": GroupJoin(there),
+        "group.act": GroupAct(there, "invite", there.account),
         "handle": Confirmed("lan@vn.example", there.account),
         "official": Official(there.account, "x"),
         "moved.to": MovedTo(there.account),
         "moved.from": MovedFrom(there.account),
         "follow.answer": FollowAnswer(there.account, "accept"),
-        "event": Event("e", "", 0, None, "UTC", group=there),
+        "event": SocialEvent("e", "", 0, None, "UTC", group=there),
         "event.reply": EventReply(there, "yes"),
         "event.invite": EventInvite(there, there.account),
         "vote": Vote(there, b"b" * 16, "one", 1 << 40, (0,)),

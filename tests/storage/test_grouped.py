@@ -18,9 +18,9 @@ from banyan_schema.social.group import (
     JOIN,
     KINDS,
     WHATS,
-    Act,
     Group,
-    Join,
+    GroupAct,
+    GroupJoin,
     Kind,
     act,
     delete_group,
@@ -44,7 +44,7 @@ class World:
         self.people = {Person(name).id: Person(name) for name in NAMES}
         self.groups: dict[Target, tuple[Group, Ref]] = {}
         self.dead: set[Target] = set()
-        self.said: dict[tuple[AccountId, bytes], tuple[Act | Join | AccountId, list[Ref]]] = {}
+        self.said: dict[tuple[AccountId, bytes], tuple[GroupAct | GroupJoin | AccountId, list[Ref]]] = {}
         """By who says it and the element: an act, a join or a block, and its writes."""
         self.posts: dict[Target, tuple[Post, int]] = {}
 
@@ -71,7 +71,7 @@ class World:
         does = self.rng.choice(("join", "join", "act", "act", "act", "act", "post", "post", "undo", "set", "rare"))
         if does == "join":
             tell = tuple(self.someone() for _ in range(self.rng.randrange(3)))
-            self.add(who, join(who.salt, Join(group, tell)), Join(group, tell))
+            self.add(who, join(who.salt, GroupJoin(group, tell)), GroupJoin(group, tell))
         elif does == "act":
             if self.rng.random() < 0.7:  # most are of those who may
                 who = self.people[AccountId(self.rng.choice(sorted(self.rulers(group))))]
@@ -79,7 +79,7 @@ class World:
             here = sorted(post for post, (said, _) in self.posts.items() if said.group == group) or sorted(self.posts)
             there = self.rng.choice(here) if here else Target(who.id, CellKey(b"k" * 16))
             of_post = (what in ("remove", "pin")) != (self.rng.random() < 0.05)
-            told = Act(group, what, *there) if of_post else Act(group, what, self.someone())
+            told = GroupAct(group, what, *there) if of_post else GroupAct(group, what, self.someone())
             self.add(who, act(who.salt, told), told)
         elif does == "post":
             post = Post("x", created_ms=self.rng.choice((None, 1_700_000_000_000)), group=group)
@@ -89,7 +89,7 @@ class World:
             self.posts[Target(who.id, key)] = post, time if claimed is None else min(time, claimed)
         elif does == "undo" and self.said:
             (account, elem), (one, refs) = self.rng.choice(sorted(self.said.items(), key=lambda item: item[0]))
-            coll = JOIN if isinstance(one, Join) else ACT if isinstance(one, Act) else BLOCK
+            coll = JOIN if isinstance(one, GroupJoin) else ACT if isinstance(one, GroupAct) else BLOCK
             self.people[account].write([undo(coll, refs)])
             del self.said[account, elem]
         elif does == "set" and group in self.groups:
@@ -112,7 +112,7 @@ class World:
             whom = self.someone()
             self.add(who, relate(who.salt, "block", whom), whom)
 
-    def add(self, who: Person, draft: Draft, said: Act | Join | AccountId) -> None:
+    def add(self, who: Person, draft: Draft, said: GroupAct | GroupJoin | AccountId) -> None:
         assert isinstance(draft.op, Add)
         if self.rng.random() < 0.1:  # the same, in a cell where nobody looks for it
             draft = draft._replace(op=draft.op._replace(key=CellKey(b"odd".ljust(16)), elem=CellKey(who.draw())))
@@ -127,7 +127,7 @@ class World:
         return {
             (by, said.named)
             for (by, _), (said, _) in self.said.items()
-            if isinstance(said, Act)
+            if isinstance(said, GroupAct)
             and (said.group, said.what) == (group, what)
             and (said.key is not None) == (what in ("remove", "pin"))
         }
@@ -141,7 +141,7 @@ class World:
         return {named for what in whats for by, named in self.acts(group, what) if by in rulers}
 
     def joins(self, group: Target) -> set[AccountId]:
-        return {by for (by, _), (said, _) in self.said.items() if isinstance(said, Join) and said.group == group}
+        return {by for (by, _), (said, _) in self.said.items() if isinstance(said, GroupJoin) and said.group == group}
 
     def members(self, group: Target) -> set[AccountId]:
         kind, rulers = self.groups[group][0].kind, self.rulers(group)
@@ -211,7 +211,7 @@ def same(world: World, ask: Queries) -> None:
         assert {view.target.raw for view in found.pinned()} == pins
     for account in world.people:
         wanted_groups = {
-            said.group for (by, _), (said, _) in world.said.items() if isinstance(said, Join) and by == account
+            said.group for (by, _), (said, _) in world.said.items() if isinstance(said, GroupJoin) and by == account
         }
         assert set(joined(ask, account)) == wanted_groups
         assert set(owned(ask, account)) == {target for target in world.groups if target.account == account}
@@ -243,8 +243,8 @@ def test_what_is_not_counted_to_its_end_says_so(monkeypatch: pytest.MonkeyPatch)
     owner.write([write_group(key, Group("g", "", "", "request"))])
     for name in ("bình", "chi", "dung"):
         other = Person(name)
-        owner.write([act(owner.salt, Act(here, "accept", other.id))])
-        other.write([join(other.salt, Join(here))])
+        owner.write([act(owner.salt, GroupAct(here, "accept", other.id))])
+        other.write([join(other.salt, GroupJoin(here))])
         other.send(store)
     owner.send(store)
     with queries(engine, TEST) as ask:

@@ -16,13 +16,13 @@ from banyan_schema.social.event import (
     ANSWERS,
     REPLY,
     Answer,
-    Event,
     EventReply,
+    SocialEvent,
     answer_event,
     delete_event,
     write_event,
 )
-from banyan_schema.social.group import Act, Group, Join, act, join, write_group
+from banyan_schema.social.group import Group, GroupAct, GroupJoin, act, join, write_group
 from banyan_storage.grouped import group_of
 from banyan_storage.queries import Queries, queries
 from banyan_storage.scheduled import answered, answers, event_of, of_accounts, of_group, start_of, who_answered
@@ -42,7 +42,7 @@ class World:
         self.owner.write([write_group(self.group.key, Group("g", "", "", "open"))])
         self.members = {self.owner.id}
         self.removed: set[Target] = set()
-        self.events: dict[Target, tuple[Event, Ref]] = {}
+        self.events: dict[Target, tuple[SocialEvent, Ref]] = {}
         self.answers: dict[tuple[AccountId, Target], tuple[Answer, Ref]] = {}
 
     def step(self) -> None:
@@ -65,16 +65,16 @@ class World:
             self.people[account].write([undo(REPLY, [ref])])
             del self.answers[account, event]
         elif does == "join" and who.id not in self.members:
-            who.write([join(who.salt, Join(self.group))])
+            who.write([join(who.salt, GroupJoin(self.group))])
             self.members.add(who.id)
         elif does == "remove" and self.events and self.rng.random() < 0.3:
             event = self.rng.choice(sorted(self.events))
-            self.owner.write([act(self.owner.salt, Act(self.group, "remove", *event))])
+            self.owner.write([act(self.owner.salt, GroupAct(self.group, "remove", *event))])
             self.removed.add(event)
 
     def put(self, who: Person, target: Target) -> None:
         group = self.group if self.rng.random() < 0.5 else None
-        event = Event("e", "", self.rng.choice(TIMES), None, "UTC", group=group)
+        event = SocialEvent("e", "", self.rng.choice(TIMES), None, "UTC", group=group)
         before = self.events.get(target)
         entry = who.write([write_event(target.key, event, [] if before is None else [before[1]])])
         self.events[target] = event, Ref(entry.id, 0)

@@ -62,6 +62,7 @@ from banyan_schema.social import Poll, Target, write_vote
 from banyan_schema.social.vote import ballot_of, vote_key
 from tests.crdt.make import POSTS, add, b32, follow, key, make_part, run_bytes, signer
 from tests.vectors import borders, joints, social, states
+from tests.vectors.blobs import blobs
 from tests.vectors.pages import block, filled
 from tests.vectors.private import private
 from tests.vectors.shown import AN, SIX, entry, log_name, plain
@@ -328,6 +329,7 @@ def vectors() -> dict[str, Any]:
         "ids": ids(),
         "private": private(),
         "social": social.social(),
+        "blobs": blobs(),
         "entries": [entry(e) for e in (*AN.control, *SIX, *others)],
         "ops": ops(),
         "runs": runs(),
@@ -374,6 +376,7 @@ def examples(made: dict[str, Any]) -> dict[str, str]:
         "part": block(made["ids"]["part"]["raw"]) + "\nhash\n" + made["ids"]["part"]["hash"],
         "ops": "\n".join(ops),
         "private": _private(made["private"]),
+        "blob": _blob(made["blobs"]),
         "skips": " ".join("-" if s is None else str(s) for s in made["ids"]["skips"][:40]),
         "head": block(made["digests"]["head_bytes"][1]),
         "sketch": shown_item(made["sketch"]["public"]),
@@ -389,6 +392,10 @@ def _private(v: dict[str, Any]) -> str:
     mute = v["things"][0]
     shown = {"box": v["wrapped"]["box"], "[mute, ...]": mute["plain"], "key": mute["key"], "content": mute["content"]}
     return "\n".join(f"{name}\n{block(raw)}" for name, raw in shown.items())
+
+
+def _blob(v: dict[str, Any]) -> str:
+    return "\n".join([f"root\n{v['small']['root']}", *(f"{m['name']}\n{block(m['frame'])}" for m in v["messages"])])
 
 
 def files() -> dict[Path, str]:

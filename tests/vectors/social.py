@@ -12,8 +12,8 @@ from banyan_schema.address import Target
 from banyan_schema.collection import Collection, Draft, undo
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, post_key, relate, set_profile, write_post
-from banyan_schema.social.event import Event, EventInvite, EventReply, answer_event, invite_to_event, write_event
-from banyan_schema.social.group import ACT, Act, Group, Join, Kind, act, group_digest, join, write_group
+from banyan_schema.social.event import EventInvite, EventReply, SocialEvent, answer_event, invite_to_event, write_event
+from banyan_schema.social.group import ACT, Group, GroupAct, GroupJoin, Kind, act, group_digest, join, write_group
 from banyan_schema.social.handle import HANDLE_FIELD, Confirmed, confirm_handle
 from banyan_schema.social.locked import FollowAnswer, answer_follow
 from banyan_schema.social.moved import move_to, moved_from
@@ -32,15 +32,16 @@ THERE = Target(AN.id, CellKey(b32("a post")[:16]))
 SOMEBODY = AN.id
 DRAFTS = {
     "a group": write_group(HERE.key, Group("Vườn rau", "Trồng rau", "Vui vẻ", "request")),
-    "a join": join(SALT, Join(HERE)),
-    "a join that tells a moderator": join(SALT, Join(HERE, (SOMEBODY,))),
-    "an invitation": act(SALT, Act(HERE, "invite", SOMEBODY)),
-    "a post removed": act(SALT, Act(HERE, "remove", *THERE)),
+    "a join": join(SALT, GroupJoin(HERE)),
+    "a join that tells a moderator": join(SALT, GroupJoin(HERE, (SOMEBODY,))),
+    "an invitation": act(SALT, GroupAct(HERE, "invite", SOMEBODY)),
+    "a post removed": act(SALT, GroupAct(HERE, "remove", *THERE)),
     "a post in a group": write_post(THERE.key, Post("Chào cả nhà", group=HERE)),
     "an event": write_event(
-        HERE.key, Event("Tết", "", 4_075_014_600_000, None, "Asia/Ho_Chi_Minh", "Hà Nội", 210_285_000, 1_058_542_000)
+        HERE.key,
+        SocialEvent("Tết", "", 4_075_014_600_000, None, "Asia/Ho_Chi_Minh", "Hà Nội", 210_285_000, 1_058_542_000),
     ),
-    "an event before 1970": write_event(HERE.key, Event("1945", "", -767_750_400_000, None, "UTC", group=HERE)),
+    "an event before 1970": write_event(HERE.key, SocialEvent("1945", "", -767_750_400_000, None, "UTC", group=HERE)),
     "an answer": answer_event(SALT, EventReply(THERE, "maybe")),
     "an accepted follower": answer_follow(SALT, FollowAnswer(SOMEBODY, "accept")),
     "a refused follower": answer_follow(SALT, FollowAnswer(SOMEBODY, "refuse")),
@@ -107,14 +108,14 @@ def _history(kind: Kind) -> dict[str, Any]:
         return target
 
     def acts(name: str, what: Any, of: str) -> None:
-        say(name, act(people[name].salt, Act(here, what, people[of].id)))
+        say(name, act(people[name].salt, GroupAct(here, what, people[of].id)))
 
     say("owner", write_group(here.key, Group("Vườn", "", "", kind)))
     acts("owner", "moderator", "moderator")
     acts("owner", "moderator", "dismissed")
     named = owner.last()
     for name in ("moderator", "member", "banned", "liar"):
-        say(name, join(people[name].salt, Join(here)))
+        say(name, join(people[name].salt, GroupJoin(here)))
     acts("moderator", "accept" if kind == "request" else "invite", "member")
     acts("moderator", "accept", "banned")
     acts("moderator", "ban", "banned")
@@ -124,7 +125,7 @@ def _history(kind: Kind) -> dict[str, Any]:
     for name in people:
         post(name)
     removed = post("member")
-    say("moderator", act(people["moderator"].salt, Act(here, "remove", *removed)))
+    say("moderator", act(people["moderator"].salt, GroupAct(here, "remove", *removed)))
     say("owner", undo(ACT, [named]))
     say("owner", relate(owner.salt, "block", people["moderator"].id))
     store, engine = social_store()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from banyan_crdt.blob import BlobRoot, blob_of, check_list
 from banyan_crdt.cells import fold
 from banyan_crdt.checkpoint import decode_checkpoint, encode_checkpoint
 from banyan_crdt.codec import decode
@@ -25,6 +26,7 @@ from banyan_replica.frontier import sketch as sk
 from banyan_replica.frontier.index import id_words, name_words
 from banyan_replica.frontier.probes import PLACES, cells_for, estimate
 from banyan_replica.wire import decode_message, encode_message
+from banyan_replica.wire.blobs import NotHere, decode_chunk_answer, decode_list_answer, decode_question
 from banyan_schema.privately import text_of
 from banyan_schema.social.private import SEALED, private_key, read_privately, say_privately
 from tests.replica.helpers import NOW_MS, new_ingest
@@ -220,6 +222,25 @@ def test_what_is_private_is_opened_and_sealed_again() -> None:
         assert private_key(secret, one) == key
         again = say_privately(account, CellKey(x(v["name"])), secret, one, x(thing["nonce"]))
         assert again.content == x(thing["content"])
+
+
+def test_blobs_are_named_by_their_size_and_the_hashes_of_their_chunks() -> None:
+    v = load("blobs")
+    for row in v["blobs"]:
+        raw = bytes(i % v["period"] for i in range(row["size"]))
+        hashes = b"".join(hashlib.sha256(raw[at : at + 262_144]).digest() for at in range(0, len(raw), 262_144))
+        assert hashes.hex() == row["hashes"]
+        said = b"banyan/1/blob\0" + row["size"].to_bytes(8, "big") + hashes
+        assert hashlib.sha256(said).hexdigest() == row["root"]
+        assert check_list(BlobRoot(x(row["root"])), row["size"], hashes) == blob_of(raw)
+    small, frames = v["small"], {m["name"]: x(m["frame"]) for m in v["messages"]}
+    root = BlobRoot(x(small["root"]))
+    assert decode_question(frames["ask for the list"]) == (root, None)
+    assert decode_question(frames["ask for chunk 0"]) == (root, 0)
+    assert decode_list_answer(root, frames["the list"]).hashes == x(small["hashes"])
+    assert decode_chunk_answer(frames["chunk 0"]) == x(small["bytes"])
+    with pytest.raises(NotHere, match="not here"):
+        decode_chunk_answer(frames["not here"])
 
 
 @pytest.mark.parametrize("name", ["public", "salted"])

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from banyan_cli import errors, session
+from banyan_cli.show.words import count, size
 from banyan_node.harmless import plain
 from banyan_node.operator_errors import NoNode
 
@@ -66,6 +67,7 @@ def _findings(s: session.Session) -> Iterator[Finding]:
         ("disk", _disk),
         ("clock", _clock),
         ("store", _store),
+        ("media", _media),
         ("account", _account),
         ("ports", _ports),
         ("node", _node),
@@ -159,6 +161,16 @@ def _store(s: session.Session) -> tuple[bool | None, str]:
         return None, "There is none before `banyan init`."
     stats = s.call("store.stats")
     return True, f"It opens: {stats['entries']:,} entries in {stats['logs']:,} logs."
+
+
+def _media(s: session.Session) -> tuple[bool | None, str]:
+    if not s.home.keys.exists():
+        return None, "There are none before `banyan init`."
+    stats, most = s.call("store.stats"), s.settings.config.media.max_bytes
+    said = f"{count(stats['media'], 'picture or film', 'pictures and films')} take {size(stats['media_bytes'])}"
+    if most and stats["media_bytes"] > most * 0.95:
+        return False, f"{said} of {size(most)}; raise media.max_bytes, or drop some (`banyan media list`)."
+    return True, f"{said} of {size(most)}." if most else f"{said}."
 
 
 def _account(s: session.Session) -> tuple[bool | None, str]:

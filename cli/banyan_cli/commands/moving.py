@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
@@ -45,38 +46,35 @@ class Wanted(NamedTuple):
     accounts: Path | None = None
 
 
+SERVICES = {
+    "mastodon": "Your posts, profile, follows, lists and bookmarks of Mastodon.",
+    "twitter": "Your tweets, profile, follows, blocks and mutes of Twitter (X).",
+    "youtube": "Your comments, videos and subscriptions of YouTube, from Google Takeout.",
+    "activitystreams": "An outbox or a collection of notes in JSON, of any server that speaks ActivityPub.",
+}
+"""Those that need no more than an archive: each has a reader of its name in banyan_cli.importing."""
+
+
 def add_to(app: typer.Typer) -> None:
-    for command in (mastodon, twitter, facebook, youtube, activitystreams):
-        app.command()(command)
+    for name, about in SERVICES.items():
+        app.command(name, help=about)(_command(name))
+    app.command()(facebook)
     app.command("csv")(table)
 
 
-def mastodon(
-    ctx: typer.Context,
-    archive: Source,
-    by: By = None,
-    accounts: Accounts = None,
-    report: ReportTo = None,
-    dry: Dry = False,
-) -> None:
-    """Your posts, profile, follows, lists and bookmarks of Mastodon."""
-    from banyan_cli.importing import mastodon as reader
+def _command(name: str) -> Callable[..., None]:
+    def command(
+        ctx: typer.Context,
+        archive: Source,
+        by: By = None,
+        accounts: Accounts = None,
+        report: ReportTo = None,
+        dry: Dry = False,
+    ) -> None:
+        reader = import_module(f"banyan_cli.importing.{name}")
+        _move(ctx, name, Wanted(archive, by, report, dry, accounts), reader.wants, reader.reading)
 
-    _move(ctx, "mastodon", Wanted(archive, by, report, dry, accounts), reader.wants, reader.reading)
-
-
-def twitter(
-    ctx: typer.Context,
-    archive: Source,
-    by: By = None,
-    accounts: Accounts = None,
-    report: ReportTo = None,
-    dry: Dry = False,
-) -> None:
-    """Your tweets, profile, follows, blocks and mutes of Twitter (X)."""
-    from banyan_cli.importing import twitter as reader
-
-    _move(ctx, "twitter", Wanted(archive, by, report, dry, accounts), reader.wants, reader.reading)
+    return command
 
 
 def facebook(
@@ -105,34 +103,6 @@ def facebook(
     told: Literal["public", "unlisted"] = "public" if audience == "public" else "unlisted"
     wanted = Wanted(archive, by, report, dry, accounts)
     _move(ctx, "facebook", wanted, reader.wants, lambda found: reader.reading(found, told, comments))
-
-
-def youtube(
-    ctx: typer.Context,
-    archive: Source,
-    by: By = None,
-    accounts: Accounts = None,
-    report: ReportTo = None,
-    dry: Dry = False,
-) -> None:
-    """Your comments, videos and subscriptions of YouTube, from Google Takeout."""
-    from banyan_cli.importing import youtube as reader
-
-    _move(ctx, "youtube", Wanted(archive, by, report, dry, accounts), reader.wants, reader.reading)
-
-
-def activitystreams(
-    ctx: typer.Context,
-    archive: Source,
-    by: By = None,
-    accounts: Accounts = None,
-    report: ReportTo = None,
-    dry: Dry = False,
-) -> None:
-    """An outbox or a collection of notes in JSON, of any server that speaks ActivityPub."""
-    from banyan_cli.importing import activitystreams as reader
-
-    _move(ctx, "activitystreams", Wanted(archive, by, report, dry, accounts), reader.wants, reader.reading)
 
 
 def table(

@@ -10,6 +10,7 @@ import typer
 
 from banyan_cli import completing, refs, session
 from banyan_cli.errors import BadInput
+from banyan_cli.putting import put_all
 
 By = Annotated[
     str | None,
@@ -36,6 +37,14 @@ Mention = Annotated[
 ]
 Warn = Annotated[str | None, typer.Option("--warning", help="Shown instead, until the reader asks for the text.")]
 Unlisted = Annotated[bool, typer.Option("--unlisted", help="For followers; in no public timeline, tag or search.")]
+File = Annotated[
+    list[str] | None,
+    typer.Option("--media", metavar="FILE", help="A picture, film, sound or captions; may be given again."),
+]
+Alt = Annotated[
+    list[str] | None,
+    typer.Option("--alt", metavar="TEXT", help="What the picture shows; of captions, their language. One a --media."),
+]
 Who = Annotated[
     str,
     typer.Argument(
@@ -67,12 +76,14 @@ def post(
         list[str] | None, typer.Option("--option", metavar="TEXT", help="Of a poll; give two at least.")
     ] = None,
     several: Annotated[bool, typer.Option("--several", help="One may vote for several options.")] = False,
-    closes: Annotated[float, typer.Option("--closes", metavar="HOURS", min=0, help="The poll closes then.")] = 24,
+    closes: Annotated[int, typer.Option("--closes", metavar="HOURS", min=1, help="The poll closes then.")] = 24,
+    media: File = None,
+    alt: Alt = None,
     by: By = None,
 ) -> None:
     """Say something, or ask it with a poll."""
     s = session.of(ctx)
-    said = _said(s, text, lang, mention, warning, unlisted, by)
+    said = _said(s, text, lang, mention, warning, unlisted, media, alt, by)
     said["urgency"] = "urgent" if urgent else None
     if group is not None:
         from banyan_cli.commands.groups import group_of  # which takes its options from here
@@ -92,12 +103,14 @@ def reply(
     mention: Mention = None,
     warning: Warn = None,
     unlisted: Unlisted = False,
+    media: File = None,
+    alt: Alt = None,
     by: By = None,
 ) -> None:
     """Answer a post."""
     s = session.of(ctx)
     uri = refs.post(s, uri)
-    _posted(s, s.call("reply", uri=uri, **_said(s, text, lang, mention, warning, unlisted, by)), "Answered")
+    _posted(s, s.call("reply", uri=uri, **_said(s, text, lang, mention, warning, unlisted, media, alt, by)), "Answered")
 
 
 def quote(
@@ -108,12 +121,14 @@ def quote(
     mention: Mention = None,
     warning: Warn = None,
     unlisted: Unlisted = False,
+    media: File = None,
+    alt: Alt = None,
     by: By = None,
 ) -> None:
     """Show a post to your followers, with words of your own."""
     s = session.of(ctx)
     uri = refs.post(s, uri)
-    _posted(s, s.call("quote", uri=uri, **_said(s, text, lang, mention, warning, unlisted, by)), "Quoted")
+    _posted(s, s.call("quote", uri=uri, **_said(s, text, lang, mention, warning, unlisted, media, alt, by)), "Quoted")
 
 
 def edit(ctx: typer.Context, uri: Uri, text: Words) -> None:
@@ -228,10 +243,14 @@ def _said(
     mention: list[str] | None,
     warning: str | None,
     unlisted: bool,
+    media: list[str] | None,
+    alt: list[str] | None,
     by: str | None,
 ) -> dict[str, Any]:
+    said = _text(text, empty=bool(media))
     return {
-        "text": _text(text),
+        "text": said,
+        "media": put_all(s, media, alt) if media or alt else None,
         "lang": lang,
         "mentions": [refs.account(s, who) for who in mention] if mention else None,
         "warning": warning,
@@ -244,7 +263,8 @@ def _by(s: session.Session, by: str | None) -> str | None:
     return None if by is None else refs.account(s, by)
 
 
-def _text(text: str) -> str:
+def _text(text: str, empty: bool = False) -> str:
+    """empty: whether it may be."""
     if text == "-":
         try:
             text = sys.stdin.read().rstrip("\n")
@@ -252,6 +272,6 @@ def _text(text: str) -> str:
             raise BadInput(
                 f"Standard input is not UTF-8 ({error}); convert it first, for example with iconv."
             ) from error
-    if not text.strip():
+    if not text.strip() and not empty:
         raise BadInput("The text is empty; say something.")
     return text

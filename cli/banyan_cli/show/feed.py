@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from banyan_cli import refs
+from banyan_cli.show import media
 from banyan_cli.show.words import ago, count, name_of, span
 from banyan_node.harmless import plain
 
@@ -83,6 +84,8 @@ def post(row: Row, now_ms: int, marked: bool = False, in_thread: bool = False) -
     if row.get("group"):
         lines.append(Text(f"in {plain(row['group']['name']) or refs.short(row['group']['uri'])}", "dim"))
     lines.append(words(row, marked))
+    if not hides(row, marked):
+        lines += [media.line(item) for item in row.get("media", ())]
     if row.get("quote"):
         lines.append(_quote(row["quote"]))
     if row.get("poll"):
@@ -125,9 +128,14 @@ def poll(asked: Row, now_ms: int) -> list[str]:
 def words(row: Row, asked: bool = False) -> Text:
     """What a post says, or what it warns of, unless one asked for the post."""
     warning = row.get("warning") or row.get("filtered")
-    if warning and not asked:
+    if warning and hides(row, asked):
         return Text.assemble(("⚠ ", "yellow"), text_of(warning), ("  `banyan thread` shows it", "dim"))
-    return Text(text_of(row["text"]))
+    return Text(text_of(row["text"]) if row["text"].strip() or not row.get("media") else "")
+
+
+def hides(row: Row, asked: bool) -> bool:
+    """Whether only the warning of a post is shown."""
+    return bool(row.get("warning") or row.get("filtered")) and not asked
 
 
 def text_of(text: str) -> str:

@@ -31,7 +31,7 @@ def _fact(label: str, fact: Any) -> str:
     if isinstance(fact, bool):
         return "yes" if fact else "no"
     if isinstance(fact, int):
-        return f"{size(fact)} ({fact:,})" if label in ("bytes", "before", "after") else f"{fact:,}"
+        return f"{size(fact)} ({fact:,})" if label in ("bytes", "media_bytes", "before", "after") else f"{fact:,}"
     return "none" if fact is None else plain(str(fact))
 
 

@@ -7,6 +7,7 @@ openapi.py and page.py describe them.
     read    on a snapshot of the last commit, on a reader thread: it and writers do not wait for each other
     look    a read that also needs this node's identity or keys, or the published state of the replica (published.py);
             so it needs a store that this home's keys belong to
+    work    on a thread of its own, for what takes long and needs only files: blobs
     write   on the replica's thread; answered once it is durable
     node    on the event loop of a running node; without one it is refused
 """
@@ -16,26 +17,30 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from inspect import cleandoc
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, get_type_hints
 
 import msgspec
 
 from banyan_crdt.ids import AccountId
+from banyan_node.home.settings import Settings
 from banyan_node.hosting.vault import Private, Vault
 from banyan_node.links.filling import Filling
 from banyan_node.upkeep.searching import Searching
 from banyan_node.workers.published import Here, Published
+from banyan_storage.blobs import BlobStore
 from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
 
 if TYPE_CHECKING:
     from banyan_node.context import Context
+    from banyan_node.media.fetching import BlobFetcher
     from banyan_node.workers.throttle import Throttle
     from banyan_node.workers.worker import Worker
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
-Runs: TypeAlias = Literal["snapshot", "look", "replica", "node"]
+Runs: TypeAlias = Literal["snapshot", "look", "work", "replica", "node"]
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,11 +60,13 @@ class NoResult(Response, frozen=True):
 
 
 class CommitView:
-    """The input of a read: the store and its views at one commit, what opens what accounts said to themselves (None:
-    the keys are not there), and the index of posts (None: it cannot be written)."""
+    """The input of a read: the store and its views at one commit, the blobs, what opens what accounts said to
+    themselves (None: the keys are not there), and the index of posts (None: it cannot be written)."""
 
-    def __init__(self, q: Queries, vault: Vault | None = None, search: Searching | None = None) -> None:
-        self._q = q
+    def __init__(
+        self, q: Queries, blobs: BlobStore, vault: Vault | None = None, search: Searching | None = None
+    ) -> None:
+        self._q, self.blobs = q, blobs
         self._vault, self.search = vault, search
 
     @property
@@ -77,9 +84,22 @@ class CommitView:
 class Looking(CommitView):
     """The input of a look: the same, this node's identity, and the published state of the replica."""
 
-    def __init__(self, q: Queries, vault: Vault, search: Searching, here: Here, seen: Published) -> None:
-        super().__init__(q, vault, search)
+    def __init__(
+        self, q: Queries, blobs: BlobStore, vault: Vault, search: Searching, here: Here, seen: Published
+    ) -> None:
+        super().__init__(q, blobs, vault, search)
         self.here, self.seen = here, seen
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """The input of work. home: the node's folder. make_room: makes room for so many bytes of blobs, or raises
+    CallError."""
+
+    blobs: BlobStore
+    home: Path
+    settings: Settings
+    make_room: Callable[[int], None]
 
 
 class Shell(Protocol):
@@ -113,6 +133,10 @@ class Shell(Protocol):
     def started(self) -> float: ...
 
     @property
+    def media(self) -> BlobFetcher:
+        """Fetches blobs."""
+
+    @property
     def failing(self) -> dict[str, str]:
         """Background tasks that failed lately, each with why."""
 
@@ -133,8 +157,8 @@ class Shell(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """do: read (CommitView, request), look (Looking, request), write (Context, request, now), node async (Shell,
-    request).
+    """do: read (CommitView, request), look (Looking, request), work (Working, request), write (Context, request, now),
+    node async (Shell, request).
 
     on_node: async (Shell, answer), which completes the answer of `do` on a running node. alone, together: see
     Worker.call. slow: a read that may take more than some 20 ms, which others do not wait for.
@@ -172,6 +196,9 @@ class Declared:
 
     def look(self, name: str, *errors: str) -> Callable[[F], F]:
         return self._add(name, "read", "look", errors)
+
+    def work(self, name: str, kind: Literal["read", "write"], *errors: str) -> Callable[[F], F]:
+        return self._add(name, kind, "work", errors)
 
     def write(self, name: str, *errors: str, alone: bool = False, together: bool = False) -> Callable[[F], F]:
         return self._add(name, "write", "replica", errors, alone, together)

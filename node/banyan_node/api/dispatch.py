@@ -20,17 +20,19 @@ import trio
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.realm import Realm
 from banyan_node.api import decode
-from banyan_node.api.declare import CommitView, Looking, Method, Request, Shell
+from banyan_node.api.declare import CommitView, Looking, Method, Request, Shell, Working
 from banyan_node.api.errors import refusal
 from banyan_node.api.events import Events
 from banyan_node.api.registry import EVERY
 from banyan_node.context import Context
 from banyan_node.hosting import claims
+from banyan_node.media import keeping
 from banyan_node.operator_errors import CallError, NoNode
 from banyan_node.upkeep import chores
 from banyan_node.workers.ahead import GivingWay
 from banyan_node.workers.published import Here, Published, here, published
 from banyan_replica.effects import Commit
+from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import queries
@@ -39,6 +41,8 @@ T = TypeVar("T")
 QUICK, SLOW = 1, 2
 """Reads at a time. They share the interpreter with the writer: with four quick ones a post takes three times as long,
 and they are no faster."""
+WORKERS = 2
+"""Files that are put at a time: each hashes and writes as fast as the disk takes it."""
 _REFUSALS = (CallError, BanyanError, ValueError, StorageError)
 
 
@@ -53,13 +57,13 @@ def method_of(name: str) -> Method:
 def read(context: Context, method: Method, ask: Request) -> Any:
     """A read's answer. Any thread."""
     with queries(context.engine, context.realm, context.store.late_ids) as q:
-        return method.do(CommitView(q, context.vault, context.search), ask)
+        return method.do(CommitView(q, context.blobs, context.vault, context.search), ask)
 
 
 def look(context: Context, who: Here, seen: Published, do: Callable[[Looking], T]) -> T:
     """The result of `do` on a snapshot. Any thread."""
     with queries(context.engine, context.realm, context.store.late_ids) as q:
-        return do(Looking(q, context.vault, context.search, who, seen))
+        return do(Looking(q, context.blobs, context.vault, context.search, who, seen))
 
 
 class NodeBackend:
@@ -68,6 +72,8 @@ class NodeBackend:
     def __init__(self, shell: Shell, context: Context) -> None:
         self._shell, self._context, self._here = shell, context, here(context)
         self._quick, self._slow = trio.CapacityLimiter(QUICK), trio.CapacityLimiter(SLOW)
+        self._workers = trio.CapacityLimiter(WORKERS)
+        self._working = Working(context.blobs, context.home.path, context.settings, self._make_room)
         self._events = Events(context.store.snapshot, partial(self._in_thread, self._slow))
         self.tell = self._events.tell
 
@@ -83,6 +89,8 @@ class NodeBackend:
         try:
             if method.runs == "node":
                 return await method.do(self._shell, ask)
+            if method.runs == "work":
+                return await trio.to_thread.run_sync(method.do, self._working, ask, limiter=self._workers)
             if method.runs == "snapshot":
                 lane = self._slow if method.slow else self._quick
                 return await self._in_thread(lane, read, self._context, method, ask)
@@ -103,6 +111,10 @@ class NodeBackend:
         """The result of `do` on a snapshot, run on a reader thread."""
         found: T = await self._in_thread(self._quick, look, self._context, self._here, self._shell.seen, do)
         return found
+
+    def _make_room(self, size: int) -> None:
+        """On a thread of work: blobs are evicted where posts are written, so that no post names one that goes."""
+        trio.from_thread.run(self._shell.worker.call, partial(keeping.make_room, size))
 
     async def _in_thread(self, lane: trio.CapacityLimiter, do: Any, *given: Any) -> Any:
         with GivingWay():
@@ -132,6 +144,9 @@ class LocalBackend:
             if found.runs == "look":
                 said = published(c, time.time())
                 return msgspec.to_builtins(look(c, here(c), said, lambda at: found.do(at, ask)))
+            if found.runs == "work":
+                at = Working(c.blobs, c.home.path, c.settings, lambda size: keeping.make_room(size, c, time.time()))
+                return msgspec.to_builtins(found.do(at, ask))
             answer = found.do(c, ask, time.time())
             settle(c)
             return msgspec.to_builtins(answer)
@@ -145,8 +160,8 @@ class ReadingBackend:
     why: the error that all other methods raise; it says what to do.
     """
 
-    def __init__(self, engine: LmdbEngine, realm: Realm, why: StorageError) -> None:
-        self._engine, self._realm, self._why = engine, realm, why
+    def __init__(self, engine: LmdbEngine, realm: Realm, blobs: BlobStore, why: StorageError) -> None:
+        self._engine, self._realm, self._blobs, self._why = engine, realm, blobs, why
 
     def call(self, method: str, **params: Any) -> Any:
         """Raises CallError, or the StorageError that made the store read-only."""
@@ -156,7 +171,7 @@ class ReadingBackend:
             raise self._why
         try:
             with queries(self._engine, self._realm) as q:
-                return msgspec.to_builtins(found.do(CommitView(q), ask))
+                return msgspec.to_builtins(found.do(CommitView(q, self._blobs), ask))
         except (CallError, BanyanError, ValueError) as error:
             raise refusal(error) from error
 

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import msgspec
 from msgspec import inspect
 
-from banyan_node.api.declare import Method, Response
+from banyan_node.api.declare import Method, Request, Response
 from banyan_node.api.decode import words
 from banyan_node.api.errors import ALWAYS, CODES
 from banyan_node.api.events import AnyEvent, ApiEvent
@@ -31,7 +31,7 @@ def filled(page: str) -> str:
 
 
 def body() -> str:
-    return "\n".join([*_overview(), *_methods(), *_parts(), *_answers(), *_events(), *_errors()])
+    return "\n".join([*_overview(), *_methods(), *_objects(), *_answers(), *_events(), *_errors()])
 
 
 def _overview() -> Iterator[str]:
@@ -63,9 +63,13 @@ def _methods() -> Iterator[str]:
         yield f"Answers {_link(inspect.type_info(m.answers))}. Refusals: {_codes((*m.errors, *ALWAYS))}.\n"
 
 
-def _parts() -> Iterator[str]:
-    yield "## Objects in requests\n"
-    for cls in _structs(field.type for m in EVERY.values() for field in _struct(m.asks).fields):
+def _objects() -> Iterator[str]:
+    """The objects in parameters."""
+    asks = {m.asks for m in EVERY.values()}
+    inside = [c for c in _structs((inspect.type_info(m.asks) for m in EVERY.values()), Request) if c not in asks]
+    if inside:
+        yield "## Objects in parameters\n"
+    for cls in inside:
         yield from _shape(cls)
 
 
@@ -148,8 +152,8 @@ def _link(kind: inspect.Type) -> str:
     return words(kind)
 
 
-def _structs(kinds: Iterable[inspect.Type]) -> list[type]:
-    """All structs in these types, each once."""
+def _structs(kinds: Iterable[inspect.Type], of: type = Response) -> list[type]:
+    """All structs of a kind in these types, each once."""
     found: dict[type, None] = {}
 
     def visit(kind: inspect.Type) -> None:
@@ -168,7 +172,7 @@ def _structs(kinds: Iterable[inspect.Type]) -> list[type]:
 
     for kind in kinds:
         visit(kind)
-    return [*found]
+    return [cls for cls in found if issubclass(cls, of)]
 
 
 def _shown(default: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, NewType, TypeAlias
 
 from msgspec import Meta
 
+from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId, CellKey, EntryId, WriterKey, account_to_text
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import Target, post_from_text, post_to_text
@@ -27,6 +28,7 @@ FeedCursorText = NewType("FeedCursorText", str)
 EventCursorText = NewType("EventCursorText", str)
 NoticeCursorText = NewType("NoticeCursorText", str)
 ThreadCursorText = NewType("ThreadCursorText", str)
+BlobText = NewType("BlobText", str)
 KeyText = NewType("KeyText", str)
 ItemCursorText = NewType("ItemCursorText", str)
 EventPlaceText = NewType("EventPlaceText", str)
@@ -63,6 +65,10 @@ EventCursor: TypeAlias = Annotated[
         description="A place among the events of one store. It stays valid when the node restarts.",
         pattern="^[0-9a-f]{16}-[0-9]{1,15}$",
     ),
+]
+BlobHex: TypeAlias = Annotated[
+    BlobText,
+    Meta(title="a blob", description="A picture, film or sound: its root, in hexadecimal.", pattern="^[0-9a-f]{64}$"),
 ]
 KeyHex: TypeAlias = Annotated[
     KeyText,
@@ -128,6 +134,10 @@ EventRef: TypeAlias = Annotated[
 ]
 ThingRef: TypeAlias = Annotated[
     str, Meta(title="32 hexadecimal digits", description="An id, as it was answered.", pattern="^[0-9a-f]{32}$")
+]
+BlobRef: TypeAlias = Annotated[
+    str,
+    Meta(title="64 hexadecimal digits", description="A blob, as `media.put` answers it.", pattern="^[0-9a-f]{64}$"),
 ]
 KeyRef: TypeAlias = Annotated[
     str,
@@ -221,6 +231,15 @@ def thread_cursor(cursor: bytes) -> ThreadCursorText:
 
 def notice_cursor(cursor: bytes) -> NoticeCursorText:
     return NoticeCursorText(cursor.hex())
+
+
+def blob_hex(root: bytes) -> BlobText:
+    return BlobText(root.hex())
+
+
+def root_of(text: str) -> BlobRoot:
+    """The root of 64 hexadecimal digits."""
+    return BlobRoot(bytes.fromhex(text))
 
 
 def key_hex(key: CellKey) -> KeyText:

@@ -7,6 +7,7 @@ deadlines), and stack.py (the libp2p host and its guards). config.py has the set
 from banyan_node.links.pauses import PauseSettings
 from banyan_node.links.slots import SlotSettings, Standing
 
+from .blobs import BLOB_PROTOCOL, BlobLines
 from .config import (
     CreditBroken,
     DialFailed,
@@ -22,7 +23,9 @@ from .edge import SYNC_PROTOCOL, Edge, open_edge
 from .link import Link
 
 __all__ = [
+    "BLOB_PROTOCOL",
     "SYNC_PROTOCOL",
+    "BlobLines",
     "CreditBroken",
     "DialFailed",
     "Edge",

@@ -24,10 +24,13 @@ from libp2p.peer.id import ID
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from multiaddr import Multiaddr
 
+from banyan_node.media.lines import BlobAnswers
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.usage import CAUSE
 
 from .addresses import host_of, split
+from .attempts import Attempt, why_failed
+from .blobs import BLOB_PROTOCOL, serve_blobs
 from .config import DialFailed, EdgeConfig, EdgeError, EdgeEvent, LinkClosed
 from .discovery import discover
 from .door import Door
@@ -39,39 +42,22 @@ SYNC_PROTOCOL = "/banyan/1/sync"
 LONGEST_PAUSE = 5.0
 
 
-def _why(peer: str, target: object, error: Exception) -> str:
-    """Why a dial failed. libp2p has one error for each way in which a handshake can."""
-    if "upgrade security" in str(error):
-        return f"{target} answers, and the handshake fails: it is another peer than {peer}, or takes nobody now"
-    if "timeout" in str(error) or "timed out" in str(error) or isinstance(error, trio.TooSlowError):
-        return f"{target} answers, and does not finish the handshake with {peer} in time: it may be overloaded"
-    return f"no link to {peer} at {target}: {type(error).__name__} {error}".rstrip()
-
-
-class _Attempt:
-    """One dial under way. Several callers may wait for it. rival: the link of the peer's own dial, if that won."""
-
-    def __init__(self) -> None:
-        self.done = trio.Event()
-        self.decided = trio.Event()
-        self.rival: Link | None = None
-        self.error: EdgeError | None = None
-
-
 class Edge:
     """Made by `open_edge`. incoming: links that peers dialled. events: see EdgeEvent; dropped when full.
 
     discovered: addresses to dial that mDNS heard of, when it is on. door: who may hold a connection. throttle: how much
-    of the processor strangers get.
+    of the processor strangers get. blobs: answers questions of linked peers for blobs, once it is set.
     """
 
     def __init__(self, config: EdgeConfig, throttle: Throttle | None = None) -> None:
         self.config, self.throttle = config, throttle or Throttle()
         self.door = Door(config, self._tell)
         self.throttle.spare(self.door.slots.named)
+        self.blobs: BlobAnswers | None = None
+        self._asking = set[str]()
         self._buffers = Buffers(config.frame_buffers)
         self._links: dict[str, Link] = {}
-        self._attempts: dict[str, _Attempt] = {}
+        self._attempts: dict[str, Attempt] = {}
         self._incoming_send, self.incoming = trio.open_memory_channel[Link](config.incoming_backlog)
         self._events_send, self.events = trio.open_memory_channel[EdgeEvent](1024)
         self._discovered_send, self.discovered = trio.open_memory_channel[str](256)
@@ -118,7 +104,7 @@ class Edge:
                 return standing
             raise attempt.error or DialFailed(f"the dial to {peer} that was under way was given up")
         self.door.wait(peer)
-        attempt = self._attempts[peer] = _Attempt()
+        attempt = self._attempts[peer] = Attempt()
         try:
             return await self._dial(peer, target, attempt)
         except EdgeError as error:
@@ -130,12 +116,9 @@ class Edge:
 
     async def ping(self, peer: str) -> float:
         """Seconds for 32 bytes to go to a linked peer and come back, over libp2p's ping. Raises EdgeError."""
-        connection = next(iter(self._swarm().connections.get(ID.from_string(peer), [])), None)
-        if connection is None:
-            raise EdgeError(f"there is no connection to {peer} to ping over: dial it first")
         try:
             with trio.fail_after(self.config.slots.step_s):
-                stream = await self._open_stream(connection, PING)
+                stream = await self.open_stream(peer, PING)
                 try:
                     began = trio.current_time()
                     await perform_ping_roundtrip(stream)
@@ -146,13 +129,35 @@ class Edge:
         except Exception as error:
             raise EdgeError(f"{peer} did not answer a ping: {type(error).__name__} {error}") from error
 
+    async def open_stream(self, peer: str, protocol: str) -> Any:
+        """A stream of another protocol to a linked peer, over its connection. Raises EdgeError."""
+        connection = next(iter(self._swarm().connections.get(ID.from_string(peer), [])), None)
+        if connection is None:
+            raise EdgeError(f"there is no connection to {peer}: dial it first")
+        try:
+            return await self._open_stream(connection, TProtocol(protocol))
+        except Exception as error:
+            raise EdgeError(f"{peer} does not take {protocol}: {type(error).__name__} {error}") from error
+
+    async def _on_blob_stream(self, stream: Any) -> None:
+        """A linked peer asks for blobs. Runs inside the guard of stack.py, one stream a peer."""
+        peer = str(stream.muxed_conn.peer_id)
+        if self.blobs is None or self._standing(peer) is None or peer in self._asking:
+            await stream.reset()
+            return
+        self._asking.add(peer)
+        try:
+            await serve_blobs(stream, peer, self.blobs)
+        finally:
+            self._asking.discard(peer)
+
     async def announce(self, shard: int, data: bytes) -> None:
         """Publishes data on the gossipsub topic of a shard, for libp2p peers that listen there. Raises EdgeError."""
         if self._bridge is None:
             raise EdgeError("there is no heads bridge: set heads_bridge, or wait for the host to be up")
         await self._bridge.announce(shard, data)
 
-    async def _dial(self, peer: str, target: Multiaddr, attempt: _Attempt) -> Link:
+    async def _dial(self, peer: str, target: Multiaddr, attempt: Attempt) -> Link:
         swarm = self._swarm()
         if not swarm.gate.admits(host_of(target)):
             raise DialFailed(f"{target} is not an address that the CIDR settings admit")
@@ -166,7 +171,7 @@ class Edge:
                     await link.wait_accepted()
                     made.append(link)
             except Exception as error:
-                failed.append(_why(peer, target, error))
+                failed.append(why_failed(peer, target, error))
             attempt.decided.set()
 
         async with trio.open_nursery() as nursery:
@@ -332,6 +337,7 @@ class Edge:
     async def _run_host(self) -> None:
         host = self._make_host()
         host.set_stream_handler(TProtocol(SYNC_PROTOCOL), self._on_sync_stream)
+        host.set_stream_handler(TProtocol(BLOB_PROTOCOL), self._on_blob_stream)
         try:
             async with host.run([Multiaddr(addr) for addr in self._listen]), trio.open_nursery() as nursery:
                 bound = [str(addr) for addr in host.get_transport_addrs()]

@@ -63,6 +63,11 @@ class Home(NamedTuple):
         return self.path / "search.db"
 
     @property
+    def blobs(self) -> Path:
+        """Pictures and films (banyan_storage.blobs)."""
+        return self.path / "blobs"
+
+    @property
     def mended(self) -> Path:
         """A report for people: the wrong entries that were dropped from the store (mending.py)."""
         return self.path / "store.mended"

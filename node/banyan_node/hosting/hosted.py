@@ -153,7 +153,11 @@ def is_hosted(store: StoreReader, account: AccountId) -> bool:
 
 def ids(ctx: Reads) -> list[AccountId]:
     """The accounts hosted here, in no order."""
-    return [AccountId(key[-32:]) for key, _ in ctx.store.notes(_HOSTED)]
+    return ids_in(ctx.store)
+
+
+def ids_in(store: StoreReader) -> list[AccountId]:
+    return [AccountId(key[-32:]) for key, _ in store.notes(_HOSTED)]
 
 
 def all_hosted(ctx: Reads) -> list[Hosted]:

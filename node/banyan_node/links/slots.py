@@ -158,6 +158,9 @@ class Slots:
         """The operator names a peer."""
         self.named.add(peer)
 
+    def is_named(self, peer: str) -> bool:
+        return peer in self.named
+
     def arrives(self, host: str | None, now: float) -> Verdict:
         """A socket was accepted. host: its address, or None."""
         nets = nets_of(host)

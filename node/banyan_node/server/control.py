@@ -2,6 +2,7 @@
 
     POST /v1/{method}   a JSON object of parameters -> the JSON result
     GET  /v1/events     one JSON value a line, for as long as the reader stays; the query string is the parameters
+    GET  /v1/media/BLOB the bytes of a picture or film, or a range of them (blob_files.py)
     GET  /metrics       for Prometheus
     GET  /openapi.json  all of this for programs
     GET  /healthz       200 while the process answers
@@ -36,6 +37,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from banyan_node.api.openapi import document
 from banyan_node.api.registry import EVERY
 from banyan_node.operator_errors import CallError
+from banyan_node.server.blob_files import BlobFiles
 from banyan_node.server.http_connections import let_in
 
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -80,6 +82,7 @@ def control_app(
         Route("/metrics", api.metrics),
         Route("/openapi.json", api.openapi),
         Route(_EVENTS, _Streams(backend, streams)),
+        Route("/v1/media/{blob}", BlobFiles(backend, _error)),
     ]
     rest = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
     rest.router.redirect_slashes = False  # programs do not expect a redirect of a POST

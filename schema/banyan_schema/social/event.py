@@ -41,7 +41,7 @@ _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class SocialEvent:
     """begins_ms, ends_ms: milliseconds since 1970. zone: a name of IANA's list, such as `Asia/Ho_Chi_Minh`. latitude,
     longitude: in 1e-7 degrees, north and east positive. group: in which it takes place."""
 
@@ -105,7 +105,7 @@ _EVENT = Collection(
     "event",
     "register",
     Layout(
-        Event,
+        SocialEvent,
         lambda said: (
             said.title,
             said.text,
@@ -182,7 +182,7 @@ REPLIES = _REPLY
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def write_event(key: CellKey, event: Event, replaces: Iterable[Ref] = ()) -> Draft:
+def write_event(key: CellKey, event: SocialEvent, replaces: Iterable[Ref] = ()) -> Draft:
     """A new event (with a key from `post_key`), or a change (`replaces`: the live writes). Raises ValueError past a
     limit."""
     return Draft(Put(EVENT, key, tuple(replaces), None), _EVENT.encode(event))

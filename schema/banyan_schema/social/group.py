@@ -54,7 +54,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Join:
+class GroupJoin:
     """The account joins `group`, or asks to. tell: moderators that are to hear of it."""
 
     group: Target
@@ -62,7 +62,7 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class GroupAct:
     """What the owner or a moderator says in `group` of an account, or of its post `key` (only to remove or pin)."""
 
     group: Target
@@ -122,7 +122,7 @@ _JOIN = Collection(
     "group.join",
     "set",
     Layout(
-        lambda account, key, tell: Join(Target(account, key), tell),
+        lambda account, key, tell: GroupJoin(Target(account, key), tell),
         lambda said: (*said.group, said.tell),
         (ACCOUNT, KEY, many("the moderators to tell", ACCOUNT, MAX_TELL)),
     ),
@@ -156,7 +156,7 @@ _ACT = Collection(
     "group.act",
     "set",
     Layout(
-        lambda account, key, what, whom, post: Act(Target(account, key), what, whom, post),
+        lambda account, key, what, whom, post: GroupAct(Target(account, key), what, whom, post),
         lambda said: (*said.group, said.what, said.account, said.key),
         (ACCOUNT, KEY, choice("what is said of an account or a post", *WHATS), ACCOUNT, optional(KEY)),
     ),
@@ -182,13 +182,13 @@ def delete_group(key: CellKey) -> Draft:
     return Draft(Tomb(GROUP, key), None)
 
 
-def join(salt: bytes, said: Join) -> Draft:
+def join(salt: bytes, said: GroupJoin) -> Draft:
     """Joins a group, or asks to. `salt`: the account's, 32 bytes. Take it back with `undo`."""
     name = b"group.join"
     return Draft(Add(JOIN, cell_key(salt, name), cell_key(salt, name, *said.group), None), _JOIN.encode(said))
 
 
-def act(salt: bytes, said: Act) -> Draft:
+def act(salt: bytes, said: GroupAct) -> Draft:
     """Says something as owner or moderator. `salt`: that account's, 32 bytes. Take it back with `undo`."""
     name, what = b"group.act", bytes((WHATS.index(said.what),))
     key = cell_key(salt, name, *said.group)

@@ -25,7 +25,7 @@ from banyan_crdt.parts import make_part
 from banyan_crdt.shapes import between
 
 from ..address import Target, conversation
-from ..collection import Collection, Draft, Fact, Facts, SeedIn, cell_key
+from ..collection import Blobs, Collection, Draft, Fact, Facts, SeedIn, cell_key
 from ..compound import many, pair, record
 from ..fields import ACCOUNT, HASH, TARGET, choice, number, optional, text
 from ..layout import Layout
@@ -294,6 +294,11 @@ def quick_seeds(layout: Layout[Any], slowly: SeedIn) -> SeedIn:
     return seed_in
 
 
+def _blobs(media: tuple[Media, ...]) -> list[bytes]:
+    """Previews first."""
+    return [item.preview for item in media if item.preview is not None] + [item.blob for item in media]
+
+
 COLLECTION = Collection(
     "post",
     "register",
@@ -304,6 +309,7 @@ COLLECTION = Collection(
     kinds=frozenset({"timeline", "replies", "conversations", "notices", "group_posts", "broadcasts"}),
     facts=_facts,
     quick=quick_seeds,
+    blobs=Blobs("media", _blobs),
 )
 POST = COLLECTION.id
 COLLECTIONS = (COLLECTION,)

@@ -93,3 +93,27 @@ def test_a_table_for_people_says_what_came_and_what_did_not(home: Path, tmp_path
     assert "Left out: 1 posts that only followers or the people named could see." in out
     assert "mastodon-left-out.csv names what was left out" in out
     assert "Nothing was written." in banyan("import", "mastodon", path, "--dry-run", "--home", home).out
+
+
+def test_a_log_that_is_full_stops_the_move_with_the_time_when_it_goes_on(home: Path, tmp_path: Path) -> None:
+    with Path("much.csv").open("w", encoding="utf-8") as file:
+        file.write("id,text\n")
+        file.writelines(f"{n},{n} {'x' * 1_000_000}\n" for n in range(80))
+    words = ("import", "csv", "much.csv", "--id", "id", "--text", "text", "--home", home)
+    ran = banyan(*words)
+    assert (ran.code, "there is room for them from 20" in ran.err) == (1, True)
+    came = int(ran.err.partition("Stopped after ")[2].partition(" new posts")[0])
+    assert 60 <= came < 70  # 64 MiB
+    again = banyan(*words)
+    assert (again.code, "Stopped after" in again.err) == (1, False)
+    told = banyan(*words, "--dry-run", "--json").json["table"]["posts"]
+    assert (told["here"], told["came"]) == (came, 80 - came)
+
+
+@pytest.mark.parametrize("text", ["only one column\n", "a,\n", ",b\n", "a;b\n"])
+def test_a_file_of_people_that_is_none_is_refused_with_its_line(home: Path, tmp_path: Path, text: str) -> None:
+    path = made.zipped(tmp_path / "m.zip", made.mastodon(1))
+    Path("who.csv").write_text(f"there,here\nx@y.example,Minh\n{text}", "utf-8")
+    ran = banyan("import", "mastodon", path, "--accounts", "who.csv", "--home", home)
+    assert (ran.code, "who.csv, line 3: expected the name there" in ran.err) == (2, True)
+    assert banyan("feed", "--home", home, "--json").lines == []

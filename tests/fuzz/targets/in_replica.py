@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from banyan_crdt.blob import blob_of
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.entry import encode_header
 from banyan_crdt.errors import Malformed, NotYet, Reject
@@ -28,6 +29,17 @@ from banyan_replica.wire import (
     decode_message,
     encode_item,
     encode_message,
+)
+from banyan_replica.wire.blobs import (
+    BlobQuestion,
+    NotHere,
+    decode_chunk_answer,
+    decode_list_answer,
+    decode_question,
+    encode_chunk_answer,
+    encode_list_answer,
+    encode_not_here,
+    encode_question,
 )
 from banyan_replica.wire.items import decode_item
 from tests.crdt.make import Person, run_bytes, signer
@@ -146,7 +158,32 @@ def frames() -> list[bytes]:
 
 
 _WIRE = ("banyan_replica.wire",)
+
+
+def _blob_messages(raw: bytes) -> None:
+    """The same bytes as a question, and as answers to one."""
+    try:
+        assert encode_question(decode_question(raw)) == raw
+    except Malformed:
+        pass
+    for read in (decode_chunk_answer, lambda raw: decode_list_answer(BLOB.root, raw)):
+        try:
+            assert read(raw) in (raw[1:], BLOB)
+        except (Malformed, NotHere):
+            pass
+
+
+BLOB = blob_of(b"a small one")
+_BLOB_CODE = ("banyan_replica.wire.blobs", "banyan_crdt.blob")
+
+
+def _blob_seeds() -> list[bytes]:
+    asked = [encode_question(BlobQuestion(BLOB.root, chunk)) for chunk in (None, 0, 1 << 31)]
+    return [*asked, encode_list_answer(BLOB), encode_chunk_answer(b"a small one"), encode_not_here("not here")]
+
+
 TARGETS = (
+    Target("replica.blobs", _blob_messages, (), _blob_seeds, _BLOB_CODE, share=5),
     Target(
         "replica.message",
         _message,

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from banyan_crdt.codec import encode
-from banyan_crdt.parts import content_of, make_part
+from banyan_crdt.parts import beginning_with, content_of, make_part
 from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import post_from_text, post_to_text
@@ -30,6 +30,7 @@ def _content(of: Collection[Any], raw: bytes) -> None:
         for fact in of.facts(seed) if seed is not None else ():
             assert fact.kind in of.kinds
     assert content_of(part) == raw
+    assert not of.blobs_in(raw) or beginning_with((part,), SOCIAL.blob_head) == [0]
     if content is not None:
         again = of.encode(content)  # a reader takes what a writer would normalise, or refuse
         assert of.encode(of.decode(again)) == again

@@ -86,7 +86,8 @@ class TakenIn(Response, frozen=True):
 
 
 class StoreStats(Response, frozen=True):
-    """lacking: missing pieces of content. longest: entries of the longest log. bytes: on disk."""
+    """lacking: missing pieces of content. longest: entries of the longest log. bytes: of the store on disk. media,
+    media_bytes: how many blobs are here, and what they take beside the store."""
 
     accounts: int
     logs: int
@@ -97,6 +98,8 @@ class StoreStats(Response, frozen=True):
     longest: int
     last_arrival: int
     bytes: int
+    media: int
+    media_bytes: int
     schema: int
 
 
@@ -265,6 +268,8 @@ def stats(at: CommitView, ask: Nothing) -> StoreStats:
         longest=found.longest,
         last_arrival=found.last_arrival,
         bytes=at.queries().used,
+        media=len(at.blobs.all()),
+        media_bytes=at.blobs.used(),
         schema=tables.SCHEMA,
     )
 

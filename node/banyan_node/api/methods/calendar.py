@@ -46,9 +46,9 @@ from banyan_schema.social.event import (
     LONGITUDE,
     REPLY,
     Answer,
-    Event,
     EventInvite,
     EventReply,
+    SocialEvent,
     answer_event,
     delete_event,
     invite_to_event,
@@ -240,7 +240,7 @@ def listing(at: CommitView, ask: EventsRequest) -> EventsPage:
             continue
         if ask.since is not None or view.event.over_ms >= now:
             page.append(view)
-    rows = PostRows(q, lens)
+    rows = PostRows(q, at.blobs, lens)
     return EventsPage([_row(q, rows, view, mine.get(view.target)) for view in page], more)
 
 
@@ -272,7 +272,7 @@ def show(at: CommitView, ask: EventRequest) -> EventRow:
     q, reader = at.queries(), reader_of(at, ask.by)
     view = _held(q, ask.event)
     mine = answered(q, reader).get(view.target) if reader else None
-    return _row(q, PostRows(q, lens_of(at, reader)), view, mine)
+    return _row(q, PostRows(q, at.blobs, lens_of(at, reader)), view, mine)
 
 
 @METHODS.read("event.replies", "not_found", "refused")
@@ -291,7 +291,7 @@ def replies(at: CommitView, ask: RepliesRequest) -> Repliers:
     return Repliers(page, more)
 
 
-def _checked(event: Event) -> Event:
+def _checked(event: SocialEvent) -> SocialEvent:
     if not event.title.strip():
         raise CallError("bad_request", "The title of the event is empty.")
     if event.ends_ms is not None and event.ends_ms < event.begins_ms:
@@ -312,7 +312,7 @@ def create(ctx: Context, ask: EventCreate, now: float) -> EventWritten:
     account = hosted.account_of(ctx, ask.by)
     group = None if ask.group is None else groups.open_to(ctx, account, group_target(ask.group)).target
     where = ((ask.place or "").strip() or None, ask.latitude, ask.longitude)
-    event = _checked(Event(ask.title.strip(), ask.text, ask.begins, ask.ends, ask.zone, *where, group))
+    event = _checked(SocialEvent(ask.title.strip(), ask.text, ask.begins, ask.ends, ask.zone, *where, group))
     key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
     entry = append(ctx, account, [write_event(key, event)], now)
     return EventWritten(uri(Target(account, key)), event.title, entry_hex(entry))
@@ -332,7 +332,7 @@ def change(ctx: Context, ask: EventSet, now: float) -> EventWritten:
     view = _own(ctx, account, ask.event, "changes it")
     was = view.event
     both = ask.latitude is not None or ask.longitude is not None
-    event = Event(
+    event = SocialEvent(
         was.title if ask.title is None else ask.title.strip(),
         was.text if ask.text is None else ask.text,
         was.begins_ms if ask.begins is None else ask.begins,

@@ -99,7 +99,7 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
             one.placed = ranking.newest(ranking.Candidate(one.place_ms))
     else:
         page, before = _ranked(at, ask, lens, accounts, reader), None
-    rows = PostRows(q, lens)
+    rows = PostRows(q, at.blobs, lens)
     explained = [_explain(rows, ask, reader, one) for one in page] if ask.explain else []
     return Feed([rows.row(one.view, one.reposted) for one in page], before, explained)
 

@@ -150,7 +150,7 @@ def show(at: CommitView, ask: GroupRequest) -> GroupShown:
     """A group: what it is, who rules it, and what is pinned."""
     q, reader = at.queries(), reader_of(at, ask.by)
     found, lens = groups.held(q, group_target(ask.group)), lens_of(at, reader)
-    rows, pinned = PostRows(q, lens), list[PostRow]()
+    rows, pinned = PostRows(q, at.blobs, lens), list[PostRow]()
     for view in found.pinned():
         if len(pinned) < PINNED and lens.shows(view.target.account, view.post):
             pinned.append(rows.row(view))
@@ -178,7 +178,7 @@ def feed(at: CommitView, ask: GroupFeedRequest) -> GroupPosts:
         last = feed_cursor(cursor)
         if view is not None and lens.shows(view.target.account, view.post):
             views.append(view)
-    rows = PostRows(q, lens)
+    rows = PostRows(q, at.blobs, lens)
     return GroupPosts([rows.row(view) for view in views], before)
 
 

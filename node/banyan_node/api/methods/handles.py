@@ -53,7 +53,7 @@ class ConfirmRequest(Request, frozen=True, forbid_unknown_fields=True):
     by: Own = None
 
 
-class FindRequest(Request, frozen=True, forbid_unknown_fields=True):
+class HandleRequest(Request, frozen=True, forbid_unknown_fields=True):
     """by: the account that reads."""
 
     handle: str
@@ -149,7 +149,7 @@ def confirm(ctx: Context, ask: ConfirmRequest, now: float) -> HandleConfirmed:
 
 
 @METHODS.read("handle.find", "refused")
-def find(at: CommitView, ask: FindRequest) -> HandlesFound:
+def find(at: CommitView, ask: HandleRequest) -> HandlesFound:
     """Whose a handle is: who claims it, and which platforms confirm that."""
     q, lens = at.queries(), lens_of(at, reader_of(at, ask.by))
     rows = [

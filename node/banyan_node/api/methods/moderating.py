@@ -35,9 +35,9 @@ from banyan_schema.social.group import (
     ACT,
     GROUP,
     MAX_TELL,
-    Act,
     Group,
-    Join,
+    GroupAct,
+    GroupJoin,
     Kind,
     What,
     act,
@@ -168,7 +168,7 @@ def change(ctx: Context, ask: GroupSet, now: float) -> GroupWritten:
         salt = hosted.salt_of(ctx, account)
         for one in found.joining(None):
             if found.is_member(one) and one not in found.rulers and not _admitted(found, one):
-                staying.append(act(salt, Act(found.target, "accept", one)))
+                staying.append(act(salt, GroupAct(found.target, "accept", one)))
     live = ctx.queries().live(account, Put(GROUP, found.target.key, (), None))
     entry = append_each(ctx, account, [*_chunks(staying), [write_group(found.target.key, new, live)]], now)
     return GroupWritten(uri(found.target), new.name, entry_hex(entry))
@@ -196,7 +196,7 @@ def joining(ctx: Context, ask: JoinRequest, now: float) -> JoinWritten:
     account, target = hosted.account_of(ctx, ask.by), group_target(ask.group)
     salt = hosted.salt_of(ctx, account)
     if ask.undo:  # also one that was deleted, or is held no more
-        entry = add_or_undo(ctx, "group.join", account, join(salt, Join(target)), now, True)
+        entry = add_or_undo(ctx, "group.join", account, join(salt, GroupJoin(target)), now, True)
         return JoinWritten(uri(target), "", entry_hex(entry), False)
     found = groups.held(ctx.queries(), target)
     who, name = account_to_text(account), found.group.name
@@ -208,18 +208,18 @@ def joining(ctx: Context, ask: JoinRequest, now: float) -> JoinWritten:
         raise CallError("refused", f"'{name}' is closed: somebody who moderates it must invite {who} first.", 403)
     asks = found.group.kind == "request" and not found.admitted(account)
     tell = found.moderators[:MAX_TELL] if asks else ()
-    entry = add_or_undo(ctx, "group.join", account, join(salt, Join(target, tell)), now, False)
+    entry = add_or_undo(ctx, "group.join", account, join(salt, GroupJoin(target, tell)), now, False)
     return JoinWritten(uri(target), name, entry_hex(entry), asks)
 
 
 def _say(
-    ctx: Context, by: AccountId, found: GroupView, one: Act, now: float, take_back: bool, ends: What | None = None
+    ctx: Context, by: AccountId, found: GroupView, one: GroupAct, now: float, take_back: bool, ends: What | None = None
 ) -> GroupWritten:
     """Writes an act, or takes it back. ends: another act of the same account, which is taken back with it."""
     salt = hosted.salt_of(ctx, by)
     draft, more = act(salt, one), list[Draft]()
     if ends is not None and not take_back:
-        other = act(salt, Act(found.target, ends, one.account)).op
+        other = act(salt, GroupAct(found.target, ends, one.account)).op
         assert isinstance(other, Add)
         if live := ctx.queries().live(by, other):
             more = [undo(ACT, live)]
@@ -243,7 +243,7 @@ def accept(ctx: Context, ask: ActRequest, now: float) -> GroupWritten:
         raise CallError(
             "refused", f"{account_to_text(whom)} has not asked to join '{found.group.name}': invite it.", 409
         )
-    return _say(ctx, by, found, Act(found.target, "accept", whom), now, ask.undo, "refuse")
+    return _say(ctx, by, found, GroupAct(found.target, "accept", whom), now, ask.undo, "refuse")
 
 
 @METHODS.write("group.refuse", "not_found", "refused")
@@ -252,7 +252,7 @@ def refuse(ctx: Context, ask: ActRequest, now: float) -> GroupWritten:
     by, whom, found = _judge(ctx, ask, "refuses members")
     if not ask.undo and not found.joined(whom):
         raise CallError("refused", f"{account_to_text(whom)} has not asked to join '{found.group.name}'.", 409)
-    return _say(ctx, by, found, Act(found.target, "refuse", whom), now, ask.undo, "accept")
+    return _say(ctx, by, found, GroupAct(found.target, "refuse", whom), now, ask.undo, "accept")
 
 
 @METHODS.write("group.invite", "not_found", "refused")
@@ -261,7 +261,7 @@ def invite(ctx: Context, ask: ActRequest, now: float) -> GroupWritten:
     by, whom, found = _judge(ctx, ask, "invites")
     if not ask.undo and found.is_member(whom):
         raise CallError("refused", f"{account_to_text(whom)} is in '{found.group.name}' already.", 409)
-    return _say(ctx, by, found, Act(found.target, "invite", whom), now, ask.undo, "refuse")
+    return _say(ctx, by, found, GroupAct(found.target, "invite", whom), now, ask.undo, "refuse")
 
 
 @METHODS.write("group.ban", "not_found", "refused")
@@ -271,7 +271,7 @@ def ban(ctx: Context, ask: ActRequest, now: float) -> GroupWritten:
     if not ask.undo and whom in found.rulers:
         who, name = account_to_text(whom), found.group.name
         raise CallError("refused", f"{who} owns or moderates '{name}', and cannot be banned from it.", 409)
-    return _say(ctx, by, found, Act(found.target, "ban", whom), now, ask.undo)
+    return _say(ctx, by, found, GroupAct(found.target, "ban", whom), now, ask.undo)
 
 
 @METHODS.write("group.moderator", "not_found", "refused")
@@ -282,7 +282,7 @@ def moderator(ctx: Context, ask: ModeratorRequest, now: float) -> Dismissed:
     found = groups.owned_by(ctx, owner, group_target(ask.group), "names moderators")
     if whom == owner:
         raise CallError("bad_request", "The owner need not be named: it rules the group anyway.")
-    named = Act(found.target, "moderator", whom)
+    named = GroupAct(found.target, "moderator", whom)
     if not ask.undo:
         if len(found.moderators) >= MODERATORS and whom not in found.moderators:
             raise CallError("refused", f"'{found.group.name}' has {MODERATORS} moderators, the most that count.", 409)
@@ -302,13 +302,13 @@ def moderator(ctx: Context, ask: ModeratorRequest, now: float) -> Dismissed:
 _KEPT: tuple[What, ...] = ("accept", "invite", "ban", "remove", "pin")
 
 
-def _said(found: GroupView, by: AccountId) -> Iterator[Act]:
+def _said(found: GroupView, by: AccountId) -> Iterator[GroupAct]:
     for what in _KEPT:
         for raw in found.acts(by, what):
-            yield Act(found.target, what, AccountId(raw[:32]), CellKey(raw[32:]) or None)
+            yield GroupAct(found.target, what, AccountId(raw[:32]), CellKey(raw[32:]) or None)
 
 
-def _says(found: GroupView, by: AccountId, one: Act) -> bool:
+def _says(found: GroupView, by: AccountId, one: GroupAct) -> bool:
     return found.says(by, one.what, one.named)
 
 
@@ -321,7 +321,7 @@ def _of_post(ctx: Context, ask: PostActRequest, what: What, does: str, now: floa
     found = groups.ruled_by(ctx, by, group, does)
     if what == "remove" and not ask.undo and said.account == found.target.account != by:
         raise CallError("refused", "What the owner of a group says there only the owner removes.", 409)
-    return _say(ctx, by, found, Act(found.target, what, *said), now, ask.undo)
+    return _say(ctx, by, found, GroupAct(found.target, what, *said), now, ask.undo)
 
 
 @METHODS.write("group.remove", "not_found", "refused")

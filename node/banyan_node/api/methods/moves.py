@@ -26,7 +26,7 @@ class MoveRequest(Request, frozen=True, forbid_unknown_fields=True):
     by: Own = None
 
 
-class Moved(Response, frozen=True):
+class MoveSaid(Response, frozen=True):
     """agreed: whether the other account says the same, so that others see the move."""
 
     account: Did
@@ -42,16 +42,16 @@ def _both(ctx: Context, ask: MoveRequest) -> tuple[AccountId, AccountId]:
 
 
 @METHODS.write("move.from", "not_found", "refused")
-def was(ctx: Context, ask: MoveRequest, now: float) -> Moved:
+def was(ctx: Context, ask: MoveRequest, now: float) -> MoveSaid:
     """Says that the account also was another one: the first step of a move, at the new account."""
     account, other = _both(ctx, ask)
     draft = moved_from(hosted.salt_of(ctx, account), other)
     entry = add_or_undo(ctx, "move.from", account, draft, now, ask.undo)
-    return Moved(did(other), entry_hex(entry), moving.moved_to(ctx.queries(), other) == account)
+    return MoveSaid(did(other), entry_hex(entry), moving.moved_to(ctx.queries(), other) == account)
 
 
 @METHODS.write("move.to", "not_found", "refused")
-def goes(ctx: Context, ask: MoveRequest, now: float) -> Moved:
+def goes(ctx: Context, ask: MoveRequest, now: float) -> MoveSaid:
     """Says that the account goes on as another one, which must say first that it was this account. Followers are told;
     nobody follows the new one by itself."""
     account, other = _both(ctx, ask)
@@ -63,12 +63,12 @@ def goes(ctx: Context, ask: MoveRequest, now: float) -> Moved:
         if other not in moving.says_to(q, account):
             raise CallError("not_found", "There is nothing to undo by move.to.", 404)
         entry = append(ctx, account, [undo(MOVED_TO, live)], now)
-        return Moved(did(other), entry_hex(entry), False)
+        return MoveSaid(did(other), entry_hex(entry), False)
     if account not in moving.says_from(q, other):
         who = account_to_text(other)
         says = f"{who} does not say that it was {account_to_text(account)}: let it say so first, by `move.from`."
         raise CallError("refused", says, 409)
     if moving.says_to(q, account) == [other]:
-        return Moved(did(other), entry_hex(live[-1].entry), moving.moved_to(q, account) == other)
+        return MoveSaid(did(other), entry_hex(live[-1].entry), moving.moved_to(q, account) == other)
     entry = append(ctx, account, [move_to(salt, other, live)], now)
-    return Moved(did(other), entry_hex(entry), moving.moved_to(ctx.queries(), account) == other)
+    return MoveSaid(did(other), entry_hex(entry), moving.moved_to(ctx.queries(), account) == other)

@@ -116,7 +116,7 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
         last, looked = place, looked + 1
     else:
         last = b""
-    rows = PostRows(q, lens)
+    rows = PostRows(q, at.blobs, lens)
     told_of = [_row(q, rows, one, at_, at_ > seen) for one, at_ in zip(groups.values(), places, strict=True)]
     return Notices(told_of, notice_cursor(last) if last else None)
 

@@ -215,7 +215,7 @@ def bookmark(ctx: Context, ask: BookmarkRequest, now: float) -> NoResult:
 @METHODS.read("bookmarks", "not_found", "refused")
 def bookmarks(at: CommitView, ask: OneReader) -> Bookmarks:
     """The posts that one keeps."""
-    account, rows = hosted.account_of(at, ask.by), PostRows(at.queries())
+    account, rows = hosted.account_of(at, ask.by), PostRows(at.queries(), at.blobs)
     found = sorted(b.post for b in _opened(at, account).all(Bookmark))
     return Bookmarks([BookmarkRow(uri(post), rows.of(post)) for post in found])
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
+from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.polls import PollRow, poll_row
 from banyan_node.api.texts import (
+    BlobHex,
     Did,
     Milliseconds,
     Own,
     PostUri,
+    blob_hex,
     did,
     uri,
 )
@@ -20,8 +23,10 @@ from banyan_node.hosting import hosted
 from banyan_node.hosting.lens import Lens
 from banyan_node.hosting.vault import Private
 from banyan_schema.social import Audience, Target
+from banyan_schema.social.post import Media
 from banyan_storage import locking, moving, named
 from banyan_storage.answers import Reposted
+from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.grouped import group_of
 from banyan_storage.queries import PostView, Queries
@@ -99,6 +104,23 @@ class Reposter(Named, frozen=True):
     time_ms: Milliseconds
 
 
+class MediaShownRow(Response, frozen=True):
+    """A picture, film, sound, or captions (`text/vtt`) of the item before. here, preview_here: whether this node has
+    the bytes, so that `media.read` gives them; otherwise `media.fetch` asks peers."""
+
+    blob: BlobHex
+    type: str
+    size: int
+    width: int | None
+    height: int | None
+    duration_ms: int | None
+    description: str | None
+    blurhash: str | None
+    preview: BlobHex | None
+    here: bool
+    preview_here: bool
+
+
 class PostRow(Response, frozen=True):
     """A post as people read it. reactions: the number of accounts, by emoji. warning: to be shown instead of the text
     until the reader asks for it. filtered: the words of the reader's filter that wants that too. mentions: whom it
@@ -117,6 +139,7 @@ class PostRow(Response, frozen=True):
     audience: Audience
     tags: list[str]
     mentions: list[Named]
+    media: list[MediaShownRow]
     reply_to: PostUri | None
     root: PostUri | None
     reply_name: str | None
@@ -172,8 +195,8 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
 class PostRows:
     """Makes rows of posts, and caches names."""
 
-    def __init__(self, q: Queries, lens: Lens | None = None) -> None:
-        self._q = q
+    def __init__(self, q: Queries, blobs: BlobStore, lens: Lens | None = None) -> None:
+        self._q, self._blobs = q, blobs
         self._lens = lens
         self._reader = None if lens is None else lens.reader
         self._names: dict[AccountId, str] = {}
@@ -199,6 +222,25 @@ class PostRows:
         filtered = None if self._lens is None else self._lens.warns(target.account, said)
         return Quoted(uri(target), self.name(target.account), said.text, said.warning or filtered)
 
+    def _item(self, item: Media) -> MediaShownRow:
+        return MediaShownRow(
+            blob=blob_hex(item.blob),
+            type=item.type,
+            size=item.size,
+            width=item.width,
+            height=item.height,
+            duration_ms=item.duration_ms,
+            description=item.description,
+            blurhash=item.blurhash,
+            preview=None if item.preview is None else blob_hex(item.preview),
+            here=self._here(item.blob),
+            preview_here=item.preview is not None and self._here(item.preview),
+        )
+
+    def _here(self, blob: bytes) -> bool:
+        held = self._blobs.find(BlobRoot(blob))
+        return held is not None and held.whole
+
     def row(self, view: PostView, reposted: Iterable[Reposted] = ()) -> PostRow:
         q, said, answered = self._q, view.post, view.post.reply
         return PostRow(
@@ -214,6 +256,7 @@ class PostRows:
             audience=said.audience,
             tags=list(said.tags),
             mentions=[Named(did(a), self.name(a)) for a in said.mentions],
+            media=[self._item(item) for item in said.media],
             reply_to=uri(answered.parent) if answered else None,
             root=uri(answered.root) if answered else None,
             reply_name=self.name(answered.parent.account) or None if answered else None,

@@ -69,7 +69,7 @@ def _page(at: CommitView, search: Searching, ask: SearchRequest, question: Quest
     lens = lens_of(at, reader_of(at, ask.by))
     marks = [mark_of_account(n, _account(at, a)) for n, a in question.accounts]
     index, behind = search.current(q)
-    rows, posts, before, last = PostRows(q, lens), list[PostRow](), None, None
+    rows, posts, before, last = PostRows(q, at.blobs, lens), list[PostRow](), None, None
     for n, (row, target) in enumerate(index.find(question, marks, below)):
         if len(posts) == ask.limit or n == LOOKED * ask.limit:
             before = last

@@ -1,4 +1,4 @@
-"""What people do: posts, reactions, follows, profiles."""
+"""What people do: posts, reactions, reposts, profiles."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Annotated, Literal
 from emoji import purely_emoji
 from msgspec import Meta
 
+from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.ops import Add, Put
 from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.texts import (
     AccountRef,
+    BlobRef,
     Did,
     EntryHex,
     GroupRef,
@@ -24,38 +26,37 @@ from banyan_node.api.texts import (
     did,
     entry_hex,
     group_target,
+    root_of,
     target_of,
     uri,
 )
 from banyan_node.context import Context
-from banyan_node.hosting import groups, hosted, private
+from banyan_node.hosting import groups, hosted
 from banyan_node.hosting.gone import why_gone
 from banyan_node.hosting.writing import append
 from banyan_node.links.grounds import wrong_by_platforms
+from banyan_node.media.about import about_of
+from banyan_node.media.held import whole
 from banyan_node.operator_errors import CallError
-from banyan_schema.privately import Mute
 from banyan_schema.social import (
     POST,
     Audience,
     Draft,
     Poll,
     Post,
-    Relation,
     ReplyTo,
     Target,
     delete_post,
     post_key,
     post_to_text,
     react,
-    relate,
     repost,
     set_profile,
     tags_in,
     undo,
     write_post,
 )
-from banyan_schema.social.post import MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS, Urgency
-from banyan_storage import locking
+from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS, Media, Urgency
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
@@ -71,11 +72,21 @@ class Asked(Request, frozen=True, forbid_unknown_fields=True):
     choices: Literal["one", "several"] = "one"
 
 
+class MediaItem(Request, frozen=True, forbid_unknown_fields=True):
+    """blob: as `media.put` answered. description: what it shows, for those who do not see it; of captions, their
+    language."""
+
+    blob: BlobRef
+    description: str | None = None
+
+
 class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """warning: shown instead of the post until the reader asks for it. audience: an unlisted post is in no public
-    timeline, under no tag and in no search, but in those of followers. mentions: who is to notice it. tags: default:
-    those that the text names with #. poll: which one the post asks. group: in which it is said; only members may.
-    urgency: an urgent post of an official channel is told to those who follow it."""
+    timeline, under no tag and in no search, but in those of followers. mentions: who is to notice it. tags:
+    default: those that the text names with #. poll: which one the post asks. media: what `media.put` stored, in
+    the order in which it is shown; captions follow their film. With media, the text may be empty.
+    group: in which it is said; only members may. urgency: an urgent post of an official channel is told to those who
+    follow it."""
 
     text: str
     lang: Annotated[str | None, Meta(description="A BCP 47 tag: vi, pt-BR.")] = None
@@ -84,6 +95,7 @@ class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True
     mentions: Annotated[list[AccountRef], Meta(max_length=MAX_MENTIONS)] | None = None
     tags: Annotated[list[str], Meta(max_length=MAX_TAGS)] | None = None
     poll: Asked | None = None
+    media: Annotated[list[MediaItem], Meta(max_length=MAX_MEDIA)] | None = None
     group: GroupRef | None = None
     urgency: Urgency = "normal"
     by: Own = None
@@ -117,20 +129,6 @@ class RepostRequest(Request, frozen=True, forbid_unknown_fields=True):
     by: Own = None
 
 
-class RelationRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """account: the account to follow or block."""
-
-    account: AccountRef
-    undo: Undo = False
-    by: Own = None
-
-
-class MuteRequest(RelationRequest, frozen=True, forbid_unknown_fields=True):
-    """until: when it ends; default: never."""
-
-    until: Milliseconds | None = None
-
-
 class ProfileRequest(Request, frozen=True, forbid_unknown_fields=True):
     """fields: by name, such as `name` and `bio`; other fields do not change."""
 
@@ -158,14 +156,6 @@ class WrittenEntry(Response, frozen=True):
     entry: EntryHex
 
 
-class Related(Response, frozen=True):
-    """waits: whether the account is locked, and has to accept the follow first."""
-
-    entry: EntryHex
-    account: Did
-    waits: bool = False
-
-
 class ProfileFields(Response, frozen=True):
     """fields: all fields of the profile as they are now."""
 
@@ -190,7 +180,7 @@ def _write(
     wall_ms = ctx.replica.wall_ms(now)
     key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), wall_ms)
     post = Post(
-        _said(ask.text),
+        ask.text if ask.media else _said(ask.text),
         reply,
         quote,
         ask.lang,
@@ -199,12 +189,37 @@ def _write(
         ask.audience,
         tags_in(ask.text) if ask.tags is None else _tags(ask.tags),
         tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions or ())),
+        tuple(_item(ctx, item, now) for item in ask.media or ()),
         poll=None if ask.poll is None else _poll(ask.poll, wall_ms),
         group=None if ask.group is None else groups.open_to(ctx, account, group_target(ask.group)).target,
         urgency=ask.urgency,
     )
     entry = append(ctx, account, [write_post(key, post)], now)
     return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx.replica))
+
+
+def _item(ctx: Context, ask: MediaItem, now: float) -> Media:
+    """An item of media whose blobs are here, so that whoever reads the post can have them."""
+    root = root_of(ask.blob)
+    held, about = whole(ctx, root), about_of(ctx.blobs, root)
+    if about is None:
+        raise CallError("refused", f"The blob {ask.blob[:16]}... came from a peer; put the file itself first.", 409)
+    preview = None if about.preview is None else BlobRoot(bytes.fromhex(about.preview))
+    for one in (root, preview):
+        if one is not None:
+            whole(ctx, one)
+            ctx.blobs.want(one, int(now))
+    return Media(
+        root,
+        held.size,
+        about.type,
+        about.width,
+        about.height,
+        about.duration_ms,
+        (ask.description or "").strip() or None,
+        about.blurhash,
+        preview,
+    )
 
 
 def _tags(given: list[str]) -> tuple[str, ...]:
@@ -319,53 +334,6 @@ def reposting(ctx: Context, ask: RepostRequest, now: float) -> WrittenEntry:
     target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     draft = repost(hosted.salt_of(ctx, account), target)
     return WrittenEntry(entry_hex(add_or_undo(ctx, "repost", account, draft, now, ask.undo)))
-
-
-def _relate(
-    ctx: Context, ask: RelationRequest, now: float, relation: Relation, method: str, take_back: bool
-) -> Related:
-    account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
-    if account == other:
-        raise CallError("bad_request", f"An account cannot {relation} itself.")
-    draft = relate(hosted.salt_of(ctx, account), relation, other)
-    return Related(entry_hex(add_or_undo(ctx, method, account, draft, now, take_back)), did(other))
-
-
-@METHODS.write("follow", "not_found", "refused")
-def follow(ctx: Context, ask: RelationRequest, now: float) -> Related:
-    """Follows an account, or asks to if it is locked."""
-    said = _relate(ctx, ask, now, "follow", "follow", ask.undo)
-    account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
-    return said if ask.undo else Related(said.entry, said.account, locking.waits(ctx.queries(), account, other))
-
-
-@METHODS.write("unfollow", "not_found", "refused")
-def unfollow(ctx: Context, ask: RelationRequest, now: float) -> Related:
-    """Stops following an account."""
-    return _relate(ctx, ask, now, "follow", "unfollow", True)
-
-
-@METHODS.write("block", "not_found", "refused")
-def block(ctx: Context, ask: RelationRequest, now: float) -> Related:
-    """Blocks an account: its posts are left out of the home feed. Blocks are public."""
-    return _relate(ctx, ask, now, "block", "block", ask.undo)
-
-
-@METHODS.write("mute", "not_found", "refused")
-def mute(ctx: Context, ask: MuteRequest, now: float) -> Related:
-    """Mutes an account: nothing of it is shown to the one who mutes. Only the devices of the account can read that."""
-    account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
-    if account == other:
-        raise CallError("bad_request", "An account cannot mute itself.")
-    private.seal_old_mutes(ctx, account, now)
-    wanted = Mute(other, ask.until)
-    if ask.undo:
-        drafts = private.taking_back(ctx, account, [wanted])
-        if not drafts:
-            raise CallError("not_found", "There is nothing to undo by mute.", 404)
-    else:
-        drafts = private.drafts(ctx, account, [wanted], now)
-    return Related(entry_hex(append(ctx, account, drafts, now)), did(other))
 
 
 @METHODS.write("profile.set", "not_found", "refused")

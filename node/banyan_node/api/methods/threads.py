@@ -14,6 +14,7 @@ from banyan_node.api.texts import Own, PostRef, PostUri, ThreadCursor, place_of,
 from banyan_node.hosting.gone import why_gone
 from banyan_node.hosting.lens import Lens
 from banyan_schema.social import Target
+from banyan_storage.blobs import BlobStore
 from banyan_storage.queries import PostView, Queries
 from banyan_storage.threads import CURSOR_BYTES, Answer
 
@@ -82,7 +83,7 @@ def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     place = place_of(ask.after, CURSOR_BYTES, "in a conversation", "after")
     post = q.post(target)
     above = q.above(post)
-    page = _Page(q, lens_of(at, reader_of(at, ask.by)), above.posts[0].target if above.posts else target)
+    page = _Page(q, at.blobs, lens_of(at, reader_of(at, ask.by)), above.posts[0].target if above.posts else target)
     lacking = target if post is None else above.missing
     gone = None if lacking is None else GonePost(*why_gone(q, lacking))
     for view in above.posts:
@@ -106,9 +107,9 @@ def thread(at: CommitView, ask: ThreadRequest) -> Thread:
 class _Page:
     """base: the depth of the post that was asked for."""
 
-    def __init__(self, q: Queries, lens: Lens, first: Target) -> None:
+    def __init__(self, q: Queries, blobs: BlobStore, lens: Lens, first: Target) -> None:
         self.q, self.lens = q, lens
-        self._rows, self._blocked = PostRows(q, lens), set(q.blocks(first.account))
+        self._rows, self._blocked = PostRows(q, blobs, lens), set(q.blocks(first.account))
         self.base = 0
         self.posts: list[ThreadRow] = []
         self.gaps: list[ThreadGap] = []

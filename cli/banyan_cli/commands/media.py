@@ -1,0 +1,158 @@
+"""Pictures, films and sounds: putting them here, fetching, saving, and which are kept."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64decode
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from banyan_cli import session
+from banyan_cli.commands.social import Undo
+from banyan_cli.errors import BadInput
+from banyan_cli.putting import put
+from banyan_cli.show.words import size
+from banyan_node.harmless import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_media = typer.Typer(help="Pictures and films: add, list, show, save, fetch, pin, drop.", no_args_is_help=True)
+Blob = Annotated[str, typer.Argument(metavar="BLOB", help="Its digits as a post shows them; 8 are enough.")]
+DIGITS = 64
+READ, WAIT_S = 4 << 20, 1.0
+PAGE = 1_000
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(_media, name="media")
+
+
+@_media.command("add")
+def add(ctx: typer.Context, file: Annotated[str, typer.Argument(metavar="FILE", help="To be posted later.")]) -> None:
+    """Put a file here, to be posted within a day by a program. `banyan post --media FILE` does both."""
+    from banyan_cli.show import media as shown
+
+    s = session.of(ctx)
+    found = put(s, file)
+    s.out.done(found, f"{found['blob']}\n{shown.about(found)}")
+
+
+@_media.command("list")
+def listed(ctx: typer.Context) -> None:
+    """The pictures and films that are here."""
+    from banyan_cli.show import media as shown
+
+    s, rows, after = session.of(ctx), list[dict[str, Any]](), None
+    while True:
+        page = s.call("media.list", after=after, limit=PAGE)
+        rows, after = rows + page["blobs"], page["after"]
+        if after is None:
+            break
+
+    def show(console: Console, found: list[dict[str, Any]]) -> None:
+        shown.rows(console, found, page["bytes"])
+
+    s.out.answers(rows, show, "No pictures or films are here.")
+
+
+@_media.command("show")
+def show(ctx: typer.Context, blob: Blob) -> None:
+    """What is known of one: type, size, how much of it is here, which posts name it."""
+    from banyan_cli.show import media as shown
+    from banyan_cli.show.tables import facts
+
+    s = session.of(ctx)
+    s.out.answer(_shown(s, blob), lambda console, found: facts(console, shown.facts_of(found)))
+
+
+@_media.command("save")
+def save(
+    ctx: typer.Context,
+    blob: Blob,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")],
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+) -> None:
+    """Write one to a file. It is fetched first if it is not here."""
+    s = session.of(ctx)
+    if file.is_dir():
+        raise BadInput(f"{file} is a folder; name a file in it.")
+    if file.exists() and not force:
+        raise BadInput(f"{file} exists; name another file, or write over it with --force.")
+    found = _shown(s, blob)
+    if not found["whole"]:
+        found = found | _fetch(s, found["blob"])
+    draft, total = file.with_name(f".{file.name}.part"), int(found["size"])
+    try:
+        _write(s, found["blob"], draft, total)
+        draft.replace(file)
+    except OSError as error:
+        raise BadInput(f"{file} cannot be written ({error.strerror}); choose another place.") from error
+    finally:
+        draft.unlink(missing_ok=True)
+    answer = {"blob": found["blob"], "size": total, "file": str(file.absolute())}
+    s.out.done(answer, f"Saved {size(total)} as {plain(str(file))}.")
+
+
+def _write(s: session.Session, blob: str, draft: Path, total: int) -> None:
+    from banyan_cli.progress import bar
+
+    with draft.open("wb") as out, bar(s.out.notes, "saving", total) as advance:
+        for offset in range(0, total, READ):
+            raw = b64decode(s.call("media.read", blob=blob, offset=offset, length=READ)["data"])
+            out.write(raw)
+            advance(len(raw))
+        out.flush()
+        os.fsync(out.fileno())
+
+
+@_media.command("fetch")
+def fetch(ctx: typer.Context, blob: Blob) -> None:
+    """Fetch one from peers, and wait for it. Stopped and begun again, it goes on."""
+    s = session.of(ctx)
+    found = _shown(s, blob)
+    answer = _fetch(s, found["blob"])
+    s.out.done(answer, f"Here: {size(answer['size'])}. `banyan media save {found['blob'][:12]} FILE` writes it.")
+
+
+def _fetch(s: session.Session, blob: str) -> dict[str, Any]:
+    from banyan_cli.progress import bar
+
+    state: dict[str, Any] = s.call("media.fetch", blob=blob, wait_s=0)
+    with bar(s.out.notes, "fetching", state["size"] or 1) as advance:
+        have = 0
+        while not state["whole"]:
+            if state["failed"]:
+                raise BadInput(f"{blob[:16]} could not be fetched: {state['failed']}. What came of it is kept.")
+            state = s.call("media.fetch", blob=blob, wait_s=WAIT_S)
+            advance(state["held"] - have)
+            have = state["held"]
+    return state
+
+
+@_media.command("drop")
+def drop(ctx: typer.Context, blob: Blob) -> None:
+    """Remove one from this node. It can be fetched again while a peer has it."""
+    s = session.of(ctx)
+    answer = s.call("media.drop", blob=_shown(s, blob)["blob"])
+    s.out.done(answer, f"Dropped {answer['blob'][:16]}: {size(answer['bytes'])} are free again.")
+
+
+@_media.command("pin")
+def pin(ctx: typer.Context, blob: Blob, undo: Undo = False) -> None:
+    """Keep one here, whatever happens to its post and however full the disk is."""
+    s = session.of(ctx)
+    whole = _shown(s, blob)["blob"]
+    answer = s.call("media.pin", blob=whole, undo=undo or None)
+    s.out.done(answer, f"{whole[:16]} is {'no longer kept for good' if undo else 'kept'}.")
+
+
+def _shown(s: session.Session, blob: str) -> dict[str, Any]:
+    """What is known of a blob, by its first digits."""
+    digits = blob.strip().lower()
+    if not 8 <= len(digits) <= DIGITS or set(digits) - set("0123456789abcdef"):
+        raise BadInput(f"'{blob[:80]}' is no blob: give at least 8 of its hexadecimal digits, as a post shows them.")
+    found: dict[str, Any] = s.call("media.show", blob=digits)
+    return found

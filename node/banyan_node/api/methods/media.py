@@ -1,0 +1,273 @@
+"""Pictures, films, sounds and captions: putting them here, reading them, and which blobs are kept."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_crdt.blob import HASH_BYTES, BlobRoot
+from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response, Shell, Working
+from banyan_node.api.texts import BlobHex, BlobRef, Milliseconds, PostUri, blob_hex, root_of, uri
+from banyan_node.context import Context
+from banyan_node.hosting import hosted
+from banyan_node.media.about import About, about_of
+from banyan_node.media.held import unknown, whole
+from banyan_node.media.keeping import accounts
+from banyan_node.media.naming import naming
+from banyan_node.media.putting import put_file
+from banyan_node.operator_errors import CallError
+from banyan_storage.blob_names import roots_from
+from banyan_storage.blobs import HeldBlob
+
+METHODS = Declared()
+READ_MOST = 4 << 20
+LIST_MOST = 1_000
+POSTS_SHOWN = 50
+WANTED_S = 3_600
+"""A blob that is read is noted as wanted, at most once in so many seconds."""
+
+
+class MediaPutRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """path: of a file on the machine of the node, absolute."""
+
+    path: str
+
+
+class BlobRequest(Request, frozen=True, forbid_unknown_fields=True):
+    blob: BlobRef
+
+
+class MediaShowRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """blob: its first digits are enough, at least 8."""
+
+    blob: Annotated[str, Meta(title="at least 8 hexadecimal digits", description="A blob.", pattern="^[0-9a-f]{8,64}$")]
+
+
+class MediaReadRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """offset, length: bytes. A film is played from any place so."""
+
+    blob: BlobRef
+    offset: Annotated[int, Meta(ge=0, le=1 << 40)] = 0
+    length: Annotated[int, Meta(ge=1, le=READ_MOST)] = 1 << 20
+
+
+class MediaPinRequest(Request, frozen=True, forbid_unknown_fields=True):
+    blob: BlobRef
+    undo: Annotated[bool, Meta(description="Takes it back.")] = False
+
+
+class MediaListRequest(Request, frozen=True, forbid_unknown_fields=True):
+    after: Annotated[str | None, Meta(title="a blob", description="`after` of the page before.")] = None
+    limit: Annotated[int, Meta(ge=1, le=LIST_MOST)] = 100
+
+
+class MediaFetchRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """wait_s: answer after so many seconds in any case; ask again to go on waiting."""
+
+    blob: BlobRef
+    wait_s: Annotated[float, Meta(ge=0, le=60)] = 10.0
+
+
+class MediaPut(Response, frozen=True):
+    """blob: give it to `post`. type: what the file is, found by reading it. size: bytes that are stored; a picture is
+    written anew and smaller. note: what the person who posts it should know, or null."""
+
+    blob: BlobHex
+    type: str
+    size: int
+    width: int | None
+    height: int | None
+    duration_ms: int | None
+    blurhash: str | None
+    preview: BlobHex | None
+    note: str | None
+
+
+class MediaShown(Response, frozen=True):
+    """type: null if neither a post nor this node says it. size: null if nothing says it. held: bytes that are here.
+    posts: that name it, the first 50; those of edits and of deleted posts whose content is not erased yet included."""
+
+    blob: BlobHex
+    type: str | None
+    size: int | None
+    held: int
+    whole: bool
+    pinned: bool
+    wanted_ms: Milliseconds | None
+    width: int | None
+    height: int | None
+    duration_ms: int | None
+    description: str | None
+    preview: BlobHex | None
+    posts: list[PostUri]
+
+
+class MediaRead(Response, frozen=True):
+    """data: base64, with fewer bytes than asked at the end. size: of the whole."""
+
+    data: str
+    offset: int
+    size: int
+
+
+class MediaRow(Response, frozen=True):
+    """wanted_ms: when somebody last wanted it. named: whether any post that is held names it."""
+
+    blob: BlobHex
+    type: str | None
+    size: int
+    whole: bool
+    pinned: bool
+    wanted_ms: Milliseconds
+    named: bool
+
+
+class MediaList(Response, frozen=True):
+    """By blob. bytes: what all of them take. after: give it to get the next page; null on the last."""
+
+    blobs: list[MediaRow]
+    bytes: int
+    after: BlobHex | None
+
+
+class MediaFetched(Response, frozen=True):
+    """held, size: bytes; size is null until a peer told it. peers: how many send it at this moment. failed: why it
+    cannot be had now, a sentence without a full stop, or null."""
+
+    blob: BlobHex
+    held: int
+    size: int | None
+    whole: bool
+    peers: int
+    failed: str | None
+
+
+class MediaDropped(Response, frozen=True):
+    """bytes: how many are free again."""
+
+    blob: BlobHex
+    bytes: int
+
+
+@METHODS.work("media.put", "write", "refused")
+def put(at: Working, ask: MediaPutRequest) -> MediaPut:
+    """Stores a picture, film, sound or captions, to be posted within a day. A picture is written anew without what the
+    camera noted in it, and made smaller (`media.picture_side`); everything else is stored as it is."""
+    side = at.settings.config.media.picture_side
+    of, about = put_file(at.blobs, at.home, ask.path, side, at.make_room)
+    return MediaPut(
+        blob=blob_hex(of.root),
+        type=about.type,
+        size=of.size,
+        width=about.width,
+        height=about.height,
+        duration_ms=about.duration_ms,
+        blurhash=about.blurhash,
+        preview=None if about.preview is None else blob_hex(bytes.fromhex(about.preview)),
+        note=about.note,
+    )
+
+
+@METHODS.read("media.show", "not_found")
+def show(at: CommitView, ask: MediaShowRequest) -> MediaShown:
+    """What is known of a blob, how much of it is here, and which posts name it."""
+    root = _beginning(at, ask.blob)
+    held, about, named = at.blobs.find(root), about_of(at.blobs, root), naming(at.store, root, POSTS_SHOWN)
+    if held is None and not named:
+        raise unknown(root)
+    item = next((n.item for n in named if not n.is_preview), None)
+    kind = about
+    if item is not None:
+        preview = None if item.preview is None else item.preview.hex()
+        kind = About(item.type, item.width, item.height, item.duration_ms, preview=preview)
+    return MediaShown(
+        blob=blob_hex(root),
+        type=None if kind is None else kind.type,
+        size=held.size if held is not None else None if item is None else item.size,
+        held=0 if held is None else at.blobs.bytes_of(held),
+        whole=held is not None and held.whole,
+        pinned=held is not None and held.pinned,
+        wanted_ms=None if held is None else held.wanted_s * 1000,
+        width=None if kind is None else kind.width,
+        height=None if kind is None else kind.height,
+        duration_ms=None if kind is None else kind.duration_ms,
+        description=None if item is None else item.description,
+        preview=None if kind is None or not kind.preview else blob_hex(bytes.fromhex(kind.preview)),
+        posts=[uri(n.post) for n in named],
+    )
+
+
+def _beginning(at: CommitView, digits: str) -> BlobRoot:
+    """The one blob that begins so. Raises CallError."""
+    if len(digits) == 2 * HASH_BYTES:
+        return root_of(digits)
+    found = {held.root for held in at.blobs.all()} | set(roots_from(at.store.txn, bytes.fromhex(digits[:8])))
+    some = sorted(root for root in found if root.hex().startswith(digits))
+    if not some:
+        raise CallError("not_found", f"No blob that is here or that a held post names begins with {digits}.", 404)
+    if len(some) > 1:
+        raise CallError("bad_request", f"{len(some)} blobs begin with {digits}; give more of its digits.")
+    return some[0]
+
+
+@METHODS.read("media.read", "not_found")
+def read(at: CommitView, ask: MediaReadRequest) -> MediaRead:
+    """Bytes of a blob that is here whole, checked against its hashes."""
+    held = whole(at, root_of(ask.blob))
+    data, now_s = at.blobs.read(held.root, ask.offset, ask.length), int(time.time())
+    if held.wanted_s < now_s - WANTED_S:
+        at.blobs.want(held.root, now_s)
+    return MediaRead(b64encode(data).decode(), ask.offset, held.size)
+
+
+@METHODS.read("media.list")
+def listed(at: CommitView, ask: MediaListRequest) -> MediaList:
+    """The blobs that are here, whole or in part."""
+    held = sorted(at.blobs.all(), key=lambda one: one.root)
+    rest = [one for one in held if ask.after is None or one.root.hex() > ask.after]
+    page = rest[: ask.limit]
+    after = blob_hex(page[-1].root) if len(rest) > len(page) else None
+    return MediaList([_row(at, one) for one in page], sum(one.size for one in held), after)
+
+
+def _row(at: CommitView, held: HeldBlob) -> MediaRow:
+    about, named = about_of(at.blobs, held.root), naming(at.store, held.root, 1)
+    kind = about.type if about else named[0].item.type if named and not named[0].is_preview else None
+    wanted = held.wanted_s * 1000
+    return MediaRow(blob_hex(held.root), kind, held.size, held.whole, held.pinned, wanted, bool(named))
+
+
+@METHODS.node("media.fetch", "write", "not_found", "refused")
+async def fetch(shell: Shell, ask: MediaFetchRequest) -> MediaFetched:
+    """Fetches a blob from peers that are linked, several at once, and waits for it. What is here already is not fetched
+    again."""
+    root = root_of(ask.blob)
+    at = await shell.media.fetch(root, ask.wait_s)
+    return MediaFetched(blob_hex(root), at.held, at.size, at.whole, at.peers, at.failed)
+
+
+@METHODS.write("media.drop", "not_found", "refused")
+def drop(ctx: Context, ask: BlobRequest, now: float) -> MediaDropped:
+    """Removes a blob from this node. If a post names it that is read again, it can be fetched from a peer that has it.
+    Those of accounts hosted here are removed by deleting the post."""
+    root = root_of(ask.blob)
+    held = ctx.blobs.find(root)
+    if held is None:
+        raise unknown(root)
+    if any(hosted.is_hosted(ctx.store, account) for account in accounts(ctx, root)):
+        raise CallError("refused", "A post of an account hosted here names this blob; delete the post instead.", 409)
+    ctx.blobs.drop(root)
+    return MediaDropped(blob_hex(root), held.size)
+
+
+@METHODS.write("media.pin", "not_found")
+def pin(ctx: Context, ask: MediaPinRequest, now: float) -> NoResult:
+    """Keeps a blob here whatever happens to the posts that name it, and however much room blobs take."""
+    root = root_of(ask.blob)
+    if ctx.blobs.find(root) is None:
+        raise unknown(root)
+    ctx.blobs.pin(root, not ask.undo)
+    return NoResult()

@@ -1,0 +1,150 @@
+"""Fetches by itself what people here will look at: previews and pictures of posts by accounts that somebody follows.
+
+The store lists places in content that name blobs and that nobody looked at (`media_new`). A place is taken off the list
+once all that is wanted of it is here, or nothing is. What no peer gives now is tried again, at longer and longer
+intervals; a place is given up after TRIES.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import trio
+
+from banyan_crdt.blob import BlobRoot
+from banyan_crdt.ops import Put, decode_body
+from banyan_crdt.parts import content_of
+from banyan_node.context import Context
+from banyan_node.hosting import hosted
+from banyan_node.media import keeping
+from banyan_node.media.fetching import BlobFetcher
+from banyan_node.operator_errors import CallError
+from banyan_node.workers.worker import Worker
+from banyan_schema.registry import SOCIAL
+from banyan_schema.social import POST, Post
+from banyan_storage import tables as t
+from banyan_storage.blob_names import seen, unseen
+from banyan_storage.errors import ViewBuilding
+from banyan_storage.followed import is_followed, numbers_of
+from banyan_storage.queries import Queries, queries
+
+LOOK_S = 0.5
+PAGE = 200
+AT_ONCE = 4
+"""Blobs that are fetched at the same time."""
+TRIES = 40
+FIRST_S, LONGEST_S = 2.0, 3_600.0
+"""The pause after a try that failed; it doubles each time."""
+FETCH_S = 3_600.0
+COLLECT_S = 3_600.0
+"""Seconds between two looks for blobs that nothing names."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """What is wanted of a place, and when it is tried next, on trio's clock."""
+
+    roots: tuple[BlobRoot, ...]
+    tries: int = 0
+    at: float = 0.0
+
+
+async def follow(worker: Worker[Context], context: Context, fetcher: BlobFetcher) -> None:
+    """For as long as the node runs."""
+    places, commits = dict[bytes, _Place](), -1
+    limiter, most = trio.CapacityLimiter(AT_ONCE), context.settings.config.media.fetch_bytes
+    async with trio.open_nursery() as nursery:
+        while True:
+            await trio.sleep(LOOK_S)
+            if commits != context.engine.commits:
+                commits = context.engine.commits
+                after: bytes | None = b""
+                while after is not None:
+                    found, done, after = await trio.to_thread.run_sync(_look, context, after, frozenset(places))
+                    places |= found
+                    if done:
+                        await worker.call(partial(_seen, done))
+            now = trio.current_time()
+            for key, place in places.items():
+                if place.at <= now:
+                    place.at = float("inf")
+                    nursery.start_soon(_fetch, worker, fetcher, key, places, limiter, most)
+
+
+async def collect(worker: Worker[Context], context: Context) -> None:
+    """Drops what nothing names, for as long as the node runs."""
+    while True:
+        old = await trio.to_thread.run_sync(keeping.old, context.blobs, time.time())
+        for at in range(0, len(old), keeping.AT_ONCE):
+            await worker.call(partial(keeping.collect, old[at : at + keeping.AT_ONCE]))
+            await trio.sleep(0.05)
+        await trio.sleep(COLLECT_S)
+
+
+async def _fetch(
+    worker: Worker[Context],
+    fetcher: BlobFetcher,
+    key: bytes,
+    places: dict[bytes, _Place],
+    limiter: trio.CapacityLimiter,
+    most: int,
+) -> None:
+    place, whole = places[key], True
+    async with limiter:
+        for root in place.roots:
+            try:
+                whole &= (await fetcher.fetch(root, FETCH_S, most)).whole
+            except CallError:  # its content was erased meanwhile
+                continue
+    place.tries += 1
+    if whole or place.tries >= TRIES:
+        await worker.call(partial(_seen, [key]))
+        del places[key]
+    else:
+        place.at = trio.current_time() + min(LONGEST_S, FIRST_S * 2 ** (place.tries - 1))
+
+
+def _seen(keys: Iterable[bytes], c: Context, now: float) -> None:
+    seen(c.engine.write(), keys)
+
+
+def _look(c: Context, after: bytes, known: frozenset[bytes]) -> tuple[dict[bytes, _Place], list[bytes], bytes | None]:
+    """One page: the places of which something is wanted, those that are done, and where the next page begins (None:
+    this was the last). On a thread."""
+    found, done = dict[bytes, _Place](), list[bytes]()
+    with queries(c.engine, c.realm, c.store.late_ids) as q:
+        rows = unseen(q.reader.txn, after, PAGE)
+        numbers = numbers_of(q.reader.txn, hosted.ids_in(q.reader)) if rows else []
+        for key in rows:
+            if key in known:
+                continue
+            try:
+                roots = _wanted(c, q, key, numbers)
+            except ViewBuilding:  # who follows whom is not known yet
+                return found, done, None
+            lacking = tuple(root for root in roots if (held := c.blobs.find(root)) is None or not held.whole)
+            if lacking:
+                found[key] = _Place(lacking)
+            else:
+                done.append(key)
+    return found, done, rows[-1] if len(rows) == PAGE else None
+
+
+def _wanted(c: Context, q: Queries, key: bytes, numbers: list[bytes]) -> list[BlobRoot]:
+    """What people here will look at, of what a place names: previews first."""
+    n, at = t.part_place(key)
+    entry, raw = q.reader.at(n), q.reader.txn.get(t.PARTS, key)
+    if entry is None or raw is None:
+        return []
+    if not hosted.is_hosted(q.reader, entry.account) and not is_followed(q.reader.txn, entry.account, numbers):
+        return []
+    op, most = decode_body(entry.ops).ops[at], c.settings.config.media.fetch_bytes
+    said = SOCIAL.decode(op.coll, op, content_of(raw)) if isinstance(op, Put) and op.coll == POST else None
+    if not isinstance(said, Post) or not most:
+        return []
+    small = [m for m in said.media if m.size <= most and (m.type.startswith("image/") or m.type == "text/vtt")]
+    previews = [BlobRoot(m.preview) for m in said.media if m.preview is not None]
+    return list(dict.fromkeys([*previews, *(BlobRoot(m.blob) for m in small)]))

@@ -1,0 +1,178 @@
+"""Decodes one picture and writes it anew: the program of a process that may fail, use its memory up or be ended.
+
+The file is standard input; the new picture goes to descriptor 3, a preview to descriptor 4, and one JSON object to
+standard output. Nothing of the file survives but its pixels: they are pasted into a fresh picture, because Pillow
+carries comments, EXIF and with it the place over from the picture that it opened.
+
+Only four formats are tried. Size and number of frames are read from the heads before any pixel is decoded.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import resource
+import sys
+from contextlib import suppress
+from typing import Any, BinaryIO
+
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from banyan_node.media.blurhash import blurhash
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+MEMORY = 1 << 30
+"""Address space of this process, bytes: three times what the largest picture needs."""
+PROCESSOR_S = 30
+OUTPUT = 64 << 20
+MAX_PIXELS = 100_000_000
+"""Of one picture: more than the sensors of cameras have, and 300 MB decoded."""
+MAX_FRAMES = 500
+MAX_MOVING = 64_000_000
+"""Pixels of all frames of a moving picture together, after they were made smaller."""
+PREVIEW = 400
+"""The longer side of a preview, pixels."""
+LARGE_PNG = 1 << 20
+"""A larger PNG is a photograph, and becomes a WebP."""
+
+
+class Refusal(Exception):
+    """A sentence without a full stop, about "it"."""
+
+
+def main() -> None:
+    side = int(sys.argv[1])
+    limit(MEMORY)
+    Image.MAX_IMAGE_PIXELS = None  # ours says what is wrong
+    try:
+        found = _picture(os.fdopen(0, "rb"), side)
+    except Refusal as why:
+        found = {"refused": str(why)}
+    except UnidentifiedImageError:
+        found = {"refused": "is no picture that can be decoded: JPEG, PNG, WebP and GIF can"}
+    except MemoryError:
+        found = {"refused": f"needs more memory than the {MEMORY >> 20} MiB that decoding may use"}
+    except Exception as error:  # Pillow raises nearly anything for bytes that are not what their head says
+        found = {"refused": f"is a damaged or truncated picture ({str(error)[:200] or type(error).__name__})"}
+    sys.stdout.write(json.dumps(found))
+
+
+def limit(memory: int) -> None:
+    """What this process may use from now on. memory: bytes of address space."""
+    for what, most in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_CPU, PROCESSOR_S),
+        (resource.RLIMIT_FSIZE, OUTPUT),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        with suppress(ValueError, OSError):  # a lower limit holds already, or this system has none
+            resource.setrlimit(what, (most, most))
+
+
+def _picture(file: BinaryIO, side: int) -> dict[str, Any]:
+    with Image.open(file, formats=FORMATS) as opened:
+        width, height = opened.size
+        if width * height > MAX_PIXELS:
+            raise Refusal(f"has {width:,} x {height:,} pixels; at most {MAX_PIXELS // 1_000_000} million are decoded")
+        frames = _frames(opened)
+        if frames > 1:
+            shown, raw, kind = _moving(opened, frames, side)
+        else:
+            opened.draft("RGB", (2 * side, 2 * side))
+            shown = fresh(ImageOps.exif_transpose(opened))
+            shown.thumbnail((side, side), Image.Resampling.LANCZOS)
+            raw, kind = _written(shown, opened.format or "")
+    give(3, raw)
+    found = {"type": kind, "width": shown.width, "height": shown.height, "frames": frames, "blurhash": blurred(shown)}
+    if max(shown.size) > PREVIEW or frames > 1:
+        shown.thumbnail((PREVIEW, PREVIEW), Image.Resampling.LANCZOS)
+        opaque = shown.mode == "RGB"
+        give(4, saved(shown, "JPEG", quality=80, optimize=True) if opaque else saved(shown, "WEBP", quality=80))
+        found["preview"] = "image/jpeg" if opaque else "image/webp"
+    return found
+
+
+def _frames(opened: Image.Image) -> int:
+    """How many frames it has; an animated PNG is its first. Refuses too many without reading the rest."""
+    if opened.format == "WEBP":
+        frames = int(getattr(opened, "n_frames", 1))
+    elif opened.format == "GIF":
+        frames = 1
+        with suppress(EOFError):
+            while frames <= MAX_FRAMES:
+                opened.seek(frames)
+                frames += 1
+        opened.seek(0)
+    else:
+        return 1
+    if frames > MAX_FRAMES:
+        raise Refusal(f"has more than {MAX_FRAMES} frames; post it as a film")
+    return frames
+
+
+def _moving(opened: Image.Image, frames: int, side: int) -> tuple[Image.Image, bytes, str]:
+    """A moving picture as WebP. Returns its first frame too."""
+    width, height = opened.size
+    side = min(side, int(max(width, height) * (MAX_MOVING / frames / (width * height)) ** 0.5))
+    made, durations = list[Image.Image](), list[int]()
+    for frame in range(frames):
+        opened.seek(frame)
+        one = fresh(opened)
+        one.thumbnail((side, side), Image.Resampling.LANCZOS)
+        made.append(one)
+        durations.append(int(opened.info.get("duration") or 100))
+    mode = "RGBA" if any(one.mode == "RGBA" for one in made) else "RGB"
+    made = [one if one.mode == mode else one.convert(mode) for one in made]
+    raw = saved(
+        made[0], "WEBP", save_all=True, append_images=made[1:], duration=durations, loop=0, quality=80, method=2
+    )
+    return made[0], raw, "image/webp"
+
+
+def fresh(opened: Image.Image) -> Image.Image:
+    """The pixels alone, as RGB or, where some are transparent, RGBA; in the colours of a screen (sRGB)."""
+    if opened.mode.startswith("I;16") or opened.mode == "I":
+        opened = opened.point(lambda v: v / 256).convert("L")
+    profile = opened.info.get("icc_profile")
+    see_through = "A" in opened.getbands() or "transparency" in opened.info
+    mode = "RGBA" if see_through else "RGB"
+    if profile and opened.mode in ("RGB", "RGBA", "CMYK", "L"):
+        with suppress(ImageCms.PyCMSError, OSError, ValueError):
+            converted = ImageCms.profileToProfile(
+                opened, ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB"), outputMode=mode
+            )
+            opened = converted or opened
+    made = Image.new(mode, opened.size)
+    made.paste(opened.convert(mode))
+    return made
+
+
+def _written(shown: Image.Image, source: str) -> tuple[bytes, str]:
+    """The picture in the format that suits where it came from."""
+    if source == "JPEG":
+        return saved(shown, "JPEG", quality=88, optimize=True, progressive=True), "image/jpeg"
+    if source in ("PNG", "GIF") and len(raw := saved(shown, "PNG", optimize=True)) <= LARGE_PNG:
+        return raw, "image/png"
+    return saved(shown, "WEBP", quality=88), "image/webp"
+
+
+def saved(shown: Image.Image, kind: str, **how: Any) -> bytes:
+    file = io.BytesIO()
+    shown.save(file, kind, **how)
+    return file.getvalue()
+
+
+def give(descriptor: int, raw: bytes) -> None:
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(raw)
+
+
+def blurred(shown: Image.Image) -> str:
+    small = shown.convert("RGB").resize((32, 32), Image.Resampling.BOX)
+    raw = small.tobytes()
+    return blurhash(list(zip(raw[0::3], raw[1::3], raw[2::3], strict=True)), 32, 32)
+
+
+if __name__ == "__main__":
+    main()

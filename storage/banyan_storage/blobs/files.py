@@ -1,0 +1,124 @@
+"""The files of blobs, and how they are written.
+
+    blobs/new-*               a file that is being put; its root is not known yet
+    blobs/ab/ROOT             the bytes of a whole blob and nothing else
+    blobs/ab/ROOT.list        size u64, and the hash of each chunk; its time of change: when the blob was last wanted
+    blobs/ab/ROOT.about       what is known of a blob that was put here; bytes of the caller
+    blobs/ab/ROOT.pin         exists while the blob is kept whatever happens
+    blobs/ab/ROOT.part        the chunks of an unfinished blob, each in its place
+    blobs/ab/ROOT.held        a byte for each chunk: 1 if it came
+
+ROOT is the root in hexadecimal, and ab its first two digits. A file appears under its name when it is whole and on the
+disk: it is written beside it, synced and renamed, and then the folder is synced. `.held` may be ahead of `.part` after
+a power cut, so each chunk that it claims is hashed again before a fetch goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from banyan_crdt.blob import HASH_BYTES, BlobList, BlobRoot
+
+from ..errors import DiskFailed, DiskFull, StorageError
+from ..lmdb_folder import sync_folder
+
+DRAFT = "new-"
+SIZE_BYTES = 8
+"""The size, before the hashes of a list."""
+ENDINGS = ("", ".list", ".about", ".pin", ".part", ".held")
+
+
+class DamagedBlob(StorageError):
+    """A chunk on the disk is not what was written. It counts as missing from now on."""
+
+
+class HeldBlob(NamedTuple):
+    """What is held of a blob. size: bytes of the whole blob. whole: whether all of it is here. wanted_s: when somebody
+    last wanted it, seconds since 1970."""
+
+    root: BlobRoot
+    size: int
+    whole: bool
+    pinned: bool
+    wanted_s: int
+
+
+class BlobPaths(NamedTuple):
+    """Where the files of one blob are."""
+
+    folder: Path
+    root: BlobRoot
+
+    def at(self, ending: str = "") -> Path:
+        name = self.root.hex()
+        return self.folder / name[:2] / (name + ending)
+
+    @property
+    def home(self) -> Path:
+        return self.folder / self.root.hex()[:2]
+
+
+@contextlib.contextmanager
+def on_disk(path: Path) -> Iterator[None]:
+    """Turns errors of the disk into sentences. A file that is not there stays a FileNotFoundError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"the disk of {path} is full: make room; what was whole before is not lost") from error
+        raise DiskFailed(f"{path} cannot be read or written ({error.strerror}): check the disk") from error
+
+
+def write_all(handle: int, raw: bytes | memoryview, at: int) -> None:
+    """All of these bytes at a place of the file: one call may write fewer."""
+    left = memoryview(raw)
+    while left:
+        done = os.pwrite(handle, left, at)
+        left, at = left[done:], at + done
+
+
+def read_all(handle: int, size: int, at: int) -> bytes:
+    """So many bytes from a place of the file; fewer only at its end."""
+    found = os.pread(handle, size, at)
+    while len(found) < size and (more := os.pread(handle, size - len(found), at + len(found))):
+        found += more
+    return found
+
+
+def write_durably(path: Path, raw: bytes) -> None:
+    """The file is there whole, or as it was before, also after a power cut."""
+    draft = path.with_name(path.name + ".tmp")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        write_all(handle, raw, 0)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    draft.replace(path)
+    sync_folder(path.parent)
+
+
+def list_bytes(of: BlobList) -> bytes:
+    """A list as its file has it."""
+    return of.size.to_bytes(SIZE_BYTES, "big") + of.hashes
+
+
+def list_size(path: Path) -> int:
+    """The size that a list names; 0 if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return int.from_bytes(file.read(SIZE_BYTES), "big")
+    except OSError:
+        return 0
+
+
+def hash_in(handle: int, chunk: int) -> bytes:
+    """The hash of one chunk, from the open file of a list."""
+    return read_all(handle, HASH_BYTES, SIZE_BYTES + chunk * HASH_BYTES)

@@ -1,0 +1,146 @@
+"""Mistakes in pictures and films: what is named, kept, fetched and given, and what of a file is posted."""
+
+from tests.mutants.mutant import Mutant
+
+_BLOB, _WIRE = "crdt/banyan_crdt/blob.py", "replica/banyan_replica/wire/blobs.py"
+_STORE, _PARTIAL = "storage/banyan_storage/blobs/blob_store.py", "storage/banyan_storage/blobs/partial.py"
+_NAMES = "storage/banyan_storage/blob_names.py"
+_KEEPING, _SERVING, _FETCHING, _LOOKING, _PUTTING, _CHILD = (
+    f"node/banyan_node/media/{m}.py" for m in ("keeping", "serving", "fetching", "looking", "putting", "picture_child")
+)
+_HELD = ("tests/storage/test_blobs.py",)
+_NAMED = ("tests/storage/test_blob_names.py",)
+_BETWEEN = ("tests/node/test_media.py",)
+_FILES = ("tests/node/test_media_files.py",)
+_VECTORS = ("tests/vectors/test_vectors.py",)
+
+IN_MEDIA = (
+    Mutant(
+        "a root says nothing of the size", _BLOB, 'self.size.to_bytes(8, "big") + self.hashes', "self.hashes", _VECTORS
+    ),
+    Mutant("a list of another root is believed", _BLOB, "    if found.root != root:\n", "    if False:\n", _HELD),
+    Mutant(
+        "a chunk that came is not compared with the list",
+        _PARTIAL,
+        "or not self.list.is_chunk(chunk, raw):",
+        "or False:",
+        _HELD,
+    ),
+    Mutant(
+        "who goes on after a power cut believes every mark",
+        _PARTIAL,
+        "                        self.held[chunk] = 0\n",
+        "                        pass\n",
+        _HELD,
+    ),
+    Mutant(
+        "a byte that the disk changed is read",
+        _STORE,
+        "        if chunk_hash(raw) != right:\n",
+        "        if False:\n",
+        _HELD,
+    ),
+    Mutant(
+        "what a crash left stays for ever",
+        _STORE,
+        "if not _belongs(name, there)]",
+        "if False]",
+        _HELD,
+    ),
+    Mutant(
+        "the content of a deleted post goes on naming its blobs",
+        "storage/banyan_storage/content_store.py",
+        '        blob_names.unname(self._write, key, key + b"\\0")\n',
+        "",
+        _NAMED,
+    ),
+    Mutant(
+        "an entry that is dropped goes on naming its blobs",
+        "storage/banyan_storage/rewriting.py",
+        "        blob_names.unname(self._write, t.part_key(n, 0), t.part_key(n + 1, 0))\n",
+        "",
+        _NAMED,
+    ),
+    Mutant(
+        "content that comes after its entry names nothing",
+        "storage/banyan_storage/content_store.py",
+        "        blob_names.name(self._write, [row for row in named if row is not None])\n",
+        "",
+        _NAMED,
+    ),
+    Mutant(
+        "what a post names is removed",
+        _KEEPING,
+        "_is_old(one, now) and not is_named(txn, root):",
+        "_is_old(one, now):",
+        _BETWEEN,
+    ),
+    Mutant(
+        "what was put is removed before it can be posted",
+        _KEEPING,
+        "    return not one.pinned and one.wanted_s < now - GRACE_S\n",
+        "    return not one.pinned\n",
+        _BETWEEN,
+    ),
+    Mutant(
+        "pictures of those whom somebody follows go as those of strangers",
+        _KEEPING,
+        "and not any(here(account) for account in namers):",
+        "and True:",
+        _BETWEEN,
+    ),
+    Mutant(
+        "what was never posted is given to peers", _SERVING, " or not self._is_named(ask.root, now):", ":", _BETWEEN
+    ),
+    Mutant(
+        "a lie about a blob costs nothing",
+        _FETCHING,
+        "            self._charge(peer, str(error))\n",
+        "            pass\n",
+        _BETWEEN,
+    ),
+    Mutant(
+        "a post may call a large blob small",
+        _FETCHING,
+        "            if fetch.expected not in (None, of.size):\n",
+        "            if False:\n",
+        _BETWEEN,
+    ),
+    Mutant(
+        "a picture keeps what the camera wrote",
+        _CHILD,
+        "    made = Image.new(mode, opened.size)\n    made.paste(opened.convert(mode))\n    return made\n",
+        "    return opened.convert(mode)\n",
+        _FILES,
+    ),
+    Mutant("a picture lies on its side", _CHILD, "fresh(ImageOps.exif_transpose(opened))", "fresh(opened)", _FILES),
+    Mutant(
+        "a bomb is decoded",
+        _CHILD,
+        "        if width * height > MAX_PIXELS:\n",
+        "        if False:\n",
+        _FILES,
+    ),
+    Mutant(
+        "a file that changed while it was read is posted",
+        _PUTTING,
+        "if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):",
+        "if False:",
+        _FILES,
+    ),
+    Mutant(
+        "the node's own keys can be posted",
+        _PUTTING,
+        "    if where.resolve().is_relative_to(home.resolve()):\n",
+        "    if False:\n",
+        _FILES,
+    ),
+    Mutant("captions may run backwards", _LOOKING, "or _seconds(cue[1]) >= _seconds(cue[2]):", "or False:", _FILES),
+    Mutant(
+        "a list that is longer than the largest is read",
+        _BLOB,
+        "    if not 0 < size <= MAX_BLOB:\n",
+        "    if not 0 < size:\n",
+        _HELD,
+    ),
+)
