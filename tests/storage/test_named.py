@@ -7,7 +7,7 @@ import random
 import pytest
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
-from banyan_crdt.ops import Add
+from banyan_crdt.ops import Add, Put
 from banyan_crdt.realm import TEST
 from banyan_schema.collection import undo
 from banyan_schema.social import set_profile
@@ -76,3 +76,16 @@ def test_handles_are_as_a_plain_fold_says(seed: int) -> None:
                 wanted = {one for (one, field), (value, _) in fields.items() if (field, value) == ("handle", handle)}
                 assert {one for one, _ in claimants(ask, handle)} == (wanted if "@" in handle else set())
     agrees(store, engine, people.values())
+
+
+def test_of_two_cells_that_claim_a_handle_the_later_one_counts() -> None:
+    store, engine = social_store()
+    an = Person("an")
+    for handle, key in (("a@vn.example", b"one"), ("b@vn.example", b"other")):
+        draft = set_profile(an.salt, "handle", handle)
+        assert isinstance(draft.op, Put)
+        an.write([draft._replace(op=draft.op._replace(key=CellKey(key.ljust(16))))])
+    an.send(store)
+    with queries(engine, TEST) as ask:
+        assert list(claimants(ask, "a@vn.example")) == []
+        assert [one for one, _ in claimants(ask, "b@vn.example")] == [an.id]
