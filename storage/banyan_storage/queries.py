@@ -197,10 +197,12 @@ class Queries:
         found = items_of(self._txn, self._reader, number, of, prefix, after) if number else ()
         return (ShownItem(key, elem, ms, values, self.ref(place)) for place, key, elem, ms, values in found)
 
-    def noticed(self, account: AccountId, before: bytes | None, wanted: Wanted) -> Iterator[Heard]:
+    def noticed(
+        self, account: AccountId, before: bytes | None, wanted: Wanted, tellers: Iterable[AccountId] = ()
+    ) -> Iterator[Heard]:
         """See noticed.py. before: the cursor of the last one read."""
-        self.need("notices")
-        return noticed(self._txn, self._reader, account, before, wanted)
+        self.need("notices", "moves")
+        return noticed(self._txn, self._reader, account, before, wanted, tellers)
 
     # -- posts
 

@@ -66,6 +66,12 @@ def post(
     mention: Mention = None,
     warning: Warn = None,
     unlisted: Unlisted = False,
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="GROUP", help="Say it in a group that you are in.")
+    ] = None,
+    urgent: Annotated[
+        bool, typer.Option("--urgent", help="For official channels: those who follow you are told of it.")
+    ] = False,
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="TEXT", help="Of a poll; give two at least.")
     ] = None,
@@ -82,6 +88,11 @@ def post(
     said = _said(s, text, lang, mention, warning, unlisted, media, alt, by)
     if not option and (several or closes is not None):
         raise BadInput("--several and --closes are of a poll: name its options with --option.")
+    said["urgency"] = "urgent" if urgent else None
+    if group is not None:
+        from banyan_cli.commands.groups import group_of  # which takes its options from here
+
+        said["group"] = group_of(s, group, by)
     if option:
         closes_ms = int(time.time() * 1000 + (closes or 24) * 3_600_000)
         said["poll"] = {"options": option, "closes_ms": closes_ms, "choices": "several" if several else "one"}
@@ -186,7 +197,11 @@ def repost(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> N
 
 def follow(ctx: typer.Context, account: Who, by: By = None) -> None:
     """Show an account's posts in your feed, and hold them here."""
-    _relate(ctx, "follow", account, by, None, "Following {}.")
+    s = session.of(ctx)
+    whom = refs.account(s, account)
+    answer = s.call("follow", account=whom, by=_by(s, by))
+    asked = "Asked to follow {}: it is locked, and has to accept that."
+    s.out.done(answer, (asked if answer["waits"] else "Following {}.").format(answer["account"]))
 
 
 def unfollow(ctx: typer.Context, account: Who, by: By = None) -> None:

@@ -18,6 +18,7 @@ from banyan_node.hosting.ranking import Rank
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import AccountList, Member
 from banyan_schema.social import Target
+from banyan_storage import locking
 from banyan_storage.answers import Reposted
 from banyan_storage.queries import PostView, Queries
 
@@ -116,7 +117,7 @@ def _accounts(at: CommitView, ask: FeedRequest, lens: Lens, reader: AccountId | 
     if ask.all:
         return [a for a in at.store.accounts() if lens.sees(a)]
     own = reader or hosted.my_account(at)
-    return [a for a in (own, *q.follows(own)) if lens.sees(a)]
+    return [a for a in (own, *locking.followed(q, own, q.follows(own))) if lens.sees(a)]
 
 
 def _listed(at: CommitView, ask: FeedRequest) -> list[Member]:
