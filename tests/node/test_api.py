@@ -112,7 +112,7 @@ def test_a_method_that_is_not_there_is_answered_with_the_nearest() -> None:
 
 
 def test_null_means_an_omitted_optional_parameter() -> None:
-    assert request(EVERY["post"], {"text": "a", "lang": None, "by": None}) == request(EVERY["post"], {"text": "a"})
+    assert request(EVERY["post"], {"text": "a", "lang": None, "as": None}) == request(EVERY["post"], {"text": "a"})
 
 
 # -- what is answered

@@ -79,7 +79,7 @@ async def test_two_devices_that_publish_one_draft_write_one_post(tmp_path: Path)
         async with running(make_node(home, [a.edge.addresses[0]])) as b:
             await a.backend.call("account.grant", {"writer": (await b.backend.call("id", {}))["writer"]})
             await converged([a, b])
-            assert [row["id"] for row in (await b.backend.call("drafts", {"by": me}))["drafts"]] == [draft]
+            assert [row["id"] for row in (await b.backend.call("drafts", {"as": me}))["drafts"]] == [draft]
         with open_local(home, load_settings(home)) as apart:
             apart.call("draft.publish", id=draft, by=me)
         await a.backend.call("draft.publish", {"id": draft})
@@ -87,4 +87,4 @@ async def test_two_devices_that_publish_one_draft_write_one_post(tmp_path: Path)
             await converged([a, b])
             for node in (a, b):
                 assert texts(await node.backend.call("feed", {"account": me})) == ["một lần"]
-                assert (await node.backend.call("drafts", {"by": me}))["drafts"] == []
+                assert (await node.backend.call("drafts", {"as": me}))["drafts"] == []

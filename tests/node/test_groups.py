@@ -277,7 +277,7 @@ async def test_two_nodes_show_a_group_alike(tmp_path: Path) -> None:
         group = (await a.backend.call("group.create", {"name": "Vườn", "kind": "request"}))["uri"]
         await converged([a, b])
         for name in ("bình", "chi"):
-            await b.backend.call("group.join", {"group": group, "by": name})
+            await b.backend.call("group.join", {"group": group, "as": name})
         await converged([a, b])
         (asked,) = (await a.backend.call("notifications", {}))["notices"]
         assert (asked["kind"], len(asked["accounts"])) == ("group_request", 2)

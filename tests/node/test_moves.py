@@ -87,10 +87,10 @@ async def test_a_move_to_another_node_is_told_to_a_follower_there(tmp_path: Path
         old = (await a.backend.call("account.create", {"name": "an"}))["account"]
         new = (await b.backend.call("account.create", {"name": "an mới"}))["account"]
         await b.backend.call("account.create", {"name": "chi", "hosted": True})
-        await b.backend.call("follow", {"account": old, "by": "chi"})
+        await b.backend.call("follow", {"account": old, "as": "chi"})
         await b.backend.call("move.from", {"account": old})
         await converged([a, b])
         assert (await a.backend.call("move.to", {"account": new}))["agreed"]
         await converged([a, b])
-        (told,) = (await b.backend.call("notifications", {"by": "chi"}))["notices"]
+        (told,) = (await b.backend.call("notifications", {"as": "chi"}))["notices"]
         assert (told["kind"], told["to"]["account"]) == ("move", new)

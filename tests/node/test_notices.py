@@ -169,7 +169,7 @@ async def test_a_marker_of_two_devices_that_were_apart_is_the_further_one(tmp_pa
         other = (await a.backend.call("account.create", {"name": "bình", "hosted": True}))["account"]
         uri = (await a.backend.call("post", {"text": "một"}))["uri"]
         for n in range(3):
-            await a.backend.call("reply", {"uri": uri, "text": f"{n}", "by": other})
+            await a.backend.call("reply", {"uri": uri, "text": f"{n}", "as": other})
         home = make_home(tmp_path / "b")
         async with running(make_node(home, [a.edge.addresses[0]])) as b:
             await a.backend.call("account.grant", {"writer": (await b.backend.call("id", {}))["writer"]})
@@ -181,4 +181,4 @@ async def test_a_marker_of_two_devices_that_were_apart_is_the_further_one(tmp_pa
         async with running(make_node(home, [a.edge.addresses[0]])) as b:
             await converged([a, b])
             for node in (a, b):
-                assert (await node.backend.call("notifications.unread", {"by": me}))["unread"] == 0
+                assert (await node.backend.call("notifications.unread", {"as": me}))["unread"] == 0

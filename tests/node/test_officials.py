@@ -83,7 +83,7 @@ async def test_an_urgent_post_is_told_at_another_node_that_follows_the_platform(
         await a.backend.call("handle.domain", {"domain": "vn.example"})
         await a.backend.call("official.verify", {"account": channel, "title": "Sở Y tế"})
         await b.backend.call("follow", {"account": channel})
-        await a.backend.call("post", {"text": "bão", "urgency": "urgent", "by": channel})
+        await a.backend.call("post", {"text": "bão", "urgency": "urgent", "as": channel})
         await converged([a, b])
         assert (await b.backend.call("notifications", {}))["notices"] == []
         await b.backend.call("follow", {"account": lotus})

@@ -119,8 +119,8 @@ async def test_two_devices_vote_and_the_later_vote_counts_at_every_node(tmp_path
             await converged([a, b])
             await a.backend.call("vote", {"uri": uri, "options": [0]})
             await converged([a, b])
-            await b.backend.call("vote", {"uri": uri, "options": [1], "by": me})
+            await b.backend.call("vote", {"uri": uri, "options": [1], "as": me})
             await converged([a, b])
             for node in (a, b):
-                page = await node.backend.call("thread", {"uri": uri, "by": me})
+                page = await node.backend.call("thread", {"uri": uri, "as": me})
                 assert votes(page["posts"][0]["poll"]) == ([0, 1, 0], 1, [1])

@@ -60,7 +60,7 @@ async def test_a_post_is_explained_at_the_node_that_wrote_it_and_at_one_that_got
             await converged([a, b])
             assert (await b.backend.call("why", {"uri": late}))["from_peer"] == a.edge.peer_id
             mine = (await b.backend.call("account.create", {"name": "B"}))["account"]
-            own = (await b.backend.call("post", {"text": "của b", "by": mine}))["uri"]
+            own = (await b.backend.call("post", {"text": "của b", "as": mine}))["uri"]
             assert (await b.backend.call("why", {"uri": own}))["from_peer"] is None
             await a.backend.call("delete", {"uri": uri})
             with pytest.raises(CallError, match="deleted by its author"):

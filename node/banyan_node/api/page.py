@@ -58,7 +58,7 @@ def _methods() -> Iterator[str]:
             shown = _fields(m.asks)
             for f in fields:
                 default = "needed" if f.required else _shown(f.default)
-                yield f"| `{f.name}` | {shown[f.name]} | {default} |"
+                yield f"| `{f.encode_name}` | {shown[f.encode_name]} | {default} |"
             yield ""
         yield f"Answers {_link(inspect.type_info(m.answers))}. Refusals: {_codes((*m.errors, *ALWAYS))}.\n"
 
@@ -122,7 +122,7 @@ def _said(cls: type) -> str:
 
 
 def _fields(cls: type) -> dict[str, str]:
-    return {f.name: _what(f.type) for f in _struct(cls).fields}
+    return {f.encode_name: _what(f.type) for f in _struct(cls).fields}
 
 
 def _struct(cls: type) -> inspect.StructType:

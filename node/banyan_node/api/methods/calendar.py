@@ -109,7 +109,7 @@ class EventSet(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class EventRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """by: the account that reads, or that deletes its event."""
+    """as: the account that reads, or that deletes its event."""
 
     event: EventRef
     by: Own = None

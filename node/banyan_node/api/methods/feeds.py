@@ -33,7 +33,7 @@ Because = Literal["own", "followed", "reposted", "listed", "asked", "public"]
 
 class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
     """account: only its posts. all: the public posts of all accounts held here. in_list: of those on a list of
-    the reader's. Default: of the account that reads and those it follows. by: the account that reads. replies:
+    the reader's. Default: of the account that reads and those it follows. as: the account that reads. replies:
     whether to include replies; reposted ones are. reposts: whether to include what these accounts reposted.
     langs: only posts in these languages, and those that name none. rank: the order. newest: pages follow one
     another for ever. catch_up: one page of what those whom one follows reposted, answered and reacted to most,

@@ -30,7 +30,7 @@ ACCEPTED, OPS = 10_000, 128
 
 
 class FollowersRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """account: whose followers; default: of the account that reads. by: the account that reads."""
+    """account: whose followers; default: of the account that reads. as: the account that reads."""
 
     account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
     by: Own = None

@@ -34,7 +34,7 @@ PINNED = 16
 
 
 class GroupsRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """account: whose groups; default: of the account that reads. by: the account that reads. limit: at most so many."""
+    """account: whose groups; default: of the account that reads. as: the account that reads. limit: at most so many."""
 
     account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
     by: Own = None
@@ -42,7 +42,7 @@ class GroupsRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class GroupRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """by: the account that reads."""
+    """as: the account that reads."""
 
     group: GroupRef
     by: Own = None

@@ -54,7 +54,7 @@ class ConfirmRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class HandleRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """by: the account that reads."""
+    """as: the account that reads."""
 
     handle: str
     by: Own = None

@@ -28,7 +28,7 @@ UNSEEN, BLOCKED, FILTERED = (
 
 
 class ThreadRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """by: the account that reads. after: then only the answers behind that place."""
+    """as: the account that reads. after: then only the answers behind that place."""
 
     uri: PostRef
     by: Own = None
