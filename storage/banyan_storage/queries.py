@@ -19,6 +19,7 @@ from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put, decode_body
 from banyan_crdt.parts import content_of
 from banyan_crdt.realm import Realm
+from banyan_crdt.single import is_first_write
 from banyan_schema.address import conversation
 from banyan_schema.collection import Collection
 from banyan_schema.social import POST, PROFILE, REPOST, Post, ProfileField, Repost, Target
@@ -325,7 +326,9 @@ class Queries:
     def edited(self, view: PostView) -> bool:
         """Whether the shown write replaced an earlier one."""
         entry = self._reader.entry(view.ref.entry)
-        op = decode_body(entry.ops).ops[view.ref.op] if entry else None
+        if entry is None or is_first_write(entry.ops, POST, view.target.key):
+            return False
+        op = decode_body(entry.ops).ops[view.ref.op]
         return isinstance(op, Put) and bool(op.refs)
 
     def above(self, post: PostView | None) -> Above:

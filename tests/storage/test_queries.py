@@ -74,6 +74,18 @@ def test_a_post_is_found_edited_and_gone_for_good_when_deleted(people: tuple[Per
         assert ask.feed([an.id]) == []
 
 
+def test_an_edit_is_told_from_a_first_write_in_entries_of_any_size(people: tuple[Person, ...]) -> None:
+    an = people[0]
+    many = [write_post(key(n), Post(f"post {n}")) for n in range(100)]
+    an.write(many)
+    covered = an.last()
+    again = [write_post(key(n), Post(f"edit {n}"), [covered._replace(op=n)]) for n in range(0, 100, 7)]
+    an.write([*again, write_post(key(200), Post("twice")), write_post(key(200), Post("in one entry"))])
+    with asking(an) as ask:
+        edited = {view.target.key for view in ask.feed([an.id], limit=200) if ask.edited(view)}
+    assert edited == {key(n) for n in range(0, 100, 7)}
+
+
 def test_an_edit_keeps_its_place_and_a_claimed_time_never_passes_the_entry(people: tuple[Person, ...]) -> None:
     an = people[0]
     early = an.post("imported", created_ms=1_000)

@@ -190,9 +190,16 @@ def _write(
     ctx: Context, ask: PostRequest | ReplyRequest, now: float, reply: ReplyTo | None = None, quote: Target | None = None
 ) -> Posted:
     account = hosted.account_of(ctx, ask.by)
+    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
+    post = post_of(ctx, ask, now, reply, quote)
+    entry = append(ctx, account, [write_post(key, post)], now)
+    return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx.replica))
+
+
+def post_of(ctx: Context, ask: PostRequest, now: float, reply: ReplyTo | None, quote: Target | None) -> Post:
+    """What a request says. Raises CallError."""
     wall_ms = ctx.replica.wall_ms(now)
-    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), wall_ms)
-    post = Post(
+    return Post(
         ask.text if ask.media else _said(ask.text),
         reply,
         quote,
@@ -205,8 +212,11 @@ def _write(
         tuple(item_of(ctx, item.blob, item.description, now) for item in ask.media or ()),
         poll=None if ask.poll is None else _poll(ask.poll, wall_ms),
     )
-    entry = append(ctx, account, [write_post(key, post)], now)
-    return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx.replica))
+
+
+def answered(parent: PostView) -> ReplyTo:
+    """What an answer to this post says that it answers."""
+    return ReplyTo(parent.post.reply.root if parent.post.reply else parent.target, parent.target)
 
 
 def _tags(given: list[str]) -> tuple[str, ...]:
@@ -257,9 +267,7 @@ def post(ctx: Context, ask: PostRequest, now: float) -> Posted:
 @METHODS.write("reply", "not_found", "refused")
 def reply(ctx: Context, ask: ReplyRequest, now: float) -> Posted:
     """Publishes a reply to a post that is held here."""
-    parent = held(ctx, ask.uri)
-    root = parent.post.reply.root if parent.post.reply else parent.target
-    return _write(ctx, ask, now, reply=ReplyTo(root, parent.target))
+    return _write(ctx, ask, now, reply=answered(held(ctx, ask.uri)))
 
 
 @METHODS.write("quote", "not_found", "refused")
