@@ -14,7 +14,7 @@ from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import Malformed
 
 from .address import Target
-from .fields import ACCOUNT, KEY, TARGET, blob, choice, number, optional, text
+from .fields import ACCOUNT, HASH, KEY, TARGET, blob, choice, number, optional, text
 from .layout import Layout
 
 MAX_TITLE, MAX_NOTE, MAX_WORDS, MAX_PLACE = 512, 8_192, 1_024, 256
@@ -60,10 +60,11 @@ class Filter(NamedTuple):
 
 
 class Marker(NamedTuple):
-    """How far a timeline was read. timeline: its name. place: of what was read last."""
+    """How far a timeline was read on one device. timeline: its name. place: of what was read last. device: its key."""
 
     timeline: str
     place: str
+    device: bytes
 
 
 class Note(NamedTuple):
@@ -117,7 +118,8 @@ KINDS: dict[str, Kind] = {
         lambda f: f.id,
     ),
     "marker": Kind(
-        Layout(Marker, tuple, (text("a timeline", 64), text("a place", MAX_PLACE))), lambda m: m.timeline.encode()
+        Layout(Marker, tuple, (text("a timeline", 64), text("a place", MAX_PLACE), HASH)),
+        lambda m: m.timeline.encode() + b"\0" + m.device,
     ),
     "draft": Kind(Layout(Draft, tuple, (KEY, blob("a draft", MAX_DRAFT), optional(number("a time")))), lambda d: d.id),
     "note": Kind(Layout(Note, tuple, (ACCOUNT, text("a note", MAX_NOTE))), lambda n: n.account),

@@ -187,14 +187,6 @@ class Queries:
         live = live_in(self._txn, self._reader, slot_of(number, op)) if number else ()
         return tuple(self.ref(stamp[8:]) for stamp in live)
 
-    def said(self, account: AccountId, coll: Coll, key: CellKey) -> object:
-        """What a register of the account shows; None if nothing, or if it is not held."""
-        self.need()
-        number = self.number(account)
-        slot = number and register_slot(number, coll, key)
-        shown = slot and shown_at(self._txn, slot)
-        return self.content(slot, shown[:8]) if slot and shown else None
-
     def items(
         self, account: AccountId, of: Collection[Any], prefix: bytes = b"", after: bytes = b""
     ) -> Iterator[ShownItem]:
@@ -205,10 +197,12 @@ class Queries:
         found = items_of(self._txn, self._reader, number, of, prefix, after) if number else ()
         return (ShownItem(key, elem, ms, values, self.ref(place)) for place, key, elem, ms, values in found)
 
-    def noticed(self, account: AccountId, before: bytes | None, wanted: Wanted) -> Iterator[Heard]:
+    def noticed(
+        self, account: AccountId, before: bytes | None, wanted: Wanted, tellers: Iterable[AccountId] = ()
+    ) -> Iterator[Heard]:
         """See noticed.py. before: the cursor of the last one read."""
-        self.need("notices")
-        return noticed(self._txn, self._reader, account, before, wanted)
+        self.need("notices", "moves")
+        return noticed(self._txn, self._reader, account, before, wanted, tellers)
 
     # -- posts
 
