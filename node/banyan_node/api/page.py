@@ -13,7 +13,7 @@ from typing import Any, get_args
 import msgspec
 from msgspec import inspect
 
-from banyan_node.api.declare import Method, Request, Response
+from banyan_node.api.declare import Method, Response
 from banyan_node.api.decode import words
 from banyan_node.api.errors import ALWAYS, CODES
 from banyan_node.api.events import AnyEvent, ApiEvent
@@ -66,7 +66,7 @@ def _methods() -> Iterator[str]:
 def _objects() -> Iterator[str]:
     """The objects in parameters."""
     asks = {m.asks for m in EVERY.values()}
-    inside = [c for c in _structs((inspect.type_info(m.asks) for m in EVERY.values()), Request) if c not in asks]
+    inside = [c for c in _structs(inspect.type_info(m.asks) for m in EVERY.values()) if c not in asks]
     if inside:
         yield "## Objects in parameters\n"
     for cls in inside:
@@ -152,8 +152,8 @@ def _link(kind: inspect.Type) -> str:
     return words(kind)
 
 
-def _structs(kinds: Iterable[inspect.Type], of: type = Response) -> list[type]:
-    """All structs of a kind in these types, each once."""
+def _structs(kinds: Iterable[inspect.Type]) -> list[type]:
+    """All structs in these types, each once."""
     found: dict[type, None] = {}
 
     def visit(kind: inspect.Type) -> None:
@@ -172,7 +172,7 @@ def _structs(kinds: Iterable[inspect.Type], of: type = Response) -> list[type]:
 
     for kind in kinds:
         visit(kind)
-    return [cls for cls in found if issubclass(cls, of)]
+    return [*found]
 
 
 def _shown(default: Any) -> str:

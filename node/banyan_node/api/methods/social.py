@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 from emoji import purely_emoji
 from msgspec import Meta
 
-from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.ops import Add, Put
 from banyan_node.api.declare import Declared, Request, Response
@@ -26,7 +25,6 @@ from banyan_node.api.texts import (
     did,
     entry_hex,
     group_target,
-    root_of,
     target_of,
     uri,
 )
@@ -35,8 +33,7 @@ from banyan_node.hosting import groups, hosted
 from banyan_node.hosting.gone import why_gone
 from banyan_node.hosting.writing import append
 from banyan_node.links.grounds import wrong_by_platforms
-from banyan_node.media.about import about_of
-from banyan_node.media.held import whole
+from banyan_node.media.posting import item_of
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import (
     POST,
@@ -56,7 +53,7 @@ from banyan_schema.social import (
     undo,
     write_post,
 )
-from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS, Media, Urgency
+from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS, Urgency
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
@@ -197,7 +194,7 @@ def post_of(ctx: Context, ask: PostRequest, now: float, reply: ReplyTo | None, q
         ask.audience,
         tags_in(ask.text) if ask.tags is None else _tags(ask.tags),
         tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions or ())),
-        tuple(_item(ctx, item, now) for item in ask.media or ()),
+        tuple(item_of(ctx, item.blob, item.description, now) for item in ask.media or ()),
         poll=None if ask.poll is None else _poll(ask.poll, wall_ms),
         group=None if ask.group is None else groups.open_to(ctx, account, group_target(ask.group)).target,
         urgency=ask.urgency,
@@ -207,30 +204,6 @@ def post_of(ctx: Context, ask: PostRequest, now: float, reply: ReplyTo | None, q
 def answered(parent: PostView) -> ReplyTo:
     """What an answer to this post says that it answers."""
     return ReplyTo(parent.post.reply.root if parent.post.reply else parent.target, parent.target)
-
-
-def _item(ctx: Context, ask: MediaItem, now: float) -> Media:
-    """An item of media whose blobs are here, so that whoever reads the post can have them."""
-    root = root_of(ask.blob)
-    held, about = whole(ctx, root), about_of(ctx.blobs, root)
-    if about is None:
-        raise CallError("refused", f"The blob {ask.blob[:16]}... came from a peer; put the file itself first.", 409)
-    preview = None if about.preview is None else BlobRoot(bytes.fromhex(about.preview))
-    for one in (root, preview):
-        if one is not None:
-            whole(ctx, one)
-            ctx.blobs.want(one, int(now))
-    return Media(
-        root,
-        held.size,
-        about.type,
-        about.width,
-        about.height,
-        about.duration_ms,
-        (ask.description or "").strip() or None,
-        about.blurhash,
-        preview,
-    )
 
 
 def _tags(given: list[str]) -> tuple[str, ...]:
