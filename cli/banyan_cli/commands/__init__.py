@@ -12,6 +12,7 @@ def register(app: typer.Typer) -> None:
     from banyan_cli.commands import (
         accounts,
         bring,
+        channels,
         doctor,
         drafts,
         events,
@@ -43,6 +44,7 @@ def register(app: typer.Typer) -> None:
         followers,
         groups,
         events,
+        channels,
         handles,
         moves,
         items,
