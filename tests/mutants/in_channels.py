@@ -74,4 +74,11 @@ IN_CHANNELS = (
         "one.channel.account == one.who",
         _APP,
     ),
+    Mutant(
+        "what a device adds to a playlist takes out all that was there",
+        "node/banyan_node/api/methods/playlists.py",
+        "start = was if ask.posts is None else",
+        "start = () if ask.posts is None else",
+        ("tests/node/test_playlists.py",),
+    ),
 )
