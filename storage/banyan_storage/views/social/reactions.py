@@ -15,32 +15,7 @@ REPOST_COUNTS = Table("repost_counts")
 """target account 32 | target key 16 -> u32: accounts"""
 KINDS = 200
 """So many kinds of reactions of one post are read, the shortest first: anybody can invent any number."""
-USUAL = tuple(
-    sorted(
-        [
-            "❤",
-            "❤️",
-            "👍",
-            "👎",
-            "😂",
-            "🤣",
-            "😮",
-            "😢",
-            "😡",
-            "🙏",
-            "🔥",
-            "🎉",
-            "👏",
-            "💯",
-            "😍",
-            "🤔",
-            "✅",
-            "👀",
-            "💔",
-            "🌳",
-        ]
-    )
-)
+USUAL = ("❤", "❤️", *"👍👎😂🤣😮😢😡🙏🔥🎉👏💯😍🤔✅👀💔🌳")
 """These are read in any case."""
 FROM_END = -36
 """Where the account's number is in the keys of both tables: before the cell's key and element."""
