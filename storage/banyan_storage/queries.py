@@ -50,7 +50,7 @@ from .view_rows import (
 from .views.progress import ViewStanding, cursors, need, standings
 from .views.registry import NAMES, SHOWN_NAME
 from .views.social.followers import FOLLOW_COUNTS, FOLLOWER_COUNTS, FOLLOWERS
-from .views.social.reactions import FROM_END, REACTION_COUNTS, REACTIONS, REPOST_COUNTS, REPOSTS
+from .views.social.reactions import FROM_END, REACTIONS, REPOST_COUNTS, REPOSTS, kinds_of
 from .views.social.relations import BLOCKS, FOLLOWS, MUTES
 from .views.social.thread import CONVERSATIONS, REPLIES, REPLY_COUNTS
 from .views.social.timeline import TIMELINE
@@ -336,8 +336,7 @@ class Queries:
     def reactions(self, target: Target) -> tuple[ReactionCount, ...]:
         """How many accounts reacted with each emoji, the most frequent first, then by emoji."""
         self.need("reactions")
-        rows = self._txn.prefix(REACTION_COUNTS, target_bytes(target))
-        counts = [ReactionCount(key[49:].decode(), count_of(raw)) for key, raw in rows]
+        counts = [ReactionCount(*kind) for kind in kinds_of(self._txn, target_bytes(target)).items()]
         return tuple(sorted(counts, key=lambda c: (-c.accounts, c.emoji)))
 
     # -- the whole

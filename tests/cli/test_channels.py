@@ -28,7 +28,7 @@ def test_a_channel_from_its_opening_to_its_end(home: Path, tmp_path: Path) -> No
     (row,) = run("channel", "show", uri, "--json").json["episodes"]
     assert (row["published"], [one["at_ms"] for one in row["chapters"]]) == (1_580_497_200_000, [0, 3_723_000])
     shown = run("channel", "show", "Chuyện kể").out
-    for word in ("audio", "1 episodes", "2020-01-31", "Tấm Cám", "1:02:03 Cuối"):
+    for word in ("audio", "1 episode ", "2020-01-31", "Tấm Cám", "1:02:03 Cuối"):
         assert word in shown
     assert run("channel", "subscribe", "Chuyện kể", "--as", "Lan").out == "Subscribed to Chuyện kể.\n"
     assert [row["title"] for row in run("channel", "new", "--as", "Lan", "--json").lines] == ["Tấm Cám"]

@@ -63,11 +63,12 @@ def test_alike_things_are_one_row_and_answers_are_each_their_own(node: LocalBack
 def test_those_who_are_blocked_or_muted_are_not_heard_and_are_again_afterwards(node: LocalBackend) -> None:
     node.call("post", text="@an", mentions=["an"], by="bình")
     node.call("post", text="@an", mentions=["an"], by="chi")
+    node.call("follow", account="an", by="bình")
     node.call("block", account="bình")
     node.call("mute", account="chi")
     assert told(node) == []
     node.call("block", account="bình", undo=True)
-    assert [names(row) for row in told(node)] == [["bình"]]
+    assert [(row["kind"], names(row)) for row in told(node)] == [("follow", ["bình"]), ("mention", ["bình"])]
     assert told(node, by="bình") == []
 
 

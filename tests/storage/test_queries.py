@@ -18,6 +18,7 @@ from banyan_schema.social import (
     ReplyTo,
     Target,
     delete_post,
+    react,
     relate,
     set_profile,
     undo,
@@ -231,6 +232,17 @@ def test_reactions_count_accounts_not_clicks(people: tuple[Person, ...]) -> None
         assert ask.reactions(target) == (ReactionCount("❤", 3), ReactionCount("🌳", 1))
         assert ask.reposters(target) == [binh.id]
         assert ask.reactions(Target(an.id, key(9))) == ()
+
+
+def test_of_very_many_kinds_of_reactions_some_are_read_and_the_usual_ones(people: tuple[Person, ...]) -> None:
+    an, binh, _ = people
+    target = an.post("hello")
+    for n in range(0, 600, 100):
+        an.write([react(an.salt, target, f"{k:03}") for k in range(n, n + 100)])
+    binh.react(target, "🔥")
+    with asking(*people) as ask:
+        found = {kind.emoji: kind.accounts for kind in ask.reactions(target)}
+    assert (len(found), found["🔥"]) == (201, 1)
 
 
 def test_graph_stats_count_what_is_shown(people: tuple[Person, ...]) -> None:

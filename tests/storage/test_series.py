@@ -116,6 +116,7 @@ def paged(read: Callable[[bytes], Found], size: int) -> list[Target]:
     found, place = list[Target](), b""
     while rows := [row for row, _ in zip(read(place), range(size), strict=False)]:
         found += [view.target for _, view in rows if view is not None]
+        assert rows[-1][0] != place, "a page ends behind the one before it"
         place = rows[-1][0]
     return found
 

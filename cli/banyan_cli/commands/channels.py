@@ -281,6 +281,10 @@ def length(post: dict[str, Any] | None) -> str:
     return clock(found[0]) if found else ""
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def _show_channels(console: Console, rows: list[dict[str, Any]]) -> None:
     from banyan_cli.show.tables import table
     from banyan_cli.show.words import name_of
@@ -305,7 +309,7 @@ def _show_channel(console: Console, found: dict[str, Any]) -> None:
     console.print(Text.assemble((plain(value["title"]), "bold"), f"  {refs.short(value['uri'])}"))
     console.print(Text(value["uri"], "dim"), soft_wrap=True)
     of = name_of(value["account"]["account"], value["account"]["name"])
-    said = [value["kind"], f"of {of}", f"{value['episodes']:,} episodes", f"{value['subscribers']:,} subscribers"]
+    said = [value["kind"], f"of {of}", *(_counted(value[f"{what}s"], what) for what in ("episode", "subscriber"))]
     said += ["you subscribed"] if value["subscribed"] else []
     said += [plain(one) for one in (value["language"], value["site"]) if one]
     console.print(Text(" · ".join(said), "dim"))
