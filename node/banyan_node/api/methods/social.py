@@ -9,13 +9,12 @@ from typing import Annotated, Literal
 from emoji import purely_emoji
 from msgspec import Meta
 
-from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.ops import Add, Put
+from banyan_node.api.attaching import MediaItem, attached
 from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.texts import (
     AccountRef,
-    BlobRef,
     Did,
     EntryHex,
     Milliseconds,
@@ -24,7 +23,6 @@ from banyan_node.api.texts import (
     PostUri,
     did,
     entry_hex,
-    root_of,
     target_of,
     uri,
 )
@@ -33,8 +31,6 @@ from banyan_node.hosting import hosted, private
 from banyan_node.hosting.gone import why_gone
 from banyan_node.hosting.writing import append
 from banyan_node.links.grounds import wrong_by_platforms
-from banyan_node.media.about import about_of
-from banyan_node.media.held import whole
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import Mute
 from banyan_schema.social import (
@@ -57,7 +53,7 @@ from banyan_schema.social import (
     undo,
     write_post,
 )
-from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS, Media
+from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
@@ -71,14 +67,6 @@ class Asked(Request, frozen=True, forbid_unknown_fields=True):
     options: Annotated[list[str], Meta(description=f"2 to {MAX_OPTIONS}.")]
     closes_ms: Milliseconds
     choices: Literal["one", "several"] = "one"
-
-
-class MediaItem(Request, frozen=True, forbid_unknown_fields=True):
-    """blob: as `media.put` answered. description: what it shows, for those who do not see it; of captions, their
-    language."""
-
-    blob: BlobRef
-    description: str | None = None
 
 
 class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -205,35 +193,11 @@ def _write(
         ask.audience,
         tags_in(ask.text) if ask.tags is None else _tags(ask.tags),
         tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions or ())),
-        tuple(_item(ctx, item, now) for item in ask.media or ()),
+        tuple(attached(ctx, item, now) for item in ask.media or ()),
         poll=None if ask.poll is None else _poll(ask.poll, wall_ms),
     )
     entry = append(ctx, account, [write_post(key, post)], now)
     return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx.replica))
-
-
-def _item(ctx: Context, ask: MediaItem, now: float) -> Media:
-    """An item of media whose blobs are here, so that whoever reads the post can have them."""
-    root = root_of(ask.blob)
-    held, about = whole(ctx, root), about_of(ctx.blobs, root)
-    if about is None:
-        raise CallError("refused", f"The blob {ask.blob[:16]}... came from a peer; put the file itself first.", 409)
-    preview = None if about.preview is None else BlobRoot(bytes.fromhex(about.preview))
-    for one in (root, preview):
-        if one is not None:
-            whole(ctx, one)
-            ctx.blobs.want(one, int(now))
-    return Media(
-        root,
-        held.size,
-        about.type,
-        about.width,
-        about.height,
-        about.duration_ms,
-        (ask.description or "").strip() or None,
-        about.blurhash,
-        preview,
-    )
 
 
 def _tags(given: list[str]) -> tuple[str, ...]:
