@@ -10,7 +10,6 @@ import unicodedata
 from dataclasses import replace
 from typing import Annotated, Literal
 
-import msgspec
 from emoji import purely_emoji
 from msgspec import Meta
 
@@ -57,7 +56,7 @@ ItemId = Annotated[str, Meta(min_length=1, max_length=1_024, description="The id
 Dry = Annotated[bool, Meta(description="Writes nothing, and answers what would be.")]
 
 
-class MovedPost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MovedPost(Request, frozen=True, forbid_unknown_fields=True):
     """time_ms: when it was said; one before 1970 or after now is replaced by that of this call. parent, root: the
     items that it answers and that opened its conversation, both of this account. tags: default: those that the text
     names with #. media: what `media.put` stored, in the order in which it is shown; with it, the text may be empty."""
@@ -87,7 +86,7 @@ class MovePosts(Request, frozen=True, forbid_unknown_fields=True):
     dry: Dry = False
 
 
-class MovedTie(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MovedTie(Request, frozen=True, forbid_unknown_fields=True):
     """follow, block, mute: of `account`. member: puts `account` on the list `title`. bookmark, react, repost: of the
     post that `item` of `account` became; account: default: who moves in."""
 
