@@ -50,8 +50,8 @@ class Wanted(NamedTuple):
 
 
 SERVICES = {
-    "mastodon": "Your posts, profile, follows, lists and bookmarks of Mastodon.",
-    "twitter": "Your tweets, profile, follows, blocks and mutes of Twitter (X).",
+    "mastodon": "Your posts with pictures, profile, follows, lists and bookmarks of Mastodon.",
+    "twitter": "Your tweets with pictures, profile, follows, blocks and mutes of Twitter (X).",
     "youtube": "Your comments, videos and subscriptions of YouTube, from Google Takeout.",
     "activitystreams": "An outbox or a collection of notes in JSON, of any server that speaks ActivityPub.",
 }
@@ -95,7 +95,7 @@ def facebook(
     no_media: NoMedia = False,
     dry: Dry = False,
 ) -> None:
-    """Your posts, profile and friends of Facebook, from "Download your information" as JSON."""
+    """Your posts with pictures, profile and friends of Facebook, from "Download your information" as JSON."""
     from banyan_cli.importing import facebook as reader
 
     if audience not in ("public", "unlisted", None):
