@@ -4,6 +4,7 @@
 that asks for it at the second node until all of it is durable there; each chunk is hashed by both. `post_ms`: how long
 posts take from the first node to the second, published one after the other meanwhile, beside `post_idle_ms` without the
 film. `anon_mb`: memory of the two processes before it goes, and at the end (the giver) or at its highest (the taker).
+`cpu_s`: of each process while it goes, the posts included (the giver's also while the taker joins).
 
 python -m bench blobs --json
 """
@@ -21,7 +22,7 @@ from typing import Any
 import trio
 
 from banyan_node.node import Node
-from bench.harness import anon_mb, arguments, finish, interleaved, median, percentile, workplace
+from bench.harness import anon_mb, arguments, cpu_s, finish, interleaved, median, percentile, workplace
 from bench.rig.child import Line
 from bench.rig.processes import Child, new_home
 
@@ -44,8 +45,9 @@ async def giver(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     async with trio.open_nursery() as nursery:
         posting = nursery.cancel_scope
         nursery.start_soon(_post, node)
+        cpu = cpu_s()
         async for _ in line:
-            line.say(anon_mb())
+            line.say({"giver_most": anon_mb(), "giver_cpu": cpu_s() - cpu})
         posting.cancel()
 
 
@@ -68,13 +70,14 @@ async def taker(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
                 await trio.sleep(0.1)
         idle, before, most = list(late), anon_mb(), anon_mb()
         late.clear()
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), cpu_s()
         while not (state := await node.backend.call("media.fetch", {"blob": asked["blob"], "wait_s": 0.2}))["whole"]:
             assert not state["failed"], state["failed"]
             most = max(most, anon_mb())
         took = time.perf_counter() - began
         nursery.cancel_scope.cancel()
-    line.say({"s": took, "before": before, "most": most, "idle": idle, "late": late})
+    used = cpu_s() - cpu
+    line.say({"s": took, "before": before, "most": most, "idle": idle, "late": late, "taker_cpu": used})
     await line.hear()
 
 
@@ -105,7 +108,7 @@ def once(folder: Path, size: int) -> dict[str, Any]:
         ):
             known, _ = gives.hear(), takes.hear()
             found: dict[str, Any] = takes.ask({"address": known["address"], "blob": known["blob"]})
-            return found | {"put_s": known["put_s"], "giver": known["anon_mb"], "giver_most": gives.ask("memory")}
+            return found | {"put_s": known["put_s"], "giver": known["anon_mb"], **gives.ask("most")}
     finally:
         file.unlink()
         for home in homes:
@@ -124,6 +127,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         put_mb_per_second=round(median([size / 1e6 / row["put_s"] for row in rows]), 1),
         post_ms={"p50": _shares(rows, "late", 0.5), "p99": _shares(rows, "late", 0.99)},
         post_idle_ms={"p50": _shares(rows, "idle", 0.5), "p99": _shares(rows, "idle", 0.99)},
+        cpu_s={key: round(median([row[f"{key}_cpu"] for row in rows]), 1) for key in ("giver", "taker")},
         anon_mb={
             "giver": [round(median([row[key] for row in rows]), 1) for key in ("giver", "giver_most")],
             "taker": [round(median([row[key] for row in rows]), 1) for key in ("before", "most")],

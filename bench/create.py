@@ -98,7 +98,7 @@ async def _publish(post: Any, accounts: list[str], posts: int) -> dict[str, Any]
     async def one(account: str) -> None:
         for n in range(posts):
             began = time.perf_counter()
-            await post({"by": account, "text": f"post {n}: ".ljust(TEXT_BYTES, "x")})
+            await post({"as": account, "text": f"post {n}: ".ljust(TEXT_BYTES, "x")})
             waits.append(time.perf_counter() - began)
 
     began = time.perf_counter()

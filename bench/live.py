@@ -75,7 +75,7 @@ async def _publish(node: Node, account: str, count: int, rate: float) -> list[fl
     async with trio.open_nursery() as nursery:
         for k, beat in enumerate(beats):
             await trio.sleep(max(0.0, beat - time.monotonic()))
-            given = {"by": account, "text": f"post {k}: ".ljust(TEXT_BYTES, "x")}
+            given = {"as": account, "text": f"post {k}: ".ljust(TEXT_BYTES, "x")}
             nursery.start_soon(node.backend.call, "post", given)
     return beats
 

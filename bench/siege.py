@@ -70,7 +70,7 @@ async def honest(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
 
     async def post() -> None:
         while True:
-            await node.backend.call("post", {"by": account, "text": f"post {len(made)}"})
+            await node.backend.call("post", {"as": account, "text": f"post {len(made)}"})
             made.append(time.monotonic())
             await trio.sleep(1.0)
 

@@ -130,7 +130,7 @@ class _Posting:
 
     async def _post(self, n: int) -> None:
         try:
-            await self._node.backend.call("post", {"by": self._account, "text": f"post {n}: ".ljust(TEXT_BYTES, "x")})
+            await self._node.backend.call("post", {"as": self._account, "text": f"post {n}: ".ljust(TEXT_BYTES, "x")})
         except (CallError, StorageError):
             self.refused.append(n)
         else:

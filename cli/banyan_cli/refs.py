@@ -8,7 +8,7 @@ candidates. The note is a convenience for people: nothing else reads it, and it 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from banyan_cli.errors import BadInput
@@ -37,8 +37,15 @@ def short(uri: str) -> str:
     return uri.rpartition("/")[2][-SHORT:]
 
 
-def remember(home: Home, posts: Iterable[str] = (), accounts: Iterable[tuple[str, str]] = ()) -> None:
-    """Note posts (uris) and accounts (id, name) as shown; the latest are kept. Never fails a command."""
+def remember(
+    home: Home,
+    posts: Iterable[str] = (),
+    accounts: Iterable[tuple[str, str]] = (),
+    groups: Iterable[tuple[str, str]] = (),
+    events: Iterable[tuple[str, str]] = (),
+) -> None:
+    """Note posts (uris), accounts (id, name), groups and events (uri, title) as shown; the latest are kept. Never fails
+    a command."""
     note = _read(home)
     for uri in posts:
         note["posts"].pop(uri, None)
@@ -47,6 +54,10 @@ def remember(home: Home, posts: Iterable[str] = (), accounts: Iterable[tuple[str
         if name:
             note["accounts"].pop(account, None)
             note["accounts"][account] = name
+    for kind, titled_ones in (("groups", groups), ("events", events)):
+        for uri, title in titled_ones:
+            note[kind].pop(uri, None)
+            note[kind][uri] = title
     latest = {kind: dict(list(table.items())[-_MOST:]) for kind, table in note.items()}
     try:
         write_private(_path(home), json.dumps(latest, ensure_ascii=False).encode())
@@ -76,17 +87,17 @@ def post(s: Session, text: str) -> str:
         known = [row["uri"] for row in page["posts"]]
     else:
         known = list(_read(s.home)["posts"])
-        if not _fitting(known, digits):
+        if not fitting(known, digits):
             known = [row["uri"] for row in s.call("feed", all=True, limit=1_000)["posts"]]
-    found = _fitting(known, digits)
+    found = fitting(known, digits)
     if len(found) != 1:
         why = "no post held here has it" if not found else f"it fits {listed(found)}"
         raise BadInput(f"'{text}' is not clear: {why}; give more digits, or the address that `feed --json` prints.")
     return found[0]
 
 
-def _fitting(uris: Iterable[str], digits: str) -> list[str]:
-    """Posts whose key ends so; where none does, those whose key, or what is shown of it, begins so."""
+def fitting(uris: Iterable[str], digits: str) -> list[str]:
+    """Posts or groups whose key ends so; where none does, those whose key, or what is shown of it, begins so."""
     keys = [(uri, uri.rpartition("/")[2]) for uri in uris]
     ends = [uri for uri, key in keys if key.endswith(digits)]
     return ends or [uri for uri, key in keys if key.startswith(digits) or key[-SHORT:].startswith(digits)]
@@ -97,6 +108,8 @@ def account(s: Session, text: str) -> str:
     wanted = text.strip().removeprefix("@").rstrip("…")
     if wanted.startswith("did:") and len(wanted) >= WHOLE:
         return wanted
+    if "@" in wanted:
+        return _with_handle(s, wanted)
     found = [(account, name) for account, name in _read(s.home)["accounts"].items() if name == wanted]
     if not found and wanted:
         rows = s.call("find", text=wanted)["accounts"]
@@ -111,18 +124,20 @@ def account(s: Session, text: str) -> str:
     return found[0][0]
 
 
-def hosted(s: Session, text: str) -> str:
-    """An account that is hosted here, by name or id. Raises BadInput."""
-    after: str | None = None
-    wanted = text.strip().removeprefix("@")
-    while True:
-        page = s.call("account.list", limit=1_000, after=after)
-        for row in page["accounts"]:
-            if wanted in (row["account"], row["name"]):
-                return str(row["account"])
-        after = page["after"]
-        if after is None:
-            raise BadInput(f"'{text}' is not hosted here; `banyan account list` shows the accounts that are.")
+def _with_handle(s: Session, handle: str) -> str:
+    """The account of a handle that a platform confirms."""
+    rows = s.call("handle.find", handle=handle)["accounts"]
+    found = [row for row in rows if row["platforms"]]
+    if len(found) == 1:
+        return str(found[0]["account"])
+    if found:
+        raise BadInput(
+            f"'{handle}' fits {listed([_named(r['account'], r['name']) for r in found])}; give the one you mean."
+        )
+    claimed = (
+        f"{listed([_named(r['account'], r['name']) for r in rows])} only claims it" if rows else "nobody claims it"
+    )
+    raise BadInput(f"No platform that is held here confirms '{handle}': {claimed}. Give the whole id of the account.")
 
 
 def _named(account: str, name: str) -> str:
@@ -161,14 +176,29 @@ def shown_accounts(home: Home) -> dict[str, str]:
     return dict(reversed(_read(home)["accounts"].items()))
 
 
+def titled(s: Session, what: str, text: str, more: Callable[[], dict[str, str]], source: str) -> str:
+    """The address of the group or event that a person means: an address, the title of one, or its digits, of those that
+    were shown and those of `more` (by address, the title). what, source: for the sentence. Raises BadInput."""
+    wanted = text.strip()
+    if wanted.startswith("did:") and "/" in wanted:
+        return wanted
+    known = {uri: str(title) for uri, title in _read(s.home)[f"{what}s"].items()} | more()
+    found = [uri for uri, title in known.items() if title == wanted] or fitting(known, wanted.rstrip("…").lower())
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise BadInput(f"'{text}' fits {listed(found)}; give the address of the one you mean.")
+    raise BadInput(f"'{text}' is no {what} of yours or shown lately; give its address, as {source} --json shows it.")
+
+
 def _path(home: Home) -> Any:
     return home.path / "shown.json"
 
 
 def _read(home: Home) -> dict[str, dict[str, Any]]:
-    empty: dict[str, dict[str, Any]] = {"posts": {}, "accounts": {}}
+    empty: dict[str, dict[str, Any]] = {"posts": {}, "accounts": {}, "groups": {}, "events": {}}
     try:
         note = json.loads(_path(home).read_text("utf-8"))
-        return {kind: dict(note[kind]) for kind in empty}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {kind: dict(note.get(kind, {})) for kind in empty}
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return empty

@@ -56,8 +56,9 @@ class Session:
         return load(self.home, flags)
 
     def call(self, method: str, **params: Any) -> Any:
-        """The result of a call; parameters that are None are left out."""
-        given = {name: value for name, value in params.items() if value is not None}
+        """The result of a call; parameters that are None are left out. `by` is the parameter `as`, which is a word of
+        Python's."""
+        given = {"as" if name == "by" else name: value for name, value in params.items() if value is not None}
         return self.backend().call(method, **given)
 
     def backend(self) -> CallTarget:

@@ -53,6 +53,12 @@ Single: TypeAlias = tuple[int, Coll, CellKey, CellKey, PartHash, int]
 """Code, collection, key, element (empty in a put), hash and size of the part. A plain tuple, because there are many."""
 
 
+def is_first_write(raw: bytes, coll: Coll, key: CellKey) -> bool:
+    """Whether the only operation of a body on this register is a put with content and without refs. False if that is
+    not sure. raw: that has an operation on it. For bodies of hundreds of operations, which take long to decode."""
+    return coll + _PUT_KEY + key + _PUT_PART in raw and raw.count(key) == 1
+
+
 def read_single(raw: bytes) -> Single | None:
     """The fields of such a body, if its part has 24 to 65,535 bytes. None if it is, or may be, another body."""
     unpack = _FORMS.get(len(raw))

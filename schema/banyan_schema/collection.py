@@ -48,15 +48,22 @@ class Fact(NamedTuple):
     post that is answered, 48 bytes, and a time), `conversations` (8 bytes that stand for the first post of a
     conversation, and a time), `shares` (the time of a repost), `reactions` (a post, then the length of an
     emoji, 1 byte, and the emoji), `reposts` (a post), `follows`, `followers`, `blocks` and `mutes` (an account, 32
-    bytes), `notices` (notices.py).
+    bytes), `notices` (notices.py), and those of groups: `group_joins` and `joined_groups` (a group, 48 bytes),
+    `group_acts` (what, 1 byte, a group, and an account or a post), `group_posts` (the digest of a group, 8 bytes, and a
+    time); of
+    events: `events` (when it begins, 8 bytes), `group_events` (a group's digest and that), `event_replies` (an event,
+    48 bytes, and the answer); `locked` (a letter), and `follow_answers` (the answer, 1 byte, and an account);
+    `handles` and `handles_said` (length, handle, account), `handle_claims` (length and handle);
+    `moved_to` and `moved_from` (an account), `officials` (an account), and `broadcasts`
+    (notices.py).
     """
 
     kind: str
     key: bytes
 
 
-MAX_SEED = 448
-"""The most bytes of a seed: a store keeps it with its slot in a row of at most 511."""
+MAX_SEED = 460
+"""The most bytes of a seed: a store keeps it with its slot (41 bytes) and a place (8) in a row of at most 511."""
 Facts: TypeAlias = tuple[Fact, ...]
 SeedIn: TypeAlias = Callable[[bytes, bytes], bytes | None]
 """(time of the entry, 8 bytes; bytes of a part) -> the seed, or None if the part has no content of the collection."""

@@ -13,6 +13,7 @@ of Unicode, and two readers of one content must see the same.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -185,6 +186,48 @@ def number(what: str) -> Field:
         raise NotContent
 
     return Field(plain, read, step, json=_only("a whole number", int, what))
+
+
+def signed(what: str, least: int, most: int) -> Field:
+    """An integer from `least` to `most`, both of less than 63 bits, written as the unsigned 2n, or -2n - 1 if it is
+    negative, as the addition of a counter is. A reader treats content with another one as missing. what: its name in
+    errors."""
+    of = number(what)
+
+    def plain(value: int) -> int:
+        if not least <= value <= most:
+            raise ValueError(f"{what} is {value}; it must be from {least} to {most}")
+        return value << 1 if value >= 0 else (-value << 1) - 1
+
+    def read(value: Value) -> int:
+        if type(value) is not int:
+            raise NotContent
+        found = -(value >> 1) - 1 if value & 1 else value >> 1
+        if not least <= found <= most:
+            raise NotContent
+        return found
+
+    def step(raw: bytes, at: int) -> tuple[int, int]:
+        found, at = of.step(raw, at)
+        return read(found), at
+
+    return Field(plain, read, step, json=_only("a whole number", int, what))
+
+
+def formed(what: str, most: int, form: re.Pattern[str], example: str) -> Field:
+    """A string of at most `most` bytes that is of a form as a whole. example: such a string, for errors."""
+    of = text(what, most)
+
+    def checked(value: str) -> str:
+        if not form.fullmatch(value):
+            raise NotContent(f"{what} is '{value[:60]}'; it has the form of {example}")
+        return value
+
+    def step(raw: bytes, at: int) -> tuple[str, int]:
+        found, at = of.step(raw, at)
+        return checked(found), at
+
+    return Field(lambda value: of.plain(checked(value)), lambda value: checked(of.read(value)), step, json=of.json)
 
 
 def choice(what: str, *words: str) -> Field:

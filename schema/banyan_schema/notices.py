@@ -1,4 +1,5 @@
-"""What an account wants to hear of: somebody answered, quoted or mentioned it, reacted, reposted, followed.
+"""What an account wants to hear of: somebody answered, quoted or mentioned it, reacted, reposted, followed; a group
+invited or accepted it, or is asked for by somebody.
 
 A collection that has such things to tell states a fact of the kind `notices`. Its key is the number of what happened,
 1 byte, and the account that is to hear of it, 32 bytes.
@@ -10,10 +11,31 @@ from typing import Literal, get_args
 
 from .collection import Fact
 
-Notice = Literal["reply", "quote", "mention", "reaction", "repost", "follow"]
+Notice = Literal[
+    "reply",
+    "quote",
+    "mention",
+    "reaction",
+    "repost",
+    "follow",
+    "group_invite",
+    "group_accept",
+    "group_request",
+    "event_invite",
+    "follow_request",
+    "follow_accept",
+    "move",
+    "urgent",
+]
 NOTICES: tuple[Notice, ...] = get_args(Notice)
-"""By number. Rows are made of the numbers, so a new one goes to the end. Of what one post does, the first is told."""
+"""By number. Rows are made of the numbers, so a new one goes to the end. Of what one post does, the first is told.
+`follow_request` is in no row: it is how a follow of a locked account reads until it is accepted."""
 _NUMBERS = {what: bytes((number,)) for number, what in enumerate(NOTICES)}
+
+
+def told_by(what: Notice) -> Fact:
+    """What an account tells all who follow it. The fact is of the kind `broadcasts`; its key is the number."""
+    return Fact("broadcasts", _NUMBERS[what])
 
 
 def notice(what: Notice, named: bytes) -> Fact:

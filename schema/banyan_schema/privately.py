@@ -14,11 +14,13 @@ from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import Malformed
 
 from .address import Target
-from .fields import ACCOUNT, KEY, TARGET, choice, number, optional, text
+from .fields import ACCOUNT, HASH, KEY, TARGET, blob, choice, number, optional, text
 from .layout import Layout
 
 MAX_TITLE, MAX_NOTE, MAX_WORDS, MAX_PLACE = 512, 8_192, 1_024, 256
 """The most bytes of UTF-8 of a list's title, a note, the words of a filter, and a place in a timeline."""
+MAX_DRAFT = 60_000
+"""The most bytes of the content of a post that is not published yet."""
 
 
 class Mute(NamedTuple):
@@ -58,10 +60,11 @@ class Filter(NamedTuple):
 
 
 class Marker(NamedTuple):
-    """How far a timeline was read. timeline: its name. place: of what was read last."""
+    """How far a timeline was read on one device. timeline: its name. place: of what was read last. device: its key."""
 
     timeline: str
     place: str
+    device: bytes
 
 
 class Note(NamedTuple):
@@ -69,6 +72,15 @@ class Note(NamedTuple):
 
     account: bytes
     text: str
+
+
+class Draft(NamedTuple):
+    """A post that is not published yet. id: 16 random bytes. post: its content. due_ms: when it is to be published,
+    milliseconds since 1970; None: when its author says so."""
+
+    id: bytes
+    post: bytes
+    due_ms: int | None = None
 
 
 class Said(NamedTuple):
@@ -106,8 +118,10 @@ KINDS: dict[str, Kind] = {
         lambda f: f.id,
     ),
     "marker": Kind(
-        Layout(Marker, tuple, (text("a timeline", 64), text("a place", MAX_PLACE))), lambda m: m.timeline.encode()
+        Layout(Marker, tuple, (text("a timeline", 64), text("a place", MAX_PLACE), HASH)),
+        lambda m: m.timeline.encode() + b"\0" + m.device,
     ),
+    "draft": Kind(Layout(Draft, tuple, (KEY, blob("a draft", MAX_DRAFT), optional(number("a time")))), lambda d: d.id),
     "note": Kind(Layout(Note, tuple, (ACCOUNT, text("a note", MAX_NOTE))), lambda n: n.account),
 }
 _OF = {kind.layout.make: name for name, kind in KINDS.items()}

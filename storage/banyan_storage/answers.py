@@ -40,10 +40,12 @@ class PostView:
 
 @dataclass(frozen=True, slots=True)
 class Above:
-    """What a post answers. posts: oldest first. missing: what the first of them answers, if that is not held."""
+    """What a post answers. posts: oldest first. missing: what the first of them answers, if that is not held. further:
+    the same, if it is held but too far above."""
 
     posts: tuple[PostView, ...]
     missing: Target | None
+    further: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)

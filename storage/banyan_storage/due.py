@@ -27,6 +27,8 @@ class Work(IntEnum):
     """account 32 | coll 8 | key 16: erase the content of a deleted cell."""
     FORGET = 3
     """account 32 | writer 32 | log 4: forget entries of the log that do not count."""
+    PUBLISH = 4
+    """account 32 | id 16: publish a draft."""
 
 
 class Due(NamedTuple):

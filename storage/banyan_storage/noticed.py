@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from bisect import insort
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from heapq import merge
+from operator import itemgetter
 from typing import TypeAlias
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
@@ -13,11 +16,14 @@ from banyan_schema.notices import NOTICES as WHAT
 from banyan_schema.notices import Notice
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, Reaction, Repost, Target
+from banyan_schema.social.event import EventInvite
+from banyan_schema.social.group import GroupAct, GroupJoin
 
 from .engine import ReadTxn
 from .reader import StoreReader
 from .tables import PARTS, part_place
-from .view_rows import NUMBERED
+from .view_rows import NUMBERED, NUMBERS
+from .views.social.moves import BROADCASTS
 from .views.social.notices import NOTICES
 
 PLACE_BYTES = 8
@@ -28,7 +34,8 @@ PLACE_BYTES = 8
 class Noticed:
     """what: what happened; of several things that one post does, the first in the order of `WHAT`. who: did it.
     time_ms: of the entry. post: theirs, which answers, quotes or mentions. about: the post of the account that is
-    answered, quoted, reacted to or reposted. edited: theirs is an edit."""
+    answered, quoted, reacted to or reposted. edited: theirs is an edit. group: that invites, accepts or is asked for;
+    event: to which they invite. Whether they may is not looked at."""
 
     what: Notice
     who: AccountId
@@ -38,6 +45,8 @@ class Noticed:
     emoji: str | None
     edited: bool
     ref: Ref
+    group: Target | None = None
+    event: Target | None = None
 
 
 Wanted: TypeAlias = Callable[[Notice, AccountId], bool]
@@ -46,23 +55,48 @@ Wanted: TypeAlias = Callable[[Notice, AccountId], bool]
 Heard: TypeAlias = tuple[bytes, Noticed | None]
 
 
+Row: TypeAlias = tuple[bytes, bytes, Notice | None]
+"""Place, number of the account that did it, and what it told all who follow it, or None: see `_least`."""
+
+
 def noticed(
-    txn: ReadTxn, reader: StoreReader, account: AccountId, before: bytes | None, wanted: Wanted
+    txn: ReadTxn,
+    reader: StoreReader,
+    account: AccountId,
+    before: bytes | None,
+    wanted: Wanted,
+    tellers: Iterable[AccountId] = (),
 ) -> Iterator[Heard]:
     """(cursor, what it heard of), newest first, without what the account did itself. None in the place of what is not
-    wanted, or cannot be read any more, so that a caller can stop."""
+    wanted, or cannot be read any more, so that a caller can stop. tellers: the accounts of which it hears too what they
+    tell all who follow them."""
     last, accounts = b"", dict[bytes, AccountId]()
-    for row in txn.dups(NOTICES, account, b"", before, reverse=True):
-        place, number = row[:PLACE_BYTES], row[PLACE_BYTES + 1 :]
+    rows = txn.dups(NOTICES, account, b"", before, reverse=True)
+    own: Iterator[Row] = ((row[:PLACE_BYTES], row[PLACE_BYTES + 1 :], None) for row in rows)
+    for place, number, told_all in merge(own, _told_all(txn, tellers, before), key=itemgetter(0), reverse=True):
         if place == last:
             continue
         last = place
         who = accounts.get(number)
         if who is None:
             who = accounts[number] = AccountId(txn.get(NUMBERED, number) or b"")
-        what = _least(txn, account, place)
+        what = told_all or _least(txn, account, place)
         told = who != account and wanted(what, who)
         yield place, _read(txn, reader, who, account, place, what) if told else None
+
+
+def _told_all(txn: ReadTxn, tellers: Iterable[AccountId], before: bytes | None) -> Iterator[Row]:
+    """What these accounts told all who follow them, newest first. One row of each is read, and one more for each row
+    that is used."""
+    numbers = sorted({number for _, number in txn.get_many(NUMBERS, sorted({*tellers}))})
+    rows = [(row, number) for number, row in txn.ending(BROADCASTS, [(number, before) for number in numbers])]
+    rows.sort()
+    while rows:
+        row, number = rows.pop()
+        yield row[:PLACE_BYTES], number, WHAT[row[PLACE_BYTES]]
+        older = next(txn.dups(BROADCASTS, number, b"", row, reverse=True), None)
+        if older is not None:
+            insort(rows, (older, number))
 
 
 def _least(txn: ReadTxn, account: AccountId, place: bytes) -> Notice:
@@ -91,5 +125,7 @@ def _read(
     elif isinstance(said, Reaction | Repost):
         about, emoji = said.target, said.emoji if isinstance(said, Reaction) else None
     edited = isinstance(op, Put) and bool(op.refs)
+    group = said.group if isinstance(said, GroupAct | GroupJoin) else None
     time_ms = entry.header.time >> 16
-    return Noticed(what, who, time_ms, post, about, emoji, edited, Ref(entry.id, at))
+    event = said.event if isinstance(said, EventInvite) else None
+    return Noticed(what, who, time_ms, post, about, emoji, edited, Ref(entry.id, at), group, event)

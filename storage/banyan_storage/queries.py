@@ -19,6 +19,7 @@ from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put, decode_body
 from banyan_crdt.parts import content_of
 from banyan_crdt.realm import Realm
+from banyan_crdt.single import is_first_write
 from banyan_schema.address import conversation
 from banyan_schema.collection import Collection
 from banyan_schema.social import POST, PROFILE, REPOST, Post, ProfileField, Repost, Target
@@ -49,7 +50,7 @@ from .view_rows import (
 from .views.progress import ViewStanding, cursors, need, standings
 from .views.registry import NAMES, SHOWN_NAME
 from .views.social.followers import FOLLOW_COUNTS, FOLLOWER_COUNTS, FOLLOWERS
-from .views.social.reactions import FROM_END, REACTION_COUNTS, REACTIONS, REPOST_COUNTS, REPOSTS
+from .views.social.reactions import FROM_END, REACTIONS, REPOST_COUNTS, REPOSTS, kinds_of
 from .views.social.relations import BLOCKS, FOLLOWS, MUTES
 from .views.social.thread import CONVERSATIONS, REPLIES, REPLY_COUNTS
 from .views.social.timeline import TIMELINE
@@ -186,14 +187,6 @@ class Queries:
         live = live_in(self._txn, self._reader, slot_of(number, op)) if number else ()
         return tuple(self.ref(stamp[8:]) for stamp in live)
 
-    def said(self, account: AccountId, coll: Coll, key: CellKey) -> object:
-        """What a register of the account shows; None if nothing, or if it is not held."""
-        self.need()
-        number = self.number(account)
-        slot = number and register_slot(number, coll, key)
-        shown = slot and shown_at(self._txn, slot)
-        return self.content(slot, shown[:8]) if slot and shown else None
-
     def items(
         self, account: AccountId, of: Collection[Any], prefix: bytes = b"", after: bytes = b""
     ) -> Iterator[ShownItem]:
@@ -204,10 +197,12 @@ class Queries:
         found = items_of(self._txn, self._reader, number, of, prefix, after) if number else ()
         return (ShownItem(key, elem, ms, values, self.ref(place)) for place, key, elem, ms, values in found)
 
-    def noticed(self, account: AccountId, before: bytes | None, wanted: Wanted) -> Iterator[Heard]:
+    def noticed(
+        self, account: AccountId, before: bytes | None, wanted: Wanted, tellers: Iterable[AccountId] = ()
+    ) -> Iterator[Heard]:
         """See noticed.py. before: the cursor of the last one read."""
-        self.need("notices")
-        return noticed(self._txn, self._reader, account, before, wanted)
+        self.need("notices", "moves")
+        return noticed(self._txn, self._reader, account, before, wanted, tellers)
 
     # -- posts
 
@@ -325,7 +320,9 @@ class Queries:
     def edited(self, view: PostView) -> bool:
         """Whether the shown write replaced an earlier one."""
         entry = self._reader.entry(view.ref.entry)
-        op = decode_body(entry.ops).ops[view.ref.op] if entry else None
+        if entry is None or is_first_write(entry.ops, POST, view.target.key):
+            return False
+        op = decode_body(entry.ops).ops[view.ref.op]
         return isinstance(op, Put) and bool(op.refs)
 
     def above(self, post: PostView | None) -> Above:
@@ -339,8 +336,7 @@ class Queries:
     def reactions(self, target: Target) -> tuple[ReactionCount, ...]:
         """How many accounts reacted with each emoji, the most frequent first, then by emoji."""
         self.need("reactions")
-        rows = self._txn.prefix(REACTION_COUNTS, target_bytes(target))
-        counts = [ReactionCount(key[49:].decode(), count_of(raw)) for key, raw in rows]
+        counts = [ReactionCount(*kind) for kind in kinds_of(self._txn, target_bytes(target)).items()]
         return tuple(sorted(counts, key=lambda c: (-c.accounts, c.emoji)))
 
     # -- the whole

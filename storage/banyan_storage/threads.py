@@ -67,8 +67,10 @@ def above(q: Queries, post: PostView | None) -> Above:
     """What a post answers, up to the first post, but at most MAX_ANCESTORS."""
     found, seen = list[PostView](), set[Target]()
     up = post
-    while up is not None and up.post.reply is not None and len(found) < MAX_ANCESTORS:
+    while up is not None and up.post.reply is not None:
         parent = up.post.reply.parent
+        if len(found) == MAX_ANCESTORS:
+            return Above(tuple(found[::-1]), None, parent)
         seen.add(up.target)
         if parent in seen:  # a false claim: a post cannot answer its own answer
             break

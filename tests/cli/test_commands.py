@@ -175,6 +175,7 @@ def test_a_store_is_verified_and_compacted_and_says_the_same_after_it(home: Path
 
 def test_an_archive_carries_everything_to_another_home(home: Path, tmp_path: Path) -> None:
     _ok(banyan("--home", home, "post", "đi xa 🧳"))
+    _ok(banyan("--home", home, "account", "create", "Bình"))  # of one account more is told
     archive, other = tmp_path / "a.banyan", tmp_path / "other"
     out = _ok(banyan("--home", home, "export", archive, "--json")).json
     assert out["digest"] == _ok(banyan("--home", home, "digest", "--json")).json["digest"]

@@ -375,3 +375,24 @@ def test_a_handover_that_was_answered_outlives_kill_9_of_the_node(platform: Path
     assert [key["held"] for key in _keys(platform, an)] == [False, False]
     assert first_root(words.read_text("utf-8")).following.hex() == _keys(platform, an)[0]["next"]
     _run(platform, "post", "still a writer", "--as", "An")
+
+
+def test_export_of_one_account_says_how_to_see_that_it_is_the_same(platform: Path, tmp_path: Path) -> None:
+    own, archive, site = tmp_path / "own", tmp_path / "an.banyan", tmp_path / "an"
+    _run(platform, "post", "xin chào", "--as", "An")
+    ran = banyan("--home", platform, "export", archive, "--account", "An")
+    assert ran.code == 0
+    assert "shows the same digest" in ran.err
+    _made(own, "An")
+    assert "the account as the archive has it" in banyan("--home", own, "import", "archive", archive).out
+    an = _account(platform, "An")
+    assert _run(own, "digest", an) == _run(platform, "digest", "An")
+    assert _run(platform, "export", site, "--account", "An", "--format", "html")["posts"] == 1
+    assert "xin chào" in (site / "index.html").read_text("utf-8")
+    for given, says in (
+        ((site, "--account", "An", "--format", "html"), "exists; name another"),
+        ((tmp_path / "x", "--account", "An", "--resume"), "starts again"),
+        ((tmp_path / "x", "--format", "html"), "name it with --account"),
+        ((tmp_path / "x", "--account", "Nobody"), "is no account that is held here"),
+    ):
+        _refused(banyan("--home", platform, "export", *given), errors.USAGE, says)

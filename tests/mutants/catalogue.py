@@ -3,10 +3,16 @@
 from tests.mutants.in_checkpoints import IN_CHECKPOINTS
 from tests.mutants.in_crdt import IN_CRDT
 from tests.mutants.in_damage import IN_DAMAGE
+from tests.mutants.in_events import IN_EVENTS
+from tests.mutants.in_groups import IN_GROUPS
+from tests.mutants.in_handles import IN_HANDLES
 from tests.mutants.in_leaving import IN_LEAVING
+from tests.mutants.in_locked import IN_LOCKED
 from tests.mutants.in_media import IN_MEDIA
+from tests.mutants.in_moves import IN_MOVES
 from tests.mutants.in_moving import IN_MOVING
 from tests.mutants.in_node import IN_NODE
+from tests.mutants.in_officials import IN_OFFICIALS
 from tests.mutants.in_people import IN_PEOPLE
 from tests.mutants.in_schema import IN_SCHEMA
 from tests.mutants.in_slots import IN_SLOTS
@@ -18,11 +24,17 @@ MUTANTS = (
     *IN_CHECKPOINTS,
     *IN_CRDT,
     *IN_DAMAGE,
+    *IN_EVENTS,
+    *IN_GROUPS,
+    *IN_HANDLES,
+    *IN_LOCKED,
+    *IN_MOVES,
     *IN_MOVING,
     *IN_LEAVING,
     *IN_MEDIA,
     *IN_NODE,
     *IN_THROTTLE,
+    *IN_OFFICIALS,
     *IN_PEOPLE,
     *IN_SCHEMA,
     *IN_SLOTS,

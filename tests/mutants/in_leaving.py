@@ -54,7 +54,7 @@ IN_LEAVING = (
     Mutant(
         "an account that is waited for is not wanted",
         "node/banyan_node/hosting/wanted.py",
-        " or hosted.is_awaited(self._ctx.store, account)",
+        " or awaited.is_awaited(self._ctx.store, account)",
         "",
         _MOVED,
     ),

@@ -48,7 +48,13 @@ IN_SOCIAL = (
     ),
     Mutant("what one post does is told twice", _NOTICED, "if place == last:", "if False:", _HEARD),
     Mutant("one hears of what one does oneself", _NOTICED, "who != account and wanted", "wanted", _HEARD),
-    Mutant("those who are blocked are heard", _NOTICES, "what in kinds and lens.sees(who)", "what in kinds", _TOLD),
+    Mutant(
+        "those who are blocked are heard",
+        _NOTICES,
+        "lens.sees(who) and told(what, who) in kinds",
+        "told(what, who) in kinds",
+        _TOLD,
+    ),
     Mutant(
         "a page of which nothing is told is the last one",
         _NOTICES,

@@ -24,7 +24,7 @@ from banyan_schema.address import Target
 from banyan_schema.collection import Draft
 from banyan_storage.engine import Table
 from banyan_storage.views.registry import VIEWS, checked
-from banyan_storage.views.view import View
+from banyan_storage.views.view import View, by_account
 from tests.node.real import make_home, make_node, running
 from tests.node.test_node import no_problems
 from tests.schema.poll import Poll, vote, write_poll
@@ -96,7 +96,7 @@ def test_views_have_the_order_of_their_names_and_share_nothing() -> None:
         ("view 'shown'", View("shown", 1, (Table("a"),), {}, {})),
         ("table 'timeline'", View("a", 1, (Table("timeline"),), {}, {})),
         ("table 'entries'", View("a", 1, (Table("entries"),), {}, {})),
-        ("kind of facts 'follows'", View("a", 1, (Table("a"),), {"follows": VIEWS[0].rows["followers"]}, {})),
+        ("kind of facts 'follows'", View("a", 1, (Table("a"),), {"follows": by_account(Table("a"))}, {})),
     ):
         with pytest.raises(ValueError, match=f"^{what} is of two views, or of a view and the store: rename one$"):
             checked((*VIEWS, other))

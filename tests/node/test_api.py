@@ -112,7 +112,7 @@ def test_a_method_that_is_not_there_is_answered_with_the_nearest() -> None:
 
 
 def test_null_means_an_omitted_optional_parameter() -> None:
-    assert request(EVERY["post"], {"text": "a", "lang": None, "by": None}) == request(EVERY["post"], {"text": "a"})
+    assert request(EVERY["post"], {"text": "a", "lang": None, "as": None}) == request(EVERY["post"], {"text": "a"})
 
 
 # -- what is answered
@@ -327,12 +327,18 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
         blob = (await node.backend.call("media.put", {"path": str(tmp_path / "vi.vtt")}))["blob"]
         uri = (await node.backend.call("post", {"text": "một", "media": [{"blob": blob}]}))["uri"]
         friends = (await node.backend.call("list.set", {"title": "bạn"}))["id"]
+        group = (await node.backend.call("group.create", {"name": "nhóm"}))["uri"]
+        told = {"title": "tết", "begins": 2_000_000_000_000, "zone": "UTC"}
+        event = (await node.backend.call("event.create", told))["uri"]
         (item,) = (await node.backend.call("items.list", {"collection": "post"}))["items"]
         before = {name: await node.backend.call(name, {}) for name in ("status", "peers", "id", "account.show")}
         given: dict[str, dict[str, Any]] = {
             "thread": {"uri": uri},
             "find": {"text": "An"},
             "list.show": {"id": friends},
+            **{f"group.{what}": {"group": group} for what in ("show", "feed", "members", "requests")},
+            **{f"event.{what}": {"event": event} for what in ("show", "replies")},
+            "handle.find": {"handle": "an@vn.example"},
             "search": {"question": "một"},
             "note": {"account": "An"},
             "why": {"uri": uri},

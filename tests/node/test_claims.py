@@ -55,7 +55,7 @@ async def test_200_hosted_accounts_come_back_by_name_and_only_the_owners_own_is_
             assert [(await a.backend.call(m, {}))["name"] for m in ("id", "status")] == ["Chủ", "Chủ"]
             posted = await a.backend.call("post", {"text": "after the fire"})
             assert own.removeprefix("did:") in posted["uri"]
-            by = await a.backend.call("post", {"text": "as a user", "by": names[7]})
+            by = await a.backend.call("post", {"text": "as a user", "as": names[7]})
             assert own.removeprefix("did:") not in by["uri"]
 
 

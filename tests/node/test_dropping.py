@@ -27,7 +27,7 @@ async def test_a_dropped_account_is_gone_and_not_fetched_until_it_is_let_in_agai
         await account(a, "An")
         other = (await a.backend.call("account.create", {"name": "other", "hosted": True}))["account"]
         for n in range(5):
-            uri = await a.backend.call("post", {"text": f"of other {n}", "by": other})
+            uri = await a.backend.call("post", {"text": f"of other {n}", "as": other})
         await post(a, "of An")
         mine = (await a.backend.call("id", {}))["account"]
         address = [a.edge.addresses[0]]
@@ -42,7 +42,7 @@ async def test_a_dropped_account_is_gone_and_not_fetched_until_it_is_let_in_agai
             answer = await b.backend.call("store.drop", {"account": other})
             assert answer == {"account": other, "entries": 7}
             assert await texts(b) == {"of An"}
-            await a.backend.call("post", {"text": "pushed", "by": other})
+            await a.backend.call("post", {"text": "pushed", "as": other})
             await post(a, "later")
             with trio.fail_after(30):
                 while "later" not in await texts(b):

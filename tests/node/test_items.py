@@ -217,7 +217,7 @@ def test_every_refusal_is_one_sentence_that_names_the_field(ask: Asked) -> None:
     sentence = put("vn.example.pol")
     known = ", ".join(of.name for of in registry.SOCIAL)
     assert sentence == f"There is no collection 'vn.example.pol' here; there are {known}."
-    assert "block, follow, keyring, " in known
+    assert "private, profile, reaction, repost" in known
     assert ask.refused("items.list", "bad_request", collection="vn.example.pol") == sentence
     for said, refusal in (
         ({**LUNCH, "questoin": "x"}, "has no field 'questoin'; did you mean 'question'?"),

@@ -32,8 +32,13 @@ def test_after_a_kill_amid_a_put_every_acknowledged_film_is_whole_and_nothing_el
     victim: Victim, tmp_path: Path
 ) -> None:
     rng, home, known = random.Random(5), make_home(tmp_path / "home"), dict[bytes, str]()
-    for life in range(KILLS):
-        for line in victim.lives(f"put {home.path}", rng.random() * 0.25):
+    life, longest = 0, 0.25
+    while life < KILLS or len(known) < KILLS:
+        life += 1
+        lines = victim.lives(f"put {home.path}", rng.random() * longest)
+        if not lines:
+            longest += 0.1  # a slow machine's lives must be long enough to acknowledge something
+        for line in lines:
             _, what, blob = line.split()
             known[bytes.fromhex(blob)] = what
         with open_local(home, load_settings(home)) as local:
@@ -53,7 +58,6 @@ def test_after_a_kill_amid_a_put_every_acknowledged_film_is_whole_and_nothing_el
             assert all(row["media"][0]["here"] for row in rows)
     for root in known:  # and each byte of the last ones
         blobs.read(BlobRoot(root), 0, 700_000)
-    assert len(known) > KILLS
 
 
 async def test_after_a_kill_amid_a_fetch_it_goes_on_with_every_chunk_that_was_told(

@@ -268,7 +268,7 @@ async def test_who_posted_finds_it_in_the_root_that_the_node_tells(tmp_path: Pat
         await node.backend.call("account.create", {"name": "an"})
         roots = [(await node.backend.call("status", {}))["root"]]
         for n in range(10):
-            await node.backend.call("post", {"by": "an", "text": f"{n}"})
+            await node.backend.call("post", {"as": "an", "text": f"{n}"})
             roots.append((await node.backend.call("status", {}))["root"])
         assert len(set(roots)) == 11
 

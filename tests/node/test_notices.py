@@ -14,7 +14,7 @@ from banyan_node.api import LocalBackend
 from banyan_node.api.registry import EVERY
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
-from tests.node.real import load_settings, make_home
+from tests.node.real import converged, load_settings, make_home, make_node, running
 
 
 @pytest.fixture
@@ -63,11 +63,12 @@ def test_alike_things_are_one_row_and_answers_are_each_their_own(node: LocalBack
 def test_those_who_are_blocked_or_muted_are_not_heard_and_are_again_afterwards(node: LocalBackend) -> None:
     node.call("post", text="@an", mentions=["an"], by="bình")
     node.call("post", text="@an", mentions=["an"], by="chi")
+    node.call("follow", account="an", by="bình")
     node.call("block", account="bình")
     node.call("mute", account="chi")
     assert told(node) == []
     node.call("block", account="bình", undo=True)
-    assert [names(row) for row in told(node)] == [["bình"]]
+    assert [(row["kind"], names(row)) for row in told(node)] == [("follow", ["bình"]), ("mention", ["bình"])]
     assert told(node, by="bình") == []
 
 
@@ -156,6 +157,29 @@ def test_what_was_read_is_known_to_the_devices_of_the_account_and_what_came_sinc
     node.call("marker.set", timeline="home")
     assert node.call("markers")["home"] is not None
     assert node.call("feed", limit=1) == page
+    with pytest.raises(CallError, match="in the future"):
+        node.call("marker.set", timeline="home", place="f" * 112)
     for place in ("zz", "f" * 16):
         with pytest.raises(CallError, match=r"no place among|no such place"):
             node.call("marker.set", timeline="notifications", place=place)
+
+
+async def test_a_marker_of_two_devices_that_were_apart_is_the_further_one(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as a:
+        me = (await a.backend.call("account.create", {"name": "an"}))["account"]
+        other = (await a.backend.call("account.create", {"name": "bình", "hosted": True}))["account"]
+        uri = (await a.backend.call("post", {"text": "một"}))["uri"]
+        for n in range(3):
+            await a.backend.call("reply", {"uri": uri, "text": f"{n}", "as": other})
+        home = make_home(tmp_path / "b")
+        async with running(make_node(home, [a.edge.addresses[0]])) as b:
+            await a.backend.call("account.grant", {"writer": (await b.backend.call("id", {}))["writer"]})
+            await converged([a, b])
+        with open_local(home, load_settings(home)) as apart:
+            apart.call("marker.set", timeline="notifications", by=me)
+        rows = (await a.backend.call("notifications", {}))["notices"]
+        await a.backend.call("marker.set", {"timeline": "notifications", "place": rows[-1]["at"]})
+        async with running(make_node(home, [a.edge.addresses[0]])) as b:
+            await converged([a, b])
+            for node in (a, b):
+                assert (await node.backend.call("notifications.unread", {"as": me}))["unread"] == 0

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from banyan_crdt.ids import account_from_text
 from banyan_node.api import LocalBackend
+from banyan_node.hosting.writing import append
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
+from banyan_schema.social import Poll, post_from_text, write_vote
 from tests.node.real import converged, load_settings, make_home, make_node, running
 
 HOUR = 3_600_000
@@ -72,6 +75,7 @@ def test_what_cannot_be_voted_for_is_refused_and_a_closed_poll_says_so(
     for poll, why in (
         ({**asked(), "options": ["a", " a"]}, "differ"),
         ({**asked(), "options": ["a", " "]}, "differ"),
+        ({**asked(), "options": ["e\u0301", "\u00e9"]}, "differ"),
         (asked(-1), "later than now"),
         (asked(24 * 400), "within a year"),
         ({**asked(), "options": ["a", "b" * 513]}, "an option of a poll has 513 bytes"),
@@ -84,11 +88,22 @@ def test_what_cannot_be_voted_for_is_refused_and_a_closed_poll_says_so(
     assert node.call("thread", uri=uri)["posts"][0]["poll"]["closed"]
 
 
+def test_a_vote_that_does_not_count_is_nobodys(node: LocalBackend) -> None:
+    poll = asked()
+    uri = node.call("post", text="Ăn gì?", poll=poll)["uri"]
+    target, said = post_from_text(uri), Poll(("phở", "bún", "mì"), "one", poll["closes_ms"])
+    me = account_from_text(node.call("id")["account"])
+    for options in ([0, 1], [3], [255]):
+        append(node.context, me, [write_vote(target, said, options)], time.time())
+        node.context.store.commit()
+        assert votes(node.call("thread", uri=uri)["posts"][0]["poll"]) == ([0, 0, 0], 0, [])
+
+
 def test_a_reaction_is_emoji(node: LocalBackend) -> None:
     uri = node.call("post", text="một")["uri"]
     for emoji in ("❤", "❤️", "👍🏽", "🇻🇳", "1️⃣", "👨‍👩‍👧", "🔥🔥"):
         node.call("react", uri=uri, emoji=emoji, by="bình")
-    for emoji in ("hay", "", " ", "👍x", "1", "<b>"):
+    for emoji in ("hay", "", " ", "👍x", "1", "<b>", "\ufe0f", "🏽", "👍\u200d"):
         with pytest.raises(CallError, match="is no emoji"):
             node.call("react", uri=uri, emoji=emoji)
 
@@ -104,8 +119,8 @@ async def test_two_devices_vote_and_the_later_vote_counts_at_every_node(tmp_path
             await converged([a, b])
             await a.backend.call("vote", {"uri": uri, "options": [0]})
             await converged([a, b])
-            await b.backend.call("vote", {"uri": uri, "options": [1], "by": me})
+            await b.backend.call("vote", {"uri": uri, "options": [1], "as": me})
             await converged([a, b])
             for node in (a, b):
-                page = await node.backend.call("thread", {"uri": uri, "by": me})
+                page = await node.backend.call("thread", {"uri": uri, "as": me})
                 assert votes(page["posts"][0]["poll"]) == ([0, 1, 0], 1, [1])

@@ -236,18 +236,18 @@ async def test_devices_share_it_and_one_that_was_cut_learns_nothing_new(tmp_path
         await first.backend.call("mute", {"account": muted[0]})
 
         async def shown(node: Node) -> set[str]:
-            return {row["account"] for row in (await node.backend.call("mutes", {"by": account}))["mutes"]}
+            return {row["account"] for row in (await node.backend.call("mutes", {"as": account}))["mutes"]}
 
         writer = (await second.backend.call("id", {}))["writer"]
         await first.backend.call("account.grant", {"writer": writer})
         await converged([first, second])
         assert await shown(second) == set(muted[:1]), "a new device reads what was said before"
-        await second.backend.call("mute", {"account": muted[1], "by": account})
+        await second.backend.call("mute", {"account": muted[1], "as": account})
         await converged([first, second])
 
         assert await shown(first) == await shown(second) == set(muted[:2])
-        await second.backend.call("mute", {"account": muted[0], "undo": True, "by": account})
-        await second.backend.call("mute", {"account": muted[2], "by": account})
+        await second.backend.call("mute", {"account": muted[0], "undo": True, "as": account})
+        await second.backend.call("mute", {"account": muted[2], "as": account})
         await converged([first, second])
         assert await shown(first) == await shown(second) == set(muted[1:])
         assert second.context is not None
@@ -260,7 +260,7 @@ async def test_devices_share_it_and_one_that_was_cut_learns_nothing_new(tmp_path
         assert muted[0] not in await shown(second)
         assert planted not in await first.worker.call(partial(secrets_in_use, account_from_text(account)))
         with trio.fail_after(5), pytest.raises(CallError):
-            await second.backend.call("mute", {"account": muted[0], "by": account})
+            await second.backend.call("mute", {"account": muted[0], "as": account})
 
 
 def test_of_an_account_that_is_not_written_here_nothing_is_read(node: LocalBackend, tmp_path: Path) -> None:

@@ -121,6 +121,25 @@ def test_the_place_of_an_answer_that_is_not_shown_is_marked(node: LocalBackend) 
     assert (texts(page), page["missing"], page["gone"]["word"]) == (["dưới", "còn"], root, "deleted")
 
 
+def test_a_conversation_that_is_too_long_above_says_so(node: LocalBackend) -> None:
+    uris = [node.call("post", text="0")["uri"]]
+    for n in range(1, 70):
+        uris.append(node.call("reply", uri=uris[-1], text=f"{n}")["uri"])
+    page = node.call("thread", uri=uris[-1])
+    assert texts(page) == [f"{n}" for n in range(5, 70)]
+    assert (page["missing"], page["gone"]["word"], page["after"]) == (uris[4], "further", None)
+
+
+def test_who_is_blocked_by_the_author_of_the_first_post_is_not_above_either(node: LocalBackend) -> None:
+    root = node.call("post", text="gốc")["uri"]
+    bad = node.call("reply", uri=root, text="xấu", by="bình")["uri"]
+    below = node.call("reply", uri=bad, text="dưới", by="chi")["uri"]
+    node.call("block", account="bình")
+    for reader in PEOPLE:
+        page = node.call("thread", uri=below, by=reader)
+        assert (texts(page), page["missing"], page["gone"]["word"]) == (["dưới"], bad, "hidden")
+
+
 def test_a_place_that_is_none_is_refused_in_one_sentence(node: LocalBackend) -> None:
     root = node.call("post", text="gốc")["uri"]
     for after in ("0", "zz", "00" * 164):

@@ -163,7 +163,7 @@ def test_a_home_that_lacks_what_a_platform_wrote_for_a_user_does_not_cut_the_pla
 async def test_a_cut_waits_for_what_a_peer_says_that_it_holds_more_of_the_account(tmp_path: Path) -> None:
     async with running(make_node(make_home(tmp_path / "a"))) as a:
         lan = (await a.backend.call("account.create", {"name": "Lan", "hosted": True}))["account"]
-        await a.backend.call("post", {"text": "một", "by": lan})
+        await a.backend.call("post", {"text": "một", "as": lan})
         phone, log = WriterKey(b"\7" * 32), LogId(account_from_text(lan), WriterKey(b"\7" * 32), 1)
         await a.backend.call("account.grant", {"writer": phone.hex(), "account": lan})
         async with running(make_node(make_home(tmp_path / "b"), [a.edge.addresses[0]])) as b:

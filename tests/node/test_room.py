@@ -307,7 +307,7 @@ async def test_strangers_have_a_share_of_the_disk_beyond_which_who_is_followed_a
                     people.append(made["account"])
                 for who in people:
                     for k in range(6):
-                        await b.backend.call("post", {"by": who, "text": f"{k} ".ljust(3_000, "x")})
+                        await b.backend.call("post", {"as": who, "text": f"{k} ".ljust(3_000, "x")})
                 with trio.fail_after(20):
                     while not (status := await a.backend.call("status", {}))["strangers"]["full"]:
                         await trio.sleep(0.05)
@@ -323,7 +323,7 @@ async def test_strangers_have_a_share_of_the_disk_beyond_which_who_is_followed_a
                 assert lacking
                 wanted = sorted(lacking)[0]
                 await a.backend.call("follow", {"account": wanted})
-                await b.backend.call("post", {"by": wanted, "text": "to my follower"})
+                await b.backend.call("post", {"as": wanted, "text": "to my follower"})
                 with trio.fail_after(60):
                     while "to my follower" not in await texts(a):
                         await trio.sleep(0.05)

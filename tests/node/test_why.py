@@ -60,11 +60,29 @@ async def test_a_post_is_explained_at_the_node_that_wrote_it_and_at_one_that_got
             await converged([a, b])
             assert (await b.backend.call("why", {"uri": late}))["from_peer"] == a.edge.peer_id
             mine = (await b.backend.call("account.create", {"name": "B"}))["account"]
-            own = (await b.backend.call("post", {"text": "của b", "by": mine}))["uri"]
+            own = (await b.backend.call("post", {"text": "của b", "as": mine}))["uri"]
             assert (await b.backend.call("why", {"uri": own}))["from_peer"] is None
             await a.backend.call("delete", {"uri": uri})
             with pytest.raises(CallError, match="deleted by its author"):
                 await a.backend.call("why", {"uri": uri})
+
+
+async def test_writes_of_two_devices_that_were_apart_are_both_told(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as a:
+        await a.backend.call("account.create", {"name": "an"})
+        uri = (await a.backend.call("post", {"text": "gốc"}))["uri"]
+        home = make_home(tmp_path / "b")
+        async with running(make_node(home, [a.edge.addresses[0]])) as b:
+            await a.backend.call("account.grant", {"writer": (await b.backend.call("id", {}))["writer"]})
+            await converged([a, b])
+        with open_local(home, load_settings(home)) as apart:
+            apart.call("edit", uri=uri, text="từ b")
+        await a.backend.call("edit", {"uri": uri, "text": "từ a"})
+        async with running(make_node(home, [a.edge.addresses[0]])) as b:
+            await converged([a, b])
+            for node in (a, b):
+                said = [version["text"] for version in (await node.backend.call("why", {"uri": uri}))["versions"]]
+                assert said == ["gốc", "từ b", "từ a"]
 
 
 def test_a_timeline_says_of_each_post_why_it_is_there(node: LocalBackend) -> None:

@@ -11,6 +11,7 @@ from banyan_crdt.errors import Reject
 from banyan_crdt.ids import EntryId, Head, LogId, control_log
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
+from banyan_replica.sync.owed import Pace
 from banyan_replica.wire import (
     CANNOT,
     LAST,
@@ -78,6 +79,14 @@ def test_one_that_stalls_while_it_reads_loses_its_range_and_no_points() -> None:
     assert said(w, "r3", Scan) == []
     w.run(0.1)
     assert [(s.cursor, s.stop) for s in said(w, "r3", Scan)] in ([(b"", first.stop)], [(second.cursor, LAST)])
+
+
+def test_time_without_credit_does_not_count_against_the_one_that_waits_for_it() -> None:
+    pace = Pace()
+    assert pace.look(True, False, 0, 10.0, 1.0) is None
+    assert pace.look(True, True, 0, 10.0, 9.0) is None
+    assert pace.look(True, False, 0, 10.0, 12.0) is None, "it could send for three seconds only"
+    assert pace.look(True, False, 5_000, 10.0, 19.0) == (5_000, 10.0)
 
 
 def test_slower_than_a_kilobyte_a_second_is_a_stall_and_faster_is_not() -> None:

@@ -140,13 +140,15 @@ def slow_seed(time: bytes, content: bytes) -> bytes | None:
     values = LAYOUT.strictly(content)
     if values is None:
         return None
-    _, reply, quote, _, created, _, _, _, mentions, *_ = values
+    _, reply, quote, _, created, _, _, _, mentions, _, _, group, urgency = values[:13]
     at = time if created is None or created >= 1 << 48 else min(time, (created << 16).to_bytes(8, "big"))
     said = b"" if reply is None else b"r" + reply[1][0] + reply[1][1]
     if reply is not None and reply[0] != reply[1]:
         said += b"w" + sha256(reply[0][0] + reply[0][1]).digest()[:8]
     said += b"" if quote is None else b"q" + quote[0] + quote[1]
-    return at + said + b"".join(b"m" + account for account in dict.fromkeys(mentions or ()))
+    said += b"".join(b"m" + account for account in dict.fromkeys(mentions or ()))
+    said += b"" if group is None else b"g" + sha256(b"banyan/1/group\0" + group.raw).digest()[:8]
+    return at + said + (b"u" if urgency == "urgent" else b"")
 
 
 def test_a_hundred_thousand_mangled_posts_are_seeded_as_the_strict_reader_says() -> None:

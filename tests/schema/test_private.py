@@ -46,7 +46,7 @@ things = st.one_of(
     st.builds(AccountList, keys, texts),
     st.builds(Member, keys, accounts),
     st.builds(Filter, keys, texts, st.sampled_from(["hide", "warn"]), numbers),
-    st.builds(Marker, st.sampled_from(["home", "notifications"]), texts),
+    st.builds(Marker, st.sampled_from(["home", "notifications"]), texts, accounts),
     st.builds(Note, accounts, texts),
 )
 

@@ -144,6 +144,7 @@ def _same_tally(ask: Queries, dumb: Dumb, target: Target, poll: Poll) -> None:
             poll.choices,
             poll.closes_ms,
         )
+        counted = counted and vote.options[-1] < vote.of == len(poll.options)
         if counted and time >> 16 <= poll.closes_ms and (poll.choices == "several" or len(vote.options) == 1):
             voters += 1
             for option in vote.options:

@@ -18,6 +18,7 @@ from banyan_schema.social import (
     ReplyTo,
     Target,
     delete_post,
+    react,
     relate,
     set_profile,
     undo,
@@ -72,6 +73,18 @@ def test_a_post_is_found_edited_and_gone_for_good_when_deleted(people: tuple[Per
     with queries(engine, TEST) as ask:
         assert ask.post(target) is None
         assert ask.feed([an.id]) == []
+
+
+def test_an_edit_is_told_from_a_first_write_in_entries_of_any_size(people: tuple[Person, ...]) -> None:
+    an = people[0]
+    many = [write_post(key(n), Post(f"post {n}")) for n in range(100)]
+    an.write(many)
+    covered = an.last()
+    again = [write_post(key(n), Post(f"edit {n}"), [covered._replace(op=n)]) for n in range(0, 100, 7)]
+    an.write([*again, write_post(key(200), Post("twice")), write_post(key(200), Post("in one entry"))])
+    with asking(an) as ask:
+        edited = {view.target.key for view in ask.feed([an.id], limit=200) if ask.edited(view)}
+    assert edited == {key(n) for n in range(0, 100, 7)}
 
 
 def test_an_edit_keeps_its_place_and_a_claimed_time_never_passes_the_entry(people: tuple[Person, ...]) -> None:
@@ -219,6 +232,17 @@ def test_reactions_count_accounts_not_clicks(people: tuple[Person, ...]) -> None
         assert ask.reactions(target) == (ReactionCount("❤", 3), ReactionCount("🌳", 1))
         assert ask.reposters(target) == [binh.id]
         assert ask.reactions(Target(an.id, key(9))) == ()
+
+
+def test_of_very_many_kinds_of_reactions_some_are_read_and_the_usual_ones(people: tuple[Person, ...]) -> None:
+    an, binh, _ = people
+    target = an.post("hello")
+    for n in range(0, 600, 100):
+        an.write([react(an.salt, target, f"{k:03}") for k in range(n, n + 100)])
+    binh.react(target, "🔥")
+    with asking(*people) as ask:
+        found = {kind.emoji: kind.accounts for kind in ask.reactions(target)}
+    assert (len(found), found["🔥"]) == (201, 1)
 
 
 def test_graph_stats_count_what_is_shown(people: tuple[Person, ...]) -> None:

@@ -1,4 +1,5 @@
-"""`uv run python -m tests.vectors.generate [--check]`: the vectors, and the hex in docs/protocol.md, from the code.
+"""`uv run python -m tests.vectors.generate [--check]`: the vectors, and the hex in docs/protocol.md and docs/social.md,
+from the code.
 
 Everything is made from fixed seeds (`tests/crdt/make.py`), so a second run changes nothing unless the format changed.
 A block of the document between `<!-- vector NAME -->` and `<!-- end -->` is replaced by the example of that name.
@@ -7,7 +8,6 @@ A block of the document between `<!-- vector NAME -->` and `<!-- end -->` is rep
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -61,14 +61,19 @@ from banyan_replica.wire import (
 from banyan_schema.social import Poll, Target, write_vote
 from banyan_schema.social.vote import ballot_of, vote_key
 from tests.crdt.make import POSTS, add, b32, follow, key, make_part, run_bytes, signer
-from tests.vectors import borders, joints, states
+from tests.vectors import borders, joints, social, states
 from tests.vectors.blobs import blobs
+from tests.vectors.pages import block, filled
 from tests.vectors.private import private
 from tests.vectors.shown import AN, SIX, entry, log_name, plain
 
 HERE = Path(__file__).parent
-SHIPPED = ("profile", "post", "reaction", "repost", "follow", "block", "mute", "vote", "keyring", "private")
-DOCUMENT = HERE.parents[1] / "docs" / "protocol.md"
+SHIPPED = (
+    *("profile", "post", "reaction", "repost", "follow", "block", "mute", "vote", "keyring", "private"),
+    *("group", "group.join", "group.act", "event", "event.reply", "event.invite"),
+    *("follow.answer", "handle", "moved.to", "moved.from", "official"),
+)
+DOCUMENT, SOCIAL = (HERE.parents[1] / "docs" / name for name in ("protocol.md", "social.md"))
 
 
 def _vote() -> dict[str, Any]:
@@ -323,6 +328,7 @@ def vectors() -> dict[str, Any]:
     return {
         "ids": ids(),
         "private": private(),
+        "social": social.social(),
         "blobs": blobs(),
         "entries": [entry(e) for e in (*AN.control, *SIX, *others)],
         "ops": ops(),
@@ -345,10 +351,6 @@ def vectors() -> dict[str, Any]:
     }
 
 
-def block(hexed: str, width: int = 96) -> str:
-    return "\n".join(hexed[i : i + width] for i in range(0, len(hexed), width))
-
-
 def shown_item(v: dict[str, Any]) -> str:
     item = v["items"][1]
     lines = [f"{name} {number}" for name, number in zip("abcdefg", v["key"], strict=True)]
@@ -364,7 +366,7 @@ def examples(made: dict[str, Any]) -> dict[str, str]:
     frames = [f"{m['name']}\n    {m['frame'][:88]}{'...' if len(m['frame']) > 88 else ''}" for m in made["messages"]]
     return {
         "realm": "\n".join(f"{r['name']:5} {r['id']}" for r in made["ids"]["realms"]),
-        "collections": "\n".join(f"{n:9} {c}" for n, c in made["ids"]["collections"].items()),
+        "collections": "\n".join(f"{n:13} {c}" for n, c in made["ids"]["collections"].items()),
         "inception": f"header\n{block(first['header'])}\nops\n{block(first['ops'])}\nid = account\n{first['id']}\n"
         f"{made['ids']['account']['text']}\nsignature\n{block(first['sig'])}",
         "grant": f"header\n{block(grant['header'])}\nops\n{block(grant['ops'])}\nid\n{grant['id']}",
@@ -400,17 +402,8 @@ def files() -> dict[Path, str]:
     """What every generated file must hold."""
     made = vectors()
     out = {HERE / f"{name}.json": json.dumps(plain(v), indent=1, ensure_ascii=False) + "\n" for name, v in made.items()}
-    shown = examples(made)
-
-    def fill(m: re.Match[str]) -> str:
-        text = shown.pop(m[1])
-        fenced = text if text.startswith(("```", "|")) else f"```\n{text}\n```"
-        return f"<!-- vector {m[1]} -->\n{fenced}\n<!-- end -->"
-
-    document = DOCUMENT.read_text()
-    out[DOCUMENT] = re.sub(r"<!-- vector (\w+) -->\n.*?<!-- end -->", fill, document, flags=re.DOTALL)
-    if shown:
-        raise SystemExit(f"{DOCUMENT.name} has no block for {', '.join(shown)}: add <!-- vector NAME --> <!-- end -->")
+    out[DOCUMENT] = filled(DOCUMENT, examples(made))
+    out[SOCIAL] = filled(SOCIAL, social.examples(made["social"]))
     return out
 
 

@@ -23,7 +23,7 @@ THINGS = (
     AccountList(LIST, "bạn bè"),
     Member(LIST, b32("somebody")),
     Filter(b32("a filter")[:16], "phim", "warn"),
-    Marker("notifications", "1800000000000"),
+    Marker("notifications", "1800000000000", bytes(32)),
     Note(b32("somebody"), "bạn học"),
 )
 

@@ -15,6 +15,7 @@ from banyan_cli import completing, paper, refs, session
 from banyan_cli.commands.accounts import Incomplete, Sure, account_commands, confirm
 from banyan_cli.errors import BadInput, Failed
 from banyan_cli.show.words import count
+from banyan_node.operator_errors import CallError
 
 if TYPE_CHECKING:
     pass
@@ -70,8 +71,8 @@ def handover(
         raise BadInput("--out is for new words and --words-file for words that exist; give one of them.")
     if s.out.json and out is None and words_file is None:
         raise BadInput("With --json the words go to a file, so that they are safe before the keys move: give --out.")
-    who = refs.hosted(s, name)
-    shown = s.call("account.show", account=who)
+    shown = _hosted(s, name)
+    who = shown["account"]
     words = new_words() if words_file is None else paper.words_of(words_file, passphrase_file)
     root, recovery = first_root(words), first_recovery(words)
     if shown["keys"][0]["current"] == root_digest(words, 0).hex() and words_file is not None:
@@ -100,6 +101,19 @@ def handover(
     )
     s.out.note(_KEPT if shown["keys"][1:] and shown["keys"][1]["held"] else _WHOSE[answer["recovery"]])
     s.out.note(f"The user takes it on another node: `banyan account take {answer['account']}`.")
+
+
+def _hosted(s: session.Session, name: str) -> dict[str, Any]:
+    """The answer of `account.show` of an account that is hosted here. Raises BadInput."""
+    try:
+        shown: dict[str, Any] = s.call("account.show", account=name.strip().removeprefix("@"))
+    except CallError as error:
+        if error.code not in ("bad_request", "not_found"):
+            raise
+        shown = {"hosted": False}
+    if not shown["hosted"]:
+        raise BadInput(f"'{name}' is not hosted here; `banyan account list` shows the accounts that are.")
+    return shown
 
 
 _KEPT = (

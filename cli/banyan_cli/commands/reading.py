@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from banyan_cli import completing, refs, session
-from banyan_cli.commands import private
+from banyan_cli.commands import handles, private
 from banyan_cli.errors import BadInput
 from banyan_node.harmless import plain
 
@@ -23,7 +23,11 @@ Reader = Annotated[
 ]
 RANKS = ("newest", "catch-up")
 """Orders of a feed."""
-KINDS = ("reply", "quote", "mention", "reaction", "repost", "follow")
+KINDS = (
+    *("reply", "quote", "mention", "reaction", "repost", "follow"),
+    *("group_invite", "group_accept", "group_request", "event_invite"),
+    *("follow_request", "follow_accept", "move", "urgent"),
+)
 """Of notifications."""
 Before = Annotated[str | None, typer.Option(help="Continue where a page ended.")]
 NOBODY_POSTED = "No posts here yet. Follow somebody with `banyan follow`, or see all with `feed --all`."
@@ -89,6 +93,7 @@ def feed(
     )
     refs.remember_rows(s.home, page["posts"])
     none = "No posts here yet." if everything or whom else NOBODY_POSTED
+    none = none if rank == "newest" else "Nothing new since you read last."
     rows = [{**row, "explained": why} for row, why in zip(page["posts"], page["explained"], strict=False)]
     s.out.answers(rows or page["posts"], _show_posts, none)
     if page["before"]:
@@ -232,7 +237,9 @@ def notifications(
     page = s.call("notifications", by=reader, kinds=kind or None, each=each or None, limit=limit, before=before)
     rows = page["notices"]
     refs.remember_rows(s.home, [row["post"] for row in rows if row["post"]])
-    refs.remember(s.home, accounts=[(a["account"], a["name"]) for row in rows for a in row["accounts"]])
+    accounts = [(a["account"], a["name"]) for row in rows for a in [*row["accounts"], *filter(None, [row["to"]])]]
+    refs.remember(s.home, (), accounts, [(row["group"]["uri"], row["group"]["name"]) for row in rows if row["group"]])
+    refs.remember(s.home, events=[(row["event"]["uri"], row["event"]["title"]) for row in rows if row["event"]])
     s.out.answers(rows, show(_now_ms()), "Nothing yet.")
     if page["before"]:
         same = "".join(f" --kind {k}" for k in kind or ()) + (" --each" if each else "")
@@ -290,8 +297,20 @@ def _show_profile(console: Console, value: dict[str, Any]) -> None:
 
     console.print(Text(name_of(value["account"], value["name"]), "bold"))
     console.print(Text(value["account"], "dim"), soft_wrap=True)
+    if value["moved_to"]:
+        to = name_of(value["moved_to"]["account"], value["moved_to"]["name"])
+        console.print(
+            Text.assemble((f"moved to {to}  ", "bold"), (value["moved_to"]["account"], "dim")), soft_wrap=True
+        )
+    if value["also_was"]:
+        console.print(Text("was " + ", ".join(name_of(a["account"], a["name"]) for a in value["also_was"]), "dim"))
+    for one in value["official"]:
+        by = name_of(one["platform"]["account"], one["platform"]["name"])
+        console.print(Text(f"{plain(one['title'])}, verified by {by}"))
+    if value["handle"]:
+        console.print(Text(handles.shown(value["handle"])))
     for field, text in value["fields"].items():
-        if field != "name":
+        if field not in ("name", "handle"):
             console.print(Text.assemble((f"{plain(field)}: ", "dim"), plain(text, lines=True)))
     said = [count(value["posts"], "post"), f"follows {value['follows']:,}", count(value["followers"], "follower")]
     console.print(Text(" · ".join(said), "dim"))

@@ -66,11 +66,19 @@ def post(
     mention: Mention = None,
     warning: Warn = None,
     unlisted: Unlisted = False,
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="GROUP", help="Say it in a group that you are in.")
+    ] = None,
+    urgent: Annotated[
+        bool, typer.Option("--urgent", help="For official channels: those who follow you are told of it.")
+    ] = False,
     option: Annotated[
         list[str] | None, typer.Option("--option", metavar="TEXT", help="Of a poll; give two at least.")
     ] = None,
     several: Annotated[bool, typer.Option("--several", help="One may vote for several options.")] = False,
-    closes: Annotated[int, typer.Option("--closes", metavar="HOURS", min=1, help="The poll closes then.")] = 24,
+    closes: Annotated[
+        int | None, typer.Option("--closes", metavar="HOURS", min=1, help="The poll closes then; else after a day.")
+    ] = None,
     media: File = None,
     alt: Alt = None,
     by: By = None,
@@ -78,8 +86,15 @@ def post(
     """Say something, or ask it with a poll."""
     s = session.of(ctx)
     said = _said(s, text, lang, mention, warning, unlisted, media, alt, by)
+    if not option and (several or closes is not None):
+        raise BadInput("--several and --closes are of a poll: name its options with --option.")
+    said["urgency"] = "urgent" if urgent else None
+    if group is not None:
+        from banyan_cli.commands.groups import group_of  # which takes its options from here
+
+        said["group"] = group_of(s, group, by)
     if option:
-        closes_ms = int(time.time() * 1000 + closes * 3_600_000)
+        closes_ms = int(time.time() * 1000 + (closes or 24) * 3_600_000)
         said["poll"] = {"options": option, "closes_ms": closes_ms, "choices": "several" if several else "one"}
     _posted(s, s.call("post", **said), "Posted")
 
@@ -164,6 +179,8 @@ def vote(
     from banyan_cli.show.feed import poll
 
     s = session.of(ctx)
+    if options and undo:
+        raise BadInput("--undo takes the whole vote back; leave the numbers out.")
     if not options and not undo:
         raise BadInput("No option is given; name one by its number, such as 1.")
     numbers = [number - 1 for number in options or ()]
@@ -180,7 +197,11 @@ def repost(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> N
 
 def follow(ctx: typer.Context, account: Who, by: By = None) -> None:
     """Show an account's posts in your feed, and hold them here."""
-    _relate(ctx, "follow", account, by, None, "Following {}.")
+    s = session.of(ctx)
+    whom = refs.account(s, account)
+    answer = s.call("follow", account=whom, by=_by(s, by))
+    asked = "Asked to follow {}: it is locked, and has to accept that."
+    s.out.done(answer, (asked if answer["waits"] else "Following {}.").format(answer["account"]))
 
 
 def unfollow(ctx: typer.Context, account: Who, by: By = None) -> None:
@@ -197,7 +218,9 @@ def mute(
     ctx: typer.Context,
     account: Who,
     undo: Undo = False,
-    hours: Annotated[float | None, typer.Option(min=0, help="For so long; for good when left out.")] = None,
+    hours: Annotated[
+        float | None, typer.Option(min=0, max=876_000, help="For so long; for good when left out.")
+    ] = None,
     by: By = None,
 ) -> None:
     """Hide all that an account says from you. Only you can see that you do."""

@@ -140,7 +140,7 @@ class Move:
     ) -> None:
         self._backend, self._reading, self._survey, self._people = backend, reading, found, people
         self._report, self._uris, self._dry = report, uris, dry
-        self._who = {} if by is None else {"by": by}
+        self._who = {} if by is None else {"as": by}
         self.totals = Brought()
         self._seen = set[str]()
         self.pictures = None

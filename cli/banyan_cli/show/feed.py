@@ -81,6 +81,8 @@ def post(row: Row, now_ms: int, marked: bool = False, in_thread: bool = False) -
         to = row.get("reply_name")
         whom = plain(to) if to else f"a post that is not held ({refs.short(row['reply_to'])})"
         lines.append(Text(f"↳ answers {whom}", "dim"))
+    if row.get("group"):
+        lines.append(Text(f"in {plain(row['group']['name']) or refs.short(row['group']['uri'])}", "dim"))
     lines.append(words(row, marked))
     if not hides(row, marked):
         lines += [media.line(item) for item in row.get("media", ())]

@@ -57,7 +57,13 @@ def rows(console: Console, found: list[Row], total: int) -> None:
     for row in found:
         why = "pinned" if row["pinned"] else "" if row["named"] else "no post names it"
         here = "yes" if row["whole"] else "in part"
-        made.add_row(row["blob"][:SHORT], plain(row["type"] or "?"), size(row["size"]), here, why)
+        made.add_row(
+            row["blob"][:SHORT],
+            plain(row["type"] or ("preview" if row["named"] else "?")),
+            size(row["size"]),
+            here,
+            why,
+        )
     console.print(made)
     console.print(f"{count(len(found), 'blob')}, {size(total)}.")
 

@@ -21,6 +21,14 @@ DID = {
     "reaction": "reacted to your post",
     "repost": "reposted your post",
     "follow": "followed you",
+    "group_invite": "invited you to the group",
+    "group_accept": "accepted you into the group",
+    "group_request": "asked to join your group",
+    "follow_request": "asked to follow you",
+    "follow_accept": "accepted you as a follower",
+    "move": "moved, and goes on as",
+    "urgent": "says, urgently",
+    "event_invite": "invited you to",
 }
 NAMED = 3
 """So many are named in a line."""
@@ -53,6 +61,12 @@ def _line(row: dict[str, Any]) -> Text:
     line = Text.assemble(mark, (who, "bold"), f" {DID[row['kind']]}")
     if row["emojis"]:
         line.append(f" with {' '.join(map(plain, row['emojis']))}")
+    if row.get("group"):
+        line.append(f" {plain(row['group']['name'])}  ").append(refs.short(row["group"]["uri"]), "dim")
+    if row.get("to"):
+        line.append(f" {name_of(row['to']['account'], row['to']['name'])}  `banyan follow` follows it there", "")
+    if row.get("event"):
+        line.append(f" {plain(row['event']['title'])}  ").append(refs.short(row["event"]["uri"]), "dim")
     about = row["about"] or (row["post"] and row["post"]["uri"])
     if about:
         line.append(f"  {refs.short(about)}", "dim")

@@ -14,7 +14,7 @@ openapi.py and page.py describe them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from inspect import cleandoc
 from pathlib import Path
@@ -43,8 +43,14 @@ T = TypeVar("T")
 Runs: TypeAlias = Literal["snapshot", "look", "work", "replica", "node"]
 
 
-class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The parameters of a method. An unknown field is an error."""
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"by": "as"}):
+    """The parameters of a method. An unknown field is an error. The account that acts or reads is `as`; here it is
+    `by`, because `as` is a word of Python's."""
+
+
+def named(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments as parameters: `by` is `as`."""
+    return {"as" if name == "by" else name: value for name, value in params.items()}
 
 
 class Response(msgspec.Struct, frozen=True):

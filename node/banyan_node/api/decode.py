@@ -24,7 +24,7 @@ _SHOWN = 60
 
 def request(method: Method, params: Mapping[str, Any]) -> Request:
     """The method's request. Raises CallError("bad_request")."""
-    names = method.asks.__struct_fields__
+    names = method.asks.__struct_encode_fields__
     for name in params:
         if name not in names:
             raise CallError("bad_request", _unknown(method.name, name, names))
@@ -84,7 +84,7 @@ def is_secret(asks: type[Request], field: str) -> bool:
 def _type_of(asks: type[Request], field: str) -> inspect.Type:
     info = inspect.type_info(asks)
     assert isinstance(info, inspect.StructType)
-    return next((f.type for f in info.fields if f.name == field), inspect.AnyType())
+    return next((f.type for f in info.fields if f.encode_name == field), inspect.AnyType())
 
 
 def _layers(kind: inspect.Type) -> list[inspect.Type]:

@@ -20,7 +20,7 @@ import trio
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.realm import Realm
 from banyan_node.api import decode
-from banyan_node.api.declare import CommitView, Looking, Method, Request, Shell, Working
+from banyan_node.api.declare import CommitView, Looking, Method, Request, Shell, Working, named
 from banyan_node.api.errors import refusal
 from banyan_node.api.events import Events
 from banyan_node.api.registry import EVERY
@@ -130,7 +130,7 @@ class LocalBackend:
     def call(self, method: str, **params: Any) -> Any:
         """The answer, once all writes are durable. Raises CallError, NoNode, StorageError."""
         found, c = method_of(method), self.context
-        ask = decode.request(found, params)
+        ask = decode.request(found, named(params))
         if found.runs == "node":
             raise NoNode(f"No node is running in {c.home.path}; start one with `banyan up`.")
         try:
@@ -166,7 +166,7 @@ class ReadingBackend:
     def call(self, method: str, **params: Any) -> Any:
         """Raises CallError, or the StorageError that made the store read-only."""
         found = method_of(method)
-        ask = decode.request(found, params)
+        ask = decode.request(found, named(params))
         if found.runs != "snapshot":
             raise self._why
         try:

@@ -96,7 +96,7 @@ def summary(method: Method) -> str:
 
 
 def required(method: Method) -> list[str]:
-    return [f.name for f in msgspec.structs.fields(method.asks) if f.required]
+    return [f.encode_name for f in msgspec.structs.fields(method.asks) if f.required]
 
 
 def _get(about: str, content: Any, refusals: Any, **more: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import msgspec
 from msgspec import inspect
 
-from banyan_node.api.declare import Method, Request, Response
+from banyan_node.api.declare import Method, Response
 from banyan_node.api.decode import words
 from banyan_node.api.errors import ALWAYS, CODES
 from banyan_node.api.events import AnyEvent, ApiEvent
@@ -58,7 +58,7 @@ def _methods() -> Iterator[str]:
             shown = _fields(m.asks)
             for f in fields:
                 default = "needed" if f.required else _shown(f.default)
-                yield f"| `{f.name}` | {shown[f.name]} | {default} |"
+                yield f"| `{f.encode_name}` | {shown[f.encode_name]} | {default} |"
             yield ""
         yield f"Answers {_link(inspect.type_info(m.answers))}. Refusals: {_codes((*m.errors, *ALWAYS))}.\n"
 
@@ -66,7 +66,7 @@ def _methods() -> Iterator[str]:
 def _objects() -> Iterator[str]:
     """The objects in parameters."""
     asks = {m.asks for m in EVERY.values()}
-    inside = [c for c in _structs((inspect.type_info(m.asks) for m in EVERY.values()), Request) if c not in asks]
+    inside = [c for c in _structs(inspect.type_info(m.asks) for m in EVERY.values()) if c not in asks]
     if inside:
         yield "## Objects in parameters\n"
     for cls in inside:
@@ -122,7 +122,7 @@ def _said(cls: type) -> str:
 
 
 def _fields(cls: type) -> dict[str, str]:
-    return {f.name: _what(f.type) for f in _struct(cls).fields}
+    return {f.encode_name: _what(f.type) for f in _struct(cls).fields}
 
 
 def _struct(cls: type) -> inspect.StructType:
@@ -152,8 +152,8 @@ def _link(kind: inspect.Type) -> str:
     return words(kind)
 
 
-def _structs(kinds: Iterable[inspect.Type], of: type = Response) -> list[type]:
-    """All structs of a kind in these types, each once."""
+def _structs(kinds: Iterable[inspect.Type]) -> list[type]:
+    """All structs in these types, each once."""
     found: dict[type, None] = {}
 
     def visit(kind: inspect.Type) -> None:
@@ -172,7 +172,7 @@ def _structs(kinds: Iterable[inspect.Type], of: type = Response) -> list[type]:
 
     for kind in kinds:
         visit(kind)
-    return [cls for cls in found if issubclass(cls, of)]
+    return [*found]
 
 
 def _shown(default: Any) -> str:

@@ -14,6 +14,7 @@ from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId, CellKey, EntryId, WriterKey, account_to_text
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import Target, post_from_text, post_to_text
+from banyan_schema.social.event import FIRST_MS, LAST_MS
 
 _DID = "did:banyan:z[1-9A-HJ-NP-Za-km-z]+"
 
@@ -30,6 +31,7 @@ ThreadCursorText = NewType("ThreadCursorText", str)
 BlobText = NewType("BlobText", str)
 KeyText = NewType("KeyText", str)
 ItemCursorText = NewType("ItemCursorText", str)
+EventPlaceText = NewType("EventPlaceText", str)
 
 Did: TypeAlias = Annotated[DidText, Meta(title="an account", description="An account.", pattern=f"^{_DID}$")]
 EntryHex: TypeAlias = Annotated[
@@ -96,6 +98,18 @@ NoticeCursor: TypeAlias = Annotated[
         pattern="^[0-9a-f]{16}$",
     ),
 ]
+EventPlace: TypeAlias = Annotated[
+    EventPlaceText,
+    Meta(
+        title="a place among events",
+        description="A place among events: `after` of the page before.",
+        pattern="^[0-9a-f]{112}$",
+    ),
+]
+Moment: TypeAlias = Annotated[
+    int,
+    Meta(title="a time", description="Milliseconds since 1970; negative before.", ge=FIRST_MS, le=LAST_MS),
+]
 Milliseconds: TypeAlias = Annotated[int, Meta(title="a time", description="Milliseconds since 1970.", ge=0)]
 
 AccountRef: TypeAlias = Annotated[
@@ -111,6 +125,12 @@ Own: TypeAlias = Annotated[
 ]
 PostRef: TypeAlias = Annotated[
     str, Meta(title="a post", description="A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.")
+]
+GroupRef: TypeAlias = Annotated[
+    str, Meta(title="a group", description="A group: its owner and 32 hexadecimal digits, `did:banyan:z.../0123...`.")
+]
+EventRef: TypeAlias = Annotated[
+    str, Meta(title="an event", description="An event: its account and 32 hexadecimal digits.")
 ]
 ThingRef: TypeAlias = Annotated[
     str, Meta(title="32 hexadecimal digits", description="An id, as it was answered.", pattern="^[0-9a-f]{32}$")
@@ -164,6 +184,27 @@ def target_of(text: str) -> Target:
         return post_from_text(text)
     except ValueError as error:
         raise CallError("bad_request", f"{error}.") from None
+
+
+def group_target(text: str) -> Target:
+    """The group of a text. Raises CallError if it is none."""
+    return _target(text, "a group")
+
+
+def event_target(text: str) -> Target:
+    """The event of a text. Raises CallError if it is none."""
+    return _target(text, "an event")
+
+
+def _target(text: str, what: str) -> Target:
+    try:
+        return post_from_text(text)
+    except ValueError as error:
+        raise CallError("bad_request", f"{str(error).replace('a post', what)}.") from None
+
+
+def event_place(cursor: bytes) -> EventPlaceText:
+    return EventPlaceText(cursor.hex())
 
 
 def place_of(given: str | None, size: int, what: str, field: str = "before") -> bytes | None:

@@ -7,12 +7,12 @@ The `Meta` of each field holds the bounds that are enforced, a `title` where the
 is allowed, and the `description` that `banyan config show` prints.
 """
 
-import re
-from decimal import Decimal
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from banyan_node.home.media_settings import MediaSettings
+from banyan_node.home.sizes import SIZE
 from banyan_node.links.slots import SlotSettings
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.flow import WINDOW
@@ -43,19 +43,6 @@ Cidr = Annotated[
     str,
     Meta(pattern=r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", title="networks like 10.0.0.0/8 or fd00::/8"),
 ]
-
-
-def size_of_text(text: str) -> int:
-    """The bytes of a text such as `500000000`, `500 MB` or `20GB`. Raises ValueError."""
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([kMGT]?B)?", text.strip())
-    if found is None:
-        raise ValueError(text)
-    return int(Decimal(found[1]) * _UNITS[found[2] or "B"])
-
-
-_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-SIZE = "bytes, or a text such as 500 MB or 20 GB"
-"""The title of settings that `size_of_text` reads."""
 
 
 class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -290,49 +277,6 @@ class StorageSettings(Struct, frozen=True, forbid_unknown_fields=True):
             "hosts or follows and no named peer brought",
         ),
     ] = 10
-
-
-class MediaSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """Pictures and films: how much of the disk they take, and which are fetched."""
-
-    max_bytes: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=1 << 50,
-            title=f"{SIZE}; 0: no limit",
-            description="What pictures and films may take. Beyond it, those of accounts that nobody here hosts or "
-            "follows are removed, the least recently wanted first",
-        ),
-    ] = 20_000_000_000
-    fetch_bytes: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=1 << 34,
-            title=f"{SIZE}; 0: none",
-            description="Pictures up to this size are fetched by themselves, for posts of accounts that somebody here "
-            "follows, and so are all previews; what is larger is fetched when it is asked for",
-        ),
-    ] = 8_000_000
-    picture_side: Annotated[
-        int,
-        Meta(
-            ge=400,
-            le=8_192,
-            description="The longer side of a posted picture, pixels; a larger one is made smaller before it is posted",
-        ),
-    ] = 1_280
-    strangers_rate: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=1 << 40,
-            title=f"{SIZE}; 0: nothing",
-            description="Bytes a second of pictures and films that peers get together which nobody named; named peers "
-            "have no limit",
-        ),
-    ] = 20_000_000
 
 
 class InterestSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,8 +17,9 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 import msgspec
 
 from banyan_node.home.agreement import Disagreement, disagreements
-from banyan_node.home.config import SIZE, Config, size_of_text
+from banyan_node.home.config import Config
 from banyan_node.home.folder import Home, write_private
+from banyan_node.home.sizes import SIZE, size_of_text
 from banyan_node.operator_errors import ConfigError
 
 # BANYAN_ variables that are no settings: where settings and secrets are, and what container platforms set for a

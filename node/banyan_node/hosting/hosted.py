@@ -21,7 +21,7 @@ from banyan_crdt.parts import open_part
 from banyan_crdt.signing import Signer
 from banyan_node.context import RESTORING, Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
-from banyan_node.hosting import dropped
+from banyan_node.hosting import awaited, dropped
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.author import grant_to
 from banyan_storage.due import Work
@@ -32,7 +32,6 @@ _HOSTED, _NAME, _SELF, _NEXT = b"hosted:", b"name:", b"self", b"next account"
 _AT, _COUNT = b"hosted at:", b"hosted count"
 """Accounts ordered by the index of their keys, and their number, so that a page reads only its own rows. Two accounts
 may have one index: a recovered account, and the node's own."""
-_AWAITED = b"awaited:"
 GENERATIONS = 256
 """Rotations of one key that are searched for the current one."""
 SALTS = 4_096
@@ -377,19 +376,6 @@ def writable_log(ctx: Context, account: AccountId) -> LogId:
     return log
 
 
-def awaited(ctx: Reads) -> frozenset[AccountId]:
-    """Accounts that were handed over to somebody here, and are being fetched."""
-    return frozenset(AccountId(key[-32:]) for key, _ in ctx.store.notes(_AWAITED))
-
-
-def is_awaited(store: StoreReader, account: AccountId) -> bool:
-    return store.note(_AWAITED + account) is not None
-
-
-def put_awaited(ctx: Context, account: AccountId, waits: bool) -> None:
-    ctx.store.put_note(_AWAITED + account, b"" if waits else None)
-
-
 def interest_of(ctx: Context) -> frozenset[AccountId] | None:
     """The accounts that this node holds: its own and those within `hops` follows of them, but for dropped ones. None:
     all.
@@ -399,7 +385,7 @@ def interest_of(ctx: Context) -> frozenset[AccountId] | None:
     if interest.mode == "all" or ctx.store.note(RESTORING) is not None:
         return None
     q = ctx.queries()
-    found = edge = frozenset(h.account for h in all_hosted(ctx)) | awaited(ctx)
+    found = edge = frozenset(h.account for h in all_hosted(ctx)) | awaited.accounts(ctx.store)
     for _ in range(interest.hops):
         edge = frozenset(a for account in edge for a in q.follows(account)) - found
         found |= edge

@@ -28,7 +28,7 @@ from banyan_crdt.ops import Add, Op, Put, Tomb, decode_body, encode_ops, part_of
 from banyan_crdt.shapes import ONE_OP, between
 from banyan_crdt.state import counted_entries
 from banyan_node.context import Context
-from banyan_node.hosting import claims, dropped, hosted, private
+from banyan_node.hosting import claims, drafts, dropped, hosted, private
 from banyan_node.operator_errors import CallError
 from banyan_node.workers.worker import Worker
 from banyan_storage.due import Work
@@ -77,9 +77,10 @@ async def run(worker: Worker[Context]) -> None:
             done = await worker.call(checkpoint_own_accounts)
             erased = await worker.call(erase_deleted)
             forgotten = await worker.call(forget_beside)
+            published = await worker.call(publish_scheduled)
         except ViewBuilding:  # names and deletions are unknown until the view is built
             continue
-        more = await worker.call(reclaim_names) or any(d.more for d in (back, done, erased, forgotten))
+        more = await worker.call(reclaim_names) or any(d.more for d in (back, done, erased, forgotten, published))
         if done.number or erased.number or forgotten.number:
             log.info(
                 "daily work",
@@ -94,6 +95,11 @@ class Done(NamedTuple):
 
     number: int
     more: bool
+
+
+def publish_scheduled(ctx: Context, now: float) -> Done:
+    """Publishes drafts that are due."""
+    return Done(*drafts.publish_due(ctx, now))
 
 
 def follow(ctx: Context, now: float) -> bool:

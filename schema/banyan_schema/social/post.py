@@ -29,7 +29,8 @@ from ..collection import Blobs, Collection, Draft, Fact, Facts, SeedIn, cell_key
 from ..compound import many, pair, record
 from ..fields import ACCOUNT, HASH, TARGET, choice, number, optional, text
 from ..layout import Layout
-from ..notices import Notice, notice
+from ..notices import Notice, notice, told_by
+from .group import group_digest
 
 MAX_TEXT = 32_768
 MAX_LANG = 35
@@ -204,16 +205,17 @@ def post_time(entry_time: bytes, created_ms: int | None) -> bytes:
     return claimed if claimed < entry_time else entry_time
 
 
-REPLY, WITHIN, QUOTE, MENTION = b"rwqm"
+REPLY, WITHIN, QUOTE, MENTION, GROUP, URGENT = b"rwqmgu"
 """What a seed says of a post beside its time: the post that it answers or quotes, 48 bytes, the conversation in which
-it answers another answer, 8, an account, 32."""
-_SIZES = {REPLY: 48, WITHIN: 8, QUOTE: 48, MENTION: 32}
+it answers another answer, 8, an account, 32, a group's digest, 8, or that it is urgent."""
+_SIZES = {REPLY: 48, WITHIN: 8, QUOTE: 48, MENTION: 32, GROUP: 8, URGENT: 0}
 
 
 def _seed(time: bytes, values: list[Any]) -> bytes:
-    """The post's time, 8 bytes, and the posts and accounts that it names, each behind what it is."""
-    at, reply, quote, mentions = post_time(time, values[4]), values[1], values[2], values[8]
-    if reply is quote is mentions is None:
+    """The post's time, 8 bytes, and the posts, accounts and group that it names, each behind what it is."""
+    at, reply, quote, mentions, group = post_time(time, values[4]), values[1], values[2], values[8], values[11]
+    urgent = values[12] == "urgent"
+    if reply is quote is mentions is group is None and not urgent:
         return at
     found = [at]
     if reply is not None:
@@ -223,6 +225,10 @@ def _seed(time: bytes, values: list[Any]) -> bytes:
     if quote is not None:
         found.append(b"q" + quote.raw)
     found += [b"m" + account for account in dict.fromkeys(mentions or ())]
+    if group is not None:
+        found.append(b"g" + group_digest(group.raw))
+    if urgent:
+        found.append(b"u")
     return b"".join(found)
 
 
@@ -232,6 +238,12 @@ def _facts(seed: bytes) -> Facts:
     while at < len(seed):
         what, at = seed[at], at + 1
         named, at = seed[at : at + _SIZES[what]], at + _SIZES[what]
+        if what == GROUP:
+            found.append(Fact("group_posts", named + seed[:8]))
+            continue
+        if what == URGENT:
+            found.append(told_by("urgent"))
+            continue
         if what == REPLY:
             found.append(Fact("replies", named + seed[:8]))
         if what == WITHIN:
@@ -294,7 +306,7 @@ COLLECTION = Collection(
     limits={"text": MAX_TEXT, "lang": MAX_LANG},
     seed=_seed,
     seeds=3,
-    kinds=frozenset({"timeline", "replies", "conversations", "notices"}),
+    kinds=frozenset({"timeline", "replies", "conversations", "notices", "group_posts", "broadcasts"}),
     facts=_facts,
     quick=quick_seeds,
     blobs=Blobs("media", _blobs),

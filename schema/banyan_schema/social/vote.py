@@ -2,15 +2,16 @@
 
 | op | cell | content |
 |---|---|---|
-| put | the poll's post, for all to see | [account, key, ballot, choices, closes ms, options] |
+| put | the poll's post, for all to see | [account, key, ballot, choices, closes ms, of, options] |
 
 The key of the cell is not made with the account's salt: it follows from the post alone. So everybody sees that it is
 the one vote of the account, and two that it gave on two devices are one: the later. A vote in another cell is not
 counted.
 
-A poll can be edited. `ballot` stands for its options, its choices and its end, and only votes for the poll as it stands
-are counted. A vote repeats the choices and the end, so it is judged by itself: one that was written after the end, or
-chooses two where one is asked for, counts for nothing. The time is the entry's, by the clock of its author.
+A poll can be edited. `ballot` stands for its options, its choices and its end, and only votes for the poll as it
+stands are counted. A vote repeats the choices, the end, and how many options there are, so it is judged by itself:
+one that was written after the end, chooses two where one is asked for, or what there is not, counts for nothing. The
+time is the entry's, by the clock of its author.
 """
 
 from __future__ import annotations
@@ -30,32 +31,36 @@ from ..fields import ACCOUNT, KEY, choice, number
 from ..layout import Layout
 from .post import MAX_OPTIONS, POLL_OF_POST, Poll
 
+KEY_BYTES = 48 + 16 + 1 + 8 + 1
 VOTER = b"\xff"
 """Stands in the place of an option: the account votes for something."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """A vote in the poll of a post. `ballot`: of the poll, 16 bytes. `options`: their numbers, from 0, rising."""
+    """A vote in the poll of a post. `ballot`: of the poll, 16 bytes. `of`: how many options it has. `options`: their
+    numbers, from 0, rising."""
 
     poll: Target
     ballot: bytes
     choices: Literal["one", "several"]
     closes_ms: int
+    of: int
     options: tuple[int, ...]
 
 
 LAYOUT = Layout(
-    lambda account, key, ballot, choices, closes_ms, options: Vote(
-        Target(account, key), ballot, choices, closes_ms, options
+    lambda account, key, ballot, choices, closes_ms, of, options: Vote(
+        Target(account, key), ballot, choices, closes_ms, of, options
     ),
-    lambda said: (*said.poll, said.ballot, said.choices, said.closes_ms, said.options),
+    lambda said: (*said.poll, said.ballot, said.choices, said.closes_ms, said.of, said.options),
     (
         ACCOUNT,
         KEY,
         KEY,
         choice("the choices of a poll", "one", "several"),
         number("the time at which a poll closes"),
+        number("the number of options"),
         many("the options that one votes for", number("an option"), MAX_OPTIONS, 1),
     ),
 )
@@ -72,25 +77,32 @@ def vote_key(poll: Target) -> CellKey:
 
 
 def _seed(time: bytes, values: list[Any]) -> bytes:
-    """The post, 48 bytes, the ballot, the choices and the end, 16 + 1 + 8 bytes, and the options, 1 byte each; nothing,
-    if the vote does not count."""
-    account, key, ballot, choices, closes_ms, options = values[:6]
+    """The post, 48 bytes, the ballot, 16, the choices, the end and the number of options, 1 + 8 + 1, and the options, 1
+    byte each; nothing, if the vote does not count."""
+    account, key, ballot, choices, closes_ms, of, options = values[:7]
     late = int.from_bytes(time[:6], "big") > closes_ms
-    if late or (choices == "one" and len(options) != 1) or list(options) != sorted({*options}) or options[-1] > 254:
+    if late or (choices == "one" and len(options) != 1) or list(options) != sorted({*options}):
         return b""
-    how = bytes((choices == "several",)) + closes_ms.to_bytes(8, "big")
-    return b"".join((account, key, ballot, how, bytes(options)))
+    if not options[-1] < of <= MAX_OPTIONS:
+        return b""
+    return b"".join((account, key, ballot, _how(choices, closes_ms, of), bytes(options)))
+
+
+def _how(choices: str, closes_ms: int, of: int) -> bytes:
+    return bytes((choices == "several",)) + closes_ms.to_bytes(8, "big") + bytes((of,))
 
 
 def tally_key(poll: Target, asked: Poll) -> bytes:
-    """What the keys of all votes in the poll as it stands begin with, before an option, 1 byte; 73 bytes."""
+    """What the keys of all votes in the poll as it stands begin with, before an option, 1 byte; 74 bytes."""
     begins: bytes = poll.raw + ballot_of(asked)
-    return begins + bytes((asked.choices == "several",)) + asked.closes_ms.to_bytes(8, "big")
+    return begins + _how(asked.choices, asked.closes_ms, len(asked.options))
 
 
 def _facts(seed: bytes) -> Facts:
-    begins = seed[:73]
-    return tuple(Fact("ballots", begins + bytes((option,))) for option in (*seed[73:], *(VOTER if seed else b"")))
+    begins = seed[:KEY_BYTES]
+    return tuple(
+        Fact("ballots", begins + bytes((option,))) for option in (*seed[KEY_BYTES:], *(VOTER if seed else b""))
+    )
 
 
 COLLECTION = Collection("vote", "register", LAYOUT, seed=_seed, kinds=frozenset({"ballots"}), facts=_facts)
@@ -100,5 +112,5 @@ COLLECTIONS = (COLLECTION,)
 
 def write_vote(poll: Target, asked: Poll, options: Iterable[int], replaces: Iterable[Ref] = ()) -> Draft:
     """Votes in a poll. `options`: numbers from 0. `replaces`: the live writes of the cell. Take it back with `undo`."""
-    said = Vote(poll, ballot_of(asked), asked.choices, asked.closes_ms, tuple(sorted({*options})))
+    said = Vote(poll, ballot_of(asked), asked.choices, asked.closes_ms, len(asked.options), tuple(sorted({*options})))
     return Draft(Put(VOTE, vote_key(poll), tuple(replaces), None), LAYOUT.encode(said))

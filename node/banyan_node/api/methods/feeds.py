@@ -9,14 +9,16 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.markers import home_read
 from banyan_node.api.methods.reading import CURSOR_BYTES, LOOKED, Named, PostRow, PostRows, lens_of, now_ms, reader_of
 from banyan_node.api.texts import FeedCursor, Milliseconds, Own, ThingRef, did, feed_cursor, key_of, place_of
 from banyan_node.hosting import hosted, ranking
 from banyan_node.hosting.lens import Lens
 from banyan_node.hosting.ranking import Rank
 from banyan_node.operator_errors import CallError
-from banyan_schema.privately import AccountList, Marker, Member
+from banyan_schema.privately import AccountList, Member
 from banyan_schema.social import Target
+from banyan_storage import locking
 from banyan_storage.answers import Reposted
 from banyan_storage.queries import PostView, Queries
 
@@ -30,12 +32,13 @@ Because = Literal["own", "followed", "reposted", "listed", "asked", "public"]
 
 
 class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """account: only its posts. all: the public posts of all accounts held here. in_list: of those on a list of the
-    reader's. Default: of the account that reads and those it follows. by: the account that reads. replies: whether to
-    include replies. reposts: whether to include what these accounts reposted. langs: only posts in these languages,
-    and those that name none. rank: the order. newest: pages follow one another for ever. catch_up: one page of what
-    those whom one follows reposted, answered and reacted to most, since the place that one noted as read, or for a
-    day. explain: say of each post why it is shown, and why there."""
+    """account: only its posts. all: the public posts of all accounts held here. in_list: of those on a list of
+    the reader's. Default: of the account that reads and those it follows. as: the account that reads. replies:
+    whether to include replies; reposted ones are. reposts: whether to include what these accounts reposted.
+    langs: only posts in these languages, and those that name none. rank: the order. newest: pages follow one
+    another for ever. catch_up: one page of what those whom one follows reposted, answered and reacted to most,
+    since the place that one noted as read, or for a day. explain: say of each post why it is shown, and why
+    there."""
 
     by: Own = None
     in_list: ThingRef | None = None
@@ -89,6 +92,8 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
 
     Of a page, a post that several reposted is one row, where the latest of them stands."""
     q, reader = at.queries(), reader_of(at, ask.by)
+    if sum((ask.account is not None, ask.all, ask.in_list is not None)) > 1:
+        raise CallError("bad_request", "'account', 'all' and 'in_list' exclude one another; choose one.")
     lens = lens_of(at, reader)
     accounts = _accounts(at, ask, lens, reader)
     if ask.rank == "newest":
@@ -112,7 +117,7 @@ def _accounts(at: CommitView, ask: FeedRequest, lens: Lens, reader: AccountId | 
     if ask.all:
         return [a for a in at.store.accounts() if lens.sees(a)]
     own = reader or hosted.my_account(at)
-    return [a for a in (own, *q.follows(own)) if lens.sees(a)]
+    return [a for a in (own, *locking.followed(q, own, q.follows(own))) if lens.sees(a)]
 
 
 def _listed(at: CommitView, ask: FeedRequest) -> list[Member]:
@@ -166,8 +171,8 @@ def _ranked(
     if ask.before:
         raise CallError("bad_request", f"The order {ask.rank} has one page; leave `before` out.")
     q = at.queries()
-    noted = at.private(reader).get(Marker("home", ""))
-    since_ms = now_ms() - AWAY_MS if noted is None else int.from_bytes(bytes.fromhex(noted.place)[:6], "big") + 1
+    noted = home_read(at.private(reader))
+    since_ms = now_ms() - AWAY_MS if noted is None else int.from_bytes(noted[:6], "big") + 1
     page, _ = _page(q, ask, lens, accounts, None, CANDIDATES, CANDIDATES * LOOKED, since_ms)
     known = q.numbers([a for a in q.follows(reader) if lens.sees(a)])
     for one in page:

@@ -35,7 +35,7 @@ from banyan_node.api.texts import (
 )
 from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
-from banyan_node.hosting import claims, hosted, private
+from banyan_node.hosting import awaited, claims, hosted, private
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.author import OWN_LOGS, grant_to
 from banyan_storage.errors import ViewBuilding
@@ -230,7 +230,7 @@ def _refuse_closed(account: AccountId, control: Control) -> None:
 def wait_for(ctx: Context, ask: AwaitRequest, now: float) -> Awaited:
     """Fetches an account from peers although nobody here follows it, so that it can be taken."""
     account = hosted.account_of(ctx, ask.account)
-    hosted.put_awaited(ctx, account, not ask.undo)
+    awaited.put(ctx.store, account, not ask.undo)
     with suppress(ViewBuilding):  # a running node looks again every few seconds
         ctx.replica.set_interest(hosted.interest_of(ctx), now)
     return Awaited(did(account))
@@ -278,7 +278,7 @@ def take(ctx: Context, ask: TakeRequest, now: float) -> Taken:
     if ask.carrier is not None:
         with suppress(CallError, Refused, ViewBuilding):
             private.take_over(ctx, account, bytes.fromhex(ask.carrier), now)
-    hosted.put_awaited(ctx, account, False)
+    awaited.put(ctx.store, account, False)
     return taken
 
 

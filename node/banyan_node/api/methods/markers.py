@@ -6,6 +6,7 @@ the operation instead, which every node finds; where it is not held, everything 
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from typing import Annotated, Literal
 
@@ -30,6 +31,8 @@ METHODS = Declared()
 COUNTED = 100
 """So many unread notifications are counted at most."""
 HOME, NOTIFICATIONS = "home", "notifications"
+AHEAD_MS = 600_000
+"""Posts may be so much ahead of this machine's clock."""
 
 
 class MarkRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -56,8 +59,22 @@ class Unread(Response, frozen=True):
 
 def read_until(q: Queries, held: Private) -> bytes | None:
     """The place of the notification that was read last, 8 bytes."""
-    found = held.get(Marker(NOTIFICATIONS, ""))
-    entry, dot, op = ("", "", "") if found is None else found.place.partition(".")
+    return max((place for said in _of(held, NOTIFICATIONS) if (place := _place_here(q, said))), default=None)
+
+
+def home_read(held: Private) -> bytes | None:
+    """The cursor of what was read last at home, 56 bytes."""
+    found = [said for said in _of(held, HOME) if re.fullmatch("[0-9a-f]{112}", said)]
+    return bytes.fromhex(max(found)) if found else None
+
+
+def _of(held: Private, timeline: str) -> list[str]:
+    """What each device says."""
+    return [marker.place for marker in held.all(Marker) if marker.timeline == timeline]
+
+
+def _place_here(q: Queries, said: str) -> bytes | None:
+    entry, dot, op = said.partition(".")
     try:
         number = q.reader.number_of(EntryId(bytes.fromhex(entry))) if dot and len(entry) == 64 else None
         return None if number is None else place_bytes(number, int(op))
@@ -70,9 +87,9 @@ def markers(at: CommitView, ask: OneReader) -> Markers:
     """How far an account has read."""
     account, q = hosted.account_of(at, ask.by), at.queries()
     held = at.private(account)
-    home, heard = held.get(Marker(HOME, "")), read_until(q, held)
+    home, heard = home_read(held), read_until(q, held)
     return Markers(
-        None if home is None else feed_cursor(bytes.fromhex(home.place)),
+        None if home is None else feed_cursor(home),
         None if heard is None else notice_cursor(heard),
     )
 
@@ -97,9 +114,11 @@ def mark(ctx: Context, ask: MarkRequest, now: float) -> NoResult:
     held = private.of(ctx, account)
     if ask.timeline == HOME:
         place = place_of(ask.place, CURSOR_BYTES, "in a feed") or _newest_at_home(q, account)
-        before = held.get(Marker(HOME, ""))
-        if place is None or (before is not None and before.place >= place.hex()):
+        before = home_read(held)
+        if place is None or (before is not None and before >= place):
             return NoResult()
+        if int.from_bytes(place[:6], "big") > ctx.replica.wall_ms(now) + AHEAD_MS:
+            raise CallError("bad_request", "That place in the feed is in the future: give one of a page that was read.")
         said = place.hex()
     else:
         place = place_of(ask.place, PLACE_BYTES, "among notifications") or _newest_heard(q, account)
@@ -110,7 +129,12 @@ def mark(ctx: Context, ask: MarkRequest, now: float) -> NoResult:
         if name is None:
             raise CallError("not_found", "There is no such place among the notifications of this node.", 404)
         said = f"{name[0].hex()}.{int.from_bytes(place[6:], 'big')}"
-    append_each(ctx, account, private.entries(private.drafts(ctx, account, [Marker(ask.timeline, said)], now)), now)
+    append_each(
+        ctx,
+        account,
+        private.entries(private.drafts(ctx, account, [Marker(ask.timeline, said, ctx.device.key)], now)),
+        now,
+    )
     return NoResult()
 
 

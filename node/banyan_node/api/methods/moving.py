@@ -16,13 +16,14 @@ from msgspec import Meta
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import AccountId, CellKey, H
 from banyan_crdt.ops import Add, Put
-from banyan_node.api.attaching import MediaItem, attached
 from banyan_node.api.declare import Declared, Request, Response
+from banyan_node.api.methods.social import MediaItem
 from banyan_node.api.texts import AccountRef, Own, PostUri, uri
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
 from banyan_node.hosting.moving import Moved, Words, described, list_id, moved_key, posts_of, shorten, split, unfit
 from banyan_node.hosting.packing import packed
+from banyan_node.media.posting import item_of
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import MAX_TITLE, AccountList, Bookmark, Member, Mute, said
 from banyan_schema.social import (
@@ -185,7 +186,11 @@ def posts(ctx: Context, ask: MovePosts, now: float) -> MovedPosts:
         state, why, parts = _state(q, me, seen), None, 0
         if state == "came" and (why := unfit(post.text, alone=not post.media)) is not None:
             state = "refused"
-        media = described(attached(ctx, item, now) for item in post.media or ()) if state in ("came", "here") else ()
+        media = (
+            described(item_of(ctx, item.blob, item.description, now) for item in post.media or ())
+            if state in ("came", "here")
+            else ()
+        )
         if state == "here" and media and me.key not in seen and (bare := _bare(q, me)) is not None:
             state = "added"
             live = q.live(account, Put(POST, me.key, (), None))

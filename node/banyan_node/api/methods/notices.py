@@ -1,26 +1,37 @@
-"""What an account hears of: replies, quotes, mentions, reactions, reposts, followers. Alike things are one row."""
+"""What an account hears of: replies, quotes, mentions, reactions, reposts, followers, what groups say. Alike things are
+one row."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from typing import Annotated
 
 from msgspec import Meta
 
+from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.markers import read_until
-from banyan_node.api.methods.reading import Named, PostRow, PostRows, lens_of
-from banyan_node.api.texts import Milliseconds, NoticeCursor, Own, PostUri, did, notice_cursor, place_of, uri
+from banyan_node.api.methods.reading import InGroup, Named, PostRow, PostRows, lens_of, trusted_by
+from banyan_node.api.texts import Milliseconds, Moment, NoticeCursor, Own, PostUri, did, notice_cursor, place_of, uri
 from banyan_node.hosting import hosted
+from banyan_schema.address import Target
 from banyan_schema.notices import NOTICES, Notice
+from banyan_storage import locking, moving
+from banyan_storage.grouped import group_of
 from banyan_storage.noticed import PLACE_BYTES, Noticed
+from banyan_storage.queries import Queries
+from banyan_storage.scheduled import event_of
+from banyan_storage.verified import verified
 
 METHODS = Declared()
 MOST, NAMED = 200, 8
 """The most rows of a page, and the most accounts that a row names."""
 READ, SCANNED = 5, 20_000
 """For each row of a page at most so many things are read; and so many of all, wanted or not, are looked at."""
-TOGETHER = frozenset({"reaction", "repost", "follow"})
-"""What is told once for all who did it to one post."""
+TOGETHER = frozenset({"reaction", "repost", "follow", "follow_request", "group_request"})
+"""What is told once for all who did it to one post or group."""
 
 
 class NoticesRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -35,11 +46,19 @@ class NoticesRequest(Request, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 40
 
 
+class ToEvent(Response, frozen=True):
+    uri: PostUri
+    title: str
+    begins: Moment
+    zone: str
+
+
 class NoticeRow(Response, frozen=True):
     """kind: what happened. accounts: who did it, the latest first, at most 8; others: how many more. time_ms: of the
     latest. post: theirs, which answers, quotes or mentions. about: the post of one's own that it is about. emojis: with
     which they reacted. edited: the post was edited, which is why it is told. at: the place of the latest, for
-    `marker.set`. unread: whether it is newer than what was read last."""
+    `marker.set`. unread: whether it is newer than what was read last. group: that invites or accepted the account, or
+    that they ask to join. event: to which they invite. to: the account as which one that is followed goes on."""
 
     kind: Notice
     accounts: list[Named]
@@ -51,6 +70,9 @@ class NoticeRow(Response, frozen=True):
     edited: bool
     at: NoticeCursor
     unread: bool
+    group: InGroup | None
+    event: ToEvent | None
+    to: Named | None
 
 
 class Notices(Response, frozen=True):
@@ -64,9 +86,15 @@ class Notices(Response, frozen=True):
 def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
     """What an account hears of, without what it does not see of others. Of a page, alike things are one row."""
     account, q = hosted.account_of(at, ask.by), at.queries()
-    lens, kinds = lens_of(at, account), set(ask.kinds or NOTICES)
+    lens, kinds, locked = lens_of(at, account), set(ask.kinds or NOTICES), locking.is_locked(q, account)
+
+    def told(what: Notice, who: AccountId) -> Notice:
+        asks = what == "follow" and locked and not locking.answered(q, account, "accept", who)
+        return "follow_request" if asks else what
+
     place = place_of(ask.before, PLACE_BYTES, "among notifications")
-    found = q.noticed(account, place, lambda what, who: what in kinds and lens.sees(who))
+    found = q.noticed(account, place, lambda what, who: lens.sees(who) and told(what, who) in kinds, q.follows(account))
+    official = cache(lambda who: bool(verified(q, who, trusted_by(at))))
     groups: dict[object, list[Noticed]] = {}
     places, seen = list[bytes](), read_until(q, at.private(account)) or b""
     last, looked, read = b"", 0, 0
@@ -74,8 +102,10 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
         if looked == SCANNED or read == READ * ask.limit:
             break
         theirs = None if one is None or one.post is None else q.post(one.post)
-        if one is not None and (theirs is None or lens.shows(one.who, theirs.post)):
-            name = (one.what, one.about) if one.what in TOGETHER and not ask.each else place
+        shows = theirs is None or (one is not None and lens.shows(one.who, theirs.post))
+        if one is not None and shows and _may(q, account, one, official):
+            one = replace(one, what=told(one.what, one.who))
+            name = (one.what, one.about, one.group) if one.what in TOGETHER and not ask.each else place
             if name not in groups and len(groups) == ask.limit:
                 break
             if name not in groups:
@@ -87,14 +117,41 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
     else:
         last = b""
     rows = PostRows(q, at.blobs, lens)
-    told = [_row(rows, group, place, place > seen) for group, place in zip(groups.values(), places, strict=True)]
-    return Notices(told, notice_cursor(last) if last else None)
+    told_of = [_row(q, rows, one, at_, at_ > seen) for one, at_ in zip(groups.values(), places, strict=True)]
+    return Notices(told_of, notice_cursor(last) if last else None)
 
 
-def _row(rows: PostRows, group: list[Noticed], place: bytes, unread: bool) -> NoticeRow:
+def _may(q: Queries, account: AccountId, one: Noticed, official: Callable[[AccountId], bool]) -> bool:
+    """Whether what is told of a group or an event is said by, or concerns, somebody who may speak for it now; and
+    whether an account that accepts was asked, both agree to a move, and an urgent channel is official."""
+    if one.what == "urgent":
+        return official(one.who)
+    if one.what == "move":
+        return moving.moved_to(q, one.who) is not None
+    if one.what == "follow_accept":
+        return locking.is_locked(q, one.who) and locking.follows(q, account, one.who)
+    if one.event is not None:
+        return one.who == one.event.account and event_of(q, one.event) is not None
+    if one.group is None:
+        return True
+    group = group_of(q, one.group)
+    if group is None:
+        return False
+    if one.what == "group_request":
+        return group.group.kind == "request" and account in group.rulers
+    return one.who in group.rulers
+
+
+def _event(q: Queries, target: Target) -> ToEvent | None:
+    found = event_of(q, target)
+    return None if found is None else ToEvent(uri(target), found.event.title, found.event.begins_ms, found.event.zone)
+
+
+def _row(q: Queries, rows: PostRows, group: list[Noticed], place: bytes, unread: bool) -> NoticeRow:
     first = group[0]
     who = list(dict.fromkeys(one.who for one in group))
     post = None if first.post is None else rows.of(first.post)
+    to = moving.moved_to(q, first.who) if first.what == "move" else None
     return NoticeRow(
         kind=first.what,
         accounts=[Named(did(a), rows.name(a)) for a in who[:NAMED]],
@@ -106,4 +163,7 @@ def _row(rows: PostRows, group: list[Noticed], place: bytes, unread: bool) -> No
         edited=first.edited,
         at=notice_cursor(place),
         unread=unread,
+        group=None if first.group is None else rows.group(first.group),
+        event=None if first.event is None else _event(q, first.event),
+        to=None if to is None else Named(did(to), rows.name(to)),
     )

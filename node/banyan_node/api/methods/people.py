@@ -29,7 +29,7 @@ LONGEST_HOURS = 7 * 24
 
 
 class RelationshipRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """account: the other. by: the account that reads."""
+    """account: the other. as: the account that reads."""
 
     account: AccountRef
     by: Own = None

@@ -15,11 +15,11 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
-from banyan_schema.social import VOTE, Poll, Target, Vote, undo, write_vote
+from banyan_schema.social import VOTE, Poll, Target, undo, write_vote
 from banyan_schema.social.post import MAX_OPTIONS
-from banyan_schema.social.vote import ballot_of, vote_key
+from banyan_schema.social.vote import vote_key
 from banyan_storage.queries import Queries
-from banyan_storage.views.social.ballots import tally
+from banyan_storage.views.social.ballots import tally, vote_of
 
 METHODS = Declared()
 
@@ -64,13 +64,8 @@ def poll_row(q: Queries, post: Target, poll: Poll, reader: AccountId | None, now
         closes_ms=poll.closes_ms,
         closed=now_ms > poll.closes_ms,
         voters=found.voters,
-        mine=[] if reader is None else _mine(q, post, poll, reader),
+        mine=[] if reader is None else vote_of(q, reader, post, poll),
     )
-
-
-def _mine(q: Queries, post: Target, poll: Poll, reader: AccountId) -> list[int]:
-    said = q.said(reader, VOTE, vote_key(post))
-    return [*said.options] if isinstance(said, Vote) and said.ballot == ballot_of(poll) else []
 
 
 @METHODS.write("vote", "not_found", "refused")

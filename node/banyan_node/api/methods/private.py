@@ -172,7 +172,7 @@ def _say(ctx: Context, account: AccountId, drafts: list[Draft], now: float) -> N
     return NoResult()
 
 
-def _opened(at: CommitView, account: AccountId) -> Private:
+def opened(at: CommitView, account: AccountId) -> Private:
     """Raises CallError where nothing of it can be read here, so that nobody takes that for nothing."""
     if at.store.grants(account) is None:
         raise CallError("not_found", f"{account_to_text(account)} is not held here.", 404)
@@ -187,7 +187,7 @@ def mutes(at: CommitView, ask: OneReader) -> Mutes:
     """The accounts that one mutes, by id, without those for whom it is over."""
     account, q = hosted.account_of(at, ask.by), at.queries()
     until: dict[AccountId, int | None] = dict.fromkeys(q.mutes(account))
-    until |= {AccountId(m.account): m.until_ms for m in _opened(at, account).all(Mute) if lasts(m.until_ms, now_ms())}
+    until |= {AccountId(m.account): m.until_ms for m in opened(at, account).all(Mute) if lasts(m.until_ms, now_ms())}
     return Mutes([MuteRow(did(a), name_of(q, a), until[a]) for a in sorted(until)])
 
 
@@ -216,7 +216,7 @@ def bookmark(ctx: Context, ask: BookmarkRequest, now: float) -> NoResult:
 def bookmarks(at: CommitView, ask: OneReader) -> Bookmarks:
     """The posts that one keeps."""
     account, rows = hosted.account_of(at, ask.by), PostRows(at.queries(), at.blobs)
-    found = sorted(b.post for b in _opened(at, account).all(Bookmark))
+    found = sorted(b.post for b in opened(at, account).all(Bookmark))
     return Bookmarks([BookmarkRow(uri(post), rows.of(post)) for post in found])
 
 
@@ -237,7 +237,7 @@ def note_set(ctx: Context, ask: NoteRequest, now: float) -> NoteShown:
 def note(at: CommitView, ask: NoteOf) -> NoteShown:
     """What one noted on an account."""
     account, other = hosted.account_of(at, ask.by), hosted.account_of(at, ask.account)
-    found = _opened(at, account).get(Note(other, ""))
+    found = opened(at, account).get(Note(other, ""))
     return NoteShown(did(other), "" if found is None else found.text)
 
 
@@ -284,7 +284,7 @@ def list_add(ctx: Context, ask: ListMembers, now: float) -> ListRow:
 @METHODS.read("lists", "not_found", "refused")
 def lists(at: CommitView, ask: OneReader) -> Lists:
     """The lists of an account, by title."""
-    held = _opened(at, hosted.account_of(at, ask.by))
+    held = opened(at, hosted.account_of(at, ask.by))
     found = sorted(held.all(AccountList), key=lambda one: (one.title, one.id))
     return Lists([ListRow(key_hex(CellKey(one.id)), one.title, len(_members(held, one))) for one in found])
 
@@ -292,7 +292,7 @@ def lists(at: CommitView, ask: OneReader) -> Lists:
 @METHODS.read("list.show", "not_found", "refused")
 def list_show(at: CommitView, ask: OneList) -> ListShown:
     """Who is on a list, by id."""
-    held, q = _opened(at, hosted.account_of(at, ask.by)), at.queries()
+    held, q = opened(at, hosted.account_of(at, ask.by)), at.queries()
     found = _list(held, ask.id)
     members = sorted(AccountId(member.account) for member in _members(held, found))
     return ListShown(key_hex(CellKey(found.id)), found.title, [Named(did(a), name_of(q, a)) for a in members])
@@ -325,7 +325,7 @@ def filter_delete(ctx: Context, ask: OneFilter, now: float) -> NoResult:
 @METHODS.read("filters", "not_found", "refused")
 def filters(at: CommitView, ask: OneReader) -> Filters:
     """The filters of an account, by their words."""
-    every = _opened(at, hosted.account_of(at, ask.by)).all(Filter)
+    every = opened(at, hosted.account_of(at, ask.by)).all(Filter)
     found = [one for one in every if lasts(one.until_ms, now_ms())]
     return Filters([_filter_row(one) for one in sorted(found, key=lambda one: (one.words, one.id))])
 

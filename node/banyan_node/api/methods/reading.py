@@ -24,10 +24,13 @@ from banyan_node.hosting.lens import Lens
 from banyan_node.hosting.vault import Private
 from banyan_schema.social import Audience, Target
 from banyan_schema.social.post import Media
+from banyan_storage import locking, moving, named
 from banyan_storage.answers import Reposted
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.grouped import group_of
 from banyan_storage.queries import PostView, Queries
+from banyan_storage.verified import verified
 
 METHODS = Declared()
 LOOKED = 20
@@ -46,8 +49,26 @@ class Named(Response, frozen=True):
     name: str
 
 
+class HandleOf(Response, frozen=True):
+    """handle: as the account claims it. platforms: the accounts that claim its domain and confirm it; without one it is
+    only claimed. Whose the domain is, only DNS or its web server can prove."""
+
+    handle: str
+    platforms: list[Named]
+
+
+class OfficialAs(Response, frozen=True):
+    """platform: that verified it. title: what it speaks for."""
+
+    platform: Named
+    title: str
+
+
 class Profile(Response, frozen=True):
-    """follows, followers, posts: how many. following: the first 50 accounts that it follows, by id."""
+    """follows, followers, posts: how many; followers of a locked account (its field `locked` is `yes`) are those whom
+    it accepted. following: the first 50 accounts that it follows, by id. moved_to: as which account it goes on, and
+    also_was: which ones went on as this one; both say so. official: what platforms verified that it speaks for: this
+    node's own account, and those that it follows and that claim a domain."""
 
     account: Did
     name: str
@@ -56,6 +77,10 @@ class Profile(Response, frozen=True):
     followers: int
     posts: int
     following: list[Named]
+    handle: HandleOf | None
+    moved_to: Named | None
+    also_was: list[Named]
+    official: list[OfficialAs]
 
 
 class Quoted(Response, frozen=True):
@@ -66,6 +91,13 @@ class Quoted(Response, frozen=True):
     name: str | None
     text: str | None
     warning: str | None
+
+
+class InGroup(Response, frozen=True):
+    """name: empty if the group is not held here."""
+
+    uri: PostUri
+    name: str
 
 
 class Reposter(Named, frozen=True):
@@ -92,7 +124,8 @@ class MediaShownRow(Response, frozen=True):
 class PostRow(Response, frozen=True):
     """A post as people read it. reactions: the number of accounts, by emoji. warning: to be shown instead of the text
     until the reader asks for it. filtered: the words of the reader's filter that wants that too. mentions: whom it
-    wants to notice it. reposted: who reposted it, where it stands in a feed because of that; the latest first."""
+    wants to notice it. reposted: who reposted it, where it stands in a feed because of that; the latest first. group:
+    in which it was said, as its author claims: `group.feed` has what counts there."""
 
     uri: PostUri
     account: Did
@@ -116,6 +149,7 @@ class PostRow(Response, frozen=True):
     reactions: dict[str, int]
     reposts: int
     reposted: list[Reposter]
+    group: InGroup | None
 
 
 def name_of(q: Queries, account: AccountId) -> str:
@@ -126,20 +160,35 @@ def name_of(q: Queries, account: AccountId) -> str:
         return ""
 
 
+def handle_of(q: Queries, account: AccountId) -> HandleOf | None:
+    """The handle that an account claims, and who confirms it."""
+    found = named.handle_of(q, account)
+    if found is None:
+        return None
+    return HandleOf(found.handle, [Named(did(a), name_of(q, a)) for a in found.platforms])
+
+
 @METHODS.read("profile.get", "refused")
 def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
     """The profile of an account, and how many follow it."""
     account, q = hosted.account_of(at, ask.account), at.queries()
     fields = {f.field: f.value for f in q.profile(account).fields}
-    following = q.follows(account, limit=FOLLOWING_SHOWN)
+    following, to = q.follows(account, limit=FOLLOWING_SHOWN), moving.moved_to(q, account)
     return Profile(
         account=did(account),
         name=fields.get("name", ""),
         fields=fields,
         follows=q.follow_count(account),
-        followers=q.follower_count(account),
+        followers=locking.count(q, account),
         posts=q.post_count(account),
         following=[Named(did(a), name_of(q, a)) for a in following],
+        handle=handle_of(q, account),
+        moved_to=None if to is None else Named(did(to), name_of(q, to)),
+        also_was=[Named(did(a), name_of(q, a)) for a in moving.also_was(q, account)],
+        official=[
+            OfficialAs(Named(did(one.platform), name_of(q, one.platform)), one.title)
+            for one in verified(q, account, trusted_by(at))
+        ],
     )
 
 
@@ -151,6 +200,13 @@ class PostRows:
         self._lens = lens
         self._reader = None if lens is None else lens.reader
         self._names: dict[AccountId, str] = {}
+        self._groups: dict[Target, InGroup] = {}
+
+    def group(self, target: Target) -> InGroup:
+        if target not in self._groups:
+            found = group_of(self._q, target)
+            self._groups[target] = InGroup(uri(target), found.group.name if found else "")
+        return self._groups[target]
 
     def name(self, account: AccountId) -> str:
         if account not in self._names:
@@ -210,12 +266,19 @@ class PostRows:
             reactions={r.emoji: r.accounts for r in q.reactions(view.target)},
             reposts=q.repost_count(view.target),
             reposted=[Reposter(did(r.by), self.name(r.by), r.time_ms) for r in reposted],
+            group=None if said.group is None else self.group(said.group),
         )
 
     def of(self, target: Target) -> PostRow | None:
         """None if the post is not shown here."""
         view = self._q.post(target)
         return None if view is None else self.row(view)
+
+
+def trusted_by(at: CommitView) -> list[AccountId]:
+    """The accounts whose word on official channels counts at this node: its own, and those that this one follows."""
+    own = hosted.me(at)
+    return [] if own is None else [own, *at.queries().follows(own)]
 
 
 def lens_of(at: CommitView, reader: AccountId | None) -> Lens:

@@ -1,4 +1,4 @@
-"""What people do: posts, reactions, follows, profiles."""
+"""What people do: posts, reactions, reposts, profiles."""
 
 from __future__ import annotations
 
@@ -11,52 +11,53 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.ops import Add, Put
-from banyan_node.api.attaching import MediaItem, attached
 from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.texts import (
     AccountRef,
+    BlobRef,
     Did,
     EntryHex,
+    GroupRef,
     Milliseconds,
     Own,
     PostRef,
     PostUri,
     did,
     entry_hex,
+    group_target,
     target_of,
     uri,
 )
 from banyan_node.context import Context
-from banyan_node.hosting import hosted, private
+from banyan_node.hosting import groups, hosted
 from banyan_node.hosting.gone import why_gone
 from banyan_node.hosting.writing import append
 from banyan_node.links.grounds import wrong_by_platforms
+from banyan_node.media.posting import item_of
 from banyan_node.operator_errors import CallError
-from banyan_schema.privately import Mute
 from banyan_schema.social import (
     POST,
     Audience,
     Draft,
     Poll,
     Post,
-    Relation,
     ReplyTo,
     Target,
     delete_post,
     post_key,
     post_to_text,
     react,
-    relate,
     repost,
     set_profile,
     tags_in,
     undo,
     write_post,
 )
-from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS
+from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS, Urgency
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
+SKINS = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 LONGEST_POLL_MS = 366 * 24 * 3_600_000
 Undo = Annotated[bool, Meta(description="Takes it back.")]
 
@@ -69,11 +70,21 @@ class Asked(Request, frozen=True, forbid_unknown_fields=True):
     choices: Literal["one", "several"] = "one"
 
 
+class MediaItem(Request, frozen=True, forbid_unknown_fields=True):
+    """blob: as `media.put` answered. description: what it shows, for those who do not see it; of captions, their
+    language."""
+
+    blob: BlobRef
+    description: str | None = None
+
+
 class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """warning: shown instead of the post until the reader asks for it. audience: an unlisted post is in no public
     timeline, under no tag and in no search, but in those of followers. mentions: who is to notice it. tags:
     default: those that the text names with #. poll: which one the post asks. media: what `media.put` stored, in
-    the order in which it is shown; captions follow their film. With media, the text may be empty."""
+    the order in which it is shown; captions follow their film. With media, the text may be empty.
+    group: in which it is said; only members may. urgency: an urgent post of an official channel is told to those who
+    follow it."""
 
     text: str
     lang: Annotated[str | None, Meta(description="A BCP 47 tag: vi, pt-BR.")] = None
@@ -83,6 +94,8 @@ class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True
     tags: Annotated[list[str], Meta(max_length=MAX_TAGS)] | None = None
     poll: Asked | None = None
     media: Annotated[list[MediaItem], Meta(max_length=MAX_MEDIA)] | None = None
+    group: GroupRef | None = None
+    urgency: Urgency = "normal"
     by: Own = None
 
 
@@ -114,20 +127,6 @@ class RepostRequest(Request, frozen=True, forbid_unknown_fields=True):
     by: Own = None
 
 
-class RelationRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """account: the account to follow or block."""
-
-    account: AccountRef
-    undo: Undo = False
-    by: Own = None
-
-
-class MuteRequest(RelationRequest, frozen=True, forbid_unknown_fields=True):
-    """until: when it ends; default: never."""
-
-    until: Milliseconds | None = None
-
-
 class ProfileRequest(Request, frozen=True, forbid_unknown_fields=True):
     """fields: by name, such as `name` and `bio`; other fields do not change."""
 
@@ -155,11 +154,6 @@ class WrittenEntry(Response, frozen=True):
     entry: EntryHex
 
 
-class Related(Response, frozen=True):
-    entry: EntryHex
-    account: Did
-
-
 class ProfileFields(Response, frozen=True):
     """fields: all fields of the profile as they are now."""
 
@@ -181,9 +175,16 @@ def _write(
     ctx: Context, ask: PostRequest | ReplyRequest, now: float, reply: ReplyTo | None = None, quote: Target | None = None
 ) -> Posted:
     account = hosted.account_of(ctx, ask.by)
-    wall_ms = ctx.replica.wall_ms(now)
-    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), wall_ms)
-    post = Post(
+    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
+    post = post_of(ctx, ask, now, reply, quote)
+    entry = append(ctx, account, [write_post(key, post)], now)
+    return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx.replica))
+
+
+def post_of(ctx: Context, ask: PostRequest, now: float, reply: ReplyTo | None, quote: Target | None) -> Post:
+    """What a request says. Raises CallError."""
+    wall_ms, account = ctx.replica.wall_ms(now), hosted.account_of(ctx, ask.by)
+    return Post(
         ask.text if ask.media else _said(ask.text),
         reply,
         quote,
@@ -193,11 +194,16 @@ def _write(
         ask.audience,
         tags_in(ask.text) if ask.tags is None else _tags(ask.tags),
         tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions or ())),
-        tuple(attached(ctx, item, now) for item in ask.media or ()),
+        tuple(item_of(ctx, item.blob, item.description, now) for item in ask.media or ()),
         poll=None if ask.poll is None else _poll(ask.poll, wall_ms),
+        group=None if ask.group is None else groups.open_to(ctx, account, group_target(ask.group)).target,
+        urgency=ask.urgency,
     )
-    entry = append(ctx, account, [write_post(key, post)], now)
-    return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx.replica))
+
+
+def answered(parent: PostView) -> ReplyTo:
+    """What an answer to this post says that it answers."""
+    return ReplyTo(parent.post.reply.root if parent.post.reply else parent.target, parent.target)
 
 
 def _tags(given: list[str]) -> tuple[str, ...]:
@@ -210,7 +216,7 @@ def _tags(given: list[str]) -> tuple[str, ...]:
 
 
 def _poll(asked: Asked, now_ms: int) -> Poll:
-    options = tuple(option.strip() for option in asked.options)
+    options = tuple(unicodedata.normalize("NFC", option).strip() for option in asked.options)
     if not 2 <= len(options) <= MAX_OPTIONS:
         raise CallError("bad_request", f"A poll has 2 to {MAX_OPTIONS} options, not {len(options)}.")
     if "" in options or len({*options}) < len(options):
@@ -248,9 +254,7 @@ def post(ctx: Context, ask: PostRequest, now: float) -> Posted:
 @METHODS.write("reply", "not_found", "refused")
 def reply(ctx: Context, ask: ReplyRequest, now: float) -> Posted:
     """Publishes a reply to a post that is held here."""
-    parent = held(ctx, ask.uri)
-    root = parent.post.reply.root if parent.post.reply else parent.target
-    return _write(ctx, ask, now, reply=ReplyTo(root, parent.target))
+    return _write(ctx, ask, now, reply=answered(held(ctx, ask.uri)))
 
 
 @METHODS.write("quote", "not_found", "refused")
@@ -282,7 +286,13 @@ def delete(ctx: Context, ask: DeleteRequest, now: float) -> Deleted:
     return Deleted(uri(view.target), answers, entry_hex(entry))
 
 
-def _add_or_undo(ctx: Context, method: str, account: AccountId, draft: Draft, now: float, take_back: bool) -> EntryId:
+def _is_emoji(text: str) -> bool:
+    """One or several, and not a mark or a skin tone alone."""
+    whole = text.strip("\ufe0f\u200d")
+    return bool(whole) and not set(whole) <= SKINS and not text.endswith("\u200d") and purely_emoji(text)
+
+
+def add_or_undo(ctx: Context, method: str, account: AccountId, draft: Draft, now: float, take_back: bool) -> EntryId:
     op = draft.op
     assert isinstance(op, Add)
     live = ctx.queries().live(account, op)
@@ -299,10 +309,10 @@ def reaction(ctx: Context, ask: ReactRequest, now: float) -> WrittenEntry:
     account = hosted.account_of(ctx, ask.by)
     target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     emoji = ask.emoji.strip()
-    if not ask.undo and not (emoji and purely_emoji(emoji)):
+    if not ask.undo and not _is_emoji(emoji):
         raise CallError("bad_request", f"'{emoji[:60]}' is no emoji; give one or several, such as 👍.")
     draft = react(hosted.salt_of(ctx, account), target, emoji)
-    return WrittenEntry(entry_hex(_add_or_undo(ctx, "react", account, draft, now, ask.undo)))
+    return WrittenEntry(entry_hex(add_or_undo(ctx, "react", account, draft, now, ask.undo)))
 
 
 @METHODS.write("repost", "not_found", "refused")
@@ -311,52 +321,7 @@ def reposting(ctx: Context, ask: RepostRequest, now: float) -> WrittenEntry:
     account = hosted.account_of(ctx, ask.by)
     target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     draft = repost(hosted.salt_of(ctx, account), target)
-    return WrittenEntry(entry_hex(_add_or_undo(ctx, "repost", account, draft, now, ask.undo)))
-
-
-def _relate(
-    ctx: Context, ask: RelationRequest, now: float, relation: Relation, method: str, take_back: bool
-) -> Related:
-    account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
-    if account == other:
-        raise CallError("bad_request", f"An account cannot {relation} itself.")
-    draft = relate(hosted.salt_of(ctx, account), relation, other)
-    return Related(entry_hex(_add_or_undo(ctx, method, account, draft, now, take_back)), did(other))
-
-
-@METHODS.write("follow", "not_found", "refused")
-def follow(ctx: Context, ask: RelationRequest, now: float) -> Related:
-    """Follows an account."""
-    return _relate(ctx, ask, now, "follow", "follow", ask.undo)
-
-
-@METHODS.write("unfollow", "not_found", "refused")
-def unfollow(ctx: Context, ask: RelationRequest, now: float) -> Related:
-    """Stops following an account."""
-    return _relate(ctx, ask, now, "follow", "unfollow", True)
-
-
-@METHODS.write("block", "not_found", "refused")
-def block(ctx: Context, ask: RelationRequest, now: float) -> Related:
-    """Blocks an account: its posts are left out of the home feed. Blocks are public."""
-    return _relate(ctx, ask, now, "block", "block", ask.undo)
-
-
-@METHODS.write("mute", "not_found", "refused")
-def mute(ctx: Context, ask: MuteRequest, now: float) -> Related:
-    """Mutes an account: nothing of it is shown to the one who mutes. Only the devices of the account can read that."""
-    account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
-    if account == other:
-        raise CallError("bad_request", "An account cannot mute itself.")
-    private.seal_old_mutes(ctx, account, now)
-    wanted = Mute(other, ask.until)
-    if ask.undo:
-        drafts = private.taking_back(ctx, account, [wanted])
-        if not drafts:
-            raise CallError("not_found", "There is nothing to undo by mute.", 404)
-    else:
-        drafts = private.drafts(ctx, account, [wanted], now)
-    return Related(entry_hex(append(ctx, account, drafts, now)), did(other))
+    return WrittenEntry(entry_hex(add_or_undo(ctx, "repost", account, draft, now, ask.undo)))
 
 
 @METHODS.write("profile.set", "not_found", "refused")

@@ -28,7 +28,7 @@ UNSEEN, BLOCKED, FILTERED = (
 
 
 class ThreadRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """by: the account that reads. after: then only the answers behind that place."""
+    """as: the account that reads. after: then only the answers behind that place."""
 
     uri: PostRef
     by: Own = None
@@ -45,8 +45,8 @@ class ThreadRow(PostRow, frozen=True):
 
 
 class GonePost(Response, frozen=True):
-    """word: deleted, withheld, unknown, or hidden from this reader. sentence: says it of "this post", without a full
-    stop."""
+    """word: deleted, withheld, unknown, hidden from this reader, or further above. sentence: says it of "this post",
+    without a full stop."""
 
     word: str
     sentence: str
@@ -72,6 +72,9 @@ class Thread(Response, frozen=True):
     after: ThreadCursor | None
 
 
+FURTHER = GonePost("further", "held here, and so far above that it is not shown: ask for it")
+
+
 @METHODS.read("thread", "not_found")
 def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     """A conversation: a post with the posts above it up to the first, and its replies, each followed by its own.
@@ -86,13 +89,16 @@ def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     page = _Page(q, at.blobs, lens_of(at, reader_of(at, ask.by)), above.posts[0].target if above.posts else target)
     lacking = target if post is None else above.missing
     gone = None if lacking is None else GonePost(*why_gone(q, lacking))
+    if above.further is not None:
+        lacking, gone = above.further, FURTHER
     for view in above.posts:
-        if page.lens.sees(view.target.account):
+        why = page.why_unseen(view.target.account)
+        if why is None:
             page.add(view, page.base)
             page.base += 1
         else:  # what stands below it is shown
             page.posts.clear()
-            page.base, lacking, gone = 0, view.target, GonePost("hidden", UNSEEN)
+            page.base, lacking, gone = 0, view.target, GonePost("hidden", why)
     if post is not None:
         page.add(post, page.base)
     if place is not None:
@@ -122,7 +128,7 @@ class _Page:
         """Adds the answers behind a place."""
         last, shown = None, 0
         for n, (cursor, answer) in enumerate(self.q.below(target, place)):
-            if shown == limit or n == LOOKED * limit:
+            if n == LOOKED * limit or (shown == limit and answer is not None):
                 self.after = last
                 return
             last = thread_cursor(cursor)
@@ -143,9 +149,13 @@ class _Page:
     def _gap(self, target: Target, depth: int, gone: GonePost) -> None:
         self.gaps.append(ThreadGap(len(self.posts), depth, uri(target), gone))
 
-    def _why_not(self, author: AccountId, view: PostView) -> str | None:
+    def why_unseen(self, author: AccountId) -> str | None:
         if author in self._blocked:
             return BLOCKED
-        if not self.lens.sees(author):
-            return UNSEEN
+        return None if self.lens.sees(author) else UNSEEN
+
+    def _why_not(self, author: AccountId, view: PostView) -> str | None:
+        why = self.why_unseen(author)
+        if why is not None:
+            return why
         return None if self.lens.shows(author, view.post) else FILTERED

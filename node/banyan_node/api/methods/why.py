@@ -8,7 +8,7 @@ from typing import Literal
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import BadSignature
-from banyan_crdt.ids import EntryId, LogId, WriterKey
+from banyan_crdt.ids import EntryId, LogId, Ref, WriterKey
 from banyan_crdt.ops import Grant, Put, decode_body, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.signing import verify
@@ -30,7 +30,7 @@ from banyan_node.api.texts import (
 from banyan_node.hosting import hosted
 from banyan_node.workers.published import LinkSeen
 from banyan_schema.registry import SOCIAL
-from banyan_schema.social import Post
+from banyan_schema.social import POST, Post, Target
 from banyan_storage.answers import PostView
 from banyan_storage.arrived import arrival_of
 from banyan_storage.reader import StoreReader
@@ -121,8 +121,12 @@ def why(at: Looking, ask: WhyRequest) -> Why:
         arrived_ms=None if came is None else came.time_ms,
         from_peer=came.peer or None if came else None,
         proof=_proof(at.store, log, seq),
-        versions=[*_versions(at.store, view)][::-1],
-        holders=[Holder(link.peer, _holds(link, log, seq)) for link in at.seen.links if link.greeted],
+        versions=_versions(at, view),
+        holders=[
+            Holder(link.peer, "yes" if came and link.peer == came.peer else _holds(link, log, seq))
+            for link in at.seen.links
+            if link.greeted
+        ],
     )
 
 
@@ -151,15 +155,24 @@ def _proof(store: StoreReader, log: LogId, seq: int) -> Proof | None:
     return Proof(entry_hex(end.id), last, len(chain), (end.sig or b"").hex(), linked)
 
 
-def _versions(store: StoreReader, view: PostView) -> Iterator[Version]:
-    """The newest first."""
-    waiting, seen = [view.ref], {view.ref}
+def _versions(at: Looking, view: PostView) -> list[Version]:
+    """All that are held, by time; the shown one last. Two devices may have written at once, and one of them shows."""
+    store, target = at.store, view.target
+    live = at.queries().live(target.account, Put(POST, target.key, (), None))
+    waiting = [view.ref, *[ref for ref in live if ref != view.ref]]
+    found = [*_writes(store, target, waiting)]
+    return [*sorted(found[:0:-1], key=lambda version: version.time_ms), *found[:1]]
+
+
+def _writes(store: StoreReader, target: Target, waiting: list[Ref]) -> Iterator[Version]:
+    """These writes of a post, and those that they replaced."""
+    seen = {*waiting}
     while waiting and len(seen) <= MOST_VERSIONS:
         ref = waiting.pop(0)
         entry = store.entry(EntryId(ref.entry))
         ops = () if entry is None else decode_body(entry.ops).ops
         op = ops[ref.op] if ref.op < len(ops) else None
-        if entry is None or not isinstance(op, Put) or op.key != view.target.key:
+        if entry is None or not isinstance(op, Put) or op.key != target.key:
             continue
         raw, part = store.part(entry.id, ref.op), part_of(op)
         said = None if raw is None or part is None else SOCIAL.decode(op.coll, op, open_part(part, raw))

@@ -7,20 +7,26 @@ from typing import TYPE_CHECKING, NamedTuple
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_schema.address import Target
 from banyan_schema.social import Poll
-from banyan_schema.social.vote import VOTER, tally_key, vote_key
+from banyan_schema.social.vote import KEY_BYTES, VOTE, VOTER, tally_key, vote_key
 
 from ...engine import Table
+from ...slots import shown_at
+from ...view_rows import register_slot
 from ..view import Counter, Row, View, count_of
 
 if TYPE_CHECKING:
     from ...queries import Queries
 
 BALLOTS = Table("ballots")
-"""post's account 32 | post's key 16 | ballot 16 | choices 1 | end 8 | option 1 | account number 4 -> nothing"""
+"""post's account 32 | post's key 16 | ballot 16 | choices 1 | end 8 | of 1 | option 1 | account number 4 -> nothing"""
 ASIDE = Table("ballots_aside")
 """The same, and the cell's key, of votes in another cell than that of the poll; these are not counted."""
 BALLOT_COUNTS = Table("ballot_counts")
-"""post's account 32 | post's key 16 | ballot 16 | choices 1 | end 8 | option 1 -> u32"""
+"""post's account 32 | post's key 16 | ballot 16 | choices 1 | end 8 | of 1 | option 1 -> u32"""
+
+
+PLACE_BYTES = 8
+OPTION_END = KEY_BYTES + 1
 
 
 class Tally(NamedTuple):
@@ -41,7 +47,7 @@ def _cell(named: bytes) -> bytes:
 
 
 def _option(key: bytes) -> bytes:
-    return key[:74]
+    return key[:OPTION_END]
 
 
 VIEW = View(
@@ -49,7 +55,7 @@ VIEW = View(
     1,
     (BALLOTS, ASIDE),
     {"ballots": _row},
-    {BALLOTS: 74, ASIDE: 74},
+    {BALLOTS: OPTION_END, ASIDE: OPTION_END},
     (Counter(BALLOTS, BALLOT_COUNTS, _option),),
 )
 
@@ -58,5 +64,14 @@ def tally(ask: Queries, post: Target, poll: Poll) -> Tally:
     """The votes for a poll as it stands. Raises ViewBuilding."""
     ask.need(VIEW.name)
     begins = tally_key(post, poll)
-    counts = {key[73]: count_of(raw) for key, raw in ask.reader.txn.prefix(BALLOT_COUNTS, begins)}
+    counts = {key[KEY_BYTES]: count_of(raw) for key, raw in ask.reader.txn.prefix(BALLOT_COUNTS, begins)}
     return Tally(tuple(counts.get(n, 0) for n in range(len(poll.options))), counts.get(VOTER[0], 0))
+
+
+def vote_of(ask: Queries, account: AccountId, post: Target, poll: Poll) -> list[int]:
+    """The options that an account's vote counts for. Raises ViewBuilding."""
+    ask.need()
+    number, begins = ask.number(account), tally_key(post, poll)
+    shown = shown_at(ask.reader.txn, register_slot(number, VOTE, vote_key(post))) if number else b""
+    seed = shown[PLACE_BYTES:]
+    return [*seed[KEY_BYTES:]] if seed.startswith(begins) else []

@@ -1,0 +1,116 @@
+"""Posts that are not published yet, and those that are published later."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from banyan_cli import refs, session
+from banyan_cli.commands.social import By, Lang, Unlisted, Warn, Words
+from banyan_cli.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_draft = typer.Typer(help="Posts that you have not published yet; only you can see them.", no_args_is_help=True)
+Which = Annotated[str, typer.Argument(metavar="DRAFT", help="The beginning of its id.")]
+At = Annotated[
+    str | None, typer.Option("--at", metavar="WHEN", help="Publish it then, such as 2026-12-24T18:00 (local time).")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(_draft, name="draft")
+
+
+@_draft.command("add")
+def draft_add(
+    ctx: typer.Context,
+    text: Words,
+    at: At = None,
+    reply: Annotated[str | None, typer.Option("--reply", metavar="POST", help="The post that it answers.")] = None,
+    quote: Annotated[str | None, typer.Option("--quote", metavar="POST", help="The post that it quotes.")] = None,
+    replace: Annotated[
+        str | None, typer.Option("--replace", metavar="DRAFT", help="The draft in whose place this one stands.")
+    ] = None,
+    lang: Lang = None,
+    warning: Warn = None,
+    unlisted: Unlisted = False,
+    by: By = None,
+) -> None:
+    """Keep a post, to publish it later."""
+    s = session.of(ctx)
+    reader = None if by is None else refs.account(s, by)
+    answer = s.call(
+        "draft.set",
+        text=text,
+        id=None if replace is None else _id(s, replace, reader),
+        reply=None if reply is None else refs.post(s, reply),
+        quote=None if quote is None else refs.post(s, quote),
+        lang=lang,
+        warning=warning,
+        audience="unlisted" if unlisted else None,
+        due=None if at is None else _when(at),
+        by=reader,
+    )
+    later = "it is published then" if at else "`banyan draft publish` publishes it"
+    s.out.done(answer, f"Kept: {answer['id'][: refs.SHORT]}; {later}.")
+
+
+@_draft.command("ls")
+def draft_ls(ctx: typer.Context, by: By = None) -> None:
+    """Your drafts, those with a time first."""
+    s = session.of(ctx)
+    rows = s.call("drafts", by=None if by is None else refs.account(s, by))["drafts"]
+    s.out.answers(rows, _show, "You have no drafts: `banyan draft add TEXT`.")
+
+
+@_draft.command("publish")
+def draft_publish(ctx: typer.Context, which: Which, by: By = None) -> None:
+    """Publish a draft now."""
+    s = session.of(ctx)
+    reader = None if by is None else refs.account(s, by)
+    answer = s.call("draft.publish", id=_id(s, which, reader), by=reader)
+    refs.remember(s.home, [answer["uri"]])
+    s.out.done(answer, f"Posted: {refs.short(answer['uri'])}")
+
+
+@_draft.command("drop")
+def draft_drop(ctx: typer.Context, which: Which, by: By = None) -> None:
+    """Throw a draft away."""
+    s = session.of(ctx)
+    reader = None if by is None else refs.account(s, by)
+    s.out.done(s.call("draft.drop", id=_id(s, which, reader), by=reader), "Dropped.")
+
+
+def _id(s: session.Session, which: str, by: str | None) -> str:
+    known = [row["id"] for row in s.call("drafts", by=by)["drafts"]]
+    found = [name for name in known if name.startswith(which.lower())]
+    if len(found) != 1:
+        many = f"{len(found)} drafts begin with '{which}'" if found else f"No draft begins with '{which}'"
+        raise BadInput(f"{many}; `banyan draft ls` shows them.")
+    return str(found[0])
+
+
+def _when(text: str) -> int:
+    try:
+        then = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(f"'{text}' is no time; write it as 2026-12-24T18:00.") from error
+    at_ms = int(then.timestamp() * 1000)
+    if at_ms <= time.time() * 1000:
+        raise BadInput(f"{text} is over; give a time to come.")
+    return at_ms
+
+
+def _show(console: Console, rows: list[Any]) -> None:
+    from rich.text import Text
+
+    from banyan_cli.show.feed import text_of
+
+    for row in rows:
+        due = "" if row["due"] is None else f"  {datetime.fromtimestamp(row['due'] / 1000):%Y-%m-%d %H:%M}"
+        console.print(Text.assemble((f"{row['id'][: refs.SHORT]}{due}  ", "dim"), text_of(row["text"])))

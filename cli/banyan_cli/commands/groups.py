@@ -1,0 +1,361 @@
+"""Groups: what a person does in them, and what their owners and moderators do."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from banyan_cli import completing, refs, session
+from banyan_cli.commands.social import By, Undo, Uri, Who
+from banyan_cli.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_group = typer.Typer(help="Groups: talk among those who share something.", no_args_is_help=True)
+Which = Annotated[
+    str,
+    typer.Argument(
+        metavar="GROUP", help="The name of a group of yours, its digits as shown, or its address.", show_default=False
+    ),
+]
+KINDS = ("open", "request", "closed")
+KindOf = Annotated[
+    str | None,
+    typer.Option(
+        "--kind",
+        help="open: anybody joins; request: who joins waits to be accepted; closed: only who is invited joins.",
+    ),
+]
+About = Annotated[str | None, typer.Option("--description", help="What the group is for.")]
+Rules = Annotated[str | None, typer.Option("--rules", help="What its members hold to.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")]
+Reader = Annotated[
+    str | None,
+    typer.Option("--as", help="Who reads; your own account when left out.", autocompletion=completing.accounts),
+]
+STANDINGS = {
+    "owner": "you own it",
+    "moderator": "you moderate it",
+    "member": "you are in it",
+    "asked": "you wait to be accepted",
+    "invited": "you are invited: `banyan group join`",
+    "banned": "you are banned from it",
+    "none": "",
+}
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(_group, name="group")
+
+
+# -- reading
+
+
+@_group.command("ls")
+def group_ls(
+    ctx: typer.Context,
+    account: Annotated[
+        str | None, typer.Argument(help="Whose groups; yours when left out.", autocompletion=completing.accounts)
+    ] = None,
+    by: Reader = None,
+) -> None:
+    """The groups that an account owns, is in, or asked to join."""
+    s = session.of(ctx)
+    page = s.call("groups", account=None if account is None else refs.account(s, account), by=_by(s, by), limit=1_000)
+    refs.remember(s.home, groups=[(row["uri"], row["name"]) for row in page["groups"]])
+    s.out.answers(page["groups"], _show_groups, "No groups yet: `banyan group create NAME`.")
+
+
+@_group.command("show")
+def group_show(ctx: typer.Context, which: Which, by: Reader = None) -> None:
+    """What a group is for, who rules it, and what is pinned."""
+    s = session.of(ctx)
+    value = s.call("group.show", group=group_of(s, which, by), by=_by(s, by))
+    refs.remember(s.home, groups=[(value["uri"], value["name"])])
+    refs.remember_rows(s.home, value["pinned"])
+    s.out.answer(value, _show_group)
+
+
+@_group.command("feed")
+def group_feed(
+    ctx: typer.Context,
+    which: Which,
+    limit: Limit = 20,
+    before: Annotated[str | None, typer.Option(help="Continue where a page ended.")] = None,
+    by: Reader = None,
+) -> None:
+    """What is said in a group, the newest first."""
+    s = session.of(ctx)
+    page = s.call("group.feed", group=group_of(s, which, by), limit=limit, before=before, by=_by(s, by))
+    refs.remember_rows(s.home, page["posts"])
+    s.out.answers(page["posts"], _show_posts, "No posts here yet: `banyan post --group`.")
+    if page["before"]:
+        same = "" if by is None else f" --as {by}"
+        s.out.note(f"More: `banyan group feed '{which}'{same} --limit {limit} --before {page['before']}`")
+
+
+@_group.command("members")
+def group_members(
+    ctx: typer.Context,
+    which: Which,
+    limit: Limit = 100,
+    after: Annotated[str | None, typer.Option(help="Continue where a page ended.")] = None,
+    by: Reader = None,
+) -> None:
+    """Who is in a group."""
+    _people(ctx, "members", which, limit, after, by, "Nobody is in it.")
+
+
+@_group.command("requests")
+def group_requests(
+    ctx: typer.Context,
+    which: Which,
+    limit: Limit = 100,
+    after: Annotated[str | None, typer.Option(help="Continue where a page ended.")] = None,
+    by: Reader = None,
+) -> None:
+    """Who asked to join and waits for an answer."""
+    _people(ctx, "requests", which, limit, after, by, "Nobody waits.")
+
+
+# -- opening and joining
+
+
+@_group.command("create")
+def group_create(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    kind: KindOf = None,
+    description: About = None,
+    rules: Rules = None,
+    by: By = None,
+) -> None:
+    """Open a group. Nothing that is said in it is secret, whatever its kind."""
+    s = session.of(ctx)
+    answer = s.call("group.create", name=name, kind=_kind(kind), description=description, rules=rules, by=_by(s, by))
+    refs.remember(s.home, groups=[(answer["uri"], answer["name"])])
+    s.out.done(answer, f"Opened: {answer['name']}  {refs.short(answer['uri'])}\n{answer['uri']}")
+
+
+@_group.command("set")
+def group_set(
+    ctx: typer.Context,
+    which: Which,
+    name: Annotated[str | None, typer.Option("--name", help="Another name.")] = None,
+    kind: KindOf = None,
+    description: About = None,
+    rules: Rules = None,
+    by: By = None,
+) -> None:
+    """Change what a group of yours says of itself."""
+    s = session.of(ctx)
+    given = {"name": name, "kind": _kind(kind), "description": description, "rules": rules}
+    if all(value is None for value in given.values()):
+        raise BadInput("Nothing is to be changed; give --name, --kind, --description or --rules.")
+    answer = s.call("group.set", group=group_of(s, which, by), by=_by(s, by), **given)
+    s.out.done(answer, f"Changed: {answer['name']}.")
+
+
+@_group.command("delete")
+def group_delete(
+    ctx: typer.Context,
+    which: Which,
+    yes: Annotated[bool, typer.Option("--yes", help="It cannot be taken back; say that you mean it.")] = False,
+    by: By = None,
+) -> None:
+    """End a group of yours for good. What was said in it stays with those who said it."""
+    s = session.of(ctx)
+    if not yes:
+        raise BadInput("A group that is deleted cannot be brought back; say so with --yes.")
+    answer = s.call("group.delete", group=group_of(s, which, by), by=_by(s, by))
+    s.out.done(answer, f"Deleted: {answer['name']}.")
+
+
+@_group.command("join")
+def group_join(ctx: typer.Context, which: Which, undo: Undo = False, by: By = None) -> None:
+    """Join a group, or ask to."""
+    if undo:
+        group_leave(ctx, which, by)
+        return
+    s = session.of(ctx)
+    answer = s.call("group.join", group=group_of(s, which, by), by=_by(s, by))
+    waits = f"Asked to join {answer['name']}: its owner or a moderator has to accept that."
+    s.out.done(answer, waits if answer["waits"] else f"Joined {answer['name']}.")
+
+
+@_group.command("leave")
+def group_leave(ctx: typer.Context, which: Which, by: By = None) -> None:
+    """Leave a group, or ask no more to join it. What you said in it is shown there no more, until you join again."""
+    s = session.of(ctx)
+    answer = s.call("group.join", group=group_of(s, which, by), undo=True, by=_by(s, by))
+    s.out.done(answer, "Left.")
+
+
+# -- for owners and moderators
+
+
+@_group.command("accept")
+def group_accept(ctx: typer.Context, which: Which, account: Who, undo: Undo = False, by: By = None) -> None:
+    """Accept somebody who asked to join."""
+    _act(ctx, "accept", which, account, undo, by, "Accepted into {}.")
+
+
+@_group.command("refuse")
+def group_refuse(ctx: typer.Context, which: Which, account: Who, undo: Undo = False, by: By = None) -> None:
+    """Take somebody who asked to join off the list."""
+    _act(ctx, "refuse", which, account, undo, by, "Refused in {}.")
+
+
+@_group.command("invite")
+def group_invite(ctx: typer.Context, which: Which, account: Who, undo: Undo = False, by: By = None) -> None:
+    """Invite somebody: whoever is invited and joins is a member."""
+    _act(ctx, "invite", which, account, undo, by, "Invited to {}.")
+
+
+@_group.command("ban")
+def group_ban(ctx: typer.Context, which: Which, account: Who, undo: Undo = False, by: By = None) -> None:
+    """Ban somebody: nothing of it is shown in the group."""
+    _act(ctx, "ban", which, account, undo, by, "Banned from {}.")
+
+
+@_group.command("moderator")
+def group_moderator(
+    ctx: typer.Context,
+    which: Which,
+    account: Who,
+    undo: Undo = False,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="With --undo: what the moderator said ends too; else you say the same.")
+    ] = False,
+    by: By = None,
+) -> None:
+    """Name a moderator of a group of yours, or dismiss one."""
+    if drop and not undo:
+        raise BadInput("--drop goes with --undo: it ends what a moderator said who is dismissed.")
+    s = session.of(ctx)
+    whom, group = refs.account(s, account), group_of(s, which, by)
+    answer = s.call("group.moderator", group=group, account=whom, undo=undo or None, drop=drop or None, by=_by(s, by))
+    kept = f" You say now what it said: {answer['kept']:,}." if answer["kept"] else ""
+    s.out.done(
+        answer, f"It moderates {answer['name']} no more.{kept}" if undo else f"It moderates {answer['name']} now."
+    )
+
+
+@_group.command("remove")
+def group_remove(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> None:
+    """Remove a post from its group. It stays with its author."""
+    _act_on_post(ctx, "remove", uri, undo, by, "Removed from {}.")
+
+
+@_group.command("pin")
+def group_pin(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> None:
+    """Pin a post in its group."""
+    _act_on_post(ctx, "pin", uri, undo, by, "Pinned in {}.")
+
+
+def _act(ctx: typer.Context, what: str, which: str, account: str, undo: bool, by: str | None, sentence: str) -> None:
+    s = session.of(ctx)
+    whom, group = refs.account(s, account), group_of(s, which, by)
+    answer = s.call(f"group.{what}", group=group, account=whom, undo=undo or None, by=_by(s, by))
+    s.out.done(answer, "Taken back." if undo else sentence.format(answer["name"]))
+
+
+def _act_on_post(ctx: typer.Context, what: str, uri: str, undo: bool, by: str | None, sentence: str) -> None:
+    s = session.of(ctx)
+    answer = s.call(f"group.{what}", uri=refs.post(s, uri), undo=undo or None, by=_by(s, by))
+    s.out.done(answer, "Taken back." if undo else sentence.format(answer["name"]))
+
+
+def _people(
+    ctx: typer.Context, what: str, which: str, limit: int, after: str | None, by: str | None, none: str
+) -> None:
+    s = session.of(ctx)
+    page = s.call(f"group.{what}", group=group_of(s, which, by), limit=limit, after=after, by=_by(s, by))
+    refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in page["members"]])
+    s.out.answers(page["members"], _show_members, none)
+    if page["after"]:
+        same = "" if by is None else f" --as {by}"
+        s.out.note(f"More: `banyan group {what} '{which}'{same} --limit {limit} --after {page['after']}`")
+
+
+def group_of(s: session.Session, which: str, by: str | None) -> str:
+    """The address of the group that a person means: by name or digits among those of the reader and those that were
+    shown, or by address. Raises BadInput."""
+
+    def more() -> dict[str, str]:
+        return {row["uri"]: row["name"] for row in s.call("groups", by=_by(s, by), limit=1_000)["groups"]}
+
+    return refs.titled(s, "group", which, more, "`banyan group ls`")
+
+
+def _kind(kind: str | None) -> str | None:
+    if kind is not None and kind not in KINDS:
+        raise BadInput(f"'{kind}' is no kind of group; there are {', '.join(KINDS)}.")
+    return kind
+
+
+def _by(s: session.Session, by: str | None) -> str | None:
+    return None if by is None else refs.account(s, by)
+
+
+def _members(row: dict[str, Any]) -> str:
+    return f"{row['members']:,}" + ("" if row["exact"] else "+")
+
+
+def _show_groups(console: Console, rows: list[dict[str, Any]]) -> None:
+    from banyan_cli.show.tables import table
+    from banyan_node.harmless import plain
+
+    made = table("group", "kind", "members#", "standing", "name")
+    for row in rows:
+        made.add_row(refs.short(row["uri"]), row["kind"], _members(row), row["standing"], plain(row["name"]))
+    console.print(made)
+
+
+def _show_group(console: Console, value: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    from banyan_cli.show.feed import post
+    from banyan_cli.show.words import name_of
+    from banyan_node.harmless import plain
+
+    console.print(Text.assemble((plain(value["name"]), "bold"), f"  {refs.short(value['uri'])}"))
+    console.print(Text(value["uri"], "dim"), soft_wrap=True)
+    count = "1 member" if value["members"] == 1 else f"{_members(value)} members"
+    standing = STANDINGS[value["standing"]]
+    console.print(Text(" · ".join(filter(None, (value["kind"], count, standing))), "dim"))
+    rulers = [name_of(one["account"], one["name"]) for one in (value["owner"], *value["moderators"])]
+    console.print(Text.assemble(("owner: ", "dim"), rulers[0]))
+    if rulers[1:]:
+        console.print(Text.assemble(("moderators: ", "dim"), ", ".join(rulers[1:])))
+    for word in ("description", "rules"):
+        if value[word]:
+            console.print(Text.assemble((f"{word}: ", "dim"), plain(value[word], lines=True)))
+    for row in value["pinned"]:
+        console.print(Text("pinned", "dim italic"))
+        console.print(post(row, _now_ms()))
+
+
+def _show_posts(console: Console, posts: list[Any]) -> None:
+    from banyan_cli.show.feed import feed
+
+    feed(_now_ms())(console, posts)
+
+
+def _show_members(console: Console, rows: list[dict[str, Any]]) -> None:
+    from rich.text import Text
+
+    from banyan_cli.show.tables import table
+    from banyan_cli.show.words import name_of
+
+    made = table("name", "standing", "account")
+    for row in rows:
+        made.add_row(name_of(row["account"], row["name"]), row["standing"], Text(row["account"]))
+    console.print(made)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,117 @@
+"""Handles: names under the domain of a platform, such as lan@vn.example."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from banyan_cli import refs, session
+from banyan_cli.commands.social import By, Undo, Who
+from banyan_cli.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_handle = typer.Typer(
+    help="Handles: names under the domain of a platform, such as lan@vn.example.", no_args_is_help=True
+)
+Name = Annotated[str, typer.Argument(metavar="HANDLE", help="Such as lan@vn.example.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(_handle, name="handle")
+    app.command()(verify)
+
+
+def verify(
+    ctx: typer.Context,
+    account: Who,
+    title: Annotated[str | None, typer.Argument(metavar="TITLE", help="Such as 'Sở Y tế Huế'.")] = None,
+    undo: Undo = False,
+    by: By = None,
+) -> None:
+    """For a platform: say that an account is an official channel. Its urgent posts are told to those who follow it."""
+    if (title is None) != undo:
+        raise BadInput("Say what the account speaks for, such as 'Sở Y tế Huế'; or --undo alone.")
+    s = session.of(ctx)
+    whom = refs.account(s, account)
+    answer = s.call("official.verify", account=whom, title=title, undo=undo or None, by=_by(s, by))
+    s.out.done(answer, "Taken back." if undo else f"Verified: {title}.")
+
+
+@_handle.command("claim")
+def handle_claim(
+    ctx: typer.Context,
+    handle: Annotated[str | None, typer.Argument(metavar="HANDLE", help="Such as lan@vn.example.")] = None,
+    undo: Undo = False,
+    by: By = None,
+) -> None:
+    """Say that a handle is yours. Until its platform confirms it, it is shown as claimed only."""
+    s = session.of(ctx)
+    if (handle is None) != undo:
+        raise BadInput("Give the handle that you claim, such as lan@vn.example; or --undo alone.")
+    answer = s.call("handle.claim", handle=handle, undo=undo or None, by=_by(s, by))
+    s.out.done(answer, f"Claimed: {shown(answer['handle'])}." if answer["handle"] else "You claim no handle now.")
+
+
+@_handle.command("domain")
+def handle_domain(
+    ctx: typer.Context,
+    domain: Annotated[str | None, typer.Argument(metavar="DOMAIN", help="Such as vn.example.")] = None,
+    undo: Undo = False,
+    by: By = None,
+) -> None:
+    """For a platform: say which domain is yours, so that the handles that you confirm count."""
+    s = session.of(ctx)
+    if (domain is None) != undo:
+        raise BadInput("Give the domain of the platform, such as vn.example; or --undo alone.")
+    answer = s.call("handle.domain", domain=domain, undo=undo or None, by=_by(s, by))
+    proof = f'Prove it in its DNS: _banyan.{answer["domain"]} TXT "account={answer["account"]}".'
+    s.out.done(
+        answer, f"The platform of {answer['domain']}. {proof}" if answer["domain"] else "The platform of none now."
+    )
+
+
+@_handle.command("confirm")
+def handle_confirm(ctx: typer.Context, handle: Name, account: Who, undo: Undo = False, by: By = None) -> None:
+    """For a platform: confirm that a handle under your domain is an account's."""
+    s = session.of(ctx)
+    whom = refs.account(s, account)
+    answer = s.call("handle.confirm", handle=handle, account=whom, undo=undo or None, by=_by(s, by))
+    waits = "" if answer["claimed"] else " It is shown once the account claims it: `banyan handle claim`."
+    s.out.done(answer, "Taken back." if undo else f"Confirmed: {answer['handle']}.{waits}")
+
+
+@_handle.command("find")
+def handle_find(ctx: typer.Context, handle: Name, by: By = None) -> None:
+    """Whose a handle is."""
+    s = session.of(ctx)
+    rows = s.call("handle.find", handle=handle, by=_by(s, by))["accounts"]
+    refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in rows])
+    s.out.answers(rows, _show, "Nobody who is held here claims it.")
+
+
+def shown(handle: dict[str, Any]) -> str:
+    """`lan@vn.example, confirmed by Lotus`, or that it is claimed only."""
+    from banyan_cli.show.words import name_of
+
+    platforms = [name_of(one["account"], one["name"]) for one in handle["platforms"]]
+    return f"{handle['handle']}, " + (f"confirmed by {', '.join(platforms)}" if platforms else "claimed only")
+
+
+def _by(s: session.Session, by: str | None) -> str | None:
+    return None if by is None else refs.account(s, by)
+
+
+def _show(console: Console, rows: list[dict[str, Any]]) -> None:
+    from rich.text import Text
+
+    from banyan_cli.show.tables import table
+    from banyan_cli.show.words import name_of
+
+    made = table("name", "confirmed by", "account")
+    for row in rows:
+        platforms = ", ".join(name_of(one["account"], one["name"]) for one in row["platforms"]) or "nobody"
+        made.add_row(name_of(row["account"], row["name"]), platforms, Text(row["account"]))
+    console.print(made)

@@ -1,0 +1,130 @@
+"""Drafts, and posts that are published later. Only the devices of the account can read them."""
+
+from __future__ import annotations
+
+from banyan_crdt.ids import CellKey
+from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
+from banyan_node.api.methods.private import OneReader, opened
+from banyan_node.api.methods.social import Posted, PostRequest, answered, held, post_of
+from banyan_node.api.texts import (
+    KeyHex,
+    Milliseconds,
+    Own,
+    PostRef,
+    PostUri,
+    ThingRef,
+    entry_hex,
+    key_hex,
+    key_of,
+    uri,
+)
+from banyan_node.context import Context
+from banyan_node.hosting import drafts as kept
+from banyan_node.hosting import hosted, private
+from banyan_node.hosting.writing import append_each
+from banyan_node.links.grounds import wrong_by_platforms
+from banyan_node.operator_errors import CallError
+from banyan_schema.privately import MAX_DRAFT, Draft
+from banyan_schema.social import encode_post
+from banyan_storage.due import Work
+
+METHODS = Declared()
+LONGEST_MS = 366 * 24 * 3_600_000
+
+
+class DraftRequest(PostRequest, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """id: of a draft that this replaces; default: a new one. reply, quote: the post that is answered or quoted, which
+    is held here. due: when it is to be published; default: never by itself. The others as in `post`; pictures are added
+    when it is published."""
+
+    id: ThingRef | None = None
+    reply: PostRef | None = None
+    quote: PostRef | None = None
+    due: Milliseconds | None = None
+
+
+class OneDraft(Request, frozen=True, forbid_unknown_fields=True):
+    id: ThingRef
+    by: Own = None
+
+
+class DraftRow(Response, frozen=True):
+    """due: when it is to be published; null: never by itself."""
+
+    id: KeyHex
+    text: str
+    warning: str | None
+    lang: str | None
+    reply: PostUri | None
+    quote: PostUri | None
+    due: Milliseconds | None
+
+
+class Drafts(Response, frozen=True):
+    """Those that are due first, then the others by their text."""
+
+    drafts: list[DraftRow]
+
+
+class DraftKept(Response, frozen=True):
+    id: KeyHex
+
+
+@METHODS.write("draft.set", "not_found", "refused")
+def keep(ctx: Context, ask: DraftRequest, now: float) -> DraftKept:
+    """Keeps a post that is not published yet, or changes one."""
+    account, now_ms = hosted.account_of(ctx, ask.by), ctx.replica.wall_ms(now)
+    if ask.media:
+        raise CallError("bad_request", "A draft has no pictures yet: add them when it is published.")
+    if ask.due is not None and not now_ms < ask.due <= now_ms + LONGEST_MS:
+        raise CallError("bad_request", "A post is published later than now, and within a year.")
+    name = CellKey(ctx.replica.author.random(16)) if ask.id is None else key_of(ask.id)
+    if ask.id is not None and kept.draft_of(ctx, account, name) is None:
+        raise CallError("not_found", f"There is no draft {ask.id}.", 404)
+    reply = None if ask.reply is None else answered(held(ctx, ask.reply))
+    quote = None if ask.quote is None else held(ctx, ask.quote).target
+    content = encode_post(post_of(ctx, ask, now, reply, quote))
+    if len(content) > MAX_DRAFT:
+        raise CallError("bad_request", f"The draft has {len(content):,} bytes; {MAX_DRAFT:,} is the most: shorten it.")
+    draft = Draft(name, content, ask.due)
+    append_each(ctx, account, private.entries(private.drafts(ctx, account, [draft], now)), now)
+    kept.plan(ctx, account, draft)
+    return DraftKept(key_hex(name))
+
+
+@METHODS.read("drafts", "not_found", "refused")
+def drafts(at: CommitView, ask: OneReader) -> Drafts:
+    """The posts of an account that are not published yet."""
+    rows = []
+    for draft in opened(at, hosted.account_of(at, ask.by)).all(Draft):
+        said = kept.post_in(draft)
+        if said is not None:
+            reply = None if said.reply is None else uri(said.reply.parent)
+            quote = None if said.quote is None else uri(said.quote)
+            row = DraftRow(key_hex(CellKey(draft.id)), said.text, said.warning, said.lang, reply, quote, draft.due_ms)
+            rows.append(row)
+    return Drafts(sorted(rows, key=lambda row: (row.due is None, row.due or 0, row.text)))
+
+
+@METHODS.write("draft.publish", "not_found", "refused")
+def publish(ctx: Context, ask: OneDraft, now: float) -> Posted:
+    """Publishes a draft now."""
+    account, draft = hosted.account_of(ctx, ask.by), _draft(ctx, ask)
+    target, entry = kept.publish(ctx, account, draft, now)
+    return Posted(uri(target), entry_hex(entry), wrong_by_platforms(ctx.replica))
+
+
+@METHODS.write("draft.drop", "not_found", "refused")
+def drop(ctx: Context, ask: OneDraft, now: float) -> NoResult:
+    """Drops a draft; it is not published."""
+    account, draft = hosted.account_of(ctx, ask.by), _draft(ctx, ask)
+    append_each(ctx, account, private.entries(private.taking_back(ctx, account, [draft])), now)
+    ctx.store.drop_due(Work.PUBLISH, account + draft.id)
+    return NoResult()
+
+
+def _draft(ctx: Context, ask: OneDraft) -> Draft:
+    found = kept.draft_of(ctx, hosted.account_of(ctx, ask.by), key_of(ask.id))
+    if found is None:
+        raise CallError("not_found", f"There is no draft {ask.id}.", 404)
+    return found

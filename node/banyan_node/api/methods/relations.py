@@ -1,0 +1,85 @@
+"""Whom an account follows, blocks and mutes."""
+
+from __future__ import annotations
+
+from banyan_node.api.declare import Declared, Request, Response
+from banyan_node.api.methods.social import Undo, add_or_undo
+from banyan_node.api.texts import AccountRef, Did, EntryHex, Milliseconds, Own, did, entry_hex
+from banyan_node.context import Context
+from banyan_node.hosting import hosted, private
+from banyan_node.hosting.writing import append
+from banyan_node.operator_errors import CallError
+from banyan_schema.privately import Mute
+from banyan_schema.social import Relation, relate
+from banyan_storage import locking
+
+METHODS = Declared()
+
+
+class RelationRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """account: the account to follow or block."""
+
+    account: AccountRef
+    undo: Undo = False
+    by: Own = None
+
+
+class MuteRequest(RelationRequest, frozen=True, forbid_unknown_fields=True):
+    """until: when it ends; default: never."""
+
+    until: Milliseconds | None = None
+
+
+class Related(Response, frozen=True):
+    """waits: whether the account is locked, and has to accept the follow first."""
+
+    entry: EntryHex
+    account: Did
+    waits: bool = False
+
+
+def _relate(
+    ctx: Context, ask: RelationRequest, now: float, relation: Relation, method: str, take_back: bool
+) -> Related:
+    account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
+    if account == other:
+        raise CallError("bad_request", f"An account cannot {relation} itself.")
+    draft = relate(hosted.salt_of(ctx, account), relation, other)
+    return Related(entry_hex(add_or_undo(ctx, method, account, draft, now, take_back)), did(other))
+
+
+@METHODS.write("follow", "not_found", "refused")
+def follow(ctx: Context, ask: RelationRequest, now: float) -> Related:
+    """Follows an account, or asks to if it is locked."""
+    said = _relate(ctx, ask, now, "follow", "follow", ask.undo)
+    account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
+    return said if ask.undo else Related(said.entry, said.account, locking.waits(ctx.queries(), account, other))
+
+
+@METHODS.write("unfollow", "not_found", "refused")
+def unfollow(ctx: Context, ask: RelationRequest, now: float) -> Related:
+    """Stops following an account."""
+    return _relate(ctx, ask, now, "follow", "unfollow", True)
+
+
+@METHODS.write("block", "not_found", "refused")
+def block(ctx: Context, ask: RelationRequest, now: float) -> Related:
+    """Blocks an account: its posts are left out of the home feed. Blocks are public."""
+    return _relate(ctx, ask, now, "block", "block", ask.undo)
+
+
+@METHODS.write("mute", "not_found", "refused")
+def mute(ctx: Context, ask: MuteRequest, now: float) -> Related:
+    """Mutes an account: nothing of it is shown to the one who mutes. Only the devices of the account can read that."""
+    account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
+    if account == other:
+        raise CallError("bad_request", "An account cannot mute itself.")
+    private.seal_old_mutes(ctx, account, now)
+    wanted = Mute(other, ask.until)
+    if ask.undo:
+        drafts = private.taking_back(ctx, account, [wanted])
+        if not drafts:
+            raise CallError("not_found", "There is nothing to undo by mute.", 404)
+    else:
+        drafts = private.drafts(ctx, account, [wanted], now)
+    return Related(entry_hex(append(ctx, account, drafts, now)), did(other))

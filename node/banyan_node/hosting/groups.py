@@ -1,0 +1,59 @@
+"""What an account hosted here may do in a group: who rules it, who is a member, and the sentence for who is not."""
+
+from __future__ import annotations
+
+from banyan_crdt.ids import AccountId, account_to_text
+from banyan_node.context import Context
+from banyan_node.operator_errors import CallError
+from banyan_schema.address import Target, post_to_text
+from banyan_schema.social.group import GROUP
+from banyan_storage.grouped import GroupView, group_of
+from banyan_storage.queries import Queries
+
+_WHY_NOT = {
+    "asked": "it waits to be accepted",
+    "invited": "it was invited and has not joined: join first",
+    "banned": "it is banned there",
+    "moderator": "it moderates the group and has not joined: join first",
+    "none": "it is no member: join first",
+}
+
+
+def held(q: Queries, target: Target) -> GroupView:
+    """The group. Raises CallError if it is not shown here."""
+    found = group_of(q, target)
+    if found is None:
+        raise missing(q, target)
+    return found
+
+
+def missing(q: Queries, target: Target) -> CallError:
+    """Why a group is not shown."""
+    dead = q.is_dead(target.account, GROUP, target.key)
+    why = "deleted by its owner" if dead else "not held here: never heard of, or not arrived yet"
+    return CallError("not_found", f"The group {post_to_text(target)} is {why}.", 404)
+
+
+def open_to(ctx: Context, account: AccountId, target: Target) -> GroupView:
+    """A group in which the account may post. Raises CallError."""
+    found = held(ctx.queries(), target)
+    if not found.is_member(account):
+        why = _WHY_NOT.get(found.standing(account), "it is no member")
+        raise CallError("refused", f"{account_to_text(account)} cannot post in '{found.group.name}': {why}.", 403)
+    return found
+
+
+def ruled_by(ctx: Context, account: AccountId, target: Target, does: str) -> GroupView:
+    """A group that the account owns or moderates. does: for the sentence, `bans` say. Raises CallError."""
+    found = held(ctx.queries(), target)
+    if account not in found.rulers:
+        raise CallError("refused", f"Only the owner or a moderator of '{found.group.name}' {does}.", 403)
+    return found
+
+
+def owned_by(ctx: Context, account: AccountId, target: Target, does: str) -> GroupView:
+    """A group of the account. Raises CallError."""
+    found = held(ctx.queries(), target)
+    if account != found.target.account:
+        raise CallError("refused", f"Only the owner of '{found.group.name}' {does}.", 403)
+    return found

@@ -1,0 +1,96 @@
+"""Locked accounts: who follows them, and who only asks to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
+
+from banyan_crdt.ids import AccountId
+from banyan_schema.social.locked import ANSWERS, Answer
+from banyan_schema.social.profile import LOCKED as FIELD
+from banyan_schema.social.profile import LOCKED_VALUE
+
+from .engine import after_prefix
+from .queries import Queries
+from .view_rows import NUMBERED
+from .views.social.followers import FOLLOWERS
+from .views.social.locked import FOLLOW_ANSWERS, LOCKED, VIEW
+
+COUNTED = 10_000
+"""So many accepted followers are looked at to count them."""
+
+
+def is_locked(ask: Queries, account: AccountId) -> bool:
+    """Whether the account's profile says that follows want an accept. Raises ViewBuilding."""
+    ask.need(VIEW.name)
+    number = ask.number(account)
+    if number is None or not any(ask.reader.txn.prefix(LOCKED, number, limit=1)):
+        return False
+    return any((f.field, f.value) == (FIELD, LOCKED_VALUE) for f in ask.profile(account).fields)
+
+
+def answered(ask: Queries, account: AccountId, answer: Answer, follower: AccountId) -> bool:
+    """Whether an account, locked or not, answers that to a follower."""
+    ask.need(VIEW.name)
+    number = ask.number(account)
+    return number is not None and any(
+        ask.reader.txn.prefix(FOLLOW_ANSWERS, number + _answer(answer) + follower, limit=1)
+    )
+
+
+def waits(ask: Queries, follower: AccountId, account: AccountId) -> bool:
+    """Whether a follow of `account` by `follower` is a request that nobody has accepted."""
+    return is_locked(ask, account) and not answered(ask, account, "accept", follower)
+
+
+def followed(ask: Queries, follower: AccountId, accounts: Iterable[AccountId]) -> list[AccountId]:
+    """Those of the accounts that it follows which let it: not those that are locked and have not accepted it."""
+    return [account for account in accounts if not waits(ask, follower, account)]
+
+
+def followers(ask: Queries, account: AccountId, after: AccountId | None = None) -> Iterator[AccountId]:
+    """Who follows the account, in the order in which this store met them; of a locked one, whom it accepted. after: the
+    last one of the page before."""
+    locked = is_locked(ask, account)
+    found = _following(ask, account, after)
+    return (one for one in found if not locked or answered(ask, account, "accept", one))
+
+
+def requests(ask: Queries, account: AccountId, after: AccountId | None = None) -> Iterator[tuple[AccountId, bool]]:
+    """(who follows the account, whether it waits for an answer). Nobody does if the account is not locked."""
+    locked = is_locked(ask, account)
+    for one in _following(ask, account, after):
+        yield one, locked and not any(answered(ask, account, answer, one) for answer in ANSWERS)
+
+
+def count(ask: Queries, account: AccountId) -> int:
+    """How many followers this node knows; of a locked account, whom it accepted. If it answered to more than COUNTED,
+    it is the most that there can be."""
+    all_of_them = ask.follower_count(account)
+    if not is_locked(ask, account):
+        return all_of_them
+    number = ask.number(account) or b""
+    start = number + _answer("accept")
+    rows = ask.reader.txn.prefix(FOLLOW_ANSWERS, start)
+    accepted = (AccountId(one) for one, _ in groupby(key[5:37] for key, _ in rows))
+    found = sum(follows(ask, one, account) for one in islice(accepted, COUNTED))
+    more = sum(1 for _ in accepted)
+    return found if not more else min(all_of_them, found + more)
+
+
+def follows(ask: Queries, follower: AccountId, account: AccountId) -> bool:
+    """Whether it follows the account, or asks to."""
+    number = ask.number(follower)
+    return number is not None and any(ask.reader.txn.prefix(FOLLOWERS, account + number, limit=1))
+
+
+def _following(ask: Queries, account: AccountId, after: AccountId | None) -> Iterator[AccountId]:
+    ask.need("followers")
+    txn, number = ask.reader.txn, None if after is None else ask.number(after)
+    start = bytes(account) if number is None else after_prefix(account + number) or account
+    rows = txn.scan(FOLLOWERS, start, after_prefix(account))
+    return (AccountId(txn.get(NUMBERED, one) or b"") for one, _ in groupby(key[32:36] for key, _ in rows))
+
+
+def _answer(answer: Answer) -> bytes:
+    return bytes((ANSWERS.index(answer),))

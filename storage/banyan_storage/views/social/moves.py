@@ -1,0 +1,26 @@
+"""Which account says that it moved where or was another one; and what accounts tell those who follow them."""
+
+from __future__ import annotations
+
+from ...engine import Table
+from ..view import Row, View, by_account
+
+MOVED_TO = Table("moved_to")
+"""account number 4 | the other account 32 | cell key 16 -> nothing"""
+MOVED_FROM = Table("moved_from")
+"""account number 4 | the other account 32 | cell key and element 32 -> nothing"""
+BROADCASTS = Table("broadcasts", dupsort=True)
+"""account number 4 -> set of: place 8 | what happened 1. What: see banyan_schema.notices"""
+
+
+def _told(account: bytes, what: bytes, unique: bytes, place: bytes) -> Row:
+    return BROADCASTS, account, place + what
+
+
+VIEW = View(
+    "moves",
+    1,
+    (MOVED_TO, MOVED_FROM, BROADCASTS),
+    {"moved_to": by_account(MOVED_TO), "moved_from": by_account(MOVED_FROM), "broadcasts": _told},
+    {MOVED_TO: 0, MOVED_FROM: 0, BROADCASTS: 0},
+)

@@ -1,0 +1,169 @@
+"""What people say beside posts, as vectors: the cells and the content of each collection, and short histories with what
+a reader shows of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from banyan_crdt.ids import CellKey
+from banyan_crdt.ops import Add, Put
+from banyan_crdt.realm import TEST
+from banyan_schema.address import Target
+from banyan_schema.collection import Collection, Draft, undo
+from banyan_schema.registry import SOCIAL
+from banyan_schema.social import Post, post_key, relate, set_profile, write_post
+from banyan_schema.social.event import EventInvite, EventReply, SocialEvent, answer_event, invite_to_event, write_event
+from banyan_schema.social.group import ACT, Group, GroupAct, GroupJoin, Kind, act, group_digest, join, write_group
+from banyan_schema.social.handle import HANDLE_FIELD, Confirmed, confirm_handle
+from banyan_schema.social.locked import FollowAnswer, answer_follow
+from banyan_schema.social.moved import move_to, moved_from
+from banyan_schema.social.official import Official, attest
+from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
+from banyan_storage.grouped import group_of
+from banyan_storage.queries import queries
+from tests.crdt.make import b32
+from tests.storage.social_accounts import Person, social_store
+from tests.vectors.pages import block as lines_of
+from tests.vectors.shown import AN
+
+SALT = b32("the account's salt")
+HERE = Target(AN.id, CellKey(b32("a group")[:16]))
+THERE = Target(AN.id, CellKey(b32("a post")[:16]))
+SOMEBODY = AN.id
+DRAFTS = {
+    "a group": write_group(HERE.key, Group("Vườn rau", "Trồng rau", "Vui vẻ", "request")),
+    "a join": join(SALT, GroupJoin(HERE)),
+    "a join that tells a moderator": join(SALT, GroupJoin(HERE, (SOMEBODY,))),
+    "an invitation": act(SALT, GroupAct(HERE, "invite", SOMEBODY)),
+    "a post removed": act(SALT, GroupAct(HERE, "remove", *THERE)),
+    "a post in a group": write_post(THERE.key, Post("Chào cả nhà", group=HERE)),
+    "an event": write_event(
+        HERE.key,
+        SocialEvent("Tết", "", 4_075_014_600_000, None, "Asia/Ho_Chi_Minh", "Hà Nội", 210_285_000, 1_058_542_000),
+    ),
+    "an event before 1970": write_event(HERE.key, SocialEvent("1945", "", -767_750_400_000, None, "UTC", group=HERE)),
+    "an answer": answer_event(SALT, EventReply(THERE, "maybe")),
+    "an accepted follower": answer_follow(SALT, FollowAnswer(SOMEBODY, "accept")),
+    "a refused follower": answer_follow(SALT, FollowAnswer(SOMEBODY, "refuse")),
+    "a profile that is locked": set_profile(SALT, LOCKED, LOCKED_VALUE),
+    "a handle that is claimed": set_profile(SALT, HANDLE_FIELD, "lan@vn.example"),
+    "a handle that is confirmed": confirm_handle(SALT, Confirmed("lan@vn.example", SOMEBODY)),
+    "where an account went": move_to(SALT, SOMEBODY),
+    "what an account was": moved_from(SALT, SOMEBODY),
+    "an official channel": attest(SALT, Official(SOMEBODY, "Sở Y tế")),
+    "an urgent post": write_post(THERE.key, Post("Bão", urgency="urgent")),
+    "an invitation to an event": invite_to_event(SALT, EventInvite(THERE, SOMEBODY)),
+}
+
+
+def social() -> dict[str, Any]:
+    return {
+        "salt": SALT.hex(),
+        "group": {"account": HERE.account.hex(), "key": HERE.key.hex(), "digest": group_digest(HERE.raw).hex()},
+        "said": [_said(name, draft) for name, draft in DRAFTS.items()],
+        "groups": [_history(kind) for kind in ("open", "request", "closed")],
+    }
+
+
+def _said(name: str, draft: Draft) -> dict[str, Any]:
+    op = draft.op
+    assert isinstance(op, Put | Add)
+    assert draft.content is not None
+    of: Collection[Any] = SOCIAL.by_id[op.coll]
+    assert of.layout is not None
+    values = zip(of.layout.names, of.layout.fields, of.layout.values(draft.content) or [], strict=True)
+    return {
+        "name": name,
+        "collection": of.name,
+        "key": op.key.hex(),
+        "element": op.elem.hex() if isinstance(op, Add) else None,
+        "content": draft.content.hex(),
+        "fields": {word: field.json.show(value) for word, field, value in values if value is not None},
+    }
+
+
+def _history(kind: Kind) -> dict[str, Any]:
+    """Six accounts say everything that can be said of a group, in one order of many."""
+    people = {
+        name: Person(f"{kind} {name}") for name in ("owner", "moderator", "dismissed", "member", "banned", "liar")
+    }
+    owner, steps = people["owner"], list[dict[str, Any]]()
+    here = Target(owner.id, post_key(owner.salt, owner.draw()))
+    names = {person.id: name for name, person in people.items()}
+    posts = dict[Target, str]()
+
+    def say(name: str, *drafts: Draft) -> None:
+        people[name].write(drafts)
+        for draft in drafts:
+            if draft.content is None:
+                steps.append({"by": name, "takes_back": "its last"})
+                continue
+            steps.append({"by": name, **_said("", draft)})
+            del steps[-1]["name"]
+
+    def post(name: str) -> Target:
+        target = Target(people[name].id, post_key(people[name].salt, people[name].draw()))
+        posts[target] = name
+        say(name, write_post(target.key, Post(f"by {name}", group=here)))
+        return target
+
+    def acts(name: str, what: Any, of: str) -> None:
+        say(name, act(people[name].salt, GroupAct(here, what, people[of].id)))
+
+    say("owner", write_group(here.key, Group("Vườn", "", "", kind)))
+    acts("owner", "moderator", "moderator")
+    acts("owner", "moderator", "dismissed")
+    named = owner.last()
+    for name in ("moderator", "member", "banned", "liar"):
+        say(name, join(people[name].salt, GroupJoin(here)))
+    acts("moderator", "accept" if kind == "request" else "invite", "member")
+    acts("moderator", "accept", "banned")
+    acts("moderator", "ban", "banned")
+    acts("dismissed", "ban", "member")
+    acts("liar", "accept", "liar")
+    acts("liar", "ban", "owner")
+    for name in people:
+        post(name)
+    removed = post("member")
+    say("moderator", act(people["moderator"].salt, GroupAct(here, "remove", *removed)))
+    say("owner", undo(ACT, [named]))
+    say("owner", relate(owner.salt, "block", people["moderator"].id))
+    store, engine = social_store()
+    for person in people.values():
+        person.send(store)
+    with queries(engine, TEST) as ask:
+        found = group_of(ask, here)
+        assert found is not None
+        return {
+            "kind": kind,
+            "group": [here.account.hex(), here.key.hex()],
+            "accounts": {name: person.id.hex() for name, person in people.items()},
+            "said": steps,
+            "moderators": [names[one] for one in found.moderators],
+            "members": sorted(names[one] for one in names if found.is_member(one)),
+            "requests": sorted(names[one] for one in names if found.asks(one)),
+            "shown_posts_of": sorted(posts[v.target] for _, v in found.posts(None) if v is not None),
+        }
+
+
+def examples(made: dict[str, Any]) -> dict[str, str]:
+    """The blocks of docs/social.md."""
+
+    def shown(name: str) -> str:
+        (one,) = [said for said in made["said"] if said["name"] == name]
+        lines = [name, f"  key      {one['key']}"]
+        lines += [f"  element  {one['element']}"] if one["element"] else []
+        return "\n".join([*lines, "  content", *(f"    {line}" for line in lines_of(one["content"]).split("\n"))])
+
+    of_groups = ("a group", "a join", "an invitation", "a post removed", "a post in a group")
+    top = f"salt     {made['salt']}\naccount  {made['group']['account']}\ndigest   {made['group']['digest']}"
+    of_events = ("an event", "an event before 1970", "an answer", "an invitation to an event")
+    of_locked = ("a profile that is locked", "an accepted follower")
+    return {
+        "groups": "\n".join([top, *map(shown, of_groups)]),
+        "events": "\n".join(map(shown, of_events)),
+        "locked": "\n".join(map(shown, of_locked)),
+        "officials": "\n".join(map(shown, ("an official channel", "an urgent post"))),
+        "moves": "\n".join(map(shown, ("where an account went", "what an account was"))),
+        "handles": "\n".join(map(shown, ("a handle that is claimed", "a handle that is confirmed"))),
+    }
