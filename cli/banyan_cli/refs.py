@@ -28,6 +28,8 @@ WHOLE = 54
 """Characters of an account's id at least."""
 FEW = 4
 """Candidates that a sentence names."""
+TITLED = ("groups", "events", "channels", "episodes", "playlists")
+"""What has a title beside an address."""
 _MOST = 2000
 _HEX = frozenset("0123456789abcdef")
 
@@ -41,11 +43,10 @@ def remember(
     home: Home,
     posts: Iterable[str] = (),
     accounts: Iterable[tuple[str, str]] = (),
-    groups: Iterable[tuple[str, str]] = (),
-    events: Iterable[tuple[str, str]] = (),
+    **titles: Iterable[tuple[str, str]],
 ) -> None:
-    """Note posts (uris), accounts (id, name), groups and events (uri, title) as shown; the latest are kept. Never fails
-    a command."""
+    """Note posts (uris), accounts (id, name), and by one of TITLED those (uri, title) as shown; the latest are kept.
+    Never fails a command."""
     note = _read(home)
     for uri in posts:
         note["posts"].pop(uri, None)
@@ -54,7 +55,7 @@ def remember(
         if name:
             note["accounts"].pop(account, None)
             note["accounts"][account] = name
-    for kind, titled_ones in (("groups", groups), ("events", events)):
+    for kind, titled_ones in titles.items():
         for uri, title in titled_ones:
             note[kind].pop(uri, None)
             note[kind][uri] = title
@@ -177,8 +178,9 @@ def shown_accounts(home: Home) -> dict[str, str]:
 
 
 def titled(s: Session, what: str, text: str, more: Callable[[], dict[str, str]], source: str) -> str:
-    """The address of the group or event that a person means: an address, the title of one, or its digits, of those that
-    were shown and those of `more` (by address, the title). what, source: for the sentence. Raises BadInput."""
+    """The address of the group, event, channel or the like that a person means: an address, the title of one, or its
+    digits, of those that were shown and those of `more` (by address, the title). what, source: for the sentence. Raises
+    BadInput."""
     wanted = text.strip()
     if wanted.startswith("did:") and "/" in wanted:
         return wanted
@@ -196,7 +198,7 @@ def _path(home: Home) -> Any:
 
 
 def _read(home: Home) -> dict[str, dict[str, Any]]:
-    empty: dict[str, dict[str, Any]] = {"posts": {}, "accounts": {}, "groups": {}, "events": {}}
+    empty: dict[str, dict[str, Any]] = {kind: {} for kind in ("posts", "accounts", *TITLED)}
     try:
         note = json.loads(_path(home).read_text("utf-8"))
         return {kind: dict(note.get(kind, {})) for kind in empty}

@@ -54,8 +54,9 @@ class Fact(NamedTuple):
     events: `events` (when it begins, 8 bytes), `group_events` (a group's digest and that), `event_replies` (an event,
     48 bytes, and the answer); `locked` (a letter), and `follow_answers` (the answer, 1 byte, and an account);
     `handles` and `handles_said` (length, handle, account), `handle_claims` (length and handle);
-    `moved_to` and `moved_from` (an account), `officials` (an account), and `broadcasts`
-    (notices.py).
+    `moved_to` and `moved_from` (an account), `officials` (an account), `broadcasts` (notices.py); of channels:
+    `channel_episodes` (a channel, 48 bytes, season, number and time, 8 each), `new_episodes` (a channel and a time),
+    `channel_subscribers` and `subscriptions` (a channel).
     """
 
     kind: str

@@ -26,6 +26,7 @@ Notice = Literal[
     "follow_accept",
     "move",
     "urgent",
+    "episode",
 ]
 NOTICES: tuple[Notice, ...] = get_args(Notice)
 """By number. Rows are made of the numbers, so a new one goes to the end. Of what one post does, the first is told.
@@ -34,7 +35,8 @@ _NUMBERS = {what: bytes((number,)) for number, what in enumerate(NOTICES)}
 
 
 def told_by(what: Notice) -> Fact:
-    """What an account tells all who follow it. The fact is of the kind `broadcasts`; its key is the number."""
+    """What an account tells all who follow it, or who subscribe to its channel. The fact is of the kind `broadcasts`;
+    its key is the number."""
     return Fact("broadcasts", _NUMBERS[what])
 
 

@@ -16,6 +16,7 @@ from banyan_schema.notices import NOTICES as WHAT
 from banyan_schema.notices import Notice
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, Reaction, Repost, Target
+from banyan_schema.social.channel import Episode
 from banyan_schema.social.event import EventInvite
 from banyan_schema.social.group import GroupAct, GroupJoin
 
@@ -35,7 +36,7 @@ class Noticed:
     """what: what happened; of several things that one post does, the first in the order of `WHAT`. who: did it.
     time_ms: of the entry. post: theirs, which answers, quotes or mentions. about: the post of the account that is
     answered, quoted, reacted to or reposted. edited: theirs is an edit. group: that invites, accepts or is asked for;
-    event: to which they invite. Whether they may is not looked at."""
+    event: to which they invite; channel: of a new episode, whose post is `post`. Whether they may is not looked at."""
 
     what: Notice
     who: AccountId
@@ -47,6 +48,7 @@ class Noticed:
     ref: Ref
     group: Target | None = None
     event: Target | None = None
+    channel: Target | None = None
 
 
 Wanted: TypeAlias = Callable[[Notice, AccountId], bool]
@@ -128,4 +130,7 @@ def _read(
     group = said.group if isinstance(said, GroupAct | GroupJoin) else None
     time_ms = entry.header.time >> 16
     event = said.event if isinstance(said, EventInvite) else None
-    return Noticed(what, who, time_ms, post, about, emoji, edited, Ref(entry.id, at), group, event)
+    channel = None
+    if isinstance(said, Episode):
+        post, channel = said.post, said.channel
+    return Noticed(what, who, time_ms, post, about, emoji, edited, Ref(entry.id, at), group, event, channel)

@@ -1,5 +1,6 @@
 """The list of all mistakes."""
 
+from tests.mutants.in_channels import IN_CHANNELS
 from tests.mutants.in_checkpoints import IN_CHECKPOINTS
 from tests.mutants.in_crdt import IN_CRDT
 from tests.mutants.in_damage import IN_DAMAGE
@@ -24,6 +25,7 @@ MUTANTS = (
     *IN_CHECKPOINTS,
     *IN_CRDT,
     *IN_DAMAGE,
+    *IN_CHANNELS,
     *IN_EVENTS,
     *IN_GROUPS,
     *IN_HANDLES,

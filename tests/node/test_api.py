@@ -330,6 +330,8 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
         group = (await node.backend.call("group.create", {"name": "nhóm"}))["uri"]
         told = {"title": "tết", "begins": 2_000_000_000_000, "zone": "UTC"}
         event = (await node.backend.call("event.create", told))["uri"]
+        channel = (await node.backend.call("channel.set", {"title": "kênh"}))["uri"]
+        playlist = (await node.backend.call("playlist.set", {"title": "nghe", "posts": [uri]}))["uri"]
         (item,) = (await node.backend.call("items.list", {"collection": "post"}))["items"]
         before = {name: await node.backend.call(name, {}) for name in ("status", "peers", "id", "account.show")}
         given: dict[str, dict[str, Any]] = {
@@ -338,6 +340,9 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
             "list.show": {"id": friends},
             **{f"group.{what}": {"group": group} for what in ("show", "feed", "members", "requests")},
             **{f"event.{what}": {"event": event} for what in ("show", "replies")},
+            "channel.show": {"channel": channel},
+            "episode.list": {"channel": channel},
+            "playlist.show": {"playlist": playlist},
             "handle.find": {"handle": "an@vn.example"},
             "search": {"question": "một"},
             "note": {"account": "An"},

@@ -12,6 +12,7 @@ from banyan_schema.fields import KEY
 from banyan_schema.layout import Layout
 from banyan_schema.registry import SOCIAL, Registry
 from banyan_schema.social import RELATIONS, Post, ProfileField, Reaction, Relate, ReplyTo, Repost, Target, Vote
+from banyan_schema.social.channel import Channel, Episode, Playlist, Subscription
 from banyan_schema.social.event import EventInvite, EventReply, SocialEvent
 from banyan_schema.social.group import Group, GroupAct, GroupJoin
 from banyan_schema.social.handle import Confirmed
@@ -24,6 +25,7 @@ SHIPPED = {
     *("block", "follow", "mute", "post", "profile", "reaction", "repost", "vote"),
     *("group", "group.join", "group.act", "event", "event.reply", "event.invite"),
     *("follow.answer", "handle", "moved.to", "moved.from", "official"),
+    *("channel", "episode", "playlist", "subscription"),
 }
 """Others may stand beside them: whoever adds a file changes no test."""
 LAYOUT = Layout(lambda key: key, lambda key: (key,), (KEY,))
@@ -77,6 +79,10 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
         "event": SocialEvent("e", "", 0, None, "UTC", group=there),
         "event.reply": EventReply(there, "yes"),
         "event.invite": EventInvite(there, there.account),
+        "channel": Channel("c"),
+        "episode": Episode(there, there, "e"),
+        "playlist": Playlist("p", posts=(there,)),
+        "subscription": Subscription(there),
         "vote": Vote(there, b"b" * 16, "one", 1 << 40, 2, (0,)),
         **{name: Relate(name, there.account) for name in RELATIONS.values()},
     }

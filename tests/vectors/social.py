@@ -12,6 +12,17 @@ from banyan_schema.address import Target
 from banyan_schema.collection import Collection, Draft, undo
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, post_key, relate, set_profile, write_post
+from banyan_schema.social.channel import (
+    Channel,
+    Chapter,
+    Episode,
+    Playlist,
+    Subscription,
+    subscribe,
+    write_channel,
+    write_episode,
+    write_playlist,
+)
 from banyan_schema.social.event import EventInvite, EventReply, SocialEvent, answer_event, invite_to_event, write_event
 from banyan_schema.social.group import ACT, Group, GroupAct, GroupJoin, Kind, act, group_digest, join, write_group
 from banyan_schema.social.handle import HANDLE_FIELD, Confirmed, confirm_handle
@@ -52,6 +63,16 @@ DRAFTS = {
     "what an account was": moved_from(SALT, SOMEBODY),
     "an official channel": attest(SALT, Official(SOMEBODY, "Sở Y tế")),
     "an urgent post": write_post(THERE.key, Post("Bão", urgency="urgent")),
+    "a channel": write_channel(
+        HERE.key, Channel("Chuyện kể", "Mỗi tuần", "audio", "vi", "https://vn.example", b32("a picture"))
+    ),
+    "an episode": write_episode(
+        THERE.key,
+        Episode(HERE, THERE, "Tấm Cám", 1, 2, 1_700_000_000_000, (Chapter(0, "Đầu"), Chapter(62_000, "Cuối"))),
+    ),
+    "an episode without a number": write_episode(THERE.key, Episode(HERE, THERE, "Tấm Cám")),
+    "a playlist": write_playlist(HERE.key, Playlist("Tối nay", "", (THERE, HERE))),
+    "a subscription": subscribe(SALT, Subscription(HERE)),
     "an invitation to an event": invite_to_event(SALT, EventInvite(THERE, SOMEBODY)),
 }
 
@@ -162,6 +183,9 @@ def examples(made: dict[str, Any]) -> dict[str, str]:
     return {
         "groups": "\n".join([top, *map(shown, of_groups)]),
         "events": "\n".join(map(shown, of_events)),
+        "channels": "\n".join(
+            map(shown, ("a channel", "an episode", "an episode without a number", "a playlist", "a subscription"))
+        ),
         "locked": "\n".join(map(shown, of_locked)),
         "officials": "\n".join(map(shown, ("an official channel", "an urgent post"))),
         "moves": "\n".join(map(shown, ("where an account went", "what an account was"))),

@@ -55,6 +55,7 @@ def test_cells_are_named_as_the_page_says() -> None:
     assert by_name["an answer"] == (cell_key(b"event.reply"), cell_key(b"event.reply", *there))
     invited = cell_key(b"event.invite", *there), cell_key(b"event.invite", *there, whom)
     assert by_name["an invitation to an event"] == invited
+    assert by_name["a subscription"] == (cell_key(b"subscription"), cell_key(b"subscription", *here))
     assert V["group"]["digest"] == sha256(b"banyan/1/group\0" + _ACCOUNT + _KEY).digest()[:8].hex()
 
 

@@ -238,7 +238,8 @@ def notifications(
     rows = page["notices"]
     refs.remember_rows(s.home, [row["post"] for row in rows if row["post"]])
     accounts = [(a["account"], a["name"]) for row in rows for a in [*row["accounts"], *filter(None, [row["to"]])]]
-    refs.remember(s.home, (), accounts, [(row["group"]["uri"], row["group"]["name"]) for row in rows if row["group"]])
+    groups = [(row["group"]["uri"], row["group"]["name"]) for row in rows if row["group"]]
+    refs.remember(s.home, (), accounts, groups=groups)
     refs.remember(s.home, events=[(row["event"]["uri"], row["event"]["title"]) for row in rows if row["event"]])
     s.out.answers(rows, show(_now_ms()), "Nothing yet.")
     if page["before"]:

@@ -29,6 +29,7 @@ DID = {
     "move": "moved, and goes on as",
     "urgent": "says, urgently",
     "event_invite": "invited you to",
+    "episode": "has a new episode in",
 }
 NAMED = 3
 """So many are named in a line."""
@@ -67,6 +68,8 @@ def _line(row: dict[str, Any]) -> Text:
         line.append(f" {name_of(row['to']['account'], row['to']['name'])}  `banyan follow` follows it there", "")
     if row.get("event"):
         line.append(f" {plain(row['event']['title'])}  ").append(refs.short(row["event"]["uri"]), "dim")
+    if row.get("channel"):
+        line.append(f" {plain(row['channel']['title'])}  ").append(refs.short(row["channel"]["uri"]), "dim")
     about = row["about"] or (row["post"] and row["post"]["uri"])
     if about:
         line.append(f"  {refs.short(about)}", "dim")

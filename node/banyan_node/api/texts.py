@@ -32,6 +32,7 @@ BlobText = NewType("BlobText", str)
 KeyText = NewType("KeyText", str)
 ItemCursorText = NewType("ItemCursorText", str)
 EventPlaceText = NewType("EventPlaceText", str)
+SeriesPlaceText = NewType("SeriesPlaceText", str)
 
 Did: TypeAlias = Annotated[DidText, Meta(title="an account", description="An account.", pattern=f"^{_DID}$")]
 EntryHex: TypeAlias = Annotated[
@@ -106,6 +107,14 @@ EventPlace: TypeAlias = Annotated[
         pattern="^[0-9a-f]{112}$",
     ),
 ]
+SeriesPlace: TypeAlias = Annotated[
+    SeriesPlaceText,
+    Meta(
+        title="a place among channels or episodes",
+        description="A place in a list of channels, episodes or playlists: `after` of the page before.",
+        pattern="^([0-9a-f]{2}){16,56}$",
+    ),
+]
 Moment: TypeAlias = Annotated[
     int,
     Meta(title="a time", description="Milliseconds since 1970; negative before.", ge=FIRST_MS, le=LAST_MS),
@@ -131,6 +140,15 @@ GroupRef: TypeAlias = Annotated[
 ]
 EventRef: TypeAlias = Annotated[
     str, Meta(title="an event", description="An event: its account and 32 hexadecimal digits.")
+]
+ChannelRef: TypeAlias = Annotated[
+    str, Meta(title="a channel", description="A channel: its account and 32 hexadecimal digits.")
+]
+EpisodeRef: TypeAlias = Annotated[
+    str, Meta(title="an episode", description="An episode: its account and 32 hexadecimal digits.")
+]
+PlaylistRef: TypeAlias = Annotated[
+    str, Meta(title="a playlist", description="A playlist: its account and 32 hexadecimal digits.")
 ]
 ThingRef: TypeAlias = Annotated[
     str, Meta(title="32 hexadecimal digits", description="An id, as it was answered.", pattern="^[0-9a-f]{32}$")
@@ -196,6 +214,21 @@ def event_target(text: str) -> Target:
     return _target(text, "an event")
 
 
+def channel_target(text: str) -> Target:
+    """The channel of a text. Raises CallError if it is none."""
+    return _target(text, "a channel")
+
+
+def episode_target(text: str) -> Target:
+    """The episode of a text. Raises CallError if it is none."""
+    return _target(text, "an episode")
+
+
+def playlist_target(text: str) -> Target:
+    """The playlist of a text. Raises CallError if it is none."""
+    return _target(text, "a playlist")
+
+
 def _target(text: str, what: str) -> Target:
     try:
         return post_from_text(text)
@@ -205,6 +238,10 @@ def _target(text: str, what: str) -> Target:
 
 def event_place(cursor: bytes) -> EventPlaceText:
     return EventPlaceText(cursor.hex())
+
+
+def series_place(cursor: bytes) -> SeriesPlaceText:
+    return SeriesPlaceText(cursor.hex())
 
 
 def place_of(given: str | None, size: int, what: str, field: str = "before") -> bytes | None:

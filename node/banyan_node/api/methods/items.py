@@ -65,6 +65,10 @@ WRITTEN_BY = {
     "moved.to": "move.to",
     "moved.from": "move.from",
     "official": "official.verify",
+    "channel": "channel.set and channel.drop",
+    "episode": "episode.set and episode.drop",
+    "playlist": "playlist.set and playlist.drop",
+    "subscription": "channel.subscribe",
     "keyring": "mute, bookmark, list.set, filter.set and note.set",
     "private": "mute, bookmark, list.set, filter.set and note.set",
 }

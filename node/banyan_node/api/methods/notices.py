@@ -3,7 +3,7 @@ one row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import replace
 from functools import cache
 from typing import Annotated
@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.episodes import OfChannel, of_channel
 from banyan_node.api.methods.markers import read_until
 from banyan_node.api.methods.reading import InGroup, Named, PostRow, PostRows, lens_of, trusted_by
 from banyan_node.api.texts import Milliseconds, Moment, NoticeCursor, Own, PostUri, did, notice_cursor, place_of, uri
@@ -23,6 +24,7 @@ from banyan_storage.grouped import group_of
 from banyan_storage.noticed import PLACE_BYTES, Noticed
 from banyan_storage.queries import Queries
 from banyan_storage.scheduled import event_of
+from banyan_storage.series import channel_of, subscriptions
 from banyan_storage.verified import verified
 
 METHODS = Declared()
@@ -58,7 +60,8 @@ class NoticeRow(Response, frozen=True):
     latest. post: theirs, which answers, quotes or mentions. about: the post of one's own that it is about. emojis: with
     which they reacted. edited: the post was edited, which is why it is told. at: the place of the latest, for
     `marker.set`. unread: whether it is newer than what was read last. group: that invites or accepted the account, or
-    that they ask to join. event: to which they invite. to: the account as which one that is followed goes on."""
+    that they ask to join. event: to which they invite. channel: that has a new
+    episode, `post`. to: the account as which one that is followed goes on."""
 
     kind: Notice
     accounts: list[Named]
@@ -72,6 +75,7 @@ class NoticeRow(Response, frozen=True):
     unread: bool
     group: InGroup | None
     event: ToEvent | None
+    channel: OfChannel | None
     to: Named | None
 
 
@@ -92,8 +96,15 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
         asks = what == "follow" and locked and not locking.answered(q, account, "accept", who)
         return "follow_request" if asks else what
 
-    place = place_of(ask.before, PLACE_BYTES, "among notifications")
-    found = q.noticed(account, place, lambda what, who: lens.sees(who) and told(what, who) in kinds, q.follows(account))
+    place, followed = place_of(ask.before, PLACE_BYTES, "among notifications"), {*q.follows(account)}
+    channels = {*subscriptions(q, account)}
+    makers = {channel.account for channel in channels}
+
+    def wanted(what: Notice, who: AccountId) -> bool:
+        tellers = {"episode": makers, "urgent": followed, "move": followed}.get(what)
+        return (tellers is None or who in tellers) and lens.sees(who) and told(what, who) in kinds
+
+    found = q.noticed(account, place, wanted, followed | makers)
     official = cache(lambda who: bool(verified(q, who, trusted_by(at))))
     groups: dict[object, list[Noticed]] = {}
     places, seen = list[bytes](), read_until(q, at.private(account)) or b""
@@ -102,8 +113,8 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
         if looked == SCANNED or read == READ * ask.limit:
             break
         theirs = None if one is None or one.post is None else q.post(one.post)
-        shows = theirs is None or (one is not None and lens.shows(one.who, theirs.post))
-        if one is not None and shows and _may(q, account, one, official):
+        shows = theirs is None or lens.shows(theirs.target.account, theirs.post)
+        if one is not None and shows and _may(q, account, one, official, channels):
             one = replace(one, what=told(one.what, one.who))
             name = (one.what, one.about, one.group) if one.what in TOGETHER and not ask.each else place
             if name not in groups and len(groups) == ask.limit:
@@ -121,9 +132,18 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
     return Notices(told_of, notice_cursor(last) if last else None)
 
 
-def _may(q: Queries, account: AccountId, one: Noticed, official: Callable[[AccountId], bool]) -> bool:
+def _may(
+    q: Queries,
+    account: AccountId,
+    one: Noticed,
+    official: Callable[[AccountId], bool],
+    channels: Container[Target],
+) -> bool:
     """Whether what is told of a group or an event is said by, or concerns, somebody who may speak for it now; and
-    whether an account that accepts was asked, both agree to a move, and an urgent channel is official."""
+    whether an account that accepts was asked, both agree to a move, an urgent channel is official, and an episode is of
+    one of these channels, to which the account subscribed."""
+    if one.channel is not None:
+        return one.channel in channels and one.channel.account == one.who and channel_of(q, one.channel) is not None
     if one.what == "urgent":
         return official(one.who)
     if one.what == "move":
@@ -165,5 +185,6 @@ def _row(q: Queries, rows: PostRows, group: list[Noticed], place: bytes, unread:
         unread=unread,
         group=None if first.group is None else rows.group(first.group),
         event=None if first.event is None else _event(q, first.event),
+        channel=None if first.channel is None else of_channel(q, first.channel),
         to=None if to is None else Named(did(to), rows.name(to)),
     )

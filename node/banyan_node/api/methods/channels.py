@@ -1,0 +1,269 @@
+"""Channels: series of films or sound of an account, and who subscribes to them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_crdt.blob import BlobRoot
+from banyan_crdt.ids import AccountId, CellKey
+from banyan_crdt.ops import Put
+from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.reading import Named, lens_of, name_of, reader_of
+from banyan_node.api.methods.social import Undo, add_or_undo
+from banyan_node.api.texts import (
+    BlobHex,
+    ChannelRef,
+    EntryHex,
+    Own,
+    PostUri,
+    SeriesPlace,
+    blob_hex,
+    channel_target,
+    did,
+    entry_hex,
+    place_of,
+    root_of,
+    series_place,
+    uri,
+)
+from banyan_node.context import Context
+from banyan_node.hosting import hosted
+from banyan_node.hosting.writing import append
+from banyan_node.media.held import whole
+from banyan_node.operator_errors import CallError
+from banyan_schema.address import Target
+from banyan_schema.social import post_key
+from banyan_schema.social.channel import (
+    CHANNEL,
+    Channel,
+    ChannelKind,
+    Subscription,
+    drop_channel,
+    subscribe,
+    write_channel,
+)
+from banyan_storage.blobs import BlobStore
+from banyan_storage.queries import Queries
+from banyan_storage.series import (
+    channel_of,
+    channels_of,
+    episode_count,
+    subscribed,
+    subscriber_count,
+    subscriptions,
+)
+
+METHODS = Declared()
+MOST = 200
+"""The most rows of a page."""
+Limit = Annotated[int, Meta(ge=1, le=MOST)]
+After = Annotated[
+    str | None,
+    Meta(title="a place among channels or episodes", description="`after` of the page before."),
+]
+
+
+class ChannelSet(Request, frozen=True, forbid_unknown_fields=True):
+    """channel: the one that changes; without it a new one is made, which needs a title. What is left out does not
+    change; an empty language, site or picture takes it away. kind: default: video. language: a BCP 47 tag. site: its
+    page in the web. picture: as `media.put` answered."""
+
+    channel: ChannelRef | None = None
+    title: str | None = None
+    description: str | None = None
+    kind: ChannelKind | None = None
+    language: str | None = None
+    site: str | None = None
+    picture: (
+        Annotated[
+            str, Meta(title="64 hexadecimal digits", description="A blob, or empty.", pattern="^([0-9a-f]{64})?$")
+        ]
+        | None
+    ) = None
+    by: Own = None
+
+
+class ChannelsRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """account: whose channels; default: those of the account that reads. subscribed: the channels to which that one
+    subscribed, in the place of its own."""
+
+    by: Own = None
+    account: Own = None
+    subscribed: bool = False
+    after: After = None
+    limit: Limit = 50
+
+
+class ChannelRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """as: the account that reads, or that drops its channel."""
+
+    channel: ChannelRef
+    by: Own = None
+
+
+class SubscribeRequest(Request, frozen=True, forbid_unknown_fields=True):
+    channel: ChannelRef
+    undo: Undo = False
+    by: Own = None
+
+
+class ChannelRow(Response, frozen=True):
+    """episodes, subscribers: how many, as far as this node knows. subscribed: whether the reader is one. picture_here:
+    whether this node has the bytes."""
+
+    uri: PostUri
+    account: Named
+    title: str
+    description: str
+    kind: ChannelKind
+    language: str | None
+    site: str | None
+    picture: BlobHex | None
+    picture_here: bool
+    episodes: int
+    subscribers: int
+    subscribed: bool
+
+
+class Channels(Response, frozen=True):
+    """Those of an account by their age, if Banyan made them. after: give it to get the next page; null on the last
+    page."""
+
+    channels: list[ChannelRow]
+    after: SeriesPlace | None
+
+
+class ChannelWritten(Response, frozen=True):
+    uri: PostUri
+    title: str
+    entry: EntryHex
+
+
+def held(q: Queries, target: Target) -> Channel:
+    """The channel. Raises CallError if it is not shown here."""
+    found = channel_of(q, target)
+    if found is None:
+        dead = q.is_dead(target.account, CHANNEL, target.key)
+        why = "dropped by its account" if dead else "not held here: never heard of, or not arrived yet"
+        raise CallError("not_found", f"The channel {uri(target)} is {why}.", 404)
+    return found
+
+
+def own(q: Queries, account: AccountId, text: str, does: str) -> tuple[Target, Channel]:
+    """A channel of the account. does: for the sentence, `changes it` say. Raises CallError."""
+    target = channel_target(text)
+    found = held(q, target)
+    if target.account != account:
+        raise CallError("refused", f"Only the account of the channel '{found.title}' {does}.", 403)
+    return target, found
+
+
+def channel_row(q: Queries, blobs: BlobStore, reader: AccountId | None, target: Target, said: Channel) -> ChannelRow:
+    picture = None if said.picture is None else blobs.find(BlobRoot(said.picture))
+    return ChannelRow(
+        uri=uri(target),
+        account=Named(did(target.account), name_of(q, target.account)),
+        title=said.title,
+        description=said.description,
+        kind=said.kind,
+        language=said.language,
+        site=said.site,
+        picture=None if said.picture is None else blob_hex(said.picture),
+        picture_here=picture is not None and picture.whole,
+        episodes=episode_count(q, target),
+        subscribers=subscriber_count(q, target),
+        subscribed=reader is not None and subscribed(q, reader, target),
+    )
+
+
+@METHODS.read("channel.list", "not_found", "refused")
+def listing(at: CommitView, ask: ChannelsRequest) -> Channels:
+    """The channels of an account, or those to which it subscribed and that are held here."""
+    q, reader = at.queries(), reader_of(at, ask.by)
+    account = hosted.account_of(at, ask.account or ask.by)
+    lens, rows, last, more = lens_of(at, reader), list[ChannelRow](), b"", None
+    if ask.subscribed:
+        place = place_of(ask.after, 48, "among channels", "after")
+        start = None if place is None else Target(AccountId(place[:32]), CellKey(place[32:]))
+        found = ((one.raw, one, channel_of(q, one)) for one in subscriptions(q, account, start))
+    else:
+        place = place_of(ask.after, 16, "among channels", "after")
+        found = ((bytes(one.key), one, said) for one, said in channels_of(q, account, place or b""))
+    for cursor, target, said in found:
+        if len(rows) == ask.limit:
+            more = series_place(last)
+            break
+        last = cursor
+        if said is not None and lens.sees(target.account):
+            rows.append(channel_row(q, at.blobs, reader, target, said))
+    return Channels(rows, more)
+
+
+@METHODS.read("channel.show", "not_found", "refused")
+def show(at: CommitView, ask: ChannelRequest) -> ChannelRow:
+    """A channel, and how many subscribe to it."""
+    q, target = at.queries(), channel_target(ask.channel)
+    return channel_row(q, at.blobs, reader_of(at, ask.by), target, held(q, target))
+
+
+def titled(what: str, title: str) -> str:
+    """A title that is not empty. Raises CallError. what: for the sentence."""
+    if not title.strip():
+        raise CallError("bad_request", f"The title of the {what} is empty.")
+    return title.strip()
+
+
+def _site(site: str | None) -> str | None:
+    found = (site or "").strip()
+    if found and not found.startswith(("https://", "http://")):
+        raise CallError("bad_request", f"'{found[:60]}' is no page in the web: it begins with https://.")
+    return found or None
+
+
+@METHODS.write("channel.set", "not_found", "refused")
+def change(ctx: Context, ask: ChannelSet, now: float) -> ChannelWritten:
+    """Makes a channel, or changes one."""
+    account, q = hosted.account_of(ctx, ask.by), ctx.queries()
+    if ask.channel is None:
+        key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
+        target, was = Target(account, key), Channel("")
+    else:
+        target, was = own(q, account, ask.channel, "changes it")
+    picture = was.picture
+    if ask.picture is not None:
+        picture = root_of(ask.picture) if ask.picture else None
+    if picture is not None and picture != was.picture:
+        whole(ctx, BlobRoot(picture))
+        ctx.blobs.want(BlobRoot(picture), int(now))
+    said = Channel(
+        titled("channel", was.title if ask.title is None else ask.title),
+        was.description if ask.description is None else ask.description,
+        ask.kind or was.kind,
+        was.language if ask.language is None else ask.language.strip() or None,
+        was.site if ask.site is None else _site(ask.site),
+        picture,
+    )
+    live = q.live(account, Put(CHANNEL, target.key, (), None))
+    entry = append(ctx, account, [write_channel(target.key, said, live)], now)
+    return ChannelWritten(uri(target), said.title, entry_hex(entry))
+
+
+@METHODS.write("channel.drop", "not_found", "refused")
+def drop(ctx: Context, ask: ChannelRequest, now: float) -> ChannelWritten:
+    """Ends a channel for good. The posts of its episodes stay."""
+    account = hosted.account_of(ctx, ask.by)
+    target, said = own(ctx.queries(), account, ask.channel, "drops it")
+    entry = append(ctx, account, [drop_channel(target.key)], now)
+    return ChannelWritten(uri(target), said.title, entry_hex(entry))
+
+
+@METHODS.write("channel.subscribe", "not_found", "refused")
+def subscribing(ctx: Context, ask: SubscribeRequest, now: float) -> ChannelWritten:
+    """Subscribes to a channel. Everybody can see it, as whom one follows."""
+    account, target = hosted.account_of(ctx, ask.by), channel_target(ask.channel)
+    said = channel_of(ctx.queries(), target) if ask.undo else held(ctx.queries(), target)
+    draft = subscribe(hosted.salt_of(ctx, account), Subscription(target))
+    entry = add_or_undo(ctx, "channel.subscribe", account, draft, now, ask.undo)
+    return ChannelWritten(uri(target), said.title if said else "", entry_hex(entry))

@@ -1,0 +1,294 @@
+"""Episodes: which posts a channel shows, in which order, and the new ones of the channels to which one subscribed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from banyan_crdt.ids import AccountId
+from banyan_crdt.ops import Put
+from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.channels import After, Limit, held, own, titled
+from banyan_node.api.methods.reading import LOOKED, PostRow, PostRows, lens_of, reader_of
+from banyan_node.api.methods.social import missing
+from banyan_node.api.texts import (
+    ChannelRef,
+    EntryHex,
+    EpisodeRef,
+    Milliseconds,
+    Own,
+    PostRef,
+    PostUri,
+    SeriesPlace,
+    channel_target,
+    entry_hex,
+    episode_target,
+    place_of,
+    series_place,
+    target_of,
+    uri,
+)
+from banyan_node.context import Context
+from banyan_node.hosting import hosted
+from banyan_node.hosting.gone import why_gone
+from banyan_node.hosting.lens import Lens
+from banyan_node.hosting.writing import append
+from banyan_node.operator_errors import CallError
+from banyan_schema.address import Target
+from banyan_schema.social import post_key
+from banyan_schema.social.channel import EPISODE, MAX_CHAPTERS, Chapter, Episode, drop_episode, write_episode
+from banyan_storage.queries import Queries
+from banyan_storage.series import (
+    FEED_BYTES,
+    NEWEST_BYTES,
+    ORDER_BYTES,
+    EpisodeView,
+    channel_of,
+    episode_of,
+    in_order,
+    newest,
+    newest_of,
+    subscriptions,
+)
+
+METHODS = Declared()
+MOST_NUMBER = 1_000_000
+"""The greatest season and number that are written here."""
+Counted = Annotated[int, Meta(ge=0, le=MOST_NUMBER)]
+GoneWord = Literal["deleted", "withheld", "unknown", "hidden"]
+"""Why a post is not shown: by its author, by this node, because it is not held, or because the reader does not see
+it."""
+
+
+class ChapterAsked(Request, frozen=True, forbid_unknown_fields=True):
+    """at_ms: from the beginning of the film."""
+
+    at_ms: Milliseconds
+    title: str
+
+
+class EpisodeSet(Request, frozen=True, forbid_unknown_fields=True):
+    """episode: the one that changes; without it a new one is made, which needs a channel and a post. What is left out
+    does not change. post: whose media is the film or the sound; captions are there too. title: default: the first line
+    of the post. season, number: -1 takes it away. published: default: the time of the post; a time to come counts as
+    now. chapters: in the place of all that there are."""
+
+    episode: EpisodeRef | None = None
+    channel: ChannelRef | None = None
+    post: PostRef | None = None
+    title: str | None = None
+    season: Annotated[int, Meta(ge=-1, le=MOST_NUMBER)] | None = None
+    number: Annotated[int, Meta(ge=-1, le=MOST_NUMBER)] | None = None
+    published: Milliseconds | None = None
+    chapters: Annotated[list[ChapterAsked], Meta(max_length=MAX_CHAPTERS)] | None = None
+    by: Own = None
+
+
+class EpisodesRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """order: by season, number and time, or the newest first. as: the account that reads."""
+
+    channel: ChannelRef
+    order: Literal["number", "newest"] = "number"
+    by: Own = None
+    after: After = None
+    limit: Limit = 20
+
+
+class EpisodeRequest(Request, frozen=True, forbid_unknown_fields=True):
+    episode: EpisodeRef
+    by: Own = None
+
+
+class SubscriptionsRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """as: the account that reads."""
+
+    by: Own = None
+    after: After = None
+    limit: Limit = 20
+
+
+class ChapterRow(Response, frozen=True):
+    at_ms: Milliseconds
+    title: str
+
+
+class OfChannel(Response, frozen=True):
+    uri: PostUri
+    title: str
+
+
+class EpisodeRow(Response, frozen=True):
+    """post: with the film, its captions and what people say of it; null if it is gone, and `gone` says why: deleted by
+    its author, withheld by this node, unknown here, or hidden because the reader blocks, mutes or filters it. season,
+    number: null if there is none. published: as the account says, but never after its entry. chapters: the first
+    first."""
+
+    uri: PostUri
+    channel: OfChannel
+    title: str
+    season: int | None
+    number: int | None
+    published: Milliseconds
+    chapters: list[ChapterRow]
+    post_uri: PostUri
+    post: PostRow | None
+    gone: GoneWord | None
+
+
+class Episodes(Response, frozen=True):
+    """after: give it to get the next page; null on the last page. A page can be short and have one behind it."""
+
+    episodes: list[EpisodeRow]
+    after: SeriesPlace | None
+
+
+class EpisodeWritten(Response, frozen=True):
+    uri: PostUri
+    title: str
+    entry: EntryHex
+
+
+def of_channel(q: Queries, channel: Target) -> OfChannel:
+    """The title is empty if the channel is not held here."""
+    said = channel_of(q, channel)
+    return OfChannel(uri(channel), said.title if said else "")
+
+
+def post_or_gone(q: Queries, rows: PostRows, lens: Lens, target: Target) -> tuple[PostRow | None, GoneWord | None]:
+    """A post as a row, or why it is none."""
+    view = q.post(target)
+    if view is None:
+        word = why_gone(q, target).word
+        return None, "deleted" if word == "deleted" else "withheld" if word == "withheld" else "unknown"
+    if not lens.shows(target.account, view.post):
+        return None, "hidden"
+    return rows.row(view), None
+
+
+def _row(q: Queries, rows: PostRows, lens: Lens, view: EpisodeView, channel: OfChannel) -> EpisodeRow:
+    said = view.episode
+    post, gone = post_or_gone(q, rows, lens, said.post)
+    return EpisodeRow(
+        uri=uri(view.target),
+        channel=channel,
+        title=said.title,
+        season=said.season,
+        number=said.number,
+        published=view.time_ms,
+        chapters=[ChapterRow(one.at_ms, one.title) for one in sorted(said.chapters)],
+        post_uri=uri(said.post),
+        post=post,
+        gone=gone,
+    )
+
+
+def _page(
+    at: CommitView, reader: AccountId | None, limit: int, found: Iterator[tuple[bytes, EpisodeView | None]]
+) -> Episodes:
+    q, lens = at.queries(), lens_of(at, reader)
+    rows, channels, page = PostRows(q, at.blobs, lens), dict[Target, OfChannel](), list[EpisodeRow]()
+    last, more = b"", None
+    for n, (cursor, view) in enumerate(found):
+        if len(page) == limit or n == LOOKED * limit:
+            more = series_place(last)
+            break
+        last = cursor
+        if view is None:
+            continue
+        channel = view.episode.channel
+        if channel not in channels:
+            channels[channel] = of_channel(q, channel)
+        page.append(_row(q, rows, lens, view, channels[channel]))
+    return Episodes(page, more)
+
+
+@METHODS.read("episode.list", "not_found", "refused")
+def listing(at: CommitView, ask: EpisodesRequest) -> Episodes:
+    """The episodes of a channel. What is gone of them is marked."""
+    q, target = at.queries(), channel_target(ask.channel)
+    held(q, target)
+    size = ORDER_BYTES if ask.order == "number" else NEWEST_BYTES
+    place = place_of(ask.after, size, "among these episodes", "after") or b""
+    found = in_order(q, target, place) if ask.order == "number" else newest(q, target, place)
+    return _page(at, reader_of(at, ask.by), ask.limit, found)
+
+
+@METHODS.read("subscriptions", "not_found", "refused")
+def feed(at: CommitView, ask: SubscriptionsRequest) -> Episodes:
+    """The episodes of the channels to which an account subscribed, newest first, without channels of accounts that it
+    blocks or mutes."""
+    q, account = at.queries(), hosted.account_of(at, ask.by)
+    lens, place = lens_of(at, account), place_of(ask.after, FEED_BYTES, "among new episodes", "after")
+    shown = (one for one in subscriptions(q, account) if lens.sees(one.account) and channel_of(q, one) is not None)
+    return _page(at, account, ask.limit, newest_of(q, shown, place))
+
+
+def _chapters(given: list[ChapterAsked]) -> tuple[Chapter, ...]:
+    found = [Chapter(one.at_ms, titled("chapter", one.title)) for one in given]
+    if any(a.at_ms >= b.at_ms for a, b in pairwise(found)):
+        raise CallError("bad_request", "Each chapter begins later than the one before it.")
+    return tuple(found)
+
+
+def _number(given: int | None, was: int | None) -> int | None:
+    return was if given is None else None if given < 0 else given
+
+
+@METHODS.write("episode.set", "not_found", "refused")
+def change(ctx: Context, ask: EpisodeSet, now: float) -> EpisodeWritten:
+    """Makes a post an episode of a channel of the account, or changes an episode."""
+    account, q = hosted.account_of(ctx, ask.by), ctx.queries()
+    view = None if ask.episode is None else _own(q, account, ask.episode, "changes it")
+    was = None if view is None else view.episode
+    if was is None and (ask.channel is None or ask.post is None):
+        raise CallError("bad_request", "A new episode needs 'channel' and 'post'.")
+    channel = was.channel if was and ask.channel is None else own(q, account, ask.channel or "", "adds to it")[0]
+    post, title = was.post if was and ask.post is None else target_of(ask.post or ""), ask.title
+    published = ask.published if ask.published is not None else was.published_ms if was else None
+    if was is None or post != was.post:
+        held_post = q.post(post)
+        if held_post is None:
+            raise missing(q, post)
+        if not held_post.post.media:
+            raise CallError("bad_request", f"The post {uri(post)} has no media: an episode is a film or sound.")
+        if was is None:
+            title = title or next(iter(held_post.post.text.strip().splitlines()), "")
+            published = held_post.time_ms if published is None else published
+    said = Episode(
+        channel,
+        post,
+        titled("episode", was.title if was and title is None else title or ""),
+        _number(ask.season, was.season if was else None),
+        _number(ask.number, was.number if was else None),
+        published,
+        _chapters(ask.chapters) if ask.chapters is not None else was.chapters if was else (),
+    )
+    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
+    target = view.target if view else Target(account, key)
+    live = q.live(account, Put(EPISODE, target.key, (), None))
+    entry = append(ctx, account, [write_episode(target.key, said, live)], now)
+    return EpisodeWritten(uri(target), said.title, entry_hex(entry))
+
+
+def _own(q: Queries, account: AccountId, text: str, does: str) -> EpisodeView:
+    target = episode_target(text)
+    found = episode_of(q, target)
+    if found is None:
+        dead = q.is_dead(target.account, EPISODE, target.key)
+        why = "dropped by its account" if dead else "not held here: never heard of, or not arrived yet"
+        raise CallError("not_found", f"The episode {uri(target)} is {why}.", 404)
+    if target.account != account:
+        raise CallError("refused", f"Only the account of the episode '{found.episode.title}' {does}.", 403)
+    return found
+
+
+@METHODS.write("episode.drop", "not_found", "refused")
+def drop(ctx: Context, ask: EpisodeRequest, now: float) -> EpisodeWritten:
+    """Takes an episode out of its channel for good. The post stays."""
+    account = hosted.account_of(ctx, ask.by)
+    view = _own(ctx.queries(), account, ask.episode, "drops it")
+    entry = append(ctx, account, [drop_episode(view.target.key)], now)
+    return EpisodeWritten(uri(view.target), view.episode.title, entry_hex(entry))

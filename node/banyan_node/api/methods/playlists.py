@@ -1,0 +1,204 @@
+"""Playlists: posts of anybody in the order in which an account wants them played."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_crdt.ids import AccountId
+from banyan_crdt.ops import Put
+from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.channels import After, Limit, titled
+from banyan_node.api.methods.episodes import GoneWord, post_or_gone
+from banyan_node.api.methods.reading import Named, PostRow, PostRows, lens_of, name_of, reader_of
+from banyan_node.api.methods.social import missing
+from banyan_node.api.texts import (
+    EntryHex,
+    Own,
+    PlaylistRef,
+    PostRef,
+    PostUri,
+    SeriesPlace,
+    did,
+    entry_hex,
+    place_of,
+    playlist_target,
+    series_place,
+    target_of,
+    uri,
+)
+from banyan_node.context import Context
+from banyan_node.hosting import hosted
+from banyan_node.hosting.writing import append
+from banyan_node.operator_errors import CallError
+from banyan_schema.address import Target
+from banyan_schema.social import post_key
+from banyan_schema.social.channel import MAX_POSTS, PLAYLIST, Playlist, drop_playlist, write_playlist
+from banyan_storage.queries import Queries
+from banyan_storage.series import playlist_of, playlists_of
+
+METHODS = Declared()
+Posts = Annotated[list[PostRef], Meta(max_length=MAX_POSTS)]
+
+
+class PlaylistSet(Request, frozen=True, forbid_unknown_fields=True):
+    """playlist: the one that changes; without it a new one is made, which needs a title. What is left out does not
+    change. posts: in the place of all that there are, in their order. add: posts behind those; take: posts that are
+    taken out, wherever they are."""
+
+    playlist: PlaylistRef | None = None
+    title: str | None = None
+    description: str | None = None
+    posts: Posts | None = None
+    add: Posts | None = None
+    take: Posts | None = None
+    by: Own = None
+
+
+class PlaylistsRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """account: whose playlists; default: those of the account that reads."""
+
+    by: Own = None
+    account: Own = None
+    after: After = None
+    limit: Limit = 50
+
+
+class PlaylistRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """as: the account that reads, or that drops its playlist."""
+
+    playlist: PlaylistRef
+    by: Own = None
+
+
+class PlaylistRow(Response, frozen=True):
+    """posts: how many, those that are gone too."""
+
+    uri: PostUri
+    account: Named
+    title: str
+    description: str
+    posts: int
+
+
+class PlaylistPages(Response, frozen=True):
+    """after: give it to get the next page; null on the last page."""
+
+    playlists: list[PlaylistRow]
+    after: SeriesPlace | None
+
+
+class PlaylistPost(Response, frozen=True):
+    """post: null if it is gone, and `gone` says why: deleted by its author, withheld by this node, unknown here, or
+    hidden because the reader blocks, mutes or filters it."""
+
+    uri: PostUri
+    post: PostRow | None
+    gone: GoneWord | None
+
+
+class PlaylistShown(Response, frozen=True):
+    """posts: all of them, in their order."""
+
+    uri: PostUri
+    account: Named
+    title: str
+    description: str
+    posts: list[PlaylistPost]
+
+
+class PlaylistWritten(Response, frozen=True):
+    """posts: how many there are now."""
+
+    uri: PostUri
+    title: str
+    posts: int
+    entry: EntryHex
+
+
+def _held(q: Queries, target: Target) -> Playlist:
+    found = playlist_of(q, target)
+    if found is None:
+        dead = q.is_dead(target.account, PLAYLIST, target.key)
+        why = "dropped by its account" if dead else "not held here: never heard of, or not arrived yet"
+        raise CallError("not_found", f"The playlist {uri(target)} is {why}.", 404)
+    return found
+
+
+def _own(q: Queries, account: AccountId, text: str, does: str) -> tuple[Target, Playlist]:
+    target = playlist_target(text)
+    found = _held(q, target)
+    if target.account != account:
+        raise CallError("refused", f"Only the account of the playlist '{found.title}' {does}.", 403)
+    return target, found
+
+
+@METHODS.read("playlist.list", "refused")
+def listing(at: CommitView, ask: PlaylistsRequest) -> PlaylistPages:
+    """The playlists of an account."""
+    q, account = at.queries(), hosted.account_of(at, ask.account or ask.by)
+    who, rows, more = Named(did(account), name_of(q, account)), list[PlaylistRow](), None
+    place = place_of(ask.after, 16, "among playlists", "after")
+    last = b""
+    for target, said in playlists_of(q, account, place or b""):
+        if len(rows) == ask.limit:
+            more = series_place(last)
+            break
+        last = target.key
+        rows.append(PlaylistRow(uri(target), who, said.title, said.description, len(said.posts)))
+    return PlaylistPages(rows, more)
+
+
+@METHODS.read("playlist.show", "not_found", "refused")
+def show(at: CommitView, ask: PlaylistRequest) -> PlaylistShown:
+    """A playlist and its posts, in their order. What is gone of them is marked."""
+    q, target = at.queries(), playlist_target(ask.playlist)
+    said, lens = _held(q, target), lens_of(at, reader_of(at, ask.by))
+    rows, who = PostRows(q, at.blobs, lens), Named(did(target.account), name_of(q, target.account))
+    posts = [PlaylistPost(uri(post), *post_or_gone(q, rows, lens, post)) for post in said.posts]
+    return PlaylistShown(uri(target), who, said.title, said.description, posts)
+
+
+def _posts(q: Queries, ask: PlaylistSet, was: tuple[Target, ...]) -> tuple[Target, ...]:
+    """The posts as they are to be. One that was not there before must be held. Raises CallError."""
+    taken = {target_of(text) for text in ask.take or ()}
+    for target in taken:
+        if target not in was:
+            raise CallError("not_found", f"The post {uri(target)} is not in the playlist.", 404)
+    start = was if ask.posts is None else tuple(target_of(text) for text in ask.posts)
+    found = (*(one for one in start if one not in taken), *(target_of(text) for text in ask.add or ()))
+    for target in {*found} - {*was}:
+        if q.post(target) is None:
+            raise missing(q, target)
+    if len(found) > MAX_POSTS:
+        raise CallError("bad_request", f"A playlist has at most {MAX_POSTS} posts, not {len(found)}.")
+    return found
+
+
+@METHODS.write("playlist.set", "not_found", "refused")
+def change(ctx: Context, ask: PlaylistSet, now: float) -> PlaylistWritten:
+    """Makes a playlist, or changes one. If two devices change one at the same time, the later change shows, whole."""
+    account, q = hosted.account_of(ctx, ask.by), ctx.queries()
+    if ask.playlist is None:
+        key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
+        target, was = Target(account, key), Playlist("")
+    else:
+        target, was = _own(q, account, ask.playlist, "changes it")
+    said = Playlist(
+        titled("playlist", was.title if ask.title is None else ask.title),
+        was.description if ask.description is None else ask.description,
+        _posts(q, ask, was.posts),
+    )
+    live = q.live(account, Put(PLAYLIST, target.key, (), None))
+    entry = append(ctx, account, [write_playlist(target.key, said, live)], now)
+    return PlaylistWritten(uri(target), said.title, len(said.posts), entry_hex(entry))
+
+
+@METHODS.write("playlist.drop", "not_found", "refused")
+def drop(ctx: Context, ask: PlaylistRequest, now: float) -> PlaylistWritten:
+    """Ends a playlist for good. Its posts stay."""
+    account = hosted.account_of(ctx, ask.by)
+    target, said = _own(ctx.queries(), account, ask.playlist, "drops it")
+    entry = append(ctx, account, [drop_playlist(target.key)], now)
+    return PlaylistWritten(uri(target), said.title, len(said.posts), entry_hex(entry))
