@@ -8,6 +8,7 @@ _HERE = "cli/banyan_cli/importing"
 _MOVING, _IMPORTS = ("tests/node/test_moving.py",), ("tests/node/test_backend_imports.py",)
 _MASTODON, _ARCHIVES = ("tests/cli/moving/test_mastodon.py",), ("tests/cli/moving/test_archives.py",)
 _TWITTER, _FACEBOOK = ("tests/cli/moving/test_twitter.py",), ("tests/cli/moving/test_facebook.py",)
+_PICTURES, _MEDIA = ("tests/cli/moving/test_pictures.py",), ("tests/node/test_moving_media.py",)
 _YOUTUBE = ("tests/cli/moving/test_youtube.py",)
 
 IN_MOVING = (
@@ -92,7 +93,11 @@ IN_MOVING = (
     ),
     Mutant("a bomb in a zip is unpacked", f"{_HERE}/archives.py", "if info.file_size > most:", "if False:", _ARCHIVES),
     Mutant(
-        "a bomb in a tar is unpacked", f"{_HERE}/archives.py", "if member.size > _most(packed):", "if False:", _ARCHIVES
+        "a bomb in a tar is unpacked",
+        f"{_HERE}/archives.py",
+        "if kept.size + member.size > _most(packed):",
+        "if False:",
+        _ARCHIVES,
     ),
     Mutant(
         "an item without end fills the memory",
@@ -118,4 +123,56 @@ IN_MOVING = (
         _FACEBOOK,
     ),
     Mutant("private videos come", f"{_HERE}/youtube.py", '.lower() != "public":', '.lower() == "":', _YOUTUBE),
+    Mutant(
+        "a post that was edited here gets pictures",
+        _METHODS,
+        "view.post.media or q.edited(view)",
+        "view.post.media",
+        _MEDIA,
+    ),
+    Mutant(
+        "descriptions make a post larger than an entry",
+        _NODE,
+        "min(MAX_DESCRIPTION, room)) if room > SHORTEST",
+        "MAX_DESCRIPTION) if room",
+        _MEDIA,
+    ),
+    Mutant(
+        "each part of a long text shows the pictures", _NODE, "shown = () if number else media", "shown = media", _MEDIA
+    ),
+    Mutant(
+        "pictures of posts that are here are decoded again",
+        f"{_HERE}/pictures.py",
+        'if state not in ("new", "bare"):',
+        'if state == "deleted":',
+        _PICTURES,
+    ),
+    Mutant(
+        "a broken picture stops the import",
+        f"{_HERE}/pictures.py",
+        'if why.code != "bad_request":',
+        "if why.code:",
+        _PICTURES,
+    ),
+    Mutant(
+        "a file of the same name in another folder is taken",
+        f"{_HERE}/attached.py",
+        'plain.endswith("/" + way) or',
+        "True or",
+        _PICTURES,
+    ),
+    Mutant(
+        "copies of an import that runs are removed",
+        f"{_HERE}/attached.py",
+        "fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "pass",
+        _PICTURES,
+    ),
+    Mutant(
+        "what was ready is lost when the room ends",
+        f"{_HERE}/moving.py",
+        "            self._send_posts(ready, advance)\n            raise",
+        "            raise",
+        _PICTURES,
+    ),
 )

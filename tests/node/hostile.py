@@ -184,7 +184,7 @@ class Hostile:
                 return self.rng.random() < 0.5
             case "uri":
                 return self.uri if self.rng.random() < 0.7 else self.value()
-            case "account" | "by" | "after":
+            case "account" | "as" | "after":
                 return self.own if self.rng.random() < 0.7 else self.value()
             case "fields":
                 return {self.rng.choice(("name", "bio", "")): self.rng.choice(self.known)}

@@ -109,6 +109,7 @@ def test_only_its_account_changes_calls_off_and_invites_and_the_invited_hears_of
         ({"zone": "Asia/Saigonn"}, "'Asia/Saigonn' is no time zone; give a name of IANA's list"),
         ({"zone": "../../etc/passwd"}, "is no time zone"),
         ({"zone": "Asia"}, "'Asia' is no time zone"),
+        ({"zone": "localtime"}, "'localtime' is no time zone"),
         ({"title": " "}, "The title of the event is empty"),
         ({"ends": 0}, "The event ends before it begins"),
         ({"latitude": 5}, "A latitude needs a longitude"),

@@ -12,6 +12,7 @@ import trio
 from banyan_crdt.ids import CellKey
 from banyan_crdt.ops import Add, Put, Text
 from banyan_node.api import LocalBackend
+from banyan_node.api.declare import named
 from banyan_node.api.methods import items
 from banyan_node.api.registry import EVERY
 from banyan_node.hosting import hosted
@@ -290,7 +291,7 @@ def test_a_poll_that_one_node_wrote_is_read_at_another(tmp_path: Path) -> None:
                 await both(first, second)
 
     async def call(node: Node, method: str, **params: Any) -> Any:
-        return await node.backend.call(method, params)
+        return await node.backend.call(method, named(params))
 
     async def both(first: Node, second: Node) -> None:
         an = (await call(first, "account.create", name="an"))["account"]

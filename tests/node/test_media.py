@@ -15,6 +15,7 @@ import pytest
 import trio
 
 from banyan_crdt.blob import CHUNK, BlobRoot, blob_of
+from banyan_node.api.declare import named
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
@@ -33,7 +34,7 @@ DAY_S = 86_400
 
 
 async def call(node: Node, method: str, **params: Any) -> Any:
-    return await node.backend.call(method, params)
+    return await node.backend.call(method, named(params))
 
 
 async def account(node: Node, name: str = "An") -> str:

@@ -22,7 +22,7 @@ from banyan_cli.errors import BadInput
 if TYPE_CHECKING:
     from banyan_cli.importing.archives import Archive
     from banyan_cli.importing.moved import Reading
-    from banyan_cli.importing.moving import Brought
+    from banyan_cli.importing.moving import Brought, Move
 
 Source = Annotated[Path, typer.Argument(metavar="ARCHIVE", help="A zip, a tar.gz, a folder, or one file of it.")]
 Accounts = Annotated[
@@ -34,21 +34,24 @@ ReportTo = Annotated[
     typer.Option("--report", metavar="FILE", help="Names what was left out. Default: SERVICE-left-out.csv."),
 ]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Show what would come, and write nothing.")]
+NoMedia = Annotated[bool, typer.Option("--no-media", help="Leave pictures and films out; a later run can bring them.")]
 
 
 class Wanted(NamedTuple):
-    """What every import of a life is asked. by: the account that all goes into; None: the node's own."""
+    """What every import of a life is asked. by: the account that all goes into; None: the node's own. media: whether
+    pictures and films come."""
 
     path: Path
     by: str | None
     report: Path | None
     dry: bool
     accounts: Path | None = None
+    media: bool = False
 
 
 SERVICES = {
-    "mastodon": "Your posts, profile, follows, lists and bookmarks of Mastodon.",
-    "twitter": "Your tweets, profile, follows, blocks and mutes of Twitter (X).",
+    "mastodon": "Your posts with pictures, profile, follows, lists and bookmarks of Mastodon.",
+    "twitter": "Your tweets with pictures, profile, follows, blocks and mutes of Twitter (X).",
     "youtube": "Your comments, videos and subscriptions of YouTube, from Google Takeout.",
     "activitystreams": "An outbox or a collection of notes in JSON, of any server that speaks ActivityPub.",
 }
@@ -69,10 +72,11 @@ def _command(name: str) -> Callable[..., None]:
         by: By = None,
         accounts: Accounts = None,
         report: ReportTo = None,
+        no_media: NoMedia = False,
         dry: Dry = False,
     ) -> None:
         reader = import_module(f"banyan_cli.importing.{name}")
-        _move(ctx, name, Wanted(archive, by, report, dry, accounts), reader.wants, reader.reading)
+        _move(ctx, name, Wanted(archive, by, report, dry, accounts, not no_media), reader.wants, reader.reading)
 
     return command
 
@@ -88,9 +92,10 @@ def facebook(
     by: By = None,
     accounts: Accounts = None,
     report: ReportTo = None,
+    no_media: NoMedia = False,
     dry: Dry = False,
 ) -> None:
-    """Your posts, profile and friends of Facebook, from "Download your information" as JSON."""
+    """Your posts with pictures, profile and friends of Facebook, from "Download your information" as JSON."""
     from banyan_cli.importing import facebook as reader
 
     if audience not in ("public", "unlisted", None):
@@ -101,7 +106,7 @@ def facebook(
             "first with --dry-run; then say --audience unlisted (no public timeline, no search) or --audience public."
         )
     told: Literal["public", "unlisted"] = "public" if audience == "public" else "unlisted"
-    wanted = Wanted(archive, by, report, dry, accounts)
+    wanted = Wanted(archive, by, report, dry, accounts, not no_media)
     _move(ctx, "facebook", wanted, reader.wants, lambda found: reader.reading(found, told, comments))
 
 
@@ -148,6 +153,7 @@ def _move(
 ) -> None:
     """Reads an archive twice: to know it, and to send it. uris: told id and address of what is here."""
     from banyan_cli.importing.archives import open_archive
+    from banyan_cli.importing.attached import Attached, copies
     from banyan_cli.importing.moving import Move, survey
     from banyan_cli.importing.people import People, Report, read_people
     from banyan_cli.importing.recognise import no_such_files, service_of
@@ -170,19 +176,20 @@ def _move(
         for file, why in archive.left_out.items():
             report.add(f"files that are not read: {why}", file, path.name)
         account = None if wanted.by is None else refs.account(s, wanted.by)
-        move = Move(s.backend(), reading, found, people, report, account, dry, uris)
+        media = (Attached(archive, found.paths), stack.enter_context(copies())) if wanted.media else (None, None)
+        move = Move(s.backend(), reading, found, people, report, account, dry, uris, *media)
         try:
-            with bar(s.out.notes, path.name, found.items + found.ties) as advance:
+            with bar(
+                s.out.notes, path.name, found.items + found.ties + (found.media if wanted.media else 0)
+            ) as advance:
                 move.run(advance)
         except BaseException:
-            if move.totals.posts["came"]:
-                s.out.note(
-                    f"Stopped after {move.totals.posts['came']:,} new posts; the same command goes on from there."
-                )
+            if came := _stopped(move.totals):
+                s.out.note(f"Stopped after {came}; the same command goes on from there.")
             raise
     value = {
         **_answer(move.totals, dry),
-        "notes": [*reading.notes, *_notes(move.totals, len(archive.left_out))],
+        "notes": [*reading.notes, *_notes(move, len(archive.left_out))],
         "report": str(report.path) if report.path and report.lines else None,
         "seconds": round(time.monotonic() - began, 2),
     }
@@ -203,13 +210,22 @@ def _answer(totals: Brought, dry: bool) -> dict[str, Any]:
         out = sum(states.get(state, 0) for state in ("nobody", "missing", "self"))
         came, here, gone = (states.get(state, 0) for state in ("came", "here", "undone"))
         rows[word] = {"came": came, "here": here, "gone": gone, "left_out": out}
-    rows["pictures"] = {"came": 0, "here": 0, "gone": 0, "left_out": totals.pictures}
+    pictures = totals.pictures
+    rows["pictures"] = {state: pictures[state] for state in ("came", "here", "gone", "left_out")}
+    rows["pictures added"] = {"came": pictures["added"], "here": 0, "gone": 0, "left_out": 0}
     rows["profile fields"] = {"came": totals.fields, "here": 0, "gone": 0, "left_out": 0}
-    return {"dry": dry, "table": rows, "left_out": dict(totals.left), "entries": totals.entries}
+    return {"dry": dry, "table": rows, "left_out": {**totals.left, **totals.left_pictures}, "entries": totals.entries}
 
 
-def _notes(totals: Brought, unread: int) -> list[str]:
-    told = []
+def _stopped(totals: Brought) -> str:
+    """What had come when it stopped; empty if that is nothing."""
+    posts, added = totals.posts["came"], totals.pictures["added"]
+    some = [f"{posts:,} new posts"] if posts else []
+    return " and ".join([*some, f"{added:,} pictures added to posts"] if added else some)
+
+
+def _notes(move: Move, unread: int) -> list[str]:
+    totals, told = move.totals, list[str]()
     if unread:
         told.append(f"{unread:,} files of the archive were not read: links, or names that lead out of it.")
     if totals.parts:
@@ -218,6 +234,9 @@ def _notes(totals: Brought, unread: int) -> list[str]:
         told.append(f"{totals.undated:,} posts have no date, or one before 1970 or after today: they have today's.")
     if totals.circles:
         told.append(f"{totals.circles:,} answers were in a circle or to themselves: they came as posts of their own.")
-    if totals.pictures:
-        told.append("Pictures and films are not brought yet: their posts come with their words.")
+    if move.pictures is None and totals.pictures["left_out"]:
+        told.append("Pictures and films were left out (--no-media); the same command without it adds them.")
+    if move.pictures is not None and move.pictures.as_it_is:
+        many = move.pictures.as_it_is
+        told.append(f"Films and sounds ({many:,}) came as they are, with all that was written into them.")
     return told

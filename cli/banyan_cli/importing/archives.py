@@ -2,8 +2,8 @@
 
 An archive is not trusted. Nothing is unpacked but the files that are asked for, and these are read as a stream. Names
 that lead out of the archive, and links, are not read. A file that unpacks to very much more than it is, or to more than
-it declares, is refused while it is read. A tar cannot be read at a place, so what is wanted of it is copied once to a
-temporary file.
+it declares, is refused while it is read. A tar cannot be read at a place, so what is wanted of it is copied to a
+temporary file without a name.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,7 +24,7 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, TypeAlias, cast
 
-from banyan_cli.errors import BadInput
+from banyan_cli.errors import BadInput, Failed
 
 MOST_FILES = 2_000_000
 """Files in one archive: their names are held in memory, about 300 bytes each."""
@@ -33,8 +33,6 @@ MOST_FILE = 64 << 30
 UNPACKED, MOST_UNPACKED = 64 << 20, 200
 """A file may unpack to so many bytes, or to so many times its own. Archives of posts pack to a tenth, and those of a
 machine that repeats itself to a hundredth; zip can pack zeros to a thousandth."""
-IN_MEMORY = 8 << 20
-"""Bytes of a file of a tar that are kept in memory; more goes to a temporary file."""
 _DAMAGED = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -54,18 +52,20 @@ Opener: TypeAlias = Callable[[], BinaryIO]
 @dataclass(frozen=True)
 class Archive:
     """label: how messages call it. files: name -> opens it, of the wanted ones. names: of all files. left_out: names
-    that are not read, each with why."""
+    that are not read, each with why. pick: the same as files, of others that turn out to be wanted; raises BadInput,
+    and Failed if there is no room for those of a tar."""
 
     label: str
     files: Mapping[str, Opener]
     names: frozenset[str]
     left_out: Mapping[str, str] = field(default_factory=dict)
+    pick: Callable[[Collection[str]], Mapping[str, Opener]] = lambda names: {}
 
     @contextmanager
-    def open(self, name: str) -> Iterator[BinaryIO]:
-        """The bytes of a wanted file. Raises BadInput where it is damaged, or a bomb."""
+    def open(self, name: str, opener: Opener | None = None) -> Iterator[BinaryIO]:
+        """The bytes of a wanted file, or of one that was picked. Raises BadInput where it is damaged, or a bomb."""
         try:
-            with self.files[name]() as stream:
+            with (opener or self.files[name])() as stream:
                 yield stream
         except _DAMAGED as error:
             raise BadInput(f"{self.label}: {name} is damaged ({error}); fetch the archive again.") from error
@@ -85,41 +85,48 @@ def open_archive(path: Path, wants: Callable[[str], bool]) -> Iterator[Archive]:
     if not path.exists():
         raise BadInput(f"{path} does not exist.")
     with ExitStack() as stack:
-        try:
-            archive = _opened(path, wants, stack)
-        except (*_DAMAGED, ValueError, IndexError, OverflowError) as error:
-            raise BadInput(f"{path} is damaged or not complete ({error}); fetch it again.") from error
-        yield archive
+        files, names, left_out = dict[str, Opener](), set[str](), dict[str, str]()
+        for name, what in _safely(path, wants, stack):
+            if isinstance(what, str):
+                left_out[name] = what
+                continue
+            names.add(name)
+            if what is not None and wants(name):
+                files[name] = what
+        if not names:
+            raise BadInput(f"{path} has no files.")
+
+        def pick(some: Collection[str]) -> dict[str, Opener]:
+            found = _safely(path, some.__contains__, stack)
+            return {name: what for name, what in found if name in some and callable(what)}
+
+        yield Archive(str(path), files, frozenset(names), left_out, pick)
 
 
-def _opened(path: Path, wants: Callable[[str], bool], stack: ExitStack) -> Archive:
-    found: Found
+def _safely(path: Path, wants: Callable[[str], bool], stack: ExitStack) -> Found:
+    """All files, by safe names. Raises BadInput."""
+    try:
+        for number, (raw, what) in enumerate(_found(path, wants, stack)):
+            if number >= MOST_FILES:
+                raise BadInput(f"{path} has more than {MOST_FILES:,} files; no archive of one account has.")
+            name, why = _safe(raw)
+            yield name, why or what
+    except (*_DAMAGED, ValueError, IndexError, OverflowError) as error:
+        raise BadInput(f"{path} is damaged or not complete ({error}); fetch it again.") from error
+
+
+def _found(path: Path, wants: Callable[[str], bool], stack: ExitStack) -> Found:
     if path.is_dir():
-        found = _folder(path)
-    elif zipfile.is_zipfile(path):
-        found = _zip(stack.enter_context(zipfile.ZipFile(path)))
-    elif _is_tar(path):
-        found = _tar(path, wants, stack)
-    elif path.stat().st_size == 0:
+        return _folder(path)
+    if zipfile.is_zipfile(path):
+        return _zip(stack.enter_context(zipfile.ZipFile(path)))
+    if _is_tar(path):
+        return _tar(path, wants, stack)
+    if path.stat().st_size == 0:
         raise BadInput(f"{path} is empty.")
-    elif path.name.lower().endswith((".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2")):
+    if path.name.lower().endswith((".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2")):
         raise BadInput(f"{path} is damaged or not complete; fetch it again.")
-    else:
-        found = iter([(path.name, partial(_file, path))])
-    files, names, left_out = dict[str, Opener](), set[str](), dict[str, str]()
-    for number, (raw, what) in enumerate(found):
-        if number >= MOST_FILES:
-            raise BadInput(f"{path} has more than {MOST_FILES:,} files; no archive of one account has.")
-        name, why = _safe(raw)
-        if isinstance(what, str) or why is not None:
-            left_out[name] = why or str(what)
-            continue
-        names.add(name)
-        if what is not None and wants(name):
-            files[name] = what
-    if not names:
-        raise BadInput(f"{path} has no files.")
-    return Archive(str(path), files, frozenset(names), left_out)
+    return iter([(path.name, partial(_file, path))])
 
 
 Found: TypeAlias = Iterator[tuple[str, Opener | str | None]]
@@ -224,7 +231,7 @@ def _is_tar(path: Path) -> bool:
 
 def _tar(path: Path, wants: Callable[[str], bool], stack: ExitStack) -> Found:
     """Reads it once from start to end, and keeps what is wanted."""
-    packed = path.stat().st_size
+    packed, kept = path.stat().st_size, _Kept(stack)
     with path.open("rb") as raw, tarfile.open(fileobj=raw, mode="r|*") as archive:
         for member in archive:
             name, why = _safe(member.name)
@@ -233,40 +240,57 @@ def _tar(path: Path, wants: Callable[[str], bool], stack: ExitStack) -> Found:
             if not member.isfile():
                 yield member.name, "it is a link" if member.issym() or member.islnk() else "it is no file"
             elif why is None and wants(name):
-                if member.size > _most(packed):
-                    raise _bomb(name, packed, member.size)
-                yield member.name, _kept(archive, member, stack)
+                if kept.size + member.size > _most(packed):
+                    raise _bomb(name, packed, kept.size + member.size)
+                stream = archive.extractfile(member)
+                assert stream is not None
+                yield member.name, kept.keep(stream)
             else:
                 yield member.name, None
 
 
-def _kept(archive: tarfile.TarFile, member: tarfile.TarInfo, stack: ExitStack) -> Opener:
-    kept = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - closed with the archive
-    stack.callback(kept.close)
-    stream = archive.extractfile(member)
-    assert stream is not None
-    while chunk := stream.read(1 << 20):
-        kept.write(chunk)
-    kept.flush()
-    return partial(_again, kept)
+class _Kept:
+    """What is wanted of a tar, one after another in one temporary file, which a crash removes too."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed with the archive
+        self.size = 0
+
+    def keep(self, stream: IO[bytes]) -> Opener:
+        start = self.size
+        while chunk := stream.read(1 << 20):
+            try:
+                self._file.write(chunk)
+                self._file.flush()
+            except OSError as error:
+                raise no_room(tempfile.gettempdir(), error) from error
+            self.size += len(chunk)
+        return partial(self._again, start, self.size)
+
+    def _again(self, start: int, end: int) -> BinaryIO:
+        return BufferedReader(_Part(self._file.fileno(), start, end), 1 << 18)
 
 
-def _again(kept: tempfile.SpooledTemporaryFile[bytes]) -> BinaryIO:
-    """From the start; closing it keeps the file, which may be read again. One reader at a time."""
-    kept.seek(0)
-    return BufferedReader(_Shared(kept), 1 << 18)
+class _Part(RawIOBase):
+    """A part of a file. Closing it leaves the file open."""
 
-
-class _Shared(RawIOBase):
-    def __init__(self, kept: tempfile.SpooledTemporaryFile[bytes]) -> None:
+    def __init__(self, handle: int, at: int, end: int) -> None:
         super().__init__()
-        self._kept = kept
+        self._handle, self._at, self._end = handle, at, end
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: object) -> int:
         view = memoryview(cast(bytearray, buffer))
-        found = self._kept.read(len(view))
+        found = os.pread(self._handle, min(len(view), self._end - self._at), self._at)
         view[: len(found)] = found
+        self._at += len(found)
         return len(found)
+
+
+def no_room(folder: str | Path, error: OSError) -> Failed:
+    """The refusal where a temporary file cannot be written."""
+    return Failed(
+        f"{folder} cannot take a temporary file ({error.strerror}); free some room, or name another folder by TMPDIR."
+    )

@@ -10,21 +10,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from banyan_cli.importing.attached import Attached
 from banyan_cli.importing.moved import Item, Left, ProfileLine, Reading, Tie
 from banyan_cli.importing.people import People, Report
+from banyan_cli.importing.pictures import Pictures
 from banyan_cli.importing.plan import chunks
 
 if TYPE_CHECKING:
     from banyan_cli.session import CallTarget
 
 POSTS_PER_CALL, BYTES_PER_CALL, TIES_PER_CALL = 1_000, 2 << 20, 500
+MEDIA_PER_CALL = 32
+"""Pictures and films that are put before the posts that show them are written: so many are put again after a crash."""
 MOST_BYTES = 2 << 20
 """Bytes of UTF-8 of one text that are sent: the node says which of them are too long. Longer ones are left out here."""
 MOST_WORDS, MOST_TAGS, MOST_FIELDS = 4_000, 64, 64
 """Characters of a warning, a tag, a title; tags of a post; fields of a profile: more than the node keeps."""
-TWICE, LONG, WORDLESS = "items that come twice", "texts that are too long", "pictures without words"
+TWICE, LONG, WORDLESS = (
+    "items that come twice",
+    "texts that are too long",
+    "posts of pictures alone, none of which comes",
+)
 NOBODY = "people who have no account here that is known"
 NOT_HERE = "posts of others that are not here"
 WORDS = {
@@ -41,7 +50,7 @@ WORDS = {
 @dataclass(frozen=True, slots=True)
 class Contents:
     """ids: of all items. parents, roots: the item that each answers, and that which opened its conversation, where both
-    are in the archive, without circles. items, ties, left: how many there are."""
+    are in the archive, without circles. items, ties, left, media: how many there are. paths: of all media."""
 
     ids: frozenset[str]
     parents: Mapping[str, str]
@@ -49,12 +58,15 @@ class Contents:
     items: int
     ties: int
     left: int
+    media: int
+    paths: frozenset[str]
 
 
 @dataclass(slots=True)
 class Brought:
     """What became of all. posts: came, here, deleted, refused. ties: by kind, then state. left: why -> how many.
-    parts: posts beyond the first of a text. undated: posts whose date could not be kept. pictures: not brought yet."""
+    parts: posts beyond the first of a text. undated: posts whose date could not be kept. pictures: came, added (to
+    posts that were here), here, gone, left_out; left_pictures: why -> how many of the last."""
 
     posts: Counter[str] = field(default_factory=Counter)
     ties: dict[str, Counter[str]] = field(default_factory=dict)
@@ -62,23 +74,26 @@ class Brought:
     left: Counter[str] = field(default_factory=Counter)
     parts: int = 0
     undated: int = 0
-    pictures: int = 0
+    pictures: Counter[str] = field(default_factory=Counter)
+    left_pictures: Counter[str] = field(default_factory=Counter)
     circles: int = 0
     entries: int = 0
 
 
 def survey(reading: Reading) -> Contents:
     """Reads all once."""
-    answers, items, ties, left = dict[str, str | None](), 0, 0, 0
+    answers, items, ties, left, media, paths = dict[str, str | None](), 0, 0, 0, 0, set[str]()
     for found in reading.read():
         if isinstance(found, Item):
             items += 1
+            media += len(found.media)
+            paths.update(one.path for one in found.media)
             answers.setdefault(found.id, found.parent)
         ties += isinstance(found, Tie)
         left += isinstance(found, Left)
     parents = {one: above for one, above in answers.items() if above is not None and above in answers}
     roots = _rooted(parents)
-    return Contents(frozenset(answers), parents, roots, items, ties, left)
+    return Contents(frozenset(answers), parents, roots, items, ties, left, media, frozenset(paths))
 
 
 def _rooted(parents: dict[str, str]) -> dict[str, str]:
@@ -97,9 +112,18 @@ def _rooted(parents: dict[str, str]) -> dict[str, str]:
     return roots
 
 
+class _Ready(NamedTuple):
+    """A post that can be sent: the row of `move.posts`, how many items of media it has, and why these come."""
+
+    row: dict[str, Any]
+    media: int
+    state: str
+
+
 class Move:
     """One run. by: the account that everything goes into; None: the node's own. uris: told the id and the address of
-    each item that is here now."""
+    each item that is here now. attached, folder: the archive's pictures, and where their copies go; None: they are left
+    out."""
 
     def __init__(
         self,
@@ -111,17 +135,23 @@ class Move:
         by: str | None = None,
         dry: bool = False,
         uris: Callable[[str, str], None] = lambda item, uri: None,
+        attached: Attached | None = None,
+        folder: Path | None = None,
     ) -> None:
         self._backend, self._reading, self._survey, self._people = backend, reading, found, people
         self._report, self._uris, self._dry = report, uris, dry
         self._who = {} if by is None else {"as": by}
         self.totals = Brought()
         self._seen = set[str]()
+        self.pictures = None
+        if attached is not None and folder is not None:
+            self.pictures = Pictures(backend, attached, folder, report, dry)
+            self.totals.pictures, self.totals.left_pictures = self.pictures.totals, self.pictures.left
 
     def run(self, advance: Callable[[int], None]) -> Brought:
         """advance: told how many items and ties are done. Raises what the node refuses; `totals` has what was done."""
         self._check_people()
-        ties, fields, rows, size = list[Tie](), dict[str, str](), list[dict[str, Any]](), 0
+        ties, fields, some, size = list[Tie](), dict[str, str](), list[tuple[Item, dict[str, Any]]](), 0
         for found in self._reading.read():
             if isinstance(found, Item):
                 row = self._row(found)
@@ -129,10 +159,10 @@ class Move:
                     advance(1)
                     continue
                 more = len(row["text"].encode()) + len(row.get("warning", "")) + 300
-                if rows and (len(rows) == POSTS_PER_CALL or size + more > BYTES_PER_CALL):
-                    self._send_posts(rows, advance)
-                    rows, size = [], 0
-                rows.append(row)
+                if some and (len(some) == POSTS_PER_CALL or size + more > BYTES_PER_CALL):
+                    self._bring(some, advance)
+                    some, size = [], 0
+                some.append((found, row))
                 size += more
             elif isinstance(found, Tie):
                 ties.append(found)
@@ -141,13 +171,13 @@ class Move:
                     fields.setdefault(found.name[:MOST_WORDS], found.value[:MOST_WORDS])
             else:
                 self._leave(found)
-        self._send_posts(rows, advance)
+        self._bring(some, advance)
         if fields:
             answer = self._backend.call("move.profile", fields=fields, dry=self._dry, **self._who)
             self.totals.fields = len(answer["came"])
             self.totals.entries += answer["entries"]
-        for some in chunks(self._known(ties, advance), TIES_PER_CALL):
-            self._send_ties(some, advance)
+        for several in chunks(self._known(ties, advance), TIES_PER_CALL):
+            self._send_ties(several, advance)
         return self.totals
 
     def _check_people(self) -> None:
@@ -169,16 +199,14 @@ class Move:
             return None
         self._seen.add(item.id)
         text = said(item, item.parent in self._survey.ids)
-        if not text:
+        if not text and not (item.media and self.pictures):
             self._leave(Left(WORDLESS if item.media else "posts without words", item.place, item.id))
             return None
         if len(text.encode()) > MOST_BYTES:
             self._leave(Left(LONG, item.place, item.id))
             return None
-        if item.media:
-            self.totals.pictures += len(item.media)
-            for picture in item.media:
-                self._report.add("pictures and films, which are not brought yet", picture.path, item.place)
+        if not self.pictures:
+            self.totals.pictures["left_out"] += len(item.media)
         self.totals.circles += item.parent in self._survey.ids and item.id not in self._survey.parents
         row = {
             "id": item.id,
@@ -193,22 +221,60 @@ class Move:
         }
         return {name: value for name, value in row.items() if value is not None}
 
-    def _send_posts(self, rows: list[dict[str, Any]], advance: Callable[[int], None]) -> None:
-        if not rows:
+    def _bring(self, some: list[tuple[Item, dict[str, Any]]], advance: Callable[[int], None]) -> None:
+        """Puts the pictures of these items, and sends their posts. If something stops it, those that are ready are sent
+        first."""
+        ready, pictures = list[_Ready](), 0
+        try:
+            states = (
+                self.pictures.states(self._reading.service, [i for i, _ in some], self._who) if self.pictures else {}
+            )
+            for item, row in some:
+                if pictures >= MEDIA_PER_CALL:
+                    sent, ready, pictures = ready, [], 0
+                    self._send_posts(sent, advance)
+                one = self._ready(item, row, states.get(item.id, ""), advance)
+                if one is None:
+                    advance(1)
+                else:
+                    ready.append(one)
+                    pictures += one.media
+        except Exception:
+            self._send_posts(ready, advance)
+            raise
+        self._send_posts(ready, advance)
+
+    def _ready(self, item: Item, row: dict[str, Any], state: str, advance: Callable[[int], None]) -> _Ready | None:
+        media = self.pictures.of(item, state, advance) if self.pictures and item.media else []
+        if media:
+            text = said(item, item.parent in self._survey.ids, shown=True)
+            row = {**row, "text": text, "media": media} if not self._dry else {**row, "text": text or "…"}
+        elif not row["text"] and state == "new":
+            self._leave(Left(WORDLESS, item.place, item.id))
+            return None
+        return _Ready(row, len(media), state)
+
+    def _send_posts(self, some: list[_Ready], advance: Callable[[int], None]) -> None:
+        if not some:
             return
-        service = self._reading.service
+        service, rows = self._reading.service, [one.row for one in some]
         answer = self._backend.call("move.posts", service=service, posts=rows, dry=self._dry, **self._who)
         self.totals.entries += answer["entries"]
-        for row, done in zip(rows, answer["posts"], strict=True):
-            self.totals.posts[done["state"]] += 1
-            if done["state"] == "refused":
+        for one, done in zip(some, answer["posts"], strict=True):
+            state = done["state"]
+            self.totals.posts["here" if state == "added" else state] += 1
+            if state == "refused":
                 self._leave(Left(f"posts refused: {done['why']}", "", done["id"]))
-            elif done["state"] == "came":
+            elif state == "came":
                 self.totals.parts += done["parts"] - 1
                 self.totals.undated += not done["dated"]
-            if done["state"] in ("came", "here"):
-                self._uris(row["id"], done["uri"])
-        advance(len(rows))
+            if one.media:
+                added = state == "added" or (self._dry and one.state == "bare")
+                kept = state if state in ("came", "here") else "left_out"
+                self.totals.pictures["added" if added else kept] += one.media
+            if state in ("came", "here", "added"):
+                self._uris(one.row["id"], done["uri"])
+        advance(len(some))
 
     # -- ties
 
@@ -248,12 +314,13 @@ class Move:
             self._report.add(f"{WORDS[tie.kind]}: {why}", f"{name} ({tie.title})" if tie.title else name, tie.place)
 
 
-def said(item: Item, answered_here: bool) -> str:
+def said(item: Item, answered_here: bool, shown: bool = False) -> str:
     """The text of a post: what was said, or else of its pictures, or else where it is; and what it answers, if that is
-    not in the archive."""
-    text = item.text.strip() or "\n\n".join(m.description for m in item.media if m.description.strip()).strip()
-    if not text and item.media:
-        text = item.link or ""
-    if text and item.answers and not answered_here:
-        text = f"{text}\n\n↪ {item.answers}"
+    not in the archive. shown: its pictures come, so they need no words."""
+    text = item.text.strip()
+    if not shown and item.media and not text:
+        told = "\n\n".join(m.description for m in item.media if m.description.strip()).strip()
+        text = told or item.link or ""
+    if (text or shown) and item.answers and not answered_here:
+        text = f"{text}\n\n↪ {item.answers}".strip()
     return text

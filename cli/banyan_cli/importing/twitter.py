@@ -61,12 +61,13 @@ def wants(name: str) -> bool:
 class _Known:
     """What one reading of all tweets tells. first: the first version of each edited tweet, by version; last: the last
     one, of those that are here, by the first. names: of people, by number. notes: long texts by second, each with its
-    links."""
+    links. media: the folder of pictures and films."""
 
     first: dict[str, str] = field(default_factory=dict)
     last: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     notes: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    media: str = "tweets_media"
 
 
 def reading(archive: Archive) -> Reading:
@@ -141,6 +142,8 @@ def _is_protected(archive: Archive) -> bool:
 
 def _look(archive: Archive) -> _Known:
     known = _Known()
+    if any("/tweet_media/" in f"/{name}" for name in archive.names):  # until 2022
+        known.media = "tweet_media"
     for _, one in _tweets(archive):
         if isinstance(one, Left):
             continue
@@ -210,7 +213,7 @@ def _tweet(tweet: dict[str, Any], where: str, known: _Known, username: str, used
         None if parent is None else known.first.get(parent, parent),
         _language(tweet.get("lang")),
         tags=tuple(line(tag.get("text")) for tag in dicts(_entities(tweet, "hashtags"))) or None,
-        media=tuple(_media(tweet, this, folder)),
+        media=tuple(_media(tweet, this, f"{folder}/{known.media}".lstrip("/"))),
         link=f"https://x.com/{username}/status/{this}",
         answers=None if parent is None else f"https://x.com/{answered}/status/{parent}",
     )
@@ -244,7 +247,7 @@ def _media(tweet: dict[str, Any], this: str, folder: str) -> Iterator[Attachment
         )
         address = line(best.get("url")).partition("?")[0] or address
         if address:
-            yield Attachment(f"{folder}/tweets_media/{this}-{address.rpartition('/')[2]}".lstrip("/"), "")
+            yield Attachment(f"{folder}/{this}-{address.rpartition('/')[2]}", "")
 
 
 def _note(known: _Known, raw: str, time_ms: int | None) -> dict[str, Any] | None:

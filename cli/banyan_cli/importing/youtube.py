@@ -3,6 +3,7 @@
 Takeout names its files and columns in the language of the account, so comments and subscriptions are recognised by what
 their rows hold. A comment comes with the address of what it was said to. Of the videos the public ones come, as their
 title, their description and their address; for YouTube an unlisted video is for those who were given its address.
+Their films do not come: Takeout names a film by the title alone, and a private video may have the same title.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from banyan_cli.importing.archives import Archive
 from banyan_cli.importing.moved import (
     BROKEN,
     PRIVATE,
-    Attachment,
     Found,
     Item,
     Left,
@@ -31,6 +31,11 @@ from banyan_cli.importing.recognise import no_such_files
 
 SERVICE = "youtube"
 PLAYLISTS, CHATS = "videos on playlists", "messages in live chats"
+FILMS = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v", ".mpg", ".3gp")
+NO_FILMS = (
+    "The films themselves do not come, because Takeout names them by title, and a private video may have the same; "
+    "`banyan post --media FILE` posts one."
+)
 _WATCH = "https://www.youtube.com/watch?v="
 _VIDEO, _CHANNEL, _COMMENT = (
     re.compile(r"[\w-]{11}"),
@@ -63,7 +68,8 @@ def reading(archive: Archive) -> Reading:
                 else:
                     yield from _row(row, columns, name, where)
 
-    return Reading(SERVICE, read)
+    films = any("/video" in name.lower() and name.lower().endswith(FILMS) for name in archive.names)
+    return Reading(SERVICE, read, (NO_FILMS,) if films else ())
 
 
 def _row(row: list[str], columns: list[str], name: str, where: str) -> Iterator[Found]:
@@ -128,4 +134,4 @@ def _video(at: dict[str, str], where: str) -> Item | Left:
     parts = (title, plain(at.get("video description (original)")).strip(), link)
     stamp = at.get("video publish timestamp") or at.get("video create timestamp")
     text = "\n\n".join(part for part in parts if part)
-    return Item(f"video:{this}", text, iso_ms(stamp), where, link=link, media=(Attachment(f"videos/{title}"),))
+    return Item(f"video:{this}", text, iso_ms(stamp), where, link=link)

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import CellKey, H
 from banyan_schema.social import MAX_LANG, MAX_TEXT, Audience, Post, ReplyTo, Target, post_key, tags_in
-from banyan_schema.social.post import MAX_TAGS, MAX_WARNING
+from banyan_schema.social.post import MAX_DESCRIPTION, MAX_TAGS, MAX_WARNING, Media
 
 MOST_TEXT = 1 << 20
 """Bytes of UTF-8 of a text that is brought: a thread of some 33 posts. Longer ones are files, not posts."""
@@ -24,8 +24,14 @@ MARKS = 64
 160,000 take 25 s, in which a node does nothing else."""
 SHORT = 4_096
 """Characters of a text that is normalised whatever its marks."""
-Moved = Literal["came", "here", "deleted", "refused"]
-"""came: written now. here: it was here. deleted: it was here, and was deleted here. refused: it cannot come."""
+SHORTEST = 16
+"""Bytes of a description: one of which less fits is left out."""
+Moved = Literal["came", "here", "added", "deleted", "refused"]
+"""came: written now. here: it was here. added: it was here without pictures, and has them now. deleted: it was here,
+and was deleted here. refused: it cannot come."""
+DESCRIPTIONS = 16 << 10
+"""Bytes of UTF-8 of all descriptions of one post: with the longest text, and as many pictures as it may have, they
+still fit into an entry."""
 
 
 class Words(NamedTuple):
@@ -48,16 +54,23 @@ def list_id(service: str, title: str) -> bytes:
 
 
 def posts_of(
-    keys: Iterable[CellKey], me: Target, text: list[str], reply: ReplyTo | None, created_ms: int | None, words: Words
+    keys: Iterable[CellKey],
+    me: Target,
+    text: list[str],
+    reply: ReplyTo | None,
+    created_ms: int | None,
+    words: Words,
+    media: tuple[Media, ...] = (),
 ) -> list[tuple[CellKey, Post]]:
-    """The posts that one item becomes, each with its key. me: the first of them."""
+    """The posts that one item becomes, each with its key. me: the first of them, which has the media."""
     lang = words.lang if words.lang and len(words.lang.encode()) <= MAX_LANG else None
     warning = shorten(unicodedata.normalize("NFC", words.warning or "").strip(), MAX_WARNING) or None
     out: list[tuple[CellKey, Post]] = []
     for number, (key, part) in enumerate(zip(keys, text, strict=True)):
         tags = tags_in(part) if words.tags is None or number else known_tags(words.tags)
         at = None if created_ms is None else created_ms + number
-        out.append((key, Post(part, reply, None, lang, at, warning, words.audience, tags)))
+        shown = () if number else media
+        out.append((key, Post(part, reply, None, lang, at, warning, words.audience, tags, media=shown)))
         reply = ReplyTo(me if reply is None else reply.root, Target(me.account, key))
     return out
 
@@ -74,9 +87,20 @@ def shorten(text: str, most: int) -> str:
     return text if len(raw) <= most else raw[: most - 3].decode("utf-8", "ignore").rstrip() + "…"
 
 
-def unfit(text: str) -> str | None:
-    """Why a text cannot come, or None."""
-    if not text.strip():
+def described(media: Iterable[Media]) -> tuple[Media, ...]:
+    """The same, with descriptions that fit into a post."""
+    out, room = list[Media](), DESCRIPTIONS
+    for item in media:
+        told = unicodedata.normalize("NFC", (item.description or "")[:MAX_DESCRIPTION]).strip()
+        told = shorten(told, min(MAX_DESCRIPTION, room)) if room > SHORTEST else ""
+        room -= len(told.encode())
+        out.append(item._replace(description=told or None))
+    return tuple(out)
+
+
+def unfit(text: str, alone: bool = True) -> str | None:
+    """Why a text cannot come, or None. alone: the post shows nothing beside it."""
+    if alone and not text.strip():
         return "it has no text"
     if len(text.encode()) > MOST_TEXT:
         return f"its text has more than {MOST_TEXT:,} bytes"

@@ -69,6 +69,8 @@ from banyan_storage.scheduled import (
 )
 
 METHODS = Declared()
+OF_THE_MACHINE = frozenset({"localtime", "posixrules", "Factory"})
+"""Files beside those of IANA's zones, which say another time on each machine."""
 MOST = 200
 """The most events of a page."""
 BACK_MS = 31 * 86_400_000
@@ -299,6 +301,8 @@ def _checked(event: SocialEvent) -> SocialEvent:
     if (event.latitude is None) != (event.longitude is None):
         raise CallError("bad_request", "A latitude needs a longitude, and the other way: give both or none.")
     try:
+        if event.zone in OF_THE_MACHINE:
+            raise KeyError
         datetime.fromtimestamp(0, UTC).astimezone(ZoneInfo(event.zone))
     except (KeyError, ValueError, OSError):
         says = f"'{event.zone[:60]}' is no time zone; give a name of IANA's list, such as Asia/Ho_Chi_Minh."

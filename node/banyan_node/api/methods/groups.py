@@ -184,7 +184,8 @@ def feed(at: CommitView, ask: GroupFeedRequest) -> GroupPosts:
 
 @METHODS.read("group.members", "not_found", "refused")
 def members(at: CommitView, ask: MembersRequest) -> Members:
-    """The members of a group, without those whom the owner or the reading account blocks."""
+    """The members of a group, without those whom the owner or the reading account blocks. The owner stands before the
+    first page, beside those that `limit` counts."""
     q = at.queries()
     found = groups.held(q, group_target(ask.group))
     owner = found.target.account
@@ -212,8 +213,9 @@ def _page(
     q, lens = at.queries(), lens_of(at, reader_of(at, ask.by))
     after = hosted.account_of(at, ask.after) if ask.after else None
     page, last, more = [one for one in first if lens.sees(one)], None, None
+    most = len(page) + ask.limit
     for n, account in enumerate(found.joining(after)):
-        if len(page) == ask.limit or n == LOOKED * ask.limit:
+        if len(page) == most or n == LOOKED * ask.limit:
             more = last
             break
         last = did(account)

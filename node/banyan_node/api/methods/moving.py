@@ -7,6 +7,7 @@ not brought back. So an interrupted move goes on when it is run again, and a new
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from emoji import purely_emoji
@@ -16,11 +17,13 @@ from banyan_crdt.codec import encode
 from banyan_crdt.ids import AccountId, CellKey, H
 from banyan_crdt.ops import Add, Put
 from banyan_node.api.declare import Declared, Request, Response
+from banyan_node.api.methods.social import MediaItem
 from banyan_node.api.texts import AccountRef, Own, PostUri, uri
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
-from banyan_node.hosting.moving import Moved, Words, list_id, moved_key, posts_of, shorten, split, unfit
+from banyan_node.hosting.moving import Moved, Words, described, list_id, moved_key, posts_of, shorten, split, unfit
 from banyan_node.hosting.packing import packed
+from banyan_node.media.posting import item_of
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import MAX_TITLE, AccountList, Bookmark, Member, Mute, said
 from banyan_schema.social import (
@@ -37,7 +40,8 @@ from banyan_schema.social import (
     set_profile,
     write_post,
 )
-from banyan_storage.queries import Queries
+from banyan_schema.social.post import MAX_MEDIA
+from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
 MOST_POSTS, MOST_TIES = 2_000, 1_000
@@ -56,7 +60,7 @@ Dry = Annotated[bool, Meta(description="Writes nothing, and answers what would b
 class MovedPost(Request, frozen=True, forbid_unknown_fields=True):
     """time_ms: when it was said; one before 1970 or after now is replaced by that of this call. parent, root: the
     items that it answers and that opened its conversation, both of this account. tags: default: those that the text
-    names with #."""
+    names with #. media: what `media.put` stored, in the order in which it is shown; with it, the text may be empty."""
 
     id: ItemId
     text: str
@@ -67,6 +71,13 @@ class MovedPost(Request, frozen=True, forbid_unknown_fields=True):
     warning: str | None = None
     audience: Audience = "public"
     tags: list[str] | None = None
+    media: Annotated[list[MediaItem], Meta(max_length=MAX_MEDIA)] | None = None
+
+
+class MoveKnown(Request, frozen=True, forbid_unknown_fields=True):
+    service: Service
+    ids: Annotated[list[ItemId], Meta(max_length=MOST_POSTS)]
+    by: Own = None
 
 
 class MovePosts(Request, frozen=True, forbid_unknown_fields=True):
@@ -102,9 +113,17 @@ class MoveProfile(Request, frozen=True, forbid_unknown_fields=True):
     dry: Dry = False
 
 
+class MovedKnown(Response, frozen=True):
+    """states: of each id in turn: new (not here), here, bare (here without media, and never edited: `move.posts` adds
+    those that it is given), or deleted (here, so it stays so)."""
+
+    states: list[Literal["new", "here", "bare", "deleted"]]
+
+
 class MovedRow(Response, frozen=True):
-    """state: came (written now), here (it was), deleted (here, so it stays so), or refused, with why. parts: the posts
-    that it became. dated: whether it has the time that was given."""
+    """state: came (written now), here (it was), added (it was here without media, and was edited to have them),
+    deleted (here, so it stays so), or refused, with why. parts: the posts that it became. dated: whether it has the
+    time that was given."""
 
     id: str
     uri: PostUri
@@ -134,9 +153,25 @@ class MovedProfile(Response, frozen=True):
     entries: int
 
 
+@METHODS.write("move.known", "not_found", "refused")
+def known(ctx: Context, ask: MoveKnown, now: float) -> MovedKnown:
+    """Tells which posts of another service are here, so that pictures of those are not put again. Writes nothing."""
+    account, q = hosted.account_of(ctx, ask.by), ctx.queries()
+    salt, states = hosted.salt_of(ctx, account), list[Literal["new", "here", "bare", "deleted"]]()
+    for item in ask.ids:
+        me = Target(account, moved_key(salt, ask.service, item))
+        state = _state(q, me, set())
+        if state == "here":
+            states.append("here" if _bare(q, me) is None else "bare")
+        else:
+            states.append("deleted" if state == "deleted" else "new")
+    return MovedKnown(states)
+
+
 @METHODS.write("move.posts", "not_found", "refused")
 def posts(ctx: Context, ask: MovePosts, now: float) -> MovedPosts:
-    """Brings posts of another service into an account, many in one entry."""
+    """Brings posts of another service into an account, many in one entry. One that is here without media, and was
+    never edited here, gets the media that are given; all else of it stays."""
     account, q = hosted.account_of(ctx, ask.by), ctx.queries()
     hosted.writable_log(ctx, account)
     salt, wall_ms = hosted.salt_of(ctx, account), ctx.replica.wall_ms(now)
@@ -149,15 +184,25 @@ def posts(ctx: Context, ask: MovePosts, now: float) -> MovedPosts:
         me = target(post.id)
         dated = post.time_ms is not None and 0 <= post.time_ms <= wall_ms
         state, why, parts = _state(q, me, seen), None, 0
-        if state == "came" and (why := unfit(post.text)) is not None:
+        if state == "came" and (why := unfit(post.text, alone=not post.media)) is not None:
             state = "refused"
+        media = (
+            described(item_of(ctx, item.blob, item.description, now) for item in post.media or ())
+            if state in ("came", "here")
+            else ()
+        )
+        if state == "here" and media and me.key not in seen and (bare := _bare(q, me)) is not None:
+            state = "added"
+            live = q.live(account, Put(POST, me.key, (), None))
+            drafts.append(write_post(me.key, replace(bare.post, media=media), live))
+            seen.add(me.key)
         if state == "came":
-            said_in = split(_clean(post.text))
+            said_in = split(_clean(post.text)) or [""]
             keys = [moved_key(salt, ask.service, post.id, n) for n in range(len(said_in))]
             reply = None if post.parent is None else ReplyTo(target(post.root or post.parent), target(post.parent))
             words = Words(post.lang, post.warning, post.audience, None if post.tags is None else tuple(post.tags))
             at = post.time_ms if dated else wall_ms - len(ask.posts) + number  # so they keep their order
-            made = posts_of(keys, me, said_in, reply, at, words)
+            made = posts_of(keys, me, said_in, reply, at, words, media)
             drafts += [write_post(key, content) for key, content in made]
             parts = len(made)
             seen.add(me.key)
@@ -298,6 +343,12 @@ def _state(q: Queries, post: Target, seen: set[CellKey]) -> Moved:
     if post.key in seen or q.live(post.account, Put(POST, post.key, (), None)):
         return "here"
     return "deleted" if q.is_dead(post.account, POST, post.key) else "came"
+
+
+def _bare(q: Queries, post: Target) -> PostView | None:
+    """A post that is as it was brought, without media; None if it has some, was edited, or its content is gone."""
+    view = q.post(post)
+    return None if view is None or view.post.media or q.edited(view) else view
 
 
 def _clean(text: str) -> str:

@@ -1,0 +1,105 @@
+"""Pictures and films of items: which of them are wanted, and put where the node can name them in a post.
+
+A post that is here already is not written again, so its pictures are not decoded again either. A picture that is
+missing, damaged or refused is named and left out, and its post comes without it. What would refuse all of them (no
+room) is raised.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from banyan_cli.errors import BadInput, Failed
+from banyan_cli.importing.attached import Attached
+from banyan_cli.importing.moved import Attachment, Item
+from banyan_cli.importing.people import Report
+from banyan_node.operator_errors import CallError
+
+if TYPE_CHECKING:
+    from banyan_cli.session import CallTarget
+
+MOST_OF_A_POST = 64
+MOST_DESCRIPTION = 8_192
+"""Items of media of a post, and characters of a description."""
+MISSING, REFUSED = "pictures and films that are not in the archive", "pictures and films that cannot be posted"
+MANY = f"pictures and films beyond {MOST_OF_A_POST} of one post"
+SPARE = 64 << 20
+"""Bytes on the disk that decoding a picture may need beside its size."""
+
+
+class Pictures:
+    """Those of one run. totals: what became of them. left: why some do not come, and how many. as_it_is: films and
+    sounds, which are not written anew."""
+
+    def __init__(self, backend: CallTarget, attached: Attached, folder: Path, report: Report, dry: bool) -> None:
+        """folder: for copies."""
+        self._backend, self._attached, self._folder, self._report, self._dry = backend, attached, folder, report, dry
+        self._put = dict[str, str | None]()
+        self.totals, self.left = Counter[str](), Counter[str]()
+        self.as_it_is = 0
+
+    def states(self, service: str, items: Sequence[Item], who: dict[str, str]) -> dict[str, str]:
+        """By id, of items with media: new, here, bare (here without media) or deleted."""
+        ids = [item.id for item in items if item.media]
+        if not ids:
+            return {}
+        known = self._backend.call("move.known", service=service, ids=ids, **who)
+        return dict(zip(ids, known["states"], strict=True))
+
+    def of(self, item: Item, state: str, advance: Callable[[int], None]) -> list[dict[str, str]]:
+        """What `move.posts` takes as the media of an item. Raises what stops the import."""
+        if state not in ("new", "bare"):
+            self.totals["here" if state == "here" else "gone"] += len(item.media)
+            advance(len(item.media))
+            return []
+        rows = list[dict[str, str]]()
+        for number, one in enumerate(item.media):
+            if number >= MOST_OF_A_POST:
+                self._lost(MANY, one, item.place)
+            elif (blob := self._blob(one, item.place)) is not None:
+                told = one.description.strip()[:MOST_DESCRIPTION]
+                rows.append({"blob": blob, "description": told} if told else {"blob": blob})
+            advance(1)
+        return rows
+
+    def _blob(self, one: Attachment, place: str) -> str | None:
+        """The blob of a file; the name alone in a dry run."""
+        name = self._attached.find(one.path)
+        if name is None:
+            self._lost(MISSING, one, place)
+            return None
+        if self._dry:
+            return name
+        if name not in self._put:
+            try:
+                self._put[name] = self._stored(name)
+            except BadInput as why:  # damaged, or a bomb
+                self._put[name] = None
+                self._lost(REFUSED, one, f"{place}: {why}")
+                return None
+            except CallError as why:
+                if why.code != "bad_request":
+                    raise
+                if shutil.disk_usage(self._folder).free < SPARE:  # a decoder cannot tell it from damage
+                    raise Failed(f"The disk of {self._folder.parent} is full; free some room, then go on.") from why
+                self._put[name] = None
+                self._lost(REFUSED, one, f"{place}: {why.message}")
+                return None
+        elif self._put[name] is None:
+            self._lost(REFUSED, one, place)
+        return self._put[name]
+
+    def _stored(self, name: str) -> str:
+        with self._attached.copied(name, self._folder) as copy:
+            found: dict[str, Any] = self._backend.call("media.put", path=str(copy))
+        self.as_it_is += found["note"] is not None
+        return str(found["blob"])
+
+    def _lost(self, why: str, one: Attachment, place: str) -> None:
+        self.totals["left_out"] += 1
+        self.left[why] += 1
+        self._report.add(why, one.path, place)

@@ -1,0 +1,303 @@
+"""Pictures and films of an archive come with their posts, once, and what cannot come is named."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import resource
+import signal
+import subprocess
+import tempfile
+import time
+from base64 import b64decode
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from banyan_cli.importing.archives import Archive
+from banyan_cli.importing.attached import PREFIX, Attached, copies
+from banyan_cli.importing.pictures import MANY, MISSING, MOST_OF_A_POST, REFUSED
+from tests.cli.moving import made
+from tests.cli.shell import COMMAND, Ran, banyan, clean_environment, node_up
+from tests.node.pictures import PLACE, bomb, film, photo
+
+MEDIA = "media_attachments/files"
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The system's folder for temporary files, and a folder where the commands run."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def attachment(name: str, told: str | None = None) -> dict[str, Any]:
+    return {"type": "Document", "mediaType": "image/jpeg", "url": f"/{MEDIA}/{name}", "name": told}
+
+
+def jpeg(tmp_path: Path, width: int = 300, height: int = 200) -> bytes:
+    return photo(tmp_path / "one.jpg", width, height).read_bytes()
+
+
+def album(tmp_path: Path, posts: int) -> made.Files:
+    """So many posts of Mastodon, each with a picture of its own."""
+    files = {f"{MEDIA}/{n}/p.jpg": jpeg(tmp_path, 120 + n, 80) for n in range(posts)}
+    said = [made.create(n, f"<p>Ảnh {n}</p>", attachment=[attachment(f"{n}/p.jpg", f"số {n}")]) for n in range(posts)]
+    return {**made.mastodon(0, said), **files}
+
+
+def bring(home: Path, *words: object, service: str = "mastodon") -> dict[str, Any]:
+    ran = banyan("import", service, *words, "--home", home, "--json")
+    assert ran.code == 0, ran.err
+    told: dict[str, Any] = ran.json
+    return told
+
+
+def pictures(told: dict[str, Any]) -> tuple[int, int, int, int, int]:
+    """came, added, here, gone, left out."""
+    row = told["table"]["pictures"]
+    return row["came"], told["table"]["pictures added"]["came"], row["here"], row["gone"], row["left_out"]
+
+
+def feed(home: Path) -> list[dict[str, Any]]:
+    posts: list[dict[str, Any]] = banyan("feed", "--home", home, "--json", "--limit", 500).lines
+    return posts
+
+
+def left_out() -> list[tuple[str, str, str]]:
+    with Path("mastodon-left-out.csv").open(encoding="utf-8", newline="") as file:
+        return [(why, what, where) for why, what, where in list(csv.reader(file))[1:]]
+
+
+@pytest.mark.parametrize("make", [made.zipped, made.tarred, made.folder])
+def test_pictures_come_in_their_order_with_descriptions_and_without_what_the_camera_noted(
+    home: Path, tmp_path: Path, temporary: Path, make: Any
+) -> None:
+    cat, sea = photo(tmp_path / "cat.jpg").read_bytes(), film(tmp_path / "sea.mp4", 300_000).read_bytes()
+    assert PLACE in cat
+    said = [
+        made.create(
+            1, "<p>Nghỉ hè #biển</p>", attachment=[attachment("1/cat.jpg", "Một con mèo"), attachment("2/s.mp4")]
+        ),
+        made.create(2, "", attachment=[attachment("1/cat.jpg")]),
+    ]
+    files = {**made.mastodon(0, said), f"{MEDIA}/1/cat.jpg": cat, f"{MEDIA}/2/s.mp4": sea}
+    told = bring(home, make(tmp_path / "m", files))
+    assert (pictures(told), told["report"]) == ((3, 0, 0, 0, 0), None)
+    assert "Films and sounds (1) came as they are, with all that was written into them." in told["notes"]
+    alone, both = feed(home)
+    assert (alone["text"], len(alone["media"]), both["text"]) == ("", 1, "Nghỉ hè #biển")
+    first, second = both["media"]
+    assert (first["description"], second["description"]) == ("Một con mèo", None)
+    assert (first["type"], first["width"], first["height"], second["type"]) == ("image/jpeg", 960, 1280, "video/mp4")
+    assert first["blurhash"]
+    assert first["preview"]
+    assert alone["media"][0]["blob"] == first["blob"]
+    with node_up(home) as client:
+        raw = b64decode(client.call("media.read", blob=first["blob"], length=1 << 20)["data"])
+    assert PLACE not in raw
+    assert not Image.open(io.BytesIO(raw)).getexif()
+    assert list(temporary.iterdir()) == []
+
+
+def test_again_nothing_comes_twice_and_no_picture_is_put_again(home: Path, tmp_path: Path) -> None:
+    path = made.zipped(tmp_path / "m.zip", album(tmp_path, 3))
+    dry = bring(home, path, "--dry-run")
+    assert (pictures(dry), dry["entries"], feed(home)) == ((3, 0, 0, 0, 0), 0, [])
+    assert banyan("media", "list", "--home", home, "--json").lines == []
+    bring(home, path)
+    posts, blobs = feed(home), banyan("media", "list", "--home", home, "--json").lines
+    banyan("delete", posts[0]["uri"], "--home", home)
+    again = bring(home, path)
+    assert (pictures(again), again["entries"]) == ((0, 0, 2, 1, 0), 0)
+    assert banyan("media", "list", "--home", home, "--json").lines == blobs  # when they were last wanted too
+    assert feed(home) == posts[1:]
+
+
+def test_pictures_are_added_later_to_posts_that_came_without_them_and_were_not_edited_here(
+    home: Path, tmp_path: Path
+) -> None:
+    path = made.zipped(tmp_path / "m.zip", album(tmp_path, 4))
+    first = bring(home, path, "--no-media")
+    assert pictures(first) == (0, 0, 0, 0, 4)
+    assert "Pictures and films were left out (--no-media); the same command without it adds them." in first["notes"]
+    mine, gone, *_ = before = feed(home)
+    assert banyan("edit", mine["uri"], "của tôi", "--home", home).code == 0
+    assert banyan("delete", gone["uri"], "--home", home).code == 0
+    assert pictures(bring(home, path, "--dry-run")) == (0, 2, 1, 1, 0)
+    told = bring(home, path)
+    assert (pictures(told), told["table"]["posts"]) == (
+        (0, 2, 1, 1, 0),
+        {"came": 0, "here": 3, "gone": 1, "left_out": 0},
+    )
+    edited, *after = feed(home)
+    assert (edited["text"], edited["media"]) == ("của tôi", [])
+    for old, new in zip(before[2:], after, strict=True):
+        assert {key for key in new if new[key] != old[key]} <= {"media", "edited", "edits"}
+        assert len(new["media"]) == 1
+    again = bring(home, path)
+    assert (pictures(again), again["entries"]) == ((0, 0, 3, 1, 0), 0)
+
+
+def test_what_cannot_come_is_named_with_its_place_and_the_post_comes(home: Path, tmp_path: Path) -> None:
+    good = jpeg(tmp_path)
+    files = {
+        f"{MEDIA}/1/cut.jpg": good[: len(good) // 2],
+        f"{MEDIA}/2/bomb.png": bomb(tmp_path / "b.png").read_bytes(),
+        f"{MEDIA}/3/text.jpg": b"no picture at all",
+        f"{MEDIA}/4/good.jpg": good,
+    }
+    names = ["1/cut.jpg", "2/bomb.png", "3/text.jpg", "9/lost.jpg", "4/good.jpg"]
+    said = [
+        made.create(1, "<p>Năm ảnh</p>", attachment=[attachment(name) for name in names]),
+        made.create(2, "", attachment=[attachment("3/text.jpg", "có lời"), attachment("9/lost.jpg")]),
+        made.create(3, "", attachment=[attachment("4/good.jpg")] * (MOST_OF_A_POST + 1)),
+    ]
+    path = made.zipped(tmp_path / "m.zip", {**made.mastodon(0, said), **files})
+    told = bring(home, path)
+    assert pictures(told) == (1 + MOST_OF_A_POST, 0, 0, 0, 7)
+    assert told["left_out"] == {REFUSED: 4, MISSING: 2, MANY: 1}
+    assert told["table"]["posts"] == {"came": 3, "here": 0, "gone": 0, "left_out": 0}
+    many, words, five = feed(home)
+    assert (len(many["media"]), len(five["media"]), words["media"]) == (MOST_OF_A_POST, 1, [])
+    assert words["text"] == "có lời"
+    rows = left_out()
+    assert rows[1][:2] == (REFUSED, f"{MEDIA}/2/bomb.png")
+    assert rows[1][2] == (
+        "outbox.json, item 1: The file 'bomb.png' has 50,000 x 50,000 pixels; at most 100 million are decoded."
+    )
+    assert (MISSING, f"{MEDIA}/9/lost.jpg", "outbox.json, item 1") in rows
+
+
+def test_a_damaged_file_of_the_archive_and_one_that_is_a_bomb_cost_their_pictures_alone(
+    home: Path, tmp_path: Path
+) -> None:
+    path = made.zipped(tmp_path / "m.zip", {**album(tmp_path, 2), f"{MEDIA}/0/p.jpg": b"\0" * (80 << 20)})
+    told = bring(home, path)
+    assert (pictures(told), len(feed(home))) == ((1, 0, 0, 0, 1), 2)
+    assert "bytes unpack to" in left_out()[0][2]
+    damaged = bytearray(made.zipped(tmp_path / "d.zip", album(tmp_path, 1)).read_bytes())
+    at = damaged.index(b"p.jpg")
+    damaged[at + 60 : at + 64] = b"\0\1\2\3"
+    (tmp_path / "d.zip").write_bytes(damaged)
+    banyan("account", "create", "Lan", "--home", home)
+    told = bring(home, tmp_path / "d.zip", "--as", "Lan")
+    assert (pictures(told), told["table"]["posts"]["came"]) == ((0, 0, 0, 0, 1), 1)
+    assert "is damaged" in left_out()[0][2]
+
+
+def test_without_room_what_came_stays_and_the_next_run_goes_on(home: Path, tmp_path: Path) -> None:
+    path = made.zipped(tmp_path / "m.zip", album(tmp_path, 6))
+    config = home / "config.toml"
+    before = config.read_text("utf-8") if config.exists() else ""
+    config.write_text(f'{before}\n[media]\nmax_bytes = "4 kB"\n', "utf-8")
+    ran = banyan("import", "mastodon", path, "--home", home)
+    assert ran.code == 1
+    assert "media.max_bytes allows" in ran.err
+    assert "Raise it, or drop some (`banyan media list`)." in ran.err
+    came = len(feed(home))
+    assert 0 < came < 6
+    assert f"Stopped after {came} new posts; the same command goes on from there." in ran.err
+    assert all(len(post["media"]) == 1 for post in feed(home))
+    config.write_text(before, "utf-8")
+    assert pictures(bring(home, path)) == (6 - came, 0, came, 0, 0)
+
+
+@pytest.mark.parametrize("make", [made.zipped, made.tarred])
+def test_a_disk_that_takes_no_copy_stops_the_import_with_a_sentence(
+    home: Path, tmp_path: Path, temporary: Path, make: Any
+) -> None:
+    large = film(tmp_path / "f.mp4", 24 << 20).read_bytes()
+    said = [made.create(1, "<p>Một</p>"), made.create(2, "<p>Phim</p>", attachment=[attachment("1/f.mp4")])]
+    path = make(tmp_path / "m.x", {**made.mastodon(0, said), f"{MEDIA}/1/f.mp4": large})
+    most = 20 << 20
+    ran = subprocess.run(
+        [*COMMAND, "import", "mastodon", str(path), "--home", str(home)],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+        timeout=60,
+    )
+    assert (ran.returncode, "cannot take a temporary file (File too large); free some room" in ran.stderr) == (1, True)
+    assert [post["text"] for post in feed(home)] == ["Một"]
+    assert list(temporary.iterdir()) == []
+    assert pictures(bring(home, path)) == (1, 0, 0, 0, 0)
+
+
+def test_an_import_that_was_killed_goes_on_and_its_copies_are_removed(
+    home: Path, tmp_path: Path, temporary: Path
+) -> None:
+    posts = 50
+    path = made.zipped(tmp_path / "m.zip", album(tmp_path, posts))
+    words = [*COMMAND, "import", "mastodon", str(path), "--home", str(home)]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(words, env=clean_environment(), stdout=quiet, stderr=quiet) as child:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and len(list((home / "blobs").glob("??/*.list"))) < 36:
+            time.sleep(0.02)
+        os.kill(child.pid, signal.SIGKILL)
+    assert len(list(temporary.glob(PREFIX + "*"))) == 1
+    told = bring(home, path)
+    came, _, here, *rest = pictures(told)
+    assert (came + here, rest) == (posts, [0, 0])
+    assert here >= 32
+    assert list(temporary.iterdir()) == []
+    assert sum(len(post["media"]) for post in feed(home)) == len(feed(home)) == posts
+    assert banyan("store", "verify", "--home", home, "--json").json["problems"] == []
+
+
+def test_a_running_node_takes_them_and_a_copy_of_another_import_that_runs_stays(
+    home: Path, tmp_path: Path, temporary: Path
+) -> None:
+    path = made.zipped(tmp_path / "m.zip", album(tmp_path, 3))
+    with node_up(home) as client, copies() as other:
+        assert pictures(bring(home, path)) == (3, 0, 0, 0, 0)
+        assert list(temporary.iterdir()) == [other]
+        (row,) = client.call("feed", limit=1)["posts"]
+        assert len(row["media"]) == 1
+
+
+def test_pictures_of_twitter_and_facebook_come_too(home: Path, tmp_path: Path) -> None:
+    raw = jpeg(tmp_path)
+    media = [{"url": "https://t.co/p", "media_url_https": "https://pbs.twimg.com/media/E1.jpg", "type": "photo"}]
+    tweets = [made.tweet(1, "Chào https://t.co/p", extended_entities={"media": media})]
+    name = f"{made.tweet_id(1)}-E1.jpg"
+    for folder, who in (("tweets_media", "Minh"), ("tweet_media", "Lan")):
+        banyan("account", "create", who, "--home", home)
+        path = made.zipped(tmp_path / "t.zip", {**made.twitter(tweets), f"data/{folder}/{name}": raw})
+        assert pictures(bring(home, path, "--as", who, service="twitter")) == (1, 0, 0, 0, 0)
+    posts = [made.status(1, "Hoa", made.photo("hoa.jpg", "Hoa sữa")), made.status(2, None, made.photo("hoa.jpg"))]
+    at = "facebook-an/your_facebook_activity/posts/media/Nnhangay_x/hoa.jpg"
+    path = made.zipped(tmp_path / "f.zip", {**made.facebook(posts), at: raw})
+    assert pictures(bring(home, path, "--audience", "public", service="facebook")) == (2, 0, 0, 0, 0)
+
+
+def test_a_path_finds_its_file_and_no_other() -> None:
+    names = ["x/media/1/a.jpg", "x/media/2/a.jpg", "a.jpg", "x/m/ố.jpg", "b c/d e.png"]
+    paths = {
+        "x/media/1/a.jpg": "x/media/1/a.jpg",
+        "media/2/a.jpg": "x/media/2/a.jpg",
+        "https://files.example/x/media/1/a.jpg?v=2": "x/media/1/a.jpg",
+        "https://other.example/a.jpg": "a.jpg",
+        "https://other.example/y/a.jpg": None,
+        "media/a.jpg": None,
+        "m/o\u0302\u0301.jpg": "x/m/ố.jpg",
+        "b%20c/d%20e.png": "b c/d e.png",
+        "": None,
+        "/": None,
+    }
+    attached = Attached(Archive("a.zip", {}, frozenset(names)), paths)
+    assert {path: attached.find(path) for path in paths} == paths
+
+
+def test_the_help_names_the_option(home: Path) -> None:
+    ran: Ran = banyan("import", "mastodon", "--help")
+    assert "--no-media" in ran.out
