@@ -26,6 +26,8 @@ WordsFile = Annotated[
 ]
 
 
+MOST_WORDS = 65_536
+"""Bytes that are read of a file of words."""
 PASTE_SECONDS = 0.2
 """How long a terminal may be still in the middle of 24 words before the rest is asked for."""
 
@@ -34,7 +36,8 @@ def words_from(file: Path | None, question: str) -> str:
     """24 words as they were given, unchecked, on one line or on several. Raises BadInput."""
     if file is not None:
         try:
-            return file.read_text("utf-8")
+            with file.open("rb") as stream:
+                return stream.read(MOST_WORDS).decode()
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise BadInput(f"The words cannot be read from {file}: {why}.") from error

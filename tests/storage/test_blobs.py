@@ -132,6 +132,25 @@ def test_a_byte_that_the_disk_changed_is_never_read(blobs: BlobStore) -> None:
     assert blobs.read(of.root, 0, len(FILE)) == FILE
 
 
+def test_a_damaged_list_is_made_again_and_no_byte_that_may_be_the_only_one_is_removed(blobs: BlobStore) -> None:
+    of = put(blobs, FILE)
+    (data,) = [p for p in blobs.folder.rglob(of.root.hex()) if p.is_file()]
+    listed = data.with_name(data.name + ".list")
+    raw = bytearray(listed.read_bytes())
+    raw[20] ^= 1
+    listed.write_bytes(raw)
+    assert BlobStore(blobs.folder).read(of.root, 0, len(FILE)) == FILE
+    assert BlobStore(blobs.folder).list_of(of.root) == of
+    listed.write_bytes(raw)
+    changed = bytearray(FILE)
+    changed[5] ^= 1
+    data.write_bytes(changed)
+    with pytest.raises(DamagedBlob):
+        BlobStore(blobs.folder).read(of.root, 0, 1)
+    assert (blobs.folder / "damaged" / of.root.hex()).read_bytes() == changed
+    assert BlobStore(blobs.folder).find(of.root) is None
+
+
 def test_what_a_crash_left_is_removed_and_nothing_else(blobs: BlobStore) -> None:
     of, other = put(blobs, FILE), blob_of(FILE[:CHUNK])
     blobs.begin(other).close()

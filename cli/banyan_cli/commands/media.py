@@ -81,6 +81,8 @@ def save(
         raise BadInput(f"{file} is a folder; name a file in it.")
     if file.exists() and not force:
         raise BadInput(f"{file} exists; name another file, or write over it with --force.")
+    if file.exists() and not file.is_file():
+        raise BadInput(f"{file} is no ordinary file; name one.")
     found = _shown(s, blob)
     if not found["whole"]:
         found = found | _fetch(s, found["blob"])

@@ -41,6 +41,7 @@ ARRAYS = ("orderedItems", "items")
 MOST_HTML = 4 << 20
 """Characters of HTML of one note."""
 LONG = "texts of more than 4 MiB of HTML"
+OTHERS = "posts of others"
 LIKE = "❤️"
 
 
@@ -88,13 +89,27 @@ def _items(archive: Archive, name: str) -> Iterator[tuple[str, Any]]:
 
 def notes(archive: Archive, name: str, changed: dict[str, dict[str, Any]] | None = None) -> Iterator[Found]:
     """What the items of a file become. changed: the last `Update` or `Delete` of an object, by its id."""
+    mine: str | None = None
     for where, one in _items(archive, name):
+        author = _author(one)
+        mine = mine or (id_of(one.get("actor")) if isinstance(one, dict) else None) or author
         if isinstance(one, Broken):
             yield Left(BROKEN, where, one.why)
+        elif author is not None and author != mine:
+            yield Left(OTHERS, where, author)
         elif isinstance(one, dict):
             yield from _of(one, where, changed or {})
         elif not isinstance(one, str) or not one.startswith("http"):
             yield Left(BROKEN, where, "it is no object")
+
+
+def _author(one: Any) -> str | None:
+    """Who says it; of a post within, who wrote that, because nobody brings what another one wrote."""
+    if not isinstance(one, dict):
+        return None
+    note = one.get("object") if one.get("type") == "Create" else None
+    inside = id_of(note.get("attributedTo")) if isinstance(note, dict) else None
+    return inside or id_of(one.get("actor")) or id_of(one.get("attributedTo"))
 
 
 def _of(one: dict[str, Any], where: str, changed: dict[str, dict[str, Any]]) -> Iterator[Found]:
@@ -151,11 +166,18 @@ def note_item(note: dict[str, Any], around: dict[str, Any], where: str) -> Item 
 
 
 def _audience(note: dict[str, Any], around: dict[str, Any]) -> Audience | None:
-    """None where followers, or those named, alone could see it; so too where nothing is said."""
-    told = note if note.get("to") or note.get("cc") else around
-    if EVERYBODY & set(texts(told.get("to"))):
+    """None where followers, or those named, alone could see it; so too where nothing is said. Where a post and what is
+    around it say different things, fewer see it."""
+    told = [_told(one) for one in (note, around) if one.get("to") or one.get("cc")]
+    if not told or None in told:
+        return None
+    return "unlisted" if "unlisted" in told else "public"
+
+
+def _told(one: dict[str, Any]) -> Audience | None:
+    if EVERYBODY & set(texts(one.get("to"))):
         return "public"
-    return "unlisted" if EVERYBODY & set(texts(told.get("cc"))) else None
+    return "unlisted" if EVERYBODY & set(texts(one.get("cc"))) else None
 
 
 def _content(note: dict[str, Any]) -> tuple[str, str | None]:

@@ -25,6 +25,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, TypeAlias, cast
 
 from banyan_cli.errors import BadInput, Failed
+from banyan_cli.importing.plan import ordinary
 
 MOST_FILES = 2_000_000
 """Files in one archive: their names are held in memory, about 300 bytes each."""
@@ -84,6 +85,8 @@ def open_archive(path: Path, wants: Callable[[str], bool]) -> Iterator[Archive]:
     """wants: whether a file is to be read, by its name. Raises BadInput."""
     if not path.exists():
         raise BadInput(f"{path} does not exist.")
+    if not path.is_dir():
+        ordinary(path)
     with ExitStack() as stack:
         files, names, left_out = dict[str, Opener](), set[str](), dict[str, str]()
         for name, what in _safely(path, wants, stack):

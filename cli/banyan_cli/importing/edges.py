@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from banyan_cli.errors import BadInput
-from banyan_cli.importing.plan import Batch, Plan, account_rows, no_archive, source_of
+from banyan_cli.importing.plan import Batch, Plan, account_rows, no_archive, ordinary, source_of
 
 FOLLOWS_PER_BATCH = 4000
 LONGEST_LINE = 4096
@@ -59,6 +59,7 @@ def read_edges(
     """
     no_archive(path)
     try:
+        ordinary(path)
         with path.open("rb") as file:
             return parse_edges(_lines(path, file, advance), str(path), undirected, limit)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:

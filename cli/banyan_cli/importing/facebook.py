@@ -52,6 +52,10 @@ _FILES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("albums", re.compile(r"(?:^|/)(?:album/\d+|your_uncategorized_photos|your_photos|your_videos)\.json$")),
 )
 _ON_A_TIMELINE = re.compile(r"'s (?:timeline|wall)|dòng thời gian của|tường của", re.IGNORECASE)
+_IN_A_GROUP = re.compile(
+    r"\bposted in\b|\b(?:shared|added|posted)\b.*\bto the group\b|\bin the group\b|\b(?:trong|vào) (?:nhóm|hội)\b",
+    re.IGNORECASE,
+)
 _PEOPLE: dict[str, tuple[TieKind, tuple[str, ...]]] = {
     "friends": ("follow", ("friends_v2", "friends")),
     "blocked": ("block", ("blocked_users_v2", "blocked_users")),
@@ -139,6 +143,8 @@ def _post(one: Any, where: str, seconds: Counter[str], audience: Audience) -> It
     title, this = line(one.get("title")), _id("post", time_ms // 1000, seconds)
     if _ON_A_TIMELINE.search(title):
         return Left(TIMELINES, where, title)
+    if _IN_A_GROUP.search(title):
+        return Left(GROUPS, where, title)
     text = "\n\n".join(plain(part.get("post")) for part in dicts(one.get("data")) if plain(part.get("post"))).strip()
     media, lines = list[Attachment](), list[str]()
     for part in (part for group in dicts(one.get("attachments")) for part in dicts(group.get("data"))):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from banyan_cli.errors import BadInput
+from banyan_cli.importing.plan import ordinary
 
 LONGEST = 1_000
 """Characters."""
@@ -41,6 +42,7 @@ def read_people(path: Path) -> People:
     BadInput, naming the line."""
     rows = []
     try:
+        ordinary(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
             for row in reader:

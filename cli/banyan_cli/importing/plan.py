@@ -43,10 +43,17 @@ def source_of(path: Path, *options: object) -> str:
     return digest.hexdigest()
 
 
+def ordinary(path: Path) -> None:
+    """Raises BadInput for a pipe or a device, which may have no end, and for a folder."""
+    if path.exists() and not path.is_file():
+        raise BadInput(f"{path} is no ordinary file; name one.")
+
+
 def no_archive(path: Path) -> None:
     """Raises BadInput if the file is an archive, which has a command of its own."""
     from banyan_storage.archive import MAGIC
 
+    ordinary(path)
     with path.open("rb") as file:
         if MAGIC in file.read(100):
             raise BadInput(f"{path} is an archive that `banyan export` wrote; read it with `banyan import archive`.")

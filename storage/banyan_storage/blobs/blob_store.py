@@ -36,6 +36,8 @@ from .files import (
 from .partial import PartialBlob
 
 _ROOT_DIGITS = 64
+ASIDE = "damaged"
+"""The folder of files of which nobody can say what is right in them."""
 
 
 class BlobStore:
@@ -206,25 +208,44 @@ class BlobStore:
                     os.close(hashes)
             finally:
                 os.close(data)
-        if chunk_hash(raw) != right:
-            self._unhold(held.root, chunk)
+        if chunk_hash(raw) != right and not self._unhold(held.root, chunk):
             raise DamagedBlob(
                 f"chunk {chunk} of blob {held.root.hex()[:16]} is not what was written: the disk changed it; "
                 "`banyan media fetch` asks peers for it"
             )
         return raw
 
-    def _unhold(self, root: BlobRoot, chunk: int) -> None:
-        """A damaged chunk: the blob is unfinished again, with all other chunks."""
+    def _unhold(self, root: BlobRoot, chunk: int) -> bool:
+        """A damaged chunk: the blob is unfinished again, with all other chunks. Returns whether it was the list alone
+        that was damaged; then it is written again."""
         paths, of = self._paths(root), self.list_of(root)
         with on_disk(self.folder), self._lock:
             if of is None:
-                self.drop(root)
-                return
+                return self._list_again(root)
             write_durably(paths.at(".held"), b"\1" * chunk + b"\0" + b"\1" * (of.chunks - chunk - 1))
             paths.at().replace(paths.at(".part"))
             sync_folder(paths.home)
         self._look(root)
+        return False
+
+    def _list_again(self, root: BlobRoot) -> bool:
+        """Makes a damaged list from the bytes. If these are damaged too, nobody knows which of them are right: they
+        are moved aside, because they may be the only ones."""
+        paths, hashes, size = self._paths(root), list[bytes](), 0
+        with paths.at().open("rb") as file:
+            while raw := file.read(CHUNK):
+                hashes.append(chunk_hash(raw))
+                size += len(raw)
+        try:
+            of = check_list(root, size, b"".join(hashes))
+        except Malformed:
+            make_folder(self.folder / ASIDE)
+            paths.at().replace(self.folder / ASIDE / root.hex())
+            self.drop(root)
+            return False
+        write_durably(paths.at(".list"), list_bytes(of))
+        self._look(root)
+        return True
 
     # -- keeping and dropping
 

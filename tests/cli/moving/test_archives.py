@@ -18,6 +18,7 @@ from banyan_cli.importing import archives, json_stream
 from banyan_cli.importing.archives import open_archive
 from banyan_cli.importing.json_stream import Broken, items
 from tests.cli.moving import made
+from tests.cli.shell import banyan
 
 
 def read(path: Path, name: str = "a.json") -> bytes:
@@ -136,6 +137,16 @@ def test_an_archive_that_needs_a_password_is_said_to(tmp_path: Path) -> None:
     path.write_bytes(bytes(raw))
     with pytest.raises(BadInput, match="without a password"):
         read(path)
+
+
+def test_a_pipe_or_a_device_is_no_archive(home: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for command in (("mastodon",), ("csv", "--text", "t"), ("posts", "--text", "t"), ("graph",), ("archive",)):
+        for odd in (pipe, "/dev/zero"):
+            ran = banyan("import", *command, odd, "--home", home)
+            assert (ran.code, "is no ordinary file" in ran.err) == (2, True), ran.err
+    assert banyan("import", "mastodon", tmp_path, "--accounts", pipe, "--home", home).code == 2
 
 
 def test_what_is_not_there_or_empty_is_said_so(tmp_path: Path) -> None:

@@ -84,15 +84,20 @@ def test_groups_timelines_of_others_events_and_reactions_are_counted_and_stay_ou
         },
         "posts/album/0.json": {"name": "Tết", "photos": [{"uri": "posts/media/t/1.jpg", "creation_timestamp": 1}]},
     }
-    posts = [made.status(1, "Chúc mừng", title="Nguyễn Thị An wrote on Bình's timeline.")]
+    titles = (
+        "Nguyễn Thị An wrote on Bình's timeline.",
+        "An posted in Hội kín.",
+        "An shared a link to the group: X.",
+        "An đã đăng trong nhóm X.",
+    )
+    posts = [made.status(n, "Chúc mừng", title=title) for n, title in enumerate(titles)]
     out = found(tmp_path, made.facebook(posts, **more))
     assert [f for f in out if isinstance(f, Item)] == []
     assert sorted(f.why for f in out if isinstance(f, Left)) == sorted(
         [
             facebook.TIMELINES,
             facebook.COMMENTS,
-            facebook.GROUPS,
-            facebook.GROUPS,
+            *[facebook.GROUPS] * 5,
             facebook.REACTIONS,
             facebook.MEMBERS,
             facebook.EVENTS,

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from banyan_cli.importing import mastodon
+from banyan_cli.importing.activitystreams import OTHERS
 from banyan_cli.importing.archives import open_archive
 from banyan_cli.importing.html_text import text_of
 from banyan_cli.importing.moved import PRIVATE, Found, Item, Left, ProfileLine
@@ -94,6 +95,16 @@ def test_followers_only_and_direct_posts_never_come_and_unlisted_ones_stay_unlis
     for one in (private, direct, silent):
         assert isinstance(one, Left)
         assert one.why == PRIVATE
+
+
+def test_what_others_wrote_is_left_out_and_the_stricter_of_two_audiences_holds(tmp_path: Path) -> None:
+    mine, theirs = made.create(1, "<p>x</p>"), made.create(2, "<p>y</p>")
+    theirs["object"]["attributedTo"] = "https://evil.example/users/evil"
+    narrow = made.create(3, "<p>z</p>")
+    narrow["to"], narrow["cc"] = ["https://example.org/users/an/followers"], []
+    out = found(made.zipped(tmp_path / "one.zip", made.mastodon(0, [theirs, mine, narrow])))
+    assert [f.text for f in out if isinstance(f, Item)] == ["x"]
+    assert sorted(f.why for f in out if isinstance(f, Left)) == sorted([OTHERS, PRIVATE])
 
 
 @pytest.mark.parametrize(

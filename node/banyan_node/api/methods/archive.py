@@ -128,6 +128,7 @@ class StoreCompacted(Response, frozen=True):
 def export(at: CommitView, ask: ExportRequest) -> Exported:
     """Writes all held data to one file."""
     path, store = whole_path("archive.export", ask.path), at.store
+    _refuse_odd(path)
     if path.exists() and not ask.resume:
         raise CallError("refused", f"{path} is there already: choose another name, or resume it with --resume.", 409)
     try:
@@ -160,6 +161,7 @@ def _quiet(account: AccountId, done: int) -> None:
 def take(ctx: Context, ask: PathRequest, now: float) -> TakenIn:
     """Imports an archive. Its entries are judged like those from a peer."""
     path = whole_path("archive.import", ask.path)
+    _refuse_odd(path)
     before = ctx.store.counts()
     taking = _Taking(ctx, ctx.replica.wall_ms(now))
     try:
@@ -303,6 +305,12 @@ def commit(ctx: Context) -> None:
         ctx.replica.commit_failed(None)
         raise
     ctx.replica.sync.durable()
+
+
+def _refuse_odd(path: Path) -> None:
+    """Raises CallError for a pipe, a device or a folder: to open one may wait for ever, and all writes with it."""
+    if path.exists() and not path.is_file():
+        raise CallError("bad_request", f"{path} is no ordinary file; name one.")
 
 
 def whole_path(method: str, text: str) -> Path:
