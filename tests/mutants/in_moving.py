@@ -63,7 +63,7 @@ IN_MOVING = (
     Mutant(
         "posts for followers come",
         f"{_HERE}/activitystreams.py",
-        'return "unlisted" if EVERYBODY & set(texts(told.get("cc"))) else None',
+        'return "unlisted" if EVERYBODY & set(texts(one.get("cc"))) else None',
         'return "unlisted"',
         _MASTODON,
     ),

@@ -58,6 +58,10 @@ async def test_a_player_reads_a_film_from_any_place(tmp_path: Path) -> None:
                 assert (beyond.status_code, beyond.json()["error"]["code"]) == (416, "bad_request")
                 assert (await http.get(f"/v1/media/{'ab' * 32}")).status_code == 404
                 assert (await http.post(f"/v1/media/{blob}")).status_code == 405
+                (data,) = node.home.blobs.rglob(blob)
+                data.write_bytes(bytes((raw[0] ^ 1,)) + raw[1:])
+                changed = await http.get(f"/v1/media/{blob}")
+                assert (changed.status_code, "the disk changed it" in changed.json()["error"]["message"]) == (507, True)
             async with httpx.AsyncClient(base_url=endpoint.url) as http:
                 assert (await http.get(f"/v1/media/{blob}")).status_code == 401
             node.shutdown.set()

@@ -55,21 +55,26 @@ class BlobFiles:
             if not shown.whole or part is None:  # `media.read` says how much is here
                 await self._backend.answer("media.read", {"blob": shown.blob, "length": 1})
                 raise CallError("bad_request", f"No bytes of the blob, which has {shown.size}, are in that range.", 416)
+            left, at = (0 if request.method == "HEAD" else part.length), part.first
+            raw = await self._piece(shown.blob, at, left)  # before anything is answered: the disk may have changed it
         except CallError as error:
             await self._refuse(error.code, error.message, error.status)(scope, receive, send)
             return
         await send(
             {"type": "http.response.start", "status": 206 if part.partial else 200, "headers": _head(shown, part)}
         )
-        left, at = (0 if request.method == "HEAD" else part.length), part.first
-        while left:
-            read = await self._backend.answer(
-                "media.read", {"blob": shown.blob, "offset": at, "length": min(PIECE, left)}
-            )
-            raw = b64decode(read.data)
+        while raw:
             left, at = left - len(raw), at + len(raw)
             await send({"type": "http.response.body", "body": raw, "more_body": True})
+            raw = await self._piece(shown.blob, at, left)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _piece(self, blob: str, at: int, left: int) -> bytes:
+        """The next bytes of it; none if nothing is left. Raises CallError."""
+        if not left:
+            return b""
+        read = await self._backend.answer("media.read", {"blob": blob, "offset": at, "length": min(PIECE, left)})
+        return b64decode(read.data)
 
 
 def part_of(asked: str, size: int) -> Part | None:
