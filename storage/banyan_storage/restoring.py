@@ -83,6 +83,13 @@ def names(txn: WriteTxn, realm: Realm) -> int:
             wrong.append(lid)
         of_lid[lid].add(name)
     right = {lid: name for lid in wrong for name in of_lid[lid] if _proved(txn, realm, lid, name)}
+    of_name = defaultdict[bytes, list[bytes]](list)
+    for lid, name in right.items():
+        of_name[name].append(lid)
+    for several in of_name.values():  # a number of which nothing is held proves nothing
+        several.remove(max(several, key=lambda lid: any(txn.prefix(t.CHAIN, lid, limit=1))))
+        for lid in several:
+            del right[lid]
     for lid in wrong:
         for name in of_lid[lid]:
             if (txn.get(t.HEADS, name) or b"")[:4] == lid and right.get(lid) != name:

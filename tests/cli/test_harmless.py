@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import unicodedata
 from pathlib import Path
 from typing import Any, Literal
@@ -13,14 +14,18 @@ import structlog
 import trio
 
 from banyan_cli.out import Out
+from banyan_crdt.ids import account_from_text
 from banyan_node.edge import EdgeConfig, open_edge
 from banyan_node.harmless import plain, plain_json
 from banyan_node.home.config import LogSettings
 from banyan_node.home.folder import Home
 from banyan_node.home.settings import load
+from banyan_node.hosting import hosted
+from banyan_node.hosting.writing import append
 from banyan_node.local import open_local
 from banyan_node.logging import set_up_logging
 from banyan_replica.wire import Bye, encode_message
+from banyan_schema.social import post_from_text, react
 from tests.cli.shell import banyan, clean_environment, node_up
 
 HOSTILE = (
@@ -106,8 +111,10 @@ def test_no_command_prints_what_others_say_raw(home: Path) -> None:
         post = node.call("post", text=WORDS, by=other)["uri"]
         node.call("reply", uri=post, text=WORDS, by=other)
         node.call("quote", uri=post, text=WORDS, by=other)
-        for emoji in ("\x9b2J", "\u202e", "\x1b[2J"):
-            node.call("react", uri=post, emoji=emoji, by=other)
+        liar = account_from_text(other)
+        for emoji in ("\x9b2J", "\u202e", "\x1b[2J"):  # as another program writes it
+            draft = react(hosted.salt_of(node.context, liar), post_from_text(post), emoji)
+            append(node.context, liar, [draft], time.time())
         node.call("follow", account=other)
         node.call("follow", account=long)
         held = node.call("post", text="held", by=other)["uri"]

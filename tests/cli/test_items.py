@@ -100,7 +100,7 @@ def test_polls_are_written_and_read_on_the_command_line_with_a_node_and_without(
 def test_what_cannot_be_written_is_said_in_a_sentence(home: Path) -> None:
     unknown = banyan("--home", home, "item", "put", "vn.example.poll", "question=x")
     assert unknown.code == errors.USAGE
-    assert "There is no collection 'vn.example.poll' here; there are block, event, " in unknown.err
+    assert "There is no collection 'vn.example.poll' here; there are block, " in unknown.err
     wrong = banyan("--home", home, "item", "put", "vn.example.poll", "question")
     assert "'question' is not FIELD=VALUE" in wrong.err
     posts = banyan("--home", home, "item", "put", "post", "text=x")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -168,17 +169,26 @@ async def searched(node: Node, question: str) -> tuple[int, int] | None:
     return len(answer["posts"]), answer["behind"]
 
 
+@contextmanager
+def holding(path: Path) -> Iterator[None]:
+    """Another process writes. In this one, closing the file would take the locks of the node away."""
+    holds = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('begin immediate'); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", holds, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        yield
+        other.kill()
+
+
 async def test_an_index_that_another_process_held_is_followed_again_at_once(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
     async with running(make_node(home)) as node:
         await node.backend.call("account.create", {"name": "An"})
         await node.backend.call("post", {"text": "phở 1"})
         await found(node, "phở", 1)
-        other = sqlite3.connect(home.search)
-        other.execute("begin immediate")
-        await node.backend.call("post", {"text": "phở 2"})
-        await trio.sleep(2)
-        other.close()
+        with holding(home.search):
+            await node.backend.call("post", {"text": "phở 2"})
+            await trio.sleep(2)
         await found(node, "phở", 2)
         await node.backend.call("post", {"text": "phở 3"})
         with trio.fail_after(5):

@@ -133,7 +133,8 @@ OTHERS = {
     ("gossip/outgoing.py", "link"), ("gossip/plumtree.py", "link"), ("gossip/plumtree.py", "note"),
     ("peers/ledger.py", "account"), ("sync/comparing.py", "at"),
     ("sync/comparing.py", "build"), ("sync/sync.py", "pair"), ("upkeep/mending.py", "self._found"),
-    ("banyan_sim/network.py", "wire"),
+    ("banyan_sim/network.py", "wire"), ("media/fetching.py", "fetch"), ("media/following.py", "place"),
+    ("importing/json_stream.py", "text"), ("importing/moving.py", "self.totals"), ("importing/twitter.py", "known"),
 }  # fmt: skip
 """Variables that hold other objects, which have fields of the same names."""
 

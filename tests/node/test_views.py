@@ -130,7 +130,7 @@ async def test_daily_work_and_what_the_node_looks_up_wait_for_the_views_that_the
 
 async def test_there_is_no_rebuilding_a_view_that_there_is_not(tmp_path: Path) -> None:
     async with running(make_node(make_home(tmp_path / "home"))) as node:
-        with pytest.raises(CallError, match="There is no view 'nosuch'; there are shown, ballots, followers, "):
+        with pytest.raises(CallError, match="There is no view 'nosuch'; there are shown, ballots, "):
             await node.backend.call("store.rebuild", {"view": "nosuch"})
 
 

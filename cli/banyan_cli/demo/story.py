@@ -190,7 +190,7 @@ class _Story:
 
     def _do(self, person: str, method: str, **params: Any) -> Any:
         """`person` acts, on the node that hosts them."""
-        return self.home_of[person].call(method, by=self.accounts[person], **params)
+        return self.home_of[person].call(method, **{"as": self.accounts[person]}, **params)
 
     def _wait_for_posts(self) -> None:
         """Answering needs the post: until every node has every post."""
