@@ -172,7 +172,8 @@ async def searched(node: Node, question: str) -> tuple[int, int] | None:
 @contextmanager
 def holding(path: Path) -> Iterator[None]:
     """Another process writes. In this one, closing the file would take the locks of the node away."""
-    holds = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('begin immediate'); print(flush=True); input()"
+    opens, holds = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1])", "c.execute('begin immediate')"
+    holds = f"{opens}; {holds}; print(flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", holds, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
