@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import strategies as st
 
@@ -15,6 +17,7 @@ from banyan_schema.social.group import (
     Group,
     GroupAct,
     GroupJoin,
+    What,
     act,
     group_digest,
     join,
@@ -45,7 +48,7 @@ def test_an_act_keeps_the_laws() -> None:
     keeps_the_laws(ACTS, acts, lambda said: act(SALT, said))
 
 
-def facts(of: Collection[object], content: object) -> set[str]:
+def facts(of: Collection[Any], content: object) -> set[str]:
     seed = of.seed_of(bytes(8), of.encode(content))
     assert seed is not None
     return {fact.kind for fact in of.facts(seed)}
@@ -53,12 +56,12 @@ def facts(of: Collection[object], content: object) -> set[str]:
 
 @pytest.mark.parametrize("what", WHATS)
 def test_an_act_that_names_a_post_where_accounts_are_meant_or_an_account_where_posts_are_says_nothing(
-    what: str,
+    what: What,
 ) -> None:
     of_a_post = what in ("remove", "pin")
     right, wrong = (CellKey(b"k" * 16), None) if of_a_post else (None, CellKey(b"k" * 16))
-    assert "group_acts" in facts(ACTS, GroupAct(HERE, what, AN, right))  # type: ignore[arg-type]
-    assert facts(ACTS, GroupAct(HERE, what, AN, wrong)) == set()  # type: ignore[arg-type]
+    assert "group_acts" in facts(ACTS, GroupAct(HERE, what, AN, right))
+    assert facts(ACTS, GroupAct(HERE, what, AN, wrong)) == set()
 
 
 def test_a_join_is_one_element_whomever_it_tells_and_does_not_show_which_group_is_meant() -> None:

@@ -149,8 +149,9 @@ def test_an_answer_in_another_cell_does_not_hide_the_later_one() -> None:
     store, engine = social_store()
     an = Person("an")
     event = Target(an.id, CellKey(b"e" * 16))
-    for answer, key in (("no", b"odd"), ("yes", b"usual")):
-        draft = answer_event(an.salt, EventReply(event, answer))  # type: ignore[arg-type]
+    said: tuple[tuple[Answer, bytes], ...] = (("no", b"odd"), ("yes", b"usual"))
+    for answer, key in said:
+        draft = answer_event(an.salt, EventReply(event, answer))
         assert isinstance(draft.op, Add)
         an.write([draft._replace(op=draft.op._replace(key=CellKey(key.ljust(16))))])
     an.send(store)

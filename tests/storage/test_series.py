@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
+from banyan_crdt.ops import Add
 from banyan_crdt.realm import TEST
 from banyan_schema.address import Target
 from banyan_schema.collection import undo
@@ -121,15 +123,19 @@ def paged(read: Callable[[bytes], Found], size: int) -> list[Target]:
     return found
 
 
+def newest_of_all(ask: Queries, channels: list[Target], before: bytes) -> Found:
+    return newest_of(ask, channels, before or None)
+
+
 def same(world: World, ask: Queries) -> None:
     size = world.rng.choice((1, 2, 5))
     for channel in world.all:
         held = world.channels.get(channel)
         assert channel_of(ask, channel) == (None if held is None else held[0])
         wanted = sorted(world.of(channel), key=world.place)
-        assert paged(lambda after, of=channel: in_order(ask, of, after), size) == wanted  # type: ignore[misc]
+        assert paged(partial(in_order, ask, channel), size) == wanted
         late = sorted(wanted, key=world.time, reverse=True)
-        assert paged(lambda before, of=channel: newest(ask, of, before), size) == late  # type: ignore[misc]
+        assert paged(partial(newest, ask, channel), size) == late
         assert episode_count(ask, channel) == len(wanted)
         assert subscriber_count(ask, channel) == sum(one == channel for _, one in world.subscribed)
     for target, (said, _) in world.episodes.items():
@@ -142,7 +148,7 @@ def same(world: World, ask: Queries) -> None:
             assert list(subscriptions(ask, account, channel)) == mine[n + 1 :]
         assert all(subscribed(ask, account, channel) == (channel in mine) for channel in world.all)
         late = sorted([t for channel in mine for t in world.of(channel)], key=world.time, reverse=True)
-        assert paged(lambda before, of=mine: newest_of(ask, of, before or None), size) == late  # type: ignore[misc]
+        assert paged(partial(newest_of_all, ask, mine), size) == late
         own = sorted(target for target in world.channels if target.account == account)
         assert [target for target, _ in channels_of(ask, account)] == own
 
@@ -167,7 +173,8 @@ def test_two_subscriptions_to_one_channel_in_two_cells_count_once() -> None:
     an, channel = Person("an"), Target(AccountId(b"c" * 32), CellKey(b"c" * 16))
     for key in (b"odd", b"usual"):
         draft = subscribe(an.salt, Subscription(channel))
-        an.write([draft._replace(op=draft.op._replace(key=CellKey(key.ljust(16))))])  # type: ignore[call-arg]
+        assert isinstance(draft.op, Add)
+        an.write([draft._replace(op=draft.op._replace(key=CellKey(key.ljust(16))))])
     an.send(store)
     with queries(engine, TEST) as ask:
         assert subscriber_count(ask, channel) == 1

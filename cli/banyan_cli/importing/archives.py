@@ -42,7 +42,7 @@ _DAMAGED = (
     lzma.LZMAError,
     struct.error,
     UnicodeDecodeError,
-    NotImplementedError,
+    NotImplementedError,  # what zipfile raises at a way of packing that it does not know
     OSError,
 )
 """What the readers of zip and tar raise at bytes that are none."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 MOST_ITEM = 16 << 20
 """Characters of one item: what is read before it is called broken."""
@@ -21,6 +21,12 @@ NEAR = 16
 _CHUNK = 1 << 18
 _SPACE = " \t\r\n"
 _DECODE = json.JSONDecoder().raw_decode
+
+
+class Bytes(Protocol):
+    """What items are read from."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 class Broken(NamedTuple):
@@ -36,7 +42,7 @@ class _Bad(Exception):
 class _Buffer:
     """The text of a file, as far as it was read and not used. at: where it goes on."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Bytes) -> None:
         self._stream, self._decoder = stream, codecs.getincrementaldecoder("utf-8-sig")("replace")
         self.text, self.at, self.ended = "", 0, False
 
@@ -93,7 +99,7 @@ class _Buffer:
             self.more(size)
 
 
-def items(stream: BinaryIO, *keys: str) -> Iterator[Any]:
+def items(stream: Bytes, *keys: str) -> Iterator[Any]:
     """The items of the array, or of the arrays under these keys of the object; a value that is no array is one item."""
     text = _Buffer(stream)
     try:
