@@ -104,6 +104,11 @@ def fitting(uris: Iterable[str], digits: str) -> list[str]:
     return ends or [uri for uri, key in keys if key.startswith(digits) or key[-SHORT:].startswith(digits)]
 
 
+def acting(s: Session, by: str | None) -> str | None:
+    """The account of `--as`; None: the one of this node, which the node knows."""
+    return None if by is None else account(s, by)
+
+
 def account(s: Session, text: str) -> str:
     """The account that a person means: an id, its beginning or a name. BadInput where it fits none or several."""
     wanted = text.strip().removeprefix("@").rstrip("…")

@@ -66,7 +66,7 @@ def channel_create(
     s = session.of(ctx)
     kind = "audio" if audio else "video"
     said = {"title": title, "description": text, "kind": kind, "language": lang, "site": site}
-    answer = s.call("channel.set", **said, picture=_picture(s, picture), by=by_of(s, by))
+    answer = s.call("channel.set", **said, picture=_picture(s, picture), by=refs.acting(s, by))
     refs.remember(s.home, channels=[(answer["uri"], answer["title"])])
     s.out.done(answer, f"Opened: {answer['title']}  {refs.short(answer['uri'])}\n{answer['uri']}")
 
@@ -87,7 +87,7 @@ def channel_set(
     if all(one is None for one in (title, text, lang, site, picture)):
         raise BadInput("Nothing is to be changed; `banyan channel set --help` says what can be.")
     said = {"title": title, "description": text, "language": lang, "site": site, "picture": _picture(s, picture)}
-    answer = s.call("channel.set", channel=channel_of(s, which, by), **said, by=by_of(s, by))
+    answer = s.call("channel.set", channel=channel_of(s, which, by), **said, by=refs.acting(s, by))
     s.out.done(answer, f"Changed: {answer['title']}.")
 
 
@@ -97,7 +97,7 @@ def channel_drop(ctx: typer.Context, which: Which, yes: Yes = False, by: By = No
     s = session.of(ctx)
     if not yes:
         raise BadInput("A channel that is dropped cannot be brought back; say so with --yes.")
-    answer = s.call("channel.drop", channel=channel_of(s, which, by), by=by_of(s, by))
+    answer = s.call("channel.drop", channel=channel_of(s, which, by), by=refs.acting(s, by))
     s.out.done(answer, f"Dropped: {answer['title']}. The posts of its episodes stay.")
 
 
@@ -114,7 +114,7 @@ def channel_ls(
     s = session.of(ctx)
     whose = None if account is None else refs.account(s, account)
     page = s.call(
-        "channel.list", account=whose, subscribed=subscribed or None, limit=limit, after=after, by=by_of(s, by)
+        "channel.list", account=whose, subscribed=subscribed or None, limit=limit, after=after, by=refs.acting(s, by)
     )
     refs.remember(s.home, channels=[(row["uri"], row["title"]) for row in page["channels"]])
     nothing = "No subscriptions: `banyan channel subscribe`." if subscribed else "No channels: `banyan channel create`."
@@ -134,9 +134,9 @@ def channel_show(
     """A channel and its episodes."""
     s = session.of(ctx)
     channel = channel_of(s, which, by)
-    value = s.call("channel.show", channel=channel, by=by_of(s, by))
+    value = s.call("channel.show", channel=channel, by=refs.acting(s, by))
     order = "newest" if newest else None
-    page = s.call("episode.list", channel=channel, order=order, limit=limit, after=after, by=by_of(s, by))
+    page = s.call("episode.list", channel=channel, order=order, limit=limit, after=after, by=refs.acting(s, by))
     refs.remember(s.home, channels=[(value["uri"], value["title"])], episodes=_titles(page))
     s.out.answer({"channel": value, **page}, _show_channel)
     more(s, page)
@@ -158,7 +158,7 @@ def channel_add(
     s = session.of(ctx)
     said = {"title": title, "season": season, "number": number, **_told(published, chapter)}
     channel = channel_of(s, which, by)
-    answer = s.call("episode.set", channel=channel, post=refs.post(s, post), **said, by=by_of(s, by))
+    answer = s.call("episode.set", channel=channel, post=refs.post(s, post), **said, by=refs.acting(s, by))
     refs.remember(s.home, episodes=[(answer["uri"], answer["title"])])
     s.out.done(answer, f"Added: {answer['title']}  {refs.short(answer['uri'])}\n{answer['uri']}")
 
@@ -179,7 +179,7 @@ def channel_edit(
     said = {"title": title, "season": season, "number": number, **_told(published, chapter)}
     if all(one is None for one in said.values()):
         raise BadInput("Nothing is to be changed; `banyan channel edit --help` says what can be.")
-    answer = s.call("episode.set", episode=_episode_of(s, episode), **said, by=by_of(s, by))
+    answer = s.call("episode.set", episode=_episode_of(s, episode), **said, by=refs.acting(s, by))
     s.out.done(answer, f"Changed: {answer['title']}.")
 
 
@@ -187,7 +187,7 @@ def channel_edit(
 def channel_remove(ctx: typer.Context, episode: WhichEpisode, by: By = None) -> None:
     """Take an episode out of your channel; its post stays, and can be added again."""
     s = session.of(ctx)
-    answer = s.call("episode.drop", episode=_episode_of(s, episode), by=by_of(s, by))
+    answer = s.call("episode.drop", episode=_episode_of(s, episode), by=refs.acting(s, by))
     s.out.done(answer, f"Removed: {answer['title']}. Its post stays.")
 
 
@@ -195,7 +195,7 @@ def channel_remove(ctx: typer.Context, episode: WhichEpisode, by: By = None) -> 
 def channel_subscribe(ctx: typer.Context, which: Which, undo: Undo = False, by: By = None) -> None:
     """Subscribe to a channel; everybody can see it."""
     s = session.of(ctx)
-    answer = s.call("channel.subscribe", channel=channel_of(s, which, by), undo=undo or None, by=by_of(s, by))
+    answer = s.call("channel.subscribe", channel=channel_of(s, which, by), undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "Taken back." if undo else f"Subscribed to {answer['title']}.")
 
 
@@ -203,7 +203,7 @@ def channel_subscribe(ctx: typer.Context, which: Which, undo: Undo = False, by: 
 def channel_new(ctx: typer.Context, limit: Limit = 20, after: After = None, by: Reader = None) -> None:
     """New episodes of the channels that you subscribed to, newest first."""
     s = session.of(ctx)
-    page = s.call("subscriptions", limit=limit, after=after, by=by_of(s, by))
+    page = s.call("subscriptions", limit=limit, after=after, by=refs.acting(s, by))
     refs.remember(s.home, episodes=_titles(page), channels=[tuple(r["channel"].values()) for r in page["episodes"]])
     s.out.answers(page["episodes"], show_episodes, "No episodes: `banyan channel subscribe`.")
     more(s, page)
@@ -214,8 +214,8 @@ def channel_of(s: session.Session, which: str, by: str | None) -> str:
 
     def known() -> dict[str, str]:
         pages = (
-            s.call("channel.list", by=by_of(s, by), limit=200),
-            s.call("channel.list", by=by_of(s, by), subscribed=True, limit=200),
+            s.call("channel.list", by=refs.acting(s, by), limit=200),
+            s.call("channel.list", by=refs.acting(s, by), subscribed=True, limit=200),
         )
         return {row["uri"]: row["title"] for page in pages for row in page["channels"]}
 
@@ -224,10 +224,6 @@ def channel_of(s: session.Session, which: str, by: str | None) -> str:
 
 def _episode_of(s: session.Session, which: str) -> str:
     return refs.titled(s, "episode", which, dict, "`banyan channel show`")
-
-
-def by_of(s: session.Session, by: str | None) -> str | None:
-    return None if by is None else refs.account(s, by)
 
 
 def more(s: session.Session, page: dict[str, Any]) -> None:

@@ -43,7 +43,7 @@ def draft_add(
 ) -> None:
     """Keep a post, to publish it later."""
     s = session.of(ctx)
-    reader = None if by is None else refs.account(s, by)
+    reader = refs.acting(s, by)
     answer = s.call(
         "draft.set",
         text=text,
@@ -64,7 +64,7 @@ def draft_add(
 def draft_ls(ctx: typer.Context, by: By = None) -> None:
     """Your drafts, those with a time first."""
     s = session.of(ctx)
-    rows = s.call("drafts", by=None if by is None else refs.account(s, by))["drafts"]
+    rows = s.call("drafts", by=refs.acting(s, by))["drafts"]
     s.out.answers(rows, _show, "You have no drafts: `banyan draft add TEXT`.")
 
 
@@ -72,7 +72,7 @@ def draft_ls(ctx: typer.Context, by: By = None) -> None:
 def draft_publish(ctx: typer.Context, which: Which, by: By = None) -> None:
     """Publish a draft now."""
     s = session.of(ctx)
-    reader = None if by is None else refs.account(s, by)
+    reader = refs.acting(s, by)
     answer = s.call("draft.publish", id=_id(s, which, reader), by=reader)
     refs.remember(s.home, [answer["uri"]])
     s.out.done(answer, f"Posted: {refs.short(answer['uri'])}")
@@ -82,7 +82,7 @@ def draft_publish(ctx: typer.Context, which: Which, by: By = None) -> None:
 def draft_drop(ctx: typer.Context, which: Which, by: By = None) -> None:
     """Throw a draft away."""
     s = session.of(ctx)
-    reader = None if by is None else refs.account(s, by)
+    reader = refs.acting(s, by)
     s.out.done(s.call("draft.drop", id=_id(s, which, reader), by=reader), "Dropped.")
 
 

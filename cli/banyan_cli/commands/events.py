@@ -68,7 +68,7 @@ def event_create(
         longitude=longitude,
         text=text,
         group=None if group is None else group_of(s, group, by),
-        by=_by(s, by),
+        by=refs.acting(s, by),
     )
     refs.remember(s.home, events=[(answer["uri"], answer["title"])])
     s.out.done(answer, f"Announced: {answer['title']}  {refs.short(answer['uri'])}\n{answer['uri']}")
@@ -92,7 +92,7 @@ def event_set(
     if all(one is None for one in (title, begins, ends, zone, place, at, text)):
         raise BadInput("Nothing is to be changed; `banyan event set --help` says what can be.")
     event, (latitude, longitude) = _event_of(s, which, by), _degrees(at)
-    clock = zone or s.call("event.show", event=event, by=_by(s, by))["zone"]
+    clock = zone or s.call("event.show", event=event, by=refs.acting(s, by))["zone"]
     answer = s.call(
         "event.set",
         event=event,
@@ -104,7 +104,7 @@ def event_set(
         latitude=latitude,
         longitude=longitude,
         text=text,
-        by=_by(s, by),
+        by=refs.acting(s, by),
     )
     s.out.done(answer, f"Changed: {answer['title']}.")
 
@@ -120,7 +120,7 @@ def event_delete(
     s = session.of(ctx)
     if not yes:
         raise BadInput("An event that is called off cannot be brought back; say so with --yes.")
-    answer = s.call("event.delete", event=_event_of(s, which, by), by=_by(s, by))
+    answer = s.call("event.delete", event=_event_of(s, which, by), by=refs.acting(s, by))
     s.out.done(answer, f"Called off: {answer['title']}.")
 
 
@@ -154,7 +154,7 @@ def event_ls(
         since=None if since is None else _ms("--since", since, "UTC"),
         limit=limit,
         after=after,
-        by=_by(s, by),
+        by=refs.acting(s, by),
     )
     refs.remember(s.home, events=[(row["uri"], row["title"]) for row in page["events"]])
     s.out.answers(page["events"], _show_events, "No events to come: `banyan event create`.")
@@ -166,7 +166,7 @@ def event_ls(
 def event_show(ctx: typer.Context, which: Which, by: Reader = None) -> None:
     """An event, and how many come."""
     s = session.of(ctx)
-    value = s.call("event.show", event=_event_of(s, which, by), by=_by(s, by))
+    value = s.call("event.show", event=_event_of(s, which, by), by=refs.acting(s, by))
     refs.remember(s.home, events=[(value["uri"], value["title"])])
     s.out.answer(value, _show_event)
 
@@ -183,7 +183,7 @@ def event_answer(
     if answer not in ANSWERS:
         raise BadInput(f"'{answer}' is no answer; say {', '.join(ANSWERS)}.")
     s = session.of(ctx)
-    said = s.call("event.reply", event=_event_of(s, which, by), answer=answer, undo=undo or None, by=_by(s, by))
+    said = s.call("event.reply", event=_event_of(s, which, by), answer=answer, undo=undo or None, by=refs.acting(s, by))
     s.out.done(said, "Taken back." if undo else f"You said {answer} to {said['title']}.")
 
 
@@ -200,7 +200,13 @@ def event_replies(
     if answer not in ANSWERS:
         raise BadInput(f"'{answer}' is no answer; there are {', '.join(ANSWERS)}.")
     s = session.of(ctx)
-    given = {"event": _event_of(s, which, by), "answer": answer, "limit": limit, "after": after, "by": _by(s, by)}
+    given = {
+        "event": _event_of(s, which, by),
+        "answer": answer,
+        "limit": limit,
+        "after": after,
+        "by": refs.acting(s, by),
+    }
     page = s.call("event.replies", **given)
     refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in page["accounts"]])
     s.out.answers(page["accounts"], _show_accounts, f"Nobody said {answer}.")
@@ -213,7 +219,7 @@ def event_invite(ctx: typer.Context, which: Which, account: Who, undo: Undo = Fa
     """Invite somebody to an event of yours."""
     s = session.of(ctx)
     whom, event = refs.account(s, account), _event_of(s, which, by)
-    answer = s.call("event.invite", event=event, account=whom, undo=undo or None, by=_by(s, by))
+    answer = s.call("event.invite", event=event, account=whom, undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "Taken back." if undo else f"Invited to {answer['title']}.")
 
 
@@ -222,16 +228,12 @@ def _event_of(s: session.Session, which: str, by: str | None) -> str:
 
     def more() -> dict[str, str]:
         pages = (
-            s.call("event.list", by=_by(s, by), limit=200),
-            s.call("event.list", by=_by(s, by), answered=True, limit=200),
+            s.call("event.list", by=refs.acting(s, by), limit=200),
+            s.call("event.list", by=refs.acting(s, by), answered=True, limit=200),
         )
         return {row["uri"]: row["title"] for page in pages for row in page["events"]}
 
     return refs.titled(s, "event", which, more, "`banyan event ls`")
-
-
-def _by(s: session.Session, by: str | None) -> str | None:
-    return None if by is None else refs.account(s, by)
 
 
 def _ms(option: str, text: str, zone: str) -> int:

@@ -25,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
 def lock(ctx: typer.Context, undo: Undo = False, by: By = None) -> None:
     """Lock your account: who follows you from now on has to be accepted first. What you say stays public."""
     s = session.of(ctx)
-    answer = s.call("lock", undo=undo or None, by=_by(s, by))
+    answer = s.call("lock", undo=undo or None, by=refs.acting(s, by))
     stay = f" {answer['accepted']:,} present followers stay." if answer["accepted"] else ""
     done = "Locked: `banyan followers requests` shows who asks." + stay
     s.out.done(answer, "Unlocked: whoever follows you does." if undo else done)
@@ -55,7 +55,7 @@ def followers_requests(ctx: typer.Context, limit: Limit = 100, after: After = No
 def followers_accept(ctx: typer.Context, account: Who, undo: Undo = False, by: By = None) -> None:
     """Let somebody follow you."""
     s = session.of(ctx)
-    answer = s.call("follow.accept", account=refs.account(s, account), undo=undo or None, by=_by(s, by))
+    answer = s.call("follow.accept", account=refs.account(s, account), undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "Taken back." if undo else "Accepted.")
 
 
@@ -63,7 +63,7 @@ def followers_accept(ctx: typer.Context, account: Who, undo: Undo = False, by: B
 def followers_refuse(ctx: typer.Context, account: Who, undo: Undo = False, by: By = None) -> None:
     """Take somebody who asks off the list. They are not told."""
     s = session.of(ctx)
-    answer = s.call("follow.refuse", account=refs.account(s, account), undo=undo or None, by=_by(s, by))
+    answer = s.call("follow.refuse", account=refs.account(s, account), undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "Taken back." if undo else "Refused.")
 
 
@@ -72,15 +72,11 @@ def _list(
 ) -> None:
     s = session.of(ctx)
     whom = None if account is None else refs.account(s, account)
-    page = s.call(method, account=whom, limit=limit, after=after, by=_by(s, by))
+    page = s.call(method, account=whom, limit=limit, after=after, by=refs.acting(s, by))
     refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in page["accounts"]])
     s.out.answers(page["accounts"], _show, none)
     if page["after"]:
         s.out.note(f"More: the same with --after {page['after']}")
-
-
-def _by(s: session.Session, by: str | None) -> str | None:
-    return None if by is None else refs.account(s, by)
 
 
 def _show(console: Console, rows: list[dict[str, Any]]) -> None:

@@ -36,7 +36,7 @@ def verify(
         raise BadInput("Say what the account speaks for, such as 'Sở Y tế Huế'; or --undo alone.")
     s = session.of(ctx)
     whom = refs.account(s, account)
-    answer = s.call("official.verify", account=whom, title=title, undo=undo or None, by=_by(s, by))
+    answer = s.call("official.verify", account=whom, title=title, undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "Taken back." if undo else f"Verified: {title}.")
 
 
@@ -51,7 +51,7 @@ def handle_claim(
     s = session.of(ctx)
     if (handle is None) != undo:
         raise BadInput("Give the handle that you claim, such as lan@vn.example; or --undo alone.")
-    answer = s.call("handle.claim", handle=handle, undo=undo or None, by=_by(s, by))
+    answer = s.call("handle.claim", handle=handle, undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, f"Claimed: {shown(answer['handle'])}." if answer["handle"] else "You claim no handle now.")
 
 
@@ -66,7 +66,7 @@ def handle_domain(
     s = session.of(ctx)
     if (domain is None) != undo:
         raise BadInput("Give the domain of the platform, such as vn.example; or --undo alone.")
-    answer = s.call("handle.domain", domain=domain, undo=undo or None, by=_by(s, by))
+    answer = s.call("handle.domain", domain=domain, undo=undo or None, by=refs.acting(s, by))
     proof = f'Prove it in its DNS: _banyan.{answer["domain"]} TXT "account={answer["account"]}".'
     s.out.done(
         answer, f"The platform of {answer['domain']}. {proof}" if answer["domain"] else "The platform of none now."
@@ -78,7 +78,7 @@ def handle_confirm(ctx: typer.Context, handle: Name, account: Who, undo: Undo = 
     """For a platform: confirm that a handle under your domain is an account's."""
     s = session.of(ctx)
     whom = refs.account(s, account)
-    answer = s.call("handle.confirm", handle=handle, account=whom, undo=undo or None, by=_by(s, by))
+    answer = s.call("handle.confirm", handle=handle, account=whom, undo=undo or None, by=refs.acting(s, by))
     waits = "" if answer["claimed"] else " It is shown once the account claims it: `banyan handle claim`."
     s.out.done(answer, "Taken back." if undo else f"Confirmed: {answer['handle']}.{waits}")
 
@@ -87,7 +87,7 @@ def handle_confirm(ctx: typer.Context, handle: Name, account: Who, undo: Undo = 
 def handle_find(ctx: typer.Context, handle: Name, by: By = None) -> None:
     """Whose a handle is."""
     s = session.of(ctx)
-    rows = s.call("handle.find", handle=handle, by=_by(s, by))["accounts"]
+    rows = s.call("handle.find", handle=handle, by=refs.acting(s, by))["accounts"]
     refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in rows])
     s.out.answers(rows, _show, "Nobody who is held here claims it.")
 
@@ -98,10 +98,6 @@ def shown(handle: dict[str, Any]) -> str:
 
     platforms = [name_of(one["account"], one["name"]) for one in handle["platforms"]]
     return f"{handle['handle']}, " + (f"confirmed by {', '.join(platforms)}" if platforms else "claimed only")
-
-
-def _by(s: session.Session, by: str | None) -> str | None:
-    return None if by is None else refs.account(s, by)
 
 
 def _show(console: Console, rows: list[dict[str, Any]]) -> None:

@@ -98,7 +98,7 @@ def put(
         if not equals or not name.strip():
             raise BadInput(f"'{field}' is not FIELD=VALUE; write, for example, question='Lunch?'.")
         given[name.strip()] = value if holds.get(name.strip()) in AS_TYPED else _value(value)
-    whom = None if by is None else refs.account(s, by)
+    whom = refs.acting(s, by)
     answer = s.call("items.put", collection=collection, fields=given, key=key, element=element, by=whom)
     s.out.done(answer, f"Written: {_named(answer)}.")
 
@@ -107,7 +107,7 @@ def put(
 def delete(ctx: typer.Context, collection: Name, key: Key, element: Element = None, by: By = None) -> None:
     """Delete an item, for good unless it is an element of a set; of a set without ELEMENT all of them."""
     s = session.of(ctx)
-    whom = None if by is None else refs.account(s, by)
+    whom = refs.acting(s, by)
     answer = s.call("items.delete", collection=collection, key=key, element=element, by=whom)
     s.out.done(answer, f"Deleted: {_named(answer)}.")
 

@@ -19,7 +19,7 @@ def move_from(ctx: typer.Context, account: Who, undo: Undo = False, by: By = Non
     """At the new account: say that you also were ACCOUNT."""
     s = session.of(ctx)
     whom = refs.account(s, account)
-    answer = s.call("move.from", account=whom, undo=undo or None, by=_by(s, by))
+    answer = s.call("move.from", account=whom, undo=undo or None, by=refs.acting(s, by))
     seen = "Others see the move." if answer["agreed"] else "Now say `banyan move to` as the old account."
     s.out.done(answer, "Taken back." if undo else f"You say that you were {answer['account']}. {seen}")
 
@@ -29,9 +29,5 @@ def move_to(ctx: typer.Context, account: Who, undo: Undo = False, by: By = None)
     """At the old account: say that you go on as ACCOUNT. Your followers are told."""
     s = session.of(ctx)
     whom = refs.account(s, account)
-    answer = s.call("move.to", account=whom, undo=undo or None, by=_by(s, by))
+    answer = s.call("move.to", account=whom, undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "Taken back." if undo else f"Moved to {answer['account']}: your followers are told.")
-
-
-def _by(s: session.Session, by: str | None) -> str | None:
-    return None if by is None else refs.account(s, by)

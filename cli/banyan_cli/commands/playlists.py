@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from banyan_cli import refs, session
-from banyan_cli.commands.channels import After, Limit, Of, Reader, Text, Title, Yes, by_of, length, more
+from banyan_cli.commands.channels import After, Limit, Of, Reader, Text, Title, Yes, length, more
 from banyan_cli.commands.social import By
 from banyan_cli.errors import BadInput
 
@@ -36,7 +36,7 @@ def playlist_create(
     """Make a playlist."""
     s = session.of(ctx)
     found = [refs.post(s, post) for post in posts or ()]
-    answer = s.call("playlist.set", title=title, description=text, posts=found, by=by_of(s, by))
+    answer = s.call("playlist.set", title=title, description=text, posts=found, by=refs.acting(s, by))
     refs.remember(s.home, playlists=[(answer["uri"], answer["title"])])
     s.out.done(answer, f"Made: {answer['title']}  {refs.short(answer['uri'])}\n{answer['uri']}")
 
@@ -48,7 +48,7 @@ def playlist_set(ctx: typer.Context, which: Which, title: Title = None, text: Te
     if title is None and text is None:
         raise BadInput("Nothing is to be changed; give --title or --text.")
     playlist = _playlist_of(s, which, by)
-    answer = s.call("playlist.set", playlist=playlist, title=title, description=text, by=by_of(s, by))
+    answer = s.call("playlist.set", playlist=playlist, title=title, description=text, by=refs.acting(s, by))
     s.out.done(answer, f"Changed: {answer['title']}.")
 
 
@@ -73,7 +73,7 @@ def playlist_order(ctx: typer.Context, which: Which, posts: Posts, by: By = None
 def _change(ctx: typer.Context, which: str, posts: list[str], how: str, by: str | None) -> None:
     s = session.of(ctx)
     playlist, found = _playlist_of(s, which, by), [refs.post(s, post) for post in posts]
-    answer = s.call("playlist.set", playlist=playlist, **{how: found}, by=by_of(s, by))
+    answer = s.call("playlist.set", playlist=playlist, **{how: found}, by=refs.acting(s, by))
     s.out.done(answer, f"{answer['title']} has {answer['posts']} post{'' if answer['posts'] == 1 else 's'}.")
 
 
@@ -83,7 +83,7 @@ def playlist_drop(ctx: typer.Context, which: Which, yes: Yes = False, by: By = N
     s = session.of(ctx)
     if not yes:
         raise BadInput("A playlist that is dropped cannot be brought back; say so with --yes.")
-    answer = s.call("playlist.drop", playlist=_playlist_of(s, which, by), by=by_of(s, by))
+    answer = s.call("playlist.drop", playlist=_playlist_of(s, which, by), by=refs.acting(s, by))
     s.out.done(answer, f"Dropped: {answer['title']}. Its posts stay.")
 
 
@@ -94,7 +94,7 @@ def playlist_ls(
     """The playlists of an account."""
     s = session.of(ctx)
     whose = None if account is None else refs.account(s, account)
-    page = s.call("playlist.list", account=whose, limit=limit, after=after, by=by_of(s, by))
+    page = s.call("playlist.list", account=whose, limit=limit, after=after, by=refs.acting(s, by))
     refs.remember(s.home, playlists=[(row["uri"], row["title"]) for row in page["playlists"]])
     s.out.answers(page["playlists"], _show_playlists, "No playlists: `banyan playlist create`.")
     more(s, page)
@@ -104,7 +104,7 @@ def playlist_ls(
 def playlist_show(ctx: typer.Context, which: Which, by: Reader = None) -> None:
     """A playlist and its posts."""
     s = session.of(ctx)
-    value = s.call("playlist.show", playlist=_playlist_of(s, which, by), by=by_of(s, by))
+    value = s.call("playlist.show", playlist=_playlist_of(s, which, by), by=refs.acting(s, by))
     refs.remember(s.home, [one["uri"] for one in value["posts"]], playlists=[(value["uri"], value["title"])])
     s.out.answer(value, _show_playlist)
 
@@ -113,7 +113,7 @@ def _playlist_of(s: session.Session, which: str, by: str | None) -> str:
     """The address of the playlist that a person means. Raises BadInput."""
 
     def known() -> dict[str, str]:
-        page = s.call("playlist.list", by=by_of(s, by), limit=200)
+        page = s.call("playlist.list", by=refs.acting(s, by), limit=200)
         return {row["uri"]: row["title"] for row in page["playlists"]}
 
     return refs.titled(s, "playlist", which, known, "`banyan playlist ls`")

@@ -33,26 +33,26 @@ def add_to(app: typer.Typer) -> None:
 def mutes(ctx: typer.Context, by: By = None) -> None:
     """The accounts that you mute. Only you can see that."""
     s = session.of(ctx)
-    s.out.answers(s.call("mutes", by=_by(s, by))["mutes"], _show_accounts, "You mute nobody.")
+    s.out.answers(s.call("mutes", by=refs.acting(s, by))["mutes"], _show_accounts, "You mute nobody.")
 
 
 def blocks(ctx: typer.Context, by: By = None) -> None:
     """The accounts that you block. Everybody can see that."""
     s = session.of(ctx)
-    s.out.answers(s.call("blocks", by=_by(s, by))["blocks"], _show_accounts, "You block nobody.")
+    s.out.answers(s.call("blocks", by=refs.acting(s, by))["blocks"], _show_accounts, "You block nobody.")
 
 
 def bookmark(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> None:
     """Keep a post, to find it again."""
     s = session.of(ctx)
-    answer = s.call("bookmark", uri=refs.post(s, uri), undo=undo or None, by=_by(s, by))
+    answer = s.call("bookmark", uri=refs.post(s, uri), undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "Taken back." if undo else "Kept: `banyan bookmarks` lists it.")
 
 
 def bookmarks(ctx: typer.Context, by: By = None) -> None:
     """The posts that you keep."""
     s = session.of(ctx)
-    rows = s.call("bookmarks", by=_by(s, by))["bookmarks"]
+    rows = s.call("bookmarks", by=refs.acting(s, by))["bookmarks"]
     refs.remember_rows(s.home, [row["post"] for row in rows if row["post"]])
     s.out.answers(rows, _show_bookmarks, "You keep no posts yet: `banyan bookmark POST`.")
 
@@ -67,7 +67,7 @@ def note(
 ) -> None:
     """Show what you noted on an account, or note something, for yourself."""
     s = session.of(ctx)
-    whom, reader = refs.account(s, account), _by(s, by)
+    whom, reader = refs.account(s, account), refs.acting(s, by)
     if text is None:
         answer = s.call("note", account=whom, by=reader)
         s.out.done(answer, answer["text"] or "You noted nothing.")
@@ -80,7 +80,7 @@ def note(
 def list_create(ctx: typer.Context, title: Annotated[str, typer.Argument(metavar="TITLE")], by: By = None) -> None:
     """Make a list."""
     s = session.of(ctx)
-    answer = s.call("list.set", title=title, by=_by(s, by))
+    answer = s.call("list.set", title=title, by=refs.acting(s, by))
     s.out.done(answer, f"Made: {title}, {answer['id'][: refs.SHORT]}. `banyan list add` puts accounts on it.")
 
 
@@ -90,7 +90,7 @@ def list_rename(
 ) -> None:
     """Give a list another title."""
     s = session.of(ctx)
-    s.out.done(s.call("list.set", id=_list_of(s, which, by), title=title, by=_by(s, by)), f"It is {title} now.")
+    s.out.done(s.call("list.set", id=_list_of(s, which, by), title=title, by=refs.acting(s, by)), f"It is {title} now.")
 
 
 @_list.command("ls")
@@ -98,7 +98,7 @@ def list_ls(ctx: typer.Context, by: By = None) -> None:
     """Your lists."""
     s = session.of(ctx)
     s.out.answers(
-        s.call("lists", by=_by(s, by))["lists"], _show_lists, "You have no lists: `banyan list create TITLE`."
+        s.call("lists", by=refs.acting(s, by))["lists"], _show_lists, "You have no lists: `banyan list create TITLE`."
     )
 
 
@@ -106,7 +106,7 @@ def list_ls(ctx: typer.Context, by: By = None) -> None:
 def list_show(ctx: typer.Context, which: Title, by: By = None) -> None:
     """Who is on a list."""
     s = session.of(ctx)
-    answer = s.call("list.show", id=_list_of(s, which, by), by=_by(s, by))
+    answer = s.call("list.show", id=_list_of(s, which, by), by=refs.acting(s, by))
     s.out.answers(answer["members"], _show_accounts, f"Nobody is on {answer['title']} yet.")
 
 
@@ -126,7 +126,7 @@ def list_remove(ctx: typer.Context, which: Title, accounts: People, by: By = Non
 def list_delete(ctx: typer.Context, which: Title, by: By = None) -> None:
     """Delete a list."""
     s = session.of(ctx)
-    s.out.done(s.call("list.delete", id=_list_of(s, which, by), by=_by(s, by)), "Deleted.")
+    s.out.done(s.call("list.delete", id=_list_of(s, which, by), by=refs.acting(s, by)), "Deleted.")
 
 
 @_filter.command("add")
@@ -138,7 +138,7 @@ def filter_add(
 ) -> None:
     """Hide posts with these words."""
     s = session.of(ctx)
-    answer = s.call("filter.set", words=words, action="warn" if warn else None, by=_by(s, by))
+    answer = s.call("filter.set", words=words, action="warn" if warn else None, by=refs.acting(s, by))
     does = "shown behind a warning" if warn else "hidden"
     s.out.done(
         answer, f"Posts with '{words}' are {does}; `banyan filter remove {answer['id'][: refs.SHORT]}` ends that."
@@ -149,7 +149,7 @@ def filter_add(
 def filter_ls(ctx: typer.Context, by: By = None) -> None:
     """Your filters."""
     s = session.of(ctx)
-    s.out.answers(s.call("filters", by=_by(s, by))["filters"], _show_filters, "You have no filters.")
+    s.out.answers(s.call("filters", by=refs.acting(s, by))["filters"], _show_filters, "You have no filters.")
 
 
 @_filter.command("remove")
@@ -160,10 +160,10 @@ def filter_remove(
 ) -> None:
     """Delete a filter."""
     s = session.of(ctx)
-    rows = s.call("filters", by=_by(s, by))["filters"]
+    rows = s.call("filters", by=refs.acting(s, by))["filters"]
     said = [row["id"] for row in rows if row["words"] == which]
     which = said[0] if len(said) == 1 else refs.one_of("filter", which, [r["id"] for r in rows], "`banyan filter ls`")
-    s.out.done(s.call("filter.delete", id=which, by=_by(s, by)), "Deleted.")
+    s.out.done(s.call("filter.delete", id=which, by=refs.acting(s, by)), "Deleted.")
 
 
 def list_of(s: session.Session, which: str, by: str | None) -> str:
@@ -177,19 +177,15 @@ def list_of(s: session.Session, which: str, by: str | None) -> str:
 
 
 def _list_of(s: session.Session, which: str, by: str | None) -> str:
-    return list_of(s, which, _by(s, by))
+    return list_of(s, which, refs.acting(s, by))
 
 
 def _members(ctx: typer.Context, which: str, accounts: list[str], by: str | None, undo: bool) -> None:
     s = session.of(ctx)
     whom = [refs.account(s, who) for who in accounts]
-    answer = s.call("list.add", id=_list_of(s, which, by), accounts=whom, undo=undo or None, by=_by(s, by))
+    answer = s.call("list.add", id=_list_of(s, which, by), accounts=whom, undo=undo or None, by=refs.acting(s, by))
     on = "1 account is" if answer["members"] == 1 else f"{answer['members']:,} accounts are"
     s.out.done(answer, f"{on} on {answer['title']} now.")
-
-
-def _by(s: session.Session, by: str | None) -> str | None:
-    return None if by is None else refs.account(s, by)
 
 
 def _show_accounts(console: Console, rows: list[dict[str, Any]]) -> None:

@@ -123,7 +123,7 @@ def thread(
 
     s = session.of(ctx)
     uri = refs.post(s, post)
-    reader = None if by is None else refs.account(s, by)
+    reader = refs.acting(s, by)
     page = s.call("thread", uri=uri, by=reader, limit=limit, after=after)
     refs.remember_rows(s.home, page["posts"])
     s.out.answer(page, show(_now_ms(), uri))
@@ -158,7 +158,7 @@ def search(
     """
     s = session.of(ctx)
     asked = " ".join(question)
-    page = s.call("search", question=asked, limit=limit, before=before, by=None if by is None else refs.account(s, by))
+    page = s.call("search", question=asked, limit=limit, before=before, by=refs.acting(s, by))
     refs.remember_rows(s.home, page["posts"])
     s.out.answers(page["posts"], _show_posts, "Nothing is found.")
     if page["behind"]:
@@ -176,7 +176,7 @@ def suggestions(
     from banyan_cli.show.words import count, name_of
 
     s = session.of(ctx)
-    rows = s.call("suggestions", limit=limit, by=None if by is None else refs.account(s, by))["suggestions"]
+    rows = s.call("suggestions", limit=limit, by=refs.acting(s, by))["suggestions"]
     refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in rows])
 
     def show(console: Console, rows: list[Any]) -> None:
@@ -230,7 +230,7 @@ def notifications(
     s = session.of(ctx)
     if wrong := [k for k in kind or () if k not in KINDS]:
         raise BadInput(f"'{wrong[0]}' is no kind of notification; there are {', '.join(KINDS)}.")
-    reader = None if by is None else refs.account(s, by)
+    reader = refs.acting(s, by)
     if read:
         s.out.done(s.call("marker.set", timeline="notifications", by=reader), "All are read.")
         return
@@ -281,7 +281,7 @@ def profile_set(
         if not equals or not name.strip():
             raise BadInput(f"'{field}' is not FIELD=VALUE; write, for example, name='Minh Anh'.")
         given[name.strip()] = value
-    answer = s.call("profile.set", fields=given, by=None if by is None else refs.account(s, by))
+    answer = s.call("profile.set", fields=given, by=refs.acting(s, by))
     s.out.done(answer, f"The profile says {', '.join(given)} now.")
 
 

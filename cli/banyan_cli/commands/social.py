@@ -162,7 +162,7 @@ def react(
     s = session.of(ctx)
     if not emoji.strip():
         raise BadInput("The emoji is empty; give one, such as 👍.")
-    answer = s.call("react", uri=refs.post(s, uri), emoji=emoji.strip(), undo=undo or None, by=_by(s, by))
+    answer = s.call("react", uri=refs.post(s, uri), emoji=emoji.strip(), undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "Taken back." if undo else f"Reacted with {emoji.strip()}.")
 
 
@@ -184,14 +184,14 @@ def vote(
     if not options and not undo:
         raise BadInput("No option is given; name one by its number, such as 1.")
     numbers = [number - 1 for number in options or ()]
-    answer = s.call("vote", uri=refs.post(s, uri), options=numbers, undo=undo or None, by=_by(s, by))
+    answer = s.call("vote", uri=refs.post(s, uri), options=numbers, undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "\n".join(["Taken back." if undo else "Voted.", *poll(answer["poll"], int(time.time() * 1000))]))
 
 
 def repost(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> None:
     """Pass a post on as it is."""
     s = session.of(ctx)
-    answer = s.call("repost", uri=refs.post(s, uri), undo=undo or None, by=_by(s, by))
+    answer = s.call("repost", uri=refs.post(s, uri), undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "Taken back." if undo else "Reposted.")
 
 
@@ -199,7 +199,7 @@ def follow(ctx: typer.Context, account: Who, by: By = None) -> None:
     """Show an account's posts in your feed, and hold them here."""
     s = session.of(ctx)
     whom = refs.account(s, account)
-    answer = s.call("follow", account=whom, by=_by(s, by))
+    answer = s.call("follow", account=whom, by=refs.acting(s, by))
     asked = "Asked to follow {}: it is locked, and has to accept that."
     s.out.done(answer, (asked if answer["waits"] else "Following {}.").format(answer["account"]))
 
@@ -226,14 +226,14 @@ def mute(
     """Hide all that an account says from you. Only you can see that you do."""
     s = session.of(ctx)
     until = None if hours is None else int(time.time() * 1000 + hours * 3_600_000)
-    answer = s.call("mute", account=refs.account(s, account), undo=undo or None, until=until, by=_by(s, by))
+    answer = s.call("mute", account=refs.account(s, account), undo=undo or None, until=until, by=refs.acting(s, by))
     s.out.done(answer, ("No longer muting {}." if undo else "Muting {}.").format(answer["account"]))
 
 
 def _relate(ctx: typer.Context, method: str, account: str, by: str | None, undo: bool | None, sentence: str) -> None:
     s = session.of(ctx)
     whom = refs.account(s, account)
-    answer = s.call(method, account=whom, undo=undo or None, by=_by(s, by))
+    answer = s.call(method, account=whom, undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, sentence.format(answer.get("account", whom)))
 
 
@@ -263,12 +263,8 @@ def _said(
         "mentions": [refs.account(s, who) for who in mention] if mention else None,
         "warning": warning,
         "audience": "unlisted" if unlisted else None,
-        "by": _by(s, by),
+        "by": refs.acting(s, by),
     }
-
-
-def _by(s: session.Session, by: str | None) -> str | None:
-    return None if by is None else refs.account(s, by)
 
 
 def _text(text: str, empty: bool = False) -> str:

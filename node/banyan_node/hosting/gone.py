@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from banyan_crdt.codec import decode, encode
-from banyan_crdt.ids import AccountId, CellKey
-from banyan_schema.social import POST, Target
+from banyan_crdt.ids import AccountId, CellKey, Coll
+from banyan_node.operator_errors import CallError
+from banyan_schema.social import POST, Target, post_to_text
 from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
 from banyan_storage.store import Store
 
 _WITHHELD = b"withheld post:"
+UNKNOWN = "not held here: never heard of, or not arrived yet"
 
 
 class Order(NamedTuple):
@@ -58,7 +60,14 @@ def why_gone(q: Queries, target: Target) -> Gone:
         return Gone("withheld", f"withheld by this node: {_order(raw).order}")
     if q.is_dead(target.account, POST, target.key):
         return Gone("deleted", "deleted by its author")
-    return Gone("unknown", "not held here: never heard of, or not arrived yet")
+    return Gone("unknown", UNKNOWN)
+
+
+def not_shown(q: Queries, coll: Coll, target: Target, what: str, ended: str) -> CallError:
+    """For a group, an event, a channel ... that is not shown. what: what it is. ended: what its account did, if it
+    did."""
+    why = ended if q.is_dead(target.account, coll, target.key) else UNKNOWN
+    return CallError("not_found", f"The {what} {post_to_text(target)} is {why}.", 404)
 
 
 def _order(raw: bytes) -> Order:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.context import Context
+from banyan_node.hosting.gone import not_shown
 from banyan_node.operator_errors import CallError
-from banyan_schema.address import Target, post_to_text
+from banyan_schema.address import Target
 from banyan_schema.social.group import GROUP
 from banyan_storage.grouped import GroupView, group_of
 from banyan_storage.queries import Queries
@@ -29,9 +30,7 @@ def held(q: Queries, target: Target) -> GroupView:
 
 def missing(q: Queries, target: Target) -> CallError:
     """Why a group is not shown."""
-    dead = q.is_dead(target.account, GROUP, target.key)
-    why = "deleted by its owner" if dead else "not held here: never heard of, or not arrived yet"
-    return CallError("not_found", f"The group {post_to_text(target)} is {why}.", 404)
+    return not_shown(q, GROUP, target, "group", "deleted by its owner")
 
 
 def open_to(ctx: Context, account: AccountId, target: Target) -> GroupView:

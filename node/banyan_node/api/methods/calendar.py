@@ -35,6 +35,7 @@ from banyan_node.api.texts import (
 )
 from banyan_node.context import Context
 from banyan_node.hosting import groups, hosted
+from banyan_node.hosting.gone import not_shown
 from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
 from banyan_schema.address import Target
@@ -199,9 +200,7 @@ def _held(q: Queries, text: str) -> EventView:
     target = event_target(text)
     found = event_of(q, target)
     if found is None:
-        dead = q.is_dead(target.account, EVENT, target.key)
-        why = "deleted by its account" if dead else "not held here: never heard of, or not arrived yet"
-        raise CallError("not_found", f"The event {uri(target)} is {why}.", 404)
+        raise not_shown(q, EVENT, target, "event", "deleted by its account")
     return found
 
 

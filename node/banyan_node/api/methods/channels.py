@@ -30,6 +30,7 @@ from banyan_node.api.texts import (
 )
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
+from banyan_node.hosting.gone import not_shown
 from banyan_node.hosting.writing import append
 from banyan_node.media.held import whole
 from banyan_node.operator_errors import CallError
@@ -145,9 +146,7 @@ def held(q: Queries, target: Target) -> Channel:
     """The channel. Raises CallError if it is not shown here."""
     found = channel_of(q, target)
     if found is None:
-        dead = q.is_dead(target.account, CHANNEL, target.key)
-        why = "dropped by its account" if dead else "not held here: never heard of, or not arrived yet"
-        raise CallError("not_found", f"The channel {uri(target)} is {why}.", 404)
+        raise not_shown(q, CHANNEL, target, "channel", "dropped by its account")
     return found
 
 

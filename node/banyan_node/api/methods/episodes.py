@@ -33,7 +33,7 @@ from banyan_node.api.texts import (
 )
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.gone import why_gone
+from banyan_node.hosting.gone import not_shown, why_gone
 from banyan_node.hosting.lens import Lens
 from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
@@ -277,9 +277,7 @@ def _own(q: Queries, account: AccountId, text: str, does: str) -> EpisodeView:
     target = episode_target(text)
     found = episode_of(q, target)
     if found is None:
-        dead = q.is_dead(target.account, EPISODE, target.key)
-        why = "dropped by its account" if dead else "not held here: never heard of, or not arrived yet"
-        raise CallError("not_found", f"The episode {uri(target)} is {why}.", 404)
+        raise not_shown(q, EPISODE, target, "episode", "dropped by its account")
     if target.account != account:
         raise CallError("refused", f"Only the account of the episode '{found.episode.title}' {does}.", 403)
     return found

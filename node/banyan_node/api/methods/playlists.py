@@ -30,6 +30,7 @@ from banyan_node.api.texts import (
 )
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
+from banyan_node.hosting.gone import not_shown
 from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
 from banyan_schema.address import Target
@@ -120,9 +121,7 @@ class PlaylistWritten(Response, frozen=True):
 def _held(q: Queries, target: Target) -> Playlist:
     found = playlist_of(q, target)
     if found is None:
-        dead = q.is_dead(target.account, PLAYLIST, target.key)
-        why = "dropped by its account" if dead else "not held here: never heard of, or not arrived yet"
-        raise CallError("not_found", f"The playlist {uri(target)} is {why}.", 404)
+        raise not_shown(q, PLAYLIST, target, "playlist", "dropped by its account")
     return found
 
 
