@@ -159,7 +159,7 @@ class GossipSettings:
 
     seen: int = 1 << 17
     recent: int = 4096
-    recent_bytes: int = 32 << 20
+    recent_bytes: int = 16 << 20
     pending: int = 8192
     pending_s: float = 10.0
     notes: int = 16384
