@@ -7,6 +7,7 @@ JSON. The invariant: a command never writes while a node runs, because only one 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 STARTING_SECONDS = 3.0
 """How long a node that has the store's lock may take to say where it listens."""
+PATIENT_SECONDS = 20.0
+"""After so long a person is told that the answer is still waited for."""
 LONG_SECONDS = 3600.0
 """For calls whose work grows with the store."""
 
@@ -43,7 +46,7 @@ class Session:
         self._open = ExitStack()
         self._backend: CallTarget | None = None
         self._passphrase: str | None = None
-        self._said_copied = False
+        self._said_copied = self._said_late = False
 
     @cached_property
     def settings(self) -> Settings:
@@ -59,7 +62,20 @@ class Session:
         """The result of a call; parameters that are None are left out. `by` is the parameter `as`, which is a word of
         Python's."""
         given = {"as" if name == "by" else name: value for name, value in params.items() if value is not None}
-        return self.backend().call(method, **given)
+        backend = self.backend()
+        late = threading.Timer(PATIENT_SECONDS, self._say_late)
+        late.daemon = True
+        late.start()
+        try:
+            return backend.call(method, **given)
+        finally:
+            late.cancel()
+
+    def _say_late(self) -> None:
+        """Once, of a call that takes long."""
+        if not self._said_late:
+            self._said_late = True
+            self.out.note(f"No answer after {PATIENT_SECONDS:.0f} s; still waiting. Ctrl-C ends the waiting.")
 
     def backend(self) -> CallTarget:
         """The running node of this home, else the store itself."""

@@ -59,6 +59,8 @@ Greet = Callable[[dict[str, Any]], None]
 """Called once, when the node is ready, with its identity and addresses. It replaces a log line on a terminal."""
 LOOK_S = 5.0
 """Seconds between two updates of the interest and of the metrics."""
+HELD_UP_S = 15.0
+"""A node of which all has waited so long for one thing does not call itself ready."""
 ANCHORS_S = 30.0
 """Seconds between two writes of `peers.json`."""
 LAST_LOOK_S = 2.0
@@ -145,7 +147,7 @@ class Node:
             self.backend,
             token := new_token(),
             self.metrics.registry,
-            lambda: None if self.ready else "the node is starting",
+            self._not_ready,
             body_bytes=config.control.body_bytes,
             streams=config.control.streams,
         )
@@ -191,6 +193,12 @@ class Node:
         else:
             log.info("ready", peer=self.edge.peer_id, addresses=list(self.edge.addresses), control=str(endpoint))
         task_status.started(endpoint)
+
+    def _not_ready(self) -> str | None:
+        held_up = self.worker.at_one_thing_s
+        if held_up > HELD_UP_S:
+            return f"one thing has held up all others for {held_up:.0f} s, the disk or a large call: see the node's log"
+        return None if self.ready else "the node is starting"
 
     def _relied_on(self, context: Context, peer: str) -> bool:
         """On the replica's thread."""

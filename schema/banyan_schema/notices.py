@@ -27,11 +27,19 @@ Notice = Literal[
     "move",
     "urgent",
     "episode",
+    "poll_ended",
 ]
 NOTICES: tuple[Notice, ...] = get_args(Notice)
 """By number. Rows are made of the numbers, so a new one goes to the end. Of what one post does, the first is told.
-`follow_request` is in no row: it is how a follow of a locked account reads until it is accepted."""
+`follow_request` is in no row: it is how a follow of a locked account reads until it is accepted. Nor is
+`poll_ended`: no entry tells it, but the clock."""
 _NUMBERS = {what: bytes((number,)) for number, what in enumerate(NOTICES)}
+
+
+def poll_ends(closes_ms: int, poll: bytes = b"") -> Fact:
+    """When a poll ends, of which the account is to hear then. poll: its post, 48 bytes; nothing, if it is the account's
+    own."""
+    return Fact("voted_polls" if poll else "own_polls", closes_ms.to_bytes(8, "big") + poll)
 
 
 def told_by(what: Notice) -> Fact:

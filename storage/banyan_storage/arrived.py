@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from . import tables as t
-from .engine import ReadTxn, WriteTxn
+from .engine import Item, ReadTxn, WriteTxn
 
 KEPT = 100_000
 
@@ -58,6 +58,49 @@ class Arrived:
     def forget(self) -> None:
         """After a rollback."""
         self._parts.clear()
+
+
+class Quiet(NamedTuple):
+    """A time without arrivals. n: the number of the last arrival before it. since_ms: when that was written."""
+
+    n: int
+    since_ms: int
+
+
+def quiet_at(txn: ReadTxn, time_ms: int) -> Quiet | None:
+    """The quiet in which a time fell, by this machine's clock; None if that is not known any more, or before all."""
+    first, last = (next(txn.scan(t.ARRIVED, limit=1, reverse=end), None) for end in (False, True))
+    if first is None or last is None or _time(first) > time_ms:
+        return None
+    low, high = t.number(first[0]), t.number(last[0])
+    while low < high:  # the row of `low` is of that time or earlier
+        middle = (low + high + 1) // 2
+        key, value = next(txn.scan(t.ARRIVED, b"", t.u48(middle + 1), reverse=True, limit=1))
+        if _time((key, value)) <= time_ms:
+            low = middle
+        else:
+            high = max(low, t.number(key) - 1)
+    since = next(txn.scan(t.ARRIVED, b"", t.u48(low + 1), reverse=True, limit=1))
+    return Quiet(_until(txn, low), _time(since))
+
+
+def quiet_ends(txn: ReadTxn, n: int) -> int | None:
+    """When the first commit after this arrival was written; None if there was none."""
+    row = next(txn.scan(t.ARRIVED, t.u48(n + 1), limit=1), None)
+    return None if row is None else _time(row)
+
+
+def _until(txn: ReadTxn, n: int) -> int:
+    """The last arrival before the row behind that of `n`."""
+    row = next(txn.scan(t.ARRIVED, t.u48(n + 1), limit=1), None)
+    if row is not None:
+        return t.number(row[0]) - 1
+    newest = txn.last(t.ENTRIES)
+    return n if newest is None else t.number(newest[0])
+
+
+def _time(row: Item) -> int:
+    return t.number(row[1][:6])
 
 
 def arrival_of(txn: ReadTxn, n: int) -> Arrival | None:

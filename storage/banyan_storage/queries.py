@@ -12,7 +12,9 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from heapq import merge
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
@@ -25,6 +27,7 @@ from banyan_schema.collection import Collection
 from banyan_schema.social import POST, PROFILE, REPOST, Post, ProfileField, Repost, Target
 
 from .answers import Above, GraphTotals, PostView, ProfileView, ReactionCount, Reposted, ShownItem
+from .ended import ended
 from .engine import Engine, ReadTxn, Table, after_prefix
 from .errors import CorruptStore
 from .id_index import Offer, nothing
@@ -198,11 +201,17 @@ class Queries:
         return (ShownItem(key, elem, ms, values, self.ref(place)) for place, key, elem, ms, values in found)
 
     def noticed(
-        self, account: AccountId, before: bytes | None, wanted: Wanted, tellers: Iterable[AccountId] = ()
+        self,
+        account: AccountId,
+        before: bytes | None,
+        wanted: Wanted,
+        tellers: Iterable[AccountId] = (),
+        now_ms: int = 0,
     ) -> Iterator[Heard]:
-        """See noticed.py. before: the cursor of the last one read."""
+        """See noticed.py, and ended.py for the polls that ended by now. before: the cursor of the last one read."""
         self.need("notices", "moves")
-        return noticed(self._txn, self._reader, account, before, wanted, tellers)
+        found = noticed(self._txn, self._reader, account, before, wanted, tellers)
+        return merge(found, ended(self, account, before, wanted, now_ms), key=itemgetter(0), reverse=True)
 
     # -- posts
 
@@ -271,12 +280,16 @@ class Queries:
             if view is not None:
                 yield view
 
-    def within(self, root: Target, after: bytes | None = None) -> Iterator[tuple[bytes, PostView | None]]:
-        """(cursor, post) of the replies to replies of a conversation, oldest first, and perhaps of others: a caller
-        looks at what they answer."""
+    def within(self, root: Target, after: bytes | None = None) -> Iterator[tuple[bytes, Target]]:
+        """(cursor, parent) of the replies to replies of a conversation, oldest first, and perhaps of others."""
         self.need("thread")
-        for cursor, number, place in answers(self._txn, CONVERSATIONS, conversation(root), after):
-            yield cursor, self._view(number, AccountId(cursor[8:40]), cursor[40:], cursor[:8], place)
+        for cursor, _, row in answers(self._txn, CONVERSATIONS, conversation(root), after):
+            yield cursor, Target(AccountId(row[8:40]), CellKey(row[40:]))
+
+    def is_shown(self, target: Target) -> bool:
+        """Whether `post` finds it."""
+        number = self.number(target.account)
+        return number is not None and shown_at(self._txn, register_slot(number, POST, target.key)) != b""
 
     def numbers(self, accounts: Iterable[AccountId]) -> frozenset[bytes]:
         """The numbers of these accounts in this store; see `responses`."""

@@ -15,7 +15,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from banyan_crdt.ids import AccountId, CellKey
-from banyan_schema.social import ReplyTo, Target
+from banyan_schema.social import Target
 
 from .answers import Above, PostView
 from .engine import ReadTxn, Table, after_prefix
@@ -109,19 +109,16 @@ def _loose(q: Queries, root: Target, after: Spot | None) -> Iterator[tuple[Spot,
     if after is not None and after.depth:
         yield from ((at, view, None) for at, view in _behind(q, root, after))
     shown = None
-    for cursor, view in q.within(root, None if after is None else after.branch):
-        reply = None if view is None else view.post.reply
-        at = Spot(True, 2, cursor, root if reply is None else reply.parent, cursor)
-        if view is None or reply is None or _hangs_elsewhere(q, root, view.target, reply):
+    for cursor, parent in q.within(root, None if after is None else after.branch):
+        at = Spot(True, 2, cursor, parent, cursor)
+        hangs = root in (at.target, parent) or q.is_shown(parent)
+        view = None if hangs else q.post(at.target)
+        if view is None or view.post.reply is None or view.post.reply.root != root:
             yield at._replace(depth=0), None, None
             continue
-        yield at, view, None if reply.parent == shown else reply.parent
-        shown = reply.parent
+        yield at, view, None if parent == shown else parent
+        shown = parent
         yield from ((below, view, None) for below, view in _behind(q, root, at))
-
-
-def _hangs_elsewhere(q: Queries, root: Target, post: Target, reply: ReplyTo) -> bool:
-    return reply.root != root or root in (post, reply.parent) or q.post(reply.parent) is not None
 
 
 def _behind(q: Queries, root: Target, start: Spot) -> Iterator[tuple[Spot, PostView]]:

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from banyan_cli import errors
+from banyan_cli.commands.reading import KINDS
+from banyan_cli.show.notices import DID
+from banyan_schema.notices import NOTICES
 from tests.cli.shell import Ran, banyan, process
 from tests.storage.old.load import old_home
 
@@ -366,6 +369,10 @@ def test_what_one_keeps_to_oneself_is_set_shown_and_taken_back(home: Path) -> No
     assert "You block nobody" in _ok(banyan("--home", home, "blocks")).err
     assert _ok(banyan("--home", home, "note", "Lan", "bạn học")).out == "Noted.\n"
     assert _ok(banyan("--home", home, "note", "Lan")).out == "bạn học\n"
+
+
+def test_every_kind_of_notification_can_be_asked_for_and_said() -> None:
+    assert set(KINDS) == set(NOTICES) == set(DID)
 
 
 def test_notifications_are_read_as_any_account(home: Path) -> None:

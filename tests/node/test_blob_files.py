@@ -56,6 +56,7 @@ async def test_a_player_reads_a_film_from_any_place(tmp_path: Path) -> None:
                 assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(raw)))
                 beyond = await http.get(f"/v1/media/{blob}", headers={"range": f"bytes={len(raw)}-"})
                 assert (beyond.status_code, beyond.json()["error"]["code"]) == (416, "bad_request")
+                assert beyond.headers["content-range"] == f"bytes */{len(raw)}"
                 assert (await http.get(f"/v1/media/{'ab' * 32}")).status_code == 404
                 assert (await http.post(f"/v1/media/{blob}")).status_code == 405
                 (data,) = node.home.blobs.rglob(blob)

@@ -299,3 +299,17 @@ async def test_two_nodes_show_a_group_alike(tmp_path: Path) -> None:
             assert [row["name"] for row in waiting] == ["chi"]
         told = (await b.backend.call("notifications", {}))["notices"]
         assert [row["kind"] for row in told] == ["group_accept"]
+
+
+def test_an_answer_is_said_in_the_group_of_what_it_answers_by_who_is_a_member(app: App) -> None:
+    group = app.group()
+    app("group.join", group=group, by="bình")
+    post = app("post", text="một", group=group)["uri"]
+    answer = app("reply", uri=post, text="hai", by="bình")["uri"]
+    app("reply", uri=answer, text="ba", by="chi")  # no member: said to all, as any answer
+    app("reply", uri=answer, text="bốn")
+    assert app.texts(group) == ["bốn", "hai", "một"]
+    rows = app("thread", uri=post)["posts"]
+    assert [(row["text"], row["group"] is not None) for row in rows] == [
+        *(("một", True), ("hai", True), ("ba", False), ("bốn", True)),
+    ]

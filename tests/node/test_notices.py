@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -183,3 +184,26 @@ async def test_a_marker_of_two_devices_that_were_apart_is_the_further_one(tmp_pa
             await converged([a, b])
             for node in (a, b):
                 assert (await node.backend.call("notifications.unread", {"as": me}))["unread"] == 0
+
+
+def test_a_poll_that_ended_is_told_to_who_asked_and_who_voted_and_is_unread_until_it_is_read(
+    node: LocalBackend,
+) -> None:
+    closes = int(time.time() * 1000) + 700
+    poll = {"options": ["phở", "bún"], "choices": "one", "closes_ms": closes}
+    uri = node.call("post", text="Ăn gì?", poll=poll, by="bình")["uri"]
+    node.call("vote", uri=uri, options=[1])
+    node.call("marker.set", timeline="notifications")
+    assert told(node) == []
+    time.sleep(max(0.0, closes / 1000 - time.time()) + 0.01)
+    for reader in ("an", "bình"):
+        (row,) = told(node, by=reader)
+        assert (row["kind"], names(row), row["post"]["uri"], row["time_ms"]) == ("poll_ended", ["bình"], uri, closes)
+        assert row["post"]["poll"]["closed"]
+        assert row["unread"]
+        assert node.call("notifications.unread", by=reader) == {"unread": 1}
+        node.call("marker.set", timeline="notifications", by=reader)
+        assert node.call("notifications.unread", by=reader) == {"unread": 0}
+    assert told(node, by="chi") == []
+    node.call("block", account="bình")
+    assert told(node) == []

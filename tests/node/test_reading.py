@@ -142,7 +142,14 @@ def test_who_is_blocked_by_the_author_of_the_first_post_is_not_above_either(node
 
 def test_a_place_that_is_none_is_refused_in_one_sentence(node: LocalBackend) -> None:
     root = node.call("post", text="gốc")["uri"]
-    for after in ("0", "zz", "00" * 164):
+    other = node.call("post", text="khác")["uri"]
+    for n in range(2):
+        node.call("reply", uri=other, text=f"{n}")
+    elsewhere = node.call("thread", uri=other, limit=1)["after"]
+    with pytest.raises(Exception, match="in another conversation: give `after` of a page of this one"):
+        node.call("thread", uri=root, after=elsewhere)
+    for after in ("0", "zz", "00" * 172):
         with pytest.raises(Exception, match="no place in a conversation: give `after`"):
             node.call("thread", uri=root, after=after)
-    assert node.call("thread", uri=root, after="ff" * 165)["posts"] == []
+    named = elsewhere[:16]
+    assert node.call("thread", uri=other, after=named + "ff" * 165)["posts"] == []

@@ -9,10 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trio
 
 from banyan_crdt.errors import Refused
+from banyan_node.server.running import find_running
 from banyan_node.workers import worker
 from banyan_node.workers.turns import Whose
 from banyan_replica.peers.backlog import Lane
@@ -306,3 +308,27 @@ async def test_large_answers_leave_one_after_the_other(tmp_path: Path) -> None:
             while len(left) < 5:
                 await trio.sleep(0.01)
         assert left == [0, 1, 2, 3, 4]
+
+
+async def test_a_node_that_one_thing_holds_up_says_so_where_its_readiness_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("banyan_node.node.HELD_UP_S", 0.2)
+    go = threading.Event()
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        at = f"{find_running(node.home)[0].endpoint.url}/readyz"
+        async with httpx.AsyncClient() as http:
+            assert (await http.get(at)).status_code == 200
+            node.worker.post(lambda c, now: hold(go))
+            with trio.fail_after(10):
+                while (answer := await http.get(at)).status_code == 200:
+                    await trio.sleep(0.02)
+            assert "one thing has held up all others for 0 s" in answer.json()["error"]["message"]
+            go.set()
+            with trio.fail_after(10):
+                while (await http.get(at)).status_code != 200:
+                    await trio.sleep(0.02)
+
+
+def hold(go: threading.Event) -> None:
+    assert go.wait(20)

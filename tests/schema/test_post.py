@@ -140,7 +140,7 @@ def slow_seed(time: bytes, content: bytes) -> bytes | None:
     values = LAYOUT.strictly(content)
     if values is None:
         return None
-    _, reply, quote, _, created, _, _, _, mentions, _, _, group, urgency = values[:13]
+    _, reply, quote, _, created, _, _, _, mentions, _, poll, group, urgency = values[:13]
     at = time if created is None or created >= 1 << 48 else min(time, (created << 16).to_bytes(8, "big"))
     said = b"" if reply is None else b"r" + reply[1][0] + reply[1][1]
     if reply is not None and reply[0] != reply[1]:
@@ -148,7 +148,8 @@ def slow_seed(time: bytes, content: bytes) -> bytes | None:
     said += b"" if quote is None else b"q" + quote[0] + quote[1]
     said += b"".join(b"m" + account for account in dict.fromkeys(mentions or ()))
     said += b"" if group is None else b"g" + sha256(b"banyan/1/group\0" + group.raw).digest()[:8]
-    return at + said + (b"u" if urgency == "urgent" else b"")
+    said += b"u" if urgency == "urgent" else b""
+    return at + said + (b"" if poll is None else b"p" + poll.closes_ms.to_bytes(8, "big"))
 
 
 def test_a_hundred_thousand_mangled_posts_are_seeded_as_the_strict_reader_says() -> None:

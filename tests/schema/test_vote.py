@@ -19,7 +19,7 @@ def ballots(vote: Vote, time: bytes = EARLY) -> list[int]:
     """The options that a vote counts for, and 255 for the voter."""
     seed = COLLECTION.seed_of(time, COLLECTION.encode(vote))
     assert seed is not None
-    return [fact.key[-1] for fact in COLLECTION.facts(seed)]
+    return [fact.key[-1] for fact in COLLECTION.facts(seed) if fact.kind == "ballots"]
 
 
 def said(*options: int, poll: Poll = LUNCH) -> Vote:

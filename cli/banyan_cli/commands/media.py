@@ -11,7 +11,7 @@ import typer
 
 from banyan_cli import session
 from banyan_cli.commands.social import Undo
-from banyan_cli.errors import BadInput
+from banyan_cli.errors import BadInput, Failed
 from banyan_cli.putting import put
 from banyan_cli.show.words import size
 from banyan_node.harmless import plain
@@ -127,7 +127,7 @@ def _fetch(s: session.Session, blob: str) -> dict[str, Any]:
         have = 0
         while not state["whole"]:
             if state["failed"]:
-                raise BadInput(f"{blob[:16]} could not be fetched: {state['failed']}. What came of it is kept.")
+                raise Failed(f"{blob[:16]} could not be fetched: {state['failed']}. What came of it is kept.")
             state = s.call("media.fetch", blob=blob, wait_s=WAIT_S)
             advance(state["held"] - have)
             have = state["held"]

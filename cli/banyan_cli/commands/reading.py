@@ -26,7 +26,7 @@ RANKS = ("newest", "catch-up")
 KINDS = (
     *("reply", "quote", "mention", "reaction", "repost", "follow"),
     *("group_invite", "group_accept", "group_request", "event_invite"),
-    *("follow_request", "follow_accept", "move", "urgent"),
+    *("follow_request", "follow_accept", "move", "urgent", "episode", "poll_ended"),
 )
 """Of notifications."""
 Before = Annotated[str | None, typer.Option(help="Continue where a page ended.")]

@@ -32,6 +32,7 @@ from banyan_cli.importing.moved import (
     plain,
     texts,
 )
+from banyan_cli.importing.recognise import packed_in
 
 SERVICE = "activitypub"
 """Ids of notes are addresses, so all servers that speak ActivityPub are one service."""
@@ -53,7 +54,9 @@ def reading(archive: Archive) -> Reading:
     """All JSON files of it. Raises BadInput if there is none."""
     files = sorted(archive.files)
     if not files:
-        raise BadInput(f"{archive.label} has no .json file; expected an outbox or a collection of notes.")
+        raise packed_in(archive) or BadInput(
+            f"{archive.label} has no .json file; expected an outbox or a collection of notes."
+        )
 
     def read() -> Iterator[Found]:
         changed = dict[str, dict[str, Any]]()

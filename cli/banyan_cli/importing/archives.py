@@ -47,6 +47,9 @@ _DAMAGED = (
 )
 """What the readers of zip and tar raise at bytes that are none."""
 
+PACKED = (".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2")
+"""How the names of archives end."""
+
 Opener: TypeAlias = Callable[[], BinaryIO]
 
 
@@ -127,7 +130,7 @@ def _found(path: Path, wants: Callable[[str], bool], stack: ExitStack) -> Found:
         return _tar(path, wants, stack)
     if path.stat().st_size == 0:
         raise BadInput(f"{path} is empty.")
-    if path.name.lower().endswith((".zip", ".tar", ".gz", ".tgz", ".xz", ".bz2")):
+    if path.name.lower().endswith(PACKED):
         raise BadInput(f"{path} is damaged or not complete; fetch it again.")
     return iter([(path.name, partial(_file, path))])
 

@@ -30,6 +30,7 @@ DID = {
     "urgent": "says, urgently",
     "event_invite": "invited you to",
     "episode": "has a new episode in",
+    "poll_ended": "asked a poll that has ended",
 }
 NAMED = 3
 """So many are named in a line."""

@@ -24,7 +24,7 @@ CODES: dict[str, tuple[tuple[int, ...], str]] = {
     "too_large": ((413,), "The body is larger than control.body_bytes."),
     "too_many_streams": ((429,), "control.streams event streams are open."),
     "internal": ((500,), "The node failed; its log says why."),
-    "not_ready": ((503,), "The node is starting."),
+    "not_ready": ((503,), "The node is starting, or one thing holds up all others."),
     "building": ((503,), "A view that the answer needs is being built; the message has the progress. Try again later."),
     "storage": ((507,), "The store or a file could not be read or written; what was answered before is not lost."),
 }

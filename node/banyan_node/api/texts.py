@@ -88,7 +88,7 @@ ThreadCursor: TypeAlias = Annotated[
     Meta(
         title="a place in a conversation",
         description="A place among the answers to a post: `after` of the page before.",
-        pattern="^[0-9a-f]{330}$",
+        pattern="^[0-9a-f]{346}$",
     ),
 ]
 NoticeCursor: TypeAlias = Annotated[

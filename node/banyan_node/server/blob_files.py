@@ -54,7 +54,11 @@ class BlobFiles:
             part = part_of(request.headers.get("range", ""), shown.size or 0)
             if not shown.whole or part is None:  # `media.read` says how much is here
                 await self._backend.answer("media.read", {"blob": shown.blob, "length": 1})
-                raise CallError("bad_request", f"No bytes of the blob, which has {shown.size}, are in that range.", 416)
+                says = f"No bytes of the blob, which has {shown.size}, are in that range."
+                refusal = self._refuse("bad_request", says, 416)
+                refusal.headers["content-range"] = f"bytes */{shown.size}"
+                await refusal(scope, receive, send)
+                return
             left, at = (0 if request.method == "HEAD" else part.length), part.first
             raw = await self._piece(shown.blob, at, left)  # before anything is answered: the disk may have changed it
         except CallError as error:

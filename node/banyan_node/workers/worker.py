@@ -109,6 +109,8 @@ class Worker(Generic[T]):
         """Whether several jobs that write came together last time, which predicts that more will."""
         self._error: BaseException | None = None
         self._stopping = False
+        self._began: float | None = None
+        """When it took up what it does now; None: it waits for work."""
         self._epoch = time.time() - time.monotonic()
 
     async def start(self) -> None:
@@ -160,6 +162,12 @@ class Worker(Generic[T]):
         """Jobs that came and were not looked at yet."""
         return self._inbox.qsize()
 
+    @property
+    def at_one_thing_s(self) -> float:
+        """How long the thread has been at what it does now, seconds; all else waits for that."""
+        began = self._began
+        return 0.0 if began is None else time.monotonic() - began
+
     async def failed(self) -> None:
         """Returns when the thread ends; raises if it ended by an error."""
         await self._done.wait()
@@ -196,9 +204,12 @@ class Worker(Generic[T]):
         replica.sync.interests.waits = self._throttle.has_to_wait
         replica.sync.serving.makes_way = lambda: self._throttle.busy
         while not self._stopping:
+            self._began = None
             self._wait(replica)
+            self._began = time.monotonic()
             began, calls = time.perf_counter(), bool(self._own)
             while self._own:
+                self._began = time.monotonic()
                 self._serve_batch(context, replica, together(self._own, TAKE))
             self._calls_s = time.perf_counter() - began
             if self._turns.count or not calls:

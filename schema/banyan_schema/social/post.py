@@ -29,7 +29,7 @@ from ..collection import Blobs, Collection, Draft, Fact, Facts, SeedIn, cell_key
 from ..compound import many, pair, record
 from ..fields import ACCOUNT, HASH, TARGET, choice, number, optional, text
 from ..layout import Layout
-from ..notices import Notice, notice, told_by
+from ..notices import Notice, notice, poll_ends, told_by
 from .group import group_digest
 
 MAX_TEXT = 32_768
@@ -205,17 +205,17 @@ def post_time(entry_time: bytes, created_ms: int | None) -> bytes:
     return claimed if claimed < entry_time else entry_time
 
 
-REPLY, WITHIN, QUOTE, MENTION, GROUP, URGENT = b"rwqmgu"
+REPLY, WITHIN, QUOTE, MENTION, GROUP, URGENT, ASKS = b"rwqmgup"
 """What a seed says of a post beside its time: the post that it answers or quotes, 48 bytes, the conversation in which
-it answers another answer, 8, an account, 32, a group's digest, 8, or that it is urgent."""
-_SIZES = {REPLY: 48, WITHIN: 8, QUOTE: 48, MENTION: 32, GROUP: 8, URGENT: 0}
+it answers another answer, 8, an account, 32, a group's digest, 8, that it is urgent, or when its poll ends, 8."""
+_SIZES = {REPLY: 48, WITHIN: 8, QUOTE: 48, MENTION: 32, GROUP: 8, URGENT: 0, ASKS: 8}
 
 
 def _seed(time: bytes, values: list[Any]) -> bytes:
     """The post's time, 8 bytes, and the posts, accounts and group that it names, each behind what it is."""
-    at, reply, quote, mentions, group = post_time(time, values[4]), values[1], values[2], values[8], values[11]
-    urgent = values[12] == "urgent"
-    if reply is quote is mentions is group is None and not urgent:
+    at, reply, quote = post_time(time, values[4]), values[1], values[2]
+    mentions, poll, group, urgent = values[8], values[10], values[11], values[12] == "urgent"
+    if reply is quote is mentions is poll is group is None and not urgent:
         return at
     found = [at]
     if reply is not None:
@@ -229,12 +229,14 @@ def _seed(time: bytes, values: list[Any]) -> bytes:
         found.append(b"g" + group_digest(group.raw))
     if urgent:
         found.append(b"u")
+    if poll is not None:
+        found.append(b"p" + poll.closes_ms.to_bytes(8, "big"))
     return b"".join(found)
 
 
 def _facts(seed: bytes) -> Facts:
     found = [Fact("timeline", seed[:8])]
-    at = 8
+    at, parent = 8, b""
     while at < len(seed):
         what, at = seed[at], at + 1
         named, at = seed[at : at + _SIZES[what]], at + _SIZES[what]
@@ -244,10 +246,14 @@ def _facts(seed: bytes) -> Facts:
         if what == URGENT:
             found.append(told_by("urgent"))
             continue
+        if what == ASKS:
+            found.append(poll_ends(int.from_bytes(named, "big")))
+            continue
         if what == REPLY:
+            parent = named
             found.append(Fact("replies", named + seed[:8]))
         if what == WITHIN:
-            found.append(Fact("conversations", named + seed[:8]))
+            found.append(Fact("conversations", named + seed[:8] + parent))
         else:
             found.append(notice(_NOTICES[what], named))
     return tuple(found)
@@ -305,8 +311,8 @@ COLLECTION = Collection(
     LAYOUT,
     limits={"text": MAX_TEXT, "lang": MAX_LANG},
     seed=_seed,
-    seeds=3,
-    kinds=frozenset({"timeline", "replies", "conversations", "notices", "group_posts", "broadcasts"}),
+    seeds=4,
+    kinds=frozenset({"timeline", "replies", "conversations", "notices", "group_posts", "broadcasts", "own_polls"}),
     facts=_facts,
     quick=quick_seeds,
     blobs=Blobs("media", _blobs),

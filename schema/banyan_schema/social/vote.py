@@ -29,9 +29,12 @@ from ..collection import Collection, Draft, Fact, Facts
 from ..compound import many
 from ..fields import ACCOUNT, KEY, choice, number
 from ..layout import Layout
+from ..notices import poll_ends
 from .post import MAX_OPTIONS, POLL_OF_POST, Poll
 
 KEY_BYTES = 48 + 16 + 1 + 8 + 1
+CLOSES = slice(48 + 16 + 1, KEY_BYTES - 1)
+"""Where the end of the poll is in a seed."""
 VOTER = b"\xff"
 """Stands in the place of an option: the account votes for something."""
 
@@ -99,13 +102,16 @@ def tally_key(poll: Target, asked: Poll) -> bytes:
 
 
 def _facts(seed: bytes) -> Facts:
-    begins = seed[:KEY_BYTES]
-    return tuple(
-        Fact("ballots", begins + bytes((option,))) for option in (*seed[KEY_BYTES:], *(VOTER if seed else b""))
-    )
+    if not seed:
+        return ()
+    begins, closes_ms = seed[:KEY_BYTES], int.from_bytes(seed[CLOSES], "big")
+    counted = [Fact("ballots", begins + bytes((option,))) for option in seed[KEY_BYTES:] + VOTER]
+    return (*counted, poll_ends(closes_ms, seed[:48]))
 
 
-COLLECTION = Collection("vote", "register", LAYOUT, seed=_seed, kinds=frozenset({"ballots"}), facts=_facts)
+COLLECTION = Collection(
+    "vote", "register", LAYOUT, seed=_seed, kinds=frozenset({"ballots", "voted_polls"}), facts=_facts
+)
 VOTE = COLLECTION.id
 COLLECTIONS = (COLLECTION,)
 

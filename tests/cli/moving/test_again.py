@@ -77,6 +77,8 @@ def test_a_report_that_cannot_be_written_is_said_before_anything_is_written(home
         ("activitystreams", {"posts/your_posts_1.json": b'[{"timestamp": 1}]'}, "use `banyan import facebook`"),
         ("twitter", {"a.txt": b"x"}, "is no archive of Twitter: expected data/tweets.js; it has a.txt"),
         ("youtube", {"a.csv": b"a,b\n1,2\n"}, "is no archive of Youtube"),
+        ("mastodon", {"old/a.zip": b"PK", "b.tar.gz": b"x"}, "holds another archive, b.tar.gz and 1 more: unpack it"),
+        ("activitystreams", {"a.zip": b"PK"}, "holds another archive, a.zip: unpack it"),
     ],
 )
 def test_the_wrong_archive_is_told_the_right_command(

@@ -15,7 +15,7 @@ from msgspec import Meta
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
 from banyan_node.api.methods.private import OneReader
-from banyan_node.api.methods.reading import CURSOR_BYTES, lens_of
+from banyan_node.api.methods.reading import CURSOR_BYTES, lens_of, now_ms
 from banyan_node.api.texts import FeedCursor, NoticeCursor, Own, feed_cursor, notice_cursor, place_of
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
@@ -99,7 +99,8 @@ def unread(at: CommitView, ask: OneReader) -> Unread:
     """How many notifications an account has not read."""
     account, q = hosted.account_of(at, ask.by), at.queries()
     lens, last, count = lens_of(at, account), read_until(q, at.private(account)), 0
-    for place, one in islice(q.noticed(account, None, lambda what, who: lens.sees(who)), 20 * COUNTED):
+    found = q.noticed(account, None, lambda what, who: lens.sees(who), now_ms=now_ms())
+    for place, one in islice(found, 20 * COUNTED):
         if count == COUNTED or (last is not None and place <= last):
             break
         theirs = None if one is None or one.post is None else q.post(one.post)
@@ -143,4 +144,4 @@ def _newest_at_home(q: Queries, account: AccountId) -> bytes | None:
 
 
 def _newest_heard(q: Queries, account: AccountId) -> bytes | None:
-    return next((place for place, _ in q.noticed(account, None, lambda what, who: False)), None)
+    return next((place for place, _ in q.noticed(account, None, lambda what, who: False, now_ms=now_ms())), None)

@@ -1,5 +1,5 @@
-"""What an account hears of: replies, quotes, mentions, reactions, reposts, followers, what groups say. Alike things are
-one row."""
+"""What an account hears of: replies, quotes, mentions, reactions, reposts, followers, ended polls, what groups say.
+Alike things are one row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.episodes import OfChannel, of_channel
 from banyan_node.api.methods.markers import read_until
-from banyan_node.api.methods.reading import InGroup, Named, PostRow, PostRows, lens_of, trusted_by
+from banyan_node.api.methods.reading import InGroup, Named, PostRow, PostRows, lens_of, now_ms, trusted_by
 from banyan_node.api.texts import Milliseconds, Moment, NoticeCursor, Own, PostUri, did, notice_cursor, place_of, uri
 from banyan_node.hosting import hosted
 from banyan_schema.address import Target
@@ -57,11 +57,11 @@ class ToEvent(Response, frozen=True):
 
 class NoticeRow(Response, frozen=True):
     """kind: what happened. accounts: who did it, the latest first, at most 8; others: how many more. time_ms: of the
-    latest. post: theirs, which answers, quotes or mentions. about: the post of one's own that it is about. emojis: with
-    which they reacted. edited: the post was edited, which is why it is told. at: the place of the latest, for
-    `marker.set`. unread: whether it is newer than what was read last. group: that invites or accepted the account, or
-    that they ask to join. event: to which they invite. channel: that has a new
-    episode, `post`. to: the account as which one that is followed goes on."""
+    latest. post: theirs, which answers, quotes or mentions, or the poll that ended. about: the post of one's
+    own that it is about. emojis: with which they reacted. edited: the post was edited, which is why it is told.
+    at: the place of the latest, for `marker.set`. unread: whether it is newer than what was read last. group:
+    that invites or accepted the account, or that they ask to join. event: to which they invite. channel: that
+    has a new episode, `post`. to: the account as which one that is followed goes on."""
 
     kind: Notice
     accounts: list[Named]
@@ -104,7 +104,7 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
         tellers = {"episode": makers, "urgent": followed, "move": followed}.get(what)
         return (tellers is None or who in tellers) and lens.sees(who) and told(what, who) in kinds
 
-    found = q.noticed(account, place, wanted, followed | makers)
+    found = q.noticed(account, place, wanted, followed | makers, now_ms())
     official = cache(lambda who: bool(verified(q, who, trusted_by(at))))
     groups: dict[object, list[Noticed]] = {}
     places, seen = list[bytes](), read_until(q, at.private(account)) or b""

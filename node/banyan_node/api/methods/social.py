@@ -54,6 +54,7 @@ from banyan_schema.social import (
     write_post,
 )
 from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS, Urgency
+from banyan_storage.grouped import group_of
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
@@ -196,7 +197,7 @@ def post_of(ctx: Context, ask: PostRequest, now: float, reply: ReplyTo | None, q
         tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions or ())),
         tuple(item_of(ctx, item.blob, item.description, now) for item in ask.media or ()),
         poll=None if ask.poll is None else _poll(ask.poll, wall_ms),
-        group=None if ask.group is None else groups.open_to(ctx, account, group_target(ask.group)).target,
+        group=_group(ctx, account, ask.group, reply),
         urgency=ask.urgency,
     )
 
@@ -204,6 +205,17 @@ def post_of(ctx: Context, ask: PostRequest, now: float, reply: ReplyTo | None, q
 def answered(parent: PostView) -> ReplyTo:
     """What an answer to this post says that it answers."""
     return ReplyTo(parent.post.reply.root if parent.post.reply else parent.target, parent.target)
+
+
+def _group(ctx: Context, account: AccountId, asked: str | None, reply: ReplyTo | None) -> Target | None:
+    """The group in which a post is said: an answer is said where the post is that it answers, if the account may."""
+    if asked is not None:
+        return groups.open_to(ctx, account, group_target(asked)).target
+    parent = None if reply is None else ctx.queries().post(reply.parent)
+    if parent is None or parent.post.group is None:
+        return None
+    group = group_of(ctx.queries(), parent.post.group)
+    return group.target if group is not None and group.is_member(account) else None
 
 
 def _tags(given: list[str]) -> tuple[str, ...]:
@@ -253,7 +265,7 @@ def post(ctx: Context, ask: PostRequest, now: float) -> Posted:
 
 @METHODS.write("reply", "not_found", "refused")
 def reply(ctx: Context, ask: ReplyRequest, now: float) -> Posted:
-    """Publishes a reply to a post that is held here."""
+    """Publishes a reply to a post that is held here: in the group of that post, if it has one and the account may."""
     return _write(ctx, ask, now, reply=answered(held(ctx, ask.uri)))
 
 

@@ -8,11 +8,13 @@ from msgspec import Meta, structs
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import LOOKED, PostRow, PostRows, lens_of, reader_of
+from banyan_node.api.methods.reading import PostRow, PostRows, lens_of, reader_of
 from banyan_node.api.methods.social import missing
 from banyan_node.api.texts import Own, PostRef, PostUri, ThreadCursor, place_of, target_of, thread_cursor, uri
 from banyan_node.hosting.gone import why_gone
 from banyan_node.hosting.lens import Lens
+from banyan_node.operator_errors import CallError
+from banyan_schema.address import conversation
 from banyan_schema.social import Target
 from banyan_storage.blobs import BlobStore
 from banyan_storage.queries import PostView, Queries
@@ -20,6 +22,8 @@ from banyan_storage.threads import CURSOR_BYTES, Answer
 
 METHODS = Declared()
 MOST = 200
+LOOKED = 1_000
+"""So many more answers are looked at for a page."""
 UNSEEN, BLOCKED, FILTERED = (
     "by somebody whom the reader blocks or mutes",
     "by somebody whom the author of the first post blocks",
@@ -83,7 +87,7 @@ def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     Replies to a deleted or withheld post are shown, because they belong to their own authors.
     """
     q, target = at.queries(), target_of(ask.uri)
-    place = place_of(ask.after, CURSOR_BYTES, "in a conversation", "after")
+    place = _place(ask.after, target)
     post = q.post(target)
     above = q.above(post)
     page = _Page(q, at.blobs, lens_of(at, reader_of(at, ask.by)), above.posts[0].target if above.posts else target)
@@ -110,6 +114,17 @@ def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     return Thread(page.posts, None if lacking is None else uri(lacking), gone, page.gaps, page.after)
 
 
+def _place(after: str | None, asked: Target) -> bytes | None:
+    """The cursor that a page gave. Raises CallError for that of another conversation."""
+    place = place_of(after, len(conversation(asked)) + CURSOR_BYTES, "in a conversation", "after")
+    if place is None:
+        return None
+    named, place = place[:-CURSOR_BYTES], place[-CURSOR_BYTES:]
+    if named != conversation(asked):
+        raise CallError("bad_request", "That place is in another conversation: give `after` of a page of this one.")
+    return place
+
+
 class _Page:
     """base: the depth of the post that was asked for."""
 
@@ -128,10 +143,10 @@ class _Page:
         """Adds the answers behind a place."""
         last, shown = None, 0
         for n, (cursor, answer) in enumerate(self.q.below(target, place)):
-            if n == LOOKED * limit or (shown == limit and answer is not None):
+            if n == limit + LOOKED or (shown == limit and answer is not None):
                 self.after = last
                 return
-            last = thread_cursor(cursor)
+            last = thread_cursor(conversation(target) + cursor)
             shown += answer is not None and self._answer(answer)
 
     def _answer(self, answer: Answer) -> bool:

@@ -11,15 +11,16 @@ REPLIES = Table("replies")
 REPLY_COUNTS = Table("reply_counts")
 """parent account 32 | parent key 16 -> u32"""
 CONVERSATIONS = Table("conversations")
-"""conversation 8 | time 8 | account number 4 | post key 16 -> place 8. Conversation: see `banyan_schema.address`"""
+"""conversation 8 | time 8 | account number 4 | post key 16 -> place 8 | parent account 32 | parent key 16.
+Conversation: see `banyan_schema.address`"""
 
 
 def _row(account: bytes, parent_and_time: bytes, post: bytes, place: bytes) -> Row:
     return REPLIES, parent_and_time + account + post, place
 
 
-def _within(account: bytes, conversation_and_time: bytes, post: bytes, place: bytes) -> Row:
-    return CONVERSATIONS, conversation_and_time + account + post, place
+def _within(account: bytes, where_and_parent: bytes, post: bytes, place: bytes) -> Row:
+    return CONVERSATIONS, where_and_parent[:16] + account + post, place + where_and_parent[16:]
 
 
 def _parent(key: bytes) -> bytes:
@@ -28,7 +29,7 @@ def _parent(key: bytes) -> bytes:
 
 VIEW = View(
     "thread",
-    3,
+    4,
     (REPLIES, CONVERSATIONS),
     {"replies": _row, "conversations": _within},
     {REPLIES: 56, CONVERSATIONS: 16},

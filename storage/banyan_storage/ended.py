@@ -1,0 +1,71 @@
+"""Polls that ended, as an account hears of them: those that it asked, and those in which it voted.
+
+No entry says that a poll ended, so its place among notifications, which stand in the order of arrival, is behind the
+last arrival before its end. A poll that ended before all of which the arrival is known is not told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import merge
+from itertools import groupby, islice
+from typing import TYPE_CHECKING
+
+from banyan_crdt.ids import AccountId, CellKey
+from banyan_schema.address import Target
+
+from .arrived import quiet_at, quiet_ends
+from .engine import ReadTxn
+from .noticed import Heard, Noticed, Wanted
+from .tables import u64
+from .view_rows import place_bytes
+from .views.social.poll_ends import OWN_POLLS, VIEW, VOTED_POLLS
+
+if TYPE_CHECKING:
+    from .queries import Queries
+
+BEHIND = 1 << 15
+"""Added to the rank of a poll among those that ended after the same arrival, to stand in the place of an operation. No
+entry has so many."""
+
+
+def ended(ask: Queries, account: AccountId, before: bytes | None, wanted: Wanted, now_ms: int) -> Iterator[Heard]:
+    """Like `noticed`: (cursor, what it hears of), the last to end first. None in the place of what is not wanted, or
+    ends at another time since it was edited. Raises ViewBuilding."""
+    ask.need(VIEW.name)
+    txn, number, until = ask.reader.txn, ask.number(account), now_ms + 1
+    if number is None:
+        return
+    if before is not None:
+        ends = quiet_ends(txn, int.from_bytes(before[:6], "big"))
+        until = until if ends is None else min(until, ends)
+    while (last := next(_ends(txn, account, number, 0, until, reverse=True), None)) is not None:
+        quiet = quiet_at(txn, last[0])
+        if quiet is None:
+            return
+        together = islice(_ends(txn, account, number, quiet.since_ms, until), BEHIND)
+        for rank, (ends_ms, poll) in reversed([*enumerate(together, BEHIND)]):
+            place = place_bytes(quiet.n, rank)
+            if before is None or place < before:
+                yield place, _told(ask, poll, ends_ms, wanted)
+        until = quiet.since_ms
+
+
+def _ends(
+    txn: ReadTxn, account: AccountId, number: bytes, since_ms: int, until_ms: int, reverse: bool = False
+) -> Iterator[tuple[int, Target]]:
+    """(end, poll) of those that end in since_ms <= end < until_ms, each once."""
+    start, stop = number + u64(since_ms), number + u64(until_ms)
+    own = ((key[4:12], account, key[12:28]) for key, _ in txn.scan(OWN_POLLS, start, stop, reverse))
+    voted = ((key[4:12], key[12:44], key[44:60]) for key, _ in txn.scan(VOTED_POLLS, start, stop, reverse))
+    for (ends, who, key), _ in groupby(merge(own, voted, reverse=reverse)):
+        yield int.from_bytes(ends, "big"), Target(AccountId(who), CellKey(key))
+
+
+def _told(ask: Queries, poll: Target, ends_ms: int, wanted: Wanted) -> Noticed | None:
+    if not wanted("poll_ended", poll.account):
+        return None
+    view = ask.post(poll)
+    if view is None or view.post.poll is None or view.post.poll.closes_ms != ends_ms:
+        return None
+    return Noticed("poll_ended", poll.account, ends_ms, poll, None, None, False, view.ref)
