@@ -143,7 +143,7 @@ IN_MOVING = (
     Mutant(
         "pictures of posts that are here are decoded again",
         f"{_HERE}/pictures.py",
-        'if state not in ("new", "bare"):',
+        "if state not in PUT:",
         'if state == "deleted":',
         _PICTURES,
     ),

@@ -226,9 +226,10 @@ class Move:
         first."""
         ready, pictures = list[_Ready](), 0
         try:
-            states = (
-                self.pictures.states(self._reading.service, [i for i, _ in some], self._who) if self.pictures else {}
-            )
+            items, states = [item for item, _ in some], dict[str, str]()
+            if self.pictures is not None:
+                states = self.pictures.states(self._reading.service, items, self._who)
+                self.pictures.expect(items, states)
             for item, row in some:
                 if pictures >= MEDIA_PER_CALL:
                     sent, ready, pictures = ready, [], 0

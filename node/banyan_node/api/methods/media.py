@@ -157,7 +157,7 @@ def put(at: Working, ask: MediaPutRequest) -> MediaPut:
     """Stores a picture, film, sound or captions, to be posted within a day. A picture is written anew without what the
     camera noted in it, and made smaller (`media.picture_side`); everything else is stored as it is."""
     side = at.settings.config.media.picture_side
-    of, about = put_file(at.blobs, at.home, ask.path, side, at.make_room)
+    of, about = put_file(at.blobs, at.decoders, at.home, ask.path, side, at.make_room)
     return MediaPut(
         blob=blob_hex(of.root),
         type=about.type,
