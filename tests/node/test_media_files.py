@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from banyan_crdt.blob import CHUNK
 from banyan_node.api import LocalBackend
@@ -77,6 +77,18 @@ def test_a_photograph_is_turned_made_smaller_and_says_nothing_of_where_it_was_ta
         assert isinstance(dark, int)
         assert isinstance(light, int)
         assert dark < light
+
+
+def test_a_large_photograph_is_all_of_it_made_smaller(node: LocalBackend, tmp_path: Path) -> None:
+    for width, height in ((6_000, 4_500), (4_000, 3_000), (1_300, 900)):
+        whole = Image.merge("RGB", [Image.linear_gradient("L").resize((width, height))] * 3)
+        whole.paste((255, 0, 0), (width - width // 8, height - height // 8, width, height))
+        whole.save(tmp_path / "a.jpg", "JPEG", quality=90)
+        found = put(node, tmp_path / "a.jpg")
+        with Image.open(BytesIO(stored(node, found["blob"]))) as picture:
+            small = whole.resize(picture.size)
+            assert found["width"] == 1280
+            assert max(ImageStat.Stat(ImageChops.difference(small, picture.convert("RGB"))).mean) < 1
 
 
 def test_a_transparent_picture_stays_so_and_a_small_one_has_no_preview(node: LocalBackend, tmp_path: Path) -> None:

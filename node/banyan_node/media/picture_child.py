@@ -45,6 +45,8 @@ MAX_MOVING = 64_000_000
 """Pixels of all frames of a moving picture together, after they were made smaller."""
 PREVIEW = 400
 """The longer side of a preview, pixels."""
+NEAR = 1.5
+"""How many times as wide as the picture that is made libjpeg leaves a picture at least."""
 LARGE_PNG = 1 << 20
 """A larger PNG is a photograph, and becomes a WebP."""
 
@@ -92,7 +94,6 @@ def _picture(file: BinaryIO, side: int) -> dict[str, Any]:
         if frames > 1:
             shown, raw, kind = _moving(opened, frames, side)
         else:
-            opened.draft("RGB", (2 * side, 2 * side))
             shown = _still(opened, side)
             raw, kind = _written(shown, opened.format or "")
     give(3, raw)
@@ -107,7 +108,13 @@ def _picture(file: BinaryIO, side: int) -> dict[str, Any]:
 
 def _still(opened: Image.Image, side: int) -> Image.Image:
     """A picture that does not move, turned as the camera was held. It is made smaller first where its values can be
-    mixed, because each copy of 12 million pixels takes some 15 ms."""
+    mixed, because each copy of 12 million pixels takes some 15 ms. libjpeg makes it smaller while it decodes, as long
+    as NEAR times the width stays. Of a photograph this is a ninth of the error that writing it as a JPEG makes, of thin
+    lines a third (mean squares)."""
+    width, height = opened.size
+    near = NEAR * min(1.0, side / max(width, height))
+    opened.draft("RGB", (int(width * near), int(height * near)))
+    opened.load()
     mixes = opened.mode in ("RGB", "RGBA", "L", "CMYK") and "transparency" not in opened.info
     if mixes:
         opened.thumbnail((side, side), Image.Resampling.LANCZOS)
