@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def pinned(node: LocalBackend, **params: Any) -> list[str]:
 def test_what_is_pinned_is_on_the_profile_until_it_is_taken_off_or_deleted(node: LocalBackend) -> None:
     uris = [node.call("post", text=f"{n}")["uri"] for n in range(4)]
     for uri in uris[:3]:
+        time.sleep(0.002)  # the order is that of milliseconds
         node.call("pin", uri=uri)
     written = node.call("digest")["digest"]
     node.call("pin", uri=uris[0])
