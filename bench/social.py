@@ -22,6 +22,7 @@ python -m bench social --json
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from argparse import ArgumentParser
@@ -207,6 +208,15 @@ def build(home: Home, plan: Plan) -> dict[str, Any]:
     return {"roots": roots, "me": me, "write_s": round(wrote, 1), "index_s": round(indexed, 1)}
 
 
+def _built(folder: Path, plan: Plan) -> tuple[Path, dict[str, Any]]:
+    """A store of this plan, with what the asking side must know: that of the run before, if it is there."""
+    home, file = folder / f"social-{plan.posts}", folder / f"social-{plan.posts}.json"
+    if not file.exists():
+        made = build(Home(new_home(home)), plan)
+        file.write_text(json.dumps(made))
+    return home, json.loads(file.read_text())
+
+
 async def reader(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     """The node that is asked."""
     node, rng = nodes[0], random.Random(9)
@@ -328,8 +338,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     plan, count = (QUICK, 20) if args.quick else (FULL, ASKED)
     cases: dict[str, dict[str, Any]] = {}
     with workplace(args.folder) as folder:
-        home = new_home(folder / "social")
-        about = build(Home(home), plan)
+        home, about = _built(folder, plan)
         say(f"written in {about['write_s']} s, indexed in {about['index_s']} s")
         for kind in args.kind or KINDS:  # a process for each, so that the first answers are cold
             with Child("bench.social:reader", [home], **about) as node:
