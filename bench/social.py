@@ -57,7 +57,7 @@ from banyan_schema.social import (
     write_post,
 )
 from banyan_storage.queries import queries
-from bench.harness import anon_mb, arguments, finish, latencies_ms, say, workplace
+from bench.harness import anon_mb, arguments, finish, latencies_ms, percentile, say, workplace
 from bench.rig.child import Line
 from bench.rig.processes import Child, new_home
 
@@ -361,6 +361,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         anon_mb=round(answer["anon_mb"], 1),
         sizes={**plan._asdict(), **sizes},
         seconds={"write": about["write_s"], "index": about["index_s"]},
+        post_ratio=round(percentile(beside, 0.5) / percentile(alone, 0.5), 2),
         cases=cases,
     )
 
