@@ -144,6 +144,19 @@ def test_pictures_of_a_draft_are_kept_published_with_it_and_let_go_when_it_is_dr
     assert whole(node) == {cat["blob"], cat["preview"]}
 
 
+def test_a_preview_that_a_draft_names_stays_when_a_post_with_it_is_deleted(node: LocalBackend, tmp_path: Path) -> None:
+    cat = with_picture(node, photo(tmp_path / "a.jpg", 800, 600))
+    uri = node.call("post", text="", media=[{"blob": cat["blob"]}])["uri"]
+    draft = node.call("draft.set", text="", media=[{"blob": cat["blob"]}])["id"]
+    node.call("delete", uri=uri)
+    preview = [BlobRoot(bytes.fromhex(cat["preview"]))]
+    keeping.fade(preview, node.context, time.time())
+    assert whole(node) == {cat["blob"], cat["preview"]}
+    node.call("draft.drop", id=draft)
+    keeping.fade(preview, node.context, time.time())
+    assert whole(node) == {cat["blob"]}
+
+
 def test_a_draft_that_is_changed_names_its_pictures_anew(node: LocalBackend, tmp_path: Path) -> None:
     one, two = (with_picture(node, photo(tmp_path / f"{n}.jpg", 300 + n, 200))["blob"] for n in range(2))
     draft = node.call("draft.set", text="a", media=[{"blob": one}])["id"]

@@ -215,7 +215,7 @@ class ReadingBackend:
 
 def working(c: Context, make_room: Callable[[int], None]) -> Working:
     """make_room: on the thread where the work runs."""
-    return Working(c.blobs, c.decoders, c.home.path, c.settings, make_room)
+    return Working(c.blobs, c.decoders, c.uploads, c.home.path, c.settings, make_room)
 
 
 def _write(method: Method, ask: Request, context: Context, now: float) -> Any:
