@@ -92,7 +92,11 @@ IN_MEDIA = (
         _BETWEEN,
     ),
     Mutant(
-        "what was never posted is given to peers", _SERVING, " or not self._is_named(ask.root, now):", ":", _BETWEEN
+        "what was never posted is given to peers",
+        _SERVING,
+        "root if is_named(txn, root) else None",
+        "root",
+        _BETWEEN,
     ),
     Mutant(
         "a lie about a blob costs nothing",
@@ -176,7 +180,7 @@ IN_MEDIA = (
     Mutant(
         "the node's own keys can be posted",
         _PUTTING,
-        "    if where.resolve().is_relative_to(home.resolve()):\n",
+        "    if home is not None and where.resolve().is_relative_to(home.resolve()):\n",
         "    if False:\n",
         _FILES,
     ),
