@@ -29,6 +29,8 @@ class Work(IntEnum):
     """account 32 | writer 32 | log 4: forget entries of the log that do not count."""
     PUBLISH = 4
     """account 32 | id 16: publish a draft."""
+    REPLACED = 5
+    """account 32 | entry 32 | op 2: erase a picture of a profile that another write replaced."""
 
 
 class Due(NamedTuple):

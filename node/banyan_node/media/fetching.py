@@ -34,6 +34,7 @@ from banyan_replica.wire.blobs import (
     decode_list_answer,
     encode_question,
 )
+from banyan_storage.blob_names import is_named
 from banyan_storage.blobs import PartialBlob
 from banyan_storage.errors import StorageError
 from banyan_storage.queries import queries
@@ -62,7 +63,7 @@ class FetchState(NamedTuple):
 
 
 class _Fetch:
-    """One blob on its way. expected: its size, as posts say. most: the largest size that is wanted."""
+    """One blob on its way. expected: its size, as what names it says. most: the largest size that is wanted."""
 
     def __init__(self, root: BlobRoot, expected: int | None, most: int) -> None:
         self.root, self.expected, self.most = root, expected, most
@@ -96,7 +97,7 @@ class BlobFetcher:
         self._writers = trio.CapacityLimiter(WRITERS)
 
     async def fetch(self, root: BlobRoot, wait_s: float, most: int = MAX_BLOB) -> FetchState:
-        """Fetches a blob that a held post names, and waits at most so long. most: bytes; a larger one is not fetched:
+        """Fetches a blob that held content names, and waits at most so long. most: bytes; a larger one is not fetched:
         nothing says how large a preview is before its list is here. Raises CallError."""
         blobs = self._context.blobs
         held = blobs.find(root)
@@ -118,11 +119,11 @@ class BlobFetcher:
         return running
 
     def _named(self, root: BlobRoot) -> tuple[bool, int | None]:
-        """Whether a post names it, and its size if one says that."""
+        """Whether held content names it, and its size if that says it."""
         c = self._context
         with queries(c.engine, c.realm, c.store.late_ids) as q:
-            named = naming(q.reader, root, 8)
-        return bool(named), next((n.item.size for n in named if not n.is_preview), None)
+            sizes = (n.item.size for n in naming(q.reader, root, 8) if not n.is_preview)
+            return is_named(q.reader.txn, root), next(sizes, None)
 
     def _state(self, fetch: _Fetch) -> FetchState:
         partial, held = fetch.partial, self._context.blobs.find(fetch.root)
@@ -138,7 +139,7 @@ class BlobFetcher:
             if of is None:
                 return
             if fetch.expected not in (None, of.size):
-                fetch.failed = f"its posts say that it has {fetch.expected} bytes, and its root says {of.size}"
+                fetch.failed = f"what names it says that it has {fetch.expected} bytes, and its root says {of.size}"
                 return
             if of.size > fetch.most:
                 fetch.failed = f"it has {of.size} bytes, and at most {fetch.most} are fetched by themselves"

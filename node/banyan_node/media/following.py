@@ -1,4 +1,5 @@
-"""Fetches by itself what people here will look at: previews and pictures of posts by accounts that somebody follows.
+"""Fetches by itself what people here will look at: previews and pictures of posts, and the pictures of profiles, of
+accounts that somebody follows.
 
 The store lists places in content that name blobs and that nobody looked at (`media_new`). A place is taken off the list
 once all that is wanted of it is here, or nothing is. What no peer gives now is tried again, at longer and longer
@@ -15,18 +16,16 @@ from functools import partial
 import trio
 
 from banyan_crdt.blob import BlobRoot
-from banyan_crdt.ops import Put, decode_body
-from banyan_crdt.parts import content_of
+from banyan_crdt.ids import AccountId
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.media import keeping
 from banyan_node.media.fetching import BlobFetcher
+from banyan_node.media.naming import said_at
 from banyan_node.operator_errors import CallError
 from banyan_node.workers.worker import Worker
-from banyan_schema.registry import SOCIAL
-from banyan_schema.social import POST, Post
-from banyan_storage import tables as t
-from banyan_storage.blob_names import seen, unseen
+from banyan_schema.social import PROFILE, ProfileField
+from banyan_storage.blob_names import look_again, seen, unseen
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.followed import is_followed, numbers_of
 from banyan_storage.queries import Queries, queries
@@ -135,16 +134,22 @@ def _look(c: Context, after: bytes, known: frozenset[bytes]) -> tuple[dict[bytes
 
 def _wanted(c: Context, q: Queries, key: bytes, numbers: list[bytes]) -> list[BlobRoot]:
     """What people here will look at, of what a place names: previews first."""
-    n, at = t.part_place(key)
-    entry, raw = q.reader.at(n), q.reader.txn.get(t.PARTS, key)
-    if entry is None or raw is None:
+    said, most = said_at(q.reader, key), c.settings.config.media.fetch_bytes
+    if said is None or not most:
         return []
-    if not hosted.is_hosted(q.reader, entry.account) and not is_followed(q.reader.txn, entry.account, numbers):
+    if not hosted.is_hosted(q.reader, said.account) and not is_followed(q.reader.txn, said.account, numbers):
         return []
-    op, most = decode_body(entry.ops).ops[at], c.settings.config.media.fetch_bytes
-    said = SOCIAL.decode(op.coll, op, content_of(raw)) if isinstance(op, Put) and op.coll == POST else None
-    if not isinstance(said, Post) or not most:
-        return []
-    small = [m for m in said.media if m.size <= most and (m.type.startswith("image/") or m.type == "text/vtt")]
+    if isinstance(said.content, ProfileField) and said.content not in q.profile(said.account).fields:
+        return []  # it was replaced
+    small = [m for m in said.media if m.size <= most and (m.is_picture or m.type == "text/vtt")]
     previews = [BlobRoot(m.preview) for m in said.media if m.preview is not None]
     return list(dict.fromkeys([*previews, *(BlobRoot(m.blob) for m in small)]))
+
+
+def look_again_at(c: Context, account: AccountId) -> None:
+    """Lets the pictures of a profile be fetched by itself: somebody here follows the account now. They came before
+    that, when nobody wanted them."""
+    q = c.queries()
+    number = q.number(account)
+    if number is not None:
+        look_again(c.engine.write(), [place for _, place in q.shown(number, PROFILE)])

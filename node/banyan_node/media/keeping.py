@@ -3,7 +3,8 @@
 All of it runs where posts are written, so that no blob goes while a post is written that names it.
 
 - A blob that no held content names goes GRACE_S after it was last wanted: who puts a picture has a day to post it, and
-  the content of a deleted post is erased 30 days after it, and takes its blobs with it.
+  the content of a deleted post, or of a picture that a profile shows no more, is erased 30 days after it, and takes its
+  blobs with it.
 - Beyond `media.max_bytes`, blobs go that are named only by accounts that nobody here hosts or follows, first those that
   nobody wanted for longest.
 - A pinned blob stays.
@@ -27,7 +28,7 @@ GRACE_S = 86_400
 AT_ONCE = 200
 """Blobs looked at in one call of `collect`."""
 NAMERS = 64
-"""Posts looked at that name a blob: one that more posts name is kept."""
+"""Posts and pictures of profiles looked at that name a blob: one that more of them name is kept."""
 
 
 def old(blobs: BlobStore, now: float) -> list[BlobRoot]:

@@ -1,8 +1,11 @@
-"""A profile: a few fields with any names, each a register of its own.
+"""A profile: a few fields with any names, each a register of its own. The fields `avatar` and `banner` are pictures.
 
 | op | cell | content |
 |---|---|---|
-| put | field | [field, value] |
+| put | field | [field, value], of a picture [field, value, media] |
+
+The value of a picture is its description. So a reader that knows no pictures shows that as a text. A picture is taken
+away by another write of its field, with an empty value and without media: the field was set, and imports know it.
 """
 
 from __future__ import annotations
@@ -14,9 +17,10 @@ from typing import Any
 from banyan_crdt.ids import Ref
 from banyan_crdt.ops import Put
 
-from ..collection import Collection, Draft, Fact, Facts, cell_key
+from ..collection import Blobs, Collection, Draft, Fact, Facts, cell_key
 from ..fields import normal, text
 from ..layout import Layout
+from ..media import MEDIA, Media, blobs_of
 from .handle import HANDLE_FIELD, handle_key, is_handle
 
 MAX_FIELD = 64
@@ -24,12 +28,30 @@ MAX_VALUE = 4_096
 """The most bytes of UTF-8 of a field's name and of its value."""
 
 
+PICTURES = ("avatar", "banner")
+"""The fields that are pictures."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProfileField:
-    """One field of a profile, such as `name` or `bio`."""
+    """One field of a profile, such as `name` or `bio`. media: of a picture, without a description: that is `value`."""
 
     field: str
     value: str
+    media: Media | None = None
+
+    @property
+    def picture(self) -> Media | None:
+        """The picture with its description, if the field is one: of the fields `avatar` and `banner` what is an image,
+        and never a film."""
+        if self.media is None or self.field not in PICTURES or not self.media.is_picture:
+            return None
+        return self.media._replace(description=self.value or None)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the value is shown as a text: neither as a picture nor, of one that was taken away, at all."""
+        return self.picture is None and (self.field not in PICTURES or self.value != "")
 
 
 LOCKED, LOCKED_VALUE = "locked", "yes"
@@ -52,8 +74,9 @@ def _facts(seed: bytes) -> Facts:
 
 LAYOUT = Layout(
     ProfileField,
-    lambda said: (said.field, said.value),
+    lambda said: (said.field, said.value, said.media),
     (text("a profile field's name", MAX_FIELD), text("a profile field", MAX_VALUE)),
+    (MEDIA,),
 )
 COLLECTION = Collection(
     "profile",
@@ -64,16 +87,17 @@ COLLECTION = Collection(
     seeds=2,
     kinds=frozenset({"locked", "handle_claims"}),
     facts=_facts,
+    blobs=Blobs("media", lambda media: blobs_of([media])),
 )
 """It tells views only that an account is locked, and which handle it claims: a profile is read from its slots."""
 PROFILE = COLLECTION.id
 COLLECTIONS = (COLLECTION,)
 
 
-def set_profile(salt: bytes, field: str, value: str, replaces: Iterable[Ref] = ()) -> Draft:
-    """Sets one field. `salt`: the account's, 32 bytes. `replaces`: the live writes of that field. Raises ValueError
-    past a limit."""
+def set_profile(salt: bytes, field: str, value: str, replaces: Iterable[Ref] = (), media: Media | None = None) -> Draft:
+    """Sets one field. `salt`: the account's, 32 bytes. `replaces`: the live writes of that field. `media`: the picture
+    that the field is. Raises ValueError past a limit."""
     name = normal("a profile field's name", field, MAX_FIELD)
     normal(f"the profile field '{field}'", value, MAX_VALUE)  # its error names the field
     op = Put(PROFILE, cell_key(salt, b"profile", name), tuple(replaces), None)
-    return Draft(op, LAYOUT.encode(ProfileField(field, value)))
+    return Draft(op, LAYOUT.encode(ProfileField(field, value, media)))

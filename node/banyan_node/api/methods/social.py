@@ -1,4 +1,4 @@
-"""What people do: posts, reactions, reposts, profiles."""
+"""What people do: posts, reactions, reposts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,12 @@ from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.texts import (
     AccountRef,
     BlobRef,
-    Did,
     EntryHex,
     GroupRef,
     Milliseconds,
     Own,
     PostRef,
     PostUri,
-    did,
     entry_hex,
     group_target,
     target_of,
@@ -48,7 +46,6 @@ from banyan_schema.social import (
     post_to_text,
     react,
     repost,
-    set_profile,
     tags_in,
     undo,
     write_post,
@@ -128,13 +125,6 @@ class RepostRequest(Request, frozen=True, forbid_unknown_fields=True):
     by: Own = None
 
 
-class ProfileRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """fields: by name, such as `name` and `bio`; other fields do not change."""
-
-    fields: dict[str, str]
-    by: Own = None
-
-
 class Posted(Response, frozen=True):
     """clock: why others may take it later only, or see a wrong date; null if this machine's clock seems right."""
 
@@ -153,23 +143,6 @@ class Deleted(Response, frozen=True):
 
 class WrittenEntry(Response, frozen=True):
     entry: EntryHex
-
-
-class ProfileFields(Response, frozen=True):
-    """fields: all fields of the profile as they are now."""
-
-    account: Did
-    fields: dict[str, str]
-
-
-def set_fields(ctx: Context, account: AccountId, fields: dict[str, str], now: float) -> EntryId:
-    salt, q = hosted.salt_of(ctx, account), ctx.queries()
-    drafts = []
-    for name, value in fields.items():
-        op = set_profile(salt, name, value).op
-        assert isinstance(op, Put)
-        drafts.append(set_profile(salt, name, value, q.live(account, op)))
-    return append(ctx, account, drafts, now)
 
 
 def _write(
@@ -334,14 +307,3 @@ def reposting(ctx: Context, ask: RepostRequest, now: float) -> WrittenEntry:
     target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     draft = repost(hosted.salt_of(ctx, account), target)
     return WrittenEntry(entry_hex(add_or_undo(ctx, "repost", account, draft, now, ask.undo)))
-
-
-@METHODS.write("profile.set", "not_found", "refused")
-def profile_set(ctx: Context, ask: ProfileRequest, now: float) -> ProfileFields:
-    """Sets fields of a profile."""
-    account = hosted.account_of(ctx, ask.by)
-    if not ask.fields:
-        raise CallError("bad_request", "No field is given; name at least one field of the profile.")
-    set_fields(ctx, account, ask.fields, now)
-    shown = {f.field: f.value for f in ctx.queries().profile(account).fields}
-    return ProfileFields(did(account), shown)
