@@ -84,7 +84,8 @@ def unseen(txn: ReadTxn, after: bytes, limit: int) -> list[bytes]:
 
 
 def look_again(txn: WriteTxn, keys: Iterable[bytes]) -> None:
-    """These places, at which blobs are named, are to be looked at once more: somebody wants them now."""
+    """Those of these places that name blobs are looked at once more: somebody wants what is said there now, or it is
+    shown no more."""
     txn.put_many(t.MEDIA_NEW, [(key, b"") for key in sorted(keys) if txn.get(t.MEDIA, key) is not None])
 
 

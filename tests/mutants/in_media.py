@@ -143,4 +143,18 @@ IN_MEDIA = (
         "    if not 0 < size:\n",
         _HELD,
     ),
+    Mutant(
+        "the preview of a deleted post stays until its content goes",
+        "storage/banyan_storage/views/changes.py",
+        "look_again(txn, [row[24:] for",
+        'look_again(txn, [b"" for',
+        ("tests/node/test_media.py",),
+    ),
+    Mutant(
+        "the preview of another post goes with a deleted one",
+        "node/banyan_node/media/keeping.py",
+        "any(shows(q, t.part_key(*at)) for at in found)",
+        "False",
+        ("tests/node/test_media.py",),
+    ),
 )

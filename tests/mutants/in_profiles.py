@@ -58,8 +58,15 @@ IN_PROFILES = (
     Mutant(
         "a picture that a profile shows no more is fetched",
         _FOLLOWING,
-        "said.content not in q.profile(said.account).fields:",
-        "False:",
+        "if shown and said is not None else []",
+        "if said is not None else []",
+        _NODE,
+    ),
+    Mutant(
+        "the preview of a picture that was replaced stays for 30 days",
+        _CHORES,
+        "            look_again(ctx.engine.write(), [t.part_key(number, ref.op)])  # its preview goes at once\n",
+        "",
         _NODE,
     ),
     Mutant(

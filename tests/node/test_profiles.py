@@ -184,7 +184,12 @@ async def test_a_picture_that_was_replaced_goes_after_30_days_at_every_node_and_
         await here(two, new["blob"])
         await converged([one, two])
         for node in (one, two):
+            assert await held(node, old["preview"])
             assert await node.worker.call(partial(erase, time.time())) == 0  # it notes when they were replaced
+            with trio.fail_after(20):
+                while await held(node, old["preview"]):
+                    await trio.sleep(0.05)
+            assert await held(node, new["preview"])
             assert await node.worker.call(partial(erase, time.time() + 29 * DAY_S)) == 0
             later = time.time() + 32 * DAY_S
             assert await node.worker.call(partial(erase, later)) == 2
@@ -224,8 +229,9 @@ def test_only_the_picture_that_is_shown_is_fetched_by_itself(an: LocalBackend) -
         say(an.context, time.time(), ("avatar", "", face))
     an.context.store.commit()
     q = an.context.queries()
-    wanted = [following._wanted(an.context, q, key, []) for key in unseen(q.reader.txn, b"", 9)]
-    assert wanted == [[], [second.preview, second.blob]]
+    rows, page = unseen(q.reader.txn, b"", 9), following._look(an.context, b"", frozenset())
+    assert {key: place.roots for key, place in page.wanted.items()} == {rows[1]: (second.preview, second.blob)}
+    assert (page.done, page.faded) == (rows[:1], [first.preview])
 
 
 def test_a_write_that_is_live_again_when_it_is_looked_at_stays(an: LocalBackend, tmp_path: Path) -> None:

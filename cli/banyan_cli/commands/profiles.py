@@ -88,6 +88,7 @@ def _picture(s: session.Session, file: str | None, told: str | None) -> dict[str
 def _answer(s: session.Session, account: str | None) -> None:
     value = s.call("profile.get", account=account)
     refs.remember(s.home, accounts=[(value["account"], value["name"])])
+    refs.remember_rows(s.home, value["pinned"])
     s.out.answer(value, _show)
 
 
@@ -119,6 +120,8 @@ def _show(console: Console, value: dict[str, Any]) -> None:
             console.print(Text.assemble((f"{name}: ", "dim"), media.line(picture)))
     said = [count(value["posts"], "post"), f"follows {value['follows']:,}", count(value["followers"], "follower")]
     console.print(Text(" · ".join(said), "dim"))
+    for row in value["pinned"]:
+        console.print(Text.assemble(("pinned  ", "dim"), (refs.short(row["uri"]), "dim"), f"  {plain(row['text'])}"))
     names = [name_of(a["account"], a["name"]) for a in value.get("following", [])]
     if names:
         console.print(Text.assemble(("follows ", "dim"), ", ".join(names)))

@@ -6,6 +6,7 @@
 | outbox.json | an OrderedCollection, newest first: Create of a Note, Announce of a repost |
 | likes.json | an OrderedCollection of Likes; `content` is the emoji |
 | following.json | an OrderedCollection of the accounts that it follows |
+| featured.json | an OrderedCollection of the posts that it pins to its profile |
 | media_attachments/... | the files of icon and image, if they are here |
 
 Ids are those of Banyan: a DID, and behind it the 32 digits of a post. Text becomes HTML in `content`, as Notes have it;
@@ -30,6 +31,7 @@ from banyan_schema.social import Target
 from banyan_schema.social.reaction import COLLECTION as REACTIONS
 from banyan_storage.answers import PostView
 from banyan_storage.blobs import BlobStore
+from banyan_storage.pins import pinned
 from banyan_storage.queries import Queries
 
 PUBLIC = "https://www.w3.org/ns/activitystreams#Public"
@@ -40,6 +42,7 @@ CONTEXT: list[Any] = [
         "Hashtag": "as:Hashtag",
         "quoteUrl": {"@id": "as:quoteUrl", "@type": "@id"},
         "toot": "http://joinmastodon.org/ns#",
+        "featured": {"@id": "toot:featured", "@type": "@id"},
         "blurhash": "toot:blurhash",
         "schema": "http://schema.org#",
         "PropertyValue": "schema:PropertyValue",
@@ -70,6 +73,7 @@ def write_streams(q: Queries, blobs: BlobStore, account: AccountId, sink: Sink) 
     written = 0
     for name, items in (
         ("following.json", _following(q, account)),
+        ("featured.json", (uri(view.target) for view in pinned(q, account))),
         ("likes.json", _likes(q, account)),
         ("outbox.json", _activities(q, account)),
     ):
@@ -108,6 +112,7 @@ def _actor(q: Queries, account: AccountId) -> dict[str, Any]:
         "outbox": "outbox.json",
         "likes": "likes.json",
         "following": "following.json",
+        "featured": "featured.json",
         **({"attachment": others} if others else {}),
     }
 

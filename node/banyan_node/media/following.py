@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import trio
 
@@ -21,10 +22,10 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.media import keeping
 from banyan_node.media.fetching import BlobFetcher
-from banyan_node.media.naming import said_at
+from banyan_node.media.naming import SaidThere, said_at
 from banyan_node.operator_errors import CallError
 from banyan_node.workers.worker import Worker
-from banyan_schema.social import PROFILE, ProfileField
+from banyan_schema.social import PROFILE
 from banyan_storage.blob_names import look_again, seen, unseen
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.followed import is_followed, numbers_of
@@ -62,10 +63,13 @@ async def follow(worker: Worker[Context], context: Context, fetcher: BlobFetcher
                 commits = context.engine.commits
                 after: bytes | None = b""
                 while after is not None:
-                    found, done, after = await trio.to_thread.run_sync(_look, context, after, frozenset(places))
-                    places |= found
-                    if done:
-                        await worker.call(partial(_seen, done))
+                    page = await trio.to_thread.run_sync(_look, context, after, frozenset(places))
+                    places |= page.wanted
+                    if page.faded:
+                        await worker.call(partial(keeping.fade, page.faded))
+                    if page.done:
+                        await worker.call(partial(_seen, page.done))
+                    after = page.after
             now = trio.current_time()
             for key, place in places.items():
                 if place.at <= now:
@@ -110,10 +114,19 @@ def _seen(keys: Iterable[bytes], c: Context, now: float) -> None:
     seen(c.engine.write(), keys)
 
 
-def _look(c: Context, after: bytes, known: frozenset[bytes]) -> tuple[dict[bytes, _Place], list[bytes], bytes | None]:
-    """One page: the places of which something is wanted, those that are done, and where the next page begins (None:
-    this was the last). On a thread."""
-    found, done = dict[bytes, _Place](), list[bytes]()
+class _Page(NamedTuple):
+    """The places of which something is wanted, those that are done, the previews that are not shown at one of these,
+    and where the next page begins (None: this was the last)."""
+
+    wanted: dict[bytes, _Place]
+    done: list[bytes]
+    faded: list[BlobRoot]
+    after: bytes | None
+
+
+def _look(c: Context, after: bytes, known: frozenset[bytes]) -> _Page:
+    """On a thread."""
+    found, done, faded = dict[bytes, _Place](), list[bytes](), list[BlobRoot]()
     with queries(c.engine, c.realm, c.store.late_ids) as q:
         rows = unseen(q.reader.txn, after, PAGE)
         numbers = numbers_of(q.reader.txn, hosted.ids_in(q.reader)) if rows else []
@@ -121,29 +134,34 @@ def _look(c: Context, after: bytes, known: frozenset[bytes]) -> tuple[dict[bytes
             if key in known:
                 continue
             try:
-                roots = _wanted(c, q, key, numbers)
+                shown = keeping.shows(q, key)
+                said = said_at(q.reader, key)
+                roots = _wanted(c, q, said, numbers) if shown and said is not None else []
             except ViewBuilding:  # who follows whom is not known yet
-                return found, done, None
+                return _Page(found, done, faded, None)
+            if not shown:
+                faded += _previews(said)
             lacking = tuple(root for root in roots if (held := c.blobs.find(root)) is None or not held.whole)
             if lacking:
                 found[key] = _Place(lacking)
             else:
                 done.append(key)
-    return found, done, rows[-1] if len(rows) == PAGE else None
+    return _Page(found, done, faded, rows[-1] if len(rows) == PAGE else None)
 
 
-def _wanted(c: Context, q: Queries, key: bytes, numbers: list[bytes]) -> list[BlobRoot]:
-    """What people here will look at, of what a place names: previews first."""
-    said, most = said_at(q.reader, key), c.settings.config.media.fetch_bytes
-    if said is None or not most:
+def _wanted(c: Context, q: Queries, said: SaidThere, numbers: list[bytes]) -> list[BlobRoot]:
+    """What people here will look at, of what is said at a place: previews first."""
+    most = c.settings.config.media.fetch_bytes
+    if not most:
         return []
     if not hosted.is_hosted(q.reader, said.account) and not is_followed(q.reader.txn, said.account, numbers):
         return []
-    if isinstance(said.content, ProfileField) and said.content not in q.profile(said.account).fields:
-        return []  # it was replaced
     small = [m for m in said.media if m.size <= most and (m.is_picture or m.type == "text/vtt")]
-    previews = [BlobRoot(m.preview) for m in said.media if m.preview is not None]
-    return list(dict.fromkeys([*previews, *(BlobRoot(m.blob) for m in small)]))
+    return list(dict.fromkeys([*_previews(said), *(BlobRoot(m.blob) for m in small)]))
+
+
+def _previews(said: SaidThere | None) -> list[BlobRoot]:
+    return [] if said is None else [BlobRoot(m.preview) for m in said.media if m.preview is not None]
 
 
 def look_again_at(c: Context, account: AccountId) -> None:

@@ -35,6 +35,7 @@ from banyan_node.operator_errors import CallError
 from banyan_node.workers.worker import Worker
 from banyan_schema.social import PROFILE
 from banyan_storage import tables as t
+from banyan_storage.blob_names import look_again
 from banyan_storage.due import Work
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.view_rows import ref_bytes
@@ -189,7 +190,9 @@ def _note_replaced(ctx: Context, account: AccountId, n: int, now_ms: int) -> Non
         if isinstance(op, Put) and op.coll == PROFILE and own not in ctx.queries().live(account, op):
             replaced.append(own)
     for ref in replaced:
-        if _write_of_profile(ctx, account, ref) is not None:
+        number = ctx.store.number_of(ref.entry)
+        if number is not None and _write_of_profile(ctx, account, ref) is not None:
+            look_again(ctx.engine.write(), [t.part_key(number, ref.op)])  # its preview goes at once
             ctx.store.set_due(Work.REPLACED, account + ref_bytes(ref), _day_of(account, now_ms + GRACE_MS))
 
 
