@@ -127,10 +127,17 @@ IN_PROFILES = (
     ),
     Mutant(
         "a feed has large pictures beside its posts",
-        f"{_METHODS}/reading.py",
-        "blob_hex(picture.preview or picture.blob)",
-        "blob_hex(picture.blob)",
+        _PROFILE,
+        "_FACE + bytes(media.preview or media.blob)",
+        "_FACE + media.blob",
         _NODE,
+    ),
+    Mutant(
+        "a picture that was taken away on another device is shown beside posts",
+        "storage/banyan_storage/faces.py",
+        "            avatars[place] = None  # it was taken away, or is a text\n",
+        "            pass\n",
+        ("tests/storage/test_queries.py",),
     ),
     Mutant(
         "an import replaces pictures that were set here",

@@ -58,16 +58,28 @@ LOCKED, LOCKED_VALUE = "locked", "yes"
 """The field by which an account says that follows want an accept, and its value then; any other says nothing."""
 
 
+_FACE = b"\0"
+"""Before the root of the avatar in a seed: no handle has this length."""
+
+
 def _seed(time: bytes, values: list[Any]) -> bytes:
-    """Empty; or 1 byte if it says that the account is locked; or the handle that it claims, behind its length."""
-    field, value = values[:2]
+    """Empty; or 1 byte if it says that the account is locked; or the handle that it claims, behind its length; or the
+    root of the avatar that is shown beside posts."""
+    field, value, media = values
+    if field == "avatar" and media is not None and media.is_picture:
+        return _FACE + bytes(media.preview or media.blob)
     if field == HANDLE_FIELD:
         return handle_key(value) if is_handle(value) else b""
     return b"l" if (field, value) == (LOCKED, LOCKED_VALUE) else b""
 
 
+def face_in(seed: bytes) -> bytes | None:
+    """The root of the avatar, of its preview if it has one; None in the seed of another field."""
+    return seed[1:] if seed[:1] == _FACE else None
+
+
 def _facts(seed: bytes) -> Facts:
-    if not seed:
+    if not seed or face_in(seed) is not None:
         return ()
     return (Fact("locked", seed),) if seed == b"l" else (Fact("handle_claims", seed),)
 
@@ -84,12 +96,13 @@ COLLECTION = Collection(
     LAYOUT,
     limits={"field": MAX_FIELD, "value": MAX_VALUE},
     seed=_seed,
-    seeds=2,
+    seeds=3,
     kinds=frozenset({"locked", "handle_claims"}),
     facts=_facts,
     blobs=Blobs("media", lambda media: blobs_of([media])),
 )
-"""It tells views only that an account is locked, and which handle it claims: a profile is read from its slots."""
+"""It tells views only that an account is locked, and which handle it claims: a profile is read from its slots, where
+the avatar is in the seed, because each page of posts shows many."""
 PROFILE = COLLECTION.id
 COLLECTIONS = (COLLECTION,)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
@@ -12,7 +11,6 @@ from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.polls import PollRow, poll_row
 from banyan_node.api.texts import (
     BlobHex,
-    BlobText,
     Did,
     Milliseconds,
     Own,
@@ -26,10 +24,11 @@ from banyan_node.hosting.lens import Lens
 from banyan_node.hosting.vault import Private
 from banyan_schema.media import Media
 from banyan_schema.social import Audience, Target
-from banyan_storage import locking, moving, named, pins
+from banyan_storage import faces, locking, moving, named, pins
 from banyan_storage.answers import Reposted
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.faces import Face
 from banyan_storage.grouped import group_of
 from banyan_storage.queries import PostView, Queries
 from banyan_storage.verified import verified
@@ -160,21 +159,12 @@ class PostRow(Response, frozen=True):
     group: InGroup | None
 
 
-class Face(NamedTuple):
-    """What is shown of the author beside a post."""
-
-    name: str
-    avatar: BlobText | None
-
-
 def face_of(q: Queries, account: AccountId) -> Face:
-    """Of an account. Nothing also while the view is being built: a list without names is useful."""
+    """Name and picture of an account. Nothing also while the view is being built: a list without names is useful."""
     try:
-        found = q.profile(account)
+        return faces.face_of(q, account)
     except ViewBuilding:
         return Face("", None)
-    picture = found.pictures.get("avatar")
-    return Face(found.texts.get("name", ""), None if picture is None else blob_hex(picture.preview or picture.blob))
 
 
 def name_of(q: Queries, account: AccountId) -> str:
@@ -277,7 +267,7 @@ class PostRows:
             uri=uri(view.target),
             account=did(view.target.account),
             name=face.name,
-            avatar=face.avatar,
+            avatar=None if face.avatar is None else blob_hex(face.avatar),
             text=said.text,
             time_ms=view.time_ms,
             edited=q.edited(view),
