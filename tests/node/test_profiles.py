@@ -156,13 +156,13 @@ async def test_a_follower_has_the_picture_by_itself_and_who_follows_later_too(tm
         await call(one, "profile.set", pictures={"avatar": {"blob": face["blob"]}})
         await here(two, face["preview"])
         await here(two, face["blob"])
-        await converged([one, two])
+        await converged([one, two], 30)
         (row,) = [post for post in (await call(two, "feed"))["posts"] if post["text"] == "một"]
         assert row["avatar"] == face["preview"]
         stranger = str((await call(one, "account.create", name="Chi", hosted=True))["account"])
         other = await call(one, "media.put", path=str(photo(tmp_path / "b.jpg", 700, 500)))
         await call(one, "profile.set", pictures={"avatar": {"blob": other["blob"]}}, by=stranger)
-        await converged([one, two])
+        await converged([one, two], 30)
         await trio.sleep(1.5)  # longer than a look for what is fetched by itself
         assert not await held(two, other["blob"]), "nobody there follows Chi"
         await call(two, "follow", account=stranger)
@@ -179,12 +179,13 @@ async def test_a_picture_that_was_replaced_goes_after_30_days_at_every_node_and_
         await call(one, "profile.set", pictures={"avatar": {"blob": old["blob"]}, "banner": {"blob": wide["blob"]}})
         for made in (old, wide):
             await here(two, made["blob"])
+            await here(two, made["preview"])
         await call(one, "profile.set", pictures={"avatar": {"blob": new["blob"]}}, fields={"bio": "một"})
         await call(one, "profile.set", pictures={"banner": None}, fields={"bio": "hai"})
         await here(two, new["blob"])
-        await converged([one, two])
+        await here(two, new["preview"])
+        await converged([one, two], 30)
         for node in (one, two):
-            assert await held(node, old["preview"])
             assert await node.worker.call(partial(erase, time.time())) == 0  # it notes when they were replaced
             with trio.fail_after(20):
                 while await held(node, old["preview"]):
@@ -256,8 +257,11 @@ def test_a_write_that_comes_after_what_replaces_it_and_content_that_comes_later_
     (who, ref), now, store = shown_write(an), time.time(), an.context.store
     key, n = who + ref.entry + bytes(2), store.number_of(ref.entry)
     assert n is not None
+    erase(now, an.context, now)
+    assert due(an) == []
     an.call("profile.set", pictures={"avatar": None})
     erase(now, an.context, now)
+    assert due(an) == [key]
     store.drop_due(Work.REPLACED, key)
     chores._note_replaced(an.context, who, n, int(now * 1000))
     assert due(an) == [key]
@@ -275,6 +279,7 @@ def test_nothing_is_erased_while_an_account_shows_only_a_part(an: LocalBackend, 
     face = put(an, photo(tmp_path / "a.jpg", 400, 300))["blob"]
     an.call("profile.set", pictures={"avatar": {"blob": face}})
     (who, ref), now, store = shown_write(an), time.time(), an.context.store
+    assert erase(now, an.context, now) == 0  # it reads what has arrived
     store.set_due(Work.REPLACED, who + ref.entry + bytes(2), 0)
     assert store.rebuild_views_later(who, 0)
     assert store.fold_again(9), "it is cleared"
