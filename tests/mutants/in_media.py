@@ -157,4 +157,25 @@ IN_MEDIA = (
         "False",
         ("tests/node/test_media.py",),
     ),
+    Mutant(
+        "a piece with other bytes is kept",
+        "storage/banyan_storage/blobs/blob_store.py",
+        "of is None or not 0 <= chunk < of.chunks or not of.is_chunk(chunk, raw)",
+        "of is None or not 0 <= chunk < of.chunks",
+        ("tests/node/test_uploads.py",),
+    ),
+    Mutant(
+        "an upload of which pieces lack becomes a blob",
+        "node/banyan_node/api/methods/uploads.py",
+        "if missing := partial.missing():",
+        "if missing := partial.missing()[:0]:",
+        ("tests/node/test_uploads.py",),
+    ),
+    Mutant(
+        "uploads take room that is not there",
+        "node/banyan_node/api/methods/uploads.py",
+        "at.make_room(at.uploads.used() + of.size)",
+        "at.make_room(of.size)",
+        ("tests/node/test_uploads.py",),
+    ),
 )

@@ -78,8 +78,9 @@ async def follow(worker: Worker[Context], context: Context, fetcher: BlobFetcher
 
 
 async def collect(worker: Worker[Context], context: Context) -> None:
-    """Drops what nothing names, for as long as the node runs."""
+    """Drops what nothing names, and uploads that nobody went on with, for as long as the node runs."""
     while True:
+        await trio.to_thread.run_sync(keeping.drop_old, context.uploads, time.time())
         old = await trio.to_thread.run_sync(keeping.old, context.blobs, time.time())
         for at in range(0, len(old), keeping.AT_ONCE):
             await worker.call(partial(keeping.collect, old[at : at + keeping.AT_ONCE]))

@@ -43,6 +43,12 @@ def old(blobs: BlobStore, now: float) -> list[BlobRoot]:
     return [one.root for one in blobs.all() if _is_old(one, now)]
 
 
+def drop_old(uploads: BlobStore, now: float) -> None:
+    """Drops uploads that nobody went on with. Any thread."""
+    for root in old(uploads, now):
+        uploads.drop(root)
+
+
 def collect(roots: Sequence[BlobRoot], c: Context, now: float) -> None:
     """Drops those that nothing names, and that nobody wanted meanwhile."""
     txn = c.engine.write()
