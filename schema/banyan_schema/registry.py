@@ -6,19 +6,23 @@ with a tuple `COLLECTIONS` into social/.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from hashlib import sha256
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
-from banyan_crdt.codec import ARRAY
+from banyan_crdt.blob import HASH_BYTES
+from banyan_crdt.codec import ARRAY, bytes_head
 from banyan_crdt.ids import Coll
 from banyan_crdt.ops import Op
+from banyan_crdt.parts import beginning_with
 
 from . import social
 from .collection import Collection
-from .layout import MAX_FIELDS
+
+_ROOT, _NO_HEAD = bytes_head(HASH_BYTES), b"\xff"
 
 
 class Registry:
@@ -47,10 +51,32 @@ class Registry:
         return () if known is None else known.blobs_in(content)
 
     @cached_property
-    def blob_head(self) -> bytes:
-        """The first byte of the shortest content that names a blob: greater ones may, smaller ones never do."""
-        layouts = [(c.layout, c.blobs.field) for c in self if c.layout is not None and c.blobs is not None]
-        return bytes([ARRAY + 1 + min((layout.names.index(field) for layout, field in layouts), default=MAX_FIELDS)])
+    def _blob_heads(self) -> dict[Coll, bytes]:
+        """Of each collection that names blobs, the first byte of its shortest content that does: greater ones may,
+        smaller ones never do."""
+        named = [(c.id, c.layout, c.blobs.field) for c in self if c.layout is not None and c.blobs is not None]
+        return {of: bytes([ARRAY + 1 + layout.names.index(field)]) for of, layout, field in named}
+
+    @cached_property
+    def naming_version(self) -> bytes:
+        """4 bytes that differ where other content names blobs."""
+        said = sorted(f"{self.by_id[of].name} {head[0]}" for of, head in self._blob_heads.items())
+        return sha256("\n".join(said).encode()).digest()[:4]
+
+    def naming(self, colls: Sequence[Coll], parts: Sequence[bytes]) -> list[int]:
+        """Which of these checked parts may name blobs, each of the collection at its place; the others never do. Most
+        that is asked is a run of one collection: then it costs what `beginning_with` does."""
+        heads, kinds = self._blob_heads, {*colls}
+        if len(kinds) == 1:
+            head = heads.get(kinds.pop())
+            return [] if head is None else beginning_with(parts, head)
+        some = [(k, head) for k, coll in enumerate(colls) if (head := heads.get(coll)) is not None]
+        return [k for k, head in some if beginning_with((parts[k],), head)]
+
+    def may_name(self, part: bytes) -> bool:
+        """The same of a part whose collection is not known: content that names a blob has enough fields for one of
+        them, and the head of a root in it. A text rarely has both, so its entry need not be read."""
+        return _ROOT in part and bool(beginning_with((part,), min(self._blob_heads.values(), default=_NO_HEAD)))
 
     def decode(self, collection: Coll, op: Op, content: bytes) -> Any:
         """The content of `op`, or None if its collection is not known or cannot read it. Never raises."""

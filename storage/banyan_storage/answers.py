@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
+from banyan_schema.media import Media
 from banyan_schema.social import Post, ProfileField, Target
 
 
@@ -15,6 +16,17 @@ class ProfileView:
 
     account: AccountId
     fields: tuple[ProfileField, ...]
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The fields that are shown as texts, by name."""
+        return {field.field: field.value for field in self.fields if field.is_text}
+
+    @property
+    def pictures(self) -> dict[str, Media]:
+        """Its pictures, each with its description, by the names of their fields."""
+        found = ((field.field, field.picture) for field in self.fields)
+        return {name: picture for name, picture in found if picture is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Which blobs the held content names. The rows follow the parts: they are written and removed in their transactions.
 
-So a blob is named exactly as long as the content of a post that names it is here, whether the post counts or not: an
-erased, withheld or dropped post names nothing any more. Views could not keep this, because a seed is too small for it.
-`media_new` has the parts that nobody looked at yet, for whoever fetches blobs.
+So a blob is named exactly as long as content that names it is here (a post, a field of a profile, a channel), whether
+it counts or not: what is erased, withheld or dropped names nothing any more. Views could not keep this, because a seed
+is too small for it. `media_new` has the parts that nobody looked at yet, for whoever fetches blobs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from banyan_crdt.blob import HASH_BYTES, BlobRoot
 from banyan_crdt.ids import Coll
 from banyan_crdt.ops import Add, Op, Put
-from banyan_crdt.parts import beginning_with, content_of
+from banyan_crdt.parts import content_of
 from banyan_schema.registry import SOCIAL
 
 from . import tables as t
@@ -23,7 +23,7 @@ from .reader import StoreReader
 
 def row_of(key: bytes, coll: Coll, part: bytes) -> Item | None:
     """The row of `media` for a checked part, or None if it names no blob. key: its place."""
-    if part and beginning_with((part,), SOCIAL.blob_head):
+    if part and SOCIAL.naming((coll,), (part,)):
         roots = SOCIAL.blobs_in(coll, content_of(part))
         return (key, b"".join(roots)) if roots else None
     return None
@@ -36,7 +36,7 @@ def row_of_op(key: bytes, op: Op, part: bytes) -> Item | None:
 
 def rows_of(keys: Sequence[bytes], colls: Sequence[Coll], parts: Sequence[bytes]) -> list[Item]:
     """The same for many parts. This is the hot path of ingest: of a usual post one byte is read."""
-    some = beginning_with(parts, SOCIAL.blob_head)
+    some = SOCIAL.naming(colls, parts)
     return [row for k in some if (row := row_of(keys[k], colls[k], parts[k])) is not None]
 
 
@@ -84,7 +84,8 @@ def unseen(txn: ReadTxn, after: bytes, limit: int) -> list[bytes]:
 
 
 def look_again(txn: WriteTxn, keys: Iterable[bytes]) -> None:
-    """What is said at these places is shown no more. Those of them that name blobs are looked at once more."""
+    """Those of these places that name blobs are looked at once more: somebody wants what is said there now, or it is
+    shown no more."""
     txn.put_many(t.MEDIA_NEW, [(key, b"") for key in sorted(keys) if txn.get(t.MEDIA, key) is not None])
 
 
@@ -99,7 +100,7 @@ def _held(reader: StoreReader, txn: ReadTxn) -> Iterator[Item]:
     named = NamedParts(reader)
     for key, raw in txn.scan(t.PARTS):
         try:
-            op = named.op(key) if beginning_with((raw,), SOCIAL.blob_head) else None
+            op = named.op(key) if SOCIAL.may_name(raw) else None
             row = None if op is None else row_of_op(key, op, raw)
         except LookupError:  # these bytes are no part, which the check of parts says
             row = None
@@ -112,6 +113,15 @@ def rebuild(txn: WriteTxn, reader: StoreReader) -> None:
     for table in (t.MEDIA, t.BLOBS, t.MEDIA_NEW):
         txn.delete_range(table, b"", None)
     name(txn, list(_held(reader, txn)))
+
+
+def opened(txn: WriteTxn, reader: StoreReader, fresh: bool) -> None:
+    """Names blobs anew in a store of a program that knew less content that names some. fresh: the store is new. Commits
+    nothing."""
+    if txn.get(t.META, t.NAMING_KEY) != SOCIAL.naming_version:
+        if not fresh:
+            rebuild(txn, reader)
+        txn.put(t.META, t.NAMING_KEY, SOCIAL.naming_version)
 
 
 def faults(reader: StoreReader) -> Iterator[str]:

@@ -31,6 +31,8 @@ class Work(IntEnum):
     """account 32 | id 16: publish a draft."""
     KEEP = 5
     """blob 32 | account 32 | id 16: a draft names the blob, which is kept; look whether it still does."""
+    REPLACED = 6
+    """account 32 | entry 32 | op 2: erase a picture of a profile that another write replaced."""
 
 
 class Due(NamedTuple):

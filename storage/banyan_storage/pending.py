@@ -15,6 +15,7 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_crdt.ops import Body
 from banyan_crdt.realm import Realm
 
+from . import blob_names
 from . import tables as t
 from .arrived import Arrived
 from .engine import Engine
@@ -65,6 +66,7 @@ class PendingStore(StoreReader):
             self._write.put_many(t.META, sorted(about.items()))
         self._check_kind()
         views.opened(self._write, self.fresh)
+        blob_names.opened(self._write, StoreReader(self._write, realm), self.fresh)
         engine.commit()
         self._ids = IdIndex(self._write)
         self.moves = Moves(self._write)

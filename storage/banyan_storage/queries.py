@@ -34,7 +34,7 @@ from .id_index import Offer, nothing
 from .items import items_of
 from .noticed import Heard, Wanted, noticed
 from .reader import StoreReader
-from .slots import in_order, live_in, shown_at, stamp_of
+from .slots import last, live_in, shown_at, stamp_of
 from .tables import PARTS, part_place
 from .threads import Answer, above, answers, below
 from .timelines import POSTS, WITH_REPOSTS, Line, newest
@@ -121,15 +121,13 @@ class Queries:
     def profile(self, account: AccountId) -> ProfileView:
         """The profile. If two cells are of one field, the later write is shown."""
         self.need()
-        found: list[tuple[bytes, ProfileField]] = []
+        found = dict[str, dict[bytes, ProfileField]]()
         number = self.number(account)
         for slot, place in self.shown(number, PROFILE) if number else ():
             content = self.content(slot, place)
             if isinstance(content, ProfileField):
-                found.append((stamp_of(self._reader, place), content))
-        order = in_order(self._reader, [stamp for stamp, _ in found])
-        fields = {content.field: content for _, content in sorted(found, key=lambda pair: order.index(pair[0]))}
-        return ProfileView(account, tuple(fields[name] for name in sorted(fields)))
+                found.setdefault(content.field, {})[place] = content
+        return ProfileView(account, tuple(said[last(self._reader, [*said])] for _, said in sorted(found.items())))
 
     def follows(self, account: AccountId, after: AccountId | None = None, limit: int | None = None) -> list[AccountId]:
         """The accounts that it follows, by id. after: the last one of the page before."""

@@ -218,7 +218,7 @@ def _due(txn: WriteTxn) -> None:
         kind, key = name[:1], name[1:]
         txn.delete(t.DUE, kind + b"\0" + at + key)
         txn.delete(t.DUE, kind + b"\1" + key)
-        if name[0] in known and len(key) in (32, 56, 68):
+        if name[0] in known and len(key) in (32, 56, 66, 68):
             set_due(txn, Work(name[0]), key, 0)
     for key in {key[:4] for key, _ in txn.scan(t.LOOSE)}:
         log = txn.get(t.LOGS, key)

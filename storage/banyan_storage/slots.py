@@ -6,7 +6,7 @@ the same time; then their ids decide, not the order of arrival, which differs be
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from .engine import ReadTxn, after_prefix
@@ -38,6 +38,11 @@ def in_order(reader: StoreReader, stamps: Collection[bytes]) -> list[bytes]:
     if any(a[:8] == b[:8] and a[8:14] != b[8:14] for a, b in pairwise(ordered)):
         ordered.sort(key=lambda stamp: (stamp[:8], _name(reader, stamp[8:])[0], stamp[14:]))
     return ordered
+
+
+def last(reader: StoreReader, places: Sequence[bytes]) -> bytes:
+    """The place of the last write. The entry of one alone is not read."""
+    return places[0] if len(places) == 1 else in_order(reader, [stamp_of(reader, place) for place in places])[-1][8:]
 
 
 def live_in(txn: ReadTxn, reader: StoreReader, slot: bytes) -> list[bytes]:

@@ -81,6 +81,8 @@ STORE_TABLES = (
 SCHEMA = 6
 STORE_ID_KEY, REALM_KEY, SCHEMA_KEY = b"store id", b"realm", b"schema"
 LAST_KEY, IDS_KEY, LIDS_KEY = b"last arrival", b"ids up to arrival", b"last log"
+NAMING_KEY = b"content that names blobs"
+"""The version of the program that filled `media` (blob_names.py)."""
 NOTE = b"note:"
 MAX_STRETCH = 0x7FFF
 MAX_ARRIVAL = (1 << 48) - 1

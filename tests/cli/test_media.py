@@ -87,9 +87,9 @@ def test_nothing_is_posted_if_one_of_the_files_is_refused(home: Path, tmp_path: 
     ("words", "says"),
     [
         (("show", "no"), "'no' is no blob: give at least 8 of its hexadecimal digits, as a post shows them."),
-        (("show", "0" * 8), "No blob that is here or that a held post names begins with 00000000."),
-        (("fetch", "ab" * 32), "The blob abababababababab... is not here, and no post that is held names it."),
-        (("drop", "ab" * 32), "The blob abababababababab... is not here, and no post that is held names it."),
+        (("show", "0" * 8), "No blob that is here, or that held content names, begins with 00000000."),
+        (("fetch", "ab" * 32), "The blob abababababababab... is not here, and nothing that is held names it."),
+        (("drop", "ab" * 32), "The blob abababababababab... is not here, and nothing that is held names it."),
     ],
 )
 def test_what_is_no_blob_is_said(home: Path, words: tuple[str, str], says: str) -> None:
@@ -100,7 +100,7 @@ def test_what_is_no_blob_is_said(home: Path, words: tuple[str, str], says: str) 
 
 def test_what_was_added_is_pinned_dropped_and_posted_by_a_program(home: Path, tmp_path: Path) -> None:
     added = _ok(banyan("--home", home, "media", "add", film(tmp_path / "a.mp4", 5_000), "--json")).json
-    assert "no post names it" in _ok(banyan("--home", home, "media", "list")).out
+    assert "nothing names it" in _ok(banyan("--home", home, "media", "list")).out
     _ok(banyan("--home", home, "media", "pin", added["blob"][:9]))
     assert "pinned" in _ok(banyan("--home", home, "media", "list")).out
     _ok(banyan("--home", home, "media", "pin", added["blob"], "--undo"))

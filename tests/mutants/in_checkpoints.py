@@ -475,8 +475,8 @@ IN_CHECKPOINTS = (
     Mutant(
         "what is deleted now is erased as if it had been deleted before",
         _COUNTING,
-        "            self._store.postpone(Work.ERASE, account, (now_s + KEEP_S) * 1000)",
-        "            pass",
+        "                self._store.postpone(work, account, (now_s + KEEP_S) * 1000)",
+        "                pass",
         _HELD,
     ),
     Mutant(

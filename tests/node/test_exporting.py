@@ -29,8 +29,9 @@ from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
+from banyan_schema.media import Media
 from banyan_schema.social import Post, post_key, write_post
-from banyan_schema.social.post import Media, Poll
+from banyan_schema.social.post import Poll
 from tests.needs import on_own_disk
 from tests.node.real import make_home
 

@@ -24,8 +24,8 @@ from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import chores
 from banyan_replica.wire.blobs import encode_chunk_answer, encode_list_answer
+from banyan_schema.media import Media
 from banyan_schema.social import Post, post_key, write_post
-from banyan_schema.social.post import Media
 from banyan_storage.check import verify
 from tests.node.pictures import film, photo
 from tests.node.real import converged, make_home, make_node, running
@@ -227,7 +227,7 @@ async def test_what_no_post_names_is_not_given_to_peers(tmp_path: Path) -> None:
     file = film(tmp_path / "sea.mp4", CHUNK)
     async with pair(tmp_path) as (one, two):
         blob = (await call(one, "media.put", path=str(file)))["blob"]
-        with pytest.raises(CallError, match="no post that is held names it"):
+        with pytest.raises(CallError, match="nothing that is held names it"):
             await call(two, "media.fetch", blob=blob)
         answer = await two.media._peers.ask(one.edge.peer_id, b"\1" + bytes.fromhex(blob), 1000)
         assert answer == b"\0not here"
@@ -298,7 +298,7 @@ async def test_a_root_that_says_another_size_than_its_post_is_not_fetched(tmp_pa
         await one.worker.call(lie)
         await converged([one, two])
         state = await fetched(two, BlobRoot(root).hex())
-        assert state["failed"] == f"its posts say that it has 9 bytes, and its root says {len(raw)}"
+        assert state["failed"] == f"what names it says that it has 9 bytes, and its root says {len(raw)}"
         assert not (await call(two, "media.list"))["blobs"]
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from banyan_crdt.ids import AccountId, CellKey
+from banyan_crdt.parts import make_part
 from banyan_schema.address import Target
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social.channel import (
@@ -110,8 +111,8 @@ def test_an_episode_of_a_time_to_come_is_of_the_time_of_its_entry() -> None:
     assert order(Episode(HERE, HERE, "", published_ms=4_000), 5_000)[16:] == (4_000 << 16).to_bytes(8, "big")
 
 
-def test_the_picture_of_a_channel_is_a_blob_of_it_and_costs_the_ingest_of_usual_posts_nothing() -> None:
+def test_the_picture_of_a_channel_is_a_blob_of_it() -> None:
     content = CHANNELS.encode(Channel("a", picture=b"p" * 32))
     assert SOCIAL.blobs_in(CHANNEL, content) == (b"p" * 32,)
-    usual_post = 0x80 + 5
-    assert SOCIAL.blob_head[0] > usual_post
+    part = make_part(b"s" * 16, content)[1]
+    assert SOCIAL.naming((CHANNEL,), (part,)) == [0]

@@ -19,6 +19,7 @@ from banyan_schema import layout as layout_module
 from banyan_schema.collection import Collection, SeedIn
 from banyan_schema.fields import text
 from banyan_schema.layout import Layout
+from banyan_schema.media import Media
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import (
     MAX_TEXT,
@@ -32,7 +33,7 @@ from banyan_schema.social import (
     post_key,
     write_post,
 )
-from banyan_schema.social.post import COLLECTION, LAYOUT, Media, Poll, quick_seeds
+from banyan_schema.social.post import COLLECTION, LAYOUT, Poll, quick_seeds
 from tests.schema.laws import accounts, keeps_the_laws, mangled, read_alike, targets, texts
 
 THERE = Target(AccountId(b"a" * 32), CellKey(b"k" * 16))

@@ -11,9 +11,10 @@ from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import Ref
 from banyan_crdt.ops import decode_body
 from banyan_crdt.parts import content_of, make_part
+from banyan_schema.media import Media
 from banyan_schema.registry import SOCIAL
-from banyan_schema.social import Post, post_key, write_post
-from banyan_schema.social.post import POST, Media, Poll, encode_post
+from banyan_schema.social import Post, post_key, set_profile, write_post
+from banyan_schema.social.post import POST, Poll, encode_post
 from banyan_storage import blob_names, restoring
 from banyan_storage import tables as t
 from banyan_storage.engine import Engine
@@ -150,6 +151,46 @@ def test_the_byte_that_is_looked_at_misses_no_post_with_media() -> None:
         raw = make_part(os.urandom(16), encode_post(post))[1]
         assert blob_names.row_of(b"k", POST, raw) is None
         assert SOCIAL.blobs_in(POST, content_of(raw)) == ()
+
+
+@pytest.mark.parametrize("with_entry", [True, False])
+def test_a_picture_of_a_profile_is_named_as_one_of_a_post_is(world: World, with_entry: bool) -> None:
+    store, _, an = world
+    an.post("nothing to see")
+    face = Ref(an.write([set_profile(an.salt, "avatar", "me", media=PICTURES[0])]).id, 0)
+    an.write([set_profile(an.salt, "name", "An")])
+    second = an.write([set_profile(an.salt, "banner", "", media=PICTURES[2]), set_profile(an.salt, "bio", "x")])
+    append(store, an, with_entry)
+    if not with_entry:
+        an.send(store)
+    assert (named(store, ONE), named(store, SMALL)) == (2, 1)
+    sound(store)
+    blob_names.seen(store._write, blob_names.unseen(store.txn, b"", 10))
+    key = t.part_key(store.number_of(second.id) or 0, 0)
+    blob_names.look_again(store._write, [key, t.part_key(1, 0)])
+    assert blob_names.unseen(store.txn, b"", 10) == [key], "what names no blob is not looked at"
+    assert store.erase_part(face.entry, 0, None)
+    assert (named(store, ONE), named(store, SMALL)) == (1, 0)
+    sound(store)
+
+
+def test_a_store_of_a_program_that_knew_less_names_its_blobs_when_it_is_opened(world: World) -> None:
+    store, engine, an = world
+    write(an, PICTURES[1])
+    an.write([set_profile(an.salt, "avatar", "me", media=PICTURES[0])])
+    append(store, an, True)
+    store.commit()
+    txn = engine.write()
+    for table in (t.MEDIA, t.BLOBS, t.MEDIA_NEW):
+        txn.delete_range(table, b"", None)
+    engine.commit()
+    assert named(social_store(engine)[0]) == 0, "nothing is read anew where the program is the same"
+    txn.put(t.META, t.NAMING_KEY, b"less")
+    engine.commit()
+    again = social_store(engine)[0]
+    assert (named(again, ONE), named(again, TWO), named(again, SMALL)) == (1, 1, 1)
+    sound(again)
+    assert len(blob_names.unseen(again.txn, b"", 10)) == 2
 
 
 def test_previews_come_first_and_each_blob_once(world: World) -> None:

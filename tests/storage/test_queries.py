@@ -11,6 +11,7 @@ import pytest
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Add
 from banyan_crdt.realm import TEST
+from banyan_schema.media import Media
 from banyan_schema.social import (
     FOLLOW,
     Post,
@@ -24,6 +25,7 @@ from banyan_schema.social import (
     undo,
     write_post,
 )
+from banyan_storage.faces import Face, face_of
 from banyan_storage.queries import Queries, ReactionCount, queries
 from tests.storage.accounts import seed
 from tests.storage.social_accounts import Person, key, social_store
@@ -51,6 +53,29 @@ def test_a_profile_shows_the_last_write_of_each_field(people: tuple[Person, ...]
     with asking(an) as ask:
         assert ask.profile(an.id).fields == (ProfileField("bio", "botanist"), ProfileField("name", "An Nguyễn"))
         assert ask.profile(people[1].id).fields == ()
+
+
+def test_a_face_is_the_name_and_the_avatar_that_the_profile_shows(people: tuple[Person, ...]) -> None:
+    an, binh, *_ = people
+    face, wide = (Media(bytes([n]) * 32, 9, "image/png", preview=bytes([n + 1]) * 32) for n in (1, 3))
+    an.write([set_profile(an.salt, "name", "An"), set_profile(an.salt, "avatar", "me", media=face)])
+    an.write([set_profile(an.salt, "banner", "", media=wide), set_profile(an.salt, "bio", "x")])
+    binh.write([set_profile(binh.salt, "avatar", "", media=face._replace(preview=None))])
+    with asking(*people) as ask:
+        assert face_of(ask, an.id) == Face("An", face.preview)
+        assert face_of(ask, binh.id) == Face("", face.blob)
+        assert face_of(ask, people[2].id) == Face("", None)
+    an.write([set_profile(b"another device's salt", "name", "An Nguyễn")])
+    an.write([set_profile(b"another device's salt", "avatar", "", media=wide)])
+    with asking(*people) as ask:
+        assert face_of(ask, an.id) == Face("An Nguyễn", wide.preview)
+    an.write([set_profile(b"a third one's", "avatar", "")])
+    with asking(*people) as ask:
+        assert face_of(ask, an.id) == Face("An Nguyễn", None)
+        assert ask.profile(an.id).pictures.keys() == {"banner"}
+    an.write([set_profile(an.salt, "avatar", "a film", media=face._replace(type="video/mp4"))])
+    with asking(*people) as ask:
+        assert face_of(ask, an.id).avatar is None
 
 
 def test_a_post_is_found_edited_and_gone_for_good_when_deleted(people: tuple[Person, ...]) -> None:

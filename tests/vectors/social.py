@@ -10,6 +10,7 @@ from banyan_crdt.ops import Add, Put
 from banyan_crdt.realm import TEST
 from banyan_schema.address import Target
 from banyan_schema.collection import Collection, Draft, undo
+from banyan_schema.media import Media
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, post_key, relate, set_profile, write_post
 from banyan_schema.social.channel import (
@@ -57,6 +58,13 @@ DRAFTS = {
     "an accepted follower": answer_follow(SALT, FollowAnswer(SOMEBODY, "accept")),
     "a refused follower": answer_follow(SALT, FollowAnswer(SOMEBODY, "refuse")),
     "a profile that is locked": set_profile(SALT, LOCKED, LOCKED_VALUE),
+    "an avatar": set_profile(
+        SALT,
+        "avatar",
+        "Em và mèo",
+        media=Media(b32("a picture"), 51_234, "image/jpeg", 400, 400, None, None, "LEHV6nWB2yk8", b32("a preview")),
+    ),
+    "an avatar that was taken away": set_profile(SALT, "avatar", ""),
     "a handle that is claimed": set_profile(SALT, HANDLE_FIELD, "lan@vn.example"),
     "a handle that is confirmed": confirm_handle(SALT, Confirmed("lan@vn.example", SOMEBODY)),
     "where an account went": move_to(SALT, SOMEBODY),
@@ -187,6 +195,7 @@ def examples(made: dict[str, Any]) -> dict[str, str]:
             map(shown, ("a channel", "an episode", "an episode without a number", "a playlist", "a subscription"))
         ),
         "locked": "\n".join(map(shown, of_locked)),
+        "profiles": "\n".join(map(shown, ("an avatar", "an avatar that was taken away"))),
         "officials": "\n".join(map(shown, ("an official channel", "an urgent post"))),
         "moves": "\n".join(map(shown, ("where an account went", "what an account was"))),
         "handles": "\n".join(map(shown, ("a handle that is claimed", "a handle that is confirmed"))),

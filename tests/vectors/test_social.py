@@ -52,6 +52,8 @@ def test_cells_are_named_as_the_page_says() -> None:
     assert by_name["a handle that is confirmed"] == confirmed
     assert by_name["a handle that is claimed"] == (cell_key(b"profile", b"handle"), None)
     assert by_name["a profile that is locked"] == (cell_key(b"profile", b"locked"), None)
+    assert by_name["an avatar"] == (cell_key(b"profile", b"avatar"), None)
+    assert by_name["an avatar that was taken away"] == by_name["an avatar"]
     assert by_name["an answer"] == (cell_key(b"event.reply"), cell_key(b"event.reply", *there))
     invited = cell_key(b"event.invite", *there), cell_key(b"event.invite", *there, whom)
     assert by_name["an invitation to an event"] == invited

@@ -60,7 +60,7 @@ def listed(ctx: typer.Context) -> None:
 
 @_media.command("show")
 def show(ctx: typer.Context, blob: Blob) -> None:
-    """What is known of one: type, size, how much of it is here, which posts name it."""
+    """What is known of one: type, size, how much of it is here, what names it."""
     from banyan_cli.show import media as shown
     from banyan_cli.show.tables import facts
 

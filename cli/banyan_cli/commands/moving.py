@@ -216,6 +216,8 @@ def _answer(totals: Brought, dry: bool) -> dict[str, Any]:
     pictures = totals.pictures
     rows["pictures"] = {state: pictures[state] for state in ("came", "here", "gone", "left_out")}
     rows["pictures added"] = {"came": pictures["added"], "here": 0, "gone": 0, "left_out": 0}
+    portraits = totals.portraits
+    rows["profile pictures"] = {state: portraits[state] for state in ("came", "here", "gone", "left_out")}
     rows["profile fields"] = {"came": totals.fields, "here": 0, "gone": 0, "left_out": 0}
     return {"dry": dry, "table": rows, "left_out": {**totals.left, **totals.left_pictures}, "entries": totals.entries}
 
@@ -237,7 +239,7 @@ def _notes(move: Move, unread: int) -> list[str]:
         told.append(f"{totals.undated:,} posts have no date, or one before 1970 or after today: they have today's.")
     if totals.circles:
         told.append(f"{totals.circles:,} answers were in a circle or to themselves: they came as posts of their own.")
-    if move.pictures is None and totals.pictures["left_out"]:
+    if move.pictures is None and totals.pictures["left_out"] + totals.portraits["left_out"]:
         told.append("Pictures and films were left out (--no-media); the same command without it adds them.")
     if move.pictures is not None and move.pictures.as_it_is:
         many = move.pictures.as_it_is

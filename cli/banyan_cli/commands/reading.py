@@ -1,4 +1,4 @@
-"""What a person reads: the feed, a conversation, a profile, and how large the graph is."""
+"""What a person reads: the feed, a conversation, and how large the graph is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from banyan_cli import completing, refs, session
-from banyan_cli.commands import handles, private
+from banyan_cli.commands import private
 from banyan_cli.commands.followers import After
 from banyan_cli.commands.social import Uri
 from banyan_cli.errors import BadInput
@@ -17,7 +17,6 @@ from banyan_node.harmless import plain
 if TYPE_CHECKING:
     from rich.console import Console
 
-_profile = typer.Typer(help="Who an account says it is.", invoke_without_command=True)
 _graph = typer.Typer(help="The graph as a whole.", no_args_is_help=True)
 Reader = Annotated[
     str | None,
@@ -45,7 +44,6 @@ def add_to(app: typer.Typer) -> None:
     app.command()(suggestions)
     app.command()(trends)
     app.command()(notifications)
-    app.add_typer(_profile, name="profile")
     app.add_typer(_graph, name="graph")
 
 
@@ -292,81 +290,6 @@ def notifications(
         same = "".join(f" --kind {k}" for k in kind or ()) + (" --each" if each else "")
         same += "" if reader is None else f" --as {reader}"
         s.out.note(f"More: `banyan notifications{same} --limit {limit} --before {page['before']}`")
-
-
-@_profile.callback()
-def profile(ctx: typer.Context) -> None:
-    if ctx.invoked_subcommand is None:
-        _answer_profile(session.of(ctx), None)
-
-
-@_profile.command("show")
-def profile_show(
-    ctx: typer.Context,
-    account: Annotated[
-        str | None,
-        typer.Argument(help="An account's id or name; yours when left out.", autocompletion=completing.accounts),
-    ] = None,
-) -> None:
-    """An account's profile, and whom it follows."""
-    s = session.of(ctx)
-    _answer_profile(s, None if account is None else refs.account(s, account))
-
-
-@_profile.command("set")
-def profile_set(
-    ctx: typer.Context,
-    fields: Annotated[list[str], typer.Argument(metavar="FIELD=VALUE...", help="Such as name='Minh Anh' bio='...'.")],
-    by: Annotated[str | None, typer.Option("--as", help="Which account hosted here; yours when left out.")] = None,
-) -> None:
-    """Say who you are."""
-    s = session.of(ctx)
-    given = {}
-    for field in fields:
-        name, equals, value = field.partition("=")
-        if not equals or not name.strip():
-            raise BadInput(f"'{field}' is not FIELD=VALUE; write, for example, name='Minh Anh'.")
-        given[name.strip()] = value
-    answer = s.call("profile.set", fields=given, by=refs.acting(s, by))
-    s.out.done(answer, f"The profile says {', '.join(given)} now.")
-
-
-def _answer_profile(s: session.Session, account: str | None) -> None:
-    value = s.call("profile.get", account=account)
-    refs.remember(s.home, accounts=[(value["account"], value["name"])])
-    refs.remember_rows(s.home, value["pinned"])
-    s.out.answer(value, _show_profile)
-
-
-def _show_profile(console: Console, value: dict[str, Any]) -> None:
-    from rich.text import Text
-
-    from banyan_cli.show.words import count, name_of
-
-    console.print(Text(name_of(value["account"], value["name"]), "bold"))
-    console.print(Text(value["account"], "dim"), soft_wrap=True)
-    if value["moved_to"]:
-        to = name_of(value["moved_to"]["account"], value["moved_to"]["name"])
-        console.print(
-            Text.assemble((f"moved to {to}  ", "bold"), (value["moved_to"]["account"], "dim")), soft_wrap=True
-        )
-    if value["also_was"]:
-        console.print(Text("was " + ", ".join(name_of(a["account"], a["name"]) for a in value["also_was"]), "dim"))
-    for one in value["official"]:
-        by = name_of(one["platform"]["account"], one["platform"]["name"])
-        console.print(Text(f"{plain(one['title'])}, verified by {by}"))
-    if value["handle"]:
-        console.print(Text(handles.shown(value["handle"])))
-    for field, text in value["fields"].items():
-        if field not in ("name", "handle"):
-            console.print(Text.assemble((f"{plain(field)}: ", "dim"), plain(text, lines=True)))
-    said = [count(value["posts"], "post"), f"follows {value['follows']:,}", count(value["followers"], "follower")]
-    console.print(Text(" · ".join(said), "dim"))
-    for row in value["pinned"]:
-        console.print(Text.assemble(("pinned  ", "dim"), (refs.short(row["uri"]), "dim"), f"  {plain(row['text'])}"))
-    names = [name_of(a["account"], a["name"]) for a in value.get("following", [])]
-    if names:
-        console.print(Text.assemble(("follows ", "dim"), ", ".join(names)))
 
 
 @_graph.command("stats")

@@ -7,6 +7,7 @@ plain text.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from banyan_cli.importing.moved import (
     Item,
     Left,
     ProfileLine,
+    ProfilePicture,
     Reading,
     Tie,
     dicts,
@@ -236,3 +238,10 @@ def actor_fields(actor: dict[str, Any]) -> Iterator[ProfileLine]:
     for one in dicts(actor.get("attachment")):
         if one.get("type") == "PropertyValue" and line(one.get("name")).lower() not in ("name", "bio"):
             yield ProfileLine(line(one.get("name")), line(text_of(str(one.get("value") or "")[:MOST_HTML])))
+
+
+def actor_pictures(actor: dict[str, Any], place: str) -> Iterator[ProfilePicture]:
+    """The pictures of an actor's profile."""
+    for name, word in (("avatar", "icon"), ("banner", "image")):
+        for one in islice(_attachments({"attachment": actor.get(word)}), 1):
+            yield ProfilePicture(name, one, place)

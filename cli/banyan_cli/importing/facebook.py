@@ -8,6 +8,7 @@ because they have the photos of posts too (facebook_albums.py).
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any
 
 from banyan_cli.importing import facebook_albums as albums
 from banyan_cli.importing.archives import Archive
-from banyan_cli.importing.json_stream import Broken, items
+from banyan_cli.importing.json_stream import MOST_ITEM, Broken, items
 from banyan_cli.importing.moved import (
     BROKEN,
     Attachment,
@@ -24,6 +25,7 @@ from banyan_cli.importing.moved import (
     Item,
     Left,
     ProfileLine,
+    ProfilePicture,
     Reading,
     Tie,
     TieKind,
@@ -62,6 +64,11 @@ _IN_A_GROUP = re.compile(
     re.IGNORECASE,
 )
 _GROUP_POSTS = ("group_posts_v2", "group_comments_v2", "group_posts")
+_FACES = {
+    **dict.fromkeys(("profile pictures", "profile photos", "ảnh đại diện"), "avatar"),
+    **dict.fromkeys(("cover photos", "ảnh bìa"), "banner"),
+}
+"""Names of albums, in English and Vietnamese."""
 _PEOPLE: dict[str, tuple[TieKind, tuple[str, ...]]] = {
     "friends": ("follow", ("friends_v2", "friends")),
     "blocked": ("block", ("blocked_users_v2", "blocked_users")),
@@ -82,8 +89,11 @@ def reading(archive: Archive, audience: Audience, comments: bool = False, with_a
     if not archive.files:
         raise no_such_files(archive, "facebook", "your_posts_1.json or other JSON files")
 
+    faces = dict(_faces(archive))
+
     def read() -> Iterator[Found]:
         seconds, taken = Counter[str](), set[str]()
+        yield from faces.values()
         for name in sorted(archive.files, key=lambda name: (_kind(name) == "albums", name)):
             kind = _kind(name)
             if kind == "posts":
@@ -107,7 +117,7 @@ def reading(archive: Archive, audience: Audience, comments: bool = False, with_a
                 if kind == "groups":
                     for _, one in _items(archive, name, *_GROUP_POSTS):
                         taken.update(albums.photos_of(one))
-                yield from _counted(archive, name, kind or "")
+                yield from _counted(archive, name, kind or "", {face.item.path for face in faces.values()})
 
     some = with_albums and any(_kind(name) == "albums" for name in archive.files)
     return Reading(SERVICE, read, (ALBUM_POSTS,) if some else ())
@@ -227,8 +237,26 @@ def _profile(one: Any) -> Iterator[ProfileLine]:
     yield ProfileLine("city", line(_inside(one, "current_city").get("name")))
 
 
-def _counted(archive: Archive, name: str, kind: str) -> Iterator[Left]:
-    """What is counted and named, and does not come."""
+def _faces(archive: Archive) -> Iterator[tuple[str, ProfilePicture]]:
+    """The newest picture of the albums of profile and cover pictures, which everybody can see there."""
+    for name in sorted(archive.files):
+        if _kind(name) != "albums":
+            continue
+        with archive.open(name) as stream:
+            try:
+                album = repaired(json.loads(stream.read(MOST_ITEM)))
+            except (ValueError, RecursionError):
+                continue
+        of = _FACES.get(line(album.get("name")).lower()) if isinstance(album, dict) else None
+        photos = [one for one in dicts(album.get("photos")) if plain(one.get("uri"))] if of else []
+        if of and photos:
+            newest = max(photos, key=lambda one: seconds_ms(one.get("creation_timestamp")) or 0)
+            told = plain(newest.get("description")).strip()
+            yield of, ProfilePicture(of, Attachment(plain(newest["uri"]), told), name)
+
+
+def _counted(archive: Archive, name: str, kind: str, come: set[str]) -> Iterator[Left]:
+    """What is counted and named, and does not come. come: paths of pictures that do."""
     keys = {
         "reactions": ("reactions_v2", "reactions"),
         "members": ("groups_joined_v2", "groups_joined"),
@@ -242,5 +270,5 @@ def _counted(archive: Archive, name: str, kind: str) -> Iterator[Left]:
             yield Left(BROKEN, where, one.why)
         elif kind == "events" and isinstance(one, dict) and not one.get("name"):
             yield from (Left(why, where, line(e.get("name"))) for answers in one.values() for e in dicts(answers))
-        elif isinstance(one, dict):
+        elif isinstance(one, dict) and plain(one.get("uri")) not in come:
             yield Left(why, where, line(one.get("title") or one.get("name") or one.get("uri")))

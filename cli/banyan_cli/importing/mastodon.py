@@ -12,6 +12,7 @@ from banyan_cli.importing.activitystreams import (
     LIKE,
     SERVICE,
     actor_fields,
+    actor_pictures,
     handles_of,
     id_of,
     notes,
@@ -47,6 +48,7 @@ def reading(archive: Archive) -> Reading:
 
     def read() -> Iterator[Found]:
         yield from actor_fields(actor)
+        yield from actor_pictures(actor, "actor.json")
         for name in archive.wanted("outbox.json"):
             yield from notes(archive, name)
         for name in archive.wanted("likes.json"):

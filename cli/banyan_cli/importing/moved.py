@@ -1,5 +1,6 @@
-"""What the readers of archives find: items that become posts, ties to people and posts, fields of a profile, and what
-is left out and why. A reader is a function that finds these in order, and finds the same each time it is asked."""
+"""What the readers of archives find: items that become posts, ties to people and posts, fields and pictures of a
+profile, and what is left out and why. A reader is a function that finds these in order, and finds the same each time it
+is asked."""
 
 from __future__ import annotations
 
@@ -59,6 +60,14 @@ class ProfileLine(NamedTuple):
     value: str
 
 
+class ProfilePicture(NamedTuple):
+    """A picture of the profile. name: `avatar` or `banner`. place: which file of the archive tells of it."""
+
+    name: str
+    item: Attachment
+    place: str
+
+
 class Left(NamedTuple):
     """Something that does not come. why: the same words for all of its kind. place, name: which one."""
 
@@ -67,7 +76,7 @@ class Left(NamedTuple):
     name: str = ""
 
 
-Found: TypeAlias = Item | Tie | ProfileLine | Left
+Found: TypeAlias = Item | Tie | ProfileLine | ProfilePicture | Left
 
 
 @dataclass(frozen=True)

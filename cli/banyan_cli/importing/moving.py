@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from banyan_cli.importing import portraits
 from banyan_cli.importing.attached import Attached
-from banyan_cli.importing.moved import Item, Left, ProfileLine, Reading, Tie
+from banyan_cli.importing.moved import Item, Left, ProfileLine, ProfilePicture, Reading, Tie
 from banyan_cli.importing.people import People, Report
 from banyan_cli.importing.pictures import Pictures
 from banyan_cli.importing.plan import chunks
@@ -66,7 +67,8 @@ class Contents:
 class Brought:
     """What became of all. posts: came, here, deleted, refused. ties: by kind, then state. left: why -> how many.
     parts: posts beyond the first of a text. undated: posts whose date could not be kept. pictures: came, added (to
-    posts that were here), here, gone, left_out; left_pictures: why -> how many of the last."""
+    posts that were here), here, gone, left_out; portraits: the same of the profile; left_pictures: why -> how many of
+    both were left out."""
 
     posts: Counter[str] = field(default_factory=Counter)
     ties: dict[str, Counter[str]] = field(default_factory=dict)
@@ -75,6 +77,7 @@ class Brought:
     parts: int = 0
     undated: int = 0
     pictures: Counter[str] = field(default_factory=Counter)
+    portraits: Counter[str] = field(default_factory=Counter)
     left_pictures: Counter[str] = field(default_factory=Counter)
     circles: int = 0
     entries: int = 0
@@ -89,6 +92,9 @@ def survey(reading: Reading) -> Contents:
             media += len(found.media)
             paths.update(one.path for one in found.media)
             answers.setdefault(found.id, found.parent)
+        if isinstance(found, ProfilePicture):
+            media += 1
+            paths.add(found.item.path)
         ties += isinstance(found, Tie)
         left += isinstance(found, Left)
     parents = {one: above for one, above in answers.items() if above is not None and above in answers}
@@ -143,15 +149,18 @@ class Move:
         self._who = {} if by is None else {"as": by}
         self.totals = Brought()
         self._seen = set[str]()
-        self.pictures = None
+        self.pictures = self._portraits = None
         if attached is not None and folder is not None:
             self.pictures = Pictures(backend, attached, folder, report, dry)
             self.totals.pictures, self.totals.left_pictures = self.pictures.totals, self.pictures.left
+            self._portraits = Pictures(backend, attached, folder, report, dry)
+            self.totals.portraits, self._portraits.left = self._portraits.totals, self.pictures.left
 
     def run(self, advance: Callable[[int], None]) -> Brought:
         """advance: told how many items and ties are done. Raises what the node refuses; `totals` has what was done."""
         self._check_people()
         ties, fields, some, size = list[Tie](), dict[str, str](), list[tuple[Item, dict[str, Any]]](), 0
+        faces = dict[str, ProfilePicture]()
         for found in self._reading.read():
             if isinstance(found, Item):
                 row = self._row(found)
@@ -169,13 +178,16 @@ class Move:
             elif isinstance(found, ProfileLine):
                 if found.name and found.value and len(fields) < MOST_FIELDS:
                     fields.setdefault(found.name[:MOST_WORDS], found.value[:MOST_WORDS])
+            elif isinstance(found, ProfilePicture):
+                faces.setdefault(found.name, found)
             else:
                 self._leave(found)
         self._bring(some, advance)
-        if fields:
+        if fields or faces:
             answer = self._backend.call("move.profile", fields=fields, dry=self._dry, **self._who)
             self.totals.fields = len(answer["came"])
             self.totals.entries += answer["entries"]
+            self._bring_faces(faces, answer["without"], advance)
         for several in chunks(self._known(ties, advance), TIES_PER_CALL):
             self._send_ties(several, advance)
         return self.totals
@@ -185,6 +197,16 @@ class Move:
         for some in chunks(self._people.accounts(), TIES_PER_CALL):
             ties = [{"kind": "follow", "account": account} for account in some]
             self._backend.call("move.ties", service=self._reading.service, ties=ties, dry=True, **self._who)
+
+    def _bring_faces(
+        self, faces: dict[str, ProfilePicture], without: list[str], advance: Callable[[int], None]
+    ) -> None:
+        if self._portraits is None:
+            self.totals.portraits["left_out"] += len(faces)
+            return
+        self.totals.entries += portraits.bring(
+            self._backend, self._portraits, self._report, faces, without, self._who, self._dry, advance
+        )
 
     def _leave(self, left: Left) -> None:
         self.totals.left[left.why] += 1

@@ -25,6 +25,7 @@ from banyan_cli.importing.moved import (
     Item,
     Left,
     ProfileLine,
+    ProfilePicture,
     Reading,
     Tie,
     TieKind,
@@ -81,10 +82,12 @@ def reading(archive: Archive) -> Reading:
 
     def read() -> Iterator[Found]:
         yield ProfileLine("name", line(account.get("accountDisplayName")))
-        for _, one in _objects(archive, "profile", "profile"):
+        for where, one in _objects(archive, "profile", "profile"):
             about = one.get("description") if isinstance(one, dict) else None
             if isinstance(about, dict):
                 yield from (ProfileLine(name, plain(about.get(name))) for name in ("bio", "location", "website"))
+            if isinstance(one, dict):
+                yield from _pictures(archive, one, line(account.get("accountId")), where)
         used = set[str]()
         for where, tweet in _tweets(archive):
             if isinstance(tweet, Left):
@@ -109,6 +112,20 @@ def reading(archive: Archive) -> Reading:
 
     notes = ("This account is protected: its tweets were for followers only, and do not come.",) if protected else ()
     return Reading(SERVICE, read, notes)
+
+
+def _pictures(archive: Archive, profile: dict[str, Any], number: str, where: str) -> Iterator[ProfilePicture]:
+    """As the archive names them: the number of the account, and the last part of the address; a banner's address does
+    not say its type."""
+    folder = f"{where.rpartition('/')[0]}/profile_media".lstrip("/")
+    for name, word in (("avatar", "avatarMediaUrl"), ("banner", "headerMediaUrl")):
+        address = line(profile.get(word))
+        last = re.sub(r"/\d+x\d+$", "", address).rpartition("/")[2]
+        if not address.startswith("http") or not last or "default_profile" in last:
+            continue
+        path = f"{folder}/{number}-{last}"
+        whole = next((n for n in sorted(archive.names) if n.startswith(f"{path}.")), path)
+        yield ProfilePicture(name, Attachment(whole), where)
 
 
 def _objects(archive: Archive, name: str, key: str) -> Iterator[tuple[str, dict[str, Any] | Broken | None]]:

@@ -55,7 +55,7 @@ def rows(console: Console, found: list[Row], total: int) -> None:
 
     made = table("blob", "type", "size#", "here", "")
     for row in found:
-        why = "pinned" if row["pinned"] else "" if row["named"] else "no post names it"
+        why = "pinned" if row["pinned"] else "" if row["named"] else "nothing names it"
         here = "yes" if row["whole"] else "in part"
         made.add_row(
             row["blob"][:SHORT],
@@ -70,9 +70,9 @@ def rows(console: Console, found: list[Row], total: int) -> None:
 
 def facts_of(found: Row) -> Row:
     """What `show` says of one."""
-    posts = found["posts"]
-    apart = ("posts", "wanted_ms", "whole", "held", "size")
+    names = [*found["posts"], *(f"{of['account']} ({of['field']})" for of in found["profiles"])]
+    apart = ("posts", "profiles", "wanted_ms", "whole", "held", "size")
     value = {name: fact for name, fact in found.items() if name not in apart and fact is not None}
     held = "all of it" if found["whole"] else f"{size(found['held'])}"
     value |= {"size": "unknown" if found["size"] is None else size(found["size"]), "here": held}
-    return value | {"posts": ", ".join(posts) or "none names it"}
+    return value | {"named by": ", ".join(names) or "nothing"}

@@ -15,7 +15,7 @@ Markup = NewType("Markup", bytes)
 """Escaped HTML, UTF-8."""
 _UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """What a page must not contain: control characters, and halves of characters."""
-_VOID = frozenset({"meta", "link", "br", "hr"})
+_VOID = frozenset({"meta", "link", "br", "hr", "img"})
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1c1e21;--dim:#666b73;--page:#fbfbf9;--line:#dcdcd6;--link:#1a5fb4}
@@ -33,6 +33,8 @@ article article{margin-left:1rem}
 .text{white-space:pre-wrap;unicode-bidi:plaintext;margin:.25rem 0}
 blockquote{border-left:3px solid var(--line);margin:.5rem 0;padding-left:.75rem}
 figure{border:1px dashed var(--line);margin:.5rem 0;padding:.5rem;font-size:.9rem}
+.banner{display:block;width:100%;max-height:15rem;object-fit:cover}
+.avatar{display:block;width:6rem;height:6rem;object-fit:cover;border-radius:.5rem;margin:.5rem 0}
 code{font-size:.75rem;color:var(--dim);overflow-wrap:anywhere}
 .d1{margin-left:1rem}.d2{margin-left:2rem}.d3{margin-left:3rem}.d4{margin-left:4rem}.d5{margin-left:5rem}
 """

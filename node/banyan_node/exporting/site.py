@@ -4,6 +4,7 @@
 |---|---|
 | index.html | the profile, the newest posts, the pages of months |
 | 2026-11.html, 2026-11-2.html, ... | the posts and reposts of a month, newest first |
+| pictures/... | the pictures of the profile, if they are here |
 | thread/....html | a conversation in which the account took part: what it answers, and the answers that are held |
 
 Posts are read once, newest first, and a page is written while it is read. So the memory does not grow with the account.
@@ -19,10 +20,12 @@ from typing import IO, NamedTuple
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.exporting.html import TAIL, Markup, element, head, joined
+from banyan_node.exporting.pictures import file_of, write_picture
 from banyan_node.exporting.sinks import FolderSink
+from banyan_schema.media import Media
 from banyan_schema.social import Target
-from banyan_schema.social.post import Media
-from banyan_storage.answers import PostView
+from banyan_storage.answers import PostView, ProfileView
+from banyan_storage.blobs import BlobStore
 from banyan_storage.queries import Queries
 
 NEWEST = 20
@@ -31,6 +34,8 @@ A_PAGE = 500
 """Posts on a page of a month; then it goes on on another one."""
 ANSWERS = 5_000
 """Answers on the page of a conversation."""
+PICTURES = "pictures"
+"""The folder of the pictures of the profile."""
 DEEPEST = 5
 """Levels of answers that are set in."""
 
@@ -50,9 +55,9 @@ class Page(NamedTuple):
         return self.month if self.number == 1 else f"{self.month} ({self.number})"
 
 
-def write_site(q: Queries, account: AccountId, sink: FolderSink) -> int:
+def write_site(q: Queries, blobs: BlobStore, account: AccountId, sink: FolderSink) -> int:
     """Writes the site. Returns how many posts and reposts it has."""
-    writer = _Site(q, account, sink)
+    writer = _Site(q, blobs, account, sink)
     pages, done = list[Page](), 0
     with ExitStack() as last:
         file: IO[bytes] | None = None
@@ -101,8 +106,8 @@ def _foot(pages: list[Page], older: Page | None) -> Markup:
 class _Site:
     """Makes what stands on the pages, and caches names."""
 
-    def __init__(self, q: Queries, account: AccountId, sink: FolderSink) -> None:
-        self._q, self._account, self._sink = q, account, sink
+    def __init__(self, q: Queries, blobs: BlobStore, account: AccountId, sink: FolderSink) -> None:
+        self._q, self._blobs, self._account, self._sink = q, blobs, account, sink
         self._names: dict[AccountId, str] = {}
         self._blocked = set(q.blocks(account))
         self.name = self._name(account)
@@ -111,17 +116,17 @@ class _Site:
         if len(self._names) > 10_000:
             self._names.clear()
         if account not in self._names:
-            fields = self._q.profile(account).fields
-            named = next((f.value for f in fields if f.field == "name"), "")
+            named = self._q.profile(account).texts.get("name")
             self._names[account] = named or f"{account_to_text(account)[:24]}…"
         return self._names[account]
 
     def index(self, pages: list[Page], posts: int) -> None:
         q, account = self._q, self._account
         with self._sink.file("index.html") as file:
-            file.write(joined(head(self.name), element("h1", self.name)))
-            about = [f for f in q.profile(account).fields if f.field != "name"]
-            file.write(element("header", *(element("p", f"{f.field}: {f.value}", class_="text") for f in about)))
+            profile = q.profile(account)
+            file.write(joined(head(self.name), *self._pictures(profile), element("h1", self.name)))
+            about = [element("p", f"{f}: {value}", class_="text") for f, value in profile.texts.items() if f != "name"]
+            file.write(element("header", *about))
             counts = f"{posts:,} posts; follows {q.follow_count(account):,}, followed by {q.follower_count(account):,}"
             file.write(joined(element("p", counts), element("p", element("code", account_to_text(account)))))
             newest = (view for _, view in q.timeline([account], None, reposts=True) if view is not None)
@@ -129,6 +134,19 @@ class _Site:
                 file.write(self.post(view, "") + b"\n")
             file.write(element("nav", *(element("a", page.title, href=page.name) for page in pages)))
             file.write(TAIL)
+
+    def _pictures(self, profile: ProfileView) -> Iterator[Markup]:
+        """The banner above the avatar, with their files beside the page; of one that is not here, what is known."""
+        written = set[bytes]()
+        for name in ("banner", "avatar"):
+            picture = profile.pictures.get(name)
+            if picture is None:
+                continue
+            if picture.blob not in written and not write_picture(self._blobs, picture, self._sink, PICTURES):
+                yield _media(picture)
+                continue
+            written.add(picture.blob)
+            yield element("img", class_=name, src=f"{PICTURES}/{file_of(picture)}", alt=picture.description or "")
 
     def post(self, view: PostView, up: str, depth: int = 0) -> Markup:
         """One post. up: how the page leads to the folder of the index."""

@@ -2,11 +2,12 @@
 
 | file | has |
 |---|---|
-| actor.json | a Person: name, summary, the other fields of the profile |
+| actor.json | a Person: name, summary, icon, image, the other fields of the profile |
 | outbox.json | an OrderedCollection, newest first: Create of a Note, Announce of a repost |
 | likes.json | an OrderedCollection of Likes; `content` is the emoji |
 | following.json | an OrderedCollection of the accounts that it follows |
 | featured.json | an OrderedCollection of the posts that it pins to its profile |
+| media_attachments/... | the files of icon and image, if they are here |
 
 Ids are those of Banyan: a DID, and behind it the 32 digits of a post. Text becomes HTML in `content`, as Notes have it;
 `source` has it as it was written. Media are Documents with their description and the hash of the blob; `url` says where
@@ -23,11 +24,13 @@ from typing import Any
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.api.texts import uri
 from banyan_node.exporting.html import element
+from banyan_node.exporting.pictures import file_of, write_picture
 from banyan_node.exporting.sinks import Sink
+from banyan_schema.media import Media
 from banyan_schema.social import Target
-from banyan_schema.social.post import Media
 from banyan_schema.social.reaction import COLLECTION as REACTIONS
 from banyan_storage.answers import PostView
+from banyan_storage.blobs import BlobStore
 from banyan_storage.pins import pinned
 from banyan_storage.queries import Queries
 
@@ -53,12 +56,18 @@ FOLLOWS = 1_000
 """Follows that are read at once."""
 _OF_A_PERSON = {"name": "name", "bio": "summary"}
 """Fields of a profile that a Person has too."""
+_IMAGES = {"avatar": "icon", "banner": "image"}
+"""The same of its pictures."""
+MEDIA_FOLDER = "media_attachments"
 LATEST_MS = 253_402_300_799_999
 """The last millisecond that a calendar has."""
 
 
-def write_streams(q: Queries, account: AccountId, sink: Sink) -> int:
+def write_streams(q: Queries, blobs: BlobStore, account: AccountId, sink: Sink) -> int:
     """Writes the files. Returns how many posts and reposts the outbox has."""
+    pictures = q.profile(account).pictures
+    for picture in {picture.blob: picture for picture in pictures.values()}.values():
+        write_picture(blobs, picture, sink, MEDIA_FOLDER)
     with sink.file("actor.json") as file:
         file.write(_json({"@context": CONTEXT, **_actor(q, account)}) + b"\n")
     written = 0
@@ -84,7 +93,8 @@ def _json(value: object) -> bytes:
 
 
 def _actor(q: Queries, account: AccountId) -> dict[str, Any]:
-    fields = {field.field: field.value for field in q.profile(account).fields}
+    found = q.profile(account)
+    fields = found.texts
     person = {_OF_A_PERSON[name]: value for name, value in fields.items() if name in _OF_A_PERSON}
     others = [{"type": "PropertyValue", "name": n, "value": v} for n, v in fields.items() if n not in _OF_A_PERSON]
     if "summary" in person:
@@ -94,6 +104,11 @@ def _actor(q: Queries, account: AccountId) -> dict[str, Any]:
         "type": "Person",
         "preferredUsername": fields.get("name", ""),
         **person,
+        **{
+            word: {**_document(picture), "type": "Image", "url": f"{MEDIA_FOLDER}/{file_of(picture)}"}
+            for name, word in _IMAGES.items()
+            if (picture := found.pictures.get(name)) is not None
+        },
         "outbox": "outbox.json",
         "likes": "likes.json",
         "following": "following.json",
@@ -199,7 +214,7 @@ def _document(item: Media) -> dict[str, Any]:
     return {
         "type": "Document",
         "mediaType": item.type,
-        "url": f"media_attachments/{item.blob.hex()}",
+        "url": f"{MEDIA_FOLDER}/{item.blob.hex()}",
         "blob": item.blob.hex(),
         "size": item.size,
         **{name: value for name, value in known.items() if value is not None},

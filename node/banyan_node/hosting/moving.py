@@ -14,8 +14,9 @@ from typing import Literal, NamedTuple
 
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import CellKey, H
+from banyan_schema.media import MAX_DESCRIPTION, Media
 from banyan_schema.social import MAX_LANG, MAX_TEXT, Audience, Post, ReplyTo, Target, post_key, tags_in
-from banyan_schema.social.post import MAX_DESCRIPTION, MAX_TAGS, MAX_WARNING, Media
+from banyan_schema.social.post import MAX_TAGS, MAX_WARNING
 
 MOST_TEXT = 1 << 20
 """Bytes of UTF-8 of a text that is brought: a thread of some 33 posts. Longer ones are files, not posts."""

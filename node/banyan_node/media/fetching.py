@@ -36,6 +36,7 @@ from banyan_replica.wire.blobs import (
     draft_token,
     encode_question,
 )
+from banyan_storage.blob_names import is_named
 from banyan_storage.blobs import PartialBlob
 from banyan_storage.errors import StorageError
 from banyan_storage.queries import queries
@@ -64,10 +65,10 @@ class FetchState(NamedTuple):
 
 
 class _Names(NamedTuple):
-    """What names a blob. post: whether a post does. size: as posts say. draft: the id of one that does, where no post
-    does."""
+    """What names a blob. said: whether held content does. size: as that says. draft: the id of one that does, where no
+    content does."""
 
-    post: bool
+    said: bool
     size: int | None
     draft: bytes | None
 
@@ -107,8 +108,8 @@ class BlobFetcher:
         self._writers = trio.CapacityLimiter(WRITERS)
 
     async def fetch(self, root: BlobRoot, wait_s: float, most: int = MAX_BLOB) -> FetchState:
-        """Fetches a blob that a held post or a draft names, and waits at most so long. most: bytes; a larger one is not
-        fetched: nothing says how large a preview is before its list is here. Raises CallError."""
+        """Fetches a blob that held content or a draft names, and waits at most so long. most: bytes; a larger one is
+        not fetched: nothing says how large a preview is before its list is here. Raises CallError."""
         blobs = self._context.blobs
         held = blobs.find(root)
         if held is not None and held.whole:
@@ -116,7 +117,7 @@ class BlobFetcher:
         running = self._running.get(root)
         if running is None:
             names = await trio.to_thread.run_sync(self._named, root)
-            if not names.post and names.draft is None and held is None:
+            if not names.said and names.draft is None and held is None:
                 raise unknown(root)
             running = self._running.get(root) or self._begin(root, names, most)
         with trio.move_on_after(wait_s):
@@ -131,10 +132,10 @@ class BlobFetcher:
     def _named(self, root: BlobRoot) -> _Names:
         c = self._context
         with queries(c.engine, c.realm, c.store.late_ids) as q:
-            named = naming(q.reader, root, 8)
-            drafts = [] if named else drafted(q.reader.txn, root, 1)
+            said, named = is_named(q.reader.txn, root), naming(q.reader, root, 8)
+            drafts = [] if said else drafted(q.reader.txn, root, 1)
         size = next((n.item.size for n in named if not n.is_preview), None)
-        return _Names(bool(named), size, drafts[0].draft if drafts else None)
+        return _Names(said, size, drafts[0].draft if drafts else None)
 
     def _question(self, fetch: _Fetch, chunk: int | None) -> bytes:
         if fetch.draft is None:
@@ -156,7 +157,7 @@ class BlobFetcher:
             if of is None:
                 return
             if fetch.expected not in (None, of.size):
-                fetch.failed = f"its posts say that it has {fetch.expected} bytes, and its root says {of.size}"
+                fetch.failed = f"what names it says that it has {fetch.expected} bytes, and its root says {of.size}"
                 return
             if of.size > fetch.most:
                 fetch.failed = f"it has {of.size} bytes, and at most {fetch.most} are fetched by themselves"

@@ -1,5 +1,5 @@
-"""Fetches by itself what people here will look at: previews and pictures of posts by accounts that somebody follows,
-and those of drafts that another device wrote.
+"""Fetches by itself what people here will look at: previews and pictures of posts, and the pictures of profiles, of
+accounts that somebody follows, and those of drafts that another device wrote.
 
 The store lists places in content that name blobs and that nobody looked at (`media_new`). A place is taken off the list
 once all that is wanted of it is here, or nothing is. What no peer gives now is tried again, at longer and longer
@@ -17,20 +17,17 @@ from typing import NamedTuple
 import trio
 
 from banyan_crdt.blob import BlobRoot
-from banyan_crdt.ops import Put, decode_body
-from banyan_crdt.parts import content_of
+from banyan_crdt.ids import AccountId
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.media import keeping
 from banyan_node.media.drafted import drafted
 from banyan_node.media.fetching import BlobFetcher
+from banyan_node.media.naming import SaidThere, said_at
 from banyan_node.operator_errors import CallError
 from banyan_node.workers.worker import Worker
-from banyan_schema.registry import SOCIAL
-from banyan_schema.social import POST, Post
-from banyan_schema.social.post import Media
-from banyan_storage import tables as t
-from banyan_storage.blob_names import seen, unseen
+from banyan_schema.social import PROFILE
+from banyan_storage.blob_names import look_again, seen, unseen
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.followed import is_followed, numbers_of
 from banyan_storage.queries import Queries, queries
@@ -151,11 +148,12 @@ def _look(c: Context, after: bytes, known: frozenset[bytes]) -> _Page:
                 continue
             try:
                 shown = keeping.shows(q, key)
-                roots = _wanted(c, q, key, numbers) if shown else []
+                said = said_at(q.reader, key)
+                roots = _wanted(c, q, said, numbers) if shown and said is not None else []
             except ViewBuilding:  # who follows whom is not known yet
                 return _Page(found, done, faded, None)
             if not shown:
-                faded += _previews(q, key)
+                faded += _previews(said)
             lacking = tuple(root for root in roots if (held := c.blobs.find(root)) is None or not held.whole)
             if lacking:
                 found[key] = _Place(lacking)
@@ -164,26 +162,25 @@ def _look(c: Context, after: bytes, known: frozenset[bytes]) -> _Page:
     return _Page(found, done, faded, rows[-1] if len(rows) == PAGE else None)
 
 
-def _wanted(c: Context, q: Queries, key: bytes, numbers: list[bytes]) -> list[BlobRoot]:
-    """What people here will look at, of what a place names: previews first."""
-    entry, most = q.reader.at(t.part_place(key)[0]), c.settings.config.media.fetch_bytes
-    if entry is None or not most:
+def _wanted(c: Context, q: Queries, said: SaidThere, numbers: list[bytes]) -> list[BlobRoot]:
+    """What people here will look at, of what is said at a place: previews first."""
+    most = c.settings.config.media.fetch_bytes
+    if not most:
         return []
-    if not hosted.is_hosted(q.reader, entry.account) and not is_followed(q.reader.txn, entry.account, numbers):
+    if not hosted.is_hosted(q.reader, said.account) and not is_followed(q.reader.txn, said.account, numbers):
         return []
-    media = _media(q, key)
-    small = [m for m in media if m.size <= most and (m.type.startswith("image/") or m.type == "text/vtt")]
-    return list(dict.fromkeys([*_previews(q, key), *(BlobRoot(m.blob) for m in small)]))
+    small = [m for m in said.media if m.size <= most and (m.is_picture or m.type == "text/vtt")]
+    return list(dict.fromkeys([*_previews(said), *(BlobRoot(m.blob) for m in small)]))
 
 
-def _previews(q: Queries, key: bytes) -> list[BlobRoot]:
-    return [BlobRoot(m.preview) for m in _media(q, key) if m.preview is not None]
+def _previews(said: SaidThere | None) -> list[BlobRoot]:
+    return [] if said is None else [BlobRoot(m.preview) for m in said.media if m.preview is not None]
 
 
-def _media(q: Queries, key: bytes) -> tuple[Media, ...]:
-    """What is shown with the post at a place."""
-    n, at = t.part_place(key)
-    entry, raw = q.reader.at(n), q.reader.txn.get(t.PARTS, key)
-    op = None if entry is None else decode_body(entry.ops).ops[at]
-    said = SOCIAL.decode(op.coll, op, content_of(raw)) if isinstance(op, Put) and op.coll == POST and raw else None
-    return said.media if isinstance(said, Post) else ()
+def look_again_at(c: Context, account: AccountId) -> None:
+    """Lets the pictures of a profile be fetched by itself: somebody here follows the account now. They came before
+    that, when nobody wanted them."""
+    q = c.queries()
+    number = q.number(account)
+    if number is not None:
+        look_again(c.engine.write(), [place for _, place in q.shown(number, PROFILE)])

@@ -17,7 +17,7 @@ class HasBlobs(Protocol):
 
 
 def unknown(root: BlobRoot) -> CallError:
-    return CallError("not_found", f"The blob {root.hex()[:16]}... is not here, and no post that is held names it.", 404)
+    return CallError("not_found", f"The blob {root.hex()[:16]}... is not here, and nothing that is held names it.", 404)
 
 
 def whole(at: HasBlobs, root: BlobRoot) -> HeldBlob:

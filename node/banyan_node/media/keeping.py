@@ -3,10 +3,12 @@
 All of it runs where posts are written, so that no blob goes while a post is written that names it.
 
 - A blob that no held content and no draft of this node names goes GRACE_S after it was last wanted: who puts a picture
-  has a day to post it, and the content of a deleted post is erased 30 days after it, and takes its blobs with it.
+  has a day to post it, and the content of a deleted post, or of a picture that a profile shows no more, is erased 30
+  days after it, and takes its blobs with it.
 - Beyond `media.max_bytes`, blobs go that are named only by accounts that nobody here hosts or follows, first those that
   nobody wanted for longest.
-- The preview of a picture goes at once when no post that is shown has it: the post was deleted, or edited.
+- The preview of a picture goes at once when nothing that is shown has it: the post was deleted or edited, or the
+  picture of a profile replaced.
 - A pinned blob stays.
 """
 
@@ -34,7 +36,7 @@ GRACE_S = 86_400
 AT_ONCE = 200
 """Blobs looked at in one call of `collect`."""
 NAMERS = 64
-"""Posts looked at that name a blob: one that more posts name is kept."""
+"""Posts and pictures of profiles looked at that name a blob: one that more of them name is kept."""
 
 
 def old(blobs: BlobStore, now: float) -> list[BlobRoot]:

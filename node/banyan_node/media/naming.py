@@ -1,40 +1,67 @@
-"""Which posts name a blob, read from their held content."""
+"""What names a blob, read from held content: posts, and pictures of profiles."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from banyan_crdt.blob import BlobRoot
+from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.ops import Put, decode_body
 from banyan_crdt.parts import content_of
+from banyan_schema.media import Media
 from banyan_schema.registry import SOCIAL
-from banyan_schema.social import POST, Post, Target
-from banyan_schema.social.post import Media
+from banyan_schema.social import Post, ProfileField, Target
 from banyan_storage import tables as t
 from banyan_storage.blob_names import places
 from banyan_storage.reader import StoreReader
 
 
-class Naming(NamedTuple):
-    """A post that names a blob, or that an edit of it named. is_preview: as the preview of the item."""
+class SaidThere(NamedTuple):
+    """What a register says, and whose it is."""
 
-    post: Target
+    account: AccountId
+    key: CellKey
+    content: object
+
+    @property
+    def media(self) -> tuple[Media, ...]:
+        """The items that it shows."""
+        if isinstance(self.content, Post):
+            return self.content.media
+        picture = self.content.picture if isinstance(self.content, ProfileField) else None
+        return () if picture is None else (picture,)
+
+
+class Naming(NamedTuple):
+    """What names a blob, or named it before it was changed: a post, or else a field of the account's profile.
+    is_preview: as the preview of the item."""
+
+    account: AccountId
+    post: Target | None
+    field: str | None
     item: Media
     is_preview: bool
 
 
+def said_at(reader: StoreReader, place: bytes) -> SaidThere | None:
+    """What the held content at a place says; None if there is none, or it is of no register."""
+    n, at = t.part_place(place)
+    entry, raw = reader.at(n), reader.txn.get(t.PARTS, place)
+    op = None if entry is None or raw is None else decode_body(entry.ops).ops[at]
+    if entry is None or raw is None or not isinstance(op, Put):
+        return None
+    return SaidThere(entry.account, op.key, SOCIAL.decode(op.coll, op, content_of(raw)))
+
+
 def naming(reader: StoreReader, root: BlobRoot, limit: int) -> list[Naming]:
-    """The posts that name it, oldest first, at most about so many."""
+    """What names it, oldest first, at most about so many."""
     found = dict[Target, Naming]()
-    for n, at in places(reader.txn, root, limit):
-        entry, raw = reader.at(n), reader.txn.get(t.PARTS, t.part_key(n, at))
-        if entry is None or raw is None:
-            continue
-        op = decode_body(entry.ops).ops[at]
-        said = SOCIAL.decode(op.coll, op, content_of(raw)) if isinstance(op, Put) and op.coll == POST else None
-        if isinstance(op, Put) and isinstance(said, Post):
-            item = next((m for m in said.media if root in (m.blob, m.preview)), None)
-            if item is not None:
-                target = Target(entry.account, op.key)
-                found[target] = Naming(target, item, root != item.blob)
+    for place in places(reader.txn, root, limit):
+        said = said_at(reader, t.part_key(*place))
+        item = None if said is None else next((m for m in said.media if root in (m.blob, m.preview)), None)
+        if said is not None and item is not None:
+            target = Target(said.account, said.key)
+            field = said.content.field if isinstance(said.content, ProfileField) else None
+            post = target if field is None else None
+            found[target] = Naming(said.account, post, field, item, root != item.blob)
     return list(found.values())

@@ -1,4 +1,4 @@
-"""Makes items of media of what was put here."""
+"""Makes items of media of what was put here: those of posts, and the pictures of profiles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from banyan_node.context import Context
 from banyan_node.media.about import about_of
 from banyan_node.media.held import whole
 from banyan_node.operator_errors import CallError
-from banyan_schema.social.post import Media
+from banyan_schema.media import Media
 
 
 def item_of(ctx: Context, blob: str, description: str | None, now: float) -> Media:
@@ -32,3 +32,12 @@ def item_of(ctx: Context, blob: str, description: str | None, now: float) -> Med
         about.blurhash,
         preview,
     )
+
+
+def picture_of(ctx: Context, blob: str, description: str | None, now: float) -> tuple[str, Media]:
+    """A picture for a profile: its description, which is the value of its field, and the picture without one. Raises
+    CallError."""
+    item = item_of(ctx, blob, description, now)
+    if not item.is_picture:
+        raise CallError("bad_request", f"The blob {blob[:16]}... is no picture but {item.type}; put a picture instead.")
+    return item.description or "", item._replace(description=None)

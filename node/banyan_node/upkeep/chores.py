@@ -1,10 +1,11 @@
-"""Daily work of a node: it signs checkpoints of the accounts hosted here, erases the content of deleted posts, and
-forgets entries that have not counted for 30 days (counting.py notes when).
+"""Daily work of a node: it signs checkpoints of the accounts hosted here, erases the content of deleted posts and the
+pictures that profiles show no more, and forgets entries that have not counted for 30 days (counting.py notes when).
 
 The root's checkpoint pins logs where they stand, so a thief of a writer's key can only change what came later. The
 checkpoint of this node's writer says where the control log stood, so a root key that was rotated out cannot freeze the
 account by a fork below. Deleted content is kept for 30 days, because a cut may undo a thief's deletion. Then only the
-content is erased: heads and state do not change.
+content is erased: heads and state do not change. What an edit of a post replaced is kept, but a picture of a profile
+that was replaced or taken away is gone for whoever looks, so it goes as a deleted post does.
 
 `follow` reads each arrival once, in order, and notes in the store's table of due work what it makes due and when. A
 chore reads only what is due. The position of the reading is noted in the same transaction, so a crash loses nothing. A
@@ -22,18 +23,24 @@ import structlog
 import trio
 
 from banyan_crdt.control import Control
+from banyan_crdt.entry import Entry
 from banyan_crdt.errors import BanyanError, Refused
-from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, LogId
-from banyan_crdt.ops import Add, Op, Put, Tomb, decode_body, encode_ops, part_of
+from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, LogId, Ref
+from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body, encode_ops, part_of
 from banyan_crdt.shapes import ONE_OP, between
 from banyan_crdt.state import counted_entries
 from banyan_node.context import Context
 from banyan_node.hosting import claims, drafts, dropped, hosted, private
 from banyan_node.operator_errors import CallError
 from banyan_node.workers.worker import Worker
+from banyan_schema.social import PROFILE
 from banyan_schema.social.private import KEYRING, PRIVATE
+from banyan_storage import tables as t
+from banyan_storage.blob_names import look_again
 from banyan_storage.due import Work
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.view_rows import ref_bytes
+from banyan_storage.views.large_accounts import waits
 
 log = structlog.get_logger("banyan")
 DAY_S = 86_400
@@ -65,6 +72,8 @@ _TOMB, _ = between(encode_ops((Tomb(_COLL, CellKey(bytes(16))),)).removeprefix(O
 """The first bytes of a tombstone in an entry. An entry that contains them by chance is decoded needlessly."""
 _SEALED = (bytes(PRIVATE), bytes(KEYRING))
 """The same of an entry in which an account says something to itself, or hands over what opens it."""
+_OF_PROFILES: bytes = PROFILE
+"""The same of a write of a profile: the id of the collection."""
 
 
 async def run(worker: Worker[Context]) -> None:
@@ -79,17 +88,19 @@ async def run(worker: Worker[Context]) -> None:
                 log.info("accounts of these keys came back", now=back.number, in_all=held, own_account=own)
             done = await worker.call(checkpoint_own_accounts)
             erased = await worker.call(erase_deleted)
+            replaced = await worker.call(erase_replaced)
             forgotten = await worker.call(forget_beside)
             published = await worker.call(publish_scheduled)
             kept = await worker.call(keep_for_drafts)
         except ViewBuilding:  # names and deletions are unknown until the view is built
             continue
-        more = await worker.call(reclaim_names) or any(d.more for d in (back, done, erased, forgotten, published, kept))
-        if done.number or erased.number or forgotten.number:
+        all_done = (back, done, erased, replaced, forgotten, published, kept)
+        more = await worker.call(reclaim_names) or any(d.more for d in all_done)
+        if done.number or erased.number or replaced.number or forgotten.number:
             log.info(
                 "daily work",
                 checkpoints=done.number,
-                erased_parts=erased.number,
+                erased_parts=erased.number + replaced.number,
                 forgotten_entries=forgotten.number,
             )
 
@@ -131,6 +142,8 @@ def follow(ctx: Context, now: float) -> bool:
     for row in rows:
         if row.log.log and (row.log.account in deleting or _TOMB in row.record):
             _note_dead(ctx, row.log.account, row.n, now_ms)
+        if row.log.log and _OF_PROFILES in row.record:
+            _note_replaced(ctx, row.log.account, row.n, now_ms)
     more = len(rows) == ARRIVALS
     reached = rows[-1].n if more else ctx.store.last_arrival
     ctx.store.put_note(_READ, reached.to_bytes(8, "big"))
@@ -166,19 +179,49 @@ def bring_back(ctx: Context, now: float) -> Done:
 def _note_dead(ctx: Context, account: AccountId, n: int, now_ms: int) -> None:
     """Notes when to erase cells that arrival n deletes, and content that it puts into deleted cells."""
     entry = ctx.store.at(n)
-    if entry is None:
-        return
-    try:
-        ops = decode_body(entry.ops).ops
-    except BanyanError:
-        return  # its operations do not count
-    for op in ops:
+    for op in () if entry is None else _ops(entry):
         if isinstance(op, Tomb) or (isinstance(op, Put) and ctx.queries().is_dead(account, op.coll, op.key)):
             cell = account + op.coll + op.key
             at_ms = _day_of(account, _met(ctx, cell, now_ms, isinstance(op, Tomb)) + GRACE_MS)
             # another tombstone restarts the 30 days, because the first may be a thief's that was undone
             if isinstance(op, Tomb) or ctx.store.due_at(Work.ERASE, cell) is None:
                 ctx.store.set_due(Work.ERASE, cell, max(at_ms, ctx.store.due_at(Work.ERASE, cell) or 0))
+
+
+def _note_replaced(ctx: Context, account: AccountId, n: int, now_ms: int) -> None:
+    """Notes when to look at the writes of a profile that arrival n replaces, and at its own, if what replaces it came
+    before it."""
+    entry = ctx.store.at(n)
+    if entry is None:
+        return
+    ops = _ops(entry)
+    replaced = [ref for op in ops if isinstance(op, Put | Del) and op.coll == PROFILE for ref in op.refs]
+    for at, op in enumerate(ops):
+        own = Ref(entry.id, at)
+        if isinstance(op, Put) and op.coll == PROFILE and own not in ctx.queries().live(account, op):
+            replaced.append(own)
+    for ref in replaced:
+        number = ctx.store.number_of(ref.entry)
+        if number is not None and _write_of_profile(ctx, account, ref) is not None:
+            look_again(ctx.engine.write(), [t.part_key(number, ref.op)])  # its preview goes at once
+            ctx.store.set_due(Work.REPLACED, account + ref_bytes(ref), _day_of(account, now_ms + GRACE_MS))
+
+
+def _write_of_profile(ctx: Context, account: AccountId, ref: Ref) -> Put | None:
+    """A held write of a field of the account's profile, with content. Whoever replaces names what he likes: a write of
+    another account is none."""
+    entry = ctx.store.entry(ref.entry)
+    ops = () if entry is None or entry.account != account else _ops(entry)
+    op = ops[ref.op] if ref.op < len(ops) else None
+    return op if isinstance(op, Put) and op.coll == PROFILE and op.part is not None else None
+
+
+def _ops(entry: Entry) -> tuple[Op, ...]:
+    """None of an entry whose operations cannot be read: they do not count."""
+    try:
+        return decode_body(entry.ops).ops
+    except BanyanError:
+        return ()
 
 
 def _met(ctx: Context, cell: bytes, now_ms: int, tomb: bool) -> int:
@@ -272,6 +315,41 @@ def _erase(ctx: Context, account: AccountId, ended: set[tuple[Coll, CellKey]], n
         else:
             ctx.store.drop_due(Work.ERASE, cell)
     return erased, walked
+
+
+def erase_replaced(ctx: Context, now: float) -> Done:
+    """Erases pictures that no profile has shown for 30 days."""
+    erased, behind, now_ms = 0, follow(ctx, now), ctx.replica.wall_ms(now)
+    due = ctx.store.due(Work.REPLACED, now_ms, AT_ONCE)
+    for _, key in due:
+        account, ref = AccountId(key[:32]), Ref(EntryId(key[32:64]), int.from_bytes(key[64:], "big"))
+        again, gone = _erase_replaced(ctx, account, ref)
+        erased += gone
+        if again:
+            ctx.store.set_due(Work.REPLACED, key, _day_of(account, now_ms + GRACE_MS))
+        else:
+            ctx.store.drop_due(Work.REPLACED, key)
+    return Done(erased, behind or len(due) == AT_ONCE)
+
+
+def _erase_replaced(ctx: Context, account: AccountId, ref: Ref) -> tuple[bool, bool]:
+    """(Whether to look again, whether it was erased). A write that is live again stays: what replaced it was a thief's
+    and counts no more. Of one that does not count, or whose content did not come, more may be known later; also of an
+    account that is folded anew, of which only a part is live now."""
+    op, n = _write_of_profile(ctx, account, ref), ctx.store.number_of(ref.entry)
+    if op is None or n is None or ctx.store.withheld(ref.entry, ref.op) is not None:
+        return False, False
+    if not ctx.store.is_counted(ref.entry):
+        return bool(ctx.store.loose_logs(account)), False
+    if waits(ctx.store.txn, account):
+        return True, False
+    if ref in ctx.queries().live(account, op):
+        return False, False
+    key = t.part_key(n, ref.op)
+    if ctx.store.txn.get(t.PARTS, key) is None:
+        return True, False
+    names_blobs = ctx.store.txn.get(t.MEDIA, key) is not None
+    return False, names_blobs and ctx.store.erase_part(ref.entry, ref.op, None)
 
 
 def _day_of(account: AccountId, at_ms: int) -> int:

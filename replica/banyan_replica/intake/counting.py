@@ -185,7 +185,8 @@ class Counting:
         if rebuild:
             if not self._store.rebuild_views_later(account, FOLDED_AT_ONCE):
                 self._store.rebuild_views(account, self._all_counted(account, control))
-            self._store.postpone(Work.ERASE, account, (now_s + KEEP_S) * 1000)  # a deletion may count only since now
+            for work in (Work.ERASE, Work.REPLACED):  # a deletion may count only since now
+                self._store.postpone(work, account, (now_s + KEEP_S) * 1000)
         return newly
 
     def _recount(

@@ -27,17 +27,17 @@ from banyan_crdt.shapes import between
 from ..address import Target, conversation
 from ..collection import Blobs, Collection, Draft, Fact, Facts, SeedIn, cell_key
 from ..compound import many, pair, record
-from ..fields import ACCOUNT, HASH, TARGET, choice, number, optional, text
+from ..fields import ACCOUNT, TARGET, choice, number, optional, text
 from ..layout import Layout
+from ..media import MEDIA, Media, blobs_of
 from ..notices import Notice, notice, poll_ends, told_by
 from .group import group_digest
 
 MAX_TEXT = 32_768
 MAX_LANG = 35
 """The most bytes of UTF-8 of a text and of a language tag (the longest common form of BCP 47)."""
-MAX_WARNING, MAX_TAG, MAX_TYPE, MAX_DESCRIPTION, MAX_BLURHASH, MAX_OPTION = 1_024, 128, 128, 8_192, 128, 512
-"""The most bytes of UTF-8 of a content warning, a tag, a media type, the description of a picture or film, a blurhash,
-and one answer of a poll."""
+MAX_WARNING, MAX_TAG, MAX_OPTION = 1_024, 128, 512
+"""The most bytes of UTF-8 of a content warning, a tag, and one answer of a poll."""
 MAX_TAGS, MAX_MENTIONS, MAX_MEDIA, MAX_OPTIONS = 32, 10, 64, 20
 Audience = Literal["public", "unlisted"]
 Urgency = Literal["normal", "urgent"]
@@ -49,22 +49,6 @@ class ReplyTo(NamedTuple):
 
     root: Target
     parent: Target
-
-
-class Media(NamedTuple):
-    """A picture, a film or a sound: a blob, and what is shown before it is there. `blob`: its root, 32 bytes. `size`:
-    bytes. `type`: a media type (`image/jpeg`). `width`, `height`: pixels. `preview`: the blob of a smaller picture.
-    Captions of a film are the next item, of the type `text/vtt`, and their description is their language."""
-
-    blob: bytes
-    size: int
-    type: str
-    width: int | None = None
-    height: int | None = None
-    duration_ms: int | None = None
-    description: str | None = None
-    blurhash: str | None = None
-    preview: bytes | None = None
 
 
 class Poll(NamedTuple):
@@ -150,19 +134,6 @@ def _split(post: Post) -> tuple[Any, ...]:
     )
 
 
-MEDIA = record(
-    "an item of media",
-    Media,
-    HASH,
-    number("the size of an item of media"),
-    text("a media type", MAX_TYPE),
-    optional(number("a width")),
-    optional(number("a height")),
-    optional(number("a duration, in milliseconds,")),
-    optional(text("a description", MAX_DESCRIPTION)),
-    optional(text("a blurhash", MAX_BLURHASH)),
-    optional(HASH),
-)
 POLL_OF_POST = record(
     "a poll",
     Poll,
@@ -300,11 +271,6 @@ def quick_seeds(layout: Layout[Any], slowly: SeedIn) -> SeedIn:
     return seed_in
 
 
-def _blobs(media: tuple[Media, ...]) -> list[bytes]:
-    """Previews first."""
-    return [item.preview for item in media if item.preview is not None] + [item.blob for item in media]
-
-
 COLLECTION = Collection(
     "post",
     "register",
@@ -315,7 +281,7 @@ COLLECTION = Collection(
     kinds=frozenset({"timeline", "replies", "conversations", "notices", "group_posts", "broadcasts", "own_polls"}),
     facts=_facts,
     quick=quick_seeds,
-    blobs=Blobs("media", _blobs),
+    blobs=Blobs("media", blobs_of),
 )
 POST = COLLECTION.id
 COLLECTIONS = (COLLECTION,)

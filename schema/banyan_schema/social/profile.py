@@ -1,8 +1,11 @@
-"""A profile: a few fields with any names, each a register of its own.
+"""A profile: a few fields with any names, each a register of its own. The fields `avatar` and `banner` are pictures.
 
 | op | cell | content |
 |---|---|---|
-| put | field | [field, value] |
+| put | field | [field, value], of a picture [field, value, media] |
+
+The value of a picture is its description. So a reader that knows no pictures shows that as a text. A picture is taken
+away by another write of its field, with an empty value and without media: the field was set, and imports know it.
 """
 
 from __future__ import annotations
@@ -14,9 +17,10 @@ from typing import Any
 from banyan_crdt.ids import Ref
 from banyan_crdt.ops import Put
 
-from ..collection import Collection, Draft, Fact, Facts, cell_key
+from ..collection import Blobs, Collection, Draft, Fact, Facts, cell_key
 from ..fields import normal, text
 from ..layout import Layout
+from ..media import MEDIA, Media, blobs_of
 from .handle import HANDLE_FIELD, handle_key, is_handle
 
 MAX_FIELD = 64
@@ -24,36 +28,67 @@ MAX_VALUE = 4_096
 """The most bytes of UTF-8 of a field's name and of its value."""
 
 
+PICTURES = ("avatar", "banner")
+"""The fields that are pictures."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProfileField:
-    """One field of a profile, such as `name` or `bio`."""
+    """One field of a profile, such as `name` or `bio`. media: of a picture, without a description: that is `value`."""
 
     field: str
     value: str
+    media: Media | None = None
+
+    @property
+    def picture(self) -> Media | None:
+        """The picture with its description, if the field is one: of the fields `avatar` and `banner` what is an image,
+        and never a film."""
+        if self.media is None or self.field not in PICTURES or not self.media.is_picture:
+            return None
+        return self.media._replace(description=self.value or None)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the value is shown as a text: neither as a picture nor, of one that was taken away, at all."""
+        return self.picture is None and (self.field not in PICTURES or self.value != "")
 
 
 LOCKED, LOCKED_VALUE = "locked", "yes"
 """The field by which an account says that follows want an accept, and its value then; any other says nothing."""
 
 
+_FACE = b"\0"
+"""Before the root of the avatar in a seed: no handle has this length."""
+
+
 def _seed(time: bytes, values: list[Any]) -> bytes:
-    """Empty; or 1 byte if it says that the account is locked; or the handle that it claims, behind its length."""
-    field, value = values[:2]
+    """Empty; or 1 byte if it says that the account is locked; or the handle that it claims, behind its length; or the
+    root of the avatar that is shown beside posts."""
+    field, value, media = values
+    if field == "avatar" and media is not None and media.is_picture:
+        return _FACE + bytes(media.preview or media.blob)
     if field == HANDLE_FIELD:
         return handle_key(value) if is_handle(value) else b""
     return b"l" if (field, value) == (LOCKED, LOCKED_VALUE) else b""
 
 
+def face_in(seed: bytes) -> bytes | None:
+    """The root of the avatar, of its preview if it has one; None in the seed of another field."""
+    return seed[1:] if seed[:1] == _FACE else None
+
+
 def _facts(seed: bytes) -> Facts:
-    if not seed:
+    if not seed or face_in(seed) is not None:
         return ()
     return (Fact("locked", seed),) if seed == b"l" else (Fact("handle_claims", seed),)
 
 
 LAYOUT = Layout(
     ProfileField,
-    lambda said: (said.field, said.value),
+    lambda said: (said.field, said.value, said.media),
     (text("a profile field's name", MAX_FIELD), text("a profile field", MAX_VALUE)),
+    (MEDIA,),
 )
 COLLECTION = Collection(
     "profile",
@@ -61,19 +96,21 @@ COLLECTION = Collection(
     LAYOUT,
     limits={"field": MAX_FIELD, "value": MAX_VALUE},
     seed=_seed,
-    seeds=2,
+    seeds=3,
     kinds=frozenset({"locked", "handle_claims"}),
     facts=_facts,
+    blobs=Blobs("media", lambda media: blobs_of([media])),
 )
-"""It tells views only that an account is locked, and which handle it claims: a profile is read from its slots."""
+"""It tells views only that an account is locked, and which handle it claims: a profile is read from its slots, where
+the avatar is in the seed, because each page of posts shows many."""
 PROFILE = COLLECTION.id
 COLLECTIONS = (COLLECTION,)
 
 
-def set_profile(salt: bytes, field: str, value: str, replaces: Iterable[Ref] = ()) -> Draft:
-    """Sets one field. `salt`: the account's, 32 bytes. `replaces`: the live writes of that field. Raises ValueError
-    past a limit."""
+def set_profile(salt: bytes, field: str, value: str, replaces: Iterable[Ref] = (), media: Media | None = None) -> Draft:
+    """Sets one field. `salt`: the account's, 32 bytes. `replaces`: the live writes of that field. `media`: the picture
+    that the field is. Raises ValueError past a limit."""
     name = normal("a profile field's name", field, MAX_FIELD)
     normal(f"the profile field '{field}'", value, MAX_VALUE)  # its error names the field
     op = Put(PROFILE, cell_key(salt, b"profile", name), tuple(replaces), None)
-    return Draft(op, LAYOUT.encode(ProfileField(field, value)))
+    return Draft(op, LAYOUT.encode(ProfileField(field, value, media)))

@@ -54,7 +54,7 @@ class Judge:
         assert len(json.dumps(asked, ensure_ascii=False).encode()) < 8 << 20
         request(EVERY[method], asked)
         if method == "move.profile":
-            return {"came": [], "entries": 0}
+            return {"came": [], "without": ["avatar", "banner"], "entries": 0}
         if method == "move.ties":
             return {"states": ["came"] * len(params["ties"]), "entries": 1}
         row = {"uri": "x", "state": "came", "parts": 1, "dated": True, "why": None}
@@ -74,6 +74,8 @@ def whole(service: str) -> dict[str, bytes]:
             made.announce(21, made.note_uri(2)),
         ]
         files = made.mastodon(2, more, [made.note_uri(1)])
+        face = {"icon": {"type": "Image", "url": "a.png", "name": "Em"}, "image": [{"url": [{"href": "b.png"}]}]}
+        files["actor.json"] = made.dumped({**made.actor(), **face})
         lists = {"following_accounts.csv": b"bo@other.example\n", "lists.csv": b"a,bo@other.example\n"}
         return {**files, **lists} if service == "mastodon" else {"outbox.json": files["outbox.json"]}
     if service == "twitter":
@@ -84,19 +86,26 @@ def whole(service: str) -> dict[str, bytes]:
         media = {
             "media": [{"url": "u", "media_url_https": "https://p/x.jpg", "video_info": {"variants": [{"url": "v"}]}}]
         }
+        faces = {"avatarMediaUrl": "https://p/a.jpg", "headerMediaUrl": "https://p/42/7/1500x500"}
+        profile = made.ytd("profile", [{"profile": {"description": {"bio": "x"}, **faces}}])
         core = {"text": "Một", "urls": [{"shortUrl": "a", "expandedUrl": "b"}]}
-        return made.twitter(
+        found = made.twitter(
             [made.tweet(1, "Một", entities=urls, extended_entities=media, in_reply_to_status_id_str=made.tweet_id(1))],
             note_tweet=made.ytd("note_tweet", [{"noteTweet": {"createdAt": made.iso(made.START + 60), "core": core}}]),
             following=made.ytd("following", [{"following": {"accountId": "7"}}]),
             like=made.ytd("like", [{"like": {"tweetId": made.tweet_id(1)}}]),
         )
+        return {**found, "data/profile.js": profile}
     if service == "facebook":
         place, link = {"place": {"name": "Hồ"}}, {"external_context": {"url": "example.org", "name": "n"}}
         others: dict[str, Any] = {
             "comments_and_reactions/comments.json": {"comments_v2": [made.comment(2, "hay")]},
             "events/your_event_responses.json": {"event_responses_v2": {"events_joined": [{"name": "Hội"}]}},
             "posts/album/0.json": {"photos": [{"uri": "x"}]},
+            "posts/album/1.json": {
+                "name": "Cover photos",
+                "photos": [{"uri": "y", "creation_timestamp": 5, "description": "Hồ"}, {"uri": "z"}],
+            },
         }
         return made.facebook([made.status(1, "a", made.photo("a.jpg", "b"), place, link)], **others)
     return made.youtube()

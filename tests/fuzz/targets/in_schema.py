@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from banyan_crdt.codec import encode
-from banyan_crdt.parts import beginning_with, content_of, make_part
+from banyan_crdt.parts import content_of, make_part
 from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import post_from_text, post_to_text
@@ -30,7 +30,7 @@ def _content(of: Collection[Any], raw: bytes) -> None:
         for fact in of.facts(seed) if seed is not None else ():
             assert fact.kind in of.kinds
     assert content_of(part) == raw
-    assert not of.blobs_in(raw) or beginning_with((part,), SOCIAL.blob_head) == [0]
+    assert not of.blobs_in(raw) or (SOCIAL.naming((of.id,), (part,)) == [0] and SOCIAL.may_name(part))
     if content is not None:
         again = of.encode(content)  # a reader takes what a writer would normalise, or refuse
         assert of.encode(of.decode(again)) == again
@@ -49,6 +49,7 @@ def _samples(of: Collection[Any]) -> list[bytes]:
         b"k" * 16,
         "é👍".encode(),
         b"",
+        [b"r" * 32, 5, b"image/png", 8, 8, None, None, b"LEHV", b"p" * 32],
     ]
     assert of.layout is not None
     out = []

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from banyan_schema.social.media import Media
+
 from banyan_crdt.ids import CellKey
 from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
 from banyan_node.api.methods.private import OneReader, opened
-from banyan_node.api.methods.reading import MediaShownRow, PostRows
+from banyan_node.api.methods.reading import MediaShownRow, shown_media
 from banyan_node.api.methods.social import Posted, PostRequest, answered, held, post_of
 from banyan_node.api.texts import (
     KeyHex,
@@ -27,7 +29,6 @@ from banyan_node.links.grounds import wrong_by_platforms
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import MAX_DRAFT, Draft
 from banyan_schema.social import encode_post
-from banyan_schema.social.post import Media
 
 METHODS = Declared()
 LONGEST_MS = 366 * 24 * 3_600_000
@@ -101,7 +102,7 @@ def keep(ctx: Context, ask: DraftRequest, now: float) -> DraftKept:
 @METHODS.read("drafts", "not_found", "refused")
 def drafts(at: CommitView, ask: OneReader) -> Drafts:
     """The posts of an account that are not published yet."""
-    rows, shown = [], PostRows(at.queries(), at.blobs)
+    rows = list[DraftRow]()
     for draft in opened(at, hosted.account_of(at, ask.by)).all(Draft):
         said = kept.post_in(draft)
         if said is not None:
@@ -115,7 +116,7 @@ def drafts(at: CommitView, ask: OneReader) -> Drafts:
                 reply,
                 quote,
                 draft.due_ms,
-                [shown.item(item) for item in said.media],
+                [shown_media(at.blobs, item) for item in said.media],
                 kept.lacking(at.blobs, draft),
             )
             rows.append(row)

@@ -83,6 +83,6 @@ def _written(at: CommitView, account: AccountId, path: Path, form: str) -> int |
         return None
     if form == "html":
         with new_folder(path) as folder:
-            return write_site(at.queries(), account, folder)
+            return write_site(at.queries(), at.blobs, account, folder)
     with new_zip(path) if path.suffix == ".zip" else new_folder(path) as sink:
-        return write_streams(at.queries(), account, sink)
+        return write_streams(at.queries(), at.blobs, account, sink)

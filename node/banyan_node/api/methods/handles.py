@@ -5,8 +5,9 @@ from __future__ import annotations
 from banyan_crdt.ids import account_to_text
 from banyan_crdt.ops import Add
 from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.profiles import set_fields
 from banyan_node.api.methods.reading import HandleOf, Named, handle_of, lens_of, name_of, reader_of
-from banyan_node.api.methods.social import Undo, add_or_undo, set_fields
+from banyan_node.api.methods.social import Undo, add_or_undo
 from banyan_node.api.texts import AccountRef, Did, EntryHex, Own, did, entry_hex
 from banyan_node.context import Context
 from banyan_node.hosting import hosted

@@ -10,8 +10,9 @@ from msgspec import Meta
 
 from banyan_crdt.blob import HASH_BYTES, BlobRoot
 from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response, Shell, Working
+from banyan_node.api.methods.reading import Named, name_of
 from banyan_node.api.methods.uploads import uploaded
-from banyan_node.api.texts import BlobHex, BlobRef, Milliseconds, PostUri, blob_hex, root_of, uri
+from banyan_node.api.texts import BlobHex, BlobRef, Milliseconds, PostUri, blob_hex, did, root_of, uri
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.media.about import About, about_of
@@ -21,7 +22,7 @@ from banyan_node.media.keeping import accounts
 from banyan_node.media.naming import naming
 from banyan_node.media.putting import put_file
 from banyan_node.operator_errors import CallError
-from banyan_storage.blob_names import roots_from
+from banyan_storage.blob_names import is_named, roots_from
 from banyan_storage.blobs import HeldBlob
 
 METHODS = Declared()
@@ -90,9 +91,16 @@ class MediaPut(Response, frozen=True):
     note: str | None
 
 
+class PictureOf(Named, frozen=True):
+    """field: `avatar` or `banner` of the account's profile."""
+
+    field: str
+
+
 class MediaShown(Response, frozen=True):
     """type: null if neither a post nor this node says it. size: null if nothing says it. held: bytes that are here.
-    posts: that name it, the first 50; those of edits and of deleted posts whose content is not erased yet included."""
+    posts, profiles: that name it, the first 50; those of edits, of deleted posts and of pictures that were replaced
+    whose content is not erased yet included."""
 
     blob: BlobHex
     type: str | None
@@ -107,6 +115,7 @@ class MediaShown(Response, frozen=True):
     description: str | None
     preview: BlobHex | None
     posts: list[PostUri]
+    profiles: list[PictureOf]
 
 
 class MediaRead(Response, frozen=True):
@@ -118,7 +127,7 @@ class MediaRead(Response, frozen=True):
 
 
 class MediaRow(Response, frozen=True):
-    """wanted_ms: when somebody last wanted it. named: whether a post that is held names it, or a draft."""
+    """wanted_ms: when somebody last wanted it. named: whether anything that is held names it, or a draft."""
 
     blob: BlobHex
     type: str | None
@@ -183,10 +192,10 @@ def put(at: Working, ask: MediaPutRequest) -> MediaPut:
 
 @METHODS.read("media.show", "not_found")
 def show(at: CommitView, ask: MediaShowRequest) -> MediaShown:
-    """What is known of a blob, how much of it is here, and which posts name it."""
+    """What is known of a blob, how much of it is here, and what names it."""
     root = _beginning(at, ask.blob)
     held, about, named = at.blobs.find(root), about_of(at.blobs, root), naming(at.store, root, POSTS_SHOWN)
-    if held is None and not named and not is_in_draft(at.store.txn, root):
+    if held is None and not is_named(at.store.txn, root) and not is_in_draft(at.store.txn, root):
         raise unknown(root)
     item = next((n.item for n in named if not n.is_preview), None)
     kind = about
@@ -206,7 +215,10 @@ def show(at: CommitView, ask: MediaShowRequest) -> MediaShown:
         duration_ms=None if kind is None else kind.duration_ms,
         description=None if item is None else item.description,
         preview=None if kind is None or not kind.preview else blob_hex(bytes.fromhex(kind.preview)),
-        posts=[uri(n.post) for n in named],
+        posts=[uri(n.post) for n in named if n.post is not None],
+        profiles=[
+            PictureOf(did(n.account), name_of(at.queries(), n.account), n.field) for n in named if n.field is not None
+        ],
     )
 
 
@@ -219,7 +231,7 @@ def _beginning(at: CommitView, digits: str) -> BlobRoot:
     found |= {one.root for one in drafted(at.store.txn, beginning)}
     some = sorted(root for root in found if root.hex().startswith(digits))
     if not some:
-        raise CallError("not_found", f"No blob that is here or that a held post names begins with {digits}.", 404)
+        raise CallError("not_found", f"No blob that is here, or that held content names, begins with {digits}.", 404)
     if len(some) > 1:
         raise CallError("bad_request", f"{len(some)} blobs begin with {digits}; give more of its digits.")
     return some[0]
@@ -248,7 +260,7 @@ def listed(at: CommitView, ask: MediaListRequest) -> MediaList:
 def _row(at: CommitView, held: HeldBlob) -> MediaRow:
     about, named = about_of(at.blobs, held.root), naming(at.store, held.root, 1)
     kind = about.type if about else named[0].item.type if named and not named[0].is_preview else None
-    wanted, kept = held.wanted_s * 1000, bool(named) or is_in_draft(at.store.txn, held.root)
+    wanted, kept = held.wanted_s * 1000, is_named(at.store.txn, held.root) or is_in_draft(at.store.txn, held.root)
     return MediaRow(blob_hex(held.root), kind, held.size, held.whole, held.pinned, wanted, kept)
 
 
@@ -263,14 +275,19 @@ async def fetch(shell: Shell, ask: MediaFetchRequest) -> MediaFetched:
 
 @METHODS.write("media.drop", "not_found", "refused")
 def drop(ctx: Context, ask: BlobRequest, now: float) -> MediaDropped:
-    """Removes a blob from this node. If a post names it that is read again, it can be fetched from a peer that has it.
-    Those of accounts hosted here are removed by deleting the post."""
+    """Removes a blob from this node. If what names it is read again, it can be fetched from a peer that has it. Those
+    of accounts hosted here are removed by deleting the post, or by taking the picture out of the profile."""
     root = root_of(ask.blob)
     held = ctx.blobs.find(root)
     if held is None:
         raise unknown(root)
     if any(hosted.is_hosted(ctx.store, account) for account in accounts(ctx, root)):
-        raise CallError("refused", "A post of an account hosted here names this blob; delete the post instead.", 409)
+        raise CallError(
+            "refused",
+            "A post or the profile of an account hosted here names this blob; delete the post instead, or take the "
+            "picture out of the profile.",
+            409,
+        )
     if is_in_draft(ctx.engine.write(), root):
         raise CallError("refused", "A draft names this blob; drop the draft instead.", 409)
     ctx.blobs.drop(root)
@@ -279,7 +296,7 @@ def drop(ctx: Context, ask: BlobRequest, now: float) -> MediaDropped:
 
 @METHODS.write("media.pin", "not_found")
 def pin(ctx: Context, ask: MediaPinRequest, now: float) -> NoResult:
-    """Keeps a blob here whatever happens to the posts that name it, and however much room blobs take."""
+    """Keeps a blob here whatever happens to what names it, and however much room blobs take."""
     root = root_of(ask.blob)
     if ctx.blobs.find(root) is None:
         raise unknown(root)

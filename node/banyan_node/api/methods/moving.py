@@ -10,6 +10,7 @@ import unicodedata
 from dataclasses import replace
 from typing import Annotated, Literal
 
+import msgspec
 from emoji import purely_emoji
 from msgspec import Meta
 
@@ -17,12 +18,14 @@ from banyan_crdt.codec import encode
 from banyan_crdt.ids import AccountId, CellKey, H
 from banyan_crdt.ops import Add, Put
 from banyan_node.api.declare import Declared, Request, Response
+from banyan_node.api.methods.profiles import picture_draft
 from banyan_node.api.methods.social import MediaItem
 from banyan_node.api.texts import AccountRef, Own, PostUri, uri
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
 from banyan_node.hosting.moving import Moved, Words, described, list_id, moved_key, posts_of, shorten, split, unfit
 from banyan_node.hosting.packing import packed
+from banyan_node.media.following import look_again_at
 from banyan_node.media.posting import item_of
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import MAX_TITLE, AccountList, Bookmark, Member, Mute, said
@@ -41,6 +44,7 @@ from banyan_schema.social import (
     write_post,
 )
 from banyan_schema.social.post import MAX_MEDIA
+from banyan_schema.social.profile import PICTURES
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
@@ -106,9 +110,11 @@ class MoveTies(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class MoveProfile(Request, frozen=True, forbid_unknown_fields=True):
-    """fields: by name. Those that the profile has, or had, stay as they are."""
+    """fields: texts by name. pictures: `avatar` and `banner`, as `media.put` answered them. What the profile has, or
+    had, stays as it is."""
 
-    fields: dict[str, str]
+    fields: dict[str, str] = msgspec.field(default_factory=dict)
+    pictures: dict[str, MediaItem] = msgspec.field(default_factory=dict)
     by: Own = None
     dry: Dry = False
 
@@ -147,9 +153,10 @@ class MovedTies(Response, frozen=True):
 
 
 class MovedProfile(Response, frozen=True):
-    """came: names of the fields that were written."""
+    """came: names of the fields and pictures that were written. without: pictures that were never set here."""
 
     came: list[str]
+    without: list[str]
     entries: int
 
 
@@ -222,20 +229,31 @@ def ties(ctx: Context, ask: MoveTies, now: float) -> MovedTies:
 
 @METHODS.write("move.profile", "not_found", "refused")
 def profile(ctx: Context, ask: MoveProfile, now: float) -> MovedProfile:
-    """Sets the fields of a profile that were never set here. Values that are too long are shortened."""
+    """Sets the fields and pictures of a profile that were never set here. Values that are too long are shortened."""
     account, q = hosted.account_of(ctx, ask.by), ctx.queries()
     hosted.writable_log(ctx, account)
     salt, drafts, came = hosted.salt_of(ctx, account), list[Draft](), list[str]()
+
+    def is_set(draft: Draft) -> bool:
+        assert isinstance(draft.op, Put)
+        return bool(q.live(account, draft.op))
+
     for name, value in ask.fields.items():
         name, value = name.strip(), _clean(value[:MAX_VALUE])
-        if not name or not value or len(name.encode()) > MAX_FIELD:
+        if not name or not value or len(name.encode()) > MAX_FIELD or name in PICTURES:
             continue
         draft = set_profile(salt, name, shorten(value, MAX_VALUE))
-        assert isinstance(draft.op, Put)
-        if name not in came and not q.live(account, draft.op):
+        if name not in came and not is_set(draft):
             came.append(name)
             drafts.append(draft)
-    return MovedProfile(came, 0 if ask.dry else _publish(ctx, account, drafts, now))
+    for name, item in ask.pictures.items():
+        told = MediaItem(item.blob, shorten(_clean(item.description or ""), MAX_VALUE))
+        draft = picture_draft(ctx, salt, name, told, now)
+        if not is_set(draft):
+            came.append(name)
+            drafts.append(draft)
+    without = [name for name in PICTURES if name not in came and not is_set(set_profile(salt, name, ""))]
+    return MovedProfile(came, without, 0 if ask.dry else _publish(ctx, account, drafts, now))
 
 
 class _Ties:
@@ -248,6 +266,7 @@ class _Ties:
         self._public: list[Draft] = []
         self._sealed: list[object] = []
         self._notes: dict[bytes, None] = {}
+        self._followed: list[AccountId] = []
 
     def add(self, tie: MovedTie) -> Literal["came", "here", "undone", "missing", "self"]:
         who = self.account if tie.account is None else hosted.account_of(self.ctx, tie.account)
@@ -271,6 +290,7 @@ class _Ties:
 
     def _account_tie(self, tie: MovedTie, who: AccountId) -> Literal["came", "here", "undone"]:
         if tie.kind == "follow":
+            self._followed.append(who)
             return self._say(relate(self._salt, "follow", who))
         if tie.kind == "block":
             return self._say(relate(self._salt, "block", who))
@@ -327,6 +347,8 @@ class _Ties:
         entries = _publish(self.ctx, self.account, [*self._public, *sealed], now)
         for note in self._notes:
             self.ctx.store.put_note(note, b"")
+        for followed in self._followed:
+            look_again_at(self.ctx, followed)
         return entries
 
 

@@ -22,12 +22,13 @@ from banyan_node.api.texts import (
 from banyan_node.hosting import hosted
 from banyan_node.hosting.lens import Lens
 from banyan_node.hosting.vault import Private
+from banyan_schema.media import Media
 from banyan_schema.social import Audience, Target
-from banyan_schema.social.post import Media
-from banyan_storage import locking, moving, named, pins
+from banyan_storage import faces, locking, moving, named, pins
 from banyan_storage.answers import Reposted
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.faces import Face
 from banyan_storage.grouped import group_of
 from banyan_storage.queries import PostView, Queries
 from banyan_storage.verified import verified
@@ -64,8 +65,26 @@ class OfficialAs(Response, frozen=True):
     title: str
 
 
+class MediaShownRow(Response, frozen=True):
+    """A picture, film, sound, or captions (`text/vtt`) of the item before. here, preview_here: whether this node has
+    the bytes, so that `media.read` gives them; otherwise `media.fetch` asks peers."""
+
+    blob: BlobHex
+    type: str
+    size: int
+    width: int | None
+    height: int | None
+    duration_ms: int | None
+    description: str | None
+    blurhash: str | None
+    preview: BlobHex | None
+    here: bool
+    preview_here: bool
+
+
 class Profile(Response, frozen=True):
-    """follows, followers, posts: how many; followers of a locked account (its field `locked` is `yes`) are those whom
+    """fields: its texts by name, such as `name` and `bio`. pictures: `avatar` and `banner`, those that it has.
+    follows, followers, posts: how many; followers of a locked account (its field `locked` is `yes`) are those whom
     it accepted. following: the first 50 accounts that it follows, by id. moved_to: as which account it goes on, and
     also_was: which ones went on as this one; both say so. official: what platforms verified that it speaks for: this
     node's own account, and those that it follows and that claim a domain. pinned: at most 16 of its posts, the one that
@@ -74,6 +93,7 @@ class Profile(Response, frozen=True):
     account: Did
     name: str
     fields: dict[str, str]
+    pictures: dict[str, MediaShownRow]
     follows: int
     followers: int
     posts: int
@@ -106,32 +126,17 @@ class Reposter(Named, frozen=True):
     time_ms: Milliseconds
 
 
-class MediaShownRow(Response, frozen=True):
-    """A picture, film, sound, or captions (`text/vtt`) of the item before. here, preview_here: whether this node has
-    the bytes, so that `media.read` gives them; otherwise `media.fetch` asks peers."""
-
-    blob: BlobHex
-    type: str
-    size: int
-    width: int | None
-    height: int | None
-    duration_ms: int | None
-    description: str | None
-    blurhash: str | None
-    preview: BlobHex | None
-    here: bool
-    preview_here: bool
-
-
 class PostRow(Response, frozen=True):
-    """A post as people read it. reactions: the number of accounts, by emoji. warning: to be shown instead of the text
-    until the reader asks for it. filtered: the words of the reader's filter that wants that too. mentions: whom it
-    wants to notice it. reposted: who reposted it, where it stands in a feed because of that; the latest first. group:
-    in which it was said, as its author claims: `group.feed` has what counts there."""
+    """A post as people read it. avatar: the picture of its author, the smaller one if there are two: `media.read` or
+    `media.fetch` gives it. reactions: the number of accounts, by emoji. warning: to be shown instead of the text until
+    the reader asks for it. filtered: the words of the reader's filter that wants that too. mentions: whom it wants to
+    notice it. reposted: who reposted it, where it stands in a feed because of that; the latest first. group: in which
+    it was said, as its author claims: `group.feed` has what counts there."""
 
     uri: PostUri
     account: Did
     name: str
+    avatar: BlobHex | None
     text: str
     time_ms: Milliseconds
     edited: bool
@@ -154,12 +159,39 @@ class PostRow(Response, frozen=True):
     group: InGroup | None
 
 
-def name_of(q: Queries, account: AccountId) -> str:
-    """The name of an account. Also empty while the view is being built: a list without names is useful."""
+def face_of(q: Queries, account: AccountId) -> Face:
+    """Name and picture of an account. Nothing also while the view is being built: a list without names is useful."""
     try:
-        return next((f.value for f in q.profile(account).fields if f.field == "name"), "")
+        return faces.face_of(q, account)
     except ViewBuilding:
-        return ""
+        return Face("", None)
+
+
+def name_of(q: Queries, account: AccountId) -> str:
+    """The name of an account, as `face_of`."""
+    return face_of(q, account).name
+
+
+def shown_media(blobs: BlobStore, item: Media) -> MediaShownRow:
+    """The row of an item of media."""
+
+    def here(root: bytes) -> bool:
+        held = blobs.find(BlobRoot(root))
+        return held is not None and held.whole
+
+    return MediaShownRow(
+        blob=blob_hex(item.blob),
+        type=item.type,
+        size=item.size,
+        width=item.width,
+        height=item.height,
+        duration_ms=item.duration_ms,
+        description=item.description,
+        blurhash=item.blurhash,
+        preview=None if item.preview is None else blob_hex(item.preview),
+        here=here(item.blob),
+        preview_here=item.preview is not None and here(item.preview),
+    )
 
 
 def handle_of(q: Queries, account: AccountId) -> HandleOf | None:
@@ -174,12 +206,13 @@ def handle_of(q: Queries, account: AccountId) -> HandleOf | None:
 def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
     """The profile of an account, and how many follow it."""
     account, q = hosted.account_of(at, ask.account), at.queries()
-    fields = {f.field: f.value for f in q.profile(account).fields}
+    found = q.profile(account)
     following, to = q.follows(account, limit=FOLLOWING_SHOWN), moving.moved_to(q, account)
     return Profile(
         account=did(account),
-        name=fields.get("name", ""),
-        fields=fields,
+        name=found.texts.get("name", ""),
+        fields=found.texts,
+        pictures={name: shown_media(at.blobs, picture) for name, picture in found.pictures.items()},
         follows=q.follow_count(account),
         followers=locking.count(q, account),
         posts=q.post_count(account),
@@ -196,13 +229,13 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
 
 
 class PostRows:
-    """Makes rows of posts, and caches names."""
+    """Makes rows of posts, and caches names and pictures of accounts."""
 
     def __init__(self, q: Queries, blobs: BlobStore, lens: Lens | None = None) -> None:
         self._q, self._blobs = q, blobs
         self._lens = lens
         self._reader = None if lens is None else lens.reader
-        self._names: dict[AccountId, str] = {}
+        self._faces: dict[AccountId, Face] = {}
         self._groups: dict[Target, InGroup] = {}
 
     def group(self, target: Target) -> InGroup:
@@ -211,10 +244,13 @@ class PostRows:
             self._groups[target] = InGroup(uri(target), found.group.name if found else "")
         return self._groups[target]
 
+    def face(self, account: AccountId) -> Face:
+        if account not in self._faces:
+            self._faces[account] = face_of(self._q, account)
+        return self._faces[account]
+
     def name(self, account: AccountId) -> str:
-        if account not in self._names:
-            self._names[account] = name_of(self._q, account)
-        return self._names[account]
+        return self.face(account).name
 
     def _quoted(self, target: Target) -> Quoted:
         original = self._q.post(target)
@@ -225,32 +261,13 @@ class PostRows:
         filtered = None if self._lens is None else self._lens.warns(target.account, said)
         return Quoted(uri(target), self.name(target.account), said.text, said.warning or filtered)
 
-    def item(self, item: Media) -> MediaShownRow:
-        """An item of media, and whether it is here."""
-        return MediaShownRow(
-            blob=blob_hex(item.blob),
-            type=item.type,
-            size=item.size,
-            width=item.width,
-            height=item.height,
-            duration_ms=item.duration_ms,
-            description=item.description,
-            blurhash=item.blurhash,
-            preview=None if item.preview is None else blob_hex(item.preview),
-            here=self._here(item.blob),
-            preview_here=item.preview is not None and self._here(item.preview),
-        )
-
-    def _here(self, blob: bytes) -> bool:
-        held = self._blobs.find(BlobRoot(blob))
-        return held is not None and held.whole
-
     def row(self, view: PostView, reposted: Iterable[Reposted] = ()) -> PostRow:
-        q, said, answered = self._q, view.post, view.post.reply
+        q, said, answered, face = self._q, view.post, view.post.reply, self.face(view.target.account)
         return PostRow(
             uri=uri(view.target),
             account=did(view.target.account),
-            name=self.name(view.target.account),
+            name=face.name,
+            avatar=None if face.avatar is None else blob_hex(face.avatar),
             text=said.text,
             time_ms=view.time_ms,
             edited=q.edited(view),
@@ -260,7 +277,7 @@ class PostRows:
             audience=said.audience,
             tags=list(said.tags),
             mentions=[Named(did(a), self.name(a)) for a in said.mentions],
-            media=[self.item(item) for item in said.media],
+            media=[shown_media(self._blobs, item) for item in said.media],
             reply_to=uri(answered.parent) if answered else None,
             root=uri(answered.root) if answered else None,
             reply_name=self.name(answered.parent.account) or None if answered else None,

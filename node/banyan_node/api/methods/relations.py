@@ -8,6 +8,7 @@ from banyan_node.api.texts import AccountRef, Did, EntryHex, Milliseconds, Own, 
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
 from banyan_node.hosting.writing import append
+from banyan_node.media.following import look_again_at
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import Mute
 from banyan_schema.social import Relation, relate
@@ -52,8 +53,11 @@ def _relate(
 def follow(ctx: Context, ask: RelationRequest, now: float) -> Related:
     """Follows an account, or asks to if it is locked."""
     said = _relate(ctx, ask, now, "follow", "follow", ask.undo)
+    if ask.undo:
+        return said
     account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
-    return said if ask.undo else Related(said.entry, said.account, locking.waits(ctx.queries(), account, other))
+    look_again_at(ctx, other)
+    return Related(said.entry, said.account, locking.waits(ctx.queries(), account, other))
 
 
 @METHODS.write("unfollow", "not_found", "refused")

@@ -1,4 +1,4 @@
-"""What people do: posts, reactions, reposts, profiles."""
+"""What people do: posts, reactions, reposts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Literal
 
+from banyan_schema.social.media import Media
 from emoji import purely_emoji
 from msgspec import Meta
 
@@ -17,14 +18,12 @@ from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.texts import (
     AccountRef,
     BlobRef,
-    Did,
     EntryHex,
     GroupRef,
     Milliseconds,
     Own,
     PostRef,
     PostUri,
-    did,
     entry_hex,
     group_target,
     target_of,
@@ -50,13 +49,12 @@ from banyan_schema.social import (
     post_to_text,
     react,
     repost,
-    set_profile,
     tags_in,
     undo,
     write_post,
 )
 from banyan_schema.social.pinned import pin
-from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS, Media, Urgency
+from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS, Urgency
 from banyan_storage.grouped import group_of
 from banyan_storage.pins import SHOWN, pinned
 from banyan_storage.queries import PostView, Queries
@@ -138,13 +136,6 @@ class PinPostRequest(Request, frozen=True, forbid_unknown_fields=True):
     by: Own = None
 
 
-class ProfileRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """fields: by name, such as `name` and `bio`; other fields do not change."""
-
-    fields: dict[str, str]
-    by: Own = None
-
-
 class Posted(Response, frozen=True):
     """clock: why others may take it later only, or see a wrong date; null if this machine's clock seems right."""
 
@@ -163,23 +154,6 @@ class Deleted(Response, frozen=True):
 
 class WrittenEntry(Response, frozen=True):
     entry: EntryHex
-
-
-class ProfileFields(Response, frozen=True):
-    """fields: all fields of the profile as they are now."""
-
-    account: Did
-    fields: dict[str, str]
-
-
-def set_fields(ctx: Context, account: AccountId, fields: dict[str, str], now: float) -> EntryId:
-    salt, q = hosted.salt_of(ctx, account), ctx.queries()
-    drafts = []
-    for name, value in fields.items():
-        op = set_profile(salt, name, value).op
-        assert isinstance(op, Put)
-        drafts.append(set_profile(salt, name, value, q.live(account, op)))
-    return append(ctx, account, drafts, now)
 
 
 def _write(
@@ -369,14 +343,3 @@ def pinning(ctx: Context, ask: PinPostRequest, now: float) -> WrittenEntry:
     if not ask.undo and len(there) >= SHOWN and all(view.target != target for view in there):
         raise CallError("refused", f"{SHOWN} posts are pinned, and no more are shown: take one off first.", 409)
     return WrittenEntry(entry_hex(add_or_undo(ctx, "pin", account, draft, now, ask.undo)))
-
-
-@METHODS.write("profile.set", "not_found", "refused")
-def profile_set(ctx: Context, ask: ProfileRequest, now: float) -> ProfileFields:
-    """Sets fields of a profile."""
-    account = hosted.account_of(ctx, ask.by)
-    if not ask.fields:
-        raise CallError("bad_request", "No field is given; name at least one field of the profile.")
-    set_fields(ctx, account, ask.fields, now)
-    shown = {f.field: f.value for f in ctx.queries().profile(account).fields}
-    return ProfileFields(did(account), shown)

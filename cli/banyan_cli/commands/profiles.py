@@ -1,0 +1,127 @@
+"""Who an account says it is: the texts and the pictures of its profile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from banyan_cli import completing, refs, session
+from banyan_cli.commands import handles
+from banyan_cli.errors import BadInput
+from banyan_cli.putting import put
+from banyan_node.harmless import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_profile = typer.Typer(help="Who an account says it is.", invoke_without_command=True)
+PICTURES = ("avatar", "banner")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(_profile, name="profile")
+
+
+@_profile.callback()
+def profile(ctx: typer.Context) -> None:
+    if ctx.invoked_subcommand is None:
+        _answer(session.of(ctx), None)
+
+
+@_profile.command("show")
+def show(
+    ctx: typer.Context,
+    account: Annotated[
+        str | None,
+        typer.Argument(help="An account's id or name; yours when left out.", autocompletion=completing.accounts),
+    ] = None,
+) -> None:
+    """An account's profile, and whom it follows."""
+    s = session.of(ctx)
+    _answer(s, None if account is None else refs.account(s, account))
+
+
+@_profile.command("set")
+def change(
+    ctx: typer.Context,
+    fields: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[FIELD=VALUE]...", help="Such as name='Minh Anh' bio='...'.", show_default=False),
+    ] = None,
+    avatar: Annotated[str | None, typer.Option(metavar="FILE", help="Your picture.")] = None,
+    avatar_alt: Annotated[str | None, typer.Option(metavar="TEXT", help="What it shows.")] = None,
+    no_avatar: Annotated[bool, typer.Option("--no-avatar", help="Take your picture away.")] = False,
+    banner: Annotated[str | None, typer.Option(metavar="FILE", help="The wide picture above your profile.")] = None,
+    banner_alt: Annotated[str | None, typer.Option(metavar="TEXT", help="What it shows.")] = None,
+    no_banner: Annotated[bool, typer.Option("--no-banner", help="Take it away.")] = False,
+    by: Annotated[str | None, typer.Option("--as", help="Which account hosted here; yours when left out.")] = None,
+) -> None:
+    """Say who you are, in words and pictures."""
+    s, given = session.of(ctx), dict[str, str]()
+    for field in fields or ():
+        name, equals, value = field.partition("=")
+        if not equals or not name.strip():
+            raise BadInput(f"'{field}' is not FIELD=VALUE; write, for example, name='Minh Anh'.")
+        if name.strip() in PICTURES:
+            raise BadInput(f"'{name.strip()}' is a picture; give its file: --{name.strip()} FILE.")
+        given[name.strip()] = value
+    files = {"avatar": (avatar, avatar_alt, no_avatar), "banner": (banner, banner_alt, no_banner)}
+    for name, (file, told, gone) in files.items():
+        if file is not None and gone:
+            raise BadInput(f"--{name} and --no-{name} exclude one another; choose one.")
+        if told is not None and file is None:
+            raise BadInput(f"--{name}-alt describes the file of --{name}; give both.")
+    if not given and not any(file is not None or gone for file, _, gone in files.values()):
+        raise BadInput("Nothing is to be set; write, for example, name='Minh Anh' or --avatar FILE.")
+    by = refs.acting(s, by)
+    pictures = {name: _picture(s, file, told) for name, (file, told, gone) in files.items() if file or gone}
+    answer = s.call("profile.set", fields=given or None, pictures=pictures or None, by=by)
+    s.out.done(answer, f"The profile says {', '.join([*given, *pictures])} now.")
+
+
+def _picture(s: session.Session, file: str | None, told: str | None) -> dict[str, str | None] | None:
+    """As `profile.set` takes it: put first, so that nothing is set if it is refused."""
+    return None if file is None else {"blob": put(s, file)["blob"], "description": told}
+
+
+def _answer(s: session.Session, account: str | None) -> None:
+    value = s.call("profile.get", account=account)
+    refs.remember(s.home, accounts=[(value["account"], value["name"])])
+    refs.remember_rows(s.home, value["pinned"])
+    s.out.answer(value, _show)
+
+
+def _show(console: Console, value: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    from banyan_cli.show import media
+    from banyan_cli.show.words import count, name_of
+
+    console.print(Text(name_of(value["account"], value["name"]), "bold"))
+    console.print(Text(value["account"], "dim"), soft_wrap=True)
+    if value["moved_to"]:
+        to = name_of(value["moved_to"]["account"], value["moved_to"]["name"])
+        console.print(
+            Text.assemble((f"moved to {to}  ", "bold"), (value["moved_to"]["account"], "dim")), soft_wrap=True
+        )
+    if value["also_was"]:
+        console.print(Text("was " + ", ".join(name_of(a["account"], a["name"]) for a in value["also_was"]), "dim"))
+    for one in value["official"]:
+        by = name_of(one["platform"]["account"], one["platform"]["name"])
+        console.print(Text(f"{plain(one['title'])}, verified by {by}"))
+    if value["handle"]:
+        console.print(Text(handles.shown(value["handle"])))
+    for field, text in value["fields"].items():
+        if field not in ("name", "handle"):
+            console.print(Text.assemble((f"{plain(field)}: ", "dim"), plain(text, lines=True)))
+    for name in PICTURES:
+        if picture := value["pictures"].get(name):
+            console.print(Text.assemble((f"{name}: ", "dim"), media.line(picture)))
+    said = [count(value["posts"], "post"), f"follows {value['follows']:,}", count(value["followers"], "follower")]
+    console.print(Text(" · ".join(said), "dim"))
+    for row in value["pinned"]:
+        console.print(Text.assemble(("pinned  ", "dim"), (refs.short(row["uri"]), "dim"), f"  {plain(row['text'])}"))
+    names = [name_of(a["account"], a["name"]) for a in value.get("following", [])]
+    if names:
+        console.print(Text.assemble(("follows ", "dim"), ", ".join(names)))

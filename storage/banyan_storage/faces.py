@@ -1,0 +1,45 @@
+"""What is shown of an account beside what it says: its name and its picture. It is read for each author of a page, so
+the picture is taken from the seed, and its content is not read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from banyan_crdt.ids import AccountId
+from banyan_schema.social import PROFILE, ProfileField
+from banyan_schema.social.profile import face_in
+
+from .engine import after_prefix
+from .slots import last
+from .view_rows import SHOWN, slot_size
+
+if TYPE_CHECKING:
+    from .queries import Queries
+
+
+class Face(NamedTuple):
+    """name: empty if there is none. avatar: the root of the picture, of the smaller one if there are two."""
+
+    name: str
+    avatar: bytes | None
+
+
+def face_of(ask: Queries, account: AccountId) -> Face:
+    """As its profile has them: if two cells are of one field, the later write is shown. Raises ViewBuilding."""
+    ask.need()
+    number, names, avatars = ask.number(account), dict[bytes, str](), dict[bytes, bytes | None]()
+    for row in ask.reader.txn.dups(SHOWN, number, PROFILE, after_prefix(PROFILE)) if number else ():
+        size = slot_size((number or b"") + row) - 4
+        place, face = row[size : size + 8], face_in(row[size + 8 :])
+        if face is not None:
+            avatars[place] = face
+            continue
+        said = ask.content((number or b"") + row[:size], place)
+        if isinstance(said, ProfileField) and said.field == "name":
+            names[place] = said.value
+        elif isinstance(said, ProfileField) and said.field == "avatar":
+            avatars[place] = None  # it was taken away, or is a text
+    return Face(
+        names[last(ask.reader, [*names])] if names else "",
+        avatars[last(ask.reader, [*avatars])] if avatars else None,
+    )
