@@ -26,10 +26,12 @@ PAGES = sorted(
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
 
 
+KINDS = {".py", ".md", ".svg", ".json", ".js", ".html", ".toml", ".xz"}
+NOT_OURS = {".venv", ".git", "node_modules"}
 FILES = {
     path.relative_to(ROOT).as_posix()
     for path in ROOT.rglob("*")
-    if path.suffix in {".py", ".md", ".svg", ".json", ".js", ".html", ".toml", ".xz"} and not {".venv", ".git", "node_modules"} & set(path.parts)
+    if path.suffix in KINDS and not NOT_OURS & set(path.parts)
 }
 PATHS = {part for name in FILES for part in ("/" + name, *(f"/{folder}/" for folder in Path(name).parents))}
 

@@ -16,7 +16,7 @@
  * @property {Map<string, Counted>} logs by `logName`
  * @property {Head[]} heads where the logs stand, in order: the account's frontier
  * @property {Cells} cells
- * @property {string[]} lacking entries that pins and checkpoints of the account name, and that are not held: somebody hid them
+ * @property {string[]} lacking entries that signatures of the account name, and that are not held: they were kept back
  */
 import { NotYet, Rejected } from './bytes.js';
 import { fold } from './cells.js';
@@ -61,7 +61,8 @@ export class Account {
     this.#demandOwn(entry.account, `control entry ${entry.seq}`);
     demandPast(entry, nowMs);
     if (entry.seq === 0 && !resolveControl(entry, [], [])) throw new Rejected('an inception that its key did not sign');
-    if (entry.seq > 0 && !this.control.has(entry.prev ?? '')) throw new NotYet('gap', `no control entry ${entry.seq - 1}`);
+    const isJoined = entry.seq === 0 || this.control.has(entry.prev ?? '');
+    if (!isJoined) throw new NotYet('gap', `control entry ${entry.seq - 1} is not held`);
     this.control.set(entry.id, entry);
   }
 

@@ -64,7 +64,7 @@ async function readFrame(body, digest) {
 export async function readFrames(file) {
   /** @type {Frame[]} */
   const frames = [];
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     const size = at + 36 <= file.length ? new DataView(file.buffer, file.byteOffset + at).getUint32(0) : Infinity;
     const body = file.slice(at + 36, at + 36 + size);
     const isHere = size <= MAX_BODY && body.length === size;
@@ -107,12 +107,22 @@ export async function readArchive(realm, file, nowMs = Date.now()) {
   return { accounts, refused, damagedAt, isWhole };
 }
 
-/** What adds each thing in a frame. @param {Frame} frame @returns {((into: Account, nowMs: number) => Promise<void>)[]} */
+/**
+ * What adds each thing in a frame.
+ *
+ * @param {Frame} frame
+ * @returns {((into: Account, nowMs: number) => Promise<void>)[]}
+ */
 function thingsIn(frame) {
   if (frame.kind === 'control') return frame.entries.map((entry) => (into, nowMs) => into.addControl(entry, nowMs));
   if (frame.kind === 'run') return [(into, nowMs) => into.addRun(frame.raw, nowMs)];
   if (frame.kind === 'checkpoint') return [(into) => into.addCheckpoint(frame.raw)];
-  if (frame.kind === 'parts') return frame.parts.map(({ raw, ...ref }) => (into) => into.addPart(ref, raw));
+  if (frame.kind === 'parts')
+    return frame.parts.map(
+      ({ raw, ...ref }) =>
+        (into) =>
+          into.addPart(ref, raw),
+    );
   return [];
 }
 

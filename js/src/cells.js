@@ -56,7 +56,12 @@ export function fold(entries) {
     if (!('key' in what) || tombs.has(cellName(what))) continue;
     const name = cellName(what);
     if (what.op === 'put') into(cells.registers, name, () => []).push({ ...at, what });
-    if (what.op === 'add') into(into(cells.sets, name, () => new Map()), what.elem, () => []).push({ ...at, what });
+    if (what.op === 'add')
+      into(
+        into(cells.sets, name, () => new Map()),
+        what.elem,
+        () => [],
+      ).push({ ...at, what });
     if (what.op === 'count') cells.counters.set(name, (cells.counters.get(name) ?? 0n) + unzigzag(BigInt(what.zigzag)));
   }
   return cells;

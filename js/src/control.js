@@ -140,7 +140,17 @@ function vouched(tree, at, tied, statements) {
 /** What a path says. @param {ControlEntry[]} path @param {Slot[]} keys @param {boolean} frozen @returns {Control} */
 function said(path, keys, frozen) {
   /** @type {Control} */
-  const control = { path, frozen, keys, grants: [], cuts: new Map(), dropped: new Set(), pins: [], closed: false, host: null };
+  const control = {
+    path,
+    frozen,
+    keys,
+    grants: [],
+    cuts: new Map(),
+    dropped: new Set(),
+    pins: [],
+    closed: false,
+    host: null,
+  };
   const { grants, cuts, dropped, pins } = control;
   for (const { time, ops } of path) {
     for (const one of ops ?? []) {
@@ -179,7 +189,12 @@ export function resolveControl(inception, entries, checkpoints) {
     if (next.length > 1) {
       const { grants, cuts } = said(path, at.keys, false);
       const witnesses = new Set(grants.map((grant) => grant.writer).filter((writer) => !cuts.has(writer)));
-      next = vouched(tree, at, next, checkpoints.filter(({ writer }) => witnesses.has(writer)));
+      next = vouched(
+        tree,
+        at,
+        next,
+        checkpoints.filter(({ writer }) => witnesses.has(writer)),
+      );
       if (next.length !== 1) return said(path, at.keys, true);
     }
     if (!next.length) return said(path, at.keys, false);

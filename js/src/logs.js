@@ -85,7 +85,8 @@ const byStratum = (a, b) => a.stratum - b.stratum || a.order - b.order;
 export function countLogs(realm, control, held, checkpoints) {
   const logs = [...held.values()].flatMap((entries) => {
     const [{ writer, log }] = entries.values();
-    const grant = control.closed || control.dropped.has(logName(writer, log)) ? undefined : grantOf(control, writer, log);
+    const grant =
+      control.closed || control.dropped.has(logName(writer, log)) ? undefined : grantOf(control, writer, log);
     return grant ? [{ writer, log, grant, entries, pins: /** @type {Pin[]} */ ([]) }] : [];
   });
   const speakers = checkpoints.flatMap(({ writer, pins }) => {
@@ -95,7 +96,10 @@ export function countLogs(realm, control, held, checkpoints) {
   });
   const ordered = [...logs, ...speakers].sort((a, b) => byStratum(a.grant, b.grant) || a.log - b.log);
   const root = checkpoints.filter((checkpoint) => checkpoint.signer === control.keys[0].current);
-  const known = [...control.pins, ...root.flatMap((checkpoint) => checkpoint.pins)].map((pin) => ({ pin, stratum: -1 }));
+  const known = [...control.pins, ...root.flatMap((checkpoint) => checkpoint.pins)].map((pin) => ({
+    pin,
+    stratum: -1,
+  }));
   /** @type {Map<string, Counted>} */
   const counted = new Map();
   for (const { writer, log, grant, entries, pins } of ordered) {
@@ -122,7 +126,11 @@ function byLog(a, b) {
 
 const NOBODY = '0'.repeat(64);
 
-/** The checkpoints that a path lets stand: of writers that it names, and of its root. @param {Control} control @param {Checkpoint[]} checkpoints */
+/**
+ * The checkpoints that a path lets stand: those of writers that it names, and of its root.
+ *
+ * @param {Control} control @param {Checkpoint[]} checkpoints
+ */
 export function standing({ grants, keys }, checkpoints) {
   const writers = new Set(grants.map((grant) => grant.writer));
   return checkpoints.filter(({ writer, signer }) => writers.has(writer) || signer === keys[0].current);
@@ -151,7 +159,15 @@ export function frontier(account, { path, frozen }, counted, checkpoints) {
 
 /** @param {Head} head */
 export const headBytes = ({ account, writer, log, length, id, flag }) =>
-  concat(unhex(account), unhex(writer), bigEndian(log, 4), bigEndian(length, 8), unhex(id ?? NOBODY), Uint8Array.of(Number(flag)));
+  concat(
+    unhex(account),
+    unhex(writer),
+    bigEndian(log, 4),
+    bigEndian(length, 8),
+    unhex(id ?? NOBODY),
+    Uint8Array.of(Number(flag)),
+  );
 
 /** @param {Head[]} heads in the order of (account, writer, log) */
-export const frontierDigest = async (heads) => hex(await sha256(concat(utf8('banyan/1/frontier\0'), ...heads.map(headBytes))));
+export const frontierDigest = async (heads) =>
+  hex(await sha256(concat(utf8('banyan/1/frontier\0'), ...heads.map(headBytes))));

@@ -26,7 +26,11 @@ const ref = record({ entry: id(32), op: u16 });
 const position = maybe(record({ entry: id(32), op: u16, offset: u32 }));
 const logs = { writer: id(32), first: atLeastOne, logs: atLeastOne };
 const slot = record({ current: id(32), next: id(32) });
-const kept = where(list(record({ log: u32, seq: u48, id: id(32) })), distinct((one) => one.log), 'no log twice');
+const kept = where(
+  list(record({ log: u32, seq: u48, id: id(32) })),
+  distinct((one) => one.log),
+  'no log twice',
+);
 
 /** @template {Record<string, Shape<any>>} F @param {number} code @param {F} fields */
 const op = (code, fields) => ({ code, ...record(fields) });

@@ -3,6 +3,7 @@
  * signed by the key that it names. Whether that key may speak for the account, the control log says.
  *
  * @import { Bytes } from './bytes.js'
+ * @import { Value } from './cbor.js'
  * @import { Realm } from './crypto.js'
  * @import { Entry } from './entry.js'
  * @import { Of } from './shape.js'
@@ -36,7 +37,11 @@ const RUN = record({
 });
 export const CONTROL = record({ header: bytes(Infinity), sig, ops: bytes(Infinity) });
 const pin = record({ writer: id(32), log: u32, seq: u48, id: id(32) });
-const pins = where(list(pin, 256), distinct(({ writer, log }) => logName(writer, log)), 'no log twice');
+const pins = where(
+  list(pin, 256),
+  distinct(({ writer, log }) => logName(writer, log)),
+  'no log twice',
+);
 const CHECKPOINT = record({
   account: id(32),
   writer: where(id(32), (writer) => !/^0*$/.test(writer), 'a key'),
@@ -57,7 +62,8 @@ export async function readRun(realm, raw) {
   const ids = new Map(skips.map((skip) => [skip.seq, skip.id]));
   const below = run.entries.map((_, i) => skipOf(first + i)).filter((to) => to !== null && to < first);
   const wanted = [...new Set(below)].sort((a, b) => Number(a) - Number(b));
-  if (skips.map((skip) => skip.seq).join() !== wanted.join()) throw new Rejected(`a run at ${first} skips to ${wanted}`);
+  if (skips.map((skip) => skip.seq).join() !== wanted.join())
+    throw new Rejected(`a run at ${first} skips to ${wanted}`);
   /** @type {Entry[]} */
   const entries = [];
   let [prev, now, total] = [run.prev, 0n, base];
@@ -101,11 +107,11 @@ export async function readControl(realm, { header, sig, ops }) {
 
 /** @param {Realm} realm @param {Bytes} raw @returns {Promise<Checkpoint>} */
 export async function readCheckpoint(realm, raw) {
-  if (raw.length > MAX_CHECKPOINT) throw new Rejected(`a checkpoint of ${raw.length} bytes; ${MAX_CHECKPOINT} are possible`);
+  if (raw.length > MAX_CHECKPOINT)
+    throw new Rejected(`a checkpoint of ${raw.length} bytes; ${MAX_CHECKPOINT} are possible`);
   const checkpoint = parse(CHECKPOINT, raw);
-  const unsigned = /** @type {import('./cbor.js').Value[]} */ (CHECKPOINT.write(checkpoint)).slice(0, -1);
+  const unsigned = /** @type {Value[]} */ (CHECKPOINT.write(checkpoint)).slice(0, -1);
   const name = await hash('checkpoint', unhex(realm.id), encode(unsigned));
   await demandSigned(realm, checkpoint.writer, name, checkpoint.sig, 'a checkpoint');
   return { ...checkpoint, id: name, signer: await keyDigest(checkpoint.writer) };
 }
-

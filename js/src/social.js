@@ -29,7 +29,7 @@
  * @property {string[]} follows
  * @property {string[]} blocks
  * @property {number} missing how many things it says of which the content is not held, or cannot be read
- * @property {string[]} lacking entries that signatures of the account name, and that are not held: somebody hid them
+ * @property {string[]} lacking entries that signatures of the account name, and that are not held: they were kept back
  */
 import { Rejected, accountOf, accountText, bigEndian, hex } from './bytes.js';
 import { laterFirst } from './cells.js';
@@ -37,8 +37,12 @@ import { refName } from './ops.js';
 import { choice, format, id, list, maybe, parse, record, string, u64 } from './shape.js';
 
 export const COLLECTIONS = {
-  profile: '4ea9c2f2b1719708', post: 'cc9377c1a042b00c', reaction: '8f368c84818c0fc4', repost: '1efa58717c406a05',
-  follow: '271df033e1e07a8c', block: '60e7b72e1a42f60b',
+  profile: '4ea9c2f2b1719708',
+  post: 'cc9377c1a042b00c',
+  reaction: '8f368c84818c0fc4',
+  repost: '1efa58717c406a05',
+  follow: '271df033e1e07a8c',
+  block: '60e7b72e1a42f60b',
 };
 const MAX_DEPTH = 3;
 
@@ -99,7 +103,11 @@ const TARGET = record({ account: did, key: id(16) }, {});
 const RELATION = record({ account: did }, {});
 export const SHAPES = {
   profile: record({ field: string(64), value: string(4_096) }, {}),
-  post: POST, reaction: REACTION, repost: TARGET, follow: RELATION, block: RELATION,
+  post: POST,
+  reaction: REACTION,
+  repost: TARGET,
+  follow: RELATION,
+  block: RELATION,
 };
 
 /**
@@ -140,14 +148,16 @@ export function read(account) {
   /** @param {string} coll @param {Iterable<string>} names */
   const cellsOf = (coll, names) => [...names].filter((name) => name.startsWith(coll));
   /** The later write first. @template T @param {string} coll @param {Shape<T>} shape */
-  const shownRegisters = (coll, shape) => cellsOf(coll, registers.keys())
-    .map((name) => show(shape, (registers.get(name) ?? []).slice(0, 1)))
-    .filter((one) => one !== null)
-    .sort((a, b) => laterFirst(a.at, b.at));
+  const shownRegisters = (coll, shape) =>
+    cellsOf(coll, registers.keys())
+      .map((name) => show(shape, (registers.get(name) ?? []).slice(0, 1)))
+      .filter((one) => one !== null)
+      .sort((a, b) => laterFirst(a.at, b.at));
   /** @template T @param {string} coll @param {Shape<T>} shape */
-  const shownElements = (coll, shape) => cellsOf(coll, sets.keys())
-    .flatMap((name) => [...(sets.get(name)?.values() ?? [])].map((adds) => show(shape, adds)))
-    .flatMap((one) => (one ? [one.said] : []));
+  const shownElements = (coll, shape) =>
+    cellsOf(coll, sets.keys())
+      .flatMap((name) => [...(sets.get(name)?.values() ?? [])].map((adds) => show(shape, adds)))
+      .flatMap((one) => (one ? [one.said] : []));
   const posts = shownRegisters(COLLECTIONS.post, POST).map(({ at, said }) => {
     const claimed = said.created_ms == null ? at.time : BigInt(said.created_ms) << 16n;
     const stands = claimed < at.time ? claimed : at.time;
@@ -156,10 +166,15 @@ export function read(account) {
     const place = hex(bigEndian(stands, 8)) + account.id + key;
     return { ...said, uri, place, timeMs: Number(stands >> 16n), edited: refs.length > 0, entry: at.entry };
   });
-  const fields = shownRegisters(COLLECTIONS.profile, SHAPES.profile).reverse().map(({ said }) => [said.field, said.value]);
+  const fields = shownRegisters(COLLECTIONS.profile, SHAPES.profile)
+    .reverse()
+    .map(({ said }) => [said.field, said.value]);
   return {
-    account: accountText(account.id), closed: control.closed, frozen: control.frozen,
-    host: control.host && accountText(control.host), profile: Object.fromEntries(fields),
+    account: accountText(account.id),
+    closed: control.closed,
+    frozen: control.frozen,
+    host: control.host && accountText(control.host),
+    profile: Object.fromEntries(fields),
     posts: posts.sort((a, b) => (a.place > b.place ? -1 : 1)),
     reactions: shownElements(COLLECTIONS.reaction, REACTION),
     reposts: shownElements(COLLECTIONS.repost, TARGET).map((post) => `${post.account}/${post.key}`),

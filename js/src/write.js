@@ -69,20 +69,35 @@ export function freshLog(account, writer) {
   }
 }
 
+/** The entry that is being written of each account: the next one waits for it, or the two would fork their log. */
+const turns = /** @type {WeakMap<Account, Promise<unknown>>} */ (new WeakMap());
+
 /**
  * Writes drafts as one entry of a log, and adds it to the account.
  *
  * @param {Account} account @param {Signer} signer @param {number} log @param {Draft[]} drafts @param {number} [nowMs]
  * @returns {Promise<string>} the id of the entry
  */
-export async function append(account, signer, log, drafts, nowMs = Date.now()) {
+export function append(account, signer, log, drafts, nowMs = Date.now()) {
+  const before = turns.get(account) ?? Promise.resolve();
+  const written = before.then(() => writeEntry(account, signer, log, drafts, nowMs));
+  turns.set(
+    account,
+    written.catch(() => {}),
+  );
+  return written;
+}
+
+/** @param {Account} account @param {Signer} signer @param {number} log @param {Draft[]} drafts @param {number} nowMs */
+async function writeEntry(account, signer, log, drafts, nowMs) {
   const { realm, id } = account;
   const name = logName(signer.key, log);
   const { control, logs } = account.state();
   const grant = grantOf(control, signer.key, log);
   const last = logs.get(name)?.chain.at(-1);
   const held = account.logs.get(name) ?? new Map();
-  if (!grant || control.closed || control.cuts.has(signer.key)) throw new Error(`${signer.key} may not write log ${log} of this account`);
+  const isHeard = grant && !control.closed && !control.cuts.has(signer.key);
+  if (!isHeard) throw new Error(`${signer.key} may not write log ${log} of this account`);
   const seq = last ? last.seq + 1 : 0;
   if (held.size !== seq) throw new Error(`log ${log} has entries that do not count: take a fresh one`);
   const parts = await Promise.all(drafts.map(({ content }) => content && makePart(content, hex(random(16)))));
@@ -132,8 +147,9 @@ export async function draftPost(account, post, nowMs = Date.now()) {
   return put(account, { coll: COLLECTIONS.post, key }, writeContent(SHAPES.post, dated));
 }
 
-/** An edit of a post, whole. @param {Account} account @param {string} key @param {Post} post */
-export const draftEdit = (account, key, post) => put(account, { coll: COLLECTIONS.post, key }, writeContent(SHAPES.post, post));
+/** An edit: the whole post as it is now, `{ ...shown, text }`. @param {Account} account @param {string} key @param {Post} post */
+export const draftEdit = (account, key, post) =>
+  put(account, { coll: COLLECTIONS.post, key }, writeContent(SHAPES.post, post));
 
 /** Ends a post for good. @param {string} key @returns {Draft} */
 export const draftDelete = (key) => ({ op: { op: 'tomb', coll: COLLECTIONS.post, key }, content: null });
@@ -168,7 +184,8 @@ function named(uri) {
 /** @param {Account} account @param {string} uri @param {string} emoji */
 export function draftReaction(account, uri, emoji) {
   const [post, names] = named(uri);
-  return add(account, 'reaction', names, [utf8(emoji.normalize('NFC'))], writeContent(SHAPES.reaction, { ...post, emoji }));
+  const content = writeContent(SHAPES.reaction, { ...post, emoji });
+  return add(account, 'reaction', names, [utf8(emoji.normalize('NFC'))], content);
 }
 
 /** @param {Account} account @param {string} uri */
@@ -181,9 +198,14 @@ export function draftRepost(account, uri) {
 export const draftFollow = (account, target, name = 'follow') =>
   add(account, name, [], [unhex(accountOf(target))], writeContent(SHAPES[name], { account: target }));
 
-/** Takes back a reaction, a repost, a follow or a block: what a draft says. @param {Account} account @param {Draft} draft @returns {Draft} */
+/**
+ * Takes back a reaction, a repost, a follow or a block: what a draft would say.
+ *
+ * @param {Account} account @param {Draft} draft @returns {Draft}
+ */
 export function undo(account, { op }) {
   if (op.op !== 'add') throw new Error(`only elements of sets are taken back, not a ${op.op}`);
   const live = account.state().cells.sets.get(cellName(op))?.get(op.elem) ?? [];
-  return { op: { op: 'del', coll: op.coll, refs: live.map(({ entry, op: at }) => ({ entry, op: at })) }, content: null };
+  const refs = live.map(({ entry, op: at }) => ({ entry, op: at }));
+  return { op: { op: 'del', coll: op.coll, refs }, content: null };
 }

@@ -28,7 +28,7 @@ test('no bit of a run can be changed', async () => {
   const run = account.runs.get(await post(account, phone, 'one'));
   for (let at = 0; at < run.length; at += 1) {
     const bent = run.slice();
-    bent[at] ^= 1 << at % 8;
+    bent[at] ^= 1 << (at % 8);
     const reader = await given(account, () => true);
     await refuses(() => reader.addRun(bent, NOW + 1e9), `byte ${at}`);
   }
@@ -42,12 +42,28 @@ test('what a stranger signs in the name of the account does not count', async ()
   const draft = await draftPost(account, { text: 'forged' }, NOW);
   const part = await makePart(draft.content, '00'.repeat(16));
   const body = writeBody([{ ...draft.op, part: part.name }]);
-  const place = { account: account.id, writer: stranger.key, log: 1, seq: 0, prev: null, skip: null, time: BigInt(NOW) << 16n };
+  const place = {
+    account: account.id,
+    writer: stranger.key,
+    log: 1,
+    seq: 0,
+    prev: null,
+    skip: null,
+    time: BigInt(NOW) << 16n,
+  };
   const entry = await makeEntry(TEST, { ...place, total: body.length + part.raw.length }, body, part.raw.length);
-  await account.addRun(writeRun([entry], await sign(TEST, stranger, entry.id), () => ''), NOW);
+  await account.addRun(
+    writeRun([entry], await sign(TEST, stranger, entry.id), () => ''),
+    NOW,
+  );
   await account.addPart({ entry: entry.id, op: 0 }, part.raw);
   same(texts(read(account)), ['mine'], 'what is shown');
-  const lent = await makeEntry(TEST, { ...place, writer: phone.key, total: body.length + part.raw.length }, body, part.raw.length);
+  const lent = await makeEntry(
+    TEST,
+    { ...place, writer: phone.key, total: body.length + part.raw.length },
+    body,
+    part.raw.length,
+  );
   const forged = writeRun([lent], await sign(TEST, stranger, lent.id), () => '');
   await refuses(() => account.addRun(forged, NOW), "the stranger's signature under the phone's name");
 });
@@ -65,7 +81,15 @@ test('an id that was mistyped is refused, or is that of another account', async 
   const { account } = await person();
   const text = accountText(account.id);
   same(accountOf(text), account.id, 'the id');
-  const bad = [`${text}11`, text.replace(':z', ':f'), text.replace(/.$/, '0'), text.toUpperCase(), `${text} `, text.slice(0, 12), ''];
+  const bad = [
+    `${text}11`,
+    text.replace(':z', ':f'),
+    text.replace(/.$/, '0'),
+    text.toUpperCase(),
+    `${text} `,
+    text.slice(0, 12),
+    '',
+  ];
   for (const one of bad) await refuses(() => accountOf(one), one);
   const other = text.replace(/.$/, (last) => (last === '2' ? '3' : '2'));
   same(accountOf(other) === account.id, false, 'another letter at the end');
@@ -99,14 +123,24 @@ test('two entries in one place stop the log there, in whatever order they come',
   await post(copy, phone, 'on its clone');
   for (const run of copy.runs.values()) await account.addRun(run, NOW + 1e9);
   same(texts(read(account)), ['first'], 'what is shown');
-  same(account.state().heads.at(-1), { account: account.id, writer: phone.key, log: 1, length: 1, id: first, flag: true }, 'head');
+  same(
+    account.state().heads.at(-1),
+    { account: account.id, writer: phone.key, log: 1, length: 1, id: first, flag: true },
+    'head',
+  );
 });
 
 test('a hidden edit is not seen without a signature that names it', async () => {
   const { account, phone } = await person();
   await post(account, phone, 'as it was');
   const [{ uri }] = read(account).posts;
-  const edit = await append(account, phone, 1, [draftEdit(account, uri.split('/')[1], { text: 'as it is' })], NOW + 9_000);
+  const edit = await append(
+    account,
+    phone,
+    1,
+    [draftEdit(account, uri.split('/')[1], { text: 'as it is' })],
+    NOW + 9_000,
+  );
   same([texts(read(account)), read(account).posts[0].edited], [['as it is'], true], 'all of it');
   const reader = await given(account, (id) => id === edit);
   same([texts(read(reader)), read(reader).lacking], [['as it was'], []], 'without the edit');

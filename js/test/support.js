@@ -11,10 +11,11 @@ export async function vectors(name) {
   return JSON.parse(await readFile(place, 'utf8'));
 }
 
-/** Bytes as hexadecimal, maps as arrays, integers above 2^53 - 1 as decimal strings, no null fields: so values compare as texts. */
+/** Values as texts that compare: bytes in hexadecimal, maps and sets as sorted arrays, large integers as in vectors. */
 const plain = (value) =>
   JSON.stringify(value, (_, one) => {
-    if (one instanceof Uint8Array) return { bytes: Array.from(one, (byte) => byte.toString(16).padStart(2, '0')).join('') };
+    if (one instanceof Uint8Array)
+      return { bytes: Array.from(one, (byte) => byte.toString(16).padStart(2, '0')).join('') };
     if (one instanceof Map) return [...one].sort();
     if (one instanceof Set) return [...one].sort();
     return typeof one === 'bigint' ? String(one) : one;

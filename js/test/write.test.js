@@ -28,7 +28,11 @@ test('all that a person says is read back, from an archive too', async () => {
   await say(await write.draftProfile(account, 'name', 'Lan Anh'));
   const person_ = read(account);
   same(person_.profile, { bio: 'phở', name: 'Lan Anh' }, 'profile');
-  same(person_.posts.map((one) => [one.text, one.edited, one.uri, one.timeMs]), [['Chào cả nhà!', true, uri, NOW + 2_000]], 'posts');
+  same(
+    person_.posts.map((one) => [one.text, one.edited, one.uri, one.timeMs]),
+    [['Chào cả nhà!', true, uri, NOW + 2_000]],
+    'posts',
+  );
   same(person_.reactions, [{ account: me, key: uri.split('/')[1], emoji: '🌳' }], 'reactions');
   same([person_.reposts, person_.follows, person_.blocks, person_.missing], [[uri], [them], [], 0], 'ties');
   const { accounts, isWhole } = await readArchive(TEST, await writeArchive(account), at);
@@ -53,9 +57,20 @@ test('a writer goes on where it stopped, with time that rises although its clock
 test('strings are written in normal form C, and no longer than they may be', async () => {
   const { account, phone } = await person();
   await post(account, phone, 'phở'.normalize('NFD'));
-  same(hex(new TextEncoder().encode(read(account).posts[0].text)), hex(new TextEncoder().encode('phở'.normalize('NFC'))), 'text');
+  same(
+    hex(new TextEncoder().encode(read(account).posts[0].text)),
+    hex(new TextEncoder().encode('phở'.normalize('NFC'))),
+    'text',
+  );
   await write.draftPost(account, { text: 'x'.repeat(32_769) }, NOW).then(
     () => same('written', 'refused', 'a text of 32,769 bytes'),
     () => {},
   );
+});
+
+test('entries that are written at once stand one behind the other', async () => {
+  const { account, phone } = await person();
+  const drafts = await Promise.all([1, 2, 3].map((n) => write.draftPost(account, { text: `${n}` }, NOW + n)));
+  await Promise.all(drafts.map((draft, n) => write.append(account, phone, 1, [draft], NOW + n + 1)));
+  same([texts(read(account)), account.state().heads.at(-1).flag], [['3', '2', '1'], false], 'what is shown');
 });

@@ -63,7 +63,8 @@ def said(node: LocalBackend) -> tuple[str, dict[str, Any]]:
     theirs = node.call("post", text="của Bình", by=binh)["uri"]
     node.call("reply", uri=theirs, text="và tôi", by=an)
     node.call("quote", uri=theirs, text="xem này", warning="cẩn thận", by=an)
-    node.call("post", text="ăn gì?", poll={"options": ["phở", "bún"], "choices": "one", "closes_ms": int(time.time() * 1000) + 3_600_000}, by=an)
+    closes_ms = int(time.time() * 1000) + 3_600_000
+    node.call("post", text="ăn gì?", poll={"options": ["phở", "bún"], "choices": "one", "closes_ms": closes_ms}, by=an)
     node.call("delete", uri=node.call("post", text="xoá rồi", by=an)["uri"])
     node.call("react", uri=theirs, emoji="🌸", by=an)
     node.call("react", uri=theirs, emoji="🌳", by=an)
@@ -125,12 +126,12 @@ def test_a_key_of_the_client_writes_in_an_account_of_the_node_once_it_is_granted
 
 
 @needs_node
-def test_a_forged_archive_is_refused_by_both(tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match="may not write"):
-        home = make_home(tmp_path / "home")
-        with open_local(home, load(home, env={})) as backend:
-            account = backend.call("account.create", name="An")["account"]
-            backend.call("account.export", account=account, path=str(tmp_path / "an.banyan"))
+def test_the_client_signs_nothing_without_a_grant(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, load(home, env={})) as backend:
+        account = backend.call("account.create", name="An")["account"]
+        backend.call("account.export", account=account, path=str(tmp_path / "an.banyan"))
+    with pytest.raises(AssertionError, match="may not write here: ask the owner for a grant"):
         interop("post", tmp_path / "an.banyan", tmp_path / "forged.banyan", "08" * 32, "by nobody who may")
 
 
