@@ -24,7 +24,8 @@
  * @property {string | null} host the platform that hosts the account
  */
 import { grouped } from './bytes.js';
-import { ancestor, isLinked, logName, skipOf } from './entry.js';
+import { ancestor, logName, skipOf } from './entry.js';
+import { MAX_PART_BYTES } from './ops.js';
 
 const REVOKING = new Set(['cut', 'rotate', 'recover', 'drop', 'close']);
 const CONTROL = new Set(['grant', 'host', ...REVOKING]);
@@ -37,6 +38,17 @@ function isControl({ seq, ops, total }) {
   const roomy = revokes ? total <= 768 * 1024 : seq <= 2_047 && total <= 512 * 1024;
   const isOne = names.length === 1 && CONTROL.has(names[0]);
   return roomy && (isOne || (names.length > 0 && names.every((name) => name === 'pin')));
+}
+
+/**
+ * Whether an entry stands behind its parent, which has the id that it names.
+ *
+ * @param {ControlEntry} entry @param {ControlEntry | null} parent @param {string | null} skip the id to which it must skip
+ */
+function isLinked(entry, parent, skip) {
+  const declared = entry.total - (parent?.total ?? 0) - entry.body.length;
+  const follows = !parent || (entry.seq === parent.seq + 1 && entry.time > parent.time);
+  return follows && declared >= 0 && declared <= MAX_PART_BYTES && entry.skip === skip;
 }
 
 /**

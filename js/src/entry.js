@@ -21,7 +21,7 @@
 import { NotYet, Rejected, hex, unhex } from './bytes.js';
 import { decode } from './cbor.js';
 import { hash } from './crypto.js';
-import { MAX_PART_BYTES, readBody, u32, u48 } from './ops.js';
+import { readBody, u32, u48 } from './ops.js';
 import { bytes, format, id, maybe, record, time, uint, where } from './shape.js';
 
 const MAX_HEADER = 256;
@@ -76,7 +76,7 @@ export function ancestor(get, from, seq) {
   return at;
 }
 
-/** @param {Bytes} raw @returns {Header} right in itself; whether it is linked, `isLinked` says */
+/** @param {Bytes} raw @returns {Header} right in itself, whatever it is linked to */
 export function readHeader(raw) {
   if (raw.length > MAX_HEADER) throw new Rejected(`a header has at most ${MAX_HEADER} bytes, not ${raw.length}`);
   const value = decode(raw, 1);
@@ -113,22 +113,6 @@ export async function readEntry(realm, raw, body, partBytes = 0) {
 export async function makeEntry(realm, fields, body, partBytes) {
   const header = format(HEADER, { version: 1, ...fields, opsHash: await hash('ops', body) });
   return readEntry(realm, header, body, partBytes);
-}
-
-/**
- * Whether an entry stands behind its parent in one log.
- *
- * @param {Entry} entry
- * @param {Entry | null} parent null: it is the first
- * @param {string | null} skip the id to which it must skip
- */
-export function isLinked(entry, parent, skip) {
-  const declared = entry.total - (parent?.total ?? 0) - entry.body.length;
-  if (declared < 0 || declared > MAX_PART_BYTES || entry.skip !== skip) return false;
-  if (parent === null) return entry.seq === 0;
-  const sameLog = entry.account === parent.account && entry.log === parent.log;
-  const sameWriter = entry.log === 0 || entry.writer === parent.writer;
-  return sameLog && sameWriter && entry.seq === parent.seq + 1 && entry.prev === parent.id && entry.time > parent.time;
 }
 
 /** @param {string} writer @param {number} log */

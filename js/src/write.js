@@ -9,7 +9,7 @@
  * @import { Of } from './shape.js'
  *
  * @typedef {{ op: Writing, content: Bytes } | { op: Op, content: null }} Draft an operation, and content for its part
- * @typedef {Of<(typeof SHAPES)['post']>} Post
+ * @typedef {Partial<Of<(typeof SHAPES)['post']>> & { text: string }} NewPost what is not given is not said
  */
 import { Account } from './account.js';
 import { accountOf, bigEndian, hex, unhex, utf8 } from './bytes.js';
@@ -138,18 +138,23 @@ function put(account, cell, content) {
 /**
  * A new post. Its key rises with the time, as Banyan's do.
  *
- * @param {Account} account @param {Post} post @param {number} [nowMs]
+ * @param {Account} account @param {NewPost} post @param {number} [nowMs]
  */
 export async function draftPost(account, post, nowMs = Date.now()) {
   const nonce = await cellKey(saltOf(account), utf8('post'), random(16));
   const key = hex(bigEndian(nowMs, 6)) + nonce.slice(0, 20);
-  const dated = { ...post, created_ms: post.created_ms ?? nowMs };
-  return put(account, { coll: COLLECTIONS.post, key }, writeContent(SHAPES.post, dated));
+  return draftEdit(account, key, { ...post, created_ms: post.created_ms ?? nowMs });
 }
 
-/** An edit: the whole post as it is now, `{ ...shown, text }`. @param {Account} account @param {string} key @param {Post} post */
-export const draftEdit = (account, key, post) =>
-  put(account, { coll: COLLECTIONS.post, key }, writeContent(SHAPES.post, post));
+/**
+ * An edit: the whole post as it is now, such as `{ ...shown, text }`.
+ *
+ * @param {Account} account @param {string} key @param {NewPost} post
+ */
+export function draftEdit(account, key, post) {
+  const said = { reply: null, quote: null, lang: null, created_ms: null, ...post };
+  return put(account, { coll: COLLECTIONS.post, key }, writeContent(SHAPES.post, said));
+}
 
 /** Ends a post for good. @param {string} key @returns {Draft} */
 export const draftDelete = (key) => ({ op: { op: 'tomb', coll: COLLECTIONS.post, key }, content: null });

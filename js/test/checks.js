@@ -31,13 +31,13 @@ export const elsewhere = {
 const head = ([account, writer, log, length, id, flag]) => ({ account, writer, log, length, id, flag: Boolean(flag) });
 
 /** An account that holds what these vectors hold: each signed entry comes as a run from the beginning of its log. */
-async function held({ account: id, control, logs, checkpoints }, order = (all) => all) {
-  const account = new Account(TEST, id);
+export async function held({ account: id, control, logs, checkpoints }, order, realm = TEST) {
+  const account = new Account(realm, id);
   for (const one of control) await account.addControl(signedControl(one), LATER_MS);
   for (const { entries } of order(logs)) {
     const byId = new Map();
     for (const { header, ops, sig } of entries) {
-      const entry = await readEntry(TEST, unhex(header), unhex(ops));
+      const entry = await readEntry(realm, unhex(header), unhex(ops));
       const below = byId.get(entry.prev)?.total ?? 0;
       byId.set(entry.id, { ...entry, sig, partBytes: entry.total - below - entry.body.length });
     }
@@ -54,19 +54,23 @@ async function held({ account: id, control, logs, checkpoints }, order = (all) =
   return account;
 }
 
+/** Compares what an account comes to with what is said of it. */
+export async function checkState(account, { name, frozen, path, heads, digest }) {
+  const state = account.state();
+  same(state.control.frozen, frozen, `${name}: frozen`);
+  same(
+    state.control.path.map((entry) => entry.id),
+    path,
+    `${name}: path`,
+  );
+  same(state.heads, heads.map(head), `${name}: heads`);
+  same(await frontierDigest(state.heads), digest, `${name}: digest`);
+  return state.cells;
+}
+
 async function states(file) {
   for (const one of await vectors(file)) {
-    for (const order of [(all) => all, (all) => all.toReversed()]) {
-      const { control, heads } = (await held(one, order)).state();
-      same(control.frozen, one.frozen, `${one.name}: frozen`);
-      same(
-        control.path.map((entry) => entry.id),
-        one.path,
-        `${one.name}: path`,
-      );
-      same(heads, one.heads.map(head), `${one.name}: heads`);
-      same(await frontierDigest(heads), one.digest, `${one.name}: digest`);
-    }
+    for (const order of [(all) => all, (all) => all.toReversed()]) await checkState(await held(one, order), one);
   }
 }
 

@@ -1,16 +1,17 @@
 /** What a node could try, and what its reader sees then. */
 import { test } from 'node:test';
 import { readArchive, writeArchive } from '../src/archive.js';
-import { accountOf, accountText, concat, unhex } from '../src/bytes.js';
+import { NotYet, accountOf, accountText, bigEndian, concat, unhex } from '../src/bytes.js';
 import { decode, encode } from '../src/cbor.js';
-import { TEST, sign } from '../src/crypto.js';
+import { MAIN, TEST, sha256, sign } from '../src/crypto.js';
 import { makeEntry } from '../src/entry.js';
 import { makePart, writeBody } from '../src/ops.js';
 import { frontierDigest } from '../src/logs.js';
 import { writeRun } from '../src/signed.js';
-import { read } from '../src/social.js';
-import { append, draftEdit, draftPost } from '../src/write.js';
-import { refuses, same } from './support.js';
+import { format } from '../src/shape.js';
+import { SHAPES, read } from '../src/social.js';
+import { append, draftEdit, draftPost, draftProfile } from '../src/write.js';
+import { refuses, same, throws } from './support.js';
 import { NOW, given, grant, idOfCheckpoint, newSigner, person, post, rule, texts } from './world.js';
 
 test('a text that was altered is not the text of the post', async () => {
@@ -38,7 +39,7 @@ test('what a stranger signs in the name of the account does not count', async ()
   const { account, phone } = await person();
   await post(account, phone, 'mine');
   const [stranger, elsewhere] = [await newSigner(), await person()];
-  await rule(elsewhere.account, elsewhere.root, grant(stranger.key));
+  await rule(elsewhere.account, elsewhere.root, [grant(stranger.key)]);
   const draft = await draftPost(account, { text: 'forged' }, NOW);
   const part = await makePart(draft.content, '00'.repeat(16));
   const body = writeBody([{ ...draft.op, part: part.name }]);
@@ -98,7 +99,7 @@ test('an id that was mistyped is refused, or is that of another account', async 
 test('a device that was cut off is not heard after the cut', async () => {
   const { account, root, phone } = await person();
   const kept = await post(account, phone, 'before');
-  await rule(account, root, { op: 'cut', writer: phone.key, kept: [{ log: 1, seq: 0, id: kept }] });
+  await rule(account, root, [{ op: 'cut', writer: phone.key, kept: [{ log: 1, seq: 0, id: kept }] }]);
   same(texts(read(account)), ['before'], 'what is shown');
   const draft = await draftPost(account, { text: 'after' }, NOW + 5_000);
   await append(account, phone, 1, [draft], NOW + 5_000).then(
@@ -111,7 +112,7 @@ test('what a device wrote before it was cut off, and nobody kept, does not count
   const { account, root, phone } = await person();
   const kept = await post(account, phone, 'one');
   await post(account, phone, 'two, by a thief');
-  await rule(account, root, { op: 'cut', writer: phone.key, kept: [{ log: 1, seq: 0, id: kept }] });
+  await rule(account, root, [{ op: 'cut', writer: phone.key, kept: [{ log: 1, seq: 0, id: kept }] }]);
   same(texts(read(account)), ['one'], 'what is shown');
 });
 
@@ -163,14 +164,14 @@ test('a hidden entry that a checkpoint of the root pins is missed', async () => 
 test('a closed account shows nothing', async () => {
   const { account, root, phone } = await person();
   await post(account, phone, 'one');
-  await rule(account, root, { op: 'close' });
+  await rule(account, root, [{ op: 'close' }]);
   same([texts(read(account)), read(account).closed], [[], true], 'what is shown');
 });
 
 test('a device does not speak outside the collections of its grant', async () => {
   const { account, root } = await person();
   const laptop = await newSigner();
-  await rule(account, root, grant(laptop.key, { colls: ['0'.repeat(16)] }));
+  await rule(account, root, [grant(laptop.key, { colls: ['0'.repeat(16)] })]);
   const draft = await draftPost(account, { text: 'x' }, NOW);
   await append(account, laptop, 1, [draft], NOW).then(
     () => same('written', 'refused', 'a post'),
@@ -196,4 +197,71 @@ test('an archive from which something was taken is not whole', async () => {
   same(cut.isWhole, false, 'without its last byte');
   file[file.length - 1] ^= 1;
   same((await readArchive(TEST, file, NOW + 1e9)).isWhole, false, 'with a byte changed');
+});
+
+test('operations that the header does not name are refused, although the header is signed', async () => {
+  const { account, root, phone } = await person();
+  const signed = await rule(account, root, [{ op: 'cut', writer: phone.key, kept: [] }]);
+  const other = writeBody([{ op: 'cut', writer: root.key, kept: [] }]);
+  await refuses(() => account.addControl({ ...signed, ops: other }, NOW), 'other operations');
+});
+
+test('a text of the same length is not the text of the post either', async () => {
+  const { account, phone } = await person();
+  const id = await post(account, phone, 'Phở');
+  const { raw } = account.parts.get(`${id}/0`);
+  const bent = raw.slice();
+  bent[bent.indexOf('P'.charCodeAt(0), 18)] = 'G'.charCodeAt(0);
+  await refuses(() => account.addPart({ entry: id, op: 0 }, bent), 'a letter changed');
+  await refuses(() => account.addPart({ entry: id, op: 1 }, raw), 'content of no operation');
+});
+
+test('what is dated ahead waits, and shows no later than it was written', async () => {
+  const { account, root, phone } = await person();
+  await append(account, phone, 1, [await draftPost(account, { text: 'soon', created_ms: NOW + 9e9 }, NOW)], NOW);
+  same(read(account).posts[0].timeMs, NOW, 'time');
+  const [run] = account.runs.values();
+  const reader = await given(account, () => true);
+  await throws(() => reader.addRun(run, NOW - 301_000), NotYet, 'a run from the future');
+  const late = { time: BigInt(NOW + 301_000) << 16n };
+  await throws(() => rule(account, root, [{ op: 'close' }], late), NotYet, 'a control entry from the future');
+});
+
+test('a control log that is full takes what revokes, and nothing else', async () => {
+  const { account, root, phone } = await person();
+  const host = [{ op: 'host', platform: account.id }];
+  const most = { declares: 65_536 };
+  for (let n = 0; n < 7; n += 1) await rule(account, root, host, most);
+  await rule(account, root, host, most);
+  same(account.state().control.path.length, 8, 'what would be above 512 KiB');
+  await rule(account, root, [{ op: 'cut', writer: phone.key, kept: [] }], most);
+  same(account.state().control.path.length, 9, 'the cut');
+});
+
+test('of two writes at once the later one shows, and nothing shows while its content is held back', async () => {
+  const { account, phone } = await person();
+  const name = await draftProfile(account, 'name', 'Lan');
+  await append(account, phone, 1, [name], NOW);
+  const later = await append(
+    account,
+    phone,
+    2,
+    [{ ...name, content: format(SHAPES.profile, { field: 'name', value: 'Lan Anh' }) }],
+    NOW + 1,
+  );
+  same(read(account).profile, { name: 'Lan Anh' }, 'both');
+  const reader = await given(account, (id) => id === later);
+  await reader.addRun(account.runs.get(later), NOW + 1e9);
+  same([read(reader).profile, read(reader).missing], [{}, 1], 'without the content of the later one');
+});
+
+test('an archive of another realm is refused, and one with a digest of something else is not whole', async () => {
+  const { account, phone } = await person();
+  await post(account, phone, 'one');
+  const file = await writeArchive(account);
+  await refuses(() => readArchive(MAIN, file, NOW + 1e9), 'another realm');
+  const end = encode([5, new Uint8Array(0), new Uint8Array(32)]);
+  const bent = concat(file.slice(0, -end.length - 36), bigEndian(end.length, 4), await sha256(end), end);
+  const read = await readArchive(TEST, bent, NOW + 1e9);
+  same([read.refused, read.damagedAt, read.isWhole], [[], null, false], 'another digest');
 });

@@ -2,7 +2,7 @@
 import { Account } from '../src/account.js';
 import { unhex } from '../src/bytes.js';
 import { TEST, hash, keyDigest, sign } from '../src/crypto.js';
-import { makeEntry } from '../src/entry.js';
+import { makeEntry, skipOf } from '../src/entry.js';
 import { generateKeys, signerOf } from '../src/keys.js';
 import { writeBody } from '../src/ops.js';
 import { append, createAccount, draftPost } from '../src/write.js';
@@ -16,15 +16,17 @@ export async function person() {
   return { account, root, next, phone };
 }
 
-/** Signs operations into the control log, behind its last entry. */
-export async function rule(account, signer, ...ops) {
-  const last = account.state().control.path.at(-1);
-  const body = writeBody(ops);
-  const place = { account: account.id, writer: signer.key, log: 0, seq: last.seq + 1, prev: last.id, skip: null };
-  if (place.seq > 2) throw new Error('this helper writes no skip links');
-  const entry = await makeEntry(TEST, { ...place, time: last.time + 1n, total: last.total + body.length }, body, 0);
-  await account.addControl({ header: entry.header, sig: await sign(TEST, signer, entry.id), ops: body }, NOW);
-  return entry;
+/** Signs operations into the control log behind its last entry, and returns the entry as it travels. */
+export async function rule(account, signer, ops, { declares = 0, time } = {}) {
+  const { path } = account.state().control;
+  const [last, seq, body] = [path.at(-1), path.length, writeBody(ops)];
+  const links = { prev: last.id, skip: path[skipOf(seq)]?.id ?? null };
+  const total = last.total + body.length + declares;
+  const place = { account: account.id, writer: signer.key, log: 0, seq, ...links, time: time ?? last.time + 1n, total };
+  const entry = await makeEntry(TEST, place, body, declares);
+  const signed = { header: entry.header, sig: await sign(TEST, signer, entry.id), ops: body };
+  await account.addControl(signed, NOW);
+  return signed;
 }
 
 export const grant = (writer, more = {}) => ({

@@ -19,6 +19,7 @@ from banyan_crdt.ids import account_from_text
 from banyan_node.api import LocalBackend
 from banyan_node.home.settings import load
 from banyan_node.local import open_local
+from tests.js.histories import histories
 from tests.needs import ROOT, skipped_without
 from tests.node.real import make_home
 
@@ -133,6 +134,16 @@ def test_the_client_signs_nothing_without_a_grant(tmp_path: Path) -> None:
         backend.call("account.export", account=account, path=str(tmp_path / "an.banyan"))
     with pytest.raises(AssertionError, match="may not write here: ask the owner for a grant"):
         interop("post", tmp_path / "an.banyan", tmp_path / "forged.banyan", "08" * 32, "by nobody who may")
+
+
+@needs_node
+def test_the_client_and_the_kernel_agree_about_accounts_that_thieves_write_in(tmp_path: Path) -> None:
+    sets = tmp_path / "histories"
+    sets.write_text("".join(json.dumps(history) + "\n" for history in histories("client", 150)))
+    found = json.loads(node(CLIENT / "test" / "histories.js", sets))
+    assert found["differing"] == []
+    assert min(found["frozen"], found["forked"]) > 20
+    assert found["histories"] - found["empty"] > 200
 
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
