@@ -137,7 +137,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def latencies_ms(seconds: Sequence[float]) -> dict[str, float]:
     """p50_ms and p99_ms."""
-    return {"p50_ms": round(percentile(seconds, 0.5) * 1e3, 2), "p99_ms": round(percentile(seconds, 0.99) * 1e3, 2)}
+    return {"p50_ms": round(percentile(seconds, 0.5) * 1e3, 3), "p99_ms": round(percentile(seconds, 0.99) * 1e3, 3)}
 
 
 def anon_mb(pid: int | None = None) -> float:

@@ -28,7 +28,7 @@ PAGE = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "performance.svg"
 BENCHES = (
     *("ingest", "create", "catchup", "reconcile", "live", "query"),
-    *("growth", "peers", "codec", "edge", "blobs", "upkeep", "start"),
+    *("growth", "peers", "codec", "edge", "blobs", "upkeep", "start", "social"),
 )
 """In the order in which they run: the short ones first, so that a fault shows early."""
 NOT_RUN = "not run"
@@ -113,6 +113,14 @@ FIGURES = (
     Figure("the same, until it can compare with peers", "start.seconds_to_compare", 15, 3, " s", True),
     Figure("the same, 50,000 heads moved", "start.cases.moved.seconds_to_compare", 15, 3, " s", True),
     Figure("memory of that index then", "start.cases.moved.anon_mb", 1_000, 500, " MB", True),
+    Figure("1,000,000 posts: home, who follows 1,000, p99", "social.cases.home.p99_ms", 20, 5, " ms", True),
+    Figure("the same: 200 answers of a thread of 500, p99", "social.cases.thread_500.p99_ms", 30, 15, " ms", True),
+    Figure("the same: of a thread of 10,000, p99", "social.cases.thread_10000.p99_ms", 30, 15, " ms", True),
+    Figure("the same: 40 notifications, p99", "social.cases.notifications.p99_ms", 10, 5, " ms", True),
+    Figure("the same: a search for two words, p99", "social.cases.search_two.p99_ms", 50, 10, " ms", True),
+    Figure("the same: for a phrase, p99", "social.cases.search_phrase.p99_ms", 50, 10, " ms", True),
+    Figure("the same: any count, p99", "social.cases.counts.p99_ms", 0.05, 0.02, " ms", True),
+    Figure("the same: a post beside 8 readers, against alone", "social.post_ratio", 1.5, 1.2, "x", True),
 )
 
 

@@ -94,12 +94,13 @@ class Context:
     """Finds posts. Any thread."""
 
     blobs: BlobStore = field(init=False)
+    uploads: BlobStore = field(init=False)
     """Pictures and films. Any thread."""
 
     def __post_init__(self) -> None:
         self.vault = Vault(Opener(self.keys.device_seed()))
         self.search = Searching(self.home.search, self.store.store_id)
-        self.blobs = BlobStore(self.home.blobs)
+        self.blobs, self.uploads = BlobStore(self.home.blobs), BlobStore(self.home.uploads)
 
     def own_log(self, account: AccountId) -> LogId:
         """The log that this data folder writes in an account. Draws a new number if it is also written elsewhere."""

@@ -83,6 +83,11 @@ def unseen(txn: ReadTxn, after: bytes, limit: int) -> list[bytes]:
     return [key for key, _ in txn.scan(t.MEDIA_NEW, after + b"\0" if after else b"", limit=limit)]
 
 
+def look_again(txn: WriteTxn, keys: Iterable[bytes]) -> None:
+    """What is said at these places is shown no more. Those of them that name blobs are looked at once more."""
+    txn.put_many(t.MEDIA_NEW, [(key, b"") for key in sorted(keys) if txn.get(t.MEDIA, key) is not None])
+
+
 def seen(txn: WriteTxn, keys: Iterable[bytes]) -> None:
     """These places were looked at."""
     for key in keys:

@@ -14,6 +14,8 @@ _FOLLOWING, _FOUND = "storage/banyan_storage/search/following.py", ("tests/stora
 _VOTE, _POLLED = "schema/banyan_schema/social/vote.py", ("tests/schema/test_vote.py", "tests/node/test_polls.py")
 _THREADS = "storage/banyan_storage/threads.py"
 _READ = ("tests/storage/test_queries.py", "tests/node/test_reading.py")
+_ENDED, _TOLD_ENDED = "storage/banyan_storage/ended.py", ("tests/storage/test_ended.py",)
+_SOCIAL = "node/banyan_node/api/methods/social.py"
 IN_SOCIAL = (
     Mutant("a vote that is late counts", _VOTE, "if late or (choices", "if (choices", _POLLED),
     Mutant("a vote for two counts where one is asked for", _VOTE, "len(options) != 1", "not options", _POLLED),
@@ -112,5 +114,72 @@ IN_SOCIAL = (
         "isinstance(op, Put | Add) and (op",
         "isinstance(op, Put) and (op",
         _KEPT,
+    ),
+    Mutant("a poll is told before it ends", _ENDED, "now_ms + 1", "now_ms + 99", _TOLD_ENDED),
+    Mutant(
+        "of polls that ended together one is told",
+        _ENDED,
+        "reversed([*enumerate(",
+        "reversed([*zip((BEHIND,), ",
+        _TOLD_ENDED,
+    ),
+    Mutant(
+        "the page behind a poll that ended begins with it", _ENDED, "place < before", "place <= before", _TOLD_ENDED
+    ),
+    Mutant(
+        "a poll that was edited is told when it would have ended",
+        _ENDED,
+        ".closes_ms != ends_ms",
+        ".closes_ms < 0",
+        _TOLD_ENDED,
+    ),
+    Mutant(
+        "a poll that ended moves up as more arrives",
+        "storage/banyan_storage/arrived.py",
+        "return t.number(row[0]) - 1",
+        "return t.number(row[0])",
+        _TOLD_ENDED,
+    ),
+    Mutant(
+        "an answer in a group is said outside of it",
+        _SOCIAL,
+        "return group.target if group is not None and group.is_member(account) else None",
+        "return None",
+        ("tests/node/test_groups.py",),
+    ),
+    Mutant(
+        "who is no member answers in a group",
+        _SOCIAL,
+        "group is not None and group.is_member(account)",
+        "group is not None",
+        ("tests/node/test_groups.py",),
+    ),
+    Mutant(
+        "posts of others are pinned",
+        _SOCIAL,
+        'if target.account != account:\n        raise CallError("refused", "Only posts',
+        'if False:\n        raise CallError("refused", "Only posts',
+        ("tests/node/test_pinning.py",),
+    ),
+    Mutant(
+        "the place of another conversation is taken",
+        "node/banyan_node/api/methods/threads.py",
+        "if named != conversation(asked):",
+        "if False:",
+        _READ,
+    ),
+    Mutant(
+        "a page of reactions begins with the last one of the page before",
+        "storage/banyan_storage/responding.py",
+        "after_prefix(target.raw + after) if after",
+        "target.raw + after if after",
+        ("tests/node/test_responses.py",),
+    ),
+    Mutant(
+        "who does not follow back is mutual",
+        "node/banyan_node/api/methods/followers.py",
+        'relates(at.store.txn, one, "follow", account)',
+        "True",
+        ("tests/node/test_responses.py",),
     ),
 )

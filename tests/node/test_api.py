@@ -135,6 +135,7 @@ def test_every_answer_is_what_is_declared_for_it(tmp_path: Path) -> None:
         ask("edit", uri=uri, text="bốn")
         ask("react", uri=uri, emoji="🌸")
         ask("repost", uri=answer)
+        ask("pin", uri=uri)
         ask("follow", account="bình")
         ask("mute", account="bình")
         ask("mute", account="bình", undo=True)
@@ -336,6 +337,8 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
         before = {name: await node.backend.call(name, {}) for name in ("status", "peers", "id", "account.show")}
         given: dict[str, dict[str, Any]] = {
             "thread": {"uri": uri},
+            "reactions": {"uri": uri},
+            "reposts": {"uri": uri},
             "find": {"text": "An"},
             "list.show": {"id": friends},
             **{f"group.{what}": {"group": group} for what in ("show", "feed", "members", "requests")},

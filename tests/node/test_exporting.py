@@ -228,7 +228,7 @@ def test_activitystreams_have_the_shape_of_a_mastodon_archive_and_only_terms_of_
         assert packed.testzip() is None
         assert {n: packed.read(n) for n in packed.namelist()} == {p.name: p.read_bytes() for p in folder.iterdir()}
     read = {p.stem: json.loads(p.read_bytes()) for p in folder.iterdir()}
-    assert set(read) == {"actor", "outbox", "likes", "following"}
+    assert set(read) == {"actor", "outbox", "likes", "following", "featured"}
     known = VOCABULARY | set(CONTEXT[1])
     for value in read.values():
         assert value["@context"] == CONTEXT

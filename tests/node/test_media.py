@@ -185,12 +185,16 @@ async def test_a_deleted_post_takes_its_blobs_with_it_and_a_shared_one_stays(tmp
     async with pair(tmp_path) as (one, two):
         kept = await posted(one, photo(tmp_path / "kept.jpg"))
         gone = await posted(one, photo(tmp_path / "kept.jpg"), photo(tmp_path / "gone.jpg", 700, 500))
-        blobs = [item["blob"] for item in gone["media"]]
-        for blob in blobs:
+        blobs, (shared, alone) = [item["blob"] for item in gone["media"]], [item["preview"] for item in gone["media"]]
+        for blob in (*blobs, shared, alone):
             await here(two, blob)
         await call(one, "delete", uri=gone["uri"])
         await converged([one, two])
         for node in (one, two):
+            with trio.fail_after(20):
+                while await held(node, alone):
+                    await trio.sleep(0.05)
+            assert await held(node, shared), "a post that is shown has it"
             later = time.time() + 32 * DAY_S
 
             await node.worker.call(chores.erase_deleted)  # it notes when the deletion was first seen

@@ -5,6 +5,7 @@
     mend HOME            a store of an earlier schema is opened, and checked with a commit for each account
     views HOME           all views are built again, with a commit for each step; it goes on where the life before was
     put HOME             a node without network puts films and posts each, as fast as it can
+    upload HOME          a node without network takes a file in pieces; it goes on where the life before was
     fetch HOME ADDRESS BLOB    a real node fetches a blob from a peer
     serve HOME           a real node that gives each peer about 30 kB a second, its credit each second
 
@@ -16,14 +17,18 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import sys
 import time
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import structlog
 import trio
 
+from banyan_crdt.blob import CHUNK
 from banyan_crdt.ids import LogId
 from banyan_crdt.realm import REALMS, TEST
 from banyan_node import context
@@ -109,6 +114,23 @@ def put(home: Home) -> None:
             k += 1
 
 
+UPLOADED = random.Random("upload").randbytes(40 * CHUNK - 5)
+
+
+def upload(home: Home) -> None:
+    with open_local(home, load_settings(home)) as local:
+        local.context.uploads.tidy()
+        chunks = [UPLOADED[at : at + CHUNK] for at in range(0, len(UPLOADED), CHUNK)]
+        said = {"size": len(UPLOADED), "hashes": [sha256(chunk).hexdigest() for chunk in chunks]}
+        begun = local.call("upload.begin", **said)
+        say("ready")
+        for number in begun["missing"]:
+            data = b64encode(chunks[number]).decode()
+            local.call("upload.chunk", upload=begun["upload"], number=number, data=data)
+            say(f"ack {number}")
+        time.sleep(60)
+
+
 async def fetch(home: Home, address: str, blob: str) -> None:
     node = make_node(home, [address])
     async with trio.open_nursery() as nursery:
@@ -142,7 +164,7 @@ async def serve(home: Home) -> None:
         say(f"ready {node.edge.addresses[0]}")
 
 
-ALONE = {"put": put, "write": write, "mend": mend, "views": views}
+ALONE = {"put": put, "upload": upload, "write": write, "mend": mend, "views": views}
 
 
 def main() -> None:

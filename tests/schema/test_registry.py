@@ -11,7 +11,7 @@ from banyan_schema.collection import OPERATIONS, Collection, Merge
 from banyan_schema.fields import KEY
 from banyan_schema.layout import Layout
 from banyan_schema.registry import SOCIAL, Registry
-from banyan_schema.social import RELATIONS, Post, ProfileField, Reaction, Relate, ReplyTo, Repost, Target, Vote
+from banyan_schema.social import RELATIONS, Poll, Post, ProfileField, Reaction, Relate, ReplyTo, Repost, Target, Vote
 from banyan_schema.social.channel import Channel, Episode, Playlist, Subscription
 from banyan_schema.social.event import EventInvite, EventReply, SocialEvent
 from banyan_schema.social.group import Group, GroupAct, GroupJoin
@@ -19,13 +19,14 @@ from banyan_schema.social.handle import Confirmed
 from banyan_schema.social.locked import FollowAnswer
 from banyan_schema.social.moved import MovedFrom, MovedTo
 from banyan_schema.social.official import Official
+from banyan_schema.social.pinned import Pinned
 from banyan_storage.views.registry import VIEWS
 
 SHIPPED = {
     *("block", "follow", "mute", "post", "profile", "reaction", "repost", "vote"),
     *("group", "group.join", "group.act", "event", "event.reply", "event.invite"),
     *("follow.answer", "handle", "moved.to", "moved.from", "official"),
-    *("channel", "episode", "playlist", "subscription"),
+    *("channel", "episode", "playlist", "subscription", "pinned"),
 }
 """Others may stand beside them: whoever adds a file changes no test."""
 LAYOUT = Layout(lambda key: key, lambda key: (key,), (KEY,))
@@ -65,7 +66,13 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
     there = Target(AccountId(b"a" * 32), CellKey(b"k" * 16))
     said: dict[str, object] = {
         "profile": [ProfileField("locked", "yes"), ProfileField("handle", "lan@vn.example")],
-        "post": Post("hi", ReplyTo(there._replace(key=CellKey(b"r" * 16)), there), group=there, urgency="urgent"),
+        "post": Post(
+            "hi",
+            ReplyTo(there._replace(key=CellKey(b"r" * 16)), there),
+            poll=Poll(("a", "b"), "one", 1 << 40),
+            group=there,
+            urgency="urgent",
+        ),
         "reaction": Reaction(there, "❤"),
         "repost": Repost(there),
         "group": Group("g", "", "", "open"),
@@ -83,6 +90,7 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
         "episode": Episode(there, there, "e"),
         "playlist": Playlist("p", posts=(there,)),
         "subscription": Subscription(there),
+        "pinned": Pinned(there.key),
         "vote": Vote(there, b"b" * 16, "one", 1 << 40, 2, (0,)),
         **{name: Relate(name, there.account) for name in RELATIONS.values()},
     }

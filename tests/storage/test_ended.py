@@ -7,7 +7,7 @@ import random
 import pytest
 
 from banyan_crdt.realm import TEST
-from banyan_schema.social import Poll, Post, Target, react, write_post, write_vote
+from banyan_schema.social import Poll, Post, Target, delete_post, react, write_post, write_vote
 from banyan_storage.noticed import Noticed
 from banyan_storage.queries import Queries, queries
 from tests.storage.social_accounts import Person, social_store
@@ -58,13 +58,25 @@ def test_a_poll_is_told_once_where_it_ended_and_pages_join_while_more_arrives(se
 
 
 def test_a_poll_that_ends_at_another_time_or_is_deleted_is_not_told() -> None:
-    (store, engine), an = social_store(), Person("an")
-    store.arrived.time_ms = 1_000
-    poll = an.post("?", poll=Poll(("a", "b"), "one", 2_000))
+    (store, engine), an, binh, day = social_store(), Person("an"), Person("binh"), 1 << 42
+    store.arrived.time_ms = day
+    early, late = (Poll(("a", "b"), "one", day + ms) for ms in (1_000, 2_000))
+    poll = an.post("?", poll=early)
     first = an.last()
     an.send(store)
-    an.write([write_post(poll.key, Post("?", poll=Poll(("a", "b"), "one", 3_000)), [first])])
+    binh.write([write_vote(poll, early, [0])])
+    binh.send(store)
+
+    def told(who: Person, now_ms: int) -> list[Told]:
+        with queries(engine, TEST) as ask:
+            return [one for _, one in heard(ask, who, None, now_ms)]
+
+    assert told(an, early.closes_ms) == told(binh, early.closes_ms) == [("poll_ended", poll)]
+    an.write([write_post(poll.key, Post("?", poll=late), [first])])
     an.send(store)
-    with queries(engine, TEST) as ask:
-        assert heard(ask, an, None, 2_999) == []
-        assert [told for _, told in heard(ask, an, None, 3_000)] == [("poll_ended", poll)]
+    for who, after in ((an, [("poll_ended", poll)]), (binh, [])):  # who voted before the edit votes in no poll now
+        assert told(who, late.closes_ms - 1) == []
+        assert told(who, late.closes_ms) == after
+    an.write([delete_post(poll.key)])
+    an.send(store)
+    assert told(an, late.closes_ms) == []

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 _followers = typer.Typer(help="Who follows you, and who asks to.", no_args_is_help=True)
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")]
+Mutual = Annotated[bool, typer.Option("--mutual", help="Only those where each follows the other.")]
 After = Annotated[str | None, typer.Option(help="Continue where a page ended.")]
 
 
 def add_to(app: typer.Typer) -> None:
     app.command()(lock)
     app.add_typer(_followers, name="followers")
+    app.command()(following)
 
 
 def lock(ctx: typer.Context, undo: Undo = False, by: By = None) -> None:
@@ -37,12 +39,27 @@ def followers_ls(
     account: Annotated[
         str | None, typer.Argument(help="Whose; yours when left out.", autocompletion=completing.accounts)
     ] = None,
+    mutual: Mutual = False,
     limit: Limit = 100,
     after: After = None,
     by: By = None,
 ) -> None:
     """Who follows an account; of a locked one, whom it accepted."""
-    _list(ctx, "followers", account, limit, after, by, "No followers yet.")
+    _list(ctx, "followers", account, limit, after, by, "No followers yet.", mutual or None)
+
+
+def following(
+    ctx: typer.Context,
+    account: Annotated[
+        str | None, typer.Argument(help="Who follows; you when left out.", autocompletion=completing.accounts)
+    ] = None,
+    mutual: Mutual = False,
+    limit: Limit = 100,
+    after: After = None,
+    by: By = None,
+) -> None:
+    """Whom an account follows."""
+    _list(ctx, "following", account, limit, after, by, "It follows nobody here.", mutual or None)
 
 
 @_followers.command("requests")
@@ -68,11 +85,18 @@ def followers_refuse(ctx: typer.Context, account: Who, undo: Undo = False, by: B
 
 
 def _list(
-    ctx: typer.Context, method: str, account: str | None, limit: int, after: str | None, by: str | None, none: str
+    ctx: typer.Context,
+    method: str,
+    account: str | None,
+    limit: int,
+    after: str | None,
+    by: str | None,
+    none: str,
+    mutual: bool | None = None,
 ) -> None:
     s = session.of(ctx)
     whom = None if account is None else refs.account(s, account)
-    page = s.call(method, account=whom, limit=limit, after=after, by=refs.acting(s, by))
+    page = s.call(method, account=whom, limit=limit, after=after, mutual=mutual, by=refs.acting(s, by))
     refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in page["accounts"]])
     s.out.answers(page["accounts"], _show, none)
     if page["after"]:

@@ -8,7 +8,7 @@ import typer
 
 from banyan_cli import refs, session
 from banyan_cli.commands.social import By, Undo, Who
-from banyan_cli.errors import BadInput
+from banyan_cli.errors import BadInput, Failed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,6 +90,34 @@ def handle_find(ctx: typer.Context, handle: Name, by: By = None) -> None:
     rows = s.call("handle.find", handle=handle, by=refs.acting(s, by))["accounts"]
     refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in rows])
     s.out.answers(rows, _show, "Nobody who is held here claims it.")
+
+
+@_handle.command("prove")
+def handle_prove(
+    ctx: typer.Context,
+    handle: Name,
+    dns: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Ask this DNS server.")] = None,
+    web: Annotated[str | None, typer.Option(metavar="URL", help="Ask this address instead of the domain's.")] = None,
+    by: By = None,
+) -> None:
+    """Ask the domain itself, over DNS and the web, whether who confirms a handle is its platform."""
+    from banyan_cli.proving import in_dns, on_the_web
+
+    s = session.of(ctx)
+    rows = s.call("handle.find", handle=handle, by=refs.acting(s, by))["accounts"]
+    confirmed = {one["account"]: row["account"] for row in rows for one in row["platforms"]}
+    if not confirmed:
+        raise Failed(f"Nobody confirms {handle}: {'it is claimed only' if rows else 'nobody held here claims it'}.")
+    name, domain = rows[0]["handle"], rows[0]["handle"].partition("@")[2]
+    said = [in_dns(domain, dns), on_the_web(web or f"https://{domain}/.well-known/banyan")]
+    accounts = {confirmed[platform] for one in said for platform in one.accounts if platform in confirmed}
+    if len(accounts) != 1:
+        found = "; ".join(f"{one.where}: {one.why or 'it names ' + ', '.join(sorted(one.accounts))}" for one in said)
+        why = "names several platforms, which disagree" if accounts else f"does not name {' or '.join(confirmed)}"
+        raise Failed(f"Not proved: {domain} {why}. {found}.")
+    proofs = [one.where for one in said if any(platform in confirmed for platform in one.accounts)]
+    answer = {"handle": name, "account": accounts.pop(), "proofs": proofs}
+    s.out.done(answer, f"{name} is {answer['account']}: so says {' and '.join(proofs)}.")
 
 
 def shown(handle: dict[str, Any]) -> str:

@@ -9,6 +9,8 @@ import typer
 
 from banyan_cli import completing, refs, session
 from banyan_cli.commands import handles, private
+from banyan_cli.commands.followers import After
+from banyan_cli.commands.social import Uri
 from banyan_cli.errors import BadInput
 from banyan_node.harmless import plain
 
@@ -37,6 +39,8 @@ def add_to(app: typer.Typer) -> None:
     app.command()(feed)
     app.command()(thread)
     app.command()(why)
+    app.command()(reactions)
+    app.command()(reposts)
     app.command()(search)
     app.command()(suggestions)
     app.command()(trends)
@@ -141,6 +145,48 @@ def why(
 
     s = session.of(ctx)
     s.out.answer(s.call("why", uri=refs.post(s, post)), show(_now_ms()))
+
+
+def reactions(
+    ctx: typer.Context,
+    uri: Uri,
+    emoji: Annotated[str | None, typer.Option(help="Only those who reacted with this.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")] = 100,
+    after: After = None,
+    by: Reader = None,
+) -> None:
+    """Who reacted to a post, and with what."""
+    _responses(session.of(ctx), "reactions", "reactions", uri, by, emoji=emoji, limit=limit, after=after)
+
+
+def reposts(
+    ctx: typer.Context,
+    uri: Uri,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1000, help="How many.")] = 100,
+    after: After = None,
+    by: Reader = None,
+) -> None:
+    """Who reposted a post."""
+    _responses(session.of(ctx), "reposts", "accounts", uri, by, limit=limit, after=after)
+
+
+def _responses(s: session.Session, method: str, field: str, uri: str, by: str | None, **given: Any) -> None:
+    page = s.call(method, uri=refs.post(s, uri), by=refs.acting(s, by), **given)
+    refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in page[field]])
+
+    def show(console: Console, rows: list[dict[str, Any]]) -> None:
+        from banyan_cli.show.tables import table
+        from banyan_cli.show.words import name_of
+
+        made = table(*([""] if "emoji" in rows[0] else []), "name", "account")
+        for row in rows:
+            first = [plain(row["emoji"])] if "emoji" in row else []
+            made.add_row(*first, name_of(row["account"], row["name"]), row["account"])
+        console.print(made)
+
+    s.out.answers(page[field], show, "Nobody that is known here.")
+    if page["after"]:
+        s.out.note(f"More: the same with --after {page['after']}")
 
 
 def search(
@@ -288,6 +334,7 @@ def profile_set(
 def _answer_profile(s: session.Session, account: str | None) -> None:
     value = s.call("profile.get", account=account)
     refs.remember(s.home, accounts=[(value["account"], value["name"])])
+    refs.remember_rows(s.home, value["pinned"])
     s.out.answer(value, _show_profile)
 
 
@@ -315,6 +362,8 @@ def _show_profile(console: Console, value: dict[str, Any]) -> None:
             console.print(Text.assemble((f"{plain(field)}: ", "dim"), plain(text, lines=True)))
     said = [count(value["posts"], "post"), f"follows {value['follows']:,}", count(value["followers"], "follower")]
     console.print(Text(" · ".join(said), "dim"))
+    for row in value["pinned"]:
+        console.print(Text.assemble(("pinned  ", "dim"), (refs.short(row["uri"]), "dim"), f"  {plain(row['text'])}"))
     names = [name_of(a["account"], a["name"]) for a in value.get("following", [])]
     if names:
         console.print(Text.assemble(("follows ", "dim"), ", ".join(names)))

@@ -55,7 +55,7 @@ Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (post, reply, quote, edit, delete, react, vote, repost, follow, unfollow, block, mute):
+    for command in (post, reply, quote, edit, delete, pin, react, vote, repost, follow, unfollow, block, mute):
         app.command()(command)
 
 
@@ -149,6 +149,13 @@ def delete(ctx: typer.Context, uri: Uri) -> None:
     they = "1 answer to it stays" if kept == 1 else f"{kept:,} answers to it stay"
     others = f" {they}, and the thread says that you deleted the post above." if kept else ""
     s.out.done(answer, f"Deleted {refs.short(answer['uri'])}.{others}")
+
+
+def pin(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> None:
+    """Pin a post of yours to your profile."""
+    s = session.of(ctx)
+    answer = s.call("pin", uri=refs.post(s, uri), undo=undo or None, by=refs.acting(s, by))
+    s.out.done(answer, "No longer pinned." if undo else "Pinned to your profile.")
 
 
 def react(

@@ -99,10 +99,11 @@ class Looking(CommitView):
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """The input of work. home: the node's folder. make_room: makes room for so many bytes of blobs, or raises
-    CallError."""
+    """The input of work. uploads: files that come in pieces. home: the node's folder. make_room: makes room for so many
+    bytes of blobs, or raises CallError."""
 
     blobs: BlobStore
+    uploads: BlobStore
     home: Path
     settings: Settings
     make_room: Callable[[int], None]

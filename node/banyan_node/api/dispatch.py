@@ -73,7 +73,7 @@ class NodeBackend:
         self._shell, self._context, self._here = shell, context, here(context)
         self._quick, self._slow = trio.CapacityLimiter(QUICK), trio.CapacityLimiter(SLOW)
         self._workers = trio.CapacityLimiter(WORKERS)
-        self._working = Working(context.blobs, context.home.path, context.settings, self._make_room)
+        self._working = Working(context.blobs, context.uploads, context.home.path, context.settings, self._make_room)
         self._events = Events(context.store.snapshot, partial(self._in_thread, self._slow))
         self.tell = self._events.tell
 
@@ -145,7 +145,9 @@ class LocalBackend:
                 said = published(c, time.time())
                 return msgspec.to_builtins(look(c, here(c), said, lambda at: found.do(at, ask)))
             if found.runs == "work":
-                at = Working(c.blobs, c.home.path, c.settings, lambda size: keeping.make_room(size, c, time.time()))
+                at = Working(
+                    c.blobs, c.uploads, c.home.path, c.settings, lambda size: keeping.make_room(size, c, time.time())
+                )
                 return msgspec.to_builtins(found.do(at, ask))
             answer = found.do(c, ask, time.time())
             settle(c)

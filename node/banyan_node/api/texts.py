@@ -31,6 +31,7 @@ ThreadCursorText = NewType("ThreadCursorText", str)
 BlobText = NewType("BlobText", str)
 KeyText = NewType("KeyText", str)
 ItemCursorText = NewType("ItemCursorText", str)
+ResponsePlaceText = NewType("ResponsePlaceText", str)
 EventPlaceText = NewType("EventPlaceText", str)
 SeriesPlaceText = NewType("SeriesPlaceText", str)
 
@@ -89,6 +90,14 @@ ThreadCursor: TypeAlias = Annotated[
         title="a place in a conversation",
         description="A place among the answers to a post: `after` of the page before.",
         pattern="^[0-9a-f]{346}$",
+    ),
+]
+ResponsePlace: TypeAlias = Annotated[
+    ResponsePlaceText,
+    Meta(
+        title="a place among responses",
+        description="A place among those who reacted to a post or reposted it: `after` of the page before.",
+        pattern="^([0-9a-f]{2}){4,260}$",
     ),
 ]
 NoticeCursor: TypeAlias = Annotated[
@@ -264,6 +273,10 @@ def feed_cursor(cursor: bytes) -> FeedCursorText:
 
 def thread_cursor(cursor: bytes) -> ThreadCursorText:
     return ThreadCursorText(cursor.hex())
+
+
+def response_place(cursor: bytes) -> ResponsePlaceText:
+    return ResponsePlaceText(cursor.hex())
 
 
 def notice_cursor(cursor: bytes) -> NoticeCursorText:

@@ -6,6 +6,7 @@
 | outbox.json | an OrderedCollection, newest first: Create of a Note, Announce of a repost |
 | likes.json | an OrderedCollection of Likes; `content` is the emoji |
 | following.json | an OrderedCollection of the accounts that it follows |
+| featured.json | an OrderedCollection of the posts that it pins to its profile |
 
 Ids are those of Banyan: a DID, and behind it the 32 digits of a post. Text becomes HTML in `content`, as Notes have it;
 `source` has it as it was written. Media are Documents with their description and the hash of the blob; `url` says where
@@ -27,6 +28,7 @@ from banyan_schema.social import Target
 from banyan_schema.social.post import Media
 from banyan_schema.social.reaction import COLLECTION as REACTIONS
 from banyan_storage.answers import PostView
+from banyan_storage.pins import pinned
 from banyan_storage.queries import Queries
 
 PUBLIC = "https://www.w3.org/ns/activitystreams#Public"
@@ -37,6 +39,7 @@ CONTEXT: list[Any] = [
         "Hashtag": "as:Hashtag",
         "quoteUrl": {"@id": "as:quoteUrl", "@type": "@id"},
         "toot": "http://joinmastodon.org/ns#",
+        "featured": {"@id": "toot:featured", "@type": "@id"},
         "blurhash": "toot:blurhash",
         "schema": "http://schema.org#",
         "PropertyValue": "schema:PropertyValue",
@@ -61,6 +64,7 @@ def write_streams(q: Queries, account: AccountId, sink: Sink) -> int:
     written = 0
     for name, items in (
         ("following.json", _following(q, account)),
+        ("featured.json", (uri(view.target) for view in pinned(q, account))),
         ("likes.json", _likes(q, account)),
         ("outbox.json", _activities(q, account)),
     ):
@@ -93,6 +97,7 @@ def _actor(q: Queries, account: AccountId) -> dict[str, Any]:
         "outbox": "outbox.json",
         "likes": "likes.json",
         "following": "following.json",
+        "featured": "featured.json",
         **({"attachment": others} if others else {}),
     }
 

@@ -68,6 +68,11 @@ class Home(NamedTuple):
         return self.path / "blobs"
 
     @property
+    def uploads(self) -> Path:
+        """Files that come in pieces, before they are blobs."""
+        return self.path / "uploads"
+
+    @property
     def mended(self) -> Path:
         """A report for people: the wrong entries that were dropped from the store (mending.py)."""
         return self.path / "store.mended"

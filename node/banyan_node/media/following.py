@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import trio
 
@@ -25,6 +26,7 @@ from banyan_node.operator_errors import CallError
 from banyan_node.workers.worker import Worker
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST, Post
+from banyan_schema.social.post import Media
 from banyan_storage import tables as t
 from banyan_storage.blob_names import seen, unseen
 from banyan_storage.errors import ViewBuilding
@@ -63,10 +65,13 @@ async def follow(worker: Worker[Context], context: Context, fetcher: BlobFetcher
                 commits = context.engine.commits
                 after: bytes | None = b""
                 while after is not None:
-                    found, done, after = await trio.to_thread.run_sync(_look, context, after, frozenset(places))
-                    places |= found
-                    if done:
-                        await worker.call(partial(_seen, done))
+                    page = await trio.to_thread.run_sync(_look, context, after, frozenset(places))
+                    places |= page.wanted
+                    if page.faded:
+                        await worker.call(partial(keeping.fade, page.faded))
+                    if page.done:
+                        await worker.call(partial(_seen, page.done))
+                    after = page.after
             now = trio.current_time()
             for key, place in places.items():
                 if place.at <= now:
@@ -75,8 +80,9 @@ async def follow(worker: Worker[Context], context: Context, fetcher: BlobFetcher
 
 
 async def collect(worker: Worker[Context], context: Context) -> None:
-    """Drops what nothing names, for as long as the node runs."""
+    """Drops what nothing names, and uploads that nobody went on with, for as long as the node runs."""
     while True:
+        await trio.to_thread.run_sync(keeping.drop_old, context.uploads, time.time())
         old = await trio.to_thread.run_sync(keeping.old, context.blobs, time.time())
         for at in range(0, len(old), keeping.AT_ONCE):
             await worker.call(partial(keeping.collect, old[at : at + keeping.AT_ONCE]))
@@ -111,10 +117,19 @@ def _seen(keys: Iterable[bytes], c: Context, now: float) -> None:
     seen(c.engine.write(), keys)
 
 
-def _look(c: Context, after: bytes, known: frozenset[bytes]) -> tuple[dict[bytes, _Place], list[bytes], bytes | None]:
-    """One page: the places of which something is wanted, those that are done, and where the next page begins (None:
-    this was the last). On a thread."""
-    found, done = dict[bytes, _Place](), list[bytes]()
+class _Page(NamedTuple):
+    """The places of which something is wanted, those that are done, the previews that are not shown at one of these,
+    and where the next page begins (None: this was the last)."""
+
+    wanted: dict[bytes, _Place]
+    done: list[bytes]
+    faded: list[BlobRoot]
+    after: bytes | None
+
+
+def _look(c: Context, after: bytes, known: frozenset[bytes]) -> _Page:
+    """On a thread."""
+    found, done, faded = dict[bytes, _Place](), list[bytes](), list[BlobRoot]()
     with queries(c.engine, c.realm, c.store.late_ids) as q:
         rows = unseen(q.reader.txn, after, PAGE)
         numbers = numbers_of(q.reader.txn, hosted.ids_in(q.reader)) if rows else []
@@ -122,29 +137,40 @@ def _look(c: Context, after: bytes, known: frozenset[bytes]) -> tuple[dict[bytes
             if key in known:
                 continue
             try:
-                roots = _wanted(c, q, key, numbers)
+                shown = keeping.shows(q, key)
+                roots = _wanted(c, q, key, numbers) if shown else []
             except ViewBuilding:  # who follows whom is not known yet
-                return found, done, None
+                return _Page(found, done, faded, None)
+            if not shown:
+                faded += _previews(q, key)
             lacking = tuple(root for root in roots if (held := c.blobs.find(root)) is None or not held.whole)
             if lacking:
                 found[key] = _Place(lacking)
             else:
                 done.append(key)
-    return found, done, rows[-1] if len(rows) == PAGE else None
+    return _Page(found, done, faded, rows[-1] if len(rows) == PAGE else None)
 
 
 def _wanted(c: Context, q: Queries, key: bytes, numbers: list[bytes]) -> list[BlobRoot]:
     """What people here will look at, of what a place names: previews first."""
-    n, at = t.part_place(key)
-    entry, raw = q.reader.at(n), q.reader.txn.get(t.PARTS, key)
-    if entry is None or raw is None:
+    entry, most = q.reader.at(t.part_place(key)[0]), c.settings.config.media.fetch_bytes
+    if entry is None or not most:
         return []
     if not hosted.is_hosted(q.reader, entry.account) and not is_followed(q.reader.txn, entry.account, numbers):
         return []
-    op, most = decode_body(entry.ops).ops[at], c.settings.config.media.fetch_bytes
-    said = SOCIAL.decode(op.coll, op, content_of(raw)) if isinstance(op, Put) and op.coll == POST else None
-    if not isinstance(said, Post) or not most:
-        return []
-    small = [m for m in said.media if m.size <= most and (m.type.startswith("image/") or m.type == "text/vtt")]
-    previews = [BlobRoot(m.preview) for m in said.media if m.preview is not None]
-    return list(dict.fromkeys([*previews, *(BlobRoot(m.blob) for m in small)]))
+    media = _media(q, key)
+    small = [m for m in media if m.size <= most and (m.type.startswith("image/") or m.type == "text/vtt")]
+    return list(dict.fromkeys([*_previews(q, key), *(BlobRoot(m.blob) for m in small)]))
+
+
+def _previews(q: Queries, key: bytes) -> list[BlobRoot]:
+    return [BlobRoot(m.preview) for m in _media(q, key) if m.preview is not None]
+
+
+def _media(q: Queries, key: bytes) -> tuple[Media, ...]:
+    """What is shown with the post at a place."""
+    n, at = t.part_place(key)
+    entry, raw = q.reader.at(n), q.reader.txn.get(t.PARTS, key)
+    op = None if entry is None else decode_body(entry.ops).ops[at]
+    said = SOCIAL.decode(op.coll, op, content_of(raw)) if isinstance(op, Put) and op.coll == POST and raw else None
+    return said.media if isinstance(said, Post) else ()

@@ -6,6 +6,7 @@ All of it runs where posts are written, so that no blob goes while a post is wri
   the content of a deleted post is erased 30 days after it, and takes its blobs with it.
 - Beyond `media.max_bytes`, blobs go that are named only by accounts that nobody here hosts or follows, first those that
   nobody wanted for longest.
+- The preview of a picture goes at once when no post that is shown has it: the post was deleted, or edited.
 - A pinned blob stays.
 """
 
@@ -16,12 +17,17 @@ from collections.abc import Iterator, Sequence
 
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
+from banyan_crdt.ops import Add, Put, decode_body
 from banyan_node.context import Context
 from banyan_node.hosting import wanted
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep.room import said
+from banyan_storage import tables as t
 from banyan_storage.blob_names import is_named, places
 from banyan_storage.blobs import BlobStore, HeldBlob
+from banyan_storage.queries import Queries
+from banyan_storage.slots import shown_at
+from banyan_storage.view_rows import slot_of
 
 GRACE_S = 86_400
 AT_ONCE = 200
@@ -35,6 +41,12 @@ def old(blobs: BlobStore, now: float) -> list[BlobRoot]:
     return [one.root for one in blobs.all() if _is_old(one, now)]
 
 
+def drop_old(uploads: BlobStore, now: float) -> None:
+    """Drops uploads that nobody went on with. Any thread."""
+    for root in old(uploads, now):
+        uploads.drop(root)
+
+
 def collect(roots: Sequence[BlobRoot], c: Context, now: float) -> None:
     """Drops those that nothing names, and that nobody wanted meanwhile."""
     txn = c.engine.write()
@@ -42,6 +54,28 @@ def collect(roots: Sequence[BlobRoot], c: Context, now: float) -> None:
         one = c.blobs.find(root)
         if one is not None and _is_old(one, now) and not is_named(txn, root):
             c.blobs.drop(root)
+
+
+def fade(roots: Sequence[BlobRoot], c: Context, now: float) -> None:
+    """Drops those previews that only what is not shown names."""
+    q = c.queries()
+    for root in roots:
+        one, found = c.blobs.find(root), places(c.engine.write(), root, NAMERS + 1)
+        if one is None or one.pinned or len(found) > NAMERS or any(shows(q, t.part_key(*at)) for at in found):
+            continue
+        c.blobs.drop(root)
+
+
+def shows(q: Queries, place: bytes) -> bool:
+    """Whether the operation at a place is what its cell shows. Raises ViewBuilding."""
+    q.need()
+    n, at = t.part_place(place)
+    entry = q.reader.at(n)
+    number = None if entry is None else q.number(entry.account)
+    op = None if entry is None else decode_body(entry.ops).ops[at]
+    if number is None or not isinstance(op, Put | Add):
+        return False
+    return shown_at(q.reader.txn, slot_of(number, op))[:8] == place
 
 
 def _is_old(one: HeldBlob, now: float) -> bool:

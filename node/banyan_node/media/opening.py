@@ -23,7 +23,8 @@ async def open_media(context: Context, worker: Worker[Context], edge: Edge, nurs
 
         worker.post(charge)
 
-    await trio.to_thread.run_sync(context.blobs.tidy)
+    for blobs in (context.blobs, context.uploads):
+        await trio.to_thread.run_sync(blobs.tidy)
     lines = BlobLines(lambda peer: edge.open_stream(peer, BLOB_PROTOCOL), lambda: list(edge.links), nursery)
     edge.blobs = BlobServer(context, edge.door.slots.is_named, lied).answer
     return BlobFetcher(context, worker, lines, lied, nursery)

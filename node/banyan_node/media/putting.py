@@ -20,9 +20,10 @@ MakeRoom = Callable[[int], None]
 """Makes room for so many bytes, or raises CallError."""
 
 
-def put_file(blobs: BlobStore, home: Path, path: str, side: int, make_room: MakeRoom) -> tuple[BlobList, About]:
+def put_file(blobs: BlobStore, home: Path | None, path: str, side: int, make_room: MakeRoom) -> tuple[BlobList, About]:
     """The blob of a file, and what is known of it. Durable when this returns. home: of the node, whose own files are
-    not taken. side: see `looked`. Raises CallError with one sentence, and then nothing is kept."""
+    not taken; None: this is one that was uploaded. side: see `looked`. Raises CallError with one sentence, and then
+    nothing is kept."""
     with _opened(path, home) as (file, name):
         before = os.fstat(file.fileno())
         make_room(before.st_size)
@@ -63,12 +64,12 @@ def _unchanging(stored: IO[bytes], file: IO[bytes], before: os.stat_result, name
 
 
 @contextmanager
-def _opened(path: str, home: Path) -> Iterator[tuple[IO[bytes], str]]:
+def _opened(path: str, home: Path | None) -> Iterator[tuple[IO[bytes], str]]:
     """The file, and its name for sentences. A pipe or a device is not waited for."""
     where = Path(path)
     if not where.is_absolute():
         raise CallError("bad_request", f"'{path[:200]}' is not an absolute path: the node may run in another folder.")
-    name = f"The file '{where.name[:100]}'"
+    name = "The upload" if home is None else f"The file '{where.name[:100]}'"
     try:
         handle = os.open(where, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
@@ -83,13 +84,13 @@ def _opened(path: str, home: Path) -> Iterator[tuple[IO[bytes], str]]:
         yield file, name
 
 
-def _check(found: os.stat_result, where: Path, home: Path, name: str) -> None:
+def _check(found: os.stat_result, where: Path, home: Path | None, name: str) -> None:
     """Raises CallError for what cannot be posted whatever is in it."""
     if stat.S_ISDIR(found.st_mode):
         raise refuse(name, "is a folder; name one of the files in it")
     if not stat.S_ISREG(found.st_mode):
         raise refuse(name, "is no ordinary file: a pipe or a device cannot be posted")
-    if where.resolve().is_relative_to(home.resolve()):
+    if home is not None and where.resolve().is_relative_to(home.resolve()):
         raise refuse(name, "is in the folder of the node itself, whose files are not posted")
     if not found.st_size:
         raise refuse(name, "is empty")

@@ -103,6 +103,10 @@ class BlobStore:
             return 0
         return sum(min(CHUNK, held.size - chunk * CHUNK) for chunk, mark in enumerate(marks) if mark == 1)
 
+    def file(self, root: BlobRoot) -> Path:
+        """The file of a whole blob."""
+        return self._paths(root).at()
+
     def list_of(self, root: BlobRoot) -> BlobList | None:
         """The list of a blob that is held, whole or in part. None also if its file is damaged."""
         try:
@@ -174,6 +178,23 @@ class BlobStore:
             partial = PartialBlob(self._paths(of.root), of)
         self._look(of.root)
         return partial
+
+    def keep(self, held: HeldBlob, chunk: int, raw: bytes) -> None:
+        """Keeps one chunk of a blob that was begun, on the disk when this returns. Raises Malformed, and writes
+        nothing, if it is another; StorageError."""
+        paths, of = self._paths(held.root), self.list_of(held.root)
+        if of is None or not 0 <= chunk < of.chunks or not of.is_chunk(chunk, raw):
+            raise Malformed(f"{len(raw)} bytes with another hash came")
+        if held.whole:
+            return
+        with on_disk(self.folder):
+            for ending, data, at in ((".part", raw, chunk * CHUNK), (".held", b"\1", chunk)):
+                handle = os.open(paths.at(ending), os.O_WRONLY | os.O_CLOEXEC)
+                try:
+                    write_all(handle, data, at)
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
 
     def finished(self, partial: PartialBlob) -> None:
         """Gives a fetched blob its name. Raises StorageError; ValueError while chunks are missing."""

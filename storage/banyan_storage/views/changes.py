@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Set
 from itertools import chain
 from typing import TypeAlias
 
+from ..blob_names import look_again
 from ..engine import Item, Table, WriteTxn
 from ..view_rows import NUMBERED
 from . import journal
@@ -73,6 +74,7 @@ class Changes:
         changed = [*self.puts.get(TIMELINE, ()), *self._gone.get(TIMELINE, ())]
         if changed:
             journal.note(txn, (number + row[8:24] for number, row in changed))
+            look_again(txn, [row[24:] for _, row in self._gone.get(TIMELINE, ())])
         touched = [c for c in _COUNTERS if c.rows in self.puts or c.rows in self._gone]
         before = self._there(touched, both=True)
         for table, items in self._gone.items():

@@ -21,6 +21,7 @@ from banyan_schema.social import set_profile
 from banyan_schema.social.locked import FOLLOW_ANSWER, Answer, FollowAnswer, answer_follow
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
 from banyan_storage import locking
+from banyan_storage.followed import relates
 
 METHODS = Declared()
 MOST = 1_000
@@ -29,13 +30,20 @@ ACCEPTED, OPS = 10_000, 128
 """The most followers that are accepted when an account is locked, and the most of one entry."""
 
 
-class FollowersRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """account: whose followers; default: of the account that reads. as: the account that reads."""
+class RequestsRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """account: who is asked; default: the account that reads. as: the account that reads."""
 
     account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
     by: Own = None
     after: Annotated[str | None, Meta(title="a place among accounts", description="`after` of the page before.")] = None
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 100
+
+
+class FollowersRequest(RequestsRequest, frozen=True, forbid_unknown_fields=True):
+    """account: whose followers, or who follows; default: the account that reads. as: the account that reads. mutual:
+    only those where each follows the other."""
+
+    mutual: bool = False
 
 
 class LockRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -52,8 +60,8 @@ class FollowerRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class Followers(Response, frozen=True):
-    """In the order in which this node met them. after: give it to get the next page; null on the last page. A page can
-    be short or empty, and have one behind it."""
+    """In the order in which this node met them; of `following` by id. after: give it to get the next page; null on the
+    last page. A page can be short or empty, and have one behind it."""
 
     accounts: list[Named]
     after: Did | None
@@ -65,7 +73,7 @@ class Locked(WrittenEntry, frozen=True):
     accepted: int
 
 
-def _page(at: CommitView, ask: FollowersRequest, waiting: bool) -> Followers:
+def _page(at: CommitView, ask: RequestsRequest, waiting: bool, mutual: bool = False) -> Followers:
     q, lens = at.queries(), lens_of(at, reader_of(at, ask.by))
     account = hosted.account_of(at, ask.account or ask.by)
     after = hosted.account_of(at, ask.after) if ask.after else None
@@ -77,7 +85,8 @@ def _page(at: CommitView, ask: FollowersRequest, waiting: bool) -> Followers:
             break
         last = did(one)
         accepted = not locked or locking.answered(q, account, "accept", one)
-        if lens.sees(one) and (waits if waiting else accepted):
+        wanted = (waits if waiting else accepted) and (not mutual or relates(at.store.txn, account, "follow", one))
+        if lens.sees(one) and wanted:
             page.append(Named(last, name_of(q, one)))
     return Followers(page, more)
 
@@ -85,11 +94,26 @@ def _page(at: CommitView, ask: FollowersRequest, waiting: bool) -> Followers:
 @METHODS.read("followers", "refused")
 def listing(at: CommitView, ask: FollowersRequest) -> Followers:
     """Who follows an account; of a locked one, whom it accepted."""
-    return _page(at, ask, False)
+    return _page(at, ask, False, ask.mutual)
+
+
+@METHODS.read("following", "refused")
+def following(at: CommitView, ask: FollowersRequest) -> Followers:
+    """Whom an account follows, by id, those included that are locked and have not accepted it."""
+    q, lens = at.queries(), lens_of(at, reader_of(at, ask.by))
+    account = hosted.account_of(at, ask.account or ask.by)
+    after = hosted.account_of(at, ask.after) if ask.after else None
+    found = q.follows(account, after, ask.limit + 1)
+    page = [
+        Named(did(one), name_of(q, one))
+        for one in found[: ask.limit]
+        if lens.sees(one) and (not ask.mutual or relates(at.store.txn, one, "follow", account))
+    ]
+    return Followers(page, did(found[ask.limit - 1]) if len(found) > ask.limit else None)
 
 
 @METHODS.read("follow.requests", "refused")
-def requests(at: CommitView, ask: FollowersRequest) -> Followers:
+def requests(at: CommitView, ask: RequestsRequest) -> Followers:
     """Who asks to follow a locked account, and was neither accepted nor refused."""
     return _page(at, ask, True)
 

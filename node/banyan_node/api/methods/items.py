@@ -51,6 +51,7 @@ WRITTEN_BY = {
     "profile": "profile.set",
     "reaction": "react",
     "repost": "repost",
+    "pinned": "pin",
     "follow": "follow and unfollow",
     "block": "block",
     "mute": "mute",

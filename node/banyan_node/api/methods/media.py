@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from banyan_crdt.blob import HASH_BYTES, BlobRoot
 from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response, Shell, Working
+from banyan_node.api.methods.uploads import uploaded
 from banyan_node.api.texts import BlobHex, BlobRef, Milliseconds, PostUri, blob_hex, root_of, uri
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
@@ -31,9 +32,11 @@ WANTED_S = 3_600
 
 
 class MediaPutRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """path: of a file on the machine of the node, absolute."""
+    """path: of a file on the machine of the node, absolute; or upload: all of whose chunks came, which ends with
+    that."""
 
-    path: str
+    path: str | None = None
+    upload: BlobRef | None = None
 
 
 class BlobRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -157,7 +160,13 @@ def put(at: Working, ask: MediaPutRequest) -> MediaPut:
     """Stores a picture, film, sound or captions, to be posted within a day. A picture is written anew without what the
     camera noted in it, and made smaller (`media.picture_side`); everything else is stored as it is."""
     side = at.settings.config.media.picture_side
-    of, about = put_file(at.blobs, at.home, ask.path, side, at.make_room)
+    if (ask.path is None) == (ask.upload is None):
+        raise CallError("bad_request", "Give the path of a file, or an upload.")
+    if ask.upload is None:
+        of, about = put_file(at.blobs, at.home, ask.path or "", side, at.make_room)
+    else:
+        with uploaded(at, ask.upload) as path:
+            of, about = put_file(at.blobs, None, str(path), side, at.make_room)
     return MediaPut(
         blob=blob_hex(of.root),
         type=about.type,

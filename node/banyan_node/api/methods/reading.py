@@ -24,7 +24,7 @@ from banyan_node.hosting.lens import Lens
 from banyan_node.hosting.vault import Private
 from banyan_schema.social import Audience, Target
 from banyan_schema.social.post import Media
-from banyan_storage import locking, moving, named
+from banyan_storage import locking, moving, named, pins
 from banyan_storage.answers import Reposted
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import ViewBuilding
@@ -68,7 +68,8 @@ class Profile(Response, frozen=True):
     """follows, followers, posts: how many; followers of a locked account (its field `locked` is `yes`) are those whom
     it accepted. following: the first 50 accounts that it follows, by id. moved_to: as which account it goes on, and
     also_was: which ones went on as this one; both say so. official: what platforms verified that it speaks for: this
-    node's own account, and those that it follows and that claim a domain."""
+    node's own account, and those that it follows and that claim a domain. pinned: at most 16 of its posts, the one that
+    was pinned last first."""
 
     account: Did
     name: str
@@ -81,6 +82,7 @@ class Profile(Response, frozen=True):
     moved_to: Named | None
     also_was: list[Named]
     official: list[OfficialAs]
+    pinned: list[PostRow]
 
 
 class Quoted(Response, frozen=True):
@@ -189,6 +191,7 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
             OfficialAs(Named(did(one.platform), name_of(q, one.platform)), one.title)
             for one in verified(q, account, trusted_by(at))
         ],
+        pinned=[*map(PostRows(q, at.blobs).row, pins.pinned(q, account))],
     )
 
 

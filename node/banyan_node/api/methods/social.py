@@ -53,8 +53,10 @@ from banyan_schema.social import (
     undo,
     write_post,
 )
+from banyan_schema.social.pinned import pin
 from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS, Urgency
 from banyan_storage.grouped import group_of
+from banyan_storage.pins import SHOWN, pinned
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
@@ -123,6 +125,12 @@ class ReactRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class RepostRequest(Request, frozen=True, forbid_unknown_fields=True):
+    uri: PostRef
+    undo: Undo = False
+    by: Own = None
+
+
+class PinPostRequest(Request, frozen=True, forbid_unknown_fields=True):
     uri: PostRef
     undo: Undo = False
     by: Own = None
@@ -334,6 +342,19 @@ def reposting(ctx: Context, ask: RepostRequest, now: float) -> WrittenEntry:
     target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
     draft = repost(hosted.salt_of(ctx, account), target)
     return WrittenEntry(entry_hex(add_or_undo(ctx, "repost", account, draft, now, ask.undo)))
+
+
+@METHODS.write("pin", "not_found", "refused")
+def pinning(ctx: Context, ask: PinPostRequest, now: float) -> WrittenEntry:
+    """Pins a post to the profile of its author. If it is pinned already, nothing is written."""
+    account = hosted.account_of(ctx, ask.by)
+    target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
+    if target.account != account:
+        raise CallError("refused", "Only posts of one's own are pinned to a profile.", 403)
+    draft, there = pin(hosted.salt_of(ctx, account), target.key), pinned(ctx.queries(), account)
+    if not ask.undo and len(there) >= SHOWN and all(view.target != target for view in there):
+        raise CallError("refused", f"{SHOWN} posts are pinned, and no more are shown: take one off first.", 409)
+    return WrittenEntry(entry_hex(add_or_undo(ctx, "pin", account, draft, now, ask.undo)))
 
 
 @METHODS.write("profile.set", "not_found", "refused")

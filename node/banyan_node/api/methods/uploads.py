@@ -1,0 +1,123 @@
+"""Files that come in pieces, over a line that breaks: what came stays, and each piece is checked.
+
+The client cuts the file into chunks of 256 KiB and says the SHA-256 of each. An upload is named by these, so who begins
+the same file again goes on with it, from any process. `media.put` makes a blob of it.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from binascii import Error as NotBase64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_crdt.blob import CHUNK, MAX_BLOB, BlobList, check_list
+from banyan_crdt.errors import Malformed
+from banyan_node.api.declare import Declared, NoResult, Request, Response, Working
+from banyan_node.api.texts import BlobHex, BlobRef, blob_hex, root_of
+from banyan_node.operator_errors import CallError
+from banyan_storage.blobs import HeldBlob
+
+METHODS = Declared()
+NAMED = 1_000
+"""So many missing chunks are named."""
+Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class UploadRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """size: bytes of the file. hashes: the SHA-256 of each 256 KiB of it, in order; the last chunk is shorter."""
+
+    size: Annotated[int, Meta(ge=1, le=MAX_BLOB)]
+    hashes: Annotated[list[Hash], Meta(min_length=1, max_length=MAX_BLOB // CHUNK)]
+
+
+class ChunkRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """number: of the chunk, from 0. data: its bytes, in base64."""
+
+    upload: BlobRef
+    number: Annotated[int, Meta(ge=0, lt=MAX_BLOB // CHUNK)]
+    data: Annotated[str, Meta(max_length=CHUNK * 4 // 3 + 4)]
+
+
+class UploadDropRequest(Request, frozen=True, forbid_unknown_fields=True):
+    upload: BlobRef
+
+
+class Upload(Response, frozen=True):
+    """upload: names it. missing: the first 1,000 chunks that have not come; none: give it to `media.put`. held: bytes
+    that came."""
+
+    upload: BlobHex
+    size: int
+    held: int
+    missing: list[int]
+
+
+@METHODS.work("upload.begin", "write", "refused")
+def begin(at: Working, ask: UploadRequest) -> Upload:
+    """Begins an upload, or tells what is missing of one. One that nobody goes on with is removed after a day."""
+    of = BlobList(ask.size, bytes.fromhex("".join(ask.hashes)))
+    try:
+        check_list(of.root, of.size, of.hashes)
+    except Malformed as error:
+        raise CallError("bad_request", f"These are not the chunks of one file: {error}.") from None
+    if at.uploads.find(of.root) is None:
+        at.make_room(at.uploads.used() + of.size)
+    partial = at.uploads.begin(of)
+    try:
+        return Upload(blob_hex(of.root), of.size, partial.bytes_held, partial.missing()[:NAMED])
+    finally:
+        partial.close()
+
+
+@METHODS.work("upload.chunk", "write", "not_found", "refused")
+def chunk(at: Working, ask: ChunkRequest) -> NoResult:
+    """Keeps a chunk of an upload, in any order. A crash loses at most the chunks whose answers had not come."""
+    held = begun(at, ask.upload)
+    try:
+        at.uploads.keep(held, ask.number, b64decode(ask.data, validate=True))
+    except NotBase64:
+        raise CallError("bad_request", "The data of a chunk is base64.") from None
+    except Malformed as error:
+        raise CallError("bad_request", f"This is not chunk {ask.number} of the upload: {error}.") from None
+    return NoResult()
+
+
+@METHODS.work("upload.drop", "write", "not_found")
+def drop(at: Working, ask: UploadDropRequest) -> NoResult:
+    """Ends an upload without a blob."""
+    at.uploads.drop(begun(at, ask.upload).root)
+    return NoResult()
+
+
+def begun(at: Working, upload: str) -> HeldBlob:
+    """What came of an upload. Raises CallError."""
+    held = at.uploads.find(root_of(upload))
+    if held is None:
+        raise CallError("not_found", f"No upload {upload[:16]}... is here: begin it (`upload.begin`).", 404)
+    return held
+
+
+@contextmanager
+def uploaded(at: Working, upload: str) -> Iterator[Path]:
+    """The file of an upload that came whole; the upload ends behind it, unless something is raised. Raises CallError
+    while chunks are missing."""
+    held = begun(at, upload)
+    of = at.uploads.list_of(held.root)
+    if of is None:
+        raise CallError("not_found", f"The upload {upload[:16]}... is damaged: begin it again.", 404)
+    if not held.whole:
+        partial = at.uploads.begin(of)
+        try:
+            if missing := partial.missing():
+                says = f"Of the upload {upload[:16]}... {len(missing):,} chunks have not come, such as {missing[0]}."
+                raise CallError("refused", says, 409)
+            at.uploads.finished(partial)
+        finally:
+            partial.close()
+    yield at.uploads.file(held.root)
+    at.uploads.drop(held.root)

@@ -1,0 +1,45 @@
+"""Who reacted to a post and with what, and who reposted it: each account once, in an order that a page can go on in.
+
+It is the order of this store's numbers of accounts, which is that in which it met them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from banyan_crdt.ids import AccountId
+from banyan_schema.address import Target
+
+from .engine import Table, after_prefix
+from .queries import Queries
+from .view_rows import NUMBERED
+from .views.social.reactions import FROM_END, REACTIONS, REPOSTS
+
+TARGET_BYTES = 48
+NUMBER_BYTES = 4
+
+
+def reacted(
+    ask: Queries, target: Target, emoji: str = "", after: bytes = b""
+) -> Iterator[tuple[bytes, AccountId, str]]:
+    """(cursor, account, emoji), by emoji, the shortest first. emoji: only this. after: the cursor of the last one of
+    the page before. Raises ViewBuilding."""
+    raw = emoji.encode()[:255]
+    wanted = bytes((len(raw),)) + raw if emoji else b""
+    for cursor, account in _each(ask, REACTIONS, target, wanted, after):
+        yield cursor, account, cursor[1:-NUMBER_BYTES].decode("utf-8", "replace")
+
+
+def reposted(ask: Queries, target: Target, after: bytes = b"") -> Iterator[tuple[bytes, AccountId]]:
+    """(cursor, account). Raises ViewBuilding."""
+    return _each(ask, REPOSTS, target, b"", after)
+
+
+def _each(ask: Queries, table: Table, target: Target, wanted: bytes, after: bytes) -> Iterator[tuple[bytes, AccountId]]:
+    ask.need("reactions")
+    txn, prefix = ask.reader.txn, target.raw + wanted
+    start = after_prefix(target.raw + after) if after else prefix
+    rows = txn.scan(table, max(start or prefix, prefix), after_prefix(prefix))
+    for cursor, _ in groupby(key[TARGET_BYTES : FROM_END + NUMBER_BYTES] for key, _ in rows):
+        yield cursor, AccountId(txn.get(NUMBERED, cursor[-NUMBER_BYTES:]) or b"")

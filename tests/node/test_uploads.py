@@ -1,0 +1,147 @@
+"""Files that come in pieces: in any order, over breaks and kills, each piece checked, and then they are blobs."""
+
+from __future__ import annotations
+
+import random
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from banyan_crdt.blob import CHUNK, BlobRoot
+from banyan_node.api import LocalBackend
+from banyan_node.api.registry import EVERY
+from banyan_node.local import open_local
+from banyan_node.media import keeping
+from banyan_node.operator_errors import CallError
+from tests.node.pictures import film, photo
+from tests.node.real import load_settings, make_home
+from tests.node.test_kill import Victim
+from tests.node.victim import UPLOADED
+
+KILLS = 6
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[LocalBackend]:
+    home = make_home(tmp_path / "home")
+    with open_local(home, load_settings(home)) as backend:
+        backend.call("account.create", name="an")
+        yield backend
+
+
+@pytest.fixture
+def victim() -> Iterator[Victim]:
+    made = Victim()
+    yield made
+    made.close()
+
+
+def listed(raw: bytes) -> dict[str, Any]:
+    chunks = [raw[at : at + CHUNK] for at in range(0, len(raw), CHUNK)]
+    return {"size": len(raw), "hashes": [sha256(chunk).hexdigest() for chunk in chunks]}
+
+
+def begun(node: LocalBackend, raw: bytes) -> dict[str, Any]:
+    answer = node.call("upload.begin", **listed(raw))
+    msgspec.convert(answer, EVERY["upload.begin"].answers)
+    return dict(answer)
+
+
+def send(node: LocalBackend, upload: str, raw: bytes, number: int) -> None:
+    data = b64encode(raw[number * CHUNK : (number + 1) * CHUNK]).decode()
+    node.call("upload.chunk", upload=upload, number=number, data=data)
+
+
+def test_a_film_comes_in_any_order_and_whoever_begins_it_again_goes_on(node: LocalBackend, tmp_path: Path) -> None:
+    raw = film(tmp_path / "sea.mp4", 9 * CHUNK + 77).read_bytes()
+    state = begun(node, raw)
+    assert (state["size"], state["held"], state["missing"]) == (len(raw), 0, [*range(10)])
+    order = random.Random(3).sample(range(10), 10)
+    for number in order[:6]:
+        send(node, state["upload"], raw, number)
+    send(node, state["upload"], raw, order[0])  # an answer was lost
+    state = begun(node, raw)
+    assert (state["held"], state["missing"]) == (len(raw) - sum(_size(raw, n) for n in order[6:]), sorted(order[6:]))
+    with pytest.raises(CallError, match="4 chunks have not come, such as"):
+        node.call("media.put", upload=state["upload"])
+    for number in order[6:]:
+        send(node, state["upload"], raw, number)
+    put = node.call("media.put", upload=state["upload"])
+    assert (put["type"], put["size"]) == ("video/mp4", len(raw))
+    assert node.context.blobs.read(BlobRoot(bytes.fromhex(put["blob"])), 0, len(raw)) == raw
+    assert node.context.uploads.all() == []
+    assert begun(node, raw)["held"] == 0
+
+
+def _size(raw: bytes, number: int) -> int:
+    return len(raw[number * CHUNK : (number + 1) * CHUNK])
+
+
+def test_a_picture_that_comes_in_pieces_is_written_anew(node: LocalBackend, tmp_path: Path) -> None:
+    raw = photo(tmp_path / "cat.jpg").read_bytes()
+    upload = begun(node, raw)["upload"]
+    for number in range(len(listed(raw)["hashes"])):
+        send(node, upload, raw, number)
+    put = node.call("media.put", upload=upload)
+    assert (put["type"], put["width"], put["height"]) == ("image/jpeg", 960, 1280)
+    said = node.call("post", text="", media=[{"blob": put["blob"]}])
+    assert node.call("thread", uri=said["uri"])["posts"][0]["media"][0]["preview_here"]
+
+
+def test_what_is_not_a_piece_is_refused_and_changes_nothing(node: LocalBackend) -> None:
+    raw = bytes(range(256)) * 2048
+    upload = begun(node, raw)["upload"]
+    wrong = b64encode(raw[:CHUNK][::-1]).decode()
+    for given, says in (
+        ({"number": 0, "data": wrong}, "This is not chunk 0 of the upload"),
+        ({"number": 2, "data": wrong}, "This is not chunk 2 of the upload"),
+        ({"number": 0, "data": "?"}, "is base64"),
+        ({"number": 0, "data": ""}, "This is not chunk 0"),
+        ({"upload": "ab" * 32, "number": 0, "data": ""}, "No upload"),
+    ):
+        with pytest.raises(CallError, match=says):
+            node.call("upload.chunk", **{"upload": upload, **given})
+    with pytest.raises(CallError, match="not the chunks of one file"):
+        node.call("upload.begin", size=CHUNK + 1, hashes=["ab" * 32])
+    for both in ({}, {"path": "/x", "upload": upload}):
+        with pytest.raises(CallError, match="the path of a file, or an upload"):
+            node.call("media.put", **both)
+    assert begun(node, raw)["held"] == 0
+    node.call("upload.drop", upload=upload)
+    with pytest.raises(CallError, match="No upload"):
+        node.call("upload.drop", upload=upload)
+    assert not [path for path in node.context.home.uploads.rglob("*") if path.is_file()]
+
+
+def test_uploads_share_the_quota_and_end_after_a_day(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, load_settings(home, media__max_bytes="1 MB")) as node:
+        begun(node, b"a" * 600_000)
+        with pytest.raises(CallError, match=r"media\.max_bytes allows"):
+            begun(node, b"b" * 600_000)
+        keeping.drop_old(node.context.uploads, time.time())
+        assert len(node.context.uploads.all()) == 1
+        keeping.drop_old(node.context.uploads, time.time() + keeping.GRACE_S + 5)
+        assert node.context.uploads.all() == []
+        begun(node, b"b" * 600_000)
+
+
+def test_a_kill_costs_the_piece_under_way(victim: Victim, tmp_path: Path) -> None:
+    rng, home, told = random.Random(6), make_home(tmp_path / "home"), set[int]()
+    longest, life = 0.2, 0
+    while life < KILLS or not told:
+        life += 1
+        lines = victim.lives(f"upload {home.path}", rng.random() * longest)
+        told |= {int(line.split()[1]) for line in lines}
+        longest += 0.0 if told else 0.2
+        with open_local(home, load_settings(home)) as node:
+            node.context.uploads.tidy()
+            if told:
+                missing = begun(node, UPLOADED)["missing"]
+                assert told.isdisjoint(missing), f"life {life}"
