@@ -1,6 +1,6 @@
 /**
- * What people say (section 10): the content of profiles, posts, reactions, reposts, follows and blocks; and an account
- * as a page shows it. Accounts and posts are texts here: `did:banyan:z...` and `did:banyan:z.../<key in hexadecimal>`.
+ * What people say (section 10): the content of profiles, posts, reactions, reposts, follows, blocks and pins; and an
+ * account as a page shows it. Accounts and posts are texts here: `did:banyan:z...` and `did:banyan:z.../<key in hexadecimal>`.
  *
  * @import { Account } from './account.js'
  * @import { Bytes } from './bytes.js'
@@ -28,6 +28,7 @@
  * @property {string[]} reposts
  * @property {string[]} follows
  * @property {string[]} blocks
+ * @property {string[]} pinned its posts that it pins to its profile
  * @property {number} missing how many things it says of which the content is not held, or cannot be read
  * @property {string[]} lacking entries that signatures of the account name, and that are not held: they were kept back
  */
@@ -43,6 +44,7 @@ export const COLLECTIONS = {
   repost: '1efa58717c406a05',
   follow: '271df033e1e07a8c',
   block: '60e7b72e1a42f60b',
+  pinned: 'a300f6869b2389d6',
 };
 const MAX_DEPTH = 3;
 
@@ -101,6 +103,7 @@ const POST = record(
 const REACTION = record({ account: did, key: id(16), emoji: string(64) }, {});
 const TARGET = record({ account: did, key: id(16) }, {});
 const RELATION = record({ account: did }, {});
+const PINNED = record({ key: id(16) }, {});
 export const SHAPES = {
   profile: record({ field: string(64), value: string(4_096) }, {}),
   post: POST,
@@ -108,6 +111,7 @@ export const SHAPES = {
   repost: TARGET,
   follow: RELATION,
   block: RELATION,
+  pinned: PINNED,
 };
 
 /**
@@ -180,6 +184,7 @@ export function read(account) {
     reposts: shownElements(COLLECTIONS.repost, TARGET).map((post) => `${post.account}/${post.key}`),
     follows: shownElements(COLLECTIONS.follow, RELATION).map((one) => one.account),
     blocks: shownElements(COLLECTIONS.block, RELATION).map((one) => one.account),
+    pinned: shownElements(COLLECTIONS.pinned, PINNED).map((one) => `${accountText(account.id)}/${one.key}`),
     missing,
     lacking,
   };

@@ -15,7 +15,7 @@ const commands = {
   async read(path) {
     const { accounts, isWhole, refused } = await banyan.readArchive(MAIN, await file(path));
     const [account] = accounts.values();
-    const { profile, posts, follows, reposts, reactions } = read(account);
+    const { profile, posts, follows, reposts, pinned, reactions } = read(account);
     const rows = posts.map((post) => [
       post.uri,
       post.text,
@@ -26,7 +26,7 @@ const commands = {
     ]);
     const digest = await frontierDigest(account.state().heads);
     const reacted = reactions.map((one) => [`${one.account}/${one.key}`, one.emoji]);
-    print({ profile, posts: rows, follows, reposts, reactions: reacted, digest, whole: isWhole, refused });
+    print({ profile, posts: rows, follows, reposts, pinned, reactions: reacted, digest, whole: isWhole, refused });
   },
 
   async write(path) {

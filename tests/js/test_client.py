@@ -31,7 +31,7 @@ needs_types = skipped_without(None if TSC.exists() else "no TypeScript here: run
 
 def node(*arguments: str | Path) -> str:
     done = subprocess.run(
-        ["node", *map(str, arguments)], cwd=CLIENT, capture_output=True, text=True, check=False, timeout=120
+        ["node", *map(str, arguments)], cwd=CLIENT, capture_output=True, text=True, check=False, timeout=240
     )
     assert done.returncode == 0, done.stdout[-5_000:] + done.stderr[-2_000:]
     return done.stdout
@@ -72,12 +72,14 @@ def said(node: LocalBackend) -> tuple[str, dict[str, Any]]:
     node.call("react", uri=theirs, emoji="🌳", undo=True, by=an)
     node.call("repost", uri=theirs, by=an)
     node.call("follow", account=binh, by=an)
+    node.call("pin", uri=first, by=an)
     feed = node.call("feed", account=an, reposts=False)["posts"]
     return an, {
         "profile": node.call("profile.get", account=an)["fields"],
         "posts": [[p["uri"], p["text"], p["time_ms"], p["edited"], p["reply_to"], p["warning"]] for p in feed],
         "follows": [binh],
         "reposts": [theirs],
+        "pinned": [first],
         "reactions": [[theirs, "🌸"]],
         "digest": node.call("digest", account=an)["digest"],
     }
@@ -178,7 +180,7 @@ def test_the_client_passes_the_vectors_in_a_browser_and_keeps_a_key_there(tmp_pa
         command = [str(CHROMIUM), *flags.split(), "--remote-debugging-port=0", f"--user-data-dir={tmp_path}", page]
         browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            results = found.get(timeout=90)
+            results = found.get(timeout=180)
         finally:
             browser.kill()
             browser.wait()
