@@ -16,7 +16,7 @@
  * @property {boolean} isWhole it has an end, nothing was refused, and what was taken has the digest that it names
  */
 import { Account } from './account.js';
-import { NotYet, Rejected, bigEndian, concat, hex, unhex, utf8 } from './bytes.js';
+import { NotYet, Rejected, bigEndian, concat, hex, joined, unhex, utf8 } from './bytes.js';
 import { decode, encode } from './cbor.js';
 import { sha256 } from './crypto.js';
 import { frontierDigest } from './logs.js';
@@ -140,5 +140,5 @@ export async function writeArchive(from) {
     [5, none, unhex(await frontierDigest(from.state().heads))],
   ].map(encode);
   const framed = bodies.map(async (body) => concat(bigEndian(body.length, 4), await sha256(body), body));
-  return concat(...(await Promise.all(framed)));
+  return joined(await Promise.all(framed));
 }

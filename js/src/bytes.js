@@ -43,7 +43,10 @@ export function text(bytes) {
 }
 
 /** @param {Uint8Array[]} parts @returns {Bytes} */
-export function concat(...parts) {
+export const concat = (...parts) => joined(parts);
+
+/** The same of any number of parts. @param {Uint8Array[]} parts @returns {Bytes} */
+export function joined(parts) {
   const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
   parts.reduce((at, part) => (whole.set(part, at), at + part.length), 0);
   return whole;

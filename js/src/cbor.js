@@ -7,7 +7,7 @@
  * @typedef {number | bigint | Bytes | null | Values} Value
  * @typedef {Value[]} Values
  */
-import { Rejected, bigEndian, concat } from './bytes.js';
+import { Rejected, bigEndian, concat, joined } from './bytes.js';
 
 const [UINT, BYTES, ARRAY, NULL] = [0, 2, 4, 0xf6];
 const MAX_DEPTH = 8;
@@ -25,7 +25,7 @@ function head(major, n) {
 export function encode(value) {
   if (value === null) return Uint8Array.of(NULL);
   if (value instanceof Uint8Array) return concat(head(BYTES, value.length), value);
-  if (Array.isArray(value)) return concat(head(ARRAY, value.length), ...value.map(encode));
+  if (Array.isArray(value)) return joined([head(ARRAY, value.length), ...value.map(encode)]);
   return head(UINT, value);
 }
 

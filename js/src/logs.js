@@ -10,7 +10,7 @@
  * @typedef {{ account: string, writer: string, log: number, length: number, id: string | null, flag: boolean }} Head
  * @typedef {{ grant: Grant, chain: Entry[], forked: boolean }} Counted one log
  */
-import { bigEndian, concat, grouped, hex, unhex, utf8 } from './bytes.js';
+import { bigEndian, concat, grouped, hex, joined, unhex, utf8 } from './bytes.js';
 import { grantOf } from './control.js';
 import { sha256 } from './crypto.js';
 import { logName } from './entry.js';
@@ -111,9 +111,9 @@ export function countLogs(realm, control, held, checkpoints) {
       const own = deciding.filter((pin) => pin.writer === writer && pin.log === log);
       const result = countLog(valid, own, end);
       counted.set(logName(writer, log), { grant, ...result });
-      pins.push(...result.chain.flatMap((entry) => countedOps(entry, grant)).filter((one) => one.op === 'pin'));
+      for (const one of result.chain.flatMap((entry) => countedOps(entry, grant))) if (one.op === 'pin') pins.push(one);
     }
-    known.push(...pins.map((pin) => ({ pin, stratum: grant.stratum })));
+    for (const pin of pins) known.push({ pin, stratum: grant.stratum });
   }
   return counted;
 }
@@ -170,4 +170,4 @@ export const headBytes = ({ account, writer, log, length, id, flag }) =>
 
 /** @param {Head[]} heads in the order of (account, writer, log) */
 export const frontierDigest = async (heads) =>
-  hex(await sha256(concat(utf8('banyan/1/frontier\0'), ...heads.map(headBytes))));
+  hex(await sha256(joined([utf8('banyan/1/frontier\0'), ...heads.map(headBytes)])));
