@@ -225,7 +225,8 @@ class PostRows:
         filtered = None if self._lens is None else self._lens.warns(target.account, said)
         return Quoted(uri(target), self.name(target.account), said.text, said.warning or filtered)
 
-    def _item(self, item: Media) -> MediaShownRow:
+    def item(self, item: Media) -> MediaShownRow:
+        """An item of media, and whether it is here."""
         return MediaShownRow(
             blob=blob_hex(item.blob),
             type=item.type,
@@ -259,7 +260,7 @@ class PostRows:
             audience=said.audience,
             tags=list(said.tags),
             mentions=[Named(did(a), self.name(a)) for a in said.mentions],
-            media=[self._item(item) for item in said.media],
+            media=[self.item(item) for item in said.media],
             reply_to=uri(answered.parent) if answered else None,
             root=uri(answered.root) if answered else None,
             reply_name=self.name(answered.parent.account) or None if answered else None,
