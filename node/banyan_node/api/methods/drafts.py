@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from banyan_schema.social.media import Media
-
 from banyan_crdt.ids import CellKey
 from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
 from banyan_node.api.methods.private import OneReader, opened
@@ -27,6 +25,7 @@ from banyan_node.hosting import hosted, private
 from banyan_node.hosting.writing import append_each
 from banyan_node.links.grounds import wrong_by_platforms
 from banyan_node.operator_errors import CallError
+from banyan_schema.media import Media
 from banyan_schema.privately import MAX_DRAFT, Draft
 from banyan_schema.social import encode_post
 

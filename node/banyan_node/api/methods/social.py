@@ -8,7 +8,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from banyan_schema.social.media import Media
 from emoji import purely_emoji
 from msgspec import Meta
 
@@ -36,6 +35,7 @@ from banyan_node.hosting.writing import append
 from banyan_node.links.grounds import wrong_by_platforms
 from banyan_node.media.posting import item_of
 from banyan_node.operator_errors import CallError
+from banyan_schema.media import Media
 from banyan_schema.social import (
     POST,
     Audience,
