@@ -30,7 +30,7 @@ from banyan_schema.social.handle import HANDLE_FIELD, Confirmed, confirm_handle
 from banyan_schema.social.locked import FollowAnswer, answer_follow
 from banyan_schema.social.moved import move_to, moved_from
 from banyan_schema.social.official import Official, attest
-from banyan_schema.social.post import Media, Poll, ReplyTo
+from banyan_schema.social.post import Poll, ReplyTo
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
 from banyan_storage.grouped import group_of
 from banyan_storage.queries import queries
