@@ -153,7 +153,11 @@ def test_the_newest_of_facebooks_albums_of_profile_and_cover_pictures_comes(home
     path = made.zipped(tmp_path / "f.zip", files)
     told = bring(home, path, "--audience", "public", service="facebook")
     assert (portraits(told), widths(home)) == ((2, 0, 0), {"avatar": 300, "banner": 400})
-    assert told["left_out"] == {"photos and films of albums": 2}, "the old one and that of another album"
+    assert told["table"]["posts"]["came"] == 2, "one of the old picture, and none of those of the profile"
+    assert told["left_out"] == {
+        "pictures and films that are not in the archive": 1,
+        "posts of pictures alone, none of which comes": 1,
+    }
 
 
 def test_an_export_as_activitystreams_brings_them_back(home: Path, tmp_path: Path) -> None:
