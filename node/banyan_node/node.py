@@ -164,6 +164,7 @@ class Node:
         keep("room", watch.run)
         keep("interest and metrics", self._look_around)
         keep("daily work", partial(chores.run, self.worker))
+        keep("scheduled posts", partial(chores.publish_on_time, self.worker, self.context.engine))
         keep("views", partial(views.build, self.worker, self.context.engine))
         keep("media", partial(following.follow, self.worker, self.context, self.media))
         keep("unnamed media", partial(following.collect, self.worker, self.context))

@@ -16,6 +16,7 @@ from banyan_node.api.registry import EVERY
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from tests.node.real import converged, load_settings, make_home, make_node, running
+from tests.node.test_channels import sound
 
 
 @pytest.fixture
@@ -207,3 +208,24 @@ def test_a_poll_that_ended_is_told_to_who_asked_and_who_voted_and_is_unread_unti
     assert told(node, by="chi") == []
     node.call("block", account="bình")
     assert told(node) == []
+
+
+def test_what_is_told_to_all_who_follow_is_unread_until_it_is_read(
+    node: LocalBackend, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    node.call("handle.domain", domain="vn.example")
+    node.call("official.verify", account="bình", title="Sở")
+    node.call("follow", account="bình", by="chi")
+    node.call("post", text="bão", urgency="urgent", by="bình")
+    channel = node.call("channel.set", title="Kênh", by="dung")["uri"]
+    node.call("channel.subscribe", channel=channel, by="chi")
+    blob = node.call("media.put", path=sound(tmp_path_factory.mktemp("sounds"), "phim"))["blob"]
+    post = node.call("post", text="phim", media=[{"blob": blob}], by="dung")["uri"]
+    node.call("episode.set", channel=channel, post=post, by="dung")
+    assert [row["kind"] for row in told(node, by="chi")] == ["episode", "urgent"]
+    assert node.call("notifications.unread", by="chi") == {"unread": 2}
+    node.call("marker.set", timeline="notifications", by="chi")
+    assert node.call("notifications.unread", by="chi") == {"unread": 0}
+    assert not any(row["unread"] for row in told(node, by="chi"))
+    node.call("delete", uri=post, by="dung")
+    assert [row["kind"] for row in told(node, by="chi")] == ["urgent"], "an episode without its post is not told"

@@ -12,6 +12,7 @@ from banyan_cli import refs, session
 from banyan_cli.commands.social import Alt, By, File, Lang, Unlisted, Warn, Words, text_given
 from banyan_cli.errors import BadInput
 from banyan_cli.putting import put_all
+from banyan_node.harmless import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -134,5 +135,7 @@ def _show(console: Console, rows: list[Any]) -> None:
         console.print(Text.assemble((f"{row['id'][: refs.SHORT]}{due}  ", "dim"), text_of(row["text"])))
         for item in row["media"]:
             console.print(Text.assemble("  ", media.line(item)))
+        if row["refused"]:
+            console.print(Text(f"  It is not published as it is: {plain(row['refused'])}", "yellow"))
         if row["lacking"]:
             console.print(Text("  Not all of it is on this device: publish it on the one that wrote it.", "yellow"))

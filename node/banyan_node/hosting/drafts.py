@@ -17,6 +17,7 @@ from banyan_crdt.ids import AccountId, CellKey, EntryId
 from banyan_crdt.ops import Put
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
+from banyan_node.hosting.gone import why_gone
 from banyan_node.hosting.writing import append
 from banyan_node.media.drafted import Drafted, drafted_of
 from banyan_node.operator_errors import CallError
@@ -24,11 +25,17 @@ from banyan_schema.privately import Draft
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST, Post, Target, post_key, write_post
 from banyan_schema.social.post import LAYOUT
+from banyan_storage.answers import PostView
 from banyan_storage.blobs import BlobStore
-from banyan_storage.due import Work
+from banyan_storage.due import Work, due
+from banyan_storage.engine import ReadTxn
+from banyan_storage.grouped import group_of
+from banyan_storage.queries import Queries
 
 AT_ONCE = 50
 AGAIN_MS = 3_600_000
+LATE_MS = 300_000
+"""A post that was due so long ago stands where it is published: at the time when it was due nobody sees it."""
 LOOK_MS = 24 * 3_600_000
 
 
@@ -84,14 +91,41 @@ def lacking(blobs: BlobStore, draft: Draft) -> int:
     return sum(held is None or not held.whole for held in map(blobs.find, blobs_of(draft)))
 
 
-def publish(ctx: Context, account: AccountId, draft: Draft, now: float) -> tuple[Target, EntryId]:
-    """Publishes it and takes it back, in one entry. Raises CallError, Refused."""
+def why_not(q: Queries, account: AccountId, said: Post, now_ms: int) -> str | None:
+    """Why such a post is not published now: something changed since it was drafted. A sentence."""
+    named = (("answers", said.reply.parent if said.reply else None), ("quotes", said.quote))
+    for does, target in named:
+        if target is not None and not q.is_shown(target):
+            return f"The post that it {does} is {why_gone(q, target).sentence}."
+    if said.poll is not None and said.poll.closes_ms <= now_ms:
+        return "Its poll has ended: give it a later end."
+    group = None if said.group is None else group_of(q, said.group)
+    if said.group is not None and (group is None or not group.is_member(account)):
+        return "The account is no member of the group in which it is said."
+    return None
+
+
+def publish(
+    ctx: Context, account: AccountId, draft: Draft, now: float, at_ms: int | None = None
+) -> tuple[Target, EntryId]:
+    """Publishes it and takes it back, in one entry. at_ms: the time that it claims; default: now. Raises CallError,
+    Refused."""
     said = post_in(draft)
     if said is None:
         raise CallError("refused", "The draft was written by a newer version of this program; update it.", 409)
     key: CellKey = post_key(hosted.salt_of(ctx, account), draft.id)
     gone = private.taking_back(ctx, account, [draft])
-    there = ctx.queries().live(account, Put(POST, key, (), None))
+    q, now_ms = ctx.queries(), ctx.replica.wall_ms(now)
+    there = q.live(account, Put(POST, key, (), None))
+    if there and not _says(q.post(Target(account, key)), said):
+        raise CallError(
+            "refused",
+            "Another device published this draft with other words. Edit that post, or keep this one under a new id "
+            "(`draft.set` without `id`).",
+            409,
+        )
+    if not there and (why := why_not(q, account, said, now_ms)):
+        raise CallError("refused", why, 409)
     if not there and (missing := lacking(ctx.blobs, draft)):
         raise CallError(
             "refused",
@@ -99,25 +133,36 @@ def publish(ctx: Context, account: AccountId, draft: Draft, now: float) -> tuple
             "the device that wrote it is linked; or publish it there.",
             409,
         )
-    post = write_post(key, replace(said, created_ms=ctx.replica.wall_ms(now)))
+    post = write_post(key, replace(said, created_ms=now_ms if at_ms is None else at_ms))
     entry = append(ctx, account, gone if there else [post, *gone], now)
     let_go(ctx, account, draft)
     return Target(account, key), entry
 
 
+def _says(view: PostView | None, said: Post) -> bool:
+    """Whether a post says what a draft says."""
+    return view is not None and replace(view.post, created_ms=None) == replace(said, created_ms=None)
+
+
+def is_any_due(txn: ReadTxn, now_ms: int) -> bool:
+    return bool(due(txn, Work.PUBLISH, now_ms, 1))
+
+
 def publish_due(ctx: Context, now: float) -> tuple[int, bool]:
-    """Publishes what is due by now. Returns how many, and whether there are more."""
-    rows = ctx.store.due(Work.PUBLISH, ctx.replica.wall_ms(now), AT_ONCE)
-    done = 0
-    for row in rows:
+    """Publishes what is due by now, each with the time at which it was due; if it is late, with the present time, in
+    the same order. Returns how many, and whether there are more."""
+    now_ms, done = ctx.replica.wall_ms(now), 0
+    rows = ctx.store.due(Work.PUBLISH, now_ms, AT_ONCE)
+    for number, row in enumerate(rows):
         account, name = AccountId(row.key[:32]), row.key[32:]
         ctx.store.drop_due(Work.PUBLISH, row.key)
         try:
             draft = draft_of(ctx, account, name)
             if draft is not None and draft.due_ms is not None:
-                publish(ctx, account, draft, now)
+                late = draft.due_ms < now_ms - LATE_MS
+                publish(ctx, account, draft, now, now_ms - len(rows) + number if late else draft.due_ms)
                 done += 1
-        except (CallError, Refused):  # the account is closed or cut, or its log is full: tried again in an hour
+        except (CallError, Refused):  # it is no longer allowed, or its log is full: tried again in an hour
             ctx.store.set_due(Work.PUBLISH, row.key, ctx.replica.wall_ms(now) + AGAIN_MS)
     return done, len(rows) == AT_ONCE
 

@@ -16,7 +16,7 @@ class Lens:
     """reader: None sees everything."""
 
     def __init__(self, q: Queries, private: Private, reader: AccountId | None, now_ms: int) -> None:
-        self.reader = reader
+        self.reader, self.now_ms = reader, now_ms
         self.hidden: set[AccountId] = set()
         """The accounts of which nothing is seen."""
         self._filters: list[tuple[str, re.Pattern[str], bool]] = []

@@ -15,7 +15,9 @@ more is waiting.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
 
@@ -38,6 +40,7 @@ from banyan_schema.social.private import KEYRING, PRIVATE
 from banyan_storage import tables as t
 from banyan_storage.blob_names import look_again
 from banyan_storage.due import Work
+from banyan_storage.engine import Engine
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.view_rows import ref_bytes
 from banyan_storage.views.large_accounts import waits
@@ -57,6 +60,8 @@ CELLS = 10_000
 """Deleted cells that one step reads."""
 ENTRIES = 20_000
 """A step that has read so many entries starts no further account."""
+DUE_S = 0.5
+"""How often it is looked whether a draft is due."""
 ARRIVALS = 4_096
 """Arrivals that one step reads: about 20 ms."""
 _READ = b"chores"
@@ -90,11 +95,10 @@ async def run(worker: Worker[Context]) -> None:
             erased = await worker.call(erase_deleted)
             replaced = await worker.call(erase_replaced)
             forgotten = await worker.call(forget_beside)
-            published = await worker.call(publish_scheduled)
             kept = await worker.call(keep_for_drafts)
         except ViewBuilding:  # names and deletions are unknown until the view is built
             continue
-        all_done = (back, done, erased, replaced, forgotten, published, kept)
+        all_done = (back, done, erased, replaced, forgotten, kept)
         more = await worker.call(reclaim_names) or any(d.more for d in all_done)
         if done.number or erased.number or replaced.number or forgotten.number:
             log.info(
@@ -110,6 +114,20 @@ class Done(NamedTuple):
 
     number: int
     more: bool
+
+
+async def publish_on_time(worker: Worker[Context], engine: Engine) -> None:
+    """Publishes drafts when they are due, for ever."""
+
+    def any_due(now_ms: int) -> bool:
+        with engine.read() as txn:
+            return drafts.is_any_due(txn, now_ms)
+
+    while True:
+        await trio.sleep(DUE_S)
+        with suppress(ViewBuilding):
+            if await trio.to_thread.run_sync(any_due, time.time_ns() // 1_000_000):
+                await worker.call(publish_scheduled)
 
 
 def publish_scheduled(ctx: Context, now: float) -> Done:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from banyan_crdt.ids import CellKey
 from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
 from banyan_node.api.methods.private import OneReader, opened
-from banyan_node.api.methods.reading import MediaShownRow, shown_media
+from banyan_node.api.methods.reading import MediaShownRow, now_ms, shown_media
 from banyan_node.api.methods.social import Posted, PostRequest, answered, held, post_of
 from banyan_node.api.texts import (
     KeyHex,
@@ -52,7 +52,8 @@ class OneDraft(Request, frozen=True, forbid_unknown_fields=True):
 
 class DraftRow(Response, frozen=True):
     """due: when it is to be published; null: never by itself. lacking: how many files of its pictures and films,
-    previews too, are not on this device, so that only the one that wrote it can publish it."""
+    previews too, are not on this device, so that only the one that wrote it can publish it. refused: why it would not
+    be published now, a sentence, or null."""
 
     id: KeyHex
     text: str
@@ -63,6 +64,7 @@ class DraftRow(Response, frozen=True):
     due: Milliseconds | None
     media: list[MediaShownRow]
     lacking: int
+    refused: str | None
 
 
 class Drafts(Response, frozen=True):
@@ -101,8 +103,8 @@ def keep(ctx: Context, ask: DraftRequest, now: float) -> DraftKept:
 @METHODS.read("drafts", "not_found", "refused")
 def drafts(at: CommitView, ask: OneReader) -> Drafts:
     """The posts of an account that are not published yet."""
-    rows = list[DraftRow]()
-    for draft in opened(at, hosted.account_of(at, ask.by)).all(Draft):
+    account, q, rows = hosted.account_of(at, ask.by), at.queries(), list[DraftRow]()
+    for draft in opened(at, account).all(Draft):
         said = kept.post_in(draft)
         if said is not None:
             reply = None if said.reply is None else uri(said.reply.parent)
@@ -117,6 +119,7 @@ def drafts(at: CommitView, ask: OneReader) -> Drafts:
                 draft.due_ms,
                 [shown_media(at.blobs, item) for item in said.media],
                 kept.lacking(at.blobs, draft),
+                kept.why_not(q, account, said, now_ms()),
             )
             rows.append(row)
     return Drafts(sorted(rows, key=lambda row: (row.due is None, row.due or 0, row.text)))

@@ -15,10 +15,11 @@ from msgspec import Meta
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
 from banyan_node.api.methods.private import OneReader
-from banyan_node.api.methods.reading import CURSOR_BYTES, lens_of, now_ms
+from banyan_node.api.methods.reading import CURSOR_BYTES, lens_of, now_ms, trusted_by
 from banyan_node.api.texts import FeedCursor, NoticeCursor, Own, feed_cursor, notice_cursor, place_of
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
+from banyan_node.hosting.hearing import heard, tellers
 from banyan_node.hosting.vault import Private
 from banyan_node.hosting.writing import append_each
 from banyan_node.operator_errors import CallError
@@ -98,13 +99,11 @@ def markers(at: CommitView, ask: OneReader) -> Markers:
 def unread(at: CommitView, ask: OneReader) -> Unread:
     """How many notifications an account has not read."""
     account, q = hosted.account_of(at, ask.by), at.queries()
-    lens, last, count = lens_of(at, account), read_until(q, at.private(account)), 0
-    found = q.noticed(account, None, lambda what, who: lens.sees(who), now_ms=now_ms())
-    for place, one in islice(found, 20 * COUNTED):
+    last, count = read_until(q, at.private(account)), 0
+    for place, one in islice(heard(q, account, lens_of(at, account), trusted_by(at)), 20 * COUNTED):
         if count == COUNTED or (last is not None and place <= last):
             break
-        theirs = None if one is None or one.post is None else q.post(one.post)
-        count += one is not None and (theirs is None or lens.shows(one.who, theirs.post))
+        count += one is not None
     return Unread(count)
 
 
@@ -144,4 +143,5 @@ def _newest_at_home(q: Queries, account: AccountId) -> bytes | None:
 
 
 def _newest_heard(q: Queries, account: AccountId) -> bytes | None:
-    return next((place for place, _ in q.noticed(account, None, lambda what, who: False, now_ms=now_ms())), None)
+    found = q.noticed(account, None, lambda what, who: False, tellers(q, account), now_ms())
+    return next((place for place, _ in found), None)

@@ -3,29 +3,23 @@ Alike things are one row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
-from dataclasses import replace
-from functools import cache
 from typing import Annotated
 
 from msgspec import Meta
 
-from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.episodes import OfChannel, of_channel
 from banyan_node.api.methods.markers import read_until
-from banyan_node.api.methods.reading import InGroup, Named, PostRow, PostRows, lens_of, now_ms, trusted_by
+from banyan_node.api.methods.reading import InGroup, Named, PostRow, PostRows, lens_of, trusted_by
 from banyan_node.api.texts import Milliseconds, Moment, NoticeCursor, Own, PostUri, did, notice_cursor, place_of, uri
 from banyan_node.hosting import hosted
+from banyan_node.hosting.hearing import heard
 from banyan_schema.address import Target
 from banyan_schema.notices import NOTICES, Notice
-from banyan_storage import locking, moving
-from banyan_storage.grouped import group_of
+from banyan_storage import moving
 from banyan_storage.noticed import PLACE_BYTES, Noticed
 from banyan_storage.queries import Queries
 from banyan_storage.scheduled import event_of
-from banyan_storage.series import channel_of, subscriptions
-from banyan_storage.verified import verified
 
 METHODS = Declared()
 MOST, NAMED = 200, 8
@@ -90,32 +84,15 @@ class Notices(Response, frozen=True):
 def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
     """What an account hears of, without what it does not see of others. Of a page, alike things are one row."""
     account, q = hosted.account_of(at, ask.by), at.queries()
-    lens, kinds, locked = lens_of(at, account), set(ask.kinds or NOTICES), locking.is_locked(q, account)
-
-    def told(what: Notice, who: AccountId) -> Notice:
-        asks = what == "follow" and locked and not locking.answered(q, account, "accept", who)
-        return "follow_request" if asks else what
-
-    place, followed = place_of(ask.before, PLACE_BYTES, "among notifications"), {*q.follows(account)}
-    channels = {*subscriptions(q, account)}
-    makers = {channel.account for channel in channels}
-
-    def wanted(what: Notice, who: AccountId) -> bool:
-        tellers = {"episode": makers, "urgent": followed, "move": followed}.get(what)
-        return (tellers is None or who in tellers) and lens.sees(who) and told(what, who) in kinds
-
-    found = q.noticed(account, place, wanted, followed | makers, now_ms())
-    official = cache(lambda who: bool(verified(q, who, trusted_by(at))))
+    lens, place = lens_of(at, account), place_of(ask.before, PLACE_BYTES, "among notifications")
+    found = heard(q, account, lens, trusted_by(at), place, set(ask.kinds or NOTICES))
     groups: dict[object, list[Noticed]] = {}
     places, seen = list[bytes](), read_until(q, at.private(account)) or b""
     last, looked, read = b"", 0, 0
     for place, one in found:
         if looked == SCANNED or read == READ * ask.limit:
             break
-        theirs = None if one is None or one.post is None else q.post(one.post)
-        shows = theirs is None or lens.shows(theirs.target.account, theirs.post)
-        if one is not None and shows and _may(q, account, one, official, channels):
-            one = replace(one, what=told(one.what, one.who))
+        if one is not None:
             name = (one.what, one.about, one.group) if one.what in TOGETHER and not ask.each else place
             if name not in groups and len(groups) == ask.limit:
                 break
@@ -130,36 +107,6 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
     rows = PostRows(q, at.blobs, lens)
     told_of = [_row(q, rows, one, at_, at_ > seen) for one, at_ in zip(groups.values(), places, strict=True)]
     return Notices(told_of, notice_cursor(last) if last else None)
-
-
-def _may(
-    q: Queries,
-    account: AccountId,
-    one: Noticed,
-    official: Callable[[AccountId], bool],
-    channels: Container[Target],
-) -> bool:
-    """Whether what is told of a group or an event is said by, or concerns, somebody who may speak for it now; and
-    whether an account that accepts was asked, both agree to a move, an urgent channel is official, and an episode is of
-    one of these channels, to which the account subscribed."""
-    if one.channel is not None:
-        return one.channel in channels and one.channel.account == one.who and channel_of(q, one.channel) is not None
-    if one.what == "urgent":
-        return official(one.who)
-    if one.what == "move":
-        return moving.moved_to(q, one.who) is not None
-    if one.what == "follow_accept":
-        return locking.is_locked(q, one.who) and locking.follows(q, account, one.who)
-    if one.event is not None:
-        return one.who == one.event.account and event_of(q, one.event) is not None
-    if one.group is None:
-        return True
-    group = group_of(q, one.group)
-    if group is None:
-        return False
-    if one.what == "group_request":
-        return group.group.kind == "request" and account in group.rulers
-    return one.who in group.rulers
 
 
 def _event(q: Queries, target: Target) -> ToEvent | None:

@@ -1,0 +1,88 @@
+"""What of all that a store tells an account is told to it: said by somebody who may, and whom the account sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Container, Iterator
+from dataclasses import replace
+from functools import cache
+
+from banyan_crdt.ids import AccountId
+from banyan_node.hosting.lens import Lens
+from banyan_schema.address import Target
+from banyan_schema.notices import NOTICES, Notice
+from banyan_storage import locking, moving
+from banyan_storage.grouped import group_of
+from banyan_storage.noticed import Noticed
+from banyan_storage.queries import Queries
+from banyan_storage.scheduled import event_of
+from banyan_storage.series import channel_of, subscriptions
+from banyan_storage.verified import verified
+
+
+def tellers(q: Queries, account: AccountId) -> set[AccountId]:
+    """Who tells it what they tell all: those that it follows, and the makers of channels to which it subscribed."""
+    return {*q.follows(account), *(channel.account for channel in subscriptions(q, account))}
+
+
+def heard(
+    q: Queries,
+    account: AccountId,
+    lens: Lens,
+    trusted: list[AccountId],
+    before: bytes | None = None,
+    kinds: Collection[Notice] = NOTICES,
+) -> Iterator[tuple[bytes, Noticed | None]]:
+    """(place, what is told), the newest first; None in the place of what is not, so that a caller can stop. lens: of
+    the account. trusted: whose word on official channels counts. before: the place of the last one of the page
+    before."""
+    locked, followed, channels = locking.is_locked(q, account), {*q.follows(account)}, {*subscriptions(q, account)}
+    makers = {channel.account for channel in channels}
+    official = cache(lambda who: bool(verified(q, who, trusted)))
+
+    def told(what: Notice, who: AccountId) -> Notice:
+        asks = what == "follow" and locked and not locking.answered(q, account, "accept", who)
+        return "follow_request" if asks else what
+
+    def wanted(what: Notice, who: AccountId) -> bool:
+        of = {"episode": makers, "urgent": followed, "move": followed}.get(what)
+        return (of is None or who in of) and lens.sees(who) and told(what, who) in kinds
+
+    for place, one in q.noticed(account, before, wanted, followed | makers, lens.now_ms):
+        theirs = None if one is None or one.post is None else q.post(one.post)
+        shows = theirs is None or lens.shows(theirs.target.account, theirs.post)
+        if one is not None and shows and _may(q, account, one, official, channels):
+            yield place, replace(one, what=told(one.what, one.who))
+        else:
+            yield place, None
+
+
+def _may(
+    q: Queries,
+    account: AccountId,
+    one: Noticed,
+    official: Callable[[AccountId], bool],
+    channels: Container[Target],
+) -> bool:
+    """Whether what is told of a group or an event is said by, or concerns, somebody who may speak for it now; and
+    whether an account that accepts was asked, both agree to a move, an urgent channel is official, and an episode is of
+    one of these channels, to which the account subscribed."""
+    if one.channel is not None:
+        if one.post is None or not q.is_shown(one.post):
+            return False
+        return one.channel in channels and one.channel.account == one.who and channel_of(q, one.channel) is not None
+    if one.what == "urgent":
+        return official(one.who)
+    if one.what == "move":
+        return moving.moved_to(q, one.who) is not None
+    if one.what == "follow_accept":
+        return locking.is_locked(q, one.who) and locking.follows(q, account, one.who)
+    if one.event is not None:
+        return one.who == one.event.account and event_of(q, one.event) is not None
+    if one.group is None:
+        return True
+    group = group_of(q, one.group)
+    if group is None:
+        return False
+    if one.what == "group_request":
+        return group.group.kind == "request" and account in group.rulers
+    return one.who in group.rulers
