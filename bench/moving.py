@@ -5,11 +5,13 @@ answers the one before. `seconds` is the whole process, from exec to exit, on a 
 running node; `cpu_s` is its user and system time, without that of the node. `again` is the same command once more,
 which adds nothing. `peak_mb` is the most resident memory of the command, pages of the store's file included.
 
-With --pictures each post has a photograph of its own: a JPEG of 2,000 x 1,500 pixels and some 200 kB, with EXIF.
-`cpu_s` then includes the processes that decode; `blob_bytes` is what the pictures and their previews take.
+With --pictures each post has a photograph of its own: a JPEG with EXIF, 2,000 pixels wide (--width) and some 200 kB.
+`cpu_s` then includes the processes that decode, where no node runs; `blob_bytes` is what the pictures and previews
+take, `seconds_a_picture` what the command takes, divided among them.
 
 python -m bench moving --json
 python -m bench moving --posts 1000 --pictures --json
+python -m bench moving --posts 200 --pictures --width 4000 --json
 """
 
 from __future__ import annotations
@@ -49,10 +51,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = arguments("moving", __doc__, argv, rounds=1, more=_more)
     posts = args.posts or (QUICK if args.quick else POSTS)
     with workplace(args.folder) as folder:
-        archive = folder / f"mastodon-{posts}{'-pictures' if args.pictures else ''}.zip"
+        archive = folder / f"mastodon-{posts}{f'-pictures-{args.width}' if args.pictures else ''}.zip"
         if not archive.exists():
             say(f"an archive of {posts:,} posts")
-            write_archive(archive, posts, args.pictures)
+            write_archive(archive, posts, args.width if args.pictures else 0)
         cases = {name: _case(folder, archive, posts, beside) for name, beside in (("alone", False), ("beside", True))}
         size = archive.stat().st_size
     finish(args, "moving", posts=posts, archive_bytes=size, cases=cases)
@@ -61,10 +63,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _more(p: argparse.ArgumentParser) -> None:
     p.add_argument("--posts", type=at_least(1), default=None)
     p.add_argument("--pictures", action="store_true", help="each post has a picture")
+    p.add_argument("--width", type=at_least(400), default=2_000, help="of a picture, pixels")
 
 
-def write_archive(path: Path, posts: int, pictures: bool = False) -> None:
-    """Streams it, so that its size costs no memory."""
+def write_archive(path: Path, posts: int, width: int = 0) -> None:
+    """Streams it, so that its size costs no memory. width: of a picture of each post; 0: they have none."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
         actor = {"id": ME, "type": "Person", "preferredUsername": "an", "name": "Nguyễn Thị An", "summary": "<p>An</p>"}
         out.writestr("actor.json", json.dumps(actor))
@@ -72,20 +75,21 @@ def write_archive(path: Path, posts: int, pictures: bool = False) -> None:
             file.write(b'{"@context": [], "id": "outbox.json", "type": "OrderedCollection", "orderedItems": [')
             for number in range(posts):
                 comma = b"," if number else b""
-                file.write(comma + json.dumps(_activity(number, pictures), ensure_ascii=False).encode())
+                file.write(comma + json.dumps(_activity(number, width > 0), ensure_ascii=False).encode())
             file.write(b"]}")
-        scene = _scene()
-        for number in range(posts if pictures else 0):
-            out.writestr(_picture_path(number), _photograph(scene, number), zipfile.ZIP_STORED)
+        if width:
+            scene = _scene(width)
+            for number in range(posts):
+                out.writestr(_picture_path(number), _photograph(scene, number), zipfile.ZIP_STORED)
 
 
 def _picture_path(number: int) -> str:
     return f"media_attachments/files/{number}/original/a.jpg"
 
 
-def _scene() -> Image.Image:
+def _scene(width: int) -> Image.Image:
     """Soft shapes with the noise of a sensor: it packs as photographs do."""
-    size = (2_000, 1_500)
+    size = (width, width * 3 // 4)
     shapes = Image.effect_noise((20, 15), 120).resize(size, Image.Resampling.BICUBIC)
     one = ImageChops.add(shapes, Image.effect_noise(size, 9), 1, -128)
     return Image.merge("RGB", (one, ImageChops.offset(one, 3), shapes))
@@ -153,6 +157,7 @@ def _case(folder: Path, archive: Path, posts: int, beside: bool) -> dict[str, An
         "store_bytes": store,
         "pictures": first["table"]["pictures"]["came"],
         "blob_bytes": sum(blobs),
+        "seconds_a_picture": round(seconds / pictures, 3) if (pictures := first["table"]["pictures"]["came"]) else None,
     }
 
 

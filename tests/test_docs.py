@@ -19,17 +19,19 @@ from banyan_cli.main import app, hoist
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "bench/*.md", "sim/*.md", "tests/**/*.md", "*/banyan_*/**/*.md")
+    for pattern in ("*.md", "docs/*.md", "bench/*.md", "sim/*.md", "tests/**/*.md", "js/*.md", "*/banyan_*/**/*.md")
     for path in ROOT.glob(pattern)
     if ".venv" not in path.parts
 )
 NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
 
 
+KINDS = {".py", ".md", ".svg", ".json", ".js", ".html", ".toml", ".xz"}
+NOT_OURS = {".venv", ".git", "node_modules"}
 FILES = {
     path.relative_to(ROOT).as_posix()
     for path in ROOT.rglob("*")
-    if path.suffix in {".py", ".md", ".svg", ".json", ".toml", ".xz"} and not {".venv", ".git"} & set(path.parts)
+    if path.suffix in KINDS and not NOT_OURS & set(path.parts)
 }
 PATHS = {part for name in FILES for part in ("/" + name, *(f"/{folder}/" for folder in Path(name).parents))}
 

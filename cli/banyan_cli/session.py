@@ -22,6 +22,7 @@ from banyan_node.operator_errors import CopiedHome, NoNode
 
 if TYPE_CHECKING:
     from banyan_node.home.settings import Settings
+    from banyan_node.workers.beside import Waiting
 
 STARTING_SECONDS = 3.0
 """How long a node that has the store's lock may take to say where it listens."""
@@ -35,6 +36,9 @@ class CallTarget(Protocol):
     """Who answers."""
 
     def call(self, method: str, **params: Any) -> Any: ...
+
+    def begin(self, method: str, **params: Any) -> Waiting:
+        """Begins a call, which may run beside others. Returns what waits for its answer."""
 
 
 class Session:

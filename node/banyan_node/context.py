@@ -25,6 +25,7 @@ from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
 from banyan_node.hosting.vault import Vault
 from banyan_node.links.slots import SlotSettings
+from banyan_node.media.decoders import Decoders
 from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.mending import due, mend
 from banyan_node.upkeep.rows_file import FileKeeper
@@ -96,6 +97,9 @@ class Context:
     blobs: BlobStore = field(init=False)
     uploads: BlobStore = field(init=False)
     """Pictures and films. Any thread."""
+
+    decoders: Decoders = field(default_factory=Decoders)
+    """Processes that decode pictures and films. Any thread."""
 
     def __post_init__(self) -> None:
         self.vault = Vault(Opener(self.keys.device_seed()))
@@ -259,6 +263,7 @@ def gossip_of(settings: Settings) -> GossipSettings:
 
 def close_context(context: Context) -> None:
     """Rolls back, closes all, and notes the store's last arrival in the home."""
+    context.decoders.close()
     context.store.rollback()
     context.replica.tree.close()
     with suppress(StorageError):

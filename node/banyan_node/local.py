@@ -58,7 +58,8 @@ def open_local(
     context = open_context(home, settings, keys, peer_id(keys), (), random.SystemRandom(), say)
     try:
         finish(context.engine, context.store, say)
-        yield LocalBackend(context)
+        with closing(LocalBackend(context)) as backend:
+            yield backend
     finally:
         close_context(context)
 

@@ -29,7 +29,9 @@ class Work(IntEnum):
     """account 32 | writer 32 | log 4: forget entries of the log that do not count."""
     PUBLISH = 4
     """account 32 | id 16: publish a draft."""
-    REPLACED = 5
+    KEEP = 5
+    """blob 32 | account 32 | id 16: a draft names the blob, which is kept; look whether it still does."""
+    REPLACED = 6
     """account 32 | entry 32 | op 2: erase a picture of a profile that another write replaced."""
 
 
@@ -51,6 +53,11 @@ def due_at(txn: ReadTxn, work: Work, key: bytes) -> int | None:
     """When the key is due, or None."""
     raw = txn.get(t.DUE, bytes((work,)) + _BY_KEY + key)
     return None if raw is None else t.number(raw)
+
+
+def planned(txn: ReadTxn, work: Work, prefix: bytes, limit: int) -> list[bytes]:
+    """The keys that begin so and are due at any time, in order."""
+    return [key[2:] for key, _ in txn.prefix(t.DUE, bytes((work,)) + _BY_KEY + prefix, limit=limit)]
 
 
 def set_due(txn: WriteTxn, work: Work, key: bytes, at_ms: int) -> None:

@@ -56,6 +56,22 @@ def test_a_picture_may_be_all_that_a_post_says_and_stands_behind_a_warning(home:
     assert "▣ picture" in _ok(banyan("--home", home, "thread", uri)).out
 
 
+def test_a_draft_takes_pictures_as_a_post_does_and_keeps_them_when_its_text_changes(home: Path, tmp_path: Path) -> None:
+    cat = photo(tmp_path / "cat.jpg", 300, 200)
+    draft = _ok(banyan("--home", home, "draft", "add", "", "--media", cat, "--alt", "a cat", "--json")).json["id"]
+    shown = _ok(banyan("--home", home, "draft", "ls")).out
+    assert "▣ picture (jpeg), 200 x 300, " in shown
+    assert "a cat" in shown
+    _ok(banyan("--home", home, "draft", "add", "mèo", "--replace", draft[:8]))
+    (row,) = _ok(banyan("--home", home, "draft", "ls", "--json")).lines
+    assert (row["text"], [item["description"] for item in row["media"]]) == ("mèo", ["a cat"])
+    assert banyan("--home", home, "draft", "add", "").code == errors.USAGE
+    assert _ok(banyan("--home", home, "feed", "--json")).lines == []
+    _ok(banyan("--home", home, "draft", "publish", draft))
+    (post,) = _ok(banyan("--home", home, "feed", "--json")).lines
+    assert (post["text"], post["media"]) == ("mèo", row["media"])
+
+
 def test_nothing_is_posted_if_one_of_the_files_is_refused(home: Path, tmp_path: Path) -> None:
     said = ("post", "two", "--media", photo(tmp_path / "cat.jpg"), "--media", bomb(tmp_path / "b.png"))
     ran = banyan("--home", home, *said)

@@ -5,13 +5,15 @@ from tests.mutants.mutant import Mutant
 _BLOB, _WIRE = "crdt/banyan_crdt/blob.py", "replica/banyan_replica/wire/blobs.py"
 _STORE, _PARTIAL = "storage/banyan_storage/blobs/blob_store.py", "storage/banyan_storage/blobs/partial.py"
 _NAMES = "storage/banyan_storage/blob_names.py"
-_KEEPING, _SERVING, _FETCHING, _LOOKING, _PUTTING, _CHILD = (
-    f"node/banyan_node/media/{m}.py" for m in ("keeping", "serving", "fetching", "looking", "putting", "picture_child")
+_KEEPING, _SERVING, _FETCHING, _LOOKING, _PUTTING, _CHILD, _DECODERS = (
+    f"node/banyan_node/media/{m}.py"
+    for m in ("keeping", "serving", "fetching", "looking", "putting", "picture_child", "decoders")
 )
 _HELD = ("tests/storage/test_blobs.py",)
 _NAMED = ("tests/storage/test_blob_names.py",)
 _BETWEEN = ("tests/node/test_media.py",)
 _FILES = ("tests/node/test_media_files.py",)
+_DRAFTS = ("tests/node/test_drafts.py",)
 _VECTORS = ("tests/vectors/test_vectors.py",)
 
 IN_MEDIA = (
@@ -71,8 +73,8 @@ IN_MEDIA = (
     Mutant(
         "what a post names is removed",
         _KEEPING,
-        "_is_old(one, now) and not is_named(txn, root):",
-        "_is_old(one, now):",
+        "_is_old(one, now) and not is_named(txn, root) and",
+        "_is_old(one, now) and",
         _BETWEEN,
     ),
     Mutant(
@@ -90,7 +92,11 @@ IN_MEDIA = (
         _BETWEEN,
     ),
     Mutant(
-        "what was never posted is given to peers", _SERVING, " or not self._is_named(ask.root, now):", ":", _BETWEEN
+        "what was never posted is given to peers",
+        _SERVING,
+        "root if is_named(txn, root) else None",
+        "root",
+        _BETWEEN,
     ),
     Mutant(
         "a lie about a blob costs nothing",
@@ -115,6 +121,49 @@ IN_MEDIA = (
     ),
     Mutant("a picture lies on its side", _CHILD, "fresh(ImageOps.exif_transpose(opened))", "fresh(opened)", _FILES),
     Mutant(
+        "a process that was ended while it waited costs a picture",
+        _DECODERS,
+        "        for _ in range(2):",
+        "        for _ in range(1):",
+        _FILES,
+    ),
+    Mutant("pictures of a draft go after a day", _KEEPING, " and not is_in_draft(txn, root):", ":", _DRAFTS),
+    Mutant(
+        "pictures of a draft are given to whoever names them",
+        _SERVING,
+        "root_for(txn, ask.root, peer) if ask.of_draft",
+        "root if ask.of_draft",
+        _DRAFTS,
+    ),
+    Mutant(
+        "who hears a token can use it",
+        _WIRE,
+        'H("blob of a draft", root, draft, peer.encode())',
+        'H("blob of a draft", root, draft)',
+        _DRAFTS,
+    ),
+    Mutant(
+        "a draft is published without its pictures",
+        "node/banyan_node/hosting/drafts.py",
+        "    if not there and (missing := lacking(ctx.blobs, draft)):\n",
+        "    if False and (missing := lacking(ctx.blobs, draft)):\n",
+        _DRAFTS,
+    ),
+    Mutant(
+        "pictures of a draft that another device dropped stay for ever",
+        "node/banyan_node/hosting/drafts.py",
+        "        if draft is not None and one.root in blobs_of(draft):\n",
+        "        if True:\n",
+        _DRAFTS,
+    ),
+    Mutant(
+        "room is made beside the thread of the store",
+        "node/banyan_node/api/dispatch.py",
+        "beside.on_owner(lambda: self._make_room(size))",
+        "self._make_room(size)",
+        _FILES,
+    ),
+    Mutant(
         "a bomb is decoded",
         _CHILD,
         "        if width * height > MAX_PIXELS:\n",
@@ -131,7 +180,7 @@ IN_MEDIA = (
     Mutant(
         "the node's own keys can be posted",
         _PUTTING,
-        "    if where.resolve().is_relative_to(home.resolve()):\n",
+        "    if home is not None and where.resolve().is_relative_to(home.resolve()):\n",
         "    if False:\n",
         _FILES,
     ),

@@ -114,6 +114,21 @@ IN_MOVING = (
         "versions.index(_id(one)) < versions.index(before)",
         _TWITTER,
     ),
+    Mutant(
+        "a photo of a post comes again by its album",
+        f"{_HERE}/facebook_albums.py",
+        "        if this not in taken:\n",
+        "        if True:\n",
+        _FACEBOOK,
+    ),
+    Mutant(
+        "photos of hidden posts come by their albums",
+        f"{_HERE}/facebook.py",
+        'key=lambda name: (_kind(name) == "albums", name)',
+        "key=str",
+        _FACEBOOK,
+    ),
+    Mutant("all pictures are copied at once", f"{_HERE}/ahead.py", "(len(self._begun) < AHEAD and", "(", _PICTURES),
     Mutant("what was said in a group comes", f"{_HERE}/facebook.py", 'if said.get("group"):', "if False:", _FACEBOOK),
     Mutant(
         "names of Facebook stay broken",
@@ -143,7 +158,7 @@ IN_MOVING = (
     Mutant(
         "pictures of posts that are here are decoded again",
         f"{_HERE}/pictures.py",
-        'if state not in ("new", "bare"):',
+        "if state not in PUT:",
         'if state == "deleted":',
         _PICTURES,
     ),

@@ -8,12 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
+from banyan_crdt.blob import BlobRoot
 from banyan_node.api import LocalBackend
+from banyan_node.api.declare import named
+from banyan_node.hosting import drafts, hosted, private
+from banyan_node.hosting.writing import append
 from banyan_node.local import open_local
+from banyan_node.media import keeping
+from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import chores
+from banyan_replica.wire.blobs import draft_token
+from tests.node.pictures import photo
 from tests.node.real import converged, load_settings, make_home, make_node, running
+
+DAY_S = 86_400
 
 
 @pytest.fixture
@@ -88,3 +99,168 @@ async def test_two_devices_that_publish_one_draft_write_one_post(tmp_path: Path)
             for node in (a, b):
                 assert texts(await node.backend.call("feed", {"account": me})) == ["một lần"]
                 assert (await node.backend.call("drafts", {"as": me}))["drafts"] == []
+
+
+def with_picture(node: LocalBackend, file: Path) -> dict[str, Any]:
+    """What `media.put` answered."""
+    return dict(node.call("media.put", path=str(file)))
+
+
+def whole(node: LocalBackend) -> set[str]:
+    """The blobs that are here."""
+    return {row["blob"] for row in node.call("media.list")["blobs"]}
+
+
+def collect(node: LocalBackend, days: float) -> None:
+    """As a node does it, so many days from now."""
+    later = time.time() + days * DAY_S
+    chores.keep_for_drafts(node.context, later)
+    keeping.collect(keeping.old(node.context.blobs, later), node.context, later)
+    node.context.store.commit()
+
+
+def test_pictures_of_a_draft_are_kept_published_with_it_and_let_go_when_it_is_dropped(
+    node: LocalBackend, tmp_path: Path
+) -> None:
+    cat, sea = (with_picture(node, photo(tmp_path / f"{n}.jpg", 800 + n, 600)) for n in range(2))
+    media = [{"blob": cat["blob"], "description": "Một con mèo"}]
+    mine = node.call("draft.set", text="", media=media)["id"]
+    other = node.call("draft.set", text="biển", media=[{"blob": sea["blob"]}])["id"]
+    row = next(row for row in node.call("drafts")["drafts"] if row["id"] == mine)
+    (item,) = row["media"]
+    assert (item["blob"], item["description"], item["here"], row["lacking"]) == (cat["blob"], "Một con mèo", True, 0)
+    everything = {one[key] for one in (cat, sea) for key in ("blob", "preview")}
+    for days in (2, 40, 400):
+        collect(node, days)
+        assert whole(node) == everything
+    with pytest.raises(CallError, match="A draft names this blob; drop the draft instead"):
+        node.call("media.drop", blob=cat["blob"])
+    assert all(row["named"] for row in node.call("media.list")["blobs"])
+    uri = node.call("draft.publish", id=mine)["uri"]
+    (shown,) = node.call("thread", uri=uri)["posts"][0]["media"]
+    assert shown == item
+    node.call("draft.drop", id=other)
+    collect(node, 500)
+    assert whole(node) == {cat["blob"], cat["preview"]}
+
+
+def test_a_preview_that_a_draft_names_stays_when_a_post_with_it_is_deleted(node: LocalBackend, tmp_path: Path) -> None:
+    cat = with_picture(node, photo(tmp_path / "a.jpg", 800, 600))
+    uri = node.call("post", text="", media=[{"blob": cat["blob"]}])["uri"]
+    draft = node.call("draft.set", text="", media=[{"blob": cat["blob"]}])["id"]
+    node.call("delete", uri=uri)
+    preview = [BlobRoot(bytes.fromhex(cat["preview"]))]
+    keeping.fade(preview, node.context, time.time())
+    assert whole(node) == {cat["blob"], cat["preview"]}
+    node.call("draft.drop", id=draft)
+    keeping.fade(preview, node.context, time.time())
+    assert whole(node) == {cat["blob"]}
+
+
+def test_a_draft_that_is_changed_names_its_pictures_anew(node: LocalBackend, tmp_path: Path) -> None:
+    one, two = (with_picture(node, photo(tmp_path / f"{n}.jpg", 300 + n, 200))["blob"] for n in range(2))
+    draft = node.call("draft.set", text="a", media=[{"blob": one}])["id"]
+    node.call("draft.set", id=draft, text="b", media=[{"blob": one, "description": "hoa"}, {"blob": two}])
+    collect(node, 2)
+    assert whole(node) == {one, two}
+    node.call("draft.set", id=draft, text="c", media=[{"blob": two}])
+    collect(node, 4)
+    assert whole(node) == {two}
+    with pytest.raises(CallError, match="is not here"):
+        node.call("draft.set", text="d", media=[{"blob": one}])
+    node.call("draft.set", id=draft, text="e")
+    collect(node, 6)
+    assert whole(node) == set()
+    with pytest.raises(CallError, match="is empty"):
+        node.call("draft.set", text=" ", media=[])
+
+
+def test_after_a_restart_a_draft_still_has_its_pictures_and_is_published_at_its_time(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, load_settings(home)) as node:
+        node.call("account.create", name="an")
+        blob = with_picture(node, photo(tmp_path / "a.jpg", 300, 200))["blob"]
+        node.call("draft.set", text="đúng giờ", due=soon(5 * DAY_S), media=[{"blob": blob}])
+    with open_local(home, load_settings(home)) as node:
+        for days in (2, 3, 4):
+            collect(node, days)
+        assert chores.publish_scheduled(node.context, time.time() + 6 * DAY_S).number == 1
+        node.context.store.commit()
+        (post,) = node.call("feed")["posts"]
+        assert (post["text"], [item["blob"] for item in post["media"]]) == ("đúng giờ", [blob])
+        assert node.call("drafts")["drafts"] == []
+        collect(node, 40)
+        assert whole(node) == {blob}
+
+
+async def call(node: Node, method: str, **params: Any) -> Any:
+    return await node.backend.call(method, named(params))
+
+
+async def test_pictures_of_a_draft_come_to_the_other_device_and_to_nobody_else(tmp_path: Path) -> None:
+    file = photo(tmp_path / "a.jpg", 900, 600)
+    async with running(make_node(make_home(tmp_path / "a"))) as a:
+        me = (await call(a, "account.create", name="an"))["account"]
+        other, addr = make_home(tmp_path / "b"), a.edge.addresses[0]
+        async with running(make_node(other, [addr])) as b, running(make_node(make_home(tmp_path / "c"), [addr])) as c:
+            await call(a, "account.grant", writer=(await call(b, "id"))["writer"])
+            await converged([a, b, c])
+            put = await call(a, "media.put", path=str(file))
+            draft = (await call(a, "draft.set", text="", media=[{"blob": put["blob"]}]))["id"]
+            await converged([a, b, c])
+            (row,) = (await call(b, "drafts", by=me))["drafts"]
+            assert (row["id"], row["lacking"], row["media"][0]["here"]) == (draft, 2, False)
+            with pytest.raises(CallError, match="2 of their files are not on this device yet"):
+                await call(b, "draft.publish", id=draft, by=me)
+            await b.worker.call(chores.follow)
+            with trio.fail_after(20):
+                while (await call(b, "drafts", by=me))["drafts"][0]["lacking"]:
+                    await trio.sleep(0.05)
+            root = bytes.fromhex(put["blob"])
+            token = draft_token(BlobRoot(root), bytes.fromhex(draft), b.edge.peer_id)
+            for question in (b"\1" + root, b"\3" + token, b"\3" + root):  # what others know, or heard the device ask
+                assert await c.media._peers.ask(a.edge.peer_id, question, 10_000) == b"\0not here"
+            uri = (await call(b, "draft.publish", id=draft, by=me))["uri"]
+            await converged([a, b, c])
+            assert [item["blob"] for item in (await call(c, "thread", uri=uri))["posts"][0]["media"]] == [put["blob"]]
+            with pytest.raises(CallError, match="There is no draft"):
+                await call(a, "draft.publish", id=draft)
+
+
+async def test_a_draft_with_a_picture_that_two_devices_publish_at_its_time_is_one_post(tmp_path: Path) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as a:
+        me = (await call(a, "account.create", name="an"))["account"]
+        blob = (await call(a, "media.put", path=str(photo(tmp_path / "a.jpg", 300, 200))))["blob"]
+        draft = (await call(a, "draft.set", text="một lần", media=[{"blob": blob}], due=soon(0.5)))["id"]
+        home = make_home(tmp_path / "b")
+        async with running(make_node(home, [a.edge.addresses[0]])) as b:
+            await call(a, "account.grant", writer=(await call(b, "id"))["writer"])
+            await converged([a, b])
+            await b.worker.call(chores.follow)
+            with trio.fail_after(20):
+                while (await call(b, "drafts", by=me))["drafts"][0]["lacking"]:
+                    await trio.sleep(0.05)
+        with open_local(home, load_settings(home)) as apart:
+            apart.call("draft.publish", id=draft, by=me)
+        await trio.sleep(0.5)
+        assert (await a.worker.call(chores.publish_scheduled)).number == 1
+        async with running(make_node(home, [a.edge.addresses[0]])) as b:
+            await converged([a, b])
+            for node in (a, b):
+                (post,) = (await call(node, "feed", account=me))["posts"]
+                assert (post["text"], [item["blob"] for item in post["media"]]) == ("một lần", [blob])
+                assert (await call(node, "drafts", by=me))["drafts"] == []
+
+
+def test_a_draft_that_another_device_dropped_keeps_its_pictures_a_day_at_most(
+    node: LocalBackend, tmp_path: Path
+) -> None:
+    ctx, blob = node.context, with_picture(node, photo(tmp_path / "a.jpg", 300, 200))["blob"]
+    draft = node.call("draft.set", text="a", media=[{"blob": blob}])["id"]
+    me = hosted.my_account(ctx)
+    gone = private.taking_back(ctx, me, [drafts.draft_of(ctx, me, bytes.fromhex(draft))])
+    append(ctx, me, gone, time.time())  # as it comes from there: nothing is noted here
+    ctx.store.commit()
+    assert [row["blob"] for row in node.call("media.list")["blobs"] if row["named"]] == [blob]
+    collect(node, 2)
+    assert whole(node) == set()

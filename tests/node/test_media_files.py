@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from base64 import b64decode
 from collections.abc import Iterator
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
 from banyan_crdt.blob import CHUNK
 from banyan_node.api import LocalBackend
 from banyan_node.local import open_local
 from banyan_node.media import looking, picture_child
 from banyan_node.media.blurhash import blurhash
+from banyan_node.media.decoders import Decoders, Program
 from banyan_node.operator_errors import CallError
 from tests.node.pictures import PLACE, bomb, film, gif, photo
 from tests.node.real import load_settings, make_home
@@ -71,6 +77,18 @@ def test_a_photograph_is_turned_made_smaller_and_says_nothing_of_where_it_was_ta
         assert isinstance(dark, int)
         assert isinstance(light, int)
         assert dark < light
+
+
+def test_a_large_photograph_is_all_of_it_made_smaller(node: LocalBackend, tmp_path: Path) -> None:
+    for width, height in ((6_000, 4_500), (4_000, 3_000), (1_300, 900)):
+        whole = Image.merge("RGB", [Image.linear_gradient("L").resize((width, height))] * 3)
+        whole.paste((255, 0, 0), (width - width // 8, height - height // 8, width, height))
+        whole.save(tmp_path / "a.jpg", "JPEG", quality=90)
+        found = put(node, tmp_path / "a.jpg")
+        with Image.open(BytesIO(stored(node, found["blob"]))) as picture:
+            small = whole.resize(picture.size)
+            assert found["width"] == 1280
+            assert max(ImageStat.Stat(ImageChops.difference(small, picture.convert("RGB"))).mean) < 1
 
 
 def test_a_transparent_picture_stays_so_and_a_small_one_has_no_preview(node: LocalBackend, tmp_path: Path) -> None:
@@ -265,12 +283,128 @@ def test_a_decoder_that_hangs_or_dies_costs_a_sentence(
     assert refusal(node, file) == "The file 'a.jpg' could not be decoded: the process that tried it ended."
 
 
+def process_of(decoders: Decoders) -> int:
+    """The id of the one process that waits for files."""
+    (one,) = decoders._idle
+    return int(one._process.pid)
+
+
+def is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture
+def decoders() -> Iterator[Decoders]:
+    with closing(Decoders()) as some:
+        yield some
+
+
+def decoded(decoders: Decoders, file: Path, program: Program = "picture", word: str = "1280") -> Any:
+    """What the program says of a file; None if it is ended."""
+    with file.open("rb") as given, tempfile.TemporaryFile() as made, tempfile.TemporaryFile() as preview:
+        said = decoders.run(program, word, [given.fileno(), made.fileno(), preview.fileno()], 30)
+    return json.loads(said) if said else None
+
+
+def test_one_process_serves_many_files_each_with_limits_of_its_own(decoders: Decoders, tmp_path: Path) -> None:
+    picture = photo(tmp_path / "a.jpg")
+    first = decoded(decoders, picture)
+    process = process_of(decoders)
+    assert (first["width"], first["height"]) == (960, 1280)
+    assert decoded(decoders, real_film(tmp_path / "a.mp4"), "film", "video/mp4")["duration_ms"] == 4000
+    assert decoded(decoders, picture) == first
+    assert process_of(decoders) == process
+
+
+def test_a_file_that_ends_its_process_costs_itself(decoders: Decoders, tmp_path: Path) -> None:
+    picture = photo(tmp_path / "a.jpg")
+    whole = decoded(decoders, picture)
+    process = process_of(decoders)
+    assert decoded(decoders, picture, word="wide") is None  # which raises where nothing is caught
+    assert decoded(decoders, picture) == whole
+    assert process_of(decoders) == process
+
+
+def test_a_process_that_was_ended_while_it_waited_costs_no_file(decoders: Decoders, tmp_path: Path) -> None:
+    picture = photo(tmp_path / "a.jpg")
+    whole = decoded(decoders, picture)
+    os.kill(process_of(decoders), signal.SIGKILL)
+    assert decoded(decoders, picture) == whole
+
+
+def test_a_file_past_its_deadline_is_ended_and_the_next_one_is_read(
+    node: LocalBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(node, photo(tmp_path / "b.jpg", 300, 200))
+    process = process_of(node.context.decoders)
+    monkeypatch.setattr(looking, "DEADLINE_S", 0.05)
+    with pytest.raises(CallError, match="could not be decoded within 0 seconds"):
+        put(node, photo(tmp_path / "a.jpg", 9_000, 9_000))
+    assert not is_running(process)
+    monkeypatch.setattr(looking, "DEADLINE_S", 30.0)
+    assert put(node, photo(tmp_path / "a.jpg"))["width"] == 960
+
+
+def test_a_process_that_is_not_used_ends(decoders: Decoders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("banyan_node.media.decoders.IDLE_S", 0.05)
+    decoded(decoders, photo(tmp_path / "a.jpg"))
+    deadline = time.monotonic() + 10
+    while decoders._idle and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert decoders._idle == []
+    assert decoded(decoders, photo(tmp_path / "a.jpg"))["width"] == 960
+
+
+def test_what_waits_for_a_decoder_that_is_closed_gets_nothing(tmp_path: Path) -> None:
+    decoders, said = Decoders(), list[Any]()
+    file = photo(tmp_path / "a.jpg", 9_000, 9_000)
+    asking = threading.Thread(target=lambda: said.append(decoded(decoders, file)))
+    asking.start()
+    deadline = time.monotonic() + 10
+    while not decoders._busy and time.monotonic() < deadline:
+        time.sleep(0.01)
+    (process,) = [one._process.pid for one in decoders._busy]
+    decoders.close()
+    asking.join(10)
+    assert (said, is_running(process)) == ([None], False)
+    assert decoded(decoders, file) is None
+
+
+def test_files_are_put_beside_each_other_and_room_is_made_where_the_store_is(
+    node: LocalBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, rooms, both = threading.get_ident(), list[int](), threading.Barrier(2, timeout=10)
+    make_room, put_blob = node._make_room, node.context.blobs.put
+
+    def noted(size: int) -> None:
+        rooms.append(threading.get_ident())
+        make_room(size)
+
+    monkeypatch.setattr(node, "_make_room", noted)
+
+    def met(read: Any, about: Any = None) -> Any:
+        both.wait()
+        return put_blob(read, about)
+
+    monkeypatch.setattr(node.context.blobs, "put", met)
+    small = [photo(tmp_path / f"{n}.jpg", 100 + n, 100) for n in range(2)]
+    waiting = [node.begin("media.put", path=str(file)) for file in small]
+    assert [wait()["height"] for wait in waiting] == [100, 101]  # the camera stood upright
+    assert rooms == [owner] * 2
+    wrong = node.begin("media.put", path="cat.jpg")
+    with pytest.raises(CallError, match="is not an absolute path"):
+        wrong()
+
+
 def test_the_decoder_cannot_take_more_memory_than_it_may() -> None:
     code = (
-        "import sys; sys.argv = ['', '1280']\n"
         "from banyan_node.media import picture_child as child\n"
         "child._picture = lambda file, side: bytearray(2 << 30)\n"
-        "child.main()\n"
+        "child.main('1280')\n"
     )
     ran = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
     mib = picture_child.MEMORY >> 20

@@ -42,6 +42,7 @@ def signatures() -> list[dict[str, Any]]:
     ]
     for name, key in SMALL_ORDER.items():
         found += [(f"a key of small order ({name}), R the identity, S 0", key, ENTRY, IDENTITY + bytes(32))]
+        found += [(f"a key of small order ({name}), R a multiple of the base point", key, ENTRY, _without_secret(key))]
         found += [(f"R of small order ({name}), by the holder of the key", base(12_345), ENTRY, _small_r(key))]
     found += [(f"a key that is not canonical: p + {y}", _above_p(y), ENTRY, sig) for y in (2, 3, 18)]
     mixed = bindings.crypto_core_ed25519_add(base(777), ORDER_8)
@@ -60,6 +61,15 @@ def _small_r(r: bytes) -> bytes:
     secret = 12_345
     k = int.from_bytes(hashlib.sha512(r + base(secret) + named(ENTRY)).digest(), "little")
     return r + scalar(k * secret)
+
+
+def _without_secret(key: bytes) -> bytes:
+    """What the bare equation accepts under a key of small order, whoever makes it."""
+    for r in range(1, 1_000):
+        k = int.from_bytes(hashlib.sha512(base(r) + key + named(ENTRY)).digest(), "little") % L
+        if k % 8 == 0:
+            return base(r) + scalar(r)
+    raise ValueError("no multiple was found")
 
 
 def _above_p(y: int) -> bytes:

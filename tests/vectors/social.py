@@ -12,7 +12,7 @@ from banyan_schema.address import Target
 from banyan_schema.collection import Collection, Draft, undo
 from banyan_schema.media import Media
 from banyan_schema.registry import SOCIAL
-from banyan_schema.social import Post, post_key, relate, set_profile, write_post
+from banyan_schema.social import Post, post_key, react, relate, repost, set_profile, write_post
 from banyan_schema.social.channel import (
     Channel,
     Chapter,
@@ -30,6 +30,7 @@ from banyan_schema.social.handle import HANDLE_FIELD, Confirmed, confirm_handle
 from banyan_schema.social.locked import FollowAnswer, answer_follow
 from banyan_schema.social.moved import move_to, moved_from
 from banyan_schema.social.official import Official, attest
+from banyan_schema.social.post import Poll, ReplyTo
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
 from banyan_storage.grouped import group_of
 from banyan_storage.queries import queries
@@ -48,6 +49,32 @@ DRAFTS = {
     "a join that tells a moderator": join(SALT, GroupJoin(HERE, (SOMEBODY,))),
     "an invitation": act(SALT, GroupAct(HERE, "invite", SOMEBODY)),
     "a post removed": act(SALT, GroupAct(HERE, "remove", *THERE)),
+    "a post that says all that it may": write_post(
+        THERE.key,
+        Post(
+            "Chào",
+            ReplyTo(HERE, THERE),
+            HERE,
+            "vi",
+            1_700_000_000_000,
+            "cẩn thận",
+            "unlisted",
+            ("cây", "phở"),
+            (SOMEBODY,),
+            (
+                Media(b32("a film"), 1 << 33, "video/mp4", 640, 480, 62_000, "Một cái cây", "LEHV6n", b32("a picture")),
+                Media(b32("captions"), 100, "text/vtt", description="vi"),
+            ),
+            Poll(("phở", "bún"), "several", 1_800_000_000_000),
+            HERE,
+            "urgent",
+        ),
+    ),
+    "a post that says little": write_post(THERE.key, Post("")),
+    "a reaction": react(SALT, THERE, "🌳"),
+    "a repost": repost(SALT, THERE),
+    "a follow": relate(SALT, "follow", SOMEBODY),
+    "a block": relate(SALT, "block", SOMEBODY),
     "a post in a group": write_post(THERE.key, Post("Chào cả nhà", group=HERE)),
     "an event": write_event(
         HERE.key,

@@ -58,6 +58,10 @@ def test_cells_are_named_as_the_page_says() -> None:
     invited = cell_key(b"event.invite", *there), cell_key(b"event.invite", *there, whom)
     assert by_name["an invitation to an event"] == invited
     assert by_name["a subscription"] == (cell_key(b"subscription"), cell_key(b"subscription", *here))
+    assert by_name["a reaction"] == (cell_key(b"reaction", *there), cell_key(b"reaction", "🌳".encode()))
+    assert by_name["a repost"] == (cell_key(b"repost"), cell_key(b"repost", *there))
+    for name in ("follow", "block"):
+        assert by_name[f"a {name}"] == (cell_key(name.encode()), cell_key(name.encode(), whom))
     assert V["group"]["digest"] == sha256(b"banyan/1/group\0" + _ACCOUNT + _KEY).digest()[:8].hex()
 
 

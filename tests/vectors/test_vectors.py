@@ -235,8 +235,13 @@ def test_blobs_are_named_by_their_size_and_the_hashes_of_their_chunks() -> None:
         assert check_list(BlobRoot(x(row["root"])), row["size"], hashes) == blob_of(raw)
     small, frames = v["small"], {m["name"]: x(m["frame"]) for m in v["messages"]}
     root = BlobRoot(x(small["root"]))
-    assert decode_question(frames["ask for the list"]) == (root, None)
-    assert decode_question(frames["ask for chunk 0"]) == (root, 0)
+    assert decode_question(frames["ask for the list"]) == (root, None, False)
+    assert decode_question(frames["ask for chunk 0"]) == (root, 0, False)
+    draft = v["draft"]
+    said = b"banyan/1/blob of a draft\0" + root + x(draft["id"]) + draft["peer"].encode()
+    assert hashlib.sha256(said).hexdigest() == draft["token"]
+    assert decode_question(frames["ask for the list of a draft's"]) == (x(draft["token"]), None, True)
+    assert decode_question(frames["ask for its chunk 0"]) == (x(draft["token"]), 0, True)
     assert decode_list_answer(root, frames["the list"]).hashes == x(small["hashes"])
     assert decode_chunk_answer(frames["chunk 0"]) == x(small["bytes"])
     with pytest.raises(NotHere, match="not here"):

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from banyan_cli import refs, session
-from banyan_cli.commands.social import By, Lang, Unlisted, Warn, Words
+from banyan_cli.commands.social import Alt, By, File, Lang, Unlisted, Warn, Words, text_given
 from banyan_cli.errors import BadInput
+from banyan_cli.putting import put_all
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,8 +35,15 @@ def draft_add(
     reply: Annotated[str | None, typer.Option("--reply", metavar="POST", help="The post that it answers.")] = None,
     quote: Annotated[str | None, typer.Option("--quote", metavar="POST", help="The post that it quotes.")] = None,
     replace: Annotated[
-        str | None, typer.Option("--replace", metavar="DRAFT", help="The draft in whose place this one stands.")
+        str | None,
+        typer.Option(
+            "--replace",
+            metavar="DRAFT",
+            help="The draft that this replaces; without --media its pictures stay.",
+        ),
     ] = None,
+    media: File = None,
+    alt: Alt = None,
     lang: Lang = None,
     warning: Warn = None,
     unlisted: Unlisted = False,
@@ -44,10 +52,15 @@ def draft_add(
     """Keep a post, to publish it later."""
     s = session.of(ctx)
     reader = refs.acting(s, by)
+    before = None if replace is None else _one(s, replace, reader)
+    items = put_all(s, media, alt)
+    if before is not None and not items:
+        items = [{"blob": one["blob"], "description": one["description"]} for one in before["media"]]
     answer = s.call(
         "draft.set",
-        text=text,
-        id=None if replace is None else _id(s, replace, reader),
+        text=text_given(text, empty=bool(items)),
+        media=items or None,
+        id=None if before is None else before["id"],
         reply=None if reply is None else refs.post(s, reply),
         quote=None if quote is None else refs.post(s, quote),
         lang=lang,
@@ -87,12 +100,16 @@ def draft_drop(ctx: typer.Context, which: Which, by: By = None) -> None:
 
 
 def _id(s: session.Session, which: str, by: str | None) -> str:
-    known = [row["id"] for row in s.call("drafts", by=by)["drafts"]]
-    found = [name for name in known if name.startswith(which.lower())]
+    return str(_one(s, which, by)["id"])
+
+
+def _one(s: session.Session, which: str, by: str | None) -> dict[str, Any]:
+    known: list[dict[str, Any]] = s.call("drafts", by=by)["drafts"]
+    found = [row for row in known if row["id"].startswith(which.lower())]
     if len(found) != 1:
         many = f"{len(found)} drafts begin with '{which}'" if found else f"No draft begins with '{which}'"
         raise BadInput(f"{many}; `banyan draft ls` shows them.")
-    return str(found[0])
+    return found[0]
 
 
 def _when(text: str) -> int:
@@ -109,8 +126,13 @@ def _when(text: str) -> int:
 def _show(console: Console, rows: list[Any]) -> None:
     from rich.text import Text
 
+    from banyan_cli.show import media
     from banyan_cli.show.feed import text_of
 
     for row in rows:
         due = "" if row["due"] is None else f"  {datetime.fromtimestamp(row['due'] / 1000):%Y-%m-%d %H:%M}"
         console.print(Text.assemble((f"{row['id'][: refs.SHORT]}{due}  ", "dim"), text_of(row["text"])))
+        for item in row["media"]:
+            console.print(Text.assemble("  ", media.line(item)))
+        if row["lacking"]:
+            console.print(Text("  Not all of it is on this device: publish it on the one that wrote it.", "yellow"))

@@ -89,6 +89,9 @@ def facebook(
         typer.Option(metavar="public|unlisted", help="Who may see your posts here: the archive does not say."),
     ] = None,
     comments: Annotated[bool, typer.Option("--comments", help="Bring comments too, as posts of their own.")] = False,
+    no_albums: Annotated[
+        bool, typer.Option("--no-albums", help="Leave out photos that are in an album and in no post.")
+    ] = False,
     by: By = None,
     accounts: Accounts = None,
     report: ReportTo = None,
@@ -107,7 +110,7 @@ def facebook(
         )
     told: Literal["public", "unlisted"] = "public" if audience == "public" else "unlisted"
     wanted = Wanted(archive, by, report, dry, accounts, not no_media)
-    _move(ctx, "facebook", wanted, reader.wants, lambda found: reader.reading(found, told, comments))
+    _move(ctx, "facebook", wanted, reader.wants, lambda found: reader.reading(found, told, comments, not no_albums))
 
 
 def table(

@@ -138,7 +138,7 @@ def quote(
 def edit(ctx: typer.Context, uri: Uri, text: Words) -> None:
     """Change what a post of yours says."""
     s = session.of(ctx)
-    _posted(s, s.call("edit", uri=refs.post(s, uri), text=_text(text)), "Edited")
+    _posted(s, s.call("edit", uri=refs.post(s, uri), text=text_given(text)), "Edited")
 
 
 def delete(ctx: typer.Context, uri: Uri) -> None:
@@ -262,7 +262,7 @@ def _said(
     alt: list[str] | None,
     by: str | None,
 ) -> dict[str, Any]:
-    said = _text(text, empty=bool(media))
+    said = text_given(text, empty=bool(media))
     return {
         "text": said,
         "media": put_all(s, media, alt) if media or alt else None,
@@ -274,7 +274,7 @@ def _said(
     }
 
 
-def _text(text: str, empty: bool = False) -> str:
+def text_given(text: str, empty: bool = False) -> str:
     """empty: whether it may be."""
     if text == "-":
         try:

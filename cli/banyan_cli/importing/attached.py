@@ -1,5 +1,4 @@
-"""Pictures and films of an archive: found by the path that a post names, and copied one at a time to where a node can
-read them.
+"""Pictures and films of an archive: found by the path that a post names, and copied to where a node can read them.
 
 The copies are in a folder that this process alone reads and writes. It is removed at the end, and what a process left
 that was killed is removed by the next one: a folder belongs to whoever has it locked.
@@ -60,7 +59,11 @@ class Attached:
         or a bomb, Failed if there is no room."""
         if self._openers is None:
             self._openers = self._archive.pick(set(self._names.values()))
-        copy = folder / re.sub(r"[^\w.-]", "_", name.rpartition("/")[2])[-60:]
+        try:
+            alone = Path(tempfile.mkdtemp(dir=folder))  # several of one name may be copied at a time
+        except OSError as error:
+            raise no_room(folder, error) from error
+        copy = alone / re.sub(r"[^\w.-]", "_", name.rpartition("/")[2])[-60:]
         try:
             with self._archive.open(name, self._openers[name]) as stream:
                 try:
@@ -76,7 +79,7 @@ class Attached:
                             raise no_room(folder, error) from error
             yield copy
         finally:
-            copy.unlink(missing_ok=True)
+            shutil.rmtree(alone, ignore_errors=True)
 
 
 def _ways(path: str) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 Its texts are UTF-8 whose bytes were written as Latin-1 escapes, and are repaired. Posts have no ids there: the id of
 one is its second, and its number in that second. The archive does not say who could see a post, so the person must
-say who may see it here. What was said in groups does not come, because a group is not everybody.
+say who may see it here. What was said in groups does not come, because a group is not everybody. Albums are read last,
+because they have the photos of posts too (facebook_albums.py).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from banyan_cli.importing import facebook_albums as albums
 from banyan_cli.importing.archives import Archive
 from banyan_cli.importing.json_stream import MOST_ITEM, Broken, items
 from banyan_cli.importing.moved import (
@@ -37,7 +39,10 @@ from banyan_cli.importing.recognise import no_such_files
 SERVICE = "facebook"
 COMMENTS = "comments on posts (add --comments to bring them as posts)"
 REACTIONS = "reactions: the archive does not say to which posts"
-GROUPS, EVENTS, ALBUMS = "posts and comments in groups", "events", "photos and films of albums"
+GROUPS, EVENTS, ALBUMS = "posts and comments in groups", "events", "photos and films of albums (--no-albums)"
+ALBUM_POSTS = (
+    "Photos of albums that no post shows come as posts of their own; look at them, or leave them out with --no-albums."
+)
 MEMBERS = "memberships of groups"
 TIMELINES = "posts on other people's timelines"
 _POSTS = re.compile(r"(?:^|/)your_posts(?:__check_ins__photos_and_videos)?(?:_\d+)?\.json$")
@@ -51,13 +56,14 @@ _FILES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("members", re.compile(r"(?:^|/)groups/your_group(?:s|_membership_activity)\.json$")),
     ("groups", re.compile(r"(?:^|/)groups/(?:group_posts_and_comments|your_(?:posts|comments)_in_groups)\.json$")),
     ("events", re.compile(r"(?:^|/)events/[^/]+\.json$")),
-    ("albums", re.compile(r"(?:^|/)(?:album/\d+|your_uncategorized_photos|your_photos|your_videos)\.json$")),
+    ("albums", albums.FILES),
 )
 _ON_A_TIMELINE = re.compile(r"'s (?:timeline|wall)|dòng thời gian của|tường của", re.IGNORECASE)
 _IN_A_GROUP = re.compile(
     r"\bposted in\b|\b(?:shared|added|posted)\b.*\bto the group\b|\bin the group\b|\b(?:trong|vào) (?:nhóm|hội)\b",
     re.IGNORECASE,
 )
+_GROUP_POSTS = ("group_posts_v2", "group_comments_v2", "group_posts")
 _FACES = {
     **dict.fromkeys(("profile pictures", "profile photos", "ảnh đại diện"), "avatar"),
     **dict.fromkeys(("cover photos", "ảnh bìa"), "banner"),
@@ -77,21 +83,25 @@ def _kind(name: str) -> str | None:
     return next((kind for kind, pattern in _FILES if pattern.search(name)), None)
 
 
-def reading(archive: Archive, audience: Audience, comments: bool = False) -> Reading:
-    """audience: of all posts. comments: whether they come as posts. Raises BadInput if there is nothing of Facebook."""
+def reading(archive: Archive, audience: Audience, comments: bool = False, with_albums: bool = True) -> Reading:
+    """audience: of all posts. comments: whether they come as posts. with_albums: whether photos that no post shows do.
+    Raises BadInput if there is nothing of Facebook."""
     if not archive.files:
         raise no_such_files(archive, "facebook", "your_posts_1.json or other JSON files")
 
     faces = dict(_faces(archive))
 
     def read() -> Iterator[Found]:
-        seconds = Counter[str]()
+        seconds, taken = Counter[str](), set[str]()
         yield from faces.values()
-        for name in sorted(archive.files):
+        for name in sorted(archive.files, key=lambda name: (_kind(name) == "albums", name)):
             kind = _kind(name)
             if kind == "posts":
                 for where, one in _items(archive, name):
+                    taken.update(albums.photos_of(one))
                     yield _post(one, where, seconds, audience)
+            elif kind == "albums" and with_albums:
+                yield from albums.posts(_album(archive, name), taken, audience)
             elif kind == "comments":
                 for where, one in _items(archive, name, "comments_v2", "comments"):
                     yield _comment(one, where, seconds, audience, comments)
@@ -104,9 +114,25 @@ def reading(archive: Archive, audience: Audience, comments: bool = False) -> Rea
                 for _, one in _items(archive, name, "profile_v2", "profile"):
                     yield from _profile(one)
             else:
+                if kind == "groups":
+                    for _, one in _items(archive, name, *_GROUP_POSTS):
+                        taken.update(albums.photos_of(one))
                 yield from _counted(archive, name, kind or "", {face.item.path for face in faces.values()})
 
-    return Reading(SERVICE, read)
+    some = with_albums and any(_kind(name) == "albums" for name in archive.files)
+    return Reading(SERVICE, read, (ALBUM_POSTS,) if some else ())
+
+
+def _album(archive: Archive, name: str) -> albums.Album:
+    def one(key: str) -> Any:
+        return next((value for _, value in _items(archive, name, key) if not isinstance(value, Broken)), None)
+
+    photos, cover = list(_items(archive, name, *albums.LISTS)), one("cover_photo")
+    if cover is not None:  # which is one of the photos, but not always
+        photos.append((f"{name}, the cover", cover))
+    return albums.Album(
+        line(one("name")), plain(one("description")).strip(), seconds_ms(one("last_modified_timestamp")), photos
+    )
 
 
 def _items(archive: Archive, name: str, *keys: str) -> Iterator[tuple[str, Any]]:
@@ -234,9 +260,9 @@ def _counted(archive: Archive, name: str, kind: str, come: set[str]) -> Iterator
     keys = {
         "reactions": ("reactions_v2", "reactions"),
         "members": ("groups_joined_v2", "groups_joined"),
-        "groups": ("group_posts_v2", "group_comments_v2", "group_posts"),
+        "groups": _GROUP_POSTS,
         "events": ("your_events_v2", "event_responses_v2", "event_responses", "your_events"),
-        "albums": ("photos", "videos_v2", "videos", "other_photos_v2"),
+        "albums": albums.LISTS,
     }
     why = {"reactions": REACTIONS, "members": MEMBERS, "groups": GROUPS, "events": EVENTS, "albums": ALBUMS}[kind]
     for where, one in _items(archive, name, *keys[kind]):

@@ -24,7 +24,7 @@ class Attachment(NamedTuple):
 class Item(NamedTuple):
     """A post to be. id: at its service. parent: the id of the item that it answers. tags: None: those in the text.
     link: where it can be seen at its service. answers: where that can be seen which it answers, if it is not in the
-    archive. place: where it stands in the archive."""
+    archive. place: where it stands in the archive. caption: words of a post without text, if its pictures come."""
 
     id: str
     text: str
@@ -38,6 +38,7 @@ class Item(NamedTuple):
     media: tuple[Attachment, ...] = ()
     link: str | None = None
     answers: str | None = None
+    caption: str = ""
 
 
 class Tie(NamedTuple):

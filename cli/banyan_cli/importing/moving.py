@@ -248,9 +248,10 @@ class Move:
         first."""
         ready, pictures = list[_Ready](), 0
         try:
-            states = (
-                self.pictures.states(self._reading.service, [i for i, _ in some], self._who) if self.pictures else {}
-            )
+            items, states = [item for item, _ in some], dict[str, str]()
+            if self.pictures is not None:
+                states = self.pictures.states(self._reading.service, items, self._who)
+                self.pictures.expect(items, states)
             for item, row in some:
                 if pictures >= MEDIA_PER_CALL:
                     sent, ready, pictures = ready, [], 0
@@ -338,8 +339,8 @@ class Move:
 
 def said(item: Item, answered_here: bool, shown: bool = False) -> str:
     """The text of a post: what was said, or else of its pictures, or else where it is; and what it answers, if that is
-    not in the archive. shown: its pictures come, so they need no words."""
-    text = item.text.strip()
+    not in the archive. shown: its pictures come, so they need no words but their caption."""
+    text = item.text.strip() or (item.caption if shown else "")
     if not shown and item.media and not text:
         told = "\n\n".join(m.description for m in item.media if m.description.strip()).strip()
         text = told or item.link or ""

@@ -1,8 +1,8 @@
 """Pictures and films of items: which of them are wanted, and put where the node can name them in a post.
 
-A post that is here already is not written again, so its pictures are not decoded again either. A picture that is
-missing, damaged or refused is named and left out, and its post comes without it. What would refuse all of them (no
-room) is raised.
+A post that is here already is not written again, so its pictures are not decoded again either. Those that will be asked
+for next are put meanwhile (ahead.py). A picture that is missing, damaged or refused is named and left out, and its post
+comes without it. What would refuse all of them (no room) is raised.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from banyan_cli.errors import BadInput, Failed
+from banyan_cli.importing.ahead import PutAhead
 from banyan_cli.importing.attached import Attached
 from banyan_cli.importing.moved import Attachment, Item
 from banyan_cli.importing.people import Report
@@ -22,6 +23,8 @@ from banyan_node.operator_errors import CallError
 if TYPE_CHECKING:
     from banyan_cli.session import CallTarget
 
+PUT = ("new", "bare")
+"""States of posts whose pictures are put."""
 MOST_OF_A_POST = 64
 MOST_DESCRIPTION = 8_192
 """Items of media of a post, and characters of a description."""
@@ -38,6 +41,7 @@ class Pictures:
     def __init__(self, backend: CallTarget, attached: Attached, folder: Path, report: Report, dry: bool) -> None:
         """folder: for copies."""
         self._backend, self._attached, self._folder, self._report, self._dry = backend, attached, folder, report, dry
+        self._ahead = PutAhead(backend, attached, folder)
         self._put = dict[str, str | None]()
         self.totals, self.left = Counter[str](), Counter[str]()
         self.as_it_is = 0
@@ -50,9 +54,17 @@ class Pictures:
         known = self._backend.call("move.known", service=service, ids=ids, **who)
         return dict(zip(ids, known["states"], strict=True))
 
+    def expect(self, items: Sequence[Item], states: dict[str, str]) -> None:
+        """These are asked for next, in this order."""
+        if not self._dry:
+            wanted = (item for item in items if item.media and states[item.id] in PUT)
+            paths = (one.path for item in wanted for one in item.media[:MOST_OF_A_POST])
+            names = (name for path in paths if (name := self._attached.find(path)) is not None)
+            self._ahead.expect(name for name in dict.fromkeys(names) if name not in self._put)
+
     def of(self, item: Item, state: str, advance: Callable[[int], None]) -> list[dict[str, str]]:
         """What `move.posts` takes as the media of an item. Raises what stops the import."""
-        if state not in ("new", "bare"):
+        if state not in PUT:
             self.totals["here" if state == "here" else "gone"] += len(item.media)
             advance(len(item.media))
             return []
@@ -94,8 +106,7 @@ class Pictures:
         return self._put[name]
 
     def _stored(self, name: str) -> str:
-        with self._attached.copied(name, self._folder) as copy:
-            found: dict[str, Any] = self._backend.call("media.put", path=str(copy))
+        found = self._ahead.take(name)
         self.as_it_is += found["note"] is not None
         return str(found["blob"])
 

@@ -26,6 +26,7 @@ from banyan_crdt.ids import AccountId
 from banyan_node.home.settings import Settings
 from banyan_node.hosting.vault import Private, Vault
 from banyan_node.links.filling import Filling
+from banyan_node.media.decoders import Decoders
 from banyan_node.upkeep.searching import Searching
 from banyan_node.workers.published import Here, Published
 from banyan_storage.blobs import BlobStore
@@ -103,6 +104,7 @@ class Working:
     bytes of blobs, or raises CallError."""
 
     blobs: BlobStore
+    decoders: Decoders
     uploads: BlobStore
     home: Path
     settings: Settings

@@ -30,6 +30,7 @@ from banyan_node.media import keeping
 from banyan_node.operator_errors import CallError, NoNode
 from banyan_node.upkeep import chores
 from banyan_node.workers.ahead import GivingWay
+from banyan_node.workers.beside import Beside, Waiting
 from banyan_node.workers.published import Here, Published, here, published
 from banyan_replica.effects import Commit
 from banyan_storage.blobs import BlobStore
@@ -73,7 +74,7 @@ class NodeBackend:
         self._shell, self._context, self._here = shell, context, here(context)
         self._quick, self._slow = trio.CapacityLimiter(QUICK), trio.CapacityLimiter(SLOW)
         self._workers = trio.CapacityLimiter(WORKERS)
-        self._working = Working(context.blobs, context.uploads, context.home.path, context.settings, self._make_room)
+        self._working = working(context, self._make_room)
         self._events = Events(context.store.snapshot, partial(self._in_thread, self._slow))
         self.tell = self._events.tell
 
@@ -122,10 +123,11 @@ class NodeBackend:
 
 
 class LocalBackend:
-    """The same methods on a store that no node has open. One thread only."""
+    """The same methods on a store that no node has open. One thread only; `begin` has others."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
+        self._beside: Beside | None = None
 
     def call(self, method: str, **params: Any) -> Any:
         """The answer, once all writes are durable. Raises CallError, NoNode, StorageError."""
@@ -145,15 +147,43 @@ class LocalBackend:
                 said = published(c, time.time())
                 return msgspec.to_builtins(look(c, here(c), said, lambda at: found.do(at, ask)))
             if found.runs == "work":
-                at = Working(
-                    c.blobs, c.uploads, c.home.path, c.settings, lambda size: keeping.make_room(size, c, time.time())
-                )
-                return msgspec.to_builtins(found.do(at, ask))
+                return msgspec.to_builtins(found.do(working(c, self._make_room), ask))
             answer = found.do(c, ask, time.time())
             settle(c)
             return msgspec.to_builtins(answer)
         except (CallError, BanyanError, ValueError) as error:
             raise refusal(error) from error
+
+    def begin(self, method: str, **params: Any) -> Waiting:
+        """Begins a call, which runs beside others if it is work. Returns what waits for its answer, or raises what
+        `call` does."""
+        found = method_of(method)
+        if found.runs != "work":
+            return self._called(method, params)
+        ask = decode.request(found, named(params))
+        beside = self._beside = self._beside or Beside(WORKERS)
+
+        def do() -> Any:
+            try:
+                at = working(self.context, lambda size: beside.on_owner(lambda: self._make_room(size)))
+                return msgspec.to_builtins(found.do(at, ask))
+            except (CallError, BanyanError, ValueError) as error:
+                raise refusal(error) from error
+
+        return beside.begin(do)
+
+    def _called(self, method: str, params: Mapping[str, Any]) -> Waiting:
+        answer = self.call(method, **params)
+        return lambda: answer
+
+    def _make_room(self, size: int) -> None:
+        keeping.make_room(size, self.context, time.time())
+
+    def close(self) -> None:
+        """Ends what was begun. The context stays open."""
+        if self._beside is not None:
+            self.context.decoders.close()
+            self._beside.close()
 
 
 class ReadingBackend:
@@ -164,6 +194,11 @@ class ReadingBackend:
 
     def __init__(self, engine: LmdbEngine, realm: Realm, blobs: BlobStore, why: StorageError) -> None:
         self._engine, self._realm, self._blobs, self._why = engine, realm, blobs, why
+
+    def begin(self, method: str, **params: Any) -> Waiting:
+        """Raises as `call`."""
+        answer = self.call(method, **params)
+        return lambda: answer
 
     def call(self, method: str, **params: Any) -> Any:
         """Raises CallError, or the StorageError that made the store read-only."""
@@ -176,6 +211,11 @@ class ReadingBackend:
                 return msgspec.to_builtins(found.do(CommitView(q, self._blobs), ask))
         except (CallError, BanyanError, ValueError) as error:
             raise refusal(error) from error
+
+
+def working(c: Context, make_room: Callable[[int], None]) -> Working:
+    """make_room: on the thread where the work runs."""
+    return Working(c.blobs, c.decoders, c.uploads, c.home.path, c.settings, make_room)
 
 
 def _write(method: Method, ask: Request, context: Context, now: float) -> Any:

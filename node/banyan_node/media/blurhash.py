@@ -15,13 +15,16 @@ Rgb = tuple[float, float, float]
 
 
 def blurhash(pixels: Sequence[tuple[int, int, int]], width: int, height: int, across: int = 4, down: int = 3) -> str:
-    """pixels: sRGB, 0 to 255, row by row. across, down: how many components, 1 to 9. Costs width * height * across *
-    down steps, so give it a picture of some 32 pixels."""
+    """pixels: sRGB, 0 to 255, row by row. across, down: how many components, 1 to 9. Costs width * height * across
+    steps, so give it a picture of some 32 pixels."""
     linear = [(_LINEAR[r], _LINEAR[g], _LINEAR[b]) for r, g, b in pixels]
     columns = [[cos(pi * i * x / width) for x in range(width)] for i in range(across)]
     rows = [[cos(pi * j * y / height) for y in range(height)] for j in range(down)]
+    lines = [[_sum(linear[y * width : (y + 1) * width], column) for y in range(height)] for column in columns]
     found = [
-        _component(linear, columns[i], rows[j], 1 if i == j == 0 else 2) for j in range(down) for i in range(across)
+        _component(lines[i], rows[j], (1 if i == j == 0 else 2) / (width * height))
+        for j in range(down)
+        for i in range(across)
     ]
     most = max((abs(value) for one in found[1:] for value in one), default=0.0)
     steps = max(0, min(82, int(most * 166 - 0.5)))
@@ -34,15 +37,17 @@ def blurhash(pixels: Sequence[tuple[int, int, int]], width: int, height: int, ac
     )
 
 
-def _component(linear: Sequence[Rgb], column: Sequence[float], row: Sequence[float], norm: int) -> Rgb:
-    red = green = blue = 0.0
-    width = len(column)
-    for y, down in enumerate(row):
-        for x, across in enumerate(column):
-            weight, (r, g, b) = down * across, linear[y * width + x]
-            red, green, blue = red + weight * r, green + weight * g, blue + weight * b
-    scale = norm / (width * len(row))
+def _component(lines: Sequence[Rgb], row: Sequence[float], scale: float) -> Rgb:
+    """lines: the sum of each row of the picture, under the wave across it."""
+    red, green, blue = _sum(lines, row)
     return red * scale, green * scale, blue * scale
+
+
+def _sum(some: Sequence[Rgb], weights: Sequence[float]) -> Rgb:
+    red = green = blue = 0.0
+    for weight, (r, g, b) in zip(weights, some, strict=True):
+        red, green, blue = red + weight * r, green + weight * g, blue + weight * b
+    return red, green, blue
 
 
 def _average(colour: Rgb) -> int:

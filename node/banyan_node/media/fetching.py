@@ -20,6 +20,7 @@ from banyan_crdt.blob import MAX_BLOB, BlobList, BlobRoot
 from banyan_crdt.errors import Malformed
 from banyan_node.context import Context
 from banyan_node.media import keeping
+from banyan_node.media.drafted import drafted
 from banyan_node.media.held import unknown
 from banyan_node.media.lines import BlobPeers, LineClosed
 from banyan_node.media.naming import naming
@@ -32,6 +33,7 @@ from banyan_replica.wire.blobs import (
     NotHere,
     decode_chunk_answer,
     decode_list_answer,
+    draft_token,
     encode_question,
 )
 from banyan_storage.blob_names import is_named
@@ -62,11 +64,20 @@ class FetchState(NamedTuple):
     failed: str | None
 
 
-class _Fetch:
-    """One blob on its way. expected: its size, as what names it says. most: the largest size that is wanted."""
+class _Names(NamedTuple):
+    """What names a blob. said: whether held content does. size: as that says. draft: the id of one that does, where no
+    content does."""
 
-    def __init__(self, root: BlobRoot, expected: int | None, most: int) -> None:
-        self.root, self.expected, self.most = root, expected, most
+    said: bool
+    size: int | None
+    draft: bytes | None
+
+
+class _Fetch:
+    """One blob on its way. most: the largest size that is wanted."""
+
+    def __init__(self, root: BlobRoot, names: _Names, most: int) -> None:
+        self.root, self.expected, self.draft, self.most = root, names.size, names.draft, most
         self.done = trio.Event()
         self.failed: str | None = None
         self.partial: PartialBlob | None = None
@@ -97,33 +108,40 @@ class BlobFetcher:
         self._writers = trio.CapacityLimiter(WRITERS)
 
     async def fetch(self, root: BlobRoot, wait_s: float, most: int = MAX_BLOB) -> FetchState:
-        """Fetches a blob that held content names, and waits at most so long. most: bytes; a larger one is not fetched:
-        nothing says how large a preview is before its list is here. Raises CallError."""
+        """Fetches a blob that held content or a draft names, and waits at most so long. most: bytes; a larger one is
+        not fetched: nothing says how large a preview is before its list is here. Raises CallError."""
         blobs = self._context.blobs
         held = blobs.find(root)
         if held is not None and held.whole:
             return FetchState(held.size, held.size, True, 0, None)
         running = self._running.get(root)
         if running is None:
-            named, expected = await trio.to_thread.run_sync(self._named, root)
-            if not named and held is None:
+            names = await trio.to_thread.run_sync(self._named, root)
+            if not names.said and names.draft is None and held is None:
                 raise unknown(root)
-            running = self._running.get(root) or self._begin(root, expected, most)
+            running = self._running.get(root) or self._begin(root, names, most)
         with trio.move_on_after(wait_s):
             await running.done.wait()
         return self._state(running)
 
-    def _begin(self, root: BlobRoot, expected: int | None, most: int) -> _Fetch:
-        running = self._running[root] = _Fetch(root, expected, most)
+    def _begin(self, root: BlobRoot, names: _Names, most: int) -> _Fetch:
+        running = self._running[root] = _Fetch(root, names, most)
         self._nursery.start_soon(self._run, running)
         return running
 
-    def _named(self, root: BlobRoot) -> tuple[bool, int | None]:
-        """Whether held content names it, and its size if that says it."""
+    def _named(self, root: BlobRoot) -> _Names:
         c = self._context
         with queries(c.engine, c.realm, c.store.late_ids) as q:
-            sizes = (n.item.size for n in naming(q.reader, root, 8) if not n.is_preview)
-            return is_named(q.reader.txn, root), next(sizes, None)
+            said, named = is_named(q.reader.txn, root), naming(q.reader, root, 8)
+            drafts = [] if said else drafted(q.reader.txn, root, 1)
+        size = next((n.item.size for n in named if not n.is_preview), None)
+        return _Names(said, size, drafts[0].draft if drafts else None)
+
+    def _question(self, fetch: _Fetch, chunk: int | None) -> bytes:
+        if fetch.draft is None:
+            return encode_question(BlobQuestion(fetch.root, chunk))
+        token = draft_token(fetch.root, fetch.draft, self._context.replica.me.peer)
+        return encode_question(BlobQuestion(token, chunk, of_draft=True))
 
     def _state(self, fetch: _Fetch) -> FetchState:
         partial, held = fetch.partial, self._context.blobs.find(fetch.root)
@@ -190,7 +208,7 @@ class BlobFetcher:
         while (peer := self._next_peer(fetch)) is not None:
             fetch.tried[peer] = fetch.tried.get(peer, 0) + 1
             try:
-                raw = await self._peers.ask(peer, encode_question(BlobQuestion(fetch.root, None)), MAX_ANSWER)
+                raw = await self._peers.ask(peer, self._question(fetch, None), MAX_ANSWER)
                 of = decode_list_answer(fetch.root, raw)
             except NotHere as why:
                 fetch.never[peer] = str(why)
@@ -265,7 +283,7 @@ class BlobFetcher:
         """One chunk after the other, until there are no more or the peer gives none."""
         while (chunk := _next_chunk(fetch, peer)) is not None:
             try:
-                question = encode_question(BlobQuestion(fetch.root, chunk))
+                question = self._question(fetch, chunk)
                 raw = decode_chunk_answer(await self._peers.ask(peer, question, MAX_CHUNK_ANSWER))
                 if partial.held[chunk] != 1:
                     await self._write(partial.write, chunk, raw)

@@ -35,10 +35,11 @@ POSTER_AT = 0.1
 """The share of the film after which its poster is taken: the first frame is often black."""
 
 
-def main() -> None:
+def main(word: str) -> None:
+    """word: the media type of the file."""
     limit(MEMORY)
     try:
-        found = _film(sys.argv[1])
+        found = _film(word)
     except MemoryError:
         found = {"failed": "it needs too much memory"}
     except Exception as error:  # av raises many for bytes that are not what their head says

@@ -1,5 +1,5 @@
 """Fetches by itself what people here will look at: previews and pictures of posts, and the pictures of profiles, of
-accounts that somebody follows.
+accounts that somebody follows, and those of drafts that another device wrote.
 
 The store lists places in content that name blobs and that nobody looked at (`media_new`). A place is taken off the list
 once all that is wanted of it is here, or nothing is. What no peer gives now is tried again, at longer and longer
@@ -21,6 +21,7 @@ from banyan_crdt.ids import AccountId
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.media import keeping
+from banyan_node.media.drafted import drafted
 from banyan_node.media.fetching import BlobFetcher
 from banyan_node.media.naming import SaidThere, said_at
 from banyan_node.operator_errors import CallError
@@ -39,6 +40,8 @@ TRIES = 40
 FIRST_S, LONGEST_S = 2.0, 3_600.0
 """The pause after a try that failed; it doubles each time."""
 FETCH_S = 3_600.0
+_DRAFT = b"draft"
+"""What stands before a blob that is wanted for a draft; a place has fewer bytes."""
 COLLECT_S = 3_600.0
 """Seconds between two looks for blobs that nothing names."""
 
@@ -70,6 +73,8 @@ async def follow(worker: Worker[Context], context: Context, fetcher: BlobFetcher
                     if page.done:
                         await worker.call(partial(_seen, page.done))
                     after = page.after
+                for root in await trio.to_thread.run_sync(_lacking_in_drafts, context):
+                    places.setdefault(_DRAFT + root, _Place((root,)))
             now = trio.current_time()
             for key, place in places.items():
                 if place.at <= now:
@@ -109,6 +114,13 @@ async def _fetch(
         del places[key]
     else:
         place.at = trio.current_time() + min(LONGEST_S, FIRST_S * 2 ** (place.tries - 1))
+
+
+def _lacking_in_drafts(c: Context) -> list[BlobRoot]:
+    """Blobs of drafts that were written on another device. On a thread."""
+    with c.engine.read() as txn:
+        roots = dict.fromkeys(one.root for one in drafted(txn))
+    return [root for root in roots if (held := c.blobs.find(root)) is None or not held.whole]
 
 
 def _seen(keys: Iterable[bytes], c: Context, now: float) -> None:

@@ -2,9 +2,9 @@
 
 All of it runs where posts are written, so that no blob goes while a post is written that names it.
 
-- A blob that no held content names goes GRACE_S after it was last wanted: who puts a picture has a day to post it, and
-  the content of a deleted post, or of a picture that a profile shows no more, is erased 30 days after it, and takes its
-  blobs with it.
+- A blob that no held content and no draft of this node names goes GRACE_S after it was last wanted: who puts a picture
+  has a day to post it, and the content of a deleted post, or of a picture that a profile shows no more, is erased 30
+  days after it, and takes its blobs with it.
 - Beyond `media.max_bytes`, blobs go that are named only by accounts that nobody here hosts or follows, first those that
   nobody wanted for longest.
 - The preview of a picture goes at once when nothing that is shown has it: the post was deleted or edited, or the
@@ -22,6 +22,7 @@ from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Add, Put, decode_body
 from banyan_node.context import Context
 from banyan_node.hosting import wanted
+from banyan_node.media.drafted import is_in_draft
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep.room import said
 from banyan_storage import tables as t
@@ -54,16 +55,18 @@ def collect(roots: Sequence[BlobRoot], c: Context, now: float) -> None:
     txn = c.engine.write()
     for root in roots:
         one = c.blobs.find(root)
-        if one is not None and _is_old(one, now) and not is_named(txn, root):
+        if one is not None and _is_old(one, now) and not is_named(txn, root) and not is_in_draft(txn, root):
             c.blobs.drop(root)
 
 
 def fade(roots: Sequence[BlobRoot], c: Context, now: float) -> None:
-    """Drops those previews that only what is not shown names."""
-    q = c.queries()
+    """Drops those previews that only what is not shown names, and no draft."""
+    q, txn = c.queries(), c.engine.write()
     for root in roots:
-        one, found = c.blobs.find(root), places(c.engine.write(), root, NAMERS + 1)
-        if one is None or one.pinned or len(found) > NAMERS or any(shows(q, t.part_key(*at)) for at in found):
+        one, found = c.blobs.find(root), places(txn, root, NAMERS + 1)
+        if one is None or one.pinned or is_in_draft(txn, root):
+            continue
+        if len(found) > NAMERS or any(shows(q, t.part_key(*at)) for at in found):
             continue
         c.blobs.drop(root)
 
@@ -118,7 +121,7 @@ def _evictable(c: Context, now: float) -> Iterator[HeldBlob]:
     """What may go for something else, in this order."""
     txn, here = c.engine.write(), wanted.Wanted(c)
     for one in c.blobs.all():
-        if one.pinned:
+        if one.pinned or is_in_draft(txn, one.root):
             continue
         if not is_named(txn, one.root):
             if _is_old(one, now):

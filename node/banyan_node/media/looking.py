@@ -1,15 +1,13 @@
 """What a file is: by decoding it, or by its first bytes, and never by its name.
 
-Pictures are decoded and written anew by a process of their own (picture_child.py). Films and sounds are recognised and
-stay as they are. Captions are read here.
+Pictures are decoded and written anew by a process of their own (decoders.py). Films and sounds are recognised and stay
+as they are. Captions are read here.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ import filetype
 from msgspec import DecodeError, Struct, json
 
 from banyan_node.media.about import About
+from banyan_node.media.decoders import Decoders, Program
 from banyan_node.operator_errors import CallError
 
 HEAD = 8_192
@@ -84,7 +83,7 @@ def refuse(name: str, what: str) -> CallError:
 
 
 @contextmanager
-def looked(file: IO[bytes], name: str, side: int) -> Iterator[Looked]:
+def looked(file: IO[bytes], name: str, side: int, decoders: Decoders) -> Iterator[Looked]:
     """What the file is, and what of it is stored. side: the longer side of a picture, pixels; larger ones are made
     smaller. Raises CallError."""
     head = file.read(HEAD)
@@ -93,14 +92,14 @@ def looked(file: IO[bytes], name: str, side: int) -> Iterator[Looked]:
     kind = "" if guess is None else _TYPES.get(guess.mime, guess.mime)
     if kind in PICTURES:
         with tempfile.TemporaryFile() as made, tempfile.TemporaryFile() as preview:
-            yield _picture(file, name, side, made, preview)
+            yield _picture(file, name, side, made, preview, decoders)
     elif head.removeprefix(b"\xef\xbb\xbf")[:6] == b"WEBVTT":
         _check_captions(file, name)
         file.seek(0)
         yield Looked(About("text/vtt"), file, None, "")
     elif kind in FILMS or kind in SOUNDS:
         with tempfile.TemporaryFile() as poster:
-            found = _film(file, name, kind, poster)
+            found = _film(file, kind, poster, decoders)
             file.seek(0)
             yield found
     elif kind.startswith("image/"):
@@ -110,10 +109,16 @@ def looked(file: IO[bytes], name: str, side: int) -> Iterator[Looked]:
         raise refuse(name, f"{what}; pictures, films, sounds and captions (WebVTT) can be posted")
 
 
-def _picture(file: IO[bytes], name: str, side: int, made: IO[bytes], preview: IO[bytes]) -> Looked:
+def _picture(file: IO[bytes], name: str, side: int, made: IO[bytes], preview: IO[bytes], decoders: Decoders) -> Looked:
     if (size := os.fstat(file.fileno()).st_size) > MAX_PICTURE:
         raise refuse(name, f"is a picture of {size:,} bytes; at most {MAX_PICTURE:,} are decoded")
-    said = _decode(file, name, side, made, preview)
+    try:
+        raw = _run(decoders, "picture", str(side), file, made, preview)
+        said = json.decode(raw, type=_Said)
+    except TimeoutError:
+        raise refuse(name, f"could not be decoded within {DEADLINE_S:.0f} seconds") from None
+    except DecodeError:  # it ended without an answer: killed by a limit, or by a fault of a decoder
+        raise refuse(name, "could not be decoded: the process that tried it ended") from None
     if said.refused:
         raise refuse(name, said.refused)
     about = About(said.type, said.width, said.height, blurhash=said.blurhash)
@@ -122,22 +127,13 @@ def _picture(file: IO[bytes], name: str, side: int, made: IO[bytes], preview: IO
     return Looked(about, made, preview if said.preview else None, said.preview)
 
 
-def _decode(file: IO[bytes], name: str, side: int, made: IO[bytes], preview: IO[bytes]) -> _Said:
-    try:
-        return json.decode(_child("picture_child", str(side), file, made, preview), type=_Said)
-    except subprocess.TimeoutExpired:
-        raise refuse(name, f"could not be decoded within {DEADLINE_S:.0f} seconds") from None
-    except DecodeError:  # it ended without an answer: killed by a limit, or by a fault of a decoder
-        raise refuse(name, "could not be decoded: the process that tried it ended") from None
-
-
-def _film(file: IO[bytes], name: str, kind: str, poster: IO[bytes]) -> Looked:
+def _film(file: IO[bytes], kind: str, poster: IO[bytes], decoders: Decoders) -> Looked:
     """A film is posted whether or not it can be read here: what is missing is said."""
     if find_spec("av") is None:
         return Looked(About(kind, note=f"{_AS_IT_IS} {_NO_EXTRA}"), file, None, "")
     try:
-        said = json.decode(_child("film_child", kind, file, poster, poster), type=_SaidOfFilm)
-    except subprocess.TimeoutExpired:
+        said = json.decode(_run(decoders, "film", kind, file, poster, poster), type=_SaidOfFilm)
+    except TimeoutError:
         said = _SaidOfFilm(f"it takes more than {DEADLINE_S:.0f} seconds")
     except DecodeError:
         said = _SaidOfFilm("the process that tried it ended")
@@ -151,27 +147,11 @@ def _film(file: IO[bytes], name: str, kind: str, poster: IO[bytes]) -> Looked:
     return Looked(about, file, poster if said.preview else None, said.preview)
 
 
-def _child(module: str, word: str, file: IO[bytes], made: IO[bytes], preview: IO[bytes]) -> bytes:
-    """Runs a program on a file; returns what it said. Its descriptors 3 and 4 are the two files, whatever their numbers
-    are here. Raises TimeoutExpired."""
-    code = (
-        "import os, sys\n"
-        "outs = [os.dup(int(fd)) for fd in sys.argv[2:4]]\n"
-        "outs = [fd if fd > 9 else os.dup2(fd, fd + 20) for fd in outs]\n"
-        "os.dup2(outs[0], 3); os.dup2(outs[1], 4)\n"
-        f"from banyan_node.media.{module} import main\n"
-        "main()\n"
-    )
-    numbers = (made.fileno(), preview.fileno())
-    ran = subprocess.run(
-        [sys.executable, "-P", "-c", code, word, *map(str, numbers)],
-        stdin=file,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        pass_fds=numbers,
-        timeout=DEADLINE_S,
-    )
-    return ran.stdout
+def _run(
+    decoders: Decoders, program: Program, word: str, file: IO[bytes], made: IO[bytes], preview: IO[bytes]
+) -> bytes:
+    """What the program said of the file. Raises TimeoutError."""
+    return decoders.run(program, word, [file.fileno(), made.fileno(), preview.fileno()], DEADLINE_S)
 
 
 def _check_captions(file: IO[bytes], name: str) -> None:

@@ -1,4 +1,5 @@
-"""Decodes one picture and writes it anew: the program of a process that may fail, use its memory up or be ended.
+"""Decodes one picture and writes it anew: the program of a process that may fail, use its memory up or be ended
+(forking.py).
 
 The file is standard input; the new picture goes to descriptor 3, a preview to descriptor 4, and one JSON object to
 standard output. Nothing of the file survives but its pixels: they are pasted into a fresh picture, because Pillow
@@ -17,11 +18,22 @@ import sys
 from contextlib import suppress
 from typing import Any, BinaryIO
 
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import (
+    GifImagePlugin,
+    Image,
+    ImageCms,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 from banyan_node.media.blurhash import blurhash
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+READERS = (JpegImagePlugin, PngImagePlugin, WebPImagePlugin, GifImagePlugin)
+"""Named so that they are loaded once: Pillow would load those of all formats, in each process."""
 MEMORY = 1 << 30
 """Address space of this process, bytes: three times what the largest picture needs."""
 PROCESSOR_S = 30
@@ -33,6 +45,8 @@ MAX_MOVING = 64_000_000
 """Pixels of all frames of a moving picture together, after they were made smaller."""
 PREVIEW = 400
 """The longer side of a preview, pixels."""
+NEAR = 1.5
+"""How many times as wide as the picture that is made libjpeg leaves a picture at least."""
 LARGE_PNG = 1 << 20
 """A larger PNG is a photograph, and becomes a WebP."""
 
@@ -41,8 +55,9 @@ class Refusal(Exception):
     """A sentence without a full stop, about "it"."""
 
 
-def main() -> None:
-    side = int(sys.argv[1])
+def main(word: str) -> None:
+    """word: the longer side of the picture, pixels."""
+    side = int(word)
     limit(MEMORY)
     Image.MAX_IMAGE_PIXELS = None  # ours says what is wrong
     try:
@@ -79,9 +94,7 @@ def _picture(file: BinaryIO, side: int) -> dict[str, Any]:
         if frames > 1:
             shown, raw, kind = _moving(opened, frames, side)
         else:
-            opened.draft("RGB", (2 * side, 2 * side))
-            shown = fresh(ImageOps.exif_transpose(opened))
-            shown.thumbnail((side, side), Image.Resampling.LANCZOS)
+            shown = _still(opened, side)
             raw, kind = _written(shown, opened.format or "")
     give(3, raw)
     found = {"type": kind, "width": shown.width, "height": shown.height, "frames": frames, "blurhash": blurred(shown)}
@@ -91,6 +104,24 @@ def _picture(file: BinaryIO, side: int) -> dict[str, Any]:
         give(4, saved(shown, "JPEG", quality=80, optimize=True) if opaque else saved(shown, "WEBP", quality=80))
         found["preview"] = "image/jpeg" if opaque else "image/webp"
     return found
+
+
+def _still(opened: Image.Image, side: int) -> Image.Image:
+    """A picture that does not move, turned as the camera was held. It is made smaller first where its values can be
+    mixed, because each copy of 12 million pixels takes some 15 ms. libjpeg makes it smaller while it decodes, as long
+    as NEAR times the width stays. Of a photograph this is a ninth of the error that writing it as a JPEG makes, of thin
+    lines a third (mean squares)."""
+    width, height = opened.size
+    near = NEAR * min(1.0, side / max(width, height))
+    opened.draft("RGB", (int(width * near), int(height * near)))
+    opened.load()
+    mixes = opened.mode in ("RGB", "RGBA", "L", "CMYK") and "transparency" not in opened.info
+    if mixes:
+        opened.thumbnail((side, side), Image.Resampling.LANCZOS)
+    shown = fresh(ImageOps.exif_transpose(opened))
+    if not mixes:
+        shown.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return shown
 
 
 def _frames(opened: Image.Image) -> int:
@@ -172,7 +203,3 @@ def blurred(shown: Image.Image) -> str:
     small = shown.convert("RGB").resize((32, 32), Image.Resampling.BOX)
     raw = small.tobytes()
     return blurhash(list(zip(raw[0::3], raw[1::3], raw[2::3], strict=True)), 32, 32)
-
-
-if __name__ == "__main__":
-    main()

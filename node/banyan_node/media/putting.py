@@ -12,6 +12,7 @@ from typing import IO
 from banyan_crdt.blob import MAX_BLOB, BlobList, BlobRoot
 from banyan_crdt.errors import Malformed
 from banyan_node.media.about import About, about_bytes
+from banyan_node.media.decoders import Decoders
 from banyan_node.media.looking import looked, refuse
 from banyan_node.operator_errors import CallError
 from banyan_storage.blobs import BlobStore
@@ -20,14 +21,16 @@ MakeRoom = Callable[[int], None]
 """Makes room for so many bytes, or raises CallError."""
 
 
-def put_file(blobs: BlobStore, home: Path | None, path: str, side: int, make_room: MakeRoom) -> tuple[BlobList, About]:
+def put_file(
+    blobs: BlobStore, decoders: Decoders, home: Path | None, path: str, side: int, make_room: MakeRoom
+) -> tuple[BlobList, About]:
     """The blob of a file, and what is known of it. Durable when this returns. home: of the node, whose own files are
     not taken; None: this is one that was uploaded. side: see `looked`. Raises CallError with one sentence, and then
     nothing is kept."""
     with _opened(path, home) as (file, name):
         before = os.fstat(file.fileno())
         make_room(before.st_size)
-        with looked(file, name, side) as found:
+        with looked(file, name, side, decoders) as found:
             preview = None
             if found.preview is not None:
                 preview = _put(blobs, found.preview.read, About(found.preview_type), name)

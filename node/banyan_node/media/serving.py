@@ -1,7 +1,8 @@
 """Gives blobs to peers: those that content names which is held here, and to strangers a share of the line.
 
 A blob that nothing names is not given out: a node is no store for files of others, and nobody learns whether a file is
-on it that was never posted. An erased or withheld post names nothing, so its blobs are not given out either.
+on it that was never posted. An erased or withheld post names nothing, so its blobs are not given out either. Blobs of a
+draft are given to those who prove that they can read it, the other devices of its account.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import trio
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.errors import Malformed
 from banyan_node.context import Context
+from banyan_node.media.drafted import root_for
 from banyan_replica.wire.blobs import (
     BlobQuestion,
     decode_question,
@@ -59,7 +61,8 @@ class BlobServer:
         self._context, self._is_peer_named, self._charge = context, is_peer_named, charge
         self._share = Share(context.settings.config.media.strangers_rate)
         self._strangers, self._readers = trio.CapacityLimiter(ASKING), trio.CapacityLimiter(READERS)
-        self._known: dict[BlobRoot, float] = {}
+        self._known: dict[tuple[bytes, str], tuple[BlobRoot, float]] = {}
+        """What was asked for, for a draft by whom: the blob, and when it was found that it may be given."""
 
     async def answer(self, peer: str, question: bytes) -> bytes:
         """The answer to a peer. Raises Malformed, and charges it, if this is no question."""
@@ -69,35 +72,39 @@ class BlobServer:
             self._charge(peer, str(error))
             raise
         if self._is_peer_named(peer):
-            return await self._found(ask)
+            return await self._found(ask, peer)
         async with self._strangers:
-            answer = await self._found(ask)
+            answer = await self._found(ask, peer)
             return answer if await self._share.take(len(answer)) else encode_not_here("not given to strangers")
 
-    async def _found(self, ask: BlobQuestion) -> bytes:
-        return await trio.to_thread.run_sync(partial(self._read, ask, trio.current_time()), limiter=self._readers)
+    async def _found(self, ask: BlobQuestion, peer: str) -> bytes:
+        return await trio.to_thread.run_sync(partial(self._read, ask, peer, trio.current_time()), limiter=self._readers)
 
-    def _read(self, ask: BlobQuestion, now: float) -> bytes:
+    def _read(self, ask: BlobQuestion, peer: str, now: float) -> bytes:
         """On a thread."""
-        blobs = self._context.blobs
-        held = blobs.find(ask.root)
-        if held is None or not held.whole or not self._is_named(ask.root, now):
+        blobs, root = self._context.blobs, self._root(ask, peer, now)
+        held = None if root is None else blobs.find(root)
+        if held is None or not held.whole:
             return encode_not_here(_ABSENT)
         try:
             if ask.chunk is not None:
                 return encode_chunk_answer(blobs.chunk(held, ask.chunk))
-            of = blobs.list_of(ask.root)
+            of = blobs.list_of(held.root)
             return encode_not_here(_ABSENT) if of is None else encode_list_answer(of)
         except (StorageError, OSError):  # damaged, or dropped meanwhile
             return encode_not_here(_ABSENT)
 
-    def _is_named(self, root: BlobRoot, now: float) -> bool:
-        if self._known.get(root, -KNOWN_S) > now - KNOWN_S:
-            return True
+    def _root(self, ask: BlobQuestion, peer: str, now: float) -> BlobRoot | None:
+        """The blob that the peer may have."""
+        key = ask.root, peer if ask.of_draft else ""
+        known = self._known.get(key)
+        if known is not None and known[1] > now - KNOWN_S:
+            return known[0]
+        root = BlobRoot(ask.root)
         with self._context.engine.read() as txn:
-            if not is_named(txn, root):
-                return False
-        if len(self._known) > 1_000:
-            self._known.clear()
-        self._known[root] = now
-        return True
+            found = root_for(txn, ask.root, peer) if ask.of_draft else root if is_named(txn, root) else None
+        if found is not None:
+            if len(self._known) > 1_000:
+                self._known.clear()
+            self._known[key] = found, now
+        return found

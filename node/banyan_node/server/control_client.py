@@ -11,9 +11,11 @@ from __future__ import annotations
 import http.client
 import select
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -22,7 +24,14 @@ from banyan_node.home.folder import Home
 from banyan_node.operator_errors import CallError, NoNode
 from banyan_node.server.running import Endpoint, Running, find_running
 
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from banyan_node.workers.beside import Waiting
+
 CALL_SECONDS = 60.0
+AT_ONCE = 2
+"""Calls that `ControlClient.begin` has running: as many as the node works on at a time."""
 
 
 class ControlClient:
@@ -33,6 +42,11 @@ class ControlClient:
         self._running = running
         self._headers = _headers(token)
         self._http = _Connection(running.endpoint, seconds)
+        self._more: Callable[[], ControlClient] = partial(ControlClient, home, running, token, seconds)
+        self._threads: ThreadPoolExecutor | None = None
+        self._others = list[ControlClient]()
+        """For calls that were begun. free: those that no thread uses."""
+        self._free = list[ControlClient]()
 
     @classmethod
     def from_home(cls, home: Home, seconds: float = CALL_SECONDS) -> ControlClient:
@@ -53,6 +67,24 @@ class ControlClient:
             raise _no_answer(self._home, self._running, error) from error
         return _result(content, response.status, path)
 
+    def begin(self, method: str, **params: Any) -> Waiting:
+        """Begins a call, which runs beside others on a connection of its own. Returns what waits for its answer, or
+        raises what `call` does."""
+        if self._threads is None:
+            from concurrent.futures import ThreadPoolExecutor  # which most commands do without
+
+            self._threads = ThreadPoolExecutor(AT_ONCE, "call")
+            self._others = [self._more() for _ in range(AT_ONCE)]
+            self._free = list(self._others)
+        return self._threads.submit(self._call_beside, method, params).result
+
+    def _call_beside(self, method: str, params: dict[str, Any]) -> Any:
+        other = self._free.pop()
+        try:
+            return other.call(method, **params)
+        finally:
+            self._free.append(other)
+
     def events(self, **params: str | int) -> Generator[Any, None, None]:
         """Events as they happen, until the node stops or the iterator is closed. Raises CallError, NoNode."""
         path, stream = f"/v1/events?{urlencode(params)}", _Connection(self._running.endpoint, None)
@@ -69,7 +101,14 @@ class ControlClient:
             stream.close()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, and those of calls that were begun; the node goes on with what it was asked."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            for other in self._others:
+                other._http.hang_up()
+            self._threads.shutdown()
+            for other in self._others:
+                other.close()
         self._http.close()
 
     def __enter__(self) -> ControlClient:
@@ -95,6 +134,12 @@ class _Connection(http.client.HTTPConnection):
             self.sock.connect(self._path)
         else:
             super().connect()
+
+    def hang_up(self) -> None:
+        """Ends the wait of another thread."""
+        if self.sock is not None:
+            with suppress(OSError):
+                self.sock.shutdown(socket.SHUT_RDWR)
 
     def is_stale(self) -> bool:
         """Whether the node has closed the connection since the last answer; nothing else makes it readable."""

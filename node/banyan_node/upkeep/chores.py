@@ -34,6 +34,7 @@ from banyan_node.hosting import claims, drafts, dropped, hosted, private
 from banyan_node.operator_errors import CallError
 from banyan_node.workers.worker import Worker
 from banyan_schema.social import PROFILE
+from banyan_schema.social.private import KEYRING, PRIVATE
 from banyan_storage import tables as t
 from banyan_storage.blob_names import look_again
 from banyan_storage.due import Work
@@ -69,6 +70,8 @@ _OLD_NOTES = (b"pinned:", b"swept:")
 _COLL = Coll(b"c" * 8)
 _TOMB, _ = between(encode_ops((Tomb(_COLL, CellKey(bytes(16))),)).removeprefix(ONE_OP), _COLL)
 """The first bytes of a tombstone in an entry. An entry that contains them by chance is decoded needlessly."""
+_SEALED = (bytes(PRIVATE), bytes(KEYRING))
+"""The same of an entry in which an account says something to itself, or hands over what opens it."""
 _OF_PROFILES: bytes = PROFILE
 """The same of a write of a profile: the id of the collection."""
 
@@ -88,9 +91,10 @@ async def run(worker: Worker[Context]) -> None:
             replaced = await worker.call(erase_replaced)
             forgotten = await worker.call(forget_beside)
             published = await worker.call(publish_scheduled)
+            kept = await worker.call(keep_for_drafts)
         except ViewBuilding:  # names and deletions are unknown until the view is built
             continue
-        all_done = (back, done, erased, replaced, forgotten, published)
+        all_done = (back, done, erased, replaced, forgotten, published, kept)
         more = await worker.call(reclaim_names) or any(d.more for d in all_done)
         if done.number or erased.number or replaced.number or forgotten.number:
             log.info(
@@ -113,6 +117,11 @@ def publish_scheduled(ctx: Context, now: float) -> Done:
     return Done(*drafts.publish_due(ctx, now))
 
 
+def keep_for_drafts(ctx: Context, now: float) -> Done:
+    """Lets go blobs of drafts that are no more."""
+    return Done(*drafts.look_after(ctx, now))
+
+
 def follow(ctx: Context, now: float) -> bool:
     """Reads at most ARRIVALS new arrivals. Returns whether more is waiting."""
     raw = ctx.store.note(_READ)
@@ -127,6 +136,8 @@ def follow(ctx: Context, now: float) -> bool:
     for account in {row.log.account for row in rows}:
         if ctx.store.due_at(Work.CHECKPOINT, account) is None and hosted.is_hosted(ctx.store, account):
             ctx.store.set_due(Work.CHECKPOINT, account, now_ms)
+    for account in {row.log.account for row in rows if row.log.log and any(coll in row.record for coll in _SEALED)}:
+        drafts.keep_all(ctx, account, now_ms)
     deleting = {account for account in grown if queries.has_tombs(account)}
     for row in rows:
         if row.log.log and (row.log.account in deleting or _TOMB in row.record):

@@ -241,6 +241,20 @@ def photo(name: str, description: str = "") -> dict[str, Any]:
     return {"media": {"uri": uri, **about}}
 
 
+def album(name: str, *photos: dict[str, Any], description: str = "") -> dict[str, Any]:
+    """As posts/album/0.json has it; its cover is its first photo."""
+    about = {"cover_photo": photos[0], "last_modified_timestamp": START + 9_999, "description": description}
+    return {"name": name, "photos": list(photos), **about}
+
+
+def in_album(number: int, second: int, description: str = "", folder: str = "TimLe_x") -> dict[str, Any]:
+    """A photo of an album. number: Facebook's own, at the end of the name of its file."""
+    told = {"description": description} if description else {}
+    exif = {"photo_metadata": {"exif_data": [{"upload_ip": "203.0.113.7", "taken_timestamp": START}]}}
+    uri = f"your_facebook_activity/posts/media/{folder}/120_{number}_9_n_{number}.jpg"
+    return {"uri": uri, "creation_timestamp": START + second, "media_metadata": exif, "title": "Album", **told}
+
+
 def comment(second: int, text: str, **more: Any) -> dict[str, Any]:
     said = {"timestamp": START + second, "comment": text, "author": "Nguyễn Thị An", **more}
     title = "Nguyễn Thị An commented on Bình's post."

@@ -10,14 +10,24 @@ import pytest
 from banyan_cli.importing import facebook
 from banyan_cli.importing.archives import open_archive
 from banyan_cli.importing.facebook import repaired
-from banyan_cli.importing.moved import Found, Item, Left, ProfileLine, Tie
+from banyan_cli.importing.moved import BROKEN, Found, Item, Left, ProfileLine, Tie
 from tests.cli.moving import made
 from tests.cli.shell import banyan
+from tests.node.pictures import photo
 
 
-def found(tmp_path: Path, files: made.Files, comments: bool = False) -> list[Found]:
+def found(tmp_path: Path, files: made.Files, comments: bool = False, with_albums: bool = True) -> list[Found]:
     with open_archive(made.zipped(tmp_path / "f.zip", files), facebook.wants) as archive:
-        return list(facebook.reading(archive, "unlisted", comments).read())
+        return list(facebook.reading(archive, "unlisted", comments, with_albums).read())
+
+
+def of_albums(
+    tmp_path: Path, *some: dict[str, Any], posts: tuple[Any, ...] = (), folder: str = "posts/album", **more: Any
+) -> list[Item]:
+    """The posts that photos of these albums become."""
+    files = {f"{folder}/{n}.json": one for n, one in enumerate(some)}
+    out = found(tmp_path, made.facebook(list(posts), True, **files, **more))
+    return [f for f in out if isinstance(f, Item) and f.id.startswith("photo:")]
 
 
 @pytest.mark.parametrize("text", ["Nguyễn Thị Ánh Tuyết", "ước gì 🌸", "plain", "Ђорђе", "日本", "nai\u0308ve"])
@@ -83,6 +93,7 @@ def test_groups_timelines_of_others_events_and_reactions_are_counted_and_stay_ou
             "event_responses_v2": {"events_joined": [{"name": "Hội"}, {"name": "Tết"}]}
         },
         "posts/album/0.json": {"name": "Tết", "photos": [{"uri": "posts/media/t/1.jpg", "creation_timestamp": 1}]},
+        "posts/your_videos.json": {"videos_v2": [{"uri": "posts/media/videos/2.mp4", "creation_timestamp": 1}]},
     }
     titles = (
         "Nguyễn Thị An wrote on Bình's timeline.",
@@ -91,7 +102,7 @@ def test_groups_timelines_of_others_events_and_reactions_are_counted_and_stay_ou
         "An đã đăng trong nhóm X.",
     )
     posts = [made.status(n, "Chúc mừng", title=title) for n, title in enumerate(titles)]
-    out = found(tmp_path, made.facebook(posts, **more))
+    out = found(tmp_path, made.facebook(posts, **more), with_albums=False)
     assert [f for f in out if isinstance(f, Item)] == []
     assert sorted(f.why for f in out if isinstance(f, Left)) == sorted(
         [
@@ -103,10 +114,101 @@ def test_groups_timelines_of_others_events_and_reactions_are_counted_and_stay_ou
             facebook.EVENTS,
             facebook.EVENTS,
             facebook.ALBUMS,
+            facebook.ALBUMS,
         ]
     )
-    (said,) = [f for f in found(tmp_path, made.facebook(posts, **more), comments=True) if isinstance(f, Item)]
+    (said,) = [f for f in found(tmp_path, made.facebook(posts, **more), True, False) if isinstance(f, Item)]
     assert (said.id, said.text) == (f"comment:{made.START + 1}", "hay quá")
+
+
+def numbers(item: Item) -> list[str]:
+    return [one.path.rpartition("_")[2].removesuffix(".jpg") for one in item.media]
+
+
+def test_photos_of_an_album_that_were_uploaded_together_are_one_post_with_its_name(tmp_path: Path) -> None:
+    tết = made.album(
+        "Tết 2015 🌸",
+        made.in_album(1000002, 60, "Bánh chưng"),
+        made.in_album(1000001, 0),
+        made.in_album(1000003, 8_000, "Về quê ngoại"),
+        description="Ở Bắc Ninh",
+    )
+    together, alone = of_albums(tmp_path, tết)
+    assert (together.id, together.time_ms, together.audience) == ("photo:1000001", made.START * 1000, "unlisted")
+    assert numbers(together) == ["1000001", "1000002"]
+    assert [one.description for one in together.media] == ["", "Bánh chưng"]
+    assert (together.text, together.caption) == ("", "Tết 2015 🌸\n\nỞ Bắc Ninh")
+    assert (alone.id, alone.text, alone.media[0].description) == ("photo:1000003", "Về quê ngoại", "")
+
+
+def test_a_photo_that_a_post_has_or_another_album_comes_once(tmp_path: Path) -> None:
+    shown = {"media": made.in_album(1000001, 0, folder="Nnhangay_y")}
+    hidden = {"media": made.in_album(1000002, 0)}
+    posts = (made.status(1, "Ở hồ", shown), made.status(2, "x", hidden, title="An posted in Hội kín."))
+    in_group = [made.status(3, "kín", {"media": made.in_album(1000005, 5)})]
+    more: dict[str, Any] = {"groups/your_posts_in_groups.json": {"group_posts_v2": in_group}}
+    one = made.album("Một", *(made.in_album(number, 5) for number in (1000001, 1000002, 1000003, 1000005)))
+    two = made.album("Hai", made.in_album(1000003, 5), made.in_album(1000004, 6))
+    assert [numbers(item) for item in of_albums(tmp_path, one, two, posts=posts, **more)] == [["1000003"], ["1000004"]]
+
+
+def test_a_long_upload_becomes_posts_of_64_with_the_same_ids_in_archives_of_other_forms(
+    tmp_path: Path,
+) -> None:
+    photos = [made.in_album(1000000 + n, n) for n in range(150)]
+    first = of_albums(tmp_path, made.album("Tất cả", *photos))
+    assert [len(item.media) for item in first] == [64, 64, 22]
+    before = ("your_facebook_activity/posts/media", "photos_and_videos")
+    old = [{**photo, "uri": photo["uri"].replace(*before)} for photo in photos]
+    newer = made.album("Tất cả", *old, made.in_album(2000000, 90_000))
+    again = of_albums(tmp_path, newer, folder="photos_and_videos/album")
+    assert [item.id for item in again] == [*(item.id for item in first), "photo:2000000"]
+
+
+def test_photos_and_films_in_no_album_are_posts_each_and_what_is_broken_is_named(tmp_path: Path) -> None:
+    more: dict[str, Any] = {
+        "posts/your_uncategorized_photos.json": {
+            "other_photos_v2": [made.in_album(1000001, 0), made.in_album(1000002, 1, "Hoa"), {"uri": None}, 7]
+        },
+        "posts/your_videos.json": {"videos_v2": [{"uri": "posts/media/videos/1000003.mp4", "title": "Biển"}]},
+        "posts/album/0.json": {"name": "Trống", "photos": []},
+    }
+    out = found(tmp_path, made.facebook([], **more))
+    assert [(f.id, f.text, f.caption, len(f.media)) for f in out if isinstance(f, Item)] == [
+        ("photo:1000001", "", "", 1),
+        ("photo:1000002", "Hoa", "", 1),
+        ("photo:1000003", "", "", 1),
+    ]
+    broken = [(f.why, f.place.rpartition(", ")[2]) for f in out if isinstance(f, Left)]
+    assert broken == [(BROKEN, "item 3"), (BROKEN, "item 4")]
+
+
+def test_albums_are_in_the_dry_run_come_once_and_stay_out_on_demand(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    raw = photo(tmp_path / "p.jpg", 90, 60).read_bytes()
+    shown = {"media": made.in_album(1000001, 0)}
+    tết = made.album("Tết", *(made.in_album(1000001 + n, n, f"ảnh {n}") for n in range(3)), made.in_album(1000009, 5))
+    files = made.facebook([made.status(1, "Ở hồ", shown)], True, **{"posts/album/0.json": tết})
+    pictures = {one["uri"]: raw + bytes([n]) for n, one in enumerate(tết["photos"][:3])}
+    path = made.zipped(tmp_path / "f.zip", {**files, **pictures})
+
+    def bring(*words: str) -> tuple[int, int, int, int, list[str]]:
+        told = banyan("import", "facebook", path, "--audience", "public", *words, "--home", home, "--json").json
+        posts, shown = told["table"]["posts"], told["table"]["pictures"]
+        return posts["came"], posts["here"], shown["came"], shown["left_out"], told["notes"]
+
+    assert bring("--no-albums")[:4] == (1, 0, 1, 0)
+    assert bring("--dry-run") == (1, 1, 2, 1, [facebook.ALBUM_POSTS])
+    assert bring()[:4] == (1, 1, 2, 1)
+    of_album, of_post = banyan("feed", "--home", home, "--json").lines
+    if of_album["text"] != "Tết":
+        of_album, of_post = of_post, of_album
+    assert (of_album["text"], [one["description"] for one in of_album["media"]]) == ("Tết", ["ảnh 1", "ảnh 2"])
+    assert (of_post["text"], len(of_post["media"])) == ("Ở hồ", 1)
+    assert of_album["time_ms"] == (made.START + 1) * 1000
+    assert bring()[:4] == (0, 2, 0, 0)
 
 
 def test_messages_and_addresses_are_never_read(tmp_path: Path) -> None:

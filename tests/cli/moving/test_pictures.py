@@ -11,15 +11,20 @@ import subprocess
 import tempfile
 import time
 from base64 import b64decode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from banyan_cli.importing.archives import Archive
+from banyan_cli.errors import Failed
+from banyan_cli.importing.ahead import AHEAD, PutAhead
+from banyan_cli.importing.archives import Archive, open_archive
 from banyan_cli.importing.attached import PREFIX, Attached, copies
 from banyan_cli.importing.pictures import MANY, MISSING, MOST_OF_A_POST, REFUSED
+from banyan_node.operator_errors import CallError
 from tests.cli.moving import made
 from tests.cli.shell import COMMAND, Ran, banyan, clean_environment, node_up
 from tests.node.pictures import PLACE, bomb, film, photo
@@ -241,7 +246,7 @@ def test_an_import_that_was_killed_goes_on_and_its_copies_are_removed(
     quiet = subprocess.DEVNULL
     with subprocess.Popen(words, env=clean_environment(), stdout=quiet, stderr=quiet) as child:
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and len(list((home / "blobs").glob("??/*.list"))) < 36:
+        while time.monotonic() < deadline and len(list((home / "blobs").glob("??/*.list"))) < 44:
             time.sleep(0.02)
         os.kill(child.pid, signal.SIGKILL)
     assert len(list(temporary.glob(PREFIX + "*"))) == 1
@@ -252,6 +257,107 @@ def test_an_import_that_was_killed_goes_on_and_its_copies_are_removed(
     assert list(temporary.iterdir()) == []
     assert sum(len(post["media"]) for post in feed(home)) == len(feed(home)) == posts
     assert banyan("store", "verify", "--home", home, "--json").json["problems"] == []
+
+
+def test_an_import_that_a_person_stops_says_what_came_and_goes_on_when_it_is_run_again(
+    home: Path, tmp_path: Path, temporary: Path
+) -> None:
+    posts = 60
+    path = made.zipped(tmp_path / "m.zip", album(tmp_path, posts))
+    words = [*COMMAND, "import", "mastodon", str(path), "--home", str(home)]
+    with subprocess.Popen(
+        words, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as child:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and len(list((home / "blobs").glob("??/*.list"))) < 44:
+            time.sleep(0.02)
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert "Stopped after 32 new posts; the same command goes on from there." in said
+    assert list(temporary.iterdir()) == []
+    assert len(feed(home)) == 32
+    came, _, here, *rest = pictures(bring(home, path))
+    assert (came, here, rest) == (posts - 32, 32, [0, 0])
+    assert [post["text"] for post in feed(home)] == [f"Ảnh {n}" for n in reversed(range(posts))]
+    assert not [name for name in os.listdir(home / "blobs") if len(name) != 2]
+
+
+class Slow:
+    """Answers a put only when it is waited for, and knows how many were begun by then."""
+
+    def __init__(self, refused: str = "") -> None:
+        self.refused, self.begun, self.waiting = refused, list[str](), list[int]()
+
+    def call(self, method: str, **params: Any) -> Any:
+        raise AssertionError(method)
+
+    def begin(self, method: str, **params: Any) -> Callable[[], Any]:
+        copy = Path(params["path"])
+        self.begun.append(copy.read_text())
+
+        def wait() -> dict[str, str]:
+            self.waiting.append(len(self.begun))
+            if copy.read_text() == self.refused:
+                raise CallError("bad_request", "It is refused.")
+            return {"blob": copy.read_text()}
+
+        return wait
+
+
+@contextmanager
+def ahead(tmp_path: Path, backend: Slow, files: made.Files) -> Iterator[PutAhead]:
+    with open_archive(made.folder(tmp_path / "files", files), lambda name: False) as archive, copies() as folder:
+        put = PutAhead(backend, Attached(archive, files), folder)
+        put.expect(files)
+        yield put
+        assert list(folder.iterdir()) == []
+
+
+def test_pictures_are_put_before_it_is_their_turn_a_few_at_a_time_and_in_order(tmp_path: Path) -> None:
+    names = [f"{n}/p.jpg" for n in range(7)]
+    slow = Slow()
+    with ahead(tmp_path, slow, {name: name.encode() for name in names}) as put:
+        assert [put.take(name)["blob"] for name in names] == slow.begun == names
+    assert slow.waiting == [AHEAD, 5, 6, 7, 7, 7, 7]
+
+
+def test_what_is_wrong_with_a_picture_is_said_when_it_is_its_turn(tmp_path: Path) -> None:
+    slow = Slow("b")
+    with ahead(tmp_path, slow, {"a": b"a", "b": b"b", "c": b"c"}) as put:
+        assert put.take("a")["blob"] == "a"
+        with pytest.raises(CallError, match="It is refused"):
+            put.take("b")
+        assert put.take("c")["blob"] == "c"
+
+
+def test_behind_a_large_film_nothing_is_copied_before_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("banyan_cli.importing.ahead.AHEAD_BYTES", 3)
+    slow = Slow()
+    with ahead(tmp_path, slow, {"a": b"a", "film": b"film", "b": b"b"}) as put:
+        for name in ("a", "film", "b"):
+            put.take(name)
+    assert slow.waiting == [2, 2, 3]
+
+
+def test_where_the_disk_takes_one_copy_only_the_next_is_made_when_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, whole = Slow(), Attached.copied
+
+    @contextmanager
+    def narrow(self: Attached, name: str, folder: Path) -> Iterator[Path]:
+        if any(folder.iterdir()):
+            raise Failed("no room")
+        with whole(self, name, folder) as copy:
+            yield copy
+
+    monkeypatch.setattr(Attached, "copied", narrow)
+    with ahead(tmp_path, slow, {"a": b"a", "b": b"b", "c": b"c"}) as put:
+        assert [put.take(name)["blob"] for name in ("a", "b", "c")] == ["a", "b", "c"]
+    assert slow.waiting == [1, 2, 3]
 
 
 def test_a_running_node_takes_them_and_a_copy_of_another_import_that_runs_stays(

@@ -178,7 +178,8 @@ _BLOB_CODE = ("banyan_replica.wire.blobs", "banyan_crdt.blob")
 
 
 def _blob_seeds() -> list[bytes]:
-    asked = [encode_question(BlobQuestion(BLOB.root, chunk)) for chunk in (None, 0, 1 << 31)]
+    kinds = [(chunk, of_draft) for chunk in (None, 0, 1 << 31) for of_draft in (False, True)]
+    asked = [encode_question(BlobQuestion(BLOB.root, *kind)) for kind in kinds]
     return [*asked, encode_list_answer(BLOB), encode_chunk_answer(b"a small one"), encode_not_here("not here")]
 
 

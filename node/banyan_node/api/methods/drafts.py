@@ -5,6 +5,7 @@ from __future__ import annotations
 from banyan_crdt.ids import CellKey
 from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
 from banyan_node.api.methods.private import OneReader, opened
+from banyan_node.api.methods.reading import MediaShownRow, shown_media
 from banyan_node.api.methods.social import Posted, PostRequest, answered, held, post_of
 from banyan_node.api.texts import (
     KeyHex,
@@ -24,9 +25,9 @@ from banyan_node.hosting import hosted, private
 from banyan_node.hosting.writing import append_each
 from banyan_node.links.grounds import wrong_by_platforms
 from banyan_node.operator_errors import CallError
+from banyan_schema.media import Media
 from banyan_schema.privately import MAX_DRAFT, Draft
 from banyan_schema.social import encode_post
-from banyan_storage.due import Work
 
 METHODS = Declared()
 LONGEST_MS = 366 * 24 * 3_600_000
@@ -34,8 +35,9 @@ LONGEST_MS = 366 * 24 * 3_600_000
 
 class DraftRequest(PostRequest, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """id: of a draft that this replaces; default: a new one. reply, quote: the post that is answered or quoted, which
-    is held here. due: when it is to be published; default: never by itself. The others as in `post`; pictures are added
-    when it is published."""
+    is held here. due: when it is to be published; default: never by itself. The others as in `post`; of the draft that
+    this replaces, blobs may be named again wherever it was written. The blobs are kept on this node while the draft
+    stands."""
 
     id: ThingRef | None = None
     reply: PostRef | None = None
@@ -49,7 +51,8 @@ class OneDraft(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class DraftRow(Response, frozen=True):
-    """due: when it is to be published; null: never by itself."""
+    """due: when it is to be published; null: never by itself. lacking: how many files of its pictures and films,
+    previews too, are not on this device, so that only the one that wrote it can publish it."""
 
     id: KeyHex
     text: str
@@ -58,6 +61,8 @@ class DraftRow(Response, frozen=True):
     reply: PostUri | None
     quote: PostUri | None
     due: Milliseconds | None
+    media: list[MediaShownRow]
+    lacking: int
 
 
 class Drafts(Response, frozen=True):
@@ -74,34 +79,45 @@ class DraftKept(Response, frozen=True):
 def keep(ctx: Context, ask: DraftRequest, now: float) -> DraftKept:
     """Keeps a post that is not published yet, or changes one."""
     account, now_ms = hosted.account_of(ctx, ask.by), ctx.replica.wall_ms(now)
-    if ask.media:
-        raise CallError("bad_request", "A draft has no pictures yet: add them when it is published.")
     if ask.due is not None and not now_ms < ask.due <= now_ms + LONGEST_MS:
         raise CallError("bad_request", "A post is published later than now, and within a year.")
     name = CellKey(ctx.replica.author.random(16)) if ask.id is None else key_of(ask.id)
-    if ask.id is not None and kept.draft_of(ctx, account, name) is None:
+    before = None if ask.id is None else kept.draft_of(ctx, account, name)
+    if ask.id is not None and before is None:
         raise CallError("not_found", f"There is no draft {ask.id}.", 404)
     reply = None if ask.reply is None else answered(held(ctx, ask.reply))
     quote = None if ask.quote is None else held(ctx, ask.quote).target
-    content = encode_post(post_of(ctx, ask, now, reply, quote))
+    content = encode_post(post_of(ctx, ask, now, reply, quote, _media_in(before)))
     if len(content) > MAX_DRAFT:
         raise CallError("bad_request", f"The draft has {len(content):,} bytes; {MAX_DRAFT:,} is the most: shorten it.")
     draft = Draft(name, content, ask.due)
     append_each(ctx, account, private.entries(private.drafts(ctx, account, [draft], now)), now)
-    kept.plan(ctx, account, draft)
+    if before is not None:
+        kept.let_go(ctx, account, before)
+    kept.plan(ctx, account, draft, now_ms)
     return DraftKept(key_hex(name))
 
 
 @METHODS.read("drafts", "not_found", "refused")
 def drafts(at: CommitView, ask: OneReader) -> Drafts:
     """The posts of an account that are not published yet."""
-    rows = []
+    rows = list[DraftRow]()
     for draft in opened(at, hosted.account_of(at, ask.by)).all(Draft):
         said = kept.post_in(draft)
         if said is not None:
             reply = None if said.reply is None else uri(said.reply.parent)
             quote = None if said.quote is None else uri(said.quote)
-            row = DraftRow(key_hex(CellKey(draft.id)), said.text, said.warning, said.lang, reply, quote, draft.due_ms)
+            row = DraftRow(
+                key_hex(CellKey(draft.id)),
+                said.text,
+                said.warning,
+                said.lang,
+                reply,
+                quote,
+                draft.due_ms,
+                [shown_media(at.blobs, item) for item in said.media],
+                kept.lacking(at.blobs, draft),
+            )
             rows.append(row)
     return Drafts(sorted(rows, key=lambda row: (row.due is None, row.due or 0, row.text)))
 
@@ -119,8 +135,14 @@ def drop(ctx: Context, ask: OneDraft, now: float) -> NoResult:
     """Drops a draft; it is not published."""
     account, draft = hosted.account_of(ctx, ask.by), _draft(ctx, ask)
     append_each(ctx, account, private.entries(private.taking_back(ctx, account, [draft])), now)
-    ctx.store.drop_due(Work.PUBLISH, account + draft.id)
+    kept.let_go(ctx, account, draft)
     return NoResult()
+
+
+def _media_in(draft: Draft | None) -> dict[str, Media]:
+    """The items of media of a draft, by their blob."""
+    said = None if draft is None else kept.post_in(draft)
+    return {} if said is None else {item.blob.hex(): item for item in said.media}
 
 
 def _draft(ctx: Context, ask: OneDraft) -> Draft:

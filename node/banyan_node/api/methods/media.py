@@ -16,6 +16,7 @@ from banyan_node.api.texts import BlobHex, BlobRef, Milliseconds, PostUri, blob_
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.media.about import About, about_of
+from banyan_node.media.drafted import drafted, is_in_draft
 from banyan_node.media.held import unknown, whole
 from banyan_node.media.keeping import accounts
 from banyan_node.media.naming import naming
@@ -126,7 +127,7 @@ class MediaRead(Response, frozen=True):
 
 
 class MediaRow(Response, frozen=True):
-    """wanted_ms: when somebody last wanted it. named: whether anything that is held names it."""
+    """wanted_ms: when somebody last wanted it. named: whether anything that is held names it, or a draft."""
 
     blob: BlobHex
     type: str | None
@@ -172,10 +173,10 @@ def put(at: Working, ask: MediaPutRequest) -> MediaPut:
     if (ask.path is None) == (ask.upload is None):
         raise CallError("bad_request", "Give the path of a file, or an upload.")
     if ask.upload is None:
-        of, about = put_file(at.blobs, at.home, ask.path or "", side, at.make_room)
+        of, about = put_file(at.blobs, at.decoders, at.home, ask.path or "", side, at.make_room)
     else:
         with uploaded(at, ask.upload) as path:
-            of, about = put_file(at.blobs, None, str(path), side, at.make_room)
+            of, about = put_file(at.blobs, at.decoders, None, str(path), side, at.make_room)
     return MediaPut(
         blob=blob_hex(of.root),
         type=about.type,
@@ -194,7 +195,7 @@ def show(at: CommitView, ask: MediaShowRequest) -> MediaShown:
     """What is known of a blob, how much of it is here, and what names it."""
     root = _beginning(at, ask.blob)
     held, about, named = at.blobs.find(root), about_of(at.blobs, root), naming(at.store, root, POSTS_SHOWN)
-    if held is None and not is_named(at.store.txn, root):
+    if held is None and not is_named(at.store.txn, root) and not is_in_draft(at.store.txn, root):
         raise unknown(root)
     item = next((n.item for n in named if not n.is_preview), None)
     kind = about
@@ -225,7 +226,9 @@ def _beginning(at: CommitView, digits: str) -> BlobRoot:
     """The one blob that begins so. Raises CallError."""
     if len(digits) == 2 * HASH_BYTES:
         return root_of(digits)
-    found = {held.root for held in at.blobs.all()} | set(roots_from(at.store.txn, bytes.fromhex(digits[:8])))
+    beginning = bytes.fromhex(digits[:8])
+    found = {held.root for held in at.blobs.all()} | set(roots_from(at.store.txn, beginning))
+    found |= {one.root for one in drafted(at.store.txn, beginning)}
     some = sorted(root for root in found if root.hex().startswith(digits))
     if not some:
         raise CallError("not_found", f"No blob that is here, or that held content names, begins with {digits}.", 404)
@@ -257,10 +260,8 @@ def listed(at: CommitView, ask: MediaListRequest) -> MediaList:
 def _row(at: CommitView, held: HeldBlob) -> MediaRow:
     about, named = about_of(at.blobs, held.root), naming(at.store, held.root, 1)
     kind = about.type if about else named[0].item.type if named and not named[0].is_preview else None
-    wanted = held.wanted_s * 1000
-    return MediaRow(
-        blob_hex(held.root), kind, held.size, held.whole, held.pinned, wanted, is_named(at.store.txn, held.root)
-    )
+    wanted, kept = held.wanted_s * 1000, is_named(at.store.txn, held.root) or is_in_draft(at.store.txn, held.root)
+    return MediaRow(blob_hex(held.root), kind, held.size, held.whole, held.pinned, wanted, kept)
 
 
 @METHODS.node("media.fetch", "write", "not_found", "refused")
@@ -287,6 +288,8 @@ def drop(ctx: Context, ask: BlobRequest, now: float) -> MediaDropped:
             "picture out of the profile.",
             409,
         )
+    if is_in_draft(ctx.engine.write(), root):
+        raise CallError("refused", "A draft names this blob; drop the draft instead.", 409)
     ctx.blobs.drop(root)
     return MediaDropped(blob_hex(root), held.size)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from emoji import purely_emoji
@@ -33,6 +35,7 @@ from banyan_node.hosting.writing import append
 from banyan_node.links.grounds import wrong_by_platforms
 from banyan_node.media.posting import item_of
 from banyan_node.operator_errors import CallError
+from banyan_schema.media import Media
 from banyan_schema.social import (
     POST,
     Audience,
@@ -163,8 +166,15 @@ def _write(
     return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx.replica))
 
 
-def post_of(ctx: Context, ask: PostRequest, now: float, reply: ReplyTo | None, quote: Target | None) -> Post:
-    """What a request says. Raises CallError."""
+def post_of(
+    ctx: Context,
+    ask: PostRequest,
+    now: float,
+    reply: ReplyTo | None,
+    quote: Target | None,
+    known: Mapping[str, Media] = MappingProxyType({}),
+) -> Post:
+    """What a request says. known: items of media by their blob, which need not have been put here. Raises CallError."""
     wall_ms, account = ctx.replica.wall_ms(now), hosted.account_of(ctx, ask.by)
     return Post(
         ask.text if ask.media else _said(ask.text),
@@ -176,7 +186,12 @@ def post_of(ctx: Context, ask: PostRequest, now: float, reply: ReplyTo | None, q
         ask.audience,
         tags_in(ask.text) if ask.tags is None else _tags(ask.tags),
         tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions or ())),
-        tuple(item_of(ctx, item.blob, item.description, now) for item in ask.media or ()),
+        tuple(
+            known[item.blob]._replace(description=(item.description or "").strip() or None)
+            if item.blob in known
+            else item_of(ctx, item.blob, item.description, now)
+            for item in ask.media or ()
+        ),
         poll=None if ask.poll is None else _poll(ask.poll, wall_ms),
         group=_group(ctx, account, ask.group, reply),
         urgency=ask.urgency,

@@ -1,0 +1,18 @@
+/**
+ * A light client of Banyan: what a node shows, checked by whoever reads it. docs/protocol.md says what the bytes mean.
+ *
+ * @typedef {import('./src/crypto.js').Realm} Realm
+ * @typedef {import('./src/crypto.js').Signer} Signer
+ * @typedef {import('./src/account.js').State} State
+ * @typedef {import('./src/archive.js').Archive} Archive
+ * @typedef {import('./src/social.js').Person} Person
+ * @typedef {import('./src/write.js').Draft} Draft
+ */
+export { Account } from './src/account.js';
+export { readArchive, writeArchive } from './src/archive.js';
+export { NotYet, Rejected, accountOf, accountText } from './src/bytes.js';
+export { MAIN, TEST, blobRoot, keyDigest } from './src/crypto.js';
+export { generateKeys, keysOfSeed, loadKeys, signerOf, storeKeys } from './src/keys.js';
+export { frontierDigest } from './src/logs.js';
+export { read } from './src/social.js';
+export * from './src/write.js';
