@@ -49,6 +49,8 @@ class PutAhead:
         """What `media.put` answered of this file. Raises BadInput where the archive is damaged, Failed, CallError."""
         while self._next and self._has_room() and self._begin(self._next[0]):
             self._next.popleft()
+        if name not in self._begun:  # nobody said that it would be taken
+            self._begin(name, now=True)
         begun = self._begun.pop(name)
         try:
             answer: dict[str, Any] = begun.answer()
@@ -60,15 +62,16 @@ class PutAhead:
         copied = sum(begun.size for begun in self._begun.values())
         return not self._begun or (len(self._begun) < AHEAD and copied < AHEAD_BYTES)
 
-    def _begin(self, name: str) -> bool:
-        """Copies a file and begins to put it. Returns False if it must wait for the room that others take."""
+    def _begin(self, name: str, now: bool = False) -> bool:
+        """Copies a file and begins to put it. Returns False if it must wait for the room that others take. now: it does
+        not wait."""
         with ExitStack() as stack:
             try:
                 copy = stack.enter_context(self._attached.copied(name, self._folder))
                 size = copy.stat().st_size
                 answer = self._backend.begin("media.put", path=str(copy))
             except Exception as error:
-                if isinstance(error, Failed) and self._begun:
+                if isinstance(error, Failed) and self._begun and not now:
                     return False
                 size, answer = 0, _raising(error)
             self._begun[name] = _Begun(answer, stack.pop_all(), size)

@@ -92,7 +92,7 @@ def reading(archive: Archive, audience: Audience, comments: bool = False, with_a
     faces = dict(_faces(archive))
 
     def read() -> Iterator[Found]:
-        seconds, taken = Counter[str](), set[str]()
+        seconds, taken = Counter[str](), {albums.photo_id(face.item.path) for face in faces.values()}
         yield from faces.values()
         for name in sorted(archive.files, key=lambda name: (_kind(name) == "albums", name)):
             kind = _kind(name)

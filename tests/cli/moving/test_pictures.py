@@ -322,6 +322,12 @@ def test_pictures_are_put_before_it_is_their_turn_a_few_at_a_time_and_in_order(t
     assert slow.waiting == [AHEAD, 5, 6, 7, 7, 7, 7]
 
 
+def test_a_picture_that_was_not_expected_is_put_when_it_is_asked_for(tmp_path: Path) -> None:
+    with ahead(tmp_path, Slow(), {"a": b"a", "b": b"b", "c": b"c"}) as put:
+        put.expect(["b"])
+        assert [put.take(name)["blob"] for name in ("c", "b", "a")] == ["c", "b", "a"]
+
+
 def test_what_is_wrong_with_a_picture_is_said_when_it_is_its_turn(tmp_path: Path) -> None:
     slow = Slow("b")
     with ahead(tmp_path, slow, {"a": b"a", "b": b"b", "c": b"c"}) as put:

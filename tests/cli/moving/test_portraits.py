@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from banyan_cli.importing.facebook import ALBUMS
 from banyan_cli.importing.pictures import MISSING, REFUSED
 from tests.cli.moving import made
 from tests.cli.shell import banyan
@@ -152,9 +151,13 @@ def test_the_newest_of_facebooks_albums_of_profile_and_cover_pictures_comes(home
         f"{folder}/media/b/wide.jpg": jpeg(tmp_path, 400),
     }
     path = made.zipped(tmp_path / "f.zip", files)
-    told = bring(home, path, "--audience", "public", "--no-albums", service="facebook")
+    told = bring(home, path, "--audience", "public", service="facebook")
     assert (portraits(told), widths(home)) == ((2, 0, 0), {"avatar": 300, "banner": 400})
-    assert told["left_out"] == {ALBUMS: 2}, "the old one and that of another album"
+    assert told["table"]["posts"]["came"] == 2, "one of the old picture, and none of those of the profile"
+    assert told["left_out"] == {
+        "pictures and films that are not in the archive": 1,
+        "posts of pictures alone, none of which comes": 1,
+    }
 
 
 def test_an_export_as_activitystreams_brings_them_back(home: Path, tmp_path: Path) -> None:
