@@ -47,7 +47,7 @@ def change(
     ctx: typer.Context,
     fields: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FIELD=VALUE]...", help="Such as name='Minh Anh' bio='...'.", show_default=False),
+        typer.Argument(metavar="FIELD=VALUE", help="Such as name='Minh Anh' bio='...'.", show_default=False),
     ] = None,
     avatar: Annotated[str | None, typer.Option(metavar="FILE", help="Your picture.")] = None,
     avatar_alt: Annotated[str | None, typer.Option(metavar="TEXT", help="What it shows.")] = None,
@@ -77,7 +77,9 @@ def change(
     by = refs.acting(s, by)
     pictures = {name: _picture(s, file, told) for name, (file, told, gone) in files.items() if file or gone}
     answer = s.call("profile.set", fields=given or None, pictures=pictures or None, by=by)
-    s.out.done(answer, f"The profile says {', '.join([*given, *pictures])} now.")
+    says, away = [*given, *(n for n in pictures if pictures[n])], [n for n in pictures if not pictures[n]]
+    said = [f"The profile says {', '.join(says)} now."] if says else []
+    s.out.done(answer, " ".join([*said, *(f"It has no {name} now." for name in away)]))
 
 
 def _picture(s: session.Session, file: str | None, told: str | None) -> dict[str, str | None] | None:

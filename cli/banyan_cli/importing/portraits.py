@@ -26,10 +26,11 @@ def bring(
 ) -> int:
     """some: by name. without: the names of pictures that were never set here. Returns how many entries were written;
     the totals of `pictures` say what became of each. Raises what stops the import."""
-    entries = 0
-    for name, one in some.items():
-        item = Item(name, "", None, one.place, media=(one.item,))
-        for row in pictures.of(item, "new" if name in without else "here", advance):
+    entries, states = 0, {name: "new" if name in without else "here" for name in some}
+    items = [Item(name, "", None, one.place, media=(one.item,)) for name, one in some.items()]
+    pictures.expect(items, states)
+    for item, (name, one) in zip(items, some.items(), strict=True):
+        for row in pictures.of(item, states[name], advance):
             try:
                 if not dry:
                     entries += backend.call("move.profile", pictures={name: row}, **who)["entries"]
