@@ -118,7 +118,7 @@ def test_what_is_no_longer_allowed_is_not_published_and_says_why(node: LocalBack
         node.call("draft.set", text="chọn", poll=poll, due=soon(60))["id"],
     ]
     assert all(row["refused"] is None for row in node.call("drafts")["drafts"] if row["text"] != "chọn")
-    node.call("delete", uri=gone, by="bình")
+    node.call("delete", uri=gone)
     node.call("group.join", group=group, undo=True)
     time.sleep(0.35)
     said = {row["id"]: row["refused"] for row in node.call("drafts")["drafts"]}

@@ -227,5 +227,5 @@ def test_what_is_told_to_all_who_follow_is_unread_until_it_is_read(
     node.call("marker.set", timeline="notifications", by="chi")
     assert node.call("notifications.unread", by="chi") == {"unread": 0}
     assert not any(row["unread"] for row in told(node, by="chi"))
-    node.call("delete", uri=post, by="dung")
+    node.call("delete", uri=post)
     assert [row["kind"] for row in told(node, by="chi")] == ["urgent"], "an episode without its post is not told"
