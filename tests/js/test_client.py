@@ -169,7 +169,7 @@ class Results(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+@skipped_without(None if CHROMIUM else "there is no Chromium")
 def test_the_client_passes_the_vectors_in_a_browser_and_keeps_a_key_there(tmp_path: Path) -> None:
     found: queue.Queue[dict[str, str]] = queue.Queue()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Results, found=found))
