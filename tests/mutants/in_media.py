@@ -193,6 +193,13 @@ IN_MEDIA = (
         _BETWEEN,
     ),
     Mutant(
+        "a peer that was too slow with a list is asked first for the next",
+        _FETCHING,
+        "2 if peer in self._slow else 1",
+        "-1 if peer in self._slow else 1",
+        _BETWEEN,
+    ),
+    Mutant(
         "an answer may take as long as it drips",
         _LINES,
         "        with trio.fail_after(max(patience, length / LEAST_RATE)):\n",

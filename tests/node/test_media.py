@@ -232,6 +232,42 @@ def stalls(node: Node, kind: str, monkeypatch: pytest.MonkeyPatch) -> list[bytes
     return asked
 
 
+class Crowd:
+    """Peers that are silent, but for `honest`, which answers. listing: whether the silent ones send lists."""
+
+    def __init__(self, honest: Liar, silent: int, listing: bool) -> None:
+        self._honest, self._listing = honest, listing
+        self._all = ["honest", *(f"silent {n}" for n in range(silent))]
+        self.asked = list[str]()
+
+    def linked(self) -> list[str]:
+        return self._all
+
+    async def ask(self, peer: str, question: bytes, most: int) -> bytes:
+        self.asked.append(peer)
+        if peer != "honest" and not (self._listing and question[0] == 1):
+            await trio.sleep_forever()
+        return await self._honest.answer(peer, question)
+
+
+async def test_one_honest_peer_among_many_that_are_silent_is_enough(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (one, two):
+        files = [film(tmp_path / f"{n}.mp4", 3 * CHUNK + n) for n in range(3)]
+        blobs = [(await posted(one, file))["media"][0]["blob"] for file in files]
+        await converged([one, two])
+        crowd = Crowd(Liar(files[0].read_bytes(), ""), 3, listing=True)
+        two.media._peers = crowd
+        assert (await fetched(two, blobs[0]))["whole"]
+        crowd = two.media._peers = Crowd(Liar(files[1].read_bytes(), ""), 7, listing=False)
+        assert (await fetched(two, blobs[1]))["whole"]
+        two.media._slow = {f"silent {n}" for n in range(7)}
+        crowd = two.media._peers = Crowd(Liar(files[2].read_bytes(), ""), 7, listing=False)
+        began = trio.current_time()
+        assert (await fetched(two, blobs[2]))["whole"]
+        assert crowd.asked[0] == "honest", "those that were too slow are asked last"
+        assert trio.current_time() - began < 3
+
+
 async def peers(node: Node) -> list[dict[str, Any]]:
     return list(await call(node, "peers"))
 

@@ -338,8 +338,11 @@ class BlobFetcher:
             fetch.again_at[peer] = trio.current_time() + PAUSE_S
 
     async def _some(self, fetch: _Fetch, partial: PartialBlob, peer: str, scope: trio.CancelScope) -> None:
-        """One chunk after the other, until there are no more or the peer gives none."""
-        while (chunk := _next_chunk(fetch, peer)) is not None:
+        """One chunk after the other, until all are here or the peer gives none."""
+        while fetch.todo or fetch.asked:
+            if (chunk := _next_chunk(fetch, peer)) is None:
+                await trio.sleep(LOOK_S)
+                continue
             try:
                 question = self._question(fetch, chunk)
                 raw = decode_chunk_answer(await self._peers.ask(peer, question, MAX_CHUNK_ANSWER))
