@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from banyan_crdt.ids import AccountId
-from banyan_schema.social.handle import DOMAIN_FIELD
+from banyan_schema.social.handle import DOMAIN_FIELD, is_domain
 from banyan_schema.social.official import COLLECTION, Official
 
 from .named import field_of
@@ -30,7 +30,7 @@ def verified(ask: Queries, account: AccountId, trusted: Iterable[AccountId]) -> 
     for platform in trusted:
         number = ask.number(platform)
         row = next(iter(ask.reader.txn.prefix(OFFICIALS, number + account, limit=1)), None) if number else None
-        if row is None or platform == account or not field_of(ask, platform, DOMAIN_FIELD):
+        if row is None or platform == account or not is_domain(field_of(ask, platform, DOMAIN_FIELD)):
             continue
         item = next(ask.items(platform, COLLECTION, row[0][-32:]), None)
         said = None if item is None or COLLECTION.layout is None else COLLECTION.layout.make(*item.values)

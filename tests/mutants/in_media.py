@@ -9,6 +9,7 @@ _KEEPING, _SERVING, _FETCHING, _LOOKING, _PUTTING, _CHILD, _DECODERS = (
     f"node/banyan_node/media/{m}.py"
     for m in ("keeping", "serving", "fetching", "looking", "putting", "picture_child", "decoders")
 )
+_LINES = "node/banyan_node/edge/blobs.py"
 _HELD = ("tests/storage/test_blobs.py",)
 _NAMED = ("tests/storage/test_blob_names.py",)
 _BETWEEN = ("tests/node/test_media.py",)
@@ -183,6 +184,34 @@ IN_MEDIA = (
         "    if home is not None and where.resolve().is_relative_to(home.resolve()):\n",
         "    if False:\n",
         _FILES,
+    ),
+    Mutant(
+        "a silent peer delays the list of another",
+        _FETCHING,
+        "                with trio.move_on_after(HEDGE_S):\n",
+        "                if True:\n",
+        _BETWEEN,
+    ),
+    Mutant(
+        "a peer that was too slow with a list is asked first for the next",
+        _FETCHING,
+        "2 if peer in self._slow else 1",
+        "-1 if peer in self._slow else 1",
+        _BETWEEN,
+    ),
+    Mutant(
+        "an answer may take as long as it drips",
+        _LINES,
+        "        with trio.fail_after(max(patience, length / LEAST_RATE)):\n",
+        "        if True:\n",
+        ("tests/node/test_blob_lines.py",),
+    ),
+    Mutant(
+        "an answer that is too long costs nothing",
+        _LINES,
+        "                self._asked[0].wrong = error\n",
+        "                pass\n",
+        _BETWEEN,
     ),
     Mutant("captions may run backwards", _LOOKING, "or _seconds(cue[1]) >= _seconds(cue[2]):", "or False:", _FILES),
     Mutant(

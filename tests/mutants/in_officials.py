@@ -9,8 +9,15 @@ IN_OFFICIALS = (
     Mutant(
         "who claims no domain verifies",
         _VERIFIED,
-        " or not field_of(ask, platform, DOMAIN_FIELD):",
+        " or not is_domain(field_of(ask, platform, DOMAIN_FIELD)):",
         ":",
+        _APP,
+    ),
+    Mutant(
+        "a platform of what is no domain verifies",
+        _VERIFIED,
+        "not is_domain(field_of(ask, platform, DOMAIN_FIELD)):",
+        "not field_of(ask, platform, DOMAIN_FIELD):",
         _APP,
     ),
     Mutant(

@@ -51,6 +51,9 @@ class Node:
             return "done"
         raise CallError("no_such_method", f"There is no method {method}.", 404)
 
+    async def piece(self, blob: str, offset: int, length: int) -> bytes:
+        return b""
+
     async def events(self, params: dict[str, str]) -> AsyncGenerator[Any, None]:
         if params.get("since") == "gone":
             raise CallError("cursor_gone", "The cursor is older than what is kept.", 410)

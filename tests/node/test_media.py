@@ -17,6 +17,7 @@ import trio
 from banyan_crdt.blob import CHUNK, BlobRoot, blob_of
 from banyan_node.api.declare import named
 from banyan_node.context import Context
+from banyan_node.edge.blobs import serve_blobs
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.media import keeping
@@ -152,12 +153,14 @@ class Liar:
             if self.kind == "size":
                 of = of._replace(size=1 << 60)
             return encode_list_answer(of)
+        if self.kind == "long":
+            return bytes(2 + CHUNK)
         chunk = int.from_bytes(question[-4:], "big")
         raw = self.raw[chunk * CHUNK : (chunk + 1) * CHUNK]
         return encode_chunk_answer(bytes(len(raw)) if self.kind == "chunk" and chunk else raw)
 
 
-@pytest.mark.parametrize("kind", ["chunk", "list", "size"])
+@pytest.mark.parametrize("kind", ["chunk", "list", "size", "long"])
 async def test_a_peer_that_lies_is_charged_and_nothing_of_its_lie_is_kept(tmp_path: Path, kind: str) -> None:
     file = film(tmp_path / "sea.mp4", 3 * CHUNK)
     async with pair(tmp_path) as (one, two):
@@ -175,6 +178,94 @@ async def test_a_peer_that_lies_is_charged_and_nothing_of_its_lie_is_kept(tmp_pa
         liar.kind = ""
         assert (await fetched(two, item["blob"]))["whole"]
         assert await read(two, item["blob"]) == file.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["silent", "dripping"])
+async def test_a_peer_that_sends_no_list_does_not_delay_the_one_of_another(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time another of the peers is asked first; over six films both were."""
+    async with pair(tmp_path) as (one, two):
+        files = [film(tmp_path / f"{n}.mp4", CHUNK + n) for n in range(6)]
+        blobs = [(await posted(one, file))["media"][0]["blob"] for file in files]
+        await converged([one, two])
+        third = make_node(make_home(tmp_path / "three"), [one.edge.addresses[0], two.edge.addresses[0]])
+        async with running(third):
+            await converged([one, third])
+            with trio.fail_after(20):
+                while len(third.edge.links) < 2:
+                    await trio.sleep(0.05)
+            asked = stalls(two, kind, monkeypatch)
+            for blob in blobs:
+                began = trio.current_time()
+                assert (await fetched(third, blob))["whole"]
+                assert trio.current_time() - began < 8
+                if asked:
+                    break
+            assert asked, "it was asked, and the film came all the same"
+
+
+def stalls(node: Node, kind: str, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Makes a node answer no question about a blob, or with a byte every half second. Returns what it is asked."""
+    asked = list[bytes]()
+    if kind == "silent":
+
+        async def never(peer: str, question: bytes) -> bytes:
+            asked.append(question)
+            await trio.sleep_forever()
+            raise AssertionError
+
+        node.edge.blobs = never
+        return asked
+    answers = node.edge.blobs
+
+    async def drip(stream: Any, peer: str, given: Any) -> None:
+        if given is not answers:
+            await serve_blobs(stream, peer, given)
+            return
+        asked.append(await stream.read(1000))
+        for byte in b"\0\0\1\0" + bytes(256):
+            await stream.write(bytes((byte,)))
+            await trio.sleep(0.5)
+
+    monkeypatch.setattr("banyan_node.edge.edge.serve_blobs", drip)
+    return asked
+
+
+class Crowd:
+    """Peers that are silent, but for `honest`, which answers. listing: whether the silent ones send lists."""
+
+    def __init__(self, honest: Liar, silent: int, listing: bool) -> None:
+        self._honest, self._listing = honest, listing
+        self._all = ["honest", *(f"silent {n}" for n in range(silent))]
+        self.asked = list[str]()
+
+    def linked(self) -> list[str]:
+        return self._all
+
+    async def ask(self, peer: str, question: bytes, most: int) -> bytes:
+        self.asked.append(peer)
+        if peer != "honest" and not (self._listing and question[0] == 1):
+            await trio.sleep_forever()
+        return await self._honest.answer(peer, question)
+
+
+async def test_one_honest_peer_among_many_that_are_silent_is_enough(tmp_path: Path) -> None:
+    async with pair(tmp_path) as (one, two):
+        files = [film(tmp_path / f"{n}.mp4", 3 * CHUNK + n) for n in range(3)]
+        blobs = [(await posted(one, file))["media"][0]["blob"] for file in files]
+        await converged([one, two])
+        crowd = Crowd(Liar(files[0].read_bytes(), ""), 3, listing=True)
+        two.media._peers = crowd
+        assert (await fetched(two, blobs[0]))["whole"]
+        crowd = two.media._peers = Crowd(Liar(files[1].read_bytes(), ""), 7, listing=False)
+        assert (await fetched(two, blobs[1]))["whole"]
+        two.media._slow = {f"silent {n}" for n in range(7)}
+        crowd = two.media._peers = Crowd(Liar(files[2].read_bytes(), ""), 7, listing=False)
+        began = trio.current_time()
+        assert (await fetched(two, blobs[2]))["whole"]
+        assert crowd.asked[0] == "honest", "those that were too slow are asked last"
+        assert trio.current_time() - began < 3
 
 
 async def peers(node: Node) -> list[dict[str, Any]]:

@@ -142,6 +142,18 @@ def test_a_film_gets_its_length_and_a_poster_and_is_stored_as_it_is(node: LocalB
         assert (poster.format, poster.size) == ("JPEG", (400, 300))
 
 
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.6, 0.9])
+def test_the_note_of_a_damaged_film_is_in_words(node: LocalBackend, tmp_path: Path, kept: float) -> None:
+    """Films end in the middle, and one has nothing but noise behind its head."""
+    whole = real_film(tmp_path / "whole.mp4").read_bytes()
+    file = tmp_path / "sea.mp4"
+    file.write_bytes(whole[: int(len(whole) * kept)] or b"\0\0\0\x18ftypisom\0\0\2\0isomiso2" + b"\xa5\7" * 9_000)
+    note = put(node, file)["note"]
+    assert "It may be damaged: no length and no poster could be made of it (its bytes are not those of" in note
+    assert not set("[]'<>") & set(note)
+    assert "rrno" not in note
+
+
 def test_without_the_extra_a_film_has_no_poster_and_that_is_said(
     node: LocalBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

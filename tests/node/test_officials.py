@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from banyan_node.api.methods.profiles import set_fields
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.local import open_local
@@ -63,6 +64,12 @@ def test_the_word_of_an_account_that_this_node_does_not_trust_counts_nothing(app
     app("handle.domain", undo=True, by="minh")
     assert official(app, "lan") == [], "it is no platform any more"
     ctx = app.node.context
+    minh = hosted.account_of(ctx, "minh")
+    for domain in ("nope", "VN.example", "vn..example", f"{'a.' * 100}example"):
+        set_fields(ctx, minh, {"domain": domain}, time.time())
+        ctx.store.commit()
+        assert official(app, "lan") == [], domain
+        app.refused("is the platform of no domain", "official.verify", account="lan", title="Báo", by="minh")
     lotus = hosted.account_of(ctx, "Lotus")
     append(ctx, lotus, [attest(hosted.salt_of(ctx, lotus), Official(lotus, "tự phong"))], time.time())
     ctx.store.commit()

@@ -24,9 +24,11 @@ from banyan_node.api.declare import CommitView, Looking, Method, Request, Shell,
 from banyan_node.api.errors import refusal
 from banyan_node.api.events import Events
 from banyan_node.api.registry import EVERY
+from banyan_node.api.texts import root_of
 from banyan_node.context import Context
 from banyan_node.hosting import claims
 from banyan_node.media import keeping
+from banyan_node.media.held import read_part
 from banyan_node.operator_errors import CallError, NoNode
 from banyan_node.upkeep import chores
 from banyan_node.workers.ahead import GivingWay
@@ -104,6 +106,13 @@ class NodeBackend:
         except _REFUSALS as error:
             raise refusal(error) from error
 
+    async def piece(self, blob: str, offset: int, length: int) -> bytes:
+        """What `media.read` gives, as bytes. Raises CallError."""
+        try:
+            return await self._in_thread(self._quick, read_part, self._context, root_of(blob), offset, length)
+        except _REFUSALS as error:
+            raise refusal(error) from error
+
     async def events(self, params: Mapping[str, str]) -> AsyncGenerator[Any, None]:
         """Events from now, or from the cursor `since`. Raises CallError."""
         return await self._events.follow(params, self._shell.event_queue)
@@ -117,7 +126,7 @@ class NodeBackend:
         """On a thread of work: blobs are evicted where posts are written, so that no post names one that goes."""
         trio.from_thread.run(self._shell.worker.call, partial(keeping.make_room, size))
 
-    async def _in_thread(self, lane: trio.CapacityLimiter, do: Any, *given: Any) -> Any:
+    async def _in_thread(self, lane: trio.CapacityLimiter, do: Callable[..., T], *given: Any) -> T:
         with GivingWay():
             return await trio.to_thread.run_sync(do, *given, limiter=lane)
 

@@ -54,6 +54,22 @@ def document(methods: Mapping[str, Method]) -> dict[str, Any]:
         _refusals(("bad_request", "cursor_gone", "too_many_streams", "not_allowed", "wrong_host"), refused),
         parameters=[since],
     )
+    asked = [
+        {"name": "blob", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^[0-9a-f]{8,64}$"}},
+        {"name": "range", "in": "header", "schema": {"type": "string"}, "description": "Such as bytes=1000-."},
+    ]
+    raw = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    paths["/v1/media/{blob}"] = _get(
+        "The bytes of a picture or film that is here whole, with its own content type; with a range 206 and these.",
+        raw,
+        _refusals(("bad_request", "not_found", "not_allowed", "wrong_host"), refused),
+        parameters=asked,
+    )
+    paths["/v1/media/{blob}"]["get"]["responses"] |= {
+        "206": {"description": "The bytes of the range.", "content": raw},
+        "304": {"description": "If-None-Match names what it is."},
+        "416": {"description": "The blob has no bytes in the range.", "content": _json(refused)},
+    }
     strangers, elsewhere = _refusals(("not_allowed", "wrong_host"), refused), _refusals(("wrong_host",), refused)
     paths["/metrics"] = _get("Figures for Prometheus.", {_PLAIN: {"schema": {"type": "string"}}}, strangers)
     paths["/openapi.json"] = _get("This document.", _json({"type": "object"}), strangers)

@@ -33,7 +33,9 @@ FAST_S, SLOW_S = 0.1, 0.5
 IDLE_S = 30.0
 """A stream on which nothing is asked for so long ends."""
 ANSWER_S = 60.0
-"""For an answer, or a piece of 64 KiB of it."""
+"""Until an answer begins, and for a piece of 64 KiB of it."""
+LEAST_RATE = 16 << 10
+"""Bytes a second: an answer that comes more slowly ends with its stream, but none is ended before ANSWER_S."""
 
 
 class _Question:
@@ -42,6 +44,7 @@ class _Question:
     def __init__(self, most: int) -> None:
         self.most, self.done = most, trio.Event()
         self.answer: bytes | None = None
+        self.wrong: Malformed | None = None
 
 
 class BlobLine:
@@ -53,51 +56,76 @@ class BlobLine:
         self._room = trio.CapacityLimiter(2)
         self._writing = trio.Lock()
         self._more = trio.Event()
+        self._ends = trio.CancelScope()
         self.closed: str | None = None
 
     async def ask(self, question: bytes, most: int) -> bytes:
-        """Raises LineClosed."""
-        async with self._room:
-            if self.closed is not None:
-                raise LineClosed(self.closed)
-            mine, began = _Question(most), trio.current_time()
+        """Raises LineClosed, Malformed. If this is cancelled, the peer still owes the answer, and the question counts
+        as one of those that it may be asked until it came."""
+        mine = _Question(most)
+        await self._room.acquire_on_behalf_of(mine)
+        began = trio.current_time()
+        if self.closed is not None:
+            self._room.release_on_behalf_of(mine)
+            raise LineClosed(self.closed)
+        self._asked.append(mine)
+        self._more.set()
+        await self._put(question)
+        await mine.done.wait()
+        if mine.wrong is not None:
+            raise Malformed(f"its answer about a blob is too long: {mine.wrong}") from mine.wrong
+        if mine.answer is None:
+            raise LineClosed(self.closed or f"{self._peer} did not answer")
+        took, now = trio.current_time() - began, self._room.total_tokens
+        if took < FAST_S:
+            self._room.total_tokens = min(MOST_ASKED, now + 1)
+        elif took > SLOW_S:
+            self._room.total_tokens = max(1, now - 1)
+        return mine.answer
+
+    async def _put(self, question: bytes) -> None:
+        """Writes a question. One that is not written whole, because whoever asks was cancelled, would spoil those
+        behind it: it ends the stream."""
+        written = False
+        try:
             async with self._writing:
-                self._asked.append(mine)
-                self._more.set()
-                try:
-                    await _write(self._stream, question)
-                except Exception as error:
-                    self.closed = self.closed or f"{self._peer} cannot be asked: {type(error).__name__} {error}"
-                    raise LineClosed(self.closed) from error
-            await mine.done.wait()
-            if mine.answer is None:
-                raise LineClosed(self.closed or f"{self._peer} did not answer")
-            took, now = trio.current_time() - began, self._room.total_tokens
-            if took < FAST_S:
-                self._room.total_tokens = min(MOST_ASKED, now + 1)
-            elif took > SLOW_S:
-                self._room.total_tokens = max(1, now - 1)
-            return mine.answer
+                await _write(self._stream, question)
+            written = True
+        except Exception as error:
+            self.closed = self.closed or f"{self._peer} cannot be asked: {type(error).__name__} {error}"
+            raise LineClosed(self.closed) from error
+        finally:
+            if not written:
+                self.closed = self.closed or f"a question to {self._peer} was cut short"
+                self._ends.cancel()
+
+    def _ended(self, mine: _Question) -> None:
+        self._room.release_on_behalf_of(mine)
+        mine.done.set()
 
     async def run(self) -> None:
         """Reads answers until the stream ends or is idle. Whoever waits then is told."""
         frames = _Frames(self._stream)
         try:
-            while True:
-                while not self._asked:
-                    self._more = trio.Event()
-                    with trio.fail_after(IDLE_S):
-                        await self._more.wait()
-                answer = await frames.read(self._asked[0].most, ANSWER_S)
-                mine = self._asked.popleft()
-                mine.answer = answer
-                mine.done.set()
+            with self._ends:
+                while True:
+                    while not self._asked:
+                        self._more = trio.Event()
+                        with trio.fail_after(IDLE_S):
+                            await self._more.wait()
+                    answer = await frames.read(self._asked[0].most, ANSWER_S)
+                    mine = self._asked.popleft()
+                    mine.answer = answer
+                    self._ended(mine)
         except Exception as error:
             self.closed = self.closed or f"{self._peer} gave no answer: {_why(error)}"
+            if isinstance(error, Malformed):
+                self._asked[0].wrong = error
         finally:
             self.closed = self.closed or "the node stops"
             for question in self._asked:
-                question.done.set()
+                self._ended(question)
+            self._asked.clear()
             await _reset(self._stream)
 
 
@@ -116,7 +144,7 @@ class BlobLines:
         return self._linked()
 
     async def ask(self, peer: str, question: bytes, most: int) -> bytes:
-        """Raises LineClosed."""
+        """Raises LineClosed, Malformed."""
         return await (await self._line(peer)).ask(question, most)
 
     async def _line(self, peer: str) -> BlobLine:
@@ -175,11 +203,13 @@ class _Frames:
 
     async def read(self, most: int, patience: float) -> bytes:
         """The next frame. Raises LineClosed, Malformed if it is larger than `most`, TooSlowError."""
-        await self._fill(PREFIX.size, patience)
+        with trio.fail_after(patience):
+            await self._fill(PREFIX.size, patience)
         (length,) = PREFIX.unpack_from(self._buffer)
         if length > most:
             raise Malformed(f"a frame of {length} bytes was announced, and at most {most} are possible")
-        await self._fill(PREFIX.size + length, patience)
+        with trio.fail_after(max(patience, length / LEAST_RATE)):
+            await self._fill(PREFIX.size + length, patience)
         with memoryview(self._buffer) as whole:
             frame = bytes(whole[PREFIX.size : PREFIX.size + length])
         del self._buffer[: PREFIX.size + length]

@@ -51,6 +51,10 @@ TRIES = 3
 """Of a peer whose stream ended, with PAUSE_S between them."""
 PAUSE_S = 2.0
 LOOK_S = 0.1
+HEDGE_S = 1.0
+"""After so long without a list, or the last chunk, one more peer is asked for it."""
+PATIENCE_S = 5.0
+"""When PEERS are asked for a list, one that did not send it within so long makes room for the next."""
 WRITERS = 2
 
 
@@ -84,11 +88,15 @@ class _Fetch:
         self.todo: deque[int] = deque()
         self.asked: dict[int, set[str]] = {}
         """The peers that owe each chunk."""
+        self.asked_at: dict[int, float] = {}
+        """When the last one of them was asked."""
         self.active: set[str] = set()
         self.tried: dict[str, int] = {}
         self.again_at: dict[str, float] = {}
         self.never: dict[str, str] = {}
         """Peers that are not asked again, each with why."""
+        self.listed: str | None = None
+        """The peer that sent the list."""
 
 
 class BlobFetcher:
@@ -106,6 +114,8 @@ class BlobFetcher:
         self._nursery = nursery
         self._running: dict[BlobRoot, _Fetch] = {}
         self._writers = trio.CapacityLimiter(WRITERS)
+        self._slow: set[str] = set()
+        """Peers that did not send a list before another did: they are asked last for the next one."""
 
     async def fetch(self, root: BlobRoot, wait_s: float, most: int = MAX_BLOB) -> FetchState:
         """Fetches a blob that held content or a draft names, and waits at most so long. most: bytes; a larger one is
@@ -202,24 +212,67 @@ class BlobFetcher:
     # -- the list
 
     async def _list(self, fetch: _Fetch) -> BlobList | None:
+        """Asks one peer more each HEDGE_S, so that a peer that is silent, or sends a byte a second, delays nothing."""
         of = await trio.to_thread.run_sync(self._context.blobs.list_of, fetch.root)
         if of is not None:
             return of
-        while (peer := self._next_peer(fetch)) is not None:
-            fetch.tried[peer] = fetch.tried.get(peer, 0) + 1
-            try:
-                raw = await self._peers.ask(peer, self._question(fetch, None), MAX_ANSWER)
-                of = decode_list_answer(fetch.root, raw)
-            except NotHere as why:
-                fetch.never[peer] = str(why)
-            except LineClosed:
-                fetch.again_at[peer] = trio.current_time() + PAUSE_S
-            except Malformed as error:
-                self._lied(fetch, peer, error)
-            else:
-                fetch.tried[peer] = 0
-                return of
-        fetch.failed = self._why(fetch)
+        found, asked = list[BlobList](), dict[str, tuple[trio.CancelScope, float]]()
+        ended = trio.Event()
+
+        async def ask(peer: str, scope: trio.CancelScope) -> None:
+            with scope:
+                of = await self._list_of(fetch, peer)
+                if of is not None and not found:
+                    found.append(of)
+                    fetch.listed = peer
+            fetch.active.discard(peer)
+            _, since = asked.pop(peer)
+            if not scope.cancelled_caught:
+                self._slow.discard(peer)
+            elif trio.current_time() - since >= HEDGE_S:
+                self._slow = {*self._slow.intersection(self._peers.linked()), peer}
+            ended.set()
+
+        async with trio.open_nursery() as nursery:
+            while not found:
+                ended = trio.Event()
+                peer = self._next_peer(fetch)
+                if peer is not None and len(asked) == PEERS:
+                    scope, since = next(iter(asked.values()))  # the one that was asked first
+                    if trio.current_time() - since >= PATIENCE_S and peer not in self._slow:
+                        scope.cancel()
+                elif peer is not None:
+                    fetch.active.add(peer)
+                    asked[peer] = trio.CancelScope(), trio.current_time()
+                    nursery.start_soon(ask, peer, asked[peer][0])
+                elif not asked:
+                    break
+                with trio.move_on_after(HEDGE_S):
+                    await ended.wait()
+            for scope, _ in asked.values():
+                scope.cancel()
+        if not found:
+            fetch.failed = self._why(fetch)
+            return None
+        return found[0]
+
+    async def _list_of(self, fetch: _Fetch, peer: str) -> BlobList | None:
+        """The list as one peer gives it, which proves itself by the root; None if it gives none."""
+        fetch.tried[peer] = fetch.tried.get(peer, 0) + 1
+        fetch.again_at[peer] = trio.current_time() + PATIENCE_S
+        try:
+            raw = await self._peers.ask(peer, self._question(fetch, None), MAX_ANSWER)
+            of = decode_list_answer(fetch.root, raw)
+        except NotHere as why:
+            fetch.never[peer] = str(why)
+        except LineClosed:
+            fetch.again_at[peer] = trio.current_time() + PAUSE_S
+        except Malformed as error:
+            self._lied(fetch, peer, error)
+        else:
+            fetch.tried[peer] = 0
+            fetch.again_at.pop(peer)
+            return of
         return None
 
     def _next_peer(self, fetch: _Fetch) -> str | None:
@@ -233,7 +286,12 @@ class BlobFetcher:
             and fetch.tried.get(peer, 0) < TRIES
             and fetch.again_at.get(peer, 0.0) <= now
         ]
-        return random.choice(some) if some else None
+        last = min((self._rank(fetch, peer) for peer in some), default=0)
+        return random.choice([peer for peer in some if self._rank(fetch, peer) == last]) if some else None
+
+    def _rank(self, fetch: _Fetch, peer: str) -> int:
+        """The peers of the lowest rank are asked first."""
+        return 0 if peer == fetch.listed else 2 if peer in self._slow else 1
 
     def _waits(self, fetch: _Fetch) -> bool:
         """Whether a peer may be asked again later."""
@@ -280,8 +338,11 @@ class BlobFetcher:
             fetch.again_at[peer] = trio.current_time() + PAUSE_S
 
     async def _some(self, fetch: _Fetch, partial: PartialBlob, peer: str, scope: trio.CancelScope) -> None:
-        """One chunk after the other, until there are no more or the peer gives none."""
-        while (chunk := _next_chunk(fetch, peer)) is not None:
+        """One chunk after the other, until all are here or the peer gives none."""
+        while fetch.todo or fetch.asked:
+            if (chunk := _next_chunk(fetch, peer)) is None:
+                await trio.sleep(LOOK_S)
+                continue
             try:
                 question = self._question(fetch, chunk)
                 raw = decode_chunk_answer(await self._peers.ask(peer, question, MAX_CHUNK_ANSWER))
@@ -302,15 +363,22 @@ class BlobFetcher:
 
 
 def _next_chunk(fetch: _Fetch, peer: str) -> int | None:
-    """The next one in the order of the file; at the end, one that another peer owes."""
+    """The next one in the order of the file; at the end, one that another peer owes. Two owe it at once, and more only
+    if they are slow."""
+    now = trio.current_time()
     if fetch.todo:
         chunk = fetch.todo.popleft()
     else:
-        owed = [chunk for chunk, peers in fetch.asked.items() if peer not in peers and len(peers) < 2]
+        owed = [
+            chunk
+            for chunk, peers in fetch.asked.items()
+            if peer not in peers and (len(peers) < 2 or fetch.asked_at[chunk] <= now - HEDGE_S)
+        ]
         if not owed:
             return None
         chunk = owed[0]
     fetch.asked.setdefault(chunk, set()).add(peer)
+    fetch.asked_at[chunk] = now
     return chunk
 
 

@@ -43,8 +43,18 @@ def main(word: str) -> None:
     except MemoryError:
         found = {"failed": "it needs too much memory"}
     except Exception as error:  # av raises many for bytes that are not what their head says
-        found = {"failed": str(error)[:200].rstrip(".") or type(error).__name__}
+        found = {"failed": _in_words(error)}
     sys.stdout.write(json.dumps(found))
+
+
+def _in_words(error: Exception) -> str:
+    """For people: without the numbers of FFmpeg."""
+    if isinstance(error, (EOFError, StopIteration)):
+        return "it ends too early"
+    said = str(getattr(error, "strerror", "") or "")
+    if said.startswith("Invalid data"):
+        return "its bytes are not those of a whole file of its type"
+    return f"FFmpeg says of it: {said[:200].rstrip('.')}" if said else f"reading it failed by a {type(error).__name__}"
 
 
 def _film(kind: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from banyan_node.api.openapi import document
 from banyan_node.api.registry import EVERY
 from banyan_node.operator_errors import CallError
-from banyan_node.server.blob_files import BlobFiles
+from banyan_node.server.blob_files import BlobFiles, until_gone
 from banyan_node.server.http_connections import let_in
 
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -56,6 +56,9 @@ class Backend(Protocol):
 
     async def answer(self, method: str, params: dict[str, Any]) -> Any:
         """The result of one call, as msgspec encodes it. Unknown method: CallError("no_such_method", .., 404)."""
+
+    async def piece(self, blob: str, offset: int, length: int) -> bytes:
+        """Bytes of a blob, fewer at its end. blob: 64 digits."""
 
     async def events(self, params: dict[str, str]) -> AsyncGenerator[Any, None]:
         """Events from now, or from the cursor that params name. The node bounds what waits for a slow reader.
@@ -149,7 +152,7 @@ class _Lines(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with aclosing(self._events), anyio.create_task_group() as tasks:
-            tasks.start_soon(_until_gone, receive, tasks.cancel_scope)
+            tasks.start_soon(until_gone, receive, tasks.cancel_scope)
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             await _send_line(send, b"")  # servers send the head only together with a body
             try:
@@ -166,12 +169,6 @@ class _Lines(Response):
 
 async def _send_line(send: Send, line: bytes) -> None:
     await send({"type": "http.response.body", "body": line + b"\n", "more_body": True})
-
-
-async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    scope.cancel()
 
 
 class _Door:

@@ -44,6 +44,11 @@ def domain_of(handle: str) -> str:
     return handle.partition("@")[2]
 
 
+def is_domain(text: str) -> bool:
+    """Whether a text is a domain under which handles can be."""
+    return len(text) <= MAX_HANDLE - len("a@") and DOMAIN.fullmatch(text) is not None
+
+
 def is_handle(text: str) -> bool:
     """Whether a text is a handle: of its form, and not too long."""
     return len(text) <= MAX_HANDLE and FORM.fullmatch(text) is not None

@@ -88,6 +88,9 @@ class _Backend:
     async def answer(self, method: str, params: dict[str, Any]) -> Any:
         return params
 
+    async def piece(self, blob: str, offset: int, length: int) -> bytes:
+        return b""
+
     async def events(self, params: dict[str, str]) -> AsyncGenerator[Any, None]:
         async def none() -> AsyncGenerator[Any, None]:
             for event in ({"event": 1}, {"event": 2}):

@@ -15,13 +15,13 @@ from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
 from banyan_schema.collection import undo
 from banyan_schema.social.handle import (
-    DOMAIN,
     DOMAIN_FIELD,
     HANDLE,
     HANDLE_FIELD,
     Confirmed,
     confirm_handle,
     domain_of,
+    is_domain,
     is_handle,
 )
 from banyan_storage import named
@@ -119,7 +119,7 @@ def domain(ctx: Context, ask: DomainRequest, now: float) -> DomainClaimed:
     domain's DNS or on its web server, as docs/social.md says."""
     account = hosted.account_of(ctx, ask.by)
     name = "" if ask.undo else ask.domain.strip().lower()
-    if not ask.undo and not DOMAIN.fullmatch(name):
+    if not ask.undo and not is_domain(name):
         raise CallError("bad_request", f"'{ask.domain[:60]}' is no domain; write, for example, vn.example.")
     return DomainClaimed(did(account), entry_hex(set_fields(ctx, account, {DOMAIN_FIELD: name}, now)), name)
 

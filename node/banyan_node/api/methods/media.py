@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from base64 import b64encode
 from typing import Annotated
 
@@ -17,7 +16,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.media.about import About, about_of
 from banyan_node.media.drafted import drafted, is_in_draft
-from banyan_node.media.held import unknown, whole
+from banyan_node.media.held import read_part, unknown, whole
 from banyan_node.media.keeping import accounts
 from banyan_node.media.naming import naming
 from banyan_node.media.putting import put_file
@@ -29,8 +28,6 @@ METHODS = Declared()
 READ_MOST = 4 << 20
 LIST_MOST = 1_000
 POSTS_SHOWN = 50
-WANTED_S = 3_600
-"""A blob that is read is noted as wanted, at most once in so many seconds."""
 
 
 class MediaPutRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -241,9 +238,7 @@ def _beginning(at: CommitView, digits: str) -> BlobRoot:
 def read(at: CommitView, ask: MediaReadRequest) -> MediaRead:
     """Bytes of a blob that is here whole, checked against its hashes."""
     held = whole(at, root_of(ask.blob))
-    data, now_s = at.blobs.read(held.root, ask.offset, ask.length), int(time.time())
-    if held.wanted_s < now_s - WANTED_S:
-        at.blobs.want(held.root, now_s)
+    data = read_part(at, held.root, ask.offset, ask.length)
     return MediaRead(b64encode(data).decode(), ask.offset, held.size)
 
 

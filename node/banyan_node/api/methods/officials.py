@@ -12,7 +12,7 @@ from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
 from banyan_schema.collection import undo
-from banyan_schema.social.handle import DOMAIN_FIELD
+from banyan_schema.social.handle import DOMAIN_FIELD, is_domain
 from banyan_schema.social.official import OFFICIAL, Official, attest
 from banyan_storage.named import field_of
 from banyan_storage.verified import verified
@@ -49,7 +49,7 @@ def verify(ctx: Context, ask: VerifyRequest, now: float) -> VerifiedAs:
         raise CallError("bad_request", "A platform cannot verify itself.")
     if not title:
         raise CallError("bad_request", "The title is empty; say what the account speaks for.")
-    if not field_of(q, platform, DOMAIN_FIELD):
+    if not is_domain(field_of(q, platform, DOMAIN_FIELD)):
         says = f"{account_to_text(platform)} is the platform of no domain: `handle.domain` first."
         raise CallError("refused", says, 403)
     live = q.live(platform, op)
