@@ -79,13 +79,17 @@ class Pictures:
         return rows
 
     def _blob(self, one: Attachment, place: str) -> str | None:
-        """The blob of a file; the name alone in a dry run."""
+        """The blob of a file. In a dry run the name alone, if it looks as if it could be posted."""
         name = self._attached.find(one.path)
         if name is None:
             self._lost(MISSING, one, place)
             return None
         if self._dry:
-            return name
+            why_not = self._attached.refused(name)
+            if why_not is None:
+                return name
+            self._lost(REFUSED, one, f"{place}: {why_not}")
+            return None
         if name not in self._put:
             try:
                 self._put[name] = self._stored(name)
