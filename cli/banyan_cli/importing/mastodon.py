@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from emoji import purely_emoji
+
 from banyan_cli.importing import csv_rows
 from banyan_cli.importing.activitystreams import (
     LIKE,
@@ -33,7 +35,7 @@ PEOPLE: dict[str, TieKind] = {
     "mutes.csv": "mute",
 }
 MOST_EMOJI = 32
-"""Characters of one emoji: the longest of Unicode have some ten."""
+"""Characters of the emoji of a reaction: the longest of Unicode have some ten."""
 LISTS, BOOKMARKS = "lists.csv", "bookmarks.csv"
 
 
@@ -108,9 +110,9 @@ def _posts(archive: Archive, name: str, kind: TieKind, emoji: str | None = None)
 
 
 def _one_emoji(text: Any) -> str | None:
-    """A text that can be a reaction: short, without letters, digits or spaces."""
+    """A text that can be a reaction; None if it is another one."""
     said = plain(text).strip()
-    return said if 0 < len(said) <= MOST_EMOJI and not any(c.isspace() or c.isalpha() for c in said) else None
+    return said if said and len(said) <= MOST_EMOJI and purely_emoji(said) else None
 
 
 def _handle(text: str, host: str) -> str | None:
