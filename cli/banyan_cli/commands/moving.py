@@ -96,7 +96,7 @@ def facebook(
         bool,
         typer.Option(
             "--unknown-titles",
-            help="Bring posts too whose title is in a language that is not read here: some may be of groups.",
+            help="Bring posts too whose title is not understood: some may be of groups or on timelines of others.",
         ),
     ] = False,
     by: By = None,

@@ -25,7 +25,8 @@ NEAR = 16
 """An error so many characters before the end of what was read may come from that end: an escape has twelve."""
 _CHUNK = 1 << 18
 _SPACE = " \t\r\n"
-_MARK, _END_OF_STRING = re.compile(r'["\[\]{}]'), re.compile(r'["\\]')
+_MARK, _QUOTE = re.compile(r'["\[\]{}]'), re.compile('"')
+_REST_OF_STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _DECODE = json.JSONDecoder().raw_decode
 
 
@@ -116,19 +117,23 @@ class _Buffer:
             return False
         while size <= MOST_PASSED:
             start = self.at
-            found = (_END_OF_STRING if quoted else _MARK).search(self.text, start)
-            escaped = found is not None and found[0] == "\\"
-            if found is None or (escaped and found.end() == len(self.text)):
-                self.at = len(self.text) if found is None else found.start()
+            if quoted:
+                found = _REST_OF_STRING.match(self.text, start)
+                self.at = found.end() if found else start
+                found = _QUOTE.match(self.text, self.at)
+            else:
+                found = _MARK.search(self.text, start)
+                self.at = len(self.text)
+            if found is None:  # a backslash at the end stays there, for what it escapes
                 size += self.at - start
                 if not self.more():
                     return False
                 continue
-            self.at = found.end() + escaped
+            self.at = found.end()
             size += self.at - start
             if found[0] == '"':
                 quoted = not quoted
-            elif not escaped:
+            else:
                 depth += 1 if found[0] in "{[" else -1
             if not depth and not quoted:
                 return True

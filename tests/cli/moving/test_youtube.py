@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from banyan_cli.importing import youtube
+from banyan_cli.importing import csv_rows, youtube
 from banyan_cli.importing.archives import open_archive
+from banyan_cli.importing.json_stream import REST
 from banyan_cli.importing.moved import BROKEN, PRIVATE, Found, Item, Left, ProfileLine, Tie
 from tests.cli.moving import made
 from tests.cli.shell import banyan
@@ -90,6 +91,19 @@ def test_comments_that_are_not_understood_are_named(tmp_path: Path) -> None:
     assert [(f.place, f.name) for f in out] == [
         (f"Takeout/YouTube/comments/comments(1).csv, line {n}", "its columns: when, what") for n in (2, 3)
     ]
+
+
+def test_a_table_that_cannot_be_read_to_its_end_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_rows, "MOST_FIELD", 100)
+    rows = [(ME, WHEN, "0", f"{FIRST}{n}", "", made.VIDEO, "x" * 101 if n == 1 else "hay") for n in range(3)]
+    path = tmp_path / "comments.csv"
+    path.write_bytes(made.table(HEAD, *rows))
+    first, rest = found(path)
+    assert isinstance(first, Item)
+    assert (first.text, rest) == (
+        "hay",
+        Left(BROKEN, f"{path.name}, line 3", f"field larger than field limit (100){REST}"),
+    )
 
 
 def test_public_videos_come_and_the_others_and_playlists_are_counted(tmp_path: Path) -> None:
