@@ -78,7 +78,7 @@ _OPEN = (
     r"(?:is|was) (?:feeling|with|at|in|near|listening to|watching|reading|eating|drinking|playing|celebrating|"
     r"travell?ing|looking for|attending|thinking about|supporting|visiting|engaged|married) .+",
     r"checked in (?:at|to|with) .+",
-    r"(?:added|posted|uploaded|shared) (?:an?|\d+)(?: new)? (?:photos?|videos?)(?: —)? (?:with|at) .+",
+    r"(?:added|posted|uploaded) (?:an?|\d+)(?: new)? (?:photos?|videos?)(?: —)? (?:with|at) .+",
     rf"shared (?:(?! (?:in|to|on) ).)+['’]s? {_SHARED}",
     r"posted something via \w+",
     r"(?:started (?:working|studying|school|a new job)|graduated from|got (?:married|engaged)|moved to) ?.*",

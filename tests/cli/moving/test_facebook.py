@@ -132,6 +132,8 @@ def test_groups_timelines_of_others_events_and_reactions_are_counted_and_stay_ou
         ("An đã chia sẻ một liên kết vào nhóm: Nhóm Kín.", facebook.GROUPS),
         ("Nguyễn An ▶ Nhóm Kín", facebook.ELSEWHERE),
         ("An shared a link in Nhóm Kín.", facebook.UNKNOWN),
+        ("An shared a photo with Nhóm Kín.", facebook.UNKNOWN),
+        ("An shared a link in Nhóm Kín's event.", facebook.UNKNOWN),
         ("An added 3 new photos to the album Tết in Nhóm Kín.", facebook.UNKNOWN),
         ("An đã chia sẻ bài viết của Bo vào Lớp 12A.", facebook.UNKNOWN),
         ("An hat in Bos Chronik geschrieben.", facebook.UNKNOWN),
