@@ -87,8 +87,8 @@ IN_MOVING = (
     Mutant(
         "links of a folder are followed",
         f"{_HERE}/archives.py",
-        "mode = at.lstat().st_mode",
-        "mode = at.stat().st_mode",
+        "about = at.lstat()",
+        "about = at.stat()",
         _ARCHIVES,
     ),
     Mutant("a bomb in a zip is unpacked", f"{_HERE}/archives.py", "if info.file_size > most:", "if False:", _ARCHIVES),
