@@ -163,8 +163,8 @@ IN_PROFILES = (
     Mutant(
         "an export names a picture that it does not have",
         "node/banyan_node/exporting/site.py",
-        "picture.blob not in written and not write_picture(self._blobs, picture, self._sink, PICTURES)",
-        "picture.blob not in written and write_picture(self._blobs, picture, self._sink, PICTURES) is None",
+        "picture.blob not in written and not write_medium(self._blobs, picture, self._sink, PICTURES)",
+        "picture.blob not in written and write_medium(self._blobs, picture, self._sink, PICTURES) is None",
         _NODE,
     ),
 )

@@ -253,7 +253,7 @@ def test_activitystreams_have_the_shape_of_a_mastodon_archive_and_only_terms_of_
     assert [a["type"] for a in outbox["orderedItems"]].count("Announce") == 1
     (picture,) = [d for note in notes.values() for d in note["attachment"]]
     assert (picture["name"], picture["blob"], picture["mediaType"]) == ("một cái cây <em>", BLOB.hex(), "image/jpeg")
-    assert picture["url"] == f"media_attachments/{BLOB.hex()}"
+    assert picture["url"] == f"media_attachments/{BLOB.hex()}.jpg"
     (poll,) = [n for n in notes.values() if n["type"] == "Question"]
     assert [o["name"] for o in poll["oneOf"]] == ["có <a>", "không"]
     assert [like["content"] for like in read["likes"]["orderedItems"]] == ["🌸"]

@@ -92,6 +92,13 @@ def facebook(
     no_albums: Annotated[
         bool, typer.Option("--no-albums", help="Leave out photos that are in an album and in no post.")
     ] = False,
+    unknown_titles: Annotated[
+        bool,
+        typer.Option(
+            "--unknown-titles",
+            help="Bring posts too whose title is not understood: some may be of groups or on timelines of others.",
+        ),
+    ] = False,
     by: By = None,
     accounts: Accounts = None,
     report: ReportTo = None,
@@ -110,7 +117,11 @@ def facebook(
         )
     told: Literal["public", "unlisted"] = "public" if audience == "public" else "unlisted"
     wanted = Wanted(archive, by, report, dry, accounts, not no_media)
-    _move(ctx, "facebook", wanted, reader.wants, lambda found: reader.reading(found, told, comments, not no_albums))
+
+    def reading_of(found: Archive) -> Reading:
+        return reader.reading(found, told, comments, not no_albums, unknown_titles)
+
+    _move(ctx, "facebook", wanted, reader.wants, reading_of)
 
 
 def table(

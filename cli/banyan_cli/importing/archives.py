@@ -57,13 +57,14 @@ Opener: TypeAlias = Callable[[], BinaryIO]
 class Archive:
     """label: how messages call it. files: name -> opens it, of the wanted ones. names: of all files. left_out: names
     that are not read, each with why. pick: the same as files, of others that turn out to be wanted; raises BadInput,
-    and Failed if there is no room for those of a tar."""
+    and Failed if there is no room for those of a tar. empty: names of those without a byte."""
 
     label: str
     files: Mapping[str, Opener]
     names: frozenset[str]
     left_out: Mapping[str, str] = field(default_factory=dict)
     pick: Callable[[Collection[str]], Mapping[str, Opener]] = lambda names: {}
+    empty: frozenset[str] = frozenset()
 
     @contextmanager
     def open(self, name: str, opener: Opener | None = None) -> Iterator[BinaryIO]:
@@ -92,11 +93,14 @@ def open_archive(path: Path, wants: Callable[[str], bool]) -> Iterator[Archive]:
         ordinary(path)
     with ExitStack() as stack:
         files, names, left_out = dict[str, Opener](), set[str](), dict[str, str]()
-        for name, what in _safely(path, wants, stack):
+        empty = set[str]()
+        for name, what, size in _safely(path, wants, stack):
             if isinstance(what, str):
                 left_out[name] = what
                 continue
             names.add(name)
+            if not size:
+                empty.add(name)
             if what is not None and wants(name):
                 files[name] = what
         if not names:
@@ -104,19 +108,19 @@ def open_archive(path: Path, wants: Callable[[str], bool]) -> Iterator[Archive]:
 
         def pick(some: Collection[str]) -> dict[str, Opener]:
             found = _safely(path, some.__contains__, stack)
-            return {name: what for name, what in found if name in some and callable(what)}
+            return {name: what for name, what, _ in found if name in some and callable(what)}
 
-        yield Archive(str(path), files, frozenset(names), left_out, pick)
+        yield Archive(str(path), files, frozenset(names), left_out, pick, frozenset(empty))
 
 
 def _safely(path: Path, wants: Callable[[str], bool], stack: ExitStack) -> Found:
     """All files, by safe names. Raises BadInput."""
     try:
-        for number, (raw, what) in enumerate(_found(path, wants, stack)):
+        for number, (raw, what, size) in enumerate(_found(path, wants, stack)):
             if number >= MOST_FILES:
                 raise BadInput(f"{path} has more than {MOST_FILES:,} files; no archive of one account has.")
             name, why = _safe(raw)
-            yield name, why or what
+            yield name, why or what, size
     except (*_DAMAGED, ValueError, IndexError, OverflowError) as error:
         raise BadInput(f"{path} is damaged or not complete ({error}); fetch it again.") from error
 
@@ -132,11 +136,11 @@ def _found(path: Path, wants: Callable[[str], bool], stack: ExitStack) -> Found:
         raise BadInput(f"{path} is empty.")
     if path.name.lower().endswith(PACKED):
         raise BadInput(f"{path} is damaged or not complete; fetch it again.")
-    return iter([(path.name, partial(_file, path))])
+    return iter([(path.name, partial(_file, path), path.stat().st_size)])
 
 
-Found: TypeAlias = Iterator[tuple[str, Opener | str | None]]
-"""Name, and what opens it, or why it is not read, or None where it is not wanted."""
+Found: TypeAlias = Iterator[tuple[str, Opener | str | None, int]]
+"""Name; what opens it, or why it is not read, or None where it is not wanted; bytes as it declares."""
 
 
 def _safe(raw: str) -> tuple[str, str | None]:
@@ -156,11 +160,11 @@ def _folder(path: Path) -> Found:
         for name in sorted(names):
             at = Path(base, name)
             shown = at.relative_to(path).as_posix()
-            mode = at.lstat().st_mode
-            if stat.S_ISREG(mode):
-                yield shown, partial(_file, at)
+            about = at.lstat()
+            if stat.S_ISREG(about.st_mode):
+                yield shown, partial(_file, at), about.st_size
             else:
-                yield shown, "it is a link" if stat.S_ISLNK(mode) else "it is no file"
+                yield shown, "it is a link" if stat.S_ISLNK(about.st_mode) else "it is no file", 0
 
 
 def _file(path: Path) -> BinaryIO:
@@ -175,9 +179,9 @@ def _zip(archive: zipfile.ZipFile) -> Found:
         if not info.filename or info.is_dir():
             continue
         if stat.S_ISLNK(info.external_attr >> 16):
-            yield info.filename, "it is a link"
+            yield info.filename, "it is a link", 0
         else:
-            yield info.filename, partial(_of_zip, archive, info)
+            yield info.filename, partial(_of_zip, archive, info), info.file_size
 
 
 def _of_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BinaryIO:
@@ -244,15 +248,15 @@ def _tar(path: Path, wants: Callable[[str], bool], stack: ExitStack) -> Found:
             if member.isdir():
                 continue
             if not member.isfile():
-                yield member.name, "it is a link" if member.issym() or member.islnk() else "it is no file"
+                yield member.name, "it is a link" if member.issym() or member.islnk() else "it is no file", 0
             elif why is None and wants(name):
                 if kept.size + member.size > _most(packed):
                     raise _bomb(name, packed, kept.size + member.size)
                 stream = archive.extractfile(member)
                 assert stream is not None
-                yield member.name, kept.keep(stream)
+                yield member.name, kept.keep(stream), member.size
             else:
-                yield member.name, None
+                yield member.name, None, member.size
 
 
 class _Kept:

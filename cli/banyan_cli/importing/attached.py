@@ -20,6 +20,8 @@ from urllib.parse import unquote, urlsplit
 from banyan_cli.importing.archives import Archive, Opener, no_room
 
 PREFIX = "banyan-import-"
+NO_MEDIA = ("heic", "heif", "avif", "jxl", "tif", "tiff", "bmp", "svg", "psd", "pdf")
+"""How names of files end that are no pictures which a node takes."""
 
 
 class Attached:
@@ -40,6 +42,13 @@ class Attached:
     def find(self, path: str) -> str | None:
         """The name in the archive, or None."""
         return self._names.get(path)
+
+    def refused(self, name: str) -> str | None:
+        """Why a file cannot be posted, as far as it can be told without reading it; or None."""
+        if name in self._archive.empty:
+            return "it is empty"
+        end = name.lower().rpartition(".")[2]
+        return f"{end.upper()} cannot be posted; JPEG, PNG, WebP and GIF can" if end in NO_MEDIA else None
 
     def _look(self, path: str) -> str | None:
         for way in _ways(path):

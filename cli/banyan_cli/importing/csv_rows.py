@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 
 from banyan_cli.importing.archives import Archive
+from banyan_cli.importing.json_stream import REST
 from banyan_cli.importing.moved import BROKEN, Left
 
 MOST_FIELD = 1 << 24
@@ -15,7 +16,7 @@ MOST_FIELD = 1 << 24
 
 def rows(archive: Archive, name: str, delimiter: str = ",") -> Iterator[tuple[str, list[str] | Left]]:
     """(place, row) of all rows that are not empty, the first with the names of columns too. A file that is broken ends
-    in a Left."""
+    in a Left, which says that the rest was not read."""
     csv.field_size_limit(MOST_FIELD)
     with archive.open(name) as raw, io.TextIOWrapper(raw, "utf-8-sig", "replace", newline="") as text:
         found = csv.reader(text, delimiter=delimiter)
@@ -26,7 +27,7 @@ def rows(archive: Archive, name: str, delimiter: str = ",") -> Iterator[tuple[st
                 return
             except csv.Error as error:
                 where = f"{name}, line {found.line_num}"
-                yield where, Left(BROKEN, where, str(error))
+                yield where, Left(BROKEN, where, f"{error}{REST}")
                 return
             if any(row):
                 yield f"{name}, line {found.line_num}", row

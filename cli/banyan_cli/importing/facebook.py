@@ -2,8 +2,9 @@
 
 Its texts are UTF-8 whose bytes were written as Latin-1 escapes, and are repaired. Posts have no ids there: the id of
 one is its second, and its number in that second. The archive does not say who could see a post, so the person must
-say who may see it here. What was said in groups does not come, because a group is not everybody. Albums are read last,
-because they have the photos of posts too (facebook_albums.py).
+say who may see it here. What was said in groups does not come, because a group is not everybody; only the title of a
+post tells it (facebook_texts.py). Albums are read last, because they have the photos of posts too
+(facebook_albums.py).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from banyan_cli.importing import facebook_albums as albums
 from banyan_cli.importing.archives import Archive
+from banyan_cli.importing.facebook_texts import Where, where_of, words_of
 from banyan_cli.importing.json_stream import MOST_ITEM, Broken, items
 from banyan_cli.importing.moved import (
     BROKEN,
@@ -45,6 +47,11 @@ ALBUM_POSTS = (
 )
 MEMBERS = "memberships of groups"
 TIMELINES = "posts on other people's timelines"
+ELSEWHERE = "posts in groups or on other people's timelines"
+UNKNOWN = (
+    "posts whose title does not say in a language that is read here where they were posted (look at them; "
+    "--unknown-titles brings them)"
+)
 _POSTS = re.compile(r"(?:^|/)your_posts(?:__check_ins__photos_and_videos)?(?:_\d+)?\.json$")
 _FILES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("posts", _POSTS),
@@ -58,11 +65,7 @@ _FILES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("events", re.compile(r"(?:^|/)events/[^/]+\.json$")),
     ("albums", albums.FILES),
 )
-_ON_A_TIMELINE = re.compile(r"'s (?:timeline|wall)|dòng thời gian của|tường của", re.IGNORECASE)
-_IN_A_GROUP = re.compile(
-    r"\bposted in\b|\b(?:shared|added|posted)\b.*\bto the group\b|\bin the group\b|\b(?:trong|vào) (?:nhóm|hội)\b",
-    re.IGNORECASE,
-)
+_OUT: dict[Where, str] = {"timeline": TIMELINES, "group": GROUPS, "elsewhere": ELSEWHERE}
 _GROUP_POSTS = ("group_posts_v2", "group_comments_v2", "group_posts")
 _FACES = {
     **dict.fromkeys(("profile pictures", "profile photos", "ảnh đại diện"), "avatar"),
@@ -83,9 +86,16 @@ def _kind(name: str) -> str | None:
     return next((kind for kind, pattern in _FILES if pattern.search(name)), None)
 
 
-def reading(archive: Archive, audience: Audience, comments: bool = False, with_albums: bool = True) -> Reading:
+def reading(
+    archive: Archive,
+    audience: Audience,
+    comments: bool = False,
+    with_albums: bool = True,
+    unknown_titles: bool = False,
+) -> Reading:
     """audience: of all posts. comments: whether they come as posts. with_albums: whether photos that no post shows do.
-    Raises BadInput if there is nothing of Facebook."""
+    unknown_titles: whether posts come whose title is not understood. Raises BadInput if there is nothing of
+    Facebook."""
     if not archive.files:
         raise no_such_files(archive, "facebook", "your_posts_1.json or other JSON files")
 
@@ -99,7 +109,7 @@ def reading(archive: Archive, audience: Audience, comments: bool = False, with_a
             if kind == "posts":
                 for where, one in _items(archive, name):
                     taken.update(albums.photos_of(one))
-                    yield _post(one, where, seconds, audience)
+                    yield _post(one, where, seconds, audience, unknown_titles)
             elif kind == "albums" and with_albums:
                 yield from albums.posts(_album(archive, name), taken, audience)
             elif kind == "comments":
@@ -171,23 +181,24 @@ def _id(kind: str, stamp: int, seconds: Counter[str]) -> str:
     return name if seconds[name] == 1 else f"{name}:{seconds[name]}"
 
 
-def _post(one: Any, where: str, seconds: Counter[str], audience: Audience) -> Item | Left:
+def _post(one: Any, where: str, seconds: Counter[str], audience: Audience, unknown_titles: bool = False) -> Item | Left:
     stamp = one.get("timestamp") if isinstance(one, dict) else None
     time_ms = seconds_ms(stamp)
     if time_ms is None:
         return _broken(one, where)
     title, this = line(one.get("title")), _id("post", time_ms // 1000, seconds)
-    if _ON_A_TIMELINE.search(title):
-        return Left(TIMELINES, where, title)
-    if _IN_A_GROUP.search(title):
-        return Left(GROUPS, where, title)
-    text = "\n\n".join(plain(part.get("post")) for part in dicts(one.get("data")) if plain(part.get("post"))).strip()
+    place_of = where_of(title)
+    if place_of in _OUT:
+        return Left(_OUT[place_of], where, title)
+    if place_of == "unknown" and not unknown_titles:
+        return Left(UNKNOWN, where, title)
+    text = "\n\n".join(told for part in dicts(one.get("data")) if (told := words_of(part.get("post")))).strip()
     media, lines = list[Attachment](), list[str]()
     for part in (part for group in dicts(one.get("attachments")) for part in dicts(group.get("data"))):
         medium, context, place = (_inside(part, key) for key in ("media", "external_context", "place"))
         note, event = _inside(part, "note"), _inside(part, "event")
         if uri := plain(medium.get("uri")):
-            told = plain(medium.get("description")).strip()
+            told = words_of(medium.get("description")).strip()
             media.append(Attachment(uri, "" if told == text else told))
         if address := line(context.get("url")):
             lines.append(address if address.startswith("http") else f"https://{address}")
@@ -197,7 +208,7 @@ def _post(one: Any, where: str, seconds: Counter[str], audience: Audience) -> It
             lines.append(f"📍 {name}")
         if name := line(event.get("name")):
             lines.append(f"📅 {name}")
-        lines += [told for key in ("title", "text") if (told := plain(note.get(key)).strip())]
+        lines += [told for key in ("title", "text") if (told := words_of(note.get(key)).strip())]
     new = dict.fromkeys(part for part in lines if part not in text)
     said = "\n".join([*([text] if text else []), *new])
     return Item(this, said, time_ms, where, audience=audience, media=tuple(dict.fromkeys(media)))
@@ -222,8 +233,8 @@ def _comment(one: Any, where: str, seconds: Counter[str], audience: Audience, wa
         if not wanted:
             return Left(COMMENTS, where, line(one.get("title")))
         found = (_inside(p, "media") for group in dicts(one.get("attachments")) for p in dicts(group.get("data")))
-        media = tuple(Attachment(plain(m["uri"]), plain(m.get("description"))) for m in found if plain(m.get("uri")))
-        return Item(this, plain(said.get("comment")), time_ms, where, audience=audience, media=media)
+        media = tuple(Attachment(plain(m["uri"]), words_of(m.get("description"))) for m in found if plain(m.get("uri")))
+        return Item(this, words_of(said.get("comment")), time_ms, where, audience=audience, media=media)
     return _broken(one, where)
 
 

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from banyan_cli.importing.facebook_texts import words_of
 from banyan_cli.importing.json_stream import Broken
 from banyan_cli.importing.moved import BROKEN, MOST_ID, Attachment, Audience, Item, Left, dicts, plain, seconds_ms
 
@@ -63,7 +64,7 @@ def posts(album: Album, taken: set[str], audience: Audience) -> Iterator[Item | 
         if this not in taken:
             taken.add(this)
             time_ms = seconds_ms(one.get("creation_timestamp"))
-            told = plain(one.get("description")).strip()
+            told = words_of(one.get("description")).strip()
             photos.append(_Photo(this, album.time_ms if time_ms is None else time_ms, uri, told, where))
     photos.sort(key=lambda photo: photo.time_ms or 0)
     some = list[_Photo]()

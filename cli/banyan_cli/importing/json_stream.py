@@ -1,25 +1,32 @@
 """Reads the items of a large JSON array one by one, so that a file of any size needs little memory.
 
 The array is the whole file, or the value of a key of the one object that the file is. What stands before it (a byte
-order mark, `window.YTD.tweets.part0 =`) is passed over. A file that is broken gives the items before the break, and
-then one Broken.
+order mark, `window.YTD.tweets.part0 =`) is passed over. An item that is too large or nested too deeply gives a Broken
+in its place, and is passed over too. A file that is broken gives the items before the break, and then one Broken.
 """
 
 from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 MOST_ITEM = 16 << 20
 """Characters of one item: what is read before it is called broken."""
+MOST_PASSED = 256 << 20
+"""Characters of an item that is passed over; a larger one ends the reading of its file."""
+_ENDS, _NONE, _EMPTY = "it ends in the middle", "it is not JSON", "it is empty"
+REST = "; the rest of the file, from here on, was not read"
 NAME = 200
 """Characters of the longest name before an `=`."""
 NEAR = 16
 """An error so many characters before the end of what was read may come from that end: an escape has twelve."""
 _CHUNK = 1 << 18
 _SPACE = " \t\r\n"
+_MARK, _QUOTE = re.compile(r'["\[\]{}]'), re.compile('"')
+_REST_OF_STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _DECODE = json.JSONDecoder().raw_decode
 
 
@@ -36,7 +43,11 @@ class Broken(NamedTuple):
 
 
 class _Bad(Exception):
-    """The JSON is broken here."""
+    """The JSON is broken here. Its argument is why."""
+
+
+class _Unread(_Bad):
+    """A value that is not read, although it may be whole. The buffer is still before it."""
 
 
 class _Buffer:
@@ -75,7 +86,7 @@ class _Buffer:
     def value(self) -> Any:
         """The value that begins here. Raises _Bad."""
         if not self.peek():
-            raise _Bad("it ends in the middle")
+            raise _Bad(_ENDS)
         while True:
             try:
                 found, end = _DECODE(self.text, self.at)
@@ -84,19 +95,49 @@ class _Buffer:
                     return found
                 why, cut = "", True
             except RecursionError:
-                raise _Bad("it is nested too deeply") from None
+                raise _Unread("it is nested too deeply") from None
             except json.JSONDecodeError as error:
                 why = error.msg[:1].lower() + error.msg[1:]
                 end = len(self.text.rstrip()) - 1 if self.ended else len(self.text) - NEAR
                 cut = error.pos > end or error.msg.startswith("Unterminated")
             except ValueError:  # a number of thousands of digits
-                raise _Bad("it has a number that is too long") from None
+                raise _Unread("it has a number that is too long") from None
             size = len(self.text) - self.at
             if cut and size > MOST_ITEM:
-                raise _Bad(f"it has an item of more than {MOST_ITEM >> 20} MiB")
+                raise _Unread(f"it has an item of more than {MOST_ITEM >> 20} MiB")
             if self.ended or not cut:
-                raise _Bad("it ends in the middle" if cut else why)
+                raise _Bad(_ENDS if cut else why)
             self.more(size)
+
+    def passed(self) -> bool:
+        """Passes over the object, array or string that begins here, without holding it. Returns whether it was whole,
+        and not of more than MOST_PASSED characters."""
+        depth, quoted, size = 0, False, 0
+        if self.peek() not in ("{", "[", '"'):
+            return False
+        while size <= MOST_PASSED:
+            start = self.at
+            if quoted:
+                found = _REST_OF_STRING.match(self.text, start)
+                self.at = found.end() if found else start
+                found = _QUOTE.match(self.text, self.at)
+            else:
+                found = _MARK.search(self.text, start)
+                self.at = len(self.text)
+            if found is None:  # a backslash at the end stays there, for what it escapes
+                size += self.at - start
+                if not self.more():
+                    return False
+                continue
+            self.at = found.end()
+            size += self.at - start
+            if found[0] == '"':
+                quoted = not quoted
+            else:
+                depth += 1 if found[0] in "{[" else -1
+            if not depth and not quoted:
+                return True
+        return False
 
 
 def items(stream: Bytes, *keys: str) -> Iterator[Any]:
@@ -104,15 +145,16 @@ def items(stream: Bytes, *keys: str) -> Iterator[Any]:
     text = _Buffer(stream)
     try:
         if text.peek() not in ("[", "{", "") and not _assigned(text):
-            raise _Bad("it is not JSON")
+            raise _Bad(_NONE)
         if text.take("["):
             yield from _array(text)
         elif text.take("{"):
             yield from _object(text, keys)
         else:
-            raise _Bad("it is not JSON" if text.peek() else "it is empty")
+            raise _Bad(_NONE if text.peek() else _EMPTY)
     except _Bad as bad:
-        yield Broken(str(bad))
+        why = str(bad)
+        yield Broken(why if why in (_ENDS, _NONE, _EMPTY) else why + REST)
 
 
 def _assigned(text: _Buffer) -> bool:
@@ -126,15 +168,25 @@ def _assigned(text: _Buffer) -> bool:
     return text.peek() in ("[", "{")
 
 
+def _value(text: _Buffer) -> Any:
+    """The value that begins here, or Broken if it was passed over."""
+    try:
+        return text.value()
+    except _Unread as unread:
+        if not text.passed():
+            raise
+        return Broken(str(unread))
+
+
 def _array(text: _Buffer) -> Iterator[Any]:
     if text.take("]"):
         return
     while True:
-        yield text.value()
+        yield _value(text)
         if text.take("]"):
             return
         if not text.take(","):
-            raise _Bad("a comma is missing" if text.peek() else "it ends in the middle")
+            raise _Bad("a comma is missing" if text.peek() else _ENDS)
 
 
 def _object(text: _Buffer, keys: tuple[str, ...]) -> Iterator[Any]:
@@ -143,14 +195,14 @@ def _object(text: _Buffer, keys: tuple[str, ...]) -> Iterator[Any]:
     while True:
         key = text.value() if text.peek() == '"' else None
         if not isinstance(key, str) or not text.take(":"):
-            raise _Bad("a key is missing" if text.peek() else "it ends in the middle")
+            raise _Bad("a key is missing" if text.peek() else _ENDS)
         if key in keys and text.take("["):
             yield from _array(text)
         else:
-            found = text.value()
+            found = _value(text)
             if key in keys:
                 yield found
         if text.take("}"):
             return
         if not text.take(","):
-            raise _Bad("a comma is missing" if text.peek() else "it ends in the middle")
+            raise _Bad("a comma is missing" if text.peek() else _ENDS)

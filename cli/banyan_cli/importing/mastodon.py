@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from emoji import purely_emoji
+
 from banyan_cli.importing import csv_rows
 from banyan_cli.importing.activitystreams import (
     LIKE,
@@ -19,7 +21,7 @@ from banyan_cli.importing.activitystreams import (
 )
 from banyan_cli.importing.archives import Archive
 from banyan_cli.importing.json_stream import MOST_ITEM, Broken, items
-from banyan_cli.importing.moved import BROKEN, MOST_ID, Found, Left, Reading, Tie, TieKind, line
+from banyan_cli.importing.moved import BROKEN, MOST_ID, Found, Left, Reading, Tie, TieKind, line, plain
 from banyan_cli.importing.recognise import no_such_files
 
 FILES = ("actor.json", "outbox.json", "likes.json", "bookmarks.json")
@@ -32,6 +34,8 @@ PEOPLE: dict[str, TieKind] = {
     "muted_accounts.csv": "mute",
     "mutes.csv": "mute",
 }
+MOST_EMOJI = 32
+"""Characters of the emoji of a reaction: the longest of Unicode have some ten."""
 LISTS, BOOKMARKS = "lists.csv", "bookmarks.csv"
 
 
@@ -96,10 +100,19 @@ def _posts(archive: Archive, name: str, kind: TieKind, emoji: str | None = None)
             where = f"{name}, item {number}"
             if isinstance(one, Broken):
                 yield Left(BROKEN, where, one.why)
-            elif (uri := id_of(one)) is not None:
-                yield Tie(kind, handles_of(uri), uri, emoji=emoji, place=where)
+                continue
+            said = one if isinstance(one, dict) and "object" in one else {"object": one}  # a Like, as Banyan exports
+            if (uri := id_of(said["object"])) is not None:
+                given = _one_emoji(said.get("content")) or emoji if emoji else None
+                yield Tie(kind, handles_of(uri), uri, emoji=given, place=where)
             else:
                 yield Left(BROKEN, where, "it is no address")
+
+
+def _one_emoji(text: Any) -> str | None:
+    """A text that can be a reaction; None if it is another one."""
+    said = plain(text).strip()
+    return said if said and len(said) <= MOST_EMOJI and purely_emoji(said) else None
 
 
 def _handle(text: str, host: str) -> str | None:

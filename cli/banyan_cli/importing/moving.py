@@ -153,8 +153,8 @@ class Move:
         if attached is not None and folder is not None:
             self.pictures = Pictures(backend, attached, folder, report, dry)
             self.totals.pictures, self.totals.left_pictures = self.pictures.totals, self.pictures.left
-            self._portraits = Pictures(backend, attached, folder, report, dry)
-            self.totals.portraits, self._portraits.left = self._portraits.totals, self.pictures.left
+            self._portraits = Pictures(backend, attached, folder, report, dry, self.pictures.left)
+            self.totals.portraits = self._portraits.totals
 
     def run(self, advance: Callable[[int], None]) -> Brought:
         """advance: told how many items and ties are done. Raises what the node refuses; `totals` has what was done."""
@@ -205,7 +205,7 @@ class Move:
             self.totals.portraits["left_out"] += len(faces)
             return
         self.totals.entries += portraits.bring(
-            self._backend, self._portraits, self._report, faces, without, self._who, self._dry, advance
+            self._backend, self._portraits, faces, without, self._who, self._dry, advance
         )
 
     def _leave(self, left: Left) -> None:

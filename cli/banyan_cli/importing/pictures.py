@@ -38,12 +38,20 @@ class Pictures:
     """Those of one run. totals: what became of them. left: why some do not come, and how many. as_it_is: films and
     sounds, which are not written anew."""
 
-    def __init__(self, backend: CallTarget, attached: Attached, folder: Path, report: Report, dry: bool) -> None:
-        """folder: for copies."""
+    def __init__(
+        self,
+        backend: CallTarget,
+        attached: Attached,
+        folder: Path,
+        report: Report,
+        dry: bool,
+        left: Counter[str] | None = None,
+    ) -> None:
+        """folder: for copies. left: where what is left out is counted too; None: a counter of its own."""
         self._backend, self._attached, self._folder, self._report, self._dry = backend, attached, folder, report, dry
         self._ahead = PutAhead(backend, attached, folder)
         self._put = dict[str, str | None]()
-        self.totals, self.left = Counter[str](), Counter[str]()
+        self.totals, self.left = Counter[str](), Counter[str]() if left is None else left
         self.as_it_is = 0
 
     def states(self, service: str, items: Sequence[Item], who: dict[str, str]) -> dict[str, str]:
@@ -71,7 +79,7 @@ class Pictures:
         rows = list[dict[str, str]]()
         for number, one in enumerate(item.media):
             if number >= MOST_OF_A_POST:
-                self._lost(MANY, one, item.place)
+                self.lost(MANY, one, item.place)
             elif (blob := self._blob(one, item.place)) is not None:
                 told = one.description.strip()[:MOST_DESCRIPTION]
                 rows.append({"blob": blob, "description": told} if told else {"blob": blob})
@@ -79,19 +87,23 @@ class Pictures:
         return rows
 
     def _blob(self, one: Attachment, place: str) -> str | None:
-        """The blob of a file; the name alone in a dry run."""
+        """The blob of a file. In a dry run the name alone, if it looks as if it could be posted."""
         name = self._attached.find(one.path)
         if name is None:
-            self._lost(MISSING, one, place)
+            self.lost(MISSING, one, place)
             return None
         if self._dry:
-            return name
+            why_not = self._attached.refused(name)
+            if why_not is None:
+                return name
+            self.lost(REFUSED, one, f"{place}: {why_not}")
+            return None
         if name not in self._put:
             try:
                 self._put[name] = self._stored(name)
             except BadInput as why:  # damaged, or a bomb
                 self._put[name] = None
-                self._lost(REFUSED, one, f"{place}: {why}")
+                self.lost(REFUSED, one, f"{place}: {why}")
                 return None
             except CallError as why:
                 if why.code != "bad_request":
@@ -99,10 +111,10 @@ class Pictures:
                 if shutil.disk_usage(self._folder).free < SPARE:  # a decoder cannot tell it from damage
                     raise Failed(f"The disk of {self._folder.parent} is full; free some room, then go on.") from why
                 self._put[name] = None
-                self._lost(REFUSED, one, f"{place}: {why.message}")
+                self.lost(REFUSED, one, f"{place}: {why.message}")
                 return None
         elif self._put[name] is None:
-            self._lost(REFUSED, one, place)
+            self.lost(REFUSED, one, place)
         return self._put[name]
 
     def _stored(self, name: str) -> str:
@@ -110,7 +122,8 @@ class Pictures:
         self.as_it_is += found["note"] is not None
         return str(found["blob"])
 
-    def _lost(self, why: str, one: Attachment, place: str) -> None:
+    def lost(self, why: str, one: Attachment, place: str) -> None:
+        """Counts and names one that does not come."""
         self.totals["left_out"] += 1
         self.left[why] += 1
         self._report.add(why, one.path, place)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from banyan_cli.importing.moved import Item, ProfilePicture
-from banyan_cli.importing.people import Report
 from banyan_cli.importing.pictures import REFUSED, Pictures
 from banyan_node.operator_errors import CallError
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 def bring(
     backend: CallTarget,
     pictures: Pictures,
-    report: Report,
     some: Mapping[str, ProfilePicture],
     without: Sequence[str],
     who: Mapping[str, str],
@@ -38,7 +36,5 @@ def bring(
             except CallError as why:
                 if why.code != "bad_request":
                     raise
-                pictures.totals["left_out"] += 1  # a film, say
-                pictures.left[REFUSED] += 1
-                report.add(REFUSED, one.item.path, f"{one.place}: {why.message}")
+                pictures.lost(REFUSED, one.item, f"{one.place}: {why.message}")  # a film, say
     return entries

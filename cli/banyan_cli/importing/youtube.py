@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from banyan_cli.importing import csv_rows
@@ -23,6 +24,7 @@ from banyan_cli.importing.moved import (
     ProfileLine,
     Reading,
     Tie,
+    dicts,
     iso_ms,
     line,
     plain,
@@ -31,6 +33,7 @@ from banyan_cli.importing.recognise import no_such_files
 
 SERVICE = "youtube"
 PLAYLISTS, CHATS = "videos on playlists", "messages in live chats"
+UNREAD = "comments in a form that is not read here"
 FILMS = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v", ".mpg", ".3gp")
 NO_FILMS = (
     "The films themselves do not come, because Takeout names them by title, and a private video may have the same; "
@@ -42,6 +45,7 @@ _VIDEO, _CHANNEL, _COMMENT = (
     re.compile(r"UC[\w-]{22}"),
     re.compile(r"Ug[\w-]{6,100}(\.[\w-]{1,100})?"),
 )
+_OF_COMMENTS = re.compile(r"(?:^|/)(?:comments|bình luận)[^/]*\.csv$", re.IGNORECASE)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 
 
@@ -57,6 +61,7 @@ def reading(archive: Archive) -> Reading:
     def read() -> Iterator[Found]:
         for name in sorted(archive.files):
             columns: list[str] | None = None
+            comments = _OF_COMMENTS.search(unicodedata.normalize("NFC", name)) is not None
             for where, row in csv_rows.rows(archive, name):
                 if isinstance(row, Left):
                     yield row
@@ -66,7 +71,10 @@ def reading(archive: Archive) -> Reading:
                     if found is not None:  # a file without names of columns
                         yield found
                 else:
-                    yield from _row(row, columns, name, where)
+                    some = list(_row(row, columns, name, where))
+                    if not some and comments:
+                        some = [Left(UNREAD, where, f"its columns: {', '.join(columns)}"[:500])]
+                    yield from some
 
     films = any("/video" in name.lower() and name.lower().endswith(FILMS) for name in archive.names)
     return Reading(SERVICE, read, (NO_FILMS,) if films else ())
@@ -76,6 +84,8 @@ def _row(row: list[str], columns: list[str], name: str, where: str) -> Iterator[
     at = dict(zip(columns, row, strict=False))
     if "live chat id" in at or "live chat" in name.lower():
         yield Left(CHATS, where)
+    elif "comment id" in at and "comment text" in at:
+        yield _named_comment(at, where)
     elif "video title (original)" in at:
         yield _video(at, where)
     elif "channel title (original)" in at:
@@ -94,33 +104,60 @@ def _subscription(row: list[str], where: str) -> Tie | None:
     return None
 
 
+def _named_comment(at: dict[str, str], where: str) -> Item | Left:
+    this, video = line(at["comment id"]), line(at.get("video id"))
+    if not _COMMENT.fullmatch(this):
+        return Left(BROKEN, where, "a comment without an id")
+    stamp = at.get("comment create timestamp")
+    return _said(this, at["comment text"], stamp, line(at.get("parent comment id")) or None, video or None, where)
+
+
 def _comment(row: list[str], where: str) -> Item | Left | None:
-    """Its id is first; time, parent, video and text are where they are."""
+    """Its id is the first one, unless another goes on from that, as the id of an answer does; time, parent, video and
+    text are where they are."""
     cells = [cell.strip() for cell in row]
-    if len(cells) < 4 or not _COMMENT.fullmatch(cells[0]):
+    ids = [cell for cell in cells if _COMMENT.fullmatch(cell)]
+    this = next((one for one in ids if one.startswith(f"{ids[0]}.")), ids[0] if ids else None)
+    time = next((cell for cell in cells if _TIME.match(cell)), "")
+    if len(cells) < 4 or this is None or not (time or this == cells[0]):
         return None
-    said = next((cell for cell in cells[1:] if cell.startswith('{"')), None)
-    rest = [cell for cell in cells[1:] if cell and cell != said]
+    rest = list(filter(None, cells))
+    rest.remove(this)
+    said = next((cell for cell in rest if cell.startswith(('{"', '[{"'))), None)
     if said is None:
         known = (_COMMENT, _CHANNEL, _VIDEO)
         words = [c for c in rest if not _TIME.match(c) and not any(p.fullmatch(c) for p in known)]
         said = max(words, key=len, default="")
-        if not said or said.isdigit():
-            return Left(BROKEN, where, "a comment without words")
-    time = next((cell for cell in rest if _TIME.match(cell)), "")
-    parent = next((cell for cell in rest if cell != said and _COMMENT.fullmatch(cell)), None)
-    video = next((cell for cell in rest if cell != said and _VIDEO.fullmatch(cell)), None)
-    link = None if video is None else f"{_WATCH}{video}&lc={cells[0]}"
-    return Item(cells[0], _words(said), iso_ms(time), where, parent, link=link, answers=link)
+        if said.isdigit():
+            said = ""
+    if said:
+        rest.remove(said)
+    parent = next((cell for cell in rest if _COMMENT.fullmatch(cell)), None)
+    video = next((cell for cell in rest if _VIDEO.fullmatch(cell)), None)
+    return _said(this, said, time, parent, video, where)
+
+
+def _said(this: str, cell: str, stamp: str | None, parent: str | None, video: str | None, where: str) -> Item | Left:
+    words = _words(cell)
+    if not words.strip():
+        return Left(BROKEN, where, "a comment without words")
+    link = None if video is None else f"{_WATCH}{video}&lc={this}"
+    return Item(this, words, iso_ms(stamp), where, parent, link=link, answers=link)
 
 
 def _words(cell: str) -> str:
-    """The text of `{"text":"a"},{"text":"b"}`."""
+    """The text of a cell: plain, or as JSON `{"text":"a"},{"text":"b"}`, a list of these, or
+    `{"takeoutSegments":[{"text":"a"}]}`."""
     try:
         parts = json.loads(f"[{cell}]")
     except (ValueError, RecursionError):
         return plain(cell)
-    return "".join(plain(part.get("text")) for part in parts if isinstance(part, dict)) or plain(cell)
+    if len(parts) == 1 and isinstance(parts[0], list):
+        parts = parts[0]
+    if not any(isinstance(part, dict) for part in parts):
+        return plain(cell)
+    inner = (one for part in dicts(parts) for one in dicts(part.get("takeoutSegments", part)))
+    return "".join(plain(one.get("text")) for one in inner)
 
 
 def _video(at: dict[str, str], where: str) -> Item | Left:

@@ -20,7 +20,7 @@ from typing import IO, NamedTuple
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.exporting.html import TAIL, Markup, element, head, joined
-from banyan_node.exporting.pictures import file_of, write_picture
+from banyan_node.exporting.pictures import file_of, write_medium
 from banyan_node.exporting.sinks import FolderSink
 from banyan_schema.media import Media
 from banyan_schema.social import Target
@@ -142,7 +142,7 @@ class _Site:
             picture = profile.pictures.get(name)
             if picture is None:
                 continue
-            if picture.blob not in written and not write_picture(self._blobs, picture, self._sink, PICTURES):
+            if picture.blob not in written and not write_medium(self._blobs, picture, self._sink, PICTURES):
                 yield _media(picture)
                 continue
             written.add(picture.blob)

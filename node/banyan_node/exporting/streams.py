@@ -7,11 +7,12 @@
 | likes.json | an OrderedCollection of Likes; `content` is the emoji |
 | following.json | an OrderedCollection of the accounts that it follows |
 | featured.json | an OrderedCollection of the posts that it pins to its profile |
-| media_attachments/... | the files of icon and image, if they are here |
+| media_attachments/... | the files of icon, image and the posts, if they are here |
 
 Ids are those of Banyan: a DID, and behind it the 32 digits of a post. Text becomes HTML in `content`, as Notes have it;
 `source` has it as it was written. Media are Documents with their description and the hash of the blob; `url` says where
-the file would be in the archive. What ActivityStreams has no word for is under `banyan:` in the context.
+the file is in the archive, or would be if it were here. What ActivityStreams has no word for is under `banyan:` in the
+context.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.api.texts import uri
 from banyan_node.exporting.html import element
-from banyan_node.exporting.pictures import file_of, write_picture
+from banyan_node.exporting.pictures import file_of, write_medium
 from banyan_node.exporting.sinks import Sink
 from banyan_schema.media import Media
 from banyan_schema.social import Target
@@ -65,9 +66,11 @@ LATEST_MS = 253_402_300_799_999
 
 def write_streams(q: Queries, blobs: BlobStore, account: AccountId, sink: Sink) -> int:
     """Writes the files. Returns how many posts and reposts the outbox has."""
-    pictures = q.profile(account).pictures
-    for picture in {picture.blob: picture for picture in pictures.values()}.values():
-        write_picture(blobs, picture, sink, MEDIA_FOLDER)
+    names = set[str]()
+    for medium in _media(q, account):
+        if (name := file_of(medium)) not in names:
+            names.add(name)
+            write_medium(blobs, medium, sink, MEDIA_FOLDER)
     with sink.file("actor.json") as file:
         file.write(_json({"@context": CONTEXT, **_actor(q, account)}) + b"\n")
     written = 0
@@ -105,7 +108,7 @@ def _actor(q: Queries, account: AccountId) -> dict[str, Any]:
         "preferredUsername": fields.get("name", ""),
         **person,
         **{
-            word: {**_document(picture), "type": "Image", "url": f"{MEDIA_FOLDER}/{file_of(picture)}"}
+            word: {**_document(picture), "type": "Image"}
             for name, word in _IMAGES.items()
             if (picture := found.pictures.get(name)) is not None
         },
@@ -115,6 +118,14 @@ def _actor(q: Queries, account: AccountId) -> dict[str, Any]:
         "featured": "featured.json",
         **({"attachment": others} if others else {}),
     }
+
+
+def _media(q: Queries, account: AccountId) -> Iterator[Media]:
+    """Those of the profile and of the account's own posts."""
+    yield from q.profile(account).pictures.values()
+    for _, view in q.timeline([account], None):
+        if view is not None:
+            yield from view.post.media
 
 
 def _following(q: Queries, account: AccountId) -> Iterator[str]:
@@ -214,7 +225,7 @@ def _document(item: Media) -> dict[str, Any]:
     return {
         "type": "Document",
         "mediaType": item.type,
-        "url": f"{MEDIA_FOLDER}/{item.blob.hex()}",
+        "url": f"{MEDIA_FOLDER}/{file_of(item)}",
         "blob": item.blob.hex(),
         "size": item.size,
         **{name: value for name, value in known.items() if value is not None},

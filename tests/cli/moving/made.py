@@ -135,7 +135,7 @@ def paragraphs(text: str) -> str:
     return "".join(f"<p>{part}</p>" for part in text.split("\n\n"))
 
 
-def mastodon(posts: int = 12, more: list[Any] | None = None, likes: list[str] | None = None) -> dict[str, bytes]:
+def mastodon(posts: int = 12, more: list[Any] | None = None, likes: list[Any] | None = None) -> dict[str, bytes]:
     """Posts of one account, every third of which answers the one before; `more` activities after them."""
     said = [
         create(n, paragraphs(f"{SENTENCES[n % 6]} #{n}"), **({"inReplyTo": note_uri(n - 1)} if n % 3 == 2 else {}))

@@ -16,7 +16,7 @@ import pytest
 from banyan_cli.errors import BadInput
 from banyan_cli.importing import archives, json_stream
 from banyan_cli.importing.archives import open_archive
-from banyan_cli.importing.json_stream import Broken, items
+from banyan_cli.importing.json_stream import REST, Broken, items
 from tests.cli.moving import made
 from tests.cli.shell import banyan
 
@@ -195,14 +195,14 @@ def test_items_are_the_same_however_the_bytes_arrive(step: int) -> None:
         (b'[1, {"a": "2', [1], "it ends in the middle"),
         (b'[1, {"a": 2', [1], "it ends in the middle"),
         (b"[1, 2", [1, 2], "it ends in the middle"),
-        (b"[1 2]", [1], "a comma is missing"),
-        (b'[1, {"a" 2}, 3]', [1], "expecting ':' delimiter"),
+        (b"[1 2]", [1], "a comma is missing" + REST),
+        (b'[1, {"a" 2}, 3]', [1], "expecting ':' delimiter" + REST),
         (b"", [], "it is empty"),
         (b"\x00\x01", [], "it is not JSON"),
         (b"<html>", [], "it is not JSON"),
-        (b'{"a": 1, 2', [], "a key is missing"),
-        (b"[" * 100_000, [], "it is nested too deeply"),
-        (b"[" + b"9" * 10_000 + b"]", [], "it has a number that is too long"),
+        (b'{"a": 1, 2', [], "a key is missing" + REST),
+        (b"[" * 100_000, [], "it is nested too deeply" + REST),
+        (b"[" + b"9" * 10_000 + b"]", [], "it has a number that is too long" + REST),
     ],
 )
 def test_broken_json_gives_what_is_whole_and_then_why(raw: bytes, whole: list[Any], why: str) -> None:
@@ -211,6 +211,7 @@ def test_broken_json_gives_what_is_whole_and_then_why(raw: bytes, whole: list[An
 
 def test_an_item_that_never_ends_is_given_up_before_memory_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_stream, "MOST_ITEM", 1 << 20)
+    monkeypatch.setattr(json_stream, "MOST_PASSED", 4 << 20)
     read = 0
 
     class Endless:
@@ -220,7 +221,32 @@ def test_an_item_that_never_ends_is_given_up_before_memory_is_gone(monkeypatch: 
             assert read < 8 << 20
             return b'["' + b"x" * (1 << 18) if read == 1 << 18 else b"x" * (1 << 18)
 
-    assert list(items(Endless())) == [Broken("it has an item of more than 1 MiB")]
+    assert list(items(Endless())) == [Broken("it has an item of more than 1 MiB" + REST)]
+
+
+@pytest.mark.parametrize("step", [1, 7, 50])
+@pytest.mark.parametrize(
+    "large",
+    [
+        {"a": "x" * 300, "b": [1, {"c": ['"]}', "\\", '\\"', "\n"]}], "": {}},
+        '\\"' * 200,
+        [["[" * 300], "{"],
+    ],
+)
+def test_an_item_that_is_too_large_is_named_and_those_behind_it_come(
+    monkeypatch: pytest.MonkeyPatch, large: Any, step: int
+) -> None:
+    monkeypatch.setattr(json_stream, "MOST_ITEM", 256)
+    monkeypatch.setattr(json_stream, "_CHUNK", 64)
+    too_large = Broken("it has an item of more than 0 MiB")
+    assert streamed(made.dumped([1, large, {"id": 2}, large]), step=step) == [1, too_large, {"id": 2}, too_large]
+    around = {"other": large, "items": [large, 3], "after": 1}
+    assert streamed(made.dumped(around), "items", step=step) == [too_large, 3]
+
+
+def test_an_item_that_is_nested_too_deeply_is_named_and_those_behind_it_come() -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    assert streamed(b"[1, " + deep + b", 2]", step=1000) == [1, Broken("it is nested too deeply"), 2]
 
 
 def test_a_large_array_needs_the_memory_of_one_item() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,95 @@ def test_groups_timelines_of_others_events_and_reactions_are_counted_and_stay_ou
     )
     (said,) = [f for f in found(tmp_path, made.facebook(posts, **more), True, False) if isinstance(f, Item)]
     assert (said.id, said.text) == (f"comment:{made.START + 1}", "hay quá")
+
+
+@pytest.mark.parametrize(
+    ("title", "why"),
+    [
+        ("An posted to Binh’s timeline.", facebook.TIMELINES),
+        ("An added a new photo to Binh Tran's timeline.", facebook.TIMELINES),
+        ("An đã viết trên dòng thời gian của Bình.", facebook.TIMELINES),
+        ("An shared a link to the group: Nhóm Kín.", facebook.GROUPS),
+        ("An đã chia sẻ một liên kết vào nhóm: Nhóm Kín.", facebook.GROUPS),
+        ("Nguyễn An ▶ Nhóm Kín", facebook.ELSEWHERE),
+        ("An shared a link in Nhóm Kín.", facebook.UNKNOWN),
+        ("An shared a photo with Nhóm Kín.", facebook.UNKNOWN),
+        ("An shared a link in Nhóm Kín's event.", facebook.UNKNOWN),
+        ("An added 3 new photos to the album Tết in Nhóm Kín.", facebook.UNKNOWN),
+        ("An đã chia sẻ bài viết của Bo vào Lớp 12A.", facebook.UNKNOWN),
+        ("An hat in Bos Chronik geschrieben.", facebook.UNKNOWN),
+        ("An hat einen Beitrag in Gruppe gepostet.", facebook.UNKNOWN),
+        ("An a publié dans Groupe Secret.", facebook.UNKNOWN),
+        ("An a publié dans Life is in Hanoi.", facebook.UNKNOWN),
+        ("An escribió en la biografía de Bo.", facebook.UNKNOWN),
+        ("An ha scritto sul diario di Bo.", facebook.UNKNOWN),
+        ("Anさんが Boさんのタイムラインに投稿しました。", facebook.UNKNOWN),
+        ("An 在 Bo 的時間軸上留言。", facebook.UNKNOWN),
+        ("An님이 Bo님의 타임라인에 글을 남겼습니다.", facebook.UNKNOWN),
+        ("An napisał(a) na osi czasu użytkownika Bo.", facebook.UNKNOWN),
+    ],
+)
+def test_a_title_that_is_not_known_to_be_of_the_own_timeline_keeps_a_post_out(
+    tmp_path: Path, title: str, why: str
+) -> None:
+    posts = made.facebook([made.status(1, "kín", title=title)])
+    assert [f for f in found(tmp_path, posts) if isinstance(f, Item | Left)] == [
+        Left(why, "your_facebook_activity/posts/your_posts__check_ins__photos_and_videos_1.json, item 1", title)
+    ]
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "",
+        "Nguyễn Thị An updated her status.",
+        "An đã cập nhật trạng thái.",
+        "An added a new photo.",
+        "An added 3 new photos to the album: Tết 2015 🌸.",
+        "An is with Bo in Hanoi.",
+        "Maria de la Cruz is feeling happy at Home.",
+        "An đang ở Hội An cùng với Bình.",
+        "An shared a link.",
+        "An shared Bo's post.",
+        "An đã chia sẻ một kỷ niệm.",
+        "An đã chia sẻ bài viết của Bình.",
+        "An đã thêm một ảnh mới vào album Tết.",
+        unicodedata.normalize("NFD", "An đã thay đổi ảnh đại diện."),
+        "An was live.",
+        "An hat einen Link geteilt.",
+        "An a partagé une publication.",
+    ],
+)
+def test_titles_of_the_own_timeline_bring_their_posts(tmp_path: Path, title: str) -> None:
+    posts = made.facebook([made.status(1, "của tôi", title=title)])
+    assert [f.text for f in found(tmp_path, posts) if isinstance(f, Item)] == ["của tôi"]
+
+
+def test_posts_with_unknown_titles_are_counted_and_named_and_come_on_demand(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    titles = ("An a publié dans Groupe Secret.", "An wrote on Bo's timeline.")
+    posts = [made.status(n, f"bài {n}", title=title) for n, title in enumerate(titles)]
+    path = made.zipped(tmp_path / "f.zip", made.facebook(posts))
+    bring = ("import", "facebook", path, "--audience", "public", "--home", home, "--json")
+    told = banyan(*bring).json
+    assert (told["table"]["posts"]["came"], told["left_out"]) == (0, {facebook.UNKNOWN: 1, facebook.TIMELINES: 1})
+    assert titles[0] in Path(told["report"]).read_text()
+    told = banyan(*bring, "--unknown-titles").json
+    assert (told["table"]["posts"]["came"], told["left_out"]) == (1, {facebook.TIMELINES: 1})
+    assert [post["text"] for post in banyan("feed", "--home", home, "--json").lines] == ["bài 0"]
+
+
+def test_of_a_mention_the_name_comes_alone(tmp_path: Path) -> None:
+    said = "Cùng @[100001:2048:Trần Bình] và @[42::Lê Chi], a@[b]"
+    more: dict[str, Any] = {"comments_and_reactions/comments.json": {"comments_v2": [made.comment(2, said)]}}
+    files = made.facebook([made.status(1, said, made.photo("a.jpg", f"Ảnh {said}"))], **more)
+    post, comment = (f for f in found(tmp_path, files, comments=True) if isinstance(f, Item))
+    if post.id.startswith("comment"):
+        post, comment = comment, post
+    assert post.text == comment.text == "Cùng Trần Bình và Lê Chi, a@[b]"
+    assert post.media[0].description == f"Ảnh {post.text}"
 
 
 def numbers(item: Item) -> list[str]:

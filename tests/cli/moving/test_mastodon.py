@@ -14,7 +14,7 @@ from banyan_cli.importing import mastodon
 from banyan_cli.importing.activitystreams import OTHERS
 from banyan_cli.importing.archives import open_archive
 from banyan_cli.importing.html_text import text_of
-from banyan_cli.importing.moved import PRIVATE, Found, Item, Left, ProfileLine
+from banyan_cli.importing.moved import BROKEN, PRIVATE, Found, Item, Left, ProfileLine
 from tests.cli.moving import made
 from tests.cli.shell import Ran, banyan
 
@@ -66,6 +66,18 @@ def test_an_archive_comes_with_its_times_and_conversations_and_again_adds_nothin
     assert again["table"]["posts"] == {"came": 0, "here": 12, "gone": 0, "left_out": 0}
     assert again["entries"] == 0
     assert feed(home) == posts
+
+
+def test_likes_as_banyan_exports_them_come_with_their_emoji(home: Path, tmp_path: Path) -> None:
+    likes: list[Any] = [
+        {"type": "Like", "actor": "did:banyan:z", "object": made.note_uri(0), "content": "🌸"},
+        {"type": "Like", "actor": "did:banyan:z", "object": {"id": made.note_uri(1)}, "content": "!!"},
+        {"type": "Like", "actor": "did:banyan:z", "object": 7},
+    ]
+    told = bring(home, made.zipped(tmp_path / "a.zip", made.mastodon(2, likes=likes))).json
+    assert (told["table"]["reactions"]["came"], told["left_out"]) == (2, {BROKEN: 1})
+    newer, older = feed(home)
+    assert [list(post["reactions"]) for post in (older, newer)] == [["🌸"], ["❤️"]]
 
 
 def test_a_newer_archive_adds_what_is_new_and_what_was_deleted_here_stays_so(home: Path, tmp_path: Path) -> None:

@@ -126,6 +126,25 @@ def test_again_nothing_comes_twice_and_no_picture_is_put_again(home: Path, tmp_p
     assert feed(home) == posts[1:]
 
 
+@pytest.mark.parametrize("make", [made.zipped, made.tarred, made.folder])
+def test_a_dry_run_counts_what_cannot_be_posted_as_the_import_does(home: Path, tmp_path: Path, make: Any) -> None:
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"x" * 99
+    shown = [attachment("1/good.jpg"), attachment("1/new.HEIC"), attachment("1/none.jpg")]
+    files = {
+        **made.mastodon(0, [made.create(1, "<p>ba ảnh</p>", attachment=shown)]),
+        f"{MEDIA}/1/good.jpg": photo(tmp_path / "g.jpg").read_bytes(),
+        f"{MEDIA}/1/new.HEIC": heic,
+        f"{MEDIA}/1/none.jpg": b"",
+    }
+    path = make(tmp_path / "m", files)
+    dry = bring(home, path, "--dry-run", "--report", tmp_path / "dry.csv")
+    assert "HEIC cannot be posted" in (tmp_path / "dry.csv").read_text()
+    assert "it is empty" in (tmp_path / "dry.csv").read_text()
+    told = bring(home, path)
+    assert pictures(dry) == pictures(told) == (1, 0, 0, 0, 2)
+    assert dry["left_out"] == told["left_out"]
+
+
 def test_pictures_are_added_later_to_posts_that_came_without_them_and_were_not_edited_here(
     home: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +175,26 @@ def test_an_export_as_activitystreams_brings_them_back(home: Path, tmp_path: Pat
     (row,) = pictures(home, "Lan").values()
     assert (row["description"], row["height"]) == ("mèo", 300)
     assert json.dumps(row)
+
+
+def test_an_export_as_activitystreams_brings_pictures_of_posts_and_reactions_back(home: Path, tmp_path: Path) -> None:
+    cat, sea, out = photo(tmp_path / "c.jpg", 300, 200), film(tmp_path / "s.mp4", 300_000), tmp_path / "an.zip"
+    banyan("post", "Biển", "--media", cat, "--alt", "mèo", "--media", sea, "--home", home)
+    banyan("post", "Lại biển", "--media", cat, "--home", home)
+    (older,) = (post for post in banyan("feed", "--home", home, "--json").lines if post["text"] == "Biển")
+    assert banyan("react", older["uri"], "🌸", "--home", home).code == 0
+    who = banyan("profile", "--home", home, "--json").json["account"]
+    ran = banyan("export", out, "--account", who, "--format", "activitystreams", "--home", home)
+    assert ran.code == 0, ran.err
+    with zipfile.ZipFile(out) as packed:
+        media = [name for name in packed.namelist() if name.startswith("media_attachments/")]
+        assert len(media) == len(set(media)) == 2
+        (there,) = (name for name in media if name.endswith(".mp4"))
+        assert packed.read(there) == sea.read_bytes()
+    banyan("account", "create", "Lan", "--home", home)
+    told = bring(home, out, "--as", "Lan")
+    assert (told["table"]["pictures"]["came"], told["table"]["reactions"]["came"]) == (3, 1)
+    brought = {post["text"]: post for post in banyan("feed", "Lan", "--home", home, "--json").lines}  # of one second
+    first, again = brought["Biển"], brought["Lại biển"]
+    assert [one["description"] for one in first["media"]] == ["mèo", None]
+    assert (len(again["media"]), first["reactions"]) == (1, {"🌸": 1})

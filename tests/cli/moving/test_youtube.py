@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from banyan_cli.importing import youtube
+from banyan_cli.importing import csv_rows, youtube
 from banyan_cli.importing.archives import open_archive
-from banyan_cli.importing.moved import PRIVATE, Found, Item, Left, ProfileLine, Tie
+from banyan_cli.importing.json_stream import REST
+from banyan_cli.importing.moved import BROKEN, PRIVATE, Found, Item, Left, ProfileLine, Tie
 from tests.cli.moving import made
 from tests.cli.shell import banyan
 
@@ -27,6 +28,82 @@ def test_comments_and_subscriptions_are_found_in_any_language(tmp_path: Path, vi
     assert first.answers == f"https://www.youtube.com/watch?v={made.VIDEO}&lc={first.id}"
     assert first.time_ms == 1_619_863_200_123
     assert [f.who for f in out if isinstance(f, Tie)] == [("Kênh của Bình", made.CHANNEL)]
+
+
+HEAD = (
+    "Channel ID",
+    "Comment Create Timestamp",
+    "Price",
+    "Comment ID",
+    "Parent Comment ID",
+    "Video ID",
+    "Comment Text",
+)
+OTHER_HEAD = ("Kênh", "Thời gian", "Giá", "Mã nhận xét", "Nhận xét mẹ", "Video", "Văn bản")
+WHEN = "2023-04-14T07:39:35.956042+00:00"
+ME, FIRST = "UC" + "a" * 22, "UgytHqobEtqoKm_-pYB4AaABAg"
+
+
+@pytest.mark.parametrize("head", [HEAD, OTHER_HEAD])
+def test_comments_are_found_in_any_order_of_columns(tmp_path: Path, head: tuple[str, ...]) -> None:
+    rows = [
+        (ME, WHEN, "0", FIRST, "", made.VIDEO, '{"text":"một "},{"text":"\\n"},{"text":"hai"}'),
+        (ME, WHEN, "0", FIRST + ".9abcdefghij", FIRST, made.VIDEO, "chữ thường"),
+    ]
+    for order in ([0, 1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1, 0]):
+        turned = [tuple(row[n] for n in order) for row in (head, *rows)]
+        files = {**made.youtube(), "Takeout/YouTube/comments/comments(1).csv": made.table(*turned)}
+        out = [f for f in found(made.zipped(tmp_path / "t.zip", files)) if isinstance(f, Item) and FIRST in f.id]
+        assert [(f.text, f.parent, f.time_ms) for f in out] == [
+            ("một \nhai", None, 1_681_457_975_956),
+            ("chữ thường", FIRST, 1_681_457_975_956),
+        ]
+        assert out[0].link == f"https://www.youtube.com/watch?v={made.VIDEO}&lc={FIRST}"
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ('{"takeoutSegments":[{"text":"coalowl "},{"text":"huyền thoại"}]}', "coalowl huyền thoại"),
+        ('{"text":"\\u003e chôn"},{"text":"\\n"},{"text":"xong"}', "> chôn\nxong"),
+        ('[{"text":"một"},{"text":" hai"}]', "một hai"),
+        ("[sic] 1,2", "[sic] 1,2"),
+        ("[1,2]", "[1,2]"),
+        ('{"text":7},{"mention":"x"}', None),
+        ("", None),
+    ],
+)
+@pytest.mark.parametrize("head", [HEAD, OTHER_HEAD])
+def test_a_cell_of_a_comment_becomes_its_text(
+    tmp_path: Path, head: tuple[str, ...], cell: str, text: str | None
+) -> None:
+    path = tmp_path / "comments.csv"
+    path.write_bytes(made.table(head, (ME, WHEN, "0", FIRST, "", made.VIDEO, cell)))
+    (out,) = found(path)
+    assert isinstance(out, Item | Left)
+    assert (out.text if isinstance(out, Item) else out.why) == (text or BROKEN)
+
+
+def test_comments_that_are_not_understood_are_named(tmp_path: Path) -> None:
+    odd = made.table(("When", "What"), (WHEN, "mất"), (WHEN, "hai"))
+    files = {**made.youtube(), "Takeout/YouTube/comments/comments(1).csv": odd}
+    out = [f for f in found(made.zipped(tmp_path / "t.zip", files)) if isinstance(f, Left) and f.why == youtube.UNREAD]
+    assert [(f.place, f.name) for f in out] == [
+        (f"Takeout/YouTube/comments/comments(1).csv, line {n}", "its columns: when, what") for n in (2, 3)
+    ]
+
+
+def test_a_table_that_cannot_be_read_to_its_end_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_rows, "MOST_FIELD", 100)
+    rows = [(ME, WHEN, "0", f"{FIRST}{n}", "", made.VIDEO, "x" * 101 if n == 1 else "hay") for n in range(3)]
+    path = tmp_path / "comments.csv"
+    path.write_bytes(made.table(HEAD, *rows))
+    first, rest = found(path)
+    assert isinstance(first, Item)
+    assert (first.text, rest) == (
+        "hay",
+        Left(BROKEN, f"{path.name}, line 3", f"field larger than field limit (100){REST}"),
+    )
 
 
 def test_public_videos_come_and_the_others_and_playlists_are_counted(tmp_path: Path) -> None:
