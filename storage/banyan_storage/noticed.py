@@ -111,8 +111,7 @@ def _read(
     txn: ReadTxn, reader: StoreReader, who: AccountId, account: AccountId, place: bytes, what: Notice
 ) -> Noticed | None:
     n, at = part_place(place)
-    name, part = reader.name_at(n), txn.get(PARTS, place)
-    entry = None if name is None else reader.entry(name[0])
+    entry, part = reader.at(n), txn.get(PARTS, place)
     if entry is None or part is None:
         return None
     op = decode_body(entry.ops).ops[at]
