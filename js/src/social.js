@@ -23,6 +23,7 @@
  * @property {boolean} frozen two keys of one strength disagree, so what they say after that does not count
  * @property {string | null} host the account of the platform that hosts it
  * @property {Record<string, string>} profile
+ * @property {Record<string, any>} pictures of the profile, by `avatar` and `banner`
  * @property {(Post & Placed)[]} posts the newest first
  * @property {Of<typeof REACTION>[]} reactions
  * @property {string[]} reposts
@@ -105,7 +106,7 @@ const TARGET = record({ account: did, key: id(16) }, {});
 const RELATION = record({ account: did }, {});
 const PINNED = record({ key: id(16) }, {});
 export const SHAPES = {
-  profile: record({ field: string(64), value: string(4_096) }, {}),
+  profile: record({ field: string(64), value: string(4_096) }, { media: MEDIA }),
   post: POST,
   reaction: REACTION,
   repost: TARGET,
@@ -172,13 +173,14 @@ export function read(account) {
   });
   const fields = shownRegisters(COLLECTIONS.profile, SHAPES.profile)
     .reverse()
-    .map(({ said }) => [said.field, said.value]);
+    .map(({ said }) => said);
   return {
     account: accountText(account.id),
     closed: control.closed,
     frozen: control.frozen,
     host: control.host && accountText(control.host),
-    profile: Object.fromEntries(fields),
+    profile: Object.fromEntries(fields.filter((said) => !said.media).map((said) => [said.field, said.value])),
+    pictures: Object.fromEntries(fields.flatMap((said) => (said.media ? [[said.field, said.media]] : []))),
     posts: posts.sort((a, b) => (a.place > b.place ? -1 : 1)),
     reactions: shownElements(COLLECTIONS.reaction, REACTION),
     reposts: shownElements(COLLECTIONS.repost, TARGET).map((post) => `${post.account}/${post.key}`),

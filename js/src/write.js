@@ -159,10 +159,10 @@ export function draftEdit(account, key, post) {
 /** Ends a post for good. @param {string} key @returns {Draft} */
 export const draftDelete = (key) => ({ op: { op: 'tomb', coll: COLLECTIONS.post, key }, content: null });
 
-/** @param {Account} account @param {string} field @param {string} value */
-export async function draftProfile(account, field, value) {
+/** @param {Account} account @param {string} field @param {string} value @param {any} [media] of a picture */
+export async function draftProfile(account, field, value, media = null) {
   const key = await cellKey(saltOf(account), utf8('profile'), utf8(field.normalize('NFC')));
-  return put(account, { coll: COLLECTIONS.profile, key }, writeContent(SHAPES.profile, { field, value }));
+  return put(account, { coll: COLLECTIONS.profile, key }, writeContent(SHAPES.profile, { field, value, media }));
 }
 
 /**

@@ -239,7 +239,7 @@ export const checks = {
     const nothing = { registers: new Map(), sets: new Map() };
     const account = { salt: unhex(salt), state: () => ({ cells: nothing }) };
     const drafts = {
-      profile: ({ field, value }) => write.draftProfile(account, field, value),
+      profile: ({ field, value, media }) => write.draftProfile(account, field, value, media),
       reaction: (of) => write.draftReaction(account, `${of.account}/${of.key}`, of.emoji),
       repost: (of) => write.draftRepost(account, `${of.account}/${of.key}`),
       follow: (of) => write.draftFollow(account, of.account),

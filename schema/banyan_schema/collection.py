@@ -63,7 +63,7 @@ class Fact(NamedTuple):
     key: bytes
 
 
-MAX_SEED = 460
+MAX_SEED = 462
 """The most bytes of a seed: a store keeps it with its slot (41 bytes) and a place (8) in a row of at most 511."""
 Facts: TypeAlias = tuple[Fact, ...]
 SeedIn: TypeAlias = Callable[[bytes, bytes], bytes | None]

@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _CHANNEL, _SERIES = "schema/banyan_schema/social/channel.py", "storage/banyan_storage/series.py"
-_EPISODES, _NOTICES = "node/banyan_node/api/methods/episodes.py", "node/banyan_node/api/methods/notices.py"
+_EPISODES, _NOTICES = "node/banyan_node/api/methods/episodes.py", "node/banyan_node/hosting/hearing.py"
 _LAWS, _FOLD, _APP = (
     ("tests/schema/test_channel.py",),
     ("tests/storage/test_series.py",),

@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _EVENT, _SCHEDULED = "schema/banyan_schema/social/event.py", "storage/banyan_storage/scheduled.py"
-_CALENDAR, _NOTICES = "node/banyan_node/api/methods/calendar.py", "node/banyan_node/api/methods/notices.py"
+_CALENDAR, _NOTICES = "node/banyan_node/api/methods/calendar.py", "node/banyan_node/hosting/hearing.py"
 _LAWS, _FOLD, _APP = (
     ("tests/schema/test_event.py",),
     ("tests/storage/test_scheduled.py",),

@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant
 
 _GROUP, _GROUPED = "schema/banyan_schema/social/group.py", "storage/banyan_storage/grouped.py"
 _MODERATING = "node/banyan_node/api/methods/moderating.py"
-_NOTICES = "node/banyan_node/api/methods/notices.py"
+_NOTICES = "node/banyan_node/hosting/hearing.py"
 _FOLD, _APP = ("tests/storage/test_grouped.py",), ("tests/node/test_groups.py",)
 
 IN_GROUPS = (

@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _LOCKING = "storage/banyan_storage/locking.py"
-_FOLLOWERS, _NOTICES = (f"node/banyan_node/api/methods/{m}.py" for m in ("followers", "notices"))
+_FOLLOWERS, _HEARING = "node/banyan_node/api/methods/followers.py", "node/banyan_node/hosting/hearing.py"
 _FOLD, _APP = ("tests/storage/test_locking.py",), ("tests/node/test_followers.py",)
 
 IN_LOCKED = (
@@ -38,7 +38,7 @@ IN_LOCKED = (
     ),
     Mutant(
         "an acceptance that nobody asked for is told",
-        _NOTICES,
+        _HEARING,
         "return locking.is_locked(q, one.who) and locking.follows(q, account, one.who)",
         "return True",
         _APP,

@@ -256,4 +256,11 @@ IN_MEDIA = (
         "at.make_room(of.size)",
         ("tests/node/test_uploads.py",),
     ),
+    Mutant(
+        "two puts of one file write one draft",
+        "storage/banyan_storage/blobs/files.py",
+        'f"{path.name}.{secrets.token_hex(8)}.tmp"',
+        'f"{path.name}.tmp"',
+        ("tests/storage/test_blobs.py",),
+    ),
 )

@@ -29,7 +29,7 @@ IN_MOVES = (
     ),
     Mutant(
         "a move is told though one of the two says otherwise",
-        "node/banyan_node/api/methods/notices.py",
+        "node/banyan_node/hosting/hearing.py",
         "        return moving.moved_to(q, one.who) is not None\n",
         "        return True\n",
         _APP,

@@ -22,7 +22,7 @@ IN_OFFICIALS = (
     ),
     Mutant(
         "an urgent post of anybody is told",
-        "node/banyan_node/api/methods/notices.py",
+        "node/banyan_node/hosting/hearing.py",
         "        return official(one.who)\n",
         "        return True\n",
         _APP,

@@ -52,7 +52,7 @@ IN_SOCIAL = (
     Mutant("one hears of what one does oneself", _NOTICED, "who != account and wanted", "wanted", _HEARD),
     Mutant(
         "those who are blocked are heard",
-        _NOTICES,
+        "node/banyan_node/hosting/hearing.py",
         "lens.sees(who) and told(what, who) in kinds",
         "told(what, who) in kinds",
         _TOLD,

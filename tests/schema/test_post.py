@@ -150,7 +150,7 @@ def slow_seed(time: bytes, content: bytes) -> bytes | None:
     said += b"".join(b"m" + account for account in dict.fromkeys(mentions or ()))
     said += b"" if group is None else b"g" + sha256(b"banyan/1/group\0" + group.raw).digest()[:8]
     said += b"u" if urgency == "urgent" else b""
-    return at + said + (b"" if poll is None else b"p" + poll.closes_ms.to_bytes(8, "big"))
+    return at + said + (b"" if poll is None or poll.closes_ms >> 48 else b"p" + poll.closes_ms.to_bytes(6, "big"))
 
 
 def test_a_hundred_thousand_mangled_posts_are_seeded_as_the_strict_reader_says() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from banyan_crdt.blob import CHUNK, MAX_BLOB, BlobList, blob_of, check_list
+from banyan_crdt.blob import CHUNK, MAX_BLOB, BlobList, BlobRoot, blob_of, check_list
 from banyan_crdt.errors import Malformed
 from banyan_storage.blobs import BlobStore, DamagedBlob
 
@@ -185,3 +186,18 @@ def test_blobs_are_listed_by_when_they_were_last_wanted(blobs: BlobStore) -> Non
         blobs.want(roots[n], 1000 + at)
     assert [held.root for held in blobs.all()] == [roots[2], roots[0], roots[1]]
     assert [held.root for held in BlobStore(blobs.folder).all()] == [roots[2], roots[0], roots[1]]
+
+
+def test_one_file_that_several_threads_put_at_once_is_one_blob(tmp_path: Path) -> None:
+    store, raw = BlobStore(tmp_path / "blobs"), bytes(range(256)) * 40
+    for n in range(20):
+        with ThreadPoolExecutor(4) as pool:
+            begun = [pool.submit(put_once, store, raw + bytes([n])) for _ in range(4)]
+        (root,) = {one.result() for one in begun}
+        assert store.read(root, 0, len(raw) + 1) == raw + bytes([n])
+    assert len([path for path in store.folder.rglob("*") if path.is_file()]) == 20 * 3
+
+
+def put_once(store: BlobStore, raw: bytes) -> BlobRoot:
+    file = io.BytesIO(raw)
+    return store.put(file.read, lambda of: b"about").root

@@ -178,8 +178,8 @@ def post_time(entry_time: bytes, created_ms: int | None) -> bytes:
 
 REPLY, WITHIN, QUOTE, MENTION, GROUP, URGENT, ASKS = b"rwqmgup"
 """What a seed says of a post beside its time: the post that it answers or quotes, 48 bytes, the conversation in which
-it answers another answer, 8, an account, 32, a group's digest, 8, that it is urgent, or when its poll ends, 8."""
-_SIZES = {REPLY: 48, WITHIN: 8, QUOTE: 48, MENTION: 32, GROUP: 8, URGENT: 0, ASKS: 8}
+it answers another answer, 8, an account, 32, a group's digest, 8, that it is urgent, or when its poll ends, 6."""
+_SIZES = {REPLY: 48, WITHIN: 8, QUOTE: 48, MENTION: 32, GROUP: 8, URGENT: 0, ASKS: 6}
 
 
 def _seed(time: bytes, values: list[Any]) -> bytes:
@@ -200,8 +200,8 @@ def _seed(time: bytes, values: list[Any]) -> bytes:
         found.append(b"g" + group_digest(group.raw))
     if urgent:
         found.append(b"u")
-    if poll is not None:
-        found.append(b"p" + poll.closes_ms.to_bytes(8, "big"))
+    if poll is not None and not poll.closes_ms >> 48:
+        found.append(b"p" + poll.closes_ms.to_bytes(6, "big"))
     return b"".join(found)
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -93,15 +94,16 @@ def read_all(handle: int, size: int, at: int) -> bytes:
 
 
 def write_durably(path: Path, raw: bytes) -> None:
-    """The file is there whole, or as it was before, also after a power cut."""
-    draft = path.with_name(path.name + ".tmp")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    """The file is there whole, or as it was before, also after a power cut. Several threads may write it at a time."""
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         write_all(handle, raw, 0)
         os.fsync(handle)
+        draft.replace(path)
     finally:
         os.close(handle)
-    draft.replace(path)
+        draft.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 

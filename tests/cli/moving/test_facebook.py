@@ -285,7 +285,9 @@ def test_albums_are_in_the_dry_run_come_once_and_stay_out_on_demand(
     path = made.zipped(tmp_path / "f.zip", {**files, **pictures})
 
     def bring(*words: str) -> tuple[int, int, int, int, list[str]]:
-        told = banyan("import", "facebook", path, "--audience", "public", *words, "--home", home, "--json").json
+        ran = banyan("import", "facebook", path, "--audience", "public", *words, "--home", home, "--json")
+        assert ran.code == 0, ran.err
+        told = ran.json
         posts, shown = told["table"]["posts"], told["table"]["pictures"]
         return posts["came"], posts["here"], shown["came"], shown["left_out"], told["notes"]
 
