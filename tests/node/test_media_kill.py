@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 import trio
 
 from banyan_crdt.blob import BlobRoot
+from banyan_node.api import LocalBackend
+from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_storage.blobs import BlobStore
+from banyan_storage.errors import StoreLocked
 from tests.node.pictures import film
 from tests.node.real import load_settings, make_home, make_node, running
 from tests.node.test_kill import Victim, sound
@@ -28,6 +33,21 @@ def victim() -> Iterator[Victim]:
     made.close()
 
 
+@contextmanager
+def opened(home: Home) -> Iterator[LocalBackend]:
+    """The store, once a process that the killed one had just begun has let go of it."""
+    with ExitStack() as stack:
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                local = stack.enter_context(open_local(home, load_settings(home)))
+                break
+            except StoreLocked:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        yield local
+
+
 def test_after_a_kill_amid_a_put_every_acknowledged_film_is_whole_and_nothing_else_is_left(
     victim: Victim, tmp_path: Path
 ) -> None:
@@ -41,7 +61,7 @@ def test_after_a_kill_amid_a_put_every_acknowledged_film_is_whole_and_nothing_el
         for line in lines:
             _, what, blob = line.split()
             known[bytes.fromhex(blob)] = what
-        with open_local(home, load_settings(home)) as local:
+        with opened(home) as local:
             blobs = local.context.blobs
             blobs.tidy()
             for root in known:

@@ -13,6 +13,7 @@ import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -285,7 +286,12 @@ def test_an_import_that_a_person_stops_says_what_came_and_goes_on_when_it_is_run
     path = made.zipped(tmp_path / "m.zip", album(tmp_path, posts))
     words = [*COMMAND, "import", "mastodon", str(path), "--home", str(home)]
     with subprocess.Popen(
-        words, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        words,
+        env=clean_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     ) as child:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and len(list((home / "blobs").glob("??/*.list"))) < 44:
