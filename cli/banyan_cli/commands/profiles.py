@@ -115,7 +115,7 @@ def _show(console: Console, value: dict[str, Any]) -> None:
     if value["handle"]:
         console.print(Text(handles.shown(value["handle"])))
     for field, text in value["fields"].items():
-        if field not in ("name", "handle"):
+        if text and field not in ("name", "handle"):
             console.print(Text.assemble((f"{plain(field)}: ", "dim"), plain(text, lines=True)))
     for name in PICTURES:
         if picture := value["pictures"].get(name):
