@@ -83,6 +83,20 @@ def _size(raw: bytes, number: int) -> int:
     return len(raw[number * CHUNK : (number + 1) * CHUNK])
 
 
+def test_an_upload_whose_put_was_interrupted_is_still_whole(node: LocalBackend, tmp_path: Path) -> None:
+    raw = film(tmp_path / "sea.mp4", 3 * CHUNK).read_bytes()
+    upload = begun(node, raw)["upload"]
+    for number in range(3):
+        send(node, upload, raw, number)
+    uploads = node.context.uploads
+    of = uploads.list_of(BlobRoot(bytes.fromhex(upload)))
+    assert of is not None
+    uploads.finished(uploads.begin(of))  # as far as a kill lets it come
+    uploads.tidy()
+    assert (begun(node, raw)["held"], begun(node, raw)["missing"]) == (len(raw), [])
+    assert node.call("media.put", upload=upload)["size"] == len(raw)
+
+
 def test_a_picture_that_comes_in_pieces_is_written_anew(node: LocalBackend, tmp_path: Path) -> None:
     raw = photo(tmp_path / "cat.jpg").read_bytes()
     upload = begun(node, raw)["upload"]

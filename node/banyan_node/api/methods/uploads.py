@@ -65,8 +65,11 @@ def begin(at: Working, ask: UploadRequest) -> Upload:
         check_list(of.root, of.size, of.hashes)
     except Malformed as error:
         raise CallError("bad_request", f"These are not the chunks of one file: {error}.") from None
-    if at.uploads.find(of.root) is None:
+    there = at.uploads.find(of.root)
+    if there is None:
         at.make_room(at.uploads.used() + of.size)
+    elif there.whole:  # a `media.put` of it was interrupted
+        return Upload(blob_hex(of.root), of.size, of.size, [])
     partial = at.uploads.begin(of)
     try:
         return Upload(blob_hex(of.root), of.size, partial.bytes_held, partial.missing()[:NAMED])
