@@ -191,6 +191,13 @@ IN_THROTTLE = (
         ("tests/node/test_worker.py",),
     ),
     Mutant(
+        "what a cancelled write leaves is lost",
+        _STACK,
+        "self._unsent = bytes(left)",
+        "self._unsent = b''",
+        ("tests/node/test_stack.py",),
+    ),
+    Mutant(
         "who is dialled is nobody's stranger",
         _STACK,
         "BoundedStream(raw.stream, CAUSE.get())",

@@ -314,7 +314,7 @@ async def test_a_draft_with_a_picture_that_two_devices_publish_at_its_time_is_on
     async with running(make_node(make_home(tmp_path / "a"))) as a:
         me = (await call(a, "account.create", name="an"))["account"]
         blob = (await call(a, "media.put", path=str(photo(tmp_path / "a.jpg", 300, 200))))["blob"]
-        draft = (await call(a, "draft.set", text="một lần", media=[{"blob": blob}], due=soon(0.5)))["id"]
+        draft = (await call(a, "draft.set", text="một lần", media=[{"blob": blob}]))["id"]
         home = make_home(tmp_path / "b")
         async with running(make_node(home, [a.edge.addresses[0]])) as b:
             await call(a, "account.grant", writer=(await call(b, "id"))["writer"])
@@ -323,6 +323,8 @@ async def test_a_draft_with_a_picture_that_two_devices_publish_at_its_time_is_on
             with trio.fail_after(20):
                 while (await call(b, "drafts", by=me))["drafts"][0]["lacking"]:
                     await trio.sleep(0.05)
+            await call(a, "draft.set", id=draft, text="một lần", media=[{"blob": blob}], due=soon(6))
+            await converged([a, b])
         with open_local(home, load_settings(home)) as apart:
             apart.call("draft.publish", id=draft, by=me)
         with trio.fail_after(20):

@@ -33,7 +33,7 @@ from libp2p.host.basic_host import BasicHost
 from libp2p.host.defaults import get_default_protocols
 from libp2p.identity.identify_push.identify_push import ID_PUSH
 from libp2p.io.abc import ReadWriteCloser
-from libp2p.io.exceptions import IOException
+from libp2p.io.exceptions import ConnectionClosedError, IOException
 from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import ConnectionConfig, RetryConfig
 from libp2p.network.connection.raw_connection import RawConnection
@@ -60,6 +60,7 @@ from .muxing import GuardedMuxing, QuietStream, Tell
 
 MAX_RAW_READ = 64 * 1024
 RECEIVE_SIZE = LARGE_BYTES // 4  # room for so much is made at every read; to map a large block each time takes 12 us
+MAX_UNSENT = 1024 * 1024
 TURN_SIZE = 16 * 1024  # read at once of a connection that had to wait: what it costs is known only afterwards
 MAX_UNPROVEN = 4 * 1024
 """Bytes that are read of a connection before it has proved who it is: a handshake takes 300, with an RSA key 1,500. It
@@ -98,6 +99,7 @@ class BoundedStream(ReadWriteCloser):
     def __init__(self, stream: Any, usage: Usage | None = None) -> None:
         self._tcp, self._usage = stream, usage
         self._buffer, self._at = b"", 0
+        self._unsent = b""
         self._read = 0
 
     async def read(self, n: int | None = None) -> bytes:
@@ -127,8 +129,23 @@ class BoundedStream(ReadWriteCloser):
         return data
 
     async def write(self, data: bytes) -> None:
-        """All of data."""
-        await self._tcp.write(data)
+        """All of data. What a write that is cancelled leaves goes out before the next one: whoever waited for one answer
+        no longer must not end the connection, as half an encrypted frame would. One task writes at a time.
+
+        Raises ConnectionClosedError; IOException if too much is left, because the peer reads nothing.
+        """
+        if self._unsent:
+            data = self._unsent + data
+            if len(data) > MAX_UNSENT:
+                raise IOException(f"a peer read nothing while {len(data)} bytes for it were given up: hang up")
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[await self._tcp.stream.socket.send(left) :]
+        except (OSError, trio.ClosedResourceError) as error:
+            raise ConnectionClosedError(f"the connection ended: {error}", transport="tcp") from error
+        finally:
+            self._unsent = bytes(left)
 
     async def close(self) -> None:
         """Closes the socket."""
