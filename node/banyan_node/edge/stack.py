@@ -129,8 +129,8 @@ class BoundedStream(ReadWriteCloser):
         return data
 
     async def write(self, data: bytes) -> None:
-        """All of data. What a write that is cancelled leaves goes out before the next one: whoever waited for one answer
-        no longer must not end the connection, as half an encrypted frame would. One task writes at a time.
+        """All of data. What a write that is cancelled leaves goes out before the next one: half an encrypted frame would
+        end the connection, only because nobody waited for one answer any more. One task writes at a time.
 
         Raises ConnectionClosedError; IOException if too much is left, because the peer reads nothing.
         """
