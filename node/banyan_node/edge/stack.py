@@ -129,8 +129,8 @@ class BoundedStream(ReadWriteCloser):
         return data
 
     async def write(self, data: bytes) -> None:
-        """All of data. What a write that is cancelled leaves goes out before the next one: half an encrypted frame would
-        end the connection, only because nobody waited for one answer any more. One task writes at a time.
+        """All of data. What a write that is cancelled leaves goes out before the next one: half an encrypted frame ends
+        a connection, and it was only that nobody waited for one answer any more. One task writes at a time.
 
         Raises ConnectionClosedError; IOException if too much is left, because the peer reads nothing.
         """
