@@ -209,9 +209,14 @@ def build(home: Home, plan: Plan) -> dict[str, Any]:
 
 
 def _built(folder: Path, plan: Plan) -> tuple[Path, dict[str, Any]]:
-    """A store of this plan, with what the asking side must know: that of the run before, if it is there."""
+    """A store of this plan, with what the asking side must know: that of the run before, if it is there; views and an
+    index that the code changed since are built."""
     home, file = folder / f"social-{plan.posts}", folder / f"social-{plan.posts}.json"
-    if not file.exists():
+    if file.exists():
+        there = Home(home)
+        with open_local(there, settings.load(there, {"node.realm": "test"}, env={}), say=say) as backend:
+            backend.call("search", question=word(100))
+    else:
         made = build(Home(new_home(home)), plan)
         file.write_text(json.dumps(made))
     return home, json.loads(file.read_text())

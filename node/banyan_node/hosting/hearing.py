@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 
@@ -28,7 +28,7 @@ def heard(
     q: Queries,
     account: AccountId,
     lens: Lens,
-    trusted: list[AccountId],
+    trusted: Callable[[], Iterable[AccountId]],
     before: bytes | None = None,
     kinds: Collection[Notice] = NOTICES,
 ) -> Iterator[tuple[bytes, Noticed | None]]:
@@ -37,7 +37,7 @@ def heard(
     before."""
     locked, followed, channels = locking.is_locked(q, account), {*q.follows(account)}, {*subscriptions(q, account)}
     makers = {channel.account for channel in channels}
-    official = cache(lambda who: bool(verified(q, who, trusted)))
+    official = cache(lambda who: bool(verified(q, who, trusted())))
 
     def told(what: Notice, who: AccountId) -> Notice:
         asks = what == "follow" and locked and not locking.answered(q, account, "accept", who)

@@ -7,6 +7,7 @@ the operation instead, which every node finds; where it is not held, everything 
 from __future__ import annotations
 
 import re
+from functools import partial
 from itertools import islice
 from typing import Annotated, Literal
 
@@ -100,7 +101,7 @@ def unread(at: CommitView, ask: OneReader) -> Unread:
     """How many notifications an account has not read."""
     account, q = hosted.account_of(at, ask.by), at.queries()
     last, count = read_until(q, at.private(account)), 0
-    for place, one in islice(heard(q, account, lens_of(at, account), trusted_by(at)), 20 * COUNTED):
+    for place, one in islice(heard(q, account, lens_of(at, account), partial(trusted_by, at)), 20 * COUNTED):
         if count == COUNTED or (last is not None and place <= last):
             break
         count += one is not None

@@ -3,6 +3,7 @@ Alike things are one row."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from msgspec import Meta
@@ -85,7 +86,7 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
     """What an account hears of, without what it does not see of others. Of a page, alike things are one row."""
     account, q = hosted.account_of(at, ask.by), at.queries()
     lens, place = lens_of(at, account), place_of(ask.before, PLACE_BYTES, "among notifications")
-    found = heard(q, account, lens, trusted_by(at), place, set(ask.kinds or NOTICES))
+    found = heard(q, account, lens, partial(trusted_by, at), place, set(ask.kinds or NOTICES))
     groups: dict[object, list[Noticed]] = {}
     places, seen = list[bytes](), read_until(q, at.private(account)) or b""
     last, looked, read = b"", 0, 0
