@@ -13,6 +13,7 @@ from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.local import open_local
 from banyan_schema.social.official import Official, attest
+from banyan_storage.noticed import HOPS
 from tests.node.real import converged, load_settings, make_home, make_node, running
 from tests.node.test_groups import App
 
@@ -53,6 +54,22 @@ def test_an_urgent_post_of_a_verified_channel_is_told_to_those_who_follow_it(app
     app("official.verify", account="y tế", undo=True)
     assert (app.told("lan"), official(app, "y tế")) == ([], [])
     app.refused("nothing to undo by official.verify", "official.verify", account="y tế", undo=True)
+
+
+def test_who_follows_many_is_told_what_those_few_say_that_told_all_something(app: App) -> None:
+    app("handle.domain", domain="vn.example")
+    names = [f"người {n}" for n in range(6 * HOPS)]
+    for name in names:
+        app("account.create", name=name, hosted=True)
+    for name in names[1:]:
+        app("follow", account=name, by="lan")
+    for name in names[:3]:
+        app("official.verify", account=name, title="Sở Y tế")
+        app("post", text=name, urgency="urgent", by=name)
+    assert [row["post"]["text"] for row in app("notifications", by="lan")["notices"]] == [names[2], names[1]]
+    newer = app("notifications", by="lan", limit=1)
+    (older,) = app("notifications", by="lan", before=newer["before"])["notices"]
+    assert older["post"]["text"] == names[1]
 
 
 def test_the_word_of_an_account_that_this_node_does_not_trust_counts_nothing(app: App) -> None:
