@@ -26,6 +26,7 @@ from banyan_node.home.settings import Settings
 from banyan_node.hosting.vault import Vault
 from banyan_node.links.slots import SlotSettings
 from banyan_node.media.decoders import Decoders
+from banyan_node.media.in_use import InUse
 from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.mending import due, mend
 from banyan_node.upkeep.rows_file import FileKeeper
@@ -97,6 +98,9 @@ class Context:
     blobs: BlobStore = field(init=False)
     uploads: BlobStore = field(init=False)
     """Pictures and films. Any thread."""
+
+    in_use: InUse = field(default_factory=InUse)
+    """The uploads with which something is done. Any thread."""
 
     decoders: Decoders = field(default_factory=Decoders)
     """Processes that decode pictures and films. Any thread."""

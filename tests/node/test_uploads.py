@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ import pytest
 
 from banyan_crdt.blob import CHUNK, BlobRoot
 from banyan_node.api import LocalBackend
+from banyan_node.api.dispatch import working
+from banyan_node.api.methods import media, uploads
 from banyan_node.api.registry import EVERY
 from banyan_node.local import open_local
 from banyan_node.media import keeping
@@ -159,3 +162,87 @@ def test_a_kill_costs_the_piece_under_way(victim: Victim, tmp_path: Path) -> Non
             if told:
                 missing = begun(node, UPLOADED)["missing"]
                 assert told.isdisjoint(missing), f"life {life}"
+
+
+def test_one_thing_is_done_with_an_upload_at_a_time(node: LocalBackend, tmp_path: Path) -> None:
+    raw = film(tmp_path / "sea.mp4", 3 * CHUNK).read_bytes()
+    upload = begun(node, raw)["upload"]
+    for number in range(3):
+        send(node, upload, raw, number)
+    in_use, root = node.context.in_use, BlobRoot(bytes.fromhex(upload))
+    with in_use.alone(root):  # as while `media.put` reads it
+        for ask in (
+            lambda: send(node, upload, raw, 0),
+            lambda: begun(node, raw),
+            lambda: node.call("media.put", upload=upload),
+            lambda: node.call("upload.drop", upload=upload),
+        ):
+            with pytest.raises(CallError, match="Something else is being done with the upload"):
+                ask()
+    with in_use.beside(root), in_use.beside(root):  # as while two chunks come
+        send(node, upload, raw, 0)
+        with pytest.raises(CallError, match="wait for its answer"):
+            node.call("media.put", upload=upload)
+    assert node.call("media.put", upload=upload)["size"] == len(raw)
+    assert node.context.uploads.all() == []
+
+
+def test_chunks_and_puts_of_several_clients_make_one_blob_and_leave_nothing(node: LocalBackend, tmp_path: Path) -> None:
+    raw = film(tmp_path / "sea.mp4", 6 * CHUNK).read_bytes()
+    upload = begun(node, raw)["upload"]
+    at, answers, said = working(node.context, lambda size: None), list[str](), set[str]()
+    data = [b64encode(raw[n * CHUNK : (n + 1) * CHUNK]).decode() for n in range(6)]
+
+    def client(seed: int) -> None:
+        todo = [*random.Random(seed).sample(range(6), 6), 6]
+        while todo and not answers:
+            try:
+                if todo[0] < 6:
+                    uploads.chunk(at, uploads.ChunkRequest(upload=upload, number=todo[0], data=data[todo[0]]))
+                else:
+                    answers.append(media.put(at, media.MediaPutRequest(upload=upload)).blob)
+                todo.pop(0)
+            except CallError as error:
+                said.add(" ".join(str(error).split()[:3]))
+                time.sleep(0.01)
+
+    threads = [threading.Thread(target=client, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(answers) == 1
+    assert node.context.blobs.read(BlobRoot(bytes.fromhex(answers[0])), 0, len(raw)) == raw
+    assert said <= {"Something else is", "Of the upload", f"No upload {upload[:16]}..."}
+    assert node.call("uploads")["uploads"] == []
+    assert [path for path in node.context.uploads.folder.rglob("*") if path.is_file()] == []
+
+
+def test_uploads_are_listed_and_a_refusal_says_what_they_hold(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, load_settings(home, media__max_bytes=str(20 << 20))) as node:
+        raw = random.Random(1).randbytes(3 * CHUNK)
+        before = int(time.time() * 1000) - 1000
+        upload = begun(node, raw)["upload"]
+        send(node, upload, raw, 1)
+        (one,) = node.call("uploads")["uploads"]
+        assert (one["upload"], one["size"], one["held"]) == (upload, len(raw), CHUNK)
+        assert before <= one["touched_ms"] <= time.time() * 1000
+        with pytest.raises(CallError, match=r"Of this, 0\.8 MB are for uploads that were begun"):
+            node.call("upload.begin", **listed(bytes(20 << 20)))
+        node.call("upload.drop", upload=upload)
+        assert begun(node, bytes(20 << 20))["held"] == 0
+
+
+def test_an_upload_to_which_chunks_come_stays(node: LocalBackend) -> None:
+    raw = random.Random(2).randbytes(2 * CHUNK)
+    upload = begun(node, raw)["upload"]
+    uploads_ = node.context.uploads
+    long_ago = int(time.time()) - 2 * keeping.GRACE_S
+    uploads_.want(BlobRoot(bytes.fromhex(upload)), long_ago)
+    send(node, upload, raw, 0)
+    keeping.drop_old(uploads_, time.time())
+    assert begun(node, raw)["held"] == CHUNK
+    uploads_.want(BlobRoot(bytes.fromhex(upload)), long_ago)
+    keeping.drop_old(uploads_, time.time())
+    assert node.call("uploads")["uploads"] == []

@@ -27,6 +27,7 @@ from banyan_node.home.settings import Settings
 from banyan_node.hosting.vault import Private, Vault
 from banyan_node.links.filling import Filling
 from banyan_node.media.decoders import Decoders
+from banyan_node.media.in_use import InUse
 from banyan_node.upkeep.searching import Searching
 from banyan_node.workers.published import Here, Published
 from banyan_storage.blobs import BlobStore
@@ -100,12 +101,13 @@ class Looking(CommitView):
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """The input of work. uploads: files that come in pieces. home: the node's folder. make_room: makes room for so many
-    bytes of blobs, or raises CallError."""
+    """The input of work. uploads: files that come in pieces; in_use: with which something is done. home: the node's
+    folder. make_room: makes room for so many bytes of blobs, or raises CallError."""
 
     blobs: BlobStore
     decoders: Decoders
     uploads: BlobStore
+    in_use: InUse
     home: Path
     settings: Settings
     make_room: Callable[[int], None]

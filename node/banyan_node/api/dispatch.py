@@ -224,7 +224,7 @@ class ReadingBackend:
 
 def working(c: Context, make_room: Callable[[int], None]) -> Working:
     """make_room: on the thread where the work runs."""
-    return Working(c.blobs, c.decoders, c.uploads, c.home.path, c.settings, make_room)
+    return Working(c.blobs, c.decoders, c.uploads, c.in_use, c.home.path, c.settings, make_room)
 
 
 def _write(method: Method, ask: Request, context: Context, now: float) -> Any:

@@ -17,9 +17,11 @@ from msgspec import Meta
 
 from banyan_crdt.blob import CHUNK, MAX_BLOB, BlobList, check_list
 from banyan_crdt.errors import Malformed
-from banyan_node.api.declare import Declared, NoResult, Request, Response, Working
-from banyan_node.api.texts import BlobHex, BlobRef, blob_hex, root_of
+from banyan_node.api.declare import Declared, NoResult, Nothing, Request, Response, Working
+from banyan_node.api.methods.reading import now_ms
+from banyan_node.api.texts import BlobHex, BlobRef, Milliseconds, blob_hex, root_of
 from banyan_node.operator_errors import CallError
+from banyan_node.upkeep.room import said
 from banyan_storage.blobs import HeldBlob
 
 METHODS = Declared()
@@ -57,6 +59,21 @@ class Upload(Response, frozen=True):
     missing: list[int]
 
 
+class Begun(Response, frozen=True):
+    """held: bytes that came. touched_ms: when it was begun, or its last chunk came; ms since 1970."""
+
+    upload: BlobHex
+    size: int
+    held: int
+    touched_ms: Milliseconds
+
+
+class Uploads(Response, frozen=True):
+    """Those first to which nothing came for longest."""
+
+    uploads: list[Begun]
+
+
 @METHODS.work("upload.begin", "write", "refused")
 def begin(at: Working, ask: UploadRequest) -> Upload:
     """Begins an upload, or tells what is missing of one. One that nobody goes on with is removed after a day."""
@@ -65,35 +82,64 @@ def begin(at: Working, ask: UploadRequest) -> Upload:
         check_list(of.root, of.size, of.hashes)
     except Malformed as error:
         raise CallError("bad_request", f"These are not the chunks of one file: {error}.") from None
-    there = at.uploads.find(of.root)
-    if there is None:
-        at.make_room(at.uploads.used() + of.size)
-    elif there.whole:  # a `media.put` of it was interrupted
-        return Upload(blob_hex(of.root), of.size, of.size, [])
-    partial = at.uploads.begin(of)
+    with at.in_use.beside(of.root):
+        there = at.uploads.find(of.root)
+        if there is None:
+            _make_room(at, of.size)
+        elif there.whole:  # a `media.put` of it was interrupted
+            return Upload(blob_hex(of.root), of.size, of.size, [])
+        partial = at.uploads.begin(of)
+        try:
+            return Upload(blob_hex(of.root), of.size, partial.bytes_held, partial.missing()[:NAMED])
+        finally:
+            partial.close()
+
+
+def _make_room(at: Working, size: int) -> None:
+    """Makes room for an upload, beside those that were begun: what is begun can be finished. Raises CallError."""
+    begun = at.uploads.used()
     try:
-        return Upload(blob_hex(of.root), of.size, partial.bytes_held, partial.missing()[:NAMED])
-    finally:
-        partial.close()
+        at.make_room(begun + size)
+    except CallError as error:
+        if not begun:
+            raise
+        says = f"{error} Of this, {said(begun)} are for uploads that were begun (`uploads`, `upload.drop`)."
+        raise CallError("refused", says, 409) from None
 
 
 @METHODS.work("upload.chunk", "write", "not_found", "refused")
 def chunk(at: Working, ask: ChunkRequest) -> NoResult:
     """Keeps a chunk of an upload, in any order. A crash loses at most the chunks whose answers had not come."""
-    held = begun(at, ask.upload)
     try:
-        at.uploads.keep(held, ask.number, b64decode(ask.data, validate=True))
+        raw = b64decode(ask.data, validate=True)
     except NotBase64:
         raise CallError("bad_request", "The data of a chunk is base64.") from None
-    except Malformed as error:
-        raise CallError("bad_request", f"This is not chunk {ask.number} of the upload: {error}.") from None
+    with at.in_use.beside(root_of(ask.upload)):
+        try:
+            held = begun(at, ask.upload)
+            at.uploads.keep(held, ask.number, raw)
+            at.uploads.want(held.root, now_ms() // 1_000)
+        except Malformed as error:
+            raise CallError("bad_request", f"This is not chunk {ask.number} of the upload: {error}.") from None
     return NoResult()
 
 
-@METHODS.work("upload.drop", "write", "not_found")
+@METHODS.work("uploads", "read")
+def uploads(at: Working, ask: Nothing) -> Uploads:
+    """The uploads that were begun, and for which there is room."""
+    return Uploads(
+        [
+            Begun(blob_hex(one.root), one.size, at.uploads.bytes_of(one), 1_000 * one.wanted_s)
+            for one in at.uploads.all()
+        ]
+    )
+
+
+@METHODS.work("upload.drop", "write", "not_found", "refused")
 def drop(at: Working, ask: UploadDropRequest) -> NoResult:
     """Ends an upload without a blob."""
-    at.uploads.drop(begun(at, ask.upload).root)
+    with at.in_use.alone(root_of(ask.upload)):
+        at.uploads.drop(begun(at, ask.upload).root)
     return NoResult()
 
 
@@ -109,18 +155,21 @@ def begun(at: Working, upload: str) -> HeldBlob:
 def uploaded(at: Working, upload: str) -> Iterator[Path]:
     """The file of an upload that came whole; the upload ends behind it, unless something is raised. Raises CallError
     while chunks are missing."""
-    held = begun(at, upload)
-    of = at.uploads.list_of(held.root)
-    if of is None:
-        raise CallError("not_found", f"The upload {upload[:16]}... is damaged: begin it again.", 404)
-    if not held.whole:
-        partial = at.uploads.begin(of)
-        try:
-            if missing := partial.missing():
-                says = f"Of the upload {upload[:16]}... {len(missing):,} chunks have not come, such as {missing[0]}."
-                raise CallError("refused", says, 409)
-            at.uploads.finished(partial)
-        finally:
-            partial.close()
-    yield at.uploads.file(held.root)
-    at.uploads.drop(held.root)
+    with at.in_use.alone(root_of(upload)):
+        held = begun(at, upload)
+        of = at.uploads.list_of(held.root)
+        if of is None:
+            raise CallError("not_found", f"The upload {upload[:16]}... is damaged: begin it again.", 404)
+        if not held.whole:
+            partial = at.uploads.begin(of)
+            try:
+                if missing := partial.missing():
+                    says = (
+                        f"Of the upload {upload[:16]}... {len(missing):,} chunks have not come, such as {missing[0]}."
+                    )
+                    raise CallError("refused", says, 409)
+                at.uploads.finished(partial)
+            finally:
+                partial.close()
+        yield at.uploads.file(held.root)
+        at.uploads.drop(held.root)
