@@ -252,8 +252,8 @@ IN_MEDIA = (
     Mutant(
         "uploads take room that is not there",
         "node/banyan_node/api/methods/uploads.py",
-        "at.make_room(at.uploads.used() + of.size)",
-        "at.make_room(of.size)",
+        "at.make_room(begun + size)",
+        "at.make_room(size)",
         ("tests/node/test_uploads.py",),
     ),
     Mutant(

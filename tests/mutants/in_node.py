@@ -274,8 +274,8 @@ IN_NODE = (
     Mutant(
         "a fork is judged however often a peer had an account judged anew",
         _INGEST,
-        "            self._may_work(run.log, len(entries), may)\n            self.slow.beside",
-        "            self.slow.beside",
+        "            self._may_work(run.log, len(entries), may)\n            parts = loose",
+        "            parts = loose",
         _TAKEN,
     ),
     Mutant(
@@ -518,12 +518,12 @@ IN_NODE = (
         "        over, (self.entries, self.size) = self.over, before\n        return not over",
         _COUNTED,
     ),
-    Mutant("the room of a log has no limit of bytes", _COUNTING, " or self.size > self._most[1]", "", _COUNTED),
+    Mutant("the room of a log has no limit of bytes", _COUNTING, " or self.size > self.most[1]", "", _COUNTED),
     Mutant(
         "the last place in the room of a log stays free",
         _COUNTING,
-        "self.entries > self._most[0]",
-        "self.entries >= self._most[0]",
+        "self.entries > self.most[0]",
+        "self.entries >= self.most[0]",
         _COUNTED,
     ),
     Mutant(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from banyan_crdt.entry import Entry
@@ -18,6 +20,7 @@ from banyan_schema.social import FOLLOW, POST, Post, encode_post
 from banyan_storage import tables as t
 from banyan_storage.due import Work
 from banyan_storage.memory_engine import MemoryEngine
+from banyan_storage.records import encode_record
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews
 from banyan_storage.views.registry import VIEW_TABLES
@@ -312,7 +315,7 @@ def test_content_takes_room_too_also_what_is_held_of_it(monkeypatch: pytest.Monk
         branches.append(
             [follow(an.full("phone"), an.log(), [], Put(POST, CellKey(bytes(16)), (), part), parts=part.size)]
         )
-    one = run_row_bytes(branches[0][0].ops) + len(contents[0])
+    one = len(encode_record(0, branches[0][0])) + len(contents[0])
     monkeypatch.setattr(counting, "BESIDE_BYTES", 2 * one)
     node = of(an, chosen)
     for branch, content in zip(branches[:2], contents, strict=False):
@@ -322,6 +325,32 @@ def test_content_takes_room_too_also_what_is_held_of_it(monkeypatch: pytest.Monk
             node.run(run_of(branches[2]), NOW_MS, contents=[contents[2]])
         node.forget()
     assert held(node, an.log()) == (ids(chosen), {b[0].id for b in branches[:2]})
+    sound(node)
+
+
+def test_the_used_room_is_noted_while_forks_come_ever_lower_and_is_what_the_store_holds() -> None:
+    an = Person()
+    chosen = an.write(40)
+    node = of(an, chosen)
+    slow, log, counted = node.slow, an.log(), 0
+    read = node.store.loose_rows
+
+    def reading(*given: Any, **named: Any) -> Any:
+        nonlocal counted
+        counted += 1
+        return read(*given, **named)
+
+    setattr(node.store, "loose_rows", reading)  # noqa: B010
+    for k in range(30):
+        branch = an.write(2, below=chosen[: 38 - k], tag=f"b{k}")
+        node.run(run_of(branch), NOW_MS)
+        if k % 3 == 0:
+            give(node, an.write(1, below=branch, tag=f"more {k}"))
+    assert counted <= 2, "the first time, and never again"
+    noted = slow.room(log).entries, slow.room(log).size
+    node.forget()
+    assert (slow.room(log).entries, slow.room(log).size) == noted
+    assert noted[0] == 30 * 2 + 10
     sound(node)
 
 

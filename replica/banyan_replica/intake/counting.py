@@ -22,12 +22,12 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log, is_con
 from banyan_crdt.logs import NOTHING, Counted, count_log, must_hold
 from banyan_crdt.ops import Body, Kept, Pin, decode_body
 from banyan_crdt.realm import Realm
-from banyan_crdt.run import run_row_bytes
 from banyan_crdt.state import counted_entries, pins_in, pins_of, turn_of
 from banyan_replica.intake.accounts import Accounts
 from banyan_replica.intake.own import own_tips
 from banyan_replica.wire import MAX_PINS
 from banyan_storage.due import Work
+from banyan_storage.records import encode_record
 from banyan_storage.store import Store
 from banyan_storage.tables import BRANCH, QUARANTINED, VOUCHED, log_name
 
@@ -49,22 +49,31 @@ Moved: TypeAlias = Callable[[LogId, Head, Head], None]
 """Called for every head that moves: (log, old head, new head)."""
 
 
+def parts_size(parts: Iterable[LoosePart]) -> int:
+    """Bytes of content."""
+    return sum(len(raw) for _, _, raw in parts)
+
+
 class Room:
     """The room for entries of a log that never counted. most: entries and bytes."""
 
-    def __init__(self, entries: int = 0, size: int = 0, most: tuple[int, int] | None = None) -> None:
+    def __init__(self, entries: int = 0, size: int = 0) -> None:
         self.entries, self.size = entries, size
-        self._most = most or (BESIDE_ENTRIES, BESIDE_BYTES)
+        self.most = BESIDE_ENTRIES, BESIDE_BYTES
 
     @property
     def over(self) -> bool:
-        return self.entries > self._most[0] or self.size > self._most[1]
+        return self.entries > self.most[0] or self.size > self.most[1]
+
+    def add(self, entries: Iterable[Entry], content: int = 0) -> None:
+        """Uses room for these, with `content` bytes of content: what they take in the store."""
+        sizes = [content, *(len(encode_record(0, e)) for e in entries)]
+        self.entries, self.size = self.entries + len(sizes) - 1, self.size + sum(sizes)
 
     def takes(self, entries: Iterable[Entry], content: int = 0) -> bool:
-        """Whether there is room for all of these, with `content` bytes of content; if so, it is used."""
-        sizes = [content, *(run_row_bytes(e.ops) for e in entries)]
+        """Whether there is room for all of these; if so, it is used."""
         before = self.entries, self.size
-        self.entries, self.size = self.entries + len(sizes) - 1, self.size + sum(sizes)
+        self.add(entries, content)
         if self.over:
             self.entries, self.size = before
         return not self.over and (self.entries, self.size) != before
@@ -75,7 +84,7 @@ class Counting:
 
     def __init__(self, store: Store, realm: Realm, accounts: Accounts, moved: Moved) -> None:
         self._store, self._realm, self._accounts, self._moved = store, realm, accounts, moved
-        self._rooms: OrderedDict[LogId, Room] = OrderedDict()
+        self._rooms: OrderedDict[LogId, dict[int, Room]] = OrderedDict()
 
     def forget(self) -> None:
         """Empties the cache, which is wrong after a rollback."""
@@ -140,14 +149,21 @@ class Counting:
 
     # -- changes
 
-    def fork(self, log: LogId, head: Head, now_s: int) -> None:
-        """Two entries of the log have the same parent: entries above it no longer count."""
+    def fork(
+        self, log: LogId, entries: Sequence[Entry], head: Head, now_s: int, parts: Sequence[LoosePart] = ()
+    ) -> None:
+        """The first of these entries has the parent of one that counts: entries above that no longer count. Evidence of
+        a fork is always taken; other entries are dropped for it."""
         control = self._accounts.control(log.account)
         assert control is not None
+        room = self.room(log)
+        room.add(entries, parts_size(parts))
+        self.beside(log, entries, BRANCH, now_s, parts)
         below = max(0, head.length - 1)  # the parent says how much content the entry after it declares
         removed = list(counted_entries(control, log, self._store.walk(log, below)))[head.length - below :]
         self._stop(log, head, now_s)
-        if self.room(log).over:  # evidence of a fork is always taken; other entries are dropped for it
+        self._rooms[log] = {BRANCH: room}  # what counted until now takes none of it
+        if room.over:
             rows = {row.n for row in self._store.loose_rows(log) if row.kind == BRANCH}
             self._drop(log, {e.id for n in rows if (e := self._store.at(n)) is not None})
         account = log.account
@@ -267,24 +283,27 @@ class Counting:
 
     def room(self, log: LogId) -> Room:
         """The room for entries of the log that never counted."""
-        room = self._rooms.get(log)
-        if room is None:
-            room = self._rooms[log] = self._used(log, BRANCH)
-            if len(self._rooms) > ROOMS:
-                self._rooms.popitem(last=False)
-        return room
+        return self._used(log, BRANCH)
 
     def vouched_room(self, log: LogId, granted: Granted, last: Entry) -> Room:
         """The room for entries below a pinned one: twice what the log may hold by then. It is bounded because the owner
         of the root key can also make contradictory pins without end."""
         elapsed = (last.header.time >> 16) - max(granted.since >> 16, self._realm.birth_ms)
-        most = 2 * self._realm.entries_allowed(elapsed), 2 * self._realm.bytes_allowed(elapsed)
-        return self._used(log, VOUCHED, most)
+        room = self._used(log, VOUCHED)
+        room.most = 2 * self._realm.entries_allowed(elapsed), 2 * self._realm.bytes_allowed(elapsed)
+        return room
 
-    def _used(self, log: LogId, kind: int, most: tuple[int, int] | None = None) -> Room:
-        ns = sorted(row.n for row in self._store.loose_rows(log) if row.kind == kind)
-        content = sum(len(raw) for pairs in self._store.contents(ns).values() for _, raw in pairs)
-        return Room(len(ns), sum(self._store.sizes(ns)) + content, most)
+    def _used(self, log: LogId, kind: int) -> Room:
+        """What loose entries of a kind take, counted from the store when it is first asked for."""
+        rooms = self._rooms.setdefault(log, {})
+        room = rooms.get(kind)
+        if room is None:
+            ns = sorted(row.n for row in self._store.loose_rows(log) if row.kind == kind)
+            content = sum(len(raw) for pairs in self._store.contents(ns).values() for _, raw in pairs)
+            room = rooms[kind] = Room(len(ns), sum(self._store.sizes(ns)) + content)
+            if len(self._rooms) > ROOMS:
+                self._rooms.popitem(last=False)
+        return room
 
     def control_beside(
         self, account: AccountId, held: Collection[EntryId], control: Control, was: Control | None

@@ -32,7 +32,7 @@ from banyan_crdt.run import Run, run_row_bytes
 from banyan_replica.intake.accounts import Accounts, Known
 from banyan_replica.intake.appending import loose_parts, of_plain, of_run
 from banyan_replica.intake.control_logs import ControlLogs
-from banyan_replica.intake.counting import Counting, LoosePart, Moved
+from banyan_replica.intake.counting import Counting, LoosePart, Moved, parts_size
 from banyan_replica.intake.future import is_future
 from banyan_replica.intake.joints import check_joint, check_place, first_fresh, stands_above
 from banyan_replica.intake.together import Together
@@ -247,8 +247,8 @@ class Ingest:
             return newly
         if counts and self.slow.pinned(run.log, pins, cut) <= place < head.length:
             self._may_work(run.log, len(entries), may)
-            self.slow.beside(run.log, entries, BRANCH, now_s, loose_parts(run, fresh, parent, contents, granted))
-            self.slow.fork(run.log, Head(place, parent.id if parent else None, 1), now_s)
+            parts = loose_parts(run, fresh, parent, contents, granted)
+            self.slow.fork(run.log, entries, Head(place, parent.id if parent else None, 1), now_s, parts)
             return ()
         vouched = count == len(entries) and stands_above(self.realm, proof, named, entries[-1])
         parts = loose_parts(run, fresh, parent, contents, granted)
@@ -297,7 +297,7 @@ class Ingest:
     ) -> None:
         """Holds entries that change nothing now, if there is room. vouched: the grant, if a proof shows that the
         entries are below a pinned one."""
-        content = sum(len(raw) for _, _, raw in parts)
+        content = parts_size(parts)
         if vouched is not None and self.slow.vouched_room(log, vouched, entries[-1]).takes(entries, content):
             self.slow.beside(log, entries, VOUCHED, now_s, parts)
         elif self.slow.room(log).takes(entries, content):
