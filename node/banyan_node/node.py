@@ -9,7 +9,7 @@ import math
 import random
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -57,6 +57,8 @@ T = TypeVar("T")
 log = structlog.get_logger("banyan")
 Greet = Callable[[dict[str, Any]], None]
 """Called once, when the node is ready, with its identity and addresses. It replaces a log line on a terminal."""
+OpenDoor = Callable[..., Awaitable[None]]
+"""A further server: called with the node and `task_status`."""
 LOOK_S = 5.0
 """Seconds between two updates of the interest and of the metrics."""
 HELD_UP_S = 15.0
@@ -70,8 +72,11 @@ LAST_LOOK_S = 2.0
 class Node:
     """One running node. Once `shutdown` is set, `run` makes everything durable, ends all tasks and returns."""
 
-    def __init__(self, home: Home, settings: Settings, keys: Keys, greet: Greet | None = None) -> None:
-        self.home, self.settings, self.keys, self.greet = home, settings, keys, greet
+    def __init__(
+        self, home: Home, settings: Settings, keys: Keys, greet: Greet | None = None, doors: Sequence[OpenDoor] = ()
+    ) -> None:
+        """doors: further servers. Each reports that it listens, and ends once `shutdown` is set."""
+        self.home, self.settings, self.keys, self.greet, self.doors = home, settings, keys, greet, doors
         self.shutdown = trio.Event()
         self.started = time.time()
         self.metrics = Metrics(CollectorRegistry())
@@ -181,6 +186,8 @@ class Node:
                 connections=config.control.connections,
             )
         )
+        for door in self.doors:
+            log.info("door open", address=str(await self.nursery.start(door, self)))
         before = anchors.read(self.home.peers)
         known = [*config.node.bootstrap, *(a.addr for a in before if not a.called)]
         for addr in dict.fromkeys(known):
@@ -352,7 +359,13 @@ def _known(context: Context, now: float) -> list[anchors.Anchor]:
     return anchors.worth_keeping(gossip.anchors(), gossip.callers())
 
 
-def main(home: Home, settings: Settings, passphrase: str | None = None, greet: Greet | None = None) -> int:
+def main(
+    home: Home,
+    settings: Settings,
+    passphrase: str | None = None,
+    greet: Greet | None = None,
+    doors: Sequence[OpenDoor] = (),
+) -> int:
     """Runs a node in the foreground until SIGINT or SIGTERM. Raises OperatorError, StorageError, EdgeError."""
     keystore = Keystore.open(home.keys)
     keys = (
@@ -362,7 +375,7 @@ def main(home: Home, settings: Settings, passphrase: str | None = None, greet: G
     )
 
     async def until_signal() -> None:
-        node = Node(home, settings, keys, greet)
+        node = Node(home, settings, keys, greet, doors)
         async with trio.open_nursery() as nursery:
 
             async def watch() -> None:

@@ -87,6 +87,7 @@ def up(
     mdns: Annotated[bool | None, typer.Option("--mdns/--no-mdns", help="Find peers on the local network.")] = None,
     interest: Annotated[str | None, typer.Option(help="What to hold: follows (the default), or all.")] = None,
     control_port: Annotated[int | None, typer.Option(help="Port of the control API; 0 takes a free one.")] = None,
+    http: Annotated[str | None, typer.Option(help="Where to serve apps and browsers, such as 127.0.0.1:8080.")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     log_format: Annotated[str | None, typer.Option(help="auto, console or json.")] = None,
 ) -> None:
@@ -103,13 +104,20 @@ def up(
         "node.mdns": mdns,
         "interest.mode": interest,
         "control.port": control_port,
+        "http.address": http,
         "log.level": log_level,
         "log.format": log_format,
     }
     settings = s.settings_with(flags)
     set_up_logging(settings.config.log)
     person = sys.stderr.isatty() and not s.out.json and settings.config.log.format == "auto"
-    raise typer.Exit(main(s.home, settings, s.passphrase(), partial(welcome, s.out.notes) if person else None))
+    doors = []
+    if settings.config.http.address:
+        from banyan_web.opening import open_door
+
+        doors = [open_door]
+    greet = partial(welcome, s.out.notes) if person else None
+    raise typer.Exit(main(s.home, settings, s.passphrase(), greet, doors))
 
 
 def down(ctx: typer.Context) -> None:

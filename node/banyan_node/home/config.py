@@ -149,6 +149,35 @@ class ControlSettings(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 3.0
 
 
+class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """The door for apps, browsers and other backends."""
+
+    address: Annotated[
+        str,
+        Meta(
+            max_length=200,
+            description="HOST:PORT or unix:PATH where HTTP is served, such as 127.0.0.1:8080; empty: nowhere. Outside "
+            "of this machine put a proxy with TLS before it",
+        ),
+    ] = ""
+    url: Annotated[
+        str,
+        Meta(
+            max_length=200,
+            pattern="^(https?://[^/?#]+)?$",
+            description="The address by which apps and browsers know it, without a slash at its end; empty: as above",
+        ),
+    ] = ""
+    domain: Annotated[
+        str, Meta(max_length=253, description="The domain in names of accounts; empty: that of `http.url`")
+    ] = ""
+    title: Annotated[str, Meta(max_length=100, description="What apps call this server")] = "Banyan"
+    connections: Annotated[
+        int,
+        Meta(ge=4, le=65536, description="Connections at once; above it, one that never showed a token is closed"),
+    ] = 4_096
+
+
 class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How much of this machine peers may use. No limit changes what is valid: it only delays."""
 
@@ -342,6 +371,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     node: NodeSettings = field(default_factory=NodeSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     control: ControlSettings = field(default_factory=ControlSettings)
+    http: HttpSettings = field(default_factory=HttpSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     media: MediaSettings = field(default_factory=MediaSettings)

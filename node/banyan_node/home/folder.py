@@ -73,6 +73,11 @@ class Home(NamedTuple):
         return self.path / "uploads"
 
     @property
+    def door(self) -> Path:
+        """What the HTTP door remembers: tokens, apps, sessions (banyan_web)."""
+        return self.path / "door.db"
+
+    @property
     def mended(self) -> Path:
         """A report for people: the wrong entries that were dropped from the store (mending.py)."""
         return self.path / "store.mended"

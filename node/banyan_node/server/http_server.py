@@ -9,6 +9,7 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -44,9 +45,41 @@ class Bind(NamedTuple):
     socket: str = ""
 
     @classmethod
+    def at(cls, address: str) -> "Bind":
+        """HOST:PORT, [IPV6]:PORT or unix:PATH. Raises ControlError."""
+        if address.startswith("unix:"):
+            return cls(socket=address.removeprefix("unix:"))
+        host, colon, port = address.rpartition(":")
+        if not colon or not host or not port.isdigit() or int(port) > 65535:
+            raise ControlError(f"{address!r} is no address to listen at: give HOST:PORT or unix:PATH.")
+        return cls(host.removeprefix("[").removesuffix("]"), int(port))
+
+    @classmethod
     def of(cls, control: ControlSettings, home: Home) -> "Bind":
         """The settings' address. A relative socket path is inside the home."""
         return cls(control.host, control.port, str(home.path / control.socket) if control.socket else "")
+
+
+async def serve_app(
+    app: Callable[[str], ASGIApp],
+    bind: Bind,
+    *,
+    shutdown: trio.Event,
+    grace_seconds: float = 3.0,
+    connections: int = 1_024,
+    patience: Patience = PATIENCE,
+    task_status: OnStarted = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serves an application until `shutdown`. app: makes it, from its URL. Raises PortBusy, ControlError."""
+    listener = listen(bind)
+    endpoint = endpoint_of(listener)
+    served = Connections(app(endpoint.url), connections, patience)
+    try:
+        await _serve(served, listener, endpoint, shutdown, grace_seconds, task_status)
+    finally:
+        listener.close()
+        if endpoint.socket:
+            Path(endpoint.socket).unlink(missing_ok=True)
 
 
 async def serve_control(

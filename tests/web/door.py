@@ -1,0 +1,95 @@
+"""A real node with a real door on loopback, for tests of the web room."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import trio
+
+from banyan_node.home.keystore import Keystore
+from banyan_node.node import Node
+from banyan_web.door_store import SCOPES, DoorStore
+from banyan_web.opening import open_door
+from tests.node.real import load_settings, make_home
+
+
+class Client:
+    """Asks the door as one account. `get`, `post` and the others return the JSON of the answer, whose status must be
+    `status`."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        self.url, self.token = url, token
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
+        self.http = httpx.AsyncClient(base_url=url, headers=headers, timeout=30)
+
+    async def ask(self, verb: str, path: str, status: int = 200, **given: Any) -> Any:
+        answer = await self.http.request(verb, path, **given)
+        assert answer.status_code == status, (answer.status_code, answer.text[:300])
+        return answer.json() if answer.content else None
+
+    async def get(self, path: str, status: int = 200, **params: Any) -> Any:
+        return await self.ask("GET", path, status, params=params)
+
+    async def post(self, path: str, status: int = 200, **body: Any) -> Any:
+        return await self.ask("POST", path, status, json=body)
+
+
+class Door:
+    """url: of the door. store: what it remembers, opened beside the node's own connection."""
+
+    def __init__(self, node: Node, url: str) -> None:
+        self.node, self.url = node, url
+        self.store = DoorStore(node.home.door)
+        self._clients: list[Client] = []
+
+    def token(self, account: str | None, *scopes: str) -> str:
+        return self.store.mint(account, "test", scopes or SCOPES)
+
+    def client(self, account: str | None = None, *scopes: str) -> Client:
+        """As the account, a DID; None: without a token."""
+        made = Client(self.url, None if account is None else self.token(account, *scopes))
+        self._clients.append(made)
+        return made
+
+    async def person(self, name: str) -> tuple[str, Client]:
+        """A new hosted account, and a client of it."""
+        given = {"name": name, "hosted": True} if await self._any() else {"name": name}
+        did = (await self.node.backend.call("account.create", given))["account"]
+        return did, self.client(did)
+
+    async def _any(self) -> bool:
+        return bool((await self.node.backend.call("id", {}))["account"])
+
+    async def close(self) -> None:
+        for client in self._clients:
+            await client.http.aclose()
+        self.store.close()
+
+
+@asynccontextmanager
+async def open_node(folder: Path, bootstrap: Iterable[str] = (), **flags: str) -> AsyncIterator[Door]:
+    """A running node with a door on a free port."""
+    quick = {"node__role": "platform", "discovery__reconcile_seconds": "0.5", "discovery__redial_seconds": "1"}
+    home = make_home(folder)
+    given = {**quick, "http__address": "127.0.0.1:0", "node__bootstrap": ",".join(bootstrap), **flags}
+    found: list[str] = []
+
+    async def opening(node: Node, task_status: Any) -> None:
+        async with trio.open_nursery() as nursery:
+            endpoint = await nursery.start(open_door, node)
+            found.append(endpoint.url)
+            task_status.started(endpoint)
+
+    node = Node(home, load_settings(home, **given), Keystore.open(home.keys).keys, doors=[opening])
+    async with trio.open_nursery() as nursery:
+        await nursery.start(node.run)
+        door = Door(node, found[0])
+        try:
+            yield door
+        finally:
+            await door.close()
+            node.shutdown.set()

@@ -1,0 +1,95 @@
+"""The door: who is let in, what is refused, and in what words."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from banyan_web.door_store import DoorStore
+from banyan_web.mastodon import ids
+from banyan_web.params import nested
+from banyan_web.refusals import Refused
+from tests.web.door import open_node
+
+
+async def test_a_token_opens_what_its_scopes_allow(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        an, client = await door.person("an")
+        assert (await client.get("/api/v1/preferences"))["posting:default:visibility"] == "public"
+        assert await client.get("/api/v1/preferences/") == await client.get("/api/v1/preferences")
+        for scopes, status in ((("read:accounts",), 200), (("write",), 403), (("read:lists",), 403)):
+            await door.client(an, *scopes).get("/api/v1/preferences", status)
+        assert await door.client().get("/api/v1/preferences", 401) == {"error": "The access token is invalid"}
+        door.store.revoke(client.token or "")
+        await client.get("/api/v1/preferences", 401)
+        late = door.store.mint(an, "test", ("read",), -1)
+        assert door.store.token(late) is None
+        answer = await client.http.post("/api/v1/preferences")
+        assert answer.status_code == 405
+        answer = await client.http.options("/api/v1/preferences", headers={"origin": "https://app.example"})
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (204, "*")
+        answer = await client.http.get("/nothing")
+        assert (answer.status_code, answer.json()) == (404, {"error": "Nothing is here."})
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_tokens_are_kept_as_hashes(tmp_path: Path) -> None:
+    store = DoorStore(tmp_path / "door.db")
+    raw = store.mint("did:banyan:z1", "app", ("read",), 60)
+    found = store.token(raw)
+    assert found is not None
+    assert (found.account, found.app, found.scopes, found.expires) == (
+        "did:banyan:z1",
+        "app",
+        ("read",),
+        found.created + 60,
+    )
+    assert abs(found.created - time.time()) < 5
+    store.close()
+    assert raw.encode() not in (tmp_path / "door.db").read_bytes()
+    again = DoorStore(tmp_path / "door.db")
+    assert again.token(raw) == found
+    again.close()
+
+
+def test_names_with_brackets_are_nested() -> None:
+    pairs = [
+        ("a[]", "1"),
+        ("a[]", "2"),
+        ("p[o][]", "x"),
+        ("p[o][]", "y"),
+        ("p[e]", "9"),
+        ("f[][n]", "1"),
+        ("f[][v]", "2"),
+    ]
+    found = nested([*pairs, ("f[][n]", "3"), ("f[][v]", "4")])
+    assert found == {
+        "a": ["1", "2"],
+        "p": {"o": ["x", "y"], "e": "9"},
+        "f": [{"n": "1", "v": "2"}, {"n": "3", "v": "4"}],
+    }
+    for bad in ([("a", "1"), ("a[b]", "2")], [("a[b", "1")], [("a" + "[b]" * 6, "1")], [("a[]", "1"), ("a[b]", "2")]):
+        with pytest.raises(Refused):
+            nested(bad)
+
+
+def test_ids_are_digits_whose_order_is_that_of_time() -> None:
+    did = "did:banyan:z8cvJLQqC7kyuPRuvkwmDi4WfkbwwnMPH4iwoD25dEYcH"
+    uri = did + "/01a12f20b6cfeb9c3cd606dbc6b31f12"
+    assert ids.did_of(ids.account_id(did)) == did
+    post, repost, later = ids.status_id(uri, 5), ids.repost_id(uri, did, 6), ids.status_id(uri, 7)
+    assert post < repost < later
+    assert (ids.uri_of(post), ids.uri_of(repost), ids.reposted_by(repost), ids.reposted_by(post)) == (
+        uri,
+        uri,
+        did,
+        None,
+    )
+    assert (ids.time_of(post), ids.time_of(repost)) == (5, 6)
+    for wrong in ("", "1", "x" * 131, post + "0", "9" * 131, "٣" * 131, "9" * 78):
+        with pytest.raises(Refused):
+            ids.uri_of(wrong)
+        with pytest.raises(Refused):
+            ids.did_of(wrong[:77])

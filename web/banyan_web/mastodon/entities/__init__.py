@@ -1,0 +1,1 @@
+"""What apps are shown: the node's answers as Mastodon's entities."""

@@ -1,0 +1,37 @@
+"""Opens the door of a running node, in the node's own process."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import trio
+
+from banyan_node.node import Node
+from banyan_node.server.http_server import Bind, serve_app
+from banyan_web.app import door_app
+from banyan_web.door_store import DoorStore
+from banyan_web.endpoint import Web
+
+
+async def open_door(node: Node, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
+    """Serves HTTP at `http.address` until the node stops. Reports the endpoint. Raises PortBusy, ControlError."""
+    http = node.settings.config.http
+    bind = Bind.at(http.address)
+    door = DoorStore(node.home.door)
+    try:
+
+        def app(url: str) -> Any:
+            known = http.url or url
+            return door_app(Web(node.backend, door, known, http.domain or urlsplit(known).netloc, http.title))
+
+        await serve_app(
+            app,
+            bind,
+            shutdown=node.shutdown,
+            grace_seconds=node.settings.config.control.grace_seconds,
+            connections=http.connections,
+            task_status=task_status,
+        )
+    finally:
+        door.close()

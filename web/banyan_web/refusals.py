@@ -1,0 +1,35 @@
+"""What a refusal looks like: JSON with one sentence, and never a stack trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from banyan_node.operator_errors import CallError
+
+
+class Refused(Exception):
+    """A request is refused. message: one sentence that says what to do. more: further fields of the answer."""
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None, **more: Any) -> None:
+        super().__init__(message)
+        self.status, self.message, self.headers, self.more = status, message, headers, more
+
+
+def of_call(error: CallError) -> Refused:
+    """What the node refused. A wrong request is 422, as apps of Mastodon expect."""
+    status = {"bad_request": 422, "refused": 422, "not_found": 404}.get(error.code, error.status)
+    return Refused(status, error.message, code=error.code)
+
+
+def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """JSON. value: what msgspec encodes."""
+    given = {"content-type": "application/json; charset=utf-8", "cache-control": "no-store", **(headers or {})}
+    return Response(msgspec.json.encode(value), status, given)
+
+
+def refusal(why: Refused) -> Response:
+    return answer({"error": why.message, **why.more}, why.status, why.headers)
