@@ -25,6 +25,9 @@ create table if not exists tokens (
     hash blob primary key, id text not null unique, account text, app text not null, scopes text not null,
     created integer not null, expires integer
 ) without rowid;
+create table if not exists defaults (
+    account text primary key, privacy text not null, sensitive integer not null, language text
+) without rowid;
 """
 
 
