@@ -218,6 +218,8 @@ async def test_a_profile_is_changed_with_pictures_fields_and_defaults(tmp_path: 
         assert shown["Trang"].startswith('<a href="https://an.example"')
         source = said["source"]
         assert (source["language"], source["sensitive"], source["privacy"]) == ("vi", True, "unlisted")
+        chosen = await an.ask("preferences")
+        assert (chosen["posting:default:language"], chosen["posting:default:visibility"]) == ("vi", "unlisted")
         assert said["avatar_description"] == "màu đỏ"
         blob = said["avatar"].rpartition("/")[2]
         assert said["avatar"] == f"{a.url}/media/{blob}"
