@@ -16,7 +16,8 @@ class Person:
 
     def __init__(self, door: Door, did: str) -> None:
         self.door, self.did = door, did
-        self.api = Mastodon(access_token=door.token(did), api_base_url=door.url, request_timeout=30)
+        known: dict[str, Any] = {"mastodon_version": "4.5.0", "version_check_mode": "created", "request_timeout": 30}
+        self.api = Mastodon(access_token=door.token(did), api_base_url=door.url, **known)
 
     async def ask(self, method: str, *given: Any, **named: Any) -> Any:
         do: Callable[..., Any] = getattr(self.api, method)

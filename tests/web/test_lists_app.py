@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from mastodon.errors import MastodonAPIError, MastodonNotFoundError
 
 from banyan_web.mastodon.ids import status_id, thing_of
@@ -78,7 +79,8 @@ async def test_a_filter_with_several_keywords_is_one_and_hides_what_it_says(tmp_
         assert [(one["keyword"], one["whole_word"]) for one in made["keywords"]] == [("bóng đá", True), ("đội", True)]
         assert await home() == ["phở"]
         (listed,) = await an.ask("filters_v2")
-        assert listed == made == await an.ask("filter_v2", made["id"])
+        assert listed == made
+        assert (await an.ask("filter_v2", made["id"]))["keywords"] == made["keywords"]
         first, second = made["keywords"]
         changed = await an.ask(
             "update_filter_v2",
@@ -142,6 +144,9 @@ async def test_search_finds_accounts_posts_and_tags_and_resolves_addresses(tmp_p
         uri = (await chi.node("post", text="Hội phở ở #HàNội"))["uri"]
         await chi.node("post", text="chi nói")
         await converged([a.node, b.node])
+        with trio.fail_after(20):
+            while (await an.node("search", question="phở"))["behind"]:
+                await trio.sleep(0.1)
         found = await an.ask("search_v2", "phở")
         assert [row["uri"] for row in found["statuses"]] == [uri]
         assert (found["accounts"], found["hashtags"][0]["name"]) == ([], "phở")

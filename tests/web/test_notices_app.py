@@ -125,7 +125,8 @@ async def test_pages_filters_and_the_mark_of_what_is_read(tmp_path: Path) -> Non
 
         await an.ask("account_mute", await an.id_of(chi))
         assert {row["account"]["uri"] for row in await an.ask("notifications")} == {binh.did}
-        await binh.node("delete", uri=(await an.ask("notifications", types=["mention"]))[0]["status"]["uri"])
+        gone = (await an.ask("notifications", types=["mention"]))[0]["status"]["uri"]
+        await a.node.backend.call("delete", {"uri": gone})
         assert len(await an.ask("notifications")) == 5
 
 
@@ -162,10 +163,10 @@ async def test_alike_notifications_are_one_group(tmp_path: Path) -> None:
             await an.ask("grouped_notification", "favourite-1-nothing")
         apart = await an.ask("grouped_notifications", grouped_types=["follow"])
         assert sum(group["type"] == "favourite" for group in apart["notification_groups"]) == 2
-        assert (await an.ask("unread_grouped_notifications_count"))["count"] == 9
+        assert await an.ask("unread_grouped_notifications_count") == 9
         newest = found["notification_groups"][0]["group_key"]
         await an.ask("dismiss_grouped_notification", newest)
-        assert (await an.ask("unread_grouped_notifications_count"))["count"] == 0
+        assert await an.ask("unread_grouped_notifications_count") == 0
         first = await an.ask("grouped_notifications", limit=4)
         assert len(first["notification_groups"]) <= 4
 
