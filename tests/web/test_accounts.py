@@ -82,6 +82,7 @@ async def test_following_a_locked_account_of_another_node_is_asked_for_and_accep
         assert (said["id"], said["following"], said["followed_by"], said["requested"]) == (id_, True, False, False)
         assert not (await an.ask("account_unfollow", id_))["following"]
         assert not (await an.ask("account_unfollow", id_))["following"], "twice is no mistake"
+        await converged([a.node, b.node])
         assert (await chi.ask("account_update_credentials", locked=True))["locked"]
         await converged([a.node, b.node])
         assert (await an.ask("account", id_))["locked"]
