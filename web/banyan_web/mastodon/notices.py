@@ -15,7 +15,7 @@ from banyan_web.mastodon.noticing import (
     told,
     wanted,
 )
-from banyan_web.params import number
+from banyan_web.params import number, text
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
@@ -49,6 +49,13 @@ async def clear(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.post("/api/v1/notifications/{id}/dismiss", "write:notifications")
 async def dismiss(web: Web, ask: Ask) -> Any:
     await read_until(web, ask.account, (await one_of(web, ask.account, ask.path["id"])).place)
+    return {}
+
+
+@ENDPOINTS.post("/api/v1/notifications/dismiss", "write:notifications")
+async def old_dismiss(web: Web, ask: Ask) -> Any:
+    """As clients of old servers ask for it."""
+    await read_until(web, ask.account, (await one_of(web, ask.account, text(ask.params, "id"))).place)
     return {}
 
 
@@ -98,4 +105,14 @@ async def merged(web: Web, ask: Ask) -> Any:
 
 @ENDPOINTS.get("/api/v1/notifications/requests/{id}", "read:notifications")
 async def request(web: Web, ask: Ask) -> Any:
+    raise Refused(404, "Record not found")
+
+
+@ENDPOINTS.post("/api/v1/notifications/requests/{id}/accept", "write:notifications")
+async def accept_request(web: Web, ask: Ask) -> Any:
+    raise Refused(404, "Record not found")
+
+
+@ENDPOINTS.post("/api/v1/notifications/requests/{id}/dismiss", "write:notifications")
+async def dismiss_request(web: Web, ask: Ask) -> Any:
     raise Refused(404, "Record not found")

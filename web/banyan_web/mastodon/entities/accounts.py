@@ -129,17 +129,18 @@ async def profiles(web: Web, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 async def accounts(web: Web, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Account entities by DID, each made once. One of which nothing is held here has no name."""
-    rows = await profiles(web, dids)
-    found = {did: _entity(web, row) for did, row in rows.items()}
+    return await _made(web, await profiles(web, dids))
+
+
+async def _made(web: Web, rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Account entities of rows of `profiles`, with those as which they went on."""
     gone_on = {did: row["moved_to"]["account"] for did, row in rows.items() if row["moved_to"]}
-    if lacking := [to for to in gone_on.values() if to not in found]:
-        more = {did: _entity(web, row) for did, row in (await profiles(web, lacking)).items()}
-    else:
-        more = {}
-    bare = {did: {**entity} for did, entity in (found | more).items()}
-    for did, to in gone_on.items():
-        found[did]["moved"] = bare[to]
-    return found
+    lacking = [to for to in gone_on.values() if to not in rows]
+    more = rows | (await profiles(web, lacking) if lacking else {})
+    return {
+        did: _entity(web, row) | ({"moved": _entity(web, more[gone_on[did]])} if did in gone_on else {})
+        for did, row in rows.items()
+    }
 
 
 async def account(web: Web, did: str) -> dict[str, Any]:
@@ -164,7 +165,7 @@ async def known(web: Web, did: str, reader: str | None) -> dict[str, Any]:
         (stands,) = (await web.call("relationships", accounts=[did], by=reader))["relationships"]
         if not any(stands[what] for what in ("following", "requested", "blocking", "muting")):
             raise Refused(404, "Record not found")
-    return await account(web, did)
+    return (await _made(web, {did: row}))[did]
 
 
 async def credentials(web: Web, did: str) -> dict[str, Any]:
@@ -173,7 +174,7 @@ async def credentials(web: Web, did: str) -> dict[str, Any]:
     waiting = (await web.call("follow.requests", by=did))["accounts"] if row["locked"] else []
     chosen = defaults.of(web.door, did)
     return {
-        **await account(web, did),
+        **(await _made(web, {did: row}))[did],
         "source": {
             "privacy": chosen.privacy,
             "sensitive": chosen.sensitive,
