@@ -139,6 +139,11 @@ def named(ctx: Reads, name: str) -> AccountId | None:
     return AccountId(found) if found else None
 
 
+def beginning(ctx: Reads, name: str) -> Iterator[AccountId]:
+    """The accounts whose names here begin so, by name."""
+    return (AccountId(account) for _, account in ctx.store.notes(_name_key(name)))
+
+
 def hosted(ctx: Reads, account: AccountId) -> Hosted | None:
     raw = ctx.store.note(_HOSTED + account)
     if raw is None:

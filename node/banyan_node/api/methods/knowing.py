@@ -35,8 +35,11 @@ from banyan_storage.timelines import newest
 METHODS = Declared()
 MOST = 200
 """The most accounts of a call."""
-SCANNED = 5_000
-"""So many accounts are looked at to find one by its name: there is no index of names."""
+SCANNED, ENOUGH = 2_000, 4
+"""So many accounts are looked at to find some by the words of their names, of which there is no index; and only until
+so many times as many were found as are wanted."""
+BEGIN_SO = 40
+"""The most accounts that are found by the beginning of the name under which they are hosted here, and of their id."""
 
 
 class ProfilesRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -125,8 +128,8 @@ def _row(at: CommitView, q: Queries, account: AccountId, trusted: set[str] | set
 
 @METHODS.read("accounts.search", "refused", slow=True)
 def search(at: CommitView, ask: LookingRequest) -> AccountsFound:
-    """Finds accounts by what they are called. It looks at those that the reader follows, then at those hosted here,
-    then at others, at most 5,000."""
+    """Finds accounts by what they are called. Those whose hosted name begins so are found among all. For words of names
+    it looks at those that the reader follows, then at those hosted here, then at others, at most 2,000."""
     q, reader, text = at.queries(), reader_of(at, ask.by), ask.text.strip().removeprefix("@")
     lens, wanted = lens_of(at, reader), words_of(exact(text))
     if not wanted:
@@ -134,6 +137,8 @@ def search(at: CommitView, ask: LookingRequest) -> AccountsFound:
     mine = set() if reader is None else {*q.follows(reader)}
     found = dict.fromkeys(_named_so(at, q, text))
     for account in islice(_candidates(at, q, reader), SCANNED):
+        if len(found) >= ENOUGH * (ask.skip + ask.limit):
+            break
         if account not in found and _called(at, q, account, wanted):
             found[account] = None
     seen = [one for one in found if lens.sees(one) and (not ask.following or one in mine)]
@@ -143,13 +148,12 @@ def search(at: CommitView, ask: LookingRequest) -> AccountsFound:
 
 def _named_so(at: CommitView, q: Queries, text: str) -> Iterator[AccountId]:
     """Those that the text names without a search."""
-    home = hosted.named(at, text)
-    if home is not None:
-        yield home
+    for spelling in dict.fromkeys((text, text.lower())):
+        yield from islice(hosted.beginning(at, spelling), BEGIN_SO)
     if is_handle(text.lower()):
         yield from (account for account, found in named.claimants(q, text.lower()) if found.platforms)
     if text.startswith("did:") or len(text) > 5:
-        yield from islice(beginning(q, text), 10)
+        yield from islice(beginning(q, text), BEGIN_SO)
 
 
 def _candidates(at: CommitView, q: Queries, reader: AccountId | None) -> Iterator[AccountId]:
