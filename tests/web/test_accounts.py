@@ -293,6 +293,8 @@ async def test_without_a_person_only_what_is_public_is_answered(tmp_path: Path) 
         app.api.access_token = door.token(None)
         with pytest.raises(MastodonAPIError, match="needs a person"):
             await app.ask("account_note_set", id_, "x")
+        assert (await door.client(an.did, "profile").get("/api/v1/accounts/verify_credentials"))["id"] == id_
+        await door.client(an.did, "read:lists").get("/api/v1/accounts/verify_credentials", 403)
         reader = door.client(an.did, "read")
         await reader.post(f"/api/v1/accounts/{id_}/follow", 403)
         (said,) = await reader.get("/api/v1/accounts/relationships", id=id_)
