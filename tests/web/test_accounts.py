@@ -281,6 +281,21 @@ async def test_accounts_are_searched_by_the_beginnings_of_their_names(tmp_path: 
         assert far in [row["uri"] for row in await an.ask("account_following", (await an.ask("me"))["id"])]
 
 
+async def test_an_account_that_went_on_as_another_says_so(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "a") as a, open_node(tmp_path / "b", a.node.edge.addresses) as b:
+        an, chi = await person(a, "an"), await person(b, "chi")
+        await converged([a.node, b.node])
+        assert (await an.ask("account_lookup", chi.did))["moved"] is None
+        await an.node("move.from", account=chi.did)
+        await converged([a.node, b.node])
+        assert (await an.ask("account_lookup", chi.did))["moved"] is None, "one alone cannot say so"
+        await chi.node("move.to", account=an.did)
+        await converged([a.node, b.node])
+        found = await an.ask("account_lookup", chi.did)
+        assert (found["moved"]["acct"], found["display_name"]) == ("an", "chi")
+        assert found["moved"]["moved"] is None
+
+
 async def test_without_a_person_only_what_is_public_is_answered(tmp_path: Path) -> None:
     async with open_node(tmp_path) as door:
         an = await person(door, "an")
