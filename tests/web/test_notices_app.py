@@ -74,10 +74,18 @@ async def test_each_kind_is_told_as_a_type_that_apps_know(tmp_path: Path) -> Non
         assert (ended["type"], ended["status"]["uri"]) == ("poll", asking)
         assert (await an.ask("notifications", id=ended["id"]))["id"] == ended["id"]
 
+        await an.node("handle.domain", domain="an.example")
+        await an.node("official.verify", account=chi.did, title="Y tế")
+        await an.ask("account_follow", await an.id_of(chi))
+        await chi.node("post", text="bão", urgency="urgent")
+        await converged([a.node, b.node])
+        (urgent, *_) = await an.ask("notifications")
+        assert (urgent["type"], urgent["status"]["account"]["uri"]) == ("status", chi.did)
+
         group = (await chi.node("group.create", name="nhóm", kind="closed"))["uri"]
         await chi.node("group.invite", group=group, account=an.did)
         await converged([a.node, b.node])
-        assert (await an.ask("notifications"))[0]["id"] == ended["id"], "an invitation of a group has no type"
+        assert (await an.ask("notifications"))[0]["id"] == urgent["id"], "an invitation of a group has no type"
         assert "group_invite" in [row["kind"] for row in (await an.node("notifications"))["notices"]]
 
 

@@ -74,12 +74,14 @@ def _answer(groups: dict[str, list[Told]], known: Entities) -> dict[str, Any]:
 
 @ENDPOINTS.get("/api/v2/notifications", "read:notifications")
 async def every(web: Web, ask: Ask) -> Any:
-    """A page is of so many notifications; a group that goes on behind it begins anew there."""
+    """A page is of so many notifications; a group that goes on behind it begins anew there. All accounts are answered
+    in full."""
     grouped = texts(ask.params, "grouped_types") or list(GROUPED)
     found, more = await told(web, ask.account, wanted(ask))
     page_link(web, ask, found, more)
     known = await entities(web, ask.account, found)
-    return _answer(_groups(shown_of(found, known), [one for one in grouped if one in GROUPED]), known)
+    partly: dict[str, Any] = {"partial_accounts": []} if ask.params.get("expand_accounts") == "partial_avatars" else {}
+    return _answer(_groups(shown_of(found, known), [one for one in grouped if one in GROUPED]), known) | partly
 
 
 async def _group(web: Web, ask: Ask) -> tuple[list[Told], Entities]:

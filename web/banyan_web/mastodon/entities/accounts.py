@@ -23,6 +23,8 @@ SPOKEN_FOR = frozenset({NAME, BIO, LOCKED, "language", "domain", "handle", "avat
 """Fields of a profile that apps are shown in a place of their own, or that mean something to the network."""
 AT_ONCE = 200
 """The most accounts of one call to the node."""
+COUNTED = 1_000
+"""Wishes to follow that are counted."""
 _USER = re.compile(r"[a-z0-9_]+([.-]?[a-z0-9_]+)*", re.IGNORECASE)
 LONGEST_USER = 30
 """Letters of a name before the @; a DID's end is longer."""
@@ -171,7 +173,7 @@ async def known(web: Web, did: str, reader: str | None) -> dict[str, Any]:
 async def credentials(web: Web, did: str) -> dict[str, Any]:
     """The CredentialAccount entity: of somebody for themselves."""
     row = (await profiles(web, [did]))[did]
-    waiting = (await web.call("follow.requests", by=did))["accounts"] if row["locked"] else []
+    asked = await web.call("follow.requests", by=did, limit=COUNTED) if row["locked"] else {"accounts": []}
     chosen = defaults.of(web.door, did)
     return {
         **(await _made(web, {did: row}))[did],
@@ -181,7 +183,8 @@ async def credentials(web: Web, did: str) -> dict[str, Any]:
             "language": chosen.language,
             "note": row["fields"].get(BIO, ""),
             "fields": [{"name": key, "value": value, "verified_at": None} for key, value in said_fields(row)],
-            "follow_requests_count": len(waiting),
+            "follow_requests_count": len(asked["accounts"]),
+            "quote_policy": "public",
             "hide_collections": False,
             "discoverable": True,
             "indexable": True,
