@@ -180,7 +180,7 @@ async def credentials(web: Web, did: str) -> dict[str, Any]:
         "source": {
             "privacy": chosen.privacy,
             "sensitive": chosen.sensitive,
-            "language": chosen.language,
+            "language": chosen.language or "",
             "note": row["fields"].get(BIO, ""),
             "fields": [{"name": key, "value": value, "verified_at": None} for key, value in said_fields(row)],
             "follow_requests_count": len(asked["accounts"]),

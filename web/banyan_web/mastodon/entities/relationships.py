@@ -15,7 +15,7 @@ def _entity(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": account_id(row["account"]),
         "following": row["following"],
-        "showing_reblogs": row["following"],
+        "showing_reblogs": row["following"] or row["requested"],
         "notifying": False,
         "languages": None,
         "followed_by": row["followed_by"],
