@@ -156,7 +156,7 @@ ONCE = b"Host: x\r\nConnection: close\r\n"
         (b"GET /api/v1/instance/%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\n" + ONCE + b"\r\n", (b"400", b"404")),
         (b"GET /api/v1/apps/verify_credentials?a=%ff&%fe[=1 HTTP/1.1\r\n" + ONCE + b"\r\n", (b"400", b"401")),
         (b"GET http://evil.example/health HTTP/1.1\r\n" + ONCE + b"\r\n", (b"200", b"400", b"404")),
-        (b"GET /health HTTP/1.1\r\n" + ONCE + b"Authorization: Bearer \xff\r\n\r\n", (b"401",)),
+        (b"GET /login HTTP/1.1\r\n" + ONCE + b"Authorization: Bearer \xff\r\n\r\n", (b"401",)),
         (b"GET /health HTTP/1.1\r\n" + ONCE + b"A: " + b"b" * 100_000 + b"\r\n\r\n", (b"431", b"400")),
         (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n" + ONCE + b"\r\n", (b"431", b"414", b"400")),
         (b"GET /health HTTP/1.1\r\n" + ONCE + b"A\x00: b\r\n\r\n", (b"400",)),

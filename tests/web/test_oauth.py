@@ -112,9 +112,9 @@ async def test_mastodon_py_registers_logs_in_and_revokes_its_token(tmp_path: Pat
                 api.account_verify_credentials()
             again = _code(browser.send(browser.see(url), 200, answer="allow"))
             api.log_in(code=again, scopes=scopes, allow_http=True)
-            token = api.access_token
+            second = str(api.access_token)
             api.revoke_access_token(allow_http=True)
-            late = Mastodon(access_token=token, api_base_url=door.url)
+            late = Mastodon(access_token=second, api_base_url=door.url)
             with pytest.raises(MastodonUnauthorizedError):
                 late.account_verify_credentials()
             with pytest.raises(MastodonIllegalArgumentError):
