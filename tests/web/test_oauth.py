@@ -185,6 +185,30 @@ async def test_a_code_is_of_one_app_one_address_and_one_proof(tmp_path: Path) ->
         await trio.to_thread.run_sync(story)
 
 
+async def test_a_person_sees_which_apps_may_act_and_takes_that_back(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        did = await _with_password(door)
+        other, _ = await door.person("binh")
+        mine, theirs = (door.store.mint(of, "<i>tool", ("read",)) for of in (did, other))
+        gone, kept = door.store.token(mine), door.store.token(theirs)
+        assert gone is not None
+        assert kept is not None
+
+        def story() -> None:
+            browser = Browser(door.url)
+            page = browser.send(browser.see("/login"), name="an", password=PASSWORD)
+            page = browser.see(page.headers["location"])
+            assert "&lt;i&gt;tool" in page.text
+            assert (gone.id in page.text, kept.id in page.text) == (True, False)
+            browser.send(page, form=1, id=kept.id)
+            assert door.store.token(theirs) == kept
+            browser.send(page, form=1, id=gone.id)
+            assert door.store.token(mine) is None
+            assert gone.id not in browser.see("/login").text
+
+        await trio.to_thread.run_sync(story)
+
+
 async def test_nobody_is_sent_to_an_address_that_was_not_registered(tmp_path: Path) -> None:
     async with open_node(tmp_path) as door:
         await _with_password(door)

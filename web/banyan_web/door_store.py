@@ -30,6 +30,7 @@ create table if not exists tokens (
     hash blob primary key, id text not null unique, account text, app text not null, scopes text not null,
     created integer not null, expires integer, client text, code blob
 ) without rowid;
+create index if not exists tokens_account on tokens (account, created);
 create index if not exists tokens_code on tokens (code) where code is not null;
 create table if not exists apps (
     number integer primary key autoincrement, client text not null unique, secret blob not null, name text not null,
@@ -139,21 +140,24 @@ class DoorStore:
             return None
         return _token(row)
 
-    def tokens(self) -> list[Token]:
-        """All that are valid, the newest first."""
-        what = f"select {_TOKEN} from tokens where expires is null or expires > ? order by created desc, id"
+    def tokens(self, account: str | None = None) -> list[Token]:
+        """Those that are valid, of the account or of all, the newest first."""
+        what = (
+            f"select {_TOKEN} from tokens where (expires is null or expires > ?1) and (?2 is null or account = ?2) "
+            "order by created desc, id"
+        )
         with self.reading() as db:
-            return [_token(row) for row in db.execute(what, (time.time(),))]
+            return [_token(row) for row in db.execute(what, (time.time(), account))]
 
     def revoke(self, raw: str) -> None:
         """The token allows nothing any more. One that there is not is no mistake."""
         with self.writing() as db:
             db.execute("delete from tokens where hash = ?", (hashed(raw),))
 
-    def revoke_id(self, id_: str) -> None:
-        """The same by the id of the token."""
+    def revoke_id(self, id_: str, account: str | None = None) -> None:
+        """The same by the id of the token, if it is of this account; None: whosever it is."""
         with self.writing() as db:
-            db.execute("delete from tokens where id = ?", (id_,))
+            db.execute("delete from tokens where id = ?1 and (?2 is null or account = ?2)", (id_, account))
 
 
 _TOKEN = "id, account, app, scopes, created, expires, client"

@@ -79,7 +79,7 @@ def drop_login(ctx: typer.Context, name: Name) -> None:
         known = [login for login in door_logins.logins(door) if name in (login.name, login.account)]
         account = known[0].account if known else refs.account(s, name)
         had = door_logins.drop_login(door, account)
-        left = sum(token.account == account for token in door.tokens())
+        left = len(door.tokens(account))
     s.out.done(
         {"account": account, "had_password": had, "tokens": left},
         "It cannot log in any more." if had else "It had no password; its links and sessions have ended.",
@@ -147,7 +147,7 @@ def list_tokens(
     s = session.of(ctx)
     account = None if name is None else refs.account(s, name)
     with _door(s) as door:
-        rows = [_token_json(token) for token in door.tokens() if account is None or token.account == account]
+        rows = [_token_json(token) for token in door.tokens(account)]
     s.out.answers(rows, _show_tokens, "No token is valid.")
 
 

@@ -5,6 +5,7 @@ Attempts are counted before the password is looked at, by name, by address and b
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from starlette.responses import Response
 from banyan_web import door_logins
 from banyan_web.bounds import ATTEMPT_S, ATTEMPTS_ADDRESS, ATTEMPTS_HERE, ATTEMPTS_NAME, HASHES_WAITING
 from banyan_web.door_logins import Person
+from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.oauth.forms import button, field, form, page, paragraph
 from banyan_web.oauth.words import WORDS, language
@@ -28,10 +30,12 @@ async def show(web: Web, ask: Ask) -> Any:
     """The page, or who is logged in here."""
     at, lang = visit(web, ask), language(ask.request, ask.params)
     if at.person is not None and "next" not in ask.params:
-        words = WORDS[lang]
+        words, held = WORDS[lang], web.door.tokens(at.person.account)
         parts = [
             paragraph(words["logged_in"].format(name=at.person.name)),
             form("/logout", {"csrf": at.csrf}, button(words["log_out"])),
+            *([paragraph(words["apps"])] if held else []),
+            *(_of_app(token, at, words) for token in held),
         ]
         return page(words["log_in"], parts, lang)
     return greeted(web, at, _page(at, lang, own_path(ask.params.get("next"))))
@@ -71,6 +75,16 @@ async def log_out(web: Web, ask: Ask) -> Any:
     response = see(own_path(ask.params.get("next")))
     drop_cookie(web, response)
     return response
+
+
+@ENDPOINTS.post("/login/revoke")
+async def revoke(web: Web, ask: Ask) -> Any:
+    """The person ends a token of an app."""
+    at = visit(web, ask)
+    at.check(ask.params)
+    if at.person is not None:
+        await anyio.to_thread.run_sync(web.door.revoke_id, _said(ask, "id"), at.person.account)
+    return see("/login")
 
 
 @ENDPOINTS.get("/login/link/{secret}")
@@ -121,6 +135,12 @@ def _page(at: Visit, lang: str, then: str, name: str = "", wrong: str = "", stat
     )
     said = [paragraph(words[wrong], "wrong")] if wrong else []
     return page(words["log_in"], [*said, form("/login", {"csrf": at.csrf, "next": then}, *asked)], lang, status)
+
+
+def _of_app(token: Token, at: Visit, words: dict[str, str]) -> str:
+    day = datetime.fromtimestamp(token.created, UTC).strftime("%Y-%m-%d")
+    said = paragraph(f"{token.app}, {day}: {' '.join(token.scopes)}")
+    return form("/login/revoke", {"csrf": at.csrf, "id": token.id}, said, button(words["revoke"]))
 
 
 def _gone(lang: str) -> Response:
