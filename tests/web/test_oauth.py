@@ -29,10 +29,10 @@ _FORM = re.compile(r'<form method="post" action="([^"]*)">(.*?)</form>', re.S)
 
 
 class Browser:
-    """Follows no redirect by itself; keeps cookies."""
+    """Follows no redirect by itself; keeps cookies, and no connection."""
 
     def __init__(self, url: str) -> None:
-        self.http = httpx.Client(base_url=url, timeout=30)
+        self.http = httpx.Client(base_url=url, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
 
     def see(self, path: str, status: int = 200) -> httpx.Response:
         answer = self.http.get(path)
@@ -92,6 +92,7 @@ async def test_mastodon_py_registers_logs_in_and_revokes_its_token(tmp_path: Pat
             scopes = ["read", "write:statuses", "follow"]
             client_id, secret = Mastodon.create_app("A bot", scopes, api_base_url=door.url)
             api = Mastodon(client_id, secret, api_base_url=door.url, version_check_mode="none")
+            api.session.headers["connection"] = "close"
             url = api.auth_request_url(scopes=scopes, state="kept", allow_http=True)
             browser = Browser(door.url)
             code = _code(browser.send(browser.log_in(url, "an"), 200, answer="allow"))
@@ -115,6 +116,7 @@ async def test_mastodon_py_registers_logs_in_and_revokes_its_token(tmp_path: Pat
             second = str(api.access_token)
             api.revoke_access_token(allow_http=True)
             late = Mastodon(access_token=second, api_base_url=door.url)
+            late.session.headers["connection"] = "close"
             with pytest.raises(MastodonUnauthorizedError):
                 late.account_verify_credentials()
             with pytest.raises(MastodonIllegalArgumentError):
