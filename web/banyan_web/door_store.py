@@ -25,6 +25,14 @@ create table if not exists tokens (
     hash blob primary key, id text not null unique, account text, app text not null, scopes text not null,
     created integer not null, expires integer
 ) without rowid;
+create table if not exists writings (
+    account text not null, key text not null, once text not null, created integer not null, answer text,
+    primary key (account, key)
+) without rowid;
+create table if not exists uploads (
+    id text primary key, account text not null, created integer not null, description text, focus_x real not null,
+    focus_y real not null, kind text not null, made text, failed text
+) without rowid;
 """
 
 

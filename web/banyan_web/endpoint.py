@@ -19,6 +19,7 @@ from starlette.requests import Request
 from banyan_node.operator_errors import CallError
 from banyan_web.door_store import DoorStore, Token
 from banyan_web.refusals import Refused, of_call
+from banyan_web.shelf import Shelf
 
 
 class Backend(Protocol):
@@ -59,15 +60,24 @@ class Ask:
         return None if self.token is None else self.token.account
 
 
-class Web(NamedTuple):
+PEOPLE, PEOPLE_S = 20_000, 3.0
+"""Accounts that stand beside posts: so many are kept made, each for so long; its counts may be so old there."""
+TEXTS = 20_000
+"""Texts of posts that are kept as HTML."""
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
     """What endpoints share. url: the address by which clients know this server, without a slash at its end. domain: of
-    its accounts' names."""
+    its accounts' names. people: Account entities by DID. texts: HTML, by the text and by where its mentions lead."""
 
     backend: Backend
     door: DoorStore
     url: str
     domain: str
     title: str
+    people: Shelf[str, dict[str, Any]] = field(default_factory=lambda: Shelf(PEOPLE, PEOPLE_S))
+    texts: Shelf[object, str] = field(default_factory=lambda: Shelf(TEXTS))
 
     async def call(self, method: str, **params: Any) -> Any:
         """A method of the node; `by` is the account that acts. Parameters that are None are left out. Raises

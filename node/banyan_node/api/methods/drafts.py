@@ -27,7 +27,7 @@ from banyan_node.links.grounds import wrong_by_platforms
 from banyan_node.operator_errors import CallError
 from banyan_schema.media import Media
 from banyan_schema.privately import MAX_DRAFT, Draft
-from banyan_schema.social import encode_post
+from banyan_schema.social import Audience, encode_post
 
 METHODS = Declared()
 LONGEST_MS = 366 * 24 * 3_600_000
@@ -50,6 +50,12 @@ class OneDraft(Request, frozen=True, forbid_unknown_fields=True):
     by: Own = None
 
 
+class DueRequest(Request, frozen=True, forbid_unknown_fields=True):
+    id: ThingRef
+    due: Milliseconds
+    by: Own = None
+
+
 class DraftRow(Response, frozen=True):
     """due: when it is to be published; null: never by itself. lacking: how many files of its pictures and films,
     previews too, are not on this device, so that only the one that wrote it can publish it. refused: why it would not
@@ -61,6 +67,7 @@ class DraftRow(Response, frozen=True):
     lang: str | None
     reply: PostUri | None
     quote: PostUri | None
+    audience: Audience
     due: Milliseconds | None
     media: list[MediaShownRow]
     lacking: int
@@ -100,6 +107,21 @@ def keep(ctx: Context, ask: DraftRequest, now: float) -> DraftKept:
     return DraftKept(key_hex(name))
 
 
+@METHODS.write("draft.due", "not_found", "refused")
+def due(ctx: Context, ask: DueRequest, now: float) -> DraftKept:
+    """Changes when a draft is published, and nothing else of it."""
+    account, now_ms = hosted.account_of(ctx, ask.by), ctx.replica.wall_ms(now)
+    if not now_ms < ask.due <= now_ms + LONGEST_MS:
+        raise CallError("bad_request", "A post is published later than now, and within a year.")
+    before = kept.draft_of(ctx, account, key_of(ask.id))
+    if before is None:
+        raise CallError("not_found", f"There is no draft {ask.id}.", 404)
+    draft = before._replace(due_ms=ask.due)
+    append_each(ctx, account, private.entries(private.drafts(ctx, account, [draft], now)), now)
+    kept.plan(ctx, account, draft, now_ms)
+    return DraftKept(key_hex(CellKey(draft.id)))
+
+
 @METHODS.read("drafts", "not_found", "refused")
 def drafts(at: CommitView, ask: OneReader) -> Drafts:
     """The posts of an account that are not published yet."""
@@ -116,6 +138,7 @@ def drafts(at: CommitView, ask: OneReader) -> Drafts:
                 said.lang,
                 reply,
                 quote,
+                said.audience,
                 draft.due_ms,
                 [shown_media(at.blobs, item) for item in said.media],
                 kept.lacking(at.blobs, draft),
