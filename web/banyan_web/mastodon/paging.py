@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from banyan_web.endpoint import Ask, Web
 from banyan_web.mastodon.ids import POST_DIGITS, REPOST_DIGITS, TIME_DIGITS, repost_id, status_id
@@ -123,7 +123,7 @@ def link(web: Web, ask: Ask, ids: Sequence[str], further: bool = True) -> None:
 def places(said: Iterable[tuple[str, str, str]], web: Web, ask: Ask) -> None:
     """The Link header. said: (relation, parameter, its value)."""
     rest = [(name, value) for name, value in ask.request.query_params.multi_items() if name not in _PLACES]
-    where = f"{web.url}{ask.request.url.path}"
+    where = f"{web.url}{quote(ask.request.scope['path'])}"
     ask.headers["link"] = ", ".join(
         f'<{where}?{urlencode([*rest, (name, value)])}>; rel="{relation}"' for relation, name, value in said
     )
