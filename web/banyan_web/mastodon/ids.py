@@ -10,6 +10,7 @@ Digits of a post are fixed in number, and so are those of a repost, so the first
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from banyan_crdt.errors import BanyanError
@@ -19,6 +20,8 @@ from banyan_web.refusals import Refused
 
 ACCOUNT_DIGITS, TIME_DIGITS, POST_DIGITS, REPOST_DIGITS = 78, 15, 116, 193
 _GONE = "Record not found"
+KEPT = 50_000
+"""Ids that are kept made: the same posts and accounts stand on many pages."""
 
 
 class RepostId(NamedTuple):
@@ -28,6 +31,7 @@ class RepostId(NamedTuple):
     by: str
 
 
+@lru_cache(KEPT)
 def account_id(did: str) -> str:
     """The id of an account, from its DID."""
     return f"{int.from_bytes(account_from_text(did), 'big'):0{ACCOUNT_DIGITS}d}"
@@ -38,6 +42,7 @@ def did_of(id_: str) -> str:
     return account_to_text(AccountId(_bytes(id_, ACCOUNT_DIGITS, 32)))
 
 
+@lru_cache(KEPT)
 def status_id(uri: str, time_ms: int) -> str:
     """The id of a post. time_ms: of the post."""
     target = post_from_text(uri)
