@@ -9,17 +9,23 @@ from banyan_schema.social import POST
 
 from .answers import PostView
 from .queries import Queries
+from .records import decode_line
 from .slots import shown_at
+from .tables import ENTRIES, part_place, u48
 from .view_rows import register_slot
 
 
 def edited_ms(ask: Queries, view: PostView) -> int | None:
     """When the shown write replaced an earlier one, in milliseconds since 1970; None if it is the first."""
-    entry = ask.reader.entry(view.ref.entry)
-    if entry is None or is_first_write(entry.ops, POST, view.target.key):
+    n, at = part_place(view.place)
+    raw = ask.reader.txn.get(ENTRIES, u48(n))
+    if raw is None:
         return None
-    op = decode_body(entry.ops).ops[view.ref.op]
-    return entry.header.time >> 16 if isinstance(op, Put) and op.refs else None
+    line = decode_line(n, raw)
+    if is_first_write(line.ops, POST, view.target.key):
+        return None
+    op = decode_body(line.ops).ops[at]
+    return line.time >> 16 if isinstance(op, Put) and op.refs else None
 
 
 def written_ms(ask: Queries, post: Target) -> int | None:

@@ -236,7 +236,7 @@ class Queries:
         if not isinstance(post, Post):
             return None
         target = Target(account, CellKey(key))
-        return PostView(target, int.from_bytes(time[:6], "big"), self.ref(place), post, time + account + key)
+        return PostView(target, int.from_bytes(time[:6], "big"), self.ref(place), post, time + account + key, place)
 
     def post(self, target: Target) -> PostView | None:
         """The post, or None if it is unknown or deleted or its content is not held."""
