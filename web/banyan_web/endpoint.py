@@ -60,7 +60,7 @@ class Ask:
         return None if self.token is None else self.token.account
 
 
-PEOPLE, PEOPLE_S = 20_000, 3.0
+PEOPLE, PEOPLE_S = 20_000, 10.0
 """Accounts that stand beside posts: so many are kept made, each for so long; its counts may be so old there."""
 TEXTS = 20_000
 """Texts of posts that are kept as HTML."""

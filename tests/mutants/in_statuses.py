@@ -6,7 +6,7 @@ _STATUSES = ("tests/web/test_statuses.py",)
 _HTML = ("tests/web/test_html.py",)
 _WEB = "web/banyan_web/mastodon"
 
-IN_WEB = (
+IN_STATUSES = (
     Mutant(
         "a page begins at a millisecond and skips the rest of it",
         f"{_WEB}/paging.py",
