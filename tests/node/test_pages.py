@@ -116,6 +116,9 @@ def test_a_writing_that_is_named_is_done_once(tmp_path: Path) -> None:
         assert node.call("post", text="một", once="ab" * 16)["uri"] == first["uri"]
         assert node.call("post", text="một", once="ab" * 16, by="lan")["uri"] != first["uri"]
         assert len(node.call("feed", all=True)["posts"]) == 2
+        due = int(time.time() * 1000) + 3_600_000
+        drafted = {node.call("draft.set", text="mai", due=due, once="cd" * 16)["id"] for _ in range(2)}
+        assert [{one["id"]} for one in node.call("drafts")["drafts"]] == [drafted]
         node.call("delete", uri=first["uri"])
         with pytest.raises(CallError, match="was deleted: give another one"):
             node.call("post", text="một", once="ab" * 16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import wave
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -231,6 +232,46 @@ async def test_a_picture_a_poll_and_a_later_post(tmp_path: Path) -> None:
             while (await run(app.timeline_home))[0].content != "<p>Sắp</p>":
                 await trio.sleep(0.3)
         assert await run(app.scheduled_statuses) == []
+
+
+def sound(seconds: float) -> bytes:
+    out = BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(1)
+        file.setframerate(8_000)
+        file.writeframes(bytes(int(8_000 * seconds)))
+    return out.getvalue()
+
+
+async def test_a_sound_is_answered_before_it_is_read_and_what_cannot_be_posted_is_refused(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        an, client = await door.person("an")
+        app = app_of(door, an)
+        files = {"file": ("a.wav", sound(2), "audio/wav")}
+        sent = await client.ask("POST", "/api/v2/media", 202, files=files, data={"description": "Tiếng"})
+        assert (sent["url"], sent["type"]) == (None, "audio")
+        with trio.fail_after(20):
+            while (await client.http.get(f"/api/v1/media/{sent['id']}")).status_code == 206:
+                await trio.sleep(0.1)
+        post = await run(app.status_post, "", media_ids=[sent["id"]])
+        assert (post.media_attachments[0].type, post.media_attachments[0].description) == ("audio", "Tiếng")
+        broken = await client.ask("POST", "/api/v2/media", 422, files={"file": ("a.png", b"no picture", "image/png")})
+        assert "banyan-upload" not in broken["error"], "the name of a temporary file means nothing to anybody"
+        await client.ask("POST", "/api/v2/media", 422, data={"description": "x"})
+        await client.ask("POST", "/api/v2/media", 422, files=files, data={"focus": "2,0"})
+        later = await client.ask("POST", "/api/v2/media", 202, files={"file": ("a.mp4", b"no film", "video/mp4")})
+        with trio.fail_after(20):
+            while (await client.http.get(f"/api/v1/media/{later['id']}")).status_code == 206:
+                await trio.sleep(0.1)
+        await client.get(f"/api/v1/media/{later['id']}", 422)
+        with pytest.raises(MastodonAPIError):
+            await run(app.status_post, "phim", media_ids=[later["id"]])
+        await client.ask("DELETE", f"/api/v1/media/{later['id']}")
+        await client.get(f"/api/v1/media/{later['id']}", 404)
+        with pytest.raises(MastodonAPIError):
+            await run(app.status_post, "phim", media_ids=[later["id"]])
+        assert len(await run(app.timeline_home)) == 1
 
 
 async def test_pages_go_on_where_the_last_one_ended(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from banyan_web.endpoint import Ask, Endpoints, Web
@@ -11,7 +10,7 @@ from banyan_web.mastodon.entities.accounts import account, iso
 from banyan_web.mastodon.entities.media import attachment, blob_id
 from banyan_web.mastodon.entities.statuses import GONE, row_of, rows_of, status, status_by_id, statuses
 from banyan_web.mastodon.html import html
-from banyan_web.mastodon.ids import reposted_by, status_id, time_of, uri_of
+from banyan_web.mastodon.ids import reposted_by, time_of, uri_of
 from banyan_web.mastodon.remembered import writing, written
 from banyan_web.mastodon.scheduled import keep, scheduled
 from banyan_web.params import text, texts
@@ -32,16 +31,16 @@ async def create(web: Web, ask: Ask) -> Any:
     said, due = await content(web, ask), due_ms(ask.params)
     reply = answered_uri(ask.params, "in_reply_to_id")
     quote = answered_uri(ask.params, "quoted_status_id")
+    once = None if known is None else known.once
     if due is not None:
-        id_ = await keep(web, ask, {**said, "reply": reply, "quote": quote, "due": due})
+        id_ = await keep(web, ask, {**said, "reply": reply, "quote": quote, "due": due, "once": once})
         if key is not None:
             written(web.door, me, key, id_)
         return await scheduled(web, ask, id_)
     if reply is not None and quote is not None:
         raise Refused(422, "A post answers or quotes; it cannot do both here.")
     method, about = ("reply", reply) if reply else ("quote", quote) if quote else ("post", None)
-    once = secrets.token_hex(16) if known is None else known.once
-    uri = (await web.call(method, uri=about, **said, once=None if key is None else once, by=me))["uri"]
+    uri = (await web.call(method, uri=about, **said, once=once, by=me))["uri"]
     if key is not None:
         written(web.door, me, key, uri)
     return await status(web, uri, me)
@@ -179,7 +178,3 @@ async def card(web: Web, ask: Ask) -> Any:
     """The node fetches no pages of others, so there is none."""
     time_of(ask.path["id"])
     return {}
-
-
-def id_of(row: dict[str, Any]) -> str:
-    return status_id(row["uri"], row["time_ms"])
