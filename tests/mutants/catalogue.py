@@ -22,6 +22,7 @@ from tests.mutants.in_social import IN_SOCIAL
 from tests.mutants.in_statuses import IN_STATUSES
 from tests.mutants.in_storage import IN_STORAGE
 from tests.mutants.in_throttle import IN_THROTTLE
+from tests.mutants.in_web import IN_WEB
 
 MUTANTS = (
     *IN_CHECKPOINTS,
@@ -46,4 +47,5 @@ MUTANTS = (
     *IN_SOCIAL,
     *IN_STORAGE,
     *IN_STATUSES,
+    *IN_WEB,
 )

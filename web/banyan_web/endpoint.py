@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from starlette.requests import Request
 
 from banyan_node.operator_errors import CallError
+from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore, Token
 from banyan_web.refusals import Refused, of_call
 from banyan_web.shelf import Shelf
@@ -44,6 +45,8 @@ class Ask:
     path: dict[str, str]
     params: dict[str, Any]
     token: Token | None
+    address: str = "unknown"
+    """Who asks, for counting: an IP address, or a /64 of IPv6."""
     headers: dict[str, str] = field(default_factory=dict)
     """Headers of the answer."""
 
@@ -69,13 +72,17 @@ TEXTS = 20_000
 @dataclass(frozen=True, slots=True)
 class Web:
     """What endpoints share. url: the address by which clients know this server, without a slash at its end. domain: of
-    its accounts' names. people: Account entities by DID. texts: HTML, by the text and by where its mentions lead."""
+    its accounts' names. email: of who runs it, or empty. people: Account entities by DID. texts: HTML, by the text and
+    by where its mentions lead."""
 
     backend: Backend
     door: DoorStore
     url: str
     domain: str
     title: str
+    bounds: Bounds = field(default_factory=Bounds)
+    description: str = ""
+    email: str = ""
     people: Shelf[str, dict[str, Any]] = field(default_factory=lambda: Shelf(PEOPLE, PEOPLE_S))
     texts: Shelf[object, str] = field(default_factory=lambda: Shelf(TEXTS))
 
