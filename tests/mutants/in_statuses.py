@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _STATUSES = ("tests/web/test_statuses.py",)
+_TIMELINES = ("tests/web/test_timelines.py",)
 _HTML = ("tests/web/test_html.py",)
 _WEB = "web/banyan_web/mastodon"
 
@@ -12,14 +13,14 @@ IN_STATUSES = (
         f"{_WEB}/paging.py",
         '_END = "f" * 100\n',
         '_END = "0" * 100\n',
-        _STATUSES,
+        _TIMELINES,
     ),
     Mutant(
         "a page ends within a millisecond of which the node has not told all",
         f"{_WEB}/paging.py",
         "one.ms > ms if not rising else one.ms < ms",
         "one.ms >= ms if not rising else one.ms <= ms",
-        _STATUSES,
+        _TIMELINES,
     ),
     Mutant(
         "a private post is published for all to read",

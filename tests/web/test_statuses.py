@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import wave
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -14,7 +13,6 @@ import httpx
 import pytest
 import trio
 from mastodon import (
-    Mastodon,
     MastodonAPIError,
     MastodonNotFoundError,
     MastodonUnauthorizedError,
@@ -22,17 +20,8 @@ from mastodon import (
 from PIL import Image
 
 from tests.node.real import converged
-from tests.web.door import Door, open_node
-
-
-def app_of(door: Door, did: str | None) -> Mastodon:
-    token = None if did is None else door.token(did)
-    return Mastodon(access_token=token, api_base_url=door.url, mastodon_version="4.5.0", request_timeout=20)
-
-
-async def run(do: Callable[..., Any], *given: Any, **named: Any) -> Any:
-    """A call of the library, on a thread."""
-    return await trio.to_thread.run_sync(lambda: do(*given, **named))
+from tests.web.door import open_node
+from tests.web.mastodon_py import app_of, run
 
 
 def picture(colour: str = "green", size: tuple[int, int] = (64, 32)) -> bytes:
@@ -123,6 +112,30 @@ async def test_a_post_is_written_read_edited_marked_and_deleted(tmp_path: Path) 
         assert (await run(other.status, reply.id)).in_reply_to_id is None
         with pytest.raises(MastodonUnauthorizedError):
             await run(app_of(door, None).status_post, "x")
+
+
+async def test_a_quote_a_filter_and_a_mention_by_handle_are_shown(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        an, _ = await door.person("an")
+        lan, _ = await door.person("lan")
+        call = door.node.backend.call
+        await call("handle.domain", {"domain": "vn.example", "as": an})
+        await call("handle.claim", {"handle": "hoa@vn.example", "as": lan})
+        await call("handle.confirm", {"handle": "hoa@vn.example", "account": lan, "as": an})
+        app, other = app_of(door, an), app_of(door, lan)
+        post = await run(app.status_post, f"@hoa@vn.example và @{lan.removeprefix('did:banyan:')} @nobody @an")
+        assert [one.url for one in post.mentions] == [f"{door.url}/@{post.mentions[0].acct}"]
+        assert 'class="u-url mention">@<span>lan</span>' in post.content
+        assert "@nobody @an" in post.content
+        quote = await run(other.status_post, "Xem này", quoted_status_id=post.id)
+        assert (quote.quote.state, quote.quote.quoted_status.id) == ("accepted", post.id)
+        filter_ = (await call("filter.set", {"words": "xem này", "action": "warn", "as": an}))["id"]
+        (shown,) = await run(app.account_statuses, quote.account.id)
+        (found,) = shown.filtered
+        assert (int(found.filter.id), found.keyword_matches) == (int(filter_, 16), ["xem này"])
+        assert (found.filter.filter_action, (await run(other.status, quote.id)).filtered) == ("warn", [])
+        await run(app.status_delete, post.id)
+        assert (await run(other.status, quote.id)).quote.state == "deleted"
 
 
 async def test_what_cannot_be_kept_is_refused_and_not_published(tmp_path: Path) -> None:
@@ -272,113 +285,6 @@ async def test_a_sound_is_answered_before_it_is_read_and_what_cannot_be_posted_i
         with pytest.raises(MastodonAPIError):
             await run(app.status_post, "phim", media_ids=[later["id"]])
         assert len(await run(app.timeline_home)) == 1
-
-
-async def test_pages_go_on_where_the_last_one_ended(tmp_path: Path) -> None:
-    async with open_node(tmp_path) as door:
-        an, _ = await door.person("an")
-        lan, _ = await door.person("lan")
-        app, other = app_of(door, an), app_of(door, lan)
-        await door.node.backend.call("follow", {"account": lan, "as": an})
-        friends = (await door.node.backend.call("list.set", {"title": "bạn", "as": an}))["id"]
-        await door.node.backend.call("list.add", {"id": friends, "accounts": [lan], "as": an})
-        ids = []
-        for n in range(12):
-            ids.append((await run((app, other)[n % 2].status_post, f"bài {n} #thử")).id)
-        ids.reverse()
-        of_lan = ids[::2]
-        lan_id = (await run(app.status, of_lan[0])).account.id
-        with trio.fail_after(20):
-            while len(await run(app.timeline_hashtag, "thử")) < 12:
-                await trio.sleep(0.2)
-        for name, wanted, first in (
-            ("home", ids, lambda **k: app.timeline_home(**k)),
-            ("public", ids, lambda **k: app.timeline_public(**k)),
-            ("local", ids, lambda **k: app.timeline_local(**k)),
-            ("tag", ids, lambda **k: app.timeline_hashtag("thử", **k)),
-            ("list", of_lan, lambda **k: app.timeline_list(int(friends, 16), **k)),
-            ("account", of_lan, lambda **k: app.account_statuses(lan_id, **k)),
-        ):
-            found, pages = [], []
-            page = await run(first, limit=5)
-            while page:
-                pages.append(page)
-                found += [one.id for one in page]
-                page = await run(app.fetch_next, page)
-            assert found == wanted, name
-            up = await run(app.fetch_previous, pages[-1])
-            above = wanted[: wanted.index(pages[-1][0].id)]
-            assert [one.id for one in up] == above[-5:], name
-            assert [one.id for one in await run(first, since_id=wanted[2])] == wanted[:2], name
-            assert await run(first, min_id=wanted[0]) == [], name
-            between = await run(first, min_id=wanted[4], max_id=wanted[1])
-            assert [one.id for one in between] == wanted[2:4], name
-
-
-async def test_no_post_is_skipped_or_told_twice_while_others_write(tmp_path: Path) -> None:
-    """Two accounts write without a pause. One reader goes up from the beginning, others go down from the top."""
-    async with open_node(tmp_path) as door:
-        an, client = await door.person("an")
-        lan, _ = await door.person("lan")
-        await door.node.backend.call("follow", {"account": lan, "as": an})
-        written: set[str] = set()
-        done = trio.Event()
-
-        async def write(who: str) -> None:
-            for n in range(60):
-                made = await door.node.backend.call("post", {"text": f"{n}", "as": who})
-                written.add(made["uri"])
-
-        async def up() -> None:
-            """Reads what is new until all is read."""
-            seen: list[str] = []
-            last = "0"
-            while not (done.is_set() and len(seen) >= len(written)):
-                page = await client.get("/api/v1/timelines/home", min_id=last, limit=7)
-                seen += [one["uri"] for one in reversed(page)]
-                last = page[0]["id"] if page else last
-                if not page:
-                    await trio.sleep(0.01)
-            assert len(seen) == len(set(seen))
-            assert set(seen) == written
-
-        async def down() -> None:
-            while not done.is_set():
-                before = set(written)
-                seen: list[str] = []
-                page = await client.get("/api/v1/timelines/home", limit=7)
-                while page:
-                    seen += [one["uri"] for one in page]
-                    page = await client.get("/api/v1/timelines/home", limit=7, max_id=page[-1]["id"])
-                assert len(seen) == len(set(seen))
-                assert before <= set(seen)
-
-        with trio.fail_after(120):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(up)
-                nursery.start_soon(down)
-                async with trio.open_nursery() as writers:
-                    writers.start_soon(write, an)
-                    writers.start_soon(write, lan)
-                done.set()
-
-
-async def test_many_posts_of_one_millisecond_are_all_read(tmp_path: Path) -> None:
-    async with open_node(tmp_path) as door:
-        _, client = await door.person("an")
-        said = {"text": "x", "time_ms": 1_700_000_000_000}
-        rows: list[dict[str, Any]] = [{"accounts": [f"p{n}" for n in range(7)]}]
-        rows += [{"row": n, "author": f"p{n % 7}", **said} for n in range(90)]
-        begun = (await door.node.backend.call("import.begin", {"kind": "posts", "source": "x", "batches": 1}))["id"]
-        await door.node.backend.call("import.batch", {"id": begun, "number": 0, "rows": rows})
-        for start in ({}, {"min_id": "0"}):
-            seen: list[str] = []
-            place: dict[str, Any] = dict(start)
-            while page := await client.get("/api/v1/timelines/public", limit=40, **place):
-                assert [one["id"] for one in page] == sorted((one["id"] for one in page), reverse=True)
-                seen += [one["id"] for one in page]
-                place = {"min_id": page[0]["id"]} if start else {"max_id": page[-1]["id"]}
-            assert (len(seen), len(set(seen))) == (90, 90)
 
 
 async def test_a_reply_of_another_node_comes_over_the_network(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ FAVOURITE = "❤"
 SENSITIVE = "Sensitive"
 """The warning of a post that is marked as sensitive without a word of its own. Apps are shown the mark alone."""
 GONE = "Record not found"
+THING_DIGITS = 39
 MOST = 300
 """Addresses of one question to the node."""
 Row = Mapping[str, Any]
@@ -221,8 +222,8 @@ class _Made:
             return []
         one = self._filters.get(words) or {"id": "0", "until": None, "action": "warn"}
         about = {
-            "id": str(int(one["id"], 16)),
-            "title": words,
+            "id": f"{int(one.get('of') or one['id'], 16):0{THING_DIGITS}d}",
+            "title": one.get("title") or words,
             "context": ["home", "notifications", "public", "thread", "account"],
             "expires_at": None if one["until"] is None else iso(one["until"]),
             "filter_action": one["action"],
