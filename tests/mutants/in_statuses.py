@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _STATUSES = ("tests/web/test_statuses.py",)
-_TIMELINES = ("tests/web/test_timelines.py",)
+_TIMELINES = ("tests/web/test_paging.py",)
 _HTML = ("tests/web/test_html.py",)
 _WEB = "web/banyan_web/mastodon"
 

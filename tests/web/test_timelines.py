@@ -33,6 +33,7 @@ async def test_pages_go_on_where_the_last_one_ended(tmp_path: Path) -> None:
             ("public", ids, lambda **k: app.timeline_public(**k)),
             ("local", ids, lambda **k: app.timeline_local(**k)),
             ("tag", ids, lambda **k: app.timeline_hashtag("thử", **k)),
+            ("local tag", ids, lambda **k: app.timeline_hashtag("THỬ", local=True, **k)),
             ("list", of_lan, lambda **k: app.timeline_list(int(friends, 16), **k)),
             ("account", of_lan, lambda **k: app.account_statuses(lan_id, **k)),
         ):

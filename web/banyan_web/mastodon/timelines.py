@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from unicodedata import normalize
 
+from banyan_schema.social import tags_in
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.statuses import rows_of, statuses
 from banyan_web.mastodon.ids import did_of
-from banyan_web.mastodon.paging import LIMIT, MOST, Feed, Line, bounds, cut, line, link, page, places
+from banyan_web.mastodon.paging import LIMIT, MOST, Feed, bounds, cut, line, link, page, places
 from banyan_web.params import boolean, number, text, texts
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
 KEY_DIGITS, PLACE_DIGITS = 39, 135
+TAGS = 4
+"""Tags of each kind that one question names, as with Mastodon."""
+TAG_READ, TAG_READS = 80, 25
+"""Posts of one question to the index; and how many questions `min_id` may take, for the index goes down alone."""
 _APART = 20
 """Bits of a place in a search below the milliseconds."""
 
@@ -72,52 +78,48 @@ async def of_account(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.get("/api/v1/timelines/tag/{tag}")
 async def of_tag(web: Web, ask: Ask) -> Any:
     """From the index of public posts. any, all, none: further tags."""
-    own, params = ask.path["tag"].removeprefix("#"), ask.params
-    all_, none = texts(params, "all"), texts(params, "none")
-    marks = "".join([f" #{tag}" for tag in all_] + [f" -#{tag}" for tag in none])
+    params, local = ask.params, boolean(ask.params, "local")
+    wanted = _tags([ask.path["tag"]]) + _tags(texts(params, "any"))
+    marks = "".join(f" #{tag}" for tag in _tags(texts(params, "all")))
+    marks += "".join(f" -#{tag}" for tag in _tags(texts(params, "none")))
     marks += " has:media" * boolean(params, "only_media")
-    wanted = [own, *texts(params, "any")]
 
-    async def feed(limit: int, before: str | None = None, after: str | None = None) -> dict[str, Any]:
+    async def feed(limit: int = LIMIT, before: str | None = None, after: str | None = None) -> dict[str, Any]:
         """The index goes down alone: the newest above `after` are the last of those that it gives."""
         rows: dict[str, dict[str, Any]] = {}
         ends: list[str] = []
         for tag in wanted:
-            place, more = before and _row_below(before), True
-            while more:
+            place, question = before and _row_below(before), f"#{tag}{marks}"
+            for _ in range(1 if after is None else TAG_READS):
                 found = await web.call(
-                    "search", question=f"#{tag}{marks}", by=ask.reader, limit=min(200, limit * 2), before=place
+                    "search", question=question, local=local, by=ask.reader, limit=TAG_READ, before=place
                 )
                 rows |= {row["uri"]: row for row in found["posts"]}
                 place = found["before"]
-                more = place is not None and after is not None and _ms_of_row(place) >= int(after[:12], 16)
+                if place is None or (after is not None and _ms_of_row(place) < int(after[:12], 16)):
+                    break
             if place is not None and after is None:
-                ends.append(f"{_ms_of_row(place):012x}" + "f" * 100)
+                ends.append(f"{_ms_of_row(place):012x}:{place}")
         last = max(ends, default=None)
         floor = -1 if last is None else int(last[:12], 16)
         return {"posts": [row for row in rows.values() if row["time_ms"] >= floor], "before": last, "after": None}
 
     at = bounds(ask)
     lines = await page(feed, at)
-    if ask.params.get("local") and boolean(params, "local"):
-        lines = await _local(web, lines)
     link(web, ask, [one.id for one in lines])
     return await statuses(web, [one.row for one in lines], ask.reader)
 
 
-async def _local(web: Web, lines: list[Line]) -> list[Line]:
-    here: set[str] = set()
-    after = None
-    while True:
-        found = await web.call("account.list", limit=1000, after=after)
-        here |= {one["account"] for one in found["accounts"]}
-        after = found["after"]
-        if after is None:
-            return [one for one in lines if one.row["account"] in here]
+def _tags(given: list[str]) -> list[str]:
+    """Those that can be tags."""
+    bare = [tag.strip().removeprefix("#") for tag in given[:TAGS]]
+    return [tag for tag in bare if tags_in(f"#{tag}") == (normalize("NFC", tag),)]
 
 
 def _row_below(place: str) -> str:
-    """The place in the index above all posts of the millisecond of a place in a feed."""
+    """The place in the index where a page ended, or else above all posts of the millisecond of a place in a feed."""
+    if ":" in place:
+        return place.partition(":")[2]
     return f"{min((int(place[:12], 16) + 1) << _APART, (1 << 63) - 1):016x}"
 
 
