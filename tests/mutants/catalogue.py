@@ -20,6 +20,7 @@ from tests.mutants.in_profiles import IN_PROFILES
 from tests.mutants.in_schema import IN_SCHEMA
 from tests.mutants.in_slots import IN_SLOTS
 from tests.mutants.in_social import IN_SOCIAL
+from tests.mutants.in_statuses import IN_STATUSES
 from tests.mutants.in_storage import IN_STORAGE
 from tests.mutants.in_throttle import IN_THROTTLE
 from tests.mutants.in_web import IN_WEB
@@ -47,5 +48,6 @@ MUTANTS = (
     *IN_SLOTS,
     *IN_SOCIAL,
     *IN_STORAGE,
+    *IN_STATUSES,
     *IN_WEB,
 )

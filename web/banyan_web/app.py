@@ -36,11 +36,16 @@ from banyan_web.mastodon import (
     instance,
     lists,
     markers,
+    marking,
+    media,
     notices,
     off,
     own_account,
+    scheduled,
     search,
+    statuses,
     ties,
+    timelines,
 )
 from banyan_web.oauth import authorize, login, tokens
 from banyan_web.params import nested
@@ -56,11 +61,16 @@ EVERY: Sequence[Endpoints] = (
     lists.ENDPOINTS,
     login.ENDPOINTS,
     markers.ENDPOINTS,
+    marking.ENDPOINTS,
+    media.ENDPOINTS,
     notices.ENDPOINTS,
     off.ENDPOINTS,
     own_account.ENDPOINTS,
+    scheduled.ENDPOINTS,
     search.ENDPOINTS,
+    statuses.ENDPOINTS,
     ties.ENDPOINTS,
+    timelines.ENDPOINTS,
     tokens.ENDPOINTS,
     wellknown.ENDPOINTS,
 )

@@ -13,6 +13,7 @@ may be missing.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from banyan_crdt.errors import BanyanError
@@ -23,6 +24,8 @@ from banyan_web.refusals import Refused
 ACCOUNT_DIGITS, TIME_DIGITS, POST_DIGITS, REPOST_DIGITS, THING_DIGITS = 78, 15, 116, 193, 39
 LOST_ZEROS = 8
 _GONE = "Record not found"
+KEPT = 50_000
+"""Ids that are kept made: the same posts and accounts stand on many pages."""
 
 
 class RepostId(NamedTuple):
@@ -32,6 +35,7 @@ class RepostId(NamedTuple):
     by: str
 
 
+@lru_cache(KEPT)
 def account_id(did: str) -> str:
     """The id of an account, from its DID."""
     return f"{int.from_bytes(account_from_text(did), 'big'):0{ACCOUNT_DIGITS}d}"
@@ -52,6 +56,7 @@ def thing_of(id_: str) -> str:
     return _bytes(id_, THING_DIGITS, 16).hex()
 
 
+@lru_cache(KEPT)
 def status_id(uri: str, time_ms: int) -> str:
     """The id of a post. time_ms: of the post."""
     target = post_from_text(uri)
