@@ -161,6 +161,10 @@ ONCE = b"Host: x\r\nConnection: close\r\n"
         (b"GET /api/v1/instance/%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\n" + ONCE + b"\r\n", (b"400", b"404")),
         (b"GET /api/v1/apps/verify_credentials?a=%ff&%fe[=1 HTTP/1.1\r\n" + ONCE + b"\r\n", (b"400", b"401")),
         (b"GET http://evil.example/health HTTP/1.1\r\n" + ONCE + b"\r\n", (b"200", b"400", b"404")),
+        (b"GET /login HTTP/1.1\r\nHost: [\r\nConnection: close\r\n\r\n", (b"200",)),
+        (b"GET /api/v1/apps HTTP/1.1\r\nHost: [\r\nConnection: close\r\n\r\n", (b"405",)),
+        (b"GET /nothing HTTP/1.1\r\nHost: ]/a?b\r\nConnection: close\r\n\r\n", (b"404",)),
+        (b"GET /login HTTP/1.1\r\nHost: x\r\nCookie: \xff; banyan=\xe9\r\nConnection: close\r\n\r\n", (b"200",)),
         (b"GET /login HTTP/1.1\r\n" + ONCE + b"Authorization: Bearer \xff\r\n\r\n", (b"401",)),
         (b"GET /health HTTP/1.1\r\n" + ONCE + b"A: " + b"b" * 100_000 + b"\r\n\r\n", (b"431", b"400")),
         (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n" + ONCE + b"\r\n", (b"431", b"414", b"400")),
@@ -232,6 +236,8 @@ async def test_requests_are_counted_by_token_and_by_address(tmp_path: Path) -> N
             wrong = await stranger.http.get("/api/v1/preferences", headers={"authorization": "Bearer no"})
             assert wrong.status_code == status
         assert (await stranger.http.get("/api/v1/instance")).status_code == 429
+        host = {"host": "x/media/"}  # which would be the path, if the address were read as one text
+        assert (await stranger.http.get("/api/v1/instance", headers=host)).status_code == 429
         other = await stranger.http.get("/api/v1/instance", headers={"x-forwarded-for": "203.0.113.7"})
         assert other.status_code == 200
         assert (await stranger.http.get("/health")).status_code == 200

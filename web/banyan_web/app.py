@@ -178,7 +178,7 @@ class _Place:
         except ClientDisconnect:
             return
         except Exception:
-            _log.exception("%s %s failed", request.method, request.url.path)
+            _log.exception("%s %r failed", request.method, _path(request))
             response = refusal(Refused(500, "Something went wrong inside the node; its log says what."))
         finally:
             await request.close()
@@ -192,7 +192,7 @@ class _Place:
         endpoint = self._verbs.get(verb)
         if endpoint is None:
             allowed = {"allow": ", ".join(sorted(self._verbs))}
-            raise Refused(405, f"{request.method} is not for {request.url.path[:80]}.", allowed)
+            raise Refused(405, f"{request.method} is not for {_path(request)[:80]}.", allowed)
         token, address = self._let_in(request, more)
         if endpoint.scope is not None:
             _check(token, endpoint.scope)
@@ -216,11 +216,16 @@ class _Place:
             more.update(_of_count(count))
             if count.over:
                 raise Refused(429, "Too many requests", {"retry-after": str(max(1, count.ends - int(time.time())))})
-        if wrong is not None and not request.url.path.startswith(LENIENT):
+        if wrong is not None and not _path(request).startswith(LENIENT):
             raise wrong
         if token is not None:
             let_in(request.scope)
         return token, address
+
+
+def _path(request: Request) -> str:
+    """`request.url` would read the Host header too, which says what the client likes."""
+    return str(request.scope["path"])
 
 
 def _address(bounds: Bounds, request: Request) -> str:
@@ -234,7 +239,7 @@ def _counted(bounds: Bounds, request: Request, token: Token | None, address: str
         if not bounds.token_rate or any(scope in token.scopes for scope in UNLIMITED):
             return None
         return bounds.take("token", token.id, bounds.token_rate, PERIOD_S)
-    if not bounds.address_rate or request.url.path.startswith(UNCOUNTED):
+    if not bounds.address_rate or _path(request).startswith(UNCOUNTED):
         return None
     return bounds.take("address", address, bounds.address_rate, PERIOD_S)
 

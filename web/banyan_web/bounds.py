@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
@@ -89,6 +90,7 @@ class Bounds:
         return any(found in net for net in self._proxies)
 
 
+@lru_cache(4_096)
 def _owner(text: str | None) -> str:
     if text is None:
         return "local"
