@@ -94,8 +94,12 @@ class Bounds:
 def _owner(text: str | None) -> str:
     if text is None:
         return "local"
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:  # some proxies say the port too
+        text = text.partition(":")[0]
     try:
-        found = ip_address(text.strip("[]"))
+        found = ip_address(text)
     except ValueError:
         return "unknown"
     if isinstance(found, IPv6Address):

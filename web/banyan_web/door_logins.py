@@ -61,6 +61,14 @@ def logins(door: DoorStore) -> list[Login]:
         return [Login(*row) for row in db.execute("select account, name, created from logins order by name")]
 
 
+def login_of(door: DoorStore, account: str) -> Login | None:
+    """None if the account has no password."""
+    with door.reading() as db:
+        what = "select account, name, created from logins where account = ?"
+        row = next(iter(db.execute(what, (account,))), None)
+    return None if row is None else Login(*row)
+
+
 def drop_login(door: DoorStore, account: str) -> bool:
     """Nobody logs in as the account any more, and browsers that did are logged out. Returns whether it had a
     password. Tokens of apps stay."""

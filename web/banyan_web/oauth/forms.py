@@ -55,7 +55,8 @@ def form(action: str, hidden: Mapping[str, str], *parts: str) -> str:
 
 
 def paragraph(text: str, kind: str = "") -> str:
-    return f'<p class="{escape(kind)}">{escape(text)}</p>'
+    alert = ' role="alert"' if kind == "wrong" else ""
+    return f'<p class="{escape(kind)}"{alert}>{escape(text)}</p>'
 
 
 def _source(address: str) -> str:
