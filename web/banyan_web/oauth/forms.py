@@ -74,6 +74,11 @@ def field(label: str, name: str, complete: str, value: str = "", kind: str = "te
     return f"<label>{escape(label)}<input {given} required></label>"
 
 
+def username(name: str) -> str:
+    """Tells a browser whose password it is to keep."""
+    return f'<input type="text" name="username" value="{escape(name)}" autocomplete="username" hidden>'
+
+
 def button(text: str, name: str = "", value: str = "") -> str:
     named = f' name="{escape(name)}" value="{escape(value)}"' if name else ""
     return f"<button{named}>{escape(text)}</button>"

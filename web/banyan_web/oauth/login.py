@@ -18,7 +18,7 @@ from banyan_web.bounds import ATTEMPT_S, ATTEMPTS_ADDRESS, ATTEMPTS_HERE, ATTEMP
 from banyan_web.door_logins import Person
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoints, Web
-from banyan_web.oauth.forms import button, field, form, page, paragraph
+from banyan_web.oauth.forms import button, field, form, page, paragraph, username
 from banyan_web.oauth.words import WORDS, language
 from banyan_web.refusals import Refused
 from banyan_web.sessions import Visit, drop_cookie, give_cookie, greeted, own_path, see, visit
@@ -183,6 +183,7 @@ def _mine(web: Web, at: Visit, person: Person, lang: str, wrong: str = "", statu
         form(
             "/login/password",
             {"csrf": at.csrf, "lang": lang},
+            username(person.name),
             *([old] if door_logins.login_of(web.door, person.account) else []),
             field(words["new"].format(**_BOUNDS), "password", "new-password", kind="password"),
             button(words["change"]),
