@@ -71,6 +71,7 @@ def _source(address: str) -> str:
 def field(label: str, name: str, complete: str, value: str = "", kind: str = "text") -> str:
     """A field with its label. complete: how a browser fills it, as HTML's `autocomplete` names it."""
     given = f'name="{escape(name)}" type="{escape(kind)}" value="{escape(value)}" autocomplete="{escape(complete)}"'
+    given += ' autocapitalize="none" spellcheck="false"'
     return f"<label>{escape(label)}<input {given} required></label>"
 
 
