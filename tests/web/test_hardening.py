@@ -207,6 +207,21 @@ async def test_head_has_the_head_of_get_and_a_trailing_slash_changes_nothing(tmp
             assert "default-src 'none'" in got.headers["content-security-policy"]
 
 
+async def test_a_person_who_opens_a_page_is_refused_with_a_page(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as at:
+        client, browser = at.client(), {"accept": "text/html,*/*;q=0.8"}
+        for verb, path, status, kind in (
+            ("GET", "/<script>", 404, "text/html"),
+            ("POST", "/login", 403, "text/html"),
+            ("PUT", "/login", 405, "text/html"),
+            ("GET", "/api/v1/preferences", 401, "application/json"),
+        ):
+            found = await client.http.request(verb, path, headers=browser)
+            assert (found.status_code, found.headers["content-type"].partition(";")[0]) == (status, kind)
+            assert "<script>" not in found.text
+            assert (await client.http.request(verb, path)).json()["error"]
+
+
 async def test_a_slow_body_is_given_up_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "BODY_S", 0.3)
     async with open_node(tmp_path) as at:

@@ -30,6 +30,7 @@ from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
 from banyan_web.mastodon import apps, credentials, instance
 from banyan_web.oauth import authorize, login, tokens
+from banyan_web.oauth.forms import page, paragraph
 from banyan_web.params import nested
 from banyan_web.refusals import Refused, answer, refusal
 
@@ -92,7 +93,16 @@ def _order(item: tuple[str, object]) -> tuple[bool, str]:
 
 async def _not_here(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    return refusal(Refused(status, "Nothing is here." if status == 404 else "This cannot be asked so."))
+    return _shown(request, Refused(status, "Nothing is here." if status == 404 else "This cannot be asked so."))
+
+
+def _shown(request: Request, why: Refused) -> Response:
+    """A refusal: a page for a person who opened one, else JSON."""
+    if _path(request).startswith(OPEN) or "text/html" not in request.headers.get("accept", ""):
+        return refusal(why)
+    found = page(str(why.status), [paragraph(why.message, "wrong")], status=why.status)
+    found.headers.update(why.headers or {})
+    return found
 
 
 class DoorApp:
@@ -174,12 +184,12 @@ class _Place:
         try:
             response = await self._answer(request, more)
         except Refused as why:
-            response = refusal(why)
+            response = _shown(request, why)
         except ClientDisconnect:
             return
         except Exception:
             _log.exception("%s %r failed", request.method, _path(request))
-            response = refusal(Refused(500, "Something went wrong inside the node; its log says what."))
+            response = _shown(request, Refused(500, "Something went wrong inside the node; its log says what."))
         finally:
             await request.close()
         for name, value in more.items():
