@@ -14,7 +14,7 @@ from banyan_web.mastodon.entities.accounts import accounts, iso
 from banyan_web.mastodon.entities.media import attachment
 from banyan_web.mastodon.entities.polls import poll
 from banyan_web.mastodon.html import Place, folded, html, tag_url
-from banyan_web.mastodon.ids import account_id, repost_id, reposted_by, status_id, uri_of
+from banyan_web.mastodon.ids import THING_DIGITS, account_id, repost_id, reposted_by, status_id, uri_of
 from banyan_web.refusals import Refused
 
 FAVOURITE = "❤"
@@ -22,7 +22,6 @@ FAVOURITE = "❤"
 SENSITIVE = "Sensitive"
 """The warning of a post that is marked as sensitive without a word of its own. Apps are shown the mark alone."""
 GONE = "Record not found"
-THING_DIGITS = 39
 MOST = 300
 """Addresses of one question to the node."""
 Row = Mapping[str, Any]
