@@ -26,9 +26,14 @@ from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
 from banyan_web.mastodon import instance
 from banyan_web.params import nested
+from banyan_web.platform import hosting, operations
 from banyan_web.refusals import Refused, answer, refusal
 
-EVERY: Sequence[Endpoints] = (instance.ENDPOINTS,)
+EVERY: Sequence[Endpoints] = (
+    hosting.ENDPOINTS,
+    instance.ENDPOINTS,
+    operations.ENDPOINTS,
+)
 BODY_BYTES, FILE_BYTES = 1 << 20, 101 << 20
 """The largest body, and the largest with files."""
 BODY_S, FILE_S = 20.0, 600.0
@@ -138,7 +143,7 @@ class _Place:
             let_in(request.scope)
         if endpoint.scope is not None:
             _check(token, endpoint.scope)
-        params = await _params(request, endpoint.files)
+        params = nested(request.query_params.multi_items()) if endpoint.raw else await _params(request, endpoint.files)
         ask = Ask(request, dict(request.path_params), params, token)
         found = await endpoint.do(self._web, ask)
         if isinstance(found, Response):

@@ -25,6 +25,10 @@ create table if not exists tokens (
     hash blob primary key, id text not null unique, account text, app text not null, scopes text not null,
     created integer not null, expires integer
 ) without rowid;
+create table if not exists sealed (
+    name blob primary key, said blob not null, kept integer not null, text blob not null
+) without rowid;
+create index if not exists sealed_by_age on sealed (kept);
 """
 
 

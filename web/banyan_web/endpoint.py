@@ -84,13 +84,14 @@ Do: TypeAlias = Callable[[Web, Ask], Awaitable[Any]]
 
 class Endpoint(NamedTuple):
     """scope: that the token must have, such as `read:lists`; None: no token is needed, and one that comes is read.
-    files: whether it takes files."""
+    files: whether it takes files. raw: whether it reads the body itself; params are then those of the query."""
 
     verb: str
     path: str
     scope: str | None
     do: Do
     files: bool = False
+    raw: bool = False
 
 
 class Endpoints:
@@ -99,9 +100,11 @@ class Endpoints:
     def __init__(self) -> None:
         self.all: list[Endpoint] = []
 
-    def add(self, verb: str, path: str, scope: str | None = None, files: bool = False) -> Callable[[Do], Do]:
+    def add(
+        self, verb: str, path: str, scope: str | None = None, files: bool = False, raw: bool = False
+    ) -> Callable[[Do], Do]:
         def add(do: Do) -> Do:
-            self.all.append(Endpoint(verb, path, scope, do, files))
+            self.all.append(Endpoint(verb, path, scope, do, files, raw))
             return do
 
         return add
@@ -109,8 +112,8 @@ class Endpoints:
     def get(self, path: str, scope: str | None = None) -> Callable[[Do], Do]:
         return self.add("GET", path, scope)
 
-    def post(self, path: str, scope: str | None = None, files: bool = False) -> Callable[[Do], Do]:
-        return self.add("POST", path, scope, files)
+    def post(self, path: str, scope: str | None = None, files: bool = False, raw: bool = False) -> Callable[[Do], Do]:
+        return self.add("POST", path, scope, files, raw)
 
     def put(self, path: str, scope: str | None = None, files: bool = False) -> Callable[[Do], Do]:
         return self.add("PUT", path, scope, files)
