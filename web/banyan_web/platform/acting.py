@@ -40,17 +40,15 @@ def acting(ask: Ask, named: str | None) -> str:
 
 
 def reading(ask: Ask) -> str | None:
-    """The account that reads, None: nobody. Raises Refused."""
+    """The account that reads; None: this node's own, which a platform's token may. Raises Refused."""
     named = ask.params.get("as")
     if not isinstance(named, str | None):
         raise Refused(422, "`as` is one account.", code="bad_request")
-    if is_platform(ask.token) or ask.token is None:
-        if named is not None and ask.token is None:
-            raise Refused(401, "To read as an account needs a token.")
+    if is_platform(ask.token):
         return named
-    if named is not None and named != ask.reader:
+    if named is not None and named != ask.account:
         raise Refused(403, "This token is of another account than `as`.", code="not_allowed")
-    return ask.reader
+    return ask.account
 
 
 def only(params: Iterable[str], *known: str) -> None:
