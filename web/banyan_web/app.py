@@ -26,7 +26,7 @@ from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
 from banyan_web.mastodon import instance
 from banyan_web.params import nested
-from banyan_web.platform import hosting, operations, proofs, reading
+from banyan_web.platform import hosting, operations, proofs, reading, webhooks
 from banyan_web.refusals import Refused, answer, refusal
 
 EVERY: Sequence[Endpoints] = (
@@ -35,6 +35,7 @@ EVERY: Sequence[Endpoints] = (
     operations.ENDPOINTS,
     proofs.ENDPOINTS,
     reading.ENDPOINTS,
+    webhooks.ENDPOINTS,
 )
 BODY_BYTES, FILE_BYTES = 1 << 20, 101 << 20
 """The largest body, and the largest with files."""

@@ -12,6 +12,8 @@ from banyan_node.server.http_server import Bind, serve_app
 from banyan_web.app import door_app
 from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Web
+from banyan_web.outward import Outside
+from banyan_web.platform.deliveries import deliver
 
 
 async def open_door(node: Node, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
@@ -19,19 +21,25 @@ async def open_door(node: Node, task_status: Any = trio.TASK_STATUS_IGNORED) -> 
     http = node.settings.config.http
     bind = Bind.at(http.address)
     door = DoorStore(node.home.door)
+    outside = Outside(http.local_webhooks)
     try:
+        async with trio.open_nursery() as nursery:
 
-        def app(url: str) -> Any:
-            known = http.url or url
-            return door_app(Web(node.backend, door, known, http.domain or urlsplit(known).netloc, http.title))
+            def app(url: str) -> Any:
+                known = http.url or url
+                domain = http.domain or urlsplit(known).netloc
+                web = Web(node.backend, door, known, domain, http.title, outside)
+                nursery.start_soon(deliver, web)
+                return door_app(web)
 
-        await serve_app(
-            app,
-            bind,
-            shutdown=node.shutdown,
-            grace_seconds=node.settings.config.control.grace_seconds,
-            connections=http.connections,
-            task_status=task_status,
-        )
+            await serve_app(
+                app,
+                bind,
+                shutdown=node.shutdown,
+                grace_seconds=node.settings.config.control.grace_seconds,
+                connections=http.connections,
+                task_status=task_status,
+            )
+            nursery.cancel_scope.cancel()
     finally:
         door.close()
