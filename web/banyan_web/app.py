@@ -22,6 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from banyan_node.server.http_connections import let_in
+from banyan_web.describing import describing
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
 from banyan_web.mastodon import instance
@@ -64,6 +65,8 @@ _log = logging.getLogger(__name__)
 def door_app(web: Web, every: Iterable[Endpoints] = EVERY) -> ASGIApp:
     """The application."""
     paths: dict[str, dict[str, Endpoint]] = {}
+    every = [*every]
+    every.append(describing(every))
     for endpoint in (endpoint for module in every for endpoint in module.all):
         verbs = paths.setdefault(endpoint.path, {})
         if endpoint.verb in verbs:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from starlette.requests import Request
@@ -84,6 +85,21 @@ class Web(NamedTuple):
 Do: TypeAlias = Callable[[Web, Ask], Awaitable[Any]]
 
 
+class Shape(NamedTuple):
+    """What an endpoint takes and answers, for the OpenAPI document. asks, answers: types that msgspec knows. takes,
+    gives: content types. query: types of the parameters in the query. refuses: with which statuses, beside the usual
+    ones. keyed: it takes an Idempotency-Key. tagged: it answers with an ETag."""
+
+    asks: Any = None
+    answers: Any = None
+    takes: tuple[str, ...] = ("application/json",)
+    gives: str = "application/json"
+    query: Mapping[str, Any] = MappingProxyType({})
+    refuses: tuple[int, ...] = ()
+    keyed: bool = False
+    tagged: bool = False
+
+
 class Endpoint(NamedTuple):
     """scope: that the token must have, such as `read:lists`; None: no token is needed, and one that comes is read.
     files: whether it takes files. raw: whether it reads the body itself; params are then those of the query."""
@@ -94,6 +110,7 @@ class Endpoint(NamedTuple):
     do: Do
     files: bool = False
     raw: bool = False
+    shape: Shape | None = None
 
 
 class Endpoints:
@@ -103,19 +120,32 @@ class Endpoints:
         self.all: list[Endpoint] = []
 
     def add(
-        self, verb: str, path: str, scope: str | None = None, files: bool = False, raw: bool = False
+        self,
+        verb: str,
+        path: str,
+        scope: str | None = None,
+        files: bool = False,
+        raw: bool = False,
+        shape: Shape | None = None,
     ) -> Callable[[Do], Do]:
         def add(do: Do) -> Do:
-            self.all.append(Endpoint(verb, path, scope, do, files, raw))
+            self.all.append(Endpoint(verb, path, scope, do, files, raw, shape))
             return do
 
         return add
 
-    def get(self, path: str, scope: str | None = None) -> Callable[[Do], Do]:
-        return self.add("GET", path, scope)
+    def get(self, path: str, scope: str | None = None, shape: Shape | None = None) -> Callable[[Do], Do]:
+        return self.add("GET", path, scope, shape=shape)
 
-    def post(self, path: str, scope: str | None = None, files: bool = False, raw: bool = False) -> Callable[[Do], Do]:
-        return self.add("POST", path, scope, files, raw)
+    def post(
+        self,
+        path: str,
+        scope: str | None = None,
+        files: bool = False,
+        raw: bool = False,
+        shape: Shape | None = None,
+    ) -> Callable[[Do], Do]:
+        return self.add("POST", path, scope, files, raw, shape)
 
     def put(self, path: str, scope: str | None = None, files: bool = False) -> Callable[[Do], Do]:
         return self.add("PUT", path, scope, files)
@@ -123,5 +153,5 @@ class Endpoints:
     def patch(self, path: str, scope: str | None = None, files: bool = False) -> Callable[[Do], Do]:
         return self.add("PATCH", path, scope, files)
 
-    def delete(self, path: str, scope: str | None = None) -> Callable[[Do], Do]:
-        return self.add("DELETE", path, scope)
+    def delete(self, path: str, scope: str | None = None, shape: Shape | None = None) -> Callable[[Do], Do]:
+        return self.add("DELETE", path, scope, shape=shape)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any, TypeVar
+
+import msgspec
 
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask
 from banyan_web.refusals import Refused
 
 HOST = "host"
+T = TypeVar("T", bound=msgspec.Struct)
 MAX_KEY = 200
 
 
@@ -58,6 +62,15 @@ def only(params: Iterable[str], *known: str) -> None:
             near = get_close_matches(name, known, 1)
             meant = f"did you mean '{near[0]}'?" if near else f"it takes {', '.join(known) or 'none'}."
             raise Refused(422, f"There is no parameter '{name[:60]}'; {meant}", code="bad_request")
+
+
+def shaped(params: dict[str, Any], kind: type[T]) -> T:
+    """The parameters of a request in their type. Raises Refused."""
+    only(params, *kind.__struct_encode_fields__)
+    try:
+        return msgspec.convert(params, kind)
+    except msgspec.ValidationError as error:
+        raise Refused(422, f"{error}; /openapi.json says what is taken here.", code="bad_request") from None
 
 
 def key_of(ask: Ask) -> str | None:

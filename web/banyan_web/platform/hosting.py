@@ -9,17 +9,23 @@ keeps a hash only (sealed.py). They are kept before the account is opened, so th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any
 
+import msgspec
 from anyio import to_thread
+from msgspec import Meta
 from starlette.responses import Response
 
+from banyan_node.api.declare import Request
+from banyan_node.api.declare import Response as Said
+from banyan_node.api.methods.accounts import Listed
+from banyan_node.api.texts import Did
 from banyan_node.home.recovery import commitment, new_words
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, Endpoints, Shape, Web
 from banyan_web.params import number, text
 from banyan_web.platform import operations
-from banyan_web.platform.acting import HOST, is_platform, key_of, only, whose
-from banyan_web.platform.lines import Conversation, Line, refused_line
+from banyan_web.platform.acting import HOST, is_platform, key_of, only, shaped, whose
+from banyan_web.platform.lines import NDJSON, Conversation, Line, demand_lines, refused_line
 from banyan_web.platform.sealed import Kept, Seal, digest_of
 from banyan_web.refusals import Refused, answer
 
@@ -29,7 +35,36 @@ MAX_NAME = 256
 """Bytes."""
 
 
-@ENDPOINTS.post("/v1/accounts", HOST)
+class NewAccount(Request, frozen=True, forbid_unknown_fields=True):
+    """name: unique at this node. profile: texts by name, such as bio. recovery: the commitment of a recovery key that
+    the user made (`banyan keys words`), 128 hexadecimal digits; default: a key is made, and shown once."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME, pattern="^(?!did:)")]
+    profile: dict[str, str] = msgspec.field(default_factory=dict)
+    recovery: Annotated[str, Meta(pattern="^[0-9a-fA-F]{128}$")] | None = None
+
+
+class OpenedAccount(Said, frozen=True):
+    """recovery_words: 24 words for the user, null if the request had a commitment. repeated: whether this is the answer
+    to an earlier request. error, code: why it was refused, or why its profile was. line: of the request, in bulk."""
+
+    status: int
+    name: str | None = None
+    account: Did | None = None
+    recovery_words: str | None = None
+    repeated: bool = False
+    error: str | None = None
+    code: str | None = None
+    line: int | None = None
+    id: str | None = None
+
+
+_ONE = Shape(NewAccount, OpenedAccount, refuses=(400, 408, 409, 413, 415), keyed=True)
+_MANY = Shape(NewAccount, OpenedAccount, (NDJSON,), NDJSON, refuses=(408, 415))
+_AFTER: dict[str, Any] = {"after": str, "limit": Annotated[int, Meta(ge=1, le=PAGE)]}
+
+
+@ENDPOINTS.post("/v1/accounts", HOST, shape=_ONE)
 async def create(web: Web, ask: Ask) -> Response:
     """Opens one account."""
     _demand_platform(ask)
@@ -37,11 +72,11 @@ async def create(web: Web, ask: Ask) -> Response:
     return answer(row, row["status"], ask.headers)
 
 
-@ENDPOINTS.post("/v1/accounts/bulk", HOST, raw=True)
+@ENDPOINTS.post("/v1/accounts/bulk", HOST, raw=True, shape=_MANY)
 async def create_many(web: Web, ask: Ask) -> Response:
-    """Opens many accounts: a line each, as NDJSON."""
+    """Opens many accounts: a line each, as NDJSON. Each line has an answer of its own, in order."""
     _demand_platform(ask)
-    key_of(ask)
+    demand_lines(ask.request)
 
     async def do(lines: Sequence[Line]) -> list[dict[str, Any]]:
         return await _create(web, ask, lines, None)
@@ -49,7 +84,7 @@ async def create_many(web: Web, ask: Ask) -> Response:
     return Conversation(ask.request, do)
 
 
-@ENDPOINTS.get("/v1/accounts", HOST)
+@ENDPOINTS.get("/v1/accounts", HOST, Shape(None, Listed, query=_AFTER))
 async def listing(web: Web, ask: Ask) -> Any:
     """The accounts that are hosted here, page by page, in the order of opening."""
     _demand_platform(ask)
@@ -63,29 +98,21 @@ def _demand_platform(ask: Ask) -> None:
         raise Refused(403, "Accounts are opened with a platform's token, which is of no account.")
 
 
-class _Wanted(NamedTuple):
-    """An account to be. recovery: a commitment; None: one is made from words that are shown."""
-
-    name: str
-    profile: dict[str, str]
-    recovery: str | None
-
-
 async def _create(web: Web, ask: Ask, lines: Sequence[Line], key: str | None) -> list[dict[str, Any]]:
     """Opens an account for each line. The name is the key of a line: it is there once."""
     seal, giver = Seal(web.door, ask), whose(ask)
     wanted = [_read(line) for line in lines]
-    names = [seal.name(f"account {one.name if key is None else key}") for one in wanted if isinstance(one, _Wanted)]
+    names = [seal.name(f"account {one.name if key is None else key}") for one in wanted if isinstance(one, NewAccount)]
     plans = {
         name: (digest_of(one), "" if one.recovery else new_words())
-        for name, one in zip(names, (one for one in wanted if isinstance(one, _Wanted)), strict=True)
+        for name, one in zip(names, (one for one in wanted if isinstance(one, NewAccount)), strict=True)
     }
     kept = await to_thread.run_sync(seal.keep, plans)
     ids, rows = iter(names), list[dict[str, Any]]()
-    todo: list[tuple[int, bytes, _Wanted, str]] = []
+    todo: list[tuple[int, bytes, NewAccount, str]] = []
     for at, one in enumerate(wanted):
         rows.append(refused_line(one) if isinstance(one, Refused) else {})
-        if isinstance(one, _Wanted):
+        if isinstance(one, NewAccount):
             name = next(ids)
             found = kept[name]
             if isinstance(found, Kept) and found.said == digest_of(one):
@@ -118,7 +145,7 @@ def _used(key: str | None) -> Refused:
     return Refused(409, "This name was used a short time ago, with another profile or recovery key.", code="refused")
 
 
-def _opening(name: bytes, one: _Wanted, words: str) -> dict[str, Any]:
+def _opening(name: bytes, one: NewAccount, words: str) -> dict[str, Any]:
     """The operation that opens it."""
     recovery = one.recovery or commitment(words)
     return {
@@ -130,21 +157,13 @@ def _opening(name: bytes, one: _Wanted, words: str) -> dict[str, Any]:
     }
 
 
-def _read(line: Line) -> _Wanted | Refused:
+def _read(line: Line) -> NewAccount | Refused:
     if line.why is not None:
         return line.why
     try:
-        only(line.value, "name", "profile", "recovery")
-        name, profile = text(line.value, "name").strip(), line.value.get("profile", {})
-        if not name or len(name.encode()) > MAX_NAME:
-            raise Refused(422, f"An account needs a name, of at most {MAX_NAME} bytes.", code="bad_request")
-        if name.startswith("did:"):
-            raise Refused(422, "A name does not begin with `did:`.", code="bad_request")
-        if not isinstance(profile, dict) or not all(isinstance(value, str) for value in profile.values()):
-            raise Refused(422, "profile: texts by name, such as bio.", code="bad_request")
-        recovery = line.value.get("recovery")
-        if not isinstance(recovery, str | None):
-            raise Refused(422, "recovery: a commitment, 128 hexadecimal digits.", code="bad_request")
-        return _Wanted(name, profile, recovery)
+        one = shaped(line.value, NewAccount)
+        if not one.name.strip() or len(one.name.encode()) > MAX_NAME:
+            raise Refused(422, f"A name has 1 to {MAX_NAME} bytes, and not only spaces.", code="bad_request")
+        return one
     except Refused as why:
         return why

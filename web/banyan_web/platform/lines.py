@@ -23,6 +23,7 @@ from starlette.types import Receive, Scope, Send
 
 from banyan_web.refusals import Refused
 
+NDJSON = "application/x-ndjson"
 LINE_BYTES = 256 << 10
 IDLE_S = 60.0
 """The longest pause of a body, seconds."""
@@ -48,6 +49,13 @@ class Line(NamedTuple):
 
 Do: TypeAlias = Callable[[Sequence[Line]], Awaitable[list[dict[str, Any]]]]
 """Does lines, and returns what to answer to each, without its number."""
+
+
+def demand_lines(request: Request) -> None:
+    """Raises Refused if the body is said to be something else."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in (NDJSON, "application/ndjson", "application/jsonl"):
+        raise Refused(415, f"Send one JSON object a line, as {NDJSON}.", code="bad_request")
 
 
 def refused_line(why: Refused, **more: Any) -> dict[str, Any]:

@@ -8,31 +8,61 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
+from msgspec import Meta
 from starlette.responses import Response
 
+from banyan_node.api.declare import Response as Said
+from banyan_node.api.methods.bulk import DOES, MAX_ID
 from banyan_node.operator_errors import CallError
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, Endpoints, Shape, Web
 from banyan_web.platform.acting import acting, key_of, whose
-from banyan_web.platform.lines import Conversation, Line, one_of, refused_line
+from banyan_web.platform.lines import NDJSON, Conversation, Line, demand_lines, one_of, refused_line
 from banyan_web.refusals import Refused, answer, of_call
 
 ENDPOINTS = Endpoints()
-NDJSON, JSON = "application/x-ndjson", "application/json"
+JSON = "application/json"
+MAY = sorted({*DOES} - {"account.create"})
+"""What an operation may do: accounts are opened at /v1/accounts, which makes recovery keys."""
 FAILED = "This failed inside the node, whose log says why. The same id may be sent again."
 _log = logging.getLogger(__name__)
 
 
-@ENDPOINTS.post("/v1/operations", "write", raw=True)
+class Operation(msgspec.Struct, frozen=True, rename={"by": "as"}):
+    """id: of its own; the same one is done once in a day. do: a method. as: the account that acts, a DID or a name
+    hosted here; default: that of the token. Beside these the parameters of the method, as docs/api.md has them."""
+
+    do: Annotated[str, Meta(extra_json_schema={"enum": MAY})]
+    id: Annotated[str, Meta(min_length=1, max_length=MAX_ID)] | None = None
+    by: str | None = None
+
+
+class OperationRow(Said, frozen=True):
+    """answer: of the method. repeated: whether it is that of the first time. error, code: why it was refused. line: of
+    the request."""
+
+    status: int
+    id: Any = None
+    repeated: bool = False
+    answer: dict[str, Any] | None = None
+    error: str | None = None
+    code: str | None = None
+    line: int | None = None
+
+
+_SHAPE = Shape(Operation, OperationRow, (NDJSON, JSON), NDJSON, refuses=(400, 408, 409, 413, 415), keyed=True)
+
+
+@ENDPOINTS.post("/v1/operations", "write", raw=True, shape=_SHAPE)
 async def operations(web: Web, ask: Ask) -> Response:
     """Many operations as NDJSON, or one as JSON."""
     key, giver = key_of(ask), whose(ask)
     kind = ask.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == JSON:
         return await _one(web, ask, giver, key)
-    if kind not in (NDJSON, "application/ndjson", "application/jsonl"):
-        raise Refused(415, f"Send operations as {NDJSON}, one a line, or one as {JSON}.", code="bad_request")
+    demand_lines(ask.request)
 
     async def do(lines: Sequence[Line]) -> list[dict[str, Any]]:
         return await write(web, giver, [_said(ask, line, key) for line in lines])
@@ -57,8 +87,8 @@ def _said(ask: Ask, line: Line, key: str | None) -> dict[str, Any] | Refused:
     operation: dict[str, Any] = line.value
     if "id" not in operation and key is not None:
         operation["id"] = f"{key}:{line.number}"
-    if operation.get("do") == "account.create":
-        return Refused(422, "Accounts are opened at /v1/accounts.", code="bad_request")
+    if operation.get("do") not in MAY:
+        return Refused(422, f"'do' is one of {', '.join(MAY)}.", code="bad_request")
     named = operation.get("as")
     try:
         operation["as"] = named if named is not None and not isinstance(named, str) else acting(ask, named)

@@ -14,7 +14,7 @@ from anyio import to_thread
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, Endpoints, Shape, Web
 from banyan_web.platform.acting import only, reading
 from banyan_web.platform.reading import READ, has
 
@@ -23,7 +23,11 @@ PIECE = 256 << 10
 _RAW = {"content-type": "application/octet-stream", "vary": "authorization"}
 
 
-@ENDPOINTS.get("/v1/posts/{account}/{key}/proof", READ)
+_PROOF = Shape(gives="application/octet-stream", tagged=True)
+_ARCHIVE = Shape(gives="application/octet-stream")
+
+
+@ENDPOINTS.get("/v1/posts/{account}/{key}/proof", READ, _PROOF)
 async def proof(web: Web, ask: Ask) -> Response:
     """What proves a post, in the frames of an archive: its author's control log, and the signed run with it."""
     only(ask.params)
@@ -36,7 +40,7 @@ async def proof(web: Web, ask: Ask) -> Response:
     return Response(b64decode(found["archive"]), 200, headers)
 
 
-@ENDPOINTS.get("/v1/accounts/{account}/archive", READ)
+@ENDPOINTS.get("/v1/accounts/{account}/archive", READ, _ARCHIVE)
 async def archive(web: Web, ask: Ask) -> Response:
     """The archive of an account: all its entries and their content. Another node imports it."""
     only(ask.params)

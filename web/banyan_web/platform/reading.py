@@ -15,7 +15,7 @@ from starlette.responses import Response
 from banyan_node.api.declare import Method
 from banyan_node.api.decode import takes
 from banyan_node.api.dispatch import method_of
-from banyan_web.endpoint import Ask, Do, Endpoints, Web
+from banyan_web.endpoint import Ask, Do, Endpoints, Shape, Web
 from banyan_web.platform.acting import only, reading
 from banyan_web.refusals import Refused
 
@@ -110,5 +110,12 @@ def has(ask: Ask, tag: str) -> bool:
     return said.strip() == "*" or tag in (one.strip().removeprefix("W/") for one in said.split(","))
 
 
+def _shape(read: Read) -> Shape:
+    method = method_of(read.method)
+    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(method.asks)}
+    answers = dict[str, Any] if read.shown else method.answers
+    return Shape(None, answers, query={name: kinds[name] for name in names_of(read)}, tagged=True)
+
+
 for _read in READS:
-    ENDPOINTS.get(_read.path, READ)(_endpoint(_read))
+    ENDPOINTS.get(_read.path, READ, _shape(_read))(_endpoint(_read))

@@ -12,16 +12,18 @@ import secrets
 import time
 from base64 import b64decode, b64encode
 from contextlib import aclosing
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from anyio import to_thread
+from msgspec import Meta
 
+from banyan_node.api.declare import NoResult, Request
+from banyan_node.api.declare import Response as Said
 from banyan_node.operator_errors import CallError
 from banyan_web.door_store import DoorStore
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, Endpoints, Shape, Web
 from banyan_web.outward import Unreachable
-from banyan_web.params import text, texts
-from banyan_web.platform.acting import HOST, is_platform, key_of, only, whose
+from banyan_web.platform.acting import HOST, is_platform, key_of, only, shaped, whose
 from banyan_web.platform.sealed import Kept, Seal, digest_of
 from banyan_web.refusals import Refused, of_call
 
@@ -29,7 +31,8 @@ ENDPOINTS = Endpoints()
 PREFIX = "whsec_"
 MOST, ACCOUNTS = 100, 1_000
 """Webhooks of one platform, and accounts that one names."""
-EVENTS = ("entries", "control")
+Kind = Literal["entries", "control"]
+EVENTS: tuple[Kind, ...] = ("entries", "control")
 ACTIVE, DISABLED = "active", "disabled"
 _ROW = "id, owner, url, secret, filters, created, state, cursor, error, failing, tried, delivered"
 
@@ -78,24 +81,54 @@ def note(door: DoorStore, id: str, **changed: Any) -> None:
         db.execute(f"update webhooks set {sets} where id = ?", (*changed.values(), id))
 
 
-@ENDPOINTS.post("/v1/webhooks", HOST)
+class NewWebhook(Request, frozen=True, forbid_unknown_fields=True):
+    """url: https. secret: whsec_ and base64 of 24 to 64 bytes; default: one is made. accounts: DIDs of those about
+    which it is told; default: all. events: default: all. since: the cursor of an event; default: from now on."""
+
+    url: Annotated[str, Meta(min_length=9, max_length=2_048)]
+    secret: str | None = None
+    accounts: Annotated[tuple[str, ...], Meta(max_length=ACCOUNTS)] = ()
+    events: tuple[Kind, ...] = EVENTS
+    since: str | None = None
+
+
+class Webhook(Said, frozen=True):
+    """state: disabled after it failed for a day. cursor: of the last event that was taken. error: of the last try.
+    created, failing_since, tried, delivered: seconds since 1970. secret: in the answer to its making only."""
+
+    id: str
+    url: str
+    accounts: list[str]
+    events: list[str]
+    created: int
+    state: Literal["active", "disabled"]
+    cursor: str | None
+    error: str | None
+    failing_since: int | None
+    tried: int | None
+    delivered: int | None
+    secret: str | None = None
+
+
+class Webhooks(Said, frozen=True):
+    webhooks: list[Webhook]
+
+
+_BODY = (400, 408, 413, 415)
+
+
+@ENDPOINTS.post("/v1/webhooks", HOST, shape=Shape(NewWebhook, Webhook, refuses=(*_BODY, 409, 410), keyed=True))
 async def create(web: Web, ask: Ask) -> Any:
     """Sends what happens from now on, or since a cursor, to a URL of the platform."""
     owner = _owner(ask)
-    only(ask.params, "url", "secret", "accounts", "events", "since")
-    url, accounts = text(ask.params, "url"), texts(ask.params, "accounts")
-    events = texts(ask.params, "events") or list(EVENTS)
-    since = text(ask.params, "since") if "since" in ask.params else None
+    wanted = shaped(ask.params, NewWebhook)
+    url, accounts, events = wanted.url, wanted.accounts, wanted.events
     try:
         web.outside.check(url)
     except Unreachable as why:
         raise Refused(422, f"This URL cannot be told anything: {why}.", code="bad_request") from None
-    if len(accounts) > ACCOUNTS:
-        raise Refused(422, f"A webhook names at most {ACCOUNTS:,} accounts; without any it is told of all.")
-    if unknown := [name for name in events if name not in EVENTS]:
-        raise Refused(422, f"{unknown[0][:60]!r} is no event; those are {' and '.join(EVENTS)}.", code="bad_request")
-    secret = _secret(text(ask.params, "secret")) if "secret" in ask.params else _new_secret()
-    cursor = await _cursor(web, since)
+    secret = _new_secret() if wanted.secret is None else _secret(wanted.secret)
+    cursor = await _cursor(web, wanted.since)
     seal, key = Seal(web.door, ask), key_of(ask) or secrets.token_hex(16)
     name, said = seal.name(f"webhook {key}"), digest_of(ask.params)
     plan = json.dumps({"id": f"wh_{secrets.token_hex(12)}", "secret": secret})
@@ -134,7 +167,7 @@ async def _cursor(web: Web, since: str | None) -> str:
     return found
 
 
-@ENDPOINTS.get("/v1/webhooks", HOST)
+@ENDPOINTS.get("/v1/webhooks", HOST, Shape(None, Webhooks))
 async def listing(web: Web, ask: Ask) -> Any:
     """The webhooks of the platform, each with the last error."""
     owner = _owner(ask)
@@ -142,7 +175,7 @@ async def listing(web: Web, ask: Ask) -> Any:
     return {"webhooks": [_shown(hook) for hook in every(web.door, owner)]}
 
 
-@ENDPOINTS.post("/v1/webhooks/{id}/enable", HOST)
+@ENDPOINTS.post("/v1/webhooks/{id}/enable", HOST, shape=Shape(None, Webhook, refuses=_BODY))
 async def enable(web: Web, ask: Ask) -> Any:
     """Starts a webhook again that failed for a day. It goes on where it stopped."""
     only(ask.params)
@@ -151,7 +184,7 @@ async def enable(web: Web, ask: Ask) -> Any:
     return _shown(_one(web, ask))
 
 
-@ENDPOINTS.delete("/v1/webhooks/{id}", HOST)
+@ENDPOINTS.delete("/v1/webhooks/{id}", HOST, Shape(None, NoResult, refuses=_BODY))
 async def delete(web: Web, ask: Ask) -> Any:
     """Ends a webhook."""
     only(ask.params)
