@@ -220,6 +220,7 @@ async def test_a_client_that_writes_all_before_it_reads_gets_its_answers(tmp_pat
         with trio.fail_after(60):
             await line.send_all(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
             answer = b"".join([piece async for piece in line])
+            await line.aclose()
         assert answer.count(b'"status":200') == 5_000
         line = await trio.open_tcp_stream(host.host, host.port or 0)
         cut = ndjson(

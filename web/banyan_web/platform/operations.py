@@ -20,7 +20,7 @@ from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import Ask, Endpoints, Shape, Web
 from banyan_web.platform.acting import acting, key_of, whose
 from banyan_web.platform.lines import NDJSON, Conversation, Line, demand_lines, one_of, refused_line
-from banyan_web.refusals import Refused, answer, of_call
+from banyan_web.refusals import Refused, answer
 
 ENDPOINTS = Endpoints()
 JSON = "application/json"
@@ -127,5 +127,6 @@ def _refused(error: CallError) -> dict[str, Any]:
 def _row(operation: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     id = operation.get("id")
     if row["state"] == "refused":
-        return refused_line(of_call(CallError(row["code"], row["message"], row["status"])), id=id)
+        status = 422 if row["status"] == 400 else row["status"]
+        return refused_line(Refused(status, row["message"], code=row["code"]), id=id)
     return {"id": id, "status": 200, "repeated": row["state"] == "before", "answer": row["answer"]}
