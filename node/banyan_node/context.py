@@ -86,6 +86,9 @@ class Context:
     """Signs entries in the accounts that granted it, and a platform's statements."""
     verifier: Verifier
     log_number: int
+    ahead: dict[AccountId, int] = field(default_factory=dict)
+    """The time of the last entry of accounts that wrote more than one in a millisecond, each a millisecond later so
+    that they keep their order: milliseconds since 1970."""
     salts: dict[AccountId, bytes] = field(default_factory=dict)
     """Salts of accounts that were written to; an account's salt never changes."""
     claims: Search = field(default_factory=Search)

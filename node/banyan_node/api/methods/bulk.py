@@ -85,6 +85,8 @@ class _Call:
         self.ctx, self.whose, self.now, self.now_ms = ctx, whose, now, now_ms
         self._waiting: set[AccountId] = set()
         """Accounts with writes that wait to be written."""
+        for account in [account for account, at_ms in ctx.ahead.items() if at_ms < now_ms]:
+            del ctx.ahead[account]
 
     def row(self, operation: Any) -> BulkRow:
         """Raises CallError("half_done") if the operation was refused after it had written something."""
@@ -100,12 +102,12 @@ class _Call:
                     )
                 return BulkRow(id, "before", before.answer)
             ask = decode.request(method, params)
-            self._get_ready(method, operation)
+            by = self._get_ready(method, operation)
         except (CallError, BanyanError, ValueError) as error:
             return _refused(id, error)
         changes = self.ctx.replica.changes
         try:
-            answer = msgspec.to_builtins(method.do(self.ctx, ask, self.now))
+            answer = msgspec.to_builtins(method.do(self.ctx, ask, self._time_of(by)))
         except (CallError, BanyanError, ValueError) as error:
             if self.ctx.replica.changes != changes:
                 why = f"Operation '{id[:60]}' was refused half done, so nothing of the call was: send them one by one."
@@ -114,8 +116,16 @@ class _Call:
         once.remember(self.ctx, name, said, answer, self.now_ms)
         return BulkRow(id, "done", answer)
 
-    def _get_ready(self, method: Method, operation: dict[str, Any]) -> None:
-        """Writes what waits, if the operation has to see it. Raises CallError."""
+    def _time_of(self, by: AccountId | None) -> float:
+        """When an operation of the account is done: not in the same millisecond as the one before it."""
+        if by is None:
+            return self.now
+        at_ms = max(self.now_ms, self.ctx.ahead.get(by, 0) + 1)
+        self.ctx.ahead[by] = at_ms
+        return self.now + (at_ms - self.now_ms) / 1000
+
+    def _get_ready(self, method: Method, operation: dict[str, Any]) -> AccountId | None:
+        """Writes what waits, if the operation has to see it. Returns who acts. Raises CallError."""
         by = hosted.account_of(self.ctx, operation.get("as")) if method.name != "account.create" else None
         about = None
         if "uri" in operation:
@@ -131,6 +141,7 @@ class _Call:
         if later and by is not None:
             self.ctx.replica.hold()
             self._waiting.add(by)
+        return by
 
 
 def _parts(operation: Any) -> tuple[str, Method, dict[str, Any]]:
