@@ -117,7 +117,7 @@ class Client:
 
 
 def _unchunked(raw: bytes) -> bytes:
-    out, at = [], 0
+    out, at = list[bytes](), 0
     while True:
         end = raw.index(b"\r\n", at)
         size = int(raw[at:end], 16)

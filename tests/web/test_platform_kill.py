@@ -54,6 +54,10 @@ class Life:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(30)
 
+    def kill_after(self, seconds: float) -> None:
+        time.sleep(seconds)
+        self.kill()
+
 
 def talk(life: Life, token: str, path: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The answers that came before the connection ended."""
@@ -101,7 +105,7 @@ def test_after_kills_amid_bulk_operations_each_is_there_once(tmp_path: Path) -> 
         life = Life(home)
         try:
             if kill < KILLS:
-                killer = Thread(target=lambda one=life: (time.sleep(0.1 + rng.random() * 0.5), one.kill()))
+                killer = Thread(target=life.kill_after, args=(0.1 + rng.random() * 0.5,))
                 killer.start()
             rows = talk(life, token, "/v1/operations", ops)
             cut += 0 < len(rows) < POSTS
@@ -142,7 +146,7 @@ def test_an_account_whose_answer_was_lost_by_a_kill_has_the_recovery_key_that_is
         life = Life(home)
         try:
             if kill < 2:
-                killer = Thread(target=lambda one=life: (time.sleep(0.05 + rng.random() * 0.4), one.kill()))
+                killer = Thread(target=life.kill_after, args=(0.05 + rng.random() * 0.4,))
                 killer.start()
             for row in talk(life, token, "/v1/accounts/bulk", wanted):
                 assert row["status"] == 200, row

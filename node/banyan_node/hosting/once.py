@@ -37,19 +37,27 @@ def digest_of(request: Any) -> bytes:
     return H("once said", _JSON.encode(request))[:16]
 
 
-def find(ctx: Context, name: bytes, now_ms: int) -> Before | None:
-    """What was done under this name within the last 24 hours, or a little longer."""
-    today = now_ms // DAY_MS
-    for day in (today, today - 1):
-        raw = ctx.store.note(_of(day) + name)
-        if raw is not None:
-            said, answer = decode(raw)
-            return Before(said, msgspec.json.decode(answer))
-    return None
+class Notes:
+    """The notes of one call. An operation is known for at least 24 hours."""
 
+    def __init__(self, ctx: Context, now_ms: int) -> None:
+        today = now_ms // DAY_MS
+        self._store, self._today = ctx.store, _of(today)
+        yesterday = _of(today - 1)
+        self._before = yesterday if next(ctx.store.notes(yesterday), None) else None
 
-def remember(ctx: Context, name: bytes, said: bytes, answer: Any, now_ms: int) -> None:
-    ctx.store.put_note(_of(now_ms // DAY_MS) + name, encode([said, msgspec.json.encode(answer)]))
+    def find(self, name: bytes) -> Before | None:
+        """What was done under this name."""
+        raw = self._store.note(self._today + name)
+        if raw is None and self._before is not None:
+            raw = self._store.note(self._before + name)
+        if raw is None:
+            return None
+        said, answer = decode(raw)
+        return Before(said, msgspec.json.decode(answer))
+
+    def put(self, name: bytes, said: bytes, answer: Any) -> None:
+        self._store.put_note(self._today + name, encode([said, msgspec.json.encode(answer)]))
 
 
 def forget(ctx: Context, now_ms: int, most: int) -> None:

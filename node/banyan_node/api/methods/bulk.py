@@ -29,7 +29,10 @@ from banyan_node.operator_errors import CallError
 METHODS = Declared()
 MOST = 1_000
 """The most operations of one call: all other writers wait for them."""
+PUSHED = 64
+"""Of a call of more operations peers hear when they next compare: that many at once is a flood for gossip."""
 MAX_ID = 256
+"""Bytes."""
 LATER = frozenset({"post", "reply", "quote", "edit", "delete", "react", "repost", "follow", "unfollow", "block"})
 """Operations that may wait to be written. They read of the store before they write, of these accounts alone: who acts,
 and `uri` or `account`."""
@@ -77,12 +80,17 @@ def bulk(ctx: Context, ask: BulkRequest, now: float) -> BulkDone:
     now_ms = ctx.replica.wall_ms(now)
     once.forget(ctx, now_ms, 2 * len(ask.operations))
     call = _Call(ctx, ask.whose, now, now_ms)
-    return BulkDone([call.row(operation) for operation in ask.operations])
+    ctx.pushes = len(ask.operations) <= PUSHED
+    try:
+        return BulkDone([call.row(operation) for operation in ask.operations])
+    finally:
+        ctx.pushes = True
 
 
 class _Call:
     def __init__(self, ctx: Context, whose: str, now: float, now_ms: int) -> None:
         self.ctx, self.whose, self.now, self.now_ms = ctx, whose, now, now_ms
+        self._notes = once.Notes(ctx, now_ms)
         self._waiting: set[AccountId] = set()
         """Accounts with writes that wait to be written."""
         for account in [account for account, at_ms in ctx.ahead.items() if at_ms < now_ms]:
@@ -94,7 +102,7 @@ class _Call:
         try:
             id, method, params = _parts(operation)
             name, said = once.name_of(self.whose, id), once.digest_of(operation)
-            before = once.find(self.ctx, name, self.now_ms)
+            before = self._notes.find(name)
             if before is not None:
                 if before.said != said:
                     raise CallError(
@@ -113,7 +121,7 @@ class _Call:
                 why = f"Operation '{id[:60]}' was refused half done, so nothing of the call was: send them one by one."
                 raise CallError("half_done", why, 409) from error
             return _refused(id, error)
-        once.remember(self.ctx, name, said, answer, self.now_ms)
+        self._notes.put(name, said, answer)
         return BulkRow(id, "done", answer)
 
     def _time_of(self, by: AccountId | None) -> float:
