@@ -24,6 +24,10 @@ from banyan_web.endpoint import Ask, Endpoint, Endpoints, Shape, Web
 
 _REF = "#/components/schemas/{name}"
 _PART = re.compile(r"\{(\w+)(?::\w+)?\}")
+_PATH = {
+    "account": {"type": "string", "minLength": 1, "description": "A DID, or the name of an account hosted here."},
+    "key": {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "Of the post: the end of its URI."},
+}
 _WHY = {
     400: "The request cannot be read.",
     401: "The token is missing, or is none any more.",
@@ -59,7 +63,7 @@ def describing(every: Iterable[Endpoints]) -> Endpoints:
         """This document."""
         return document(known, web.url)
 
-    @out.get("/docs")
+    @out.get("/docs", shape=Shape(gives="text/html"))
     async def docs(web: Web, ask: Ask) -> Response:
         """This document for people."""
         style = b64encode(sha256(_STYLE.encode()).digest()).decode()
@@ -94,7 +98,7 @@ def _operation(endpoint: Endpoint, schemas: Mapping[int, Any]) -> dict[str, Any]
     shape = endpoint.shape or Shape()
     about = [" ".join(one.split()) for one in cleandoc(endpoint.do.__doc__ or endpoint.path).split("\n\n")]
     parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "schema": _PATH.get(name, {"type": "string", "minLength": 1})}
         for name in _PART.findall(endpoint.path)
     ]
     parameters += [_parameter(name, kind, schemas) for name, kind in shape.query.items()]
@@ -107,7 +111,7 @@ def _operation(endpoint: Endpoint, schemas: Mapping[int, Any]) -> dict[str, Any]
     answers = {"200": {"description": "Done.", "content": {shape.gives: body}}}
     if shape.tagged:
         answers["304"] = {"description": "What If-None-Match names is still so."}
-    refusals = sorted(_WHY if endpoint.shape is None else {401, 403, 404, 422, 500, 503, 507, *shape.refuses})
+    refusals = sorted(_WHY if endpoint.shape is None else {400, 401, 403, 404, 422, 500, 503, 507, *shape.refuses})
     answers |= {
         str(status): {
             "description": _WHY[status],
