@@ -211,17 +211,17 @@ async def test_a_client_that_writes_all_before_it_reads_gets_its_answers(tmp_pat
         await door.person("Lotus")
         client = platform(door)
         await open_accounts(client, "an")
-        ops = [{"id": f"{n}", "as": "an", "do": "post", "text": f"{n} " + "x" * 100} for n in range(5_000)]
+        ops = [{"id": f"{n}", "as": "an", "do": "post", "text": ""} for n in range(20_000)]  # each is refused
         host = httpx.URL(door.url)
         line = await trio.open_tcp_stream(host.host, host.port or 0)
         body = ndjson(ops)
         names = {"host": "x", "authorization": f"Bearer {client.token}", **NDJSON}
         head = "POST /v1/operations HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in names.items())
-        with trio.fail_after(60):
+        with trio.fail_after(200):
             await line.send_all(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
             answer = b"".join([piece async for piece in line])
             await line.aclose()
-        assert answer.count(b'"status":200') == 5_000
+        assert answer.count(b'"status":422') == 20_000
         line = await trio.open_tcp_stream(host.host, host.port or 0)
         cut = ndjson(
             [

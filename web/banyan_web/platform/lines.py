@@ -3,8 +3,8 @@
 The invariants: no more is read than can be answered, so a client that does not read its answers is not read either,
 beyond what the buffers hold; a line that did not come whole is not done; a bad line is refused alone.
 
-Many HTTP clients write their whole body before they read. The answers of `ANSWERS` batches are kept for them, so that
-both do not wait for each other for ever; for larger bodies a client has to read while it writes.
+Many HTTP clients write their whole body before they read. `ANSWER_BYTES` of answers are kept for them, so that both do
+not wait for each other; for larger bodies a client has to read while it writes.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ BATCH = 256
 """The most lines that are done together."""
 PIECES = 16
 """Pieces of the body that wait."""
-ANSWERS = 256
-"""Batches whose answers wait to be sent."""
+ANSWER_BYTES = 16 << 20
+"""Answers that wait to be sent."""
 FAILED = "This failed inside the node, whose log says why. The same line may be sent again."
 _log = logging.getLogger(__name__)
 _DECODE = msgspec.json.Decoder()
@@ -71,15 +71,14 @@ class Conversation(Response):
         self._request, self._do = request, do
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        came, coming = _pipe(PIECES)
-        said, saying = _pipe(ANSWERS)
+        came, coming = anyio.create_memory_object_stream[list[Line]](PIECES)
+        said = _Outbox(ANSWER_BYTES)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._read, came, tasks.cancel_scope)
             tasks.start_soon(self._work, coming, said)
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            async with saying:
-                async for some in saying:
-                    await send({"type": "http.response.body", "body": some, "more_body": True})
+            while some := await said.take():
+                await send({"type": "http.response.body", "body": some, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             tasks.cancel_scope.cancel()
 
@@ -91,8 +90,8 @@ class Conversation(Response):
         except ClientDisconnect:
             scope.cancel()  # what was sent whole may be done; its answer reaches nobody
 
-    async def _work(self, coming: MemoryObjectReceiveStream[list[Line]], said: MemoryObjectSendStream[bytes]) -> None:
-        async with coming, said:
+    async def _work(self, coming: MemoryObjectReceiveStream[list[Line]], said: _Outbox) -> None:
+        async with coming:
             async for some in coming:
                 while len(some) < BATCH:
                     try:
@@ -101,10 +100,9 @@ class Conversation(Response):
                         break
                 for at in range(0, len(some), BATCH):
                     batch = some[at : at + BATCH]
-                    answers = await self._done(batch)
-                    said_of = zip(batch, answers, strict=True)
-                    rows = [{"line": line.number, **answer} for line, answer in said_of]
-                    await said.send(_ENCODE.encode_lines(rows))
+                    rows = zip(batch, await self._done(batch), strict=True)
+                    await said.put(_ENCODE.encode_lines([{"line": line.number, **answer} for line, answer in rows]))
+        said.end()
 
     async def _done(self, batch: Sequence[Line]) -> list[dict[str, Any]]:
         try:
@@ -116,8 +114,36 @@ class Conversation(Response):
             return [refused_line(Refused(500, FAILED, code="internal"))] * len(batch)
 
 
-def _pipe(most: int) -> tuple[MemoryObjectSendStream[Any], MemoryObjectReceiveStream[Any]]:
-    return anyio.create_memory_object_stream[Any](most)
+class _Outbox:
+    """Bytes that wait to be sent, at most so many; one that is larger waits alone."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._size, self._ended = most, 0, False
+        self._pieces: list[bytes] = []
+        self._changed = anyio.Event()
+
+    async def put(self, piece: bytes) -> None:
+        while self._size and self._size + len(piece) > self._most:
+            await self._changed.wait()
+        self._pieces.append(piece)
+        self._size += len(piece)
+        self._change()
+
+    async def take(self) -> bytes:
+        """All that waits; empty at the end."""
+        while not self._pieces and not self._ended:
+            await self._changed.wait()
+        pieces, self._pieces, self._size = self._pieces, [], 0
+        self._change()
+        return b"".join(pieces)
+
+    def end(self) -> None:
+        self._ended = True
+        self._change()
+
+    def _change(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
 
 
 async def lines_of(request: Request) -> AsyncGenerator[list[Line], None]:
