@@ -9,7 +9,6 @@
  * @import { Bytes } from './bytes.js'
  * @import { Realm } from './crypto.js'
  * @import { Frame } from './archive.js'
- * @import { Op } from './ops.js'
  * @import { Post } from './social.js'
  *
  * @typedef {{ post: Post, uri: string, entry: string, writer: string, timeMs: number }} Proven `timeMs`: of the entry

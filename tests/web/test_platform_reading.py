@@ -58,6 +58,8 @@ async def test_everything_is_read_as_any_account(tmp_path: Path) -> None:
         }
         assert [a["name"] for a in (await client.get(f"/v1/accounts/{an}/followers"))["accounts"]] == ["bình"]
         assert [a["name"] for a in (await client.get("/v1/accounts/bình/following"))["accounts"]] == ["an"]
+        await client.ask("GET", f"/v1/posts/{rows[3]['answer']['uri']}", params={"as": an})
+        await client.ask("GET", f"/v1/posts/{rows[3]['answer']['uri']}", 404, params={"as": binh})
         home = await client.ask("GET", f"/v1/feed?as={binh}")
         assert {p["text"] for p in home["posts"]} == {"phở ngon", "ngon"}
         assert len((await client.ask("GET", f"/v1/feed?all=true&as={an}"))["posts"]) == 3

@@ -38,9 +38,9 @@ def acting(ask: Ask, named: str | None) -> str:
         if named is None:
             raise Refused(422, "Say which account acts: `as` is its DID, or its name here.", code="bad_request")
         return named
-    if named is not None and named != ask.account:
-        raise Refused(403, "This token is of another account than `as`.", code="not_allowed")
-    return ask.account
+    if named in (None, ask.account):
+        return ask.account
+    raise Refused(403, "This token is of another account than `as`.", code="not_allowed")
 
 
 def reading(ask: Ask) -> str | None:
