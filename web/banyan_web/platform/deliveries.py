@@ -40,7 +40,12 @@ async def deliver(web: Web) -> None:
     running: dict[str, tuple[Hook, anyio.CancelScope]] = {}
     async with anyio.create_task_group() as tasks:
         while True:
-            wanted = {hook.id: hook for hook in every(web.door) if hook.state == ACTIVE}
+            try:
+                wanted = {hook.id: hook for hook in every(web.door) if hook.state == ACTIVE}
+            except Exception:  # a full disk, perhaps: the node goes on
+                _log.exception("webhooks cannot be read")
+                await anyio.sleep(FIRST_S)
+                continue
             for id in [id for id in running if id not in wanted]:
                 running.pop(id)[1].cancel()
             for id, hook in wanted.items():
