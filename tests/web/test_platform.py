@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import trio
+from starlette.requests import Request
 
 from banyan_node.home.recovery import commitment
 from banyan_web.platform import lines
@@ -234,3 +236,48 @@ async def test_a_client_that_writes_all_before_it_reads_gets_its_answers(tmp_pat
         await trio.sleep(0.5)
         texts = {p["text"] for p in (await door.node.backend.call("feed", {"account": "an", "limit": 3}))["posts"]}
         assert "half" not in texts
+
+
+async def test_no_more_is_read_than_can_be_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that sends for ever and reads nothing."""
+    monkeypatch.setattr(lines, "ANSWER_BYTES", 10_000)
+    came, done = 0, 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal came
+        came += 1
+        await trio.lowlevel.checkpoint()
+        return {"type": "http.request", "body": b'{"a": 1}\n' * 100, "more_body": True}
+
+    async def send_nothing(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            await trio.sleep_forever()
+
+    async def do(some: Sequence[lines.Line]) -> list[dict[str, Any]]:
+        nonlocal done
+        done += len(some)
+        return [{"status": 200}] * len(some)
+
+    scope = {"type": "http", "method": "POST", "headers": []}
+    with trio.move_on_after(1):
+        await lines.Conversation(Request(scope, receive), do)(scope, receive, send_nothing)
+    assert came < lines.PIECES + 20
+    assert done < 2_000
+
+
+async def test_a_body_that_pauses_is_ended_and_what_came_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "IDLE_S", 0.5)
+    async with open_node(tmp_path) as door:
+        _, person = await door.person("an")
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield ndjson([{"id": "1", "do": "post", "text": "một"}])
+            await trio.sleep(2)
+            yield ndjson([{"id": "2", "do": "post", "text": "hai"}])
+
+        with trio.fail_after(20):
+            async with person.http.stream("POST", "/v1/operations", content=slowly(), headers=NDJSON) as answer:
+                rows = [json.loads(row) async for row in answer.aiter_lines()]
+        assert [(row["line"], row["status"]) for row in rows] == [(1, 200), (2, 408)]

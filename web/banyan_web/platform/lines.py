@@ -178,17 +178,17 @@ _TOO_LONG = Refused(413, f"A line has at most {LINE_BYTES:,} bytes.", code="too_
 
 
 async def _pieces(request: Request) -> AsyncGenerator[bytes | Refused, None]:
-    stream = request.stream()
-    while True:
-        try:
-            with anyio.fail_after(IDLE_S):
-                piece = await anext(stream)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            yield Refused(408, f"Nothing came for {IDLE_S:.0f} s; what came before is answered.", code="too_slow")
-            return
-        yield piece
+    async with aclosing(request.stream()) as stream:
+        while True:
+            try:
+                with anyio.fail_after(IDLE_S):
+                    piece = await anext(stream)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                yield Refused(408, f"Nothing came for {IDLE_S:.0f} s; what came before is answered.", code="too_slow")
+                return
+            yield piece
 
 
 async def one_of(request: Request) -> Line:
