@@ -18,9 +18,11 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from starlette.requests import Request
 
 from banyan_node.operator_errors import CallError
+from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore, Token
 from banyan_web.outward import Outside
 from banyan_web.refusals import Refused, of_call
+from banyan_web.shelf import Shelf
 
 
 class Backend(Protocol):
@@ -45,6 +47,8 @@ class Ask:
     path: dict[str, str]
     params: dict[str, Any]
     token: Token | None
+    address: str = "unknown"
+    """Who asks, for counting: an IP address, or a /64 of IPv6."""
     headers: dict[str, str] = field(default_factory=dict)
     """Headers of the answer."""
 
@@ -61,16 +65,29 @@ class Ask:
         return None if self.token is None else self.token.account
 
 
-class Web(NamedTuple):
+PEOPLE, PEOPLE_S = 20_000, 10.0
+"""Accounts that stand beside posts: so many are kept made, each for so long; its counts may be so old there."""
+TEXTS = 20_000
+"""Texts of posts that are kept as HTML."""
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
     """What endpoints share. url: the address by which clients know this server, without a slash at its end. domain: of
-    its accounts' names. outside: asks addresses that others named."""
+    its accounts' names. email: of who runs it, or empty. people: Account entities by DID. texts: HTML, by the text and
+    by where its mentions lead. outside: asks addresses that others named."""
 
     backend: Backend
     door: DoorStore
     url: str
     domain: str
     title: str
-    outside: Outside = Outside()
+    bounds: Bounds = field(default_factory=Bounds)
+    description: str = ""
+    email: str = ""
+    people: Shelf[str, dict[str, Any]] = field(default_factory=lambda: Shelf(PEOPLE, PEOPLE_S))
+    texts: Shelf[object, str] = field(default_factory=lambda: Shelf(TEXTS))
+    outside: Outside = field(default_factory=Outside)
 
     async def call(self, method: str, **params: Any) -> Any:
         """A method of the node; `by` is the account that acts. Parameters that are None are left out. Raises

@@ -9,7 +9,8 @@ import trio
 
 from banyan_node.node import Node
 from banyan_node.server.http_server import Bind, serve_app
-from banyan_web.app import door_app
+from banyan_web.app import DoorApp, door_app
+from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Web
 from banyan_web.outward import Outside
@@ -21,17 +22,27 @@ async def open_door(node: Node, task_status: Any = trio.TASK_STATUS_IGNORED) -> 
     http = node.settings.config.http
     bind = Bind.at(http.address)
     door = DoorStore(node.home.door)
-    outside = Outside(http.local_webhooks)
+    apps: list[DoorApp] = []
+
+    def app(url: str) -> DoorApp:
+        known = http.url or url
+        bounds = Bounds(http.token_rate, http.address_rate, tuple(http.proxies))
+        domain = http.domain or urlsplit(known).netloc
+        about = (http.title, bounds, http.description, http.email)
+        web = Web(node.backend, door, known, domain, *about, outside=Outside(http.local_webhooks))
+        nursery.start_soon(deliver, web)
+        made = door_app(web)
+        apps.append(made)
+        return made
+
+    async def end_streams() -> None:
+        await node.shutdown.wait()
+        for made in apps:
+            made.end_streams()
+
     try:
         async with trio.open_nursery() as nursery:
-
-            def app(url: str) -> Any:
-                known = http.url or url
-                domain = http.domain or urlsplit(known).netloc
-                web = Web(node.backend, door, known, domain, http.title, outside)
-                nursery.start_soon(deliver, web)
-                return door_app(web)
-
+            nursery.start_soon(end_streams)
             await serve_app(
                 app,
                 bind,
