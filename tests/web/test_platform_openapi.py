@@ -63,16 +63,16 @@ async def test_no_request_that_the_document_allows_is_answered_otherwise_than_it
         config.write_text(f'[parameters]\n"path.account" = "{own}"\n"path.key" = "{key}"\n')
         known = ["--config-file", str(config)]
         for extra, phases in ((known, "coverage,fuzzing"), ([], "fuzzing")):  # on what is there, and on anything
-            done = await trio.to_thread.run_sync(_run, door.url, client.token or "", extra, phases)
+            done = await trio.to_thread.run_sync(_run, tmp_path, door.url, client.token or "", extra, phases)
             assert done.returncode == 0, done.stdout[-6_000:] + done.stderr[-2_000:]
         assert (await client.get(f"/v1/accounts/{an}"))["name"] == "an"
         assert (await door.node.backend.call("store.verify", {}))["problems"] == []
 
 
-def _run(url: str, token: str, extra: list[str], phases: str) -> subprocess.CompletedProcess[str]:
+def _run(folder: Path, url: str, token: str, extra: list[str], phases: str) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).parent / "schemathesis"
     line = [str(program), *extra, "run", f"{url}/openapi.json", "-H", f"Authorization: Bearer {token}"]
     line += ["--include-path-regex", "^/(v1/|openapi|docs)", "--checks", CHECKS, "--no-color", "--seed", "1"]
     line += ["--phases", phases, "--max-examples", "3", "--continue-on-failure"]
     env = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.web.ndjson_hooks", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(line, cwd=ROOT, env=env, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, timeout=100, check=False)
