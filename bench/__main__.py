@@ -17,6 +17,7 @@ BENCHES = {
     "live": "one publisher, 20 nodes in 2 processes, 200 entries a second",
     "query": "timeline, thread, profile and followers on small and large stores",
     "social": "what a screen costs on a node with a million posts: home, threads, notifications, search",
+    "hosting": "accounts and operations of a platform's users, in bulk over HTTP",
     "growth": "what an entry costs on a large store against a small one; memory, disk, start",
     "start": "seconds to ready and memory of a node that holds 10,000,000 logs",
     "moving": "an archive of 100,000 posts moves into one account",

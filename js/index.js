@@ -14,5 +14,6 @@ export { NotYet, Rejected, accountOf, accountText } from './src/bytes.js';
 export { MAIN, TEST, blobRoot, keyDigest } from './src/crypto.js';
 export { generateKeys, keysOfSeed, loadKeys, signerOf, storeKeys } from './src/keys.js';
 export { frontierDigest } from './src/logs.js';
+export { readProof } from './src/proof.js';
 export { read } from './src/social.js';
 export * from './src/write.js';

@@ -29,6 +29,14 @@ const commands = {
     print({ profile, posts: rows, follows, reposts, pinned, reactions: reacted, digest, whole: isWhole, refused });
   },
 
+  async prove(path, uri) {
+    const { post, ...rest } = await banyan.readProof(MAIN, await file(path), uri).catch((error) => {
+      if (!(error instanceof banyan.Rejected || error instanceof banyan.NotYet)) throw error;
+      return { post: null, why: error.message };
+    });
+    print({ text: post?.text ?? null, ...rest });
+  },
+
   async write(path) {
     const [root, next, phone] = await Promise.all(['01', '02', '03'].map((byte) => signerOf(byte.repeat(32))));
     const account = await banyan.createAccount(MAIN, {

@@ -86,6 +86,12 @@ class Context:
     """Signs entries in the accounts that granted it, and a platform's statements."""
     verifier: Verifier
     log_number: int
+    pushes: bool = True
+    """Whether gossip pushes what is written. Without, it is left to reconciliation: a flood would drown what people of
+    other nodes say."""
+    ahead: dict[AccountId, int] = field(default_factory=dict)
+    """The time of the last entry of accounts that wrote more than one in a millisecond, each a millisecond later so
+    that they keep their order: milliseconds since 1970."""
     salts: dict[AccountId, bytes] = field(default_factory=dict)
     """Salts of accounts that were written to; an account's salt never changes."""
     claims: Search = field(default_factory=Search)

@@ -139,6 +139,25 @@ def export_account(reader: StoreReader, account: AccountId, stream: BinaryIO) ->
     stream.flush()
 
 
+def export_proof(reader: StoreReader, log: LogId, seq: int, op: int, stream: BinaryIO) -> bool:
+    """Writes what proves one operation of a granted log: an archive of the account with its control log, its
+    checkpoints, the run from the entry up to the signature above it, and the operation's content. It lacks the rest of
+    the log. Returns whether the signature and the content are here; otherwise nothing is written."""
+    last = reader.next_signed(log, seq)
+    run = [] if last is None else reader.chain(log, seq, last + 1)
+    raw = reader.part(run[0].id, op) if run else None
+    if raw is None or run[-1].sig is None:
+        return False
+    out, account = _FrameWriter(stream), log.account
+    out.frame(_start(reader))
+    _export_control(reader, account, out)
+    out.frame([2, account, _encode(reader, log, run)])
+    out.frame([3, account, [[run[0].id, op, raw]]])
+    out.frame([5, b"", reader.account_digest(account)])
+    stream.flush()
+    return True
+
+
 def _start(reader: StoreReader) -> list[Any]:
     return [0, b"", MAGIC, reader.realm.id]
 
@@ -162,7 +181,21 @@ class _FrameWriter:
 
 
 def _export_account(reader: StoreReader, account: AccountId, out: _FrameWriter) -> None:
-    control = reader.control(account)
+    _export_parts(reader, account, _export_control(reader, account, out), out)
+    for log in reader.logs(account):
+        if log.log:
+            for run in _runs(reader, log):
+                out.frame([2, account, _encode(reader, log, run)])
+                _export_parts(reader, account, run, out)
+            for branch in _branches(reader, log):
+                out.frame([2, account, _encode(reader, log, branch)])
+                _export_parts(reader, account, branch, out)
+    out.frame([4, account])
+
+
+def _export_control(reader: StoreReader, account: AccountId, out: _FrameWriter) -> list[Entry]:
+    """The control log and the checkpoints. Returns the entries of the first."""
+    control = list(reader.control(account))
     block: list[list[bytes]] = []
     size = 0
     for e in control:
@@ -175,16 +208,7 @@ def _export_account(reader: StoreReader, account: AccountId, out: _FrameWriter) 
         out.frame([1, account, block])
     for checkpoint in reader.checkpoints(account):
         out.frame([6, account, encode_checkpoint(checkpoint)])
-    _export_parts(reader, account, list(control), out)
-    for log in reader.logs(account):
-        if log.log:
-            for run in _runs(reader, log):
-                out.frame([2, account, _encode(reader, log, run)])
-                _export_parts(reader, account, run, out)
-            for branch in _branches(reader, log):
-                out.frame([2, account, _encode(reader, log, branch)])
-                _export_parts(reader, account, branch, out)
-    out.frame([4, account])
+    return control
 
 
 def _runs(reader: StoreReader, log: LogId) -> Iterator[list[Entry]]:

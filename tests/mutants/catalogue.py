@@ -16,6 +16,7 @@ from tests.mutants.in_node import IN_NODE
 from tests.mutants.in_officials import IN_OFFICIALS
 from tests.mutants.in_people import IN_PEOPLE
 from tests.mutants.in_people_app import IN_PEOPLE_APP
+from tests.mutants.in_platform import IN_PLATFORM
 from tests.mutants.in_profiles import IN_PROFILES
 from tests.mutants.in_schema import IN_SCHEMA
 from tests.mutants.in_slots import IN_SLOTS
@@ -43,6 +44,7 @@ MUTANTS = (
     *IN_OFFICIALS,
     *IN_PEOPLE,
     *IN_PEOPLE_APP,
+    *IN_PLATFORM,
     *IN_PROFILES,
     *IN_SCHEMA,
     *IN_SLOTS,

@@ -338,6 +338,8 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
         before = {name: await node.backend.call(name, {}) for name in ("status", "peers", "id", "account.show")}
         given: dict[str, dict[str, Any]] = {
             "thread": {"uri": uri},
+            "post.get": {"uri": uri},
+            "post.proof": {"uri": uri},
             "reactions": {"uri": uri},
             "reposts": {"uri": uri},
             "find": {"text": "An"},

@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from banyan_node.server.http_connections import let_in
 from banyan_web import wellknown
 from banyan_web.bounds import BODY_BYTES, BODY_S, FILE_BYTES, FILE_S, PERIOD_S, Bounds, Count
+from banyan_web.describing import describing
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
 from banyan_web.mastodon import (
@@ -50,6 +51,7 @@ from banyan_web.mastodon import (
 from banyan_web.oauth import authorize, login, tokens
 from banyan_web.oauth.forms import page, paragraph
 from banyan_web.params import nested
+from banyan_web.platform import hosting, operations, proofs, reading, webhooks
 from banyan_web.refusals import Refused, answer, refusal
 
 EVERY: Sequence[Endpoints] = (
@@ -58,6 +60,7 @@ EVERY: Sequence[Endpoints] = (
     authorize.ENDPOINTS,
     filters.ENDPOINTS,
     grouped.ENDPOINTS,
+    hosting.ENDPOINTS,
     instance.ENDPOINTS,
     lists.ENDPOINTS,
     login.ENDPOINTS,
@@ -66,13 +69,17 @@ EVERY: Sequence[Endpoints] = (
     media.ENDPOINTS,
     notices.ENDPOINTS,
     off.ENDPOINTS,
+    operations.ENDPOINTS,
     own_account.ENDPOINTS,
+    proofs.ENDPOINTS,
+    reading.ENDPOINTS,
     scheduled.ENDPOINTS,
     search.ENDPOINTS,
     statuses.ENDPOINTS,
     ties.ENDPOINTS,
     timelines.ENDPOINTS,
     tokens.ENDPOINTS,
+    webhooks.ENDPOINTS,
     wellknown.ENDPOINTS,
 )
 FIELDS, FILES = 1_000, 8
@@ -106,6 +113,8 @@ _log = logging.getLogger(__name__)
 def door_app(web: Web, every: Iterable[Endpoints] = EVERY) -> DoorApp:
     """The application."""
     paths: dict[str, dict[str, Endpoint]] = {}
+    every = [*every]
+    every.append(describing(every))
     for endpoint in (endpoint for module in every for endpoint in module.all):
         verbs = paths.setdefault(endpoint.path, {})
         if endpoint.verb in verbs:
@@ -238,7 +247,7 @@ class _Place:
         token, address = self._let_in(request, more)
         if endpoint.scope is not None:
             _check(token, endpoint.scope)
-        params = await _params(request, endpoint.files)
+        params = nested(request.query_params.multi_items()) if endpoint.raw else await _params(request, endpoint.files)
         ask = Ask(request, dict(request.path_params), params, token, address)
         found = await endpoint.do(self._web, ask)
         if isinstance(found, Response):

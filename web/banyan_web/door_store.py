@@ -61,6 +61,15 @@ create table if not exists uploads (
     id text primary key, account text not null, created integer not null, description text, focus_x real not null,
     focus_y real not null, kind text not null, made text, failed text
 ) without rowid;
+create table if not exists sealed (
+    name blob primary key, said blob not null, kept integer not null, text blob not null
+) without rowid;
+create index if not exists sealed_by_age on sealed (kept);
+create table if not exists webhooks (
+    id text primary key, owner text not null, url text not null, secret text not null, filters text not null,
+    created integer not null, state text not null, cursor text, error text, failing integer, tried integer,
+    delivered integer
+) without rowid;
 """
 
 

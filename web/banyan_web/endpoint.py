@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from starlette.requests import Request
 from banyan_node.operator_errors import CallError
 from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore, Token
+from banyan_web.outward import Outside
 from banyan_web.refusals import Refused, of_call
 from banyan_web.shelf import Shelf
 
@@ -73,7 +75,7 @@ TEXTS = 20_000
 class Web:
     """What endpoints share. url: the address by which clients know this server, without a slash at its end. domain: of
     its accounts' names. email: of who runs it, or empty. people: Account entities by DID. texts: HTML, by the text and
-    by where its mentions lead."""
+    by where its mentions lead. outside: asks addresses that others named."""
 
     backend: Backend
     door: DoorStore
@@ -85,6 +87,7 @@ class Web:
     email: str = ""
     people: Shelf[str, dict[str, Any]] = field(default_factory=lambda: Shelf(PEOPLE, PEOPLE_S))
     texts: Shelf[object, str] = field(default_factory=lambda: Shelf(TEXTS))
+    outside: Outside = field(default_factory=Outside)
 
     async def call(self, method: str, **params: Any) -> Any:
         """A method of the node; `by` is the account that acts. Parameters that are None are left out. Raises
@@ -99,15 +102,32 @@ class Web:
 Do: TypeAlias = Callable[[Web, Ask], Awaitable[Any]]
 
 
+class Shape(NamedTuple):
+    """What an endpoint takes and answers, for the OpenAPI document. asks, answers: types that msgspec knows. takes,
+    gives: content types. query: types of the parameters in the query. refuses: with which statuses, beside the usual
+    ones. keyed: it takes an Idempotency-Key. tagged: it answers with an ETag."""
+
+    asks: Any = None
+    answers: Any = None
+    takes: tuple[str, ...] = ("application/json",)
+    gives: str = "application/json"
+    query: Mapping[str, Any] = MappingProxyType({})
+    refuses: tuple[int, ...] = ()
+    keyed: bool = False
+    tagged: bool = False
+
+
 class Endpoint(NamedTuple):
     """scope: that the token must have, such as `read:lists`; None: no token is needed, and one that comes is read.
-    files: whether it takes files."""
+    files: whether it takes files. raw: whether it reads the body itself; params are then those of the query."""
 
     verb: str
     path: str
     scope: str | None
     do: Do
     files: bool = False
+    raw: bool = False
+    shape: Shape | None = None
 
 
 class Endpoints:
@@ -116,18 +136,33 @@ class Endpoints:
     def __init__(self) -> None:
         self.all: list[Endpoint] = []
 
-    def add(self, verb: str, path: str, scope: str | None = None, files: bool = False) -> Callable[[Do], Do]:
+    def add(
+        self,
+        verb: str,
+        path: str,
+        scope: str | None = None,
+        files: bool = False,
+        raw: bool = False,
+        shape: Shape | None = None,
+    ) -> Callable[[Do], Do]:
         def add(do: Do) -> Do:
-            self.all.append(Endpoint(verb, path, scope, do, files))
+            self.all.append(Endpoint(verb, path, scope, do, files, raw, shape))
             return do
 
         return add
 
-    def get(self, path: str, scope: str | None = None) -> Callable[[Do], Do]:
-        return self.add("GET", path, scope)
+    def get(self, path: str, scope: str | None = None, shape: Shape | None = None) -> Callable[[Do], Do]:
+        return self.add("GET", path, scope, shape=shape)
 
-    def post(self, path: str, scope: str | None = None, files: bool = False) -> Callable[[Do], Do]:
-        return self.add("POST", path, scope, files)
+    def post(
+        self,
+        path: str,
+        scope: str | None = None,
+        files: bool = False,
+        raw: bool = False,
+        shape: Shape | None = None,
+    ) -> Callable[[Do], Do]:
+        return self.add("POST", path, scope, files, raw, shape)
 
     def put(self, path: str, scope: str | None = None, files: bool = False) -> Callable[[Do], Do]:
         return self.add("PUT", path, scope, files)
@@ -135,5 +170,5 @@ class Endpoints:
     def patch(self, path: str, scope: str | None = None, files: bool = False) -> Callable[[Do], Do]:
         return self.add("PATCH", path, scope, files)
 
-    def delete(self, path: str, scope: str | None = None) -> Callable[[Do], Do]:
-        return self.add("DELETE", path, scope)
+    def delete(self, path: str, scope: str | None = None, shape: Shape | None = None) -> Callable[[Do], Do]:
+        return self.add("DELETE", path, scope, shape=shape)

@@ -13,6 +13,8 @@ from banyan_web.app import DoorApp, door_app
 from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Web
+from banyan_web.outward import Outside
+from banyan_web.platform.deliveries import deliver
 
 
 async def open_door(node: Node, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
@@ -26,7 +28,10 @@ async def open_door(node: Node, task_status: Any = trio.TASK_STATUS_IGNORED) -> 
         known = http.url or url
         bounds = Bounds(http.token_rate, http.address_rate, tuple(http.proxies))
         domain = http.domain or urlsplit(known).netloc
-        made = door_app(Web(node.backend, door, known, domain, http.title, bounds, http.description, http.email))
+        about = (http.title, bounds, http.description, http.email)
+        web = Web(node.backend, door, known, domain, *about, outside=Outside(http.local_webhooks))
+        nursery.start_soon(deliver, web)
+        made = door_app(web)
         apps.append(made)
         return made
 

@@ -19,6 +19,7 @@ CODES: dict[str, tuple[tuple[int, ...], str]] = {
     "no_peer": ((404, 502), "The text does not name exactly one linked peer, or the peer cannot be reached."),
     "too_slow": ((408,), "The body did not arrive completely in time."),
     "refused": ((403, 409), "The state of the account or of this node forbids it (409), or who asks may not (403)."),
+    "half_done": ((409,), "An operation of many was refused when it had written something: nothing was done."),
     "out_of_order": ((409,), "A batch of an import came too early or too late; the message names the next one."),
     "cursor_gone": ((410,), "The cursor is of another store, or of a state that this store no longer has."),
     "too_large": ((413,), "The body is larger than control.body_bytes."),

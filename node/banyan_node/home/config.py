@@ -207,6 +207,9 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(ge=4, le=65536, description="Connections at once; above it, one that never showed a token is closed"),
     ] = 4_096
+    local_webhooks: Annotated[
+        bool, Meta(description="Webhooks may go to this machine and to private networks too, also over http")
+    ] = False
 
 
 class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,0 +1,175 @@
+"""Many operations in one call, by many accounts: they share a commit, and each succeeds or fails alone.
+
+Each has an id, and is done once in a day however often it comes: what was done is noted in the transaction of the
+operation (hosting/once.py). The invariants: operations are done in their order; an operation sees what those before it
+wrote; a refused one leaves nothing behind.
+
+Most operations read little: of the account that acts, and of the account that they are about. Where none of both has
+writes that wait, these need not be written first, so most of a call is signed and written together.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from banyan_crdt.errors import BanyanError
+from banyan_crdt.ids import AccountId
+from banyan_node.api import decode
+from banyan_node.api.declare import Declared, Method, Request, Response
+from banyan_node.api.errors import refusal
+from banyan_node.api.methods import accounts, polls, profiles, relations, social
+from banyan_node.api.texts import target_of
+from banyan_node.context import Context
+from banyan_node.hosting import hosted, once
+from banyan_node.operator_errors import CallError
+
+METHODS = Declared()
+MOST = 1_000
+"""The most operations of one call: all other writers wait for them."""
+PUSHED = 64
+"""Of a call of more operations peers hear when they next compare: that many at once is a flood for gossip."""
+MAX_ID = 256
+"""Bytes."""
+LATER = frozenset({"post", "reply", "quote", "edit", "delete", "react", "repost", "follow", "unfollow", "block"})
+"""Operations that may wait to be written. They read of the store before they write, of these accounts alone: who acts,
+and `uri` or `account`."""
+DOES: dict[str, Method] = {
+    method.name: method
+    for module in (accounts, polls, profiles, relations, social)
+    for method in module.METHODS
+    if method.name in LATER | {"pin", "mute", "vote", "profile.set", "account.create"}
+}
+"""What an operation may do."""
+
+
+class BulkRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """operations: each an object with `id`, a text of its own (the same id is done once in a day), `do`, a method
+    (post, reply, quote, edit, delete, react, repost, pin, follow, unfollow, block, mute, vote, profile.set,
+    account.create), and the parameters of that method; `as` is the account that acts, also for `edit` and `delete`.
+    whose: who gives the ids; others may give the same ones."""
+
+    operations: Annotated[list[Any], Meta(max_length=MOST)]
+    whose: str = ""
+
+
+class BulkRow(Response, frozen=True):
+    """state: done (now), before (it came before under this id: `answer` is that of then), or refused, with `code`,
+    `message` and `status` of the refusal. answer: of its method."""
+
+    id: str
+    state: Literal["done", "before", "refused"]
+    answer: dict[str, Any] | None = None
+    code: str | None = None
+    message: str | None = None
+    status: int = 200
+
+
+class BulkDone(Response, frozen=True):
+    """rows: one for each operation, in order."""
+
+    rows: list[BulkRow]
+
+
+@METHODS.write("bulk.write", "half_done")
+def bulk(ctx: Context, ask: BulkRequest, now: float) -> BulkDone:
+    """Does many operations, by many accounts, in order. Each succeeds or is refused alone; all that succeed are durable
+    together."""
+    now_ms = ctx.replica.wall_ms(now)
+    once.forget(ctx, now_ms, 2 * len(ask.operations))
+    call = _Call(ctx, ask.whose, now, now_ms)
+    ctx.pushes = len(ask.operations) <= PUSHED
+    try:
+        return BulkDone([call.row(operation) for operation in ask.operations])
+    finally:
+        ctx.pushes = True
+
+
+class _Call:
+    def __init__(self, ctx: Context, whose: str, now: float, now_ms: int) -> None:
+        self.ctx, self.whose, self.now, self.now_ms = ctx, whose, now, now_ms
+        self._notes = once.Notes(ctx, now_ms)
+        self._waiting: set[AccountId] = set()
+        """Accounts with writes that wait to be written."""
+        for account in [account for account, at_ms in ctx.ahead.items() if at_ms < now_ms]:
+            del ctx.ahead[account]
+
+    def row(self, operation: Any) -> BulkRow:
+        """Raises CallError("half_done") if the operation was refused after it had written something."""
+        id = ""
+        try:
+            id, method, params = _parts(operation)
+            name, said = once.name_of(self.whose, id), once.digest_of(operation)
+            before = self._notes.find(name)
+            if before is not None:
+                if before.said != said:
+                    raise CallError(
+                        "refused", f"Another operation was done under the id '{id[:60]}': use a new id.", 422
+                    )
+                return BulkRow(id, "before", before.answer)
+            ask = decode.request(method, params)
+            by = self._get_ready(method, operation)
+        except (CallError, BanyanError, ValueError) as error:
+            return _refused(id, error)
+        changes = self.ctx.replica.changes
+        try:
+            answer = msgspec.to_builtins(method.do(self.ctx, ask, self._time_of(by)))
+        except (CallError, BanyanError, ValueError) as error:
+            if self.ctx.replica.changes != changes:
+                why = f"Operation '{id[:60]}' was refused half done, so nothing of the call was: send them one by one."
+                raise CallError("half_done", why, 409) from error
+            return _refused(id, error)
+        self._notes.put(name, said, answer)
+        return BulkRow(id, "done", answer)
+
+    def _time_of(self, by: AccountId | None) -> float:
+        """When an operation of the account is done: not in the same millisecond as the one before it."""
+        if by is None:
+            return self.now
+        at_ms = max(self.now_ms, self.ctx.ahead.get(by, 0) + 1)
+        self.ctx.ahead[by] = at_ms
+        return self.now + (at_ms - self.now_ms) / 1000
+
+    def _get_ready(self, method: Method, operation: dict[str, Any]) -> AccountId | None:
+        """Writes what waits, if the operation has to see it. Returns who acts. Raises CallError."""
+        by = hosted.account_of(self.ctx, operation.get("as")) if method.name != "account.create" else None
+        about = None
+        if "uri" in operation:
+            about = target_of(operation["uri"]).account
+            if "as" not in method.asks.__struct_encode_fields__ and about != by:
+                raise CallError("refused", f"{method.name} is for posts of the account that acts, `as`.", 403)
+        elif "account" in operation:
+            about = hosted.account_of(self.ctx, operation["account"])
+        later = method.name in LATER and operation.get("group") is None and by is not None
+        if not later or (method.name != "post" and self._waiting.intersection((by, about))):
+            self.ctx.replica.settle()
+            self._waiting.clear()
+        if later and by is not None:
+            self.ctx.replica.hold()
+            self._waiting.add(by)
+        return by
+
+
+def _parts(operation: Any) -> tuple[str, Method, dict[str, Any]]:
+    """(its id, its method, the parameters). Raises CallError."""
+    if not isinstance(operation, dict):
+        raise CallError("bad_request", "An operation is an object with 'id', 'do' and 'as'.")
+    id, do = operation.get("id"), operation.get("do")
+    if not isinstance(id, str) or not 0 < len(id.encode("utf-8", "replace")) <= MAX_ID:
+        raise CallError("bad_request", f"An operation needs an 'id' of its own, a text of at most {MAX_ID} bytes.")
+    if not isinstance(operation.get("as"), str | None):
+        raise CallError("bad_request", "'as' is an account: a DID, or a name hosted here.")
+    method = DOES.get(do) if isinstance(do, str) else None
+    if method is None:
+        raise CallError("bad_request", f"'do' is one of {', '.join(sorted(DOES))}; it is {do!r:.60}.")
+    params = {name: value for name, value in operation.items() if name not in ("id", "do")}
+    if "as" not in method.asks.__struct_encode_fields__:
+        params.pop("as", None)
+    return id, method, params
+
+
+def _refused(id: str, error: Exception) -> BulkRow:
+    why = refusal(error)
+    return BulkRow(id, "refused", None, why.code, why.message, why.status)

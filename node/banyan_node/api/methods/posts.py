@@ -1,0 +1,62 @@
+"""One post: as people read it, and what proves it to somebody who does not trust this node."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from io import BytesIO
+
+from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.reading import PostRow, PostRows, lens_of, reader_of
+from banyan_node.api.methods.social import missing
+from banyan_node.api.texts import EntryHex, Own, PostRef, PostUri, entry_hex, target_of, uri
+from banyan_node.operator_errors import CallError
+from banyan_storage.archive import export_proof
+
+METHODS = Declared()
+
+
+class PostGetRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """as: the account that reads."""
+
+    uri: PostRef
+    by: Own = None
+
+
+class ProofRequest(Request, frozen=True, forbid_unknown_fields=True):
+    uri: PostRef
+
+
+class PostProof(Response, frozen=True):
+    """entry: that shows. archive: base64, the frames of an archive (docs/protocol.md, section 12): the account's
+    control log and checkpoints, the run with that entry up to its signature, and the post's content."""
+
+    uri: PostUri
+    entry: EntryHex
+    archive: str
+
+
+@METHODS.read("post.get", "not_found")
+def get(at: CommitView, ask: PostGetRequest) -> PostRow:
+    """One post, as the account sees it that reads."""
+    q, target = at.queries(), target_of(ask.uri)
+    view, lens = q.post(target), lens_of(at, reader_of(at, ask.by))
+    if view is None:
+        raise missing(q, target)
+    if not lens.sees(target.account):
+        raise CallError("not_found", f"{ask.uri} is by somebody whom the reader blocks or mutes.", 404)
+    return PostRows(q, at.blobs, lens).row(view)
+
+
+@METHODS.read("post.proof", "not_found")
+def proof(at: CommitView, ask: ProofRequest) -> PostProof:
+    """What proves a post: that its author's key signed it, and that this key may speak for the account. It does not
+    prove that the post was not edited or deleted since."""
+    q, target = at.queries(), target_of(ask.uri)
+    view = q.post(target)
+    place = None if view is None else at.store.place(view.ref.entry)
+    if view is None or place is None:
+        raise missing(q, target)
+    out = BytesIO()
+    if not export_proof(at.store, *place, view.ref.op, out):
+        raise CallError("not_found", f"The signature of {ask.uri} is not held here yet.", 404)
+    return PostProof(uri(target), entry_hex(view.ref.entry), b64encode(out.getvalue()).decode())

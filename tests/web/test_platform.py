@@ -1,0 +1,283 @@
+"""The platform API: accounts of a platform's users, and what they say, with a real node and a real door."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trio
+from starlette.requests import Request
+
+from banyan_node.home.recovery import commitment
+from banyan_web.platform import lines
+from tests.web.door import Client, Door, open_node
+
+NDJSON = {"content-type": "application/x-ndjson"}
+
+
+def platform(door: Door, *scopes: str) -> Client:
+    """A platform's own backend."""
+    made = Client(door.url, door.store.mint(None, "lotus", scopes or ("read", "write", "host")))
+    door._clients.append(made)
+    return made
+
+
+def ndjson(rows: Iterable[Any]) -> bytes:
+    return b"".join(row + b"\n" if isinstance(row, bytes) else json.dumps(row).encode() + b"\n" for row in rows)
+
+
+async def send(client: Client, path: str, rows: Iterable[Any], **headers: str) -> list[dict[str, Any]]:
+    answer = await client.http.post(path, content=ndjson(rows), headers=NDJSON | headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(row) for row in answer.text.splitlines()]
+
+
+async def open_accounts(client: Client, *names: str) -> list[str]:
+    rows = await send(client, "/v1/accounts/bulk", [{"name": name} for name in names])
+    assert [row["status"] for row in rows] == [200] * len(names), rows
+    return [row["account"] for row in rows]
+
+
+async def test_a_platform_opens_an_account_and_hands_its_user_a_recovery_key(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        await door.person("Lotus")
+        client = platform(door)
+        made = await client.post("/v1/accounts", name="an", profile={"bio": "phở"})
+        assert made["name"] == "an"
+        words = made["recovery_words"]
+        assert len(words.split()) == 24
+        shown = await door.node.backend.call("account.show", {"account": made["account"]})
+        slot = shown["keys"][1]
+        assert (slot["current"] + slot["next"], slot["held"]) == (commitment(words), False)
+        assert (await door.node.backend.call("profile.get", {"account": "an"}))["fields"] == {
+            "name": "an",
+            "bio": "phở",
+        }
+        again = await client.post("/v1/accounts", name="an", profile={"bio": "phở"})
+        assert again == {**made, "repeated": True}
+        refused = await client.post("/v1/accounts", 409, name="an", profile={"bio": "bún"})
+        assert "another profile" in refused["error"]
+        other = Client(door.url, door.store.mint(None, "lotus", ("host",)))
+        async with other.http:
+            assert (
+                "under another token"
+                in (await other.post("/v1/accounts", 409, name="an", profile={"bio": "phở"}))["error"]
+            )
+        assert words.encode() not in b"".join(p.read_bytes() for p in tmp_path.glob("door.db*"))
+        own = await client.post("/v1/accounts", name="bình", recovery=commitment(words))
+        assert own["recovery_words"] is None
+        stranger = platform(door, "host")
+        stranger.http.headers["authorization"] = f"Bearer {door.store.mint(None, 'other', ('host',))}"
+        taken = await stranger.post("/v1/accounts", 409, name="an")
+        assert "exists with another recovery key" in taken["error"]
+
+
+async def test_an_idempotency_key_means_one_account(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        await door.person("Lotus")
+        client = platform(door)
+        key = {"idempotency-key": "k1"}
+        made = await client.ask("POST", "/v1/accounts", json={"name": "an"}, headers=key)
+        assert await client.ask("POST", "/v1/accounts", json={"name": "an"}, headers=key) == {**made, "repeated": True}
+        refused = await client.ask("POST", "/v1/accounts", 422, json={"name": "bình"}, headers=key)
+        assert "was used for another account" in refused["error"]
+
+
+async def test_accounts_in_bulk_tell_which_lines_were_refused_and_why(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        await door.person("Lotus")
+        client = platform(door)
+        rows = await send(
+            client,
+            "/v1/accounts/bulk",
+            [{"name": "a"}, {"nmae": "b"}, b"{", {"name": "c"}, [], {"name": " "}, {"name": "did:x"}],
+        )
+        assert [row["line"] for row in rows] == [*range(1, 8)]
+        assert [row["status"] for row in rows] == [200, 422, 400, 200, 422, 422, 422]
+        assert rows[1]["error"] == "There is no parameter 'nmae'; did you mean 'name'?"
+        found, after = [], None
+        while True:
+            page = await client.get("/v1/accounts", limit=2, **({"after": after} if after else {}))
+            found += [row["name"] for row in page["accounts"]]
+            after = page["after"]
+            if after is None:
+                break
+        assert found == ["Lotus", "a", "c"]
+        await client.get("/v1/accounts", 422, befor="x")
+        _, person = await door.person("an")
+        await person.post("/v1/accounts", 403, name="x")
+        await platform(door, "read", "write").post("/v1/accounts", 403, name="x")
+
+
+async def test_operations_are_done_in_order_and_once(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        await door.person("Lotus")
+        client = platform(door)
+        an, binh = await open_accounts(client, "an", "bình")
+        first = [{"id": f"p{n}", "as": "an", "do": "post", "text": f"post {n}"} for n in range(20)]
+        rows = await send(client, "/v1/operations", first)
+        assert [row["id"] for row in rows] == [op["id"] for op in first]
+        assert {row["status"] for row in rows} == {200}
+        uri = rows[0]["answer"]["uri"]
+        said = [
+            {"id": "r1", "as": binh, "do": "reply", "uri": uri, "text": "yes"},
+            {"id": "r2", "as": binh, "do": "react", "uri": uri, "emoji": "🌳"},
+            {"id": "r3", "as": "bình", "do": "follow", "account": an},
+            {"id": "r4", "as": an, "do": "edit", "uri": uri, "text": "edited"},
+            {"id": "r5", "as": an, "do": "delete", "uri": rows[1]["answer"]["uri"]},
+            {"id": "r6", "as": binh, "do": "delete", "uri": rows[2]["answer"]["uri"]},
+            {"id": "r7", "as": binh, "do": "post", "txet": "x"},
+            {"id": "r8", "as": "nobody", "do": "post", "text": "x"},
+            {"id": "r9", "as": an, "do": "shutdown"},
+            {"as": an, "do": "post", "text": "x"},
+            {"id": "r11", "do": "post", "text": "x"},
+            b'{"id": "r12", "as": "an"',
+            {"id": "r13", "as": 7, "do": "post", "text": "x"},
+            {"id": "r14", "as": 7, "do": "edit", "uri": uri, "text": "x"},
+            {"id": "p0", "as": "an", "do": "post", "text": "post 0"},
+            {"id": "p0", "as": "an", "do": "post", "text": "another"},
+            {"id": "x1", "as": an, "do": "post", "text": "later"},
+            {"id": "x1", "as": an, "do": "post", "text": "later"},
+        ]
+        rows = await send(client, "/v1/operations", said)
+        assert [row["status"] for row in rows] == [200] * 5 + [
+            403,
+            422,
+            422,
+            422,
+            422,
+            422,
+            400,
+            422,
+            422,
+            200,
+            422,
+            200,
+            200,
+        ]
+        assert rows[14]["repeated"]
+        assert rows[14]["answer"]["uri"] == uri
+        assert (rows[16]["repeated"], rows[17]["repeated"]) == (False, True)
+        assert rows[16]["answer"] == rows[17]["answer"]
+        assert rows[6]["error"] == "post has no parameter 'txet'; did you mean 'text'?"
+        page = (await door.node.backend.call("feed", {"account": an, "limit": 100}))["posts"]
+        assert [p["text"] for p in page] == ["later", *(f"post {n}" for n in range(19, 1, -1)), "edited"]
+        assert page[-1]["reactions"] == {"🌳": 1}
+        assert page[-1]["replies"] == 1
+        assert (await door.node.backend.call("store.verify", {}))["problems"] == []
+
+
+async def test_one_operation_is_json_and_its_key_a_header(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        an, person = await door.person("an")
+        key = {"idempotency-key": "k"}
+        op = {"do": "post", "text": "once"}
+        row = await person.ask("POST", "/v1/operations", json=op, headers=key)
+        assert (await person.ask("POST", "/v1/operations", json=op, headers=key))["answer"] == row["answer"]
+        await person.ask("POST", "/v1/operations", 422, json={"do": "post", "text": "other"}, headers=key)
+        await person.ask("POST", "/v1/operations", 422, json=op)
+        await person.ask("POST", "/v1/operations", 403, json={**op, "as": "bình"}, headers=key)
+        await person.ask("POST", "/v1/operations", 400, content=b"{", headers={"content-type": "application/json"})
+        await person.ask("POST", "/v1/operations", 415, content=b"{")
+        rows = await send(person, "/v1/operations", [op, op], **key)
+        assert [(row["id"], row["status"], row["repeated"]) for row in rows] == [
+            ("k:1", 200, False),
+            ("k:2", 200, False),
+        ]
+        await door.client().ask("POST", "/v1/operations", 401, json=op)
+        await door.client(an, "read").ask("POST", "/v1/operations", 403, json=op)
+        app = Client(door.url, door.store.mint(None, "an app of its own", ("read", "write")))
+        async with app.http:  # it got its token for itself, and may act as nobody
+            await app.ask("POST", "/v1/operations", 401, json={**op, "as": an}, headers=key)
+
+
+async def test_lines_that_are_too_long_or_never_end_are_refused_alone(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        await door.person("Lotus")
+        client = platform(door)
+        await open_accounts(client, "an")
+        post = {"as": "an", "do": "post", "text": "x"}
+        long = b'{"a": "' + b"x" * lines.LINE_BYTES + b'"}'
+        rows = await send(client, "/v1/operations", [{**post, "id": "1"}, long, {**post, "id": "3"}])
+        assert [(row["line"], row["status"]) for row in rows] == [(1, 200), (2, 413), (3, 200)]
+
+
+async def test_a_client_that_writes_all_before_it_reads_gets_its_answers(tmp_path: Path) -> None:
+    """And one that leaves in the middle of a line has no half of it done."""
+    async with open_node(tmp_path) as door:
+        await door.person("Lotus")
+        client = platform(door)
+        await open_accounts(client, "an")
+        ops = [{"id": f"{n}", "as": "an", "do": "post", "text": ""} for n in range(20_000)]  # each is refused
+        host = httpx.URL(door.url)
+        line = await trio.open_tcp_stream(host.host, host.port or 0)
+        body = ndjson(ops)
+        names = {"host": "x", "authorization": f"Bearer {client.token}", **NDJSON}
+        head = "POST /v1/operations HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in names.items())
+        with trio.fail_after(200):
+            await line.send_all(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode() + body)
+            answer = b"".join([piece async for piece in line])
+            await line.aclose()
+        assert answer.count(b'"status":422') == 20_000
+        line = await trio.open_tcp_stream(host.host, host.port or 0)
+        cut = ndjson(
+            [
+                {"id": "whole", "as": "an", "do": "post", "text": "whole"},
+                {"id": "half", "as": "an", "do": "post", "text": "half"},
+            ]
+        )[:-1]
+        await line.send_all(f"{head}content-length: {len(cut) + 1}\r\n\r\n".encode() + cut)
+        await line.aclose()
+        await trio.sleep(0.5)
+        texts = {p["text"] for p in (await door.node.backend.call("feed", {"account": "an", "limit": 3}))["posts"]}
+        assert "half" not in texts
+
+
+async def test_no_more_is_read_than_can_be_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that sends for ever and reads nothing."""
+    monkeypatch.setattr(lines, "ANSWER_BYTES", 10_000)
+    came, done = 0, 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal came
+        came += 1
+        await trio.lowlevel.checkpoint()
+        return {"type": "http.request", "body": b'{"a": 1}\n' * 100, "more_body": True}
+
+    async def send_nothing(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            await trio.sleep_forever()
+
+    async def do(some: Sequence[lines.Line]) -> list[dict[str, Any]]:
+        nonlocal done
+        done += len(some)
+        return [{"status": 200}] * len(some)
+
+    scope = {"type": "http", "method": "POST", "headers": []}
+    with trio.move_on_after(1):
+        await lines.Conversation(Request(scope, receive), do)(scope, receive, send_nothing)
+    assert came < lines.PIECES + 20
+    assert done < 2_000
+
+
+async def test_a_body_that_pauses_is_ended_and_what_came_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "IDLE_S", 0.5)
+    async with open_node(tmp_path) as door:
+        _, person = await door.person("an")
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield ndjson([{"id": "1", "do": "post", "text": "một"}])
+            await trio.sleep(2)
+            yield ndjson([{"id": "2", "do": "post", "text": "hai"}])
+
+        with trio.fail_after(20):
+            async with person.http.stream("POST", "/v1/operations", content=slowly(), headers=NDJSON) as answer:
+                rows = [json.loads(row) async for row in answer.aiter_lines()]
+        assert [(row["line"], row["status"]) for row in rows] == [(1, 200), (2, 408)]

@@ -1,0 +1,78 @@
+"""The OpenAPI document is true: schemathesis makes requests from it, and compares what the door answers with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from banyan_web.app import EVERY
+from tests.needs import ROOT
+from tests.web.door import open_node
+from tests.web.test_platform import open_accounts, platform
+
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+
+
+async def test_the_document_has_every_endpoint_and_the_page_shows_it_without_scripts(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        said = await door.client().get("/openapi.json")
+        for endpoint in (endpoint for module in EVERY for endpoint in module.all):
+            operation = said["paths"][endpoint.path.replace(":path", "")][endpoint.verb.lower()]
+            assert operation["summary"]
+            assert operation.get("x-scope") == endpoint.scope
+            assert bool(operation["security"]) == (endpoint.scope is not None)
+        refs = set(_refs(said))
+        assert {ref.removeprefix("#/components/schemas/") for ref in refs} <= set(said["components"]["schemas"])
+        assert said["paths"]["/v1/accounts"]["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        page = await door.client().http.get("/docs")
+        assert page.headers["content-type"].startswith("text/html")
+        assert "<script" not in page.text
+        assert "http://" not in page.text.replace(door.url, "")
+        assert "script-src" not in page.headers["content-security-policy"]
+        assert "default-src 'none'" in page.headers["content-security-policy"]
+        for path in said["paths"]:
+            assert f"<code>{path}</code>" in page.text
+
+
+def _refs(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(ref := value.get("$ref"), str):
+            yield ref
+        for inner in value.values():
+            yield from _refs(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _refs(inner)
+
+
+async def test_no_request_that_the_document_allows_is_answered_otherwise_than_it_says(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "home") as door:
+        _, person = await door.person("Lotus")
+        client = platform(door)
+        (an,) = await open_accounts(client, "an")
+        row = await person.post("/v1/operations", id="1", do="post", text="một")
+        key = row["answer"]["uri"].rpartition("/")[2]
+        own = row["answer"]["uri"].partition("/")[0]
+        config = tmp_path / "schemathesis.toml"
+        config.write_text(f'[parameters]\n"path.account" = "{own}"\n"path.key" = "{key}"\n')
+        known = ["--config-file", str(config)]
+        for extra, phases in ((known, "coverage,fuzzing"), ([], "fuzzing")):  # on what is there, and on anything
+            done = await trio.to_thread.run_sync(_run, tmp_path, door.url, client.token or "", extra, phases)
+            assert done.returncode == 0, done.stdout[-6_000:] + done.stderr[-2_000:]
+        assert (await client.get(f"/v1/accounts/{an}"))["name"] == "an"
+        assert (await door.node.backend.call("store.verify", {}))["problems"] == []
+
+
+def _run(folder: Path, url: str, token: str, extra: list[str], phases: str) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).parent / "schemathesis"
+    line = [str(program), *extra, "run", f"{url}/openapi.json", "-H", f"Authorization: Bearer {token}"]
+    line += ["--include-path-regex", "^/(v1/|openapi|docs)", "--checks", CHECKS, "--no-color", "--seed", "1"]
+    line += ["--phases", phases, "--max-examples", "3", "--continue-on-failure"]
+    env = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.web.ndjson_hooks", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, timeout=100, check=False)

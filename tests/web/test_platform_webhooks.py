@@ -1,0 +1,215 @@
+"""Webhooks: signed, in order, retried, and never sent into a private network."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+import trio
+
+from banyan_web.outward import Outside, Unreachable, is_public
+from banyan_web.platform import deliveries
+from tests.web.door import Door, open_node
+from tests.web.test_platform import open_accounts, platform, send
+
+
+class Backend:
+    """A platform's backend that takes webhooks. status: what it answers."""
+
+    def __init__(self) -> None:
+        self.came: list[tuple[dict[str, str], bytes]] = []
+        self.status, self.location = 200, ""
+        told = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                told.came.append(({name.lower(): value for name, value in self.headers.items()}, body))
+                self.send_response(told.status)
+                if told.location:
+                    self.send_header("location", told.location)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [event for _, body in self.came for event in json.loads(body)["events"]]
+
+
+@pytest.fixture
+def backend() -> Iterator[Backend]:
+    made = Backend()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deliveries, "FIRST_S", 0.1)
+    monkeypatch.setattr(deliveries, "LOOK_S", 0.1)
+
+
+async def until(holds: Callable[[], bool], within: float = 20) -> None:
+    with trio.fail_after(within):
+        while not holds():
+            await trio.sleep(0.05)
+
+
+def opened(path: Path) -> Any:
+    return open_node(path, http__local_webhooks="true")
+
+
+def posts(account: str, *texts: str) -> list[dict[str, str]]:
+    return [{"id": f"{account} {text}", "as": account, "do": "post", "text": text} for text in texts]
+
+
+async def test_what_happens_is_told_signed_and_in_order(tmp_path: Path, backend: Backend) -> None:
+    async with opened(tmp_path) as door:
+        await door.person("Lotus")
+        client = platform(door)
+        an, binh = await open_accounts(client, "an", "bình")
+        hook = await client.post("/v1/webhooks", url=backend.url, accounts=[an], events=["entries"])
+        assert hook["secret"].startswith("whsec_")
+        for n in range(3):
+            await send(client, "/v1/operations", [*posts(an, f"{n}"), *posts(binh, f"{n}")])
+        await until(lambda: len(backend.events) == 3)
+        assert [event["log"]["account"] for event in backend.events] == [an] * 3
+        lengths = [event["length"] for event in backend.events]
+        assert lengths == sorted(lengths)
+        headers, body = backend.came[0]
+        said = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        key = b64decode(hook["secret"].removeprefix("whsec_"))
+        assert headers["webhook-signature"] == "v1," + b64encode(hmac.digest(key, said, "sha256")).decode()
+        assert abs(int(headers["webhook-timestamp"]) - time.time()) < 30
+        (shown,) = (await client.get("/v1/webhooks"))["webhooks"]
+        assert "secret" not in shown
+        assert (shown["state"], shown["error"], shown["accounts"]) == ("active", None, [an])
+        assert await client.ask("DELETE", f"/v1/webhooks/{hook['id']}") == {}
+        await client.ask("DELETE", f"/v1/webhooks/{hook['id']}", 404)
+        await trio.sleep(0.3)
+        await send(client, "/v1/operations", posts(an, "after"))
+        await trio.sleep(0.5)
+        assert len(backend.events) == 3
+
+
+async def test_an_address_that_fails_is_tried_again_and_misses_nothing(tmp_path: Path, backend: Backend) -> None:
+    backend.status = 500
+    async with opened(tmp_path) as door:
+        await door.person("Lotus")
+        client = platform(door)
+        (an,) = await open_accounts(client, "an")
+        hook = await client.post("/v1/webhooks", url=backend.url, accounts=[an])
+        await send(client, "/v1/operations", posts(an, "một"))
+        await until(lambda: len(backend.came) >= 2)
+        (shown,) = (await client.get("/v1/webhooks"))["webhooks"]
+        assert shown["error"] == "It answered 500."
+        assert shown["failing_since"]
+        backend.status, backend.location = 302, backend.url
+        await until(lambda: _error(door, hook["id"]).startswith("It answered 302: redirects"))
+    backend.came.clear()
+    backend.status = 200
+    async with opened(tmp_path) as door:  # and a node that starts anew goes on
+        await until(lambda: len(backend.events) >= 1)
+        await until(lambda: _error(door, hook["id"]) == "")
+        assert backend.events[0]["log"]["account"] == an
+
+
+def _error(door: Door, id: str) -> str:
+    with door.store.reading() as db:
+        return next(iter(db.execute("select error from webhooks where id = ?", (id,))))[0] or ""
+
+
+async def test_what_failed_for_a_day_is_disabled_and_can_be_enabled(
+    tmp_path: Path, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "GIVEN_UP_S", 0)
+    backend.status = 503
+    async with opened(tmp_path) as door:
+        await door.person("Lotus")
+        client = platform(door)
+        (an,) = await open_accounts(client, "an")
+        hook = await client.post("/v1/webhooks", url=backend.url)
+        await send(client, "/v1/operations", posts(an, "một"))
+        with trio.fail_after(20):
+            while (shown := (await client.get("/v1/webhooks"))["webhooks"][0])["state"] == "active":
+                await trio.sleep(0.05)
+        assert (shown["state"], shown["error"]) == ("disabled", "It answered 503.")
+        tried = len(backend.came)
+        await trio.sleep(0.5)
+        assert len(backend.came) == tried
+        backend.status = 200
+        backend.came.clear()
+        assert (await client.post(f"/v1/webhooks/{hook['id']}/enable"))["state"] == "active"
+        await until(lambda: any(event["log"]["account"] == an for event in backend.events if "log" in event))
+
+
+async def test_a_webhook_is_made_once_and_refused_with_a_reason(tmp_path: Path, backend: Backend) -> None:
+    async with open_node(tmp_path) as door:
+        _, person = await door.person("Lotus")
+        client = platform(door)
+        for given, says in (
+            ({"url": backend.url}, "must begin with https://"),
+            ({"url": "https://127.0.0.1/"}, "127.0.0.1 is not of the public internet"),
+            ({"url": "https://[::ffff:10.0.0.1]/"}, "is not of the public internet"),
+            ({"url": "https://user:pw@example.org/"}, "a user name or a password"),
+            ({"url": "https://example.org/", "events": ["rain"]}, "Invalid enum value 'rain'"),
+            ({"url": "https://example.org/", "secret": "short"}, "whsec_ and 24 to 64"),
+            ({"url": "https://example.org/", "since": "x"}, "'x' is no cursor"),
+            ({"url": "https://example.org/", "uri": "x"}, "did you mean 'url'?"),
+            ({}, "missing required field `url`"),
+        ):
+            assert says in (await client.post("/v1/webhooks", 422, **given))["error"]
+        key = {"idempotency-key": "one"}
+        given = {"url": "https://example.org/hook"}
+        made = await client.ask("POST", "/v1/webhooks", json=given, headers=key)
+        assert (await client.ask("POST", "/v1/webhooks", json=given, headers=key))["secret"] == made["secret"]
+        assert len((await client.get("/v1/webhooks"))["webhooks"]) == 1
+        await client.ask("POST", "/v1/webhooks", 422, json={"url": "https://example.org/x"}, headers=key)
+        await person.post("/v1/webhooks", 403, **given)
+        other = door.store.mint(None, "other", ("host",))
+        answer = await client.http.get("/v1/webhooks", headers={"authorization": f"Bearer {other}"})
+        assert answer.json() == {"webhooks": []}
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1"]
+    + ["255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"]
+    + ["2002:7f00:1::", "2001:db8::1"],
+)
+def test_private_addresses_are_not_public(address: str) -> None:
+    assert not is_public(ip_address(address))
+
+
+def test_public_addresses_are() -> None:
+    for address in ("1.1.1.1", "8.8.8.8", "2606:4700:4700::1111", "::ffff:1.1.1.1"):
+        assert is_public(ip_address(address)), address
+
+
+async def test_a_name_that_leads_into_the_own_network_is_not_asked(backend: Backend) -> None:
+    port = backend.server.server_port
+    with pytest.raises(Unreachable, match="which is not of the public internet"):
+        await Outside().post(f"https://localhost:{port}/", b"", {})
+    for url in ("https://0x7f000001/", "https://2130706433/", "https://127.1/", "https://[::1%25lo]/"):
+        with pytest.raises(Unreachable):
+            await Outside().post(url, b"", {})
+    assert backend.came == []
+    assert (await Outside(local=True).post(f"http://localhost:{port}/x", b"{}", {}))[0] == 200
+    assert backend.came[0][0]["host"] == f"localhost:{port}"

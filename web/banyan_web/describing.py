@@ -1,0 +1,195 @@
+"""The OpenAPI document of the door, made from the declarations, and a page for people made from that.
+
+Endpoints of /v1 declare their types (`Shape`). Those of the client API of Mastodon are described by its own
+documentation, and are listed here with what they are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from html import escape
+from inspect import cleandoc
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from banyan_node.api.declare import Response as Said
+from banyan_web.door_store import SCOPES
+from banyan_web.endpoint import Ask, Endpoint, Endpoints, Shape, Web
+
+_REF = "#/components/schemas/{name}"
+_PART = re.compile(r"\{(\w+)(?::\w+)?\}")
+_PATH = {
+    "account": {"type": "string", "minLength": 1, "description": "A DID, or the name of an account hosted here."},
+    "key": {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "Of the post: the end of its URI."},
+}
+_WHY = {
+    400: "The request cannot be read.",
+    401: "The token is missing, or is none any more.",
+    403: "The token does not allow it.",
+    404: "It is not here.",
+    408: "The body did not come in time.",
+    409: "The state of an account or of the node forbids it.",
+    410: "The cursor is of another store.",
+    413: "The body is too large.",
+    415: "Content-Type names nothing that is read here.",
+    422: "A parameter is wrong; the sentence names it.",
+    429: "Too many requests.",
+    500: "The node failed; its log says why.",
+    503: "What the answer needs is being built, or the node is starting: ask again soon.",
+    507: "The store could not be read or written.",
+}
+
+
+class RefusedBody(Said, frozen=True):
+    """error: a sentence for people. code: for programs, where there is one."""
+
+    error: str
+    code: str | None = None
+
+
+def describing(every: Iterable[Endpoints]) -> Endpoints:
+    """The endpoints that describe these, and themselves."""
+    out = Endpoints()
+    known = [*every, out]
+
+    @out.get("/openapi.json")
+    async def openapi(web: Web, ask: Ask) -> Any:
+        """This document."""
+        return document(known, web.url)
+
+    @out.get("/docs", shape=Shape(gives="text/html"))
+    async def docs(web: Web, ask: Ask) -> Response:
+        """This document for people."""
+        style = b64encode(sha256(_STYLE.encode()).digest()).decode()
+        policy = f"default-src 'none'; style-src 'sha256-{style}'; frame-ancestors 'none'"
+        headers = {"content-security-policy": policy, "cache-control": "no-cache"}
+        return Response(page(document(known, web.url), web.title), 200, headers, "text/html")
+
+    return out
+
+
+def document(every: Iterable[Endpoints], url: str) -> dict[str, Any]:
+    """The document, as JSON values."""
+    endpoints = [endpoint for module in every for endpoint in module.all]
+    types = [t for e in endpoints if e.shape for t in (e.shape.asks, e.shape.answers, *e.shape.query.values()) if t]
+    shapes, components = msgspec.json.schema_components([*types, RefusedBody], ref_template=_REF)
+    schemas = dict(zip(map(id, [*types, RefusedBody]), shapes, strict=True))
+    paths: dict[str, Any] = {}
+    for endpoint in sorted(endpoints, key=lambda one: (one.path, one.verb)):
+        path = _PART.sub(r"{\1}", endpoint.path)
+        paths.setdefault(path, {})[endpoint.verb.lower()] = _operation(endpoint, schemas)
+    oauth = {"type": "http", "scheme": "bearer", "description": f"A token. Scopes: {', '.join(SCOPES)}."}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Banyan", "version": "1", "description": "The door of a node: apps, browsers, platforms."},
+        "servers": [{"url": url}],
+        "paths": paths,
+        "components": {"schemas": dict(sorted(components.items())), "securitySchemes": {"token": oauth}},
+    }
+
+
+def _operation(endpoint: Endpoint, schemas: Mapping[int, Any]) -> dict[str, Any]:
+    shape = endpoint.shape or Shape()
+    about = [" ".join(one.split()) for one in cleandoc(endpoint.do.__doc__ or endpoint.path).split("\n\n")]
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": _PATH.get(name, {"type": "string", "minLength": 1})}
+        for name in _PART.findall(endpoint.path)
+    ]
+    parameters += [_parameter(name, kind, schemas) for name, kind in shape.query.items()]
+    if shape.keyed:
+        key = {"type": "string", "minLength": 1, "maxLength": 200}
+        parameters.append({"name": "Idempotency-Key", "in": "header", "schema": key})
+    if shape.tagged:
+        parameters.append({"name": "If-None-Match", "in": "header", "schema": {"type": "string"}})
+    body = {} if shape.answers is None else {"schema": schemas[id(shape.answers)]}
+    answers = {"200": {"description": "Done.", "content": {shape.gives: body}}}
+    if shape.tagged:
+        answers["304"] = {"description": "What If-None-Match names is still so."}
+    refusals = sorted(_WHY if endpoint.shape is None else {400, 401, 403, 404, 422, 500, 503, 507, *shape.refuses})
+    answers |= {
+        str(status): {
+            "description": _WHY[status],
+            "content": {"application/json": {"schema": schemas[id(RefusedBody)]}},
+        }
+        for status in refusals
+    }
+    found: dict[str, Any] = {
+        "operationId": f"{endpoint.verb.lower()}{re.sub(r'[^a-zA-Z0-9]+', '_', endpoint.path).rstrip('_')}",
+        "summary": about[0],
+        **({"description": " ".join(about[1:])} if about[1:] else {}),
+        "security": [] if endpoint.scope is None else [{"token": []}],
+        **({} if endpoint.scope is None else {"x-scope": endpoint.scope}),
+        "parameters": parameters,
+        "responses": answers,
+    }
+    if shape.asks is not None:
+        content = {kind: {"schema": schemas[id(shape.asks)]} for kind in shape.takes}
+        found["requestBody"] = {"required": True, "content": content}
+    return found
+
+
+def _parameter(name: str, kind: Any, schemas: Mapping[int, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": schemas[id(kind)]}
+
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a2a20}"
+    "code,pre{font:14px/1.4 ui-monospace,monospace;background:#f2f5f2;overflow:auto}pre{padding:.75rem}"
+    "section{border-top:1px solid #cdd8d0;padding:.5rem 0}table{border-collapse:collapse}"
+    "td,th{text-align:left;padding:.2rem 1rem .2rem 0;vertical-align:top}h2 b{color:#1f6b45}"
+    "@media(prefers-color-scheme:dark){body{background:#121a15;color:#dfe8e1}code,pre{background:#1d2721}"
+    "h2 b{color:#79c79b}a{color:#9bd3b5}}"
+)
+
+
+def page(said: Mapping[str, Any], title: str) -> str:
+    """The document as HTML."""
+    sections = [_section(path, verb, one) for path, verbs in said["paths"].items() for verb, one in verbs.items()]
+    types = "".join(
+        f'<section id="{escape(name)}"><h2>{escape(name)}</h2><pre>{escape(json.dumps(one, indent=2))}</pre></section>'
+        for name, one in said["components"]["schemas"].items()
+    )
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>{escape(title)}: API</title><style>{_STYLE}</style><h1>{escape(title)}: API</h1>"
+        f"<p>{escape(said['info']['description'])} "
+        f'<a href="/openapi.json">openapi.json</a> has the same for programs.</p>'
+        f"{''.join(sections)}<h1>Types</h1>{types}</html>"
+    )
+
+
+def _section(path: str, verb: str, one: Mapping[str, Any]) -> str:
+    rows = "".join(
+        f"<tr><td><code>{escape(p['name'])}</code><td>{escape(p['in'])}<td>{escape(_words(p['schema']))}"
+        for p in one["parameters"]
+    )
+    scope = f" Scope: <code>{escape(one['x-scope'])}</code>." if "x-scope" in one else ""
+    bodies = [f"{kind}: {_link(body)}" for kind, body in one.get("requestBody", {}).get("content", {}).items()]
+    gives = [f"{kind}: {_link(body)}" for kind, body in one["responses"]["200"]["content"].items()]
+    return (
+        f"<section><h2><b>{verb.upper()}</b> <code>{escape(path)}</code></h2>"
+        f"<p>{escape(one['summary'])} {escape(one.get('description', ''))}{scope}</p>"
+        + (f"<table>{rows}</table>" if rows else "")
+        + (f"<p>Takes {'; '.join(bodies)}</p>" if bodies else "")
+        + f"<p>Answers {'; '.join(gives)}</p></section>"
+    )
+
+
+def _link(body: Mapping[str, Any]) -> str:
+    name = str(body.get("schema", {}).get("$ref", "")).rpartition("/")[2]
+    return f'<a href="#{escape(name)}">{escape(name)}</a>' if name else escape(_words(body.get("schema", {})))
+
+
+def _words(schema: Mapping[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_words(one) for one in schema["anyOf"] if one.get("type") != "null")
+    if "enum" in schema:
+        return " or ".join(map(str, schema["enum"]))
+    said: Sequence[str] = [str(schema.get("type", "anything")), str(schema.get("description", ""))]
+    return ", ".join(one for one in said if one)

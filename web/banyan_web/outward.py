@@ -1,0 +1,122 @@
+"""Requests to addresses that strangers named: only to what the whole internet can reach, never into the own network.
+
+A name is resolved here, all its addresses are checked, and the connection goes to one that was checked, so that a name
+that answers otherwise the next time gains nothing. Redirects are not followed. TLS checks the certificate against the
+name.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Mapping
+from typing import NamedTuple, TypeAlias
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+
+MAX_URL = 2_048
+SECONDS = 10.0
+ANSWER_BYTES = 64 << 10
+"""The most that is read of an answer."""
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Unreachable(Exception):
+    """The address must not, or cannot, be asked. A sentence without a full stop."""
+
+
+class Outside(NamedTuple):
+    """local: whether this machine and private networks may be asked too, over http: for tests, and for a backend beside
+    the node."""
+
+    local: bool = False
+
+    def check(self, url: str) -> None:
+        """What can be said of a URL without asking anybody. Raises Unreachable."""
+        _parts(url, self.local)
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """(status, the beginning of the answer). Raises Unreachable."""
+        host, port, secure = _parts(url, self.local)
+        parts = urlsplit(url)
+        try:
+            with anyio.fail_after(SECONDS):
+                address = await self._address(host, port)
+                at = f"[{address}]" if address.version == 6 else str(address)
+                there = parts._replace(netloc=f"{at}:{port}", fragment="").geturl()
+                named = {"host": parts.netloc.rpartition("@")[2], "user-agent": "banyan", **headers}
+                async with (
+                    httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=SECONDS) as client,
+                    client.stream(
+                        "POST",
+                        there,
+                        content=body,
+                        headers=named,
+                        extensions={"sni_hostname": host} if secure else {},
+                    ) as answer,
+                ):
+                    said = b""
+                    async for piece in answer.aiter_raw(16 << 10):
+                        said += piece
+                        if len(said) > ANSWER_BYTES:
+                            break
+                    return answer.status_code, said[:ANSWER_BYTES]
+        except TimeoutError:
+            raise Unreachable(f"{host} did not answer within {SECONDS:.0f} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+            raise Unreachable(f"{host} could not be asked ({type(error).__name__}: {str(error)[:120]})") from None
+
+    async def _address(self, host: str, port: int) -> Address:
+        try:
+            found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise Unreachable(f"{host} has no address") from None
+        addresses = [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found]
+        if not self.local and (bad := [one for one in addresses if not is_public(one)]):
+            raise Unreachable(f"{host} has the address {bad[0]}, which is not of the public internet")
+        return addresses[0]
+
+
+def is_public(address: Address) -> bool:
+    """Whether everybody may be sent there, also by what other addresses it carries."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+        if address in _NAT64:
+            inner.append(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
+        if any(one is not None and not is_public(one) for one in inner):
+            return False
+        if address.ipv4_mapped is not None:
+            return True
+    return address.is_global and not address.is_multicast
+
+
+def _parts(url: str, local: bool) -> tuple[str, int, bool]:
+    """(host, port, whether it is https). Raises Unreachable."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise Unreachable("this is no URL") from None
+    if len(url) > MAX_URL or not url.isascii() or not url.isprintable() or " " in url:
+        raise Unreachable(f"a URL has at most {MAX_URL} printable ASCII characters")
+    if parts.scheme not in (("https", "http") if local else ("https",)) or not host:
+        raise Unreachable("the URL must begin with https://")
+    if parts.username is not None or parts.password is not None:
+        raise Unreachable("a URL with a user name or a password is not taken")
+    secure = parts.scheme == "https"
+    if not local and _number(host):
+        address = ipaddress.ip_address(host)
+        if not is_public(address):
+            raise Unreachable(f"{address} is not of the public internet")
+    return host, port or (443 if secure else 80), secure
+
+
+def _number(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

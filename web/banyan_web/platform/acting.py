@@ -1,0 +1,81 @@
+"""Who may act or read as whom, and what a request of /v1 may name.
+
+A token of a person acts and reads as that person. Any account that is hosted here is for a platform's own token: one of
+no account, with the scope `host`. A token that an app got for itself (client credentials) has no such scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+import msgspec
+
+from banyan_web.door_store import Token
+from banyan_web.endpoint import Ask
+from banyan_web.refusals import Refused
+
+HOST = "host"
+T = TypeVar("T", bound=msgspec.Struct)
+MAX_KEY = 200
+
+
+def is_platform(token: Token | None) -> bool:
+    return token is not None and token.account is None and token.allows(HOST)
+
+
+def whose(ask: Ask) -> str:
+    """Who gives the ids of operations: a platform keeps them when it changes its token. Raises Refused."""
+    if ask.token is None:
+        raise Refused(401, "This needs a token.")
+    return f"{ask.token.account or ''} {ask.token.app}"
+
+
+def acting(ask: Ask, named: str | None) -> str:
+    """The account that acts. named: whom the request names, a DID or a name. Raises Refused."""
+    if is_platform(ask.token):
+        if named is None:
+            raise Refused(422, "Say which account acts: `as` is its DID, or its name here.", code="bad_request")
+        return named
+    if named in (None, ask.account):
+        return ask.account
+    raise Refused(403, "This token is of another account than `as`.", code="not_allowed")
+
+
+def reading(ask: Ask) -> str | None:
+    """The account that reads; None: this node's own, which a platform's token may. Raises Refused."""
+    named = ask.params.get("as")
+    if not isinstance(named, str | None):
+        raise Refused(422, "`as` is one account.", code="bad_request")
+    if is_platform(ask.token):
+        return named
+    if named is not None and named != ask.account:
+        raise Refused(403, "This token is of another account than `as`.", code="not_allowed")
+    return ask.account
+
+
+def only(params: Iterable[str], *known: str) -> None:
+    """Raises Refused if the request has a parameter that the endpoint does not know."""
+    for name in params:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            meant = f"did you mean '{near[0]}'?" if near else f"it takes {', '.join(known) or 'none'}."
+            raise Refused(422, f"There is no parameter '{name[:60]}'; {meant}", code="bad_request")
+
+
+def shaped(params: dict[str, Any], kind: type[T]) -> T:
+    """The parameters of a request in their type. Raises Refused."""
+    only(params, *kind.__struct_encode_fields__)
+    try:
+        return msgspec.convert(params, kind)
+    except msgspec.ValidationError as error:
+        raise Refused(422, f"{error}; /openapi.json says what is taken here.", code="bad_request") from None
+
+
+def key_of(ask: Ask) -> str | None:
+    """The Idempotency-Key. Raises Refused."""
+    key = ask.request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= MAX_KEY:
+        raise Refused(422, f"An Idempotency-Key has 1 to {MAX_KEY} characters.", code="bad_request")
+    return key

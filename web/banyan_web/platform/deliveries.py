@@ -1,0 +1,152 @@
+"""Sends webhooks. Each goes on from its cursor, so nothing is skipped by a crash, a restart or an address that fails.
+
+The invariant: a cursor is noted once the events up to it were taken (any 2xx), or did not concern the webhook. So an
+event comes at least once, in order; the same one has the same `cursor`. An address that fails is tried again, later
+each time, for a day; then the webhook is disabled and says why.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+from anyio.streams.memory import MemoryObjectSendStream
+
+from banyan_node.operator_errors import CallError
+from banyan_web.endpoint import Web
+from banyan_web.outward import Unreachable
+from banyan_web.platform.webhooks import ACTIVE, DISABLED, Hook, every, note
+
+TOGETHER = 100
+"""The most events of one request."""
+GATHER_S = 0.1
+"""How long events are gathered for one request."""
+LOOK_S = 1.0
+"""How often new webhooks are looked for."""
+FIRST_S, LONGEST_S, GIVEN_UP_S = 5.0, 3_600.0, 24 * 3_600
+"""The first pause after a failure, which doubles, the longest, and after how long a webhook is disabled."""
+NOTE_S = 5.0
+"""How often a cursor is noted where nothing concerned the webhook."""
+_log = logging.getLogger(__name__)
+
+
+async def deliver(web: Web) -> None:
+    """Sends all webhooks until it is cancelled."""
+    running: dict[str, tuple[Hook, anyio.CancelScope]] = {}
+    async with anyio.create_task_group() as tasks:
+        while True:
+            try:
+                wanted = {hook.id: hook for hook in every(web.door) if hook.state == ACTIVE}
+            except Exception:  # a full disk, perhaps: the node goes on
+                _log.exception("webhooks cannot be read")
+                await anyio.sleep(FIRST_S)
+                continue
+            for id in [id for id in running if id not in wanted]:
+                running.pop(id)[1].cancel()
+            for id, hook in wanted.items():
+                if id not in running:
+                    scope = anyio.CancelScope()
+                    running[id] = hook, scope
+                    tasks.start_soon(_keep, web, hook, scope)
+            await anyio.sleep(LOOK_S)
+
+
+async def _keep(web: Web, hook: Hook, scope: anyio.CancelScope) -> None:
+    with scope:
+        cursor = hook.cursor
+        while True:
+            try:
+                cursor = await _Sender(web, hook, cursor).run()
+            except Exception:
+                _log.exception("webhook %s failed", hook.id)
+            await anyio.sleep(FIRST_S)
+
+
+class _Sender:
+    """One webhook from a cursor on; None: from now on."""
+
+    def __init__(self, web: Web, hook: Hook, cursor: str | None) -> None:
+        self._web, self._hook, self._cursor = web, hook, cursor
+        self._failing: int | None = hook.failing
+        self._noted = time.monotonic()
+        self._ended = False
+
+    async def run(self) -> str | None:
+        """Returns the cursor where the events ended."""
+        given: dict[str, str] = {} if self._cursor is None else {"since": self._cursor}
+        try:
+            events = await self._web.backend.events(given)
+        except CallError as error:  # the store was restored, and never saw what the cursor names
+            note(self._web.door, self._hook.id, error=f"{error.message} It goes on with what happens now.", cursor=None)
+            return None
+        coming_in, coming = anyio.create_memory_object_stream[dict[str, Any]](TOGETHER)
+        async with anyio.create_task_group() as tasks, coming:
+            tasks.start_soon(self._read, events, coming_in)
+            async for first in coming:
+                some = [first]
+                await anyio.sleep(GATHER_S)
+                while len(some) < TOGETHER:
+                    try:
+                        some.append(coming.receive_nowait())
+                    except (anyio.WouldBlock, anyio.EndOfStream):
+                        break
+                await self._tell(some)
+            tasks.cancel_scope.cancel()
+        return self._cursor
+
+    async def _read(self, events: Any, into: MemoryObjectSendStream[dict[str, Any]]) -> None:
+        async with aclosing(events), into:
+            async for event in events:
+                await into.send(event)
+
+    async def _tell(self, some: list[dict[str, Any]]) -> None:
+        wanted = [event for event in some if self._hook.wants(event)]
+        if wanted:
+            await self._send(json.dumps({"webhook": self._hook.id, "events": wanted}).encode(), wanted[-1]["cursor"])
+        self._cursor = some[-1]["cursor"]
+        if wanted or time.monotonic() - self._noted > NOTE_S:
+            self._noted = time.monotonic()
+            told = {"delivered": int(time.time()), "failing": None, "error": None} if wanted else {}
+            note(self._web.door, self._hook.id, cursor=self._cursor, **told)
+
+    async def _send(self, body: bytes, cursor: str) -> None:
+        """Returns once it was taken. Waits for ever once it has failed for a day."""
+        pause = FIRST_S
+        while True:
+            why = await self._try(body, f"{self._hook.id}-{cursor}")
+            if why is None:
+                self._failing = None
+                return
+            now = int(time.time())
+            self._failing = self._failing or now
+            gone = now - self._failing >= GIVEN_UP_S
+            state = {"state": DISABLED} if gone else {}
+            note(self._web.door, self._hook.id, error=why, failing=self._failing, tried=now, **state)
+            if gone:
+                _log.warning("webhook %s is disabled: %s", self._hook.id, why)
+                await anyio.sleep_forever()
+            await anyio.sleep(pause * random.uniform(0.8, 1.2))
+            pause = min(2 * pause, LONGEST_S)
+
+    async def _try(self, body: bytes, id: str) -> str | None:
+        """Why it was not taken, or None."""
+        now = int(time.time())
+        signature = self._hook.sign(id, now, body)
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": id,
+            "webhook-timestamp": str(now),
+            "webhook-signature": signature,
+        }
+        try:
+            status, _ = await self._web.outside.post(self._hook.url, body, headers)
+        except Unreachable as why:
+            return f"{why}."
+        if 300 <= status < 400:
+            return f"It answered {status}: redirects are not followed."
+        return None if 200 <= status < 300 else f"It answered {status}."

@@ -1,0 +1,169 @@
+"""Hosting: opens accounts for the users of a platform, one or many.
+
+Each user gets a recovery key of their own, 24 words that undo whatever the platform does with the account. They are
+shown in the answer, for the platform to hand over. Until the next day the same request by the same token gets the same
+answer, in case the first one was lost: the words are kept for so long, sealed with the token, of which this server
+keeps a hash only (sealed.py). They are kept before the account is opened, so that no crash opens one without words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from anyio import to_thread
+from msgspec import Meta
+from starlette.responses import Response
+
+from banyan_node.api.declare import Request
+from banyan_node.api.declare import Response as Said
+from banyan_node.api.methods.accounts import Listed
+from banyan_node.api.texts import Did
+from banyan_node.home.recovery import commitment, new_words
+from banyan_web.endpoint import Ask, Endpoints, Shape, Web
+from banyan_web.params import number, text
+from banyan_web.platform import operations
+from banyan_web.platform.acting import HOST, is_platform, key_of, only, shaped, whose
+from banyan_web.platform.lines import NDJSON, Conversation, Line, demand_lines, refused_line
+from banyan_web.platform.sealed import Kept, Seal, digest_of
+from banyan_web.refusals import Refused, answer
+
+ENDPOINTS = Endpoints()
+PAGE = 1_000
+MAX_NAME = 256
+"""Bytes."""
+
+
+class NewAccount(Request, frozen=True, forbid_unknown_fields=True):
+    """name: unique at this node. profile: texts by name, such as bio. recovery: the commitment of a recovery key that
+    the user made (`banyan keys words`), 128 hexadecimal digits; default: a key is made, and shown once."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME, pattern="^(?!did:)")]
+    profile: dict[str, str] = msgspec.field(default_factory=dict)
+    recovery: Annotated[str, Meta(pattern="^[0-9a-fA-F]{128}$")] | None = None
+
+
+class OpenedAccount(Said, frozen=True):
+    """recovery_words: 24 words for the user, null if the request had a commitment. repeated: whether this is the answer
+    to an earlier request. error, code: why it was refused, or why its profile was. line: of the request, in bulk."""
+
+    status: int
+    name: str | None = None
+    account: Did | None = None
+    recovery_words: str | None = None
+    repeated: bool = False
+    error: str | None = None
+    code: str | None = None
+    line: int | None = None
+    id: str | None = None
+
+
+_ONE = Shape(NewAccount, OpenedAccount, refuses=(400, 408, 409, 413, 415), keyed=True)
+_MANY = Shape(NewAccount, OpenedAccount, (NDJSON,), NDJSON, refuses=(408, 415))
+_AFTER: dict[str, Any] = {"after": str, "limit": Annotated[int, Meta(ge=1, le=PAGE)]}
+
+
+@ENDPOINTS.post("/v1/accounts", HOST, shape=_ONE)
+async def create(web: Web, ask: Ask) -> Response:
+    """Opens one account."""
+    _demand_platform(ask)
+    (row,) = await _create(web, ask, [Line(1, ask.params, None)], key_of(ask))
+    return answer(row, row["status"], ask.headers)
+
+
+@ENDPOINTS.post("/v1/accounts/bulk", HOST, raw=True, shape=_MANY)
+async def create_many(web: Web, ask: Ask) -> Response:
+    """Opens many accounts: a line each, as NDJSON. Each line has an answer of its own, in order."""
+    _demand_platform(ask)
+    demand_lines(ask.request)
+
+    async def do(lines: Sequence[Line]) -> list[dict[str, Any]]:
+        return await _create(web, ask, lines, None)
+
+    return Conversation(ask.request, do)
+
+
+@ENDPOINTS.get("/v1/accounts", HOST, Shape(None, Listed, query=_AFTER))
+async def listing(web: Web, ask: Ask) -> Any:
+    """The accounts that are hosted here, page by page, in the order of opening."""
+    _demand_platform(ask)
+    only(ask.params, "after", "limit")
+    after = text(ask.params, "after") if "after" in ask.params else None
+    return await web.call("account.list", after=after, limit=number(ask.params, "limit", 100, PAGE))
+
+
+def _demand_platform(ask: Ask) -> None:
+    if not is_platform(ask.token):
+        raise Refused(403, "Accounts are opened with a platform's token, which is of no account.")
+
+
+async def _create(web: Web, ask: Ask, lines: Sequence[Line], key: str | None) -> list[dict[str, Any]]:
+    """Opens an account for each line. The name is the key of a line: it is there once."""
+    seal, giver = Seal(web.door, ask), whose(ask)
+    wanted = [_read(line) for line in lines]
+    names = [seal.name(f"account {one.name if key is None else key}") for one in wanted if isinstance(one, NewAccount)]
+    plans = {
+        name: (digest_of(one), "" if one.recovery else new_words())
+        for name, one in zip(names, (one for one in wanted if isinstance(one, NewAccount)), strict=True)
+    }
+    kept = await to_thread.run_sync(seal.keep, plans)
+    ids, rows = iter(names), list[dict[str, Any]]()
+    todo: list[tuple[int, bytes, NewAccount, str]] = []
+    for at, one in enumerate(wanted):
+        rows.append(refused_line(one) if isinstance(one, Refused) else {})
+        if isinstance(one, NewAccount):
+            name = next(ids)
+            found = kept[name]
+            if isinstance(found, Kept) and found.said == digest_of(one):
+                todo.append((at, name, one, found.text))
+            else:
+                rows[at] = refused_line(_used(key) if isinstance(found, Kept) else found, name=one.name)
+    opened = await operations.write(web, giver, [_opening(name, one, words) for _, name, one, words in todo])
+    fields = [
+        {"id": f"profile {name.hex()}", "do": "profile.set", "as": row["answer"]["account"], "fields": one.profile}
+        for (_, name, one, _), row in zip(todo, opened, strict=True)
+        if "answer" in row and one.profile
+    ]
+    told = {row["id"]: row for row in await operations.write(web, giver, fields)}
+    for (at, name, one, words), row in zip(todo, opened, strict=True):
+        said = told.get(f"profile {name.hex()}", row)
+        rows[at] = {"name": one.name, "status": said["status"]}
+        if "answer" in row:
+            rows[at] |= {"account": row["answer"]["account"], "recovery_words": words or None}
+            rows[at]["repeated"] = row["repeated"]
+        elif row["status"] < 500:  # else it may have been opened
+            seal.drop(name)
+        if "answer" not in said:
+            rows[at] |= {"error": said["error"], "code": said["code"]}
+    return rows
+
+
+def _used(key: str | None) -> Refused:
+    if key is not None:
+        return Refused(422, "This Idempotency-Key was used for another account: use a new one.", code="refused")
+    return Refused(409, "This name was used a short time ago, with another profile or recovery key.", code="refused")
+
+
+def _opening(name: bytes, one: NewAccount, words: str) -> dict[str, Any]:
+    """The operation that opens it."""
+    recovery = one.recovery or commitment(words)
+    return {
+        "id": f"account {name.hex()}",
+        "do": "account.create",
+        "name": one.name,
+        "hosted": True,
+        "recovery": recovery,
+    }
+
+
+def _read(line: Line) -> NewAccount | Refused:
+    if line.why is not None:
+        return line.why
+    try:
+        one = shaped(line.value, NewAccount)
+        if not one.name.strip() or len(one.name.encode()) > MAX_NAME:
+            raise Refused(422, f"A name has 1 to {MAX_NAME} bytes, and not only spaces.", code="bad_request")
+        return one
+    except Refused as why:
+        return why

@@ -1,0 +1,218 @@
+"""NDJSON in, NDJSON out, over one request: lines are done while more come, and each gets one line of answer, in order.
+
+The invariants: no more is read than can be answered, so a client that does not read its answers is not read either,
+beyond what the buffers hold; a line that did not come whole is not done; a bad line is refused alone.
+
+Many HTTP clients write their whole body before they read. `ANSWER_BYTES` of answers are kept for them, so that both do
+not wait for each other; for larger bodies a client has to read while it writes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, NamedTuple, TypeAlias
+
+import anyio
+import msgspec
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from banyan_web.refusals import Refused
+
+NDJSON = "application/x-ndjson"
+LINE_BYTES = 256 << 10
+IDLE_S = 60.0
+"""The longest pause of a body, seconds."""
+BATCH = 256
+"""The most lines that are done together."""
+PIECES = 16
+"""Pieces of the body that wait."""
+ANSWER_BYTES = 16 << 20
+"""Answers that wait to be sent."""
+FAILED = "This failed inside the node, whose log says why. The same line may be sent again."
+_log = logging.getLogger(__name__)
+_DECODE = msgspec.json.Decoder()
+_ENCODE = msgspec.json.Encoder()
+
+
+class Line(NamedTuple):
+    """number: from 1. value: what it says; or `why` it is refused."""
+
+    number: int
+    value: Any
+    why: Refused | None
+
+
+Do: TypeAlias = Callable[[Sequence[Line]], Awaitable[list[dict[str, Any]]]]
+"""Does lines, and returns what to answer to each, without its number."""
+
+
+def demand_lines(request: Request) -> None:
+    """Raises Refused if the body is said to be something else."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in (NDJSON, "application/ndjson", "application/jsonl"):
+        raise Refused(415, f"Send one JSON object a line, as {NDJSON}.", code="bad_request")
+
+
+def refused_line(why: Refused, **more: Any) -> dict[str, Any]:
+    return {**more, "status": why.status, "error": why.message, "code": why.more.get("code", "bad_request")}
+
+
+class Conversation(Response):
+    """The answer to a request whose body is lines."""
+
+    def __init__(self, request: Request, do: Do) -> None:
+        super().__init__(headers={"content-type": "application/x-ndjson", "cache-control": "no-store"})
+        del self.headers["content-length"]
+        self._request, self._do = request, do
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        came, coming = anyio.create_memory_object_stream[list[Line]](PIECES)
+        said = _Outbox(ANSWER_BYTES)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._read, came, tasks.cancel_scope)
+            tasks.start_soon(self._work, coming, said)
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            while some := await said.take():
+                await send({"type": "http.response.body", "body": some, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            tasks.cancel_scope.cancel()
+
+    async def _read(self, came: MemoryObjectSendStream[list[Line]], scope: anyio.CancelScope) -> None:
+        try:
+            async with came, aclosing(lines_of(self._request)) as lines:
+                async for some in lines:
+                    await came.send(some)
+        except ClientDisconnect:
+            scope.cancel()  # what was sent whole may be done; its answer reaches nobody
+
+    async def _work(self, coming: MemoryObjectReceiveStream[list[Line]], said: _Outbox) -> None:
+        async with coming:
+            async for some in coming:
+                while len(some) < BATCH:
+                    try:
+                        some += coming.receive_nowait()
+                    except (anyio.WouldBlock, anyio.EndOfStream):
+                        break
+                for at in range(0, len(some), BATCH):
+                    batch = some[at : at + BATCH]
+                    rows = zip(batch, await self._done(batch), strict=True)
+                    await said.put(_ENCODE.encode_lines([{"line": line.number, **answer} for line, answer in rows]))
+        said.end()
+
+    async def _done(self, batch: Sequence[Line]) -> list[dict[str, Any]]:
+        try:
+            return await self._do(batch)
+        except Refused as why:
+            return [refused_line(why)] * len(batch)
+        except Exception:
+            _log.exception("lines could not be done")
+            return [refused_line(Refused(500, FAILED, code="internal"))] * len(batch)
+
+
+class _Outbox:
+    """Bytes that wait to be sent, at most so many; one that is larger waits alone."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._size, self._ended = most, 0, False
+        self._pieces: list[bytes] = []
+        self._changed = anyio.Event()
+
+    async def put(self, piece: bytes) -> None:
+        while self._size and self._size + len(piece) > self._most:
+            await self._changed.wait()
+        self._pieces.append(piece)
+        self._size += len(piece)
+        self._change()
+
+    async def take(self) -> bytes:
+        """All that waits; empty at the end."""
+        while not self._pieces and not self._ended:
+            await self._changed.wait()
+        pieces, self._pieces, self._size = self._pieces, [], 0
+        self._change()
+        return b"".join(pieces)
+
+    def end(self) -> None:
+        self._ended = True
+        self._change()
+
+    def _change(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+
+async def lines_of(request: Request) -> AsyncGenerator[list[Line], None]:
+    """The lines as they come, those of one piece together; empty lines are left out. Raises ClientDisconnect."""
+    rest, number, skipping = b"", 0, False
+    async with aclosing(_pieces(request)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, Refused):
+                yield [Line(number + 1, None, piece)]
+                return
+            *whole, rest = (rest + piece).split(b"\n")
+            some = []
+            for raw in whole:
+                number += 1
+                if skipping:
+                    skipping = False
+                elif len(raw) > LINE_BYTES:
+                    some.append(Line(number, None, _TOO_LONG))
+                elif raw.strip():
+                    some.append(_line(number, raw))
+            if len(rest) > LINE_BYTES:
+                if not skipping:
+                    some.append(Line(number + 1, None, _TOO_LONG))
+                rest, skipping = b"", True
+            if some:
+                yield some
+    if rest.strip() and not skipping:
+        yield [_line(number + 1, rest)]
+
+
+_TOO_LONG = Refused(413, f"A line has at most {LINE_BYTES:,} bytes.", code="too_large")
+
+
+async def _pieces(request: Request) -> AsyncGenerator[bytes | Refused, None]:
+    async with aclosing(request.stream()) as stream:
+        while True:
+            try:
+                with anyio.fail_after(IDLE_S):
+                    piece = await anext(stream)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                yield Refused(408, f"Nothing came for {IDLE_S:.0f} s; what came before is answered.", code="too_slow")
+                return
+            yield piece
+
+
+async def one_of(request: Request) -> Line:
+    """The only value of a body. Raises Refused."""
+    raw = bytearray()
+    try:
+        with anyio.fail_after(IDLE_S):
+            async with aclosing(_pieces(request)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Refused):
+                        raise piece
+                    raw += piece
+                    if len(raw) > LINE_BYTES:
+                        raise _TOO_LONG
+    except TimeoutError:
+        raise Refused(408, f"The body did not come within {IDLE_S:.0f} s.", code="too_slow") from None
+    return _line(1, bytes(raw))
+
+
+def _line(number: int, raw: bytes) -> Line:
+    try:
+        value = _DECODE.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Line(number, None, Refused(400, "This is no JSON.", code="bad_request"))
+    if not isinstance(value, dict):
+        return Line(number, None, Refused(422, "This is no JSON object.", code="bad_request"))
+    return Line(number, value, None)

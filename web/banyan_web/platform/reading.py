@@ -1,0 +1,121 @@
+"""Reading: anything that the node holds, as any account. The answers are the node's own rows.
+
+Parameters are those of the node's method, as text in the query; an unknown one is an error. Each answer has an ETag: a
+client that names it in If-None-Match gets 304 as long as the answer would be the same.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import msgspec
+from starlette.responses import Response
+
+from banyan_node.api.declare import Method
+from banyan_node.api.decode import takes
+from banyan_node.api.dispatch import method_of
+from banyan_web.endpoint import Ask, Do, Endpoints, Shape, Web
+from banyan_web.platform.acting import only, reading
+from banyan_web.refusals import Refused
+
+ENDPOINTS = Endpoints()
+READ = "read"
+
+
+class Read(NamedTuple):
+    """GET `path` answers what `method` answers. fixed: parameters that the path gives, by their name there: `{uri}` is
+    account and key."""
+
+    path: str
+    method: str
+    fixed: dict[str, str]
+    left_out: tuple[str, ...] = ()
+    """Parameters of the method that are none here."""
+    shown: tuple[str, ...] = ()
+    """Of the answer; empty: all of it."""
+
+
+_POST, _ACCOUNT = "/v1/posts/{account}/{key}", "/v1/accounts/{account}"
+_URI, _WHO = {"uri": "{account}/{key}"}, {"account": "{account}"}
+READS = (
+    Read(_POST, "post.get", _URI),
+    Read(_POST + "/thread", "thread", _URI),
+    Read(_POST + "/reactions", "reactions", _URI),
+    Read(_POST + "/reposts", "reposts", _URI),
+    Read(_POST + "/why", "why", _URI),
+    Read(_ACCOUNT, "profile.get", _WHO),
+    Read(_ACCOUNT + "/feed", "feed", _WHO, ("all", "in_list", "rank")),
+    Read(_ACCOUNT + "/followers", "followers", _WHO),
+    Read(_ACCOUNT + "/following", "following", _WHO),
+    Read(_ACCOUNT + "/counts", "profile.get", _WHO, (), ("account", "follows", "followers", "posts")),
+    Read(_ACCOUNT + "/keys", "account.show", _WHO),
+    Read(_ACCOUNT + "/digest", "digest", _WHO),
+    Read("/v1/feed", "feed", {}, ("account",)),
+    Read("/v1/search", "search", {}),
+    Read("/v1/notifications", "notifications", {}),
+    Read("/v1/counts", "graph.stats", {}),
+)
+"""What can be read."""
+
+
+def names_of(read: Read) -> list[str]:
+    """Its parameters in the query."""
+    asks = method_of(read.method).asks
+    return [name for name in asks.__struct_encode_fields__ if name not in read.fixed and name not in read.left_out]
+
+
+def _endpoint(read: Read) -> Do:
+    async def do(web: Web, ask: Ask) -> Response:
+        only(ask.params, *names_of(read))
+        method, as_ = method_of(read.method), reading(ask)
+        params = {name: _value(method, name, value) for name, value in ask.params.items() if name != "as"}
+        params |= {name: said.format(**ask.path) for name, said in read.fixed.items()}
+        if "as" in method.asks.__struct_encode_fields__:
+            params["by"] = as_
+        found = await web.call(read.method, **params)
+        return tagged(ask, {name: found[name] for name in read.shown} if read.shown else found)
+
+    do.__doc__ = method_of(read.method).about
+    return do
+
+
+def _value(method: Method, name: str, said: Any) -> Any:
+    """A parameter of a query, in the type that the method has. Raises Refused."""
+    field = next(f for f in msgspec.structs.fields(method.asks) if f.encode_name == name)
+    try:
+        return msgspec.convert(said, field.type, strict=False)
+    except msgspec.ValidationError:
+        pass
+    try:  # a list of one
+        return msgspec.convert([said], field.type, strict=False)
+    except msgspec.ValidationError:
+        says = f"'{name}' is {takes(method.asks, name)}; it got {said!r:.60}."
+        raise Refused(422, says, code="bad_request") from None
+
+
+def tagged(ask: Ask, value: Any) -> Response:
+    """JSON with an ETag, or 304 if the client has it already."""
+    body = msgspec.json.encode(value)
+    tag = f'"{sha256(body).hexdigest()[:32]}"'
+    headers = {"etag": tag, "cache-control": "private, no-cache", "vary": "authorization"}
+    if has(ask, tag):
+        return Response(None, 304, headers)
+    return Response(body, 200, headers | {"content-type": "application/json; charset=utf-8"})
+
+
+def has(ask: Ask, tag: str) -> bool:
+    """Whether If-None-Match names the tag."""
+    said = ask.request.headers.get("if-none-match", "")
+    return said.strip() == "*" or tag in (one.strip().removeprefix("W/") for one in said.split(","))
+
+
+def _shape(read: Read) -> Shape:
+    method = method_of(read.method)
+    kinds = {field.encode_name: field.type for field in msgspec.structs.fields(method.asks)}
+    answers = dict[str, Any] if read.shown else method.answers
+    return Shape(None, answers, query={name: kinds[name] for name in names_of(read)}, tagged=True)
+
+
+for _read in READS:
+    ENDPOINTS.get(_read.path, READ, _shape(_read))(_endpoint(_read))

@@ -1,0 +1,238 @@
+"""Webhooks: a platform is told what happens at the node, at an address of its own.
+
+Each is signed as Standard Webhooks says: `webhook-signature: v1,` and base64 of HMAC-SHA256, with the secret, over
+`webhook-id`, a dot, `webhook-timestamp` (seconds since 1970), a dot, and the body. deliveries.py sends them.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+import time
+from base64 import b64decode, b64encode
+from contextlib import aclosing
+from typing import Annotated, Any, Literal, NamedTuple
+
+from anyio import to_thread
+from msgspec import Meta
+
+from banyan_node.api.declare import NoResult, Request
+from banyan_node.api.declare import Response as Said
+from banyan_node.operator_errors import CallError
+from banyan_web.door_store import DoorStore
+from banyan_web.endpoint import Ask, Endpoints, Shape, Web
+from banyan_web.outward import Unreachable
+from banyan_web.platform.acting import HOST, is_platform, key_of, only, shaped, whose
+from banyan_web.platform.sealed import Kept, Seal, digest_of
+from banyan_web.refusals import Refused, of_call
+
+ENDPOINTS = Endpoints()
+PREFIX = "whsec_"
+MOST, ACCOUNTS = 100, 1_000
+"""Webhooks of one platform, and accounts that one names."""
+Kind = Literal["entries", "control"]
+EVENTS: tuple[Kind, ...] = ("entries", "control")
+ACTIVE, DISABLED = "active", "disabled"
+_ROW = "id, owner, url, secret, filters, created, state, cursor, error, failing, tried, delivered"
+
+
+class Hook(NamedTuple):
+    """filters: JSON. created, failing (since when), tried, delivered (when last): seconds since 1970. cursor: of the
+    last event that was delivered or did not concern it."""
+
+    id: str
+    owner: str
+    url: str
+    secret: str
+    filters: str
+    created: int
+    state: str
+    cursor: str | None
+    error: str | None
+    failing: int | None
+    tried: int | None
+    delivered: int | None
+
+    def wants(self, event: dict[str, Any]) -> bool:
+        said = json.loads(self.filters)
+        account = event.get("account") or event.get("log", {}).get("account")
+        return event["event"] in said["events"] and (not said["accounts"] or account in said["accounts"])
+
+    def sign(self, id: str, seconds: int, body: bytes) -> str:
+        """The value of `webhook-signature`."""
+        key = b64decode(self.secret.removeprefix(PREFIX))
+        return "v1," + b64encode(hmac.digest(key, b"%b.%d.%b" % (id.encode(), seconds, body), "sha256")).decode()
+
+
+def every(door: DoorStore, owner: str | None = None) -> list[Hook]:
+    """By their time. owner: None: of all."""
+    with door.reading() as db:
+        rows = db.execute(
+            f"select {_ROW} from webhooks where ? is null or owner = ? order by created, id", (owner, owner)
+        )
+        return [Hook(*row) for row in rows]
+
+
+def note(door: DoorStore, id: str, **changed: Any) -> None:
+    """Changes columns of a webhook. Nothing if it is gone."""
+    sets = ", ".join(f"{name} = ?" for name in changed)
+    with door.writing() as db:
+        db.execute(f"update webhooks set {sets} where id = ?", (*changed.values(), id))
+
+
+class NewWebhook(Request, frozen=True, forbid_unknown_fields=True):
+    """url: https. secret: whsec_ and base64 of 24 to 64 bytes; default: one is made. accounts: DIDs of those about
+    which it is told; default: all. events: default: all. since: the cursor of an event; default: from now on."""
+
+    url: Annotated[str, Meta(min_length=9, max_length=2_048)]
+    secret: str | None = None
+    accounts: Annotated[tuple[str, ...], Meta(max_length=ACCOUNTS)] = ()
+    events: tuple[Kind, ...] = EVENTS
+    since: str | None = None
+
+
+class Webhook(Said, frozen=True):
+    """state: disabled after it failed for a day. cursor: of the last event that was taken. error: of the last try.
+    created, failing_since, tried, delivered: seconds since 1970. secret: in the answer to its making only."""
+
+    id: str
+    url: str
+    accounts: list[str]
+    events: list[str]
+    created: int
+    state: Literal["active", "disabled"]
+    cursor: str | None
+    error: str | None
+    failing_since: int | None
+    tried: int | None
+    delivered: int | None
+    secret: str | None = None
+
+
+class Webhooks(Said, frozen=True):
+    webhooks: list[Webhook]
+
+
+_BODY = (400, 408, 413, 415)
+
+
+@ENDPOINTS.post("/v1/webhooks", HOST, shape=Shape(NewWebhook, Webhook, refuses=(*_BODY, 409, 410), keyed=True))
+async def create(web: Web, ask: Ask) -> Any:
+    """Sends what happens from now on, or since a cursor, to a URL of the platform."""
+    owner = _owner(ask)
+    wanted = shaped(ask.params, NewWebhook)
+    url, accounts, events = wanted.url, wanted.accounts, wanted.events
+    try:
+        web.outside.check(url)
+    except Unreachable as why:
+        raise Refused(422, f"This URL cannot be told anything: {why}.", code="bad_request") from None
+    secret = _new_secret() if wanted.secret is None else _secret(wanted.secret)
+    cursor = await _cursor(web, wanted.since)
+    seal, key = Seal(web.door, ask), key_of(ask) or secrets.token_hex(16)
+    name, said = seal.name(f"webhook {key}"), digest_of(ask.params)
+    plan = json.dumps({"id": f"wh_{secrets.token_hex(12)}", "secret": secret})
+    kept = (await to_thread.run_sync(seal.keep, {name: (said, plan)}))[name]
+    if isinstance(kept, Refused):
+        raise kept
+    if not isinstance(kept, Kept) or kept.said != said:
+        raise Refused(422, "This Idempotency-Key was used for another webhook: use a new one.", code="refused")
+    made = json.loads(kept.text)
+    filters = json.dumps({"accounts": accounts, "events": events})
+    await to_thread.run_sync(_insert, web.door, owner, made, url, filters, cursor)
+    (found,) = (hook for hook in every(web.door, owner) if hook.id == made["id"])
+    return {**_shown(found), "secret": made["secret"]}
+
+
+def _insert(door: DoorStore, owner: str, made: dict[str, str], url: str, filters: str, cursor: str) -> None:
+    """Once. Raises Refused."""
+    names = "id, owner, url, secret, filters, created, state, cursor"
+    row = (made["id"], owner, url, made["secret"], filters, int(time.time()), ACTIVE, cursor)
+    with door.writing() as db:
+        (count,) = next(iter(db.execute("select count(*) from webhooks where owner = ? and id != ?", (owner, row[0]))))
+        if count >= MOST:
+            raise Refused(409, f"There are {MOST} webhooks already: delete one first.", code="refused")
+        db.execute(f"insert or ignore into webhooks ({names}) values (?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+
+async def _cursor(web: Web, since: str | None) -> str:
+    """Where it begins: the cursor that was given, or that of now. Raises Refused."""
+    try:
+        events = await web.backend.events({} if since is None else {"since": since})
+    except CallError as error:
+        raise of_call(error) from None
+    async with aclosing(events):
+        begin = await anext(events)
+    found: str = begin["cursor"]
+    return found
+
+
+@ENDPOINTS.get("/v1/webhooks", HOST, Shape(None, Webhooks))
+async def listing(web: Web, ask: Ask) -> Any:
+    """The webhooks of the platform, each with the last error."""
+    owner = _owner(ask)
+    only(ask.params)
+    return {"webhooks": [_shown(hook) for hook in every(web.door, owner)]}
+
+
+@ENDPOINTS.post("/v1/webhooks/{id}/enable", HOST, shape=Shape(None, Webhook, refuses=_BODY))
+async def enable(web: Web, ask: Ask) -> Any:
+    """Starts a webhook again that failed for a day. It goes on where it stopped."""
+    only(ask.params)
+    hook = _one(web, ask)
+    note(web.door, hook.id, state=ACTIVE, failing=None, error=None)
+    return _shown(_one(web, ask))
+
+
+@ENDPOINTS.delete("/v1/webhooks/{id}", HOST, Shape(None, NoResult, refuses=_BODY))
+async def delete(web: Web, ask: Ask) -> Any:
+    """Ends a webhook."""
+    only(ask.params)
+    hook = _one(web, ask)
+    with web.door.writing() as db:
+        db.execute("delete from webhooks where id = ?", (hook.id,))
+    return {}
+
+
+def _owner(ask: Ask) -> str:
+    if not is_platform(ask.token):
+        raise Refused(403, "Webhooks are made with a platform's token, which is of no account.")
+    return whose(ask)
+
+
+def _one(web: Web, ask: Ask) -> Hook:
+    found = [hook for hook in every(web.door, _owner(ask)) if hook.id == ask.path["id"]]
+    if not found:
+        raise Refused(404, "There is no such webhook.", code="not_found")
+    return found[0]
+
+
+def _shown(hook: Hook) -> dict[str, Any]:
+    """Without its secret."""
+    return {
+        "id": hook.id,
+        "url": hook.url,
+        **json.loads(hook.filters),
+        "created": hook.created,
+        "state": hook.state,
+        "cursor": hook.cursor,
+        "error": hook.error,
+        "failing_since": hook.failing,
+        "tried": hook.tried,
+        "delivered": hook.delivered,
+    }
+
+
+def _new_secret() -> str:
+    return PREFIX + b64encode(secrets.token_bytes(32)).decode()
+
+
+def _secret(said: str) -> str:
+    """Raises Refused."""
+    try:
+        size = len(b64decode(said.removeprefix(PREFIX), validate=True)) if said.startswith(PREFIX) else 0
+    except ValueError:
+        size = 0
+    if not 24 <= size <= 64:
+        raise Refused(422, f"secret: {PREFIX} and 24 to 64 random bytes in base64.", code="bad_request")
+    return said
