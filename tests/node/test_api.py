@@ -354,6 +354,7 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
             "relationship": {"account": "An"},
             "media.show": {"blob": blob},
             "media.read": {"blob": blob},
+            "firehose": {"since": "begin", "proof": True},
             "items.list": {"collection": "post"},
             "items.get": {"collection": "post", "key": item["key"]},
             "archive.export": {"path": str(tmp_path / "archive")},

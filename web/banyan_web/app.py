@@ -24,11 +24,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from banyan_node.server.http_connections import let_in
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
+from banyan_web.firehose import endpoints as firehose
 from banyan_web.mastodon import instance
 from banyan_web.params import nested
 from banyan_web.refusals import Refused, answer, refusal
 
-EVERY: Sequence[Endpoints] = (instance.ENDPOINTS,)
+EVERY: Sequence[Endpoints] = (
+    firehose.ENDPOINTS,
+    instance.ENDPOINTS,
+)
 BODY_BYTES, FILE_BYTES = 1 << 20, 101 << 20
 """The largest body, and the largest with files."""
 BODY_S, FILE_S = 20.0, 600.0

@@ -18,6 +18,8 @@ from starlette.requests import Request
 
 from banyan_node.operator_errors import CallError
 from banyan_web.door_store import DoorStore, Token
+from banyan_web.firehose.consumers import Consumers
+from banyan_web.firehose.tail import Tail
 from banyan_web.refusals import Refused, of_call
 
 
@@ -61,13 +63,15 @@ class Ask:
 
 class Web(NamedTuple):
     """What endpoints share. url: the address by which clients know this server, without a slash at its end. domain: of
-    its accounts' names."""
+    its accounts' names. tail: the end of the firehose."""
 
     backend: Backend
     door: DoorStore
     url: str
     domain: str
     title: str
+    tail: Tail
+    consumers: Consumers
 
     async def call(self, method: str, **params: Any) -> Any:
         """A method of the node; `by` is the account that acts. Parameters that are None are left out. Raises

@@ -12,6 +12,8 @@ from banyan_node.server.http_server import Bind, serve_app
 from banyan_web.app import door_app
 from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Web
+from banyan_web.firehose.consumers import Consumers
+from banyan_web.firehose.tail import Tail
 
 
 async def open_door(node: Node, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
@@ -19,19 +21,30 @@ async def open_door(node: Node, task_status: Any = trio.TASK_STATUS_IGNORED) -> 
     http = node.settings.config.http
     bind = Bind.at(http.address)
     door = DoorStore(node.home.door)
+    tail = Tail(node.backend)
+
+    def app(url: str) -> Any:
+        known = http.url or url
+        domain = http.domain or urlsplit(known).netloc
+        return door_app(Web(node.backend, door, known, domain, http.title, tail, Consumers(door)))
+
+    async def close_streams() -> None:
+        """As soon as the node stops, so that each stream ends by itself before its connection is cut."""
+        await node.shutdown.wait()
+        tail.close()
+
     try:
-
-        def app(url: str) -> Any:
-            known = http.url or url
-            return door_app(Web(node.backend, door, known, http.domain or urlsplit(known).netloc, http.title))
-
-        await serve_app(
-            app,
-            bind,
-            shutdown=node.shutdown,
-            grace_seconds=node.settings.config.control.grace_seconds,
-            connections=http.connections,
-            task_status=task_status,
-        )
+        async with trio.open_nursery() as beside:
+            beside.start_soon(tail.run)
+            beside.start_soon(close_streams)
+            await serve_app(
+                app,
+                bind,
+                shutdown=node.shutdown,
+                grace_seconds=node.settings.config.control.grace_seconds,
+                connections=http.connections,
+                task_status=task_status,
+            )
+            beside.cancel_scope.cancel()
     finally:
         door.close()
