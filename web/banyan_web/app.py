@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from banyan_node.server.http_connections import let_in
@@ -26,12 +26,15 @@ from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
 from banyan_web.firehose import endpoints as firehose
 from banyan_web.mastodon import instance
+from banyan_web.mastodon.streaming import endpoints as streaming
+from banyan_web.mastodon.streaming import sockets
 from banyan_web.params import nested
 from banyan_web.refusals import Refused, answer, refusal
 
 EVERY: Sequence[Endpoints] = (
     firehose.ENDPOINTS,
     instance.ENDPOINTS,
+    streaming.ENDPOINTS,
 )
 BODY_BYTES, FILE_BYTES = 1 << 20, 101 << 20
 """The largest body, and the largest with files."""
@@ -65,7 +68,8 @@ def door_app(web: Web, every: Iterable[Endpoints] = EVERY) -> ASGIApp:
         if endpoint.verb in verbs:
             raise ValueError(f"{endpoint.verb} {endpoint.path} is declared twice")
         verbs[endpoint.verb] = endpoint
-    routes = [Route(path, _Place(web, verbs)) for path, verbs in sorted(paths.items(), key=_order)]
+    routes: list[BaseRoute] = [WebSocketRoute(sockets.PATH + end, sockets.Sockets(web)) for end in ("", "/")]
+    routes += [Route(path, _Place(web, verbs)) for path, verbs in sorted(paths.items(), key=_order)]
     routes += [Route(path + "/", _Place(web, verbs)) for path, verbs in sorted(paths.items(), key=_order)]
     inner = Starlette(routes=routes, exception_handlers={HTTPException: _not_here})
     inner.router.redirect_slashes = False

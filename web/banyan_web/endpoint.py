@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from starlette.requests import Request
 
@@ -21,6 +21,9 @@ from banyan_web.door_store import DoorStore, Token
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import Tail
 from banyan_web.refusals import Refused, of_call
+
+if TYPE_CHECKING:
+    from banyan_web.mastodon.streaming.hub import Hub
 
 
 class Backend(Protocol):
@@ -63,7 +66,7 @@ class Ask:
 
 class Web(NamedTuple):
     """What endpoints share. url: the address by which clients know this server, without a slash at its end. domain: of
-    its accounts' names. tail: the end of the firehose."""
+    its accounts' names. tail: the end of the firehose. hub: the streams of apps."""
 
     backend: Backend
     door: DoorStore
@@ -72,6 +75,7 @@ class Web(NamedTuple):
     title: str
     tail: Tail
     consumers: Consumers
+    hub: Hub
 
     async def call(self, method: str, **params: Any) -> Any:
         """A method of the node; `by` is the account that acts. Parameters that are None are left out. Raises

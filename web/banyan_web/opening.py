@@ -14,6 +14,7 @@ from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Web
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import Tail
+from banyan_web.mastodon.streaming.hub import Hub
 
 
 async def open_door(node: Node, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
@@ -22,15 +23,19 @@ async def open_door(node: Node, task_status: Any = trio.TASK_STATUS_IGNORED) -> 
     bind = Bind.at(http.address)
     door = DoorStore(node.home.door)
     tail = Tail(node.backend)
+    hub = Hub(tail)
 
     def app(url: str) -> Any:
         known = http.url or url
         domain = http.domain or urlsplit(known).netloc
-        return door_app(Web(node.backend, door, known, domain, http.title, tail, Consumers(door)))
+        web = Web(node.backend, door, known, domain, http.title, tail, Consumers(door), hub)
+        beside.start_soon(hub.run, web)
+        return door_app(web)
 
     async def close_streams() -> None:
         """As soon as the node stops, so that each stream ends by itself before its connection is cut."""
         await node.shutdown.wait()
+        hub.end_all()
         tail.close()
 
     try:
@@ -43,6 +48,7 @@ async def open_door(node: Node, task_status: Any = trio.TASK_STATUS_IGNORED) -> 
                 shutdown=node.shutdown,
                 grace_seconds=node.settings.config.control.grace_seconds,
                 connections=http.connections,
+                sockets=True,
                 task_status=task_status,
             )
             beside.cancel_scope.cancel()
