@@ -17,25 +17,26 @@ from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.streaming.hub import Hub
 
 
-async def open_door(node: Node, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
-    """Serves HTTP at `http.address` until the node stops. Reports the endpoint. Raises PortBusy, ControlError."""
+async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
+    """Serves HTTP at `http.address` until the node stops. Reports the endpoint. hub: of the streams of apps; default:
+    a new one. Raises PortBusy, ControlError."""
     http = node.settings.config.http
     bind = Bind.at(http.address)
     door = DoorStore(node.home.door)
     tail = Tail(node.backend)
-    hub = Hub(tail)
+    streams = hub or Hub()
 
     def app(url: str) -> Any:
         known = http.url or url
         domain = http.domain or urlsplit(known).netloc
-        web = Web(node.backend, door, known, domain, http.title, tail, Consumers(door), hub)
-        beside.start_soon(hub.run, web)
+        web = Web(node.backend, door, known, domain, http.title, tail, Consumers(door), streams)
+        beside.start_soon(streams.run, web)
         return door_app(web)
 
     async def close_streams() -> None:
         """As soon as the node stops, so that each stream ends by itself before its connection is cut."""
         await node.shutdown.wait()
-        hub.end_all()
+        streams.end_all()
         tail.close()
 
     try:

@@ -81,11 +81,11 @@ class Stream:
 class Hub:
     """Use it in one event loop."""
 
-    def __init__(self, tail: Tail) -> None:
-        self._tail = tail
+    def __init__(self) -> None:
         self._streams: dict[Stream, None] = {}
         self._people: dict[str, Person] = {}
-        self._by_channel: dict[Channel, dict[Stream, None]] = {}
+        self.channels: dict[Channel, dict[Stream, None]] = {}
+        """The streams that listen to each."""
         self._ids: OrderedDict[str, str] = OrderedDict()
         self._needed = anyio.Event()
         self._closed = False
@@ -118,15 +118,15 @@ class Hub:
         if channel.name == "list" and stream.person is not None:
             await stream.person.watch(web, channel.of)
         stream.channels.add(channel._replace(tag=""))
-        self._by_channel.setdefault(channel._replace(tag=""), {})[stream] = None
+        self.channels.setdefault(channel._replace(tag=""), {})[stream] = None
 
     def remove(self, stream: Stream, channel: Channel) -> None:
         plain = channel._replace(tag="")
         stream.channels.discard(plain)
-        listening = self._by_channel.get(plain, {})
+        listening = self.channels.get(plain, {})
         listening.pop(stream, None)
         if not listening:
-            self._by_channel.pop(plain, None)
+            self.channels.pop(plain, None)
 
     def close(self, stream: Stream) -> None:
         for channel in list(stream.channels):
@@ -154,21 +154,21 @@ class Hub:
         """Until it is cancelled."""
         while True:
             await self._needed.wait()
-            with self._tail.followed():
-                await self._follow(web)
-            if self._closed or self._tail.closed:
+            with web.tail.followed():
+                await self._follow(web, web.tail)
+            if self._closed or web.tail.closed:
                 return
 
-    async def _follow(self, web: Web) -> None:
-        while self._tail.end is None and not self._tail.closed:
-            await self._tail.moved(Place(-1), LOOK_S)
-        place = self._tail.end
-        while self._streams and not self._tail.closed:
-            await self._tail.moved(Place(-1) if place is None else place, LOOK_S)
-            found = None if place is None else self._tail.after(place)
+    async def _follow(self, web: Web, tail: Tail) -> None:
+        while tail.end is None and not tail.closed:
+            await tail.moved(Place(-1), LOOK_S)
+        place = tail.end
+        while self._streams and not tail.closed:
+            await tail.moved(Place(-1) if place is None else place, LOOK_S)
+            found = None if place is None else tail.after(place)
             if found is None and place is not None:
                 _log.warning("streams of apps missed events: more came at once than are kept")
-            place = self._tail.end
+            place = tail.end
             for one in found or ():
                 try:
                     await self._happened(web, one.account, one.collection, one.line)
@@ -202,12 +202,12 @@ class Hub:
                     stream.put(Message(Channel("user"), "filters_changed", None))
 
     def _of(self, channel: Channel) -> Iterable[Stream]:
-        return list(self._by_channel.get(channel, ()))
+        return list(self.channels.get(channel, ()))
 
     def _around(self, author: str) -> list[tuple[Stream, Channel]]:
         """The streams of people in which an author's posts are."""
         found = [(s, Channel("user")) for s in self._of(Channel("user")) if s.person and author in s.person.home]
-        for channel in [one for one in self._by_channel if one.name == "list"]:
+        for channel in [one for one in self.channels if one.name == "list"]:
             for stream in self._of(channel):
                 if stream.person is not None and author in stream.person.lists.get(channel.of, ()):
                     found.append((stream, channel))
@@ -264,7 +264,7 @@ class Hub:
             return
         to = self._around(event["account"])
         if event["collection"] == "post":
-            for channel in [one for one in self._by_channel if one.name.startswith(("public", "hashtag"))]:
+            for channel in [one for one in self.channels if one.name.startswith(("public", "hashtag"))]:
                 to += [(stream, channel) for stream in self._of(channel)]
         for stream, channel in to:
             stream.put(Message(channel, "delete", id_))
