@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
+import h11
 import pytest
 import trio
 
@@ -17,21 +17,28 @@ from banyan_crdt.codec import decode
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_web.firehose import following
 from tests.web.door import Client, Door, open_node
+from tests.web.lines import LineStream, open_lines
 
 NOTES = ("begin", "heartbeat", "end")
 
 
 @asynccontextmanager
-async def stream(client: Client, **params: Any) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+async def stream(client: Client, **params: Any) -> AsyncIterator[Events]:
     """The lines of a firehose, as they come."""
-    async with client.http.stream("GET", "/v1/firehose", params=params) as answer:
-        assert answer.status_code == 200, await answer.aread()
+    async with open_lines(client.url, "/v1/firehose", client.token, params) as lines:
+        yield Events(lines)
 
-        async def lines() -> AsyncIterator[dict[str, Any]]:
-            async for line in answer.aiter_lines():
-                yield json.loads(line)
 
-        yield lines()
+class Events:
+    def __init__(self, lines: LineStream) -> None:
+        self._lines = lines
+
+    def __aiter__(self) -> Events:
+        return self
+
+    async def __anext__(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await anext(self._lines))
+        return found
 
 
 async def whole(client: Client, **params: Any) -> list[dict[str, Any]]:
@@ -43,7 +50,11 @@ async def whole(client: Client, **params: Any) -> list[dict[str, Any]]:
 
 
 async def write(door: Door, texts: list[str], at_once: int = 16) -> None:
-    """Posts them, so many at a time."""
+    """Posts them, so many at a time; one at a time in their order."""
+    if at_once == 1:
+        for text in texts:
+            await door.node.backend.call("post", {"text": text})
+        return
     limiter = trio.CapacityLimiter(at_once)
 
     async def one(text: str) -> None:
@@ -160,20 +171,17 @@ class Consumer:
     async def run(self, where: list[str], until: str) -> None:
         """where: the address of the node now. until: a text; its post is the last."""
         while True:
-            with suppress(httpx.HTTPError):
-                async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
-                    if await self._read(http, where[0], until):
-                        return
+            with suppress(OSError, h11.RemoteProtocolError, trio.BrokenResourceError):
+                if await self._read(where[0], until):
+                    return
             self.killed += 1
             await trio.sleep(0.02)
 
-    async def _read(self, http: httpx.AsyncClient, url: str, until: str) -> bool:
+    async def _read(self, url: str, until: str) -> bool:
         left = self.random.randrange(1, 400)
         params = {"since": self.cursor, "collection": "post"}
-        headers = {"authorization": f"Bearer {self.token}"}
-        async with http.stream("GET", f"{url}/v1/firehose", params=params, headers=headers) as answer:
-            assert answer.status_code == 200, await answer.aread()
-            async for text in answer.aiter_lines():
+        async with open_lines(url, "/v1/firehose", self.token, params) as lines:
+            async for text in lines:
                 line = json.loads(text)
                 self.cursor = line["cursor"]
                 if line["kind"] in NOTES:
@@ -266,7 +274,7 @@ async def test_a_slow_consumer_is_slowed_and_then_told_where_it_stands(
     monkeypatch.setattr(following, "SLOW_S", 0.5)
     async with open_node(tmp_path / "home") as door:
         _, client = await door.person("an")
-        texts = [f"{n} " + "dài " * 7_000 for n in range(400)]
+        texts = [f"{n} " + "dài " * 6_000 for n in range(400)]
         await write(door, texts)
         async with stream(client, since="begin", collection="post") as lines:
             await anext(lines)

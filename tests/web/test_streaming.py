@@ -6,8 +6,6 @@ import json
 import socket
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,12 +13,12 @@ from urllib.parse import urlsplit
 import mastodon
 import pytest
 import trio
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from trio_websocket import ConnectionClosed, ConnectionRejected, open_websocket_url
 
 from banyan_web.mastodon.streaming import endpoints, sockets
 from tests.node.real import converged
 from tests.web.door import Door, open_node
+from tests.web.lines import open_lines
 
 FRAME_TEXT, FRAME_CLOSE = 0x81, 0x88
 
@@ -180,7 +178,7 @@ async def test_who_may_listen(tmp_path: Path) -> None:
         await client.get("/api/v1/streaming/list", 404, list="0" * 32)
         assert await door.client().get("/api/v1/preferences", 401, access_token=client.token) is not None
         assert door.hub.count == 0
-        async with client.http.stream("GET", "/api/v1/streaming/user", params={"access_token": client.token}) as answer:
+        async with open_lines(door.url, "/api/v1/streaming/user", None, {"access_token": client.token}) as answer:
             assert answer.headers["content-type"] == "text/event-stream"
             assert door.hub.count == 1
         with trio.fail_after(5):
@@ -195,8 +193,10 @@ async def test_a_stream_beats_and_ends_with_its_token_and_with_the_node(
     async with open_node(tmp_path / "a") as door:
         an, client = await door.person("an")
         path = "/api/v1/streaming/public"
-        async with client.http.stream("GET", path) as answer, door.client(an).http.stream("GET", path) as other:
-            lines, kept = answer.aiter_lines(), other.aiter_lines()
+        async with (
+            open_lines(door.url, path, client.token) as lines,
+            open_lines(door.url, path, door.token(an)) as kept,
+        ):
             assert await anext(lines) == ":)"
             assert await anext(lines) == ":thump"
             door.store.revoke(client.token or "")
@@ -209,66 +209,60 @@ async def test_a_stream_beats_and_ends_with_its_token_and_with_the_node(
 # -- WebSocket
 
 
-@contextmanager
-def socket_of(door: Door, token: str, query: str = "", **given: Any) -> Iterator[ClientConnection]:
+def socket_of(door: Door, token: str, query: str = "", **given: Any) -> Any:
     url = door.url.replace("http", "ws")
-    with connect(f"{url}/api/v1/streaming?access_token={token}{query}", proxy=None, **given) as found:
-        yield found
-
-
-async def in_thread(do: Callable[[], Any]) -> Any:
-    with trio.fail_after(20):
-        return await trio.to_thread.run_sync(do, abandon_on_cancel=True)
+    return open_websocket_url(f"{url}/api/v1/streaming?access_token={token}{query}", **given)
 
 
 async def test_many_streams_go_over_one_websocket(tmp_path: Path) -> None:
     async with open_node(tmp_path / "a") as door:
         _, client = await door.person("an")
         binh, _ = await door.person("bình")
-        token, call = client.token or "", door.node.backend.call
+        token = client.token or ""
 
-        def post(text: str) -> Any:
-            return trio.from_thread.run(call, "post", {"text": text, "as": binh})
+        async def post(text: str) -> None:
+            await door.node.backend.call("post", {"text": text, "as": binh})
 
-        def story() -> None:
-            with socket_of(door, token, "&stream=public:local") as found:
+        async def listening(count: int) -> None:
+            with trio.fail_after(5):
+                while sum(map(len, door.hub.channels.values())) != count:
+                    await trio.sleep(0.01)
 
-                def told() -> Any:
-                    return json.loads(found.recv(timeout=10))
+        with trio.fail_after(30):
+            async with socket_of(door, token, "&stream=public:local") as found:
 
-                def wait(count: int) -> None:
-                    while sum(map(len, door.hub.channels.values())) != count:
-                        time.sleep(0.01)
+                async def told() -> Any:
+                    return json.loads(await found.get_message())
 
-                wait(1)
-                post("một")
-                got = told()
+                async def ask(**given: str) -> None:
+                    await found.send_message(json.dumps(given))
+
+                await listening(1)
+                await post("một")
+                got = await told()
                 assert (got["stream"], got["event"]) == (["public:local"], "update")
                 assert json.loads(got["payload"])["content"] == "<p>một</p>"
-                found.send(json.dumps({"type": "subscribe", "stream": "hashtag", "tag": "Tết"}))
-                wait(2)
-                post("hai #tết")
-                assert sorted(told()["stream"][0] for _ in range(2)) == ["hashtag", "public:local"]
-                found.send(json.dumps({"type": "unsubscribe", "stream": "public:local"}))
-                wait(1)
-                post("ba")
-                post("bốn #tết")
-                got = told()
-                assert got["stream"] == ["hashtag", "tết"]
-                assert json.loads(got["payload"])["content"] == "<p>bốn #tết</p>"
+                await ask(type="subscribe", stream="hashtag", tag="Tết")
+                await listening(2)
+                await post("hai #tết")
+                assert sorted([(await told())["stream"] for _ in range(2)]) == [["hashtag", "Tết"], ["public:local"]]
+                await ask(type="unsubscribe", stream="public:local")
+                await listening(1)
+                await post("ba")
+                await post("bốn #tết")
+                got = await told()
+                assert got["stream"] == ["hashtag", "Tết"]
+                assert "bốn" in json.loads(got["payload"])["content"]
                 for wrong in ("no JSON", "[]", '{"type": "subscribe", "stream": "potato"}', '{"stream": "user"}'):
-                    found.send(wrong)
-                    assert told()["error"]
-                pong = found.ping()
-                assert pong.wait(5)
-            with pytest.raises(InvalidStatus) as caught, socket_of(door, "wrong"):
-                pass
-            assert caught.value.response.status_code == 401
-            with socket_of(door, "", subprotocols=[token]) as found:  # as Mastodon's own page
+                    await found.send_message(wrong)
+                    assert (await told())["error"]
+                await found.ping()
+            with pytest.raises(ConnectionRejected) as caught:
+                async with socket_of(door, "wrong"):
+                    pass
+            assert caught.value.status_code == 401
+            async with socket_of(door, "", subprotocols=[token]) as found:  # as Mastodon's own page
                 assert found.subprotocol == token
-
-        await in_thread(story)
-        with trio.fail_after(5):
             while door.hub.count:
                 await trio.sleep(0.01)
 
@@ -277,23 +271,18 @@ async def test_a_websocket_ends_by_a_close_frame(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(sockets, "HEARTBEAT_S", 0.1)
     async with open_node(tmp_path / "a") as door:
         an, client = await door.person("an")
-        other = door.token(an)
+        async with socket_of(door, client.token or "") as revoked, socket_of(door, door.token(an)) as kept:
+            door.store.revoke(client.token or "")
+            assert await code_of(revoked) == 1008
+            door.node.shutdown.set()
+            assert await code_of(kept) == 1001
 
-        def story() -> tuple[int, int]:
-            codes = []
-            with socket_of(door, client.token or "") as revoked, socket_of(door, other) as kept:
-                for found, end in ((revoked, lambda: door.store.revoke(client.token or "")), (kept, stop)):
-                    end()
-                    with pytest.raises(ConnectionClosed) as caught:
-                        found.recv(timeout=10)
-                    assert caught.value.rcvd is not None
-                    codes.append(caught.value.rcvd.code)
-            return codes[0], codes[1]
 
-        def stop() -> None:
-            trio.from_thread.run_sync(door.node.shutdown.set)
-
-        assert await in_thread(story) == (1008, 1001)
+async def code_of(found: Any) -> int:
+    """With which the server closes it."""
+    with trio.fail_after(10), pytest.raises(ConnectionClosed) as caught:
+        await found.get_message()
+    return int(caught.value.reason.code)
 
 
 HANDSHAKE = (
@@ -364,5 +353,6 @@ async def test_wrong_frames_are_answered_and_end_the_connection(tmp_path: Path) 
             assert speak(plain)[9:12] == b"404"
             assert speak(head.replace(b"/api/v1/streaming", b"/nowhere"))[9:12] in (b"403", b"404")
 
-        await in_thread(story)
+        with trio.fail_after(30):
+            await trio.to_thread.run_sync(story)
         assert (await client.http.get("/api/v1/streaming/health")).text == "OK"

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from banyan_crdt.codec import encode
 from banyan_crdt.entry import encode_header
-from banyan_crdt.ids import AccountId, CellKey, LogId, Ref
+from banyan_crdt.ids import AccountId, CellKey, LogId, Ref, WriterKey
 from banyan_crdt.ops import CONTROL_OPS, Add, Count, Del, Op, Pin, Put, Text, TextDel, Tomb, decode_body, part_of
 from banyan_crdt.parts import content_of
 from banyan_crdt.run import MAX_RUN_ENTRIES, encode_control, encode_run, skips_below
@@ -132,7 +132,7 @@ class EventsOf:
         here = self._here.get(row.log.account)
         if here is None:
             here = self._here[row.log.account] = is_hosted(self._reader, row.log.account)
-        writer, time_ms = writer_hex(row.log.writer), line.time >> 16
+        writer, time_ms = writer_hex(self._writer(row)), line.time >> 16
         found = [(k, said) for k, op in enumerate(decode_body(line.ops).ops) for said in self._said(row, k, op, parts)]
         run = self._proof(row) if self._proofs and found else None
         for number, (k, (kind, cell, removes)) in enumerate(found):
@@ -167,6 +167,11 @@ class EventsOf:
                 ),
                 cell.name,
             )
+
+    def _writer(self, row: Arrival) -> WriterKey:
+        """Who signed: a control log is of several keys, so its name has none."""
+        entry = None if row.log.log else self._reader.at(row.n)
+        return row.log.writer if entry is None else entry.header.writer
 
     def _said(self, row: Arrival, k: int, op: Op, parts: Mapping[int, bytes]) -> list[tuple[Kind, Cell, Ref | None]]:
         """What an operation says: kind, cell, and the write that it takes back."""
