@@ -2,10 +2,11 @@
 so no table of them is kept:
 
     account   the 32 bytes of the account's id as a number, 78 digits
-    post      milliseconds since 1970, 15 digits; account and key of the post as a number, 116 digits
-    repost    the milliseconds of the repost; account and key of the post, account that reposted, 193 digits
+    post      milliseconds since 1970, plus FIRST, 15 digits; account and key of the post as a number, 116 digits
+    repost    the same of the repost; account and key of the post, account that reposted, 193 digits
 
-Digits of a post are fixed in number, and so are those of a repost, so the first fifteen order both by time.
+Digits of a post are fixed in number, and so are those of a repost, so the first fifteen order both by time. FIRST makes
+them begin with no zero: a stream names a deleted post by its digits alone, which some clients read as a JSON number.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from banyan_schema.social import Target, post_from_text, post_to_text
 from banyan_web.refusals import Refused
 
 ACCOUNT_DIGITS, TIME_DIGITS, POST_DIGITS, REPOST_DIGITS = 78, 15, 116, 193
+FIRST = 10**14
 _GONE = "Record not found"
 
 
@@ -41,20 +43,20 @@ def did_of(id_: str) -> str:
 def status_id(uri: str, time_ms: int) -> str:
     """The id of a post. time_ms: of the post."""
     target = post_from_text(uri)
-    return f"{time_ms:0{TIME_DIGITS}d}{int.from_bytes(target.account + target.key, 'big'):0{POST_DIGITS}d}"
+    return f"{time_ms + FIRST:0{TIME_DIGITS}d}{int.from_bytes(target.account + target.key, 'big'):0{POST_DIGITS}d}"
 
 
 def repost_id(uri: str, by: str, time_ms: int) -> str:
     """The id of a repost. time_ms: when it was reposted."""
     target = post_from_text(uri)
     rest = target.account + target.key + account_from_text(by)
-    return f"{time_ms:0{TIME_DIGITS}d}{int.from_bytes(rest, 'big'):0{REPOST_DIGITS}d}"
+    return f"{time_ms + FIRST:0{TIME_DIGITS}d}{int.from_bytes(rest, 'big'):0{REPOST_DIGITS}d}"
 
 
 def time_of(id_: str) -> int:
     """The milliseconds that an id of a post or repost begins with. Raises Refused."""
     _named(id_)
-    return int(id_[:TIME_DIGITS])
+    return int(id_[:TIME_DIGITS]) - FIRST
 
 
 def uri_of(id_: str) -> str:

@@ -20,7 +20,7 @@ from banyan_web.endpoint import Web
 from banyan_web.firehose.tail import Place, Tail
 from banyan_web.mastodon.ids import repost_id, status_id
 from banyan_web.mastodon.streaming import shown
-from banyan_web.mastodon.streaming.channels import Channel, public_channels
+from banyan_web.mastodon.streaming.channels import OF_PERSON, Channel, public_channels
 from banyan_web.mastodon.streaming.people import MOVING, Person
 from banyan_web.refusals import Refused
 
@@ -42,13 +42,13 @@ class Message(NamedTuple):
 
 
 class Stream:
-    """One connection. channels: what it asked for. person: whose it is. notices: whether its token allows them."""
+    """One connection. channels: what it asked for, and as what the app knows it. person: whose it is. notices: whether its token allows them."""
 
     __slots__ = ("_more", "_queue", "channels", "ended", "notices", "person")
 
     def __init__(self, person: Person | None, notices: bool) -> None:
         self.person, self.notices = person, notices
-        self.channels: set[Channel] = set()
+        self.channels: dict[Channel, list[str]] = {}
         self.ended: str | None = None
         self._queue: deque[Message] = deque()
         self._more: anyio.Event | None = None
@@ -86,8 +86,9 @@ class Hub:
         self._people: dict[str, Person] = {}
         self.channels: dict[Channel, dict[Stream, None]] = {}
         """The streams that listen to each."""
-        self._ids: OrderedDict[str, str] = OrderedDict()
-        self._needed = anyio.Event()
+        self._ids: OrderedDict[str, tuple[str, frozenset[Channel]]] = OrderedDict()
+        self._needed, self._live = anyio.Event(), anyio.Event()
+        """Whether any stream is open; whether what happens is read."""
         self._closed = False
 
     @property
@@ -111,18 +112,25 @@ class Hub:
             stream.end("shutdown")
         self._streams[stream] = None
         self._needed.set()
+        try:
+            with anyio.move_on_after(LOOK_S):  # what happens after this is answered must not be missed
+                await self._live.wait()
+        except BaseException:
+            self.close(stream)
+            raise
         return stream
 
     async def add(self, web: Web, stream: Stream, channel: Channel) -> None:
         """Raises Refused."""
         if channel.name == "list" and stream.person is not None:
             await stream.person.watch(web, channel.of)
-        stream.channels.add(channel._replace(tag=""))
-        self.channels.setdefault(channel._replace(tag=""), {})[stream] = None
+        plain = channel._replace(tag="")
+        stream.channels[plain] = channel.said
+        self.channels.setdefault(plain, {})[stream] = None
 
     def remove(self, stream: Stream, channel: Channel) -> None:
         plain = channel._replace(tag="")
-        stream.channels.discard(plain)
+        stream.channels.pop(plain, None)
         listening = self.channels.get(plain, {})
         listening.pop(stream, None)
         if not listening:
@@ -145,6 +153,7 @@ class Hub:
     def end_all(self) -> None:
         """Every stream ends by itself, soon."""
         self._closed = True
+        self._live.set()
         for stream in list(self._streams):
             stream.end("shutdown")
 
@@ -156,6 +165,7 @@ class Hub:
             await self._needed.wait()
             with web.tail.followed():
                 await self._follow(web, web.tail)
+                self._live = anyio.Event()
             if self._closed or web.tail.closed:
                 return
 
@@ -163,6 +173,7 @@ class Hub:
         while tail.end is None and not tail.closed:
             await tail.moved(Place(-1), LOOK_S)
         place = tail.end
+        self._live.set()
         while self._streams and not tail.closed:
             await tail.moved(Place(-1) if place is None else place, LOOK_S)
             found = None if place is None else tail.after(place)
@@ -216,56 +227,58 @@ class Hub:
     async def _said(self, web: Web, event: Mapping[str, Any]) -> None:
         author, uri, content = event["account"], event["uri"], event["content"]
         to = self._around(author)
-        for channel in public_channels(content, author, event["hosted"]):
-            to += [(stream, channel) for stream in self._of(channel)]
+        public = frozenset(public_channels(content, author, event["hosted"]))
+        to += [(stream, channel) for channel in public for stream in self._of(channel)]
         made = await self._give(
             to,
             author,
             "update" if event["kind"] == "create" else "status.update",
-            lambda reader: shown.status(web, uri, reader),
+            lambda eyes: shown.status(web, uri, eyes),
         )
         if made is not None:
-            self._remember(uri, made["id"])
+            self._remember(uri, made["id"], public)
 
     async def _reposted(self, web: Web, event: Mapping[str, Any]) -> None:
         by, at = event["account"], event["time_ms"]
         uri = f"{event['content']['account']}/{event['content']['key']}"
-        self._remember(f"{event['entry']}:{event['op']}", repost_id(uri, by, at))
+        self._remember(f"{event['entry']}:{event['op']}", repost_id(uri, by, at), frozenset())
         to = [(s, c) for s, c in self._around(by) if s.person and event["content"]["account"] not in s.person.unseen]
-        await self._give(to, by, "update", lambda reader: shown.reposted(web, uri, by, at, reader))
+        await self._give(to, by, "update", lambda eyes: shown.reposted(web, uri, by, at, eyes))
 
     async def _give(
-        self, to: list[tuple[Stream, Channel]], author: str, event: str, make: Callable[[str | None], Any]
+        self, to: list[tuple[Stream, Channel]], author: str, event: str, make: Callable[[shown.Eyes], Any]
     ) -> dict[str, Any] | None:
         """Makes what is needed, once for all who see it alike. Raises Refused if nobody sees it."""
-        made: dict[str | None, tuple[dict[str, Any], str] | None] = {}
+        made: dict[shown.Eyes, tuple[dict[str, Any], str] | None] = {}
         for stream, channel in to:
             person = stream.person
             if person is not None and author in person.unseen:
                 continue
-            reader = person.did if person is not None and person.filters else None
-            if reader not in made:
-                made[reader] = None
+            eyes = shown.Eyes() if person is None else person.eyes
+            if eyes not in made:
+                made[eyes] = None
                 with suppress(Refused):
-                    entity = await make(reader)
-                    made[reader] = entity, msgspec.json.encode(entity).decode()
-            one = made[reader]
+                    entity = await make(eyes)
+                    made[eyes] = entity, msgspec.json.encode(entity).decode()
+            one = made[eyes]
             if one is not None:
                 stream.put(Message(channel, event, one[1]))
         return next((one[0] for one in made.values() if one is not None), None)
 
     def _gone(self, event: Mapping[str, Any]) -> None:
-        removes = event["removes"]
-        if event["collection"] == "repost":
-            id_ = None if removes is None else self._ids.pop(f"{removes['entry']}:{removes['op']}", None)
-        else:
-            id_ = self._ids.pop(event["uri"], None) or status_id(event["uri"], int(event["key"][:12], 16))
-        if id_ is None:
-            return
-        to = self._around(event["account"])
+        """A post that no stream had is named too: by REST the app may have it."""
+        removes, found = event["removes"], None
         if event["collection"] == "post":
-            for channel in [one for one in self.channels if one.name.startswith(("public", "hashtag"))]:
-                to += [(stream, channel) for stream in self._of(channel)]
+            every = frozenset(one for one in self.channels if one.name not in OF_PERSON)
+            guess = status_id(event["uri"], int(event["key"][:12], 16))  # the time in the key is that of the post, here
+            found = self._ids.pop(event["uri"], (guess, every))
+        elif removes is not None:
+            found = self._ids.pop(f"{removes['entry']}:{removes['op']}", None)
+        if found is None:
+            return
+        id_, public = found
+        to = self._around(event["account"])
+        to += [(stream, channel) for channel in public for stream in self._of(channel)]
         for stream, channel in to:
             stream.put(Message(channel, "delete", id_))
 
@@ -282,8 +295,8 @@ class Hub:
                         if stream.person is person and stream.notices:
                             stream.put(Message(channel, "notification", payload))
 
-    def _remember(self, name: str, id_: str) -> None:
-        self._ids[name] = id_
+    def _remember(self, name: str, id_: str, public: frozenset[Channel]) -> None:
+        self._ids[name] = id_, public
         self._ids.move_to_end(name)
         if len(self._ids) > REMEMBERED:
             self._ids.popitem(last=False)

@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 
 from banyan_web.endpoint import Web
+from banyan_web.mastodon.streaming.shown import Eyes
 from banyan_web.refusals import Refused
 
 FRESH_S = 600.0
@@ -31,6 +32,12 @@ class Person:
         self._read = 0.0
         self._turn = anyio.Lock()
 
+    @property
+    def eyes(self) -> Eyes:
+        """Its own if it has filters, else those of anybody: then what it sees is made once for all."""
+        hiding = frozenset(one["words"] for one in self.filters if one["action"] == "hide")
+        return Eyes(self.did, hiding) if self.filters else Eyes()
+
     async def refresh(self, web: Web) -> None:
         """Reads it, if it may have changed. Raises Refused."""
         async with self._turn:
@@ -38,8 +45,8 @@ class Person:
                 return
             self.stale = False
             self.home = frozenset([self.did, *await _following(web, self.did)])
-            blocked = (await web.call("blocks", by=self.did))["accounts"]
-            muted = (await web.call("mutes", by=self.did))["accounts"]
+            blocked = (await web.call("blocks", by=self.did))["blocks"]
+            muted = (await web.call("mutes", by=self.did))["mutes"]
             self.unseen = frozenset(one["account"] for one in [*blocked, *muted])
             self.filters = (await web.call("filters", by=self.did))["filters"]
             for id_ in list(self.lists):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 from banyan_web.endpoint import Web
 from banyan_web.mastodon.entities.accounts import account, iso
@@ -25,17 +25,24 @@ KINDS = {
 """Mastodon's words for what an account hears of. Without one here, apps are not told."""
 
 
-async def status(web: Web, uri: str, reader: str | None) -> dict[str, Any]:
-    """A post. Raises Refused if it is not shown to the reader."""
-    for row in (await web.call("thread", uri=uri, by=reader, limit=1))["posts"]:
-        if row["uri"] == uri:
+class Eyes(NamedTuple):
+    """Who sees it. reader: None: anybody. hiding: the words of its filters that hide posts."""
+
+    reader: str | None = None
+    hiding: frozenset[str] = frozenset()
+
+
+async def status(web: Web, uri: str, eyes: Eyes) -> dict[str, Any]:
+    """A post. Raises Refused if it is not shown."""
+    for row in (await web.call("thread", uri=uri, by=eyes.reader, limit=1))["posts"]:
+        if row["uri"] == uri and row["filtered"] not in eyes.hiding:
             return await _status(web, row)
     raise Refused(404, "Record not found")
 
 
-async def reposted(web: Web, uri: str, by: str, time_ms: int, reader: str | None) -> dict[str, Any]:
+async def reposted(web: Web, uri: str, by: str, time_ms: int, eyes: Eyes) -> dict[str, Any]:
     """A post as one account reposted it. Raises Refused."""
-    inner = await status(web, uri, reader)
+    inner = await status(web, uri, eyes)
     outer = {**inner, "id": repost_id(uri, by, time_ms), "created_at": iso(time_ms), "account": await account(web, by)}
     return outer | {"content": "", "media_attachments": [], "mentions": [], "tags": [], "poll": None, "reblog": inner}
 
@@ -54,7 +61,7 @@ async def notification(web: Web, row: Mapping[str, Any], reader: str) -> dict[st
     }
     about = row["post"]["uri"] if row["post"] else row["about"]
     if about is not None:
-        found["status"] = await status(web, about, reader)
+        found["status"] = await status(web, about, Eyes(reader))
     return found
 
 

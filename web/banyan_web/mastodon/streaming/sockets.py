@@ -69,12 +69,12 @@ class Sockets:
         """Until the stream ends. Returns the code to close with."""
         while stream.ended is None:
             message = await stream.get(HEARTBEAT_S)
-            if message is not None:
-                said: dict[str, Any] = {"stream": message.channel.said, "event": message.event}
+            if message is not None and message.channel in stream.channels:
+                said: dict[str, Any] = {"stream": stream.channels[message.channel], "event": message.event}
                 if message.payload is not None:
                     said["payload"] = message.payload
                 await socket.send_text(msgspec.json.encode(said).decode())
-            elif stream.ended is None and not await still(self._web, stream, raw):
+            elif message is None and stream.ended is None and not await still(self._web, stream, raw):
                 return REFUSED
         return GOING_AWAY if stream.ended == "shutdown" else TRY_LATER
 
