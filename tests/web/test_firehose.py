@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -141,6 +142,7 @@ async def test_what_is_told_can_be_verified_without_trust_in_this_node(tmp_path:
     async with open_node(tmp_path / "home") as door:
         _, client = await door.person("an")
         await write(door, ["một", "hai"])
+        assert door.node.context is not None
         realm = door.node.context.realm
         for event in await whole(client, proof="1"):
             proof = event["proof"]
@@ -154,9 +156,7 @@ async def test_what_is_told_can_be_verified_without_trust_in_this_node(tmp_path:
 
 
 def _raw(text: str) -> bytes:
-    import base64
-
-    return base64.b64decode(text)
+    return b64decode(text)
 
 
 class Consumer:

@@ -285,6 +285,7 @@ async def code_of(found: Any) -> int:
     """With which the server closes it."""
     with trio.fail_after(10), pytest.raises(ConnectionClosed) as caught:
         await found.get_message()
+    assert caught.value.reason is not None
     return int(caught.value.reason.code)
 
 

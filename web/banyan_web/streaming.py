@@ -18,7 +18,7 @@ from banyan_node.server.blob_files import until_gone
 _log = logging.getLogger(__name__)
 
 
-class Stream(Response):
+class LiveAnswer(Response):
     """first: sent at once. pieces: what follows; the generator may wait, but holds no nursery across a yield."""
 
     def __init__(self, first: bytes, pieces: AsyncGenerator[bytes, None], content_type: str) -> None:

@@ -94,7 +94,14 @@ class FirehoseEvent(Response, frozen=True, kw_only=True):
     proof: FirehoseProof | None
 
 
-class Cell(NamedTuple):
+class ArrivalPlace(NamedTuple):
+    """What a cursor says: after arrival n, and the first k events of the one after it."""
+
+    n: int
+    k: int = 0
+
+
+class SpokenOf(NamedTuple):
     """Of what an operation speaks. part: its bytes, if they are held."""
 
     of: Collection[Any] | None
@@ -173,7 +180,9 @@ class EventsOf:
         entry = None if row.log.log else self._reader.at(row.n)
         return row.log.writer if entry is None else entry.header.writer
 
-    def _said(self, row: Arrival, k: int, op: Op, parts: Mapping[int, bytes]) -> list[tuple[Kind, Cell, Ref | None]]:
+    def _said(
+        self, row: Arrival, k: int, op: Op, parts: Mapping[int, bytes]
+    ) -> list[tuple[Kind, SpokenOf, Ref | None]]:
         """What an operation says: kind, cell, and the write that it takes back."""
         part = parts.get(k)
         if isinstance(op, Put):
@@ -188,13 +197,13 @@ class EventsOf:
             return [("delete", self._taken(op, op.ref), op.ref)]
         if isinstance(op, (*CONTROL_OPS, Pin)):
             name = type(op).__name__.lower()
-            return [("account", Cell(None, "account", None, None, {"op": name}, True, None), None)]
-        return [("unknown", Cell(None, None, None, None, None, True, None), None)]
+            return [("account", SpokenOf(None, "account", None, None, {"op": name}, True, None), None)]
+        return [("unknown", SpokenOf(None, None, None, None, None, True, None), None)]
 
-    def _taken(self, op: Del | TextDel, ref: Ref) -> Cell:
+    def _taken(self, op: Del | TextDel, ref: Ref) -> SpokenOf:
         """What was taken back, as far as its entry is held."""
         known = SOCIAL.by_id.get(op.coll)
-        nothing = Cell(known, None if known is None else known.name, None, None, None, False, None)
+        nothing = SpokenOf(known, None if known is None else known.name, None, None, None, False, None)
         entry = self._reader.entry(ref.entry)
         ops = () if entry is None else decode_body(entry.ops).ops
         was = ops[ref.op] if ref.op < len(ops) else None
@@ -228,22 +237,22 @@ class EventsOf:
         return self._reader.chain(log, row.seq, end + 1)
 
 
-def _cell(op: Put | Add | Count | Text | Tomb, part: bytes | None) -> Cell:
+def _cell(op: Put | Add | Count | Text | Tomb, part: bytes | None) -> SpokenOf:
     of = SOCIAL.by_id.get(op.coll)
     elem = op.elem if isinstance(op, Add) else None
     name = None if of is None else of.name
     if isinstance(op, Count):
-        return Cell(of, name, op.key, None, {"add": op.delta}, True, None)
+        return SpokenOf(of, name, op.key, None, {"add": op.delta}, True, None)
     wanted = None if isinstance(op, Tomb) else part_of(op)
     if part is None:
-        return Cell(of, name, op.key, elem, None, wanted is None, None)
+        return SpokenOf(of, name, op.key, elem, None, wanted is None, None)
     raw = content_of(part)
     if isinstance(op, Text):
-        return Cell(of, name, op.key, None, {"text": raw.decode("utf-8", "replace")}, True, part)
-    return Cell(of, name, op.key, elem, _content(of, op, raw), True, part)
+        return SpokenOf(of, name, op.key, None, {"text": raw.decode("utf-8", "replace")}, True, part)
+    return SpokenOf(of, name, op.key, elem, _content(of, op, raw), True, part)
 
 
-def _uri(account: DidText, cell: Cell) -> UriText | None:
+def _uri(account: DidText, cell: SpokenOf) -> UriText | None:
     """Of a register: elements of sets have no name of their own."""
     if cell.key is None or cell.elem is not None or (cell.of is not None and cell.of.merge != "register"):
         return None

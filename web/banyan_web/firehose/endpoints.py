@@ -11,10 +11,10 @@ from banyan_node.operator_errors import CallError
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.firehose.consumers import Consumer, TooMany, owner_of
-from banyan_web.firehose.following import Form, Lines, ServerSentEvents, Wanted, follow
+from banyan_web.firehose.following import FirehoseFilter, Form, Lines, ServerSentEvents, follow
 from banyan_web.params import boolean, text, texts
 from banyan_web.refusals import Refused, of_call
-from banyan_web.streaming import Stream
+from banyan_web.streaming import LiveAnswer
 
 ENDPOINTS = Endpoints()
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -32,7 +32,7 @@ async def firehose(web: Web, ask: Ask) -> Any:
     if unknown := sorted(p.keys() - KNOWN):
         raise Refused(400, f"firehose has no parameter '{unknown[0][:60]}'; it takes {', '.join(sorted(KNOWN))}.")
     form = _form(ask)
-    wanted = Wanted(
+    wanted = FirehoseFilter(
         _names(p, "collection"),
         await _accounts(web, p),
         _names(p, "shard"),
@@ -44,7 +44,7 @@ async def firehose(web: Web, ask: Ask) -> Any:
         since = await _since(web, ask, token)
         live = boolean(p, "follow", True)
         pieces = follow(web.backend, web.tail, wanted, since, form, live)
-        return Stream(await anext(pieces), pieces, form.content_type)
+        return LiveAnswer(await anext(pieces), pieces, form.content_type)
     except CallError as why:
         raise _refused(why) from None
 

@@ -16,7 +16,8 @@ import anyio
 import msgspec
 
 from banyan_crdt.ids import account_from_text
-from banyan_web.firehose.tail import Place, Source, Tail, Told, place_of, told
+from banyan_node.api.firehose import ArrivalPlace
+from banyan_web.firehose.tail import Source, Tail, TailEvent, place_of, told
 
 HEARTBEAT_S = 15.0
 """At the latest after so long something is sent."""
@@ -27,7 +28,7 @@ PIECE_BYTES = 64 << 10
 PAGE = 500
 
 
-class Wanted(NamedTuple):
+class FirehoseFilter(NamedTuple):
     """None: no limit. kinds of limits add up. The last three only the node can judge."""
 
     collections: frozenset[str] | None = None
@@ -41,7 +42,7 @@ class Wanted(NamedTuple):
     def by_node_alone(self) -> bool:
         return self.platforms is not None or self.uncounted or self.proof
 
-    def takes(self, one: Told) -> bool:
+    def takes(self, one: TailEvent) -> bool:
         if self.collections is not None and one.collection not in self.collections:
             return False
         if self.accounts is not None and one.account not in self.accounts:
@@ -68,7 +69,7 @@ class Form(Protocol):
 
     content_type: str
 
-    def events(self, some: Iterable[Told]) -> bytes: ...
+    def events(self, some: Iterable[TailEvent]) -> bytes: ...
 
     def note(self, kind: str, cursor: str, **more: Any) -> bytes:
         """begin, heartbeat, end: what is no event."""
@@ -79,7 +80,7 @@ class Lines:
 
     content_type = "application/x-ndjson"
 
-    def events(self, some: Iterable[Told]) -> bytes:
+    def events(self, some: Iterable[TailEvent]) -> bytes:
         return b"".join([one.line + b"\n" for one in some])
 
     def note(self, kind: str, cursor: str, **more: Any) -> bytes:
@@ -92,7 +93,7 @@ class ServerSentEvents:
 
     content_type = "text/event-stream"
 
-    def events(self, some: Iterable[Told]) -> bytes:
+    def events(self, some: Iterable[TailEvent]) -> bytes:
         return b"".join([b"id: %b\ndata: %b\n\n" % (one.cursor.encode(), one.line) for one in some])
 
     def note(self, kind: str, cursor: str, **more: Any) -> bytes:
@@ -104,16 +105,16 @@ def _note(kind: str, cursor: str, more: Mapping[str, Any]) -> bytes:
 
 
 async def follow(
-    source: Source, tail: Tail, wanted: Wanted, since: str, form: Form, live: bool = True
+    source: Source, tail: Tail, wanted: FirehoseFilter, since: str, form: Form, live: bool = True
 ) -> AsyncGenerator[bytes, None]:
     """Pieces of the stream. since: a cursor, or `begin`. live: whether it goes on at the end of what is held. Raises
     CallError at the first piece for a cursor that the node refuses."""
     page = await _page(source, wanted, since)
-    place, cursor = Place(0), since
+    place, cursor = ArrivalPlace(0), since
     with tail.followed():
         yield form.note("begin", since)
         while True:
-            found: Sequence[Told] | None = None
+            found: Sequence[TailEvent] | None = None
             if page is None and not wanted.by_node_alone:
                 found = tail.after(place)
             if found is not None:
@@ -147,11 +148,11 @@ _SHUTDOWN = "The node stops. Connect again with `since`."
 _ENDED = "This is the end of what is held."
 
 
-async def _page(source: Source, wanted: Wanted, since: str) -> Any:
+async def _page(source: Source, wanted: FirehoseFilter, since: str) -> Any:
     return await source.call("firehose", {"since": since, "limit": PAGE, **wanted.params()})
 
 
-def _pieces(some: Sequence[Told]) -> Iterable[Sequence[Told]]:
+def _pieces(some: Sequence[TailEvent]) -> Iterable[Sequence[TailEvent]]:
     begin, size = 0, 0
     for at, one in enumerate(some):
         if size and size + len(one.line) > PIECE_BYTES:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import anyio
 import msgspec
 
+from banyan_node.api.firehose import ArrivalPlace
 from banyan_node.operator_errors import CallError
 
 KEPT_EVENTS, KEPT_BYTES = 16_384, 8 << 20
@@ -36,32 +37,25 @@ class Source(Protocol):
         """What happens at the node; here it only tells when to read."""
 
 
-class Place(NamedTuple):
-    """After arrival n, and the first k events of the one after it."""
-
-    n: int
-    k: int = 0
-
-
-class Told(NamedTuple):
+class TailEvent(NamedTuple):
     """An event. place: behind it. line: its JSON."""
 
-    place: Place
+    place: ArrivalPlace
     cursor: str
     collection: str | None
     account: str
     line: bytes
 
 
-def place_of(cursor: str) -> Place:
+def place_of(cursor: str) -> ArrivalPlace:
     """Of a cursor that the node gave."""
     n, _, k = cursor.partition("-")[2].partition(".")
-    return Place(int(n), int(k or 0))
+    return ArrivalPlace(int(n), int(k or 0))
 
 
-def told(event: Mapping[str, Any]) -> Told:
+def told(event: Mapping[str, Any]) -> TailEvent:
     cursor = event["cursor"]
-    return Told(place_of(cursor), cursor, event["collection"], event["account"], msgspec.json.encode(event))
+    return TailEvent(place_of(cursor), cursor, event["collection"], event["account"], msgspec.json.encode(event))
 
 
 class Tail:
@@ -73,13 +67,13 @@ class Tail:
         self._changed = anyio.Event()
         self._needed = anyio.Event()
         self.closed = False
-        self.end: Place | None = None
+        self.end: ArrivalPlace | None = None
         """Up to where it was read; None while nobody follows."""
         self.cursor = ""
-        self._first: Place | None = None
+        self._first: ArrivalPlace | None = None
         """Everything behind it is kept."""
-        self._kept: list[Told] = []
-        self._places: list[Place] = []
+        self._kept: list[TailEvent] = []
+        self._places: list[ArrivalPlace] = []
         self._bytes = 0
 
     @contextmanager
@@ -94,13 +88,13 @@ class Tail:
             if not self._followers:
                 self._needed = anyio.Event()
 
-    def after(self, place: Place) -> Sequence[Told] | None:
+    def after(self, place: ArrivalPlace) -> Sequence[TailEvent] | None:
         """The kept events behind a place; None if some of them are not kept."""
         if self._first is None or place < self._first:
             return None
         return self._kept[bisect_right(self._places, place) :]
 
-    async def moved(self, place: Place, seconds: float) -> bool:
+    async def moved(self, place: ArrivalPlace, seconds: float) -> bool:
         """Waits until something arrived behind a place, or the end. False if nothing did in so many seconds."""
         with anyio.move_on_after(seconds):
             while not self.closed and (self.end is None or self.end <= place):

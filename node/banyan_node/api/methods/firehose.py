@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, LogId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.firehose import EventsOf, FirehoseEvent, cursor_text, store_name
+from banyan_node.api.firehose import ArrivalPlace, EventsOf, FirehoseEvent, cursor_text, store_name
 from banyan_node.api.texts import AccountRef, FirehoseCursor
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
@@ -62,13 +62,6 @@ class FirehosePage(Response, frozen=True):
     more: bool
 
 
-class Place(NamedTuple):
-    """After arrival n and the first k events of the one after it."""
-
-    n: int
-    k: int = 0
-
-
 @METHODS.read("firehose", "cursor_gone", "refused", slow=True)
 def firehose(at: CommitView, ask: FirehoseRequest) -> FirehosePage:
     """What arrived at this node after a cursor: each operation of each entry, with its content, in order of arrival.
@@ -100,8 +93,8 @@ def firehose(at: CommitView, ask: FirehoseRequest) -> FirehosePage:
                 events.append(event)
                 if event.proof is not None:
                     weight += len(event.proof.run or "")
-            place = Place(row.n)
-        place = Place(rows[-1].n)
+            place = ArrivalPlace(row.n)
+        place = ArrivalPlace(rows[-1].n)
     return FirehosePage(events, cursor_text(store, *place), place.n < last)
 
 
@@ -144,17 +137,17 @@ def _ids(at: CommitView, given: Sequence[str]) -> frozenset[AccountId]:
     return frozenset(hosted.account_of(at, one) for one in given)
 
 
-def _place(text: str, store: str, last: int) -> Place:
+def _place(text: str, store: str, last: int) -> ArrivalPlace:
     """Raises CallError."""
     if text == BEGINNING:
-        return Place(0)
+        return ArrivalPlace(0)
     found = _CURSOR.fullmatch(text)
     if found is None:
         why = f"'{text[:60]}' is no cursor: give `cursor` of the last event seen, or `{BEGINNING}`."
         raise CallError("bad_request", why)
     if found[1] != store:
         raise _gone(text, "it is of another store")
-    place = Place(int(found[2]), int(found[3] or 0))
+    place = ArrivalPlace(int(found[2]), int(found[3] or 0))
     if place.n > last:
         raise _gone(text, f"this store has come to {cursor_text(store, last)} only: it was restored")
     return place

@@ -16,7 +16,7 @@ _TAGS = frozenset({"hashtag", "hashtag:local"})
 NAMES = OF_PERSON | _PUBLIC | _TAGS
 
 
-class Channel(NamedTuple):
+class StreamName(NamedTuple):
     """One stream. of: the folded tag, or the id of the list. tag: as it was asked for."""
 
     name: str
@@ -29,7 +29,7 @@ class Channel(NamedTuple):
         return [self.name, self.tag or self.of] if self.of else [self.name]
 
 
-def channel(params: Mapping[str, Any], name: object) -> Channel:
+def channel(params: Mapping[str, Any], name: object) -> StreamName:
     """The stream that is asked for. Raises Refused."""
     if not isinstance(name, str) or name not in NAMES:
         raise Refused(400, "Unknown stream type")
@@ -38,18 +38,18 @@ def channel(params: Mapping[str, Any], name: object) -> Channel:
         if not isinstance(tag, str) or not tag.strip("# "):
             raise Refused(400, "Missing tag name parameter")
         tag = tag.strip("# ")[:128]
-        return Channel(name, tag_fold(tag), tag)
+        return StreamName(name, tag_fold(tag), tag)
     if name == "list":
         id_ = params.get("list")
         if not isinstance(id_, str) or not id_:
             raise Refused(400, "Missing list name parameter")
-        return Channel(name, id_)
+        return StreamName(name, id_)
     if name in _PUBLIC and params.get("only_media") in ("1", "true", True) and not name.endswith(":media"):
-        return Channel(name + ":media")
-    return Channel(name)
+        return StreamName(name + ":media")
+    return StreamName(name)
 
 
-def check(token: Token | None, asked: Channel) -> Token:
+def check(token: Token | None, asked: StreamName) -> Token:
     """Raises Refused if the token does not allow the stream."""
     if token is None:
         raise Refused(401, "Missing access token")
@@ -60,17 +60,17 @@ def check(token: Token | None, asked: Channel) -> Token:
     return token
 
 
-def public_channels(content: Mapping[str, Any], author: str, hosted: bool) -> Iterator[Channel]:
+def public_channels(content: Mapping[str, Any], author: str, hosted: bool) -> Iterator[StreamName]:
     """The streams of everybody in which a post is. content: as the firehose has it."""
     if content["audience"] not in (None, "public"):
         return
     for tag in content["tags"] or ():
-        yield Channel("hashtag", tag_fold(tag))
+        yield StreamName("hashtag", tag_fold(tag))
         if hosted:
-            yield Channel("hashtag:local", tag_fold(tag))
+            yield StreamName("hashtag:local", tag_fold(tag))
     if content["reply"] is not None and not content["reply"][1].startswith(author + "/"):
         return  # answers to others are no news for everybody
     for place in ("", ":local" if hosted else ":remote"):
-        yield Channel("public" + place)
+        yield StreamName("public" + place)
         if content["media"]:
-            yield Channel("public" + place + ":media")
+            yield StreamName("public" + place + ":media")

@@ -11,9 +11,9 @@ from starlette.responses import Response
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.streaming import hub
-from banyan_web.mastodon.streaming.channels import Channel, channel, check
+from banyan_web.mastodon.streaming.channels import StreamName, channel, check
 from banyan_web.refusals import Refused
-from banyan_web.streaming import Stream
+from banyan_web.streaming import LiveAnswer
 
 ENDPOINTS = Endpoints()
 HEARTBEAT_S = 15.0
@@ -49,7 +49,7 @@ def _add(path: str, name: str) -> None:
         raw = raw_token(ask)
         token = check(ask.token or web.door.token(raw), asked)
         pieces = _pieces(web, asked, raw, token)
-        return Stream(await anext(pieces), pieces, "text/event-stream")
+        return LiveAnswer(await anext(pieces), pieces, "text/event-stream")
 
 
 for _path, _name in _PATHS.items():
@@ -63,7 +63,7 @@ def raw_token(ask: Ask) -> str:
     return given if isinstance(given, str) else ""
 
 
-async def _pieces(web: Web, asked: Channel, raw: str, token: Token) -> AsyncGenerator[bytes, None]:
+async def _pieces(web: Web, asked: StreamName, raw: str, token: Token) -> AsyncGenerator[bytes, None]:
     """Raises Refused at the first one."""
     stream = await web.hub.open(web, token.account, token.allows("read:notifications"))
     try:
@@ -81,7 +81,7 @@ async def _pieces(web: Web, asked: Channel, raw: str, token: Token) -> AsyncGene
         web.hub.close(stream)
 
 
-async def still(web: Web, stream: hub.Stream, raw: str) -> bool:
+async def still(web: Web, stream: hub.AppStream, raw: str) -> bool:
     """Whether the token is still good. What is known of its account is read again, if that is long ago."""
     if web.door.token(raw) is None:
         return False

@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 import anyio
 import msgspec
 
+from banyan_node.api.firehose import ArrivalPlace
 from banyan_web.endpoint import Web
-from banyan_web.firehose.tail import Place, Tail
+from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.ids import repost_id, status_id
 from banyan_web.mastodon.streaming import shown
-from banyan_web.mastodon.streaming.channels import OF_PERSON, Channel, public_channels
-from banyan_web.mastodon.streaming.people import MOVING, Person
+from banyan_web.mastodon.streaming.channels import OF_PERSON, StreamName, public_channels
+from banyan_web.mastodon.streaming.people import MOVING, Listener
 from banyan_web.refusals import Refused
 
 QUEUED = 256
@@ -36,19 +37,20 @@ _log = logging.getLogger(__name__)
 class Message(NamedTuple):
     """payload: a text, which is JSON if it is an entity; None: there is none."""
 
-    channel: Channel
+    channel: StreamName
     event: str
     payload: str | None
 
 
-class Stream:
-    """One connection. channels: what it asked for, and as what the app knows it. person: whose it is. notices: whether its token allows them."""
+class AppStream:
+    """One connection. channels: what it asked for, and as what the app knows it. person: whose it is. notices: whether
+    its token allows them."""
 
     __slots__ = ("_more", "_queue", "channels", "ended", "notices", "person")
 
-    def __init__(self, person: Person | None, notices: bool) -> None:
+    def __init__(self, person: Listener | None, notices: bool) -> None:
         self.person, self.notices = person, notices
-        self.channels: dict[Channel, list[str]] = {}
+        self.channels: dict[StreamName, list[str]] = {}
         self.ended: str | None = None
         self._queue: deque[Message] = deque()
         self._more: anyio.Event | None = None
@@ -82,11 +84,11 @@ class Hub:
     """Use it in one event loop."""
 
     def __init__(self) -> None:
-        self._streams: dict[Stream, None] = {}
-        self._people: dict[str, Person] = {}
-        self.channels: dict[Channel, dict[Stream, None]] = {}
+        self._streams: dict[AppStream, None] = {}
+        self._people: dict[str, Listener] = {}
+        self.channels: dict[StreamName, dict[AppStream, None]] = {}
         """The streams that listen to each."""
-        self._ids: OrderedDict[str, tuple[str, frozenset[Channel]]] = OrderedDict()
+        self._ids: OrderedDict[str, tuple[str, frozenset[StreamName]]] = OrderedDict()
         self._needed, self._live = anyio.Event(), anyio.Event()
         """Whether any stream is open; whether what happens is read."""
         self._closed = False
@@ -96,18 +98,18 @@ class Hub:
         """Open streams."""
         return len(self._streams)
 
-    async def open(self, web: Web, account: str | None, notices: bool) -> Stream:
+    async def open(self, web: Web, account: str | None, notices: bool) -> AppStream:
         """A stream of an account without channels. Close it. Raises Refused."""
         person = None
         if account is not None:
-            person = self._people.setdefault(account, Person(account))
+            person = self._people.setdefault(account, Listener(account))
             person.streams += 1
             try:
                 await person.refresh(web)
             except BaseException:
                 self._leave(person)
                 raise
-        stream = Stream(person, notices)
+        stream = AppStream(person, notices)
         if self._closed:
             stream.end("shutdown")
         self._streams[stream] = None
@@ -120,7 +122,7 @@ class Hub:
             raise
         return stream
 
-    async def add(self, web: Web, stream: Stream, channel: Channel) -> None:
+    async def add(self, web: Web, stream: AppStream, channel: StreamName) -> None:
         """Raises Refused."""
         if channel.name == "list" and stream.person is not None:
             await stream.person.watch(web, channel.of)
@@ -128,7 +130,7 @@ class Hub:
         stream.channels[plain] = channel.said
         self.channels.setdefault(plain, {})[stream] = None
 
-    def remove(self, stream: Stream, channel: Channel) -> None:
+    def remove(self, stream: AppStream, channel: StreamName) -> None:
         plain = channel._replace(tag="")
         stream.channels.pop(plain, None)
         listening = self.channels.get(plain, {})
@@ -136,7 +138,7 @@ class Hub:
         if not listening:
             self.channels.pop(plain, None)
 
-    def close(self, stream: Stream) -> None:
+    def close(self, stream: AppStream) -> None:
         for channel in list(stream.channels):
             self.remove(stream, channel)
         self._streams.pop(stream, None)
@@ -145,7 +147,7 @@ class Hub:
         if not self._streams:
             self._needed = anyio.Event()
 
-    def _leave(self, person: Person) -> None:
+    def _leave(self, person: Listener) -> None:
         person.streams -= 1
         if not person.streams:
             self._people.pop(person.did, None)
@@ -171,11 +173,11 @@ class Hub:
 
     async def _follow(self, web: Web, tail: Tail) -> None:
         while tail.end is None and not tail.closed:
-            await tail.moved(Place(-1), LOOK_S)
+            await tail.moved(ArrivalPlace(-1), LOOK_S)
         place = tail.end
         self._live.set()
         while self._streams and not tail.closed:
-            await tail.moved(Place(-1) if place is None else place, LOOK_S)
+            await tail.moved(ArrivalPlace(-1) if place is None else place, LOOK_S)
             found = None if place is None else tail.after(place)
             if found is None and place is not None:
                 _log.warning("streams of apps missed events: more came at once than are kept")
@@ -204,20 +206,20 @@ class Hub:
         for did in named & self._people.keys():
             await self._heard(web, self._people[did])
 
-    async def _moved(self, web: Web, person: Person) -> None:
+    async def _moved(self, web: Web, person: Listener) -> None:
         before, person.stale = person.filters, True
         await person.refresh(web)
         if person.filters != before:
-            for stream in self._of(Channel("user")):
+            for stream in self._of(StreamName("user")):
                 if stream.person is person:
-                    stream.put(Message(Channel("user"), "filters_changed", None))
+                    stream.put(Message(StreamName("user"), "filters_changed", None))
 
-    def _of(self, channel: Channel) -> Iterable[Stream]:
+    def _of(self, channel: StreamName) -> Iterable[AppStream]:
         return list(self.channels.get(channel, ()))
 
-    def _around(self, author: str) -> list[tuple[Stream, Channel]]:
+    def _around(self, author: str) -> list[tuple[AppStream, StreamName]]:
         """The streams of people in which an author's posts are."""
-        found = [(s, Channel("user")) for s in self._of(Channel("user")) if s.person and author in s.person.home]
+        found = [(s, StreamName("user")) for s in self._of(StreamName("user")) if s.person and author in s.person.home]
         for channel in [one for one in self.channels if one.name == "list"]:
             for stream in self._of(channel):
                 if stream.person is not None and author in stream.person.lists.get(channel.of, ()):
@@ -246,7 +248,7 @@ class Hub:
         await self._give(to, by, "update", lambda eyes: shown.reposted(web, uri, by, at, eyes))
 
     async def _give(
-        self, to: list[tuple[Stream, Channel]], author: str, event: str, make: Callable[[shown.Eyes], Any]
+        self, to: list[tuple[AppStream, StreamName]], author: str, event: str, make: Callable[[shown.Eyes], Any]
     ) -> dict[str, Any] | None:
         """Makes what is needed, once for all who see it alike. Raises Refused if nobody sees it."""
         made: dict[shown.Eyes, tuple[dict[str, Any], str] | None] = {}
@@ -282,7 +284,7 @@ class Hub:
         for stream, channel in to:
             stream.put(Message(channel, "delete", id_))
 
-    async def _heard(self, web: Web, person: Person) -> None:
+    async def _heard(self, web: Web, person: Listener) -> None:
         rows = await person.news(web)
         for row in rows:
             with suppress(Refused):
@@ -290,12 +292,12 @@ class Hub:
                 if entity is None:
                     continue
                 payload = msgspec.json.encode(entity).decode()
-                for channel in (Channel("user"), Channel("user:notification")):
+                for channel in (StreamName("user"), StreamName("user:notification")):
                     for stream in self._of(channel):
                         if stream.person is person and stream.notices:
                             stream.put(Message(channel, "notification", payload))
 
-    def _remember(self, name: str, id_: str, public: frozenset[Channel]) -> None:
+    def _remember(self, name: str, id_: str, public: frozenset[StreamName]) -> None:
         self._ids[name] = id_, public
         self._ids.move_to_end(name)
         if len(self._ids) > REMEMBERED:

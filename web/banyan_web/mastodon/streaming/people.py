@@ -16,7 +16,7 @@ MOVING = frozenset({"follow", "block", "mute", "follow.answer", "private", "keyr
 """Collections that change it."""
 
 
-class Person:
+class Listener:
     """One account, shared by all streams of it. home: the accounts whose posts are in its home timeline. unseen: those
     whom it does not see. heard: the place of the newest notification that it was told, or that was there before."""
 

@@ -65,7 +65,7 @@ class Sockets:
         finally:
             web.hub.close(stream)
 
-    async def _tell(self, socket: WebSocket, stream: hub.Stream, raw: str) -> int:
+    async def _tell(self, socket: WebSocket, stream: hub.AppStream, raw: str) -> int:
         """Until the stream ends. Returns the code to close with."""
         while stream.ended is None:
             message = await stream.get(HEARTBEAT_S)
@@ -78,7 +78,7 @@ class Sockets:
                 return REFUSED
         return GOING_AWAY if stream.ended == "shutdown" else TRY_LATER
 
-    async def _listen(self, socket: WebSocket, stream: hub.Stream, token: Token, scope: anyio.CancelScope) -> None:
+    async def _listen(self, socket: WebSocket, stream: hub.AppStream, token: Token, scope: anyio.CancelScope) -> None:
         """Until the client leaves."""
         first = nested(socket.query_params.multi_items())
         if first.get("stream"):
@@ -98,7 +98,7 @@ class Sockets:
             else:
                 await _error(socket, Refused(400, "A message is a JSON object"))
 
-    async def _change(self, socket: WebSocket, stream: hub.Stream, token: Token, said: Mapping[str, Any]) -> None:
+    async def _change(self, socket: WebSocket, stream: hub.AppStream, token: Token, said: Mapping[str, Any]) -> None:
         """Subscribes or unsubscribes."""
         try:
             asked = channel(said, said.get("stream"))
