@@ -30,7 +30,7 @@ from bench.rig.child import Line
 from bench.rig.people import TEXT_BYTES
 from bench.rig.processes import Child, new_home
 
-CONSUMERS, WARM = 10, 200
+CONSUMERS, WARM, USERS = 10, 200, 20
 LATE_S = 15.0
 """How long after the last planned time an event may still come, seconds."""
 SETTLE_S = 3.0
@@ -47,6 +47,9 @@ async def door(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     many_files()
     (node,) = nodes
     account = (await node.backend.call("account.create", {"name": "publisher"}))["account"]
+    users = [f"user {n}" for n in range(USERS)]
+    for name in users:
+        await node.backend.call("account.create", {"name": name, "hosted": True})
     tokens = DoorStore(node.home.door)
     token = tokens.mint(account, "bench", ("read",))
     tokens.close()
@@ -56,20 +59,21 @@ async def door(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
         async for asked in line:
             match asked:
                 case {"publish": count, "rate": rate, "from": first}:
-                    line.say(await _publish(node, first, count, rate))
+                    line.say(await _publish(node, users, first, count, rate))
                 case "anon":
                     line.say(anon_mb())
         nursery.cancel_scope.cancel()
 
 
-async def _publish(node: Node, first: int, count: int, rate: float) -> list[float]:
+async def _publish(node: Node, users: Sequence[str], first: int, count: int, rate: float) -> list[float]:
     """The planned times. All are durable in the end, or this fails."""
     start = time.monotonic() + 0.1
     beats = [start + k / rate for k in range(count)]
     async with trio.open_nursery() as nursery:
         for k, beat in enumerate(beats):
             await trio.sleep(max(0.0, beat - time.monotonic()))
-            nursery.start_soon(node.backend.call, "post", {"text": f"{first + k} ".ljust(TEXT_BYTES, "x")})
+            given = {"as": users[k % USERS], "text": f"{first + k} ".ljust(TEXT_BYTES, "x")}
+            nursery.start_soon(node.backend.call, "post", given)
     return beats
 
 

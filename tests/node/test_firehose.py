@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -13,7 +16,10 @@ from banyan_crdt.ops import decode_body, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_node.api import LocalBackend
+from banyan_node.home.folder import Home
+from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
+from tests.node.real import load_settings
 from tests.node.test_api import local
 
 
@@ -135,3 +141,34 @@ def test_a_third_party_can_verify_each_event(tmp_path: Path) -> None:
                     proved += 1
         assert proved == len(posts)
         assert whole(node)[0]["proof"] is None
+
+
+def test_what_does_not_count_is_told_only_to_who_asks(tmp_path: Path) -> None:
+    """A copy of the home wrote in a log of its own, which the account drops."""
+    with local(tmp_path / "home") as node:
+        node.call("account.create", name="an")
+        node.call("post", text="chung")
+    copytree(tmp_path / "home", tmp_path / "twin")
+    with again(tmp_path / "twin") as twin:
+        for text in ("một", "hai"):
+            twin.call("post", text=text)
+        twin.call("archive.export", path=str(tmp_path / "archive"))
+    with again(tmp_path / "home") as node:
+        node.call("post", text="ba")
+        node.call("archive.import", path=str(tmp_path / "archive"))
+        before = whole(node, collections=["post"])
+        (stolen,) = [event for event in before if event["content"]["text"] == "hai"]
+        node.call("account.drop", writer=stolen["writer"], log=stolen["log"])
+        every = whole(node, uncounted=True, collections=["post"])
+        assert {event["content"]["text"] for event in every} == {"chung", "một", "hai", "ba"}
+        counted = [event for event in every if event["counts"]]
+        assert {event["content"]["text"] for event in counted} == {"chung", "ba"}
+        assert whole(node, collections=["post"]) == counted
+
+
+@contextmanager
+def again(path: Path) -> Iterator[LocalBackend]:
+    """A home that is there."""
+    home = Home(path)
+    with open_local(home, load_settings(home)) as backend:
+        yield backend

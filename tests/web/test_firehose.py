@@ -16,7 +16,7 @@ import trio
 
 from banyan_crdt.codec import decode
 from banyan_crdt.run import decode_control, decode_run, verify_run
-from banyan_web.firehose import following
+from banyan_web.firehose import following, tail
 from tests.web.door import Client, Door, open_node
 from tests.web.lines import LineStream, open_lines
 
@@ -195,7 +195,10 @@ class Consumer:
         return False
 
 
-async def test_nothing_is_missed_and_nothing_told_twice_whoever_is_killed(tmp_path: Path) -> None:
+async def test_nothing_is_missed_and_nothing_told_twice_whoever_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "KEPT_EVENTS", 50)  # so that many are behind what is kept
     where, texts = [""], [str(n) for n in range(1_200)]
     async with trio.open_nursery() as nursery:
         async with open_node(tmp_path / "home") as door:
