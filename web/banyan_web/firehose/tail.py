@@ -20,7 +20,7 @@ from banyan_node.operator_errors import CallError
 
 KEPT_EVENTS, KEPT_BYTES = 16_384, 8 << 20
 """The most that is kept of the end."""
-PAUSE_S = 0.01
+PAUSE_S = 0.02
 """Between two readings: what arrives meanwhile is read together."""
 AGAIN_S = 1.0
 """After a reading that failed."""
