@@ -16,6 +16,7 @@ import trio
 
 from banyan_crdt.codec import decode
 from banyan_crdt.run import decode_control, decode_run, verify_run
+from banyan_web.firehose import endpoints as web_endpoints
 from banyan_web.firehose import following, tail
 from tests.web.door import Client, Door, open_node
 from tests.web.lines import LineStream, open_lines
@@ -97,7 +98,7 @@ async def client_post(door: Door, text: str) -> Any:
     return await door.node.backend.call("post", {"text": text})
 
 
-async def test_who_may_read_and_what_is_refused(tmp_path: Path) -> None:
+async def test_who_may_read_and_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_node(tmp_path / "home") as door:
         an, client = await door.person("an")
         assert await door.client().get("/v1/firehose", 401)
@@ -115,6 +116,11 @@ async def test_who_may_read_and_what_is_refused(tmp_path: Path) -> None:
             ({"consumer": "a/b"}, 422),
         ):
             assert (await client.get("/v1/firehose", status, **params))["error"], params
+        assert (await client.http.head("/v1/firehose")).headers["content-type"] == "application/x-ndjson"
+        monkeypatch.setattr(web_endpoints, "MOST", 1)
+        async with stream(client) as lines:
+            await anext(lines)
+            await client.get("/v1/firehose", 429)
 
 
 async def test_a_browser_continues_by_its_last_event(tmp_path: Path) -> None:

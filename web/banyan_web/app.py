@@ -1,7 +1,7 @@
 """The ASGI application of the door. It knows neither the server that runs it nor the event loop.
 
 The invariants: no body is read beyond its limit or longer than BODY_S; a token is read from the Authorization header
-alone; an error that nobody foresaw is logged, and answered with one sentence.
+alone, but for streams; an error that nobody foresaw is logged, and answered with one sentence.
 """
 
 from __future__ import annotations

@@ -37,10 +37,11 @@ class LiveAnswer(Response):
         async with aclosing(self._pieces), anyio.create_task_group() as tasks:
             tasks.start_soon(until_gone, receive, tasks.cancel_scope)
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await _send(send, self._first)
             try:
-                async for piece in self._pieces:
-                    await _send(send, piece)
+                if scope["method"] != "HEAD":
+                    await _send(send, self._first)
+                    async for piece in self._pieces:
+                        await _send(send, piece)
             except Exception:
                 _log.exception("a stream failed")  # what was sent is whole; the client comes again from its cursor
             await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from anycorn.protocol.events import StreamClosed
+import trio
+from anycorn.protocol.events import Event, StreamClosed
 from anycorn.protocol.ws_stream import FrameTooLargeError, WSStream
 from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, Message, Ping
@@ -25,6 +26,22 @@ PING_S, SILENT_S = 30.0, 75.0
 
 class Socket(WSStream):
     """The stream of one WebSocket."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._gone = trio.Event()
+
+    async def handle(self, event: Event) -> None:
+        await super().handle(event)
+        if self.closed:
+            self._gone.set()
+
+    async def _send_pings(self) -> None:
+        """Ends with the stream: the connection is not free before."""
+        while not self.closed:
+            await self._send_wsproto_event(Ping())
+            with trio.move_on_after(PING_S):
+                await self._gone.wait()
 
     async def _handle_events(self) -> None:
         for event in self.connection.events():

@@ -22,6 +22,8 @@ CURSOR = re.compile(r"[0-9a-f]{16}-[0-9]{1,15}(\.[0-9]{1,6})?")
 KNOWN = frozenset(
     {"since", "consumer", "format", "collection", "account", "shard", "platform", "proof", "uncounted", "follow"}
 )
+MOST = 64
+"""Streams at a time."""
 NOW, BEGINNING = "now", "begin"
 
 
@@ -31,6 +33,8 @@ async def firehose(web: Web, ask: Ask) -> Any:
     token, p = _token(ask), ask.params
     if unknown := sorted(p.keys() - KNOWN):
         raise Refused(400, f"firehose has no parameter '{unknown[0][:60]}'; it takes {', '.join(sorted(KNOWN))}.")
+    if web.tail.followers >= MOST:
+        raise Refused(429, f"{MOST} streams of the firehose are open, and no more are allowed.", {"retry-after": "30"})
     form = _form(ask)
     wanted = FirehoseFilter(
         _names(p, "collection"),

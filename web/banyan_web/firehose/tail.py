@@ -63,7 +63,7 @@ class Tail:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._followers = 0
+        self.followers = 0
         self._changed = anyio.Event()
         self._needed = anyio.Event()
         self.closed = False
@@ -79,13 +79,13 @@ class Tail:
     @contextmanager
     def followed(self) -> Iterator[None]:
         """While somebody follows."""
-        self._followers += 1
+        self.followers += 1
         self._needed.set()
         try:
             yield
         finally:
-            self._followers -= 1
-            if not self._followers:
+            self.followers -= 1
+            if not self.followers:
                 self._needed = anyio.Event()
 
     def after(self, place: ArrivalPlace) -> Sequence[TailEvent] | None:
@@ -142,7 +142,7 @@ class Tail:
             self.cursor = (await self._source.call("firehose", {}))["cursor"]
             self._first = self.end = place_of(self.cursor)
             self._tell()
-            while self._followers and not self.closed:
+            while self.followers and not self.closed:
                 with anyio.move_on_after(AGAIN_S):
                     await more.wait()
                 if more.is_set():

@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.responses import Response
 
+from banyan_node.server.http_connections import let_in
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.streaming import hub
@@ -48,6 +49,7 @@ def _add(path: str, name: str) -> None:
         asked = channel(ask.params, name)
         raw = raw_token(ask)
         token = check(ask.token or web.door.token(raw), asked)
+        let_in(ask.request.scope)
         pieces = _pieces(web, asked, raw, token)
         return LiveAnswer(await anext(pieces), pieces, "text/event-stream")
 
