@@ -9,12 +9,16 @@ import trio
 
 from banyan_node.node import Node
 from banyan_node.server.http_server import Bind, serve_app
-from banyan_web.app import door_app
+from banyan_web.app import DoorApp, door_app
+from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Web
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.streaming.hub import Hub
+
+LAST_LINES_S = 0.5
+"""How long streams may take to end by themselves when the node stops."""
 
 
 async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
@@ -23,26 +27,41 @@ async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.
     http = node.settings.config.http
     bind = Bind.at(http.address)
     door = DoorStore(node.home.door)
-    tail = Tail(node.backend)
-    streams = hub or Hub()
+    tail, streams, consumers = Tail(node.backend), hub or Hub(), Consumers(door)
+    apps: list[DoorApp] = []
 
-    def app(url: str) -> Any:
+    def app(url: str) -> DoorApp:
         known = http.url or url
-        domain = http.domain or urlsplit(known).netloc
-        web = Web(node.backend, door, known, domain, http.title, tail, Consumers(door), streams)
+        web = Web(
+            node.backend,
+            door,
+            known,
+            http.domain or urlsplit(known).netloc,
+            http.title,
+            tail,
+            consumers,
+            streams,
+            Bounds(http.token_rate, http.address_rate, tuple(http.proxies)),
+            http.description,
+            http.email,
+        )
         beside.start_soon(streams.run, web)
-        return door_app(web)
+        apps.append(door_app(web))
+        return apps[-1]
 
-    async def close_streams() -> None:
-        """As soon as the node stops, so that each stream ends by itself before its connection is cut."""
+    async def end_streams() -> None:
+        """As soon as the node stops: first each may say its last line, then what still goes on is ended."""
         await node.shutdown.wait()
         streams.end_all()
         tail.close()
+        await trio.sleep(LAST_LINES_S)
+        for made in apps:
+            made.end_streams()
 
     try:
         async with trio.open_nursery() as beside:
             beside.start_soon(tail.run)
-            beside.start_soon(close_streams)
+            beside.start_soon(end_streams)
             await serve_app(
                 app,
                 bind,
