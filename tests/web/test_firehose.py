@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import random
 from base64 import b64decode
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import trio
 
 from banyan_crdt.codec import decode
 from banyan_crdt.run import decode_control, decode_run, verify_run
+from banyan_node.operator_errors import CallError
 from banyan_web.firehose import endpoints as web_endpoints
 from banyan_web.firehose import following, tail
 from tests.web.door import Client, Door, open_node
@@ -295,3 +296,46 @@ async def test_a_slow_consumer_is_slowed_and_then_told_where_it_stands(
         async with stream(client, since=found[-1]["cursor"], collection="post", follow="0") as lines:
             rest = [line async for line in lines]
         assert len(found) - 1 + len(rest) - 2 == len(texts)
+
+
+class Failing:
+    """A node whose firehose cannot be read at times."""
+
+    def __init__(self, node: Any) -> None:
+        self._node, self.fails = node, 0
+
+    async def call(self, name: str, params: Mapping[str, Any]) -> Any:
+        if self.fails:
+            self.fails -= 1
+            raise CallError("building", "The views are being built.", 503)
+        return await self._node.call(name, params)
+
+    async def events(self, params: Mapping[str, str]) -> AsyncGenerator[Any, None]:
+        found: AsyncGenerator[Any, None] = await self._node.events(params)
+        return found
+
+
+async def test_a_reading_that_fails_ends_no_stream_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "AGAIN_S", 0.1)
+    async with open_node(tmp_path / "home") as door:
+        await door.person("an")
+        source = Failing(door.node.backend)
+        end = tail.Tail(source)
+        begin = (await door.node.backend.call("firehose", {}))["cursor"]
+        pieces = following.follow(source, end, following.FirehoseFilter(), begin, following.Lines())
+        async with trio.open_nursery() as nursery, aclosing(pieces):
+            await anext(pieces)
+            source.fails = 3  # the readings of the end, which begin now
+            nursery.start_soon(end.run)
+            with trio.fail_after(20):
+                while source.fails:
+                    await trio.sleep(0.01)
+                await write(door, ["một", "hai"], 1)
+                seen: list[str] = []
+                while len(seen) < 2:
+                    events = map(json.loads, (await anext(pieces)).splitlines())
+                    seen += [event["content"]["text"] for event in events if event["kind"] not in NOTES]
+            assert seen == ["một", "hai"]
+            nursery.cancel_scope.cancel()

@@ -110,7 +110,7 @@ async def follow(
     """Pieces of the stream. since: a cursor, or `begin`. live: whether it goes on at the end of what is held. Raises
     CallError at the first piece for a cursor that the node refuses."""
     page = await _page(source, wanted, since)
-    place, cursor = ArrivalPlace(0), since
+    place, cursor, said = ArrivalPlace(0), since, anyio.current_time()
     with tail.followed():
         yield form.note("begin", since)
         while True:
@@ -125,7 +125,7 @@ async def follow(
             for piece in _pieces(some):
                 began = anyio.current_time()
                 yield form.events(piece)
-                cursor = piece[-1].cursor
+                cursor, said = piece[-1].cursor, anyio.current_time()
                 if anyio.current_time() - began > SLOW_S:
                     yield form.note("end", cursor, why="slow", message=_SLOW)
                     return
@@ -134,7 +134,10 @@ async def follow(
             if tail.closed:
                 yield form.note("end", cursor, why="shutdown", message=_SHUTDOWN)
                 return
-            if more:
+            if more:  # of much that is not wanted nothing is told for long
+                if anyio.current_time() - said > HEARTBEAT_S:
+                    yield form.note("heartbeat", cursor)
+                    said = anyio.current_time()
                 continue
             if not live:
                 yield form.note("end", cursor, why="caught_up", message=_ENDED)

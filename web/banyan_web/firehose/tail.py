@@ -7,6 +7,7 @@ queued for anybody, and a slow follower costs nothing but its own reading.
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
@@ -25,6 +26,9 @@ PAUSE_S = 0.02
 AGAIN_S = 1.0
 """After a reading that failed."""
 PAGE = 500
+
+
+_log = logging.getLogger(__name__)
 
 
 class Source(Protocol):
@@ -116,12 +120,18 @@ class Tail:
         """Reads until it is closed or cancelled."""
         while not self.closed:
             await self._needed.wait()
+            failed = True
             try:
                 await self._read_while_followed()
-            except CallError:  # the node has no views yet, or is being restored
-                await anyio.sleep(AGAIN_S)
+                failed = False
+            except* CallError as why:
+                _log.warning("the firehose cannot be read now: %r", why.exceptions)
+            except* Exception:
+                _log.exception("the firehose could not be read")
             finally:
                 self._forget()
+            if failed:  # followers that are there read on when it works again: each has its cursor
+                await anyio.sleep(AGAIN_S)
 
     def _forget(self) -> None:
         self._first = self.end = None
