@@ -15,6 +15,7 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, open_websocket_url
 
+from banyan_web.mastodon.ids import thing_id
 from banyan_web.mastodon.streaming import endpoints, sockets
 from tests.node.real import converged
 from tests.web.door import Door, open_node
@@ -148,7 +149,7 @@ async def test_a_stream_of_one_person_has_what_is_theirs_and_nothing_else(tmp_pa
         client = app(door, an)
         home = await listening.to(client, "stream_user")
         notices = await listening.to(client, "stream_user_notifications")
-        listed = await listening.to(client, "stream_list", id=friends)
+        listed = await listening.to(client, "stream_list", id=thing_id(friends))
         direct = await listening.to(client, "stream_direct")
         await call("post", {"text": "của Chi", "as": chi})
         assert (await listed.next())[0][1].account.uri == chi

@@ -29,7 +29,25 @@ from banyan_web.bounds import BODY_BYTES, BODY_S, FILE_BYTES, FILE_S, PERIOD_S, 
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
 from banyan_web.firehose import endpoints as firehose
-from banyan_web.mastodon import apps, credentials, instance
+from banyan_web.mastodon import (
+    accounts,
+    apps,
+    filters,
+    grouped,
+    instance,
+    lists,
+    markers,
+    marking,
+    media,
+    notices,
+    off,
+    own_account,
+    scheduled,
+    search,
+    statuses,
+    ties,
+    timelines,
+)
 from banyan_web.mastodon.streaming import endpoints as streaming
 from banyan_web.mastodon.streaming import sockets
 from banyan_web.oauth import authorize, login, tokens
@@ -37,13 +55,27 @@ from banyan_web.params import nested
 from banyan_web.refusals import Refused, answer, refusal
 
 EVERY: Sequence[Endpoints] = (
+    accounts.ENDPOINTS,
     apps.ENDPOINTS,
     authorize.ENDPOINTS,
-    credentials.ENDPOINTS,
+    filters.ENDPOINTS,
     firehose.ENDPOINTS,
+    grouped.ENDPOINTS,
     instance.ENDPOINTS,
+    lists.ENDPOINTS,
     login.ENDPOINTS,
+    markers.ENDPOINTS,
+    marking.ENDPOINTS,
+    media.ENDPOINTS,
+    notices.ENDPOINTS,
+    off.ENDPOINTS,
+    own_account.ENDPOINTS,
+    scheduled.ENDPOINTS,
+    search.ENDPOINTS,
+    statuses.ENDPOINTS,
     streaming.ENDPOINTS,
+    ties.ENDPOINTS,
+    timelines.ENDPOINTS,
     tokens.ENDPOINTS,
     wellknown.ENDPOINTS,
 )
@@ -276,9 +308,9 @@ def _check(token: Token | None, scope: str) -> None:
 async def _params(request: Request, files: bool) -> dict[str, Any]:
     """Raises Refused."""
     found = nested(request.query_params.multi_items())
-    if request.method in ("GET", "HEAD"):
-        return found
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method in ("GET", "HEAD") and kind != "application/json":
+        return found  # some clients send lists of ids as JSON with GET
     most, seconds = (FILE_BYTES, FILE_S) if files and kind == "multipart/form-data" else (BODY_BYTES, BODY_S)
     _bound(request, most)
     try:

@@ -245,7 +245,7 @@ class Hub:
         uri = f"{event['content']['account']}/{event['content']['key']}"
         self._remember(f"{event['entry']}:{event['op']}", repost_id(uri, by, at), frozenset())
         to = [(s, c) for s, c in self._around(by) if s.person and event["content"]["account"] not in s.person.unseen]
-        await self._give(to, by, "update", lambda eyes: shown.reposted(web, uri, by, at, eyes))
+        await self._give(to, by, "update", lambda eyes: shown.status(web, uri, eyes, {"account": by, "time_ms": at}))
 
     async def _give(
         self, to: list[tuple[AppStream, StreamName]], author: str, event: str, make: Callable[[shown.Eyes], Any]
@@ -286,16 +286,12 @@ class Hub:
 
     async def _heard(self, web: Web, person: Listener) -> None:
         rows = await person.news(web)
-        for row in rows:
-            with suppress(Refused):
-                entity = await shown.notification(web, row, person.did)
-                if entity is None:
-                    continue
-                payload = msgspec.json.encode(entity).decode()
-                for channel in (StreamName("user"), StreamName("user:notification")):
-                    for stream in self._of(channel):
-                        if stream.person is person and stream.notices:
-                            stream.put(Message(channel, "notification", payload))
+        for entity in await shown.notifications(web, rows, person.did) if rows else ():
+            payload = msgspec.json.encode(entity).decode()
+            for channel in (StreamName("user"), StreamName("user:notification")):
+                for stream in self._of(channel):
+                    if stream.person is person and stream.notices:
+                        stream.put(Message(channel, "notification", payload))
 
     def _remember(self, name: str, id_: str, public: frozenset[StreamName]) -> None:
         self._ids[name] = id_, public

@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 
 from banyan_web.endpoint import Web
+from banyan_web.mastodon.ids import thing_of
 from banyan_web.mastodon.streaming.shown import Eyes
 from banyan_web.refusals import Refused
 
@@ -83,7 +84,7 @@ async def _following(web: Web, did: str) -> list[str]:
 
 async def _members(web: Web, did: str, id_: str, strict: bool = False) -> frozenset[str]:
     try:
-        return frozenset(one["account"] for one in (await web.call("list.show", id=id_, by=did))["members"])
+        return frozenset(one["account"] for one in (await web.call("list.show", id=thing_of(id_), by=did))["members"])
     except Refused:
         if strict:
             raise Refused(404, "Record not found") from None
