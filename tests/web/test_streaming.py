@@ -15,6 +15,7 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, open_websocket_url
 
+from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.ids import thing_id
 from banyan_web.mastodon.streaming import endpoints, sockets
 from tests.node.real import converged
@@ -192,6 +193,25 @@ async def test_who_may_listen(tmp_path: Path) -> None:
         with trio.fail_after(5):
             while door.hub.count:
                 await trio.sleep(0.01)
+
+
+async def test_what_happens_after_a_stream_is_answered_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Tail._read_while_followed
+
+    async def late(of: Tail) -> None:
+        await trio.sleep(0.5)
+        await read(of)
+
+    monkeypatch.setattr(Tail, "_read_while_followed", late)
+    async with open_node(tmp_path / "a") as door:
+        _, client = await door.person("an")
+        with trio.fail_after(10):
+            async with open_lines(door.url, "/api/v1/streaming/public", client.token) as lines:
+                assert await anext(lines) == ":)"
+                await door.node.backend.call("post", {"text": "ngay"})
+                assert "event: update" in [await anext(lines) for _ in range(4)]
 
 
 async def test_a_stream_beats_and_ends_with_its_token_and_with_the_node(tmp_path: Path) -> None:
