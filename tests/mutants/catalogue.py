@@ -5,6 +5,7 @@ from tests.mutants.in_checkpoints import IN_CHECKPOINTS
 from tests.mutants.in_crdt import IN_CRDT
 from tests.mutants.in_damage import IN_DAMAGE
 from tests.mutants.in_events import IN_EVENTS
+from tests.mutants.in_firehose import IN_FIREHOSE
 from tests.mutants.in_groups import IN_GROUPS
 from tests.mutants.in_handles import IN_HANDLES
 from tests.mutants.in_leaving import IN_LEAVING
@@ -32,6 +33,7 @@ MUTANTS = (
     *IN_DAMAGE,
     *IN_CHANNELS,
     *IN_EVENTS,
+    *IN_FIREHOSE,
     *IN_GROUPS,
     *IN_HANDLES,
     *IN_LOCKED,

@@ -14,6 +14,7 @@ from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
 from banyan_node.node import Node
 from banyan_web.door_store import SCOPES, DoorStore
+from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.opening import open_door
 from tests.node.real import load_settings, make_home
 
@@ -40,10 +41,10 @@ class Client:
 
 
 class Door:
-    """url: of the door. store: what it remembers, opened beside the node's own connection."""
+    """url: of the door. store: what it remembers, opened beside the node's own connection. hub: the streams of apps."""
 
-    def __init__(self, node: Node, url: str) -> None:
-        self.node, self.url = node, url
+    def __init__(self, node: Node, url: str, hub: Hub) -> None:
+        self.node, self.url, self.hub = node, url, hub
         self.store = DoorStore(node.home.door)
         self._clients: list[Client] = []
 
@@ -78,17 +79,18 @@ async def open_node(folder: Path, bootstrap: Iterable[str] = (), **flags: str) -
     home = Home(folder) if Home(folder).keys.exists() else make_home(folder)
     given = {**quick, "http__address": "127.0.0.1:0", "node__bootstrap": ",".join(bootstrap), **flags}
     found: list[str] = []
+    hub = Hub()
 
     async def opening(node: Node, task_status: Any) -> None:
         async with trio.open_nursery() as nursery:
-            endpoint = await nursery.start(open_door, node)
+            endpoint = await nursery.start(open_door, node, hub)
             found.append(endpoint.url)
             task_status.started(endpoint)
 
     node = Node(home, load_settings(home, **given), Keystore.open(home.keys).keys, doors=[opening])
     async with trio.open_nursery() as nursery:
         await nursery.start(node.run)
-        door = Door(node, found[0])
+        door = Door(node, found[0], hub)
         try:
             yield door
         finally:

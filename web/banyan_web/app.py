@@ -1,7 +1,7 @@
 """The ASGI application of the door. It knows neither the server that runs it nor the event loop.
 
 The invariants: no body is read beyond its limit or longer than BODY_S; a token is read from the Authorization header
-alone; an error that nobody foresaw is logged, and answered with one sentence.
+alone, but for streams; an error that nobody foresaw is logged, and answered with one sentence.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from banyan_node.server.http_connections import let_in
@@ -29,6 +29,7 @@ from banyan_web.bounds import BODY_BYTES, BODY_S, FILE_BYTES, FILE_S, PERIOD_S, 
 from banyan_web.describing import describing
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
+from banyan_web.firehose import endpoints as firehose
 from banyan_web.mastodon import (
     accounts,
     apps,
@@ -48,6 +49,8 @@ from banyan_web.mastodon import (
     ties,
     timelines,
 )
+from banyan_web.mastodon.streaming import endpoints as streaming
+from banyan_web.mastodon.streaming import sockets
 from banyan_web.oauth import authorize, login, tokens
 from banyan_web.oauth.forms import page, paragraph
 from banyan_web.params import nested
@@ -59,6 +62,7 @@ EVERY: Sequence[Endpoints] = (
     apps.ENDPOINTS,
     authorize.ENDPOINTS,
     filters.ENDPOINTS,
+    firehose.ENDPOINTS,
     grouped.ENDPOINTS,
     hosting.ENDPOINTS,
     instance.ENDPOINTS,
@@ -76,6 +80,7 @@ EVERY: Sequence[Endpoints] = (
     scheduled.ENDPOINTS,
     search.ENDPOINTS,
     statuses.ENDPOINTS,
+    streaming.ENDPOINTS,
     ties.ENDPOINTS,
     timelines.ENDPOINTS,
     tokens.ENDPOINTS,
@@ -120,7 +125,8 @@ def door_app(web: Web, every: Iterable[Endpoints] = EVERY) -> DoorApp:
         if endpoint.verb in verbs:
             raise ValueError(f"{endpoint.verb} {endpoint.path} is declared twice")
         verbs[endpoint.verb] = endpoint
-    routes = [Route(path, _Place(web, verbs)) for path, verbs in sorted(paths.items(), key=_order)]
+    routes: list[BaseRoute] = [WebSocketRoute(sockets.PATH + end, sockets.Sockets(web)) for end in ("", "/")]
+    routes += [Route(path, _Place(web, verbs)) for path, verbs in sorted(paths.items(), key=_order)]
     routes += [Route(path + "/", _Place(web, verbs)) for path, verbs in sorted(paths.items(), key=_order)]
     inner = Starlette(routes=routes, exception_handlers={HTTPException: _not_here})
     inner.router.redirect_slashes = False

@@ -13,16 +13,22 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from starlette.requests import Request
 
+from banyan_node.api.texts import NOBODY
 from banyan_node.operator_errors import CallError
 from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore, Token
+from banyan_web.firehose.consumers import Consumers
+from banyan_web.firehose.tail import Tail
 from banyan_web.outward import Outside
 from banyan_web.refusals import Refused, of_call
 from banyan_web.shelf import Shelf
+
+if TYPE_CHECKING:
+    from banyan_web.mastodon.streaming.hub import Hub
 
 
 class Backend(Protocol):
@@ -74,14 +80,18 @@ TEXTS = 20_000
 @dataclass(frozen=True, slots=True)
 class Web:
     """What endpoints share. url: the address by which clients know this server, without a slash at its end. domain: of
-    its accounts' names. email: of who runs it, or empty. people: Account entities by DID. texts: HTML, by the text and
-    by where its mentions lead. outside: asks addresses that others named."""
+    its accounts' names. tail: the end of the firehose. hub: the streams of apps. email: of who runs it, or empty.
+    people: Account entities by DID. texts: HTML, by the text and by where its mentions lead. outside: asks addresses
+    that others named."""
 
     backend: Backend
     door: DoorStore
     url: str
     domain: str
     title: str
+    tail: Tail
+    consumers: Consumers
+    hub: Hub
     bounds: Bounds = field(default_factory=Bounds)
     description: str = ""
     email: str = ""
@@ -90,9 +100,11 @@ class Web:
     outside: Outside = field(default_factory=Outside)
 
     async def call(self, method: str, **params: Any) -> Any:
-        """A method of the node; `by` is the account that acts. Parameters that are None are left out. Raises
-        Refused."""
-        named = {("as" if name == "by" else name): value for name, value in params.items() if value is not None}
+        """A method of the node; `by` is the account that acts, None: nobody reads. Other parameters that are None are
+        left out. Raises Refused."""
+        named = {name: value for name, value in params.items() if value is not None}
+        if "by" in params:  # without it, the node's own account would read, with what it mutes and filters
+            named["as"] = named.pop("by", NOBODY)
         try:
             return await self.backend.call(method, named)
         except CallError as error:

@@ -26,6 +26,7 @@ DigestText = NewType("DigestText", str)
 UriText = NewType("UriText", str)
 FeedCursorText = NewType("FeedCursorText", str)
 EventCursorText = NewType("EventCursorText", str)
+FirehoseCursorText = NewType("FirehoseCursorText", str)
 NoticeCursorText = NewType("NoticeCursorText", str)
 ThreadCursorText = NewType("ThreadCursorText", str)
 BlobText = NewType("BlobText", str)
@@ -66,6 +67,15 @@ EventCursor: TypeAlias = Annotated[
         title="a place among the events",
         description="A place among the events of one store. It stays valid when the node restarts.",
         pattern="^[0-9a-f]{16}-[0-9]{1,15}$",
+    ),
+]
+FirehoseCursor: TypeAlias = Annotated[
+    FirehoseCursorText,
+    Meta(
+        title="a place in the firehose",
+        description="A place in the firehose of one store; those of `events` are such places too. It stays valid when "
+        "the node restarts.",
+        pattern="^[0-9a-f]{16}-[0-9]{1,15}([.][0-9]{1,6})?$",
     ),
 ]
 BlobHex: TypeAlias = Annotated[
@@ -134,11 +144,14 @@ AccountRef: TypeAlias = Annotated[
     str,
     Meta(title="an account", description="A DID, or the name under which an account is hosted here.", min_length=1),
 ]
+NOBODY = ""
+"""Who reads as no account sees what everybody sees: nothing is muted, filtered or marked as read."""
 Own: TypeAlias = Annotated[
     str | None,
     Meta(
         title="an account",
-        description="A DID, or the name under which an account is hosted here; default: this node's own account.",
+        description="A DID, or the name under which an account is hosted here; default: this node's own account. An "
+        "empty text: nobody, for reading what everybody sees.",
     ),
 ]
 PostRef: TypeAlias = Annotated[

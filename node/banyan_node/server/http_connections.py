@@ -5,6 +5,7 @@ http_protocol.py handles HTTP; this module has the sockets and closes connection
 - An error in one connection is logged and ends only that connection.
 - An idle connection is closed: the head of a request must come within `Patience.head` of the connection's start or of
   the answer before, and an answer must be read within `Patience.send`. (control.py has the deadline of a body.)
+- A WebSocket is closed when nothing came for SILENT_S; a client answers pings. (web_sockets.py has its other limits.)
 - There are never more than `most` connections. A further one replaces the oldest that never showed the token; if all
   have shown it, the new one is closed.
 
@@ -27,6 +28,7 @@ from anycorn.typing import ConnectionState
 from starlette.types import ASGIApp
 
 from banyan_node.server.http_protocol import Http, NotSpoken, ServerContext, ServerSettings, Tasks
+from banyan_node.server.web_sockets import SILENT_S
 
 _STATE = "banyan.connection"
 _READ = 1 << 16
@@ -120,6 +122,8 @@ class Connection:
                 if not data:
                     break
                 await self._http.handle(RawData(data))
+                if self._http.is_socket:
+                    self._scope.deadline = trio.current_time() + SILENT_S
                 if not self._closed:
                     await trio.lowlevel.wait_readable(self._line.fileno())
         await self._http.handle(Closed())
@@ -166,9 +170,9 @@ def let_in(scope: Mapping[str, Any]) -> None:
 class Connections:
     """All connections to one listener."""
 
-    def __init__(self, app: ASGIApp, most: int, patience: Patience) -> None:
+    def __init__(self, app: ASGIApp, most: int, patience: Patience, sockets: bool = False) -> None:
         self._app, self._most, self._patience = app, most, patience
-        self._settings, self._context = ServerSettings(), ServerContext(None)
+        self._settings, self._context = ServerSettings(sockets), ServerContext(None)
         self._open: dict[Connection, None] = {}
 
     @property

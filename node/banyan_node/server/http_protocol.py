@@ -5,8 +5,9 @@ The differences from anycorn's own server, and why:
 - The head of an answer waits for the first bytes of its body, and both leave in one write: a write costs more than all
   work on the answer, and one write wakes the client once.
 - The application runs in a trio task; received pieces of a body wait for it in a queue of `PIECES`.
-- HTTP/1.1 only. Upgrades to WebSocket or HTTP/2 are ignored, as RFC 9110 allows (section 7.8): Java's HTTP client asks
-  for one at its first call. A client that starts in HTTP/2 is disconnected.
+- HTTP/1.1 only. Upgrades to HTTP/2 are ignored, as RFC 9110 allows (section 7.8): Java's HTTP client asks for one at
+  its first call; those to WebSocket are too, unless `ServerSettings.sockets` says that the application takes them. A
+  client that starts in HTTP/2 is disconnected.
 - Bytes after the last request of a connection are dropped. h11 takes them for an error of the client, and would answer
   400 instead of the request's own answer, although the request was carried out.
 - A request with both a length and chunks is refused, because a program in between may have used the other one.
@@ -26,11 +27,13 @@ from anycorn.config import Config
 from anycorn.events import Event
 from anycorn.protocol.events import Body, EndBody, Request, Response
 from anycorn.protocol.events import Event as StreamEvent
-from anycorn.protocol.h11 import STREAM_ID, H11Protocol
+from anycorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
 from anycorn.protocol.http_stream import HTTPStream
 from anycorn.typing import ASGIReceiveEvent, ConnectionState, H11SendableEvent
 from anycorn.worker_context import WorkerContext
 from starlette.types import ASGIApp
+
+from banyan_node.server.web_sockets import MESSAGE_BYTES, PING_S, Socket, wants_socket
 
 PIECES = 10
 """The most pieces of a body that wait for the application; meanwhile the connection is not read."""
@@ -43,10 +46,14 @@ class NotSpoken(Exception):
 
 
 class ServerSettings(Config):
-    """anycorn's settings. The Date header is made once a second."""
+    """anycorn's settings. The Date header is made once a second. sockets: whether WebSockets are taken."""
 
-    def __init__(self) -> None:
+    def __init__(self, sockets: bool = False) -> None:
         super().__init__()
+        self.sockets = sockets
+        self.websocket_max_message_size = MESSAGE_BYTES
+        self.websocket_ping_interval = PING_S
+        self.websocket_permessage_deflate = False
         self.include_server_header = False
         self.errorlog = logging.getLogger("anycorn.error")
         self._said: tuple[int, list[tuple[bytes, bytes]]] = (0, [])
@@ -70,6 +77,10 @@ class Tasks:
         arriving = _Arriving()
         self._nursery.start_soon(self._run, scope, arriving, send)
         return arriving.put
+
+    def spawn(self, do: Callable[[], Awaitable[None]]) -> None:
+        """Starts anycorn's own task beside that of a request."""
+        self._nursery.start_soon(do)
 
     async def _run(self, scope: Any, arriving: _Arriving, send: Send) -> None:
         try:
@@ -158,7 +169,7 @@ class Http(H11Protocol):
 
     def __init__(
         self,
-        config: Config,
+        config: ServerSettings,
         context: ServerContext,
         tasks: Tasks,
         state: ConnectionState,
@@ -168,12 +179,14 @@ class Http(H11Protocol):
     ) -> None:
         super().__init__(cast(Any, None), config, cast(Any, context), cast(Any, tasks), state, client, None, tell, None)
         self.connection = _Conversation(h11.SERVER, max_incomplete_event_size=config.h11_max_incomplete_size)
-        self._write = write
+        self._write, self._sockets = write, config.sockets
         self._head = b""
         """The head of an answer, which waits for the body."""
 
     async def stream_send(self, event: StreamEvent) -> None:
         match event:
+            case Response(headers=headers, status_code=101):
+                await self._write(self._framed(h11.InformationalResponse(headers=headers, status_code=101)))
             case Response(headers=headers, status_code=status):
                 more = self.config.response_headers("h11")
                 if self.keep_alive_requests >= self.config.keep_alive_max_requests:
@@ -210,8 +223,16 @@ class Http(H11Protocol):
         await self._send_error_response(status)
         raise NotSpoken
 
+    @property
+    def is_socket(self) -> bool:
+        """Whether WebSocket is spoken from now on."""
+        return isinstance(self.connection, H11WSConnection)
+
     async def _create_stream(self, request: h11.Request) -> None:
-        self.stream = HTTPStream(
+        socket = self._sockets and wants_socket(request.method, request.headers)
+        if socket:
+            self.connection = H11WSConnection(cast(h11.Connection, self.connection))
+        self.stream = (Socket if socket else HTTPStream)(
             self.app,
             self.config,
             self.context,

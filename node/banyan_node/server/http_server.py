@@ -68,12 +68,14 @@ async def serve_app(
     grace_seconds: float = 3.0,
     connections: int = 1_024,
     patience: Patience = PATIENCE,
+    sockets: bool = False,
     task_status: OnStarted = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serves an application until `shutdown`. app: makes it, from its URL. Raises PortBusy, ControlError."""
+    """Serves an application until `shutdown`. app: makes it, from its URL. sockets: whether it takes WebSockets. Raises
+    PortBusy, ControlError."""
     listener = listen(bind)
     endpoint = endpoint_of(listener)
-    served = Connections(app(endpoint.url), connections, patience)
+    served = Connections(app(endpoint.url), connections, patience, sockets)
     try:
         await _serve(served, listener, endpoint, shutdown, grace_seconds, task_status)
     finally:

@@ -2,13 +2,14 @@
 so no table of them is kept:
 
     account   the 32 bytes of the account's id as a number, 78 digits
-    post      milliseconds since 1970, 15 digits; account and key of the post as a number, 116 digits
-    repost    the milliseconds of the repost; account and key of the post, account that reposted, 193 digits
+    post      milliseconds since 1970, plus FIRST, 15 digits; account and key of the post as a number, 116 digits
+    repost    the same of the repost; account and key of the post, account that reposted, 193 digits
     thing     what somebody keeps to themselves, such as a list: its 16 bytes as a number, 39 digits
 
-Digits of a post are fixed in number, and so are those of a repost, so the first fifteen order both by time. Some
-clients read an id in a Link header as a number, and send it without the zeros that it begins with: so up to LOST_ZEROS
-may be missing.
+Digits of a post are fixed in number, and so are those of a repost, so the first fifteen order both by time. FIRST makes
+them begin with no zero: a stream names a deleted post by its digits alone, which some clients read as a JSON number.
+Some clients read an id in a Link header as a number, and send it without the zeros that it begins with: so up to
+LOST_ZEROS may be missing.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from banyan_schema.social import Target, post_from_text, post_to_text
 from banyan_web.refusals import Refused
 
 ACCOUNT_DIGITS, TIME_DIGITS, POST_DIGITS, REPOST_DIGITS, THING_DIGITS = 78, 15, 116, 193, 39
+FIRST = 10**14
 LOST_ZEROS = 8
 _GONE = "Record not found"
 KEPT = 50_000
@@ -60,20 +62,20 @@ def thing_of(id_: str) -> str:
 def status_id(uri: str, time_ms: int) -> str:
     """The id of a post. time_ms: of the post."""
     target = post_from_text(uri)
-    return f"{time_ms:0{TIME_DIGITS}d}{int.from_bytes(target.account + target.key, 'big'):0{POST_DIGITS}d}"
+    return f"{time_ms + FIRST:0{TIME_DIGITS}d}{int.from_bytes(target.account + target.key, 'big'):0{POST_DIGITS}d}"
 
 
 def repost_id(uri: str, by: str, time_ms: int) -> str:
     """The id of a repost. time_ms: when it was reposted."""
     target = post_from_text(uri)
     rest = target.account + target.key + account_from_text(by)
-    return f"{time_ms:0{TIME_DIGITS}d}{int.from_bytes(rest, 'big'):0{REPOST_DIGITS}d}"
+    return f"{time_ms + FIRST:0{TIME_DIGITS}d}{int.from_bytes(rest, 'big'):0{REPOST_DIGITS}d}"
 
 
 def time_of(id_: str) -> int:
     """The milliseconds that an id of a post or repost begins with. Raises Refused."""
     _named(id_)
-    return int(_whole(id_)[:TIME_DIGITS])
+    return int(_whole(id_)[:TIME_DIGITS]) - FIRST
 
 
 def uri_of(id_: str) -> str:
@@ -91,7 +93,8 @@ def reposted_by(id_: str) -> str | None:
 def _named(id_: str) -> str | RepostId:
     id_ = _whole(id_)
     rest = id_[TIME_DIGITS:]
-    if not id_[:TIME_DIGITS].isascii() or not id_[:TIME_DIGITS].isdigit():
+    time = id_[:TIME_DIGITS]
+    if not time.isascii() or not time.isdigit() or int(time) < FIRST:
         raise Refused(404, _GONE)
     if len(rest) == POST_DIGITS:
         return _uri(_bytes(rest, POST_DIGITS, 48))

@@ -98,7 +98,7 @@ async def told(web: Web, reader: str, what: Wanted) -> tuple[list[Told], str | N
         page = await web.call(
             "notifications", kinds=what.kinds, of=what.of, each=True, before=before, limit=size, by=reader
         )
-        rows = [_told(row) for row in page["notices"]]
+        rows = [told_of(row) for row in page["notices"]]
         newer = [one for one in rows if what.oldest is None or one.id > what.oldest]
         found += newer
         before = page["before"]
@@ -117,13 +117,14 @@ async def one_of(web: Web, reader: str, id_: str) -> Told:
     above = min(place + 1, LARGEST).to_bytes(PLACE_BYTES, "big").hex()
     kinds = list(SHOWN_AS)
     page = await web.call("notifications", kinds=kinds, each=True, before=above, limit=1, by=reader)
-    for one in map(_told, page["notices"]):
+    for one in map(told_of, page["notices"]):
         if one.place == place_of(id_):
             return one
     raise Refused(404, "Record not found")
 
 
-def _told(row: Mapping[str, Any]) -> Told:
+def told_of(row: Mapping[str, Any]) -> Told:
+    """A row of the node whose kind is in SHOWN_AS."""
     type_ = SHOWN_AS[row["kind"]]
     post = row["post"]
     uri = row["about"] if type_ in ABOUT_OWN else None if post is None else post["uri"]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 from banyan_web.endpoint import Ask, Web
-from banyan_web.mastodon.ids import POST_DIGITS, REPOST_DIGITS, TIME_DIGITS, repost_id, status_id
+from banyan_web.mastodon.ids import FIRST, POST_DIGITS, REPOST_DIGITS, TIME_DIGITS, repost_id, status_id
 from banyan_web.params import number, text
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class Line(NamedTuple):
 
     @property
     def ms(self) -> int:
-        return int(self.id[:TIME_DIGITS])
+        return _ms(self.id)
 
 
 def bounds(ask: Ask, limit: int = LIMIT, most: int = MOST) -> Bounds:
@@ -102,7 +102,7 @@ def _place(id_: str, rising: bool) -> str:
 
 def _ms(id_: str) -> int:
     digits = id_[:TIME_DIGITS]
-    return min(int(digits), (1 << 48) - 1) if digits.isascii() and digits.isdigit() else 0
+    return min(max(int(digits) - FIRST, 0), (1 << 48) - 1) if digits.isascii() and digits.isdigit() else 0
 
 
 def cut(ask: Ask, items: Sequence[T], id_of: Callable[[T], str], limit: int = LIMIT, most: int = MOST) -> list[T]:

@@ -10,6 +10,7 @@ from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.polls import PollRow, poll_row
 from banyan_node.api.texts import (
+    NOBODY,
     BlobHex,
     Did,
     Milliseconds,
@@ -350,5 +351,7 @@ def now_ms() -> int:
 
 
 def reader_of(at: CommitView, by: str | None) -> AccountId | None:
-    """The account that reads: the one named, or this node's own if it has one."""
+    """The account that reads: the one named, or this node's own if it has one. None: nobody."""
+    if by == NOBODY:
+        return None
     return hosted.me(at) if by is None else hosted.account_of(at, by)

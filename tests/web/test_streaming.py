@@ -1,0 +1,382 @@
+"""What apps are told while they are open, read by clients that nobody here wrote."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import mastodon
+import pytest
+import trio
+from trio_websocket import ConnectionClosed, ConnectionRejected, open_websocket_url
+
+from banyan_web.firehose.tail import Tail
+from banyan_web.mastodon.ids import thing_id
+from banyan_web.mastodon.streaming import endpoints, sockets
+from tests.node.real import converged
+from tests.web.door import Door, open_node
+from tests.web.lines import open_lines
+
+FRAME_TEXT, FRAME_CLOSE, PING = 0x81, 0x88, b"\x89\0"
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mastodon.py closes a stream at the next heartbeat."""
+    monkeypatch.setattr(endpoints, "HEARTBEAT_S", 0.2)
+    monkeypatch.setattr(sockets, "HEARTBEAT_S", 0.2)
+
+
+class Heard(mastodon.StreamListener):
+    """Everything that Mastodon.py gives to a listener, in order."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, Any]] = []
+
+    def on_update(self, status: Any) -> None:
+        self.got.append(("update", status))
+
+    def on_status_update(self, status: Any) -> None:
+        self.got.append(("status.update", status))
+
+    def on_delete(self, status_id: Any) -> None:
+        self.got.append(("delete", str(status_id)))
+
+    def on_notification(self, notification: Any) -> None:
+        self.got.append(("notification", notification))
+
+    def on_filters_changed(self) -> None:
+        self.got.append(("filters_changed", None))
+
+    async def next(self, count: int = 1) -> list[tuple[str, Any]]:
+        """The next ones; they are taken away."""
+        with trio.fail_after(15):
+            while len(self.got) < count:
+                await trio.sleep(0.02)
+        found, self.got = self.got[:count], self.got[count:]
+        return found
+
+
+def app(door: Door, account: str, *scopes: str) -> Any:
+    """Mastodon.py, as the account."""
+    return mastodon.Mastodon(
+        access_token=door.token(account, *scopes or ("read",)), api_base_url=door.url, version_check_mode="none"
+    )
+
+
+class Listening:
+    """Streams of Mastodon.py on threads of their own, closed at the end."""
+
+    def __init__(self, door: Door) -> None:
+        self._door, self._handles = door, list[Any]()
+
+    async def to(self, client: Any, what: str, **given: Any) -> Heard:
+        heard, before = Heard(), self._door.hub.count
+
+        def begin() -> Any:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # whether the server says that it streams is not asked here
+                return getattr(client, what)(listener=heard, run_async=True, **given)
+
+        self._handles.append(await trio.to_thread.run_sync(begin))
+        with trio.fail_after(10):
+            while self._door.hub.count == before:
+                await trio.sleep(0.02)
+        return heard
+
+    async def close(self) -> None:
+        for handle in self._handles:
+            await trio.to_thread.run_sync(handle.close)
+
+
+async def test_a_post_of_another_node_reaches_an_app_that_listens(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "a") as here, open_node(tmp_path / "b", [here.node.edge.addresses[0]]) as there:
+        an, _ = await here.person("an")
+        binh, _ = await there.person("bình")
+        await converged([here.node, there.node])
+        call, far = here.node.backend.call, there.node.backend.call
+        await call("follow", {"account": binh})
+        listening = Listening(here)
+        client = app(here, an)
+        home = await listening.to(client, "stream_user")
+        public = await listening.to(client, "stream_public")
+        local = await listening.to(client, "stream_public", local=True)
+        remote = await listening.to(client, "stream_public", remote=True)
+        tagged = await listening.to(client, "stream_hashtag", tag="TẾT")
+        uri = (await far("post", {"text": "Chúc mừng <b>năm</b> mới #tết"}))["uri"]
+        for stream in (home, public, remote, tagged):
+            ((event, status),) = await stream.next()
+            assert event == "update"
+            assert status.content.startswith("<p>Chúc mừng &lt;b&gt;")
+            assert status.account.uri == binh
+        await far("edit", {"uri": uri, "text": "Chúc mừng #tết"})
+        for stream in (home, public, remote, tagged):
+            ((event, edited),) = await stream.next()
+            assert (event, str(edited.id)) == ("status.update", str(status.id))
+            assert edited.edited_at is not None
+        mine = (await call("post", {"text": "của An"}))["uri"]
+        for stream in (home, public, local):
+            ((event, status),) = await stream.next()
+            assert (event, status.account.uri) == ("update", an)
+        await converged([here.node, there.node])
+        await far("react", {"uri": mine, "emoji": "❤"})
+        ((event, notice),) = await home.next()
+        assert (event, notice.type, notice.account.uri) == ("notification", "favourite", binh)
+        assert str(notice.status.id) == str(status.id)
+        await far("repost", {"uri": mine})
+        found = dict(await home.next(2))
+        assert found["notification"].type == "reblog"
+        assert (found["update"].account.uri, str(found["update"].reblog.id)) == (binh, str(status.id))
+        await far("delete", {"uri": uri})
+        for stream in (home, public, remote, tagged):
+            assert await stream.next() == [("delete", str(edited.id))]
+        assert not any(stream.got for stream in (home, public, local, remote, tagged))
+        await listening.close()
+
+
+async def test_a_stream_of_one_person_has_what_is_theirs_and_nothing_else(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "a") as door:
+        (an, _), (binh, _), (chi, _) = [await door.person(name) for name in ("an", "bình", "chi")]
+        call = door.node.backend.call
+        await call("follow", {"account": binh})
+        friends = (await call("list.set", {"title": "bạn"}))["id"]
+        await call("list.add", {"id": friends, "accounts": [chi]})
+        listening = Listening(door)
+        client = app(door, an)
+        home = await listening.to(client, "stream_user")
+        notices = await listening.to(client, "stream_user_notifications")
+        listed = await listening.to(client, "stream_list", id=thing_id(friends))
+        direct = await listening.to(client, "stream_direct")
+        await call("post", {"text": "của Chi", "as": chi})
+        assert (await listed.next())[0][1].account.uri == chi
+        await call("follow", {"account": chi})  # from now on
+        await call("follow", {"account": an, "as": chi})
+        assert [(event, found.type) for event, found in await notices.next()] == [("notification", "follow")]
+        assert [(event, found.type) for event, found in await home.next()] == [("notification", "follow")]
+        await call("post", {"text": "của Chi nữa", "as": chi})
+        assert (await home.next())[0][1].account.uri == chi
+        await listed.next()
+        await call("filter.set", {"words": "bóng đá", "action": "hide"})
+        assert await home.next() == [("filters_changed", None)]
+        await call("post", {"text": "bóng đá hôm nay", "as": binh})
+        await call("mute", {"account": chi})
+        await call("post", {"text": "không nghe", "as": chi})
+        await call("post", {"text": "nghe", "as": binh})
+        assert (await home.next())[0][1].content == "<p>nghe</p>"
+        assert not any(stream.got for stream in (home, notices, listed, direct))
+        await listening.close()
+
+
+async def test_who_may_listen(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "a") as door:
+        an, client = await door.person("an")
+        health = await client.http.get("/api/v1/streaming/health")
+        assert (health.status_code, health.text) == (200, "OK")
+        assert await trio.to_thread.run_sync(app(door, an).stream_healthy)
+        await client.get("/api/v1/streaming", 404)
+        for path in ("user", "public", "list"):
+            await door.client().get(f"/api/v1/streaming/{path}", 401, list="0" * 32)
+        await door.client(an, "read:notifications").get("/api/v1/streaming/user", 401)
+        await door.client(an, "read:statuses").get("/api/v1/streaming/user/notification", 401)
+        await client.get("/api/v1/streaming/hashtag", 400)
+        await client.get("/api/v1/streaming/list", 404, list="0" * 32)
+        assert await door.client().get("/api/v1/preferences", 401, access_token=client.token) is not None
+        assert door.hub.count == 0
+        async with open_lines(door.url, "/api/v1/streaming/user", None, {"access_token": client.token}) as answer:
+            assert answer.headers["content-type"] == "text/event-stream"
+            assert door.hub.count == 1
+        with trio.fail_after(5):
+            while door.hub.count:
+                await trio.sleep(0.01)
+
+
+async def test_what_happens_after_a_stream_is_answered_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Tail._read_while_followed
+
+    async def late(of: Tail) -> None:
+        await trio.sleep(0.5)
+        await read(of)
+
+    monkeypatch.setattr(Tail, "_read_while_followed", late)
+    async with open_node(tmp_path / "a") as door:
+        _, client = await door.person("an")
+        with trio.fail_after(10):
+            async with open_lines(door.url, "/api/v1/streaming/public", client.token) as lines:
+                assert await anext(lines) == ":)"
+                await door.node.backend.call("post", {"text": "ngay"})
+                assert "event: update" in [await anext(lines) for _ in range(4)]
+
+
+async def test_a_stream_beats_and_ends_with_its_token_and_with_the_node(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "a") as door:
+        an, client = await door.person("an")
+        path = "/api/v1/streaming/public"
+        async with (
+            open_lines(door.url, path, client.token) as lines,
+            open_lines(door.url, path, door.token(an)) as kept,
+        ):
+            assert await anext(lines) == ":)"
+            assert await anext(lines) == ":thump"
+            door.store.revoke(client.token or "")
+            assert [line async for line in lines if line != ":thump"] == []
+            assert await anext(kept) == ":)"
+            door.node.shutdown.set()
+            assert [line async for line in kept if line != ":thump"] == []  # ends as it should: no error
+
+
+# -- WebSocket
+
+
+def socket_of(door: Door, token: str, query: str = "", **given: Any) -> Any:
+    url = door.url.replace("http", "ws")
+    return open_websocket_url(f"{url}/api/v1/streaming?access_token={token}{query}", **given)
+
+
+async def test_many_streams_go_over_one_websocket(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "a") as door:
+        _, client = await door.person("an")
+        binh, _ = await door.person("bình")
+        token = client.token or ""
+
+        async def post(text: str) -> None:
+            await door.node.backend.call("post", {"text": text, "as": binh})
+
+        async def listening(count: int) -> None:
+            with trio.fail_after(5):
+                while sum(map(len, door.hub.channels.values())) != count:
+                    await trio.sleep(0.01)
+
+        with trio.fail_after(30):
+            async with socket_of(door, token, "&stream=public:local") as found:
+
+                async def told() -> Any:
+                    return json.loads(await found.get_message())
+
+                async def ask(**given: str) -> None:
+                    await found.send_message(json.dumps(given))
+
+                await listening(1)
+                await post("một")
+                got = await told()
+                assert (got["stream"], got["event"]) == (["public:local"], "update")
+                assert json.loads(got["payload"])["content"] == "<p>một</p>"
+                await ask(type="subscribe", stream="hashtag", tag="Tết")
+                await listening(2)
+                await post("hai #tết")
+                assert sorted([(await told())["stream"] for _ in range(2)]) == [["hashtag", "Tết"], ["public:local"]]
+                await ask(type="unsubscribe", stream="public:local")
+                await listening(1)
+                await post("ba")
+                await post("bốn #tết")
+                got = await told()
+                assert got["stream"] == ["hashtag", "Tết"]
+                assert "bốn" in json.loads(got["payload"])["content"]
+                for wrong in ("no JSON", "[]", '{"type": "subscribe", "stream": "potato"}', '{"stream": "user"}'):
+                    await found.send_message(wrong)
+                    assert (await told())["error"]
+                await found.ping()
+            with pytest.raises(ConnectionRejected) as caught:
+                async with socket_of(door, "wrong"):
+                    pass
+            assert caught.value.status_code == 401
+            async with socket_of(door, "", subprotocols=[token]) as found:  # as Mastodon's own page
+                assert found.subprotocol == token
+            while door.hub.count:
+                await trio.sleep(0.01)
+
+
+async def test_a_websocket_ends_by_a_close_frame(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "a") as door:
+        an, client = await door.person("an")
+        async with socket_of(door, client.token or "") as revoked, socket_of(door, door.token(an)) as kept:
+            door.store.revoke(client.token or "")
+            assert await code_of(revoked) == 1008
+            door.node.shutdown.set()
+            assert await code_of(kept) == 1001
+
+
+async def code_of(found: Any) -> int:
+    """With which the server closes it."""
+    with trio.fail_after(10), pytest.raises(ConnectionClosed) as caught:
+        await found.get_message()
+    assert caught.value.reason is not None
+    return int(caught.value.reason.code)
+
+
+HANDSHAKE = (
+    "GET /api/v1/streaming?access_token={} HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\n"
+    "Upgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+def masked(first: int, payload: bytes) -> bytes:
+    """A frame of a client, with a mask of zeros."""
+    if len(payload) < 126:
+        return bytes([first, 0x80 | len(payload)]) + bytes(4) + payload
+    return bytes([first, 0x80 | 127]) + len(payload).to_bytes(8, "big") + bytes(4) + payload
+
+
+async def test_wrong_frames_are_answered_and_end_the_connection(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "a") as door:
+        _, client = await door.person("an")
+        at, head = urlsplit(door.url), HANDSHAKE.format(client.token).encode()
+
+        def speak(*pieces: bytes) -> bytes:
+            """Everything that comes back until the other side closes."""
+            with socket.create_connection((at.hostname, at.port), timeout=10) as line:
+                for piece in pieces:
+                    line.sendall(piece)
+                    time.sleep(0.2)
+                got = b""
+                try:
+                    while more := line.recv(65536):
+                        got += more
+                except ConnectionResetError:
+                    pass
+                return got
+
+        def frames(got: bytes) -> bytes:
+            head, _, rest = got.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 101 "), head
+            assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
+            return rest.replace(PING, b"")
+
+        close = masked(FRAME_CLOSE, (1000).to_bytes(2, "big"))
+
+        def story() -> None:
+            got = frames(speak(head + masked(FRAME_TEXT, b"?"), close))  # a frame behind the handshake in one write
+            assert b"error" in got
+            assert got.endswith(b"\x88\x02\x03\xe8")
+            for wrong, code in (
+                (bytes([FRAME_TEXT, 2]) + b"{}", 1002),  # without a mask
+                (masked(0xF1, b"{}"), 1002),  # reserved bits
+                (masked(FRAME_TEXT, b"\xff\xfe"), 1007),
+                (masked(FRAME_TEXT, b"x" * 70_000), 1009),
+            ):
+                got = frames(speak(head, wrong))
+                assert got[:1] == b"\x88", (wrong[:4], got)
+                assert int.from_bytes(got[2:4], "big") == code
+            # a length of 2^62: nothing is kept for it
+            assert frames(
+                speak(head, bytes([FRAME_TEXT, 0xFF]) + (1 << 62).to_bytes(8, "big") + bytes(4) + b"x" * 70_000)
+            )
+            # no upgrade: with a body, another version, to HTTP/2, elsewhere
+            assert (
+                speak(head.replace(b"\r\n\r\n", b"\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"))[9:12]
+                == b"404"
+            )
+            assert speak(head.replace(b"Version: 13", b"Version: 12"))[9:12] == b"400"
+            plain = head.replace(b"WebSocket\r\n", b"h2c\r\n", 1).replace(b"keep-alive, Upgrade", b"close, Upgrade")
+            assert speak(plain)[9:12] == b"404"
+            assert speak(head.replace(b"/api/v1/streaming", b"/nowhere"))[9:12] in (b"403", b"404")
+
+        with trio.fail_after(30):
+            await trio.to_thread.run_sync(story)
+        assert (await client.http.get("/api/v1/streaming/health")).text == "OK"

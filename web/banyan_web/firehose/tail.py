@@ -1,0 +1,186 @@
+"""The end of the firehose, read once for all who follow it.
+
+One task reads from the node what arrived, while somebody follows, and keeps the newest events, encoded. A follower that
+is not behind them takes its events from here; one that is reads the node's store, from its own cursor. So nothing is
+queued for anybody, and a slow follower costs nothing but its own reading.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_right
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from typing import Any, NamedTuple, Protocol
+
+import anyio
+import msgspec
+
+from banyan_node.api.firehose import ArrivalPlace
+from banyan_node.operator_errors import CallError
+
+KEPT_EVENTS, KEPT_BYTES = 16_384, 8 << 20
+"""The most that is kept of the end."""
+PAUSE_S = 0.02
+"""Between two readings: what arrives meanwhile is read together."""
+AGAIN_S = 1.0
+"""After a reading that failed."""
+PAGE = 500
+
+
+_log = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """A node. Both methods raise CallError."""
+
+    async def call(self, name: str, params: Mapping[str, Any]) -> Any:
+        """The answer of a method, as JSON values."""
+
+    async def events(self, params: Mapping[str, str]) -> AsyncGenerator[Any, None]:
+        """What happens at the node; here it only tells when to read."""
+
+
+class TailEvent(NamedTuple):
+    """An event. place: behind it. line: its JSON."""
+
+    place: ArrivalPlace
+    cursor: str
+    collection: str | None
+    account: str
+    line: bytes
+
+
+def place_of(cursor: str) -> ArrivalPlace:
+    """Of a cursor that the node gave."""
+    n, _, k = cursor.partition("-")[2].partition(".")
+    return ArrivalPlace(int(n), int(k or 0))
+
+
+def told(event: Mapping[str, Any]) -> TailEvent:
+    cursor = event["cursor"]
+    return TailEvent(place_of(cursor), cursor, event["collection"], event["account"], msgspec.json.encode(event))
+
+
+class Tail:
+    """Use it in one event loop. closed: whether followers have to end."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.followers = 0
+        self._changed = anyio.Event()
+        self._needed = anyio.Event()
+        self.closed = False
+        self.end: ArrivalPlace | None = None
+        """Up to where it was read; None while nobody follows."""
+        self.cursor = ""
+        self._first: ArrivalPlace | None = None
+        """Everything behind it is kept."""
+        self._kept: list[TailEvent] = []
+        self._places: list[ArrivalPlace] = []
+        self._bytes = 0
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """While somebody follows."""
+        self.followers += 1
+        self._needed.set()
+        try:
+            yield
+        finally:
+            self.followers -= 1
+            if not self.followers:
+                self._needed = anyio.Event()
+
+    def after(self, place: ArrivalPlace) -> Sequence[TailEvent] | None:
+        """The kept events behind a place; None if some of them are not kept."""
+        if self._first is None or place < self._first:
+            return None
+        return self._kept[bisect_right(self._places, place) :]
+
+    async def moved(self, place: ArrivalPlace, seconds: float) -> bool:
+        """Waits until something arrived behind a place, or the end. False if nothing did in so many seconds."""
+        with anyio.move_on_after(seconds):
+            while not self.closed and (self.end is None or self.end <= place):
+                await self._changed.wait()
+            return True
+        return False
+
+    def close(self) -> None:
+        """Followers end soon."""
+        self.closed = True
+        self._needed.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def run(self) -> None:
+        """Reads until it is closed or cancelled."""
+        while not self.closed:
+            await self._needed.wait()
+            failed = True
+            try:
+                await self._read_while_followed()
+                failed = False
+            except* CallError as why:
+                _log.warning("the firehose cannot be read now: %r", why.exceptions)
+            except* Exception:
+                _log.exception("the firehose could not be read")
+            finally:
+                self._forget()
+            if failed:  # followers that are there read on when it works again: each has its cursor
+                await anyio.sleep(AGAIN_S)
+
+    def _forget(self) -> None:
+        self._first = self.end = None
+        self._kept, self._places, self._bytes = [], [], 0
+
+    async def _read_while_followed(self) -> None:
+        more = anyio.Event()
+
+        async def listen(events: AsyncGenerator[Any, None]) -> None:
+            async for event in events:
+                if event["event"] in ("entries", "control", "lost"):
+                    more.set()
+            more.set()
+
+        # the listener first: what arrives while the store is read must not be missed
+        async with aclosing(await self._source.events({})) as events, anyio.create_task_group() as tasks:
+            tasks.start_soon(listen, events)
+            self.cursor = (await self._source.call("firehose", {}))["cursor"]
+            self._first = self.end = place_of(self.cursor)
+            self._tell()
+            while self.followers and not self.closed:
+                with anyio.move_on_after(AGAIN_S):
+                    await more.wait()
+                if more.is_set():
+                    more = anyio.Event()
+                    await self._read()
+                    await anyio.sleep(PAUSE_S)
+            tasks.cancel_scope.cancel()
+
+    async def _read(self) -> None:
+        """All that arrived since."""
+        more = True
+        while more and not self.closed:
+            page = await self._source.call("firehose", {"since": self.cursor, "limit": PAGE})
+            for event in page["events"]:
+                one = told(event)
+                self._kept.append(one)
+                self._places.append(one.place)
+                self._bytes += len(one.line)
+            self.cursor, more = page["cursor"], page["more"]
+            self.end = place_of(self.cursor)
+            self._trim()
+            self._tell()
+
+    def _trim(self) -> None:
+        """Drops the oldest, a half at a time."""
+        if len(self._kept) <= KEPT_EVENTS and self._bytes <= KEPT_BYTES:
+            return
+        half = max(1, len(self._kept) // 2)
+        self._first = self._places[half - 1]
+        self._bytes -= sum(len(one.line) for one in self._kept[:half])
+        del self._kept[:half], self._places[:half]

@@ -1,0 +1,1 @@
+"""What an app is told while it is open. Start reading at hub.py."""

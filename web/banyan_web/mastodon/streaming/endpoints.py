@@ -1,0 +1,93 @@
+"""Streams over server-sent events: one connection for each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import Any
+
+from starlette.responses import Response
+
+from banyan_node.server.http_connections import let_in
+from banyan_web.door_store import Token
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon.streaming import hub
+from banyan_web.mastodon.streaming.channels import StreamName, channel, check
+from banyan_web.refusals import Refused
+from banyan_web.streaming import LiveAnswer
+
+ENDPOINTS = Endpoints()
+HEARTBEAT_S = 15.0
+_ROOT = "/api/v1/streaming"
+_PATHS = {
+    "user": "user",
+    "user/notification": "user:notification",
+    "public": "public",
+    "public/local": "public:local",
+    "public/remote": "public:remote",
+    "hashtag": "hashtag",
+    "hashtag/local": "hashtag:local",
+    "list": "list",
+    "direct": "direct",
+}
+
+
+@ENDPOINTS.get(f"{_ROOT}/health")
+async def health(web: Web, ask: Ask) -> Any:
+    return Response("OK", media_type="text/plain")
+
+
+@ENDPOINTS.get(_ROOT)
+async def nowhere_else(web: Web, ask: Ask) -> Any:
+    """Without an upgrade to WebSocket: an app asks so whether streams are on another host."""
+    raise Refused(404, "Streams are at this host: connect by WebSocket, or ask for one below this path.")
+
+
+def _add(path: str, name: str) -> None:
+    @ENDPOINTS.get(f"{_ROOT}/{path}")
+    async def stream(web: Web, ask: Ask) -> Any:
+        asked = channel(ask.params, name)
+        raw = raw_token(ask)
+        token = check(ask.token or web.door.token(raw), asked)
+        let_in(ask.request.scope)
+        pieces = _pieces(web, asked, raw, token)
+        return LiveAnswer(await anext(pieces), pieces, "text/event-stream")
+
+
+for _path, _name in _PATHS.items():
+    _add(_path, _name)
+
+
+def raw_token(ask: Ask) -> str:
+    """Of the header, or of the query: an EventSource of a browser can send no header. Only streams take it there."""
+    said = ask.request.headers.get("authorization")
+    given = ask.params.get("access_token", "") if said is None else said.partition(" ")[2].strip()
+    return given if isinstance(given, str) else ""
+
+
+async def _pieces(web: Web, asked: StreamName, raw: str, token: Token) -> AsyncGenerator[bytes, None]:
+    """Raises Refused at the first one."""
+    stream = await web.hub.open(web, token.account, token.allows("read:notifications"))
+    try:
+        await web.hub.add(web, stream, asked)
+        yield b":)\n"
+        while stream.ended is None:
+            message = await stream.get(HEARTBEAT_S)
+            if message is not None:
+                yield b"event: %b\ndata: %b\n\n" % (message.event.encode(), (message.payload or "undefined").encode())
+            elif stream.ended is None:
+                if not await still(web, stream, raw):
+                    return
+                yield b":thump\n"
+    finally:
+        web.hub.close(stream)
+
+
+async def still(web: Web, stream: hub.AppStream, raw: str) -> bool:
+    """Whether the token is still good. What is known of its account is read again, if that is long ago."""
+    if web.door.token(raw) is None:
+        return False
+    if stream.person is not None:
+        with suppress(Refused):
+            await stream.person.refresh(web)
+    return True

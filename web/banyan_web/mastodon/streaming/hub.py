@@ -1,0 +1,300 @@
+"""All streams of this process: one task follows the firehose while an app listens, and gives each what is for it.
+
+A payload is made once for all who see a post alike: who reads with filters of its own gets one made for it. An app that
+takes nothing for long loses its stream and comes again, as with Mastodon; the timelines have what it missed.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import anyio
+import msgspec
+
+from banyan_node.api.firehose import ArrivalPlace
+from banyan_web.endpoint import Web
+from banyan_web.firehose.tail import Tail
+from banyan_web.mastodon.ids import repost_id, status_id
+from banyan_web.mastodon.streaming import shown
+from banyan_web.mastodon.streaming.channels import OF_PERSON, StreamName, public_channels
+from banyan_web.mastodon.streaming.people import MOVING, Listener
+from banyan_web.refusals import Refused
+
+QUEUED = 256
+"""The most messages that wait for one stream."""
+REMEMBERED = 50_000
+"""Posts and reposts whose ids are kept, to say which one was deleted."""
+LOOK_S = 5.0
+_DID = re.compile(rb"did:banyan:z[1-9A-HJ-NP-Za-km-z]+")
+_log = logging.getLogger(__name__)
+
+
+class Message(NamedTuple):
+    """payload: a text, which is JSON if it is an entity; None: there is none."""
+
+    channel: StreamName
+    event: str
+    payload: str | None
+
+
+class AppStream:
+    """One connection. channels: what it asked for, and as what the app knows it. person: whose it is. notices: whether
+    its token allows them."""
+
+    __slots__ = ("_more", "_queue", "channels", "ended", "notices", "person")
+
+    def __init__(self, person: Listener | None, notices: bool) -> None:
+        self.person, self.notices = person, notices
+        self.channels: dict[StreamName, list[str]] = {}
+        self.ended: str | None = None
+        self._queue: deque[Message] = deque()
+        self._more: anyio.Event | None = None
+
+    def put(self, message: Message) -> None:
+        if len(self._queue) == QUEUED:
+            self.end("slow")
+        elif self.ended is None:
+            self._queue.append(message)
+            self._wake()
+
+    def end(self, why: str) -> None:
+        """Its reader gets nothing more."""
+        self.ended = self.ended or why
+        self._wake()
+
+    async def get(self, seconds: float) -> Message | None:
+        """The next message; None if there was none for so long, or at the end."""
+        if not self._queue and self.ended is None:
+            self._more = anyio.Event()
+            with anyio.move_on_after(seconds):
+                await self._more.wait()
+        return self._queue.popleft() if self._queue and self.ended != "slow" else None
+
+    def _wake(self) -> None:
+        if self._more is not None:
+            self._more.set()
+
+
+class Hub:
+    """Use it in one event loop."""
+
+    def __init__(self) -> None:
+        self._streams: dict[AppStream, None] = {}
+        self._people: dict[str, Listener] = {}
+        self.channels: dict[StreamName, dict[AppStream, None]] = {}
+        """The streams that listen to each."""
+        self._ids: OrderedDict[str, tuple[str, frozenset[StreamName]]] = OrderedDict()
+        self._needed, self._live = anyio.Event(), anyio.Event()
+        """Whether any stream is open; whether what happens is read."""
+        self._closed = False
+
+    @property
+    def count(self) -> int:
+        """Open streams."""
+        return len(self._streams)
+
+    async def open(self, web: Web, account: str | None, notices: bool) -> AppStream:
+        """A stream of an account without channels. Close it. Raises Refused."""
+        person = None
+        if account is not None:
+            person = self._people.setdefault(account, Listener(account))
+            person.streams += 1
+            try:
+                await person.refresh(web)
+            except BaseException:
+                self._leave(person)
+                raise
+        stream = AppStream(person, notices)
+        if self._closed:
+            stream.end("shutdown")
+        self._streams[stream] = None
+        self._needed.set()
+        try:
+            with anyio.move_on_after(LOOK_S):  # what happens after this is answered must not be missed
+                await self._live.wait()
+        except BaseException:
+            self.close(stream)
+            raise
+        return stream
+
+    async def add(self, web: Web, stream: AppStream, channel: StreamName) -> None:
+        """Raises Refused."""
+        if channel.name == "list" and stream.person is not None:
+            await stream.person.watch(web, channel.of)
+        plain = channel._replace(tag="")
+        stream.channels[plain] = channel.said
+        self.channels.setdefault(plain, {})[stream] = None
+
+    def remove(self, stream: AppStream, channel: StreamName) -> None:
+        plain = channel._replace(tag="")
+        stream.channels.pop(plain, None)
+        listening = self.channels.get(plain, {})
+        listening.pop(stream, None)
+        if not listening:
+            self.channels.pop(plain, None)
+
+    def close(self, stream: AppStream) -> None:
+        for channel in list(stream.channels):
+            self.remove(stream, channel)
+        self._streams.pop(stream, None)
+        if stream.person is not None:
+            self._leave(stream.person)
+        if not self._streams:
+            self._needed = anyio.Event()
+
+    def _leave(self, person: Listener) -> None:
+        person.streams -= 1
+        if not person.streams:
+            self._people.pop(person.did, None)
+
+    def end_all(self) -> None:
+        """Every stream ends by itself, soon."""
+        self._closed = True
+        self._live.set()
+        for stream in list(self._streams):
+            stream.end("shutdown")
+
+    # -- what happened
+
+    async def run(self, web: Web) -> None:
+        """Until it is cancelled."""
+        while True:
+            await self._needed.wait()
+            with web.tail.followed():
+                await self._follow(web, web.tail)
+                self._live = anyio.Event()
+            if self._closed or web.tail.closed:
+                return
+
+    async def _follow(self, web: Web, tail: Tail) -> None:
+        while tail.end is None and not tail.closed:
+            await tail.moved(ArrivalPlace(-1), LOOK_S)
+        place = tail.end
+        self._live.set()
+        while self._streams and not tail.closed:
+            await tail.moved(ArrivalPlace(-1) if place is None else place, LOOK_S)
+            found = None if place is None else tail.after(place)
+            if found is None and place is not None:
+                _log.warning("streams of apps missed events: more came at once than are kept")
+            place = tail.end
+            for one in found or ():
+                try:
+                    await self._happened(web, one.account, one.collection, one.line)
+                except Refused:
+                    continue  # it is not shown, or not any more
+                except Exception:
+                    _log.exception("an event could not be shown to streams")
+
+    async def _happened(self, web: Web, author: str, collection: str | None, line: bytes) -> None:
+        person = self._people.get(author)
+        if person is not None and collection in MOVING:
+            await self._moved(web, person)
+        if collection in ("post", "repost"):
+            event = msgspec.json.decode(line)
+            if event["kind"] == "delete":
+                self._gone(event)
+            elif event["content"] is not None and collection == "post":
+                await self._said(web, event)
+            elif event["content"] is not None:
+                await self._reposted(web, event)
+        named = {found.group().decode() for found in _DID.finditer(line)} - {author}
+        for did in named & self._people.keys():
+            await self._heard(web, self._people[did])
+
+    async def _moved(self, web: Web, person: Listener) -> None:
+        before, person.stale = person.filters, True
+        await person.refresh(web)
+        if person.filters != before:
+            for stream in self._of(StreamName("user")):
+                if stream.person is person:
+                    stream.put(Message(StreamName("user"), "filters_changed", None))
+
+    def _of(self, channel: StreamName) -> Iterable[AppStream]:
+        return list(self.channels.get(channel, ()))
+
+    def _around(self, author: str) -> list[tuple[AppStream, StreamName]]:
+        """The streams of people in which an author's posts are."""
+        found = [(s, StreamName("user")) for s in self._of(StreamName("user")) if s.person and author in s.person.home]
+        for channel in [one for one in self.channels if one.name == "list"]:
+            for stream in self._of(channel):
+                if stream.person is not None and author in stream.person.lists.get(channel.of, ()):
+                    found.append((stream, channel))
+        return found
+
+    async def _said(self, web: Web, event: Mapping[str, Any]) -> None:
+        author, uri, content = event["account"], event["uri"], event["content"]
+        to = self._around(author)
+        public = frozenset(public_channels(content, author, event["hosted"]))
+        to += [(stream, channel) for channel in public for stream in self._of(channel)]
+        made = await self._give(
+            to,
+            author,
+            "update" if event["kind"] == "create" else "status.update",
+            lambda eyes: shown.status(web, uri, eyes),
+        )
+        if made is not None:
+            self._remember(uri, made["id"], public)
+
+    async def _reposted(self, web: Web, event: Mapping[str, Any]) -> None:
+        by, at = event["account"], event["time_ms"]
+        uri = f"{event['content']['account']}/{event['content']['key']}"
+        self._remember(f"{event['entry']}:{event['op']}", repost_id(uri, by, at), frozenset())
+        to = [(s, c) for s, c in self._around(by) if s.person and event["content"]["account"] not in s.person.unseen]
+        await self._give(to, by, "update", lambda eyes: shown.status(web, uri, eyes, {"account": by, "time_ms": at}))
+
+    async def _give(
+        self, to: list[tuple[AppStream, StreamName]], author: str, event: str, make: Callable[[shown.Eyes], Any]
+    ) -> dict[str, Any] | None:
+        """Makes what is needed, once for all who see it alike. Raises Refused if nobody sees it."""
+        made: dict[shown.Eyes, tuple[dict[str, Any], str] | None] = {}
+        for stream, channel in to:
+            person = stream.person
+            if person is not None and author in person.unseen:
+                continue
+            eyes = shown.Eyes() if person is None else person.eyes
+            if eyes not in made:
+                made[eyes] = None
+                with suppress(Refused):
+                    entity = await make(eyes)
+                    made[eyes] = entity, msgspec.json.encode(entity).decode()
+            one = made[eyes]
+            if one is not None:
+                stream.put(Message(channel, event, one[1]))
+        return next((one[0] for one in made.values() if one is not None), None)
+
+    def _gone(self, event: Mapping[str, Any]) -> None:
+        """A post that no stream had is named too: by REST the app may have it."""
+        removes, found = event["removes"], None
+        if event["collection"] == "post":
+            every = frozenset(one for one in self.channels if one.name not in OF_PERSON)
+            guess = status_id(event["uri"], int(event["key"][:12], 16))  # the time in the key is that of the post, here
+            found = self._ids.pop(event["uri"], (guess, every))
+        elif removes is not None:
+            found = self._ids.pop(f"{removes['entry']}:{removes['op']}", None)
+        if found is None:
+            return
+        id_, public = found
+        to = self._around(event["account"])
+        to += [(stream, channel) for channel in public for stream in self._of(channel)]
+        for stream, channel in to:
+            stream.put(Message(channel, "delete", id_))
+
+    async def _heard(self, web: Web, person: Listener) -> None:
+        rows = await person.news(web)
+        for entity in await shown.notifications(web, rows, person.did) if rows else ():
+            payload = msgspec.json.encode(entity).decode()
+            for channel in (StreamName("user"), StreamName("user:notification")):
+                for stream in self._of(channel):
+                    if stream.person is person and stream.notices:
+                        stream.put(Message(channel, "notification", payload))
+
+    def _remember(self, name: str, id_: str, public: frozenset[StreamName]) -> None:
+        self._ids[name] = id_, public
+        self._ids.move_to_end(name)
+        if len(self._ids) > REMEMBERED:
+            self._ids.popitem(last=False)

@@ -1,0 +1,91 @@
+"""What must be known of an account while an app of it listens: whose posts it wants, and whose it does not see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+
+from banyan_web.endpoint import Web
+from banyan_web.mastodon.ids import thing_of
+from banyan_web.mastodon.streaming.shown import Eyes
+from banyan_web.refusals import Refused
+
+FRESH_S = 600.0
+"""After so long it is read again: a mute ends by the clock."""
+MOVING = frozenset({"follow", "block", "mute", "follow.answer", "private", "keyring"})
+"""Collections that change it."""
+
+
+class Listener:
+    """One account, shared by all streams of it. home: the accounts whose posts are in its home timeline. unseen: those
+    whom it does not see. heard: the place of the newest notification that it was told, or that was there before."""
+
+    def __init__(self, did: str) -> None:
+        self.did = did
+        self.streams = 0
+        self.home: frozenset[str] = frozenset()
+        self.unseen: frozenset[str] = frozenset()
+        self.filters: Any = []
+        self.heard = ""
+        self.lists: dict[str, frozenset[str]] = {}
+        self.stale = True
+        self._read = 0.0
+        self._turn = anyio.Lock()
+
+    @property
+    def eyes(self) -> Eyes:
+        """Its own if it has filters, else those of anybody: then what it sees is made once for all."""
+        hiding = frozenset(one["words"] for one in self.filters if one["action"] == "hide")
+        return Eyes(self.did, hiding) if self.filters else Eyes()
+
+    async def refresh(self, web: Web) -> None:
+        """Reads it, if it may have changed. Raises Refused."""
+        async with self._turn:
+            if not self.stale and anyio.current_time() - self._read < FRESH_S:
+                return
+            self.stale = False
+            self.home = frozenset([self.did, *await _following(web, self.did)])
+            blocked = (await web.call("blocks", by=self.did))["blocks"]
+            muted = (await web.call("mutes", by=self.did))["mutes"]
+            self.unseen = frozenset(one["account"] for one in [*blocked, *muted])
+            self.filters = (await web.call("filters", by=self.did))["filters"]
+            for id_ in list(self.lists):
+                self.lists[id_] = await _members(web, self.did, id_)
+            if not self._read:
+                newest = (await web.call("notifications", by=self.did, limit=1, each=True))["notices"]
+                self.heard = newest[0]["at"] if newest else ""
+            self._read = anyio.current_time()
+
+    async def watch(self, web: Web, id_: str) -> None:
+        """A list of it. Raises Refused."""
+        if id_ not in self.lists:
+            self.lists[id_] = await _members(web, self.did, id_, strict=True)
+
+    async def news(self, web: Web) -> list[dict[str, Any]]:
+        """What it heard of since, the oldest first. Raises Refused."""
+        async with self._turn:
+            rows = (await web.call("notifications", by=self.did, limit=20, each=True))["notices"]
+            found = [row for row in reversed(rows) if row["at"] > self.heard]
+            if found:
+                self.heard = found[-1]["at"]
+            return found
+
+
+async def _following(web: Web, did: str) -> list[str]:
+    found, after = list[str](), None
+    while True:
+        page = await web.call("following", account=did, by=did, limit=1_000, after=after)
+        found += [one["account"] for one in page["accounts"]]
+        after = page["after"]
+        if after is None:
+            return found
+
+
+async def _members(web: Web, did: str, id_: str, strict: bool = False) -> frozenset[str]:
+    try:
+        return frozenset(one["account"] for one in (await web.call("list.show", id=thing_of(id_), by=did))["members"])
+    except Refused:
+        if strict:
+            raise Refused(404, "Record not found") from None
+        return frozenset()

@@ -1,0 +1,35 @@
+"""The entities that streams carry: those of the rest of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from banyan_web.endpoint import Web
+from banyan_web.mastodon import noticing
+from banyan_web.mastodon.entities.statuses import row_of, statuses
+from banyan_web.refusals import Refused
+
+
+class Eyes(NamedTuple):
+    """Who sees it. reader: None: anybody. hiding: the words of its filters that hide posts."""
+
+    reader: str | None = None
+    hiding: frozenset[str] = frozenset()
+
+
+async def status(web: Web, uri: str, eyes: Eyes, reposted: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A post. reposted: as one account reposted it: `account` and `time_ms`. Raises Refused if it is not shown."""
+    row = await row_of(web, uri, eyes.reader)
+    if row["filtered"] in eyes.hiding:
+        raise Refused(404, "Record not found")
+    if reposted is not None:
+        row["reposted"] = [reposted]
+    return (await statuses(web, [row], eyes.reader))[0]
+
+
+async def notifications(web: Web, rows: Sequence[Mapping[str, Any]], reader: str) -> list[dict[str, Any]]:
+    """What the reader hears of, without that for which apps have no word. Raises Refused."""
+    found = [noticing.told_of(row) for row in rows if row["kind"] in noticing.SHOWN_AS]
+    known = await noticing.entities(web, reader, found)
+    return [noticing.notification(one, known) for one in noticing.shown_of(found, known)]
