@@ -25,10 +25,19 @@ from banyan_node.server.http_connections import let_in
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
 from banyan_web.mastodon import instance
+from banyan_web.page import archive, live, media_files, reading, static_files, writing
 from banyan_web.params import nested
 from banyan_web.refusals import Refused, answer, refusal
 
-EVERY: Sequence[Endpoints] = (instance.ENDPOINTS,)
+EVERY: Sequence[Endpoints] = (
+    archive.ENDPOINTS,
+    instance.ENDPOINTS,
+    live.ENDPOINTS,
+    media_files.ENDPOINTS,
+    reading.ENDPOINTS,
+    static_files.ENDPOINTS,
+    writing.ENDPOINTS,
+)
 BODY_BYTES, FILE_BYTES = 1 << 20, 101 << 20
 """The largest body, and the largest with files."""
 BODY_S, FILE_S = 20.0, 600.0

@@ -1,0 +1,122 @@
+/**
+ * Compares what the page shows with what was signed. It reads what a person reads, the elements of the page, and not
+ * what the node says beside it; and it shows the time that was signed in the place of the one that came.
+ *
+ * @import { Checked, Failed, Signed } from './worker.js'
+ * @typedef {'good' | 'bad' | 'unsure'} Verdict
+ */
+import { panel } from './panel.js';
+import { words, filled } from './words.js';
+
+const UNREADABLE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\ufdd0-\ufdef\ufffe\uffff]/g;
+
+/** What the page shows of a text: see banyan_web/page/texts.py. @param {string | null | undefined} said */
+export const readable = (said) => (said ?? '').replaceAll('\r\n', '\n').toWellFormed().replace(UNREADABLE, '\ufffd');
+
+/** @param {Element} post @param {string} selector of elements of this post, and not of one in it */
+const own = (post, selector) => [...post.querySelectorAll(selector)].filter((one) => one.closest('article') === post);
+
+/** @param {Element} post @param {string} selector */
+const said = (post, selector) => own(post, selector)[0]?.textContent ?? '';
+
+/** The key of the first thing that differs, or null. @param {Element} post @param {Signed} signed @param {string} name */
+export function difference(post, signed, name) {
+  if (said(post, '.text') !== readable(signed.text)) return 'text';
+  const unnamed = `${own(post, '.author')[0]?.getAttribute('href')?.slice(2, 12)}…`;
+  if (said(post, '.author .name') !== (readable(name) || unnamed)) return 'name';
+  const warning = said(post, '.warned > summary .why');
+  // Without one the page may have a warning of the reader's own filter.
+  if (signed.warning && warning !== readable(signed.warning)) return 'warning';
+  const items = (signed.media ?? []).filter((item) => item.type !== 'text/vtt');
+  const figures = own(post, 'figure');
+  const isSame = items.length === figures.length && items.every((item, n) => isShown(figures[n], item));
+  if (!isSame) return 'media';
+  const options = own(post, '.option').map((one) => one.textContent);
+  if (options.join('\n') !== (signed.poll?.options ?? []).map(readable).join('\n')) return 'poll';
+  if (own(post, '.edited').length > 0 !== signed.edited) return 'edited';
+  return null;
+}
+
+/** @param {Element} figure @param {NonNullable<Signed['media']>[number]} item */
+function isShown(figure, item) {
+  const names = [item.blob, item.preview].filter((name) => name != null);
+  const sources = [...figure.querySelectorAll('img, video, audio')].map((one) => one.getAttribute('src') ?? '');
+  const links = [...figure.querySelectorAll('a')].map((one) => one.getAttribute('href') ?? '');
+  const isNamed = [...sources, ...links].every((path) => names.some((name) => path === `/media/${name}`));
+  return isNamed && (figure.querySelector('.alt')?.textContent ?? '') === readable(item.description);
+}
+
+/** @param {Element} post @param {Checked | Failed} found @returns {{ verdict: Verdict, why: string, signed?: Signed }} */
+function judged(post, found) {
+  if ('why' in found) return { verdict: 'unsure', why: filled(words[found.why], { mib: 16 }) };
+  const signed = found.posts[/** @type {HTMLElement} */ (post).dataset.uri ?? ''];
+  if (!signed && found.missing) return { verdict: 'unsure', why: words.content };
+  if (!signed) return { verdict: 'bad', why: words.noPost };
+  const differs = difference(post, signed, found.name);
+  if (differs) return { verdict: 'bad', why: words[differs], signed };
+  return { verdict: 'good', why: found.name || words.nameless, signed };
+}
+
+/** @param {Element} post @param {Checked | Failed} found @returns {Verdict} */
+function mark(post, found) {
+  const { verdict, why, signed } = judged(post, found);
+  const title = filled(words[verdict], { name: readable(why), why });
+  post.append(panel(verdict, title, signed, verdict === 'bad'));
+  post.classList.toggle('lied', verdict === 'bad');
+  const time = own(post, '.when time')[0];
+  if (signed && time instanceof HTMLTimeElement) {
+    time.dateTime = new Date(signed.timeMs).toISOString();
+    time.textContent = localTime(signed.timeMs);
+  }
+  return verdict;
+}
+
+/** @param {number} ms */
+export const localTime = (ms) =>
+  new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: 'medium', timeStyle: 'short' }).format(ms);
+
+/** Checks all posts of the page. @returns {Promise<Record<Verdict, number>>} */
+export async function checkPage() {
+  const counts = { good: 0, bad: 0, unsure: 0 };
+  /** @type {Map<string, HTMLElement[]>} */
+  const byAuthor = new Map();
+  for (const post of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('article[data-uri]'))) {
+    // The author that a person sees is the one behind the link, whatever the attribute says.
+    const [link] = own(post, '.author');
+    const did = `did:banyan:${link?.getAttribute('href')?.replace('/@', '')}`;
+    const whole = post.dataset.uri?.startsWith(`${did}/`) ? did : '';
+    byAuthor.set(whole, [...(byAuthor.get(whole) ?? []), post]);
+  }
+  if (byAuthor.size === 0) return counts;
+  const sum = document.getElementById('check-sum');
+  if (sum) [sum.hidden, sum.textContent] = [false, words.checking];
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+  const realm = document.documentElement.dataset.realm ?? '';
+  for (const [did, posts] of byAuthor) {
+    const wanted = posts.map((post) => post.dataset.uri);
+    const found = did ? await asked(worker, { realm, did, wanted }) : { id: 0, name: '', missing: false, posts: {} };
+    for (const post of posts) counts[mark(post, found)] += 1;
+  }
+  worker.terminate();
+  const all = counts.good + counts.bad + counts.unsure;
+  if (sum) sum.textContent = filled(words.sum, { all, ...counts });
+  document.documentElement.dataset.checked = 'yes';
+  return counts;
+}
+
+let asks = 0;
+
+/** @param {Worker} worker @param {object} what @returns {Promise<Checked | Failed>} */
+function asked(worker, what) {
+  const id = (asks += 1);
+  return new Promise((resolve) => {
+    const heard = (/** @type {MessageEvent} */ { data }) => {
+      if (data.id !== id) return;
+      worker.removeEventListener('message', heard);
+      resolve(data);
+    };
+    worker.addEventListener('message', heard);
+    worker.addEventListener('error', () => resolve({ id, why: 'damaged' }), { once: true });
+    worker.postMessage({ id, ...what });
+  });
+}
