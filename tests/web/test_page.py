@@ -23,8 +23,8 @@ async def call(door: Door, method: str, **params: Any) -> Any:
     return await door.node.backend.call(method, params | ({} if by is None else {"as": by}))
 
 
-async def html(client: Client, path: str, status: int = 200, **headers: str) -> str:
-    answer = await client.http.get(path, headers=headers)
+async def html(client: Client, path: str, status: int = 200, accept: str = "en") -> str:
+    answer = await client.http.get(path, headers={"accept-language": accept})
     assert answer.status_code == status, (path, answer.status_code, answer.text[:300])
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     return answer.text
@@ -72,8 +72,8 @@ async def test_a_page_is_in_one_language_and_is_not_sent_twice(tmp_path: Path) -
         an, _ = await door.person("An")
         await call(door, "post", text="xin chào", by=an)
         client = door.client()
-        english = await html(client, "/", **{"accept-language": "fr, en;q=0.5"})
-        vietnamese = await html(client, "/", **{"accept-language": "en;q=0.3, vi-VN"})
+        english = await html(client, "/", accept="fr, en;q=0.5")
+        vietnamese = await html(client, "/", accept="en;q=0.3, vi-VN")
         assert '<html lang="vi"' in vietnamese
         for key in ("public", "about", "footer", "check_off", "public_title"):
             assert WORDS["en"][key] in english
@@ -115,18 +115,17 @@ async def test_a_person_writes_with_forms_and_nobody_else_does_in_their_name(tmp
             assert "HttpOnly" in entered.headers["set-cookie"]
             csrf = csrf_of((await http.get("/home")).text)
 
-            async def send(path: str, status: int = 303, **data: Any) -> httpx.Response:
-                files = data.pop("files", None)
-                answer = await http.post(path, data={"csrf": csrf, "to": "/home"} | data, files=files)
+            async def send(path: str, status: int = 303, more: Any = None, files: Any = None, **data: str) -> None:
+                given: dict[str, Any] = {"csrf": csrf, "to": "/home", **data, **(more or {})}
+                answer = await http.post(path, data=given, files=files)
                 assert answer.status_code == status, answer.text[:500]
-                return answer
 
             picture = tmp_path / "a.png"
             Image.new("RGB", (60, 40), (200, 30, 30)).save(picture)
             files = {"media[]": ("a.png", picture.read_bytes(), "image/png")}
-            await send("/post", text="một bức ảnh", files=files, **{"alt[]": "màu đỏ"})
+            await send("/post", text="một bức ảnh", files=files, more={"alt[]": "màu đỏ"})
             await send("/post", text="và tôi", reply=theirs)
-            await send("/post", text="ăn gì?", **{"options[]": ["phở", "bún", "", ""]})
+            await send("/post", text="ăn gì?", more={"options[]": ["phở", "bún", "", ""]})
             await send("/follow", account=binh)
             for path in ("/favourite", "/boost"):
                 await send(path, uri=theirs)

@@ -72,7 +72,7 @@ def verdicts(page: Page) -> dict[str, str]:
 
 @needs_chromium
 async def test_an_honest_node_is_verified_in_the_browser(tmp_path: Path) -> None:
-    async with open_node(tmp_path) as door:
+    async with open_node(tmp_path / "node") as door:
         an, _ = await door.person("An")
         binh, _ = await door.person("Bình <b>")
         picture = tmp_path / "a.png"
