@@ -75,7 +75,7 @@ function mark(post, found) {
 export const localTime = (ms) =>
   new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: 'medium', timeStyle: 'short' }).format(ms);
 
-/** Checks all posts of the page. @returns {Promise<Record<Verdict, number>>} */
+/** Checks all posts of the page, and the profile on it. @returns {Promise<void>} */
 export async function checkPage() {
   const counts = { good: 0, bad: 0, unsure: 0 };
   /** @type {Map<string, HTMLElement[]>} */
@@ -87,26 +87,85 @@ export async function checkPage() {
     const whole = post.dataset.uri?.startsWith(`${did}/`) ? did : '';
     byAuthor.set(whole, [...(byAuthor.get(whole) ?? []), post]);
   }
-  if (byAuthor.size === 0) return counts;
+  const profile = /** @type {HTMLElement | null} */ (document.querySelector('.profile[data-did]'));
+  const shownOf = profile?.querySelector('.did')?.textContent ?? '';
+  if (profile && !byAuthor.has(shownOf)) byAuthor.set(shownOf, []);
+  if (byAuthor.size === 0) return;
   const sum = document.getElementById('check-sum');
   if (sum) [sum.hidden, sum.textContent] = [false, words.checking];
   const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
   const realm = document.documentElement.dataset.realm ?? '';
+  const tell = () => {
+    const all = counts.good + counts.bad + counts.unsure;
+    const isGood = counts.good === all;
+    if (sum) sum.textContent = all ? filled(isGood ? words.allGood : words.sum, { all, ...counts }) : '';
+    if (sum) sum.hidden = all === 0;
+  };
   for (const [did, posts] of byAuthor) {
     const wanted = posts.map((post) => post.dataset.uri);
-    const found = did ? await asked(worker, { realm, did, wanted }) : { id: 0, name: '', missing: false, posts: {} };
-    for (const post of posts) counts[mark(post, found)] += 1;
+    const nothing = { id: 0, name: '', profile: {}, missing: false, posts: {} };
+    const found = did ? await asked(worker, { realm, did, wanted }) : nothing;
+    if (profile && did === shownOf) markProfile(profile, found);
+    for (const post of posts) {
+      const verdict = mark(post, found);
+      counts[verdict] += 1;
+      if (verdict === 'good') {
+        checkPictures(worker, post, () => {
+          counts.good -= 1;
+          counts.bad += 1;
+          tell();
+        });
+      }
+    }
   }
-  worker.terminate();
-  const all = counts.good + counts.bad + counts.unsure;
-  if (sum) sum.textContent = filled(words.sum, { all, ...counts });
+  tell();
   document.documentElement.dataset.checked = 'yes';
-  return counts;
+}
+
+/** @param {HTMLElement} profile @param {Checked | Failed} found */
+function markProfile(profile, found) {
+  if ('why' in found) {
+    profile.append(panel('unsure', filled(words.unsure, { why: filled(words[found.why], { mib: 16 }) }), undefined, false));
+    return;
+  }
+  const { name, bio, ...rest } = found.profile;
+  const fields = [...profile.querySelectorAll('dl > div')].map((row) => [
+    row.querySelector('dt')?.textContent ?? '',
+    row.querySelector('dd')?.textContent ?? '',
+  ]);
+  const isSaid = fields.every(([key, value]) => Object.entries(rest).some(([k, v]) => readable(k) === key && readable(v) === value));
+  const isNamed = !name || profile.querySelector('h1 .name')?.textContent === readable(name);
+  const isSame = isSaid && isNamed && (profile.querySelector('.bio')?.textContent ?? '') === readable(bio);
+  const verdict = isSame ? 'good' : found.missing ? 'unsure' : 'bad';
+  const why = isSame ? '' : found.missing ? words.content : words.profile;
+  profile.append(panel(verdict, filled(words[verdict], { name: readable(name) || words.nameless, why }), undefined, false));
+  profile.classList.toggle('lied', verdict === 'bad');
+}
+
+/**
+ * The bytes of each picture, once the browser has shown it: read again from its cache, so nothing is loaded twice.
+ *
+ * @param {Worker} worker @param {HTMLElement} post @param {() => void} lied
+ */
+function checkPictures(worker, post, lied) {
+  for (const image of /** @type {HTMLImageElement[]} */ (own(post, 'figure img'))) {
+    const check = async () => {
+      const path = image.getAttribute('src') ?? '';
+      const { root } = await asked(worker, { blob: path });
+      if (root === null || path === `/media/${root}` || post.classList.contains('lied')) return;
+      post.querySelector(':scope > .proof')?.remove();
+      post.append(panel('bad', filled(words.bad, { why: words.bytes }), undefined, false));
+      post.classList.add('lied');
+      lied();
+    };
+    if (image.complete && image.naturalWidth) check();
+    else image.addEventListener('load', check, { once: true });
+  }
 }
 
 let asks = 0;
 
-/** @param {Worker} worker @param {object} what @returns {Promise<Checked | Failed>} */
+/** @param {Worker} worker @param {object} what @returns {Promise<any>} */
 function asked(worker, what) {
   const id = (asks += 1);
   return new Promise((resolve) => {
@@ -116,7 +175,7 @@ function asked(worker, what) {
       resolve(data);
     };
     worker.addEventListener('message', heard);
-    worker.addEventListener('error', () => resolve({ id, why: 'damaged' }), { once: true });
+    worker.addEventListener('error', () => resolve({ id, why: 'damaged', root: null }), { once: true });
     worker.postMessage({ id, ...what });
   });
 }

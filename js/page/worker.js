@@ -20,10 +20,10 @@
  * @property {string} signedEntry
  *
  * @typedef {Post & Placed & { evidence: Evidence | null }} Signed
- * @typedef {{ id: number, name: string, missing: boolean, posts: Record<string, Signed> }} Checked
+ * @typedef {{ id: number, name: string, profile: Record<string, string>, missing: boolean, posts: Record<string, Signed> }} Checked
  * @typedef {{ id: number, why: 'realm' | 'fetch' | 'damaged' | 'frozen' | 'browser' | 'insecure' | 'large' }} Failed
  */
-import { MAIN, TEST, accountOf, read, readArchive } from '../index.js';
+import { MAIN, TEST, accountOf, blobRoot, read, readArchive } from '../index.js';
 import { hex } from '../src/bytes.js';
 import { ancestor, logName } from '../src/entry.js';
 
@@ -82,11 +82,19 @@ async function check(realm, did, wanted) {
   if (person.frozen) throw new Unproven('frozen');
   const shown = person.posts.filter((post) => wanted.includes(post.uri));
   const posts = shown.map((post) => [post.uri, { ...post, evidence: evidenceOf(account, post.entry) }]);
-  return { name: person.profile.name ?? '', missing: person.missing > 0, posts: Object.fromEntries(posts) };
+  const { profile, missing } = person;
+  return { name: profile.name ?? '', profile, missing: missing > 0, posts: Object.fromEntries(posts) };
 }
 
-addEventListener('message', async ({ data: { id, realm, did, wanted } }) => {
+/** The root of the bytes at an address, which the browser has just shown and kept. @param {string} path */
+async function rootAt(path) {
+  const answer = await fetch(path, { cache: 'force-cache' });
+  return blobRoot(new Uint8Array(await answer.arrayBuffer()));
+}
+
+addEventListener('message', async ({ data: { id, realm, did, wanted, blob } }) => {
   try {
+    if (blob) return postMessage({ id, root: await rootAt(blob).catch(() => null) });
     if (!globalThis.crypto?.subtle) throw new Unproven('insecure');
     await crypto.subtle.importKey('raw', new Uint8Array(32).fill(1), 'Ed25519', false, ['verify']).catch((error) => {
       if (error?.name === 'NotSupportedError') throw new Unproven('browser');

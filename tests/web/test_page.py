@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+import trio
 from PIL import Image
 
 from banyan_web.page import texts
@@ -50,11 +51,14 @@ async def test_pages_are_read_without_scripts(tmp_path: Path) -> None:
         assert re.search(r"<summary[^>]*>.*cẩn thận", public)
         page = await html(anybody, texts.account_path(an))
         assert "phở &amp; &lt;b&gt;bún&lt;/b&gt;" in page
-        assert ("Huế" in page, page.count("Pinned"), "<b>3</b> posts" in page) == (True, 1, True)
+        assert ("Huế" in page, page.count("Pinned"), "3 posts" in page) == (True, 1, True)
         assert await html(anybody, f"/@{an}") != ""
         assert await html(anybody, "/@Bình") != ""
         thread = await html(anybody, texts.post_path(first))
         assert ("answers An" in thread, "🌳" in thread) == (True, True)
+        with trio.fail_after(10):
+            while (await call(door, "search", question="thật"))["behind"]:
+                await trio.sleep(0.02)  # the index follows the store
         assert "Chào cả nhà" in await html(anybody, "/tags/cây")
         assert "sự thật" in await html(anybody, "/search?q=thật")
         assert "What the node says" not in await html(anybody, "/search?q=thật")

@@ -25,19 +25,23 @@ Alter = Callable[[dict[str, Any]], None]
 class Liar:
     """A node whose door alters the rows that it shows, and gives out what was signed as it is."""
 
-    def __init__(self, backend: Any, alter: Alter) -> None:
-        self._backend, self._alter = backend, alter
+    def __init__(self, backend: Any, alter: Alter, picture: bytes | None) -> None:
+        self._backend, self._alter, self._picture = backend, alter, picture
 
     async def call(self, name: str, params: Mapping[str, Any]) -> Any:
         found = await self._backend.call(name, params)
         if name == "feed":
             for row in found["posts"]:
                 self._alter(row)
+        if name == "profile.get":
+            self._alter(found)
+        if name == "media.show" and self._picture is not None:
+            found["size"] = len(self._picture)
         return found
 
     async def piece(self, blob: str, offset: int, length: int) -> bytes:
         raw: bytes = await self._backend.piece(blob, offset, length)
-        return raw
+        return raw if self._picture is None else self._picture[offset : offset + length]
 
     async def events(self, params: Mapping[str, str]) -> AsyncGenerator[Any, None]:
         found: AsyncGenerator[Any, None] = await self._backend.events(params)
@@ -45,12 +49,12 @@ class Liar:
 
 
 @asynccontextmanager
-async def lying(door: Door, alter: Alter) -> AsyncIterator[str]:
-    """Another door of the same node. Gives its URL."""
+async def lying(door: Door, alter: Alter, picture: bytes | None = None) -> AsyncIterator[str]:
+    """Another door of the same node. picture: what it serves in the place of every picture. Gives its URL."""
     shutdown = trio.Event()
 
     def app(url: str) -> Any:
-        return door_app(Web(Liar(door.node.backend, alter), door.store, url, "liar.example", "Liar"))
+        return door_app(Web(Liar(door.node.backend, alter, picture), door.store, url, "liar.example", "Liar"))
 
     async with trio.open_nursery() as nursery:
 
@@ -86,18 +90,23 @@ async def test_an_honest_node_is_verified_in_the_browser(tmp_path: Path) -> None
         await call(door, "repost", uri=first, by=binh)
         await call(door, "delete", uri=(await call(door, "post", text="xoá", by=an))["uri"])
 
-        def look(page: Page) -> tuple[dict[str, str], str, str, list[str]]:
+        await call(door, "profile.set", fields={"bio": "phở\n\nbún", "Quê": "Huế"}, by=an)
+
+        def look(page: Page) -> tuple[dict[str, str], str, str, str, list[str]]:
+            checked(page, door.url + account_path(an))
+            profile = page.locator(".profile > .proof summary").inner_text()
             checked(page, door.url)
             said, sum_ = verdicts(page), page.locator("#check-sum").inner_text()
             last = page.locator("article.post").last.locator("> .proof")
             last.locator("summary").click()
-            return said, sum_, last.inner_text(), broken(page)
+            return said, sum_, profile, last.inner_text(), broken(page)
 
-        said, sum_, panel, ran = await in_browser(look, locale="en-GB")
+        said, sum_, profile, panel, ran = await in_browser(look, locale="en-GB")
         assert {text: verdict.partition(":")[0] for text, verdict in said.items()} == dict.fromkeys(said, "✓ Verified")
         assert said["và tôi"] == "✓ Verified: signed by Bình <b>"
         assert len(said) == 4
-        assert sum_.endswith("0 not what was signed, 0 that cannot be verified.")
+        assert sum_ == "Your browser checked all 4 posts on this page: verified."
+        assert profile == "✓ Verified: signed by An"
         for word in ("Signature (Ed25519)", "Header", "Key that signed", an):
             assert word in panel
         assert ran == []
@@ -112,7 +121,7 @@ async def test_a_node_that_lies_is_found_by_the_browser(tmp_path: Path) -> None:
             await call(door, "post", text=text, by=an, **({"warning": "W"} if text == "warning" else {}))
 
         def alter(row: dict[str, Any]) -> None:
-            match row["text"]:
+            match row.get("text"):
                 case "text":
                     row["text"] = "text, but other"
                 case "author":
@@ -143,3 +152,30 @@ async def test_a_node_that_lies_is_found_by_the_browser(tmp_path: Path) -> None:
             "true": "✓ Verified: signed by An",
         }
         assert vietnamese["true"] == "✓ Đã kiểm chứng: An đã ký"
+
+
+@needs_chromium
+async def test_another_picture_and_another_profile_are_found_too(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "node") as door:
+        an, _ = await door.person("An")
+        for name, colour in (("a", (200, 30, 30)), ("b", (30, 30, 200))):
+            Image.new("RGB", (60, 40), colour).save(tmp_path / f"{name}.png")
+        blob = (await call(door, "media.put", path=str(tmp_path / "a.png")))["blob"]
+        await call(door, "post", text="ảnh", media=[{"blob": blob}], by=an)
+        await call(door, "profile.set", fields={"bio": "true"}, by=an)
+
+        def alter(row: dict[str, Any]) -> None:
+            if "fields" in row:
+                row["fields"]["bio"] = "send money to me"
+
+        def look(page: Page, url: str) -> tuple[str, str, str]:
+            checked(page, url + account_path(an))
+            page.locator("article.lied").wait_for()
+            proofs = page.locator(".profile > .proof summary, article > .proof summary").all_inner_texts()
+            return proofs[0], proofs[1], page.locator("#check-sum").inner_text()
+
+        async with lying(door, alter, (tmp_path / "b.png").read_bytes()) as url:
+            profile, post, sum_ = await in_browser(lambda page: look(page, url), locale="en-GB")
+        assert profile == "✗ Not what was signed: the profile differs"
+        assert post == "✗ Not what was signed: a picture has other bytes than its author signed"
+        assert "0 verified, 1 not what was signed" in sum_

@@ -1,14 +1,13 @@
-"""Live events in a browser, the picture of the network, narrow screens, and a person who writes in a browser."""
+"""Live events in a browser, the picture of the network, and two people who talk in a browser without scripts."""
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import trio
 from playwright.sync_api import Page
 
-from tests.web.browser import broken, checked, in_browser, needs_chromium
+from tests.web.browser import broken, in_browser, needs_chromium
 from tests.web.door import open_node
 from tests.web.test_page import call
 
@@ -79,25 +78,3 @@ async def test_two_people_talk_in_a_browser_without_scripts_on_a_narrow_screen(t
         assert await in_browser(second, **narrow) == (2, "Có tôi")
         thread = await call(door, "feed", account=binh)
         assert thread["posts"][0]["reply_name"] == "An"
-
-
-@needs_chromium
-async def test_pages_fit_320_pixels_and_are_reached_by_keyboard(tmp_path: Path) -> None:
-    async with open_node(tmp_path) as door:
-        an, _ = await door.person("An")
-        await call(door, "post", text="x" * 300 + " https://example.org/" + "y" * 200, by=an)
-
-        def look(page: Page) -> tuple[list[str], str, str]:
-            wide = []
-            for path in ("/", f"/@{an}", "/about", "/network", "/live", "/search?q=x", "/login"):
-                page.goto(door.url + path)
-                if page.evaluate("document.documentElement.scrollWidth") > 320:
-                    wide.append(path)
-            checked(page, door.url)
-            page.keyboard.press("Tab")
-            at = page.evaluate("document.activeElement.textContent")
-            page.keyboard.press("Enter")
-            return wide, at, page.evaluate("document.activeElement.id")
-
-        look_there = functools.partial(in_browser, look, viewport={"width": 320, "height": 640}, locale="en-GB")
-        assert await look_there() == ([], "Skip to the content", "content")

@@ -25,12 +25,13 @@ from banyan_node.server.http_connections import let_in
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
 from banyan_web.mastodon import instance
-from banyan_web.page import archive, live, media_files, reading, static_files, writing
+from banyan_web.page import archive, entering, live, media_files, reading, static_files, writing
 from banyan_web.params import nested
 from banyan_web.refusals import Refused, answer, refusal
 
 EVERY: Sequence[Endpoints] = (
     archive.ENDPOINTS,
+    entering.ENDPOINTS,
     instance.ENDPOINTS,
     live.ENDPOINTS,
     media_files.ENDPOINTS,

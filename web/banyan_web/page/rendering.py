@@ -18,7 +18,7 @@ from banyan_web.endpoint import Ask, Web
 from banyan_web.page import texts
 from banyan_web.page.static_files import tree
 from banyan_web.page.visitor import Visitor, visitor_of
-from banyan_web.page.words import LANGUAGES, WORDS, language_of
+from banyan_web.page.words import LANGUAGES, WORDS, counted, language_of
 from banyan_web.refusals import Refused
 
 POLICY = (
@@ -49,7 +49,7 @@ def _templates() -> Environment:
         "site": texts.safe_site,
         "kind": texts.media_kind,
     }
-    made.globals |= {"static": tree().path, "languages": LANGUAGES}
+    made.globals |= {"static": tree().path, "languages": LANGUAGES, "counted": counted}
     return made
 
 

@@ -25,8 +25,10 @@ _ENGLISH_VIETNAMESE: Mapping[str, tuple[str, str]] = {
     "older": ("Older posts", "Bài cũ hơn"),
     "more": ("More", "Xem thêm"),
     "posts": ("posts", "bài viết"),
+    "posts_1": ("post", "bài viết"),
     "follows": ("following", "đang theo dõi"),
     "followers": ("followers", "người theo dõi"),
+    "followers_1": ("follower", "người theo dõi"),
     "pinned": ("Pinned", "Đã ghim"),
     "official": ("Official: {title}, verified by {name}", "Chính thức: {title}, do {name} xác nhận"),
     "handle": ("confirmed by {name}", "được {name} xác nhận"),
@@ -41,12 +43,16 @@ _ENGLISH_VIETNAMESE: Mapping[str, tuple[str, str]] = {
     "in_group": ("in the group", "trong nhóm"),
     "warning": ("Content warning", "Cảnh báo nội dung"),
     "replies": ("replies", "trả lời"),
+    "replies_1": ("reply", "trả lời"),
     "reposts": ("shares", "chia sẻ"),
+    "reposts_1": ("share", "chia sẻ"),
     "reactions": ("reactions", "cảm xúc"),
     "poll_closed": ("closed", "đã đóng"),
     "poll_open": ("closes", "đóng lúc"),
     "votes": ("votes", "phiếu"),
+    "votes_1": ("vote", "phiếu"),
     "voters": ("people voted", "người đã bỏ phiếu"),
+    "voters_1": ("person voted", "người đã bỏ phiếu"),
     "vote": ("Vote", "Bỏ phiếu"),
     "conversation": ("Conversation", "Cuộc trò chuyện"),
     "conversation_of": ("{name}: a post and its conversation", "{name}: bài viết và cuộc trò chuyện"),
@@ -68,6 +74,7 @@ _ENGLISH_VIETNAMESE: Mapping[str, tuple[str, str]] = {
     "people": ("Accounts", "Tài khoản"),
     "group": ("Group", "Nhóm"),
     "members": ("members", "thành viên"),
+    "members_1": ("member", "thành viên"),
     "rules": ("Rules", "Nội quy"),
     "open": ("open to all", "mở cho mọi người"),
     "request": ("by request", "cần xin vào"),
@@ -75,6 +82,7 @@ _ENGLISH_VIETNAMESE: Mapping[str, tuple[str, str]] = {
     "channel": ("Channel", "Kênh"),
     "episodes": ("Episodes", "Các tập"),
     "subscribers": ("subscribers", "người đăng ký"),
+    "subscribers_1": ("subscriber", "người đăng ký"),
     "season": ("season", "phần"),
     "chapters": ("Chapters", "Các chương"),
     "episode_gone": ("The post of this episode is not shown here.", "Bài của tập này không được hiển thị ở đây."),
@@ -107,7 +115,9 @@ _ENGLISH_VIETNAMESE: Mapping[str, tuple[str, str]] = {
     "about_account": ("Its account", "Tài khoản của nút"),
     "about_holds": ("What it holds", "Nút đang giữ"),
     "accounts": ("accounts", "tài khoản"),
+    "accounts_1": ("account", "tài khoản"),
     "entries": ("signed entries", "mục có chữ ký"),
+    "entries_1": ("signed entry", "mục có chữ ký"),
     "about_apps": ("Use an app", "Dùng ứng dụng"),
     "about_apps_how": (
         "Open an app for Mastodon that you have, and give it the address of this server:",
@@ -207,6 +217,14 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     lang: {key: both[n] for key, both in _ENGLISH_VIETNAMESE.items()} for n, lang in enumerate(LANGUAGES)
 }
 """By language and key."""
+
+
+def counted(words: Mapping[str, str], count: int, key: str) -> str:
+    """A number and what it counts: `1 reply`, `2 replies`."""
+    one = words.get(f"{key}_1")
+    return f"{count} {one if count == 1 and one else words[key]}"
+
+
 _RANGE = re.compile(r"\s*([A-Za-z]{1,8}|\*)(?:-[A-Za-z0-9-]*)?\s*(?:;\s*q=([0-9.]{1,5}))?\s*")
 
 
