@@ -14,6 +14,7 @@ from tests.mutants.in_moves import IN_MOVES
 from tests.mutants.in_moving import IN_MOVING
 from tests.mutants.in_node import IN_NODE
 from tests.mutants.in_officials import IN_OFFICIALS
+from tests.mutants.in_pages import IN_PAGES
 from tests.mutants.in_people import IN_PEOPLE
 from tests.mutants.in_profiles import IN_PROFILES
 from tests.mutants.in_schema import IN_SCHEMA
@@ -38,6 +39,7 @@ MUTANTS = (
     *IN_NODE,
     *IN_THROTTLE,
     *IN_OFFICIALS,
+    *IN_PAGES,
     *IN_PEOPLE,
     *IN_PROFILES,
     *IN_SCHEMA,

@@ -21,7 +21,7 @@ from tests.mutants.imported import FILE, MODULE
 from tests.mutants.mutant import DoesNotApply, Mutant, mutated
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("crdt", "schema", "storage", "replica", "node", "cli", "sim")
+ROOMS = ("crdt", "schema", "storage", "replica", "node", "web", "cli", "sim")
 IMPORTED_BEFORE = "ignore::pytest.PytestAssertRewriteWarning"
 """Plugins are imported before pytest looks at them; only what their own asserts say gets shorter."""
 OPTIONS = ("-n", "0", "-x", "-q", "-p", "no:cacheprovider", "-p", "tests.mutants.imported", "-W", IMPORTED_BEFORE)

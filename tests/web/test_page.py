@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from banyan_web.page.static_files import tree
 from banyan_web.page.visitor import local
 from banyan_web.page.words import WORDS, language_of
 from tests.web.door import Client, Door, open_node
+
+
+def poll() -> dict[str, Any]:
+    return {"options": ["a", "b"], "closes_ms": int(time.time() * 1000) + 3_600_000}
 
 
 async def call(door: Door, method: str, **params: Any) -> Any:
@@ -60,6 +65,10 @@ async def test_pages_are_read_without_scripts(tmp_path: Path) -> None:
             while (await call(door, "search", question="thật"))["behind"]:
                 await trio.sleep(0.02)  # the index follows the store
         assert "Chào cả nhà" in await html(anybody, "/tags/cây")
+        await call(door, "filter.set", words="vườn", action="warn")  # of the node's own account
+        await call(door, "vote", uri=(await call(door, "post", text="?", poll=poll(), by=binh))["uri"], options=[1])
+        page = await html(anybody, "/")
+        assert (page.count("Content warning:"), " checked" in page) == (1, False)
         assert "sự thật" in await html(anybody, "/search?q=thật")
         assert "What the node says" not in await html(anybody, "/search?q=thật")
         assert "&lt;i&gt;" in await html(anybody, "/groups" + texts.post_path(group).replace("@", ""))
