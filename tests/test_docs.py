@@ -127,7 +127,7 @@ def test_every_public_name_of_crdt_and_schema_has_a_docstring(path: Path) -> Non
     assert [name for name, said in docstrings(tree) if not said] == []
 
 
-ROOMS = [ROOT / room / f"banyan_{room}" for room in ("crdt", "schema", "storage", "replica", "node", "cli")]
+ROOMS = [ROOT / room / f"banyan_{room}" for room in ("crdt", "schema", "storage", "replica", "node", "web", "cli")]
 ONE_A_SUBJECT = {"attacks", "commands", "demo", "importing", "methods", "show", "social"}
 """Folders of which each file is found by its name."""
 

@@ -311,8 +311,11 @@ class Queries:
         self.need("thread")
         return count_of(self._txn.get(REPLY_COUNTS, target_bytes(target)))
 
-    def post_count(self, account: AccountId) -> int:
+    def post_count(self, account: AccountId | None) -> int:
+        """None: of all accounts."""
         self.need("timeline")
+        if account is None:
+            return self._txn.count(TIMELINE)
         number = self.number(account)
         return self._txn.dup_count(TIMELINE, number) if number else 0
 

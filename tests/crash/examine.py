@@ -18,6 +18,7 @@ from banyan_storage.blobs import BlobStore
 from banyan_storage.check import verify
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.memory_engine import MemoryEngine
+from banyan_web.door_store import DoorStore
 from tests.node.real import load_settings
 
 from .apart import apart
@@ -38,6 +39,9 @@ class Promised:
     entries: list[EntryId] = field(default_factory=list)
     blobs: list[BlobRoot] = field(default_factory=list)
     copies: dict[str, str] = field(default_factory=dict)
+    tokens: set[str] = field(default_factory=set)
+    revoked: set[str] = field(default_factory=set)
+    """Ids of tokens of the door that are valid, and of those that are not any more."""
     master: str = ""
     """The keys, which may be the old ones by now."""
 
@@ -59,6 +63,11 @@ def promised(said: Sequence[Said], line: int) -> Promised:
             found.copies[words[0]] = words[1]
         elif at <= line and what == "master":
             found.master = words[0]
+        elif at <= line and what == "token":
+            found.tokens.add(words[0])
+        elif what == "revoked":
+            found.tokens.discard(words[0])  # the call may have come through although nobody was told
+            found.revoked |= {words[0]} if at <= line else set()
     for name, those in states.items():
         if name != "rows":
             those.insert(0, (-1, "none"))
@@ -94,6 +103,8 @@ def _look(base: Path, home: Home, known: Promised) -> str:
             found = content(engine)
         if found not in known.rows:
             return f"the store holds {found}, it held {sorted(known.rows)}"
+    if said := _tokens(home, known):
+        return said
     for name, rows in known.copies.items():
         with closing(LmdbEngine(base / name, TABLES)) as engine:
             if content(engine) != rows:
@@ -122,6 +133,17 @@ def _look(base: Path, home: Home, known: Promised) -> str:
             return "a log that this store writes is forked"
     with open_local(home, load_settings(home)) as local:
         return "" if local.context.store.is_counted(EntryId(bytes.fromhex(posted["entry"]))) else "the post is gone"
+
+
+def _tokens(home: Home, known: Promised) -> str:
+    """What is wrong with the tokens of the door, or an empty text."""
+    if not known.tokens and not known.revoked:
+        return ""
+    with closing(DoorStore(home.door)) as door:
+        found = {token.id for token in door.tokens()}
+    if lost := known.tokens - found:
+        return f"{len(lost)} tokens that were shown are gone"
+    return f"{len(known.revoked & found)} revoked tokens are valid again" if known.revoked & found else ""
 
 
 def _blobs(blobs: BlobStore, acknowledged: Sequence[BlobRoot]) -> str:

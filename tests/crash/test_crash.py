@@ -18,7 +18,7 @@ traces = skipped_without(can_trace())
 
 
 @traces
-@pytest.mark.parametrize("scene", ["posts", "compact", "files", "media"])
+@pytest.mark.parametrize("scene", ["posts", "compact", "files", "media", "door"])
 def test_after_a_crash_what_was_acknowledged_is_there_and_nothing_is_half_done(scene: str) -> None:
     with crashes.room() as folder:
         recorded = crashes.record(scene, Path(folder))

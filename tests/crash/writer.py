@@ -7,6 +7,8 @@ A writer uses the product as a node and its commands do. It says what was acknow
     file NAME HASH    a file of the home has this content
     master HASH       these are the node's keys
     blob ROOT         this blob is here whole
+    token ID          this token of the door is valid
+    revoked ID        and this one is not any more
     copy NAME HASH    the folder NAME beside the home is a store with these rows
 """
 
@@ -43,6 +45,8 @@ from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.lmdb_folder import sync_folder
 from banyan_storage.views import building
 from banyan_storage.views.registry import NAMES
+from banyan_web import door_apps
+from banyan_web.door_store import DoorStore
 from tests.node.real import load_settings, make_node
 from tests.replica.helpers import draft
 from tests.storage.old.load import old_home
@@ -278,8 +282,31 @@ def node(home: Path) -> None:
         trio.run(life)
 
 
+def door(home: Path) -> None:
+    """What the door remembers: tokens are made and revoked, codes are changed for tokens, in two lives."""
+    made = new_home(home)
+    for _ in range(2):
+        store = DoorStore(made.door)
+        app, _secret = door_apps.register(store, "app", ["x:/y"], ["read"], None)
+        for k in range(12):
+            if k % 3:
+                raw = store.mint("did:banyan:z1", f"app {k}", ("read",))
+            else:
+                code = door_apps.issue(store, door_apps.Grant(app.client, "did:banyan:z1", "x:/y", ("read",), None))
+                redeemed = door_apps.redeem(store, app, code, "x:/y", None)
+                assert redeemed is not None
+                raw = redeemed[0]
+            token = store.token(raw)
+            assert token is not None
+            say("token", token.id)
+            if k % 4 == 3:
+                store.revoke(raw)
+                say("revoked", token.id)
+        store.close()
+
+
 SCENES: dict[str, Callable[[Path], None]] = {
-    scene.__name__: scene for scene in (posts, grow, views, compact, files, mend, media, node)
+    scene.__name__: scene for scene in (posts, grow, views, compact, files, mend, media, node, door)
 }
 
 

@@ -22,6 +22,7 @@ from tests.mutants.in_slots import IN_SLOTS
 from tests.mutants.in_social import IN_SOCIAL
 from tests.mutants.in_storage import IN_STORAGE
 from tests.mutants.in_throttle import IN_THROTTLE
+from tests.mutants.in_web import IN_WEB
 
 MUTANTS = (
     *IN_CHECKPOINTS,
@@ -46,4 +47,5 @@ MUTANTS = (
     *IN_SLOTS,
     *IN_SOCIAL,
     *IN_STORAGE,
+    *IN_WEB,
 )

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 import trio
 from playwright.sync_api import Page, sync_playwright
 
+from banyan_web import door_logins
 from tests.needs import skipped_without
+from tests.web.door import Door
 
 T = TypeVar("T")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -21,6 +23,12 @@ window.alert = window.confirm = window.prompt = window.print = () => window.brok
 document.addEventListener('securitypolicyviolation', (event) =>
   window.broken.push(event.violatedDirective + ' ' + event.blockedURI));
 """
+
+
+def logged_in(door: Door, did: str, name: str) -> Any:
+    """The cookie of a browser in which somebody is logged in."""
+    secret = door_logins.open_session(door.store, door_logins.Person(did, name))
+    return {"name": "banyan", "value": secret, "url": door.url}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from playwright.sync_api import Page
 
 from banyan_web.page.texts import account_path, post_path
 from tests.needs import ROOT, skipped_without
-from tests.web.browser import checked, in_browser, needs_chromium
+from tests.web.browser import checked, in_browser, logged_in, needs_chromium
 from tests.web.door import open_node
 from tests.web.test_page import call
 
@@ -46,14 +46,14 @@ async def test_axe_finds_nothing(tmp_path: Path, locale: str, scheme: str) -> No
             "/login",
             "/@-",
         ]
-        session, script = door.token(an), AXE.read_text()
+        session, script = logged_in(door, an, "An"), AXE.read_text()
 
         def look(page: Page) -> tuple[list[str], int]:
             wrong, passed = list[str](), 0
-            for logged_in in (False, True):
-                if logged_in:
-                    page.context.add_cookies([{"name": "banyan_session", "value": session, "url": door.url}])
-                for path in [*places, *(["/home", "/notifications"] if logged_in else [])]:
+            for inside in (False, True):
+                if inside:
+                    page.context.add_cookies([session])
+                for path in [*places, *(["/home", "/notifications"] if inside else [])]:
                     page.goto(door.url + path)
                     if page.locator("article").count():
                         page.wait_for_selector("html[data-checked=yes]")

@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from banyan_web.page.texts import account_path, post_path
-from tests.web.browser import broken, in_browser, needs_chromium
+from tests.web.browser import broken, in_browser, logged_in, needs_chromium
 from tests.web.door import open_node
 from tests.web.test_page import call
 
@@ -99,12 +99,12 @@ async def test_nothing_that_strangers_write_runs(tmp_path: Path) -> None:
                 ]
             await call(door, "follow", account=own, by=who)
             await call(door, "react", uri=(await call(door, "post", text="own"))["uri"], emoji="🌳", by=who)
-        session = door.token(own)
+        session = logged_in(door, own, "node")
 
         def look(page: Page) -> tuple[list[str], list[str], set[str]]:
             found, errors, texts = list[str](), list[str](), set[str]()
             page.on("pageerror", lambda error: errors.append(str(error)))
-            page.context.add_cookies([{"name": "banyan_session", "value": session, "url": door.url}])
+            page.context.add_cookies([session])
             at: str | None = door.url + "/"
             pages = 0
             while at is not None and pages < 12:

@@ -7,6 +7,7 @@ from pathlib import Path
 import trio
 from playwright.sync_api import Page
 
+from banyan_web import door_logins
 from tests.web.browser import broken, in_browser, needs_chromium
 from tests.web.door import open_node
 from tests.web.test_page import call
@@ -52,21 +53,25 @@ async def test_two_people_talk_in_a_browser_without_scripts_on_a_narrow_screen(t
     async with open_node(tmp_path) as door:
         an, _ = await door.person("An")
         binh, _ = await door.person("Bình")
+        for did, name in ((an, "An"), (binh, "Bình")):
+            door_logins.set_password(door.store, did, name, "mật khẩu rất dài")
         narrow = {"viewport": {"width": 320, "height": 640}, "java_script_enabled": False, "locale": "vi-VN"}
 
         def enter(page: Page, who: str) -> None:
-            page.goto(door.url + "/login")
-            page.get_by_label("Mã truy cập").fill(door.token(who))
-            page.get_by_role("main").get_by_role("button", name="Đăng nhập").click()
+            page.goto(door.url + "/")
+            page.get_by_role("link", name="Đăng nhập").click()
+            page.locator("input[name=name]").fill(who)
+            page.locator("input[name=password]").fill("mật khẩu rất dài")
+            page.get_by_role("button", name="Đăng nhập").click()
 
         def first(page: Page) -> None:
-            enter(page, an)
+            enter(page, "An")
             page.get_by_label("Bạn muốn nói gì?").fill("Có ai không?")
             page.get_by_role("button", name="Đăng").first.click()
             page.get_by_text("Có ai không?").wait_for()
 
         def second(page: Page) -> tuple[int, str]:
-            enter(page, binh)
+            enter(page, "Bình")
             page.goto(door.url + "/")
             page.get_by_role("link", name="Trả lời").click()
             page.get_by_label("Trả lời", exact=True).fill("Có tôi")

@@ -7,7 +7,9 @@ alone; an error that nobody foresaw is logged, and answered with one sentence.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -22,30 +24,40 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from banyan_node.server.http_connections import let_in
+from banyan_web import wellknown
+from banyan_web.bounds import BODY_BYTES, BODY_S, FILE_BYTES, FILE_S, PERIOD_S, Bounds, Count
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
-from banyan_web.mastodon import instance
-from banyan_web.page import archive, entering, live, media_files, reading, static_files, writing
+from banyan_web.mastodon import apps, credentials, instance
+from banyan_web.oauth import authorize, login, tokens
+from banyan_web.page import archive, live, media_files, reading, static_files, writing
 from banyan_web.params import nested
 from banyan_web.refusals import Refused, answer, refusal
 
 EVERY: Sequence[Endpoints] = (
+    apps.ENDPOINTS,
     archive.ENDPOINTS,
-    entering.ENDPOINTS,
+    authorize.ENDPOINTS,
+    credentials.ENDPOINTS,
     instance.ENDPOINTS,
     live.ENDPOINTS,
+    login.ENDPOINTS,
     media_files.ENDPOINTS,
     reading.ENDPOINTS,
     static_files.ENDPOINTS,
+    tokens.ENDPOINTS,
+    wellknown.ENDPOINTS,
     writing.ENDPOINTS,
 )
-BODY_BYTES, FILE_BYTES = 1 << 20, 101 << 20
-"""The largest body, and the largest with files."""
-BODY_S, FILE_S = 20.0, 600.0
-"""The time limit of a body, and of one with files."""
 FIELDS, FILES = 1_000, 8
+UNCOUNTED = ("/archives/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
+"""Bytes that a page or a monitor asks for: no limit by address. The connections are limited."""
+UNLIMITED = ("host", "admin", "firehose")
+"""A token with one of these scopes is of the node's own people or programs: it has no limit."""
 OPEN = ("/api/", "/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/.well-known/", "/nodeinfo/")
 """Pages of other origins may ask these: every request shows its token, and no cookie counts."""
+LENIENT = ("/oauth/", "/.well-known/", "/nodeinfo/", "/health", "/api/v1/apps", "/api/v1/instance", "/api/v2/instance")
+"""Here a token that there is not counts as none: an app whose token ended shows it on while it logs in anew."""
 _CORS = {
     b"access-control-allow-origin": b"*",
     b"access-control-expose-headers": b"Link, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, ETag",
@@ -60,10 +72,12 @@ _USUAL = {
     b"referrer-policy": b"same-origin",
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
 }
+GOING_AWAY = 1001
+"""The code of a WebSocket that ends because the server stops (RFC 6455, 7.4.1)."""
 _log = logging.getLogger(__name__)
 
 
-def door_app(web: Web, every: Iterable[Endpoints] = EVERY) -> ASGIApp:
+def door_app(web: Web, every: Iterable[Endpoints] = EVERY) -> DoorApp:
     """The application."""
     paths: dict[str, dict[str, Endpoint]] = {}
     for endpoint in (endpoint for module in every for endpoint in module.all):
@@ -75,7 +89,7 @@ def door_app(web: Web, every: Iterable[Endpoints] = EVERY) -> ASGIApp:
     routes += [Route(path + "/", _Place(web, verbs)) for path, verbs in sorted(paths.items(), key=_order)]
     inner = Starlette(routes=routes, exception_handlers={HTTPException: _not_here})
     inner.router.redirect_slashes = False
-    return _Door(inner)
+    return DoorApp(inner)
 
 
 def _order(item: tuple[str, object]) -> tuple[bool, str]:
@@ -88,13 +102,22 @@ async def _not_here(request: Request, error: Exception) -> Response:
     return refusal(Refused(status, "Nothing is here." if status == 404 else "This cannot be asked so."))
 
 
-class _Door:
-    """Adds what all answers have."""
+class DoorApp:
+    """Adds what all answers have, and ends streams properly when the server stops."""
 
     def __init__(self, inner: ASGIApp) -> None:
         self._inner = inner
+        self._streams: set[anyio.CancelScope] = set()
+
+    def end_streams(self) -> None:
+        """Streams end now, as a stream that is over does: a client then knows that nothing was lost on the line."""
+        for stream in list(self._streams):
+            stream.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
@@ -105,15 +128,46 @@ class _Door:
             await send({"type": "http.response.body", "body": b""})
             return
 
+        streaming = ended = False
+
         async def with_headers(message: Message) -> None:
+            nonlocal streaming, ended
             if message["type"] == "http.response.start":
                 said = {name.lower() for name, _ in message["headers"]}
+                if b"content-length" not in said:
+                    streaming = True
+                    self._streams.add(until)
                 usual = _USUAL | _CORS if shared else _USUAL
                 more = [(name, value) for name, value in usual.items() if name not in said]
                 message = {**message, "headers": [*message["headers"], *more]}
+            elif message["type"] == "http.response.body":
+                ended = not message.get("more_body", False)
             await send(message)
 
-        await self._inner(scope, receive, with_headers)
+        with anyio.CancelScope() as until:
+            try:
+                await self._inner(scope, receive, with_headers)
+            finally:
+                self._streams.discard(until)
+        if streaming and not ended and until.cancelled_caught:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        closed = False
+
+        async def noted(message: Message) -> None:
+            nonlocal closed
+            closed = closed or message["type"] == "websocket.close"
+            await send(message)
+
+        with anyio.CancelScope() as until:
+            self._streams.add(until)
+            try:
+                await self._inner(scope, receive, noted)
+            finally:
+                self._streams.discard(until)
+        if not closed and until.cancelled_caught:
+            await send({"type": "websocket.close", "code": GOING_AWAY})
 
 
 class _Place:
@@ -123,9 +177,9 @@ class _Place:
         self._web, self._verbs = web, verbs
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
+        request, more = Request(scope, receive), dict[str, str]()
         try:
-            response = await self._answer(request)
+            response = await self._answer(request, more)
         except Refused as why:
             response = refusal(why)
         except ClientDisconnect:
@@ -135,34 +189,78 @@ class _Place:
             response = refusal(Refused(500, "Something went wrong inside the node; its log says what."))
         finally:
             await request.close()
+        for name, value in more.items():
+            response.headers[name] = value
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, more: dict[str, str]) -> Response:
+        """more: gets headers that are sent whatever comes out. Raises Refused."""
         verb = "GET" if request.method == "HEAD" else request.method
         endpoint = self._verbs.get(verb)
         if endpoint is None:
             allowed = {"allow": ", ".join(sorted(self._verbs))}
             raise Refused(405, f"{request.method} is not for {request.url.path[:80]}.", allowed)
-        token = _token(self._web, request)
-        if token is not None:
-            let_in(request.scope)
+        token, address = self._let_in(request, more)
         if endpoint.scope is not None:
             _check(token, endpoint.scope)
         params = await _params(request, endpoint.files)
-        ask = Ask(request, dict(request.path_params), params, token)
+        ask = Ask(request, dict(request.path_params), params, token, address)
         found = await endpoint.do(self._web, ask)
         if isinstance(found, Response):
             found.headers.update(ask.headers)
             return found
         return answer(found, headers=ask.headers)
 
+    def _let_in(self, request: Request, more: dict[str, str]) -> tuple[Token | None, str]:
+        """The token, and the address that asks, once the request is counted. Raises Refused."""
+        address, token, wrong = _address(self._web.bounds, request), None, None
+        try:
+            token = _token(self._web, request)
+        except Refused as why:
+            wrong = why
+        count = _counted(self._web.bounds, request, token, address)
+        if count is not None:
+            more.update(_of_count(count))
+            if count.over:
+                raise Refused(429, "Too many requests", {"retry-after": str(max(1, count.ends - int(time.time())))})
+        if wrong is not None and not request.url.path.startswith(LENIENT):
+            raise wrong
+        if token is not None:
+            let_in(request.scope)
+        return token, address
+
+
+def _address(bounds: Bounds, request: Request) -> str:
+    peer = None if request.client is None else request.client.host
+    return bounds.address(peer, ",".join(request.headers.getlist("x-forwarded-for")) or None)
+
+
+def _counted(bounds: Bounds, request: Request, token: Token | None, address: str) -> Count | None:
+    """One request more of the token, or of the address; None where there is no limit."""
+    if token is not None:
+        if not bounds.token_rate or any(scope in token.scopes for scope in UNLIMITED):
+            return None
+        return bounds.take("token", token.id, bounds.token_rate, PERIOD_S)
+    if not bounds.address_rate or request.url.path.startswith(UNCOUNTED):
+        return None
+    return bounds.take("address", address, bounds.address_rate, PERIOD_S)
+
+
+def _of_count(count: Count) -> dict[str, str]:
+    ends = datetime.fromtimestamp(count.ends, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return {
+        "x-ratelimit-limit": str(count.limit),
+        "x-ratelimit-remaining": str(count.left),
+        "x-ratelimit-reset": ends,
+    }
+
 
 def _token(web: Web, request: Request) -> Token | None:
-    """Raises Refused if one is shown that there is not."""
+    """Raises Refused if one is shown that there is not. What apps show of themselves (`Basic`) is no token."""
     said = request.headers.get("authorization")
-    if said is None:
+    kind, _, raw = (said or "").partition(" ")
+    if said is None or kind.lower() == "basic":
         return None
-    kind, _, raw = said.partition(" ")
     found = web.door.token(raw.strip()) if kind.lower() == "bearer" else None
     if found is None:
         raise Refused(401, "The access token is invalid", {"www-authenticate": 'Bearer error="invalid_token"'})
@@ -220,7 +318,7 @@ async def _body(request: Request, kind: str, files: bool) -> dict[str, Any]:
 def _bound(request: Request, most: int) -> None:
     """Reading the body raises HTTPException once it is larger than this. Raises Refused if it says so itself."""
     said = request.headers.get("content-length")
-    if said is not None and said.isdigit() and int(said) > most:
+    if said is not None and said.isascii() and said.isdigit() and int(said) > most:
         raise Refused(413, f"At most {most:,} bytes are taken here.", {"connection": "close"})
     receive, come = request.receive, 0
 

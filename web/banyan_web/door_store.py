@@ -1,7 +1,8 @@
-"""What the door itself must remember, in a SQLite file beside the store: tokens, of which it keeps hashes only.
+"""What the door itself must remember, in a SQLite file beside the store: its tables, and tokens.
 
-Nothing here is of the network: another door of the same node has its own file. A row is on the disk before it is
-answered.
+Of tokens, secrets, codes and cookies only hashes are kept. Nothing here is of the network. A row is on the disk before
+it is answered. Several processes may have the file open: the node, and `banyan token` and `banyan login` beside it.
+door_apps.py has apps and codes, door_logins.py passwords and sessions.
 """
 
 from __future__ import annotations
@@ -9,27 +10,52 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apsw
+
+from banyan_node.operator_errors import ControlError
 
 SCOPES = ("read", "write", "follow", "push", "host", "admin", "firehose")
 FOLLOW = frozenset({"blocks", "follows", "mutes"})
 """Of which `follow` allows reading and writing, as in old versions of Mastodon."""
+VERSION = 1
+"""Of the tables."""
 _SCHEMA = """
 create table if not exists tokens (
     hash blob primary key, id text not null unique, account text, app text not null, scopes text not null,
-    created integer not null, expires integer
+    created integer not null, expires integer, client text, code blob
+) without rowid;
+create index if not exists tokens_account on tokens (account, created);
+create index if not exists tokens_code on tokens (code) where code is not null;
+create table if not exists apps (
+    number integer primary key autoincrement, client text not null unique, secret blob not null, name text not null,
+    website text, redirects text not null, scopes text not null, created integer not null, used integer
+);
+create index if not exists apps_unused on apps (number) where used is null;
+create table if not exists codes (
+    hash blob primary key, client text not null, account text not null, redirect text not null, scopes text not null,
+    challenge text, expires integer not null
+) without rowid;
+create table if not exists logins (
+    account text primary key, name text not null unique, password text not null, created integer not null
+) without rowid;
+create table if not exists links (
+    hash blob primary key, account text not null, name text not null, expires integer not null
+) without rowid;
+create table if not exists sessions (
+    hash blob primary key, account text not null, name text not null, expires integer not null
 ) without rowid;
 """
 
 
 class Token(NamedTuple):
-    """What a token allows. account: a DID; None: of an app alone. app: its name. expires: seconds since 1970."""
+    """What a token allows. account: a DID; None: of an app alone. app: its name. expires: seconds since 1970. client:
+    the app's `client_id`; None if no app asked for it."""
 
     id: str
     account: str | None
@@ -37,6 +63,7 @@ class Token(NamedTuple):
     scopes: tuple[str, ...]
     created: int
     expires: int | None
+    client: str | None = None
 
     def allows(self, scope: str) -> bool:
         """scope: such as `read` or `write:statuses`; a token with `read` has all that begin with it."""
@@ -53,13 +80,27 @@ class DoorStore:
         self._db = apsw.Connection(str(path))
         self._db.set_busy_timeout(5_000)
         self._db.execute("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on")
-        self._db.execute(_SCHEMA)
+        with self.writing() as db:
+            found = next(iter(db.execute("pragma user_version")))[0]
+            if found > VERSION:
+                raise ControlError(f"{path} is of a newer banyan (version {found}); this one reads version {VERSION}.")
+            db.execute(_SCHEMA)
+            db.execute(f"pragma user_version = {VERSION}")
 
     @contextmanager
     def writing(self) -> Iterator[apsw.Connection]:
-        """A transaction: all or nothing."""
-        with self._lock, self._db:
-            yield self._db
+        """A transaction: all or nothing. One inside another is a part of it."""
+        with self._lock:
+            if self._db.in_transaction:
+                yield self._db
+                return
+            self._db.execute("begin immediate")  # one that read first could not wait for another process
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("rollback")
+                raise
+            self._db.execute("commit")
 
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:
@@ -72,29 +113,60 @@ class DoorStore:
 
     # -- tokens
 
-    def mint(self, account: str | None, app: str, scopes: tuple[str, ...], seconds: int | None = None) -> str:
-        """A new token. seconds: how long it lasts; None: until it is revoked."""
+    def mint(
+        self,
+        account: str | None,
+        app: str,
+        scopes: tuple[str, ...],
+        seconds: int | None = None,
+        client: str | None = None,
+        code: bytes | None = None,
+    ) -> str:
+        """A new token. seconds: how long it lasts; None: until it is revoked. code: the hash of the code that it was
+        given for."""
         raw, now = secrets.token_urlsafe(32), int(time.time())
-        row = (_hash(raw), secrets.token_hex(8), account, app, " ".join(scopes), now, seconds and now + seconds)
+        expires = None if seconds is None else now + seconds
+        row = (hashed(raw), secrets.token_hex(8), account, app, " ".join(scopes), now, expires, client, code)
         with self.writing() as db:
-            db.execute("insert into tokens values (?, ?, ?, ?, ?, ?, ?)", row)
+            db.execute("delete from tokens where expires <= ?", (now,))
+            db.execute("insert into tokens values (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         return raw
 
     def token(self, raw: str) -> Token | None:
         """What a token allows; None if there is none, or none any more."""
         with self.reading() as db:
-            what = "select id, account, app, scopes, created, expires from tokens where hash = ?"
-            row = next(iter(db.execute(what, (_hash(raw),))), None)
+            row = next(iter(db.execute(f"select {_TOKEN} from tokens where hash = ?", (hashed(raw),))), None)
         if row is None or (row[5] is not None and row[5] <= time.time()):
             return None
-        return Token(row[0], row[1], row[2], tuple(row[3].split()), row[4], row[5])
+        return _token(row)
+
+    def tokens(self, account: str | None = None) -> list[Token]:
+        """Those that are valid, of the account or of all, the newest first."""
+        what = (
+            f"select {_TOKEN} from tokens where (expires is null or expires > ?1) and (?2 is null or account = ?2) "
+            "order by created desc, id"
+        )
+        with self.reading() as db:
+            return [_token(row) for row in db.execute(what, (time.time(), account))]
 
     def revoke(self, raw: str) -> None:
         """The token allows nothing any more. One that there is not is no mistake."""
         with self.writing() as db:
-            db.execute("delete from tokens where hash = ?", (_hash(raw),))
+            db.execute("delete from tokens where hash = ?", (hashed(raw),))
+
+    def revoke_id(self, id_: str, account: str | None = None) -> None:
+        """The same by the id of the token, if it is of this account; None: whosever it is."""
+        with self.writing() as db:
+            db.execute("delete from tokens where id = ?1 and (?2 is null or account = ?2)", (id_, account))
 
 
-def _hash(raw: str) -> bytes:
-    """Of a random token of 256 bits no slow hash is needed."""
-    return sha256(raw.encode("utf-8", "surrogateescape")).digest()
+_TOKEN = "id, account, app, scopes, created, expires, client"
+
+
+def _token(row: Sequence[Any]) -> Token:
+    return Token(row[0], row[1], row[2], tuple(row[3].split()), *row[4:])
+
+
+def hashed(raw: str) -> bytes:
+    """Of something random of 256 bits, which needs no slow hash."""
+    return sha256(raw.encode("utf-8", "surrogatepass")).digest()

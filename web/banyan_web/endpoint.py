@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from starlette.requests import Request
 
 from banyan_node.operator_errors import CallError
+from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore, Token
 from banyan_web.refusals import Refused, of_call
 
@@ -43,6 +44,8 @@ class Ask:
     path: dict[str, str]
     params: dict[str, Any]
     token: Token | None
+    address: str = "unknown"
+    """Who asks, for counting: an IP address, or a /64 of IPv6."""
     headers: dict[str, str] = field(default_factory=dict)
     """Headers of the answer."""
 
@@ -59,15 +62,19 @@ class Ask:
         return None if self.token is None else self.token.account
 
 
-class Web(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Web:
     """What endpoints share. url: the address by which clients know this server, without a slash at its end. domain: of
-    its accounts' names."""
+    its accounts' names. email: of who runs it, or empty."""
 
     backend: Backend
     door: DoorStore
     url: str
     domain: str
     title: str
+    bounds: Bounds = field(default_factory=Bounds)
+    description: str = ""
+    email: str = ""
 
     async def call(self, method: str, **params: Any) -> Any:
         """A method of the node; `by` is the account that acts. Parameters that are None are left out. Raises

@@ -9,7 +9,8 @@ import trio
 
 from banyan_node.node import Node
 from banyan_node.server.http_server import Bind, serve_app
-from banyan_web.app import door_app
+from banyan_web.app import DoorApp, door_app
+from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Web
 
@@ -19,19 +20,32 @@ async def open_door(node: Node, task_status: Any = trio.TASK_STATUS_IGNORED) -> 
     http = node.settings.config.http
     bind = Bind.at(http.address)
     door = DoorStore(node.home.door)
+    apps: list[DoorApp] = []
+
+    def app(url: str) -> DoorApp:
+        known = http.url or url
+        bounds = Bounds(http.token_rate, http.address_rate, tuple(http.proxies))
+        domain = http.domain or urlsplit(known).netloc
+        made = door_app(Web(node.backend, door, known, domain, http.title, bounds, http.description, http.email))
+        apps.append(made)
+        return made
+
+    async def end_streams() -> None:
+        await node.shutdown.wait()
+        for made in apps:
+            made.end_streams()
+
     try:
-
-        def app(url: str) -> Any:
-            known = http.url or url
-            return door_app(Web(node.backend, door, known, http.domain or urlsplit(known).netloc, http.title))
-
-        await serve_app(
-            app,
-            bind,
-            shutdown=node.shutdown,
-            grace_seconds=node.settings.config.control.grace_seconds,
-            connections=http.connections,
-            task_status=task_status,
-        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(end_streams)
+            await serve_app(
+                app,
+                bind,
+                shutdown=node.shutdown,
+                grace_seconds=node.settings.config.control.grace_seconds,
+                connections=http.connections,
+                task_status=task_status,
+            )
+            nursery.cancel_scope.cancel()
     finally:
         door.close()

@@ -104,7 +104,8 @@ def open_archive(path: Path, wants: Callable[[str], bool]) -> Iterator[Archive]:
             if what is not None and wants(name):
                 files[name] = what
         if not names:
-            raise BadInput(f"{path} has no files.")
+            why = f": {next(iter(left_out.values()))}" if left_out else ""
+            raise BadInput(f"{path} has no files that can be read{why}.")
 
         def pick(some: Collection[str]) -> dict[str, Opener]:
             found = _safely(path, some.__contains__, stack)

@@ -172,6 +172,37 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(max_length=253, description="The domain in names of accounts; empty: that of `http.url`")
     ] = ""
     title: Annotated[str, Meta(max_length=100, description="What apps call this server")] = "Banyan"
+    description: Annotated[
+        str, Meta(max_length=500, description="What apps say of this server, plain text of a sentence or two")
+    ] = ""
+    email: Annotated[str, Meta(max_length=200, description="Where people reach who runs this server; apps show it")] = (
+        ""
+    )
+    proxies: Annotated[
+        list[Cidr],
+        Meta(
+            max_length=64,
+            description="Networks (CIDR) of proxies before it, whose X-Forwarded-For is believed; a Unix socket is "
+            "always one",
+        ),
+    ] = field(default_factory=lambda: ["127.0.0.0/8", "::1/128"])
+    token_rate: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Requests in five minutes with one token; 0: no limit. Tokens with `host`, `admin` or "
+            "`firehose` have none",
+        ),
+    ] = 1_500
+    address_rate: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Requests in five minutes without a token from one address (IPv6: /64); 0: no limit",
+        ),
+    ] = 600
     connections: Annotated[
         int,
         Meta(ge=4, le=65536, description="Connections at once; above it, one that never showed a token is closed"),

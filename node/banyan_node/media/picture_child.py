@@ -30,6 +30,7 @@ from PIL import (
 )
 
 from banyan_node.media.blurhash import blurhash
+from banyan_node.media.limits import MAX_PIXELS
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 READERS = (JpegImagePlugin, PngImagePlugin, WebPImagePlugin, GifImagePlugin)
@@ -38,8 +39,6 @@ MEMORY = 1 << 30
 """Address space of this process, bytes: three times what the largest picture needs."""
 PROCESSOR_S = 30
 OUTPUT = 64 << 20
-MAX_PIXELS = 100_000_000
-"""Of one picture: more than the sensors of cameras have, and 300 MB decoded."""
 MAX_FRAMES = 500
 MAX_MOVING = 64_000_000
 """Pixels of all frames of a moving picture together, after they were made smaller."""

@@ -48,9 +48,10 @@ PATIENCE = Patience()
 class Connection:
     """One connection. let_in: whether a request on it showed the token."""
 
-    def __init__(self, line: socket.socket, patience: Patience) -> None:
+    def __init__(self, line: socket.socket, patience: Patience, client: tuple[str, int] | None = None) -> None:
+        """client: the address of the other end; None for a Unix socket."""
         self.let_in = False
-        self._line, self._patience = line, patience
+        self._line, self._patience, self._client = line, patience, client
         self._scope = trio.CancelScope()
         self._idle = self._closed = False
         self._turn, self._waiting = trio.Lock(), 0
@@ -63,7 +64,8 @@ class Connection:
             with self._scope:
                 async with trio.open_nursery() as nursery:
                     state = ConnectionState(cast(Any, {_STATE: self}))
-                    self._http = Http(settings, context, Tasks(app, nursery), state, self._told, self._write)
+                    tasks = Tasks(app, nursery)
+                    self._http = Http(settings, context, tasks, state, self._told, self._write, self._client)
                     self._wait_for_a_head()
                     await self._read()
         except* NotSpoken:
@@ -181,16 +183,17 @@ class Connections:
             await trio.lowlevel.wait_readable(listener.fileno())
             try:
                 for _ in range(_ACCEPT):
-                    line, _address = listener.accept()
+                    line, address = listener.accept()
                     line.setblocking(False)
-                    nursery.start_soon(self._serve, line)
+                    client = (str(address[0]), int(address[1])) if isinstance(address, tuple) else None
+                    nursery.start_soon(self._serve, line, client)
             except BlockingIOError:
                 pass
             except OSError as error:
                 _log.warning("the control API cannot take a connection: %s", error)
                 await trio.sleep(0.2)  # out of file descriptors, perhaps: wait before the next try
 
-    async def _serve(self, line: socket.socket) -> None:
+    async def _serve(self, line: socket.socket, client: tuple[str, int] | None) -> None:
         if len(self._open) >= self._most:
             stranger = next((c for c in self._open if not c.let_in), None)
             if stranger is None:
@@ -198,7 +201,7 @@ class Connections:
                 return
             del self._open[stranger]
             stranger.end()
-        connection = Connection(line, self._patience)
+        connection = Connection(line, self._patience, client)
         self._open[connection] = None
         try:
             await connection.run(self._app, self._settings, self._context)

@@ -164,8 +164,9 @@ class Http(H11Protocol):
         state: ConnectionState,
         tell: Callable[[Event], Awaitable[None]],
         write: Callable[[bytes], Awaitable[None]],
+        client: tuple[str, int] | None = None,
     ) -> None:
-        super().__init__(cast(Any, None), config, cast(Any, context), cast(Any, tasks), state, None, None, tell, None)
+        super().__init__(cast(Any, None), config, cast(Any, context), cast(Any, tasks), state, client, None, tell, None)
         self.connection = _Conversation(h11.SERVER, max_incomplete_event_size=config.h11_max_incomplete_size)
         self._write = write
         self._head = b""

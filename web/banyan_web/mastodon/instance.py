@@ -1,12 +1,109 @@
-"""What apps ask of a server before anything else."""
+"""What apps ask of a server before anything else: its name, its limits, and what it does not offer.
+
+Limits are those that the node enforces. It counts bytes of UTF-8 where Mastodon counts characters, so a limit in
+characters is that of characters of four bytes: whatever fits is taken.
+"""
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any
 
+from banyan_node.api.methods.social import LONGEST_POLL_MS
+from banyan_node.media.limits import MAX_PIXELS
+from banyan_node.media.looking import FILMS, MAX_PICTURE, PICTURES, SOUNDS
+from banyan_schema.media import MAX_DESCRIPTION
+from banyan_schema.social.post import MAX_MEDIA, MAX_OPTION, MAX_OPTIONS, MAX_TEXT
+from banyan_storage.pins import SHOWN
+from banyan_web.bounds import MEDIA_BYTES
 from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon.entities.accounts import account, iso
+from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
+SPOKEN = "4.3.0"
+"""The version of Mastodon whose API is spoken, and `API` its number."""
+API = 2
+_WIDE = 4
+"""The most bytes of a character."""
+_NO_LIMIT = 2**31 - 1
+"""Where Mastodon has a limit and the node has none: films are stored as they are."""
+_SOURCE = "https://pypi.org/project/banyan-social/"
+
+
+@ENDPOINTS.get("/api/v1/instance")
+async def first(web: Web, ask: Ask) -> Any:
+    """The old form, which many apps still ask for."""
+    size = await web.call("graph.size")
+    return {
+        "uri": web.domain,
+        "title": web.title,
+        "short_description": web.description,
+        "description": web.description,
+        "email": web.email,
+        "version": _version(),
+        "urls": {"streaming_api": streaming_url(web)},
+        "stats": {"user_count": size["hosted"], "status_count": size["posts"], "domain_count": size["nodes"]},
+        "thumbnail": f"{web.url}/static/banner.png",
+        "languages": ["en", "vi"],
+        "registrations": False,
+        "approval_required": False,
+        "invites_enabled": False,
+        "configuration": _configuration(),
+        "contact_account": await _contact(web),
+        "rules": [],
+    }
+
+
+@ENDPOINTS.get("/api/v2/instance")
+async def second(web: Web, ask: Ask) -> Any:
+    """The present form."""
+    size = await web.call("graph.size")
+    more = {
+        "urls": {"streaming": streaming_url(web), "status": None, "about": None, "privacy_policy": None},
+        "vapid": {"public_key": None},
+        "translation": {"enabled": False},
+        "limited_federation": False,
+    }
+    return {
+        "domain": web.domain,
+        "title": web.title,
+        "version": _version(),
+        "source_url": _SOURCE,
+        "description": web.description,
+        "usage": {"users": {"active_month": size["hosted"]}},
+        "thumbnail": {"url": f"{web.url}/static/banner.png", "blurhash": None, "versions": {}},
+        "icon": [],
+        "languages": ["en", "vi"],
+        "configuration": {**_configuration(), **more},
+        "registrations": {"enabled": False, "approval_required": False, "message": None, "url": None},
+        "api_versions": {"mastodon": API},
+        "contact": {"email": web.email, "account": await _contact(web)},
+        "rules": [],
+    }
+
+
+@ENDPOINTS.get("/api/v1/instance/extended_description")
+async def extended(web: Web, ask: Ask) -> Any:
+    """The node has one description."""
+    return {"updated_at": iso(0), "content": ""}
+
+
+@ENDPOINTS.get("/api/v1/instance/rules")
+@ENDPOINTS.get("/api/v1/instance/peers")
+@ENDPOINTS.get("/api/v1/instance/activity")
+@ENDPOINTS.get("/api/v1/instance/domain_blocks")
+@ENDPOINTS.get("/api/v1/custom_emojis")
+@ENDPOINTS.get("/api/v1/announcements")
+async def none(web: Web, ask: Ask) -> Any:
+    """There are none: nodes know each other by keys and not by domains, and the network has no emoji of its own."""
+    return []
+
+
+@ENDPOINTS.get("/api/v1/instance/translation_languages")
+async def translations(web: Web, ask: Ask) -> Any:
+    """Nothing is translated."""
+    return {}
 
 
 @ENDPOINTS.get("/api/v1/preferences", "read:accounts")
@@ -19,3 +116,49 @@ async def preferences(web: Web, ask: Ask) -> Any:
         "reading:expand:media": "default",
         "reading:expand:spoilers": False,
     }
+
+
+def streaming_url(web: Web) -> str:
+    """Where the streaming API is."""
+    return "ws" + web.url.removeprefix("http")
+
+
+def _version() -> str:
+    return f"{SPOKEN} (compatible; Banyan {version('banyan-social')})"
+
+
+def _configuration() -> dict[str, Any]:
+    return {
+        "accounts": {"max_featured_tags": 0, "max_pinned_statuses": SHOWN},
+        "statuses": {
+            "max_characters": MAX_TEXT // _WIDE,
+            "max_media_attachments": MAX_MEDIA,
+            "characters_reserved_per_url": 23,  # what apps of Mastodon count for a link, which is shorter or fits too
+        },
+        "media_attachments": {
+            "supported_mime_types": [*PICTURES, *FILMS, *SOUNDS],
+            "description_limit": MAX_DESCRIPTION // _WIDE,
+            "image_size_limit": min(MAX_PICTURE, MEDIA_BYTES),
+            "image_matrix_limit": MAX_PIXELS,
+            "video_size_limit": MEDIA_BYTES,
+            "video_frame_rate_limit": _NO_LIMIT,
+            "video_matrix_limit": _NO_LIMIT,
+        },
+        "polls": {
+            "max_options": MAX_OPTIONS,
+            "max_characters_per_option": MAX_OPTION // _WIDE,
+            "min_expiration": 1,
+            "max_expiration": LONGEST_POLL_MS // 1_000,
+        },
+    }
+
+
+async def _contact(web: Web) -> dict[str, Any] | None:
+    """The node's own account."""
+    own = (await web.call("id"))["account"]
+    if own is None:
+        return None
+    try:
+        return await account(web, own)
+    except Refused:
+        return None

@@ -61,7 +61,7 @@ def language(ask: Ask) -> str:
 
 async def render(web: Web, ask: Ask, template: str, status: int = 200, /, **values: Any) -> Response:
     """A page. values: what the template needs beside what each has."""
-    lang, visitor = language(ask), visitor_of(web, ask.request)
+    lang, visitor = language(ask), visitor_of(web, ask)
     unread = 0
     if visitor is not None:
         try:
@@ -109,7 +109,7 @@ def as_page(do: Do) -> Do:
             return await do(web, ask)
         except Refused as why:
             if why.status == 401:
-                return RedirectResponse("/login", 303)
+                return RedirectResponse("/login?next=/home", 303)
             return await render(web, ask, "error.html", why.status, why=why.message, status=why.status)
 
     return shown
@@ -117,4 +117,4 @@ def as_page(do: Do) -> Do:
 
 def reader(web: Web, ask: Ask) -> Visitor | None:
     """Who reads."""
-    return visitor_of(web, ask.request)
+    return visitor_of(web, ask)

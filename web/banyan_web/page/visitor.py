@@ -1,13 +1,11 @@
-"""Who looks at a page: nobody, or a person whose token is in a cookie that no script reads.
+"""Who looks at a page: nobody, or a person who is logged in there (sessions.py).
 
-The invariants: a form acts only with the visitor's own CSRF token, which is made from the session and cannot be guessed
-without it; and a cookie lets in to pages alone, never to the API.
+The invariant: a form acts only with the proof of its browser's own session, and not if another site sent it. The cookie
+lets in to pages alone, never to the API.
 """
 
 from __future__ import annotations
 
-import hmac
-from hashlib import sha256
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -17,9 +15,7 @@ from starlette.responses import Response
 from banyan_node.server.http_connections import let_in
 from banyan_web.endpoint import Ask, Web
 from banyan_web.refusals import Refused
-
-COOKIE = "banyan_session"
-LASTS_S = 30 * 24 * 3_600
+from banyan_web.sessions import visit
 
 
 class Visitor(NamedTuple):
@@ -27,31 +23,25 @@ class Visitor(NamedTuple):
 
     did: str
     csrf: str
-    scopes: tuple[str, ...]
 
 
-def visitor_of(web: Web, request: Request) -> Visitor | None:
-    """None without a session, or with one that ended."""
-    raw = request.cookies.get(COOKIE)
-    token = web.door.token(raw) if raw else None
-    if raw is None or token is None or token.account is None or not token.allows("read"):
+def visitor_of(web: Web, ask: Ask) -> Visitor | None:
+    """None if nobody is logged in."""
+    at = visit(web, ask)
+    if at.person is None:
         return None
-    let_in(request.scope)
-    return Visitor(token.account, sha256(b"banyan csrf " + raw.encode()).hexdigest(), token.scopes)
+    let_in(ask.request.scope)
+    return Visitor(at.person.account, at.csrf)
 
 
 def writing(web: Web, ask: Ask) -> Visitor:
-    """Who acts by a form. Raises Refused without a session, or if another site sent the form."""
+    """Who acts by a form. Raises Refused if nobody is logged in, or if another site sent the form."""
     from_here(web, ask.request)
-    found = visitor_of(web, ask.request)
-    if found is None:
+    at = visit(web, ask)
+    if at.person is None:
         raise Refused(401, "Log in first.")
-    given = ask.params.get("csrf")
-    if not isinstance(given, str) or not hmac.compare_digest(given.encode(), found.csrf.encode()):
-        raise Refused(403, "The form is not of this session: load the page again.")
-    if "write" not in found.scopes:
-        raise Refused(403, "Your token may read only.")
-    return found
+    at.check(ask.params)
+    return Visitor(at.person.account, at.csrf)
 
 
 def from_here(web: Web, request: Request) -> None:
@@ -62,8 +52,8 @@ def from_here(web: Web, request: Request) -> None:
         raise Refused(403, "Another site sent this form.")
 
 
-def keep(web: Web, answer: Response, name: str, value: str, seconds: int = LASTS_S) -> None:
-    """Sets a cookie of this site alone; seconds 0 removes it."""
+def keep(web: Web, answer: Response, name: str, value: str, seconds: int) -> None:
+    """Sets a cookie of this site alone."""
     answer.set_cookie(
         name, value, max_age=seconds, path="/", secure=web.url.startswith("https:"), httponly=True, samesite="lax"
     )

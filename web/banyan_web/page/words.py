@@ -168,15 +168,6 @@ _ENGLISH_VIETNAMESE: Mapping[str, tuple[str, str]] = {
     "this_node": ("this node", "nút này"),
     "complete": ("This node has all that its peers have.", "Nút này có mọi thứ mà các nút kia có."),
     "incomplete": ("This node cannot say that it is complete.", "Nút này chưa thể nói là mình đủ."),
-    "login_token": ("Access token", "Mã truy cập"),
-    "login_how": (
-        "Paste a token that this server gave you. It is kept in a cookie that no script can read.",
-        "Dán mã truy cập mà máy chủ này đã cấp. Mã nằm trong cookie mà không chương trình nào trên trang đọc được.",
-    ),
-    "login_wrong": (
-        "That token is not valid here, or not of a person.",
-        "Mã này không hợp lệ ở đây, hoặc không của một người.",
-    ),
     "compose": ("Write", "Viết"),
     "compose_text": ("What do you want to say?", "Bạn muốn nói gì?"),
     "compose_more": ("Warning, picture, poll", "Cảnh báo, ảnh, bình chọn"),

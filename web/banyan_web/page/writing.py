@@ -138,6 +138,6 @@ async def notifications(web: Web, ask: Ask) -> Response:
     before = text(ask.params, "before", "") or None
     found = await web.call("notifications", before=before, by=me.did)
     answer = await render(web, ask, "notifications.html", notices=found["notices"], before=found["before"])
-    if before is None and found["notices"] and "write" in me.scopes:
+    if before is None and found["notices"]:
         await web.call("marker.set", timeline="notifications", place=found["notices"][0]["at"], by=me.did)
     return answer

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from banyan_crdt.ids import is_checkpoint
-from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
+from banyan_node.api.declare import CommitView, Declared, Looking, Nothing, Request, Response
 from banyan_node.api.texts import DigestHex, digest_hex
 from banyan_node.hosting import hosted
 
@@ -41,6 +41,15 @@ class GraphFigures(Response, frozen=True):
     digest: DigestHex
 
 
+class GraphSize(Response, frozen=True):
+    """hosted: accounts whose keys this node holds. accounts, posts: of all that are held here. nodes: linked peers."""
+
+    hosted: int
+    accounts: int
+    posts: int
+    nodes: int
+
+
 @METHODS.read("digest", slow=True)
 def digest(at: CommitView, ask: DigestRequest) -> Digest:
     """Two digests, which are equal on nodes that hold the same: of all, or of one account."""
@@ -68,3 +77,10 @@ def graph_stats(at: CommitView, ask: Nothing) -> GraphFigures:
         bytes=s.stored_bytes,
         digest=digest_hex(s.digest),
     )
+
+
+@METHODS.look("graph.size")
+def graph_size(at: Looking, ask: Nothing) -> GraphSize:
+    """A few numbers that cost nothing, for pages that everybody may ask for."""
+    linked = sum(link.greeted for link in at.seen.links)
+    return GraphSize(hosted.count(at), at.store.counts().accounts, at.queries().post_count(None), linked)

@@ -1,0 +1,245 @@
+"""Who may use the HTTP door: passwords and links for people, tokens for programs.
+
+They are kept in the home's `door.db`, so these commands work beside a running node, which sees at once what they
+change.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from banyan_cli import completing, refs, session
+from banyan_cli.errors import BadInput
+from banyan_cli.show.words import count
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from banyan_web.door_store import DoorStore, Token
+
+_login = typer.Typer(help="Who can log in at the HTTP door (`banyan up --http`).", no_args_is_help=True)
+_token = typer.Typer(help="Tokens with which programs use the HTTP door.", no_args_is_help=True)
+Name = Annotated[
+    str, typer.Argument(help="An account hosted here: its name or id.", autocompletion=completing.accounts)
+]
+DAY_S = 86_400
+MOST_DAYS = 36_500
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(_login, name="login")
+    app.add_typer(_token, name="token")
+
+
+@_login.command("set")
+def set_login(
+    ctx: typer.Context,
+    name: Name,
+    stdin: Annotated[bool, typer.Option("--stdin", help="Read the password from standard input, one line.")] = False,
+) -> None:
+    """Give an account a password, or another one. Browsers that are logged in as it are then logged out."""
+    from banyan_web.door_logins import logins, set_password, wrong_password
+
+    s = session.of(ctx)
+    account, known = _hosted(s, name)
+    password = _password(stdin)
+    if (wrong := wrong_password(password)) is not None:
+        raise BadInput(wrong)
+    with _door(s) as door:
+        if any(login.name == known and login.account != account for login in logins(door)):
+            known = account  # two people of one name: this one types the id
+        set_password(door, account, known, password)
+    s.out.done({"account": account, "name": known}, f"{known or account} can log in with this password.")
+
+
+@_login.command("list")
+def list_logins(ctx: typer.Context) -> None:
+    """The accounts that have a password."""
+    from banyan_web.door_logins import logins
+
+    s = session.of(ctx)
+    with _door(s) as door:
+        rows = [login._asdict() for login in logins(door)]
+    s.out.answers(rows, _show_logins, "Nobody has a password yet: `banyan login set NAME` gives one.")
+
+
+@_login.command("drop")
+def drop_login(ctx: typer.Context, name: Name) -> None:
+    """Take the password of an account away, its links, and the sessions of its browsers. Tokens of its apps stay."""
+    from banyan_web import door_logins
+
+    s = session.of(ctx)
+    with _door(s) as door:
+        known = [login for login in door_logins.logins(door) if name in (login.name, login.account)]
+        account = known[0].account if known else refs.account(s, name)
+        had = door_logins.drop_login(door, account)
+        left = len(door.tokens(account))
+    s.out.done(
+        {"account": account, "had_password": had, "tokens": left},
+        "It cannot log in any more." if had else "It had no password; its links and sessions have ended.",
+    )
+    if left:
+        s.out.note(f"{count(left, 'token')} of it still work: `banyan token list`, `banyan token revoke ID`.")
+
+
+@_login.command("link")
+def link(ctx: typer.Context, name: Name) -> None:
+    """Make a link that logs a browser in as the account, once, within 15 minutes. It needs no password."""
+    from banyan_web.door_logins import LINK_S, Person, make_link
+
+    s = session.of(ctx)
+    account, known = _hosted(s, name)
+    base = _url(s)
+    with _door(s) as door:
+        raw = make_link(door, Person(account, known or account))
+    url = f"{base}/login/link/{raw}"
+    s.out.done({"account": account, "url": url, "seconds": LINK_S}, url)
+    s.out.note(f"Good once, for {LINK_S // 60} minutes. Whoever opens it is {known or account}.")
+
+
+@_token.command("add")
+def add_token(
+    ctx: typer.Context,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="The account that it acts for; none: for the node.", autocompletion=completing.accounts),
+    ] = None,
+    scopes: Annotated[
+        str, typer.Option(help="What it allows: read write follow push host admin firehose, read:statuses ...")
+    ] = "read",
+    days: Annotated[int | None, typer.Option(min=1, max=MOST_DAYS, help="How long it lasts.")] = None,
+    label: Annotated[str, typer.Option(help="What `token list` calls it.")] = "banyan token add",
+) -> None:
+    """Make a token, and show it this once."""
+    from banyan_web.refusals import Refused
+    from banyan_web.scopes import EVERY, scopes_in
+
+    s = session.of(ctx)
+    try:
+        given = scopes_in(scopes, EVERY)
+    except Refused as why:
+        raise BadInput(why.message) from why
+    if not given:
+        raise BadInput('--scopes is empty; say what the token allows, such as --scopes "read write".')
+    account = None if name is None else _hosted(s, name)[0]
+    with _door(s) as door:
+        raw = door.mint(account, label, given, None if days is None else days * DAY_S)
+        made = door.token(raw)
+    assert made is not None
+    s.out.done({**_token_json(made), "token": raw}, raw)
+    s.out.note(f"Shown this once. Send it as `Authorization: Bearer ...`; `banyan token revoke {made.id}` ends it.")
+
+
+@_token.command("list")
+def list_tokens(
+    ctx: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(help="Only those of this account.", autocompletion=completing.accounts)
+    ] = None,
+) -> None:
+    """The tokens that are valid, those of apps too, the newest first."""
+    s = session.of(ctx)
+    account = None if name is None else refs.account(s, name)
+    with _door(s) as door:
+        rows = [_token_json(token) for token in door.tokens(account)]
+    s.out.answers(rows, _show_tokens, "No token is valid.")
+
+
+@_token.command("revoke")
+def revoke_token(
+    ctx: typer.Context, id: Annotated[str, typer.Argument(metavar="ID", help="As `banyan token list` shows it.")]
+) -> None:
+    """End a token at once."""
+    s = session.of(ctx)
+    with _door(s) as door:
+        known = [token.id for token in door.tokens()]
+        found = refs.one_of("token", id, known, "`banyan token list`")
+        door.revoke_id(found)
+    s.out.done({"revoked": found}, "It allows nothing any more.")
+
+
+@contextmanager
+def _door(s: session.Session) -> Iterator[DoorStore]:
+    from banyan_web.door_store import DoorStore
+
+    if not s.home.keys.exists():
+        raise BadInput(f"There is no node in {s.home.path}; `banyan init` makes one.")
+    door = DoorStore(s.home.door)
+    try:
+        yield door
+    finally:
+        door.close()
+
+
+def _hosted(s: session.Session, name: str) -> tuple[str, str]:
+    """The account, and the name under which it is hosted here, or that of its profile."""
+    account = refs.account(s, name)
+    shown = s.call("account.show", account=account)
+    if not shown["hosted"]:
+        raise BadInput(f"{account} is not hosted here; only accounts of `banyan account list` can log in at this node.")
+    return account, str(shown["name"] or s.call("profile.get", account=account)["name"] or account)
+
+
+def _password(stdin: bool) -> str:
+    if stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise BadInput("A password is asked for and there is no terminal; give it with --stdin.")
+    return str(typer.prompt("New password", hide_input=True, confirmation_prompt=True, err=True))
+
+
+def _url(s: session.Session) -> str:
+    """Where the door is. An address with port 0 is known to the node alone."""
+    http = s.settings.config.http
+    if http.url:
+        return http.url
+    if not http.address or http.address.startswith("unix:") or http.address.endswith(":0"):
+        raise BadInput(
+            "Where the door is cannot be told: `banyan config set http.url https://...` is the address by which "
+            "browsers know it, or `banyan config set http.address 127.0.0.1:8080` opens it there."
+        )
+    return f"http://{http.address}"
+
+
+def _token_json(token: Token) -> dict[str, Any]:
+    return {**token._asdict(), "scopes": list(token.scopes)}
+
+
+def _show_logins(console: Console, rows: list[dict[str, Any]]) -> None:
+    from rich.text import Text
+
+    from banyan_cli.show.tables import table
+    from banyan_cli.show.words import ago
+
+    made, now_ms = table("name", "since", "account"), int(time.time() * 1000)
+    for row in rows:
+        made.add_row(Text(row["name"]), ago(row["created"] * 1000, now_ms), row["account"])
+    console.print(made)
+
+
+def _show_tokens(console: Console, rows: list[dict[str, Any]]) -> None:
+    from rich.text import Text
+
+    from banyan_cli.show.tables import table
+    from banyan_cli.show.words import ago
+
+    made, now_ms = table("id", "app", "scopes", "made", "ends", "account"), int(time.time() * 1000)
+    for row in rows:
+        ends = "never" if row["expires"] is None else _day(row["expires"])
+        scopes = " ".join(row["scopes"])
+        made.add_row(
+            row["id"], Text(row["app"]), scopes, ago(row["created"] * 1000, now_ms), ends, row["account"] or "the node"
+        )
+    console.print(made)
+
+
+def _day(seconds: int) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")

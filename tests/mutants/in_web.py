@@ -1,0 +1,79 @@
+"""Mistakes at the door for HTTP: who is let in, and what for."""
+
+from tests.mutants.mutant import Mutant
+
+_APPS, _LOGINS, _STORE = (f"web/banyan_web/door_{m}.py" for m in ("apps", "logins", "store"))
+_AUTHORIZE, _TOKENS, _LOGIN = (f"web/banyan_web/oauth/{m}.py" for m in ("authorize", "tokens", "login"))
+_SESSIONS, _APP, _BOUNDS = (f"web/banyan_web/{m}.py" for m in ("sessions", "app", "bounds"))
+_REGISTER = "web/banyan_web/mastodon/apps.py"
+_ALLOWED, _ASKED = ("tests/web/test_oauth.py",), ("tests/web/test_hardening.py",)
+
+IN_WEB = (
+    Mutant(
+        "a code works twice",
+        _APPS,
+        '        db.execute("delete from codes where hash = ?", (key,))\n',
+        "",
+        _ALLOWED,
+    ),
+    Mutant(
+        "a code that comes again leaves its token",
+        _APPS,
+        'db.execute("delete from tokens where code = ? and client = ?", (key, app.client))',
+        "pass",
+        _ALLOWED,
+    ),
+    Mutant("a code is taken from another app", _APPS, "if grant.client != app.client:", "if False:", _ALLOWED),
+    Mutant("a code is taken for another address", _APPS, "grant.redirect != redirect or not", "not", _ALLOWED),
+    Mutant("a code needs no proof", _APPS, " or not _proves(grant.challenge, verifier)", "", _ALLOWED),
+    Mutant(
+        "the challenge can be taken away",
+        _APPS,
+        "return challenge is None and verifier is None",
+        "return challenge is None",
+        _ALLOWED,
+    ),
+    Mutant(
+        "an address that begins like a registered one is enough",
+        _AUTHORIZE,
+        "redirect not in app.redirects",
+        "not redirect.startswith(app.redirects)",
+        _ALLOWED,
+    ),
+    Mutant(
+        "an app gets what it did not register",
+        _AUTHORIZE,
+        "if not covers(app.scopes, scopes):",
+        "if False:",
+        _ALLOWED,
+    ),
+    Mutant(
+        "an app ends the tokens of others", _TOKENS, "if not door_apps.owns(web.door, app, raw):", "if False:", _ALLOWED
+    ),
+    Mutant("a program of a browser is an address", _REGISTER, '"javascript", ', "", _ALLOWED),
+    Mutant(
+        "a form needs no proof", _SESSIONS, "not hmac.compare_digest", "False and not hmac.compare_digest", _ALLOWED
+    ),
+    Mutant("the login page leads elsewhere", _SESSIONS, 'value.startswith(("//", "/\\\\"))', "False", _ALLOWED),
+    Mutant("the cookie of before is kept", _LOGIN, "give_cookie(web, response, cookie)", "pass", _ALLOWED),
+    Mutant("passwords can be tried for ever", _LOGIN, "if any(count.over for count in taken):", "if False:", _ALLOWED),
+    Mutant(
+        "a person ends the tokens of others",
+        _STORE,
+        "where id = ?1 and (?2 is null or account = ?2)",
+        "where id = ?1 and (?2 is null or ?2 = ?2)",
+        _ALLOWED,
+    ),
+    Mutant(
+        "a link works twice",
+        _LOGINS,
+        '        db.execute("delete from links where hash = ?", (hashed(raw),))\n',
+        "",
+        _ALLOWED,
+    ),
+    Mutant("everybody is believed about addresses", _BOUNDS, "(at is None or self._is_proxy(at))", "True", _ASKED),
+    Mutant("requests are not counted", _BOUNDS, "count > limit)", "False)", _ASKED),
+    Mutant(
+        "a stream is cut at a stop", _APP, "if streaming and not ended and until.cancelled_caught:", "if False:", _ASKED
+    ),
+)

@@ -1,0 +1,330 @@
+"""What clients send that nobody should: every endpoint, and the server under them."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trio
+from starlette.applications import Starlette
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
+
+from banyan_web import app as door
+from banyan_web.app import EVERY, DoorApp
+from banyan_web.bounds import Bounds
+from banyan_web.door_store import SCOPES
+from banyan_web.endpoint import Endpoint
+from banyan_web.refusals import answer
+from tests.web.door import Door, open_node
+
+HARD = ("", "x", "0", "-1", "9" * 30, "1e9", "null", "true", "\0", "\r\nX: y", "../../etc/passwd", "%00", "💥" * 50,
+        "did:banyan:z", "a" * 5_000, "<script>", "' or 1=1 --")  # fmt: skip
+NAMES = ("id", "q", "resource", "limit", "max_id", "since_id", "min_id", "offset", "status", "text", "name", "title",
+         "account_id", "account_ids", "acct", "media_ids", "poll", "uri", "type", "types", "scope", "scopes", "next",
+         "lang",
+         "client_name", "client_id", "client_secret", "redirect_uri", "redirect_uris", "grant_type", "code", "token",
+         "response_type", "state", "csrf", "password", "website", "language", "visibility", "in_reply_to_id",
+         "scheduled_at", "choices", "comment", "duration", "expires_in", "context", "keywords_attributes",
+         "subscription", "data", "home", "notifications", "cursor", "accounts", "fields_attributes",
+         "source")  # fmt: skip
+WRONG: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    2**70,
+    1.5,
+    "",
+    "x",
+    "\ud83d",
+    "\0",
+    [],
+    [None],
+    [[[]]],
+    {},
+    {"a": {"b": [{}]}},
+)
+READERS = 2_000
+
+
+def _every() -> Iterator[Endpoint]:
+    return (endpoint for module in EVERY for endpoint in module.all)
+
+
+def _path(endpoint: Endpoint, fill: str) -> str:
+    parts = [fill if part.startswith("{") else part for part in endpoint.path.split("/")]
+    return "/".join(parts)
+
+
+@pytest.mark.parametrize("signed_in", [True, False])
+async def test_no_endpoint_breaks_of_what_it_is_asked(tmp_path: Path, signed_in: bool) -> None:
+    async with open_node(tmp_path, http__address_rate="0") as at:
+        an, _ = await at.person("an")
+        client = at.client(an, *(scope for scope in SCOPES if scope != "admin")) if signed_in else at.client()
+        faults: list[str] = []
+        fine = partial(_fine, client.http, faults)
+        for endpoint in _every():
+            fills = HARD if "{" in endpoint.path else ("x",)
+            for fill in fills:
+                await fine(endpoint, _path(endpoint, _quoted(fill)))
+            path = _path(endpoint, "1")
+            for wrong in WRONG:
+                if endpoint.verb == "GET":
+                    params = {name: _text(wrong) for name in NAMES}
+                    await fine(endpoint, path, params=params)
+                    continue
+                body = _json(dict.fromkeys(NAMES, wrong))
+                kind = {"content-type": "application/json"}
+                await fine(endpoint, path, content=body, headers=kind)
+                await fine(endpoint, path, data={name: _text(wrong) for name in NAMES})
+            if endpoint.verb != "GET":
+                for body, said in BODIES:
+                    await fine(endpoint, path, content=body, headers={b"content-type": said})
+        assert not faults, faults[:40]
+
+
+BODIES = (
+    (b"{", b"application/json"),
+    (b"[1]", b"application/json"),
+    (b'{"a": "\xff"}', b"application/json"),
+    (b"[" * 50_000, b"application/json"),
+    (b'{"id": "\\ud800"}', b"application/json"),
+    (b"%ff=%fe&a[=1", b"application/x-www-form-urlencoded"),
+    (b"&".join(b"a%d=1" % n for n in range(1_100)), b"application/x-www-form-urlencoded"),
+    (b"a" + b"[b]" * 100 + b"=1", b"application/x-www-form-urlencoded"),
+    (b"--x\r\n", b"multipart/form-data; boundary=x"),
+    (b"--x\r\nContent-Disposition: form-data; name=\"a\"; filename=\"../../b\"\r\n\r\nc\r\n--x--\r\n",
+     b"multipart/form-data; boundary=x"),
+    (b"junk", b"multipart/form-data"),
+    (b"junk", b"text/plain"),
+    (b"junk", b"application/x-www-form-urlencoded; charset=nonsense"),
+    (b"junk", b"\xff/\xfe"),
+)  # fmt: skip
+
+
+def _quoted(fill: str) -> str:
+    from urllib.parse import quote
+
+    return quote(fill, safe="")[:3_000] or "%20"
+
+
+def _text(wrong: Any) -> str:
+    return "" if wrong is None else str(wrong).encode("utf-8", "replace").decode()
+
+
+def _json(value: Any) -> bytes:
+    import json
+
+    return json.dumps(value).encode()
+
+
+async def _fine(http: httpx.AsyncClient, faults: list[str], endpoint: Endpoint, path: str, **given: Any) -> None:
+    """Notes an answer that begins with 5xx. A stream is not read."""
+    async with http.stream(endpoint.verb, path, **given) as found:
+        if found.status_code >= 500:
+            faults.append(f"{found.status_code} {endpoint.verb} {endpoint.path} {path[:80]} {str(given)[-160:]}")
+        if found.headers.get("content-type", "").startswith("application/json"):
+            await found.aread()
+
+
+def _raw(url: str, request: bytes, wait: float = 5.0) -> bytes:
+    """What the server says until it closes."""
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    with closing(socket.create_connection((host, int(port)), timeout=wait)) as line:
+        line.sendall(request)
+        found = b""
+        try:
+            while more := line.recv(65_536):
+                found += more
+        except (TimeoutError, ConnectionResetError):
+            pass
+        return found
+
+
+HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+ONCE = b"Host: x\r\nConnection: close\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (b"GET /\xff\xfe HTTP/1.1\r\n" + ONCE + b"\r\n", (b"400", b"404")),
+        (b"GET /%ff%fe HTTP/1.1\r\n" + ONCE + b"\r\n", (b"400", b"404")),
+        (b"GET /%00%0d%0aX:%20y HTTP/1.1\r\n" + ONCE + b"\r\n", (b"400", b"404")),
+        (b"GET /api/v1/instance/%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\n" + ONCE + b"\r\n", (b"400", b"404")),
+        (b"GET /api/v1/apps/verify_credentials?a=%ff&%fe[=1 HTTP/1.1\r\n" + ONCE + b"\r\n", (b"400", b"401")),
+        (b"GET http://evil.example/health HTTP/1.1\r\n" + ONCE + b"\r\n", (b"200", b"400", b"404")),
+        (b"GET /login HTTP/1.1\r\n" + ONCE + b"Authorization: Bearer \xff\r\n\r\n", (b"401",)),
+        (b"GET /health HTTP/1.1\r\n" + ONCE + b"A: " + b"b" * 100_000 + b"\r\n\r\n", (b"431", b"400")),
+        (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n" + ONCE + b"\r\n", (b"431", b"414", b"400")),
+        (b"GET /health HTTP/1.1\r\n" + ONCE + b"A\x00: b\r\n\r\n", (b"400",)),
+        (b"GET /health HTTP/1.1\r\n" + ONCE + b"A : b\r\n\r\n", (b"400",)),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (b"505", b"400")),
+        (b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+         + HEALTH, (b"400",)),
+        (b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef" + HEALTH,
+         (b"400",)),
+        (b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: +5\r\n\r\nabcde" + HEALTH, (b"400",)),
+        (b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" + HEALTH,
+         (b"400", b"501")),
+        (b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n" + HEALTH,
+         (b"400", b"501")),
+        (b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + HEALTH, (b"400",)),
+    ],
+)  # fmt: skip
+async def test_a_broken_request_is_refused_and_nothing_hides_behind_it(
+    tmp_path: Path, request_: bytes, says: tuple[bytes, ...]
+) -> None:
+    async with open_node(tmp_path) as at:
+        found = await trio.to_thread.run_sync(_raw, at.url, request_)
+        assert found.split(b" ", 2)[1] in says, found[:200]
+        assert found.count(b"HTTP/1.1 ") == 1, found[:500]
+        assert b"Traceback" not in found
+        assert (await at.client().http.get("/health")).text == "OK"
+
+
+async def test_head_has_the_head_of_get_and_a_trailing_slash_changes_nothing(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as at:
+        client = at.client()
+        for path in ("/api/v1/instance", "/login", "/health", "/nothing", "/api/v1/preferences"):
+            got, head = await client.http.get(path), await client.http.head(path)
+            assert (head.status_code, head.content) == (got.status_code, b"")
+            assert head.headers["content-type"] == got.headers["content-type"]
+            slash = await client.http.get(path + "/")
+            assert slash.status_code == got.status_code
+            assert got.headers["x-content-type-options"] == "nosniff"
+            assert "default-src 'none'" in got.headers["content-security-policy"]
+
+
+async def test_a_slow_body_is_given_up_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "BODY_S", 0.3)
+    async with open_node(tmp_path) as at:
+        head = b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+        began = time.monotonic()
+        found = await trio.to_thread.run_sync(_raw, at.url, head)
+        assert b" 408 " in found
+        assert b"connection: close" in found.lower()
+        assert time.monotonic() - began < 4
+        large = head.replace(b"Length: 50", b"Length: 99999999")
+        assert b" 413 " in await trio.to_thread.run_sync(_raw, at.url, large)
+
+
+async def test_requests_are_counted_by_token_and_by_address(tmp_path: Path) -> None:
+    async with open_node(tmp_path, http__token_rate="5", http__address_rate="3") as at:
+        an, own = await at.person("an")
+        app, stranger = at.client(an, "read", "write"), at.client()
+        for left in (4, 3, 2, 1, 0):
+            found = await app.http.get("/api/v1/preferences")
+            assert (found.status_code, found.headers["x-ratelimit-remaining"]) == (200, str(left))
+        found = await app.http.get("/api/v1/preferences")
+        assert (found.status_code, found.headers["x-ratelimit-limit"]) == (429, "5")
+        assert found.json() == {"error": "Too many requests"}
+        assert 1 <= int(found.headers["retry-after"]) <= 300
+        assert found.headers["x-ratelimit-reset"].endswith(":00.000Z")
+        for status in (401, 401, 401, 429):  # a wrong token counts as no token
+            wrong = await stranger.http.get("/api/v1/preferences", headers={"authorization": "Bearer no"})
+            assert wrong.status_code == status
+        assert (await stranger.http.get("/api/v1/instance")).status_code == 429
+        other = await stranger.http.get("/api/v1/instance", headers={"x-forwarded-for": "203.0.113.7"})
+        assert other.status_code == 200
+        assert (await stranger.http.get("/health")).status_code == 200
+        for _ in range(8):
+            assert (await own.http.get("/api/v1/preferences")).status_code == 200
+
+
+def test_an_address_is_what_our_own_proxy_says_and_nobody_else() -> None:
+    bounds = Bounds(proxies=("127.0.0.0/8", "10.0.0.0/8", "::1/128"))
+    for peer, said, found in (
+        ("203.0.113.1", None, "203.0.113.1"),
+        ("203.0.113.1", "198.51.100.1", "203.0.113.1"),
+        ("127.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("127.0.0.1", "1.1.1.1, 198.51.100.1", "198.51.100.1"),
+        ("127.0.0.1", "1.1.1.1, 198.51.100.1, 10.0.0.9", "198.51.100.1"),
+        ("127.0.0.1", "not an address", "unknown"),
+        ("127.0.0.1", None, "127.0.0.1"),
+        (None, "198.51.100.1", "198.51.100.1"),
+        (None, None, "local"),
+        ("2001:db8:1:2:3::4", None, "2001:db8:1:2::/64"),
+        ("::ffff:203.0.113.1", None, "203.0.113.1"),
+    ):
+        assert bounds.address(peer, said) == found, (peer, said)
+
+
+def test_counts_take_no_more_memory_however_many_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("banyan_web.bounds.KEYS", 100)
+    bounds = Bounds()
+    for n in range(1_000):
+        bounds.take("address", str(n), 10, 300, 1_000.0)
+    assert len(bounds._counts) == 100
+    assert bounds.take("address", "999", 10, 300, 1_000.0).left == 8
+    assert bounds.take("address", "999", 10, 300, 1_199.0).left == 7
+    assert bounds.take("address", "999", 10, 300, 1_200.0).left == 9
+
+
+async def test_thousands_of_idle_connections_keep_nobody_out(tmp_path: Path) -> None:
+    async with open_node(tmp_path, http__connections="1000") as at:
+        _, client = await at.person("an")
+        assert (await client.http.get("/api/v1/preferences")).status_code == 200
+        host, _, port = at.url.removeprefix("http://").rpartition(":")
+        lines: list[socket.socket] = []
+        try:
+            for n in range(READERS):
+                lines.append(socket.create_connection((host, int(port)), timeout=5))
+                if n % 100 == 0:
+                    await trio.sleep(0)
+                    assert (await client.http.get("/api/v1/preferences")).status_code == 200
+            assert (await at.client().http.get("/health")).text == "OK"
+        finally:
+            for line in lines:
+                line.close()
+
+
+async def test_a_stream_ends_as_one_that_is_over_when_the_server_stops() -> None:
+    async def lines(request: Any) -> StreamingResponse:
+        async def forever() -> Any:
+            while True:
+                yield b"x"
+                await trio.sleep(0.01)
+
+        return StreamingResponse(forever())
+
+    made = DoorApp(Starlette(routes=[Route("/", lines), Route("/short", lambda request: answer({}))]))
+    said: list[Any] = []
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    async def receive() -> Any:
+        await trio.sleep_forever()
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/",
+        "headers": [],
+        "query_string": b"",
+        "asgi": {"spec_version": "2.4"},
+    }
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(made, scope, receive, send)
+            await trio.sleep(0.1)
+            made.end_streams()
+    assert said[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+    assert len(said) > 3
+
+
+async def test_a_node_that_stops_leaves_no_connection_behind(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as at:
+        host, _, port = at.url.removeprefix("http://").rpartition(":")
+        line = socket.create_connection((host, int(port)), timeout=5)
+        assert isinstance(at, Door)
+    with closing(line):
+        assert await trio.to_thread.run_sync(line.recv, 10) == b""

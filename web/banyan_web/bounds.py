@@ -1,0 +1,101 @@
+"""How much clients may ask: sizes and times of bodies, requests by token and address, attempts at passwords.
+
+Counts are kept in memory, of at most KEYS keys: a process that starts again counts anew, and one beside it counts for
+itself. Windows of time begin at multiples of their length, so all counts of one kind end together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import NamedTuple
+
+import anyio
+
+MEDIA_BYTES = 100 << 20
+"""The largest file."""
+BODY_BYTES, FILE_BYTES = 1 << 20, MEDIA_BYTES + (1 << 20)
+"""The largest body, and the largest with files."""
+BODY_S, FILE_S = 20.0, 600.0
+"""The time limit of a body, and of one with files."""
+PERIOD_S = 300
+"""The window in which requests are counted, as with Mastodon."""
+TOKEN_RATE, ADDRESS_RATE = 1_500, 600
+"""Requests in a window with one token, and without any from one address. 0: no limit."""
+ATTEMPT_S = 900
+ATTEMPTS_HERE, ATTEMPTS_ADDRESS, ATTEMPTS_NAME = 10, 30, 100
+"""Passwords tried in ATTEMPT_S: of one name from one address, from one address, of one name. The last is large, so that
+a stranger cannot easily lock a person out."""
+APPS_S, APPS_ADDRESS = 600, 30
+"""Apps that one address registers."""
+HASHES_AT_ONCE, HASHES_WAITING = 2, 32
+"""Passwords that are checked at once, each in 64 MiB; and how many may wait."""
+KEYS = 100_000
+"""Counts that are kept; beyond them the one that began first goes."""
+
+
+class Count(NamedTuple):
+    """limit: in the window. left: before the limit. ends: seconds since 1970. over: whether this was one too many."""
+
+    limit: int
+    left: int
+    ends: int
+    over: bool
+
+
+class Bounds:
+    """The counts of one door."""
+
+    def __init__(self, token_rate: int = TOKEN_RATE, address_rate: int = ADDRESS_RATE, proxies: tuple[str, ...] = ()):
+        """proxies: networks of those whose X-Forwarded-For is believed."""
+        self.token_rate, self.address_rate = token_rate, address_rate
+        self._proxies = [ip_network(net, strict=False) for net in proxies]
+        self._counts: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
+        self.hashing = anyio.CapacityLimiter(HASHES_AT_ONCE)
+
+    def take(self, kind: str, key: str, limit: int, seconds: int, now: float | None = None) -> Count:
+        """Counts one more of this kind and key."""
+        now = time.time() if now is None else now
+        ends = (int(now) // seconds + 1) * seconds
+        at, count = self._counts.get((kind, key), (ends, 0))
+        count = count + 1 if at == ends else 1
+        self._counts[kind, key] = (ends, count)
+        if count == 1:
+            self._counts.move_to_end((kind, key))
+            if len(self._counts) > KEYS:
+                self._counts.popitem(last=False)
+        return Count(limit, max(0, limit - count), ends, count > limit)
+
+    def forget(self, kind: str, key: str) -> None:
+        """The count begins anew."""
+        self._counts.pop((kind, key), None)
+
+    def address(self, peer: str | None, forwarded: str | None) -> str:
+        """Who asks. peer: the other end of the connection, None for a Unix socket. forwarded: X-Forwarded-For, which
+        counts if the peer is a proxy of ours, from its end on: what stands before was said by who asks. An IPv6 address
+        stands for its /64, which one owner has."""
+        hops = [part.strip() for part in (forwarded or "").split(",") if part.strip()][-8:]
+        at = peer
+        while hops and (at is None or self._is_proxy(at)):
+            at = hops.pop()
+        return _owner(at)
+
+    def _is_proxy(self, text: str) -> bool:
+        try:
+            found = ip_address(text)
+        except ValueError:
+            return False
+        return any(found in net for net in self._proxies)
+
+
+def _owner(text: str | None) -> str:
+    if text is None:
+        return "local"
+    try:
+        found = ip_address(text.strip("[]"))
+    except ValueError:
+        return "unknown"
+    if isinstance(found, IPv6Address):
+        return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
+    return str(found)

@@ -1,0 +1,154 @@
+"""How people log in to the door: passwords (argon2id), links that work once, and the sessions of browsers."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import unicodedata
+from functools import cache
+from typing import NamedTuple
+
+from nacl import pwhash
+from nacl.exceptions import InvalidkeyError
+
+from banyan_web.door_store import DoorStore, hashed
+
+LEAST, MOST = 10, 1_024
+"""Characters of a password, and its bytes of UTF-8."""
+LINK_S = 900
+SESSION_S = 30 * 86_400
+
+
+class Login(NamedTuple):
+    """Who can log in with a password. account: a DID. name: what is typed. created: seconds since 1970."""
+
+    account: str
+    name: str
+    created: int
+
+
+class Person(NamedTuple):
+    """Who is logged in. account: a DID. name: by which it is hosted."""
+
+    account: str
+    name: str
+
+
+def wrong_password(password: str) -> str | None:
+    """Why a new password is refused, one sentence; None if it is good."""
+    if len(password) < LEAST:
+        return f"A password has at least {LEAST} characters."
+    if len(_bytes(password)) > MOST:
+        return f"A password has at most {MOST} bytes."
+    return None
+
+
+def set_password(door: DoorStore, account: str, name: str, password: str) -> None:
+    """The account can log in with this password from now on; browsers that are logged in as it are so no more. Takes
+    some 0.1 s."""
+    made = pwhash.argon2id.str(
+        _bytes(password), opslimit=pwhash.argon2id.OPSLIMIT_INTERACTIVE, memlimit=pwhash.argon2id.MEMLIMIT_INTERACTIVE
+    ).decode()
+    with door.writing() as db:
+        db.execute("delete from logins where account = ? or name = ?", (account, name))
+        db.execute("insert into logins values (?, ?, ?, ?)", (account, name, made, int(time.time())))
+        db.execute("delete from sessions where account = ?", (account,))
+
+
+def logins(door: DoorStore) -> list[Login]:
+    """By name."""
+    with door.reading() as db:
+        return [Login(*row) for row in db.execute("select account, name, created from logins order by name")]
+
+
+def drop_login(door: DoorStore, account: str) -> bool:
+    """Nobody logs in as the account any more, and browsers that did are logged out. Returns whether it had a
+    password. Tokens of apps stay."""
+    with door.writing() as db:
+        had = bool(list(db.execute("select 1 from logins where account = ?", (account,))))
+        for table in ("logins", "links", "sessions"):
+            db.execute(f"delete from {table} where account = ?", (account,))
+    return had
+
+
+def who(door: DoorStore, name: str, password: str) -> Person | None:
+    """Who has this name (or DID) and password. Takes some 0.1 s, also if nobody has the name."""
+    with door.reading() as db:
+        what = "select account, name, password from logins where name = ?1 or account = ?1"
+        row = next(iter(db.execute(what, (name.strip(),))), None)
+    raw = _bytes(password)
+    if len(raw) > MOST:
+        return None
+    try:
+        pwhash.verify(_nobodys() if row is None else row[2].encode(), raw)
+    except InvalidkeyError:
+        return None
+    return None if row is None else Person(row[0], row[1])
+
+
+@cache
+def _nobodys() -> bytes:
+    """A hash that no password fits: a name that there is not costs as much time as one that there is."""
+    return pwhash.argon2id.str(
+        secrets.token_bytes(32),
+        opslimit=pwhash.argon2id.OPSLIMIT_INTERACTIVE,
+        memlimit=pwhash.argon2id.MEMLIMIT_INTERACTIVE,
+    )
+
+
+def _bytes(password: str) -> bytes:
+    """The same for a letter with its accent in one character or two, as keyboards differ."""
+    return unicodedata.normalize("NFC", password).encode("utf-8", "replace")
+
+
+# -- links
+
+
+def make_link(door: DoorStore, person: Person) -> str:
+    """The secret of a link that logs a browser in, once, within LINK_S."""
+    raw, now = secrets.token_urlsafe(32), int(time.time())
+    with door.writing() as db:
+        db.execute("delete from links where expires <= ?", (now,))
+        db.execute("insert into links values (?, ?, ?, ?)", (hashed(raw), *person, now + LINK_S))
+    return raw
+
+
+def linked(door: DoorStore, raw: str) -> Person | None:
+    """Whom a link logs in; it stays good."""
+    with door.reading() as db:
+        what = "select account, name from links where hash = ? and expires > ?"
+        row = next(iter(db.execute(what, (hashed(raw), time.time()))), None)
+    return None if row is None else Person(*row)
+
+
+def use_link(door: DoorStore, raw: str) -> str | None:
+    """A new session for a link, which is used up."""
+    with door.writing() as db:
+        person = linked(door, raw)
+        db.execute("delete from links where hash = ?", (hashed(raw),))
+        return None if person is None else open_session(door, person)
+
+
+# -- sessions
+
+
+def open_session(door: DoorStore, person: Person) -> str:
+    """The secret of a new session, for a cookie."""
+    raw, now = secrets.token_urlsafe(32), int(time.time())
+    with door.writing() as db:
+        db.execute("delete from sessions where expires <= ?", (now,))
+        db.execute("insert into sessions values (?, ?, ?, ?)", (hashed(raw), *person, now + SESSION_S))
+    return raw
+
+
+def session(door: DoorStore, raw: str) -> Person | None:
+    """Who is logged in."""
+    with door.reading() as db:
+        what = "select account, name from sessions where hash = ? and expires > ?"
+        row = next(iter(db.execute(what, (hashed(raw), time.time()))), None)
+    return None if row is None else Person(*row)
+
+
+def end_session(door: DoorStore, raw: str) -> None:
+    with door.writing() as db:
+        db.execute("delete from sessions where hash = ?", (hashed(raw),))

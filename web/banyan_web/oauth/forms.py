@@ -1,0 +1,87 @@
+"""The few pages of the door that need nothing but HTML: for logging in and for what an app is allowed.
+
+Every text is escaped where it is put in. There is no script, and the style is named by its hash, so the Content
+Security Policy allows nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from html import escape
+from urllib.parse import urlsplit
+
+from starlette.responses import Response
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:26rem;margin:12vh auto;padding:0 1rem;color-scheme:light dark}"
+    "label{display:block;margin:.8rem 0}input:not([type=hidden]){display:block;width:100%;box-sizing:border-box;"
+    "font:inherit;padding:.5rem}button{font:inherit;padding:.5rem 1rem;margin:.4rem .4rem .4rem 0}"
+    ".wrong{border-left:4px solid #c22;padding:.2rem .8rem}code{word-break:break-all}"
+)
+_STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9.:-]+")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+
+
+def page(title: str, parts: Iterable[str], lang: str = "en", status: int = 200, sent_to: str | None = None) -> Response:
+    """parts: HTML, escaped by who made it. sent_to: an address outside to which a form of the page may lead."""
+    form = "'self'" if sent_to is None else f"'self' {_source(sent_to)}"
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action {form}; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    )
+    html = (
+        f'<!doctype html><html lang="{escape(lang)}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main><h1>{escape(title)}</h1>"
+        f"{''.join(parts)}</main></body></html>"
+    )
+    headers = {
+        "content-type": "text/html; charset=utf-8",
+        "content-security-policy": policy,
+        "cache-control": "no-store",
+        "x-frame-options": "DENY",
+    }
+    return Response(html.encode("utf-8", "replace"), status, headers)
+
+
+def form(action: str, hidden: Mapping[str, str], *parts: str) -> str:
+    """A form that posts. action: a path of this server. parts: HTML."""
+    kept = "".join(f'<input type="hidden" name="{escape(name)}" value="{escape(v)}">' for name, v in hidden.items())
+    return f'<form method="post" action="{escape(action)}">{kept}{"".join(parts)}</form>'
+
+
+def paragraph(text: str, kind: str = "") -> str:
+    return f'<p class="{escape(kind)}">{escape(text)}</p>'
+
+
+def _source(address: str) -> str:
+    """How a Content Security Policy names where an address is: its origin, or its scheme if an app has that alone."""
+    parts = urlsplit(address)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    if parts.scheme in ("http", "https") and "[" not in parts.netloc:  # a policy has no word for an IPv6 address
+        return origin if _ORIGIN.fullmatch(origin) else "'none'"
+    return f"{parts.scheme}:" if _SCHEME.fullmatch(parts.scheme) else "'none'"
+
+
+def field(label: str, name: str, complete: str, value: str = "", kind: str = "text") -> str:
+    """A field with its label. complete: how a browser fills it, as HTML's `autocomplete` names it."""
+    given = f'name="{escape(name)}" type="{escape(kind)}" value="{escape(value)}" autocomplete="{escape(complete)}"'
+    return f"<label>{escape(label)}<input {given} required></label>"
+
+
+def button(text: str, name: str = "", value: str = "") -> str:
+    named = f' name="{escape(name)}" value="{escape(value)}"' if name else ""
+    return f"<button{named}>{escape(text)}</button>"
+
+
+def bullets(lines: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
+
+
+def code(text: str) -> str:
+    """A text to be copied."""
+    return f"<p><code>{escape(text)}</code></p>"

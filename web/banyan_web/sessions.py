@@ -1,0 +1,87 @@
+"""The browser that asks: its cookie, and the proof that a form came from a page of this server.
+
+The cookie is `__Host-banyan` behind https, so that no other host of the domain can set it. A browser that is not logged
+in has one too, of no meaning but this: the proof (`csrf`) is made from it, and another site does not know it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from starlette.responses import RedirectResponse, Response
+
+from banyan_web.door_logins import SESSION_S, Person, session
+from banyan_web.endpoint import Ask, Web
+from banyan_web.refusals import Refused
+
+_LONGEST = 100
+"""Characters of a cookie of ours."""
+
+
+class Visit(NamedTuple):
+    """cookie: of the browser. new: whether it has yet to be given it. person: who is logged in there."""
+
+    cookie: str
+    new: bool
+    person: Person | None
+
+    @property
+    def csrf(self) -> str:
+        """For a hidden field of each form."""
+        return hmac.new(self.cookie.encode(), b"banyan form", sha256).hexdigest()
+
+    def check(self, params: dict[str, Any]) -> None:
+        """The form came from a page that this browser was shown. Raises Refused."""
+        said = params.get("csrf")
+        if not isinstance(said, str) or not hmac.compare_digest(said.encode(), self.csrf.encode()):
+            raise Refused(403, "This form is too old, or came from another site: go back and load the page anew.")
+
+
+def visit(web: Web, ask: Ask) -> Visit:
+    found = ask.request.cookies.get(_name(web), "")
+    if not found.isascii() or not 20 <= len(found) <= _LONGEST:
+        return Visit(secrets.token_urlsafe(32), True, None)
+    return Visit(found, False, session(web.door, found))
+
+
+def greeted(web: Web, at: Visit, response: Response) -> Response:
+    """The response, with the cookie if the browser has none."""
+    if at.new:
+        give_cookie(web, response, at.cookie, None)
+    return response
+
+
+def give_cookie(web: Web, response: Response, cookie: str, seconds: int | None = SESSION_S) -> None:
+    response.set_cookie(
+        _name(web), cookie, max_age=seconds, path="/", secure=_secure(web), httponly=True, samesite="lax"
+    )
+
+
+def drop_cookie(web: Web, response: Response) -> None:
+    response.delete_cookie(_name(web), path="/", secure=_secure(web), httponly=True, samesite="lax")
+
+
+def see(path: str) -> Response:
+    """Sends the browser on, with GET. path: ASCII, without control characters."""
+    return RedirectResponse(path, 303, {"cache-control": "no-store"})
+
+
+def own_path(value: Any) -> str:
+    """A path of this server for where to go on, from a parameter; `/login` for anything else: a login page that leads
+    elsewhere helps who makes a page that looks like it."""
+    if not isinstance(value, str) or not value.startswith("/") or len(value) > 4_096:
+        return "/login"
+    if value.startswith(("//", "/\\")) or not value.isascii() or not value.isprintable() or "\\" in value:
+        return "/login"
+    return value
+
+
+def _secure(web: Web) -> bool:
+    return web.url.startswith("https:")
+
+
+def _name(web: Web) -> str:
+    return "__Host-banyan" if _secure(web) else "banyan"

@@ -1,0 +1,97 @@
+"""What other programs ask of a server by its name alone: who an account is, which software runs, whether it is well."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from importlib.metadata import version
+from typing import Any
+
+from starlette.responses import Response
+
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon.entities.accounts import account
+from banyan_web.refusals import Refused, answer
+
+ENDPOINTS = Endpoints()
+_PREFIX = "did:banyan:"
+_BODY = re.compile(r"z[1-9A-HJ-NP-Za-km-z]{40,50}")
+
+
+@ENDPOINTS.get("/.well-known/webfinger")
+async def webfinger(web: Web, ask: Ask) -> Any:
+    """Whose a name is (RFC 7033): acct:NAME@DOMAIN, or a DID."""
+    resource = ask.params.get("resource")
+    if not isinstance(resource, str) or not resource or len(resource) > 500:
+        raise Refused(400, "resource is missing: acct:NAME@DOMAIN, or the DID of an account.")
+    found = await account(web, await _did(web, resource))
+    acct = found["acct"] if "@" in found["acct"] else f"{found['acct']}@{web.domain}"
+    page = "http://webfinger.net/rel/profile-page"
+    value = {
+        "subject": f"acct:{acct}",
+        "aliases": [found["uri"], found["url"]],
+        "links": [
+            {"rel": page, "type": "text/html", "href": found["url"]},
+            {"rel": "http://webfinger.net/rel/avatar", "href": found["avatar"]},
+        ],
+    }
+    return answer(value, headers={"content-type": "application/jrd+json; charset=utf-8"})
+
+
+async def _did(web: Web, resource: str) -> str:
+    """The DID of a resource. Raises Refused."""
+    if resource.startswith(_PREFIX):
+        if not _BODY.fullmatch(resource.removeprefix(_PREFIX)):
+            raise Refused(404, "No account is known by this name.")
+        return resource
+    user, _, domain = resource.removeprefix("acct:").removeprefix("@").rpartition("@")
+    if domain.lower() == web.domain.lower() and _BODY.fullmatch(user):
+        return _PREFIX + user
+    try:
+        rows = (await web.call("handle.find", handle=f"{user}@{domain}"))["accounts"]
+    except Refused:
+        rows = []
+    for row in rows:
+        if row["platforms"]:
+            return str(row["account"])
+    raise Refused(404, "No account is known by this name.")
+
+
+@ENDPOINTS.get("/.well-known/host-meta")
+async def host_meta(web: Web, ask: Ask) -> Any:
+    """Where webfinger is (RFC 6415)."""
+    template = escape(f"{web.url}/.well-known/webfinger?resource={{uri}}")
+    xml = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0">'
+        f'<Link rel="lrdd" template="{template}"/></XRD>\n'
+    )
+    return Response(xml, 200, {"content-type": "application/xrd+xml; charset=utf-8"})
+
+
+@ENDPOINTS.get("/.well-known/nodeinfo")
+async def nodeinfos(web: Web, ask: Ask) -> Any:
+    """Which versions of nodeinfo there are."""
+    rel = "http://nodeinfo.diaspora.software/ns/schema/2.0"
+    return {"links": [{"rel": rel, "href": f"{web.url}/nodeinfo/2.0"}]}
+
+
+@ENDPOINTS.get("/nodeinfo/2.0")
+async def nodeinfo(web: Web, ask: Ask) -> Any:
+    """Which software this is, and how much it holds."""
+    size = await web.call("graph.size")
+    return {
+        "version": "2.0",
+        "software": {"name": "banyan", "version": version("banyan-social")},
+        "protocols": ["banyan"],
+        "services": {"outbound": [], "inbound": []},
+        "usage": {"users": {"total": size["hosted"]}},
+        "openRegistrations": False,
+        "metadata": {"nodeName": web.title, "nodeDescription": web.description},
+    }
+
+
+@ENDPOINTS.get("/health")
+async def health(web: Web, ask: Ask) -> Any:
+    """The node answers."""
+    await web.call("id")
+    return Response("OK", 200, {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"})
