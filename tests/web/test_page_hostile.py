@@ -91,7 +91,7 @@ async def test_nothing_that_strangers_write_runs(tmp_path: Path) -> None:
             await call(door, "post", text=bad, group=group["uri"], by=who)
             channel = await call(door, "channel.set", title=bad, description=bad, kind="video", by=who)
             await call(door, "episode.set", channel=channel["uri"], post=uri, title=bad, by=who)
-            if n % 6 == 0:
+            if n % 9 == 0:
                 places += [account_path(who), post_path(quote)]
                 places += [
                     f"/{kind}{post_path(one).replace('/@', '/')}"
