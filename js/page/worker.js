@@ -23,9 +23,11 @@
  * @typedef {{ id: number, name: string, profile: Record<string, string>, missing: boolean, posts: Record<string, Signed> }} Checked
  * @typedef {{ id: number, why: 'realm' | 'fetch' | 'damaged' | 'frozen' | 'browser' | 'insecure' | 'large' }} Failed
  */
-import { MAIN, TEST, accountOf, blobRoot, read, readArchive } from '../index.js';
-import { hex } from '../src/bytes.js';
+import { readArchive } from '../src/archive.js';
+import { accountOf, hex } from '../src/bytes.js';
+import { MAIN, TEST, blobRoot } from '../src/crypto.js';
 import { ancestor, logName } from '../src/entry.js';
+import { read } from '../src/social.js';
 
 const REALMS = new Map([
   ['main', MAIN],

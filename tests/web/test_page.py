@@ -103,6 +103,8 @@ async def test_a_page_is_in_one_language_and_is_not_sent_twice(tmp_path: Path) -
             file = await client.http.get(path)
             assert file.status_code == 200
             assert "immutable" in file.headers["cache-control"]
+            plain = await client.http.get(path, headers={"accept-encoding": "identity"})
+            assert (plain.content, file.headers["content-encoding"]) == (file.content, "gzip")
         assert (await client.http.get(f"/static/{tree().digest}/../words.py")).status_code == 404
         assert (await client.http.get("/static/0/page.css")).status_code == 404
         chosen = await client.http.get("/language/vi?to=/about")

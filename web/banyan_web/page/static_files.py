@@ -2,12 +2,13 @@
 them for ever, and a changed file has another address.
 
     /static/HASH/page.css
-    /static/HASH/js/page/page.js      imports ../index.js, as it does in the repository
+    /static/HASH/js/page/worker.js    imports ../src/archive.js, as it does in the repository
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from gzip import compress
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -24,10 +25,11 @@ _IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 class Tree(NamedTuple):
-    """digest: of all names and files. files: bytes by path."""
+    """digest: of all names and files. files: bytes by path. packed: the same, gzipped."""
 
     digest: str
     files: dict[str, bytes]
+    packed: dict[str, bytes]
 
     def path(self, name: str) -> str:
         return f"/static/{self.digest}/{name}"
@@ -45,7 +47,8 @@ def tree() -> Tree:
     digest = sha256()
     for name, raw in sorted(found.items()):
         digest.update(b"%d %s %d " % (len(name), name.encode(), len(raw)) + raw)
-    return Tree(digest.hexdigest()[:20], found)
+    packed_files = {name: compress(raw, 9, mtime=0) for name, raw in found.items()}
+    return Tree(digest.hexdigest()[:20], found, packed_files)
 
 
 @ENDPOINTS.get("/static/{digest}/{name:path}")
@@ -58,11 +61,12 @@ async def static(web: Web, ask: Ask) -> Any:
     kind = _TYPES[Path(name).suffix]
     # A worker is governed by the policy of its own file.
     policy = "default-src 'none'; script-src 'self'; connect-src 'self'"
-    return Response(
-        raw,
-        headers={
-            "content-type": kind if kind.startswith("image/png") else f"{kind}; charset=utf-8",
-            "cache-control": _IMMUTABLE,
-            "content-security-policy": policy,
-        },
-    )
+    headers = {
+        "content-type": kind if kind == "image/png" else f"{kind}; charset=utf-8",
+        "cache-control": _IMMUTABLE,
+        "content-security-policy": policy,
+        "vary": "accept-encoding",
+    }
+    if "gzip" in ask.request.headers.get("accept-encoding", ""):  # of no secret, so its length tells nothing
+        return Response(held.packed[name], headers=headers | {"content-encoding": "gzip"})
+    return Response(raw, headers=headers)
