@@ -19,6 +19,12 @@ const own = (post, selector) => [...post.querySelectorAll(selector)].filter((one
 /** @param {Element} post @param {string} selector */
 const said = (post, selector) => own(post, selector)[0]?.textContent ?? '';
 
+/** @param {Element} post @param {string} selector */
+const linkOf = (post, selector) => own(post, selector)[0]?.getAttribute('href') ?? '';
+
+/** The page of a post. @param {string | null | undefined} uri */
+const pathOf = (uri) => (uri ? uri.replace('did:banyan:', '/@') : '');
+
 /** The key of the first thing that differs, or null. @param {Element} post @param {Signed} signed @param {string} name */
 export function difference(post, signed, name) {
   if (said(post, '.text') !== readable(signed.text)) return 'text';
@@ -27,6 +33,8 @@ export function difference(post, signed, name) {
   const warning = said(post, '.warned > summary .why');
   // Without one the page may have a warning of the reader's own filter.
   if (signed.warning && warning !== readable(signed.warning)) return 'warning';
+  if (linkOf(post, '.answers') !== pathOf(signed.reply?.parent)) return 'reply';
+  if (linkOf(post, '.quote a') !== pathOf(signed.quote)) return 'quote';
   const items = (signed.media ?? []).filter((item) => item.type !== 'text/vtt');
   const figures = own(post, 'figure');
   const isSame = items.length === figures.length && items.every((item, n) => isShown(figures[n], item));

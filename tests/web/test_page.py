@@ -107,6 +107,8 @@ async def test_a_page_is_in_one_language_and_is_not_sent_twice(tmp_path: Path) -
             assert (plain.content, file.headers["content-encoding"]) == (file.content, "gzip")
         assert (await client.http.get(f"/static/{tree().digest}/../words.py")).status_code == 404
         assert (await client.http.get("/static/0/page.css")).status_code == 404
+        for name in ("avatar", "banner"):  # of the Account entity
+            assert (await client.http.get(f"/static/{name}.png")).headers["content-type"] == "image/png"
         chosen = await client.http.get("/language/vi?to=/about")
         assert chosen.headers["location"] == "/about"
         assert '<html lang="vi"' in (await client.http.get("/about")).text

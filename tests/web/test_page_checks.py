@@ -117,7 +117,7 @@ async def test_a_node_that_lies_is_found_by_the_browser(tmp_path: Path) -> None:
     async with open_node(tmp_path) as door:
         an, _ = await door.person("An")
         binh, _ = await door.person("Bình")
-        for text in ("text", "author", "name", "warning", "edit", "invented", "true"):
+        for text in ("text", "author", "name", "warning", "edit", "reply", "invented", "true"):
             await call(door, "post", text=text, by=an, **({"warning": "W"} if text == "warning" else {}))
 
         def alter(row: dict[str, Any]) -> None:
@@ -132,6 +132,8 @@ async def test_a_node_that_lies_is_found_by_the_browser(tmp_path: Path) -> None:
                     row["warning"] = None
                 case "edit":
                     row["edited"] = True
+                case "reply":
+                    row["reply_to"], row["reply_name"] = f"{binh}/{'0' * 32}", "Bình"
                 case "invented":
                     row["uri"] = row["uri"][:-8] + "00000000"
 
@@ -148,6 +150,7 @@ async def test_a_node_that_lies_is_found_by_the_browser(tmp_path: Path) -> None:
             "name": "✗ Not what was signed: the name differs from the signed profile",
             "warning": "✗ Not what was signed: the content warning differs",
             "edit": "✗ Not what was signed: an edit is hidden, or claimed",
+            "reply": "✗ Not what was signed: it answers another post, or none",
             "invented": "✗ Not what was signed: the signed log of this account has no such post, or has deleted it",
             "true": "✓ Verified: signed by An",
         }

@@ -21,6 +21,7 @@ from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".png": "image/png"}
+_PICTURES = ("avatar.png", "banner.png")
 _IMMUTABLE = "public, max-age=31536000, immutable"
 
 
@@ -70,3 +71,13 @@ async def static(web: Web, ask: Ask) -> Any:
     if "gzip" in ask.request.headers.get("accept-encoding", ""):  # of no secret, so its length tells nothing
         return Response(held.packed[name], headers=headers | {"content-encoding": "gzip"})
     return Response(raw, headers=headers)
+
+
+@ENDPOINTS.get("/static/{name}")
+async def picture(web: Web, ask: Ask) -> Any:
+    """The picture of accounts without one, at an address that apps keep."""
+    name = ask.path["name"]
+    if name not in _PICTURES:
+        raise Refused(404, "There is no such file.")
+    headers = {"content-type": "image/png", "cache-control": "public, max-age=86400"}
+    return Response(tree().files[name], headers=headers)

@@ -128,11 +128,11 @@ _ENGLISH_VIETNAMESE: Mapping[str, tuple[str, str]] = {
         "Your browser fetches the signed log of each author and checks it: signatures, hashes, and which "
         "keys may speak for the account. It then compares each post on the page with what was signed. It "
         "cannot know what a node keeps back, such as a newer edit; and the program that checks came from "
-        "this node too. Counts, and who answered whom, are the node's word.",
+        "this node too. Counts are the node's word.",
         "Trình duyệt của bạn tải nhật ký có chữ ký của từng tác giả và tự kiểm tra: chữ ký, mã băm, và "
         "khoá nào được nói thay tài khoản. Rồi nó so từng bài trên trang với điều đã được ký. Nó không "
         "thể biết nút giấu điều gì, như một lần sửa mới hơn; và chương trình kiểm tra cũng đến từ nút "
-        "này. Các con số, và ai trả lời ai, là lời của nút.",
+        "này. Các con số là lời của nút.",
     ),
     "check_off": (
         "With JavaScript your browser checks the signatures of what is shown.",
