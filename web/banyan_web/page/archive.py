@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio.to_thread
 from starlette.responses import Response
 
+from banyan_web.bounds import ARCHIVES_WAITING
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.refusals import Refused
 
@@ -21,6 +22,14 @@ MOST = 64 << 20
 @ENDPOINTS.get("/archives/{did}")
 async def archive(web: Web, ask: Ask) -> Response:
     """All that is held of one account, with signatures."""
+    turns = web.bounds.archives
+    if turns.statistics().tasks_waiting >= ARCHIVES_WAITING:
+        raise Refused(503, "Many browsers check at the moment; try again soon.", {"retry-after": "10"})
+    async with turns:
+        return await _answer(web, ask)
+
+
+async def _answer(web: Web, ask: Ask) -> Response:
     with tempfile.TemporaryDirectory(prefix="banyan-archive-") as folder:
         path = Path(folder) / "account.banyan"
         await web.call("account.export", account=ask.path["did"], path=str(path))
