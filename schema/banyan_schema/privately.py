@@ -18,7 +18,8 @@ from .fields import ACCOUNT, HASH, KEY, TARGET, blob, choice, number, optional, 
 from .layout import Layout
 
 MAX_TITLE, MAX_NOTE, MAX_WORDS, MAX_PLACE = 512, 8_192, 1_024, 256
-"""The most bytes of UTF-8 of a list's title, a note, the words of a filter, and a place in a timeline."""
+"""The most bytes of UTF-8 of the title of a list or a filter, a note, the words of a filter, and a place in a
+timeline."""
 MAX_DRAFT = 60_000
 """The most bytes of the content of a post that is not published yet."""
 
@@ -51,12 +52,15 @@ class Member(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """Posts with these words are hidden, or shown behind a warning. id: 16 random bytes."""
+    """Posts with these words are hidden, or shown behind a warning. id: 16 random bytes. title, of: filters that name
+    the same 16 random bytes in `of` are shown to people as one, with this title."""
 
     id: bytes
     words: str
     action: str
     until_ms: int | None = None
+    title: str | None = None
+    of: bytes | None = None
 
 
 class Marker(NamedTuple):
@@ -114,6 +118,7 @@ KINDS: dict[str, Kind] = {
                 choice("what a filter does", "hide", "warn"),
                 optional(number("a time")),
             ),
+            (text("the title of a filter", MAX_TITLE), KEY),
         ),
         lambda f: f.id,
     ),

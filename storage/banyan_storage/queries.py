@@ -18,10 +18,9 @@ from operator import itemgetter
 from typing import Any
 
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
-from banyan_crdt.ops import Add, Put, decode_body
+from banyan_crdt.ops import Add, Put
 from banyan_crdt.parts import content_of
 from banyan_crdt.realm import Realm
-from banyan_crdt.single import is_first_write
 from banyan_schema.address import conversation
 from banyan_schema.collection import Collection
 from banyan_schema.social import POST, PROFILE, REPOST, Post, ProfileField, Repost, Target
@@ -37,7 +36,7 @@ from .reader import StoreReader
 from .slots import last, live_in, shown_at, stamp_of
 from .tables import PARTS, part_place
 from .threads import Answer, above, answers, below
-from .timelines import POSTS, WITH_REPOSTS, Line, newest
+from .timelines import POSTS, WITH_REPOSTS, Line, newest, oldest
 from .view_rows import (
     ELEMENT,
     NUMBERED,
@@ -237,7 +236,7 @@ class Queries:
         if not isinstance(post, Post):
             return None
         target = Target(account, CellKey(key))
-        return PostView(target, int.from_bytes(time[:6], "big"), self.ref(place), post, time + account + key)
+        return PostView(target, int.from_bytes(time[:6], "big"), self.ref(place), post, time + account + key, place)
 
     def post(self, target: Target) -> PostView | None:
         """The post, or None if it is unknown or deleted or its content is not held."""
@@ -253,12 +252,14 @@ class Queries:
         return list(islice((view for _, view in self.timeline(accounts, before) if view is not None), limit))
 
     def timeline(
-        self, accounts: Iterable[AccountId], before: bytes | None, reposts: bool = False
+        self, accounts: Iterable[AccountId], before: bytes | None, reposts: bool = False, after: bytes | None = None
     ) -> Iterator[tuple[bytes, PostView | None]]:
         """(cursor, post) of what the accounts posted, newest first. None in the place of what is not held. reposts: and
-        of what they reposted, each time."""
+        of what they reposted, each time. after: then what is newer than that, the oldest first."""
         self.need("timeline", *(["shares"] if reposts else []))
-        for line in newest(self._txn, accounts, before, WITH_REPOSTS if reposts else POSTS):
+        tables = WITH_REPOSTS if reposts else POSTS
+        rising = None if after is None else oldest(self._txn, accounts, after, tables)
+        for line in rising or newest(self._txn, accounts, before, tables):
             if line.table in POSTS:
                 yield line.cursor, self._view(line.number, line.account, line.key, line.time, line.place)
             else:
@@ -330,14 +331,6 @@ class Queries:
         self.need()
         number, cell = self.number(account), coll + key
         return number is not None and next(self._txn.dups(TOMBS, number, cell, cell + b"\0"), None) is not None
-
-    def edited(self, view: PostView) -> bool:
-        """Whether the shown write replaced an earlier one."""
-        entry = self._reader.entry(view.ref.entry)
-        if entry is None or is_first_write(entry.ops, POST, view.target.key):
-            return False
-        op = decode_body(entry.ops).ops[view.ref.op]
-        return isinstance(op, Put) and bool(op.refs)
 
     def above(self, post: PostView | None) -> Above:
         """What a post answers, up to the first post of the conversation."""

@@ -5,19 +5,22 @@ It is the order of this store's numbers of accounts, which is that in which it m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from banyan_crdt.ids import AccountId
 from banyan_schema.address import Target
+from banyan_schema.social import REPOST
 
 from .engine import Table, after_prefix
 from .queries import Queries
-from .view_rows import NUMBERED
+from .slots import shown_at, stamp_of
+from .view_rows import ELEMENT, NUMBERED
 from .views.social.reactions import FROM_END, REACTIONS, REPOSTS
 
 TARGET_BYTES = 48
 NUMBER_BYTES = 4
+CELL_AND_ELEMENT = 32
 
 
 def reacted(
@@ -34,6 +37,33 @@ def reacted(
 def reposted(ask: Queries, target: Target, after: bytes = b"") -> Iterator[tuple[bytes, AccountId]]:
     """(cursor, account). Raises ViewBuilding."""
     return _each(ask, REPOSTS, target, b"", after)
+
+
+def reacted_by(ask: Queries, target: Target, account: AccountId, emojis: Iterable[str]) -> list[str]:
+    """With which of these emojis an account reacted to a post. Raises ViewBuilding."""
+    ask.need("reactions")
+    txn, number = ask.reader.txn, ask.number(account)
+    if number is None:
+        return []
+
+    def did(emoji: str) -> bool:
+        raw = emoji.encode()
+        return any(txn.prefix(REACTIONS, target.raw + bytes((len(raw),)) + raw + number, limit=1))
+
+    return [emoji for emoji in emojis if did(emoji)]
+
+
+def reposted_by(ask: Queries, target: Target, account: AccountId) -> int | None:
+    """When an account reposted a post, in milliseconds since 1970; None if it did not. Raises ViewBuilding."""
+    ask.need("reactions")
+    number = ask.number(account)
+    if number is None:
+        return None
+    for key, _ in ask.reader.txn.prefix(REPOSTS, target.raw + number):
+        shown = shown_at(ask.reader.txn, number + REPOST + ELEMENT + key[-CELL_AND_ELEMENT:])
+        if shown:
+            return int.from_bytes(stamp_of(ask.reader, shown[:8])[:6], "big")
+    return None
 
 
 def _each(ask: Queries, table: Table, target: Target, wanted: bytes, after: bytes) -> Iterator[tuple[bytes, AccountId]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable, Iterator
+from heapq import merge
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
@@ -67,6 +68,21 @@ def newest(
         row = next(walk, b"")
         if row:
             insort(rows, _Next(_cursor(account, row), table, number, row))
+
+
+def oldest(
+    txn: ReadTxn, accounts: Iterable[AccountId], after: bytes, tables: Iterable[Table] = POSTS
+) -> Iterator[Line]:
+    """The same from a cursor on, the oldest first."""
+    named = [(number, AccountId(account)) for account, number in txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))]
+
+    def rising(table: Table, number: bytes, account: AccountId) -> Iterator[Line]:
+        for row in txn.dups(table, number, after[:8]):
+            line = Line(table, number, account, row[8:24], row[:8], row[24:])
+            if line.cursor > after:
+                yield line
+
+    return merge(*[rising(table, *one) for table in tables for one in named], key=lambda line: line.cursor)
 
 
 def _cursor(account: AccountId, row: bytes) -> bytes:

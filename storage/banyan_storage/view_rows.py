@@ -15,6 +15,7 @@ rows of an account are values of one key, its number, so the number is not repea
 
 import struct
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from banyan_crdt.ids import CellKey, Coll, Ref
@@ -47,6 +48,8 @@ SHOWN_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN)
 _REGISTER_SIZE, _ELEMENT_SIZE = 4 + 8 + 1 + 16, 4 + 8 + 1 + 32
 KINDS = {"register": REGISTER, "set": ELEMENT}
 """The kind of the slots of a collection, by how it merges."""
+SMALL, KEPT = 1_024, 8_192
+"""Content of at most so many bytes is kept read, so much of it: the same names and posts are read for many pages."""
 _OF_SLOT: dict[bytes, Collection[Any]] = {of.id + KINDS[of.merge]: of for of in SOCIAL if of.merge in KINDS}
 """Collection and kind of a slot -> its collection."""
 _SEED_IN = {kind: of.seed_in for kind, of in _OF_SLOT.items()}
@@ -96,8 +99,15 @@ def ref_bytes(ref: Ref) -> bytes:
 
 def read_content(slot: bytes, raw: bytes) -> Content | None:
     """`raw` as content of the slot's schema."""
-    of = _OF_SLOT.get(slot[4:13])
+    return (_read if len(raw) > SMALL else _read_again)(slot[4:13], raw)
+
+
+def _read(kind: bytes, raw: bytes) -> Content | None:
+    of = _OF_SLOT.get(kind)
     return None if of is None else of.decode(raw)
+
+
+_read_again = lru_cache(KEPT)(_read)
 
 
 def shown(slot: bytes, live: Sequence[bytes], content_of: ContentOf) -> ShownWrite | None:

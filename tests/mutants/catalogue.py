@@ -16,10 +16,12 @@ from tests.mutants.in_node import IN_NODE
 from tests.mutants.in_officials import IN_OFFICIALS
 from tests.mutants.in_pages import IN_PAGES
 from tests.mutants.in_people import IN_PEOPLE
+from tests.mutants.in_people_app import IN_PEOPLE_APP
 from tests.mutants.in_profiles import IN_PROFILES
 from tests.mutants.in_schema import IN_SCHEMA
 from tests.mutants.in_slots import IN_SLOTS
 from tests.mutants.in_social import IN_SOCIAL
+from tests.mutants.in_statuses import IN_STATUSES
 from tests.mutants.in_storage import IN_STORAGE
 from tests.mutants.in_throttle import IN_THROTTLE
 from tests.mutants.in_web import IN_WEB
@@ -42,10 +44,12 @@ MUTANTS = (
     *IN_OFFICIALS,
     *IN_PAGES,
     *IN_PEOPLE,
+    *IN_PEOPLE_APP,
     *IN_PROFILES,
     *IN_SCHEMA,
     *IN_SLOTS,
     *IN_SOCIAL,
     *IN_STORAGE,
+    *IN_STATUSES,
     *IN_WEB,
 )

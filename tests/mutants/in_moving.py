@@ -169,7 +169,7 @@ IN_MOVING = (
     Mutant(
         "a post that was edited here gets pictures",
         _METHODS,
-        "view.post.media or q.edited(view)",
+        "view.post.media or edited_ms(q, view)",
         "view.post.media",
         _MEDIA,
     ),

@@ -11,6 +11,7 @@ import pytest
 
 from banyan_node.api import LocalBackend
 from banyan_node.local import open_local
+from banyan_node.operator_errors import CallError
 from tests.node.real import load_settings, make_home
 
 PEOPLE = ("an", "bình", "chi", "dung", "em", "giang")
@@ -78,3 +79,95 @@ def test_trends_count_accounts_by_hour_and_follow_edits(node: LocalBackend) -> N
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("banyan_node.api.methods.people.now_ms", lambda: int(later))
         assert node.call("trends", hours=2)["trends"] == []
+
+
+def test_many_accounts_are_read_in_one_call_each_once(node: LocalBackend) -> None:
+    follow(node, an="bình", chi="bình")
+    post = node.call("post", text="một", by="bình")["uri"]
+    node.call("profile.set", fields={"bio": "x"}, by="bình")
+    far = "did:banyan:z8cvJLQqC7kyuPRuvkwmDi4WfkbwwnMPH4iwoD25dEYcH"
+    rows = node.call("profiles", accounts=["bình", "an", far, "bình"])["profiles"]
+    assert [(row["name"], row["hosted"], row["held"]) for row in rows] == [
+        ("bình", "bình", True),
+        ("an", "an", True),
+        ("", None, False),
+    ]
+    first, second, unknown = rows
+    assert (first["followers"], first["posts"], first["fields"]["bio"], first["locked"]) == (2, 1, "x", False)
+    assert abs(first["born_ms"] - time.time() * 1_000) < 60_000
+    assert first["last_post_ms"] == node.call("thread", uri=post)["posts"][0]["time_ms"]
+    assert (second["last_post_ms"], unknown["born_ms"], unknown["account"]) == (None, None, far)
+    node.call("lock", by="bình")
+    assert node.call("profiles", accounts=["bình"])["profiles"][0]["locked"]
+    with pytest.raises(CallError, match="profiles takes"):
+        node.call("profiles", accounts=[])
+
+
+def test_a_handle_is_confirmed_by_a_platform_that_the_own_account_follows(node: LocalBackend) -> None:
+    node.call("handle.domain", domain="chi.example", by="chi")
+    node.call("handle.claim", handle="dung@chi.example", by="dung")
+    node.call("handle.confirm", handle="dung@chi.example", account="dung", by="chi")
+    (row,) = node.call("profiles", accounts=["dung"])["profiles"]
+    assert (row["handle"]["handle"], len(row["handle"]["platforms"]), row["confirmed"]) == (
+        "dung@chi.example",
+        1,
+        False,
+    )
+    follow(node, an="chi")
+    assert node.call("profiles", accounts=["dung"])["profiles"][0]["confirmed"]
+
+
+def test_how_many_accounts_stand_to_one_another_is_read_in_one_call(node: LocalBackend) -> None:
+    node.call("lock", by="chi")
+    follow(node, an="bình chi", chi="an")
+    node.call("lock")
+    follow(node, dung="an")
+    node.call("mute", account="em", until=1 << 50)
+    node.call("block", account="an", by="em")
+    node.call("note.set", account="em", text="hàng xóm")
+    rows = node.call("relationships", accounts=["bình", "chi", "dung", "em"])["relationships"]
+    assert [(row["following"], row["requested"]) for row in rows[:2]] == [(True, False), (False, True)]
+    assert [row["followed_by"] for row in rows[:2]] == [False, True], "who followed when it was locked stays"
+    assert (rows[2]["followed_by"], rows[2]["requested_by"]) == (False, True)
+    em = rows[3]
+    assert (em["muting"], em["muting_until"], em["blocked_by"], em["note"]) == (True, 1 << 50, True, "hàng xóm")
+    node.call("follow.refuse", account="dung")
+    node.call("follow.accept", account="an", by="chi")
+    rows = node.call("relationships", accounts=["chi", "dung"])["relationships"]
+    assert (rows[0]["following"], rows[0]["requested"], rows[1]["requested_by"]) == (True, False, False)
+
+
+def test_accounts_are_found_by_the_beginnings_of_the_words_of_their_names(node: LocalBackend) -> None:
+    node.call("profile.set", fields={"name": "Bình Minh", "handle": "sun@chi.example"}, by="bình")
+    node.call("profile.set", fields={"name": "An Bính"}, by="dung")
+
+    def found(text: str, **given: Any) -> list[str]:
+        return names(node.call("accounts.search", text=text, **given)["accounts"])
+
+    assert sorted(found("binh")) == ["An Bính", "Bình Minh"]
+    assert found("bình") == ["Bình Minh"], "marks are meant"
+    assert found("min bin") == ["Bình Minh"]
+    assert found("inh") == []
+    assert found("sun") == ["Bình Minh"]
+    assert found("@giang") == ["giang"]
+    follow(node, an="dung", chi="bình", em="bình")
+    assert found("binh") == ["An Bính", "Bình Minh"]
+    assert found("binh", by="chi") == ["Bình Minh", "An Bính"]
+    assert found("binh", following=True) == ["An Bính"]
+    assert found("binh", limit=1, skip=1) == ["Bình Minh"]
+    node.call("mute", account="dung")
+    assert found("binh") == ["Bình Minh"]
+    node.call("mute", account="dung", undo=True)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("banyan_node.api.methods.knowing.SCANNED", 0)
+        assert found("bìn") == ["Bình Minh"], "what it is hosted as is found without looking at each"
+        assert found("minh") == []
+    with pytest.raises(CallError, match="a word of a name"):
+        found("@ -")
+
+
+def test_notifications_of_one_account_are_told_apart(node: LocalBackend) -> None:
+    follow(node, bình="an", chi="an")
+    assert node.call("notifications", of="chi")["notices"][0]["accounts"][0]["name"] == "chi"
+    assert len(node.call("notifications", of="chi", each=True)["notices"]) == 1
+    assert node.call("notifications", of="dung")["notices"] == []

@@ -123,6 +123,41 @@ def test_lists_bookmarks_notes_and_filters_are_kept_changed_and_taken_back(node:
             node.call(method, **given)
 
 
+def test_filters_that_people_see_as_one_are_set_together_or_not_at_all(node: LocalBackend) -> None:
+    for text in ("phim hay", "ca nhạc", "phở"):
+        node.call("post", text=text, by="bình")
+
+    def rows() -> list[tuple[str, str, str]]:
+        return [(row["words"], row["title"], row["of"]) for row in node.call("filters")["filters"]]
+
+    made = node.call("filters.set", title="Giải trí", words=[{"words": "phim"}, {"words": "nhạc"}])["filters"]
+    of = made[0]["of"]
+    assert rows() == [("nhạc", "Giải trí", of), ("phim", "Giải trí", of)]
+    assert texts(node.call("feed", all=True)) == ["phở"]
+    kept = [{"words": "ca", "id": made[1]["id"]}, {"words": "kịch"}]
+    for wrong, says in (
+        ({"words": [*kept, {"words": " "}]}, "empty"),
+        ({"words": [{"words": "x", "id": "0" * 32}]}, "among these"),
+        ({"words": kept, "title": "  "}, "title"),
+    ):
+        with pytest.raises(CallError, match=says):
+            node.call("filters.set", **{"of": of, "title": "x", **wrong})
+    assert rows() == [("nhạc", "Giải trí", of), ("phim", "Giải trí", of)]
+    changed = node.call("filters.set", of=of, title="Nghệ thuật", words=kept, action="warn")["filters"]
+    assert changed[0]["id"] == made[1]["id"]
+    assert rows() == [("ca", "Nghệ thuật", of), ("kịch", "Nghệ thuật", of)]
+    node.call("filter.set", id=changed[1]["id"], words="tuồng")
+    assert rows() == [("ca", "Nghệ thuật", of), ("tuồng", "Nghệ thuật", of)], "one alone stays among the others"
+    alone = node.call("filter.set", words="phở")
+    assert (alone["title"], alone["of"]) == ("phở", alone["id"])
+    node.call("filters.set", of=alone["id"], title="ăn", words=[{"words": "phở", "id": alone["id"]}])
+    assert ("phở", "ăn", alone["id"]) in rows()
+    node.call("filters.set", of=of, title="x", words=[])
+    assert rows() == [("phở", "ăn", alone["id"])]
+    with pytest.raises(CallError, match="There is no filter"):
+        node.call("filters.set", of=of, title="x", words=[])
+
+
 def test_a_filter_of_signs_and_emoji_finds_these_and_nothing_else(node: LocalBackend) -> None:
     for text in ("phim🔥hay", "a.b", "axb", "phim"):
         node.call("post", text=text, by="bình")

@@ -45,7 +45,15 @@ things = st.one_of(
     st.builds(Bookmark, targets),
     st.builds(AccountList, keys, texts),
     st.builds(Member, keys, accounts),
-    st.builds(Filter, keys, texts, st.sampled_from(["hide", "warn"]), numbers),
+    st.builds(
+        Filter,
+        keys,
+        texts,
+        st.sampled_from(["hide", "warn"]),
+        numbers,
+        title=st.none() | texts,
+        of=st.none() | keys,
+    ),
     st.builds(Marker, st.sampled_from(["home", "notifications"]), texts, accounts),
     st.builds(Note, accounts, texts),
 )
@@ -100,7 +108,20 @@ def test_bytes_of_a_stranger_raise_nothing() -> None:
 
     rng = random.Random("private")
     pool = [
-        text_of(said(c)) for c in (Mute(b"b" * 32, 5), Bookmark(Target(AN, NAME)), Filter(b"f" * 16, "a b", "warn"))
+        text_of(said(c))
+        for c in (
+            Mute(b"b" * 32, 5),
+            Bookmark(Target(AN, NAME)),
+            Filter(b"f" * 16, "a b", "warn"),
+            Filter(b"f" * 16, "a", "hide", 5, "c d", b"g" * 16),
+        )
     ]
+
     for _ in range(5_000):
         said_in(mangled(rng, rng.choice(pool)))
+
+
+def test_a_filter_without_a_title_has_the_bytes_that_it_always_had() -> None:
+    old = encode([b"filter", encode([b"f" * 16, b"a b", 1, None])])
+    assert text_of(said(Filter(b"f" * 16, "a b", "warn"))) == old
+    assert said_in(old) == said(Filter(b"f" * 16, "a b", "warn"))

@@ -26,6 +26,7 @@ from banyan_schema.social import (
     write_post,
 )
 from banyan_storage.faces import Face, face_of
+from banyan_storage.moments import edited_ms
 from banyan_storage.queries import Queries, ReactionCount, queries
 from tests.storage.accounts import seed
 from tests.storage.social_accounts import Person, key, social_store
@@ -108,7 +109,7 @@ def test_an_edit_is_told_from_a_first_write_in_entries_of_any_size(people: tuple
     again = [write_post(key(n), Post(f"edit {n}"), [covered._replace(op=n)]) for n in range(0, 100, 7)]
     an.write([*again, write_post(key(200), Post("twice")), write_post(key(200), Post("in one entry"))])
     with asking(an) as ask:
-        edited = {view.target.key for view in ask.feed([an.id], limit=200) if ask.edited(view)}
+        edited = {view.target.key for view in ask.feed([an.id], limit=200) if edited_ms(ask, view)}
     assert edited == {key(n) for n in range(0, 100, 7)}
 
 

@@ -23,6 +23,7 @@ THINGS = (
     AccountList(LIST, "bạn bè"),
     Member(LIST, b32("somebody")),
     Filter(b32("a filter")[:16], "phim", "warn"),
+    Filter(b32("of a filter")[:16], "bóng đá", "hide", 1_800_000_000_000, "Thể thao", b32("a filter of several")[:16]),
     Marker("notifications", "1800000000000", bytes(32)),
     Note(b32("somebody"), "bạn học"),
 )

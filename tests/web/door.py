@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import trio
 
+from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
 from banyan_node.node import Node
 from banyan_web.door_store import SCOPES, DoorStore
@@ -72,9 +73,9 @@ class Door:
 
 @asynccontextmanager
 async def open_node(folder: Path, bootstrap: Iterable[str] = (), **flags: str) -> AsyncIterator[Door]:
-    """A running node with a door on a free port."""
+    """A running node with a door on a free port. folder: a home, which is made if there is none."""
     quick = {"node__role": "platform", "discovery__reconcile_seconds": "0.5", "discovery__redial_seconds": "1"}
-    home = make_home(folder)
+    home = Home(folder) if Home(folder).keys.exists() else make_home(folder)
     given = {**quick, "http__address": "127.0.0.1:0", "node__bootstrap": ",".join(bootstrap), **flags}
     found: list[str] = []
 

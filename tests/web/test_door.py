@@ -88,8 +88,13 @@ def test_ids_are_digits_whose_order_is_that_of_time() -> None:
         None,
     )
     assert (ids.time_of(post), ids.time_of(repost)) == (5, 6)
-    for wrong in ("", "1", "x" * 131, post + "0", "9" * 131, "٣" * 131, "9" * 78):
+    now = ids.status_id(uri, 1_796_000_000_000)
+    assert ids.uri_of(str(int(now))) == uri, "a client may read an id as a number"
+    assert ids.time_of(str(int(now))) == 1_796_000_000_000
+    small = "did:banyan:z1tVojvhToWjQ8Xvo4UPx2Xz9eRy7auyYMmZBjc2XfN"
+    assert ids.did_of(str(int(ids.account_id(small)))) == small
+    for wrong in ("", "1", "x" * 131, post + "0", "9" * 131, "٣" * 131, "9" * 69):
         with pytest.raises(Refused):
             ids.uri_of(wrong)
         with pytest.raises(Refused):
-            ids.did_of(wrong[:77])
+            ids.did_of(wrong[:69])

@@ -44,11 +44,11 @@ async def test_a_server_says_who_an_account_is_and_which_software_runs(tmp_path:
     async with open_node(tmp_path, http__url="https://social.example") as door:
         did, _ = await door.person("an")
         client, body = door.client(), did.removeprefix("did:banyan:")
-        for resource in (did, f"acct:{body}@social.example", f"{body}@SOCIAL.example"):
+        for resource in (did, f"acct:{body}@social.example", f"{body}@SOCIAL.example", "acct:an@social.example"):
             found = await client.get("/.well-known/webfinger", resource=resource)
-            assert found["subject"] == f"acct:{body}@social.example"
+            assert found["subject"] == "acct:an@social.example"
             assert did in found["aliases"]
-            assert found["links"][0]["href"] == f"https://social.example/@{body}"
+            assert found["links"][0]["href"] == "https://social.example/@an"
         for resource in ("acct:nobody@social.example", f"acct:{body}@other.example", "did:banyan:z1", did[:-1] + "0"):
             await client.get("/.well-known/webfinger", 404, resource=resource)
         await client.get("/.well-known/webfinger", 400)

@@ -35,7 +35,7 @@ class Liar:
                 self._alter(row)
         if name == "profile.get":
             self._alter(found)
-        if name == "media.show" and self._picture is not None:
+        if name in ("media.show", "media.shown") and self._picture is not None:
             found["size"] = len(self._picture)
         return found
 

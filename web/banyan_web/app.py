@@ -28,23 +28,54 @@ from banyan_web import wellknown
 from banyan_web.bounds import BODY_BYTES, BODY_S, FILE_BYTES, FILE_S, PERIOD_S, Bounds, Count
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
-from banyan_web.mastodon import apps, credentials, instance
+from banyan_web.mastodon import (
+    accounts,
+    apps,
+    filters,
+    grouped,
+    instance,
+    lists,
+    markers,
+    marking,
+    media,
+    notices,
+    off,
+    own_account,
+    scheduled,
+    search,
+    statuses,
+    ties,
+    timelines,
+)
 from banyan_web.oauth import authorize, login, tokens
-from banyan_web.page import archive, live, media_files, reading, static_files, writing
+from banyan_web.page import archive, live, reading, static_files, writing
 from banyan_web.params import nested
 from banyan_web.refusals import Refused, answer, refusal
 
 EVERY: Sequence[Endpoints] = (
+    accounts.ENDPOINTS,
     apps.ENDPOINTS,
     archive.ENDPOINTS,
     authorize.ENDPOINTS,
-    credentials.ENDPOINTS,
+    filters.ENDPOINTS,
+    grouped.ENDPOINTS,
     instance.ENDPOINTS,
+    lists.ENDPOINTS,
     live.ENDPOINTS,
     login.ENDPOINTS,
-    media_files.ENDPOINTS,
+    markers.ENDPOINTS,
+    marking.ENDPOINTS,
+    media.ENDPOINTS,
+    notices.ENDPOINTS,
+    off.ENDPOINTS,
+    own_account.ENDPOINTS,
     reading.ENDPOINTS,
+    scheduled.ENDPOINTS,
+    search.ENDPOINTS,
     static_files.ENDPOINTS,
+    statuses.ENDPOINTS,
+    ties.ENDPOINTS,
+    timelines.ENDPOINTS,
     tokens.ENDPOINTS,
     wellknown.ENDPOINTS,
     writing.ENDPOINTS,
@@ -277,9 +308,9 @@ def _check(token: Token | None, scope: str) -> None:
 async def _params(request: Request, files: bool) -> dict[str, Any]:
     """Raises Refused."""
     found = nested(request.query_params.multi_items())
-    if request.method in ("GET", "HEAD"):
-        return found
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method in ("GET", "HEAD") and kind != "application/json":
+        return found  # some clients send lists of ids as JSON with GET
     most, seconds = (FILE_BYTES, FILE_S) if files and kind == "multipart/form-data" else (BODY_BYTES, BODY_S)
     _bound(request, most)
     try:

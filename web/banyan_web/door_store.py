@@ -50,6 +50,17 @@ create table if not exists links (
 create table if not exists sessions (
     hash blob primary key, account text not null, name text not null, expires integer not null
 ) without rowid;
+create table if not exists defaults (
+    account text primary key, privacy text not null, sensitive integer not null, language text
+) without rowid;
+create table if not exists writings (
+    account text not null, key text not null, once text not null, created integer not null, answer text,
+    primary key (account, key)
+) without rowid;
+create table if not exists uploads (
+    id text primary key, account text not null, created integer not null, description text, focus_x real not null,
+    focus_y real not null, kind text not null, made text, failed text
+) without rowid;
 """
 
 

@@ -20,6 +20,7 @@ from banyan_node.operator_errors import CallError
 from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore, Token
 from banyan_web.refusals import Refused, of_call
+from banyan_web.shelf import Shelf
 
 
 class Backend(Protocol):
@@ -62,10 +63,17 @@ class Ask:
         return None if self.token is None else self.token.account
 
 
+PEOPLE, PEOPLE_S = 20_000, 10.0
+"""Accounts that stand beside posts: so many are kept made, each for so long; its counts may be so old there."""
+TEXTS = 20_000
+"""Texts of posts that are kept as HTML."""
+
+
 @dataclass(frozen=True, slots=True)
 class Web:
     """What endpoints share. url: the address by which clients know this server, without a slash at its end. domain: of
-    its accounts' names. email: of who runs it, or empty."""
+    its accounts' names. email: of who runs it, or empty. people: Account entities by DID. texts: HTML, by the text and
+    by where its mentions lead."""
 
     backend: Backend
     door: DoorStore
@@ -75,6 +83,8 @@ class Web:
     bounds: Bounds = field(default_factory=Bounds)
     description: str = ""
     email: str = ""
+    people: Shelf[str, dict[str, Any]] = field(default_factory=lambda: Shelf(PEOPLE, PEOPLE_S))
+    texts: Shelf[object, str] = field(default_factory=lambda: Shelf(TEXTS))
 
     async def call(self, method: str, **params: Any) -> Any:
         """A method of the node; `by` is the account that acts. Parameters that are None are left out. Raises

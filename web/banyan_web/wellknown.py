@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from html import escape
 from importlib.metadata import version
 from typing import Any
@@ -11,11 +10,10 @@ from starlette.responses import Response
 
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.accounts import account
+from banyan_web.mastodon.naming import account_named
 from banyan_web.refusals import Refused, answer
 
 ENDPOINTS = Endpoints()
-_PREFIX = "did:banyan:"
-_BODY = re.compile(r"z[1-9A-HJ-NP-Za-km-z]{40,50}")
 
 
 @ENDPOINTS.get("/.well-known/webfinger")
@@ -40,21 +38,10 @@ async def webfinger(web: Web, ask: Ask) -> Any:
 
 async def _did(web: Web, resource: str) -> str:
     """The DID of a resource. Raises Refused."""
-    if resource.startswith(_PREFIX):
-        if not _BODY.fullmatch(resource.removeprefix(_PREFIX)):
-            raise Refused(404, "No account is known by this name.")
-        return resource
-    user, _, domain = resource.removeprefix("acct:").removeprefix("@").rpartition("@")
-    if domain.lower() == web.domain.lower() and _BODY.fullmatch(user):
-        return _PREFIX + user
-    try:
-        rows = (await web.call("handle.find", handle=f"{user}@{domain}"))["accounts"]
-    except Refused:
-        rows = []
-    for row in rows:
-        if row["platforms"]:
-            return str(row["account"])
-    raise Refused(404, "No account is known by this name.")
+    found = await account_named(web, resource, None)
+    if found is None:
+        raise Refused(404, "No account is known by this name.")
+    return found
 
 
 @ENDPOINTS.get("/.well-known/host-meta")

@@ -26,6 +26,7 @@ from banyan_schema.media import Media
 from banyan_schema.social import Target
 from banyan_storage.answers import PostView, ProfileView
 from banyan_storage.blobs import BlobStore
+from banyan_storage.moments import edited_ms
 from banyan_storage.queries import Queries
 
 NEWEST = 20
@@ -158,7 +159,7 @@ class _Site:
             line = [f"{self._name(view.reposted.by)} reposted · ", *line]
         if said.reply is not None:
             line.append(f" · answers {self._name(said.reply.parent.account)}")
-        if self._q.edited(view):
+        if edited_ms(self._q, view):
             line.append(" · edited")
         body = [element("div", said.text, class_="text", lang=said.lang, dir="auto"), *map(_media, said.media)]
         if said.poll is not None:

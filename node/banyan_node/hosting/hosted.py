@@ -7,6 +7,7 @@ accounts again once their control logs have arrived from peers (claims.py).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple, Protocol
 
@@ -138,6 +139,11 @@ def named(ctx: Reads, name: str) -> AccountId | None:
     return AccountId(found) if found else None
 
 
+def beginning(ctx: Reads, name: str) -> Iterator[AccountId]:
+    """The accounts whose names here begin so, by name."""
+    return (AccountId(account) for _, account in ctx.store.notes(_name_key(name)))
+
+
 def hosted(ctx: Reads, account: AccountId) -> Hosted | None:
     raw = ctx.store.note(_HOSTED + account)
     if raw is None:
@@ -157,6 +163,11 @@ def ids(ctx: Reads) -> list[AccountId]:
 
 def ids_in(store: StoreReader) -> list[AccountId]:
     return [AccountId(key[-32:]) for key, _ in store.notes(_HOSTED)]
+
+
+def some(ctx: Reads) -> Iterator[AccountId]:
+    """The accounts hosted here, read as they are asked for."""
+    return (AccountId(key[-32:]) for key, _ in ctx.store.notes(_HOSTED))
 
 
 def all_hosted(ctx: Reads) -> list[Hosted]:

@@ -7,7 +7,8 @@ import unicodedata
 
 from banyan_crdt.ids import AccountId
 from banyan_node.hosting.vault import Private
-from banyan_schema.privately import Filter, Mute
+from banyan_schema.address import Target
+from banyan_schema.privately import Bookmark, Filter, Mute
 from banyan_schema.social import Post
 from banyan_storage.queries import Queries
 
@@ -17,6 +18,8 @@ class Lens:
 
     def __init__(self, q: Queries, private: Private, reader: AccountId | None, now_ms: int) -> None:
         self.reader, self.now_ms = reader, now_ms
+        self._private = private
+        self._kept: set[Target] | None = None
         self.hidden: set[AccountId] = set()
         """The accounts of which nothing is seen."""
         self._filters: list[tuple[str, re.Pattern[str], bool]] = []
@@ -28,6 +31,12 @@ class Lens:
         for one in private.all(Filter):
             if lasts(one.until_ms, now_ms) and one.words.split():
                 self._filters.append((one.words, _pattern(one.words), one.action == "hide"))
+
+    def keeps(self, post: Target) -> bool:
+        """Whether the reader bookmarked the post."""
+        if self._kept is None:
+            self._kept = {one.post for one in self._private.all(Bookmark)} if self.reader is not None else set()
+        return post in self._kept
 
     def sees(self, author: AccountId) -> bool:
         return author not in self.hidden

@@ -17,6 +17,7 @@ from banyan_schema.social.post import MAX_MEDIA, MAX_OPTION, MAX_OPTIONS, MAX_TE
 from banyan_storage.pins import SHOWN
 from banyan_web.bounds import MEDIA_BYTES
 from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon import defaults
 from banyan_web.mastodon.entities.accounts import account, iso
 from banyan_web.refusals import Refused
 
@@ -108,11 +109,12 @@ async def translations(web: Web, ask: Ask) -> Any:
 
 @ENDPOINTS.get("/api/v1/preferences", "read:accounts")
 async def preferences(web: Web, ask: Ask) -> Any:
-    """The defaults of who writes; a node keeps none, so they are Mastodon's own."""
+    """The defaults of who writes, as they were set with the profile."""
+    chosen = defaults.of(web.door, ask.account)
     return {
-        "posting:default:visibility": "public",
-        "posting:default:sensitive": False,
-        "posting:default:language": None,
+        "posting:default:visibility": chosen.privacy,
+        "posting:default:sensitive": chosen.sensitive,
+        "posting:default:language": chosen.language,
         "reading:expand:media": "default",
         "reading:expand:spoilers": False,
     }

@@ -87,7 +87,6 @@ _ENGLISH_VIETNAMESE: Mapping[str, tuple[str, str]] = {
     "chapters": ("Chapters", "Các chương"),
     "episode_gone": ("The post of this episode is not shown here.", "Bài của tập này không được hiển thị ở đây."),
     "media_elsewhere": ("Not held here yet", "Nút này chưa có tệp"),
-    "no_alt": ("no description", "không có mô tả"),
     "film": ("Film", "Phim"),
     "sound": ("Sound", "Âm thanh"),
     "language": ("Language", "Ngôn ngữ"),

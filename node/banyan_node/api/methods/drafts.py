@@ -27,7 +27,7 @@ from banyan_node.links.grounds import wrong_by_platforms
 from banyan_node.operator_errors import CallError
 from banyan_schema.media import Media
 from banyan_schema.privately import MAX_DRAFT, Draft
-from banyan_schema.social import encode_post
+from banyan_schema.social import Audience, encode_post
 
 METHODS = Declared()
 LONGEST_MS = 366 * 24 * 3_600_000
@@ -37,7 +37,7 @@ class DraftRequest(PostRequest, frozen=True, forbid_unknown_fields=True, kw_only
     """id: of a draft that this replaces; default: a new one. reply, quote: the post that is answered or quoted, which
     is held here. due: when it is to be published; default: never by itself. The others as in `post`; of the draft that
     this replaces, blobs may be named again wherever it was written. The blobs are kept on this node while the draft
-    stands."""
+    stands. once: of a new draft; if one was kept under it, nothing is changed."""
 
     id: ThingRef | None = None
     reply: PostRef | None = None
@@ -47,6 +47,12 @@ class DraftRequest(PostRequest, frozen=True, forbid_unknown_fields=True, kw_only
 
 class OneDraft(Request, frozen=True, forbid_unknown_fields=True):
     id: ThingRef
+    by: Own = None
+
+
+class DueRequest(Request, frozen=True, forbid_unknown_fields=True):
+    id: ThingRef
+    due: Milliseconds
     by: Own = None
 
 
@@ -61,6 +67,7 @@ class DraftRow(Response, frozen=True):
     lang: str | None
     reply: PostUri | None
     quote: PostUri | None
+    audience: Audience
     due: Milliseconds | None
     media: list[MediaShownRow]
     lacking: int
@@ -83,8 +90,10 @@ def keep(ctx: Context, ask: DraftRequest, now: float) -> DraftKept:
     account, now_ms = hosted.account_of(ctx, ask.by), ctx.replica.wall_ms(now)
     if ask.due is not None and not now_ms < ask.due <= now_ms + LONGEST_MS:
         raise CallError("bad_request", "A post is published later than now, and within a year.")
-    name = CellKey(ctx.replica.author.random(16)) if ask.id is None else key_of(ask.id)
-    before = None if ask.id is None else kept.draft_of(ctx, account, name)
+    name = _name(ctx, ask)
+    before = kept.draft_of(ctx, account, name)
+    if ask.id is None and before is not None:
+        return DraftKept(key_hex(name))
     if ask.id is not None and before is None:
         raise CallError("not_found", f"There is no draft {ask.id}.", 404)
     reply = None if ask.reply is None else answered(held(ctx, ask.reply))
@@ -98,6 +107,21 @@ def keep(ctx: Context, ask: DraftRequest, now: float) -> DraftKept:
         kept.let_go(ctx, account, before)
     kept.plan(ctx, account, draft, now_ms)
     return DraftKept(key_hex(name))
+
+
+@METHODS.write("draft.due", "not_found", "refused")
+def due(ctx: Context, ask: DueRequest, now: float) -> DraftKept:
+    """Changes when a draft is published, and nothing else of it."""
+    account, now_ms = hosted.account_of(ctx, ask.by), ctx.replica.wall_ms(now)
+    if not now_ms < ask.due <= now_ms + LONGEST_MS:
+        raise CallError("bad_request", "A post is published later than now, and within a year.")
+    before = kept.draft_of(ctx, account, key_of(ask.id))
+    if before is None:
+        raise CallError("not_found", f"There is no draft {ask.id}.", 404)
+    draft = before._replace(due_ms=ask.due)
+    append_each(ctx, account, private.entries(private.drafts(ctx, account, [draft], now)), now)
+    kept.plan(ctx, account, draft, now_ms)
+    return DraftKept(key_hex(CellKey(draft.id)))
 
 
 @METHODS.read("drafts", "not_found", "refused")
@@ -116,6 +140,7 @@ def drafts(at: CommitView, ask: OneReader) -> Drafts:
                 said.lang,
                 reply,
                 quote,
+                said.audience,
                 draft.due_ms,
                 [shown_media(at.blobs, item) for item in said.media],
                 kept.lacking(at.blobs, draft),
@@ -140,6 +165,12 @@ def drop(ctx: Context, ask: OneDraft, now: float) -> NoResult:
     append_each(ctx, account, private.entries(private.taking_back(ctx, account, [draft])), now)
     kept.let_go(ctx, account, draft)
     return NoResult()
+
+
+def _name(ctx: Context, ask: DraftRequest) -> CellKey:
+    if ask.id is not None:
+        return key_of(ask.id)
+    return CellKey(ctx.replica.author.random(16)) if ask.once is None else key_of(ask.once)
 
 
 def _media_in(draft: Draft | None) -> dict[str, Media]:

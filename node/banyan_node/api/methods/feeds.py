@@ -18,6 +18,7 @@ from banyan_node.hosting.ranking import Rank
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import AccountList, Member
 from banyan_schema.social import Target
+from banyan_schema.social.post import tag_fold
 from banyan_storage import locking
 from banyan_storage.answers import Reposted
 from banyan_storage.queries import PostView, Queries
@@ -38,7 +39,8 @@ class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
     langs: only posts in these languages, and those that name none. rank: the order. newest: pages follow one
     another for ever. catch_up: one page of what those whom one follows reposted, answered and reacted to most,
     since the place that one noted as read, or for a day. explain: say of each post why it is shown, and why
-    there."""
+    there. local: with all, only of accounts hosted here; remote: only of others. media: only posts with pictures, films
+    or sounds. tag: only posts with this tag. after: the posts next to that place which are newer."""
 
     by: Own = None
     in_list: ThingRef | None = None
@@ -49,7 +51,12 @@ class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
     all: bool = False
     rank: Rank = "newest"
     explain: bool = False
+    local: bool = False
+    remote: bool = False
+    media: bool = False
+    tag: str | None = None
     before: Annotated[str | None, Meta(title="a place in a feed", description="`before` of the page above.")] = None
+    after: Annotated[str | None, Meta(title="a place in a feed", description="`after` of the page below.")] = None
     limit: Annotated[int, Meta(ge=0, le=MOST)] = 20
 
 
@@ -66,10 +73,12 @@ class Explained(Response, frozen=True):
 
 
 class Feed(Response, frozen=True):
-    """before: give it to get the next page; null on the last page. explained: of each post, if that was asked."""
+    """Newest first. before: give it to get the next page; null on the last page. after: the same, of the page that was
+    asked for with `after`. explained: of each post, if that was asked."""
 
     posts: list[PostRow]
     before: FeedCursor | None
+    after: FeedCursor | None
     explained: list[Explained]
 
 
@@ -94,18 +103,25 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
     q, reader = at.queries(), reader_of(at, ask.by)
     if sum((ask.account is not None, ask.all, ask.in_list is not None)) > 1:
         raise CallError("bad_request", "'account', 'all' and 'in_list' exclude one another; choose one.")
-    lens = lens_of(at, reader)
+    if (ask.local or ask.remote) and not (ask.all and ask.local != ask.remote):
+        raise CallError("bad_request", "'local' or 'remote', one of them, goes with 'all'.")
+    lens, after = lens_of(at, reader), place_of(ask.after, CURSOR_BYTES, "in a feed", "after")
+    if after is not None and (ask.before or ask.rank != "newest"):
+        raise CallError("bad_request", "'after' goes with the order newest, and without 'before'.")
     accounts = _accounts(at, ask, lens, reader)
+    further = None
     if ask.rank == "newest":
         place = place_of(ask.before, CURSOR_BYTES, "in a feed")
-        page, before = _page(q, ask, lens, accounts, place, ask.limit, ask.limit * LOOKED)
+        page, before = _page(q, ask, lens, accounts, place, ask.limit, ask.limit * LOOKED, after=after)
+        if after is not None:
+            page, further, before = page[::-1], before, None
         for one in page:
             one.placed = ranking.newest(ranking.Candidate(one.place_ms))
     else:
         page, before = _ranked(at, ask, lens, accounts, reader), None
     rows = PostRows(q, at.blobs, lens)
     explained = [_explain(rows, ask, reader, one) for one in page] if ask.explain else []
-    return Feed([rows.row(one.view, one.reposted) for one in page], before, explained)
+    return Feed([rows.row(one.view, one.reposted) for one in page], before, further, explained)
 
 
 def _accounts(at: CommitView, ask: FeedRequest, lens: Lens, reader: AccountId | None) -> list[AccountId]:
@@ -114,8 +130,11 @@ def _accounts(at: CommitView, ask: FeedRequest, lens: Lens, reader: AccountId | 
         return [hosted.account_of(at, ask.account)]
     if ask.in_list:
         return [AccountId(m.account) for m in _listed(at, ask)]
+    if ask.local:
+        return [a for a in hosted.ids(at) if lens.sees(a)]
     if ask.all:
-        return [a for a in at.store.accounts() if lens.sees(a)]
+        here = {*hosted.ids(at)} if ask.remote else set()
+        return [a for a in at.store.accounts() if lens.sees(a) and a not in here]
     own = reader or hosted.my_account(at)
     return [a for a in (own, *locking.followed(q, own, q.follows(own))) if lens.sees(a)]
 
@@ -136,10 +155,11 @@ def _page(
     limit: int,
     looked: int,
     since_ms: int = 0,
+    after: bytes | None = None,
 ) -> tuple[list[_Shown], FeedCursor | None]:
-    """At most `limit` posts, of `looked` lines that are read, and where the next page begins."""
-    page, last = dict[Target, _Shown](), None
-    for n, (cursor, view) in enumerate(q.timeline(accounts, place, ask.reposts and not ask.all) if limit else ()):
+    """At most `limit` posts, of `looked` lines that are read, and where the next page begins. after: see `timeline`."""
+    page, last, reposts = dict[Target, _Shown](), None, ask.reposts and not ask.all
+    for n, (cursor, view) in enumerate(q.timeline(accounts, place, reposts, after) if limit else ()):
         if len(page) == limit or n == looked:
             return [*page.values()], last
         if int.from_bytes(cursor[:6], "big") < since_ms:
@@ -159,6 +179,10 @@ def _wanted(ask: FeedRequest, view: PostView) -> bool:
     if ask.all and post.audience != "public":
         return False
     if not ask.replies and post.reply is not None and view.reposted is None:
+        return False
+    if ask.media and not post.media:
+        return False
+    if ask.tag is not None and tag_fold(ask.tag) not in map(tag_fold, post.tags):
         return False
     return not ask.langs or post.lang is None or post.lang.split("-")[0] in ask.langs or post.lang in ask.langs
 

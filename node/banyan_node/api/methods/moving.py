@@ -45,6 +45,7 @@ from banyan_schema.social import (
 )
 from banyan_schema.social.post import MAX_MEDIA
 from banyan_schema.social.profile import PICTURES
+from banyan_storage.moments import edited_ms
 from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
@@ -370,7 +371,7 @@ def _state(q: Queries, post: Target, seen: set[CellKey]) -> Moved:
 def _bare(q: Queries, post: Target) -> PostView | None:
     """A post that is as it was brought, without media; None if it has some, was edited, or its content is gone."""
     view = q.post(post)
-    return None if view is None or view.post.media or q.edited(view) else view
+    return None if view is None or view.post.media or edited_ms(q, view) else view
 
 
 def _clean(text: str) -> str:

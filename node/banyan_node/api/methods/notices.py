@@ -32,10 +32,11 @@ TOGETHER = frozenset({"reaction", "repost", "follow", "follow_request", "group_r
 
 
 class NoticesRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """each: a row for each, although they are alike."""
+    """of: only what this account did. each: a row for each, although they are alike."""
 
     by: Own = None
     kinds: Annotated[list[Notice] | None, Meta(description=f"Only these of {', '.join(NOTICES)}; default: all.")] = None
+    of: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
     each: bool = False
     before: Annotated[
         str | None, Meta(title="a place among notifications", description="`before` of the page above.")
@@ -87,13 +88,14 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
     account, q = hosted.account_of(at, ask.by), at.queries()
     lens, place = lens_of(at, account), place_of(ask.before, PLACE_BYTES, "among notifications")
     found = heard(q, account, lens, partial(trusted_by, at), place, set(ask.kinds or NOTICES))
+    only = None if ask.of is None else hosted.account_of(at, ask.of)
     groups: dict[object, list[Noticed]] = {}
     places, seen = list[bytes](), read_until(q, at.private(account)) or b""
     last, looked, read = b"", 0, 0
     for place, one in found:
         if looked == SCANNED or read == READ * ask.limit:
             break
-        if one is not None:
+        if one is not None and only in (None, one.who):
             name = (one.what, one.about, one.group) if one.what in TOGETHER and not ask.each else place
             if name not in groups and len(groups) == ask.limit:
                 break

@@ -12,11 +12,12 @@ from msgspec import Meta
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import Named, lens_of, name_of, now_ms
-from banyan_node.api.texts import AccountRef, Did, Own, did
+from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, did
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
-from banyan_schema.privately import Note
+from banyan_schema.privately import Mute, Note
 from banyan_storage.followed import following, numbers_of, relates
+from banyan_storage.locking import answered, waits
 from banyan_storage.queries import Queries
 from banyan_storage.view_rows import NUMBERED
 
@@ -25,6 +26,8 @@ NAMED = 5
 """So many accounts are named as a reason."""
 FRIENDS, OF_EACH = 300, 300
 """For suggestions so many of those that one follows are asked, and of each so many follows are read."""
+STANDING = 200
+"""The most accounts of a call of `relationships`."""
 LONGEST_HOURS = 7 * 24
 
 
@@ -49,6 +52,36 @@ class Relationship(Response, frozen=True):
     note: str
     familiar: list[Named]
     familiar_count: int
+
+
+class RelationshipsRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """as: the account that reads."""
+
+    accounts: Annotated[list[AccountRef], Meta(min_length=1, max_length=STANDING)]
+    by: Own = None
+
+
+class Standing(Response, frozen=True):
+    """As in `relationship`. requested: whether the other is locked, and has not accepted the reader, which asks to
+    follow it; then `following` is false. requested_by: the same the other way round. muting_until: when that ends;
+    null: never, or it does not mute."""
+
+    account: Did
+    following: bool
+    requested: bool
+    followed_by: bool
+    requested_by: bool
+    blocking: bool
+    blocked_by: bool
+    muting: bool
+    muting_until: Milliseconds | None
+    note: str
+
+
+class Standings(Response, frozen=True):
+    """In the order in which they were asked, each once."""
+
+    relationships: list[Standing]
 
 
 class SuggestionsRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -113,6 +146,34 @@ def relationship(at: CommitView, ask: RelationshipRequest) -> Relationship:
         familiar=_named(q, familiar),
         familiar_count=len(familiar),
     )
+
+
+@METHODS.read("relationships", "not_found", "refused")
+def relationships(at: CommitView, ask: RelationshipsRequest) -> Standings:
+    """How an account and others stand to one another, many in one call."""
+    q, txn, me = at.queries(), at.store.txn, hosted.account_of(at, ask.by)
+    held, lens = at.private(me), lens_of(at, me)
+    until = {AccountId(one.account): one.until_ms for one in held.all(Mute)}
+
+    def standing(other: AccountId) -> Standing:
+        follows, followed = relates(txn, me, "follow", other), relates(txn, other, "follow", me)
+        asks, asked = follows and waits(q, me, other), followed and waits(q, other, me)
+        blocking, note = relates(txn, me, "block", other), held.get(Note(other, ""))
+        muting = not blocking and not lens.sees(other)
+        return Standing(
+            account=did(other),
+            following=follows and not asks,
+            requested=asks,
+            followed_by=followed and not asked,
+            requested_by=asked and not answered(q, me, "refuse", other),
+            blocking=blocking,
+            blocked_by=relates(txn, other, "block", me),
+            muting=muting,
+            muting_until=until.get(other) if muting else None,
+            note="" if note is None else note.text,
+        )
+
+    return Standings([standing(one) for one in dict.fromkeys(hosted.account_of(at, one) for one in ask.accounts)])
 
 
 @METHODS.read("suggestions", "not_found", "refused", slow=True)

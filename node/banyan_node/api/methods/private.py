@@ -1,11 +1,11 @@
-"""What an account keeps to itself: whom it mutes, bookmarks, lists, filters, notes, and how far it has read.
+"""What an account keeps to itself: whom it mutes, bookmarks, lists, notes.
 
 It is sealed (hosting/private.py): only the devices of the account can read it.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta
 
@@ -34,7 +34,7 @@ from banyan_node.hosting.lens import lasts
 from banyan_node.hosting.vault import Private
 from banyan_node.hosting.writing import append_each
 from banyan_node.operator_errors import CallError
-from banyan_schema.privately import AccountList, Bookmark, Filter, Member, Mute, Note
+from banyan_schema.privately import AccountList, Bookmark, Member, Mute, Note
 from banyan_schema.social import Draft
 
 METHODS = Declared()
@@ -87,22 +87,6 @@ class ListMembers(Request, frozen=True, forbid_unknown_fields=True):
     by: Own = None
 
 
-class FilterSet(Request, frozen=True, forbid_unknown_fields=True):
-    """words: a word, or several one after another, whatever their case. action: hide them, or show them behind a
-    warning. until: when it ends; default: never. id: which one is changed; left out, a new one is made."""
-
-    words: Annotated[str, Meta(min_length=1)]
-    action: Literal["hide", "warn"] = "hide"
-    until: Milliseconds | None = None
-    id: ThingRef | None = None
-    by: Own = None
-
-
-class OneFilter(Request, frozen=True, forbid_unknown_fields=True):
-    id: ThingRef
-    by: Own = None
-
-
 class MuteRow(Response, frozen=True):
     account: Did
     name: str
@@ -148,17 +132,6 @@ class ListShown(Response, frozen=True):
     members: list[Named]
 
 
-class FilterRow(Response, frozen=True):
-    id: KeyHex
-    words: str
-    action: str
-    until: Milliseconds | None
-
-
-class Filters(Response, frozen=True):
-    filters: list[FilterRow]
-
-
 class NoteShown(Response, frozen=True):
     """text: empty if there is none."""
 
@@ -166,7 +139,8 @@ class NoteShown(Response, frozen=True):
     text: str
 
 
-def _say(ctx: Context, account: AccountId, drafts: list[Draft], now: float) -> NoResult:
+def say(ctx: Context, account: AccountId, drafts: list[Draft], now: float) -> NoResult:
+    """Writes them, if there are any."""
     if drafts:
         append_each(ctx, account, private.entries(drafts), now)
     return NoResult()
@@ -208,8 +182,8 @@ def bookmark(ctx: Context, ask: BookmarkRequest, now: float) -> NoResult:
     if ask.undo:
         if not held:
             raise CallError("not_found", "There is nothing to undo by bookmark.", 404)
-        return _say(ctx, account, private.taking_back(ctx, account, [wanted]), now)
-    return _say(ctx, account, [] if held else private.drafts(ctx, account, [wanted], now), now)
+        return say(ctx, account, private.taking_back(ctx, account, [wanted]), now)
+    return say(ctx, account, [] if held else private.drafts(ctx, account, [wanted], now), now)
 
 
 @METHODS.read("bookmarks", "not_found", "refused")
@@ -229,7 +203,7 @@ def note_set(ctx: Context, ask: NoteRequest, now: float) -> NoteShown:
     if gone and private.of(ctx, account).get(wanted) is None:
         raise CallError("not_found", "There is nothing to take back: no note on that account.", 404)
     drafts = private.taking_back(ctx, account, [wanted]) if gone else private.drafts(ctx, account, [wanted], now)
-    _say(ctx, account, drafts, now)
+    say(ctx, account, drafts, now)
     return NoteShown(did(other), wanted.text)
 
 
@@ -253,7 +227,7 @@ def list_set(ctx: Context, ask: TitledList, now: float) -> ListRow:
         held = private.of(ctx, account)
         wanted = _list(held, ask.id)._replace(title=ask.title)
         members = len(_members(held, wanted))
-    _say(ctx, account, private.drafts(ctx, account, [wanted], now), now)
+    say(ctx, account, private.drafts(ctx, account, [wanted], now), now)
     return ListRow(key_hex(CellKey(wanted.id)), wanted.title, members)
 
 
@@ -263,7 +237,7 @@ def list_delete(ctx: Context, ask: OneList, now: float) -> NoResult:
     account = hosted.account_of(ctx, ask.by)
     held = private.of(ctx, account)
     found = _list(held, ask.id)
-    return _say(ctx, account, private.taking_back(ctx, account, [found, *_members(held, found)]), now)
+    return say(ctx, account, private.taking_back(ctx, account, [found, *_members(held, found)]), now)
 
 
 @METHODS.write("list.add", "not_found", "refused")
@@ -277,7 +251,7 @@ def list_add(ctx: Context, ask: ListMembers, now: float) -> ListRow:
     some = [Member(found.id, who) for who in given if (who in there) == ask.undo]
     if some:
         drafts = private.taking_back(ctx, account, some) if ask.undo else private.drafts(ctx, account, some, now)
-        _say(ctx, account, drafts, now)
+        say(ctx, account, drafts, now)
     return ListRow(key_hex(CellKey(found.id)), found.title, len(there) + (-len(some) if ask.undo else len(some)))
 
 
@@ -296,42 +270,6 @@ def list_show(at: CommitView, ask: OneList) -> ListShown:
     found = _list(held, ask.id)
     members = sorted(AccountId(member.account) for member in _members(held, found))
     return ListShown(key_hex(CellKey(found.id)), found.title, [Named(did(a), name_of(q, a)) for a in members])
-
-
-@METHODS.write("filter.set", "not_found", "refused")
-def filter_set(ctx: Context, ask: FilterSet, now: float) -> FilterRow:
-    """Hides posts with some words, or shows them behind a warning."""
-    account = hosted.account_of(ctx, ask.by)
-    if not ask.words.strip():
-        raise CallError("bad_request", "The words of the filter are empty.")
-    name = ctx.replica.author.random(16) if ask.id is None else key_of(ask.id)
-    if ask.id is not None and private.of(ctx, account).get(Filter(name, "", "hide")) is None:
-        raise CallError("not_found", f"There is no filter {ask.id}.", 404)
-    wanted = Filter(name, ask.words, ask.action, ask.until)
-    _say(ctx, account, private.drafts(ctx, account, [wanted], now), now)
-    return _filter_row(wanted)
-
-
-@METHODS.write("filter.delete", "not_found", "refused")
-def filter_delete(ctx: Context, ask: OneFilter, now: float) -> NoResult:
-    """Deletes a filter."""
-    account = hosted.account_of(ctx, ask.by)
-    drafts = private.taking_back(ctx, account, [Filter(key_of(ask.id), "", "hide")])
-    if not drafts:
-        raise CallError("not_found", f"There is no filter {ask.id}.", 404)
-    return _say(ctx, account, drafts, now)
-
-
-@METHODS.read("filters", "not_found", "refused")
-def filters(at: CommitView, ask: OneReader) -> Filters:
-    """The filters of an account, by their words."""
-    every = opened(at, hosted.account_of(at, ask.by)).all(Filter)
-    found = [one for one in every if lasts(one.until_ms, now_ms())]
-    return Filters([_filter_row(one) for one in sorted(found, key=lambda one: (one.words, one.id))])
-
-
-def _filter_row(one: Filter) -> FilterRow:
-    return FilterRow(key_hex(CellKey(one.id)), one.words, one.action, one.until_ms)
 
 
 def _list(held: Private, text: str) -> AccountList:

@@ -30,7 +30,9 @@ from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.faces import Face
 from banyan_storage.grouped import group_of
+from banyan_storage.moments import edited_ms, written_ms
 from banyan_storage.queries import PostView, Queries
+from banyan_storage.responding import reacted_by, reposted_by
 from banyan_storage.verified import verified
 
 METHODS = Declared()
@@ -126,12 +128,23 @@ class Reposter(Named, frozen=True):
     time_ms: Milliseconds
 
 
+class Mine(Response, frozen=True):
+    """What the reader did with a post: the emojis of its reactions, when it reposted it, and whether it bookmarked it,
+    and pinned it."""
+
+    reactions: list[str]
+    reposted_ms: Milliseconds | None
+    bookmarked: bool
+    pinned: bool
+
+
 class PostRow(Response, frozen=True):
     """A post as people read it. avatar: the picture of its author, the smaller one if there are two: `media.read` or
     `media.fetch` gives it. reactions: the number of accounts, by emoji. warning: to be shown instead of the text until
     the reader asks for it. filtered: the words of the reader's filter that wants that too. mentions: whom it wants to
     notice it. reposted: who reposted it, where it stands in a feed because of that; the latest first. group: in which
-    it was said, as its author claims: `group.feed` has what counts there."""
+    it was said, as its author claims: `group.feed` has what counts there. edited_ms: when it was edited last.
+    reply_to_ms: the time of what it answers, if that is shown here. mine: null where nobody in particular reads."""
 
     uri: PostUri
     account: Did
@@ -140,6 +153,7 @@ class PostRow(Response, frozen=True):
     text: str
     time_ms: Milliseconds
     edited: bool
+    edited_ms: Milliseconds | None
     lang: str | None
     warning: str | None
     filtered: str | None
@@ -148,6 +162,7 @@ class PostRow(Response, frozen=True):
     mentions: list[Named]
     media: list[MediaShownRow]
     reply_to: PostUri | None
+    reply_to_ms: Milliseconds | None
     root: PostUri | None
     reply_name: str | None
     quote: Quoted | None
@@ -157,6 +172,7 @@ class PostRow(Response, frozen=True):
     reposts: int
     reposted: list[Reposter]
     group: InGroup | None
+    mine: Mine | None
 
 
 def face_of(q: Queries, account: AccountId) -> Face:
@@ -237,6 +253,8 @@ class PostRows:
         self._reader = None if lens is None else lens.reader
         self._faces: dict[AccountId, Face] = {}
         self._groups: dict[Target, InGroup] = {}
+        self._pinned: set[Target] | None = None
+        """What the reader pinned, once a post of its own is made."""
 
     def group(self, target: Target) -> InGroup:
         if target not in self._groups:
@@ -263,6 +281,8 @@ class PostRows:
 
     def row(self, view: PostView, reposted: Iterable[Reposted] = ()) -> PostRow:
         q, said, answered, face = self._q, view.post, view.post.reply, self.face(view.target.account)
+        edited, reposts = edited_ms(q, view), q.repost_count(view.target)
+        reactions = {r.emoji: r.accounts for r in q.reactions(view.target)}
         return PostRow(
             uri=uri(view.target),
             account=did(view.target.account),
@@ -270,7 +290,8 @@ class PostRows:
             avatar=None if face.avatar is None else blob_hex(face.avatar),
             text=said.text,
             time_ms=view.time_ms,
-            edited=q.edited(view),
+            edited=edited is not None,
+            edited_ms=edited,
             lang=said.lang,
             warning=said.warning,
             filtered=None if self._lens is None else self._lens.warns(view.target.account, said),
@@ -279,15 +300,30 @@ class PostRows:
             mentions=[Named(did(a), self.name(a)) for a in said.mentions],
             media=[shown_media(self._blobs, item) for item in said.media],
             reply_to=uri(answered.parent) if answered else None,
+            reply_to_ms=written_ms(q, answered.parent) if answered else None,
             root=uri(answered.root) if answered else None,
             reply_name=self.name(answered.parent.account) or None if answered else None,
             quote=self._quoted(said.quote) if said.quote else None,
             poll=poll_row(q, view.target, said.poll, self._reader, now_ms()) if said.poll else None,
             replies=q.reply_count(view.target),
-            reactions={r.emoji: r.accounts for r in q.reactions(view.target)},
-            reposts=q.repost_count(view.target),
+            reactions=reactions,
+            reposts=reposts,
             reposted=[Reposter(did(r.by), self.name(r.by), r.time_ms) for r in reposted],
             group=None if said.group is None else self.group(said.group),
+            mine=self._mine(view.target, reactions, reposts),
+        )
+
+    def _mine(self, target: Target, reactions: Iterable[str], reposts: int) -> Mine | None:
+        if self._lens is None or self._reader is None:
+            return None
+        own = target.account == self._reader
+        if own and self._pinned is None:
+            self._pinned = {view.target for view in pins.pinned(self._q, target.account)}
+        return Mine(
+            reactions=reacted_by(self._q, target, self._reader, reactions) if reactions else [],
+            reposted_ms=reposted_by(self._q, target, self._reader) if reposts else None,
+            bookmarked=self._lens.keeps(target),
+            pinned=own and target in (self._pinned or ()),
         )
 
     def of(self, target: Target) -> PostRow | None:

@@ -25,10 +25,11 @@ ROW_BYTES, LAST_ROW = 8, (1 << 63) - 1
 class SearchRequest(Request, frozen=True, forbid_unknown_fields=True):
     """question: words, all of which must be there; "a phrase"; the beginning of a word (phở*); -without; #tag;
     from:ACCOUNT, to:ACCOUNT, since:2026-01-31, until:2026-02-28, lang:vi, has:media, has:poll, has:link, has:warning,
-    is:reply, is:quote. A word with marks is found with these marks only, any other with and without. by: the account
-    that reads."""
+    is:reply, is:quote. A word with marks is found with these marks only, any other with and without. local: only
+    posts of accounts hosted here. by: the account that reads."""
 
     question: str
+    local: bool = False
     by: Own = None
     before: Annotated[str | None, Meta(title="a place", description="`before` of the page before.")] = None
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 20
@@ -75,6 +76,8 @@ def _page(at: CommitView, search: Searching, ask: SearchRequest, question: Quest
             before = last
             break
         last = row.to_bytes(ROW_BYTES, "big").hex()
+        if ask.local and not hosted.is_hosted(at.store, target.account):
+            continue
         view = q.post(target)
         if view is not None and lens.shows(target.account, view.post):
             posts.append(rows.row(view))

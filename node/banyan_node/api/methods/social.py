@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Literal
@@ -23,6 +23,7 @@ from banyan_node.api.texts import (
     Own,
     PostRef,
     PostUri,
+    ThingRef,
     entry_hex,
     group_target,
     target_of,
@@ -62,6 +63,8 @@ from banyan_storage.queries import PostView, Queries
 METHODS = Declared()
 SKINS = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 LONGEST_POLL_MS = 366 * 24 * 3_600_000
+ONCE = b"once"
+"""Before what a writing is named by, so that it is no draft's key."""
 Undo = Annotated[bool, Meta(description="Takes it back.")]
 
 
@@ -87,7 +90,7 @@ class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True
     default: those that the text names with #. poll: which one the post asks. media: what `media.put` stored, in
     the order in which it is shown; captions follow their film. With media, the text may be empty.
     group: in which it is said; only members may. urgency: an urgent post of an official channel is told to those who
-    follow it."""
+    follow it. once: names the writing, so that it can be repeated: what was published under it is answered."""
 
     text: str
     lang: Annotated[str | None, Meta(description="A BCP 47 tag: vi, pt-BR.")] = None
@@ -99,6 +102,7 @@ class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True
     media: Annotated[list[MediaItem], Meta(max_length=MAX_MEDIA)] | None = None
     group: GroupRef | None = None
     urgency: Urgency = "normal"
+    once: ThingRef | None = None
     by: Own = None
 
 
@@ -109,8 +113,15 @@ class ReplyRequest(PostRequest, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class EditRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """warning, lang: empty takes it away. mentions, media: all of them; what the post shows already needs not be put
+    here again. What is left out stays."""
+
     uri: PostRef
     text: str
+    warning: str | None = None
+    lang: str | None = None
+    mentions: Annotated[list[AccountRef], Meta(max_length=MAX_MENTIONS)] | None = None
+    media: Annotated[list[MediaItem], Meta(max_length=MAX_MEDIA)] | None = None
 
 
 class DeleteRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -160,7 +171,15 @@ def _write(
     ctx: Context, ask: PostRequest | ReplyRequest, now: float, reply: ReplyTo | None = None, quote: Target | None = None
 ) -> Posted:
     account = hosted.account_of(ctx, ask.by)
-    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
+    if ask.once is None:
+        key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
+    else:
+        key = post_key(hosted.salt_of(ctx, account), ONCE + bytes.fromhex(ask.once))
+        there = ctx.queries().live(account, Put(POST, key, (), None))
+        if there:
+            return Posted(uri(Target(account, key)), entry_hex(there[-1].entry), wrong_by_platforms(ctx.replica))
+        if ctx.queries().is_dead(account, POST, key):
+            raise CallError("refused", "What was published under that 'once' was deleted: give another one.", 409)
     post = post_of(ctx, ask, now, reply, quote)
     entry = append(ctx, account, [write_post(key, post)], now)
     return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx.replica))
@@ -186,15 +205,19 @@ def post_of(
         ask.audience,
         tags_in(ask.text) if ask.tags is None else _tags(ask.tags),
         tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions or ())),
-        tuple(
-            known[item.blob]._replace(description=(item.description or "").strip() or None)
-            if item.blob in known
-            else item_of(ctx, item.blob, item.description, now)
-            for item in ask.media or ()
-        ),
+        _media(ctx, ask.media or (), known, now),
         poll=None if ask.poll is None else _poll(ask.poll, wall_ms),
         group=_group(ctx, account, ask.group, reply),
         urgency=ask.urgency,
+    )
+
+
+def _media(ctx: Context, asked: Iterable[MediaItem], known: Mapping[str, Media], now: float) -> tuple[Media, ...]:
+    return tuple(
+        known[item.blob]._replace(description=(item.description or "").strip() or None)
+        if item.blob in known
+        else item_of(ctx, item.blob, item.description, now)
+        for item in asked
     )
 
 
@@ -273,13 +296,27 @@ def quote(ctx: Context, ask: ReplyRequest, now: float) -> Posted:
 
 @METHODS.write("edit", "not_found", "refused")
 def edit(ctx: Context, ask: EditRequest, now: float) -> Posted:
-    """Replaces the text of a post, and the tags that it names. All else stays the same."""
+    """Replaces the text of a post, and the tags that it names. All else that is not given stays the same."""
     view = held(ctx, ask.uri)
+    post = view.post
     op = Put(POST, view.target.key, (), None)
     tags = view.post.tags
     if tags == tags_in(view.post.text):
         tags = tags_in(ask.text)
-    changed = replace(view.post, text=_said(ask.text), tags=tags)
+    media = post.media
+    if ask.media is not None:
+        media = _media(ctx, ask.media, {item.blob.hex(): item for item in media}, now)
+    changed = replace(
+        post,
+        text=ask.text if media else _said(ask.text),
+        tags=tags,
+        media=media,
+        warning=post.warning if ask.warning is None else ask.warning.strip() or None,
+        lang=post.lang if ask.lang is None else ask.lang or None,
+        mentions=post.mentions
+        if ask.mentions is None
+        else tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions)),
+    )
     live = ctx.queries().live(view.target.account, op)
     entry = append(ctx, view.target.account, [write_post(view.target.key, changed, live)], now)
     return Posted(uri(view.target), entry_hex(entry), wrong_by_platforms(ctx.replica))

@@ -13,7 +13,7 @@ from banyan_crdt.ops import Grant, Put, decode_body, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.signing import verify
 from banyan_node.api.declare import Declared, Looking, Request, Response
-from banyan_node.api.methods.reading import name_of
+from banyan_node.api.methods.reading import MediaShownRow, name_of, shown_media
 from banyan_node.api.methods.social import missing
 from banyan_node.api.texts import (
     Did,
@@ -56,11 +56,13 @@ class Proof(Response, frozen=True):
 
 
 class Version(Response, frozen=True):
-    """A write of the post. text: null if its content is not held any more."""
+    """A write of the post. text: null if its content is not held any more. warning, media: what stood beside it."""
 
     entry: EntryHex
     time_ms: Milliseconds
     text: str | None
+    warning: str | None
+    media: list[MediaShownRow]
 
 
 class Holder(Response, frozen=True):
@@ -157,16 +159,16 @@ def _proof(store: StoreReader, log: LogId, seq: int) -> Proof | None:
 
 def _versions(at: Looking, view: PostView) -> list[Version]:
     """All that are held, by time; the shown one last. Two devices may have written at once, and one of them shows."""
-    store, target = at.store, view.target
+    target = view.target
     live = at.queries().live(target.account, Put(POST, target.key, (), None))
     waiting = [view.ref, *[ref for ref in live if ref != view.ref]]
-    found = [*_writes(store, target, waiting)]
+    found = [*_writes(at, target, waiting)]
     return [*sorted(found[:0:-1], key=lambda version: version.time_ms), *found[:1]]
 
 
-def _writes(store: StoreReader, target: Target, waiting: list[Ref]) -> Iterator[Version]:
+def _writes(at: Looking, target: Target, waiting: list[Ref]) -> Iterator[Version]:
     """These writes of a post, and those that they replaced."""
-    seen = {*waiting}
+    store, seen = at.store, {*waiting}
     while waiting and len(seen) <= MOST_VERSIONS:
         ref = waiting.pop(0)
         entry = store.entry(EntryId(ref.entry))
@@ -176,8 +178,14 @@ def _writes(store: StoreReader, target: Target, waiting: list[Ref]) -> Iterator[
             continue
         raw, part = store.part(entry.id, ref.op), part_of(op)
         said = None if raw is None or part is None else SOCIAL.decode(op.coll, op, open_part(part, raw))
-        text = said.text if isinstance(said, Post) else None
-        yield Version(entry_hex(entry.id), entry.header.time >> 16, text)
+        post = said if isinstance(said, Post) else None
+        yield Version(
+            entry_hex(entry.id),
+            entry.header.time >> 16,
+            None if post is None else post.text,
+            None if post is None else post.warning,
+            [shown_media(at.blobs, item) for item in post.media] if post else [],
+        )
         waiting += [older for older in op.refs if older not in seen]
         seen.update(op.refs)
 

@@ -1,15 +1,35 @@
-"""Accounts as apps see them."""
+"""Accounts as apps see them.
+
+A name before the @ is one that the node stands for: of a handle that a platform confirms whose word counts here, else
+of an account hosted here, else the end of the account's DID, which is nobody else's.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
+from banyan_schema.social.profile import LOCKED
 from banyan_web.endpoint import Web
+from banyan_web.mastodon import defaults
 from banyan_web.mastodon.ids import account_id
 from banyan_web.refusals import Refused
+
+NAME, BIO = "name", "bio"
+SPOKEN_FOR = frozenset({NAME, BIO, LOCKED, "language", "domain", "handle", "avatar", "banner"})
+"""Fields of a profile that apps are shown in a place of their own, or that mean something to the network."""
+AT_ONCE = 200
+"""The most accounts of one call to the node."""
+COUNTED = 1_000
+"""Wishes to follow that are counted."""
+_USER = re.compile(r"[a-z0-9_]+([.-]?[a-z0-9_]+)*", re.IGNORECASE)
+LONGEST_USER = 30
+"""Letters of a name before the @; a DID's end is longer."""
+_LINK = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
+_TAIL = ".,;:!?)]}"
 
 
 def iso(ms: int) -> str:
@@ -23,62 +43,152 @@ def media_url(web: Web, blob: str) -> str:
 
 def username(did: str, handle: str | None) -> str:
     """The name before the @: that of a confirmed handle, else the end of the DID, by which it is found too."""
-    return handle.partition(".")[0] if handle else did.removeprefix("did:banyan:")
+    return handle.partition("@")[0] if handle else did.removeprefix("did:banyan:")
 
 
-async def account(web: Web, did: str) -> dict[str, Any]:
-    """The Account entity. An account that is not held here has no name. Raises Refused."""
-    found = await web.call("profile.get", account=did)
-    fields, pictures = dict(found["fields"]), found["pictures"]
-    handle = found["handle"]
-    confirmed = handle["handle"] if handle and handle["platforms"] else None
-    name, bio = fields.pop("name", ""), fields.pop("bio", "")
-    user = username(did, confirmed)
-    domain = confirmed.partition(".")[2] if confirmed else web.domain
-    acct = user if domain == web.domain else f"{user}@{domain}"
+def linked(text: str) -> str:
+    """One line of HTML of a text that somebody wrote: escaped, with links to http and https."""
+    out, at = list[str](), 0
+    for found in _LINK.finditer(text):
+        address = found.group().rstrip(_TAIL)
+        whole = escape(address)
+        out.append(escape(text[at : found.start()]))
+        out.append(f'<a href="{whole}" target="_blank" rel="nofollow noopener noreferrer">{whole}</a>')
+        at = found.start() + len(address)
+    return "".join(out) + escape(text[at:])
+
+
+def paragraphs(text: str) -> str:
+    """The same of several lines."""
+    return "".join(
+        f"<p>{'<br />'.join(map(linked, part.splitlines()))}</p>" for part in text.split("\n\n") if part.strip()
+    )
+
+
+def said_fields(row: dict[str, Any]) -> list[tuple[str, str]]:
+    """(name, value) of the fields of a profile that are shown as a table."""
+    return [(key, value) for key, value in row["fields"].items() if value and key not in SPOKEN_FOR]
+
+
+def named(web: Web, row: dict[str, Any]) -> tuple[str, str]:
+    """(the name before the @, the same with the domain unless it is this server's) of a row of `profiles`."""
+    if row["confirmed"]:
+        user, _, domain = row["handle"]["handle"].partition("@")
+        return user, user if domain == web.domain else f"{user}@{domain}"
+    home = row["hosted"] or ""
+    user = home if len(home) <= LONGEST_USER and _USER.fullmatch(home) else username(row["account"], None)
+    return user, user
+
+
+def _entity(web: Web, row: dict[str, Any]) -> dict[str, Any]:
+    user, acct = named(web, row)
     avatar, banner = (
-        media_url(web, pictures[part]["blob"]) if part in pictures else f"{web.url}/static/{part}.png"
+        media_url(web, row["pictures"][part]["blob"]) if part in row["pictures"] else f"{web.url}/static/{part}.png"
         for part in ("avatar", "banner")
     )
-    url = f"{web.url}/@{acct}"
+    described = {part: picture["description"] or "" for part, picture in row["pictures"].items()}
+    still = row["pictures"].get("avatar", {}).get("preview")
+    last = row["last_post_ms"]
     return {
-        "id": account_id(did),
+        "id": account_id(row["account"]),
         "username": user,
         "acct": acct,
-        "url": url,
-        "uri": did,
-        "display_name": name,
-        "note": "".join(f"<p>{escape(part)}</p>" for part in bio.split("\n\n") if part).replace("\n", "<br />"),
-        "avatar": avatar,
-        "avatar_static": avatar,
-        "header": banner,
-        "header_static": banner,
-        "locked": found.get("locked", False),
-        "fields": [
-            {"name": key, "value": escape(value), "verified_at": None}
-            for key, value in fields.items()
-            if key not in ("language", "domain", "handle")
-        ],
-        "emojis": [],
+        "display_name": row["name"],
+        "locked": row["locked"],
         "bot": False,
         "group": False,
         "discoverable": True,
         "indexable": True,
-        "created_at": iso(0),
-        "last_status_at": None,
-        "statuses_count": found["posts"],
-        "followers_count": found["followers"],
-        "following_count": found["follows"],
-        "moved": None,
+        "created_at": iso(row["born_ms"] or 0),
+        "note": paragraphs(row["fields"].get(BIO, "")),
+        "url": f"{web.url}/@{acct}",
+        "uri": row["account"],
+        "avatar": avatar,
+        "avatar_static": media_url(web, still) if still else avatar,
+        "avatar_description": described.get("avatar", ""),
+        "header": banner,
+        "header_static": banner,
+        "header_description": described.get("banner", ""),
+        "followers_count": row["followers"],
+        "following_count": row["follows"],
+        "statuses_count": row["posts"],
+        "last_status_at": None if last is None else iso(last)[:10],
+        "hide_collections": False,
+        "emojis": [],
+        "roles": [],
+        "fields": [{"name": key, "value": linked(value), "verified_at": None} for key, value in said_fields(row)],
     }
 
 
-async def accounts(web: Web, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Account entities by DID, each made once; those that cannot be shown are left out."""
-    found: dict[str, dict[str, Any]] = {}
-    for did in dict.fromkeys(dids):
-        try:
-            found[did] = await account(web, did)
-        except Refused:
-            continue
+async def profiles(web: Web, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Rows of `profiles` by DID."""
+    asked, found = list(dict.fromkeys(dids)), dict[str, dict[str, Any]]()
+    for at in range(0, len(asked), AT_ONCE):
+        rows = (await web.call("profiles", accounts=asked[at : at + AT_ONCE]))["profiles"]
+        found |= {row["account"]: row for row in rows}
     return found
+
+
+async def accounts(web: Web, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Account entities by DID, each made once. One of which nothing is held here has no name."""
+    return await _made(web, await profiles(web, dids))
+
+
+async def _made(web: Web, rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Account entities of rows of `profiles`, with those as which they went on."""
+    gone_on = {did: row["moved_to"]["account"] for did, row in rows.items() if row["moved_to"]}
+    lacking = [to for to in gone_on.values() if to not in rows]
+    more = rows | (await profiles(web, lacking) if lacking else {})
+    return {
+        did: _entity(web, row) | ({"moved": _entity(web, more[gone_on[did]])} if did in gone_on else {})
+        for did, row in rows.items()
+    }
+
+
+async def account(web: Web, did: str) -> dict[str, Any]:
+    """The Account entity. Raises Refused."""
+    return (await accounts(web, [did]))[did]
+
+
+async def listed(web: Web, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Account entities of rows that have an `account`, in their order."""
+    dids = [row["account"] for row in rows]
+    found = await accounts(web, dids)
+    return [found[did] for did in dids]
+
+
+async def known(web: Web, did: str, reader: str | None) -> dict[str, Any]:
+    """The Account entity of one that is held here, or that the reader follows though it has not come yet. Raises
+    Refused."""
+    row = (await profiles(web, [did]))[did]
+    if not row["held"] and did != reader:
+        if reader is None:
+            raise Refused(404, "Record not found")
+        (stands,) = (await web.call("relationships", accounts=[did], by=reader))["relationships"]
+        if not any(stands[what] for what in ("following", "requested", "blocking", "muting")):
+            raise Refused(404, "Record not found")
+    return (await _made(web, {did: row}))[did]
+
+
+async def credentials(web: Web, did: str) -> dict[str, Any]:
+    """The CredentialAccount entity: of somebody for themselves."""
+    row = (await profiles(web, [did]))[did]
+    asked = await web.call("follow.requests", by=did, limit=COUNTED) if row["locked"] else {"accounts": []}
+    chosen = defaults.of(web.door, did)
+    return {
+        **(await _made(web, {did: row}))[did],
+        "source": {
+            "privacy": chosen.privacy,
+            "sensitive": chosen.sensitive,
+            "language": chosen.language or "",
+            "note": row["fields"].get(BIO, ""),
+            "fields": [{"name": key, "value": value, "verified_at": None} for key, value in said_fields(row)],
+            "follow_requests_count": len(asked["accounts"]),
+            "quote_policy": "public",
+            "hide_collections": False,
+            "discoverable": True,
+            "indexable": True,
+            "attribution_domains": [],
+        },
+        "role": {"id": "-99", "name": "", "color": "", "permissions": "0", "highlighted": False},
+    }

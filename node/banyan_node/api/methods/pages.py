@@ -1,0 +1,136 @@
+"""What programs that show pages of posts ask for: posts by their addresses, what somebody favoured, and files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_crdt.blob import BlobRoot
+from banyan_crdt.ids import AccountId, CellKey
+from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.reading import (
+    CURSOR_BYTES,
+    PostRow,
+    PostRows,
+    lens_of,
+    reader_of,
+)
+from banyan_node.api.texts import (
+    BlobRef,
+    FeedCursor,
+    Own,
+    PostRef,
+    feed_cursor,
+    place_of,
+    root_of,
+    target_of,
+)
+from banyan_node.hosting import hosted
+from banyan_node.media.about import about_of
+from banyan_node.media.naming import naming
+from banyan_node.operator_errors import CallError
+from banyan_schema.media import Media
+from banyan_schema.social import Target
+from banyan_schema.social.reaction import COLLECTION as REACTIONS
+
+METHODS = Declared()
+MOST = 400
+"""Posts of one question."""
+NAMED = 200
+"""Things that name a blob, which are looked at to see whether one of them is shown."""
+
+
+class PostsRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """as: the account that reads."""
+
+    uris: Annotated[list[PostRef], Meta(max_length=MOST)]
+    by: Own = None
+
+
+class FavouritesRequest(Request, frozen=True, forbid_unknown_fields=True):
+    by: Own = None
+    before: Annotated[str | None, Meta(title="a place in a feed", description="`before` of the page above.")] = None
+    limit: Annotated[int, Meta(ge=1, le=MOST)] = 20
+
+
+class ShownBlobRequest(Request, frozen=True, forbid_unknown_fields=True):
+    blob: BlobRef
+
+
+class Posts(Response, frozen=True):
+    """In the order of the addresses; null for what is not shown here."""
+
+    posts: list[PostRow | None]
+
+
+class Favourites(Response, frozen=True):
+    """before: give it to get the next page; null on the last one."""
+
+    posts: list[PostRow]
+    before: FeedCursor | None
+
+
+class ShownBlob(Response, frozen=True):
+    """type: null if nothing here says it, as of previews that came from peers. whole: whether all bytes are here."""
+
+    type: str | None
+    size: int | None
+    whole: bool
+
+
+@METHODS.read("posts.get", "refused")
+def posts_get(at: CommitView, ask: PostsRequest) -> Posts:
+    """Posts by their addresses."""
+    rows = PostRows(at.queries(), at.blobs, lens_of(at, reader_of(at, ask.by)))
+    return Posts([rows.of(target_of(one)) for one in ask.uris])
+
+
+@METHODS.read("favourites", "refused", slow=True)
+def favourites(at: CommitView, ask: FavouritesRequest) -> Favourites:
+    """The posts to which an account reacted, the latest reaction first."""
+    q, reader = at.queries(), hosted.account_of(at, ask.by)
+    latest = dict[Target, int]()
+    for item in q.items(reader, REACTIONS):
+        target = Target(*item.values[:2])
+        latest[target] = max(latest.get(target, 0), item.time_ms)
+    places = sorted(((ms << 16).to_bytes(8, "big") + target.raw for target, ms in latest.items()), reverse=True)
+    before = place_of(ask.before, CURSOR_BYTES, "among favourites")
+    rows, page, last = PostRows(q, at.blobs, lens_of(at, reader)), list[PostRow](), None
+    for place in places:
+        if before is not None and place >= before:
+            continue
+        if len(page) == ask.limit:
+            return Favourites(page, last)
+        last = feed_cursor(place)
+        row = rows.of(Target(AccountId(place[8:40]), CellKey(place[40:])))
+        if row is not None:
+            page.append(row)
+    return Favourites(page, None)
+
+
+@METHODS.read("media.shown", "not_found")
+def media_shown(at: CommitView, ask: ShownBlobRequest) -> ShownBlob:
+    """A blob that a post or a profile names which is shown: what may be given to anybody."""
+    root = root_of(ask.blob)
+    item = next(_shown_items(at, root), None)
+    if item is None:
+        raise CallError("not_found", "No post and no profile that is shown here names this blob.", 404)
+    held, about = at.blobs.find(root), about_of(at.blobs, root)
+    kind = item.type if item.blob == root else about.type if about else None
+    size = held.size if held is not None else item.size if item.blob == root else None
+    return ShownBlob(kind, size, held is not None and held.whole)
+
+
+def _shown_items(at: CommitView, root: BlobRoot) -> Iterator[Media]:
+    q = at.queries()
+    for one in naming(at.store, root, NAMED):
+        items: tuple[Media, ...] = ()
+        if one.post is not None:
+            view = q.post(one.post)
+            items = () if view is None else view.post.media
+        elif one.field is not None:
+            picture = q.profile(one.account).pictures.get(one.field)
+            items = () if picture is None else (picture,)
+        yield from (item for item in items if root in (item.blob, item.preview))

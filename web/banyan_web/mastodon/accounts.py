@@ -1,0 +1,151 @@
+"""Accounts that an app looks at, and whom they follow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon.entities import accounts
+from banyan_web.mastodon.entities.relationships import relationships as standing
+from banyan_web.mastodon.ids import account_id, did_of
+from banyan_web.mastodon.link_header import link
+from banyan_web.mastodon.lists import with_member
+from banyan_web.mastodon.naming import account_named, as_did
+from banyan_web.params import boolean, number, text, texts
+from banyan_web.refusals import Refused
+
+ENDPOINTS = Endpoints()
+PAGE, MOST = 40, 80
+"""Accounts of a page, and at most."""
+ASKED = 100
+"""The most ids of a request."""
+
+
+def ids(ask: Ask) -> list[str]:
+    """The DIDs of `id[]`. Those that are no ids are left out. Raises Refused."""
+    found = dict[str, None]()
+    for one in texts(ask.params, "id")[:ASKED]:
+        try:
+            found[did_of(one)] = None
+        except Refused:
+            continue
+    return list(found)
+
+
+@ENDPOINTS.get("/api/v1/accounts/{id}")
+async def show(web: Web, ask: Ask) -> Any:
+    return await accounts.known(web, did_of(ask.path["id"]), ask.reader)
+
+
+@ENDPOINTS.get("/api/v1/accounts")
+async def several(web: Web, ask: Ask) -> Any:
+    rows = await accounts.profiles(web, ids(ask))
+    return await accounts.listed(web, [row for row in rows.values() if row["held"]])
+
+
+@ENDPOINTS.get("/api/v1/accounts/lookup")
+async def lookup(web: Web, ask: Ask) -> Any:
+    did = await account_named(web, text(ask.params, "acct"), ask.reader)
+    if did is None:
+        raise Refused(404, "Record not found")
+    return await accounts.known(web, did, ask.reader)
+
+
+@ENDPOINTS.get("/api/v1/accounts/search", "read:accounts")
+async def search(web: Web, ask: Ask) -> Any:
+    limit, skip = number(ask.params, "limit", PAGE, MOST), number(ask.params, "offset", 0, 1_000, 0)
+    following = boolean(ask.params, "following")
+    return await find(web, ask, text(ask.params, "q"), limit, skip, following)
+
+
+async def find(web: Web, ask: Ask, words: str, limit: int, skip: int, following: bool) -> list[dict[str, Any]]:
+    """Accounts that are called so: first the one whose name or DID it is. With `resolve` also one of which nothing is
+    held here yet, so that it can be followed."""
+    if not any(letter.isalnum() for letter in words):
+        return []
+    found = await web.call(
+        "accounts.search", text=words[:500], following=following, skip=skip, limit=limit, by=ask.reader
+    )
+    dids = [row["account"] for row in found["accounts"]]
+    if not skip and not following:
+        exactly = await account_named(web, words, ask.reader)
+        resolve = boolean(ask.params, "resolve") and as_did(words.strip()) is not None
+        if exactly is not None and (resolve or (await accounts.profiles(web, [exactly]))[exactly]["held"]):
+            dids = [exactly, *(did for did in dids if did != exactly)]
+    return await accounts.listed(web, [{"account": did} for did in dids[:limit]])
+
+
+async def _of(web: Web, ask: Ask, method: str) -> list[dict[str, Any]]:
+    after = ask.params.get("max_id")
+    found = await web.call(
+        method,
+        account=did_of(ask.path["id"]),
+        after=did_of(text(ask.params, "max_id")) if after else None,
+        limit=number(ask.params, "limit", PAGE, MOST),
+        by=ask.reader,
+    )
+    link(web, ask, None if found["after"] is None else account_id(found["after"]))
+    return await accounts.listed(web, found["accounts"])
+
+
+@ENDPOINTS.get("/api/v1/accounts/{id}/followers")
+async def followers(web: Web, ask: Ask) -> Any:
+    return await _of(web, ask, "followers")
+
+
+@ENDPOINTS.get("/api/v1/accounts/{id}/following")
+async def following(web: Web, ask: Ask) -> Any:
+    return await _of(web, ask, "following")
+
+
+@ENDPOINTS.get("/api/v1/accounts/relationships", "read:follows")
+async def relationships(web: Web, ask: Ask) -> Any:
+    return await standing(web, ask.account, ids(ask))
+
+
+@ENDPOINTS.get("/api/v1/accounts/familiar_followers", "read:follows")
+async def familiar(web: Web, ask: Ask) -> Any:
+    found = []
+    for did in ids(ask)[:MOST]:
+        known = await web.call("relationship", account=did, by=ask.account)
+        found.append({"id": account_id(did), "accounts": await accounts.listed(web, known["familiar"])})
+    return found
+
+
+@ENDPOINTS.get("/api/v1/accounts/{id}/lists", "read:lists")
+async def lists(web: Web, ask: Ask) -> Any:
+    return await with_member(web, ask.account, did_of(ask.path["id"]))
+
+
+@ENDPOINTS.get("/api/v1/directory")
+async def directory(web: Web, ask: Ask) -> Any:
+    """Accounts hosted here, in the order in which they were opened, or the other way round."""
+    limit, skip = number(ask.params, "limit", PAGE, MOST), number(ask.params, "offset", 0, 5_000, 0)
+    found = (await web.call("account.list", limit=skip + limit))["accounts"][skip:]
+    entities = await accounts.listed(web, found)
+    if ask.params.get("order", "active") == "active":
+        entities.sort(key=lambda one: one["last_status_at"] or "", reverse=True)
+    return entities
+
+
+@ENDPOINTS.get("/api/v2/suggestions", "read:accounts")
+async def suggestions(web: Web, ask: Ask) -> Any:
+    found = await _suggested(web, ask)
+    return [{"source": "past_interactions", "sources": ["friends_of_friends"], "account": one} for one in found]
+
+
+@ENDPOINTS.get("/api/v1/suggestions", "read:accounts")
+async def old_suggestions(web: Web, ask: Ask) -> Any:
+    return await _suggested(web, ask)
+
+
+async def _suggested(web: Web, ask: Ask) -> list[dict[str, Any]]:
+    limit = number(ask.params, "limit", PAGE, MOST)
+    return await accounts.listed(web, (await web.call("suggestions", by=ask.account, limit=limit))["suggestions"])
+
+
+@ENDPOINTS.delete("/api/v1/suggestions/{id}", "write:accounts")
+async def not_suggested(web: Web, ask: Ask) -> Any:
+    """Nothing is kept of it: the account is suggested until it is followed, muted or blocked."""
+    did_of(ask.path["id"])
+    return {}

@@ -1,0 +1,230 @@
+"""Posts as apps see them.
+
+A row of the node says what the reader did with the post. What else a page needs is asked at once for all of its posts:
+the accounts of all whom they name, and what they quote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from banyan_web.endpoint import Web
+from banyan_web.mastodon.entities.accounts import accounts, iso
+from banyan_web.mastodon.entities.media import attachment
+from banyan_web.mastodon.entities.polls import poll
+from banyan_web.mastodon.html import Place, folded, html, tag_url
+from banyan_web.mastodon.ids import THING_DIGITS, account_id, repost_id, reposted_by, status_id, uri_of
+from banyan_web.refusals import Refused
+
+FAVOURITE = "❤"
+"""A favourite is a reaction; every reaction counts as one."""
+SENSITIVE = "Sensitive"
+"""The warning of a post that is marked as sensitive without a word of its own. Apps are shown the mark alone."""
+GONE = "Record not found"
+MOST = 300
+"""Addresses of one question to the node."""
+Row = Mapping[str, Any]
+
+
+async def status(web: Web, uri: str, reader: str | None) -> dict[str, Any]:
+    """The Status entity of a post. Raises Refused if it is not shown here."""
+    return (await statuses(web, [await row_of(web, uri, reader)], reader))[0]
+
+
+async def row_of(web: Web, uri: str, reader: str | None) -> dict[str, Any]:
+    """The post as the node has it. Raises Refused."""
+    (row,) = (await web.call("posts.get", uris=[uri], by=reader))["posts"]
+    if row is None:
+        raise Refused(404, GONE)
+    found: dict[str, Any] = row
+    return found
+
+
+async def rows_of(web: Web, uris: Sequence[str], reader: str | None) -> dict[str, dict[str, Any]]:
+    """Posts by their addresses, without those that are not shown."""
+    found: dict[str, dict[str, Any]] = {}
+    uris = list(dict.fromkeys(uris))
+    for at in range(0, len(uris), MOST):
+        part = uris[at : at + MOST]
+        rows = (await web.call("posts.get", uris=part, by=reader))["posts"]
+        found |= {uri: row for uri, row in zip(part, rows, strict=True) if row is not None}
+    return found
+
+
+async def status_by_id(web: Web, id_: str, reader: str | None) -> dict[str, Any]:
+    """The Status entity of a post, or of a repost. Raises Refused."""
+    by = reposted_by(id_)
+    row = await row_of(web, uri_of(id_), reader)
+    if by is not None:
+        when = (await row_of(web, row["uri"], by))["mine"]["reposted_ms"]
+        if when is None:
+            raise Refused(404, GONE)
+        row["reposted"] = [{"account": by, "time_ms": when}]
+    return (await statuses(web, [row], reader))[0]
+
+
+async def statuses(web: Web, rows: Sequence[Row], reader: str | None) -> list[dict[str, Any]]:
+    """The Status entities of rows of the node, in their order. reader: a DID, or None."""
+    if not rows:
+        return []
+    quoted = await rows_of(web, [row["quote"]["uri"] for row in rows if row["quote"]], reader)
+    every = [*rows, *quoted.values()]
+    who = [row["account"] for row in every]
+    who += [one["account"] for row in every for one in [*row["mentions"], *row["reposted"][:1]]]
+    made = _Made(web, reader, await _people(web, who), await _filters(web, every, reader), quoted)
+    return [made.shown(row) for row in rows]
+
+
+async def _people(web: Web, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Account entities, those from the shelf that were made lately."""
+    found: dict[str, dict[str, Any]] = {}
+    lacking = []
+    for did in dict.fromkeys(dids):
+        held = web.people.get(did)
+        if held is None:
+            lacking.append(did)
+        else:
+            found[did] = held
+    for did, entity in (await accounts(web, lacking)).items() if lacking else ():
+        web.people.put(did, entity)
+        found[did] = entity
+    return found
+
+
+async def _filters(web: Web, rows: Iterable[Row], reader: str | None) -> dict[str, Row]:
+    """The reader's filters by their words, if a post needs one."""
+    if reader is None or not any(row["filtered"] for row in rows):
+        return {}
+    return {one["words"]: one for one in (await web.call("filters", by=reader))["filters"]}
+
+
+class _Made:
+    """What a page needs, and the entities that are made of it."""
+
+    def __init__(
+        self,
+        web: Web,
+        reader: str | None,
+        people: Mapping[str, Row],
+        filters: Mapping[str, Row],
+        quoted: Mapping[str, Row],
+    ) -> None:
+        self._web, self._reader = web, reader
+        self._people, self._filters, self._quoted = people, filters, quoted
+
+    def shown(self, row: Row) -> dict[str, Any]:
+        """A post, or the repost because of which it stands there."""
+        found = self._status(row)
+        by = next(iter(row["reposted"]), None)
+        if by is None:
+            return found
+        id_ = repost_id(row["uri"], by["account"], by["time_ms"])
+        found_at = iso(by["time_ms"])
+        own = {"id": id_, "created_at": found_at, "edited_at": None, "account": self._person(by["account"])}
+        mine = {"pinned": False} if self._reader is not None else {}
+        empty: dict[str, Any] = {
+            "media_attachments": [],
+            "mentions": [],
+            "tags": [],
+            "poll": None,
+            "quote": None,
+            "filtered": [],
+        }
+        return {**found, **empty, **own, **mine, "content": "", "spoiler_text": "", "reblog": found}
+
+    def _person(self, did: str) -> Row:
+        return self._people.get(did) or {"id": account_id(did), "username": did, "acct": did}
+
+    def _status(self, row: Row, deep: bool = True) -> dict[str, Any]:
+        web, uri, author = self._web, row["uri"], self._person(row["account"])
+        id_, parent, parent_ms = status_id(uri, row["time_ms"]), row["reply_to"], row["reply_to_ms"]
+        answered = None if parent_ms is None else status_id(parent, parent_ms)
+        mentions = [self._mention(one) for one in row["mentions"]]
+        edited, warning, mine = row["edited_ms"], row["warning"] or "", row["mine"]
+        found = {
+            "id": id_,
+            "created_at": iso(row["time_ms"]),
+            "edited_at": None if edited is None else iso(edited),
+            "in_reply_to_id": answered,
+            "in_reply_to_account_id": account_id(parent.partition("/")[0]) if answered else None,
+            "sensitive": bool(warning),
+            "spoiler_text": "" if warning == SENSITIVE and row["media"] else warning,
+            "visibility": row["audience"],
+            "language": row["lang"],
+            "uri": uri,
+            "url": f"{web.url}/@{author['acct']}/{id_}",
+            "replies_count": row["replies"],
+            "reblogs_count": row["reposts"],
+            "favourites_count": sum(row["reactions"].values()),
+            "quotes_count": 0,
+            "content": self._html(row),
+            "reblog": None,
+            "application": None,
+            "account": author,
+            "media_attachments": [attachment(web, item) for item in row["media"] if item["type"] != "text/vtt"],
+            "mentions": mentions,
+            "tags": [{"name": tag, "url": tag_url(web.url, tag)} for tag in row["tags"]],
+            "emojis": [],
+            "card": None,
+            "poll": poll(row["poll"], id_, self._reader, row["account"] == self._reader) if row["poll"] else None,
+            "quote": self._quote(row, deep),
+        }
+        if self._reader is not None and mine is not None:
+            found |= {
+                "favourited": bool(mine["reactions"]),
+                "reblogged": mine["reposted_ms"] is not None,
+                "muted": False,
+                "bookmarked": mine["bookmarked"],
+                "pinned": mine["pinned"],
+                "filtered": self._filtered(row),
+            }
+        return found
+
+    def _mention(self, named: Row) -> dict[str, Any]:
+        who = self._person(named["account"])
+        return {"id": who["id"], "username": who["username"], "acct": who["acct"], "url": who.get("url", "")}
+
+    def _html(self, row: Row) -> str:
+        places = self._places(row) if row["mentions"] else {}
+        key = row["text"] if not places else (row["text"], tuple(places.items()))
+        found = self._web.texts.get(key)
+        if found is None:
+            found = html(row["text"], places, self._web.url)
+            self._web.texts.put(key, found)
+        return found
+
+    def _places(self, row: Row) -> dict[str, Place]:
+        """What may stand behind an @ of the text, of each that it mentions."""
+        found: dict[str, Place] = {}
+        for named in row["mentions"]:
+            who, did = self._person(named["account"]), named["account"]
+            place = Place(who.get("url", ""), named["name"] or who["username"])
+            names = (who["acct"], who["username"], named["name"], did, did.removeprefix("did:banyan:"))
+            domain = f"{who['username']}@{self._web.domain}"
+            found = {folded(name): place for name in (*names, domain) if name} | found
+        return found
+
+    def _quote(self, row: Row, deep: bool) -> dict[str, Any] | None:
+        if row["quote"] is None:
+            return None
+        held = self._quoted.get(row["quote"]["uri"])
+        if held is None or row["quote"]["text"] is None:
+            return {"state": "deleted" if held is None else "unauthorized", "quoted_status": None}
+        if not deep:
+            return {"state": "accepted", "quoted_status_id": status_id(held["uri"], held["time_ms"])}
+        return {"state": "accepted", "quoted_status": self._status(held, deep=False)}
+
+    def _filtered(self, row: Row) -> list[dict[str, Any]]:
+        words = row["filtered"]
+        if not words:
+            return []
+        one = self._filters.get(words) or {"id": "0", "until": None, "action": "warn"}
+        about = {
+            "id": f"{int(one.get('of') or one['id'], 16):0{THING_DIGITS}d}",
+            "title": one.get("title") or words,
+            "context": ["home", "notifications", "public", "thread", "account"],
+            "expires_at": None if one["until"] is None else iso(one["until"]),
+            "filter_action": one["action"],
+        }
+        return [{"filter": about, "keyword_matches": [words], "status_matches": []}]

@@ -1,0 +1,233 @@
+"""Filters. One of an app is several of the node's, one for each keyword, which the node applies everywhere."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon.entities.accounts import iso
+from banyan_web.mastodon.ids import thing_id, thing_of
+from banyan_web.params import boolean, number, text, texts
+from banyan_web.refusals import Refused
+
+ENDPOINTS = Endpoints()
+CONTEXTS = ("home", "notifications", "public", "thread", "account")
+"""Where the node applies every filter."""
+LONGEST_S = 100 * 366 * 86_400
+
+
+def _groups(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The node's filters that are one filter of an app, by its id."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["of"], []).append(row)
+    return found
+
+
+async def _every(web: Web, ask: Ask) -> dict[str, list[dict[str, Any]]]:
+    return _groups((await web.call("filters", by=ask.account))["filters"])
+
+
+async def _rows(web: Web, ask: Ask) -> list[dict[str, Any]]:
+    """Raises Refused."""
+    found = (await _every(web, ask)).get(thing_of(ask.path["id"]))
+    if not found:
+        raise Refused(404, "Record not found")
+    return found
+
+
+async def _keyword(web: Web, ask: Ask) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A keyword, and all of its filter. Raises Refused."""
+    wanted = thing_of(ask.path["id"])
+    for rows in (await _every(web, ask)).values():
+        for row in rows:
+            if row["id"] == wanted:
+                return row, rows
+    raise Refused(404, "Record not found")
+
+
+def _keyword_entity(row: dict[str, Any]) -> dict[str, Any]:
+    return {"id": thing_id(row["id"]), "keyword": row["words"], "whole_word": True}
+
+
+def entity(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The Filter entity of the node's filters that are one."""
+    first = rows[0]
+    return {
+        "id": thing_id(first["of"]),
+        "title": first["title"],
+        "context": list(CONTEXTS),
+        "expires_at": None if first["until"] is None else iso(first["until"]),
+        "filter_action": first["action"],
+        "keywords": [_keyword_entity(row) for row in rows],
+        "statuses": [],
+    }
+
+
+@ENDPOINTS.get("/api/v2/filters", "read:filters")
+async def every(web: Web, ask: Ask) -> Any:
+    return [entity(rows) for rows in (await _every(web, ask)).values()]
+
+
+@ENDPOINTS.get("/api/v2/filters/{id}", "read:filters")
+async def show(web: Web, ask: Ask) -> Any:
+    return entity(await _rows(web, ask))
+
+
+@ENDPOINTS.post("/api/v2/filters", "write:filters")
+async def make(web: Web, ask: Ask) -> Any:
+    return await _set(web, ask, [])
+
+
+@ENDPOINTS.put("/api/v2/filters/{id}", "write:filters")
+async def change(web: Web, ask: Ask) -> Any:
+    return await _set(web, ask, await _rows(web, ask))
+
+
+async def _set(web: Web, ask: Ask, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Makes a filter, or changes the one that has these rows. Raises Refused."""
+    first: dict[str, Any] = rows[0] if rows else {"title": None, "action": "warn", "until": None}
+    if unknown := set(texts(ask.params, "context")) - {*CONTEXTS}:
+        raise Refused(422, f"'{min(unknown)[:40]}' is no context of a filter; those are {', '.join(CONTEXTS)}.")
+    action = text(ask.params, "filter_action", first["action"])
+    if action not in ("warn", "hide"):
+        raise Refused(422, "filter_action is warn or hide.")
+    words = {thing_id(row["id"]): row["words"] for row in rows}
+    fresh = list[str]()
+    for item in _attributes(ask.params.get("keywords_attributes")):
+        id_ = text(item, "id", "")
+        if id_ and id_ not in words:
+            raise Refused(404, "Record not found")
+        if id_ and boolean(item, "_destroy"):
+            del words[id_]
+        elif id_:
+            words[id_] = text(item, "keyword", words[id_])
+        elif not boolean(item, "_destroy"):
+            fresh.append(text(item, "keyword"))
+    given = [{"words": said, "id": thing_of(id_)} for id_, said in words.items()] + [{"words": said} for said in fresh]
+    title = text(ask.params, "title", first["title"])
+    return await _write(web, ask, rows, title, action, _until(ask, first["until"]), given)
+
+
+async def _write(
+    web: Web,
+    ask: Ask,
+    rows: list[dict[str, Any]],
+    title: str,
+    action: str,
+    until: int | None,
+    words: list[dict[str, str]],
+) -> dict[str, Any]:
+    if not words:
+        raise Refused(422, "A filter has at least one keyword: this network filters posts by their words alone.")
+    of = rows[0]["of"] if rows else None
+    found = await web.call("filters.set", title=title, action=action, until=until, words=words, of=of, by=ask.account)
+    return entity(found["filters"])
+
+
+def _attributes(given: Any) -> list[dict[str, Any]]:
+    items = list(given.values()) if isinstance(given, dict) else [] if given is None else given
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise Refused(422, "keywords_attributes is a list of objects.")
+    return items
+
+
+def _until(ask: Ask, before: int | None) -> int | None:
+    """Empty means for ever."""
+    if "expires_in" not in ask.params:
+        return before
+    seconds = number(ask.params, "expires_in", 0, LONGEST_S, 0)
+    return int((time.time() + seconds) * 1_000) if seconds else None
+
+
+@ENDPOINTS.delete("/api/v2/filters/{id}", "write:filters")
+async def delete(web: Web, ask: Ask) -> Any:
+    rows = await _rows(web, ask)
+    await web.call("filters.set", title=rows[0]["title"], words=[], of=rows[0]["of"], by=ask.account)
+    return {}
+
+
+# -- keywords
+
+
+@ENDPOINTS.get("/api/v2/filters/{id}/keywords", "read:filters")
+async def keywords(web: Web, ask: Ask) -> Any:
+    return [_keyword_entity(row) for row in await _rows(web, ask)]
+
+
+async def _with(web: Web, ask: Ask, rows: list[dict[str, Any]], words: list[dict[str, str]]) -> dict[str, Any]:
+    first = rows[0]
+    return await _write(web, ask, rows, first["title"], first["action"], first["until"], words)
+
+
+def _said(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
+    return [{"words": row["words"], "id": row["id"]} for row in rows]
+
+
+@ENDPOINTS.post("/api/v2/filters/{id}/keywords", "write:filters")
+async def add_keyword(web: Web, ask: Ask) -> Any:
+    rows = await _rows(web, ask)
+    changed = await _with(web, ask, rows, [*_said(rows), {"words": text(ask.params, "keyword")}])
+    return changed["keywords"][-1]
+
+
+@ENDPOINTS.get("/api/v2/filters/keywords/{id}", "read:filters")
+async def show_keyword(web: Web, ask: Ask) -> Any:
+    return _keyword_entity((await _keyword(web, ask))[0])
+
+
+@ENDPOINTS.put("/api/v2/filters/keywords/{id}", "write:filters")
+async def change_keyword(web: Web, ask: Ask) -> Any:
+    row, rows = await _keyword(web, ask)
+    words = text(ask.params, "keyword", row["words"])
+    await _with(web, ask, rows, [{**one, "words": words} if one["id"] == row["id"] else one for one in _said(rows)])
+    return {**_keyword_entity(row), "keyword": words}
+
+
+@ENDPOINTS.delete("/api/v2/filters/keywords/{id}", "write:filters")
+async def delete_keyword(web: Web, ask: Ask) -> Any:
+    row, rows = await _keyword(web, ask)
+    await _with(web, ask, rows, [one for one in _said(rows) if one["id"] != row["id"]])
+    return {}
+
+
+@ENDPOINTS.get("/api/v2/filters/{id}/statuses", "read:filters")
+async def statuses(web: Web, ask: Ask) -> Any:
+    await _rows(web, ask)
+    return []
+
+
+@ENDPOINTS.post("/api/v2/filters/{id}/statuses", "write:filters")
+async def add_status(web: Web, ask: Ask) -> Any:
+    await _rows(web, ask)
+    raise Refused(422, "This network filters posts by their words alone: mute the account, or add a keyword.")
+
+
+# -- version 1, to read
+
+
+def _old(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": thing_id(row["id"]),
+        "phrase": row["words"],
+        "context": list(CONTEXTS),
+        "whole_word": True,
+        "expires_at": None if row["until"] is None else iso(row["until"]),
+        "irreversible": row["action"] == "hide",
+    }
+
+
+@ENDPOINTS.get("/api/v1/filters", "read:filters")
+async def old(web: Web, ask: Ask) -> Any:
+    return [_old(row) for row in (await web.call("filters", by=ask.account))["filters"]]
+
+
+@ENDPOINTS.get("/api/v1/filters/{id}", "read:filters")
+async def old_one(web: Web, ask: Ask) -> Any:
+    return _old((await _keyword(web, ask))[0])
+
+
+@ENDPOINTS.post("/api/v1/filters", "write:filters")
+async def old_make(web: Web, ask: Ask) -> Any:
+    raise Refused(422, "Filters are set with version 2 of this interface: POST /api/v2/filters.")

@@ -1,0 +1,157 @@
+"""What one does with a post: favourite, reblog, bookmark, pin, vote; and who did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon.entities.accounts import accounts
+from banyan_web.mastodon.entities.statuses import FAVOURITE, GONE, row_of, status, status_by_id
+from banyan_web.mastodon.ids import repost_id, uri_of
+from banyan_web.mastodon.paging import places
+from banyan_web.params import number, text, texts
+from banyan_web.refusals import Refused
+
+ENDPOINTS = Endpoints()
+LIMIT, MOST = 40, 80
+
+
+async def _mine(web: Web, ask: Ask, uri: str) -> dict[str, Any]:
+    """What one did with the post. Raises Refused."""
+    found: dict[str, Any] = (await row_of(web, uri, ask.account))["mine"]
+    return found
+
+
+@ENDPOINTS.post("/api/v1/statuses/{id}/favourite", "write:favourites")
+async def favourite(web: Web, ask: Ask) -> Any:
+    uri = uri_of(ask.path["id"])
+    if not (await _mine(web, ask, uri))["reactions"]:
+        await web.call("react", uri=uri, emoji=FAVOURITE, by=ask.account)
+    return await status(web, uri, ask.account)
+
+
+@ENDPOINTS.post("/api/v1/statuses/{id}/unfavourite", "write:favourites")
+async def unfavourite(web: Web, ask: Ask) -> Any:
+    """Takes back every reaction, because each counts as a favourite."""
+    uri = uri_of(ask.path["id"])
+    for emoji in (await _mine(web, ask, uri))["reactions"]:
+        await web.call("react", uri=uri, emoji=emoji, undo=True, by=ask.account)
+    return await status(web, uri, ask.account)
+
+
+@ENDPOINTS.post("/api/v1/statuses/{id}/reblog", "write:statuses")
+async def reblog(web: Web, ask: Ask) -> Any:
+    uri = uri_of(ask.path["id"])
+    if text(ask.params, "visibility", "public") not in ("public", "unlisted"):
+        raise Refused(422, "Reposts here are public; this one was not made.")
+    await web.call("repost", uri=uri, by=ask.account)
+    when = (await _mine(web, ask, uri))["reposted_ms"]
+    return await status_by_id(web, repost_id(uri, ask.account, when), ask.account)
+
+
+@ENDPOINTS.post("/api/v1/statuses/{id}/unreblog", "write:statuses")
+async def unreblog(web: Web, ask: Ask) -> Any:
+    uri = uri_of(ask.path["id"])
+    if (await _mine(web, ask, uri))["reposted_ms"] is not None:
+        await web.call("repost", uri=uri, undo=True, by=ask.account)
+    return await status(web, uri, ask.account)
+
+
+async def _bookmarked(web: Web, ask: Ask, wanted: bool) -> Any:
+    uri = uri_of(ask.path["id"])
+    if (await _mine(web, ask, uri))["bookmarked"] != wanted:
+        await web.call("bookmark", uri=uri, undo=not wanted, by=ask.account)
+    return await status(web, uri, ask.account)
+
+
+@ENDPOINTS.post("/api/v1/statuses/{id}/bookmark", "write:bookmarks")
+async def bookmark(web: Web, ask: Ask) -> Any:
+    return await _bookmarked(web, ask, True)
+
+
+@ENDPOINTS.post("/api/v1/statuses/{id}/unbookmark", "write:bookmarks")
+async def unbookmark(web: Web, ask: Ask) -> Any:
+    return await _bookmarked(web, ask, False)
+
+
+async def _pinned(web: Web, ask: Ask, wanted: bool) -> Any:
+    uri = uri_of(ask.path["id"])
+    if uri.partition("/")[0] != ask.account:
+        raise Refused(422, "Validation failed: Someone else's post cannot be pinned")
+    if (await _mine(web, ask, uri))["pinned"] != wanted:
+        await web.call("pin", uri=uri, undo=not wanted, by=ask.account)
+    return await status(web, uri, ask.account)
+
+
+@ENDPOINTS.post("/api/v1/statuses/{id}/pin", "write:accounts")
+async def pin(web: Web, ask: Ask) -> Any:
+    return await _pinned(web, ask, True)
+
+
+@ENDPOINTS.post("/api/v1/statuses/{id}/unpin", "write:accounts")
+async def unpin(web: Web, ask: Ask) -> Any:
+    return await _pinned(web, ask, False)
+
+
+@ENDPOINTS.post("/api/v1/statuses/{id}/mute", "write:mutes")
+async def mute(web: Web, ask: Ask) -> Any:
+    """The network has no word for it, so nothing is pretended."""
+    raise Refused(422, "One conversation alone cannot be muted here; mute an account, or filter words.")
+
+
+@ENDPOINTS.post("/api/v1/statuses/{id}/unmute", "write:mutes")
+async def unmute(web: Web, ask: Ask) -> Any:
+    """None is muted."""
+    return await status(web, uri_of(ask.path["id"]), ask.account)
+
+
+async def _people(web: Web, ask: Ask, method: str, rows: str) -> Any:
+    uri = uri_of(ask.path["id"])
+    await row_of(web, uri, ask.reader)
+    place = text(ask.params, "max_id", "")
+    after = f"{int(place):x}"[1:] if place.isascii() and place.isdigit() and len(place) < 700 else None
+    limit = number(ask.params, "limit", LIMIT, MOST)
+    found = await web.call(method, uri=uri, by=ask.reader, limit=limit, after=after or None)
+    if found["after"] is not None:  # a 1 before it keeps its zeros
+        places([("next", "max_id", str(int("1" + found["after"], 16)))], web, ask)
+    return list((await accounts(web, [one["account"] for one in found[rows]])).values())
+
+
+@ENDPOINTS.get("/api/v1/statuses/{id}/favourited_by")
+async def favourited_by(web: Web, ask: Ask) -> Any:
+    return await _people(web, ask, "reactions", "reactions")
+
+
+@ENDPOINTS.get("/api/v1/statuses/{id}/reblogged_by")
+async def reblogged_by(web: Web, ask: Ask) -> Any:
+    return await _people(web, ask, "reposts", "accounts")
+
+
+# -- polls
+
+
+@ENDPOINTS.get("/api/v1/polls/{id}")
+async def show_poll(web: Web, ask: Ask) -> Any:
+    return await _poll(web, ask)
+
+
+@ENDPOINTS.post("/api/v1/polls/{id}/votes", "write:statuses")
+async def vote(web: Web, ask: Ask) -> Any:
+    uri, found = uri_of(ask.path["id"]), await _poll(web, ask)
+    choices = texts(ask.params, "choices")
+    if not choices or not all(one.isascii() and one.isdigit() and len(one) < 4 for one in choices):
+        raise Refused(422, "choices is a list of numbers of options, from 0.")
+    if found["own_votes"]:
+        raise Refused(422, "Validation failed: You have already voted on this poll")
+    if any(int(one) >= len(found["options"]) for one in choices):
+        raise Refused(422, "Validation failed: The chosen vote option does not exist")
+    await web.call("vote", uri=uri, options=[int(one) for one in choices], by=ask.account)
+    return await _poll(web, ask)
+
+
+async def _poll(web: Web, ask: Ask) -> dict[str, Any]:
+    found = (await status(web, uri_of(ask.path["id"]), ask.reader))["poll"]
+    if found is None:
+        raise Refused(404, GONE)
+    poll: dict[str, Any] = found
+    return poll

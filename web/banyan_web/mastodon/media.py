@@ -1,0 +1,241 @@
+"""Files: taking them from apps, and giving out those that a post or a profile shows.
+
+Nothing is given out for being here: drafts name blobs too. Who sent a file sees it by its upload's own id.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from starlette.background import BackgroundTask
+from starlette.datastructures import UploadFile
+from starlette.responses import Response, StreamingResponse
+
+from banyan_node.server.blob_files import PIECE, part_of
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon.entities.media import attachment
+from banyan_web.mastodon.remembered import (
+    Stored,
+    begin_upload,
+    describe_upload,
+    drop_upload,
+    end_upload,
+    upload,
+    upload_of,
+)
+from banyan_web.params import text
+from banyan_web.refusals import Refused, answer
+
+ENDPOINTS = Endpoints()
+FETCH_S = 8.0
+"""How long a blob that is not here yet is fetched from peers."""
+_SHOWN = ("image/jpeg", "image/png", "image/webp", "image/gif", "video/", "audio/")
+_MAGIC = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"GIF8", "image/gif"))
+_PLAIN = "application/octet-stream"
+LONGEST = 1_500
+
+
+@ENDPOINTS.post("/api/v2/media", "write:media", files=True)
+async def send(web: Web, ask: Ask) -> Any:
+    """A picture is read at once; anything else after the answer, 202."""
+    stored, path = await _stored(web, ask)
+    if stored.kind.startswith("image/"):
+        return await _put(web, stored, path)
+    work = BackgroundTask(_put_later, web, stored, path)
+    sent = answer(_waiting(stored), 202)
+    sent.background = work
+    return sent
+
+
+@ENDPOINTS.post("/api/v1/media", "write:media", files=True)
+async def send_and_wait(web: Web, ask: Ask) -> Any:
+    stored, path = await _stored(web, ask)
+    return await _put(web, stored, path)
+
+
+async def _stored(web: Web, ask: Ask) -> tuple[Stored, Path]:
+    """The file in a private file of its own. Raises Refused."""
+    given = ask.params.get("file")
+    if not isinstance(given, UploadFile):
+        raise Refused(422, "Validation failed: File can't be blank")
+    focus, said = _focus(ask.params), _description(ask.params)
+    kind = (given.content_type or "").partition(";")[0].strip().lower()[:100]
+    path = await anyio.to_thread.run_sync(_copy, given)
+    return begin_upload(web.door, ask.account, kind, said, focus or (0.0, 0.0)), path
+
+
+def _copy(given: UploadFile) -> Path:
+    with tempfile.NamedTemporaryFile(prefix="banyan-upload-", delete=False) as file:
+        try:
+            given.file.seek(0)
+            shutil.copyfileobj(given.file, file, PIECE)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+    return Path(file.name)
+
+
+async def _put(web: Web, stored: Stored, path: Path) -> dict[str, Any]:
+    """Stores the file as a blob. Raises Refused, with the reason."""
+    try:
+        made = await web.call("media.put", path=str(path))
+    except Refused as why:
+        message = why.message.replace(f"'{path.name}' ", "")
+        end_upload(web.door, stored.id, None, message)
+        raise Refused(422, message) from None
+    finally:
+        await anyio.to_thread.run_sync(lambda: path.unlink(missing_ok=True))
+    end_upload(web.door, stored.id, made, None)
+    return _entity(web, stored._replace(made=made))
+
+
+async def _put_later(web: Web, stored: Stored, path: Path) -> None:
+    """Whether or not who sent it waits."""
+    with anyio.CancelScope(shield=True):
+        try:
+            await _put(web, stored, path)
+        except Refused:
+            return  # it is noted, and the next question for it says so
+
+
+def _entity(web: Web, stored: Stored) -> dict[str, Any]:
+    return attachment(web, stored.row, stored.id, stored.focus, f"?upload={stored.id}")
+
+
+def _waiting(stored: Stored) -> dict[str, Any]:
+    kind = stored.kind.partition("/")[0]
+    return {
+        "id": stored.id,
+        "type": kind if kind in ("video", "audio", "image") else "unknown",
+        "url": None,
+        "preview_url": None,
+        "remote_url": None,
+        "preview_remote_url": None,
+        "text_url": None,
+        "meta": {},
+        "description": stored.description,
+        "blurhash": None,
+    }
+
+
+@ENDPOINTS.get("/api/v1/media/{id}", "write:media")
+async def show(web: Web, ask: Ask) -> Any:
+    """206 while it is being read."""
+    found = upload_of(web, ask.path["id"], ask.account)
+    if found.failed:
+        raise Refused(422, found.failed)
+    return answer(_waiting(found), 206) if found.made is None else _entity(web, found)
+
+
+@ENDPOINTS.put("/api/v1/media/{id}", "write:media", files=True)
+async def describe(web: Web, ask: Ask) -> Any:
+    found = upload_of(web, ask.path["id"], ask.account)
+    said = _description(ask.params) if "description" in ask.params else found.description
+    focus = _focus(ask.params) or found.focus
+    describe_upload(web.door, found.id, said, focus)
+    return await show(web, ask)
+
+
+@ENDPOINTS.delete("/api/v1/media/{id}", "write:media")
+async def drop(web: Web, ask: Ask) -> Any:
+    """Of an upload that is not posted; the node erases its bytes within a day."""
+    drop_upload(web.door, upload_of(web, ask.path["id"], ask.account).id)
+    return {}
+
+
+def _description(params: dict[str, Any]) -> str | None:
+    said = text(params, "description", "").strip()
+    if len(said) > LONGEST:
+        raise Refused(422, f"Validation failed: Description is too long (maximum is {LONGEST} characters)")
+    return said or None
+
+
+def _focus(params: dict[str, Any]) -> tuple[float, float] | None:
+    said = text(params, "focus", "")
+    if not said:
+        return None
+    try:
+        x, y = (float(part) for part in said.split(","))
+    except ValueError:
+        raise Refused(422, "focus is two numbers from -1 to 1, with a comma between them.") from None
+    if not (-1 <= x <= 1 and -1 <= y <= 1):
+        raise Refused(422, "focus is two numbers from -1 to 1, with a comma between them.")
+    return x, y
+
+
+# -- giving them out
+
+
+@ENDPOINTS.get("/media/{blob}")
+async def bytes_of(web: Web, ask: Ask) -> Any:
+    """The bytes of a blob that a post or a profile shows, or a part of them."""
+    blob, headers = ask.path["blob"], ask.request.headers
+    if len(blob) != 64 or any(one not in "0123456789abcdef" for one in blob):
+        raise Refused(404, "Nothing is here.")
+    shown = await _shown(web, blob, text(ask.params, "upload", ""))
+    size, tag, asked = shown["size"], f'"{blob}"', headers.get("range", "")
+    if headers.get("if-range", tag) != tag:
+        asked = ""
+    kept = {"etag": tag, "cache-control": "public, immutable, max-age=31536000", "accept-ranges": "bytes"}
+    if tag in headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=kept)
+    part = part_of(asked, size)
+    if part is None:
+        raise Refused(
+            416, f"No bytes of the file, which has {size}, are in that range.", {"content-range": f"bytes */{size}"}
+        )
+    first = await web.backend.piece(blob, 0, 16) if shown["type"] is None else b""
+    kind = shown["type"] or _sniffed(first)
+    fine = kind.startswith(_SHOWN)
+    head = {
+        **kept,
+        "content-type": kind if fine else _PLAIN,
+        "content-length": str(part.length),
+        "content-disposition": "inline" if fine else "attachment",
+        "x-content-type-options": "nosniff",
+        "access-control-allow-origin": "*",
+        "cross-origin-resource-policy": "cross-origin",
+    }
+    if part.partial:
+        head["content-range"] = f"bytes {part.first}-{part.first + part.length - 1}/{size}"
+    status = 206 if part.partial else 200
+    if ask.request.method == "HEAD":
+        return Response(status_code=status, headers=head)
+    return StreamingResponse(_pieces(web, blob, part.first, part.first + part.length), status, head)
+
+
+async def _pieces(web: Web, blob: str, at: int, end: int) -> AsyncIterator[bytes]:
+    while at < end:
+        raw = await web.backend.piece(blob, at, min(PIECE - at % PIECE, end - at))
+        if not raw:
+            return
+        at += len(raw)
+        yield raw
+
+
+async def _shown(web: Web, blob: str, key: str) -> dict[str, Any]:
+    """Type and size of a blob that may be given out, and is here whole. Raises Refused."""
+    own = upload(web.door, key) if key else None
+    if own is not None and own.made is not None and blob in (own.made["blob"], own.made["preview"]):
+        size = (await web.call("media.show", blob=blob))["size"]
+        return {"type": own.made["type"] if blob == own.made["blob"] else None, "size": size}
+    found: dict[str, Any] = await web.call("media.shown", blob=blob)
+    if not found["whole"]:
+        fetched = await web.call("media.fetch", blob=blob, wait_s=FETCH_S)
+        if not fetched["whole"]:
+            raise Refused(404, "The file is not here yet; it is fetched from other nodes. Try again soon.")
+        found["size"] = fetched["size"]
+    return found
+
+
+def _sniffed(raw: bytes) -> str:
+    """Of a preview whose type nobody said: of a picture only."""
+    if raw[:4] == b"RIFF" and raw[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for magic, kind in _MAGIC if raw.startswith(magic)), _PLAIN)

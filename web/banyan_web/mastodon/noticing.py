@@ -1,0 +1,182 @@
+"""What somebody hears of, in the words of Mastodon, and pages of it.
+
+A kind without a type of its own there is shown as one that apps know, or left out (docs/mastodon-api.md). The network
+keeps how far one has read, and nothing else of notifications: dismissing one says that all up to it are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from banyan_web.endpoint import Ask, Web
+from banyan_web.mastodon.entities.accounts import accounts, iso
+from banyan_web.mastodon.entities.statuses import rows_of, statuses
+from banyan_web.mastodon.ids import did_of
+from banyan_web.mastodon.link_header import link
+from banyan_web.mastodon.notice_ids import LARGEST, PLACE_BYTES, notice_id, place_of
+from banyan_web.params import number, text, texts
+from banyan_web.refusals import Refused
+
+SHOWN_AS: Mapping[str, str] = {
+    "reply": "mention",
+    "mention": "mention",
+    "quote": "mention",
+    "reaction": "favourite",
+    "repost": "reblog",
+    "follow": "follow",
+    "follow_request": "follow_request",
+    "urgent": "status",
+    "episode": "status",
+    "poll_ended": "poll",
+}
+"""Kinds of the node -> types of Mastodon. Those of groups, events, moves and accepted follows have none."""
+ABOUT_OWN = frozenset({"favourite", "reblog"})
+"""Types whose status is the reader's own."""
+OF_A_STATUS = frozenset({"mention", "status", "poll", "favourite", "reblog"})
+PAGE, MOST = 40, 80
+A_CALL = 200
+"""The most rows that the node answers at once."""
+CALLS = 10
+"""So many pages of the node are looked through to find what is asked for."""
+
+
+class Told(NamedTuple):
+    """A notification. by: who did it, a DID. status: of what it is; None if it needs none."""
+
+    id: str
+    type: str
+    time_ms: int
+    by: str
+    uri: str | None
+    row: Mapping[str, Any] | None
+    unread: bool
+
+    @property
+    def place(self) -> str:
+        return place_of(self.id)
+
+
+class Wanted(NamedTuple):
+    """Which notifications are asked for. newest, oldest: ids between which they stand, both left out. upward: those
+    next to `oldest` are wanted, and not those next to `newest`. of: by whom, a DID."""
+
+    kinds: list[str]
+    newest: str | None
+    oldest: str | None
+    upward: bool
+    limit: int
+    of: str | None
+
+
+def wanted(ask: Ask, page: int = PAGE, most: int = MOST) -> Wanted:
+    """Raises Refused."""
+    given, without = texts(ask.params, "types"), texts(ask.params, "exclude_types")
+    kinds = [kind for kind, type_ in SHOWN_AS.items() if (not given or type_ in given) and type_ not in without]
+
+    def id_(name: str) -> str | None:
+        return notice_id(place_of(text(ask.params, name))) if ask.params.get(name) else None
+
+    upward = bool(ask.params.get("min_id"))
+    return Wanted(
+        kinds,
+        id_("max_id"),
+        id_("min_id") if upward else id_("since_id"),
+        upward,
+        number(ask.params, "limit", page, most),
+        did_of(text(ask.params, "account_id")) if ask.params.get("account_id") else None,
+    )
+
+
+async def told(web: Web, reader: str, what: Wanted) -> tuple[list[Told], str | None]:
+    """Notifications, the newest first, and the id behind which the next page begins; None on the last one."""
+    if not what.kinds:
+        return [], None
+    found, before = list[Told](), None if what.newest is None else place_of(what.newest)
+    for _ in range(CALLS):
+        size = A_CALL if what.upward else min(A_CALL, what.limit - len(found))
+        page = await web.call(
+            "notifications", kinds=what.kinds, of=what.of, each=True, before=before, limit=size, by=reader
+        )
+        rows = [_told(row) for row in page["notices"]]
+        newer = [one for one in rows if what.oldest is None or one.id > what.oldest]
+        found += newer
+        before = page["before"]
+        if before is None or len(newer) < len(rows) or (what.oldest and notice_id(before) <= what.oldest):
+            before = None
+            break
+        if not what.upward and len(found) >= what.limit:
+            break
+    shown = found[-what.limit :] if what.upward else found
+    return shown, None if before is None else notice_id(before)
+
+
+async def one_of(web: Web, reader: str, id_: str) -> Told:
+    """Raises Refused."""
+    place = int(place_of(id_), 16)
+    above = min(place + 1, LARGEST).to_bytes(PLACE_BYTES, "big").hex()
+    kinds = list(SHOWN_AS)
+    page = await web.call("notifications", kinds=kinds, each=True, before=above, limit=1, by=reader)
+    for one in map(_told, page["notices"]):
+        if one.place == place_of(id_):
+            return one
+    raise Refused(404, "Record not found")
+
+
+def _told(row: Mapping[str, Any]) -> Told:
+    type_ = SHOWN_AS[row["kind"]]
+    post = row["post"]
+    uri = row["about"] if type_ in ABOUT_OWN else None if post is None else post["uri"]
+    by = row["accounts"][0]["account"]
+    return Told(
+        notice_id(row["at"]), type_, row["time_ms"], by, uri, None if type_ in ABOUT_OWN else post, row["unread"]
+    )
+
+
+class Entities(NamedTuple):
+    """What notifications name: Account entities by DID, Status entities by the address of the post."""
+
+    accounts: dict[str, dict[str, Any]]
+    statuses: dict[str, dict[str, Any]]
+
+
+async def entities(web: Web, reader: str, found: Sequence[Told]) -> Entities:
+    rows = {one.uri: one.row for one in found if one.uri is not None and one.row is not None}
+    rows |= await rows_of(web, [one.uri for one in found if one.uri is not None and one.uri not in rows], reader)
+    shown = await statuses(web, [*rows.values()], reader)
+    return Entities(
+        await accounts(web, [one.by for one in found]),
+        dict(zip(rows, shown, strict=True)),
+    )
+
+
+def shown_of(found: Sequence[Told], known: Entities) -> list[Told]:
+    """Those that can be shown: not those of a post that is not here any more."""
+    return [one for one in found if one.type not in OF_A_STATUS or one.uri in known.statuses]
+
+
+def group_key(one: Told) -> str:
+    """Alike things of a day are one group."""
+    day = one.time_ms // 86_400_000
+    return f"{one.type}-{day}" if one.uri is None else f"{one.type}-{day}-{one.uri.replace(':', '_').replace('/', '-')}"
+
+
+def notification(one: Told, known: Entities) -> dict[str, Any]:
+    """The Notification entity."""
+    found = {
+        "id": one.id,
+        "type": one.type,
+        "created_at": iso(one.time_ms),
+        "group_key": f"ungrouped-{one.id}",
+        "account": known.accounts[one.by],
+    }
+    return found | ({"status": known.statuses[one.uri]} if one.uri is not None and one.type in OF_A_STATUS else {})
+
+
+def page_link(web: Web, ask: Ask, found: Sequence[Told], more: str | None) -> None:
+    link(web, ask, more, found[0].id if found else None)
+
+
+async def read_until(web: Web, reader: str, place: str | None) -> None:
+    """Says that everything up to there is read; None: everything."""
+    await web.call("marker.set", timeline="notifications", place=place, by=reader)

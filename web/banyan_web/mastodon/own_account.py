@@ -1,0 +1,104 @@
+"""Somebody's own account: what its apps know of it, and changing its profile."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon import defaults
+from banyan_web.mastodon.entities import accounts
+from banyan_web.mastodon.entities.accounts import BIO, NAME, SPOKEN_FOR, said_fields
+from banyan_web.mastodon.pictures import put
+from banyan_web.params import boolean, text
+from banyan_web.refusals import Refused
+
+ENDPOINTS = Endpoints()
+PICTURES = {"avatar": "avatar", "header": "banner"}
+"""What apps call the pictures of a profile, and what the network calls them."""
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+@ENDPOINTS.get("/api/v1/accounts/verify_credentials")
+async def verify(web: Web, ask: Ask) -> Any:
+    """Of the scopes `profile` is enough, as with Mastodon."""
+    if ask.token is None:
+        raise Refused(401, "The access token is invalid", {"www-authenticate": "Bearer"})
+    if not ask.token.allows("read:accounts") and not ask.token.allows("profile"):
+        raise Refused(403, "This action is outside the authorized scopes")
+    return await accounts.credentials(web, ask.account)
+
+
+@ENDPOINTS.patch("/api/v1/accounts/update_credentials", "write:accounts", files=True)
+async def update(web: Web, ask: Ask) -> Any:
+    """Everything is checked before anything is written; texts and pictures are one write."""
+    row = (await accounts.profiles(web, [ask.account]))[ask.account]
+    chosen, fields = _chosen(ask, defaults.of(web.door, ask.account)), _fields(ask, row)
+    locked = boolean(ask.params, "locked", row["locked"])
+    pictures: dict[str, dict[str, str]] = {}
+    for name, ours in PICTURES.items():
+        blob, there = await put(web, ask.params, name), row["pictures"].get(ours)
+        if blob is not None:
+            pictures[ours] = {"blob": blob, "description": text(ask.params, f"{name}_description", "")}
+        elif f"{name}_description" in ask.params and there is not None:
+            pictures[ours] = {"blob": there["blob"], "description": text(ask.params, f"{name}_description")}
+    if fields or pictures:
+        await web.call("profile.set", fields=fields, pictures=pictures, by=ask.account)
+    if locked != row["locked"]:
+        await web.call("lock", undo=not locked, by=ask.account)
+    defaults.keep(web.door, ask.account, chosen)
+    return await accounts.credentials(web, ask.account)
+
+
+def _chosen(ask: Ask, before: defaults.Defaults) -> defaults.Defaults:
+    """Raises Refused."""
+    source = ask.params.get("source")
+    if source is None:
+        return before
+    if not isinstance(source, dict):
+        raise Refused(422, "source is an object.")
+    privacy = text(source, "privacy", before.privacy)
+    if privacy not in defaults.PRIVACIES:
+        raise Refused(422, f"source[privacy] is {' or '.join(defaults.PRIVACIES)}: everybody can read this network.")
+    language = text(source, "language", before.language or "") if source.get("language") is not None else None
+    if language and not _LANGUAGE.fullmatch(language):
+        raise Refused(422, "source[language] is a tag such as vi or pt-BR.")
+    said = language or None if "language" in source else before.language
+    return defaults.Defaults(privacy, boolean(source, "sensitive", before.sensitive), said)
+
+
+def _fields(ask: Ask, row: dict[str, Any]) -> dict[str, str]:
+    """What changes of the texts. Raises Refused."""
+    found: dict[str, str] = {}
+    for name, ours in (("display_name", NAME), ("note", BIO)):
+        if name in ask.params:
+            found[ours] = text(ask.params, name)
+    given = ask.params.get("fields_attributes")
+    if given is not None:
+        found |= {name: "" for name, _ in said_fields(row)}
+        for item in given.values() if isinstance(given, dict) else given if isinstance(given, list) else [None]:
+            if not isinstance(item, dict):
+                raise Refused(422, "fields_attributes is a list of objects with a name and a value.")
+            name = text(item, "name", "").strip()
+            if name.lower() in SPOKEN_FOR:
+                raise Refused(422, f"A field cannot be called '{name}': the network means something else by that.")
+            if name:
+                found[name] = text(item, "value", "").strip()
+    return {name: value for name, value in found.items() if value != row["fields"].get(name, "")}
+
+
+async def _taken_away(web: Web, ask: Ask, name: str) -> dict[str, Any]:
+    row = (await accounts.profiles(web, [ask.account]))[ask.account]
+    if PICTURES[name] in row["pictures"]:
+        await web.call("profile.set", pictures={PICTURES[name]: None}, by=ask.account)
+    return await accounts.credentials(web, ask.account)
+
+
+@ENDPOINTS.delete("/api/v1/profile/avatar", "write:accounts")
+async def no_avatar(web: Web, ask: Ask) -> Any:
+    return await _taken_away(web, ask, "avatar")
+
+
+@ENDPOINTS.delete("/api/v1/profile/header", "write:accounts")
+async def no_header(web: Web, ask: Ask) -> Any:
+    return await _taken_away(web, ask, "header")

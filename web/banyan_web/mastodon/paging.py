@@ -1,0 +1,129 @@
+"""Pages of posts, by ids: max_id, since_id, min_id, and the Link header.
+
+The node orders a timeline by times of 8 bytes, and then by account and key. An id holds the milliseconds alone. So a
+page asks from the end of a millisecond on, takes all of each millisecond that it reaches, and orders by id: then no
+post is skipped or told twice, whatever is written meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import quote, urlencode
+
+from banyan_web.endpoint import Ask, Web
+from banyan_web.mastodon.ids import POST_DIGITS, REPOST_DIGITS, TIME_DIGITS, repost_id, status_id
+from banyan_web.params import number, text
+
+T = TypeVar("T")
+LIMIT, MOST = 20, 40
+READS = 50
+"""Pages of the node that one page may take: much may be hidden from the reader, or be of one millisecond."""
+_PLACES = ("max_id", "min_id", "since_id", "offset")
+_END = "f" * 100
+_BEGIN = "0" * 100
+Feed = Callable[..., Awaitable[dict[str, Any]]]
+"""Asks the node for a page: `feed(before=, limit=)` or `feed(after=, limit=)`."""
+
+
+class Bounds(NamedTuple):
+    """Of a page. below: ids are smaller than that. above: they are greater. rising: whether the page is the one next to
+    `above`."""
+
+    below: str | None
+    above: str | None
+    rising: bool
+    limit: int
+
+
+class Line(NamedTuple):
+    id: str
+    row: dict[str, Any]
+
+    @property
+    def ms(self) -> int:
+        return int(self.id[:TIME_DIGITS])
+
+
+def bounds(ask: Ask, limit: int = LIMIT, most: int = MOST) -> Bounds:
+    """Raises Refused."""
+    below, above, rising = (_whole(text(ask.params, name, "")) for name in ("max_id", "since_id", "min_id"))
+    return Bounds(below, rising or above, rising is not None, number(ask.params, "limit", limit, most))
+
+
+def _whole(id_: str) -> str | None:
+    """An id with the zeros that clients lose which take it for a number; any text that sorts among ids will do."""
+    if not id_:
+        return None
+    if not id_.isascii() or not id_.isdigit():
+        return id_[:1_000]
+    post, repost = TIME_DIGITS + POST_DIGITS, TIME_DIGITS + REPOST_DIGITS
+    if len(id_) <= TIME_DIGITS:
+        return id_.rjust(TIME_DIGITS, "0")
+    return id_.rjust(post if len(id_) <= post else repost, "0")
+
+
+def line(row: dict[str, Any]) -> Line:
+    """A row of the node under the id that it has in a timeline."""
+    by = next(iter(row["reposted"]), None)
+    if by is None:
+        return Line(status_id(row["uri"], row["time_ms"]), row)
+    return Line(repost_id(row["uri"], by["account"], by["time_ms"]), row)
+
+
+async def page(feed: Feed, at: Bounds) -> list[Line]:
+    """The newest first."""
+    rising = at.rising
+    start = at.above if rising else at.below
+    place = None if start is None else _place(start, rising)
+    found: dict[str, Line] = {}
+    for _ in range(READS):
+        answer = await feed(**{"after" if rising else "before": place, "limit": at.limit + 1})
+        for one in map(line, answer["posts"]):
+            if (at.below is None or one.id < at.below) and (at.above is None or one.id > at.above):
+                found[one.id] = one
+        place = answer["after" if rising else "before"]
+        if place is None:
+            break
+        ms = int(place[:12], 16)
+        if sum(one.ms > ms if not rising else one.ms < ms for one in found.values()) >= at.limit:
+            break
+        if not rising and at.above is not None and ms < _ms(at.above):
+            break
+    lines = sorted(found.values(), reverse=True)
+    return lines[-at.limit :] if rising else lines[: at.limit]
+
+
+def _place(id_: str, rising: bool) -> str:
+    """Where all that is older than the millisecond of an id, and it itself, comes next."""
+    ms = _ms(id_)
+    return f"{ms:012x}" + (_BEGIN if rising else _END)
+
+
+def _ms(id_: str) -> int:
+    digits = id_[:TIME_DIGITS]
+    return min(int(digits), (1 << 48) - 1) if digits.isascii() and digits.isdigit() else 0
+
+
+def cut(ask: Ask, items: Sequence[T], id_of: Callable[[T], str], limit: int = LIMIT, most: int = MOST) -> list[T]:
+    """The page of a list that is whole, the greatest id first. Raises Refused."""
+    at = bounds(ask, limit, most)
+    size = max((len(id_of(item)) for item in items), default=0)
+    below, above = (None if one is None else one.rjust(size, "0") for one in (at.below, at.above))
+    some = [item for item in items if (below is None or id_of(item) < below) and (above is None or id_of(item) > above)]
+    return some[-at.limit :] if at.rising else some[: at.limit]
+
+
+def link(web: Web, ask: Ask, ids: Sequence[str], further: bool = True) -> None:
+    """The Link header of a page with these ids, the greatest first. further: whether older ones may follow."""
+    if ids:
+        places([("next", "max_id", ids[-1])] * further + [("prev", "min_id", ids[0])], web, ask)
+
+
+def places(said: Iterable[tuple[str, str, str]], web: Web, ask: Ask) -> None:
+    """The Link header. said: (relation, parameter, its value)."""
+    rest = [(name, value) for name, value in ask.request.query_params.multi_items() if name not in _PLACES]
+    where = f"{web.url}{quote(ask.request.scope['path'])}"
+    ask.headers["link"] = ", ".join(
+        f'<{where}?{urlencode([*rest, (name, value)])}>; rel="{relation}"' for relation, name, value in said
+    )

@@ -1,0 +1,113 @@
+"""What the door remembers of writings and uploads: what an Idempotency-Key stands for, and files that are not posted
+yet. It is in the door's own SQLite file, on the disk before it is answered."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any, NamedTuple
+
+import msgspec
+
+from banyan_web.door_store import DoorStore
+from banyan_web.endpoint import Web
+from banyan_web.refusals import Refused
+
+WRITING_S, UPLOAD_S = 3_600, 24 * 3_600
+"""How long a key stands for its writing, and how long a file waits to be posted; the node keeps it as long."""
+KEY_LENGTH = 512
+
+
+class Writing(NamedTuple):
+    """once: names the writing for the node. answer: the address of what was written; None: not known to be written."""
+
+    once: str
+    answer: str | None
+
+
+class Stored(NamedTuple):
+    """A file that was sent. focus: what matters of a picture, from -1 to 1 each. made: what `media.put` answered; None
+    while it is being read. failed: why it cannot be posted."""
+
+    id: str
+    account: str
+    description: str | None
+    focus: tuple[float, float]
+    kind: str
+    made: dict[str, Any] | None
+    failed: str | None
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """As the node shows media of posts."""
+        assert self.made is not None
+        return {**self.made, "description": self.description}
+
+
+def writing(door: DoorStore, account: str, key: str) -> Writing:
+    """What a key stands for, from now on for an hour. Raises Refused."""
+    if not 0 < len(key) <= KEY_LENGTH:
+        raise Refused(422, f"An Idempotency-Key has at most {KEY_LENGTH} characters.")
+    now = int(time.time())
+    with door.writing() as db:
+        db.execute("delete from writings where created < ?", (now - WRITING_S,))
+        row = (account, key, secrets.token_hex(16), now, None)
+        db.execute("insert or ignore into writings values (?, ?, ?, ?, ?)", row)
+        found = next(
+            iter(db.execute("select once, answer from writings where account = ? and key = ?", (account, key)))
+        )
+    return Writing(found[0], found[1])
+
+
+def written(door: DoorStore, account: str, key: str, answer: str) -> None:
+    with door.writing() as db:
+        db.execute("update writings set answer = ? where account = ? and key = ?", (answer, account, key))
+
+
+def begin_upload(
+    door: DoorStore, account: str, kind: str, description: str | None, focus: tuple[float, float]
+) -> Stored:
+    """kind: the type that the client says, for apps that ask before it is known."""
+    now = int(time.time())
+    id_ = f"{now}{secrets.randbelow(10**40):040d}"
+    with door.writing() as db:
+        db.execute("delete from uploads where created < ?", (now - UPLOAD_S,))
+        row = (id_, account, now, description, *focus, kind, None, None)
+        db.execute("insert into uploads values (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    return Stored(id_, account, description, focus, kind, None, None)
+
+
+def end_upload(door: DoorStore, id_: str, made: dict[str, Any] | None, failed: str | None) -> None:
+    text = None if made is None else msgspec.json.encode(made).decode()
+    with door.writing() as db:
+        db.execute("update uploads set made = ?, failed = ? where id = ?", (text, failed, id_))
+
+
+def upload(door: DoorStore, id_: str) -> Stored | None:
+    what = "select account, description, focus_x, focus_y, kind, made, failed from uploads where id = ? and created > ?"
+    with door.reading() as db:
+        row = next(iter(db.execute(what, (id_, int(time.time()) - UPLOAD_S))), None)
+    if row is None:
+        return None
+    made = None if row[5] is None else msgspec.json.decode(row[5])
+    return Stored(id_, row[0], row[1], (row[2], row[3]), row[4], made, row[6])
+
+
+def upload_of(web: Web, id_: str, account: str) -> Stored:
+    """The account's own upload. Raises Refused."""
+    found = upload(web.door, id_)
+    if found is None or found.account != account:
+        raise Refused(404, "Record not found")
+    return found
+
+
+def describe_upload(door: DoorStore, id_: str, description: str | None, focus: tuple[float, float]) -> None:
+    with door.writing() as db:
+        db.execute(
+            "update uploads set description = ?, focus_x = ?, focus_y = ? where id = ?", (description, *focus, id_)
+        )
+
+
+def drop_upload(door: DoorStore, id_: str) -> None:
+    with door.writing() as db:
+        db.execute("delete from uploads where id = ?", (id_,))

@@ -1,0 +1,107 @@
+"""Posts that are published later: drafts of the node that are due at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon.composing import due_ms
+from banyan_web.mastodon.entities.accounts import iso
+from banyan_web.mastodon.entities.media import LOST_ZEROS, attachment, blob_id
+from banyan_web.mastodon.entities.statuses import GONE, SENSITIVE, rows_of
+from banyan_web.mastodon.ids import status_id
+from banyan_web.mastodon.paging import cut, link
+from banyan_web.refusals import Refused
+
+ENDPOINTS = Endpoints()
+DIGITS = 39
+
+
+def scheduled_id(draft: str) -> str:
+    return f"{int(draft, 16):0{DIGITS}d}"
+
+
+def draft_of(id_: str) -> str:
+    """Raises Refused."""
+    if not DIGITS - LOST_ZEROS <= len(id_) <= DIGITS or not id_.isascii() or not id_.isdigit() or int(id_) >> 128:
+        raise Refused(404, GONE)
+    return f"{int(id_):032x}"
+
+
+async def keep(web: Web, ask: Ask, said: Mapping[str, Any]) -> str:
+    """Keeps a post that is due. Returns its id."""
+    return scheduled_id((await web.call("draft.set", **said, by=ask.account))["id"])
+
+
+async def scheduled(web: Web, ask: Ask, id_: str) -> dict[str, Any]:
+    """The ScheduledStatus entity. Raises Refused."""
+    draft = draft_of(id_)
+    for one in await _due(web, ask):
+        if one["id"] == draft:
+            return (await _entities(web, ask, [one]))[0]
+    raise Refused(404, GONE)
+
+
+async def _due(web: Web, ask: Ask) -> list[dict[str, Any]]:
+    drafts = (await web.call("drafts", by=ask.account))["drafts"]
+    return [one for one in drafts if one["due"] is not None]
+
+
+async def _entities(web: Web, ask: Ask, drafts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    named = list({one[part] for one in drafts for part in ("reply", "quote") if one[part]})
+    ids = {uri: status_id(uri, row["time_ms"]) for uri, row in (await rows_of(web, named, ask.account)).items()}
+    return [_entity(web, one, ids) for one in drafts]
+
+
+def _entity(web: Web, draft: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
+    warning, due = draft["warning"] or "", iso(draft["due"])
+    media = [item for item in draft["media"] if item["type"] != "text/vtt"]
+    return {
+        "id": scheduled_id(draft["id"]),
+        "scheduled_at": due,
+        "params": {
+            "text": draft["text"],
+            "media_ids": [blob_id(item["blob"]) for item in media] or None,
+            "sensitive": bool(warning),
+            "spoiler_text": "" if warning == SENSITIVE and media else warning,
+            "visibility": draft["audience"],
+            "language": draft["lang"],
+            "scheduled_at": None,
+            "poll": None,
+            "idempotency": None,
+            "in_reply_to_id": ids.get(draft["reply"] or ""),
+            "quoted_status_id": ids.get(draft["quote"] or ""),
+            "application_id": 0,
+            "with_rate_limit": False,
+        },
+        "media_attachments": [attachment(web, item) for item in media],
+    }
+
+
+@ENDPOINTS.get("/api/v1/scheduled_statuses", "read:statuses")
+async def index(web: Web, ask: Ask) -> Any:
+    """By id."""
+    found = sorted(await _entities(web, ask, await _due(web, ask)), key=lambda one: str(one["id"]), reverse=True)
+    page = cut(ask, found, lambda one: str(one["id"]), 20, 40)
+    link(web, ask, [str(one["id"]) for one in page])
+    return page
+
+
+@ENDPOINTS.get("/api/v1/scheduled_statuses/{id}", "read:statuses")
+async def show(web: Web, ask: Ask) -> Any:
+    return await scheduled(web, ask, ask.path["id"])
+
+
+@ENDPOINTS.put("/api/v1/scheduled_statuses/{id}", "write:statuses")
+async def move(web: Web, ask: Ask) -> Any:
+    due = due_ms(ask.params)
+    if due is not None:
+        await web.call("draft.due", id=draft_of(ask.path["id"]), due=due, by=ask.account)
+    return await scheduled(web, ask, ask.path["id"])
+
+
+@ENDPOINTS.delete("/api/v1/scheduled_statuses/{id}", "write:statuses")
+async def drop(web: Web, ask: Ask) -> Any:
+    await web.call("draft.drop", id=draft_of(ask.path["id"]), by=ask.account)
+    return {}

@@ -1,0 +1,109 @@
+"""Search, and what is talked about."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from banyan_schema.social import tags_in
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon.accounts import find
+from banyan_web.mastodon.entities import accounts
+from banyan_web.mastodon.entities.statuses import status, statuses
+from banyan_web.mastodon.entities.tags import DAY_HOURS, tag, trending
+from banyan_web.mastodon.ids import did_of
+from banyan_web.mastodon.naming import behind
+from banyan_web.params import boolean, number, text
+from banyan_web.refusals import Refused
+
+ENDPOINTS = Endpoints()
+PAGE, MOST = 20, 40
+SKIPPED = 160
+"""The most posts or tags that are left out before the first that is shown: the node finds 200 at once."""
+DAYS = 7
+TYPES = ("accounts", "statuses", "hashtags")
+
+
+@ENDPOINTS.get("/api/v2/search", "read:search")
+async def search(web: Web, ask: Ask) -> Any:
+    words, kind = text(ask.params, "q").strip(), ask.params.get("type")
+    if kind is not None and kind not in TYPES:
+        raise Refused(422, f"type is {', '.join(TYPES)}.")
+    found: dict[str, Any] = {"accounts": [], "statuses": [], "hashtags": []}
+    limit, skip = number(ask.params, "limit", PAGE, MOST), number(ask.params, "offset", 0, SKIPPED, 0)
+    if not words:
+        return found
+    did, uri = await behind(web, words, ask.reader)
+    if did is not None or uri is not None:
+        return found if skip else found | await _exactly(web, ask, did, uri, kind)
+    if kind in (None, "accounts"):
+        found["accounts"] = await find(web, ask, words, limit, skip, boolean(ask.params, "following"))
+    if kind in (None, "statuses"):
+        found["statuses"] = await _posts(web, ask, words, limit, skip)
+    if kind in (None, "hashtags"):
+        found["hashtags"] = await _tags(web, words, limit, skip)
+    return found
+
+
+async def _exactly(web: Web, ask: Ask, did: str | None, uri: str | None, kind: Any) -> dict[str, Any]:
+    """What an address or an id names. An account of which nothing is here is answered if `resolve` is asked: to follow
+    it is what makes it come."""
+    try:
+        if uri is not None and kind in (None, "statuses"):
+            return {"statuses": [await status(web, uri, ask.reader)]}
+        if did is not None and kind in (None, "accounts"):
+            there = await accounts.account(web, did) if boolean(ask.params, "resolve") else None
+            return {"accounts": [there or await accounts.known(web, did, ask.reader)]}
+    except Refused as why:
+        if why.status != 404:
+            raise
+    return {}
+
+
+async def _posts(web: Web, ask: Ask, words: str, limit: int, skip: int) -> list[dict[str, Any]]:
+    question = words
+    if ask.params.get("account_id"):
+        question += f" from:{did_of(text(ask.params, 'account_id'))}"
+    try:
+        rows = (await web.call("search", question=question, limit=skip + limit, by=ask.reader))["posts"]
+    except Refused as why:
+        if why.status == 422:
+            return []  # as a question about posts it means nothing; it may be a name
+        raise
+    return await statuses(web, rows[skip:], ask.reader)
+
+
+async def _tags(web: Web, words: str, limit: int, skip: int) -> list[dict[str, Any]]:
+    """The tag that it is, and those used lately that begin so."""
+    name = words.removeprefix("#")
+    if tags_in(f"#{name}") != (name,):
+        return []
+    used = await web.call("trends", hours=DAYS * DAY_HOURS, limit=100)
+    begin = [row["tag"] for row in used["trends"] if row["tag"].casefold().startswith(name.casefold())]
+    names = list(dict.fromkeys([*(one for one in begin if one == name), *begin])) or [name]
+    return [tag(web, one) for one in names[skip : skip + limit]]
+
+
+@ENDPOINTS.get("/api/v1/trends/tags")
+async def trends(web: Web, ask: Ask) -> Any:
+    skip, limit = number(ask.params, "offset", 0, 80, 0), number(ask.params, "limit", 10, 20)
+    rows = (await web.call("trends", hours=DAYS * DAY_HOURS, limit=skip + limit))["trends"]
+    now = int(time.time())
+    return [trending(web, row, now) for row in rows[skip:]]
+
+
+@ENDPOINTS.get("/api/v1/trends")
+async def old_trends(web: Web, ask: Ask) -> Any:
+    return await trends(web, ask)
+
+
+@ENDPOINTS.get("/api/v1/tags/{name}")
+async def show_tag(web: Web, ask: Ask) -> Any:
+    return tag(web, _name(ask))
+
+
+def _name(ask: Ask) -> str:
+    name = ask.path["name"].removeprefix("#")
+    if not tags_in(f"#{name}"):
+        raise Refused(404, "Record not found")
+    return name

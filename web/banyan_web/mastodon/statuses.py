@@ -1,0 +1,180 @@
+"""Posts: writing, reading, editing, deleting them, and the conversation around one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon.composing import answered_uri, attached, content, due_ms, mentioned, warning_of
+from banyan_web.mastodon.entities.accounts import account, iso
+from banyan_web.mastodon.entities.media import attachment, blob_id
+from banyan_web.mastodon.entities.statuses import GONE, row_of, rows_of, status, status_by_id, statuses
+from banyan_web.mastodon.html import html
+from banyan_web.mastodon.ids import reposted_by, time_of, uri_of
+from banyan_web.mastodon.remembered import writing, written
+from banyan_web.mastodon.scheduled import keep, scheduled
+from banyan_web.params import text, texts
+from banyan_web.refusals import Refused
+
+ENDPOINTS = Endpoints()
+AT_ONCE, PAGES = 40, 5
+"""Posts of one request, and pages of a conversation."""
+
+
+@ENDPOINTS.post("/api/v1/statuses", "write:statuses")
+async def create(web: Web, ask: Ask) -> Any:
+    """Publishes a post, or keeps one that is due later. With an Idempotency-Key, once an hour."""
+    key, me = ask.request.headers.get("idempotency-key"), ask.account
+    known = None if key is None else writing(web.door, me, key)
+    if known is not None and known.answer is not None:
+        return await _again(web, ask, known.answer)
+    said, due = await content(web, ask), due_ms(ask.params)
+    reply = answered_uri(ask.params, "in_reply_to_id")
+    quote = answered_uri(ask.params, "quoted_status_id")
+    once = None if known is None else known.once
+    if due is not None:
+        id_ = await keep(web, ask, {**said, "reply": reply, "quote": quote, "due": due, "once": once})
+        if key is not None:
+            written(web.door, me, key, id_)
+        return await scheduled(web, ask, id_)
+    if reply is not None and quote is not None:
+        raise Refused(422, "A post answers or quotes; it cannot do both here.")
+    method, about = ("reply", reply) if reply else ("quote", quote) if quote else ("post", None)
+    uri = (await web.call(method, uri=about, **said, once=once, by=me))["uri"]
+    if key is not None:
+        written(web.door, me, key, uri)
+    return await status(web, uri, me)
+
+
+async def _again(web: Web, ask: Ask, answer: str) -> Any:
+    return await (status(web, answer, ask.account) if "/" in answer else scheduled(web, ask, answer))
+
+
+@ENDPOINTS.get("/api/v1/statuses", "read:statuses")
+async def several(web: Web, ask: Ask) -> Any:
+    ids = texts(ask.params, "id")[:AT_ONCE]
+    rows = await rows_of(web, [uri_of(id_) for id_ in ids], ask.reader)
+    return await statuses(web, list(rows.values()), ask.reader)
+
+
+@ENDPOINTS.get("/api/v1/statuses/{id}")
+async def show(web: Web, ask: Ask) -> Any:
+    return await status_by_id(web, ask.path["id"], ask.reader)
+
+
+@ENDPOINTS.delete("/api/v1/statuses/{id}", "write:statuses")
+async def delete(web: Web, ask: Ask) -> Any:
+    """Answers with the text, so that it can be written anew. Of a repost, the repost alone is taken back."""
+    id_ = ask.path["id"]
+    shown = await status_by_id(web, id_, ask.account)
+    uri, by = uri_of(id_), reposted_by(id_)
+    if (by or uri.partition("/")[0]) != ask.account:
+        raise Refused(403, "This action is not allowed")
+    if by is not None:
+        await web.call("repost", uri=uri, undo=True, by=ask.account)
+        return shown
+    row = await row_of(web, uri, ask.account)
+    await web.call("delete", uri=uri)
+    return {**shown, "text": row["text"]}
+
+
+async def own_row(web: Web, ask: Ask) -> dict[str, Any]:
+    """The post of the path, which is one's own. Raises Refused."""
+    row = await row_of(web, uri_of(ask.path["id"]), ask.account)
+    if row["account"] != ask.account:
+        raise Refused(404, GONE)
+    return row
+
+
+@ENDPOINTS.put("/api/v1/statuses/{id}", "write:statuses")
+async def edit(web: Web, ask: Ask) -> Any:
+    """Replaces the text, the warning, the language and the media; a poll stays as it is."""
+    params, row = ask.params, await own_row(web, ask)
+    said = text(params, "status", row["text"] if "status" not in params else None)
+    given, poll = params.get("poll"), row["poll"]
+    if isinstance(given, dict) and given:
+        options = texts(given, "options")
+        if poll is None or options != [one["text"] for one in poll["options"]]:
+            raise Refused(422, "A poll cannot be changed: people voted in it. Write a new post.")
+    change: dict[str, Any] = {"text": said, "mentions": await mentioned(web, said, ask.account)}
+    if "spoiler_text" in params or "sensitive" in params:
+        change["warning"] = warning_of(params)
+    if params.get("language"):
+        change["lang"] = text(params, "language")
+    media = await _media_after(web, ask, row)
+    if media is not None:
+        change["media"] = media
+    await web.call("edit", uri=row["uri"], **change)
+    return await status(web, row["uri"], ask.account)
+
+
+async def _media_after(web: Web, ask: Ask, row: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """The media that a post has after an edit; None: those that it had."""
+    known = {item["blob"]: item["description"] for item in row["media"]}
+    attributes = ask.params.get("media_attributes")
+    described: dict[str, str] = {}
+    for one in attributes if isinstance(attributes, list) else []:
+        if not isinstance(one, dict):
+            raise Refused(422, "media_attributes is a list of objects, each with id and description.")
+        if "description" in one:
+            described[text(one, "id")] = text(one, "description", "")
+    if "media_ids" not in ask.params and not described:
+        return None
+    ids = texts(ask.params, "media_ids") if "media_ids" in ask.params else [blob_id(blob) for blob in known]
+    found = await attached(web, ask, ids, known)
+    return [
+        {**item, "description": described.get(id_, item["description"])} for id_, item in zip(ids, found, strict=True)
+    ]
+
+
+@ENDPOINTS.get("/api/v1/statuses/{id}/source", "read:statuses")
+async def source(web: Web, ask: Ask) -> Any:
+    row = await own_row(web, ask)
+    return {"id": ask.path["id"], "text": row["text"], "spoiler_text": row["warning"] or ""}
+
+
+@ENDPOINTS.get("/api/v1/statuses/{id}/history")
+async def history(web: Web, ask: Ask) -> Any:
+    """All that the post said, the first first, as far as it is held."""
+    row = await row_of(web, uri_of(ask.path["id"]), ask.reader)
+    versions = (await web.call("why", uri=row["uri"]))["versions"]
+    author = await account(web, row["account"])
+    poll = None if row["poll"] is None else {"options": [{"title": one["text"]} for one in row["poll"]["options"]]}
+    return [
+        {
+            "content": html(one["text"] or "", {}, web.url),
+            "spoiler_text": one["warning"] or "",
+            "sensitive": bool(one["warning"]),
+            "created_at": iso(row["time_ms"] if at == 0 else one["time_ms"]),
+            "account": author,
+            "media_attachments": [attachment(web, item) for item in one["media"] if item["type"] != "text/vtt"],
+            "emojis": [],
+            **({} if poll is None else {"poll": poll}),
+        }
+        for at, one in enumerate(versions)
+    ]
+
+
+@ENDPOINTS.get("/api/v1/statuses/{id}/context")
+async def context(web: Web, ask: Ask) -> Any:
+    """What the post answers, and what answers it."""
+    uri, after = uri_of(ask.path["id"]), None
+    rows: list[dict[str, Any]] = []
+    for _ in range(PAGES):
+        page = await web.call("thread", uri=uri, by=ask.reader, after=after)
+        rows += page["posts"]
+        after = page["after"]
+        if after is None:
+            break
+    at = next((n for n, row in enumerate(rows) if row["uri"] == uri), None)
+    if at is None:
+        raise Refused(404, GONE)
+    made = await statuses(web, rows, ask.reader)
+    return {"ancestors": made[:at], "descendants": made[at + 1 :]}
+
+
+@ENDPOINTS.get("/api/v1/statuses/{id}/card")
+async def card(web: Web, ask: Ask) -> Any:
+    """The node fetches no pages of others, so there is none."""
+    time_of(ask.path["id"])
+    return {}

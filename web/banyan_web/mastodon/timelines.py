@@ -1,0 +1,149 @@
+"""Timelines: home, public, of a tag, of a list, of an account; and what somebody favoured or bookmarked."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+from unicodedata import normalize
+
+from banyan_schema.social import tags_in
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon.entities.statuses import rows_of, statuses
+from banyan_web.mastodon.ids import did_of
+from banyan_web.mastodon.paging import LIMIT, MOST, Feed, bounds, cut, line, link, page, places
+from banyan_web.params import boolean, number, text, texts
+from banyan_web.refusals import Refused
+
+ENDPOINTS = Endpoints()
+KEY_DIGITS, PLACE_DIGITS = 39, 135
+TAGS = 4
+"""Tags of each kind that one question names, as with Mastodon."""
+TAG_READ, TAG_READS = 80, 25
+"""Posts of one question to the index; and how many questions `min_id` may take, for the index goes down alone."""
+_APART = 20
+"""Bits of a place in a search below the milliseconds."""
+
+
+async def _shown(web: Web, ask: Ask, feed: Feed) -> Any:
+    lines = await page(feed, bounds(ask))
+    link(web, ask, [one.id for one in lines])
+    return await statuses(web, [one.row for one in lines], ask.reader)
+
+
+@ENDPOINTS.get("/api/v1/timelines/home", "read:statuses")
+async def home(web: Web, ask: Ask) -> Any:
+    return await _shown(web, ask, partial(web.call, "feed", by=ask.account))
+
+
+@ENDPOINTS.get("/api/v1/timelines/public")
+async def public(web: Web, ask: Ask) -> Any:
+    where = {name: True for name in ("local", "remote") if boolean(ask.params, name)}
+    if len(where) > 1:
+        return []
+    only = {"media": True} if boolean(ask.params, "only_media") else {}
+    return await _shown(web, ask, partial(web.call, "feed", all=True, replies=False, by=ask.reader, **where, **only))
+
+
+@ENDPOINTS.get("/api/v1/timelines/list/{id}", "read:lists")
+async def of_list(web: Web, ask: Ask) -> Any:
+    return await _shown(web, ask, partial(web.call, "feed", in_list=list_key(ask.path["id"]), by=ask.account))
+
+
+def list_key(id_: str) -> str:
+    """The node's id of a list, from its id for apps: the same number, or the same digits. Raises Refused."""
+    if len(id_) == 32 and all(one in "0123456789abcdef" for one in id_):
+        return id_
+    if id_.isascii() and id_.isdigit() and len(id_) <= KEY_DIGITS and not int(id_) >> 128:
+        return f"{int(id_):032x}"
+    raise Refused(404, "Record not found")
+
+
+@ENDPOINTS.get("/api/v1/accounts/{id}/statuses")
+async def of_account(web: Web, ask: Ask) -> Any:
+    did, params = did_of(ask.path["id"]), ask.params
+    if boolean(params, "pinned"):
+        pinned = (await web.call("profile.get", account=did))["pinned"][: number(params, "limit", LIMIT, MOST)]
+        rows = await rows_of(web, [row["uri"] for row in pinned], ask.reader)
+        return await statuses(web, list(rows.values()), ask.reader)
+    media = boolean(params, "only_media")
+    only = {
+        "replies": not boolean(params, "exclude_replies"),
+        "reposts": not (media or boolean(params, "exclude_reblogs") or bool(params.get("tagged"))),
+        "media": media,
+        "tag": text(params, "tagged", "").removeprefix("#") or None,
+    }
+    return await _shown(web, ask, partial(web.call, "feed", account=did, by=ask.reader, **only))
+
+
+@ENDPOINTS.get("/api/v1/timelines/tag/{tag}")
+async def of_tag(web: Web, ask: Ask) -> Any:
+    """From the index of public posts. any, all, none: further tags."""
+    params, local = ask.params, boolean(ask.params, "local")
+    wanted = _tags([ask.path["tag"]]) + _tags(texts(params, "any"))
+    marks = "".join(f" #{tag}" for tag in _tags(texts(params, "all")))
+    marks += "".join(f" -#{tag}" for tag in _tags(texts(params, "none")))
+    marks += " has:media" * boolean(params, "only_media")
+
+    async def feed(limit: int = LIMIT, before: str | None = None, after: str | None = None) -> dict[str, Any]:
+        """The index goes down alone: the newest above `after` are the last of those that it gives."""
+        rows: dict[str, dict[str, Any]] = {}
+        ends: list[str] = []
+        for tag in wanted:
+            place, question = before and _row_below(before), f"#{tag}{marks}"
+            for _ in range(1 if after is None else TAG_READS):
+                found = await web.call(
+                    "search", question=question, local=local, by=ask.reader, limit=TAG_READ, before=place
+                )
+                rows |= {row["uri"]: row for row in found["posts"]}
+                place = found["before"]
+                if place is None or (after is not None and _ms_of_row(place) < int(after[:12], 16)):
+                    break
+            if place is not None and after is None:
+                ends.append(f"{_ms_of_row(place):012x}:{place}")
+        last = max(ends, default=None)
+        floor = -1 if last is None else int(last[:12], 16)
+        return {"posts": [row for row in rows.values() if row["time_ms"] >= floor], "before": last, "after": None}
+
+    at = bounds(ask)
+    lines = await page(feed, at)
+    link(web, ask, [one.id for one in lines])
+    return await statuses(web, [one.row for one in lines], ask.reader)
+
+
+def _tags(given: list[str]) -> list[str]:
+    """Those that can be tags."""
+    bare = [tag.strip().removeprefix("#") for tag in given[:TAGS]]
+    return [tag for tag in bare if tags_in(f"#{tag}") == (normalize("NFC", tag),)]
+
+
+def _row_below(place: str) -> str:
+    """The place in the index where a page ended, or else above all posts of the millisecond of a place in a feed."""
+    if ":" in place:
+        return place.partition(":")[2]
+    return f"{min((int(place[:12], 16) + 1) << _APART, (1 << 63) - 1):016x}"
+
+
+def _ms_of_row(row: str) -> int:
+    return int(row, 16) >> _APART
+
+
+@ENDPOINTS.get("/api/v1/favourites", "read:favourites")
+async def favourites(web: Web, ask: Ask) -> Any:
+    """The latest favourite first. Pages follow one another by the Link header."""
+    before, limit = text(ask.params, "max_id", ""), number(ask.params, "limit", LIMIT, MOST)
+    place = f"{int(before):0112x}" if before.isascii() and before.isdigit() and len(before) < PLACE_DIGITS else None
+    found = await web.call("favourites", by=ask.account, limit=limit, before=place)
+    if found["before"] is not None:
+        places([("next", "max_id", str(int(found["before"], 16)))], web, ask)
+    return await statuses(web, found["posts"], ask.account)
+
+
+@ENDPOINTS.get("/api/v1/bookmarks", "read:bookmarks")
+async def bookmarks(web: Web, ask: Ask) -> Any:
+    """The newest post first."""
+    kept = (await web.call("bookmarks", by=ask.account))["bookmarks"]
+    lines = sorted((line(one["post"]) for one in kept if one["post"] is not None), reverse=True)
+    some = cut(ask, lines, lambda one: one.id)
+    link(web, ask, [one.id for one in some])
+    rows = await rows_of(web, [one.row["uri"] for one in some], ask.account)
+    return await statuses(web, list(rows.values()), ask.account)
