@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import trio
+from PIL import Image
 from playwright.sync_api import Page
 
 from banyan_web import door_logins
@@ -19,25 +20,28 @@ async def test_a_post_appears_in_a_browser_at_another_node_as_it_comes(tmp_path:
         addresses = (await call(one, "id"))["addresses"]
         async with open_node(tmp_path / "b", addresses[:1]) as two:
             an, _ = await one.person("An")
+            Image.new("RGB", (60, 40), (200, 30, 30)).save(tmp_path / "a.png")
+            blob = (await call(one, "media.put", path=str(tmp_path / "a.png")))["blob"]
             there = trio.Event()
 
             def look(page: Page) -> tuple[str, str, int, list[str]]:
                 page.goto(two.url + "/network")
-                page.wait_for_function("document.querySelectorAll('.map circle').length === 2")
+                page.locator(".map circle").nth(1).wait_for()
                 peers = page.locator("tbody tr").count()
                 page.goto(two.url + "/live")
-                page.wait_for_function("document.getElementById('live-state').textContent.startsWith('Connected')")
+                page.locator("#live-state", has_text="Connected").wait_for()
                 trio.from_thread.run_sync(there.set)
                 row = page.locator("#live li", has_text="vừa mới viết")
                 row.wait_for()
                 name = row.locator("a").inner_text()
                 row.locator("a").click()
                 page.wait_for_selector("html[data-checked=yes]")
+                page.locator("figure img").evaluate("(image) => image.decode()")  # its bytes are at the other node
                 return name, page.locator(".proof summary").inner_text(), peers, broken(page)
 
             async def write() -> None:
                 await there.wait()
-                await call(one, "post", text="vừa mới viết <b>", by=an)
+                await call(one, "post", text="vừa mới viết <b>", media=[{"blob": blob, "description": "đỏ"}], by=an)
 
             with trio.fail_after(25):
                 while not await call(two, "peers"):
