@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import unicodedata
 from pathlib import Path
 
 import httpx
@@ -32,6 +33,7 @@ def test_a_password_is_set_listed_and_dropped(home: Path) -> None:
     assert person is not None
     assert person.account == lan
     assert who(door, lan, PASSWORD) == person
+    assert who(door, " Lan ", unicodedata.normalize("NFD", PASSWORD)) == person
     assert who(door, "Lan", PASSWORD + "x") is None
     assert who(door, "nobody", PASSWORD) is None
     door.mint(lan, "app", ("read",))

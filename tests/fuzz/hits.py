@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-ROOMS = ("banyan_crdt", "banyan_schema", "banyan_storage", "banyan_replica", "banyan_node", "banyan_cli")
+ROOMS = ("banyan_crdt", "banyan_schema", "banyan_storage", "banyan_replica", "banyan_node", "banyan_web", "banyan_cli")
 MOST = 1 << 16
 """Blocks that can be counted. The product has about a third of it."""
 NAME = "__hits__"

@@ -67,8 +67,8 @@ IN_SOCIAL = (
     Mutant(
         "an edit takes away whom a post names and of what it warns",
         "node/banyan_node/api/methods/social.py",
-        "replace(view.post, text=_said(ask.text), tags=tags)",
-        "Post(_said(ask.text), view.post.reply, view.post.quote, tags=tags)",
+        "changed = replace(\n        post,",
+        "changed = replace(\n        Post(post.text, post.reply, post.quote),",
         _TOLD,
     ),
     Mutant("an unlisted post is in a public timeline", _FEEDS, "if ask.all and post", "if False and post", _TOLD),

@@ -161,6 +161,10 @@ ONCE = b"Host: x\r\nConnection: close\r\n"
         (b"GET /api/v1/instance/%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\n" + ONCE + b"\r\n", (b"400", b"404")),
         (b"GET /api/v1/apps/verify_credentials?a=%ff&%fe[=1 HTTP/1.1\r\n" + ONCE + b"\r\n", (b"400", b"401")),
         (b"GET http://evil.example/health HTTP/1.1\r\n" + ONCE + b"\r\n", (b"200", b"400", b"404")),
+        (b"GET /login HTTP/1.1\r\nHost: [\r\nConnection: close\r\n\r\n", (b"200",)),
+        (b"GET /api/v1/apps HTTP/1.1\r\nHost: [\r\nConnection: close\r\n\r\n", (b"405",)),
+        (b"GET /nothing HTTP/1.1\r\nHost: ]/a?b\r\nConnection: close\r\n\r\n", (b"404",)),
+        (b"GET /login HTTP/1.1\r\nHost: x\r\nCookie: \xff; banyan=\xe9\r\nConnection: close\r\n\r\n", (b"200",)),
         (b"GET /login HTTP/1.1\r\n" + ONCE + b"Authorization: Bearer \xff\r\n\r\n", (b"401",)),
         (b"GET /health HTTP/1.1\r\n" + ONCE + b"A: " + b"b" * 100_000 + b"\r\n\r\n", (b"431", b"400")),
         (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n" + ONCE + b"\r\n", (b"431", b"414", b"400")),
@@ -203,6 +207,21 @@ async def test_head_has_the_head_of_get_and_a_trailing_slash_changes_nothing(tmp
             assert "default-src 'none'" in got.headers["content-security-policy"]
 
 
+async def test_a_person_who_opens_a_page_is_refused_with_a_page(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as at:
+        client, browser = at.client(), {"accept": "text/html,*/*;q=0.8"}
+        for verb, path, status, kind in (
+            ("GET", "/<script>", 404, "text/html"),
+            ("POST", "/login", 403, "text/html"),
+            ("PUT", "/login", 405, "text/html"),
+            ("GET", "/api/v1/preferences", 401, "application/json"),
+        ):
+            found = await client.http.request(verb, path, headers=browser)
+            assert (found.status_code, found.headers["content-type"].partition(";")[0]) == (status, kind)
+            assert "<script>" not in found.text
+            assert (await client.http.request(verb, path)).json()["error"]
+
+
 async def test_a_slow_body_is_given_up_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "BODY_S", 0.3)
     async with open_node(tmp_path) as at:
@@ -232,6 +251,8 @@ async def test_requests_are_counted_by_token_and_by_address(tmp_path: Path) -> N
             wrong = await stranger.http.get("/api/v1/preferences", headers={"authorization": "Bearer no"})
             assert wrong.status_code == status
         assert (await stranger.http.get("/api/v1/instance")).status_code == 429
+        host = {"host": "x/media/"}  # which would be the path, if the address were read as one text
+        assert (await stranger.http.get("/api/v1/instance", headers=host)).status_code == 429
         other = await stranger.http.get("/api/v1/instance", headers={"x-forwarded-for": "203.0.113.7"})
         assert other.status_code == 200
         assert (await stranger.http.get("/health")).status_code == 200
@@ -248,6 +269,8 @@ def test_an_address_is_what_our_own_proxy_says_and_nobody_else() -> None:
         ("127.0.0.1", "1.1.1.1, 198.51.100.1", "198.51.100.1"),
         ("127.0.0.1", "1.1.1.1, 198.51.100.1, 10.0.0.9", "198.51.100.1"),
         ("127.0.0.1", "not an address", "unknown"),
+        ("127.0.0.1", "198.51.100.1:4711", "198.51.100.1"),
+        ("127.0.0.1", "[2001:db8::9]:443", "2001:db8::/64"),
         ("127.0.0.1", None, "127.0.0.1"),
         (None, "198.51.100.1", "198.51.100.1"),
         (None, None, "local"),

@@ -312,6 +312,30 @@ async def test_passwords_cannot_be_tried_for_long(tmp_path: Path) -> None:
         await trio.to_thread.run_sync(story)
 
 
+async def test_a_person_changes_the_password_and_other_browsers_are_logged_out(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        did, _ = await door.person("an")
+
+        def story() -> None:
+            browser, other = Browser(door.url), Browser(door.url)
+            browser.send(browser.see("/login/link/" + make_link(door.store, Person(did, "an"))))
+            mine = browser.see("/login")
+            form = len(_FORM.findall(mine.text)) - 1
+            assert 'name="old"' not in mine.text  # there is none yet
+            browser.send(mine, 422, form, password="short")
+            browser.send(mine, form=form, password=PASSWORD)
+            other.send(other.see("/login"), name="an", password=PASSWORD)
+            mine = browser.see("/login")
+            browser.send(mine, 401, form, old="wrong", password="ein langes Passwort")
+            assert "You are logged in as an." in other.see("/login").text
+            browser.send(mine, form=form, old=PASSWORD, password="ein langes Passwort")
+            assert "You are logged in as an." in browser.see("/login").text
+            assert "You are logged in as an." not in other.see("/login").text
+            other.send(other.see("/login"), 401, name="an", password=PASSWORD)
+
+        await trio.to_thread.run_sync(story)
+
+
 async def test_a_link_logs_in_once_and_only_by_its_button(tmp_path: Path) -> None:
     async with open_node(tmp_path) as door:
         did, _ = await door.person("an")

@@ -48,6 +48,7 @@ from banyan_web.mastodon import (
     timelines,
 )
 from banyan_web.oauth import authorize, login, tokens
+from banyan_web.oauth.forms import page, paragraph
 from banyan_web.page import archive, live, reading, static_files, writing
 from banyan_web.params import nested
 from banyan_web.refusals import Refused, answer, refusal
@@ -130,7 +131,16 @@ def _order(item: tuple[str, object]) -> tuple[bool, str]:
 
 async def _not_here(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    return refusal(Refused(status, "Nothing is here." if status == 404 else "This cannot be asked so."))
+    return _shown(request, Refused(status, "Nothing is here." if status == 404 else "This cannot be asked so."))
+
+
+def _shown(request: Request, why: Refused) -> Response:
+    """A refusal: a page for a person who opened one, else JSON."""
+    if _path(request).startswith(OPEN) or "text/html" not in request.headers.get("accept", ""):
+        return refusal(why)
+    found = page(str(why.status), [paragraph(why.message, "wrong")], status=why.status)
+    found.headers.update(why.headers or {})
+    return found
 
 
 class DoorApp:
@@ -212,12 +222,12 @@ class _Place:
         try:
             response = await self._answer(request, more)
         except Refused as why:
-            response = refusal(why)
+            response = _shown(request, why)
         except ClientDisconnect:
             return
         except Exception:
-            _log.exception("%s %s failed", request.method, request.url.path)
-            response = refusal(Refused(500, "Something went wrong inside the node; its log says what."))
+            _log.exception("%s %r failed", request.method, _path(request))
+            response = _shown(request, Refused(500, "Something went wrong inside the node; its log says what."))
         finally:
             await request.close()
         for name, value in more.items():
@@ -230,7 +240,7 @@ class _Place:
         endpoint = self._verbs.get(verb)
         if endpoint is None:
             allowed = {"allow": ", ".join(sorted(self._verbs))}
-            raise Refused(405, f"{request.method} is not for {request.url.path[:80]}.", allowed)
+            raise Refused(405, f"{request.method} is not for {_path(request)[:80]}.", allowed)
         token, address = self._let_in(request, more)
         if endpoint.scope is not None:
             _check(token, endpoint.scope)
@@ -254,11 +264,16 @@ class _Place:
             more.update(_of_count(count))
             if count.over:
                 raise Refused(429, "Too many requests", {"retry-after": str(max(1, count.ends - int(time.time())))})
-        if wrong is not None and not request.url.path.startswith(LENIENT):
+        if wrong is not None and not _path(request).startswith(LENIENT):
             raise wrong
         if token is not None:
             let_in(request.scope)
         return token, address
+
+
+def _path(request: Request) -> str:
+    """`request.url` would read the Host header too, which says what the client likes."""
+    return str(request.scope["path"])
 
 
 def _address(bounds: Bounds, request: Request) -> str:
@@ -272,7 +287,7 @@ def _counted(bounds: Bounds, request: Request, token: Token | None, address: str
         if not bounds.token_rate or any(scope in token.scopes for scope in UNLIMITED):
             return None
         return bounds.take("token", token.id, bounds.token_rate, PERIOD_S)
-    if not bounds.address_rate or request.url.path.startswith(UNCOUNTED):
+    if not bounds.address_rate or _path(request).startswith(UNCOUNTED):
         return None
     return bounds.take("address", address, bounds.address_rate, PERIOD_S)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple
 
@@ -92,11 +93,16 @@ class Bounds:
         return any(found in net for net in self._proxies)
 
 
+@lru_cache(4_096)
 def _owner(text: str | None) -> str:
     if text is None:
         return "local"
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:  # some proxies say the port too
+        text = text.partition(":")[0]
     try:
-        found = ip_address(text.strip("[]"))
+        found = ip_address(text)
     except ValueError:
         return "unknown"
     if isinstance(found, IPv6Address):

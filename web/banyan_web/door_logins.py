@@ -49,6 +49,7 @@ def set_password(door: DoorStore, account: str, name: str, password: str) -> Non
     made = pwhash.argon2id.str(
         _bytes(password), opslimit=pwhash.argon2id.OPSLIMIT_INTERACTIVE, memlimit=pwhash.argon2id.MEMLIMIT_INTERACTIVE
     ).decode()
+    name = typed(name)
     with door.writing() as db:
         db.execute("delete from logins where account = ? or name = ?", (account, name))
         db.execute("insert into logins values (?, ?, ?, ?)", (account, name, made, int(time.time())))
@@ -59,6 +60,14 @@ def logins(door: DoorStore) -> list[Login]:
     """By name."""
     with door.reading() as db:
         return [Login(*row) for row in db.execute("select account, name, created from logins order by name")]
+
+
+def login_of(door: DoorStore, account: str) -> Login | None:
+    """None if the account has no password."""
+    with door.reading() as db:
+        what = "select account, name, created from logins where account = ?"
+        row = next(iter(db.execute(what, (account,))), None)
+    return None if row is None else Login(*row)
 
 
 def drop_login(door: DoorStore, account: str) -> bool:
@@ -75,7 +84,7 @@ def who(door: DoorStore, name: str, password: str) -> Person | None:
     """Who has this name (or DID) and password. Takes some 0.1 s, also if nobody has the name."""
     with door.reading() as db:
         what = "select account, name, password from logins where name = ?1 or account = ?1"
-        row = next(iter(db.execute(what, (name.strip(),))), None)
+        row = next(iter(db.execute(what, (typed(name),))), None)
     raw = _bytes(password)
     if len(raw) > MOST:
         return None
@@ -96,8 +105,12 @@ def _nobodys() -> bytes:
     )
 
 
+def typed(name: str) -> str:
+    """A name as it is kept: the same for a letter with its accent in one character or two, as keyboards differ."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
 def _bytes(password: str) -> bytes:
-    """The same for a letter with its accent in one character or two, as keyboards differ."""
     return unicodedata.normalize("NFC", password).encode("utf-8", "replace")
 
 

@@ -44,13 +44,14 @@ def set_login(
     stdin: Annotated[bool, typer.Option("--stdin", help="Read the password from standard input, one line.")] = False,
 ) -> None:
     """Give an account a password, or another one. Browsers that are logged in as it are then logged out."""
-    from banyan_web.door_logins import logins, set_password, wrong_password
+    from banyan_web.door_logins import logins, set_password, typed, wrong_password
 
     s = session.of(ctx)
     account, known = _hosted(s, name)
     password = _password(stdin)
     if (wrong := wrong_password(password)) is not None:
         raise BadInput(wrong)
+    known = typed(known)
     with _door(s) as door:
         if any(login.name == known and login.account != account for login in logins(door)):
             known = account  # two people of one name: this one types the id

@@ -65,6 +65,11 @@ class Room:
     def over(self) -> bool:
         return self.entries > self.most[0] or self.size > self.most[1]
 
+    def limited(self, entries: int, size: int) -> Room:
+        """This room, with other limits from now on."""
+        self.most = entries, size
+        return self
+
     def add(self, entries: Iterable[Entry], content: int = 0) -> None:
         """Uses room for these, with `content` bytes of content: what they take in the store."""
         sizes = [content, *(len(encode_record(0, e)) for e in entries)]
@@ -289,9 +294,8 @@ class Counting:
         """The room for entries below a pinned one: twice what the log may hold by then. It is bounded because the owner
         of the root key can also make contradictory pins without end."""
         elapsed = (last.header.time >> 16) - max(granted.since >> 16, self._realm.birth_ms)
-        room = self._used(log, VOUCHED)
-        room.most = 2 * self._realm.entries_allowed(elapsed), 2 * self._realm.bytes_allowed(elapsed)
-        return room
+        most = 2 * self._realm.entries_allowed(elapsed), 2 * self._realm.bytes_allowed(elapsed)
+        return self._used(log, VOUCHED).limited(*most)
 
     def _used(self, log: LogId, kind: int) -> Room:
         """What loose entries of a kind take, counted from the store when it is first asked for."""

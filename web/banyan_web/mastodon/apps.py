@@ -31,7 +31,7 @@ async def create(web: Web, ask: Ask) -> Any:
     name = " ".join(text(ask.params, "client_name").split())
     if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
         raise _invalid(f"Client name has 1 to {LONGEST_NAME} characters")
-    redirects = _redirects(ask)
+    redirects = redirects_in(ask.params)
     scopes = scopes_in(text(ask.params, "scopes", "read")) or ("read",)
     website = text(ask.params, "website", "").strip() or None
     if website is not None and not _is_website(website):
@@ -68,8 +68,9 @@ def application(app: App) -> dict[str, Any]:
     }
 
 
-def _redirects(ask: Ask) -> list[str]:
-    said = texts(ask.params, "redirect_uris") or texts(ask.params, "redirect_uri")
+def redirects_in(params: dict[str, Any]) -> list[str]:
+    """Where an app wants people to be sent. Raises Refused."""
+    said = texts(params, "redirect_uris") or texts(params, "redirect_uri")
     found = list(dict.fromkeys(part for one in said for part in one.split()))
     if not found:
         raise _invalid("Redirect URI can't be blank")

@@ -110,7 +110,7 @@ async def decide(web: Web, ask: Ask) -> Any:
     raw = await anyio.to_thread.run_sync(issue, web.door, grant)
     if asked.redirect == SHOWN:
         return page(words["code_title"], [paragraph(words["code_text"]), code(raw)], lang)
-    return see(_at(asked.redirect, {"code": raw}, asked.state))
+    return see(sent_back(asked.redirect, {"code": raw}, asked.state))
 
 
 def _asked(web: Web, params: dict[str, Any]) -> Asked:
@@ -158,9 +158,10 @@ def _broken(lang: str, why: Refused) -> Response:
 def _told(lang: str, why: TellApp) -> Response:
     if why.redirect == SHOWN:
         return page(WORDS[lang]["broken"], [paragraph(f"{why.code}: {why.description}", "wrong")], lang, 400)
-    return see(_at(why.redirect, {"error": why.code, "error_description": why.description}, why.state))
+    return see(sent_back(why.redirect, {"error": why.code, "error_description": why.description}, why.state))
 
 
-def _at(redirect: str, more: dict[str, str], state: str | None) -> str:
+def sent_back(redirect: str, more: dict[str, str], state: str | None) -> str:
+    """The address of an app, with what it is told."""
     given = more if state is None else {**more, "state": state}
     return f"{redirect}{'&' if '?' in redirect else '?'}{urlencode(given)}"

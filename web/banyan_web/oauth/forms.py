@@ -55,7 +55,8 @@ def form(action: str, hidden: Mapping[str, str], *parts: str) -> str:
 
 
 def paragraph(text: str, kind: str = "") -> str:
-    return f'<p class="{escape(kind)}">{escape(text)}</p>'
+    alert = ' role="alert"' if kind == "wrong" else ""
+    return f'<p class="{escape(kind)}"{alert}>{escape(text)}</p>'
 
 
 def _source(address: str) -> str:
@@ -70,7 +71,13 @@ def _source(address: str) -> str:
 def field(label: str, name: str, complete: str, value: str = "", kind: str = "text") -> str:
     """A field with its label. complete: how a browser fills it, as HTML's `autocomplete` names it."""
     given = f'name="{escape(name)}" type="{escape(kind)}" value="{escape(value)}" autocomplete="{escape(complete)}"'
+    given += ' autocapitalize="none" spellcheck="false"'
     return f"<label>{escape(label)}<input {given} required></label>"
+
+
+def username(name: str) -> str:
+    """Tells a browser whose password it is to keep."""
+    return f'<input type="text" name="username" value="{escape(name)}" autocomplete="username" hidden>'
 
 
 def button(text: str, name: str = "", value: str = "") -> str:

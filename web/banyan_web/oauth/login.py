@@ -5,9 +5,10 @@ Attempts are counted before the password is looked at, by name, by address and b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import anyio.to_thread
 from starlette.responses import Response
@@ -17,12 +18,14 @@ from banyan_web.bounds import ATTEMPT_S, ATTEMPTS_ADDRESS, ATTEMPTS_HERE, ATTEMP
 from banyan_web.door_logins import Person
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoints, Web
-from banyan_web.oauth.forms import button, field, form, page, paragraph
+from banyan_web.oauth.forms import button, field, form, page, paragraph, username
 from banyan_web.oauth.words import WORDS, language
 from banyan_web.refusals import Refused
 from banyan_web.sessions import Visit, drop_cookie, give_cookie, greeted, own_path, see, visit
 
 ENDPOINTS = Endpoints()
+T = TypeVar("T")
+_BOUNDS = {"least": door_logins.LEAST, "most": door_logins.MOST}
 
 
 @ENDPOINTS.get("/login")
@@ -30,14 +33,7 @@ async def show(web: Web, ask: Ask) -> Any:
     """The page, or who is logged in here."""
     at, lang = visit(web, ask), language(ask.request, ask.params)
     if at.person is not None and "next" not in ask.params:
-        words, held = WORDS[lang], web.door.tokens(at.person.account)
-        parts = [
-            paragraph(words["logged_in"].format(name=at.person.name)),
-            form("/logout", {"csrf": at.csrf}, button(words["log_out"])),
-            *([paragraph(words["apps"])] if held else []),
-            *(_of_app(token, at, words) for token in held),
-        ]
-        return page(words["log_in"], parts, lang)
+        return _mine(web, at, at.person, lang)
     return greeted(web, at, _page(at, lang, own_path(ask.params.get("next"))))
 
 
@@ -47,23 +43,60 @@ async def log_in(web: Web, ask: Ask) -> Any:
     at, lang, then = visit(web, ask), language(ask.request, ask.params), own_path(ask.params.get("next"))
     at.check(ask.params)
     name, password = (_said(ask, key) for key in ("name", "password"))
-    here, key = f"{ask.address} {name}", name
+    found = await _proved(web, ask, name, password)
+    if isinstance(found, _No):
+        return _page(at, lang, then, name, found.word, found.status)
+    return await _logged_in(web, at, found, then)
+
+
+class _No(NamedTuple):
+    """Why somebody is not logged in: a word of `words.py`."""
+
+    word: str
+    status: int
+
+
+async def _proved(web: Web, ask: Ask, name: str, password: str) -> Person | _No:
+    """Whose the name and the password are."""
+    here = f"{ask.address} {name}"
     taken = (
         web.bounds.take("login here", here, ATTEMPTS_HERE, ATTEMPT_S),
         web.bounds.take("login address", ask.address, ATTEMPTS_ADDRESS, ATTEMPT_S),
-        web.bounds.take("login name", key, ATTEMPTS_NAME, ATTEMPT_S),
+        web.bounds.take("login name", name, ATTEMPTS_NAME, ATTEMPT_S),
     )
     if any(count.over for count in taken):
-        return _page(at, lang, then, name, "too_many", 429)
+        return _No("too_many", 429)
     if web.bounds.hashing.statistics().tasks_waiting >= HASHES_WAITING:
-        return _page(at, lang, then, name, "busy", 503)
-    person = await anyio.to_thread.run_sync(
-        partial(door_logins.who, web.door, name, password), limiter=web.bounds.hashing
-    )
+        return _No("busy", 503)
+    person = await _hashing(web, partial(door_logins.who, web.door, name, password))
     if person is None:
-        return _page(at, lang, then, name, "wrong", 401)
+        return _No("wrong", 401)
     web.bounds.forget("login here", here)
-    return await _logged_in(web, at, person, then)
+    return person
+
+
+async def _hashing(web: Web, do: Callable[[], T]) -> T:
+    return await anyio.to_thread.run_sync(do, limiter=web.bounds.hashing)
+
+
+@ENDPOINTS.post("/login/password")
+async def change(web: Web, ask: Ask) -> Any:
+    """The person changes the password. Who came by a link and has none yet needs no old one."""
+    at, lang = visit(web, ask), language(ask.request, ask.params)
+    at.check(ask.params)
+    if at.person is None:
+        return see("/login")
+    old, new = (_said(ask, key) for key in ("old", "password"))
+    login = door_logins.login_of(web.door, at.person.account)
+    if login is not None:
+        found = await _proved(web, ask, at.person.account, old)
+        if isinstance(found, _No):
+            return _mine(web, at, at.person, lang, found.word, found.status)
+    if door_logins.wrong_password(new) is not None:
+        return _mine(web, at, at.person, lang, "short", 422)
+    name = at.person.name if login is None else login.name
+    await _hashing(web, partial(door_logins.set_password, web.door, at.person.account, name, new))
+    return await _logged_in(web, at, at.person, "/login")
 
 
 @ENDPOINTS.post("/logout")
@@ -135,6 +168,28 @@ def _page(at: Visit, lang: str, then: str, name: str = "", wrong: str = "", stat
     )
     said = [paragraph(words[wrong], "wrong")] if wrong else []
     return page(words["log_in"], [*said, form("/login", {"csrf": at.csrf, "next": then}, *asked)], lang, status)
+
+
+def _mine(web: Web, at: Visit, person: Person, lang: str, wrong: str = "", status: int = 200) -> Response:
+    """What a person sees who is logged in: the apps that may act, and the password."""
+    words, held = WORDS[lang], web.door.tokens(person.account)
+    old = field(words["old"], "old", "current-password", kind="password")
+    parts = [
+        *([paragraph(words[wrong].format(**_BOUNDS), "wrong")] if wrong else []),
+        paragraph(words["logged_in"].format(name=person.name)),
+        form("/logout", {"csrf": at.csrf}, button(words["log_out"])),
+        *([paragraph(words["apps"])] if held else []),
+        *(_of_app(token, at, words) for token in held),
+        form(
+            "/login/password",
+            {"csrf": at.csrf, "lang": lang},
+            username(person.name),
+            *([old] if door_logins.login_of(web.door, person.account) else []),
+            field(words["new"].format(**_BOUNDS), "password", "new-password", kind="password"),
+            button(words["change"]),
+        ),
+    ]
+    return page(words["log_in"], parts, lang, status)
 
 
 def _of_app(token: Token, at: Visit, words: dict[str, str]) -> str:

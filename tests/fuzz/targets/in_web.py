@@ -1,0 +1,89 @@
+"""What a client says at the door: names of parameters, where it wants to be sent, and who it says it is."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from banyan_web.bounds import Bounds
+from banyan_web.mastodon.apps import redirects_in
+from banyan_web.oauth.authorize import SHOWN, sent_back
+from banyan_web.oauth.forms import page
+from banyan_web.params import DEEP, nested
+from banyan_web.refusals import Refused
+from banyan_web.sessions import own_path
+from tests.fuzz.mutate import text
+from tests.fuzz.target import Target
+
+_PROXIES = ("127.0.0.0/8", "::1/128")
+
+
+def _parameters(raw: bytes) -> None:
+    """A query or a form. What comes out is no deeper than its names."""
+    pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True)
+    found = nested(pairs)
+    assert _depth(found) <= 2 * DEEP + 1
+    assert _texts(found) <= len(pairs)
+
+
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0) if isinstance(value, dict | list) else 0
+
+
+def _texts(value: Any) -> int:
+    if isinstance(value, dict | list):
+        return sum(map(_texts, value.values() if isinstance(value, dict) else value))
+    return 1
+
+
+def _redirect(raw: bytes) -> None:
+    """A redirect URI that is taken leads outside, as one header line, and never to a program."""
+    for uri in redirects_in({"redirect_uris": raw.decode("utf-8", "replace")}):
+        if uri == SHOWN:
+            continue
+        assert urlsplit(uri).scheme not in ("", "javascript", "data", "vbscript", "file", "blob")
+        back = sent_back(uri, {"code": "x"}, "a\r\nb: c")
+        assert back.isascii()
+        assert back.isprintable()
+        assert " " not in back
+        policy = page("", [], sent_to=uri).headers["content-security-policy"]
+        assert policy.count(";") == 4
+        assert "," not in policy
+        assert "*" not in policy
+
+
+def _own(raw: bytes) -> None:
+    """The login page leads to this server, as a browser reads the address."""
+    path = own_path(raw.decode("utf-8", "surrogateescape"))
+    assert path.startswith("/")
+    assert path[1:2] not in ("/", "\\")
+    assert path.isascii()
+    assert path.isprintable()
+
+
+def _address(raw: bytes) -> None:
+    """Who asks is short, whatever a proxy hands on."""
+    said = raw.decode("latin-1")
+    for peer in (None, "127.0.0.1", "203.0.113.9"):
+        assert len(Bounds(proxies=_PROXIES).address(peer, said)) <= 43
+    assert Bounds(proxies=_PROXIES).address("203.0.113.9", said) == "203.0.113.9"
+
+
+_QUERIES = [
+    b"a=1&b[]=2&b[]=3&c[d]=4&c[e][]=5&f[][g]=6&f[][h]=7&f[][g]=8",
+    b"poll[options][]=x&poll[options][]=y&poll[expires_in]=300&status=%F0%9F%8C%B3",
+]
+_URIS = [
+    b"https://app.example/back?from=1 tool://back com.example.app:/cb urn:ietf:wg:oauth:2.0:oob",
+    b"http://[::1]:8080/ http://127.0.0.1:1/x https://a.example:443",
+]
+_PATHS = [b"/oauth/authorize?client_id=x&redirect_uri=https%3A%2F%2Fapp.example", b"/login"]
+_ADDRESSES = [b"198.51.100.1, 2001:db8::1", b"[2001:db8::9]:443", b"198.51.100.1:80, ::ffff:127.0.0.1, 127.0.0.2"]
+
+TARGETS = (
+    Target("web.parameters", _parameters, (Refused,), lambda: _QUERIES, ("banyan_web.params",), text),
+    Target("web.redirects", _redirect, (Refused,), lambda: _URIS, ("banyan_web.mastodon.apps",), text),
+    Target("web.paths", _own, (), lambda: _PATHS, ("banyan_web.sessions",), text),
+    Target("web.addresses", _address, (), lambda: _ADDRESSES, ("banyan_web.bounds",), text),
+)
