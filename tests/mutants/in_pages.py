@@ -19,7 +19,7 @@ IN_PAGES = (
     Mutant("a form leads to another site", _VISITOR, ' or path.startswith("//")', "", _SAID),
     Mutant("anybody deletes anybody's post", _WRITING, 'if uri.partition("/")[0] != me.did:', "if False:", _SAID),
     Mutant(
-        "strangers see how the node's own account voted",
+        "strangers see the filters of the node's own account",
         _READING,
         "    if me is None:\n        for row",
         "    if False:\n        for row",
