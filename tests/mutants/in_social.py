@@ -67,8 +67,8 @@ IN_SOCIAL = (
     Mutant(
         "an edit takes away whom a post names and of what it warns",
         "node/banyan_node/api/methods/social.py",
-        "changed = replace(\n        post,",
-        "changed = replace(\n        Post(post.text, post.reply, post.quote),",
+        "mentions=post.mentions\n        if ask",
+        "mentions=()\n        if ask",
         _TOLD,
     ),
     Mutant("an unlisted post is in a public timeline", _FEEDS, "if ask.all and post", "if False and post", _TOLD),

@@ -109,6 +109,7 @@ def test_a_post_says_its_warning_its_tags_and_whom_it_names(node: LocalBackend) 
     node.call("edit", uri=uri, text="Sách #sách")
     (row,) = node.call("feed", account="an")["posts"]
     assert (row["text"], row["tags"], row["warning"], row["edited"]) == ("Sách #sách", ["sách"], "phim", True)
+    assert names({"accounts": row["mentions"]}) == ["chi"]
     node.call("post", text="#không", tags=[])
     assert node.call("feed", account="an")["posts"][0]["tags"] == []
     for tags, says in ((["a b"], "'a b' is no tag"), ([" "], "'' is no tag"), (["x"] * 33, "a list of at most 32")):

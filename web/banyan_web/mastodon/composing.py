@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from banyan_crdt.ids import account_from_text
 from banyan_web.endpoint import Ask, Web
 from banyan_web.mastodon.entities.media import blob_of
 from banyan_web.mastodon.entities.statuses import SENSITIVE
 from banyan_web.mastodon.html import mentions_in
 from banyan_web.mastodon.ids import uri_of
+from banyan_web.mastodon.naming import account_named
 from banyan_web.mastodon.remembered import upload
 from banyan_web.params import boolean, number, text, texts
 from banyan_web.refusals import Refused
@@ -22,7 +22,6 @@ MOST_MEDIA = 16
 LONGEST_POLL_S = 366 * 24 * 3_600
 ASKED_MOST = 20
 """Names with @ of one text that the node is asked about."""
-DID = "did:banyan:"
 
 
 async def content(web: Web, ask: Ask) -> dict[str, Any]:
@@ -86,36 +85,8 @@ async def _described(web: Web, blob: str) -> str | None:
 
 async def mentioned(web: Web, said: str, author: str) -> list[str]:
     """The DIDs of those whom a text names with @: by a DID, a name hosted here, or a handle. Others stay text."""
-    found = [await account_named(web, name) for name in mentions_in(said)[:ASKED_MOST]]
+    found = [await account_named(web, name, author) for name in mentions_in(said)[:ASKED_MOST]]
     return list(dict.fromkeys(did for did in found if did is not None and did != author))
-
-
-async def account_named(web: Web, name: str) -> str | None:
-    """The account behind an @; None if there is none."""
-    bare, _, domain = name.partition("@")
-    try:
-        if (did := _did(bare)) is not None:
-            return did
-        if domain in ("", web.domain):
-            for one in (await web.call("find", text=bare))["accounts"]:
-                # `find` also takes the beginning of an id, which is no name
-                if one["name"] == bare or not one["account"].removeprefix(f"{DID}z").startswith(bare.removeprefix("z")):
-                    return str(one["account"])
-        handle = f"{bare}@{domain or web.domain}"
-        found = (await web.call("handle.find", handle=handle))["accounts"]
-        return next((str(one["account"]) for one in found if one["platforms"]), None)
-    except Refused:
-        return None
-
-
-def _did(name: str) -> str | None:
-    """The DID that a name is, with or without `did:banyan:`."""
-    whole = name if name.startswith(DID) else DID + name
-    try:
-        account_from_text(whole)
-    except ValueError:
-        return None
-    return whole
 
 
 def _poll(params: dict[str, Any]) -> dict[str, Any] | None:

@@ -8,35 +8,23 @@ from typing import Any
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.composing import due_ms
 from banyan_web.mastodon.entities.accounts import iso
-from banyan_web.mastodon.entities.media import LOST_ZEROS, attachment, blob_id
+from banyan_web.mastodon.entities.media import attachment, blob_id
 from banyan_web.mastodon.entities.statuses import GONE, SENSITIVE, rows_of
-from banyan_web.mastodon.ids import status_id
+from banyan_web.mastodon.ids import status_id, thing_id, thing_of
 from banyan_web.mastodon.paging import cut, link
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
-DIGITS = 39
-
-
-def scheduled_id(draft: str) -> str:
-    return f"{int(draft, 16):0{DIGITS}d}"
-
-
-def draft_of(id_: str) -> str:
-    """Raises Refused."""
-    if not DIGITS - LOST_ZEROS <= len(id_) <= DIGITS or not id_.isascii() or not id_.isdigit() or int(id_) >> 128:
-        raise Refused(404, GONE)
-    return f"{int(id_):032x}"
 
 
 async def keep(web: Web, ask: Ask, said: Mapping[str, Any]) -> str:
     """Keeps a post that is due. Returns its id."""
-    return scheduled_id((await web.call("draft.set", **said, by=ask.account))["id"])
+    return thing_id((await web.call("draft.set", **said, by=ask.account))["id"])
 
 
 async def scheduled(web: Web, ask: Ask, id_: str) -> dict[str, Any]:
     """The ScheduledStatus entity. Raises Refused."""
-    draft = draft_of(id_)
+    draft = thing_of(id_)
     for one in await _due(web, ask):
         if one["id"] == draft:
             return (await _entities(web, ask, [one]))[0]
@@ -58,7 +46,7 @@ def _entity(web: Web, draft: Mapping[str, Any], ids: Mapping[str, str]) -> dict[
     warning, due = draft["warning"] or "", iso(draft["due"])
     media = [item for item in draft["media"] if item["type"] != "text/vtt"]
     return {
-        "id": scheduled_id(draft["id"]),
+        "id": thing_id(draft["id"]),
         "scheduled_at": due,
         "params": {
             "text": draft["text"],
@@ -97,11 +85,11 @@ async def show(web: Web, ask: Ask) -> Any:
 async def move(web: Web, ask: Ask) -> Any:
     due = due_ms(ask.params)
     if due is not None:
-        await web.call("draft.due", id=draft_of(ask.path["id"]), due=due, by=ask.account)
+        await web.call("draft.due", id=thing_of(ask.path["id"]), due=due, by=ask.account)
     return await scheduled(web, ask, ask.path["id"])
 
 
 @ENDPOINTS.delete("/api/v1/scheduled_statuses/{id}", "write:statuses")
 async def drop(web: Web, ask: Ask) -> Any:
-    await web.call("draft.drop", id=draft_of(ask.path["id"]), by=ask.account)
+    await web.call("draft.drop", id=thing_of(ask.path["id"]), by=ask.account)
     return {}

@@ -9,13 +9,12 @@ from unicodedata import normalize
 from banyan_schema.social import tags_in
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.statuses import rows_of, statuses
-from banyan_web.mastodon.ids import did_of
+from banyan_web.mastodon.ids import did_of, thing_of
 from banyan_web.mastodon.paging import LIMIT, MOST, Feed, bounds, cut, line, link, page, places
 from banyan_web.params import boolean, number, text, texts
-from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
-KEY_DIGITS, PLACE_DIGITS = 39, 135
+PLACE_DIGITS = 135
 TAGS = 4
 """Tags of each kind that one question names, as with Mastodon."""
 TAG_READ, TAG_READS = 80, 25
@@ -46,16 +45,7 @@ async def public(web: Web, ask: Ask) -> Any:
 
 @ENDPOINTS.get("/api/v1/timelines/list/{id}", "read:lists")
 async def of_list(web: Web, ask: Ask) -> Any:
-    return await _shown(web, ask, partial(web.call, "feed", in_list=list_key(ask.path["id"]), by=ask.account))
-
-
-def list_key(id_: str) -> str:
-    """The node's id of a list, from its id for apps: the same number, or the same digits. Raises Refused."""
-    if len(id_) == 32 and all(one in "0123456789abcdef" for one in id_):
-        return id_
-    if id_.isascii() and id_.isdigit() and len(id_) <= KEY_DIGITS and not int(id_) >> 128:
-        return f"{int(id_):032x}"
-    raise Refused(404, "Record not found")
+    return await _shown(web, ask, partial(web.call, "feed", in_list=thing_of(ask.path["id"]), by=ask.account))
 
 
 @ENDPOINTS.get("/api/v1/accounts/{id}/statuses")

@@ -14,7 +14,7 @@ from banyan_web.mastodon.entities.accounts import accounts, iso
 from banyan_web.mastodon.entities.media import attachment
 from banyan_web.mastodon.entities.polls import poll
 from banyan_web.mastodon.html import Place, folded, html, tag_url
-from banyan_web.mastodon.ids import THING_DIGITS, account_id, repost_id, reposted_by, status_id, uri_of
+from banyan_web.mastodon.ids import account_id, repost_id, reposted_by, status_id, thing_id, uri_of
 from banyan_web.refusals import Refused
 
 FAVOURITE = "❤"
@@ -219,10 +219,12 @@ class _Made:
         words = row["filtered"]
         if not words:
             return []
-        one = self._filters.get(words) or {"id": "0", "until": None, "action": "warn"}
+        one = self._filters.get(words)
+        if one is None:  # it was taken away meanwhile
+            return []
         about = {
-            "id": f"{int(one.get('of') or one['id'], 16):0{THING_DIGITS}d}",
-            "title": one.get("title") or words,
+            "id": thing_id(one["of"]),
+            "title": one["title"],
             "context": ["home", "notifications", "public", "thread", "account"],
             "expires_at": None if one["until"] is None else iso(one["until"]),
             "filter_action": one["action"],
