@@ -15,6 +15,7 @@ from tests.mutants.in_moves import IN_MOVES
 from tests.mutants.in_moving import IN_MOVING
 from tests.mutants.in_node import IN_NODE
 from tests.mutants.in_officials import IN_OFFICIALS
+from tests.mutants.in_pages import IN_PAGES
 from tests.mutants.in_people import IN_PEOPLE
 from tests.mutants.in_people_app import IN_PEOPLE_APP
 from tests.mutants.in_platform import IN_PLATFORM
@@ -44,6 +45,7 @@ MUTANTS = (
     *IN_NODE,
     *IN_THROTTLE,
     *IN_OFFICIALS,
+    *IN_PAGES,
     *IN_PEOPLE,
     *IN_PEOPLE_APP,
     *IN_PLATFORM,

@@ -53,6 +53,8 @@ from banyan_web.mastodon.streaming import endpoints as streaming
 from banyan_web.mastodon.streaming import sockets
 from banyan_web.oauth import authorize, login, tokens
 from banyan_web.oauth.forms import page, paragraph
+from banyan_web.page import archive, live, static_files, writing
+from banyan_web.page import reading as pages
 from banyan_web.params import nested
 from banyan_web.platform import hosting, operations, proofs, reading, webhooks
 from banyan_web.refusals import Refused, answer, refusal
@@ -60,6 +62,7 @@ from banyan_web.refusals import Refused, answer, refusal
 EVERY: Sequence[Endpoints] = (
     accounts.ENDPOINTS,
     apps.ENDPOINTS,
+    archive.ENDPOINTS,
     authorize.ENDPOINTS,
     filters.ENDPOINTS,
     firehose.ENDPOINTS,
@@ -67,6 +70,7 @@ EVERY: Sequence[Endpoints] = (
     hosting.ENDPOINTS,
     instance.ENDPOINTS,
     lists.ENDPOINTS,
+    live.ENDPOINTS,
     login.ENDPOINTS,
     markers.ENDPOINTS,
     marking.ENDPOINTS,
@@ -75,10 +79,12 @@ EVERY: Sequence[Endpoints] = (
     off.ENDPOINTS,
     operations.ENDPOINTS,
     own_account.ENDPOINTS,
+    pages.ENDPOINTS,
     proofs.ENDPOINTS,
     reading.ENDPOINTS,
     scheduled.ENDPOINTS,
     search.ENDPOINTS,
+    static_files.ENDPOINTS,
     statuses.ENDPOINTS,
     streaming.ENDPOINTS,
     ties.ENDPOINTS,
@@ -86,9 +92,10 @@ EVERY: Sequence[Endpoints] = (
     tokens.ENDPOINTS,
     webhooks.ENDPOINTS,
     wellknown.ENDPOINTS,
+    writing.ENDPOINTS,
 )
 FIELDS, FILES = 1_000, 8
-UNCOUNTED = ("/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
+UNCOUNTED = ("/archives/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
 """Bytes that a page or a monitor asks for: no limit by address. The connections are limited."""
 UNLIMITED = ("host", "admin", "firehose")
 """A token with one of these scopes is of the node's own people or programs: it has no limit."""

@@ -20,6 +20,8 @@ BODY_BYTES, FILE_BYTES = 1 << 20, MEDIA_BYTES + (1 << 20)
 """The largest body, and the largest with files."""
 BODY_S, FILE_S = 20.0, 600.0
 """The time limit of a body, and of one with files."""
+ARCHIVES_AT_ONCE, ARCHIVES_WAITING = 4, 200
+"""Logs of accounts that are written out for browsers at one time, and requests that wait for that."""
 PERIOD_S = 300
 """The window in which requests are counted, as with Mastodon."""
 TOKEN_RATE, ADDRESS_RATE = 1_500, 600
@@ -54,6 +56,7 @@ class Bounds:
         self._proxies = [ip_network(net, strict=False) for net in proxies]
         self._counts: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
         self.hashing = anyio.CapacityLimiter(HASHES_AT_ONCE)
+        self.archives = anyio.CapacityLimiter(ARCHIVES_AT_ONCE)
 
     def take(self, kind: str, key: str, limit: int, seconds: int, now: float | None = None) -> Count:
         """Counts one more of this kind and key."""

@@ -17,8 +17,9 @@ from starlette.responses import Response
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:26rem;margin:12vh auto;padding:0 1rem;color-scheme:light dark}"
-    "label{display:block;margin:.8rem 0}input:not([type=hidden]){display:block;width:100%;box-sizing:border-box;"
-    "font:inherit;padding:.5rem}button{font:inherit;padding:.5rem 1rem;margin:.4rem .4rem .4rem 0}"
+    "label{display:block;margin:.8rem 0}input:not([type=hidden],[hidden]){display:block;width:100%;"
+    "box-sizing:border-box;font:inherit;padding:.5rem}"
+    "button{font:inherit;padding:.5rem 1rem;margin:.4rem .4rem .4rem 0}"
     ".wrong{border-left:4px solid #c22;padding:.2rem .8rem}code{word-break:break-all}"
 )
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()

@@ -1,0 +1,90 @@
+"""Pages for everybody: what axe-core finds, narrow screens, the keyboard."""
+
+from __future__ import annotations
+
+import functools
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page
+
+from banyan_web.page.texts import account_path, post_path
+from tests.needs import ROOT, skipped_without
+from tests.web.browser import checked, in_browser, logged_in, needs_chromium
+from tests.web.door import open_node
+from tests.web.test_page import call
+
+AXE = ROOT / "js" / "node_modules" / "axe-core" / "axe.min.js"
+needs_axe = skipped_without(None if AXE.exists() else "no axe-core here: run `npm ci` in js")
+
+
+@needs_axe
+@needs_chromium
+@pytest.mark.parametrize(("locale", "scheme"), [("en-GB", "light"), ("vi-VN", "dark")])
+async def test_axe_finds_nothing(tmp_path: Path, locale: str, scheme: str) -> None:
+    async with open_node(tmp_path / "node") as door:
+        an, _ = await door.person("An")
+        binh, _ = await door.person("Bình")
+        Image.new("RGB", (60, 40), (200, 30, 30)).save(tmp_path / "a.png")
+        blob = (await call(door, "media.put", path=str(tmp_path / "a.png")))["blob"]
+        closes = int(time.time() * 1000) + 3_600_000
+        first = (await call(door, "post", text="ảnh #cây", media=[{"blob": blob, "description": "đỏ"}], by=an))["uri"]
+        await call(door, "post", text="?", warning="!", poll={"options": ["a", "b"], "closes_ms": closes}, by=binh)
+        await call(door, "reply", uri=first, text="hay", by=binh)
+        await call(door, "profile.set", fields={"bio": "bio", "Quê": "Huế"}, by=an)
+        await call(door, "react", uri=first, emoji="🌳", by=binh)
+        places = [
+            "/",
+            account_path(an),
+            post_path(first),
+            "/network",
+            "/live",
+            "/about",
+            "/search?q=x",
+            "/login",
+            "/@-",
+        ]
+        session, script = logged_in(door, an, "An"), AXE.read_text()
+
+        def look(page: Page) -> tuple[list[str], int]:
+            wrong, passed = list[str](), 0
+            for inside in (False, True):
+                if inside:
+                    page.context.add_cookies([session])
+                for path in [*places, "/home", "/notifications"] if inside else ["/", "/about"]:
+                    page.goto(door.url + path)
+                    if page.locator("article").count():
+                        page.wait_for_selector("html[data-checked=yes]")
+                    page.evaluate(script)
+                    found = page.evaluate("axe.run()")
+                    passed += len(found["passes"])
+                    wrong += [f"{path}: {one['id']} {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
+            return wrong, passed
+
+        wrong, passed = await in_browser(look, locale=locale, color_scheme=scheme)
+        assert wrong == []
+        assert passed > 150
+
+
+@needs_chromium
+async def test_pages_fit_320_pixels_and_are_reached_by_keyboard(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        an, _ = await door.person("An")
+        await call(door, "post", text="x" * 300 + " https://example.org/" + "y" * 200, by=an)
+
+        def look(page: Page) -> tuple[list[str], str, str]:
+            wide = []
+            for path in ("/", f"/@{an}", "/about", "/network", "/live", "/search?q=x", "/login"):
+                page.goto(door.url + path)
+                if page.evaluate("document.documentElement.scrollWidth") > 320:
+                    wide.append(path)
+            checked(page, door.url)
+            page.keyboard.press("Tab")
+            at = page.evaluate("document.activeElement.textContent")
+            page.keyboard.press("Enter")
+            return wide, at, page.evaluate("document.activeElement.id")
+
+        look_there = functools.partial(in_browser, look, viewport={"width": 320, "height": 640}, locale="en-GB")
+        assert await look_there() == ([], "Skip to the content", "content")

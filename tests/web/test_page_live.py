@@ -1,0 +1,89 @@
+"""Live events in a browser, the picture of the network, and two people who talk in a browser without scripts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import trio
+from PIL import Image
+from playwright.sync_api import Page
+
+from banyan_web import door_logins
+from tests.web.browser import broken, in_browser, needs_chromium
+from tests.web.door import open_node
+from tests.web.test_page import call
+
+
+@needs_chromium
+async def test_a_post_appears_in_a_browser_at_another_node_as_it_comes(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "a") as one:
+        addresses = (await call(one, "id"))["addresses"]
+        async with open_node(tmp_path / "b", addresses[:1]) as two:
+            an, _ = await one.person("An")
+            Image.new("RGB", (60, 40), (200, 30, 30)).save(tmp_path / "a.png")
+            blob = (await call(one, "media.put", path=str(tmp_path / "a.png")))["blob"]
+            there = trio.Event()
+
+            def look(page: Page) -> tuple[str, str, int, list[str]]:
+                page.goto(two.url + "/network")
+                page.locator(".map circle").nth(1).wait_for()
+                peers = page.locator("tbody tr").count()
+                page.goto(two.url + "/live")
+                page.locator("#live-state", has_text="Connected").wait_for()
+                trio.from_thread.run_sync(there.set)
+                row = page.locator("#live li", has_text="vừa mới viết")
+                row.wait_for()
+                name = row.locator("a").inner_text()
+                row.locator("a").click()
+                page.wait_for_selector("html[data-checked=yes]")
+                page.locator("figure img").evaluate("(image) => image.decode()")  # its bytes are at the other node
+                return name, page.locator(".proof summary").inner_text(), peers, broken(page)
+
+            async def write() -> None:
+                await there.wait()
+                await call(one, "post", text="vừa mới viết <b>", media=[{"blob": blob, "description": "đỏ"}], by=an)
+
+            with trio.fail_after(25):
+                while not await call(two, "peers"):
+                    await trio.sleep(0.05)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(write)
+                    found = await in_browser(look, locale="en-GB")
+            assert found == ("An", "✓ Verified: signed by An", 1, [])
+
+
+@needs_chromium
+async def test_two_people_talk_in_a_browser_without_scripts_on_a_narrow_screen(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        an, _ = await door.person("An")
+        binh, _ = await door.person("Bình")
+        for did, name in ((an, "An"), (binh, "Bình")):
+            door_logins.set_password(door.store, did, name, "mật khẩu rất dài")
+        narrow = {"viewport": {"width": 320, "height": 640}, "java_script_enabled": False, "locale": "vi-VN"}
+
+        def enter(page: Page, who: str) -> None:
+            page.goto(door.url + "/")
+            page.get_by_role("link", name="Đăng nhập").click()
+            page.locator("input[name=name]").fill(who)
+            page.locator("input[name=password]").fill("mật khẩu rất dài")
+            page.get_by_role("button", name="Đăng nhập").click()
+
+        def first(page: Page) -> None:
+            enter(page, "An")
+            page.get_by_label("Bạn muốn nói gì?").fill("Có ai không?")
+            page.get_by_role("button", name="Đăng").first.click()
+            page.get_by_text("Có ai không?").wait_for()
+
+        def second(page: Page) -> tuple[int, str]:
+            enter(page, "Bình")
+            page.goto(door.url + "/")
+            page.get_by_role("link", name="Trả lời").click()
+            page.get_by_label("Trả lời", exact=True).fill("Có tôi")
+            page.get_by_role("button", name="Đăng", exact=True).click()
+            page.get_by_text("Có tôi").wait_for()
+            return page.locator("article").count(), page.locator("article.d1 .text").inner_text()
+
+        await in_browser(first, **narrow)
+        assert await in_browser(second, **narrow) == (2, "Có tôi")
+        thread = await call(door, "feed", account=binh)
+        assert thread["posts"][0]["reply_name"] == "An"

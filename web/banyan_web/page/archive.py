@@ -1,0 +1,43 @@
+"""The signed log of an account, as the file that `banyan export` writes: what a browser checks a page with. It needs no
+token, because all of it is public; what an account says to itself is sealed in it."""
+
+from __future__ import annotations
+
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+
+import anyio.to_thread
+from starlette.responses import Response
+
+from banyan_web.bounds import ARCHIVES_WAITING
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.refusals import Refused
+
+ENDPOINTS = Endpoints()
+MOST = 64 << 20
+"""Bytes of an archive that a browser is given."""
+
+
+@ENDPOINTS.get("/archives/{did}")
+async def archive(web: Web, ask: Ask) -> Response:
+    """All that is held of one account, with signatures."""
+    turns = web.bounds.archives
+    if turns.statistics().tasks_waiting >= ARCHIVES_WAITING:
+        raise Refused(503, "Many browsers check at the moment; try again soon.", {"retry-after": "10"})
+    async with turns:
+        return await _answer(web, ask)
+
+
+async def _answer(web: Web, ask: Ask) -> Response:
+    with tempfile.TemporaryDirectory(prefix="banyan-archive-") as folder:
+        path = Path(folder) / "account.banyan"
+        await web.call("account.export", account=ask.path["did"], path=str(path))
+        if path.stat().st_size > MOST:
+            raise Refused(413, f"The account has more than {MOST >> 20} MiB: use `banyan export`.")
+        raw = await anyio.to_thread.run_sync(path.read_bytes)
+    tag = f'"{sha256(raw).hexdigest()[:32]}"'
+    headers = {"etag": tag, "cache-control": "no-cache", "content-type": "application/octet-stream"}
+    if tag in ask.request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(raw, headers=headers)

@@ -1,0 +1,175 @@
+"""What arrives at the node, as it comes: events for a browser (SSE), and who the peers are.
+
+A stream tells of new posts and of peers. It makes no more than RATE events a second, and says how many it left out.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import anyio
+import msgspec
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from banyan_node.operator_errors import CallError
+from banyan_node.server.blob_files import until_gone
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.page.reading import shown
+from banyan_web.page.rendering import as_page, render
+from banyan_web.page.texts import post_path, readable
+from banyan_web.refusals import Refused, of_call
+
+ENDPOINTS = Endpoints()
+RATE = 20
+"""Events a second, of one stream."""
+STREAMS, MADE = 200, 64
+"""Open at once, and events of which what was made is kept."""
+BEAT_S = 15.0
+"""Seconds after which a silent stream says that it lives."""
+MAP_PEERS = 40
+"""Peers that are drawn."""
+
+
+@ENDPOINTS.get("/live")
+@as_page
+async def live(web: Web, ask: Ask) -> Response:
+    """The page that shows the events."""
+    return await render(web, ask, "live.html")
+
+
+@ENDPOINTS.get("/network")
+@as_page
+async def network(web: Web, ask: Ask) -> Response:
+    """The peers, as a picture and as a table. Their addresses are not shown."""
+    linked = [peer for peer in await web.call("peers") if peer["connected"]]
+    status = await web.call("status")
+    for n, peer in enumerate(linked[:MAP_PEERS]):
+        angle = 2 * math.pi * n / min(MAP_PEERS, len(linked)) - math.pi / 2
+        peer["x"], peer["y"] = round(200 + 150 * math.cos(angle)), round(142 + 110 * math.sin(angle))
+    return await render(
+        web, ask, "network.html", peers=linked[:MAP_PEERS], node=await web.call("id"), complete=status["complete"]
+    )
+
+
+class _Streams:
+    """The open streams, and what was made of the last events: each is made once, however many watch."""
+
+    def __init__(self) -> None:
+        self.open = 0
+        self._made: OrderedDict[str, list[tuple[str, Any]]] = OrderedDict()
+
+    async def of(self, web: Web, value: dict[str, Any]) -> list[tuple[str, Any]]:
+        """What a stream tells of an event: kind and data."""
+        cursor = f"{web.url} {value['cursor']} {value['event']}"
+        if cursor not in self._made:
+            self._made[cursor] = await _of(web, value)
+            while len(self._made) > MADE:
+                self._made.popitem(last=False)
+        return self._made[cursor]
+
+
+_STREAMS = _Streams()
+
+
+@ENDPOINTS.get("/live/events")
+async def events(web: Web, ask: Ask) -> Response:
+    """The events, as SSE: `post`, `said` (an account signed something else), `peer`, `more`. A browser that comes again
+    goes on where it was, if the node can."""
+    if _STREAMS.open >= STREAMS:
+        raise Refused(503, "Too many watch; try again soon.", {"retry-after": "10"})
+    since = ask.request.headers.get("last-event-id", "")
+    try:
+        source = await web.backend.events({"since": since} if since else {})
+    except CallError:
+        try:
+            source = await web.backend.events({})
+        except CallError as why:
+            raise of_call(why) from why
+    return _Stream(web, source)
+
+
+class _Stream(Response):
+    """Server-sent events until the browser leaves or the node stops."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, web: Web, source: AsyncGenerator[Any, None]) -> None:
+        super().__init__(headers={"cache-control": "no-store", "connection": "close", "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self._web, self._source = web, source
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def piece(raw: bytes, more: bool = True) -> None:
+            await send({"type": "http.response.body", "body": raw, "more_body": more})
+
+        async def beat() -> None:
+            while True:
+                await anyio.sleep(BEAT_S)
+                await piece(b": here\n\n")
+
+        _STREAMS.open += 1
+        try:
+            async with (
+                aclosing(self._source),
+                aclosing(_told(self._web, self._source)) as told,
+                anyio.create_task_group() as tasks,
+            ):
+                tasks.start_soon(until_gone, receive, tasks.cancel_scope)
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                await piece(b"retry: 3000\n\n")
+                tasks.start_soon(beat)
+                async for raw in told:
+                    await piece(raw)
+                await piece(b"", False)
+                tasks.cancel_scope.cancel()
+        finally:
+            _STREAMS.open -= 1
+
+
+async def _told(web: Web, source: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, None]:
+    """The events as text, no more than RATE a second."""
+    second, made, left = 0, 0, 0
+    async for event in source:
+        value = msgspec.to_builtins(event)
+        now = int(time.monotonic())
+        if now != second:
+            if left:
+                yield _text("more", value["cursor"], {"count": left})
+            second, made, left = now, 0, 0
+        if made >= RATE:
+            left += 1
+            continue
+        for kind, data in await _STREAMS.of(web, value):
+            made += 1
+            yield _text(kind, value["cursor"], data)
+
+
+def _text(kind: str, cursor: str, data: Any) -> bytes:
+    return b"event: %s\nid: %s\ndata: %s\n\n" % (kind.encode(), cursor.encode(), msgspec.json.encode(data))
+
+
+async def _of(web: Web, value: dict[str, Any]) -> list[tuple[str, Any]]:
+    kind = value["event"]
+    if kind in ("peer_up", "peer_down"):
+        return [("peer", {"peer": value["peer"], "up": kind == "peer_up", "time_ms": value["time_ms"]})]
+    if kind != "entries":
+        return []
+    account = value["log"]["account"]
+    try:
+        found = await web.call("feed", account=account, reposts=False, limit=1)
+        name = (await web.call("profile.get", account=account))["name"]
+    except Refused:
+        return []
+    said = {"account": account, "name": readable(name), "entries": value["entries"], "time_ms": value["time_ms"]}
+    if found["posts"] and value["time_ms"] - found["posts"][0]["time_ms"] < 60_000:
+        row = shown(found["posts"], None)[0]
+        warned = row["warning"]
+        post = {"uri": row["uri"], "path": post_path(row["uri"]), "time_ms": row["time_ms"]}
+        return [("post", said | post | {"text": None if warned else readable(row["text"])[:400], "warning": warned})]
+    return [("said", said)]

@@ -1,0 +1,91 @@
+"""What people wrote, as HTML. The invariant: a browser shows it letter by letter, so that it can be compared with what
+was signed. Markup is only added around it, and only the functions here make `Markup`."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup, escape
+
+_UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+"""What a page must not contain; each becomes U+FFFD. The script of the page does the same before it compares."""
+_LINK = re.compile(r"https?://[^\s<>\"'`\\^{|}]{1,2000}|(?<![\w/&#])#\w{1,128}")
+_CLOSING = ".,;:!?…)]»”’"
+_BASE83 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"
+LAST_MS = 253_402_300_799_000
+"""The end of the year 9999."""
+
+
+def readable(said: str) -> str:
+    """Text without what a page must not contain. Carriage returns before a new line are left out, as browsers do."""
+    return _UNREADABLE.sub("\ufffd", said.replace("\r\n", "\n"))
+
+
+def linked(said: str) -> Markup:
+    """Text with its addresses and tags as links."""
+    said, parts, at = readable(said), list[Markup](), 0
+    for found in _LINK.finditer(said):
+        word = found[0].rstrip(_CLOSING)
+        if word.startswith("#"):
+            if word[1:].isdigit():
+                continue
+            where, rel = f"/tags/{quote(word[1:], safe='')}", ""
+        else:
+            where, rel = word, ' rel="nofollow ugc noopener noreferrer"'
+        parts += [escape(said[at : found.start()]), Markup(f'<a href="{escape(where)}"{rel}>{escape(word)}</a>')]
+        at = found.start() + len(word)
+    return Markup("").join([*parts, escape(said[at:])])
+
+
+def colour_of(blurhash: str | None) -> str:
+    """The mean colour of a blurhash, as #rrggbb; a grey one for what is no blurhash."""
+    value = 0
+    for letter in (blurhash or "")[2:6]:
+        if (digit := _BASE83.find(letter)) < 0:
+            return "#808080"
+        value = value * 83 + digit
+    return f"#{value:06x}" if len(blurhash or "") >= 6 and value < 1 << 24 else "#808080"
+
+
+def day(ms: int) -> str:
+    """A time as a reader without scripts sees it."""
+    return _at(ms).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def machine_time(ms: int) -> str:
+    """A time for the attribute `datetime`."""
+    return _at(ms).strftime("%Y-%m-%dT%H:%M:%S.") + f"{max(0, ms) % 1000:03d}Z"
+
+
+def _at(ms: int) -> datetime:
+    return datetime.fromtimestamp(min(max(0, ms), LAST_MS) // 1000, UTC)
+
+
+def safe_site(address: str | None) -> str | None:
+    """An address that may be a link."""
+    return address if address and re.fullmatch(r"https?://[^\s<>\"]{1,2000}", address) else None
+
+
+def tail(did: str) -> str:
+    """An account in the path of a page: `/@z...`."""
+    return did.removeprefix("did:banyan:")
+
+
+def account_path(did: str) -> str:
+    return f"/@{tail(did)}"
+
+
+def post_path(uri: str) -> str:
+    account, _, key = uri.partition("/")
+    return f"{account_path(account)}/{key}"
+
+
+def media_kind(item: dict[str, Any]) -> str:
+    """How an item is shown: picture, film, sound, captions or file."""
+    family = str(item["type"]).partition("/")[0]
+    if item["type"] == "text/vtt":
+        return "captions"
+    return {"image": "picture", "video": "film", "audio": "sound"}.get(family, "file")
