@@ -14,6 +14,9 @@ from playwright.sync_api import Page
 from banyan_node.server.http_server import Bind, serve_app
 from banyan_web.app import door_app
 from banyan_web.endpoint import Web
+from banyan_web.firehose.consumers import Consumers
+from banyan_web.firehose.tail import Tail
+from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.page.texts import account_path
 from tests.web.browser import broken, checked, in_browser, needs_chromium
 from tests.web.door import Door, open_node
@@ -54,7 +57,9 @@ async def lying(door: Door, alter: Alter, picture: bytes | None = None) -> Async
     shutdown = trio.Event()
 
     def app(url: str) -> Any:
-        return door_app(Web(Liar(door.node.backend, alter, picture), door.store, url, "liar.example", "Liar"))
+        liar = Liar(door.node.backend, alter, picture)
+        beside = Tail(door.node.backend), Consumers(door.store), Hub()
+        return door_app(Web(liar, door.store, url, "liar.example", "Liar", *beside))
 
     async with trio.open_nursery() as nursery:
 
