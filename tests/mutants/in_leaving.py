@@ -75,8 +75,8 @@ IN_LEAVING = (
     Mutant(
         "the digest of an account's archive is that of the store",
         "storage/banyan_storage/archive.py",
-        'out.frame([5, b"", reader.account_digest(account)])',
-        'out.frame([5, b"", reader.digest()])',
+        '_export_account(reader, account, out)\n    out.frame([5, b"", reader.account_digest(account)])',
+        '_export_account(reader, account, out)\n    out.frame([5, b"", reader.digest()])',
         _OUT,
     ),
     Mutant(
