@@ -13,6 +13,13 @@ _PAGES, _HTTP, _APPS = (
 
 IN_FIREHOSE = (
     Mutant(
+        "who is ahead of what is kept is led back to its end",
+        _FOLLOWING,
+        "end = tail.cursor if tail.end is not None and tail.end > place else cursor",
+        "end = tail.cursor",
+        _HTTP,
+    ),
+    Mutant(
         "a cursor inside an entry tells its first operations again",
         _METHOD,
         "if number < skip or not wanted.event(event, name):",

@@ -278,6 +278,33 @@ async def test_a_silent_stream_sends_its_cursor_and_a_stopping_node_says_so(
             assert rest[-1]["cursor"] == (await door.node.backend.call("firehose", {}))["cursor"]
 
 
+async def test_who_is_ahead_of_what_is_kept_is_not_led_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tail, "PAUSE_S", 30.0)  # what is kept goes on so seldom
+    async with open_node(tmp_path) as door:
+        _, client = await door.person("an")
+        async with stream(client, since="begin") as first:
+            await anext(first)
+            await write(door, ["một"], at_once=1)
+            async for line in first:  # it was read, and the pause begins
+                if line["kind"] not in NOTES and line["content"].get("text") == "một":
+                    break
+            await write(door, ["hai", "ba"], at_once=1)
+            async with stream(client, since="begin", collection="post") as ahead:
+                seen = [line async for line in until(ahead, "ba")]
+                door.node.shutdown.set()
+                end = await anext(ahead)
+        assert (end["kind"], end["why"]) == ("end", "shutdown")
+        assert end["cursor"] == seen[-1]["cursor"]
+
+
+async def until(lines: Events, text: str) -> AsyncIterator[dict[str, Any]]:
+    """Lines up to that of a post."""
+    async for line in lines:
+        yield line
+        if line["kind"] not in NOTES and line["content"]["text"] == text:
+            return
+
+
 async def test_a_slow_consumer_is_slowed_and_then_told_where_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

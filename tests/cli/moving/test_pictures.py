@@ -165,7 +165,7 @@ def test_pictures_are_added_later_to_posts_that_came_without_them_and_were_not_e
     edited, *after = feed(home)
     assert (edited["text"], edited["media"]) == ("của tôi", [])
     for old, new in zip(before[2:], after, strict=True):
-        assert {key for key in new if new[key] != old[key]} <= {"media", "edited", "edits"}
+        assert {key for key in new if new[key] != old[key]} <= {"media", "edited", "edited_ms", "edits"}
         assert len(new["media"]) == 1
     again = bring(home, path)
     assert (pictures(again), again["entries"]) == ((0, 0, 3, 1, 0), 0)

@@ -118,7 +118,8 @@ async def follow(
             if page is None and not wanted.by_node_alone:
                 found = tail.after(place)
             if found is not None:
-                some, end = [one for one in found if wanted.takes(one)], tail.cursor
+                some = [one for one in found if wanted.takes(one)]
+                end = tail.cursor if tail.end is not None and tail.end > place else cursor  # it may be behind this one
             else:
                 page = page or await _page(source, wanted, cursor)
                 some, end = [told(event) for event in page["events"]], page["cursor"]

@@ -20,7 +20,6 @@ from starlette.types import Receive, Scope, Send
 from banyan_node.operator_errors import CallError
 from banyan_node.server.blob_files import until_gone
 from banyan_web.endpoint import Ask, Endpoints, Web
-from banyan_web.page.reading import shown
 from banyan_web.page.rendering import as_page, render
 from banyan_web.page.texts import post_path, readable
 from banyan_web.refusals import Refused, of_call
@@ -162,13 +161,13 @@ async def _of(web: Web, value: dict[str, Any]) -> list[tuple[str, Any]]:
         return []
     account = value["log"]["account"]
     try:
-        found = await web.call("feed", account=account, reposts=False, limit=1)
+        found = await web.call("feed", account=account, reposts=False, limit=1, by=None)
         name = (await web.call("profile.get", account=account))["name"]
     except Refused:
         return []
     said = {"account": account, "name": readable(name), "entries": value["entries"], "time_ms": value["time_ms"]}
-    if found["posts"] and value["time_ms"] - found["posts"][0]["time_ms"] < 60_000:
-        row = shown(found["posts"], None)[0]
+    row = found["posts"][0] if found["posts"] else None
+    if row and row["audience"] == "public" and value["time_ms"] - row["time_ms"] < 60_000:
         warned = row["warning"]
         post = {"uri": row["uri"], "path": post_path(row["uri"]), "time_ms": row["time_ms"]}
         return [("post", said | post | {"text": None if warned else readable(row["text"])[:400], "warning": warned})]

@@ -1,6 +1,6 @@
 """Pages that anybody reads: timelines, profiles, conversations, groups, channels, search.
 
-Whoever is not logged in sees what is public; the private filters of the node's own account do not show there.
+Whoever is not logged in reads as nobody (`NOBODY` of the node's API): nothing is muted or filtered for them.
 """
 
 from __future__ import annotations
@@ -25,16 +25,6 @@ A_PAGE, ANSWERS = 20, 60
 _YEAR_S = 365 * 24 * 3_600
 
 
-def shown(rows: list[dict[str, Any]], me: Visitor | None) -> list[dict[str, Any]]:
-    """Rows for this visitor: the node answers strangers as its own account, whose filters and votes are not theirs."""
-    if me is None:
-        for row in rows:
-            row["filtered"] = None
-            if row["poll"] is not None:
-                row["poll"]["mine"] = []
-    return rows
-
-
 def _before(ask: Ask) -> str | None:
     return text(ask.params, "before", "") or None
 
@@ -46,7 +36,7 @@ async def public(web: Web, ask: Ask) -> Response:
     me = reader(web, ask)
     found = await web.call("feed", all=True, before=_before(ask), limit=A_PAGE, by=me and me.did)
     heading = WORDS[language(ask)]["public_title"]
-    return await _timeline(web, ask, heading, shown(found["posts"], me), found["before"])
+    return await _timeline(web, ask, heading, found["posts"], found["before"])
 
 
 @ENDPOINTS.get("/home")
@@ -77,7 +67,7 @@ async def profile(web: Web, ask: Ask) -> Response:
     """An account and its posts."""
     me, did = reader(web, ask), await did_of(web, ask.path["name"])
     found = await web.call("profile.get", account=did)
-    shown(found["pinned"], me)
+    found["pinned"]
     posts = await web.call("feed", account=did, before=_before(ask), limit=A_PAGE, by=me and me.did)
     following = False
     if me is not None and me.did != did:
@@ -87,7 +77,7 @@ async def profile(web: Web, ask: Ask) -> Response:
         ask,
         "profile.html",
         profile=found,
-        posts=shown(posts["posts"], me),
+        posts=posts["posts"],
         before=posts["before"],
         link="?",
         later=_before(ask) is not None,
@@ -113,7 +103,7 @@ async def by_uri(web: Web, ask: Ask) -> Response:
 async def _thread(web: Web, ask: Ask, uri: str) -> Response:
     me, after = reader(web, ask), text(ask.params, "after", "") or None
     found = await web.call("thread", uri=uri, after=after, limit=ANSWERS, by=me and me.did)
-    shown(found["posts"], me)
+    found["posts"]
     who = next((row["name"] for row in found["posts"] if row["uri"] == uri), "") or tail(uri)[:12]
     return await render(web, ask, "thread.html", thread=found, uri=uri, who=readable(who))
 
@@ -125,7 +115,7 @@ async def tag(web: Web, ask: Ask) -> Response:
     me, named = reader(web, ask), ask.path["tag"].removeprefix("#")
     found = await web.call("search", question=f"#{named}", before=_before(ask), limit=A_PAGE, by=me and me.did)
     heading = WORDS[language(ask)]["tag_title"].format(tag=readable(named))
-    return await _timeline(web, ask, heading, shown(found["posts"], me), found["before"])
+    return await _timeline(web, ask, heading, found["posts"], found["before"])
 
 
 @ENDPOINTS.get("/search")
@@ -151,7 +141,7 @@ async def search(web: Web, ask: Ask) -> Response:
         "search.html",
         question=question,
         people=people,
-        posts=shown(found["posts"], me),
+        posts=found["posts"],
         before=found["before"],
         link=f"?{urlencode({'q': question})}&",
         why=why,
@@ -164,14 +154,14 @@ async def group(web: Web, ask: Ask) -> Response:
     """A group and its posts."""
     me, uri = reader(web, ask), thing_in(ask.path["name"], ask.path["key"])
     found = await web.call("group.show", group=uri, by=me and me.did)
-    shown(found["pinned"], me)
+    found["pinned"]
     posts = await web.call("group.feed", group=uri, before=_before(ask), limit=A_PAGE, by=me and me.did)
     return await render(
         web,
         ask,
         "group.html",
         group=found,
-        posts=shown(posts["posts"], me),
+        posts=posts["posts"],
         before=posts["before"],
         link="?",
         later=_before(ask) is not None,
@@ -186,7 +176,7 @@ async def channel(web: Web, ask: Ask) -> Response:
     after = text(ask.params, "after", "") or None
     found = await web.call("channel.show", channel=uri, by=me and me.did)
     episodes = await web.call("episode.list", channel=uri, after=after, limit=A_PAGE, by=me and me.did)
-    shown([one["post"] for one in episodes["episodes"] if one["post"] is not None], me)
+    [one["post"] for one in episodes["episodes"] if one["post"] is not None]
     return await render(web, ask, "channel.html", channel=found, episodes=episodes)
 
 

@@ -44,7 +44,7 @@ def acting(ask: Ask, named: str | None) -> str:
 
 
 def reading(ask: Ask) -> str | None:
-    """The account that reads; None: this node's own, which a platform's token may. Raises Refused."""
+    """The account that reads; None: nobody, which a platform's token may. Raises Refused."""
     named = ask.params.get("as")
     if not isinstance(named, str | None):
         raise Refused(422, "`as` is one account.", code="bad_request")
