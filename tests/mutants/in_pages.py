@@ -20,10 +20,10 @@ IN_PAGES = (
     Mutant("anybody deletes anybody's post", _WRITING, 'if uri.partition("/")[0] != me.did:', "if False:", _SAID),
     Mutant(
         "strangers see the filters of the node's own account",
-        _READING,
-        "    if me is None:\n        for row",
-        "    if False:\n        for row",
-        _SAID,
+        "node/banyan_node/api/methods/reading.py",
+        "    if by == NOBODY:\n        return None\n",
+        "    by = by or None\n",
+        ("tests/web/test_nobody.py",),
     ),
     Mutant("a page in Vietnamese is in English", _WORDS, "{key: both[n] for key", "{key: both[0] for key", _SAID),
     Mutant(
