@@ -8,9 +8,9 @@ from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.entities.relationships import relationships as standing
 from banyan_web.mastodon.ids import account_id, did_of
-from banyan_web.mastodon.link_header import link
 from banyan_web.mastodon.lists import with_member
 from banyan_web.mastodon.naming import account_named, as_did
+from banyan_web.mastodon.paging import between
 from banyan_web.params import boolean, number, text, texts
 from banyan_web.refusals import Refused
 
@@ -84,7 +84,7 @@ async def _of(web: Web, ask: Ask, method: str) -> list[dict[str, Any]]:
         limit=number(ask.params, "limit", PAGE, MOST),
         by=ask.reader,
     )
-    link(web, ask, None if found["after"] is None else account_id(found["after"]))
+    between(web, ask, None if found["after"] is None else account_id(found["after"]))
     return await accounts.listed(web, found["accounts"])
 
 

@@ -13,8 +13,8 @@ from banyan_web.endpoint import Ask, Web
 from banyan_web.mastodon.entities.accounts import accounts, iso
 from banyan_web.mastodon.entities.statuses import rows_of, statuses
 from banyan_web.mastodon.ids import did_of
-from banyan_web.mastodon.link_header import link
 from banyan_web.mastodon.notice_ids import LARGEST, PLACE_BYTES, notice_id, place_of
+from banyan_web.mastodon.paging import between
 from banyan_web.params import number, text, texts
 from banyan_web.refusals import Refused
 
@@ -175,7 +175,7 @@ def notification(one: Told, known: Entities) -> dict[str, Any]:
 
 
 def page_link(web: Web, ask: Ask, found: Sequence[Told], more: str | None) -> None:
-    link(web, ask, more, found[0].id if found else None)
+    between(web, ask, more, found[0].id if found else None)
 
 
 async def read_until(web: Web, reader: str, place: str | None) -> None:

@@ -120,6 +120,14 @@ def link(web: Web, ask: Ask, ids: Sequence[str], further: bool = True) -> None:
         places([("next", "max_id", ids[-1])] * further + [("prev", "min_id", ids[0])], web, ask)
 
 
+def between(web: Web, ask: Ask, older: str | None, newer: str | None = None) -> None:
+    """The Link header of a page whose places are no ids of posts. older: `max_id` of the next page, None on the last
+    one. newer: `min_id` of what is newer."""
+    said = [("next", "max_id", older), ("prev", "min_id", newer)]
+    if found := [(relation, name, place) for relation, name, place in said if place is not None]:
+        places(found, web, ask)
+
+
 def places(said: Iterable[tuple[str, str, str]], web: Web, ask: Ask) -> None:
     """The Link header. said: (relation, parameter, its value)."""
     rest = [(name, value) for name, value in ask.request.query_params.multi_items() if name not in _PLACES]

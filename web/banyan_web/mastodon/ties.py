@@ -10,7 +10,7 @@ from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.entities.accounts import iso
 from banyan_web.mastodon.entities.relationships import relationship
 from banyan_web.mastodon.ids import account_id, did_of
-from banyan_web.mastodon.link_header import link
+from banyan_web.mastodon.paging import between
 from banyan_web.params import number, text
 from banyan_web.refusals import Refused
 
@@ -96,7 +96,7 @@ async def requests(web: Web, ask: Ask) -> Any:
         limit=number(ask.params, "limit", PAGE, MOST),
         by=ask.account,
     )
-    link(web, ask, None if found["after"] is None else account_id(found["after"]))
+    between(web, ask, None if found["after"] is None else account_id(found["after"]))
     return await accounts.listed(web, found["accounts"])
 
 
@@ -119,7 +119,7 @@ def page_of(web: Web, ask: Ask, rows: list[dict[str, Any]], most: int = MOST) ->
         last = did_of(text(ask.params, "max_id"))
         rows = [row for row in rows if account_id(row["account"]) > account_id(last)]
     if len(rows) > limit:
-        link(web, ask, account_id(rows[limit - 1]["account"]))
+        between(web, ask, account_id(rows[limit - 1]["account"]))
     return rows[:limit]
 
 

@@ -68,7 +68,8 @@ async def render(web: Web, ask: Ask, template: str, status: int = 200, /, **valu
             unread = (await web.call("notifications.unread", by=visitor.did))["unread"]
         except (Refused, KeyError):
             pass
-    here = ask.request.url.path + (f"?{ask.request.url.query}" if ask.request.url.query else "")
+    path, query = ask.request.scope["path"], ask.request.scope["query_string"].decode("latin-1")  # no word of Host
+    here = path + (f"?{query}" if query else "")
     common: Mapping[str, Any] = {
         "t": WORDS[lang],
         "lang": lang,
@@ -76,7 +77,7 @@ async def render(web: Web, ask: Ask, template: str, status: int = 200, /, **valu
         "me": visitor,
         "unread": unread,
         "here": here,
-        "path": ask.request.url.path,
+        "path": path,
         "realm": await _realm(web),
         "url": web.url,
     }
