@@ -17,8 +17,10 @@ import trio
 from banyan_crdt.codec import decode
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_node.operator_errors import CallError
+from banyan_web.door_store import Token
 from banyan_web.firehose import endpoints as web_endpoints
 from banyan_web.firehose import following, tail
+from banyan_web.firehose.consumers import owner_of
 from tests.web.door import Client, Door, open_node
 from tests.web.lines import LineStream, open_lines
 
@@ -257,6 +259,12 @@ async def test_a_named_consumer_gets_again_what_it_did_not_confirm(tmp_path: Pat
         assert await other.get("/v1/firehose/consumers") == {"consumers": []}
         await client.ask("DELETE", "/v1/firehose/consumers/index")
         await client.ask("DELETE", "/v1/firehose/consumers/index", 404)
+
+
+def test_apps_that_register_under_one_name_have_consumers_of_their_own() -> None:
+    one, two = (Token(id_, None, "App", ("read",), 0, None, client) for id_, client in (("1", "x"), ("2", "y")))
+    assert owner_of(one) != owner_of(two)
+    assert owner_of(one) == owner_of(one._replace(id="3")), "another token of the same app"
 
 
 async def test_a_silent_stream_sends_its_cursor_and_a_stopping_node_says_so(

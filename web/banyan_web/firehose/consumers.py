@@ -35,7 +35,8 @@ class TooMany(Exception):
 
 
 def owner_of(token: Token) -> str:
-    return token.account or f"app:{token.app}"
+    """Whose consumers these are. Anybody may register an app under any name, so an app is known by its client id."""
+    return token.account or (f"app:{token.app}" if token.client is None else f"client:{token.client}")
 
 
 class Consumers:
