@@ -21,6 +21,7 @@ from tests.mutants.in_people_app import IN_PEOPLE_APP
 from tests.mutants.in_platform import IN_PLATFORM
 from tests.mutants.in_profiles import IN_PROFILES
 from tests.mutants.in_schema import IN_SCHEMA
+from tests.mutants.in_service import IN_SERVICE
 from tests.mutants.in_slots import IN_SLOTS
 from tests.mutants.in_social import IN_SOCIAL
 from tests.mutants.in_statuses import IN_STATUSES
@@ -51,6 +52,7 @@ MUTANTS = (
     *IN_PLATFORM,
     *IN_PROFILES,
     *IN_SCHEMA,
+    *IN_SERVICE,
     *IN_SLOTS,
     *IN_SOCIAL,
     *IN_STORAGE,

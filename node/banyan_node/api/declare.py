@@ -37,6 +37,7 @@ from banyan_storage.reader import StoreReader
 if TYPE_CHECKING:
     from banyan_node.context import Context
     from banyan_node.media.fetching import BlobFetcher
+    from banyan_node.metrics import Metrics
     from banyan_node.workers.throttle import Throttle
     from banyan_node.workers.worker import Worker
 
@@ -135,7 +136,15 @@ class Shell(Protocol):
         """What strangers use of the processor."""
 
     @property
+    def metrics(self) -> Metrics:
+        """Where it is counted what calls take."""
+
+    @property
     def addresses(self) -> tuple[str, ...]: ...
+
+    @property
+    def door_addresses(self) -> tuple[str, ...]:
+        """Where HTTP is served for apps and browsers: HOST:PORT or unix:PATH."""
 
     @property
     def ready(self) -> bool: ...

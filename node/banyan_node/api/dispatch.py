@@ -86,9 +86,17 @@ class NodeBackend:
 
     async def answer(self, name: str, params: Mapping[str, Any]) -> Any:
         """The answer in its declared type. Raises CallError."""
+        try:
+            return await self._answer(name, params)
+        except CallError as error:
+            self._shell.metrics.refused(error.code)
+            raise
+
+    async def _answer(self, name: str, params: Mapping[str, Any]) -> Any:
         method = method_of(name)
         ask = decode.request(method, params)
         self._shell.throttle.works()
+        began = time.perf_counter()
         try:
             if method.runs == "node":
                 return await method.do(self._shell, ask)
@@ -105,6 +113,8 @@ class NodeBackend:
             return found if method.on_node is None else await method.on_node(self._shell, found)
         except _REFUSALS as error:
             raise refusal(error) from error
+        finally:
+            self._shell.metrics.took(name, time.perf_counter() - began)
 
     async def piece(self, blob: str, offset: int, length: int) -> bytes:
         """What `media.read` gives, as bytes. Raises CallError."""
