@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -185,7 +188,14 @@ async def test_under_a_clock_two_hours_ahead_nothing_is_called_complete(tmp_path
 async def test_a_node_of_which_peers_take_nothing_because_its_clock_is_ahead_is_not_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ahead: dict[int | None, float] = {}  # by the thread of a replica
+
+    def clock() -> float:
+        return real() + ahead.get(threading.get_ident(), 0.0)
+
+    real = time.time
     monkeypatch.setattr(grounds, "UNTAKEN_S", 1.5)
+    monkeypatch.setattr("banyan_node.workers.worker.time", SimpleNamespace(**{**vars(time), "time": clock}))
     alone = {"node__role": "hobbyist", "interest__mode": "all"}  # no platform says what time it is
     async with (
         running(make_node(make_home(tmp_path / "a"), **alone)) as a,
@@ -197,7 +207,7 @@ async def test_a_node_of_which_peers_take_nothing_because_its_clock_is_ahead_is_
             while not (said := await b.backend.call("status", {}))["complete"]:
                 await trio.sleep(0.05)
         assert said["clock"]["wrong"] is None
-        await b.worker.call(lambda c, now: setattr(c.replica, "ahead_s", 600.0))
+        ahead[b.worker._thread.ident] = 600.0
         await b.backend.call("post", {"text": "from the future"})
         with trio.fail_after(20):
             while (said := await b.backend.call("status", {}))["complete"] or not said["doubt"]:
@@ -207,7 +217,7 @@ async def test_a_node_of_which_peers_take_nothing_because_its_clock_is_ahead_is_
         wrong = "the linked peer does not take the last entry of this node; "
         wrong += "this clock may be ahead of theirs: compare it, and set it"
         assert (said["complete"], said["doubt"], said["clock"]["wrong"]) == (False, wrong, wrong)
-        await a.worker.call(lambda c, now: setattr(c.replica, "ahead_s", 600.0))  # ten minutes pass there
+        ahead[a.worker._thread.ident] = 600.0  # ten minutes pass there
         with trio.fail_after(20):
             while not (said := await b.backend.call("status", {}))["complete"]:
                 await trio.sleep(0.05)
