@@ -93,6 +93,8 @@ class Node:
         self._publisher: Publisher | None = None
         self._stands = "Starting"
         self._doors: list[Endpoint] = []
+        self._serving: list[trio.Event] = []
+        """Each is set once a server has ended."""
         self._linking = False
         """Whether links are served. Set before `up`: a peer that dials while the node starts needs our hello."""
 
@@ -137,8 +139,11 @@ class Node:
                 try:
                     await self._start(task_status)
                     await self.shutdown.wait()
+                    self.backend.end_events()
                     with trio.move_on_after(LAST_LOOK_S), suppress(OSError, StorageError):  # before the links close
                         await self._remember_now()
+                    for ended in self._serving:  # requests under way are answered, for `control.grace_seconds`
+                        await ended.wait()
                 finally:
                     self._linking = False  # no new task in a nursery that ends
                     self.links.close()
@@ -184,7 +189,7 @@ class Node:
         keep("media", partial(following.follow, self.worker, self.context, self.media))
         keep("unnamed media", partial(following.collect, self.worker, self.context))
         keep("search index", partial(searching.follow, self.worker, self.context))
-        endpoint = await self.nursery.start(
+        endpoint = await self._serve(
             partial(
                 serve_control,
                 app,
@@ -197,7 +202,7 @@ class Node:
             )
         )
         for door in self.doors:
-            self._doors.append(await self.nursery.start(door, self))
+            self._doors.append(await self._serve(partial(door, self)))
             log.info("door open", address=str(self._doors[-1]))
         before = anchors.read(self.home.peers)
         known = [*config.node.bootstrap, *(a.addr for a in before if not a.called)]
@@ -212,6 +217,20 @@ class Node:
         else:
             log.info("ready", peer=self.edge.peer_id, addresses=list(self.edge.addresses), control=str(endpoint))
         task_status.started(endpoint)
+
+    async def _serve(self, server: Callable[..., Awaitable[None]]) -> Endpoint:
+        """Starts a server, which ends once `shutdown` is set. Returns where it listens."""
+        ended = trio.Event()
+
+        async def run(task_status: Any) -> None:
+            try:
+                await server(task_status=task_status)
+            finally:
+                ended.set()
+
+        self._serving.append(ended)
+        endpoint: Endpoint = await self.nursery.start(run)
+        return endpoint
 
     def _not_ready(self) -> str | None:
         held_up = self.held_up_s

@@ -113,11 +113,11 @@ def test_up_offers_to_make_a_node_where_there_is_none_and_starts_it(tmp_path: Pa
 
 def test_without_a_terminal_or_with_options_nobody_is_asked(tmp_path: Path) -> None:
     for number, words in enumerate((["init"], ["init", "--json"], ["init", "--no-ask"])):
-        ran = process("--home", tmp_path / str(number), *words)
+        ran = banyan("--home", tmp_path / str(number), *words)
         assert ran.code == 0
         assert NAME not in ran.out + ran.err
     assert process("--home", tmp_path / "up", "up").code == 5
-    ran = process("--home", tmp_path / "asked", "init", "--ask")
+    ran = banyan("--home", tmp_path / "asked", "init", "--ask")
     assert (ran.code, ran.err) == (
         2,
         "banyan: --ask asks on a terminal, and goes with no other option; leave the others out, or --ask.\n",

@@ -78,7 +78,7 @@ class NodeBackend:
         self._workers = trio.CapacityLimiter(WORKERS)
         self._working = working(context, self._make_room)
         self._events = Events(context.store.snapshot, partial(self._in_thread, self._slow))
-        self.tell = self._events.tell
+        self.tell, self.end_events = self._events.tell, self._events.close
 
     async def call(self, name: str, params: Mapping[str, Any]) -> Any:
         """The answer, as JSON values. Raises CallError."""
