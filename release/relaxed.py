@@ -1,4 +1,4 @@
-"""A wheel whose metadata asks for something else, marked as changed: a local version (PEP 440), and CHANGED.md beside
+"""A wheel whose metadata asks for something else, marked as changed: a local version (PEP 440), and CHANGED beside
 its licences, which stay. Every other file is the same, byte for byte."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 def relax(wheel: Path, asks: Mapping[str, str], why: str) -> Path:
     """Writes the changed wheel beside the given one. Returns its path.
 
-    asks: name of a requirement -> what stands in its place, with the same marker. why: said in CHANGED.md. Raises
+    asks: name of a requirement -> what stands in its place, with the same marker. why: said in CHANGED. Raises
     ValueError if the wheel does not ask for one of them."""
     name, version, *tags = wheel.name.removesuffix(".whl").split("-")
     new = f"{version}{MARK}"
@@ -42,7 +42,7 @@ def relax(wheel: Path, asks: Mapping[str, str], why: str) -> Path:
             if path == f"{after}METADATA":
                 changed, said = _asking(data.decode(), version, new, asks)
                 put(path, changed.encode(), item)
-                put(f"{after}CHANGED.md", _notice(name, version, new, said, why).encode(), None)
+                put(f"{after}CHANGED", _notice(name, version, new, said, why).encode(), None)
             else:
                 put(path, data, item)
         record = ZipInfo(f"{after}RECORD", _DATE)

@@ -83,6 +83,7 @@ def try_uv_tool(wheelhouse: Path) -> Tried:
         assert uv is not None
         cache = subprocess.run(["uv", "cache", "dir"], capture_output=True, text=True, check=True).stdout.strip()
         (home / "overrides.txt").write_text("fastecdsa>=4\n")
+        theirs = {"PATH": f"{env['PATH']}:{os.environ['PATH']}"}  # who has uv has more; a compiler is refused by CC
         tools = {"UV_TOOL_DIR": str(home / "tools"), "UV_TOOL_BIN_DIR": str(home / "tool-bin"), "UV_CACHE_DIR": cache}
         certificates = {
             k: v for k, v in os.environ.items() if k in ("SSL_CERT_FILE", "UV_NATIVE_TLS", "UV_SYSTEM_CERTS")
@@ -98,7 +99,7 @@ def try_uv_tool(wheelhouse: Path) -> Tried:
             "--python",
             env["PATH"] + "/python3",
         ]
-        _run(home, env | tools | certificates, *command, ours.absolute())
+        _run(home, env | theirs | tools | certificates, *command, ours.absolute())
         return _demo("uv tool", home, env, [home / "tool-bin/banyan"], time.monotonic() - began)
 
 

@@ -44,7 +44,7 @@ def test_a_relaxed_wheel_asks_for_something_else_is_marked_and_keeps_its_licence
         assert said == asked.replace('stone==2.3.2; sys_platform != "win32"', 'stone>=4; sys_platform != "win32"')
         assert found.read("figs/__init__.py") == b"EATEN = 3\n"
         assert found.read(f"{info}/licenses/LICENSE") == b"Take them.\n"
-        notice = found.read(f"{info}/CHANGED.md").decode()
+        notice = found.read(f"{info}/CHANGED").decode()
         assert "not by the authors of figs" in notice
         assert '`stone==2.3.2; sys_platform != "win32"` became `stone>=4; sys_platform != "win32"`' in notice
         assert "The old one is heavy." in notice
