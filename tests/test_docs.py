@@ -17,6 +17,7 @@ from banyan_cli.errors import EXIT_CODES
 from banyan_cli.main import app, hoist
 
 ROOT = Path(__file__).parent.parent
+_INSIDE = ("tests/**/*.md", "*/banyan_*/**/*.md")
 PAGES = sorted(
     path
     for pattern in (

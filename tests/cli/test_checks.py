@@ -21,7 +21,6 @@ from cryptography.x509.oid import NameOID
 from banyan_cli.checks import door, limits, ports, versions
 from banyan_node.home.config import Config
 from banyan_web.door_store import DoorStore
-from tests.cli.shell import banyan, node_up
 
 
 def certificate_file(folder: Path, days: int, host: str = "localhost") -> Path:
@@ -132,11 +131,6 @@ def test_a_port_of_another_program_is_found_though_something_answers_there() -> 
             True,
             f"1 port is the node's own: {port} for peers.",
         )
-        ok, said = ports.of_process(os.getppid(), {port: "peers"})
-        assert (ok, said) in (
-            (True, f"1 port is the node's own: {port} for peers."),  # this process is its child
-            (False, f"Port {port}, which is for peers, is of another program; stop that, and start the node."),
-        )
         ok, said = ports.of_process(os.getpid(), {other: "the door"})
         assert (ok, said) == (False, f"Nobody listens on port {other}, which is for the door; start the node again.")
         why = ports.why_taken("127.0.0.1", port)
@@ -213,8 +207,24 @@ def test_limits_of_the_system_that_are_too_small_are_found(tmp_path: Path, monke
     )
 
 
-def test_doctor_names_the_door_of_a_running_node_that_no_setting_names(home: Path) -> None:
-    with node_up(home, "--http", f"unix:{home}/d"):
-        said = {c["check"]: c["sentence"] for c in banyan("--home", home, "doctor", "--json").json["checks"]}
-    assert said["door"].startswith(f"The door at unix:{home}/d answers, in ")
-    assert said["cert"] == "http.url names no https address, so there is none."
+def test_a_door_on_a_unix_socket_is_asked_and_what_it_answers_counts(tmp_path: Path) -> None:
+    where, statuses = str(tmp_path / "d"), [b"200 OK", b"503 Service Unavailable"]
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(where)
+        listener.listen()
+
+        def serve() -> None:
+            for status in statuses:
+                line, _ = listener.accept()
+                with line:
+                    assert line.recv(4096).startswith(b"GET /health HTTP/1.1\r\nHost: localhost\r\n")
+                    line.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\nOK")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert door.answers(f"unix:{where}")[0] is True
+        assert door.answers(f"unix:{where}") == (
+            False,
+            f"The door at unix:{where} answers 503 to /health; look at the node's log.",
+        )
+        thread.join()

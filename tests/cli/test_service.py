@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,6 +148,18 @@ def test_doctor_finds_that_all_of_a_service_is_well(service: Service) -> None:
     assert found["door.db"] == (True, "Logins, tokens and apps can be read.")
     assert found["versions"][1].startswith("banyan 0.")
     assert "4,096" not in found["limits"][1]
+
+
+def test_the_health_check_of_the_container_asks_whether_the_node_is_ready(service: Service) -> None:
+    text = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
+    found = re.search(r"^HEALTHCHECK .*\\\n +CMD (.*)$", text, re.MULTILINE)
+    assert found is not None
+    python, *words = json.loads(found[1])
+    assert (python, "BANYAN_CONTROL_PORT=4002" in text, ":4002/" in words[1]) == ("python", True, True)
+    port = find_running(service.home)[0].endpoint.port
+    for where, code in ((port, 0), (9, 1)):
+        words[1] = re.sub(r":\d+/", f":{where}/", words[1])
+        assert subprocess.run([sys.executable, *words], capture_output=True, check=False).returncode == code
 
 
 def say(service: Service, mark: str) -> None:

@@ -76,8 +76,8 @@ def test_a_person_is_asked_what_matters_and_told_at_once_what_cannot_be(tmp_path
     assert [row["account"] for row in followed] == [other]
 
 
-@pytest.mark.parametrize("until", range(len(QUESTIONS)))
-def test_ctrl_c_at_any_question_leaves_nothing(tmp_path: Path, until: int) -> None:
+@pytest.mark.parametrize("until", [0, 3, 5])
+def test_ctrl_c_or_the_end_of_the_input_at_any_question_leaves_nothing(tmp_path: Path, until: int) -> None:
     home = tmp_path / "home"
     with Terminal("--home", home, "init") as person:
         for question in QUESTIONS[:until]:

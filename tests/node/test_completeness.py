@@ -221,7 +221,11 @@ async def test_a_node_of_which_peers_take_nothing_because_its_clock_is_ahead_is_
         with trio.fail_after(20):
             while not (said := await b.backend.call("status", {}))["complete"]:
                 await trio.sleep(0.05)
-        assert said["clock"]["wrong"] is None
+            assert said["clock"]["wrong"] is None
+            await b.backend.call("peers.ban", {"peer": a.edge.peer_id})  # now it is isolated
+            while (said := await b.backend.call("status", {}))["complete"]:
+                await trio.sleep(0.05)
+        assert said["doubt"].startswith("no peer is connected, so nothing tells what may be missing")
 
 
 async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_for_it(tmp_path: Path) -> None:

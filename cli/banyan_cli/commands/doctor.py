@@ -220,7 +220,7 @@ def _doors(s: session.Session) -> list[str]:
     """Where a running node serves HTTP; without one, where it would."""
     node = s.node()
     if node is not None:
-        return list(node.call("id").get("doors", ()))
+        return list(node.call("id")["doors"])
     return [address] if (address := s.settings.config.http.address) else []
 
 

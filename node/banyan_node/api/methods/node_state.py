@@ -271,7 +271,7 @@ def _following(at: Looking, claims: dict[LogId, int]) -> list[Followed]:
                 known=held + behind,
                 behind=behind,
                 asking=sum(account in accounts for accounts in asked),
-                complete=bool(held) and not behind and grounds,
+                complete=bool(held) and not behind and grounds and at.seen.wrong_clock is None,
             )
         )
     return rows
