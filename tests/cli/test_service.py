@@ -37,7 +37,7 @@ class Service(NamedTuple):
     manager: socket.socket
     log: Path
 
-    def hears(self, line: str, seconds: float = 30.0) -> list[str]:
+    def hears(self, line: str, seconds: float = 90.0) -> list[str]:
         """What the manager hears until this line, which is the last."""
         heard: list[str] = []
         deadline = time.monotonic() + seconds
