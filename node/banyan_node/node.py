@@ -21,7 +21,7 @@ from msgspec import to_builtins
 from prometheus_client import CollectorRegistry
 
 from banyan_crdt.codec import encode
-from banyan_crdt.ids import LogId
+from banyan_crdt.ids import AccountId, LogId
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import Looking, Nothing
 from banyan_node.api.methods import node_state
@@ -31,7 +31,8 @@ from banyan_node.edge.made_of import edge_of
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore, passphrase_from
 from banyan_node.home.settings import Settings
-from banyan_node.hosting import claims, hosted, wanted
+from banyan_node.hosting import awaited, claims, dropped, hosted, wanted
+from banyan_node.hosting.interest import Interest
 from banyan_node.links import anchors
 from banyan_node.links.filling import Filling
 from banyan_node.links.linking import Links
@@ -266,12 +267,20 @@ class Node:
 
     async def _look_around(self) -> None:
         """Updates the metrics, and the interest, which depends on the follows of the accounts here."""
+        assert self.context is not None
+        chosen = self.settings.config.interest
+        interest = Interest(chosen.hops) if chosen.mode == "follows" else None
+        told: object = ()
         while True:
             self.metrics.stands(**await self.worker.call(_figures))
             say_left_out()
             await trio.sleep(LOOK_S)
             with suppress(ViewBuilding):  # follows are unknown until the view is built
-                await self.worker.call(lambda c, now: c.replica.set_interest(hosted.interest_of(c), now))
+                if interest is not None:
+                    found = await trio.to_thread.run_sync(interest.of, self.context)
+                    if found is not told:
+                        await self.worker.call(partial(_hold, found))
+                        told = found
 
     # -- for the API (`api.declare.Shell`)
 
@@ -333,6 +342,13 @@ def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -
     context.replica.gossip.set_addrs(addrs)
     context.replica.me = replace(context.replica.me, addrs=addrs)
     return context
+
+
+def _hold(found: frozenset[AccountId] | None, context: Context, now: float) -> None:
+    """found: None is all. What was dropped or is awaited since it was found counts."""
+    if found is not None:
+        found = (found | awaited.accounts(context.store)).difference(dropped.dropped(context.store))
+    context.replica.set_interest(found, now)
 
 
 def _said(at: Looking) -> dict[str, Any]:

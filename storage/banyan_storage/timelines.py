@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from heapq import merge
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
 
+from .answers import PostView, Reposted
 from .engine import ReadTxn, Table, after_prefix
 from .view_rows import NUMBERS
 from .views.social.shares import SHARES
@@ -83,6 +85,12 @@ def oldest(
                 yield line
 
     return merge(*[rising(table, *one) for table in tables for one in named], key=lambda line: line.cursor)
+
+
+def as_reposted(view: PostView, line: Line) -> PostView:
+    """A post as it stands at a line because of a repost."""
+    by = Reposted(line.account, int.from_bytes(line.time[:6], "big"))
+    return replace(view, cursor=line.cursor, reposted=by)
 
 
 def _cursor(account: AccountId, row: bytes) -> bytes:

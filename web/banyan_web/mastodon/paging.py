@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
+from banyan_node.api.methods.reading import PostRow
 from banyan_web.endpoint import Ask, Web
 from banyan_web.mastodon.ids import FIRST, POST_DIGITS, REPOST_DIGITS, TIME_DIGITS, repost_id, status_id
 from banyan_web.params import number, text
@@ -37,8 +38,10 @@ class Bounds(NamedTuple):
 
 
 class Line(NamedTuple):
+    """row: as JSON values, or in its type."""
+
     id: str
-    row: dict[str, Any]
+    row: Any
 
     @property
     def ms(self) -> int:
@@ -71,15 +74,23 @@ def line(row: dict[str, Any]) -> Line:
     return Line(repost_id(row["uri"], by["account"], by["time_ms"]), row)
 
 
-async def page(feed: Feed, at: Bounds) -> list[Line]:
-    """The newest first."""
+def typed_line(row: PostRow) -> Line:
+    """The same of a row in its type."""
+    if not row.reposted:
+        return Line(status_id(row.uri, row.time_ms), row)
+    by = row.reposted[0]
+    return Line(repost_id(row.uri, by.account, by.time_ms), row)
+
+
+async def page(feed: Feed, at: Bounds, line_of: Callable[[Any], Line] = line) -> list[Line]:
+    """The newest first. line_of: of a row that the feed gives."""
     rising = at.rising
     start = at.above if rising else at.below
     place = None if start is None else _place(start, rising)
     found: dict[str, Line] = {}
     for _ in range(READS):
         answer = await feed(**{"after" if rising else "before": place, "limit": at.limit + 1})
-        for one in map(line, answer["posts"]):
+        for one in map(line_of, answer["posts"]):
             if (at.below is None or one.id < at.below) and (at.above is None or one.id > at.above):
                 found[one.id] = one
         place = answer["after" if rising else "before"]
