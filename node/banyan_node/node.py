@@ -21,7 +21,7 @@ from msgspec import to_builtins
 from prometheus_client import CollectorRegistry
 
 from banyan_crdt.codec import encode
-from banyan_crdt.ids import AccountId, LogId
+from banyan_crdt.ids import LogId
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import Looking, Nothing
 from banyan_node.api.methods import node_state
@@ -31,8 +31,7 @@ from banyan_node.edge.made_of import edge_of
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore, passphrase_from
 from banyan_node.home.settings import Settings
-from banyan_node.hosting import awaited, claims, dropped, hosted, wanted
-from banyan_node.hosting.interest import Interest
+from banyan_node.hosting import claims, hosted, interest, wanted
 from banyan_node.links import anchors
 from banyan_node.links.filling import Filling
 from banyan_node.links.linking import Links
@@ -52,7 +51,7 @@ from banyan_node.workers.published import Answered, Published, Publisher
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.worker import Worker
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
-from banyan_storage.errors import StorageError, ViewBuilding
+from banyan_storage.errors import StorageError
 
 T = TypeVar("T")
 log = structlog.get_logger("banyan")
@@ -61,7 +60,7 @@ Greet = Callable[[dict[str, Any]], None]
 OpenDoor = Callable[..., Awaitable[None]]
 """A further server: called with the node and `task_status`."""
 LOOK_S = 5.0
-"""Seconds between two updates of the interest and of the metrics."""
+"""Seconds between two updates of the metrics."""
 HELD_UP_S = 15.0
 """A node of which all has waited so long for one thing does not call itself ready."""
 ANCHORS_S = 30.0
@@ -168,7 +167,8 @@ class Node:
         keep("discovery", self.links.discover)
         keep("peers.json", self._remember)
         keep("room", watch.run)
-        keep("interest and metrics", self._look_around)
+        keep("metrics", self._look_around)
+        keep("interest", partial(interest.follow, self.worker, self.context))
         keep("daily work", partial(chores.run, self.worker))
         keep("scheduled posts", partial(chores.publish_on_time, self.worker, self.context.engine))
         keep("views", partial(views.build, self.worker, self.context.engine))
@@ -266,21 +266,11 @@ class Node:
             self.metrics.event(event.kind)
 
     async def _look_around(self) -> None:
-        """Updates the metrics, and the interest, which depends on the follows of the accounts here."""
-        assert self.context is not None
-        chosen = self.settings.config.interest
-        interest = Interest(chosen.hops) if chosen.mode == "follows" else None
-        told: object = ()
+        """Updates the metrics."""
         while True:
             self.metrics.stands(**await self.worker.call(_figures))
             say_left_out()
             await trio.sleep(LOOK_S)
-            with suppress(ViewBuilding):  # follows are unknown until the view is built
-                if interest is not None:
-                    found = await trio.to_thread.run_sync(interest.of, self.context)
-                    if found is not told:
-                        await self.worker.call(partial(_hold, found))
-                        told = found
 
     # -- for the API (`api.declare.Shell`)
 
@@ -342,13 +332,6 @@ def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -
     context.replica.gossip.set_addrs(addrs)
     context.replica.me = replace(context.replica.me, addrs=addrs)
     return context
-
-
-def _hold(found: frozenset[AccountId] | None, context: Context, now: float) -> None:
-    """found: None is all. What was dropped or is awaited since it was found counts."""
-    if found is not None:
-        found = (found | awaited.accounts(context.store)).difference(dropped.dropped(context.store))
-    context.replica.set_interest(found, now)
 
 
 def _said(at: Looking) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def newest(
     from timelines whose row was used. So the cost grows only with the number of accounts and of rows."""
     named = txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))
     accounts_of = {number: AccountId(account) for account, number in named}
-    stops = list(_stops(sorted(accounts_of.items()), before))
+    stops = list(stops_below(sorted(accounts_of.items()), before))
     rows = [
         _Next(_cursor(accounts_of[number], row), table, number, row)
         for table in tables
@@ -97,7 +97,9 @@ def _cursor(account: AccountId, row: bytes) -> bytes:
     return row[:8] + account + row[8:24]
 
 
-def _stops(accounts: Iterable[tuple[bytes, AccountId]], before: bytes | None) -> Iterator[tuple[bytes, bytes | None]]:
+def stops_below(
+    accounts: Iterable[tuple[bytes, AccountId]], before: bytes | None
+) -> Iterator[tuple[bytes, bytes | None]]:
     """Where the timeline of each account, given as (number, account), stops below a cursor."""
     if before is None:
         return ((number, None) for number, _ in accounts)

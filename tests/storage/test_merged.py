@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import islice
 
 import pytest
 
@@ -13,7 +14,7 @@ from banyan_schema.collection import undo
 from banyan_schema.social import POST, REPOST, Post, Target, write_post
 from banyan_storage import merged as module
 from banyan_storage.kept import Kept
-from banyan_storage.merged import Merged
+from banyan_storage.merged import Merges, Since
 from banyan_storage.queries import Queries, queries
 from banyan_storage.timelines import POSTS, WITH_REPOSTS, newest, oldest
 from banyan_storage.view_rows import NUMBERS
@@ -27,6 +28,7 @@ SEEDS = 12
 def test_pages_of_a_kept_merge_are_those_of_a_fresh_one(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rng, (store, engine) = random.Random(f"merged {seed}"), social_store()
     monkeypatch.setattr(module, "MOST", rng.choice((5, 40, 2_000)))
+    monkeypatch.setattr(module, "GROWN", rng.choice((30, 2_000)))
     monkeypatch.setattr(touched, "HELD", rng.choice((4, 64)))
     monkeypatch.setattr(touched, "MOST", rng.choice((2, 1_024)))
     tables = rng.choice((POSTS, WITH_REPOSTS))
@@ -34,14 +36,15 @@ def test_pages_of_a_kept_merge_are_those_of_a_fresh_one(seed: int, monkeypatch: 
     posts: dict[Target, Ref] = {}
     reposts: dict[Ref, Person] = {}
     kept = Kept()
-    found: tuple[int, Merged] | None = None
+    merges = Merges(tables)
 
     def step() -> None:
         who = rng.choice(people)
         match rng.choice(("post", "post", "post", "edit", "delete", "repost", "repost", "back")):
             case "post":
                 for _ in range(rng.choice((1, 1, 1, 9))):
-                    posts[who.post("một")] = who.last()
+                    target = who.post("một")
+                    posts[target] = who.last()
             case "edit" if posts:
                 target = rng.choice([*posts])
                 author = next(one for one in people if one.id == target.account)
@@ -67,19 +70,15 @@ def test_pages_of_a_kept_merge_are_those_of_a_fresh_one(seed: int, monkeypatch: 
         with queries(engine, TEST) as q, kept.at(q.reader.txn) as keeping:
             txn = q.reader.txn
             numbers = {AccountId(a): number for a, number in txn.get_many(NUMBERS, sorted(wanted))}
-            since = None if found is None else keeping.accounts_since(found[0])
-            merge = Merged(tables) if found is None or since is None or rng.random() < 0.05 else found[1]
-            merge.update(txn, numbers, since or ())
+            now = Since(keeping.position, keeping.accounts_since)
             whole = list(newest(txn, wanted, None, tables))
             places = [None, *(line.cursor for line in rng.sample(whole, min(3, len(whole))))]
             for place in places:
-                pages = zip(range(rng.choice((1, 7, 1_000))), merge.below(txn, place), strict=False)
-                for (n, line), other in zip(pages, newest(txn, wanted, place, tables), strict=False):
-                    assert line == other, n
-                assert [*merge.below(txn, place)][:50] == [*newest(txn, wanted, place, tables)][:50]
+                most = rng.choice((1, 7, 1_000))
+                lines = islice(merges.lines(txn, numbers, now, place), most)
+                assert [*lines] == [*islice(newest(txn, wanted, place, tables), most)]
                 if place is not None:
-                    assert [*merge.above(txn, place)] == [*oldest(txn, wanted, place, tables)]
-            found = keeping.position, merge
+                    assert [*merges.lines(txn, numbers, now, None, place)] == [*oldest(txn, wanted, place, tables)]
 
 
 def test_what_is_kept_is_forgotten_when_it_is_touched_and_an_older_snapshot_gets_nothing() -> None:

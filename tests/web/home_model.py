@@ -73,11 +73,13 @@ class Network:
         """Those that the timeline has, the newest first, also those that are not seen."""
         of = self.authors(reader)
         found = [Line(said.time_ms, uri, None) for uri, said in self.posts.items() if said.author in of]
-        found += [Line(at, uri, by) for (by, uri), at in self.reposts.items() if by in of and uri in self.posts]
+        found += [Line(at, uri, by) for (by, uri), at in self.reposts.items() if by in of]
         return sorted(found, reverse=True)
 
     def sees(self, reader: str, line: Line) -> bool:
-        said = self.posts[line.uri]
+        said = self.posts.get(line.uri)
+        if said is None:  # it was deleted
+            return False
         if said.author == reader:
             return True
         words = self.words.get(reader)

@@ -6,19 +6,23 @@ follow, a mute and an acceptance count from the commit in which they are written
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
 
 from banyan_crdt.ids import AccountId
 from banyan_node.hosting.lens import Lens
 from banyan_storage import locking
 from banyan_storage.kept import Keeping
-from banyan_storage.merged import Merged
+from banyan_storage.merged import Merges, Since
 from banyan_storage.queries import Queries
-from banyan_storage.timelines import POSTS, WITH_REPOSTS
+from banyan_storage.timelines import POSTS, WITH_REPOSTS, Line
 from banyan_storage.view_rows import NUMBERS
 
+Lines: TypeAlias = Callable[[bytes | None, bytes | None], Iterator[Line]]
+"""(before, after) -> lines of timelines: those below a place, the newest first, or those above one."""
 FOLLOW_BYTES = 200
 """What somebody whom one follows takes of memory, about."""
 
@@ -36,26 +40,18 @@ class _Followed:
 
 
 @contextmanager
-def home(q: Queries, kept: Keeping, own: AccountId, lens: Lens, reposts: bool) -> Iterator[Merged | None]:
-    """The timelines of an account and those that it follows, as the lens sees them. None if nothing can be kept.
-    reposts: whether to merge those too."""
-    numbers = _let_in(q, kept, own) if kept.usable else None
-    if numbers is None:
-        yield None
-        return
+def home(q: Queries, kept: Keeping, own: AccountId, lens: Lens, reposts: bool) -> Iterator[Lines]:
+    """The timelines of an account and those that it follows, as the lens sees them. reposts: whether to merge those
+    too. Raises ViewBuilding."""
+    numbers = _let_in(q, kept, own)
     seen = {account: number for account, number in numbers.items() if lens.sees(account)} if lens.hidden else numbers
     with _merged(q, kept, ("home", own, lens.reader, reposts), seen, reposts) as found:
         yield found
 
 
 @contextmanager
-def listed(
-    q: Queries, kept: Keeping, key: Hashable, accounts: Collection[AccountId], reposts: bool
-) -> Iterator[Merged | None]:
+def listed(q: Queries, kept: Keeping, key: Hashable, accounts: Collection[AccountId], reposts: bool) -> Iterator[Lines]:
     """The same of some accounts. key: names whose list it is."""
-    if not kept.usable:
-        yield None
-        return
     with _merged(q, kept, ("list", key, reposts), _numbers(q, accounts), reposts) as found:
         yield found
 
@@ -63,26 +59,18 @@ def listed(
 @contextmanager
 def _merged(
     q: Queries, kept: Keeping, key: Hashable, wanted: Mapping[AccountId, bytes], reposts: bool
-) -> Iterator[Merged]:
+) -> Iterator[Lines]:
     """While it is in use it is not kept: after an error it is made anew."""
-    found: tuple[int, Merged] | None = kept.take(key)
-    touched = None if found is None or found[1].grown else kept.accounts_since(found[0])
-    if found is None or touched is None:
-        merged = Merged(WITH_REPOSTS if reposts else POSTS)
-        touched = set()
-    else:
-        merged = found[1]
-    merged.update(q.reader.txn, wanted, touched)
-    yield merged
-    kept.put(key, (kept.position, merged), (), merged.weight)
+    q.need("timeline", *(["shares"] if reposts else []))
+    merges: Merges = kept.take(key) or Merges(WITH_REPOSTS if reposts else POSTS)
+    now = Since(kept.position, kept.accounts_since)
+    yield partial(merges.lines, q.reader.txn, wanted, now)
+    kept.put(key, merges, (), merges.weight)
 
 
-def _let_in(q: Queries, kept: Keeping, own: AccountId) -> Mapping[AccountId, bytes] | None:
-    """The numbers of the account and of those that it follows and that let it. None if nothing of it is held."""
-    number = q.number(own)
-    if number is None:
-        return None
-    follows = kept.made(("follows", own), [number], 0, lambda: q.follows(own))
+def _let_in(q: Queries, kept: Keeping, own: AccountId) -> Mapping[AccountId, bytes]:
+    """The numbers of the account and of those that it follows and that let it, those of which something is held."""
+    follows = kept.made(("follows", own), [q.number(own)], 0, lambda: q.follows(own))
     found: tuple[_Followed, Mapping[AccountId, bytes]] | None = kept.take(("followed", own))
     before = None if found is None else found[0]
     touched = None if before is None else kept.accounts_since(before.position)

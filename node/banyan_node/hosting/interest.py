@@ -7,12 +7,44 @@ again, and counted: an account is within n + 1 follows while an account within n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+import trio
 
 from banyan_crdt.ids import AccountId
 from banyan_node.context import RESTORING, Context
-from banyan_node.hosting import awaited, hosted
+from banyan_node.hosting import awaited, dropped, hosted
+from banyan_storage.errors import ViewBuilding
 from banyan_storage.queries import Queries, queries
 from banyan_storage.views import touched
+
+if TYPE_CHECKING:
+    from banyan_node.workers.worker import Worker
+
+LOOK_S = 5.0
+"""Seconds between two looks whom the accounts here follow."""
+
+
+async def follow(worker: Worker[Context], context: Context) -> None:
+    """Tells the replica which accounts it holds, for as long as the node runs."""
+    chosen = context.settings.config.interest
+    interest, told = Interest(chosen.hops), object()
+    while chosen.mode == "follows":
+        await trio.sleep(LOOK_S)
+        with suppress(ViewBuilding):  # follows are unknown until the view is built
+            found = await trio.to_thread.run_sync(interest.of, context)
+            if found is not told:
+                await worker.call(partial(_hold, found))
+                told = found
+
+
+def _hold(found: frozenset[AccountId] | None, context: Context, now: float) -> None:
+    """found: None is all. What was dropped or is awaited since it was found counts."""
+    if found is not None:
+        found = (found | awaited.accounts(context.store)).difference(dropped.dropped(context.store))
+    context.replica.set_interest(found, now)
 
 
 class Interest:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -15,15 +15,14 @@ from banyan_node.api.methods.markers import home_read
 from banyan_node.api.methods.reading import CURSOR_BYTES, LOOKED, Named, PostRow, lens_of, now_ms, reader_of
 from banyan_node.api.texts import FeedCursor, Milliseconds, Own, ThingRef, did, feed_cursor, key_of, place_of
 from banyan_node.hosting import home, hosted, ranking
+from banyan_node.hosting.home import Lines
 from banyan_node.hosting.lens import Lens
 from banyan_node.hosting.ranking import Rank
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import AccountList, Member
 from banyan_schema.social import Target
 from banyan_schema.social.post import tag_fold
-from banyan_storage import locking
 from banyan_storage.answers import Reposted
-from banyan_storage.merged import Merged
 from banyan_storage.queries import PostView
 from banyan_storage.responding import numbers_of, responses
 from banyan_storage.timelines import Line
@@ -34,8 +33,6 @@ CANDIDATES = 1_000
 """Posts that an order other than by time looks at: the newest of the home timeline."""
 AWAY_MS = 24 * 3_600_000
 """How far back it looks if the reader has not noted what was read."""
-Lines: TypeAlias = Callable[[bytes | None, bytes | None], Iterator[Line]]
-"""(before, after) -> lines of a timeline: see `timeline` of banyan_storage.queries."""
 Because = Literal["own", "followed", "reposted", "listed", "asked", "public"]
 
 
@@ -134,34 +131,26 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
 def _lines(at: CommitView, ask: FeedRequest, lens: Lens, reader: AccountId | None) -> Iterator[Lines]:
     """What gives the lines of the timeline that is asked for."""
     q, reposts = at.queries(), ask.reposts and not ask.all
-    merging: AbstractContextManager[Merged | None] = nullcontext(None)
+    if ask.account or ask.all:
+        accounts = _accounts(at, ask, lens)
+        yield lambda before, after: q.lines(accounts, before, reposts, after)
+        return
     if ask.in_list:
-        accounts = _accounts(at, ask, lens, reader)
+        accounts = [AccountId(m.account) for m in _listed(at, ask)]
         merging = home.listed(q, at.kept, (hosted.account_of(at, ask.by), ask.in_list), accounts, reposts)
-    elif not ask.account and not ask.all and not ask.local:
+    else:
         merging = home.home(q, at.kept, reader or hosted.my_account(at), lens, reposts)
-    with merging as merged:
-        if merged is None:
-            accounts = _accounts(at, ask, lens, reader)
-            yield lambda before, after: q.lines(accounts, before, reposts, after)
-        else:
-            txn = q.reader.txn
-            yield lambda before, after: merged.below(txn, before) if after is None else merged.above(txn, after)
+    with merging as lines:
+        yield lines
 
 
-def _accounts(at: CommitView, ask: FeedRequest, lens: Lens, reader: AccountId | None) -> list[AccountId]:
-    q = at.queries()
+def _accounts(at: CommitView, ask: FeedRequest, lens: Lens) -> list[AccountId]:
     if ask.account:
         return [hosted.account_of(at, ask.account)]
-    if ask.in_list:
-        return [AccountId(m.account) for m in _listed(at, ask)]
     if ask.local:
         return [a for a in hosted.ids(at) if lens.sees(a)]
-    if ask.all:
-        here = {*hosted.ids(at)} if ask.remote else set()
-        return [a for a in at.store.accounts() if lens.sees(a) and a not in here]
-    own = reader or hosted.my_account(at)
-    return [a for a in (own, *locking.followed(q, own, q.follows(own))) if lens.sees(a)]
+    here = {*hosted.ids(at)} if ask.remote else set()
+    return [a for a in at.store.accounts() if lens.sees(a) and a not in here]
 
 
 def _listed(at: CommitView, ask: FeedRequest) -> list[Member]:
