@@ -26,8 +26,8 @@ IN_HOME = (
     Mutant(
         "of what is newer than a place a part is missing",
         _MERGED,
-        "        if self._floor() > after:\n            yield from oldest",
-        "        if False:\n            yield from oldest",
+        "        if not self.reaches(txn, after):\n",
+        "        if False:\n",
         _PAGES,
     ),
     Mutant(

@@ -113,3 +113,20 @@ def test_what_is_kept_is_forgotten_when_it_is_touched_and_an_older_snapshot_gets
             assert [keeping.get(one) for one in ("an", "always", "large")] == [None, None, 2], "the oldest went"
         with kept.at(old.reader.txn) as keeping:
             assert keeping.get("large") is None
+
+
+def test_who_is_too_far_behind_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(touched, "HELD", 4)
+    store, engine = social_store()
+    an, lan, kept = Person("an"), Person("lan"), Kept()
+    for n in range(20):
+        (an if n < 2 else lan).post(f"{n}")
+        (an if n < 2 else lan).send(store)
+        with queries(engine, TEST) as q:
+            changes = touched.changes(q.reader.txn, 0)
+            assert changes is None if touched.last(q.reader.txn) >= 2 * touched.HELD else changes is not None
+        if n == 0:
+            with queries(engine, TEST) as q, kept.at(q.reader.txn) as keeping:
+                keeping.put("an", "an", [q.number(an.id)], 1)
+    with queries(engine, TEST) as q, kept.at(q.reader.txn) as keeping:
+        assert keeping.get("an") is None

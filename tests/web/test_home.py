@@ -64,13 +64,17 @@ class World:
             await self.newcomer(f"lan{n}")
         await self.settled()
 
-    async def newcomer(self, name: str) -> str:
+    async def newcomer(self, name: str, follower: str | None = None) -> None:
+        """follower: follows it, and reads, before anything of it has come."""
         given = {"name": name, **({"hosted": True} if self.there else {})}
         did: str = (await self.other.backend.call("account.create", given))["account"]
         self.there.append(did)
         self.behind = True
+        if follower is not None:
+            await self.call(follower, "follow", account=did)
+            self.model.follows.add((follower, did))
+            await self.door.node.backend.call("feed", {"as": follower})
         await self.named(did, name)
-        return did
 
     async def named(self, who: str, name: str) -> None:
         self.model.names[who] = name
@@ -178,10 +182,7 @@ class World:
             case "rename":
                 await self.named(who, f"tên {rng.randrange(1000)}")
             case "newcomer" if len(self.there) < 5 and rng.random() < 0.5:
-                made = await self.newcomer(f"mới{len(self.there)}")
-                follower = rng.choice([*self.here])
-                await self.call(follower, "follow", account=made)
-                model.follows.add((follower, made))
+                await self.newcomer(f"mới{len(self.there)}", rng.choice([*self.here]))
 
     async def note(self, who: str, uri: str, text: str, reply_to: str | None = None) -> None:
         node = self.door.node if who in self.here else self.other

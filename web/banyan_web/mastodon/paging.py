@@ -43,10 +43,6 @@ class Line(NamedTuple):
     id: str
     row: Any
 
-    @property
-    def ms(self) -> int:
-        return _ms(self.id)
-
 
 def bounds(ask: Ask, limit: int = LIMIT, most: int = MOST) -> Bounds:
     """Raises Refused."""
@@ -97,7 +93,9 @@ async def page(feed: Feed, at: Bounds, line_of: Callable[[Any], Line] = line) ->
         if place is None:
             break
         ms = int(place[:12], 16)
-        if sum(one.ms > ms if not rising else one.ms < ms for one in found.values()) >= at.limit:
+        end = f"{ms + FIRST:0{TIME_DIGITS}d}"
+        beyond = [id_ for id_ in found if (id_[:TIME_DIGITS] < end if rising else id_[:TIME_DIGITS] > end)]
+        if len(beyond) >= at.limit:
             break
         if not rising and at.above is not None and ms < _ms(at.above):
             break

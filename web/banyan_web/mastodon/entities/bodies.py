@@ -49,7 +49,10 @@ def _held(web: Web, row: PostRow) -> bytes | None:
     body = web.bodies.get(id(row))
     if body is None or body.row is not row:
         return None
-    return body.json if all(one is web.people.get(did) for did, one in body.people) else None
+    for did, one in body.people:
+        if web.people.get(did) is not one:
+            return None
+    return body.json
 
 
 def _named(row: PostRow) -> list[str]:
