@@ -5,7 +5,7 @@ from tests.mutants.mutant import Mutant
 _MERGED, _KEPT = "storage/banyan_storage/merged.py", "storage/banyan_storage/kept.py"
 _TOUCHED, _CHANGES = "storage/banyan_storage/views/touched.py", "storage/banyan_storage/views/changes.py"
 _HOME, _ROWS = "node/banyan_node/hosting/home.py", "node/banyan_node/api/kept_rows.py"
-_INTEREST, _BODIES = "node/banyan_node/hosting/interest.py", "web/banyan_web/mastodon/entities/bodies.py"
+_INTEREST = "node/banyan_node/hosting/interest.py"
 _PAGES, _MODEL = ("tests/storage/test_merged.py",), ("tests/web/test_home.py",)
 _WITHIN = ("tests/node/test_interest_follows.py",)
 
@@ -112,10 +112,10 @@ IN_HOME = (
         _MODEL,
     ),
     Mutant(
-        "a Status outlives the row that it was made of",
-        _BODIES,
-        "body is None or body.row is not row",
-        "body is None",
+        "a row outlives what it quotes",
+        _ROWS,
+        "if said.quote is not None or said.poll",
+        "if said.poll",
         _MODEL,
     ),
     Mutant("whom nobody follows any more is held", _INTEREST, "beyond -= gone", "pass", _WITHIN),

@@ -19,6 +19,7 @@ class Said:
     text: str
     time_ms: int
     reply_to: str | None = None
+    quotes: str | None = None
     edited: bool = False
 
 
@@ -111,6 +112,11 @@ class Network:
         return {line.uri for line in self.lines(reader) if self.sees(reader, line)}
 
     # -- what stands in a row
+
+    def quoted(self, reader: str, uri: str) -> str | None:
+        """The text of what a post quotes; None if it is gone, or of one that the reader does not see."""
+        said = self.posts.get(self.posts[uri].quotes or "")
+        return None if said is None or (reader, said.author) in self.unseen else said.text
 
     def replies(self, uri: str) -> int:
         return sum(said.reply_to == uri for said in self.posts.values())

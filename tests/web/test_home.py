@@ -23,9 +23,23 @@ from tests.web.home_model import Network, Said
 WORDS = ("phim", "mưa", "chợ", "sách")
 STEPS, CHECK_EVERY = 110, 3
 DEEDS = (
-    *("post", "post", "post", "reply", "repost", "repost", "react", "react", "edit", "delete", "unrepost", "unreact"),
+    *(
+        "post",
+        "post",
+        "post",
+        "reply",
+        "quote",
+        "repost",
+        "repost",
+        "react",
+        "react",
+        "edit",
+        "delete",
+        "unrepost",
+        "unreact",
+    ),
     *("follow", "follow", "follow", "unfollow", "lock", "unlock", "accept", "accept", "unaccept", "newcomer"),
-    *("mute", "mute", "block", "unmute", "filter", "unfilter", "bookmark", "rename"),
+    *("mute", "mute", "block", "unmute", "filter", "unfilter", "bookmark", "bookmark", "rename", "rename"),
 )
 
 
@@ -44,7 +58,7 @@ class World:
         """A writing of `who`, at its node. No two have one millisecond."""
         await trio.sleep(0.002)
         node = self.door.node if who in self.here else self.other
-        if "uri" not in params or method in ("reply", "repost", "react", "bookmark"):
+        if "uri" not in params or method in ("reply", "quote", "repost", "react", "bookmark"):
             params["as"] = who
         answer = await node.backend.call(method, params)
         self.behind = True
@@ -97,6 +111,10 @@ class World:
                 await self.settled()
                 made = await self.call(who, "reply", uri=uri, text="vâng")
                 await self.note(who, made["uri"], "vâng", uri)
+            case "quote" if uri:
+                await self.settled()
+                made = await self.call(who, "quote", uri=uri, text="xem này")
+                await self.note(who, made["uri"], "xem này", quotes=uri)
             case "repost" if uri and (who, uri) not in model.reposts:
                 await self.settled()
                 await self.call(who, "repost", uri=uri)
@@ -174,20 +192,25 @@ class World:
                 (row,) = (await self.door.node.backend.call("filters", {"as": who}))["filters"]
                 await self.call(who, "filter.delete", id=row["id"])
                 del model.words[who]
-            case "bookmark" if uri and who in self.here:
+            case "bookmark":
                 await self.settled()
+                who = rng.choice([*self.here])
+                uri = rng.choice(sorted(model.seen(who)) or [None])
+                if uri is None:
+                    return
                 gone = (who, uri) in model.bookmarks
                 await self.call(who, "bookmark", uri=uri, undo=gone)
                 (model.bookmarks.discard if gone else model.bookmarks.add)((who, uri))
             case "rename":
+                who = rng.choice(sorted(by for by, _ in model.reposts) or [who])
                 await self.named(who, f"tên {rng.randrange(1000)}")
             case "newcomer" if len(self.there) < 5 and rng.random() < 0.5:
                 await self.newcomer(f"mới{len(self.there)}", rng.choice([*self.here]))
 
-    async def note(self, who: str, uri: str, text: str, reply_to: str | None = None) -> None:
+    async def note(self, who: str, uri: str, text: str, reply_to: str | None = None, quotes: str | None = None) -> None:
         node = self.door.node if who in self.here else self.other
         (row,) = (await node.backend.call("posts.get", {"uris": [uri], "as": ""}))["posts"]
-        self.model.posts[uri] = Said(who, text, row["time_ms"], reply_to)
+        self.model.posts[uri] = Said(who, text, row["time_ms"], reply_to, quotes)
 
     async def reposted_ms(self, who: str, uri: str) -> int:
         node = self.door.node if who in self.here else self.other
@@ -231,6 +254,7 @@ class World:
         mine = row["mine"]
         did = (set(mine["reactions"]), mine["reposted_ms"] is not None, mine["bookmarked"])
         assert did == model.mine(reader, uri)
+        assert (row["quote"] and row["quote"]["text"]) == model.quoted(reader, uri)
         parent = model.posts.get(said.reply_to or "")
         assert (row["reply_to"], row["reply_to_ms"]) == (said.reply_to, parent and parent.time_ms)
 
