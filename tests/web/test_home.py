@@ -23,23 +23,9 @@ from tests.web.home_model import Network, Said
 WORDS = ("phim", "mưa", "chợ", "sách")
 STEPS, CHECK_EVERY = 110, 3
 DEEDS = (
-    *(
-        "post",
-        "post",
-        "post",
-        "reply",
-        "quote",
-        "repost",
-        "repost",
-        "react",
-        "react",
-        "edit",
-        "delete",
-        "unrepost",
-        "unreact",
-    ),
+    *("post", "post", "post", "reply", "quote", "repost", "repost", "react", "react", "edit", "delete", "unrepost"),
     *("follow", "follow", "follow", "unfollow", "lock", "unlock", "accept", "accept", "unaccept", "newcomer"),
-    *("mute", "mute", "block", "unmute", "filter", "unfilter", "bookmark", "bookmark", "rename", "rename"),
+    *("mute", "mute", "block", "unmute", "filter", "unfilter", "bookmark", "bookmark", "rename", "rename", "unreact"),
 )
 
 
@@ -89,6 +75,9 @@ class World:
             self.model.follows.add((follower, did))
             await self.door.node.backend.call("feed", {"as": follower})
         await self.named(did, name)
+        if follower is not None:
+            made = await self.call(did, "post", text="chào")
+            await self.note(did, made["uri"], "chào")
 
     async def named(self, who: str, name: str) -> None:
         self.model.names[who] = name
