@@ -116,7 +116,7 @@ IN_HOME = (
         _ROWS,
         "if said.quote is not None or said.poll",
         "if said.poll",
-        _MODEL,
+        ("tests/node/test_reading.py",),
     ),
     Mutant("whom nobody follows any more is held", _INTEREST, "beyond -= gone", "pass", _WITHIN),
     Mutant("one follower less is none", _INTEREST, "        if count:\n", "        if count > 1:\n", _WITHIN),

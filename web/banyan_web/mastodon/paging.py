@@ -20,6 +20,8 @@ T = TypeVar("T")
 LIMIT, MOST = 20, 40
 READS = 50
 """Pages of the node that one page may take: much may be hidden from the reader, or be of one millisecond."""
+GROWS, LARGEST = 8, 1_000
+"""Each of them is so many times as large as the one before, up to the largest that the node gives."""
 _PLACES = ("max_id", "min_id", "since_id", "offset")
 _END = "f" * 100
 _BEGIN = "0" * 100
@@ -84,8 +86,10 @@ async def page(feed: Feed, at: Bounds, line_of: Callable[[Any], Line] = line) ->
     start = at.above if rising else at.below
     place = None if start is None else _place(start, rising)
     found: dict[str, Line] = {}
+    size = at.limit + 1
     for _ in range(READS):
-        answer = await feed(**{"after" if rising else "before": place, "limit": at.limit + 1})
+        answer = await feed(**{"after" if rising else "before": place, "limit": size})
+        size = min(GROWS * size, LARGEST)
         for one in map(line_of, answer["posts"]):
             if (at.below is None or one.id < at.below) and (at.above is None or one.id > at.above):
                 found[one.id] = one
