@@ -47,7 +47,7 @@ def last(txn: ReadTxn) -> int:
 def note(txn: WriteTxn, accounts: Set[bytes], posts: Set[bytes]) -> None:
     if accounts or posts:
         many = len(accounts) + len(posts) > MOST
-        _put(txn, b"" if many else _COUNT.pack(len(accounts)) + b"".join(accounts) + b"".join(posts))
+        _put(txn, b"" if many else _COUNT.pack(len(accounts)) + b"".join(sorted(accounts)) + b"".join(sorted(posts)))
 
 
 def note_all(txn: WriteTxn) -> None:
