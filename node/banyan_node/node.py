@@ -30,7 +30,7 @@ from banyan_node.edge.made_of import edge_of
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
-from banyan_node.hosting import claims, hosted, wanted
+from banyan_node.hosting import claims, hosted, interest, wanted
 from banyan_node.links import anchors
 from banyan_node.links.filling import Filling
 from banyan_node.links.linking import Links
@@ -50,7 +50,7 @@ from banyan_node.workers.published import Answered, Published, Publisher
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.worker import Worker
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
-from banyan_storage.errors import StorageError, ViewBuilding
+from banyan_storage.errors import StorageError
 
 T = TypeVar("T")
 log = structlog.get_logger("banyan")
@@ -59,7 +59,7 @@ Greet = Callable[[dict[str, Any]], None]
 OpenDoor = Callable[..., Awaitable[None]]
 """A further server: called with the node and `task_status`."""
 LOOK_S = 5.0
-"""Seconds between two updates of the interest and of the metrics."""
+"""Seconds between two updates of the metrics."""
 HELD_UP_S = 15.0
 """A node of which all has waited so long for one thing does not call itself ready."""
 ANCHORS_S = 30.0
@@ -182,7 +182,8 @@ class Node:
         keep("discovery", self.links.discover)
         keep("peers.json", self._remember)
         keep("room", watch.run)
-        keep("interest and metrics", self._look_around)
+        keep("metrics", self._look_around)
+        keep("interest", partial(interest.follow, self.worker, self.context))
         keep("daily work", partial(chores.run, self.worker))
         keep("scheduled posts", partial(chores.publish_on_time, self.worker, self.context.engine))
         keep("views", partial(views.build, self.worker, self.context.engine))
@@ -301,15 +302,13 @@ class Node:
             self.metrics.event(event.kind)
 
     async def _look_around(self) -> None:
-        """Updates the metrics, and the interest, which depends on the follows of the accounts here."""
+        """Updates the metrics."""
         while True:
             held = await self.worker.call(_figures)
             self.metrics.stands(**held)
             self._stands = f"{held['peers']:,} peers; {held['entries']:,} entries of {held['accounts']:,} accounts"
             say_left_out()
             await trio.sleep(LOOK_S)
-            with suppress(ViewBuilding):  # follows are unknown until the view is built
-                await self.worker.call(lambda c, now: c.replica.set_interest(hosted.interest_of(c), now))
 
     # -- for the service manager (`service.Attended`)
 

@@ -8,6 +8,7 @@ from tests.mutants.in_events import IN_EVENTS
 from tests.mutants.in_firehose import IN_FIREHOSE
 from tests.mutants.in_groups import IN_GROUPS
 from tests.mutants.in_handles import IN_HANDLES
+from tests.mutants.in_home import IN_HOME
 from tests.mutants.in_leaving import IN_LEAVING
 from tests.mutants.in_locked import IN_LOCKED
 from tests.mutants.in_media import IN_MEDIA
@@ -38,6 +39,7 @@ MUTANTS = (
     *IN_FIREHOSE,
     *IN_GROUPS,
     *IN_HANDLES,
+    *IN_HOME,
     *IN_LOCKED,
     *IN_MOVES,
     *IN_MOVING,

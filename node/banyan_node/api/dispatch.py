@@ -59,14 +59,20 @@ def method_of(name: str) -> Method:
 
 def read(context: Context, method: Method, ask: Request) -> Any:
     """A read's answer. Any thread."""
-    with queries(context.engine, context.realm, context.store.late_ids) as q:
-        return method.do(CommitView(q, context.blobs, context.vault, context.search), ask)
+    with (
+        queries(context.engine, context.realm, context.store.late_ids) as q,
+        context.kept.at(q.reader.txn, q.whole and not method.slow) as kept,
+    ):
+        return method.do(CommitView(q, context.blobs, context.vault, context.search, kept), ask)
 
 
 def look(context: Context, who: Here, seen: Published, do: Callable[[Looking], T]) -> T:
     """The result of `do` on a snapshot. Any thread."""
-    with queries(context.engine, context.realm, context.store.late_ids) as q:
-        return do(Looking(q, context.blobs, context.vault, context.search, who, seen))
+    with (
+        queries(context.engine, context.realm, context.store.late_ids) as q,
+        context.kept.at(q.reader.txn, q.whole) as kept,
+    ):
+        return do(Looking(q, context.blobs, context.vault, context.search, kept, who, seen))
 
 
 class NodeBackend:
