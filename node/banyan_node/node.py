@@ -24,6 +24,7 @@ from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import Looking, Nothing
+from banyan_node.api.door_state import DoorState
 from banyan_node.api.methods import node_state
 from banyan_node.context import Context, close_context, open_context
 from banyan_node.edge import Edge, EdgeError, Standing, open_edge
@@ -90,6 +91,10 @@ class Node:
         self.links: Links
         self.media: BlobFetcher
         self.tasks = Tasks(self.shutdown.is_set)
+        self.door: DoorState | None = None
+        """What the door for HTTP does; the door itself says so."""
+        self._shut: list[trio.Event] = []
+        """Of each door, whether it has ended."""
         self._publisher: Publisher | None = None
         self._linking = False
         """Whether links are served. Set before `ready`: a peer that dials while the node starts needs our hello."""
@@ -137,6 +142,9 @@ class Node:
                     await self.shutdown.wait()
                     with trio.move_on_after(LAST_LOOK_S), suppress(OSError, StorageError):  # before the links close
                         await self._remember_now()
+                    with trio.move_on_after(config.control.grace_seconds + LAST_LOOK_S):
+                        for shut in self._shut:
+                            await shut.wait()
                 finally:
                     self._linking = False  # no new task in a nursery that ends
                     self.links.close()
@@ -187,7 +195,7 @@ class Node:
             )
         )
         for door in self.doors:
-            log.info("door open", address=str(await self.nursery.start(door, self)))
+            log.info("door open", address=str(await self.nursery.start(self._open, door)))
         before = anchors.read(self.home.peers)
         known = [*config.node.bootstrap, *(a.addr for a in before if not a.called)]
         for addr in dict.fromkeys(known):
@@ -201,6 +209,14 @@ class Node:
         else:
             log.info("ready", peer=self.edge.peer_id, addresses=list(self.edge.addresses), control=str(endpoint))
         task_status.started(endpoint)
+
+    async def _open(self, door: OpenDoor, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
+        shut = trio.Event()
+        self._shut.append(shut)
+        try:
+            await door(self, task_status=task_status)
+        finally:
+            shut.set()
 
     def _not_ready(self) -> str | None:
         held_up = self.worker.at_one_thing_s
