@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 import trio
 
 from banyan_node.api.door_state import DoorState
-from banyan_node.home.config import HttpSettings
 from banyan_node.node import Node
 from banyan_node.server.http_server import Bind, serve_app
 from banyan_web.app import DoorApp, door_app
 from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore
-from banyan_web.endpoint import Backend, Web
-from banyan_web.firehose.consumers import Consumers
+from banyan_web.endpoint import web_of
 from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.streaming.hub import Hub
-from banyan_web.outward import Outside
 from banyan_web.platform.deliveries import deliver
-
-LAST_LINES_S = 0.5
-"""How long streams may take to end by themselves when the node stops."""
+from banyan_web.streaming import LAST_LINES_S
 
 
 async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
@@ -78,24 +72,3 @@ async def serve_by_itself(node: Node, hub: Hub | None = None, task_status: Any =
             beside.cancel_scope.cancel()
     finally:
         door.close()
-
-
-def web_of(
-    backend: Backend, door: DoorStore, http: HttpSettings, url: str, tail: Tail, hub: Hub, bounds: Bounds
-) -> Web:
-    """What endpoints share. url: where the door listens, by which clients know it if no setting says otherwise."""
-    known = http.url or url
-    return Web(
-        backend,
-        door,
-        known,
-        http.domain or urlsplit(known).netloc,
-        http.title,
-        tail,
-        Consumers(door),
-        hub,
-        bounds,
-        http.description,
-        http.email,
-        outside=Outside(http.local_webhooks),
-    )

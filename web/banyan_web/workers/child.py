@@ -22,11 +22,12 @@ from banyan_node.logging import set_up_logging
 from banyan_web.app import DoorApp, door_app
 from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore
+from banyan_web.endpoint import web_of
 from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.streaming.hub import Hub
-from banyan_web.opening import LAST_LINES_S, web_of
 from banyan_web.platform.deliveries import deliver
 from banyan_web.shared_counts import SharedCounts
+from banyan_web.streaming import LAST_LINES_S
 from banyan_web.workers.backend import WorkerBackend
 from banyan_web.workers.frames import BEAT_S, WorkerDoes, WorkerOpening
 from banyan_web.workers.line import NodeLine
