@@ -8,6 +8,7 @@ and then. The clock of a request runs from its first byte sent to the last byte 
 home        GET /api/v1/timelines/home?limit=40: the newest page
 older       the same, of posts before a fixed one
 post        POST /api/v1/statuses, durable
+nothing     GET /api/v1/custom_emojis, an empty list: what is not reading
 
 python -m bench door --json
 python -m bench door --folder /var/tmp/banyan --way 1 --kind home
@@ -36,7 +37,7 @@ from bench.rig.processes import Child
 from bench.social import Plan, built
 
 FULL, QUICK = Plan(5_000, 100_000, 500, 100, 50, 200), Plan(100, 4_000, 50, 100, 50, 200)
-WAYS, KINDS = (0, 1, 2), ("home", "older", "post")
+WAYS, KINDS = (0, 1, 2), ("home", "older", "post", "nothing")
 CLIENTS, SECONDS, SETTLE_S = 16, 10.0, 3.0
 AGAIN = 400
 """Requests of one connection."""
@@ -138,6 +139,8 @@ def request(where: dict[str, Any], kind: str, before: str) -> str:
     path, body = "/api/v1/timelines/home?limit=40", ""
     if kind == "older":
         path += f"&max_id={before}"
+    if kind == "nothing":
+        path = "/api/v1/custom_emojis"
     if kind == "post":
         path, body = "/api/v1/statuses", json.dumps({"status": "x" * 140})
     head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: {where['host']}\r\n"

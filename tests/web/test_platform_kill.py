@@ -43,7 +43,7 @@ class Life:
         env = {name: value for name, value in os.environ.items() if not name.startswith("BANYAN_")}
         quiet = subprocess.DEVNULL
         self.process = subprocess.Popen(line, cwd=ROOT, env=env, stdout=quiet, stderr=quiet)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             assert self.process.poll() is None
             try:

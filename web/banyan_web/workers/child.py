@@ -14,6 +14,7 @@ import socket
 from pathlib import Path
 
 import anyio
+import uvloop
 
 from banyan_crdt.realm import REALMS
 from banyan_node.api.apart import StoreReads
@@ -41,7 +42,8 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    asyncio.run(_run(line))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(line))
 
 
 async def _run(to_node: socket.socket) -> None:
