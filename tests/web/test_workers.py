@@ -307,7 +307,7 @@ async def test_a_worker_that_is_killed_loses_nothing_that_was_acknowledged(tmp_p
             while (await door.node.backend.call("status", {}))["door"]["trouble"] is not None:
                 await trio.sleep(0.05)
             async with fresh(door, client.token) as mine:
-                page = await mine.get("/api/v1/statuses", **{"id[]": said[:40]})
+                page = await mine.ask("GET", "/api/v1/statuses", params={"id[]": said[:40]})
                 assert len(page) == len(said[:40])
                 await together(*(partial(mine.get, f"/api/v1/statuses/{id}") for id in said[40:80]))
             assert door.node.context is not None
