@@ -64,10 +64,14 @@ class MastodonPy:
     ) -> Post:
         media = None
         if picture is not None:
-            media = [await self._ask("media_post", picture[0].read_bytes(), "image/png", description=picture[1], synchronous=True)]
+            media = [
+                await self._ask(
+                    "media_post", picture[0].read_bytes(), "image/png", description=picture[1], synchronous=True
+                )
+            ]
         asked = self._api.make_poll(list(poll), 600) if poll else None
-        given: dict[str, Any] = {"media_ids": media, "poll": asked, "in_reply_to_id": answers, "spoiler_text": warning}
-        return _post(await self._ask("status_post", text, **given))
+        said: dict[str, Any] = {"media_ids": media, "poll": asked, "in_reply_to_id": answers, "spoiler_text": warning}
+        return _post(await self._ask("status_post", text, **said))
 
     async def show(self, id_: str) -> Post:
         return _post(await self._ask("status", id_))

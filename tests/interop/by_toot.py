@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from urllib.parse import urlsplit
 import trio
 
 from tests.interop.said import Person, Poll, Post, Refusal
+from tests.needs import ROOT
 from tests.web.door import Door
 from tests.web.login_page import Browser, code_on
 
@@ -25,6 +28,9 @@ DOES = {
     "boosted your status": "reblog",
     "favourited your status": "favourite",
 }
+WIDE = 300
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
+"""Of polls toot prints it without a terminal too."""
 _RULER = "─"
 _PERSON = re.compile(r"^\* @(\S+) (.*)$", re.M)
 _NOTICE = re.compile(rf"^(?:.* )?@(\S+) ({'|'.join(DOES)})$", re.M)
@@ -33,6 +39,51 @@ _BY = re.compile(r"@(\S+) +\d{4}-\d\d-\d\d \d\d:\d\d UTC$")
 _POLL = re.compile(r"^Poll (\d+) · \d+ votes")
 _BAR = re.compile(r"^\d+% \((\d+)\)")
 _CHOSEN = "  ✓ Your vote"
+
+
+class Shell:
+    """Where the commands run. home: where toot keeps its logins."""
+
+    def __init__(self, home: Path, process: trio.Process) -> None:
+        self.home, self._process, self._turn = home, process, trio.Lock()
+
+    async def run(self, *command: str) -> str:
+        """Raises Refusal."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        async with self._turn:
+            said, complaints = self.home / "said", self.home / "complaints"
+            for path in (said, complaints):
+                path.write_bytes(b"")
+            line = json.dumps([command, str(said), str(complaints)])
+            await self._process.stdin.send_all(line.encode() + b"\n")
+            with trio.fail_after(30):
+                code = await self._process.stdout.receive_some()
+            if int(code) != 0:
+                raise Refusal(complaints.read_text("utf-8"))
+            return _COLOUR.sub("", said.read_text("utf-8"))
+
+
+@asynccontextmanager
+async def shell(home: Path) -> AsyncIterator[Shell]:
+    command = [sys.executable, "-m", "tests.interop.toot_shell"]
+    process = await trio.lowlevel.open_process(
+        command, env=_environment(home), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        yield Shell(home, process)
+    finally:
+        process.kill()
+        with trio.CancelScope(shield=True):
+            await process.wait()
+            for pipe in (process.stdin, process.stdout):
+                assert pipe is not None
+                await pipe.aclose()
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """What does not fit on the screen, toot asks about, page by page: so it is large."""
+    return {**os.environ, "XDG_CONFIG_HOME": str(home), "COLUMNS": str(WIDE), "LINES": "100000"}
 
 
 class Toot:
@@ -51,25 +102,14 @@ class Toot:
         }
     )
 
-    def __init__(self, home: Path) -> None:
-        """home: where toot keeps its logins."""
-        self._home = home
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
         self._who = ""
 
     async def _run(self, *command: str) -> str:
         """What it prints. Raises Refusal with what it complains of."""
         who = ["--as", self._who] if self._who else []
-        wide = {"COLUMNS": "300", "LINES": "100000"}  # what does not fit is asked about, page by page
-        done = await trio.run_process(
-            [sys.executable, "-m", "toot", "--max-width", "300", *who, *command],
-            env={**os.environ, **wide, "XDG_CONFIG_HOME": str(self._home)},
-            capture_stdout=True,
-            capture_stderr=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise Refusal(done.stderr.decode())
-        return done.stdout.decode()
+        return await self._shell.run("--max-width", str(WIDE), *who, *command)
 
     async def log_in(self, door: Door, name: str, password: str) -> None:
         await trio.to_thread.run_sync(self._log_in, door.url, name, password)
@@ -77,9 +117,13 @@ class Toot:
 
     def _log_in(self, url: str, name: str, password: str) -> None:
         command = [sys.executable, "-m", "toot", "login", "--instance", url]
-        env = {**os.environ, "XDG_CONFIG_HOME": str(self._home)}
         with subprocess.Popen(
-            command, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            env=_environment(self._shell.home),
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         ) as toot:
             assert toot.stdin is not None
             assert toot.stdout is not None

@@ -151,12 +151,15 @@ async def marks(at: Scene) -> None:
     boost = (await at.an.timeline("account", at.binh_here.acct))[0]
     assert (boost.boosted_by, boost.by, boost.media != ()) == (at.binh_here.acct, "an", True)
     await at.binh.mark("unboost", at.phở.id)
+    await at.binh.mark("unfavourite", at.phở.id)
     await at.settle()
     assert await at.an.boosted_by(at.phở.id) == []
 
 
 @step("who favoured a post is told", "favourited_by")
 async def favourited(at: Scene) -> None:
+    await at.binh.mark("favourite", at.phở.id)
+    await at.settle()
     assert await at.an.favourited_by(at.phở.id) == [at.binh_here.acct]
     await at.binh.mark("unfavourite", at.phở.id)
     await at.settle()

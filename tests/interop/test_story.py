@@ -13,7 +13,7 @@ from banyan_web.door_logins import set_password
 from banyan_web.mastodon.streaming import endpoints, sockets
 from tests.interop.by_masto import Masto, library
 from tests.interop.by_mastodon_py import MastodonPy
-from tests.interop.by_toot import Toot
+from tests.interop.by_toot import Toot, shell
 from tests.interop.packages import needs_packages
 from tests.interop.said import Client
 from tests.interop.story import STORY, Scene
@@ -34,7 +34,8 @@ async def clients(name: str, folder: Path) -> AsyncIterator[tuple[Client, Client
     if name == "Mastodon.py":
         yield MastodonPy(), MastodonPy()
     elif name == "toot":
-        yield Toot(folder), Toot(folder)
+        async with shell(folder) as opened:
+            yield Toot(opened), Toot(opened)
     else:
         async with library() as made:
             yield Masto(made), Masto(made)
