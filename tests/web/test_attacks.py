@@ -12,8 +12,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 import trio
 
+from banyan_node.server import http_connections, web_sockets
 from banyan_web import door_apps
 from banyan_web.door_apps import Grant
 from tests.web.door import Door, open_node
@@ -137,8 +139,8 @@ class Line:
         found, self._held = self._held[:size], self._held[size:]
         return found
 
-    def rest(self) -> list[tuple[int, bytes]]:
-        """(first byte, payload) of all frames until the server closes, but for its pings."""
+    def rest(self, pings: bool = False) -> list[tuple[int, bytes]]:
+        """(first byte, payload) of all frames until the server closes, with its pings or without."""
         raw, found = self._held, []
         try:
             while more := self._line.recv(65_536):
@@ -152,7 +154,7 @@ class Line:
                 size, start = int.from_bytes(raw[2:4], "big"), 4
             found.append((raw[0], raw[start : start + size]))
             raw = raw[start + size :]
-        return [frame for frame in found if frame[0] != 0x89]
+        return [frame for frame in found if pings or frame[0] != 0x89]
 
 
 CONTINUED, LAST_PART, BINARY, PINGED, PONG = 0x00, 0x80, 0x82, 0x89, 0x8A
@@ -344,3 +346,53 @@ async def test_a_connection_that_upgraded_and_left_leaves_nothing(tmp_path: Path
             while at.hub.count:
                 await trio.sleep(0.02)
         assert (await client.http.get("/health")).text == "OK"
+
+
+async def test_a_client_that_answers_no_ping_is_gone_and_one_that_does_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_sockets, "PING_S", 0.2)
+    monkeypatch.setattr(http_connections, "SILENT_S", 2.0)
+    async with open_node(tmp_path) as at:
+        _, client = await at.person("an")
+
+        def silent() -> float:
+            began, line = time.monotonic(), Line(at, client.token or "")
+            *pings, end = line.rest(pings=True)
+            assert {*pings} == {(PINGED, b"")}
+            assert end[0] == FRAME_CLOSE
+            return time.monotonic() - began
+
+        def answering() -> None:
+            line, until = Line(at, client.token or ""), time.monotonic() + 4
+            while time.monotonic() < until:
+                assert line.next(2) == PING
+                line.say(masked(PONG, b""))
+            line.say(ENDED)
+            assert line.rest() == [(FRAME_CLOSE, b"\x03\xe8")]
+
+        with trio.fail_after(30):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.to_thread.run_sync, answering)
+                assert 1.5 < await trio.to_thread.run_sync(silent) < 20
+            while at.hub.count:
+                await trio.sleep(0.01)
+
+
+async def test_messages_over_a_socket_count_as_requests(tmp_path: Path) -> None:
+    async with open_node(tmp_path, http__token_rate="50", http__address_rate="3") as at:
+        an, _ = await at.person("an")
+        token = at.token(an, "read")
+        asked = masked(FRAME_TEXT, b'{"type":"subscribe","stream":"public"}')
+
+        def story() -> None:
+            line = Line(at, token)
+            line.say(*[asked] * 60, ENDED)
+            *refused, _ = line.rest()
+            assert {payload for _, payload in refused} == {b'{"error":"Too many requests","status":429}'}
+            assert 1 <= len(refused) <= 11
+            wrong = HANDSHAKE.format("wrong").encode().replace(b"keep-alive", b"close")
+            found = [statuses(_raw(at.url, wrong))[0] for _ in range(5)]
+            assert found == [401, 401, 401, 429, 429]
+
+        await trio.to_thread.run_sync(story)
