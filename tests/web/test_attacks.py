@@ -16,6 +16,7 @@ import pytest
 import trio
 
 from banyan_node.server import http_connections, web_sockets
+from banyan_node.server.web_sockets import MESSAGE_BYTES
 from banyan_web import door_apps
 from banyan_web.door_apps import Grant
 from tests.web.door import Door, open_node
@@ -56,7 +57,7 @@ REFUSED = (
     CHUNKED + b"5\r\nabcdeXX0\r\n\r\n",
     CHUNKED + b"5\r\nabcde\n0\r\n\r\n",
     CHUNKED + b"F" * 40 + b"\r\nabcde\r\n0\r\n\r\n",
-    CHUNKED + b"5;" + b"x" * 100_000 + b"\r\nabcde\r\n0\r\n\r\n",
+    CHUNKED + b"5;" + b"x" * 70_000 + b"\r\nabcde\r\n0\r\n\r\n",
     b"POST /oauth/token HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     b"GET  /health HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET /health HTTP/1.1 \r\nHost: x\r\n\r\n",
@@ -192,7 +193,7 @@ async def test_every_frame_against_the_rules_ends_the_line_with_its_code(tmp_pat
                 ((closing_with(1000, b"\xff"),), 1007),
                 ((closing_with(3_000, b"bye"),), 3_000),
                 ((masked(FRAME_CLOSE, b""),), 1005),
-                ((masked(0x01, b"a"), *[masked(CONTINUED, b"a")] * 70_000), 1009),
+                ((masked(0x01, b"a"), *[masked(CONTINUED, b"a")] * MESSAGE_BYTES), 1009),
             ):
                 assert code_after(*frames) == code, frames[0]
             line = Line(at, client.token or "")
