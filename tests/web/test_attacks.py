@@ -19,7 +19,8 @@ from banyan_node.server import http_connections, web_sockets
 from banyan_node.server.web_sockets import MESSAGE_BYTES
 from banyan_web import door_apps
 from banyan_web.door_apps import Grant
-from tests.web.door import Door, open_node
+from tests.web.door import open_node
+from tests.web.frames import BINARY, CONTINUED, ENDED, LAST_PART, PINGED, PONG, Line, closing_with
 from tests.web.test_hardening import ONCE, _raw
 from tests.web.test_statuses import picture
 from tests.web.test_streaming import FRAME_CLOSE, FRAME_TEXT, HANDSHAKE, PING, masked
@@ -111,61 +112,6 @@ async def test_an_upgrade_that_is_refused_hides_no_request(tmp_path: Path) -> No
 # -- WebSocket
 
 
-class Line:
-    """A WebSocket by hand."""
-
-    def __init__(self, door: Door, token: str) -> None:
-        at = urlsplit(door.url)
-        self._line = socket.create_connection((at.hostname, at.port), timeout=10)
-        self._line.sendall(HANDSHAKE.format(token).encode())
-        while not self._got().endswith(b"\r\n\r\n"):
-            pass
-
-    _held = b""
-
-    def _got(self) -> bytes:
-        self._held += (more := self._line.recv(65_536))
-        assert more, self._held
-        head, end, self._held = self._held.partition(b"\r\n\r\n")
-        return head + end if end else b""
-
-    def say(self, *frames: bytes) -> None:
-        self._line.sendall(b"".join(frames))
-
-    def next(self, size: int) -> bytes:
-        """So many bytes."""
-        while len(self._held) < size:
-            self._held += (more := self._line.recv(65_536))
-            assert more, self._held
-        found, self._held = self._held[:size], self._held[size:]
-        return found
-
-    def rest(self, pings: bool = False) -> list[tuple[int, bytes]]:
-        """(first byte, payload) of all frames until the server closes, with its pings or without."""
-        raw, found = self._held, []
-        try:
-            while more := self._line.recv(65_536):
-                raw += more
-        except ConnectionResetError:
-            pass
-        self._line.close()
-        while raw:
-            size, start = raw[1], 2
-            if size == 126:
-                size, start = int.from_bytes(raw[2:4], "big"), 4
-            found.append((raw[0], raw[start : start + size]))
-            raw = raw[start + size :]
-        return [frame for frame in found if pings or frame[0] != 0x89]
-
-
-CONTINUED, LAST_PART, BINARY, PINGED, PONG = 0x00, 0x80, 0x82, 0x89, 0x8A
-ENDED = masked(FRAME_CLOSE, (1000).to_bytes(2, "big"))
-
-
-def closing_with(code: int, reason: bytes = b"") -> bytes:
-    return masked(FRAME_CLOSE, code.to_bytes(2, "big") + reason)
-
-
 async def test_every_frame_against_the_rules_ends_the_line_with_its_code(tmp_path: Path) -> None:
     async with open_node(tmp_path) as at:
         _, client = await at.person("an")
@@ -200,8 +146,7 @@ async def test_every_frame_against_the_rules_ends_the_line_with_its_code(tmp_pat
             line.say(masked(0x01, b'{"type": "subsc'), masked(PINGED, b"still?"), masked(CONTINUED, b""))
             line.say(masked(LAST_PART, b'ribe", "stream": "potato"}'))
             error = b'{"error":"Unknown stream type","status":400}'
-            wanted = bytes([PONG, 6]) + b"still?" + bytes([FRAME_TEXT, len(error)]) + error
-            assert line.next(2).replace(PING, b"") + line.next(len(wanted)) == wanted
+            assert [line.frame(), line.frame()] == [(PONG, b"still?"), (FRAME_TEXT, error)]
             line.say(ENDED)
             assert line.rest() == [(FRAME_CLOSE, b"\x03\xe8")]
 
