@@ -100,7 +100,7 @@ IN_WEB = (
         "null is a text", "web/banyan_web/params.py", "    if value is None:\n        value = default\n", "", _HABITS
     ),
     Mutant(
-        "a page of things begins nowhere",
+        "a second page of things is empty",
         "web/banyan_web/mastodon/paging.py",
         'one.lstrip("0").rjust',
         "one.rjust",
