@@ -14,6 +14,9 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple, Protocol
 
 import anyio
+from starlette.requests import HTTPConnection
+
+from banyan_web.door_store import Token
 
 MEDIA_BYTES = 100 << 20
 """The largest file."""
@@ -27,6 +30,8 @@ PERIOD_S = 300
 """The window in which requests are counted, as with Mastodon."""
 TOKEN_RATE, ADDRESS_RATE = 1_500, 600
 """Requests in a window with one token, and without any from one address. 0: no limit."""
+UNLIMITED = ("host", "admin", "firehose")
+"""A token with one of these scopes is of the node's own people or programs: it has no limit."""
 ATTEMPT_S = 900
 ATTEMPTS_HERE, ATTEMPTS_ADDRESS, ATTEMPTS_NAME = 10, 30, 100
 """Passwords tried in ATTEMPT_S: of one name from one address, from one address, of one name. The last is large, so that
@@ -112,9 +117,22 @@ class Bounds:
         count = self._counts.add(kind, key, ends)
         return Count(limit, max(0, limit - count), ends, count > limit)
 
+    def request(self, token: Token | None, address: str) -> Count | None:
+        """One request more of the token, or of the address; None where there is no limit."""
+        if token is not None:
+            if not self.token_rate or any(scope in token.scopes for scope in UNLIMITED):
+                return None
+            return self.take("token", token.id, self.token_rate, PERIOD_S)
+        return self.take("address", address, self.address_rate, PERIOD_S) if self.address_rate else None
+
     def forget(self, kind: str, key: str) -> None:
         """The count begins anew."""
         self._counts.forget(kind, key)
+
+    def address_of(self, asked: HTTPConnection) -> str:
+        """Who asks."""
+        peer = None if asked.client is None else asked.client.host
+        return self.address(peer, ",".join(asked.headers.getlist("x-forwarded-for")) or None)
 
     def address(self, peer: str | None, forwarded: str | None) -> str:
         """Who asks. peer: the other end of the connection, None for a Unix socket. forwarded: X-Forwarded-For, which
