@@ -10,14 +10,10 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import anyio
-import msgspec
 from starlette.applications import Starlette
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -25,7 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from banyan_node.server.http_connections import let_in
 from banyan_web import wellknown
-from banyan_web.bounds import BODY_BYTES, BODY_S, FILE_BYTES, FILE_S, PERIOD_S, Bounds, Count
+from banyan_web.bodies import read_params
+from banyan_web.bounds import PERIOD_S, Bounds, Count
 from banyan_web.describing import describing
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
@@ -46,9 +43,13 @@ from banyan_web.mastodon import (
     scheduled,
     search,
     statuses,
+    tags,
     ties,
     timelines,
+    trending,
 )
+from banyan_web.mastodon.cards import endpoints as cards
+from banyan_web.mastodon.push import endpoints as push
 from banyan_web.mastodon.streaming import endpoints as streaming
 from banyan_web.mastodon.streaming import sockets
 from banyan_web.oauth import authorize, login, tokens
@@ -64,6 +65,7 @@ EVERY: Sequence[Endpoints] = (
     apps.ENDPOINTS,
     archive.ENDPOINTS,
     authorize.ENDPOINTS,
+    cards.ENDPOINTS,
     filters.ENDPOINTS,
     firehose.ENDPOINTS,
     grouped.ENDPOINTS,
@@ -81,21 +83,23 @@ EVERY: Sequence[Endpoints] = (
     own_account.ENDPOINTS,
     pages.ENDPOINTS,
     proofs.ENDPOINTS,
+    push.ENDPOINTS,
     reading.ENDPOINTS,
     scheduled.ENDPOINTS,
     search.ENDPOINTS,
     static_files.ENDPOINTS,
     statuses.ENDPOINTS,
     streaming.ENDPOINTS,
+    tags.ENDPOINTS,
     ties.ENDPOINTS,
     timelines.ENDPOINTS,
     tokens.ENDPOINTS,
+    trending.ENDPOINTS,
     webhooks.ENDPOINTS,
     wellknown.ENDPOINTS,
     writing.ENDPOINTS,
 )
-FIELDS, FILES = 1_000, 8
-UNCOUNTED = ("/archives/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
+UNCOUNTED = ("/archives/", "/cards/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
 """Bytes that a page or a monitor asks for: no limit by address. The connections are limited."""
 UNLIMITED = ("host", "admin", "firehose")
 """A token with one of these scopes is of the node's own people or programs: it has no limit."""
@@ -260,7 +264,9 @@ class _Place:
         token, address = self._let_in(request, more)
         if endpoint.scope is not None:
             _check(token, endpoint.scope)
-        params = nested(request.query_params.multi_items()) if endpoint.raw else await _params(request, endpoint.files)
+        params = (
+            nested(request.query_params.multi_items()) if endpoint.raw else await read_params(request, endpoint.files)
+        )
         ask = Ask(request, dict(request.path_params), params, token, address)
         found = await endpoint.do(self._web, ask)
         if isinstance(found, Response):
@@ -334,62 +340,3 @@ def _check(token: Token | None, scope: str) -> None:
         raise Refused(401, "The access token is invalid", {"www-authenticate": "Bearer"})
     if not token.allows(scope):
         raise Refused(403, "This action is outside the authorized scopes")
-
-
-async def _params(request: Request, files: bool) -> dict[str, Any]:
-    """Raises Refused."""
-    found = nested(request.query_params.multi_items())
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.method in ("GET", "HEAD") and kind != "application/json":
-        return found  # some clients send lists of ids as JSON with GET
-    most, seconds = (FILE_BYTES, FILE_S) if files and kind == "multipart/form-data" else (BODY_BYTES, BODY_S)
-    _bound(request, most)
-    try:
-        with anyio.fail_after(seconds):
-            body = await _body(request, kind, files)
-    except TimeoutError:
-        raise Refused(408, f"The body did not come within {seconds:.0f} s.", {"connection": "close"}) from None
-    return found | body
-
-
-async def _body(request: Request, kind: str, files: bool) -> dict[str, Any]:
-    if kind == "application/json":
-        raw = await request.body()
-        try:
-            value = msgspec.json.decode(raw) if raw.strip() else {}
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise Refused(400, "The body is no JSON.") from None
-        if not isinstance(value, dict):
-            raise Refused(400, "The body is a JSON object.")
-        return value
-    if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        try:
-            form = await request.form(max_files=FILES if files else 0, max_fields=FIELDS)
-        except (HTTPException, MultiPartException, UnicodeDecodeError, ValueError) as error:
-            if isinstance(error, HTTPException) and error.status_code == 413:
-                raise Refused(413, error.detail) from None
-            raise Refused(400, "The form in the body is broken, or has too many fields.") from None
-        if not files and any(isinstance(value, UploadFile) for value in form.values()):
-            raise Refused(400, "Files are not taken here.")
-        return nested(form.multi_items())
-    if await request.body():
-        raise Refused(415, "Send JSON or a form, and say which in Content-Type.")
-    return {}
-
-
-def _bound(request: Request, most: int) -> None:
-    """Reading the body raises HTTPException once it is larger than this. Raises Refused if it says so itself."""
-    said = request.headers.get("content-length")
-    if said is not None and said.isascii() and said.isdigit() and int(said) > most:
-        raise Refused(413, f"At most {most:,} bytes are taken here.", {"connection": "close"})
-    receive, come = request.receive, 0
-
-    async def bounded() -> Message:
-        nonlocal come
-        message = await receive()
-        come += len(message.get("body", b""))
-        if come > most:
-            raise Refused(413, f"At most {most:,} bytes are taken here.", {"connection": "close"})
-        return message
-
-    request._receive = bounded

@@ -28,6 +28,8 @@ from banyan_web.refusals import Refused, of_call
 from banyan_web.shelf import Shelf
 
 if TYPE_CHECKING:
+    from banyan_web.mastodon.cards.link_cards import LinkCards
+    from banyan_web.mastodon.push.sending import Pushes
     from banyan_web.mastodon.streaming.hub import Hub
 
 
@@ -73,6 +75,8 @@ class Ask:
 
 PEOPLE, PEOPLE_S = 20_000, 10.0
 """Accounts that stand beside posts: so many are kept made, each for so long; its counts may be so old there."""
+TALKED_S = 300.0
+"""How old trends may be."""
 TEXTS = 20_000
 """Texts of posts that are kept as HTML."""
 
@@ -80,8 +84,9 @@ TEXTS = 20_000
 @dataclass(frozen=True, slots=True)
 class Web:
     """What endpoints share. url: the address by which clients know this server, without a slash at its end. domain: of
-    its accounts' names. tail: the end of the firehose. hub: the streams of apps. email: of who runs it, or empty.
-    people: Account entities by DID. texts: HTML, by the text and by where its mentions lead. outside: asks addresses
+    its accounts' names. tail: the end of the firehose. hub: the streams of apps. pushes: messages to apps. cards: of
+    links. email: of who runs it, or empty. people: Account entities by DID. texts: HTML, by the text and by where its
+    mentions lead. tags: those that an account follows. talked: the newest posts, for trends. outside: asks addresses
     that others named."""
 
     backend: Backend
@@ -92,11 +97,15 @@ class Web:
     tail: Tail
     consumers: Consumers
     hub: Hub
+    pushes: Pushes
+    cards: LinkCards
     bounds: Bounds = field(default_factory=Bounds)
     description: str = ""
     email: str = ""
     people: Shelf[str, dict[str, Any]] = field(default_factory=lambda: Shelf(PEOPLE, PEOPLE_S))
     texts: Shelf[object, str] = field(default_factory=lambda: Shelf(TEXTS))
+    tags: Shelf[str, list[str]] = field(default_factory=lambda: Shelf(PEOPLE, PEOPLE_S))
+    talked: Shelf[str, list[dict[str, Any]]] = field(default_factory=lambda: Shelf(1, TALKED_S))
     outside: Outside = field(default_factory=Outside)
 
     async def call(self, method: str, **params: Any) -> Any:

@@ -15,6 +15,9 @@ from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Web
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import Tail
+from banyan_web.mastodon.cards.link_cards import LinkCards
+from banyan_web.mastodon.push.sending import Pushes, send_pushes
+from banyan_web.mastodon.push.vapid import PushIdentity
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.outward import Outside
 from banyan_web.platform.deliveries import deliver
@@ -43,6 +46,8 @@ async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.
             tail,
             consumers,
             streams,
+            Pushes(PushIdentity(node.keys.derive("push")), Outside(http.local_push)),
+            LinkCards(http.cards, Outside(http.local_cards, plain=True), known),
             Bounds(http.token_rate, http.address_rate, tuple(http.proxies)),
             http.description,
             http.email,
@@ -50,6 +55,8 @@ async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.
         )
         beside.start_soon(streams.run, web)
         beside.start_soon(deliver, web)
+        beside.start_soon(send_pushes, web)
+        beside.start_soon(web.cards.run, web)
         apps.append(door_app(web))
         return apps[-1]
 

@@ -28,6 +28,11 @@ async def status(web: Web, uri: str, eyes: Eyes, reposted: Mapping[str, Any] | N
     return (await statuses(web, [row], eyes.reader))[0]
 
 
+async def plain(web: Web, uri: str) -> dict[str, Any]:
+    """The post as the node has it. Raises Refused if it is not shown."""
+    return await row_of(web, uri, None)
+
+
 async def notifications(web: Web, rows: Sequence[Mapping[str, Any]], reader: str) -> list[dict[str, Any]]:
     """What the reader hears of, without that for which apps have no word. Raises Refused."""
     found = [noticing.told_of(row) for row in rows if row["kind"] in noticing.SHOWN_AS]
