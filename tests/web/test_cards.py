@@ -19,6 +19,7 @@ from PIL import Image
 
 from banyan_node.media.page_child import said
 from banyan_web.mastodon.cards import link_cards, page_fetching
+from banyan_web.mastodon.streaming import endpoints
 from banyan_web.outward import Outside, Unreachable
 from tests.web.door import open_node
 from tests.web.library import Person, person
@@ -83,6 +84,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in (("OWN_S", 0.05), ("READ_S", 0.05), ("HOST_S", 0.01)):
         monkeypatch.setattr(link_cards, name, seconds)
     monkeypatch.setattr(page_fetching, "PAGE_S", 1.0)
+    monkeypatch.setattr(endpoints, "HEARTBEAT_S", 0.2)
 
 
 async def card(who: Person, id_: Any) -> Any:

@@ -90,7 +90,8 @@ class App:
 
     def __init__(self, who: Person) -> None:
         self.who = who
-        self.private, self.public = who.api.push_subscription_generate_keys()
+        made: Any = who.api.push_subscription_generate_keys()
+        self.private, self.public = made
 
     async def subscribe(self, url: str, **wanted: Any) -> Any:
         return await self.who.ask("push_subscription_set", url, self.public, **wanted)
@@ -213,7 +214,7 @@ async def test_nothing_is_sent_twice_or_lost_by_a_service_that_fails_and_a_node_
         await until(lambda: len(service.came) >= 3)
         assert subscriptions(door) == [(1, "It answered 500.")]
         for file in tmp_path.glob("door.db*"):
-            assert an.api.access_token.encode() not in file.read_bytes(), "the token is sealed"
+            assert str(an.api.access_token).encode() not in file.read_bytes(), "the token is sealed"
     service.came.clear()
     service.status = 201
     async with opened(tmp_path) as door:

@@ -112,7 +112,8 @@ class DoorStore:
         path.touch(0o600)
         self._db = apsw.Connection(str(path))
         self._db.set_busy_timeout(5_000)
-        self._db.execute("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on")
+        for setting in ("journal_mode = wal", "synchronous = full", "foreign_keys = on"):
+            list(self._db.execute(f"pragma {setting}"))  # of several in one call, those behind a row would wait for it
         with self.writing() as db:
             found = next(iter(db.execute("pragma user_version")))[0]
             if found > VERSION:

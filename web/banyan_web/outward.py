@@ -81,10 +81,11 @@ class Outside(NamedTuple):
                     ) as answer,
                 ):
                     said = b""
-                    async for piece in answer.aiter_raw(16 << 10):
-                        said += piece
-                        if len(said) > most:
-                            break
+                    with anyio.CancelScope() as enough:  # a generator that is left early would not be closed
+                        async for piece in answer.aiter_raw(16 << 10):
+                            said = (said + piece)[: most + 1]
+                            if len(said) > most:
+                                enough.cancel()
                     return OutsideAnswer(answer.status_code, answer.headers, said[:most])
         except TimeoutError:
             raise Unreachable(f"{host} did not answer within {seconds:.0f} s") from None

@@ -41,6 +41,7 @@ class Lens:
             counts = where is None or one.contexts is None or where in one.contexts.split()
             if counts and lasts(one.until_ms, now_ms) and one.words.split():
                 self._filters.append((one.words, _pattern(one.words, one.matches != "part"), one.action == "hide"))
+        self._filters.sort(key=lambda one: not one[2])  # of several that are against a post, one that hides it is told
 
     def keeps(self, post: Target) -> bool:
         """Whether the reader bookmarked the post."""

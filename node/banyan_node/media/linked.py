@@ -14,7 +14,7 @@ from banyan_node.media.about import About
 from banyan_node.media.decoders import Decoders
 from banyan_node.media.looking import PICTURES, looked, refuse
 
-DEADLINE_S = 10.0
+DEADLINE_S = 5.0
 MOST = 512 << 10
 """Bytes of a small picture that are given out."""
 

@@ -33,7 +33,7 @@ async def _rows(web: Web) -> list[dict[str, Any]]:
 
 
 def _weight(row: Mapping[str, Any]) -> int:
-    return sum(row["reactions"].values()) + 2 * int(row["reposts"]) + int(row["replies"])
+    return int(sum(row["reactions"].values()) + 2 * row["reposts"] + row["replies"])
 
 
 async def _unseen(web: Web, reader: str | None) -> set[str]:

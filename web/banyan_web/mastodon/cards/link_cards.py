@@ -32,7 +32,7 @@ from banyan_web.shelf import Shelf
 Cards = Literal["off", "own", "read"]
 QUEUED = 500
 """Pages that wait to be asked for; beyond it, links have no card until they are seen again."""
-TOGETHER = 4
+TOGETHER = 2
 """Pages that are asked for at once."""
 HOST_S = 10.0
 """Between two pages of one host."""
@@ -109,9 +109,11 @@ class LinkCards:
                     del self._wanted[url]
                     if len(self._underway) >= QUEUED:
                         continue
+                    self._underway.add(url)
                     within = await self._within(web, wanted)
-                    if within is not None:
-                        self._underway.add(url)
+                    if within is None:
+                        self._underway.discard(url)
+                    else:
                         tasks.start_soon(self._later, web, url, wanted, within, slots)
 
     async def _within(self, web: Web, wanted: WantedCard) -> float | None:

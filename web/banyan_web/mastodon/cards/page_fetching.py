@@ -60,7 +60,7 @@ async def fetched(web: Web, outside: Outside, url: str) -> FetchedCard | None:
         return None
     if not said["title"]:
         return None
-    picture = await _picture(web, outside, absolute(found.url, said["image"]))
+    picture = await _picture(web, outside, absolute(found.url, said["image"]) if said["image"] else "")
     parts = urlsplit(found.url)
     about = {
         **_EMPTY,

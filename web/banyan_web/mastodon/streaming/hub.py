@@ -274,7 +274,8 @@ class Hub:
             person = stream.person
             if person is not None and author in person.unseen:
                 continue
-            eyes = shown.Eyes() if person is None else person.eyes
+            where = "home" if channel.name in OF_PERSON else "public"
+            eyes = shown.Eyes() if person is None else person.eyes(where)
             if eyes not in made:
                 made[eyes] = None
                 with suppress(Refused):

@@ -39,11 +39,11 @@ class Listener:
         self._read = 0.0
         self._turn = anyio.Lock()
 
-    @property
-    def eyes(self) -> Eyes:
-        """Its own if it has filters, else those of anybody: then what it sees is made once for all."""
-        hiding = frozenset(one["words"] for one in self.filters if one["action"] == "hide")
-        return Eyes(self.did, hiding) if self.filters else Eyes()
+    def eyes(self, where: str) -> Eyes:
+        """Its own if it has filters that count there, else those of anybody: then what it sees is made once for all."""
+        some = [one for one in self.filters if one["contexts"] is None or where in one["contexts"]]
+        hiding = frozenset(one["words"] for one in some if one["action"] == "hide")
+        return Eyes(self.did, hiding, where) if some else Eyes()
 
     def reads(self, author: str, lang: str | None) -> bool:
         """Whether a post of one that it follows, in this language, is at its home."""
