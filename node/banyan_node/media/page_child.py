@@ -14,6 +14,8 @@ import resource
 import sys
 import unicodedata
 from collections.abc import Mapping
+from encodings import normalize_encoding
+from encodings.aliases import aliases
 
 from selectolax.lexbor import LexborHTMLParser
 
@@ -31,16 +33,16 @@ LONG, SHORT, ADDRESS = 1_000, 300, 2_048
 JOINERS = frozenset("\u200c\u200d")
 """Not seen, and needed in emoji and in some scripts."""
 ENCODINGS = frozenset(
-    ("utf-8", "utf-16-le", "utf-16-be", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257",
-     "cp1258", "iso8859-2", "iso8859-3", "iso8859-4", "iso8859-5", "iso8859-6", "iso8859-7", "iso8859-8", "iso8859-10",
-     "iso8859-13", "iso8859-14", "iso8859-15", "iso8859-16", "koi8-r", "koi8-u", "mac-roman", "cp874", "tis-620", "gbk",
+    ("utf_8", "utf_16_le", "utf_16_be", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257",
+     "cp1258", "iso8859_2", "iso8859_3", "iso8859_4", "iso8859_5", "iso8859_6", "iso8859_7", "iso8859_8", "iso8859_10",
+     "iso8859_13", "iso8859_14", "iso8859_15", "iso8859_16", "koi8_r", "koi8_u", "mac_roman", "cp874", "tis_620", "gbk",
      "gb18030", "big5", "euc_kr", "euc_jp", "shift_jis", "iso2022_jp")
 )  # fmt: skip
 """As Python names them; others are no text, or read other bytes as code."""
-_ALSO = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gbk", "utf-16": "utf-16-le", "cp932": "shift_jis",
-         "cp949": "euc_kr"}  # fmt: skip
+_ALSO = {"latin_1": "cp1252", "ascii": "cp1252", "gb2312": "gbk", "utf_16": "utf_16_le", "cp932": "shift_jis",
+         "x_sjis": "shift_jis", "cp949": "euc_kr"}  # fmt: skip
 """What browsers read instead."""
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_MARKS = ((codecs.BOM_UTF8, "utf_8"), (codecs.BOM_UTF16_LE, "utf_16_le"), (codecs.BOM_UTF16_BE, "utf_16_be"))
 NAMES: Mapping[str, tuple[str, ...]] = {
     "title": ("og:title", "twitter:title"),
     "description": ("og:description", "twitter:description", "description"),
@@ -100,16 +102,17 @@ def decoded(raw: bytes, charset: str) -> str:
     for mark, name in _MARKS:
         if raw.startswith(mark):
             return raw[len(mark) :].decode(name, "replace")
-    name = encoding(charset) or _said_within(raw[:BEGINNING]) or "utf-8"
+    name = encoding(charset) or _said_within(raw[:BEGINNING]) or "utf_8"
     return raw.decode(name, "replace")
 
 
 def encoding(label: str) -> str | None:
     """The encoding that a label means; None if it is none of a page."""
-    try:
-        name = codecs.lookup(label.strip().strip("\"'")).name if label.isascii() else ""
-    except (LookupError, ValueError):
+    word = label.strip().strip("\"'")
+    if not word.isascii():
         return None
+    name = normalize_encoding(word).lower()  # a lookup would load whatever module has that name
+    name = aliases.get(name, name)
     name = _ALSO.get(name, name)
     return name if name in ENCODINGS else None
 
@@ -121,5 +124,5 @@ def _said_within(begin: bytes) -> str | None:
         if not label and (node.attributes.get("http-equiv") or "").lower() == "content-type":
             label = (node.attributes.get("content") or "").lower().partition("charset=")[2]
         if label and (found := encoding(label)):
-            return "utf-8" if found.startswith("utf-16") else found  # as the standard says: it was read as ASCII
+            return "utf_8" if found.startswith("utf_16") else found  # as the standard says: it was read as ASCII
     return None
