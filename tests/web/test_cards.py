@@ -17,6 +17,7 @@ import pytest
 import trio
 from PIL import Image
 
+from banyan_node.home.config import HttpSettings
 from banyan_node.media.page_child import said
 from banyan_web.mastodon.cards import link_cards, page_fetching
 from banyan_web.mastodon.streaming import endpoints
@@ -26,6 +27,7 @@ from tests.web.library import Person, person
 from tests.web.test_streaming import Heard, Listening
 from tests.web.test_streaming import app as streaming_app
 
+DEFAULT = HttpSettings().cards
 HEAD = '<meta property="og:title" content="{}"><meta name="description" content="Một &lt;b&gt;tả&lt;/b&gt;">'
 
 
@@ -108,7 +110,7 @@ async def test_a_link_of_ones_own_gets_a_card_and_apps_that_listen_are_told(tmp_
     more += '<meta property="article:published_time" content="2026-01-31T08:00:00+07:00">'
     site.page("/bai", f'<html lang="vi"><head>{HEAD.format("Tết &amp; hoa‮")}{more}</head></html>')
     link = site.page("/ngan", "", 302, location="/bai")
-    async with open_node(tmp_path, http__local_cards="true") as door:
+    async with open_node(tmp_path, http__cards=DEFAULT, http__local_cards="true") as door:
         an, binh = await person(door, "an"), await person(door, "binh")
         listening = Listening(door)
         heard: Heard = await listening.to(streaming_app(door, an.did), "stream_user")
@@ -135,7 +137,7 @@ async def test_a_link_of_ones_own_gets_a_card_and_apps_that_listen_are_told(tmp_
         assert (boost.card, boost.reblog.card.title) == (None, "Tết & hoa")
         assert site.asked == {"/ngan": 1, "/bai": 1, "/anh.png": 1}
         await listening.close()
-    async with open_node(tmp_path, http__local_cards="true") as door:
+    async with open_node(tmp_path, http__cards=DEFAULT, http__local_cards="true") as door:
         assert (await card(Person(door, an.did), post.id)).title == "Tết & hoa"
         assert site.asked["/bai"] == 1, "it is kept"
 
@@ -159,7 +161,7 @@ async def test_what_is_no_page_has_no_card_and_breaks_nothing(tmp_path: Path, si
     old = site.page(
         "/old", '<meta charset="windows-1258"><title>Vi\xeat</title>'.encode("latin-1"), content_type="text/html"
     )
-    async with open_node(tmp_path, http__local_cards="true") as door:
+    async with open_node(tmp_path, http__cards=DEFAULT, http__local_cards="true") as door:
         an = await person(door, "an")
         without = [await an.ask("status_post", link) for link in links]
         shown = [await an.ask("status_post", link) for link in (bad_picture, large, old)]
@@ -182,7 +184,7 @@ async def test_by_default_a_node_asks_only_for_what_its_own_people_link(tmp_path
     pages = [site.page(f"/{name}", HEAD.format(name)) for name in ("own", "far", "private")]
     async with (
         open_node(tmp_path / "a", http__cards="read", http__local_cards="true") as here,
-        open_node(tmp_path / "b", here.node.edge.addresses) as there,
+        open_node(tmp_path / "b", here.node.edge.addresses, http__cards=DEFAULT) as there,
     ):
         an, binh = await person(here, "an"), await person(there, "binh")
         far = (await binh.node("post", text=f"của Bình: {pages[1]}"))["uri"]
@@ -196,7 +198,7 @@ async def test_by_default_a_node_asks_only_for_what_its_own_people_link(tmp_path
         (id_,) = [row.id for row in await an.ask("timeline_public") if row.uri == far]
         assert (await card(an, id_)).title == "far"
         assert site.asked["/far"] == 1
-    async with open_node(tmp_path / "a", http__local_cards="true") as here:  # `own`
+    async with open_node(tmp_path / "a", http__cards=DEFAULT, http__local_cards="true") as here:
         an = Person(here, an.did)
         with here.store.writing() as db:
             db.execute("delete from cards")
