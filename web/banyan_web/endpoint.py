@@ -29,6 +29,7 @@ from banyan_web.shelf import Shelf
 
 if TYPE_CHECKING:
     from banyan_web.mastodon.cards.link_cards import LinkCards
+    from banyan_web.mastodon.entities.bodies import Body
     from banyan_web.mastodon.push.sending import Pushes
     from banyan_web.mastodon.streaming.hub import Hub
 
@@ -38,6 +39,9 @@ class Backend(Protocol):
 
     async def call(self, name: str, params: Mapping[str, Any]) -> Any:
         """The answer, as JSON values."""
+
+    async def answer(self, name: str, params: Mapping[str, Any]) -> Any:
+        """The answer in its declared type. What did not change may be the same object as before."""
 
     async def piece(self, blob: str, offset: int, length: int) -> bytes:
         """Bytes of a blob, fewer at its end."""
@@ -79,6 +83,8 @@ TALKED_S = 300.0
 """How old trends may be."""
 TEXTS = 20_000
 """Texts of posts that are kept as HTML."""
+BODIES = 10_000
+"""Posts that are kept as JSON, each as one reader sees it: 3 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +92,8 @@ class Web:
     """What endpoints share. url: the address by which clients know this server, without a slash at its end. domain: of
     its accounts' names. tail: the end of the firehose. hub: the streams of apps. pushes: messages to apps. cards: of
     links. email: of who runs it, or empty. people: Account entities by DID. texts: HTML, by the text and by where its
-    mentions lead. tags: those that an account follows. talked: the newest posts, for trends. outside: asks addresses
-    that others named."""
+    mentions lead. tags: those that an account follows. talked: the newest posts, for trends. bodies: Status entities as
+    JSON (mastodon/entities/bodies.py). outside: asks addresses that others named."""
 
     backend: Backend
     door: DoorStore
@@ -106,18 +112,30 @@ class Web:
     texts: Shelf[object, str] = field(default_factory=lambda: Shelf(TEXTS))
     tags: Shelf[str, list[str]] = field(default_factory=lambda: Shelf(PEOPLE, PEOPLE_S))
     talked: Shelf[str, list[dict[str, Any]]] = field(default_factory=lambda: Shelf(1, TALKED_S))
+    bodies: Shelf[int, Body] = field(default_factory=lambda: Shelf(BODIES))
     outside: Outside = field(default_factory=Outside)
 
     async def call(self, method: str, **params: Any) -> Any:
         """A method of the node; `by` is the account that acts, None: nobody reads. Other parameters that are None are
         left out. Raises Refused."""
-        named = {name: value for name, value in params.items() if value is not None}
-        if "by" in params:  # without it, the node's own account would read, with what it mutes and filters
-            named["as"] = named.pop("by", NOBODY)
         try:
-            return await self.backend.call(method, named)
+            return await self.backend.call(method, _named(params))
         except CallError as error:
             raise of_call(error) from error
+
+    async def answer(self, method: str, **params: Any) -> Any:
+        """The same in the declared type."""
+        try:
+            return await self.backend.answer(method, _named(params))
+        except CallError as error:
+            raise of_call(error) from error
+
+
+def _named(params: Mapping[str, Any]) -> dict[str, Any]:
+    named = {name: value for name, value in params.items() if value is not None}
+    if "by" in params:  # without it, the node's own account would read, with what it mutes and filters
+        named["as"] = named.pop("by", NOBODY)
+    return named
 
 
 Do: TypeAlias = Callable[[Web, Ask], Awaitable[Any]]

@@ -31,17 +31,21 @@ from banyan_node.media.in_use import InUse
 from banyan_node.upkeep.searching import Searching
 from banyan_node.workers.published import Here, Published
 from banyan_storage.blobs import BlobStore
+from banyan_storage.kept import Keeping
 from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
 
 if TYPE_CHECKING:
     from banyan_node.context import Context
     from banyan_node.media.fetching import BlobFetcher
+    from banyan_node.metrics import Metrics
     from banyan_node.workers.throttle import Throttle
     from banyan_node.workers.worker import Worker
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
+PRIVATE_BYTES = 8_000
+"""What an account said to itself takes in memory, about; what it says is remembered by the vault."""
 Runs: TypeAlias = Literal["snapshot", "look", "work", "replica", "node"]
 
 
@@ -69,13 +73,20 @@ class NoResult(Response, frozen=True):
 
 class CommitView:
     """The input of a read: the store and its views at one commit, the blobs, what opens what accounts said to
-    themselves (None: the keys are not there), and the index of posts (None: it cannot be written)."""
+    themselves (None: the keys are not there), the index of posts (None: it cannot be written), and what readers kept of
+    this commit."""
 
     def __init__(
-        self, q: Queries, blobs: BlobStore, vault: Vault | None = None, search: Searching | None = None
+        self,
+        q: Queries,
+        blobs: BlobStore,
+        vault: Vault | None = None,
+        search: Searching | None = None,
+        kept: Keeping | None = None,
     ) -> None:
         self._q, self.blobs = q, blobs
         self._vault, self.search = vault, search
+        self.kept = kept or Keeping()
 
     @property
     def store(self) -> StoreReader:
@@ -86,16 +97,26 @@ class CommitView:
 
     def private(self, account: AccountId) -> Private:
         """What the account said to itself; nothing, where this node cannot open it."""
-        return Private() if self._vault is None else self._vault.read(self._q, account)
+        if (vault := self._vault) is None:
+            return Private()
+        of = [self._q.number(account)]
+        return self.kept.made(("private", account), of, PRIVATE_BYTES, lambda: vault.read(self._q, account))
 
 
 class Looking(CommitView):
     """The input of a look: the same, this node's identity, and the published state of the replica."""
 
     def __init__(
-        self, q: Queries, blobs: BlobStore, vault: Vault, search: Searching, here: Here, seen: Published
+        self,
+        q: Queries,
+        blobs: BlobStore,
+        vault: Vault,
+        search: Searching,
+        kept: Keeping,
+        here: Here,
+        seen: Published,
     ) -> None:
-        super().__init__(q, blobs, vault, search)
+        super().__init__(q, blobs, vault, search, kept)
         self.here, self.seen = here, seen
 
 
@@ -135,7 +156,15 @@ class Shell(Protocol):
         """What strangers use of the processor."""
 
     @property
+    def metrics(self) -> Metrics:
+        """Where it is counted what calls take."""
+
+    @property
     def addresses(self) -> tuple[str, ...]: ...
+
+    @property
+    def door_addresses(self) -> tuple[str, ...]:
+        """Where HTTP is served for apps and browsers: HOST:PORT or unix:PATH."""
 
     @property
     def ready(self) -> bool: ...

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from banyan_crdt.ids import AccountId
@@ -12,17 +13,25 @@ from banyan_node.hosting.vault import Private
 from banyan_schema.address import Target
 from banyan_schema.privately import Bookmark, Filter, FollowWish, Mute, QuietThread
 from banyan_schema.social import Post
-from banyan_storage.queries import PostView, Queries
+from banyan_storage.queries import PostView
 
 Where: TypeAlias = Literal["home", "notifications", "public", "thread", "account"]
 """Where posts are shown. A list counts as home."""
+PATTERNS = 4_096
+"""Words of filters that are kept compiled."""
 
 
 class Lens:
-    """reader: None sees everything. where: only the filters that count there; None: all of them."""
+    """reader: None sees everything. hides: whom it says for all to read that it blocks or mutes. where: only the
+    filters that count there; None: all of them."""
 
     def __init__(
-        self, q: Queries, private: Private, reader: AccountId | None, now_ms: int, where: Where | None = None
+        self,
+        hides: Iterable[AccountId],
+        private: Private,
+        reader: AccountId | None,
+        now_ms: int,
+        where: Where | None = None,
     ) -> None:
         self.reader, self.now_ms = reader, now_ms
         self._private = private
@@ -36,7 +45,7 @@ class Lens:
         if reader is None:
             return
         muted = (AccountId(m.account) for m in private.all(Mute) if lasts(m.until_ms, now_ms))
-        self.hidden.update(q.blocks(reader), q.mutes(reader), muted)
+        self.hidden.update(hides, muted)
         for one in private.all(Filter):
             counts = where is None or one.contexts is None or where in one.contexts.split()
             if counts and lasts(one.until_ms, now_ms) and one.words.split():
@@ -108,6 +117,7 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()
 
 
+@lru_cache(PATTERNS)
 def _pattern(words: str, whole: bool) -> re.Pattern[str]:
     """The words one after another, as whole words; an emoji also in the middle of one."""
     said = _folded(words).split()

@@ -110,7 +110,7 @@ async def diff(shell: Shell, ask: DiffRequest) -> list[differing.Difference]:
 
 @node_state.METHODS.on_node("id")
 async def identity(shell: Shell, shown: node_state.NodeIdentity) -> node_state.NodeIdentity:
-    return structs.replace(shown, addresses=list(shell.addresses), running=True)
+    return structs.replace(shown, addresses=list(shell.addresses), doors=list(shell.door_addresses), running=True)
 
 
 @node_state.METHODS.on_node("status")

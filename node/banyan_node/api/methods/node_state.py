@@ -9,6 +9,7 @@ from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
 from banyan_node.hosting import claims, hosted, own_account
 from banyan_node.links import completeness
+from banyan_node.version import program_version
 from banyan_node.workers.published import LinkSeen
 from banyan_storage.errors import ViewBuilding
 
@@ -17,7 +18,8 @@ FOLLOWING_SHOWN = 500
 
 
 class NodeIdentity(Response, frozen=True):
-    """account: null if this node has none yet. writer: the key that signs in the accounts that granted it."""
+    """account: null if this node has none yet. writer: the key that signs in the accounts that granted it. version: of
+    the program that answers. doors: where HTTP is served for apps and browsers, HOST:PORT or unix:PATH."""
 
     peer_id: str
     addresses: list[str]
@@ -28,6 +30,8 @@ class NodeIdentity(Response, frozen=True):
     name: str
     role: str
     running: bool
+    version: str
+    doors: list[str]
 
 
 class CatchingUp(Response, frozen=True):
@@ -180,6 +184,8 @@ def identity(at: Looking, ask: Nothing) -> NodeIdentity:
         name=_name(at),
         role=config.role,
         running=False,
+        version=program_version(),
+        doors=[],
     )
 
 
@@ -265,7 +271,7 @@ def _following(at: Looking, claims: dict[LogId, int]) -> list[Followed]:
                 known=held + behind,
                 behind=behind,
                 asking=sum(account in accounts for accounts in asked),
-                complete=bool(held) and not behind and grounds,
+                complete=bool(held) and not behind and grounds and at.seen.wrong_clock is None,
             )
         )
     return rows

@@ -40,6 +40,7 @@ METHODS = Declared()
 LOOKED = 20
 """For each post of a page at most so many are looked at: a page of which most is hidden may be short."""
 FOLLOWING_SHOWN = 50
+HIDES_BYTES = 2_000
 CURSOR_BYTES = 56
 """Time, account and key of the last post of a page."""
 
@@ -312,12 +313,14 @@ class PostRows:
             reposts=reposts,
             reposted=[Reposter(did(r.by), self.name(r.by), r.time_ms) for r in reposted],
             group=None if said.group is None else self.group(said.group),
-            mine=self._mine(view.target, reactions, reposts, view.target if answered is None else answered.root),
+            mine=self.mine(view, reactions, reposts),
         )
 
-    def _mine(self, target: Target, reactions: Iterable[str], reposts: int, root: Target) -> Mine | None:
+    def mine(self, view: PostView, reactions: Iterable[str], reposts: int) -> Mine | None:
+        """What the reader did with a post. reactions: the emojis that anybody reacted with. reposts: how many."""
         if self._lens is None or self._reader is None:
             return None
+        target, answered = view.target, view.post.reply
         own = target.account == self._reader
         if own and self._pinned is None:
             self._pinned = {view.target for view in pins.pinned(self._q, target.account)}
@@ -326,7 +329,7 @@ class PostRows:
             reposted_ms=reposted_by(self._q, target, self._reader) if reposts else None,
             bookmarked=self._lens.keeps(target),
             pinned=own and target in (self._pinned or ()),
-            muted=self._lens.is_quiet(root),
+            muted=self._lens.is_quiet(target if answered is None else answered.root),
         )
 
     def of(self, target: Target) -> PostRow | None:
@@ -343,8 +346,13 @@ def trusted_by(at: CommitView) -> list[AccountId]:
 
 def lens_of(at: CommitView, reader: AccountId | None, where: Where | None = None) -> Lens:
     """How an account sees the others. where: only the filters that count there; None: all of them."""
-    private = Private() if reader is None else at.private(reader)
-    return Lens(at.queries(), private, reader, now_ms(), where)
+    if reader is None:
+        return Lens((), Private(), None, now_ms())
+    q = at.queries()
+    hides = at.kept.made(
+        ("hides", reader), [q.number(reader)], HIDES_BYTES, lambda: frozenset((*q.blocks(reader), *q.mutes(reader)))
+    )
+    return Lens(hides, at.private(reader), reader, now_ms(), where)
 
 
 def now_ms() -> int:

@@ -74,6 +74,14 @@ class LinkCards:
             self._want(url, uri, reader)
         return None if found is None else entity(web, found)
 
+    def settled(self, text: str, author: str) -> bool:
+        """Whether what `of` answers stays for now. author: a DID."""
+        url = "" if self._mode == "off" else link_of(text)
+        if not url or url.startswith(self._own):
+            return True
+        found = self._held.get(url)
+        return (found is not None and found.fresh) or (self._mode == "own" and self._hosted.get(author) is False)
+
     def held(self, web: Web, url: str) -> dict[str, Any] | None:
         """The PreviewCard entity of a page, if it is here."""
         found = None if self._mode == "off" else self._known(web, url)
