@@ -62,8 +62,8 @@ IN_APPS_FURTHER = (
     Mutant(
         "the posts of an exclusive list are at home",
         "node/banyan_node/api/methods/feeds.py",
-        " and a not in apart]",
-        "]",
+        "return by not in apart and lens.at_home(view)",
+        "return lens.at_home(view)",
         (_WISHES,),
     ),
     Mutant(
