@@ -17,6 +17,7 @@ import httpx
 import msgspec
 import pytest
 import trio
+from PIL import Image
 
 from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text
 from banyan_crdt.sealing import Opener
@@ -365,6 +366,7 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
         await converged([other, node])
         (tmp_path / "vi.vtt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\nmột\n")
         blob = (await node.backend.call("media.put", {"path": str(tmp_path / "vi.vtt")}))["blob"]
+        Image.new("RGB", (4, 4)).save(tmp_path / "anh.png")
         uri = (await node.backend.call("post", {"text": "một", "media": [{"blob": blob}]}))["uri"]
         friends = (await node.backend.call("list.set", {"title": "bạn"}))["id"]
         group = (await node.backend.call("group.create", {"name": "nhóm"}))["uri"]
@@ -389,6 +391,8 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
             "playlist.show": {"playlist": playlist},
             "handle.find": {"handle": "an@vn.example"},
             "search": {"question": "một"},
+            "linked.page": {"path": str(tmp_path / "vi.vtt")},
+            "linked.picture": {"path": str(tmp_path / "anh.png")},
             "note": {"account": "An"},
             "why": {"uri": uri},
             "relationship": {"account": "An"},

@@ -33,7 +33,8 @@ NAMES = ("id", "q", "resource", "limit", "max_id", "since_id", "min_id", "offset
          "client_name", "client_id", "client_secret", "redirect_uri", "redirect_uris", "grant_type", "code", "token",
          "response_type", "state", "csrf", "password", "website", "language", "visibility", "in_reply_to_id",
          "scheduled_at", "choices", "comment", "duration", "expires_in", "context", "keywords_attributes",
-         "subscription", "data", "home", "notifications", "cursor", "accounts", "fields_attributes",
+         "subscription", "data", "policy", "languages", "reblogs", "exclusive", "replies_policy", "whole_word",
+         "home", "notifications", "cursor", "accounts", "fields_attributes",
          "source")  # fmt: skip
 WRONG: tuple[Any, ...] = (
     None,

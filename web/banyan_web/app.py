@@ -44,9 +44,13 @@ from banyan_web.mastodon import (
     scheduled,
     search,
     statuses,
+    tags,
     ties,
     timelines,
+    trending,
 )
+from banyan_web.mastodon.cards import endpoints as cards
+from banyan_web.mastodon.push import endpoints as push
 from banyan_web.mastodon.streaming import endpoints as streaming
 from banyan_web.mastodon.streaming import sockets
 from banyan_web.oauth import authorize, login, tokens
@@ -61,6 +65,7 @@ EVERY: Sequence[Endpoints] = (
     apps.ENDPOINTS,
     archive.ENDPOINTS,
     authorize.ENDPOINTS,
+    cards.ENDPOINTS,
     filters.ENDPOINTS,
     firehose.ENDPOINTS,
     grouped.ENDPOINTS,
@@ -78,20 +83,23 @@ EVERY: Sequence[Endpoints] = (
     own_account.ENDPOINTS,
     pages.ENDPOINTS,
     proofs.ENDPOINTS,
+    push.ENDPOINTS,
     reading.ENDPOINTS,
     scheduled.ENDPOINTS,
     search.ENDPOINTS,
     static_files.ENDPOINTS,
     statuses.ENDPOINTS,
     streaming.ENDPOINTS,
+    tags.ENDPOINTS,
     ties.ENDPOINTS,
     timelines.ENDPOINTS,
     tokens.ENDPOINTS,
+    trending.ENDPOINTS,
     webhooks.ENDPOINTS,
     wellknown.ENDPOINTS,
     writing.ENDPOINTS,
 )
-UNCOUNTED = ("/archives/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
+UNCOUNTED = ("/archives/", "/cards/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
 """Bytes that a page or a monitor asks for: no limit by address. The connections are limited."""
 OPEN = ("/api/", "/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/.well-known/", "/nodeinfo/")
 """Pages of other origins may ask these: every request shows its token, and no cookie counts."""

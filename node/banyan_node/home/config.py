@@ -220,6 +220,27 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     local_webhooks: Annotated[
         bool, Meta(description="Webhooks may go to this machine and to private networks too, also over http")
     ] = False
+    local_push: Annotated[
+        bool,
+        Meta(
+            description="Push messages may go to this machine and to private networks too, also over http: for a push "
+            "service of one's own. Every hosted person may then name addresses there"
+        ),
+    ] = False
+    cards: Annotated[
+        Literal["off", "own", "read"],
+        Meta(
+            description="Which pages the node asks for, to show a card under a link: none; those that accounts hosted "
+            "here link (own); also those that people who are logged in here are shown (read)"
+        ),
+    ] = "own"
+    local_cards: Annotated[
+        bool,
+        Meta(
+            description="Cards also of pages on this machine and in private networks. Every hosted person may then "
+            "have addresses there asked for"
+        ),
+    ] = False
 
 
 class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):

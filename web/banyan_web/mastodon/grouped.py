@@ -16,7 +16,7 @@ from banyan_web.mastodon.noticing import (
     entities,
     group_key,
     page_link,
-    read_until,
+    put_away,
     shown_of,
     told,
     wanted,
@@ -120,5 +120,5 @@ async def who(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.post("/api/v2/notifications/{key}/dismiss", "write:notifications")
 async def dismiss(web: Web, ask: Ask) -> Any:
     group, _ = await _group(web, ask)
-    await read_until(web, ask.account, group[0].place)
+    await put_away(web, ask.account, group)
     return {}

@@ -19,6 +19,7 @@ from banyan_web.bounds import MEDIA_BYTES
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon import defaults
 from banyan_web.mastodon.entities.accounts import account, iso
+from banyan_web.mastodon.tags import FEATURED
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
@@ -62,7 +63,7 @@ async def second(web: Web, ask: Ask) -> Any:
     size = await web.call("graph.size")
     more = {
         "urls": {"streaming": streaming_url(web), "status": None, "about": None, "privacy_policy": None},
-        "vapid": {"public_key": None},
+        "vapid": {"public_key": web.pushes.identity.server_key},
         "translation": {"enabled": False},
         "limited_federation": False,
     }
@@ -131,7 +132,7 @@ def _version() -> str:
 
 def _configuration() -> dict[str, Any]:
     return {
-        "accounts": {"max_featured_tags": 0, "max_pinned_statuses": SHOWN},
+        "accounts": {"max_featured_tags": FEATURED, "max_pinned_statuses": SHOWN},
         "statuses": {
             "max_characters": MAX_TEXT // _WIDE,
             "max_media_attachments": MAX_MEDIA,

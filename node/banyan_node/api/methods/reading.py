@@ -21,7 +21,7 @@ from banyan_node.api.texts import (
     uri,
 )
 from banyan_node.hosting import hosted
-from banyan_node.hosting.lens import Lens
+from banyan_node.hosting.lens import Lens, Where
 from banyan_node.hosting.vault import Private
 from banyan_schema.media import Media
 from banyan_schema.social import Audience, Target
@@ -132,12 +132,13 @@ class Reposter(Named, frozen=True):
 
 class Mine(Response, frozen=True):
     """What the reader did with a post: the emojis of its reactions, when it reposted it, and whether it bookmarked it,
-    and pinned it."""
+    pinned it, and muted its conversation."""
 
     reactions: list[str]
     reposted_ms: Milliseconds | None
     bookmarked: bool
     pinned: bool
+    muted: bool
 
 
 class PostRow(Response, frozen=True):
@@ -312,13 +313,14 @@ class PostRows:
             reposts=reposts,
             reposted=[Reposter(did(r.by), self.name(r.by), r.time_ms) for r in reposted],
             group=None if said.group is None else self.group(said.group),
-            mine=self.mine(view.target, reactions, reposts),
+            mine=self.mine(view, reactions, reposts),
         )
 
-    def mine(self, target: Target, reactions: Iterable[str], reposts: int) -> Mine | None:
+    def mine(self, view: PostView, reactions: Iterable[str], reposts: int) -> Mine | None:
         """What the reader did with a post. reactions: the emojis that anybody reacted with. reposts: how many."""
         if self._lens is None or self._reader is None:
             return None
+        target, answered = view.target, view.post.reply
         own = target.account == self._reader
         if own and self._pinned is None:
             self._pinned = {view.target for view in pins.pinned(self._q, target.account)}
@@ -327,6 +329,7 @@ class PostRows:
             reposted_ms=reposted_by(self._q, target, self._reader) if reposts else None,
             bookmarked=self._lens.keeps(target),
             pinned=own and target in (self._pinned or ()),
+            muted=self._lens.is_quiet(target if answered is None else answered.root),
         )
 
     def of(self, target: Target) -> PostRow | None:
@@ -341,15 +344,15 @@ def trusted_by(at: CommitView) -> list[AccountId]:
     return [] if own is None else [own, *at.queries().follows(own)]
 
 
-def lens_of(at: CommitView, reader: AccountId | None) -> Lens:
-    """How an account sees the others."""
+def lens_of(at: CommitView, reader: AccountId | None, where: Where | None = None) -> Lens:
+    """How an account sees the others. where: only the filters that count there; None: all of them."""
     if reader is None:
         return Lens((), Private(), None, now_ms())
     q = at.queries()
     hides = at.kept.made(
         ("hides", reader), [q.number(reader)], HIDES_BYTES, lambda: frozenset((*q.blocks(reader), *q.mutes(reader)))
     )
-    return Lens(hides, at.private(reader), reader, now_ms())
+    return Lens(hides, at.private(reader), reader, now_ms(), where)
 
 
 def now_ms() -> int:
