@@ -82,7 +82,7 @@ class Web:
     """What endpoints share. url: the address by which clients know this server, without a slash at its end. domain: of
     its accounts' names. tail: the end of the firehose. hub: the streams of apps. email: of who runs it, or empty.
     people: Account entities by DID. texts: HTML, by the text and by where its mentions lead. outside: asks addresses
-    that others named."""
+    that others named. browser_accounts: whether accounts whose keys are in a browser are taken from everybody."""
 
     backend: Backend
     door: DoorStore
@@ -98,6 +98,7 @@ class Web:
     people: Shelf[str, dict[str, Any]] = field(default_factory=lambda: Shelf(PEOPLE, PEOPLE_S))
     texts: Shelf[object, str] = field(default_factory=lambda: Shelf(TEXTS))
     outside: Outside = field(default_factory=Outside)
+    browser_accounts: bool = False
 
     async def call(self, method: str, **params: Any) -> Any:
         """A method of the node; `by` is the account that acts, None: nobody reads. Other parameters that are None are

@@ -47,6 +47,7 @@ async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.
             http.description,
             http.email,
             outside=Outside(http.local_webhooks),
+            browser_accounts=http.browser_accounts,
         )
         beside.start_soon(streams.run, web)
         beside.start_soon(deliver, web)
