@@ -75,7 +75,9 @@ function showSpreads(spreads, names) {
       when.append(element('time', localTime(one.time_ms)), ` ${from}`);
       for (const { peer, way, time_ms } of one.told) {
         const after = Math.max(0, time_ms - one.time_ms);
-        told.append(element('span', `${nameOf(peer)} ${words[way]} +${after} ms`, `told ${way}`), ' ');
+        const step = element('span', '', `told ${way}`);
+        step.append(element('bdi', nameOf(peer)), ` ${words[way]} +${after} ms`);
+        told.append(step, ' ');
       }
       row.append(what, when, told);
       return row;
