@@ -45,7 +45,7 @@ async def settings(web: Web, ask: Ask) -> Response:
 
 def _more(fields: dict[str, str]) -> dict[str, str]:
     """Those that people made up: the others have a meaning in the network."""
-    return {key: value for key, value in fields.items() if key.lower() not in SPOKEN_FOR}
+    return {key: value for key, value in fields.items() if value and key.lower() not in SPOKEN_FOR}
 
 
 @form(ENDPOINTS, "/settings/profile", files=True)
