@@ -1,4 +1,4 @@
-"""An account whose keys are in a browser: it writes there, the node takes what is signed, and its paper brings it back."""
+"""An account whose keys are in a browser: it writes there, the node takes what is signed, its paper brings it back."""
 
 from __future__ import annotations
 
