@@ -176,7 +176,8 @@ class Besieger:
 
     async def accept(self) -> None:
         async for link in self.edge.incoming:
-            await self._meet(link)
+            with suppress(EdgeError):
+                await self._meet(link)
 
     async def come(self, address: str) -> None:
         """Comes to a node, asks in every way to be its neighbour, and shows it others of its kind."""

@@ -212,6 +212,13 @@ IN_THROTTLE = (
         _THROTTLED,
     ),
     Mutant(
+        "what a peer passes on counts with its questions",
+        "replica/banyan_replica/peers/load.py",
+        "_room(self._judged, rows",
+        "_room(self._work, rows",
+        ("tests/replica/test_comparing.py",),
+    ),
+    Mutant(
         "frames of strangers do not wait", _WORKER, "self._turns.next(self._may())", "self._turns.next()", _THROTTLED
     ),
     Mutant(

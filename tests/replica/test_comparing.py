@@ -335,6 +335,18 @@ def test_a_peer_may_cause_more_work_where_more_is_compared() -> None:
     assert not a.sync.may(link, 1, w.now)
 
 
+def test_what_an_honest_peer_passes_on_does_not_keep_it_from_comparing() -> None:
+    w, _ = twins(40)
+    w.rogue("r", "a")
+    a = w.replicas["a"]
+    while a.sync.may_judge(a.links["r"], Limits().work_burst // 3, w.now):
+        pass
+    assert not a.sync.may_judge(a.links["r"], 1, w.now), "and that is bounded too"
+    w.say("r", "a", QUESTION)
+    w.run(0.1)
+    assert [m.state for m in w.heard["r"] if isinstance(m, SketchCells)] == [HERE]
+
+
 def test_one_table_at_a_time_is_built_for_others() -> None:
     w, _ = twins(40)
     for name in ("r", "s"):

@@ -47,9 +47,9 @@ def test_control_entries_are_charged_for_what_is_judged_anew_and_what_is_held_co
     link = w.replicas["a"].links["r"]
 
     def cost(*entries: Entry) -> float:
-        before = link.load.work
+        before = link.load.judged
         judge(w, CheckedControl(an.id, entries, ()))
-        return (link.load.work - before) / JUDGED_ROWS
+        return (link.load.judged - before) / JUDGED_ROWS
 
     assert cost(*long) == len(long) + 2, "those that are offered, and two that were held"
     assert cost(*long[:3]) == 0, "nothing is judged anew"
@@ -66,7 +66,7 @@ def test_the_reason_for_not_yet_is_deleted_when_the_control_log_is_accepted() ->
         an.grant(f"device {k}")
     w.rogue("r", "a")
     a = w.replicas["a"]
-    assert a.sync.may(a.links["r"], 10, w.now)
+    assert a.sync.may_judge(a.links["r"], 10, w.now)
     w.say("r", "a", data(control_item(an)))
     assert [note.reason for note in a.intake.notes.values()] == ["busy"]
     w.run(60)

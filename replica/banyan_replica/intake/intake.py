@@ -143,7 +143,11 @@ class Intake:
         last, moves = run.entries[-1], self._sync.moves
         try:
             added = self._ingest.run(
-                run, wall_ms, lambda n: self._sync.may(link, JUDGED_ROWS * n, now), item.contents, proof=item.proof
+                run,
+                wall_ms,
+                lambda n: self._sync.may_judge(link, JUDGED_ROWS * n, now),
+                item.contents,
+                proof=item.proof,
             )
         except NotYet as why:
             self._not_yet(link, run.log, why, now)
@@ -175,10 +179,10 @@ class Intake:
         log = control_log(item.account)
         try:
             n = self._control_work(item)
-            if n > SHORT_CONTROL and not self._sync.may(link, JUDGED_ROWS * n, now):
+            if n > SHORT_CONTROL and not self._sync.may_judge(link, JUDGED_ROWS * n, now):
                 raise NotYet("busy", f"{n} control entries must be judged, and this peer has caused much work just now")
             changed = self._ingest.control(
-                item.account, item.entries, wall_ms, item.contents, lambda rows: self._sync.may(link, rows, now)
+                item.account, item.entries, wall_ms, item.contents, lambda rows: self._sync.may_judge(link, rows, now)
             )
         except NotYet as why:
             self._not_yet(link, log, why, now)
@@ -199,7 +203,7 @@ class Intake:
 
     def _checkpoint(self, link: PeerSession, item: Checkpoint, now: float, wall_ms: int) -> Judged:
         try:
-            news = self._ingest.checkpoint(item, wall_ms, lambda n: self._sync.may(link, n, now))
+            news = self._ingest.checkpoint(item, wall_ms, lambda n: self._sync.may_judge(link, n, now))
         except NotYet as why:
             self._not_yet(link, item.log_id, why, now)
             raise

@@ -62,7 +62,8 @@ class Limits:
     parts_asked: int = 256
     """Pieces of content in one question."""
     work_burst: int = 100_000
-    """Rows that one peer's questions may cost us at once: heads read, arrivals read, entries judged again."""
+    """Rows that one peer's questions may cost us at once, heads and arrivals read; and as many entries judged again
+    because of what it sends."""
     work_a_log: int = 3
     """And so many more for each log that is compared, of `asked` at most: comparing by ranges as many logs as are asked
     for at a time, with as many that are equal, both sides at once, takes 150,000."""

@@ -1,4 +1,9 @@
-"""The cost of a peer's questions, and its limit: a few bytes must not cause unlimited work. Also when it was of use."""
+"""The cost of a peer's questions and of judging what it sends, and their limits: a few bytes must not cause unlimited
+work. Also when it was of use.
+
+They are counted apart. An honest peer passes on what others wrote; were that counted with its questions, whoever writes
+what is dear to judge would keep honest peers from comparing.
+"""
 
 from __future__ import annotations
 
@@ -26,29 +31,35 @@ class Leak:
 class Load:
     """The load of one peer. served_at: when it last sent an entry that was new here."""
 
-    __slots__ = ("_sums", "_work", "served_at")
+    __slots__ = ("_judged", "_sums", "_work", "served_at")
 
     def __init__(self) -> None:
         self.served_at: float | None = None
-        self._work, self._sums = Leak(), Leak()
+        self._work, self._judged, self._sums = Leak(), Leak(), Leak()
 
     @property
     def work(self) -> float:
         """Rows that its questions cost, as of the last update."""
         return self._work.level
 
+    @property
+    def judged(self) -> float:
+        """Rows that judging what it sent cost, as of the last update."""
+        return self._judged.level
+
     def served(self, now: float) -> None:
         self.served_at = now
 
     def may(self, rows: int, burst: int, per_s: int, now: float) -> bool:
-        """Whether the peer may cause so many rows more; if so, they are added."""
-        if self._work.sink(per_s, now) >= burst:
-            return False
-        self._work.rise(rows)
-        return True
+        """Whether a question of the peer may cost so many rows more; if so, they are added."""
+        return _room(self._work, rows, burst, per_s, now)
+
+    def may_judge(self, rows: int, burst: int, per_s: int, now: float) -> bool:
+        """The same of what it sends."""
+        return _room(self._judged, rows, burst, per_s, now)
 
     def cost(self, rows: float) -> None:
-        """Adds cost that was not known before the answer."""
+        """Adds cost of a question that was not known before the answer."""
         self._work.rise(rows)
 
     def sums(self, most: int, now: float) -> None:
@@ -57,3 +68,10 @@ class Load:
         self._sums.rise(1)
         if self._sums.level > most:
             raise Breach(Offence.TOO_OFTEN, f"asks for sums more than {most} times a minute")
+
+
+def _room(leak: Leak, rows: int, burst: int, per_s: int, now: float) -> bool:
+    if leak.sink(per_s, now) >= burst:
+        return False
+    leak.rise(rows)
+    return True

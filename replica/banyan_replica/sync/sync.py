@@ -81,9 +81,16 @@ class Sync:
         return self.asking.interest
 
     def may(self, link: PeerSession, rows: int, now: float) -> bool:
-        """Whether the peer may cause so many rows more of work."""
-        burst = self.limits.work_burst + self.limits.work_a_log * min(self.tree.count, self.limits.asked)
-        return link.load.may(rows, burst, self.limits.work_per_s, now)
+        """Whether a question of the peer may cost so many rows more."""
+        return link.load.may(rows, self._burst, self.limits.work_per_s, now)
+
+    def may_judge(self, link: PeerSession, rows: int, now: float) -> bool:
+        """Whether judging what the peer sends may."""
+        return link.load.may_judge(rows, self._burst, self.limits.work_per_s, now)
+
+    @property
+    def _burst(self) -> int:
+        return self.limits.work_burst + self.limits.work_a_log * min(self.tree.count, self.limits.asked)
 
     # -- starting
 
