@@ -105,7 +105,7 @@ def _ahead(page: Page) -> float:
         theirs = page.evaluate("performance.timeOrigin + performance.now()") / 1000
         ended = time.time()
         found.append((ended - began, theirs - (began + ended) / 2))
-    return min(found)[1]
+    return float(min(found)[1])
 
 
 def _seen(page: Page, http: httpx.Client, n: int) -> float:

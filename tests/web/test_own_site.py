@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -22,15 +23,17 @@ async def test_who_may_ask_for_what(tmp_path: Path) -> None:
             answer = await http.post(path, data={"csrf": "0" * 64}, headers={"origin": door.url})
             assert "Another site sent this form" not in answer.text, path
 
-        said = {"do": "post", "text": "tôi đây"}
+        said: dict[str, Any] = {"do": "post", "text": "tôi đây"}
         for n, named in enumerate((None, an, "An")):
-            more = {"id": f"{n}"} | ({} if named is None else {"as": named})
+            more: dict[str, Any] = {"id": f"{n}"} | ({} if named is None else {"as": named})
             row = await mine.post("/v1/operations", **said | more)
             assert row["answer"]["uri"].startswith(an)
         for other in (binh, "Bình", "Ann"):
-            await mine.post("/v1/operations", 403, **said, **{"as": other, "id": other})
-            await mine.get("/v1/feed", 403, **{"as": other})
-        assert len((await mine.get("/v1/feed", **{"as": "An", "limit": "3"}))["posts"]) == 3
+            by: dict[str, Any] = {"as": other}
+            await mine.post("/v1/operations", 403, **said, **by, id=other)
+            await mine.get("/v1/feed", 403, **by)
+        own: dict[str, Any] = {"as": "An"}
+        assert len((await mine.get("/v1/feed", limit=3, **own))["posts"]) == 3
 
         await call(door, "mute", account=binh, by=an)
         asked = {"since": "begin", "follow": "false"}

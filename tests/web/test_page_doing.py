@@ -58,7 +58,13 @@ async def test_a_person_writes_keeps_changes_and_deletes(tmp_path: Path) -> None
         binh, _ = await door.person("binh")
         http.cookies.set("banyan", logged_in(door, an, "An")["value"])
         me, png = Person(door, an, http), picture(tmp_path)
-        words = {"text": "một bức ảnh @binh", "warning": "đỏ", "lang": "vi", "audience": "unlisted", "once": "1" * 32}
+        words: dict[str, Any] = {
+            "text": "một bức ảnh @binh",
+            "warning": "đỏ",
+            "lang": "vi",
+            "audience": "unlisted",
+            "once": "1" * 32,
+        }
         files = [("media[]", ("a.png", png, "image/png")), ("media[]", ("", b"", "application/octet-stream"))]
         for _ in range(2):  # a second click
             assert await me.send("/post", files=files, **words, alt__=["màu đỏ", ""]) == "/home?said=posted"
@@ -68,14 +74,14 @@ async def test_a_person_writes_keeps_changes_and_deletes(tmp_path: Path) -> None
         form = await me.see(path_of("edit", row["uri"]))
         assert ("một bức ảnh" in form, 'value="màu đỏ"' in form, "poll_hours" in form) == (True, True, False)
         blob = row["media"][0]["blob"]
-        kept = {"kept__": [blob], "kept_alt__": ["rất đỏ"], "lang": "vi"}
+        kept: dict[str, Any] = {"kept__": [blob], "kept_alt__": ["rất đỏ"], "lang": "vi"}
         await me.send("/edit", edits=row["uri"], text="một bức tranh", warning="", **kept)
         assert "The post was changed." in await me.see(post_path(row["uri"]) + "?said=edited")
         (row,) = await me.rows()
         assert (row["text"], row["warning"], row["media"][0]["description"]) == ("một bức tranh", None, "rất đỏ")
         assert "một bức ảnh" in await me.see(path_of("history", row["uri"]))
         # a poll that is kept, gone on with, and published
-        poll = {"options__": ["phở", "bún", "", ""], "several": "1", "poll_hours": "72"}
+        poll: dict[str, Any] = {"options__": ["phở", "bún", "", ""], "several": "1", "poll_hours": "72"}
         assert await me.send("/post", do="draft", text="ăn gì?", **poll) == "/drafts?said=kept"
         (draft,) = (await call(door, "drafts", by=an))["drafts"]
         assert draft["poll"]["choices"] == "several"
@@ -126,7 +132,7 @@ async def test_a_person_is_in_groups_goes_to_events_and_follows_channels(tmp_pat
         assert "Vườn" in await me.see("/groups")
         assert (await me.send("/groups", name="Bếp", kind="open")).startswith("/groups/z")
         begins = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() + 86_400))
-        said = {
+        said: dict[str, Any] = {
             "title": "Tết; trồng, cây",
             "begins": begins,
             "tz": "Asia/Ho_Chi_Minh",
@@ -181,7 +187,13 @@ async def test_a_person_sets_who_they_are_and_what_they_read(tmp_path: Path) -> 
         http.cookies.set("banyan", logged_in(door, an, "An")["value"])
         me, png = Person(door, an, http), picture(tmp_path)
         files = {"avatar": ("a.png", png, "image/png"), "banner": ("", b"", "application/octet-stream")}
-        said = {"name": "An Nguyễn", "bio": "phở", "key__": ["Quê", ""], "value__": ["Huế", ""], "avatar_alt": "đỏ"}
+        said: dict[str, Any] = {
+            "name": "An Nguyễn",
+            "bio": "phở",
+            "key__": ["Quê", ""],
+            "value__": ["Huế", ""],
+            "avatar_alt": "đỏ",
+        }
         await me.send("/settings/profile", files=files, **said, locked="1")
         profile = await call(door, "profile.get", account=an)
         assert (profile["name"], profile["fields"]["Quê"], profile["fields"]["locked"]) == ("An Nguyễn", "Huế", "yes")
