@@ -32,6 +32,13 @@ IN_PAGES = (
         "    by = by or None\n",
         ("tests/web/test_nobody.py",),
     ),
+    Mutant(
+        "what is handed in needs no signature",
+        "node/banyan_node/api/methods/carrying.py",
+        "                verify_run(realm, run)\n",
+        "                pass\n",
+        ("tests/node/test_carrying.py",),
+    ),
     Mutant("a page in Vietnamese is in English", _WORDS, "{key: both[n] for key", "{key: both[0] for key", _SAID),
     Mutant(
         "a page is sent although it is known", _RENDERING, "status == 200 and tag in", "status == 0 and tag in", _SAID
