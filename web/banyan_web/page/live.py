@@ -63,7 +63,7 @@ _STREAMS = _Streams()
 async def events(web: Web, ask: Ask) -> Response:
     """The events, as SSE: `post`, `said` (an account signed something else), `peer`, `more`. A browser that comes again
     goes on where it was, if the node can."""
-    demand_room()
+    demand_room(web)
     since = ask.request.headers.get("last-event-id", "")
     try:
         source = await web.backend.events({"since": since} if since else {})
@@ -75,9 +75,9 @@ async def events(web: Web, ask: Ask) -> Response:
     return EventStream(_told(web, source))
 
 
-def demand_room() -> None:
+def demand_room(web: Web) -> None:
     """Raises Refused if as many streams are open as there may be."""
-    if _STREAMS.open >= STREAMS:
+    if _STREAMS.open >= web.bounds.share(STREAMS):
         raise Refused(503, "Too many watch; try again soon.", {"retry-after": "10"})
 
 

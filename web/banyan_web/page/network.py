@@ -66,7 +66,7 @@ async def network(web: Web, ask: Ask) -> Response:
 @ENDPOINTS.get("/network/events")
 async def events(web: Web, ask: Ask) -> Response:
     """The same as it changes, as SSE: `state`."""
-    demand_room()
+    demand_room(web)
     return EventStream(_told(web))
 
 
