@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 import anyio
 import anyio.to_thread
+import msgspec
 
 from banyan_node.api import decode
 from banyan_node.api.apart import NotHere, StoreReads
+from banyan_node.api.declare import Method, Request
 from banyan_node.api.dispatch import method_of
 from banyan_web.workers.line import NodeLine
 
@@ -27,15 +29,26 @@ class WorkerBackend:
 
     async def call(self, name: str, params: Mapping[str, Any]) -> Any:
         method = method_of(name)
-        if method.apart:
-            ask = decode.request(method, params)
-            try:
-                if method.slow:
-                    return await anyio.to_thread.run_sync(self._reads.answer, method, ask, limiter=self._slow)
-                return self._reads.answer(method, ask)
-            except NotHere:
-                pass
-        return await self._line.call(name, params)
+        try:
+            return await self._read(self._reads.answer, method, params)
+        except NotHere:
+            return await self._line.call(name, params)
+
+    async def answer(self, name: str, params: Mapping[str, Any]) -> Any:
+        method = method_of(name)
+        try:
+            return await self._read(self._reads.typed, method, params)
+        except NotHere:
+            return msgspec.convert(await self._line.call(name, params), method.answers)
+
+    async def _read(self, read: Callable[[Method, Request], Any], method: Method, params: Mapping[str, Any]) -> Any:
+        """Raises NotHere if the node has to be asked."""
+        if not method.apart:
+            raise NotHere
+        ask = decode.request(method, params)
+        if method.slow:
+            return await anyio.to_thread.run_sync(read, method, ask, limiter=self._slow)
+        return read(method, ask)
 
     async def piece(self, blob: str, offset: int, length: int) -> bytes:
         try:
