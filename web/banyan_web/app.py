@@ -55,7 +55,21 @@ from banyan_web.mastodon.streaming import endpoints as streaming
 from banyan_web.mastodon.streaming import sockets
 from banyan_web.oauth import authorize, login, tokens
 from banyan_web.oauth.forms import page, paragraph
-from banyan_web.page import archive, live, static_files, writing
+from banyan_web.page import (
+    archive,
+    channels,
+    events,
+    groups,
+    live,
+    network,
+    own,
+    people,
+    settings,
+    static_files,
+    writing,
+)
+from banyan_web.page import marking as page_marking
+from banyan_web.page import notices as page_notices
 from banyan_web.page import reading as pages
 from banyan_web.platform import hosting, operations, proofs, reading, webhooks
 from banyan_web.refusals import Refused, answer, refusal
@@ -66,9 +80,12 @@ EVERY: Sequence[Endpoints] = (
     archive.ENDPOINTS,
     authorize.ENDPOINTS,
     cards.ENDPOINTS,
+    channels.ENDPOINTS,
+    events.ENDPOINTS,
     filters.ENDPOINTS,
     firehose.ENDPOINTS,
     grouped.ENDPOINTS,
+    groups.ENDPOINTS,
     hosting.ENDPOINTS,
     instance.ENDPOINTS,
     lists.ENDPOINTS,
@@ -77,16 +94,22 @@ EVERY: Sequence[Endpoints] = (
     markers.ENDPOINTS,
     marking.ENDPOINTS,
     media.ENDPOINTS,
+    network.ENDPOINTS,
     notices.ENDPOINTS,
     off.ENDPOINTS,
     operations.ENDPOINTS,
+    own.ENDPOINTS,
     own_account.ENDPOINTS,
+    page_marking.ENDPOINTS,
+    page_notices.ENDPOINTS,
     pages.ENDPOINTS,
+    people.ENDPOINTS,
     proofs.ENDPOINTS,
     push.ENDPOINTS,
     reading.ENDPOINTS,
     scheduled.ENDPOINTS,
     search.ENDPOINTS,
+    settings.ENDPOINTS,
     static_files.ENDPOINTS,
     statuses.ENDPOINTS,
     streaming.ENDPOINTS,

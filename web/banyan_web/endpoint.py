@@ -93,7 +93,8 @@ class Web:
     its accounts' names. tail: the end of the firehose. hub: the streams of apps. pushes: messages to apps. cards: of
     links. email: of who runs it, or empty. people: Account entities by DID. texts: HTML, by the text and by where its
     mentions lead. tags: those that an account follows. talked: the newest posts, for trends. bodies: Status entities as
-    JSON (mastodon/entities/bodies.py). outside: asks addresses that others named."""
+    JSON (mastodon/entities/bodies.py). outside: asks addresses that others named. browser_accounts: whether
+    accounts whose keys are in a browser are taken from everybody."""
 
     backend: Backend
     door: DoorStore
@@ -114,6 +115,7 @@ class Web:
     talked: Shelf[str, list[dict[str, Any]]] = field(default_factory=lambda: Shelf(1, TALKED_S))
     bodies: Shelf[int, Body] = field(default_factory=lambda: Shelf(BODIES))
     outside: Outside = field(default_factory=Outside)
+    browser_accounts: bool = False
 
     async def call(self, method: str, **params: Any) -> Any:
         """A method of the node; `by` is the account that acts, None: nobody reads. Other parameters that are None are

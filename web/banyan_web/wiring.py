@@ -45,4 +45,5 @@ def web_of(
         http.description,
         http.email,
         outside=Outside(http.local_webhooks),
+        browser_accounts=http.browser_accounts,
     )

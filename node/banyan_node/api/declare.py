@@ -197,6 +197,9 @@ class Shell(Protocol):
     async def dial(self, addr: str) -> str | None:
         """Why the address cannot be reached, or None once it is linked."""
 
+    async def ping(self, peer: str) -> float | None:
+        """Seconds to a linked peer and back; None if it did not answer."""
+
     def stop(self) -> None:
         """Stops the node soon, after the call that asked for it is answered."""
 

@@ -217,6 +217,13 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(ge=4, le=65536, description="Connections at once; above it, one that never showed a token is closed"),
     ] = 4_096
+    browser_accounts: Annotated[
+        bool,
+        Meta(
+            description="Takes new accounts whose keys are in a browser (the page /own) from everybody; otherwise from "
+            "people who are logged in. They count as strangers (`limits.strangers`)"
+        ),
+    ] = False
     local_webhooks: Annotated[
         bool, Meta(description="Webhooks may go to this machine and to private networks too, also over http")
     ] = False

@@ -65,9 +65,9 @@ class Frame(NamedTuple):
 
 
 class WorkerOpening(msgspec.Struct, frozen=True):
-    """What a worker must know. opening_key: of the node's device; it opens, and cannot sign. push_key: the secret of push
-    messages (mastodon/push/vapid.py). url: of the door. listener, counts: descriptors. counts_key: 16 random bytes.
-    number: which of `workers` it is, from 0."""
+    """What a worker must know. opening_key: of the node's device; it opens, and cannot sign. push_key: the secret of
+    push messages (mastodon/push/vapid.py). url: of the door. listener, counts: descriptors. counts_key: 16 random
+    bytes. number: which of `workers` it is, from 0."""
 
     home: str
     realm: str
