@@ -323,6 +323,7 @@ def test_every_method_is_declared_read_or_write_and_no_read_runs_where_is_writte
 BESIDE = """
 import json, sys
 from pathlib import Path
+from msgspec import to_builtins
 from banyan_crdt.realm import REALMS
 from banyan_node.api.apart import StoreReads
 from banyan_node.api.decode import request
@@ -331,7 +332,7 @@ from banyan_node.home.folder import Home
 reads = StoreReads(Home(Path(sys.argv[1])), REALMS[sys.argv[2]], bytes.fromhex(sys.argv[3]))
 for line in sys.stdin:
     name, params = json.loads(line)
-    print(json.dumps(reads.answer(EVERY[name], request(EVERY[name], params))), flush=True)
+    print(json.dumps(to_builtins(reads.answer(EVERY[name], request(EVERY[name], params)))), flush=True)
 reads.close()
 """
 

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import msgspec
-
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.realm import Realm
 from banyan_crdt.sealing import Opener
@@ -51,14 +49,10 @@ class StoreReads:
         self._late, self._kept = LateIds(), Kept()
 
     def answer(self, method: Method, ask: Request) -> Any:
-        """The answer of a method that is `apart`, as JSON values. Raises CallError, NotHere."""
-        return msgspec.to_builtins(self.typed(method, ask))
-
-    def typed(self, method: Method, ask: Request) -> Any:
-        """The same in its declared type."""
+        """The answer of a method that is `apart`, in its declared type. Raises CallError, NotHere."""
         try:
             with self._queries() as q, self._kept.at(q.reader.txn, q.whole and not method.slow) as kept:
-                return method.do(CommitView(q, self._blobs, self._vault, kept=kept), ask)
+                return method.do(CommitView(q, self._blobs, self._vault, None, kept), ask)
         except StorageError as error:
             raise NotHere from error
         except (CallError, BanyanError, ValueError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import anyio
@@ -11,7 +11,6 @@ import msgspec
 
 from banyan_node.api import decode
 from banyan_node.api.apart import NotHere, StoreReads
-from banyan_node.api.declare import Method, Request
 from banyan_node.api.dispatch import method_of
 from banyan_web.workers.line import NodeLine
 
@@ -28,27 +27,27 @@ class WorkerBackend:
         self._slow = anyio.CapacityLimiter(SLOW)
 
     async def call(self, name: str, params: Mapping[str, Any]) -> Any:
-        method = method_of(name)
-        try:
-            return await self._read(self._reads.answer, method, params)
-        except NotHere:
-            return await self._line.call(name, params)
+        found = await self._read(name, params)
+        return await self._line.call(name, params) if found is None else msgspec.to_builtins(found)
 
     async def answer(self, name: str, params: Mapping[str, Any]) -> Any:
-        method = method_of(name)
-        try:
-            return await self._read(self._reads.typed, method, params)
-        except NotHere:
-            return msgspec.convert(await self._line.call(name, params), method.answers)
+        found = await self._read(name, params)
+        if found is None:
+            found = msgspec.convert(await self._line.call(name, params), method_of(name).answers)
+        return found
 
-    async def _read(self, read: Callable[[Method, Request], Any], method: Method, params: Mapping[str, Any]) -> Any:
-        """Raises NotHere if the node has to be asked."""
-        if not method.apart:
-            raise NotHere
-        ask = decode.request(method, params)
-        if method.slow:
-            return await anyio.to_thread.run_sync(read, method, ask, limiter=self._slow)
-        return read(method, ask)
+    async def _read(self, name: str, params: Mapping[str, Any]) -> Any:
+        """The answer in its declared type; None if the node has to be asked."""
+        method = method_of(name)
+        if method.apart:
+            ask = decode.request(method, params)
+            try:
+                if method.slow:
+                    return await anyio.to_thread.run_sync(self._reads.answer, method, ask, limiter=self._slow)
+                return self._reads.answer(method, ask)
+            except NotHere:
+                pass
+        return None
 
     async def piece(self, blob: str, offset: int, length: int) -> bytes:
         try:
