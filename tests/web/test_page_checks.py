@@ -15,7 +15,7 @@ from banyan_node.server.http_server import Bind, serve_app
 from banyan_web.app import door_app
 from banyan_web.endpoint import Web
 from banyan_web.firehose.consumers import Consumers
-from banyan_web.firehose.tail import Tail
+from banyan_web.firehose.tail import RUNS, Tail
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.page.texts import account_path
 from tests.web.browser import broken, checked, in_browser, needs_chromium
@@ -58,7 +58,7 @@ async def lying(door: Door, alter: Alter, picture: bytes | None = None) -> Async
 
     def app(url: str) -> Any:
         liar = Liar(door.node.backend, alter, picture)
-        beside = Tail(door.node.backend), Consumers(door.store), Hub()
+        beside = Tail(door.node.backend), Tail(door.node.backend, RUNS), Consumers(door.store), Hub()
         return door_app(Web(liar, door.store, url, "liar.example", "Liar", *beside))
 
     async with trio.open_nursery() as nursery:

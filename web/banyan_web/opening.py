@@ -14,7 +14,7 @@ from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Web
 from banyan_web.firehose.consumers import Consumers
-from banyan_web.firehose.tail import Tail
+from banyan_web.firehose.tail import RUNS, Tail
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.outward import Outside
 from banyan_web.platform.deliveries import deliver
@@ -30,6 +30,7 @@ async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.
     bind = Bind.at(http.address)
     door = DoorStore(node.home.door)
     tail, streams, consumers = Tail(node.backend), hub or Hub(), Consumers(door)
+    runs = Tail(node.backend, RUNS)
     apps: list[DoorApp] = []
 
     def app(url: str) -> DoorApp:
@@ -41,6 +42,7 @@ async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.
             http.domain or urlsplit(known).netloc,
             http.title,
             tail,
+            runs,
             consumers,
             streams,
             Bounds(http.token_rate, http.address_rate, tuple(http.proxies)),
@@ -58,6 +60,7 @@ async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.
         await node.shutdown.wait()
         streams.end_all()
         tail.close()
+        runs.close()
         await trio.sleep(LAST_LINES_S)
         for made in apps:
             made.end_streams()
@@ -65,6 +68,7 @@ async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.
     try:
         async with trio.open_nursery() as beside:
             beside.start_soon(tail.run)
+            beside.start_soon(runs.run)
             beside.start_soon(end_streams)
             await serve_app(
                 app,
