@@ -63,7 +63,8 @@ async def test_no_request_that_the_document_allows_is_answered_otherwise_than_it
         config = tmp_path / "schemathesis.toml"
         config.write_text(f'[parameters]\n"path.account" = "{own}"\n"path.key" = "{key}"\n')
         known = ["--config-file", str(config)]
-        for extra, phases in ((known, "coverage,fuzzing"), ([], "fuzzing")):  # on what is there, and on anything
+        once = [*known, "--exclude-path", "/v1/operations"]  # each of its many kinds has thousands of borders
+        for extra, phases in ((once, "coverage,fuzzing"), ([], "fuzzing")):  # on what is there, and on anything
             done = await trio.to_thread.run_sync(_run, tmp_path, door.url, client.token or "", extra, phases)
             assert done.returncode == 0, done.stdout[-6_000:] + done.stderr[-2_000:]
         assert (await client.get(f"/v1/accounts/{an}"))["name"] == "an"
