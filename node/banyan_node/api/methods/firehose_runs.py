@@ -16,7 +16,7 @@ from msgspec import Meta
 from banyan_crdt.checkpoint import encode_checkpoint
 from banyan_crdt.entry import Entry, encode_header
 from banyan_crdt.firehose import CHECKPOINT, CONTROL, PARTS, RUN, UNPROVED, frame
-from banyan_crdt.ids import AccountId, LogId
+from banyan_crdt.ids import AccountId, EntryId, LogId
 from banyan_crdt.ops import decode_body
 from banyan_crdt.run import MAX_RUN_ENTRIES, encode_control, encode_run, skips_below
 from banyan_node.api.declare import CommitView, Declared, Request, Response
@@ -143,18 +143,20 @@ class _Making:
         reader, log = self._reader, row.log
         if row.seq <= self._until.get(log, -1) or not (self._all_count or reader.is_counted(row.id)):
             return None, row.n
+        entry = reader.at(row.n)
         if not log.log:
-            entry = reader.at(row.n)
             self._until[log] = row.seq
             frames = [] if entry is None else [*_control_frames(reader, log.account, [entry])]
-            frames += [self._parts(log, row.seq, [row.n])]
+            frames += [self._parts(log.account, [(row.n, row.id)])]
             return self._made(row, row.n, {"account"}, 1, frames), row.n
-        end = reader.next_signed(log, row.seq)
+        is_signed = entry is not None and entry.sig is not None  # most are, and then nothing is searched for
+        end = row.seq if is_signed else reader.next_signed(log, row.seq)
         if end is None or end - row.seq >= MAX_RUN_ENTRIES:
             cursor = cursor_text(self._store, row.n).encode()
             return self._made(row, row.n, set(), 1, [frame(UNPROVED, log.account, row.id, cursor)]), row.n
-        entries = reader.chain(log, row.seq, end + 1)
-        numbers = [reader.arrival_at(log, seq) or 0 for seq in range(row.seq, end + 1)]
+        entries, numbers = reader.chain(log, row.seq, end + 1) if entry is None or not is_signed else [entry], [row.n]
+        if not is_signed:
+            numbers = [reader.arrival_at(log, seq) or 0 for seq in range(row.seq, end + 1)]
         together = numbers == list(range(row.n, row.n + len(numbers)))
         until = numbers[-1] if together else row.n
         self._until[log] = end
@@ -162,7 +164,8 @@ class _Making:
         parent = None if first.prev is None else reader.entry(first.prev)
         below = [(s, i) for s in skips_below(first.seq, len(entries)) if (i := reader.id_at(log, s)) is not None]
         run = encode_run(entries, parent.header.total if parent else 0, below)
-        frames = [frame(RUN, log.account, run), self._parts(log, row.seq, numbers)]
+        named = [(n, one.id) for n, one in zip(numbers, entries, strict=True)]
+        frames = [frame(RUN, log.account, run), self._parts(log.account, named)]
         return self._made(row, until, _collections(entries), len(entries), frames), until
 
     def _made(self, row: Arrival, until: int, names: set[str], entries: int, frames: list[bytes]) -> RunItem:
@@ -172,20 +175,19 @@ class _Making:
         cursor = cursor_text(self._store, until)
         return RunItem(cursor, did_text(row.log.account), sorted(names), entries, b64encode(raw).decode())
 
-    def _parts(self, log: LogId, first: int, numbers: Sequence[int]) -> bytes:
-        """Frames of the held content of entries, from `first` on. numbers: their arrivals."""
-        found = self._reader.contents(sorted(numbers))
+    def _parts(self, account: AccountId, named: Sequence[tuple[int, EntryId]]) -> bytes:
+        """Frames of the held content of entries. named: their arrivals and ids."""
+        found = self._reader.contents(sorted(n for n, _ in named))
         out, block, size = list[bytes](), list[list[bytes | int]](), 0
-        for seq, n in enumerate(numbers, first):
-            id = self._reader.id_at(log, seq)
-            for op, raw in found.get(n, ()) if id is not None else ():
-                block.append([id or b"", op, raw])
+        for n, id in named:
+            for op, raw in found.get(n, ()):
+                block.append([id, op, raw])
                 size += len(raw)
             if size > PARTS_BYTES:
-                out.append(frame(PARTS, log.account, block))
+                out.append(frame(PARTS, account, block))
                 block, size = [], 0
         if block:
-            out.append(frame(PARTS, log.account, block))
+            out.append(frame(PARTS, account, block))
         return b"".join(out)
 
 
