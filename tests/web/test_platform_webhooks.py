@@ -258,6 +258,7 @@ async def test_a_webhook_with_content_tells_what_was_said_and_can_be_replayed(tm
         assert [event["content"]["text"] for event in backend.events] == ["hai"], "what came after that"
         backend.came.clear()
         await client.post(f"/v1/webhooks/{hook['id']}/replay", since="begin")
+        await until(lambda: len(backend.events) >= 2)
         await send(client, "/v1/operations", posts(an, "ba"))
         await until(lambda: len(backend.events) >= 3)
         assert [event["content"]["text"] for event in backend.events] == ["một", "hai", "ba"]
