@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
 
 from banyan_crdt.ids import AccountId
 from banyan_node.hosting.vault import Private
 from banyan_schema.address import Target
 from banyan_schema.privately import Bookmark, Filter, Mute
 from banyan_schema.social import Post
-from banyan_storage.queries import Queries
+
+PATTERNS = 4_096
+"""Words of filters that are kept compiled."""
 
 
 class Lens:
-    """reader: None sees everything."""
+    """reader: None sees everything. hides: whom it says for all to read that it blocks or mutes."""
 
-    def __init__(self, q: Queries, private: Private, reader: AccountId | None, now_ms: int) -> None:
+    def __init__(self, hides: Iterable[AccountId], private: Private, reader: AccountId | None, now_ms: int) -> None:
         self.reader, self.now_ms = reader, now_ms
         self._private = private
         self._kept: set[Target] | None = None
@@ -27,7 +31,7 @@ class Lens:
         if reader is None:
             return
         muted = (AccountId(m.account) for m in private.all(Mute) if lasts(m.until_ms, now_ms))
-        self.hidden.update(q.blocks(reader), q.mutes(reader), muted)
+        self.hidden.update(hides, muted)
         for one in private.all(Filter):
             if lasts(one.until_ms, now_ms) and one.words.split():
                 self._filters.append((one.words, _pattern(one.words), one.action == "hide"))
@@ -74,6 +78,7 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()
 
 
+@lru_cache(PATTERNS)
 def _pattern(words: str) -> re.Pattern[str]:
     """The words one after another, as whole words; an emoji also in the middle of one."""
     said = _folded(words).split()

@@ -57,7 +57,7 @@ async def opened(web: Web, token: Token, p: dict[str, Any], headers: Mapping[str
     """Raises Refused."""
     if unknown := sorted(p.keys() - KNOWN):
         raise Refused(400, f"firehose has no parameter '{unknown[0][:60]}'; it takes {', '.join(sorted(KNOWN))}.")
-    if web.tail.followers + web.runs.followers >= MOST:
+    if web.tail.followers + web.runs.followers >= web.bounds.share(MOST):
         raise Refused(429, f"{MOST} streams of the firehose are open, and no more are allowed.", {"retry-after": "30"})
     given, proof, uncounted = _format(p, headers), boolean(p, "proof"), boolean(p, "uncounted")
     if given == "cbor" and (proof or uncounted):
