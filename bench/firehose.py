@@ -6,11 +6,13 @@ the moment at which a consumer has its line. Then as many apps open a stream of 
 hear nothing; what its process grew by, divided by their number, is what one costs.
 
 python -m bench firehose --json
+python -m bench firehose --form cbor --json        # signed entries, compressed with the dictionary
 """
 
 from __future__ import annotations
 
 import json
+import re
 import resource
 import shutil
 import time
@@ -22,8 +24,12 @@ from typing import Any
 
 import trio
 
+from banyan_node.client.follower import Unpacking
+from banyan_node.client.pieces import AsyncPieces
+from banyan_node.client.wire import Address
 from banyan_node.node import Node
 from banyan_web.door_store import DoorStore
+from banyan_web.firehose.packing import dictionaries
 from banyan_web.opening import open_door
 from bench.harness import anon_mb, arguments, at_least, finish, interleaved, latencies_ms, median, say, workplace
 from bench.rig.child import Line
@@ -77,12 +83,35 @@ async def _publish(node: Node, users: Sequence[str], first: int, count: int, rat
     return beats
 
 
+_NUMBERS = re.compile(rb"(\d+) xxxxxxxx")
+"""The texts of posts, in whatever stands around them."""
+
+
 class Reader:
-    """One consumer. at: when it had each post, by its number."""
+    """One consumer. at: when it had each post, by its number. bytes: that came, without the frames of HTTP."""
 
     def __init__(self) -> None:
         self.at: dict[int, float] = {}
-        self.twice = 0
+        self.twice = self.bytes = 0
+
+    async def read_packed(self, where: dict[str, Any], opened: trio.Event) -> None:
+        """Signed entries, compressed: a piece has whole frames."""
+        (known,) = [one for one in dictionaries().values() if one.of == "cbor"]
+        unpacking, pieces = Unpacking(known.raw), AsyncPieces(Address(where["host"], where["port"]), 60)
+        token = {"authorization": f"Bearer {where['token']}"}
+        path = f"/v1/firehose?collection=post&format=cbor&compress={known.hash}"
+        refused = await pieces.begin("GET", path, None, token)
+        assert refused is None, refused
+        opened.set()
+        while (piece := await pieces.next()) is not None:
+            raw, now = unpacking.feed(piece), time.monotonic()
+            self.bytes += len(piece)
+            for found in _NUMBERS.finditer(raw):
+                self._note(int(found[1]), now)
+
+    def _note(self, number: int, now: float) -> None:
+        self.twice += number in self.at
+        self.at[number] = now
 
     async def read(self, stream: trio.SocketStream) -> None:
         rest = b""
@@ -92,9 +121,8 @@ class Reader:
             for text in lines:
                 if not text.startswith(b'{"kind":"create"'):
                     continue  # a note, or the frame of a chunk
-                number = int(json.loads(text)["content"]["text"].split()[0])
-                self.twice += number in self.at
-                self.at[number] = now
+                self.bytes += len(text) + 1
+                self._note(int(json.loads(text)["content"]["text"].split()[0]), now)
 
 
 async def _open(where: dict[str, Any], path: str) -> trio.SocketStream:
@@ -113,14 +141,18 @@ async def readers(nodes: list[Node], line: Line, params: dict[str, Any]) -> None
     where, made = params["where"], [Reader() for _ in range(CONSUMERS)]
     async with trio.open_nursery() as nursery:
         for reader in made:
-            nursery.start_soon(reader.read, await _open(where, "/v1/firehose?collection=post"))
+            if params["form"] == "cbor":
+                nursery.start_soon(reader.read_packed, where, opened := trio.Event())
+                await opened.wait()
+            else:
+                nursery.start_soon(reader.read, await _open(where, "/v1/firehose?collection=post"))
         line.say("open")
         async for asked in line:
             match asked:
                 case "held":
                     line.say(min(len(reader.at) for reader in made))
                 case "all":
-                    line.say([[[*sorted(reader.at.items())], reader.twice] for reader in made])
+                    line.say([[[*sorted(reader.at.items())], reader.twice, reader.bytes] for reader in made])
                 case {"idle": count}:
                     held = [await _open(where, "/api/v1/streaming/public") for _ in range(count)]
                     line.say(len(held))
@@ -130,13 +162,13 @@ async def readers(nodes: list[Node], line: Line, params: dict[str, Any]) -> None
 # -- the bench's side
 
 
-def once(folder: Path, events: int, rate: int, idle: int) -> dict[str, Any]:
+def once(folder: Path, events: int, rate: int, idle: int, form: str) -> dict[str, Any]:
     place = folder / "firehose"
     home = new_home(place)
     try:
         with Child("bench.firehose:door", [home], {"http.address": "127.0.0.1:0"}) as node:
             where = node.hear()
-            with Child("bench.firehose:readers", [], where=where) as consumers:
+            with Child("bench.firehose:readers", [], where=where, form=form) as consumers:
                 consumers.hear()
                 node.ask({"publish": WARM, "rate": 200, "from": 0})
                 _until(consumers, WARM)
@@ -144,9 +176,9 @@ def once(folder: Path, events: int, rate: int, idle: int) -> dict[str, Any]:
                 beats = node.ask({"publish": events, "rate": rate, "from": WARM})
                 _until(consumers, WARM + events)
                 told = consumers.ask("all")
-                waits = [at - beats[n - WARM] for row, _ in told for n, at in row if n >= WARM]
-                twice = sum(again for _, again in told)
-                missed = CONSUMERS * (WARM + events) - sum(len(row) for row, _ in told)
+                waits = [at - beats[n - WARM] for row, *_ in told for n, at in row if n >= WARM]
+                twice, size = sum(again for _, again, _ in told), sum(size for *_, size in told)
+                missed = CONSUMERS * (WARM + events) - sum(len(row) for row, *_ in told)
                 say(f"{missed} missed, {twice} twice, {latencies_ms(waits)}")
                 time.sleep(SETTLE_S)
                 before = node.ask("anon")
@@ -154,7 +186,9 @@ def once(folder: Path, events: int, rate: int, idle: int) -> dict[str, Any]:
                 time.sleep(SETTLE_S)
                 each = (node.ask("anon") - before) * 1e3 / held
                 say(f"{held:,} idle streams: {each:.1f} kB each")
-            return {"waits": waits, "missed": missed, "twice": twice, "idle_kb": each, "held": held}
+            each_bytes = size / CONSUMERS / (WARM + events)
+            found = {"waits": waits, "missed": missed, "twice": twice, "bytes": each_bytes}
+            return {**found, "idle_kb": each, "held": held}
     finally:
         shutil.rmtree(place)
 
@@ -168,6 +202,7 @@ def _until(consumers: Child, count: int) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     def more(parser: ArgumentParser) -> None:
+        parser.add_argument("--form", choices=("ndjson", "cbor"), default="ndjson", help="default: ndjson")
         parser.add_argument("--rate", type=at_least(1), default=1_000, help="posts a second; default: 1000")
         parser.add_argument("--seconds", type=at_least(1), help="default: 60, with --quick 5")
         parser.add_argument("--idle", type=at_least(1), help="idle streams; default: 2000, with --quick 200")
@@ -176,7 +211,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     events = args.rate * (args.seconds or (5 if args.quick else 60))
     idle = args.idle or (200 if args.quick else 2_000)
     with workplace(args.folder) as folder:
-        rows = interleaved(args.rounds, {"": partial(once, folder, events, args.rate, idle)})[""]
+        rows = interleaved(args.rounds, {"": partial(once, folder, events, args.rate, idle, args.form)})[""]
     waits = [wait for row in rows for wait in row["waits"]]
     finish(
         args,
@@ -185,8 +220,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         max_ms=round(max(waits) * 1e3, 1),
         missed=sum(row["missed"] for row in rows),
         twice=sum(row["twice"] for row in rows),
+        bytes_per_event=round(median([row["bytes"] for row in rows]), 1),
         idle_kb=round(median([row["idle_kb"] for row in rows]), 1),
         sizes={
+            "form": args.form,
             "consumers": CONSUMERS,
             "rate": args.rate,
             "events": events,

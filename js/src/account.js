@@ -55,7 +55,7 @@ export class Account {
     if (account !== this.id) throw new Rejected(`${what} is of the account ${account}, not of ${this.id}`);
   }
 
-  /** @param {SignedControl} signed @param {number} [nowMs] */
+  /** @param {SignedControl} signed @param {number} [nowMs] @returns {Promise<ControlEntry>} */
   async addControl(signed, nowMs = Date.now()) {
     const entry = await readControl(this.realm, signed);
     this.#demandOwn(entry.account, `control entry ${entry.seq}`);
@@ -64,6 +64,7 @@ export class Account {
     const isJoined = entry.seq === 0 || this.control.has(entry.prev ?? '');
     if (!isJoined) throw new NotYet('gap', `control entry ${entry.seq - 1} is not held`);
     this.control.set(entry.id, entry);
+    return entry;
   }
 
   /** @param {Bytes} raw @param {number} [nowMs] */

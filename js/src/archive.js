@@ -111,7 +111,7 @@ export async function readArchive(realm, file, nowMs = Date.now()) {
  * What adds each thing in a frame.
  *
  * @param {Frame} frame
- * @returns {((into: Account, nowMs: number) => Promise<void>)[]}
+ * @returns {((into: Account, nowMs: number) => Promise<unknown>)[]}
  */
 function thingsIn(frame) {
   if (frame.kind === 'control') return frame.entries.map((entry) => (into, nowMs) => into.addControl(entry, nowMs));

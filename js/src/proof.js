@@ -9,6 +9,8 @@
  * @import { Bytes } from './bytes.js'
  * @import { Realm } from './crypto.js'
  * @import { Frame } from './archive.js'
+ * @import { Control, Grant } from './control.js'
+ * @import { Entry } from './entry.js'
  * @import { Post } from './social.js'
  *
  * @typedef {{ post: Post, uri: string, entry: string, writer: string, timeMs: number }} Proven `timeMs`: of the entry
@@ -44,18 +46,28 @@ export async function readProof(realm, file, uri, nowMs = Date.now()) {
   const [ref] = only(frames, 'parts').parts;
   const entry = run.entries.find(({ id }) => id === ref?.entry);
   if (!entry || entry.account !== account.id) throw new Rejected('the content is of no entry of the run');
-  const { writer, log, seq } = entry;
-  const grant = grantOf(control, writer, log);
-  if (!grant || !mayCount(realm, grant, entry)) throw new Rejected(`${writer} may not write here`);
-  const kept = control.cuts.get(writer);
-  const isCut = control.dropped.has(logName(writer, log)) || (kept && seq > (kept.get(log) ?? -1));
-  if (isCut) throw new Rejected(`${writer} was cut off before it wrote this`);
+  const grant = demandRight(realm, control, entry);
   const op = countedOps(entry, grant)[ref.op];
   if (op?.op !== 'put' || op.coll !== COLLECTIONS.post || op.key !== key || !op.part)
     throw new Rejected(`entry ${entry.id} does not write ${uri}`);
   const post = readContent(SHAPES.post, await openPart(op.part, ref.raw));
   if (!post) throw new Rejected('the content is no post');
-  return { post, uri, entry: entry.id, writer, timeMs: Number(entry.time >> 16n) };
+  return { post, uri, entry: entry.id, writer: entry.writer, timeMs: Number(entry.time >> 16n) };
+}
+
+/**
+ * The grant by which an entry was written. Throws Rejected if its key may not write it.
+ *
+ * @param {Realm} realm @param {Control} control @param {Entry} entry @returns {Grant}
+ */
+export function demandRight(realm, control, entry) {
+  const { writer, log, seq } = entry;
+  const grant = control.closed ? null : grantOf(control, writer, log);
+  if (!grant || !mayCount(realm, grant, entry)) throw new Rejected(`${writer} may not write here`);
+  const kept = control.cuts.get(writer);
+  const isCut = control.dropped.has(logName(writer, log)) || (kept && seq > (kept.get(log) ?? -1));
+  if (isCut) throw new Rejected(`${writer} was cut off before it wrote this`);
+  return grant;
 }
 
 /**

@@ -242,6 +242,18 @@ class EntryReader:
         stretches = self._stretches(found[0], 0, found[1].length) if found else ()
         return (n for s in stretches for n in range(s.n, s.n + s.size))
 
+    def arrival_at(self, log: LogId, seq: int) -> int | None:
+        """The arrival number of counted entry `seq`."""
+        found = self._find(log)
+        return None if found is None or seq >= found[1].length else self._chain_n(found[0], seq)
+
+    def first_arrival(self, log: LogId, first: int) -> int | None:
+        """The lowest arrival number of its counted entries from `first` on: mostly that of `first`, but entries that
+        once did not count may have come before it."""
+        found = self._find(log)
+        stretches = self._stretches(found[0], first, found[1].length) if found else ()
+        return min((s.n + max(first - s.seq, 0) for s in stretches), default=None)
+
     def sizes(self, ns: Sequence[int]) -> list[int]:
         """Bytes of the records with these arrival numbers."""
         return [len(raw) for _, raw in self._txn.get_many(t.ENTRIES, map(t.u48, ns))]

@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 _METHOD, _EVENTS = "node/banyan_node/api/methods/firehose.py", "node/banyan_node/api/firehose.py"
 _TAIL, _FOLLOWING = "web/banyan_web/firehose/tail.py", "web/banyan_web/firehose/following.py"
+_SEEN = "node/banyan_node/api/seen.py"
 _HUB, _SOCKETS = "web/banyan_web/mastodon/streaming/hub.py", "node/banyan_node/server/web_sockets.py"
 _PAGES, _HTTP, _APPS = (
     ("tests/node/test_firehose.py",),
@@ -22,15 +23,15 @@ IN_FIREHOSE = (
     Mutant(
         "a cursor inside an entry tells its first operations again",
         _METHOD,
-        "if number < skip or not wanted.event(event, name):",
-        "if not wanted.event(event, name):",
+        "if number < skip or not (event.counts",
+        "if not (event.counts",
         _PAGES,
     ),
     Mutant(
         "the firehose tells what does not count",
         _METHOD,
-        "return (event.counts or self._uncounted) and",
-        "return",
+        "not (event.counts or ask.uncounted) or not wanted",
+        "not wanted",
         _PAGES,
     ),
     Mutant(
@@ -81,6 +82,41 @@ IN_FIREHOSE = (
         "if anyio.current_time() - began > SLOW_S:",
         "if False:",
         _HTTP,
+    ),
+    Mutant(
+        "a frontier cursor covers what came after the place that it is of",
+        _SEEN,
+        "last = min(head.length, after.get(log, head.length)) - 1",
+        "last = head.length - 1",
+        _PAGES,
+    ),
+    Mutant(
+        "a frontier cursor of another branch covers this one",
+        _SEEN,
+        "return here is not None and here[:ID_BYTES] == id",
+        "return here is not None",
+        _PAGES,
+    ),
+    Mutant(
+        "who comes from another node begins behind what this one got first",
+        _SEEN,
+        "last = min(last, (self._reader.first_arrival(log, until + 1) or 1) - 1)",
+        "last = max(0, (self._reader.first_arrival(log, until + 1) or 1) - 1)",
+        _PAGES,
+    ),
+    Mutant(
+        "a run is told with the entries that its reader has",
+        "node/banyan_node/api/methods/firehose_runs.py",
+        "        self._until[log] = end\n",
+        "        self._until[log] = -1\n",
+        _PAGES,
+    ),
+    Mutant(
+        "a run of a key without a grant is taken",
+        "crdt/banyan_crdt/firehose.py",
+        "if granted is None or not counts",
+        "if not counts",
+        ("tests/crdt/test_firehose.py",),
     ),
     Mutant(
         "a stream shows those whom its account mutes",

@@ -403,6 +403,8 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
             "media.show": {"blob": blob},
             "media.read": {"blob": blob},
             "firehose": {"since": "begin", "proof": True},
+            "firehose.runs": {"since": "begin"},
+            "firehose.control": {"account": "An"},
             "media.shown": {"blob": blob},
             "posts.get": {"uris": [uri]},
             "items.list": {"collection": "post"},

@@ -11,14 +11,19 @@ from typing import Any
 
 import pytest
 
-from banyan_crdt.codec import decode
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.errors import NotYet, Reject
+from banyan_crdt.firehose import CONTROL, PARTS, PLACE, RUN, FrameReader, RunsVerifier, StreamFrame, ToldEntry, frame
 from banyan_crdt.ops import decode_body, part_of
 from banyan_crdt.parts import open_part
+from banyan_crdt.realm import Realm
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_node.api import LocalBackend
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
+from bench.rig.people import filling, open_account, post, write_in_turn
+from bench.rig.processes import new_home
 from tests.node.real import load_settings
 from tests.node.test_api import local
 
@@ -172,3 +177,174 @@ def again(path: Path) -> Iterator[LocalBackend]:
     home = Home(path)
     with open_local(home, load_settings(home)) as backend:
         yield backend
+
+
+def told_at(node: LocalBackend, **params: Any) -> list[str]:
+    return [event["content"]["text"] for event in whole_from(node, **params) if event["collection"] == "post"]
+
+
+def whole_from(node: LocalBackend, since: str, **params: Any) -> list[dict[str, Any]]:
+    """All events behind a place."""
+    events, more = list[dict[str, Any]](), True
+    while more:
+        page = node.call("firehose", since=since, **params)
+        events += page["events"]
+        since, more = page["cursor"], page["more"]
+    return events
+
+
+def test_a_frontier_cursor_means_the_same_at_another_node(tmp_path: Path) -> None:
+    """The other node has more logs, in another order, and lacks the newest entries of some."""
+    early, late = str(tmp_path / "early"), str(tmp_path / "late")
+    with local(tmp_path / "lotus") as lotus, local(tmp_path / "bamboo") as bamboo:
+        for node, names in ((lotus, ("an", "bình")), (bamboo, ("chi", "dung"))):
+            node.call("account.create", name=names[0])
+            node.call("account.create", name=names[1], hosted=True)
+        bamboo.call("post", text="of bamboo alone")
+        for n in range(30):
+            lotus.call("post", text=f"early {n}", by=("an", "bình")[n % 2])
+        lotus.call("archive.export", path=early)
+        for n in range(3):
+            lotus.call("post", text=f"more {n}")
+        told = lotus.call("firehose")["cursor"]
+        for n in range(4):
+            lotus.call("post", text=f"later {n}", by="bình")
+        found = lotus.call("firehose.frontier", since=told)
+        assert found["cursor"] == told
+        assert found["rows"] > 4
+        frontier = found["frontier"]
+        later = [f"later {n}" for n in range(4)]
+        assert told_at(lotus, since=frontier) == later, "at the node itself it is as its cursor"
+        assert told_at(lotus, since="begin", seen=frontier) == later
+
+        bamboo.call("archive.import", path=early)
+        at_bamboo = told_at(bamboo, since=frontier)
+        assert at_bamboo[0] == "of bamboo alone"
+        assert {text.split()[0] for text in at_bamboo} == {"of", "early"}, "it lacks what the rows name first"
+        assert len(at_bamboo) <= 1 + 4 * 3, "so the next rows tell how far it is"
+        here = bamboo.call("firehose")["cursor"]
+        lotus.call("archive.export", path=late)
+        bamboo.call("archive.import", path=late)
+        assert sorted(told_at(bamboo, since=here, seen=frontier)) == later, "what was told elsewhere comes late"
+        assert sorted(told_at(bamboo, since=here)) == sorted(later + [f"more {n}" for n in range(3)])
+        both = told_at(bamboo, since=frontier)
+        assert sorted(both) == sorted(["of bamboo alone", *later])
+        own = bamboo.call("firehose.frontier", accounts=["chi"])
+        assert own["rows"] < bamboo.call("firehose.frontier")["rows"]
+        for wrong in ("f1.", "f1.x", frontier[:-9]):
+            with pytest.raises(CallError, match="frontier cursor") as caught:
+                bamboo.call("firehose", since=wrong)
+            assert caught.value.code == "bad_request"
+
+
+def test_another_branch_than_the_one_that_was_told_is_told(tmp_path: Path) -> None:
+    """A copy of the home wrote on in the same log, so the log is forked, and each node holds one branch."""
+    with local(tmp_path / "home") as node:
+        node.call("account.create", name="an")
+        for n in range(6):
+            node.call("post", text=f"both {n}")
+    copytree(tmp_path / "home", tmp_path / "twin")
+    with again(tmp_path / "home") as node:
+        for n in range(3):
+            node.call("post", text=f"here {n}")
+        frontier = node.call("firehose.frontier")["frontier"]
+    with again(tmp_path / "twin") as twin:
+        for n in range(5):
+            twin.call("post", text=f"there {n}")
+        assert [text for text in told_at(twin, since=frontier) if text.startswith("there")] == [
+            f"there {n}" for n in range(5)
+        ]
+
+
+def runs_of(node: LocalBackend, limit: int = 500, **params: Any) -> Iterator[StreamFrame]:
+    """The frames of all that is held, as the door sends them."""
+    reader, since, more = FrameReader(), "begin", True
+    while more:
+        page = node.call("firehose.runs", since=since, limit=limit, **params)
+        for item in page["items"]:
+            raw = b64decode(item["frames"]) + frame(PLACE, item["cursor"].encode(), 0)
+            yield from reader.feed(raw[:7])
+            yield from reader.feed(raw[7:])
+        since, more = page["cursor"], page["more"]
+    assert reader.is_whole
+
+
+def test_signed_entries_are_told_once_each_with_their_content_and_verified(tmp_path: Path) -> None:
+    with local(tmp_path / "home") as node:
+        an = node.call("account.create", name="an")["account"]
+        node.call("account.create", name="bình", hosted=True)
+        operations = [
+            {"id": f"{n}", "as": ("an", "bình")[n % 2], "do": "post", "text": f"bài {n} " + "dài" * n}
+            for n in range(40)
+        ]
+        node.call("bulk.write", operations=operations)
+        uri = node.call("post", text="cuối")["uri"]
+        node.call("react", uri=uri, emoji="🌸", by="bình")
+        node.call("profile.set", fields={"bio": "phở"}, by="bình")
+        node.call("account.rotate")
+        every = {event["entry"]: event for event in whole(node)}
+        for limit in (1, 7, 500):
+            verifier, told, cursors = RunsVerifier(node.context.realm), list[ToldEntry](), list[str]()
+            for one in runs_of(node, limit):
+                if found := verifier.take(one):
+                    told += found.entries
+                    cursors.append(found.cursor)
+                    assert found.unproved == []
+            assert [one.entry.id.hex() for one in told] == list(every), "in the same order, each once"
+            assert cursors[-1] == node.call("firehose")["cursor"]
+            texts = [raw for one in told for raw in one.contents.values()]
+            for event in every.values():
+                if event["collection"] == "post":
+                    assert any(event["content"]["text"].encode() in raw for raw in texts)
+        reactions = node.call("firehose.runs", since="begin", collections=["reaction"])["items"]
+        assert {name for item in reactions for name in item["collections"]} == {"account", "reaction"}
+        control = FrameReader().feed(b64decode(node.call("firehose.control", account=an)["frames"]))
+        assert next(control).kind == CONTROL
+        frames = list(runs_of(node))
+        altered = [at for at, one in enumerate(frames) if one.kind in (RUN, CONTROL, PARTS)][::5]
+        assert len(altered) > 5
+        assert all(is_refused(node.context.realm, frames, at) for at in altered)
+
+
+def test_what_came_in_one_piece_under_one_signature_is_told_so(tmp_path: Path) -> None:
+    with filling(new_home(tmp_path / "home")) as author:
+        people = [open_account(author, n)[0] for n in range(3)]
+        work = [(one, [post(one, n) for n in range(first, first + 9)]) for first in (0, 9, 18) for one in people]
+        write_in_turn(author, iter(work), each_signed=False)
+    home = Home(tmp_path / "home")
+    with open_local(home, load_settings(home, node__realm="test")) as node:
+        every = whole(node)
+        for limit in (1, 500):
+            items = []
+            verifier, told = RunsVerifier(node.context.realm), list[str]()
+            for one in runs_of(node, limit):
+                items.append(one.kind)
+                if found := verifier.take(one):
+                    told += [entry.entry.id.hex() for entry in found.entries]
+            assert told == list(dict.fromkeys(event["entry"] for event in every))
+            assert items.count(RUN) == len(work)
+        middle = next(event["cursor"] for event in every if event["seq"] == 4 and event["log"])
+        item = node.call("firehose.runs", since=middle, limit=1)["items"][0]
+        assert item["entries"] == 4, "the rest of a run, up to its signature"
+        place, frontier = middle, node.call("firehose.frontier", since=middle)["frontier"]
+        rest = [event["id"] for event in whole_from(node, since=place)]
+        assert [event["id"] for event in whole_from(node, since=frontier)] == rest
+
+
+def is_refused(realm: Realm, frames: list[StreamFrame], wanted: int) -> bool:
+    """Whether a node is caught that alters one frame of a stream."""
+    verifier = RunsVerifier(realm)
+    for at, one in enumerate(frames):
+        if at == wanted:
+            values = list(one.values)
+            raw = bytearray(encode(values[1]))
+            raw[len(raw) * 2 // 3] ^= 1
+            try:
+                one = StreamFrame(one.kind, (values[0], decode(bytes(raw))))
+            except Reject:
+                return True
+        try:
+            verifier.take(one)
+        except (Reject, NotYet):
+            return True
+    return False

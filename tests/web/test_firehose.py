@@ -18,8 +18,7 @@ from banyan_crdt.codec import decode
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_node.operator_errors import CallError
 from banyan_web.door_store import Token
-from banyan_web.firehose import endpoints as web_endpoints
-from banyan_web.firehose import following, tail
+from banyan_web.firehose import asking, following, forms, tail
 from banyan_web.firehose.consumers import owner_of
 from tests.web.door import Client, Door, open_node
 from tests.web.lines import LineStream, open_lines
@@ -120,7 +119,7 @@ async def test_who_may_read_and_what_is_refused(tmp_path: Path, monkeypatch: pyt
         ):
             assert (await client.get("/v1/firehose", status, **params))["error"], params
         assert (await client.http.head("/v1/firehose")).headers["content-type"] == "application/x-ndjson"
-        monkeypatch.setattr(web_endpoints, "MOST", 1)
+        monkeypatch.setattr(asking, "MOST", 1)
         async with stream(client) as lines:
             await anext(lines)
             await client.get("/v1/firehose", 429)
@@ -359,7 +358,7 @@ async def test_a_reading_that_fails_ends_no_stream_and_loses_nothing(
         source = Failing(door.node.backend)
         end = tail.Tail(source)
         begin = (await door.node.backend.call("firehose", {}))["cursor"]
-        pieces = following.follow(source, end, following.FirehoseFilter(), begin, following.Lines())
+        pieces = following.follow(source, end, following.FirehoseFilter(), begin, forms.Lines())
         async with trio.open_nursery() as nursery, aclosing(pieces):
             await anext(pieces)
             source.fails = 3  # the readings of the end, which begin now

@@ -15,7 +15,7 @@ from banyan_node.server.http_server import Bind, serve_app
 from banyan_web.app import door_app
 from banyan_web.endpoint import Web
 from banyan_web.firehose.consumers import Consumers
-from banyan_web.firehose.tail import Tail
+from banyan_web.firehose.tail import RUNS, Tail
 from banyan_web.mastodon.cards.link_cards import LinkCards
 from banyan_web.mastodon.push.sending import Pushes
 from banyan_web.mastodon.push.vapid import PushIdentity
@@ -66,7 +66,8 @@ async def lying(door: Door, alter: Alter, picture: bytes | None = None) -> Async
     def app(url: str) -> Any:
         liar = Liar(door.node.backend, alter, picture)
         pushes = Pushes(PushIdentity(bytes(32)), Outside())
-        beside = Tail(door.node.backend), Consumers(door.store), Hub(), pushes, LinkCards("off", Outside(), url)
+        cards = LinkCards("off", Outside(), url)
+        beside = Tail(door.node.backend), Tail(door.node.backend, RUNS), Consumers(door.store), Hub(), pushes, cards
         return door_app(Web(liar, door.store, url, "liar.example", "Liar", *beside))
 
     async with trio.open_nursery() as nursery:

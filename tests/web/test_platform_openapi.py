@@ -26,9 +26,10 @@ async def test_the_document_has_every_endpoint_and_the_page_shows_it_without_scr
             operation = said["paths"][endpoint.path.replace(":path", "")][endpoint.verb.lower()]
             assert operation["summary"]
             assert operation.get("x-scope") == endpoint.scope
-            assert bool(operation["security"]) == (endpoint.scope is not None)
-        refs = set(_refs(said))
-        assert {ref.removeprefix("#/components/schemas/") for ref in refs} <= set(said["components"]["schemas"])
+            needs = endpoint.scope is not None or (endpoint.shape is not None and endpoint.shape.token)
+            assert bool(operation["security"]) == needs
+        places = {f"#/components/{kind}/{name}" for kind, all in said["components"].items() for name in all}
+        assert set(_refs(said)) <= places
         assert said["paths"]["/v1/accounts"]["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
         page = await door.client().http.get("/docs")
         assert page.headers["content-type"].startswith("text/html")
@@ -62,7 +63,8 @@ async def test_no_request_that_the_document_allows_is_answered_otherwise_than_it
         config = tmp_path / "schemathesis.toml"
         config.write_text(f'[parameters]\n"path.account" = "{own}"\n"path.key" = "{key}"\n')
         known = ["--config-file", str(config)]
-        for extra, phases in ((known, "coverage,fuzzing"), ([], "fuzzing")):  # on what is there, and on anything
+        once = [*known, "--exclude-path", "/v1/operations"]  # each of its many kinds has thousands of borders
+        for extra, phases in ((once, "coverage,fuzzing"), ([], "fuzzing")):  # on what is there, and on anything
             done = await trio.to_thread.run_sync(_run, tmp_path, door.url, client.token or "", extra, phases)
             assert done.returncode == 0, done.stdout[-6_000:] + done.stderr[-2_000:]
         assert (await client.get(f"/v1/accounts/{an}"))["name"] == "an"

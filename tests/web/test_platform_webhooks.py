@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import trio
 
+from banyan_node.client import NotGenuine, verified
 from banyan_web.outward import Outside, Unreachable, is_public
 from banyan_web.platform import deliveries
 from tests.web.door import Door, open_node
@@ -213,3 +214,58 @@ async def test_a_name_that_leads_into_the_own_network_is_not_asked(backend: Back
     assert backend.came == []
     assert (await Outside(local=True).post(f"http://localhost:{port}/x", b"{}", {}))[0] == 200
     assert backend.came[0][0]["host"] == f"localhost:{port}"
+
+
+async def test_a_webhook_with_content_tells_what_was_said_and_can_be_replayed(tmp_path: Path, backend: Backend) -> None:
+    async with opened(tmp_path) as door:
+        await door.person("Lotus")
+        client = platform(door)
+        an, binh = await open_accounts(client, "an", "bình")
+        refusals: list[tuple[dict[str, Any], str]] = [
+            ({"events": ["create", "entries"]}, "make a webhook for each"),
+            ({"collections": ["post"]}, "collections are for events of create"),
+            ({"events": ["create"], "collections": ["potato"]}, "no collection 'potato'"),
+        ]
+        for wrong, says in refusals:
+            assert says in (await client.post("/v1/webhooks", 422, url=backend.url, **wrong))["error"]
+        given: dict[str, Any] = {"events": ["create", "delete"], "collections": ["post"], "accounts": [an]}
+        hook = await client.post("/v1/webhooks", url=backend.url, **given)
+        await send(client, "/v1/operations", [*posts(an, "một", "hai"), *posts(binh, "không")])
+        await until(lambda: len(backend.events) >= 2)
+        assert [(event["kind"], event["content"]["text"]) for event in backend.events] == [
+            ("create", "một"),
+            ("create", "hai"),
+        ]
+        headers, body = backend.came[0]
+        delivery = verified(headers, body, hook["secret"])
+        assert delivery.webhook == hook["id"]
+        assert delivery.events[0] == backend.events[0]
+        for altered, name, now in (
+            (body + b" ", "altered", None),
+            (body, "made with this secret", None),
+            (body, "dated", time.time() + 1_000),
+        ):
+            secret = hook["secret"] if name != "made with this secret" else "whsec_" + b64encode(b"x" * 32).decode()
+            with pytest.raises(NotGenuine, match=name):
+                verified(headers, altered, secret, now)
+        with pytest.raises(NotGenuine, match="headers"):
+            verified({}, body, hook["secret"])
+        first = backend.events[0]["cursor"]
+        backend.came.clear()
+        replayed = await client.post(f"/v1/webhooks/{hook['id']}/replay", since=first)
+        assert replayed["cursor"] == first
+        await until(lambda: len(backend.events) >= 1)
+        assert [event["content"]["text"] for event in backend.events] == ["hai"], "what came after that"
+        backend.came.clear()
+        await client.post(f"/v1/webhooks/{hook['id']}/replay", since="begin")
+        await until(lambda: len(backend.events) >= 2)
+        await send(client, "/v1/operations", posts(an, "ba"))
+        await until(lambda: len(backend.events) >= 3)
+        assert [event["content"]["text"] for event in backend.events] == ["một", "hai", "ba"]
+        await client.post(f"/v1/webhooks/{hook['id']}/replay", 410, since="0" * 16 + "-1")
+        await until(lambda: _cursor_of(door, hook["id"]) == backend.events[-1]["cursor"])
+
+
+def _cursor_of(door: Door, id: str) -> str:
+    with door.store.reading() as db:
+        return str(next(iter(db.execute("select cursor from webhooks where id = ?", (id,))))[0])

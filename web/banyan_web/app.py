@@ -28,6 +28,7 @@ from banyan_web.describing import describing
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
 from banyan_web.firehose import endpoints as firehose
+from banyan_web.firehose import sockets as firehose_sockets
 from banyan_web.mastodon import (
     accounts,
     apps,
@@ -159,6 +160,7 @@ def door_app(web: Web, every: Iterable[Endpoints] = EVERY) -> DoorApp:
             raise ValueError(f"{endpoint.verb} {endpoint.path} is declared twice")
         verbs[endpoint.verb] = endpoint
     routes: list[BaseRoute] = [WebSocketRoute(sockets.PATH + end, sockets.Sockets(web)) for end in ("", "/")]
+    routes.append(WebSocketRoute(firehose_sockets.PATH, firehose_sockets.FirehoseSockets(web)))
     routes += [Route(path, _Place(web, verbs)) for path, verbs in sorted(paths.items(), key=_order)]
     routes += [Route(path + "/", _Place(web, verbs)) for path, verbs in sorted(paths.items(), key=_order)]
     inner = Starlette(routes=routes, exception_handlers={HTTPException: _not_here})

@@ -77,7 +77,7 @@ def describing(every: Iterable[Endpoints]) -> Endpoints:
 def document(every: Iterable[Endpoints], url: str) -> dict[str, Any]:
     """The document, as JSON values."""
     endpoints = [endpoint for module in every for endpoint in module.all]
-    types = [t for e in endpoints if e.shape for t in (e.shape.asks, e.shape.answers, *e.shape.query.values()) if t]
+    types = [kind for e in endpoints if e.shape for kind in e.shape.types]
     shapes, components = msgspec.json.schema_components([*types, RefusedBody], ref_template=_REF)
     schemas = dict(zip(map(id, [*types, RefusedBody]), shapes, strict=True))
     paths: dict[str, Any] = {}
@@ -90,8 +90,16 @@ def document(every: Iterable[Endpoints], url: str) -> dict[str, Any]:
         "info": {"title": "Banyan", "version": "1", "description": "The door of a node: apps, browsers, platforms."},
         "servers": [{"url": url}],
         "paths": paths,
-        "components": {"schemas": dict(sorted(components.items())), "securitySchemes": {"token": oauth}},
+        "components": {
+            "schemas": dict(sorted(components.items())),
+            "responses": {f"Refused{status}": _refusal(why, schemas) for status, why in _WHY.items()},
+            "securitySchemes": {"token": oauth},
+        },
     }
+
+
+def _refusal(why: str, schemas: Mapping[int, Any]) -> dict[str, Any]:
+    return {"description": why, "content": {"application/json": {"schema": schemas[id(RefusedBody)]}}}
 
 
 def _operation(endpoint: Endpoint, schemas: Mapping[int, Any]) -> dict[str, Any]:
@@ -107,23 +115,17 @@ def _operation(endpoint: Endpoint, schemas: Mapping[int, Any]) -> dict[str, Any]
         parameters.append({"name": "Idempotency-Key", "in": "header", "schema": key})
     if shape.tagged:
         parameters.append({"name": "If-None-Match", "in": "header", "schema": {"type": "string"}})
-    body = {} if shape.answers is None else {"schema": schemas[id(shape.answers)]}
-    answers = {"200": {"description": "Done.", "content": {shape.gives: body}}}
+    answers: dict[str, Any] = {"200": {"description": "Done.", "content": {shape.gives: _body(shape, schemas)}}}
+    answers["200"]["content"] |= {kind: {} for kind in shape.also}
     if shape.tagged:
         answers["304"] = {"description": "What If-None-Match names is still so."}
     refusals = sorted(_WHY if endpoint.shape is None else {400, 401, 403, 404, 422, 500, 503, 507, *shape.refuses})
-    answers |= {
-        str(status): {
-            "description": _WHY[status],
-            "content": {"application/json": {"schema": schemas[id(RefusedBody)]}},
-        }
-        for status in refusals
-    }
+    answers |= {str(status): {"$ref": f"#/components/responses/Refused{status}"} for status in refusals}
     found: dict[str, Any] = {
         "operationId": f"{endpoint.verb.lower()}{re.sub(r'[^a-zA-Z0-9]+', '_', endpoint.path).rstrip('_')}",
         "summary": about[0],
         **({"description": " ".join(about[1:])} if about[1:] else {}),
-        "security": [] if endpoint.scope is None else [{"token": []}],
+        "security": [{"token": []}] if endpoint.scope is not None or shape.token else [],
         **({} if endpoint.scope is None else {"x-scope": endpoint.scope}),
         "parameters": parameters,
         "responses": answers,
@@ -132,6 +134,12 @@ def _operation(endpoint: Endpoint, schemas: Mapping[int, Any]) -> dict[str, Any]
         content = {kind: {"schema": schemas[id(shape.asks)]} for kind in shape.takes}
         found["requestBody"] = {"required": True, "content": content}
     return found
+
+
+def _body(shape: Shape, schemas: Mapping[int, Any]) -> dict[str, Any]:
+    if isinstance(shape.answers, tuple):
+        return {"schema": {"anyOf": [schemas[id(one)] for one in shape.answers]}}
+    return {} if shape.answers is None else {"schema": schemas[id(shape.answers)]}
 
 
 def _parameter(name: str, kind: Any, schemas: Mapping[int, Any]) -> dict[str, Any]:
@@ -193,3 +201,16 @@ def _words(schema: Mapping[str, Any]) -> str:
         return " or ".join(map(str, schema["enum"]))
     said: Sequence[str] = [str(schema.get("type", "anything")), str(schema.get("description", ""))]
     return ", ".join(one for one in said if one)
+
+
+def main() -> None:
+    """Prints the part of the document that describes the platform API, as a node at http://localhost has it."""
+    from banyan_web.app import EVERY
+
+    own = Endpoints()
+    own.all = [endpoint for module in EVERY for endpoint in module.all if endpoint.path.startswith("/v1/")]
+    print(json.dumps(document([own], "http://localhost"), indent=2))
+
+
+if __name__ == "__main__":
+    main()

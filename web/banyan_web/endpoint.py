@@ -90,7 +90,8 @@ BODIES = 10_000
 @dataclass(frozen=True, slots=True)
 class Web:
     """What endpoints share. url: the address by which clients know this server, without a slash at its end. domain: of
-    its accounts' names. tail: the end of the firehose. hub: the streams of apps. pushes: messages to apps. cards: of
+    its accounts' names. tail, runs: the end of the firehose, as events and as signed
+    entries; whoever opens the door runs and closes them. hub: the streams of apps. pushes: messages to apps. cards: of
     links. email: of who runs it, or empty. people: Account entities by DID. texts: HTML, by the text and by where its
     mentions lead. tags: those that an account follows. talked: the newest posts, for trends. bodies: Status entities as
     JSON (mastodon/entities/bodies.py). outside: asks addresses that others named. browser_accounts: whether
@@ -102,6 +103,7 @@ class Web:
     domain: str
     title: str
     tail: Tail
+    runs: Tail
     consumers: Consumers
     hub: Hub
     pushes: Pushes
@@ -144,18 +146,27 @@ Do: TypeAlias = Callable[[Web, Ask], Awaitable[Any]]
 
 
 class Shape(NamedTuple):
-    """What an endpoint takes and answers, for the OpenAPI document. asks, answers: types that msgspec knows. takes,
-    gives: content types. query: types of the parameters in the query. refuses: with which statuses, beside the usual
-    ones. keyed: it takes an Idempotency-Key. tagged: it answers with an ETag."""
+    """What an endpoint takes and answers, for the OpenAPI document. asks, answers: types that msgspec knows; a tuple:
+    one of these. takes, gives: content types. also: others that it gives if it is asked to. query: types of the
+    parameters in the query. refuses: with which statuses, beside the usual ones. keyed: it takes an Idempotency-Key.
+    tagged: it answers with an ETag. token: it needs one, and looks itself at what that allows."""
 
     asks: Any = None
     answers: Any = None
     takes: tuple[str, ...] = ("application/json",)
     gives: str = "application/json"
+    also: tuple[str, ...] = ()
     query: Mapping[str, Any] = MappingProxyType({})
     refuses: tuple[int, ...] = ()
     keyed: bool = False
     tagged: bool = False
+    token: bool = False
+
+    @property
+    def types(self) -> tuple[Any, ...]:
+        """All of them."""
+        answers = self.answers if isinstance(self.answers, tuple) else (self.answers,)
+        return tuple(one for one in (self.asks, *answers, *self.query.values()) if one is not None)
 
 
 class Endpoint(NamedTuple):

@@ -38,13 +38,15 @@ async def serve_by_itself(node: Node, hub: Hub | None = None, task_status: Any =
     bind = Bind.at(http.address)
     door = DoorStore(node.home.door)
     tail, streams = Tail(node.backend), hub or Hub()
-    apps: list[DoorApp] = []
+    apps, runs = list[DoorApp](), list[Tail]()
 
     def app(url: str) -> DoorApp:
         node.door = DoorState(url, [], None)
         bounds = Bounds(http.token_rate, http.address_rate, tuple(http.proxies))
         web = web_of(node.backend, door, http, url, tail, streams, bounds, node.keys.derive(PUSH))
         beside.start_soon(streams.run, web)
+        beside.start_soon(web.runs.run)
+        runs.append(web.runs)
         beside.start_soon(deliver, web)
         beside.start_soon(send_pushes, web)
         beside.start_soon(web.cards.run, web)
@@ -56,6 +58,8 @@ async def serve_by_itself(node: Node, hub: Hub | None = None, task_status: Any =
         await node.shutdown.wait()
         streams.end_all()
         tail.close()
+        for one in runs:
+            one.close()
         await trio.sleep(LAST_LINES_S)
         for made in apps:
             made.end_streams()

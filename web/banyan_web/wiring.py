@@ -9,7 +9,7 @@ from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Backend, Web
 from banyan_web.firehose.consumers import Consumers
-from banyan_web.firehose.tail import Tail
+from banyan_web.firehose.tail import RUNS, Tail
 from banyan_web.mastodon.cards.link_cards import LinkCards
 from banyan_web.mastodon.push.sending import Pushes
 from banyan_web.mastodon.push.vapid import PushIdentity
@@ -37,6 +37,7 @@ def web_of(
         http.domain or urlsplit(known).netloc,
         http.title,
         tail,
+        Tail(backend, RUNS),
         Consumers(door),
         hub,
         Pushes(PushIdentity(push_key), Outside(http.local_push)),

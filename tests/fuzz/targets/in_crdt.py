@@ -10,7 +10,20 @@ from banyan_crdt.checkpoint import MAX_PINS, decode_checkpoint, encode_checkpoin
 from banyan_crdt.codec import MAX_DEPTH, bstr, decode, encode
 from banyan_crdt.entry import decode_header, encode_header, skip_seq
 from banyan_crdt.errors import Malformed, NotYet, Reject
-from banyan_crdt.ids import H, PartHash, account_from_text, account_to_text
+from banyan_crdt.firehose import (
+    BEGIN,
+    CHECKPOINT,
+    CONTROL,
+    MAGIC,
+    PARTS,
+    PLACE,
+    RUN,
+    FrameReader,
+    RunsVerifier,
+    frame,
+)
+from banyan_crdt.frontier_cursor import ID_BYTES, ToldRow, decode_frontier_cursor, encode_frontier_cursor
+from banyan_crdt.ids import EntryId, H, LogId, PartHash, account_from_text, account_to_text
 from banyan_crdt.ops import Part, decode_any_body, decode_body, encode_ops
 from banyan_crdt.parts import content_of, make_part, open_part
 from banyan_crdt.realm import TEST
@@ -96,6 +109,20 @@ def _account(raw: bytes) -> None:
     assert account_to_text(account_from_text(said)) == said
 
 
+def _cursor(raw: bytes) -> None:
+    found = decode_frontier_cursor(raw.decode("utf-8", "surrogateescape"))
+    rows = [(seq, id) for log in _LOGS for seq, id in found.places(log)]
+    assert all(0 <= seq < 1 << 48 and len(id) == ID_BYTES for seq, id in rows)
+    assert len(rows) <= found.count * len(_LOGS)
+
+
+def _firehose(raw: bytes) -> None:
+    reader, verifier = FrameReader(), RunsVerifier(TEST)
+    for one in (*reader.feed(raw[: len(raw) // 2]), *reader.feed(raw[len(raw) // 2 :])):
+        told = verifier.take(one)
+        assert told is None or all(entry.entry.sig is not None or entry.entry.header.log for entry in told.entries)
+
+
 def _people() -> list[Person]:
     return [Person("an"), Person("bo", recovery=False), Person("co", within=("phone", "tab"))]
 
@@ -118,6 +145,24 @@ def _controls() -> list[bytes]:
 
 def _bodies() -> list[bytes]:
     return [e.ops for p in _people() for e in (*p.control, *p.write(1))] + vectors("ops")
+
+
+_LOGS = [LogId(p.id, p.key("phone"), n) for p in (Person("an"), Person("bo")) for n in (1, 2)]
+
+
+def _cursors() -> list[bytes]:
+    rows = [ToldRow(log, seq, EntryId(H("entry", bytes([seq])))) for log in _LOGS for seq in (0, 3, 77)]
+    return [encode_frontier_cursor(rows[:count]).encode() for count in (0, 1, 5, len(rows))]
+
+
+def _streams() -> list[bytes]:
+    an = Person("an")
+    log = an.write(6)
+    control = b"".join(frame(CONTROL, an.id, [encode_control(e, encode_header(e.header))]) for e in an.control)
+    begin, place = frame(BEGIN, MAGIC, TEST.id, b"0", 0), frame(PLACE, b"1", 0)
+    run = frame(RUN, an.id, run_bytes(log, 0, 6))
+    pinned = frame(CHECKPOINT, an.id, encode_checkpoint(an.checkpoint("root0")))
+    return [begin + control + pinned + run + place, begin + control + place, begin + frame(PARTS, an.id, []) + place]
 
 
 def _checkpoints() -> list[bytes]:
@@ -149,6 +194,8 @@ TARGETS = (
         share=10,
     ),
     Target("crdt.checkpoint", _checkpoint, _REJECTED, _checkpoints, ("banyan_crdt.checkpoint",), share=15),
+    Target("crdt.cursor", _cursor, (Malformed,), _cursors, ("banyan_crdt.frontier_cursor",), text, share=5),
+    Target("crdt.firehose", _firehose, (Reject, NotYet), _streams, ("banyan_crdt.firehose",), share=10),
     Target(
         "crdt.account",
         _account,

@@ -1,151 +1,229 @@
-"""GET /v1/firehose, and what its named consumers have confirmed."""
+"""/v1/firehose, the dictionaries of its compressed form, and what its named consumers have confirmed."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from contextlib import aclosing
+from typing import Annotated, Any, Literal
 
 import anyio
+import msgspec
+from msgspec import Meta
+from starlette.responses import Response
 
+from banyan_node.api.declare import NoResult
+from banyan_node.api.firehose import FirehoseEvent
+from banyan_node.api.methods.firehose import FirehoseFrontier
+from banyan_node.client.types import ConsumerRow, ConsumerRows, FirehoseDictionaries, FirehoseNote
 from banyan_node.operator_errors import CallError
+from banyan_web.bounds import BODY_S
 from banyan_web.door_store import Token
-from banyan_web.endpoint import Ask, Endpoints, Web
-from banyan_web.firehose.consumers import Consumer, TooMany, owner_of
-from banyan_web.firehose.following import FirehoseFilter, Form, Lines, ServerSentEvents, follow
+from banyan_web.endpoint import Ask, Endpoints, Shape, Web
+from banyan_web.firehose.asking import FORMATS, LONGEST_S, name_of, opened, refused, token_for
+from banyan_web.firehose.consumers import Consumer, owner_of
+from banyan_web.firehose.packing import ZSTD, dictionaries
 from banyan_web.params import boolean, text, texts
-from banyan_web.refusals import Refused, of_call
+from banyan_web.platform.acting import only
+from banyan_web.refusals import Refused
 from banyan_web.streaming import LiveAnswer
 
 ENDPOINTS = Endpoints()
-NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CURSOR = re.compile(r"[0-9a-f]{16}-[0-9]{1,15}(\.[0-9]{1,6})?")
-KNOWN = frozenset(
-    {"since", "consumer", "format", "collection", "account", "shard", "platform", "proof", "uncounted", "follow"}
+FRONTIER_BYTES = 16 << 20
+"""The largest request for a stream: a frontier cursor has some 20 bytes for each log."""
+_COMMAS = Annotated[str, Meta(description="One, or several with commas.")]
+_QUERY: dict[str, Any] = {
+    "since": Annotated[str, Meta(description="`now`, `begin`, a cursor of this node, or a frontier cursor of any.")],
+    "seen": Annotated[str, Meta(description="A frontier cursor: what it covers is left out.")],
+    "consumer": Annotated[str, Meta(pattern="^[A-Za-z0-9._-]{1,64}$")],
+    "format": Literal["ndjson", "sse", "cbor"],
+    "compress": Annotated[str, Meta(description="`zstd`, or the hash of a dictionary.")],
+    **dict.fromkeys(("collection", "account", "shard", "platform", "label"), _COMMAS),
+    **dict.fromkeys(("proof", "uncounted", "follow"), bool),
+    "frontier": Annotated[int, Meta(ge=1, le=LONGEST_S, description="Seconds between frontier cursors.")],
+}
+assert set(FORMATS) == {"ndjson", "sse", "cbor"}
+
+
+class FirehoseAsked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """As the parameters of GET: for a frontier cursor that is too long for an address."""
+
+    since: str | None = None
+    seen: str | None = None
+    consumer: str | None = None
+    format: Literal["ndjson", "sse", "cbor"] | None = None
+    compress: str | None = None
+    collection: str | list[str] | None = None
+    account: str | list[str] | None = None
+    shard: str | list[str] | None = None
+    platform: str | list[str] | None = None
+    label: str | list[str] | None = None
+    proof: bool = False
+    uncounted: bool = False
+    follow: bool = True
+    frontier: Annotated[int, Meta(ge=1, le=LONGEST_S)] | None = None
+
+
+class Confirming(msgspec.Struct, frozen=True):
+    """cursor: of the last event that is done. back: it may go back."""
+
+    cursor: str
+    back: bool = False
+
+
+_LINES = Shape(
+    None,
+    (FirehoseEvent, FirehoseNote),
+    gives="application/x-ndjson",
+    also=("text/event-stream", "application/vnd.banyan.firehose", "application/zstd"),
+    query=_QUERY,
+    refuses=(410, 429),
+    token=True,
 )
-MOST = 64
-"""Streams at a time."""
-NOW, BEGINNING = "now", "begin"
+_OWN: dict[str, Any] = {"refuses": (400, 408, 413, 415), "token": True}
 
 
-@ENDPOINTS.get("/v1/firehose")
-async def firehose(web: Web, ask: Ask) -> Any:
-    """Everything that arrives at the node, as NDJSON or server-sent events."""
-    token, p = _token(ask), ask.params
-    if unknown := sorted(p.keys() - KNOWN):
-        raise Refused(400, f"firehose has no parameter '{unknown[0][:60]}'; it takes {', '.join(sorted(KNOWN))}.")
-    if web.tail.followers >= web.bounds.share(MOST):
-        raise Refused(429, f"{MOST} streams of the firehose are open, and no more are allowed.", {"retry-after": "30"})
-    form = _form(ask)
-    wanted = FirehoseFilter(
-        _names(p, "collection"),
-        await _accounts(web, p),
-        _names(p, "shard"),
-        tuple(sorted(_names(p, "platform") or ())) or None,
-        boolean(p, "uncounted"),
-        boolean(p, "proof"),
-        token.allows("firehose"),
-    )
+@ENDPOINTS.get("/v1/firehose", shape=_LINES)
+async def firehose(web: Web, ask: Ask) -> Response:
+    """Everything that arrives at the node, as NDJSON, server-sent events, or the signed entries themselves (CBOR).
+
+    The same address takes a WebSocket. Text of a line: an event or a note."""
+    return await _stream(web, ask, ask.params)
+
+
+@ENDPOINTS.post(
+    "/v1/firehose", raw=True, shape=_LINES._replace(asks=FirehoseAsked, query={}, refuses=(408, 410, 413, 415, 429))
+)
+async def firehose_from(web: Web, ask: Ask) -> Response:
+    """The same, for parameters that are too long for an address."""
+    token_for(ask.token)
+    return await _stream(web, ask, await _asked(ask))
+
+
+async def _stream(web: Web, ask: Ask, params: dict[str, Any]) -> Response:
+    found = await opened(web, token_for(ask.token), params, ask.request.headers)
+    packed = None if found.packed is None else {"content-encoding": ZSTD}
+    kind = found.content_type
+    if found.packed not in (None, ZSTD):
+        packed, kind = {"dictionary": str(found.packed)}, "application/zstd"
+    answer = LiveAnswer(found.first, found.pieces, kind)
+    answer.headers.update(packed or {})
+    return answer
+
+
+async def _asked(ask: Ask) -> dict[str, Any]:
+    """The parameters of a body. Raises Refused."""
+    raw = bytearray()
     try:
-        since = await _since(web, ask, token)
-        live = boolean(p, "follow", True)
-        pieces = follow(web.backend, web.tail, wanted, since, form, live)
-        return LiveAnswer(await anext(pieces), pieces, form.content_type)
+        with anyio.fail_after(BODY_S):
+            async with aclosing(ask.request.stream()) as pieces:
+                async for piece in pieces:
+                    raw += piece
+                    if len(raw) > FRONTIER_BYTES:
+                        raise Refused(413, f"At most {FRONTIER_BYTES:,} bytes are taken here.", {"connection": "close"})
+    except TimeoutError:
+        raise Refused(408, f"The body did not come within {BODY_S:.0f} s.", {"connection": "close"}) from None
+    if ask.request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Refused(415, "Send JSON, and say so in Content-Type.")
+    try:
+        value = msgspec.json.decode(bytes(raw))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refused(400, "The body is no JSON.") from None
+    if not isinstance(value, dict):
+        raise Refused(400, "The body is a JSON object.")
+    return ask.params | {name: one for name, one in value.items() if one is not None}
+
+
+@ENDPOINTS.get(
+    "/v1/firehose/frontier",
+    shape=Shape(
+        None,
+        FirehoseFrontier,
+        query={name: _QUERY[name] for name in ("since", "account", "shard")},
+        refuses=(409, 410),
+        token=True,
+    ),
+)
+async def frontier(web: Web, ask: Ask) -> Any:
+    """How far a reader has come who was told everything up to a cursor, in a form that every node understands."""
+    token_for(ask.token)
+    only(ask.params, "since", "account", "shard")
+    given: dict[str, Any] = {} if "since" not in ask.params else {"since": text(ask.params, "since")}
+    for name in ("account", "shard"):
+        if found := [one.strip() for said in texts(ask.params, name) for one in said.split(",")]:
+            given[f"{name}s"] = found
+    try:
+        return await web.backend.call("firehose.frontier", given)
     except CallError as why:
-        raise _refused(why) from None
+        raise refused(why) from None
 
 
-def _token(ask: Ask) -> Token:
-    if ask.token is None:
-        raise Refused(401, "The access token is invalid", {"www-authenticate": "Bearer"})
-    if not (ask.token.allows("firehose") or ask.token.allows("read")):
-        raise Refused(403, "This action is outside the authorized scopes")
-    return ask.token
+@ENDPOINTS.get("/v1/firehose/dictionaries", shape=Shape(None, FirehoseDictionaries))
+async def listed(web: Web, ask: Ask) -> Any:
+    """The dictionaries of the compressed firehose."""
+    only(ask.params)
+    rows = [
+        {"format": one.of, "hash": one.hash, "id": int.from_bytes(one.raw[4:8], "little"), "bytes": len(one.raw)}
+        for one in dictionaries().values()
+    ]
+    return {"dictionaries": rows}
 
 
-def _form(ask: Ask) -> Form:
-    given = ask.params.get("format")
-    if given is None:
-        given = "sse" if "text/event-stream" in ask.request.headers.get("accept", "") else "ndjson"
-    if given not in ("sse", "ndjson"):
-        raise Refused(400, "format is ndjson or sse.")
-    return ServerSentEvents() if given == "sse" else Lines()
+@ENDPOINTS.get("/v1/firehose/dictionaries/{hash}", shape=Shape(gives="application/octet-stream"))
+async def dictionary(web: Web, ask: Ask) -> Response:
+    """One of them. What is under a hash never changes."""
+    only(ask.params)
+    found = dictionaries().get(ask.path["hash"])
+    if found is None:
+        raise Refused(404, "There is no such dictionary: GET /v1/firehose/dictionaries lists them.", code="not_found")
+    headers = {"content-type": "application/octet-stream", "cache-control": "public, max-age=31536000, immutable"}
+    return Response(found.raw, 200, headers)
 
 
-def _names(params: dict[str, Any], name: str) -> frozenset[str] | None:
-    """Of a parameter that is given once with commas, or several times as `name[]`."""
-    found = [one.strip() for given in texts(params, name) for one in given.split(",")]
-    return frozenset(found) if found else None
-
-
-async def _accounts(web: Web, params: dict[str, Any]) -> frozenset[str] | None:
-    """As DIDs. Raises Refused."""
-    given = _names(params, "account")
-    if given is None:
-        return None
-    return frozenset([(await web.call("profile.get", account=one))["account"] for one in sorted(given)])
-
-
-async def _since(web: Web, ask: Ask, token: Token) -> str:
-    """Where the stream begins: at `since`; else where the consumer stands, or behind Last-Event-ID; else now. Raises
-    CallError, Refused."""
-    named, given = ask.params.get("consumer"), ask.params.get("since")
-    if given is None and named is None:
-        given = ask.request.headers.get("last-event-id")
-    begin = NOW if given is None else text({"since": given}, "since")
-    if begin in (NOW, BEGINNING):
-        now = str((await web.backend.call("firehose", {}))["cursor"])
-        begin = now if begin == NOW else now.partition("-")[0] + "-0"
-    if named is None:
-        return begin
-    name = _name(named)
-    try:
-        held = await anyio.to_thread.run_sync(web.consumers.begin, owner_of(token), name, begin)
-    except TooMany:
-        raise Refused(429, "There are too many consumers of this account; delete one.") from None
-    return held.cursor if given is None else begin
-
-
-@ENDPOINTS.get("/v1/firehose/consumers")
+@ENDPOINTS.get("/v1/firehose/consumers", shape=Shape(None, ConsumerRows, token=True))
 async def consumers(web: Web, ask: Ask) -> Any:
     """The consumers of who asks, and where each stands."""
-    found = await anyio.to_thread.run_sync(web.consumers.of, owner_of(_token(ask)))
+    found = await anyio.to_thread.run_sync(web.consumers.of, owner_of(token_for(ask.token)))
     return {"consumers": [_row(one) for one in found]}
 
 
-@ENDPOINTS.get("/v1/firehose/consumers/{name}")
+@ENDPOINTS.get("/v1/firehose/consumers/{name}", shape=Shape(None, ConsumerRow, token=True))
 async def consumer(web: Web, ask: Ask) -> Any:
     """One of them."""
-    found = await anyio.to_thread.run_sync(web.consumers.find, owner_of(_token(ask)), _name(ask.path["name"]))
+    found = await anyio.to_thread.run_sync(
+        web.consumers.find, owner_of(token_for(ask.token)), name_of(ask.path["name"])
+    )
     return _row(_there(found))
 
 
-@ENDPOINTS.post("/v1/firehose/consumers/{name}/ack")
+@ENDPOINTS.post(
+    "/v1/firehose/consumers/{name}/ack",
+    shape=Shape(Confirming, ConsumerRow, **_OWN | {"refuses": (400, 408, 410, 413, 415)}),
+)
 async def ack(web: Web, ask: Ask) -> Any:
     """Confirms everything up to a cursor. It is on the disk before this is answered."""
-    owner, name = owner_of(_token(ask)), _name(ask.path["name"])
-    cursor = text(ask.params, "cursor")
+    cursor, back = text(ask.params, "cursor"), boolean(ask.params, "back")
+    return await confirmed(web, token_for(ask.token), name_of(ask.path["name"]), cursor, back)
+
+
+async def confirmed(web: Web, token: Token, name: str, cursor: str, back: bool) -> dict[str, Any]:
+    """The consumer, once it is on the disk. Raises Refused."""
     if not CURSOR.fullmatch(cursor):
         raise Refused(422, f"'{cursor[:60]}' is no cursor: give `cursor` of the last event that is done.")
     try:
         await web.backend.call("firehose", {"since": cursor, "limit": 1})  # of this store, and not of its future
     except CallError as why:
-        raise _refused(why) from None
-    back = boolean(ask.params, "back")
-    return _row(_there(await anyio.to_thread.run_sync(web.consumers.confirm, owner, name, cursor, back)))
+        raise refused(why) from None
+    return _row(_there(await anyio.to_thread.run_sync(web.consumers.confirm, owner_of(token), name, cursor, back)))
 
 
-@ENDPOINTS.delete("/v1/firehose/consumers/{name}")
+@ENDPOINTS.delete("/v1/firehose/consumers/{name}", shape=Shape(None, NoResult, **_OWN))
 async def drop(web: Web, ask: Ask) -> Any:
     """Forgets a consumer."""
-    if not await anyio.to_thread.run_sync(web.consumers.drop, owner_of(_token(ask)), _name(ask.path["name"])):
+    owner = owner_of(token_for(ask.token))
+    if not await anyio.to_thread.run_sync(web.consumers.drop, owner, name_of(ask.path["name"])):
         _there(None)
     return {}
-
-
-def _name(given: Any) -> str:
-    if not isinstance(given, str) or not NAME.fullmatch(given):
-        raise Refused(422, "The name of a consumer is 1 to 64 letters, digits, dots, dashes and underscores.")
-    return given
 
 
 def _there(found: Consumer | None) -> Consumer:
@@ -156,8 +234,3 @@ def _there(found: Consumer | None) -> Consumer:
 
 def _row(one: Consumer) -> dict[str, Any]:
     return {"name": one.name, "cursor": one.cursor, "updated_ms": one.updated * 1000}
-
-
-def _refused(why: CallError) -> Refused:
-    """As the rest of /v1: the status that the node gives."""
-    return Refused(why.status, why.message, code=why.code) if why.code != "not_found" else of_call(why)

@@ -1,42 +1,46 @@
-"""One follower of the firehose: what it wants, and the lines that it is sent.
+"""One follower of the firehose: what it wants, and the pieces that it is sent.
 
-Every event is told once and in order, from the follower's own cursor; the line of every event has the cursor behind it.
-A follower that reads slowly is slowed, because the next events are read only when it took the last. One whose reading
-of a piece takes longer than SLOW_S is told its cursor and ends.
+Every event is told once and in order, from the follower's own cursor; with every event it has the cursor behind it.
+What a frontier cursor covers, which it was told at another node, is left out. A follower that reads slowly is slowed,
+because the next events are read only when it took the last. One whose reading of a piece takes longer than SLOW_S is
+told its cursor and ends.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import anyio
-import msgspec
 
 from banyan_crdt.ids import account_from_text
 from banyan_node.api.firehose import ArrivalPlace
-from banyan_web.firehose.tail import Source, Tail, TailEvent, place_of, told
+from banyan_node.operator_errors import CallError
+from banyan_web.firehose.forms import Form
+from banyan_web.firehose.tail import Source, Tail, TailEvent, place_of
 
 HEARTBEAT_S = 15.0
 """At the latest after so long something is sent."""
 SLOW_S = 10.0
 """The most time to read a piece. The server cuts whoever reads nothing for 20 s."""
 PIECE_BYTES = 64 << 10
-"""Lines that are sent at once."""
+"""Events that are sent at once."""
 PAGE = 500
-SEALED = "private"
+SEEN_S = 60.0
+"""So long, and until it has caught up, what a follower was told elsewhere is left out: this node may get it later."""
+SEALED = frozenset(("private",))
 """The collection of what accounts say to themselves."""
 
 
 class FirehoseFilter(NamedTuple):
-    """None: no limit. kinds of limits add up. platforms, uncounted and proof only the node can judge."""
+    """None: no limit. kinds of limits add up. platforms, labels, uncounted and proof only the node can judge."""
 
     collections: frozenset[str] | None = None
     accounts: frozenset[str] | None = None
     shards: frozenset[str] | None = None
     platforms: tuple[str, ...] | None = None
+    labels: tuple[str, ...] | None = None
     uncounted: bool = False
     proof: bool = False
     sealed: bool = False
@@ -44,25 +48,29 @@ class FirehoseFilter(NamedTuple):
 
     @property
     def by_node_alone(self) -> bool:
-        return self.platforms is not None or self.uncounted or self.proof
+        return self.platforms is not None or self.labels is not None or self.uncounted or self.proof
+
+    def may_see(self, one: TailEvent) -> bool:
+        return self.sealed or one.collections != SEALED
 
     def takes(self, one: TailEvent) -> bool:
-        if one.collection == SEALED and not self.sealed:
+        if not self.may_see(one):
             return False
-        if self.collections is not None and one.collection not in self.collections:
+        if self.collections is not None and self.collections.isdisjoint(one.collections):
             return False
         if self.accounts is not None and one.account not in self.accounts:
             return False
         return self.shards is None or _shard(one.account) in self.shards
 
-    def params(self) -> dict[str, Any]:
-        """Of the node's method."""
+    def params(self, *names: str) -> dict[str, Any]:
+        """Of the node's method. names: only these."""
         given: dict[str, Any] = {
             name: sorted(some)
-            for name in ("collections", "accounts", "shards", "platforms")
+            for name in ("collections", "accounts", "shards", "platforms", "labels")
             if (some := getattr(self, name)) is not None
         }
-        return given | {name: True for name in ("uncounted", "proof") if getattr(self, name)}
+        given |= {name: True for name in ("uncounted", "proof") if getattr(self, name)}
+        return {name: value for name, value in given.items() if not names or name in names}
 
 
 @lru_cache(65_536)
@@ -70,79 +78,65 @@ def _shard(account: str) -> str:
     return f"{account_from_text(account)[0] >> 4:x}"
 
 
-class Form(Protocol):
-    """How lines are written."""
+class Elsewhere(NamedTuple):
+    """For followers that may change the node. seen: a frontier cursor, of what was told at another one. every_s: the
+    seconds between frontier cursors that are told; None: none is."""
 
-    content_type: str
-
-    def events(self, some: Iterable[TailEvent]) -> bytes: ...
-
-    def note(self, kind: str, cursor: str, **more: Any) -> bytes:
-        """begin, heartbeat, end: what is no event."""
-
-
-class Lines:
-    """One JSON value a line."""
-
-    content_type = "application/x-ndjson"
-
-    def events(self, some: Iterable[TailEvent]) -> bytes:
-        return b"".join([one.line + b"\n" for one in some])
-
-    def note(self, kind: str, cursor: str, **more: Any) -> bytes:
-        return _note(kind, cursor, more) + b"\n"
-
-
-class ServerSentEvents:
-    """As browsers read it: the id is the cursor, so that an EventSource continues by itself. Notes have a name, so
-    that `onmessage` gets events alone."""
-
-    content_type = "text/event-stream"
-
-    def events(self, some: Iterable[TailEvent]) -> bytes:
-        return b"".join([b"id: %b\ndata: %b\n\n" % (one.cursor.encode(), one.line) for one in some])
-
-    def note(self, kind: str, cursor: str, **more: Any) -> bytes:
-        return b"id: %b\nevent: %b\ndata: %b\n\n" % (cursor.encode(), kind.encode(), _note(kind, cursor, more))
-
-
-def _note(kind: str, cursor: str, more: Mapping[str, Any]) -> bytes:
-    return msgspec.json.encode({"kind": kind, "cursor": cursor, "time_ms": time.time_ns() // 1_000_000, **more})
+    seen: str | None = None
+    every_s: float | None = None
 
 
 async def follow(
-    source: Source, tail: Tail, wanted: FirehoseFilter, since: str, form: Form, live: bool = True
+    source: Source,
+    tail: Tail,
+    wanted: FirehoseFilter,
+    since: str,
+    form: Form,
+    live: bool = True,
+    elsewhere: Elsewhere = Elsewhere(),  # noqa: B008
 ) -> AsyncGenerator[bytes, None]:
-    """Pieces of the stream. since: a cursor, or `begin`. live: whether it goes on at the end of what is held. Raises
-    CallError at the first piece for a cursor that the node refuses."""
-    page = await _page(source, wanted, since)
+    """Pieces of the stream. since: a cursor. live: whether it goes on at the end of what is held. Raises CallError at
+    the first piece for a cursor that the node refuses."""
+    seen, every_s = elsewhere
+    page = await _page(source, wanted, since, form, seen)
     place, cursor, said = ArrivalPlace(0), since, anyio.current_time()
+    opened = named_at = said
+    named = ""  # the place of the last frontier cursor
     with tail.followed():
         yield form.note("begin", since)
+        if every_s is not None and place_of(since).n:
+            if note := await _frontier(source, wanted, since, form):
+                yield note
+            named = since
         while True:
             found: Sequence[TailEvent] | None = None
-            if page is None and not wanted.by_node_alone:
+            if page is None and seen is None and not wanted.by_node_alone:
                 found = tail.after(place)
             if found is not None:
                 some = [one for one in found if wanted.takes(one)]
                 end = tail.cursor if tail.end is not None and tail.end > place else cursor  # it may be behind this one
             else:
-                page = page or await _page(source, wanted, cursor)
-                events = page["events"]
-                some = [told(event) for event in events if wanted.sealed or event["collection"] != SEALED]
-                end = page["cursor"]
+                page = page or await _page(source, wanted, cursor, form, seen)
+                some, end = [one for one in form.reading.of(page) if wanted.may_see(one)], page["cursor"]
             for piece in _pieces(some):
                 began = anyio.current_time()
-                yield form.events(piece)
+                yield await form.before(source, piece) + form.events(piece)
                 cursor, said = piece[-1].cursor, anyio.current_time()
                 if anyio.current_time() - began > SLOW_S:
                     yield form.note("end", cursor, why="slow", message=_SLOW)
                     return
             cursor, more = end, page is not None and page["more"]
             place, page = place_of(cursor), None
+            if not more and anyio.current_time() - opened > SEEN_S:
+                seen = None
             if tail.closed:
                 yield form.note("end", cursor, why="shutdown", message=_SHUTDOWN)
                 return
+            arrived = not more and (not live or not named)
+            if every_s is not None and cursor != named and (arrived or anyio.current_time() - named_at > every_s):
+                if note := await _frontier(source, wanted, cursor, form):
+                    yield note
+                named, named_at = cursor, anyio.current_time()
             if more:  # of much that is not wanted nothing is told for long
                 if anyio.current_time() - said > HEARTBEAT_S:
                     yield form.note("heartbeat", cursor)
@@ -151,7 +145,7 @@ async def follow(
             if not live:
                 yield form.note("end", cursor, why="caught_up", message=_ENDED)
                 return
-            if not await tail.moved(place, HEARTBEAT_S):
+            if not await tail.moved(place, HEARTBEAT_S if every_s is None else min(HEARTBEAT_S, every_s)):
                 yield form.note("heartbeat", cursor)
 
 
@@ -160,8 +154,20 @@ _SHUTDOWN = "The node stops. Connect again with `since`."
 _ENDED = "This is the end of what is held."
 
 
-async def _page(source: Source, wanted: FirehoseFilter, since: str) -> Any:
-    return await source.call("firehose", {"since": since, "limit": PAGE, **wanted.params()})
+async def _page(source: Source, wanted: FirehoseFilter, since: str, form: Form, seen: str | None) -> Any:
+    given = {"since": since, "limit": PAGE, **wanted.params()}
+    return await source.call(form.reading.method, given if seen is None else {**given, "seen": seen})
+
+
+async def _frontier(source: Source, wanted: FirehoseFilter, cursor: str, form: Form) -> bytes:
+    """A frontier cursor; nothing while the follower is far behind, where it would cost too much."""
+    try:
+        found = await source.call("firehose.frontier", {"since": cursor, **wanted.params("accounts", "shards")})
+    except CallError as why:
+        if why.code != "refused":
+            raise
+        return b""
+    return form.note("frontier", cursor, frontier=found["frontier"])
 
 
 def _pieces(some: Sequence[TailEvent]) -> Iterable[Sequence[TailEvent]]:

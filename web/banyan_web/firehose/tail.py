@@ -1,4 +1,4 @@
-"""The end of the firehose, read once for all who follow it.
+"""The end of the firehose, read once for all who follow it: one tail for events, one for runs.
 
 One task reads from the node what arrived, while somebody follows, and keeps the newest events, encoded. A follower that
 is not behind them takes its events from here; one that is reads the node's store, from its own cursor. So nothing is
@@ -8,9 +8,11 @@ queued for anybody, and a slow follower costs nothing but its own reading.
 from __future__ import annotations
 
 import logging
+from base64 import b64decode
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import anyio
@@ -42,13 +44,19 @@ class Source(Protocol):
 
 
 class TailEvent(NamedTuple):
-    """An event. place: behind it. line: its JSON."""
+    """An event, or the entries of a run. place: behind it. collections: what it says something of. line: its JSON, or
+    its frames."""
 
     place: ArrivalPlace
     cursor: str
-    collection: str | None
+    collections: frozenset[str | None]
     account: str
     line: bytes
+
+    @property
+    def collection(self) -> str | None:
+        """Of an event."""
+        return next(iter(self.collections), None)
 
 
 def place_of(cursor: str) -> ArrivalPlace:
@@ -57,16 +65,38 @@ def place_of(cursor: str) -> ArrivalPlace:
     return ArrivalPlace(int(n), int(k or 0))
 
 
-def told(event: Mapping[str, Any]) -> TailEvent:
-    cursor = event["cursor"]
-    return TailEvent(place_of(cursor), cursor, event["collection"], event["account"], msgspec.json.encode(event))
+_names = lru_cache(256)(lambda name: frozenset((name,)))
+
+
+def events_of(page: Mapping[str, Any]) -> Iterator[TailEvent]:
+    """Of a page of `firehose`."""
+    for event in page["events"]:
+        cursor, names = event["cursor"], _names(event["collection"])
+        yield TailEvent(place_of(cursor), cursor, names, event["account"], msgspec.json.encode(event))
+
+
+def runs_of(page: Mapping[str, Any]) -> Iterator[TailEvent]:
+    """Of a page of `firehose.runs`."""
+    for item in page["items"]:
+        cursor, names = item["cursor"], frozenset(item["collections"])
+        yield TailEvent(place_of(cursor), cursor, names, item["account"], b64decode(item["frames"]))
+
+
+class Reading(NamedTuple):
+    """Which method of the node is read, and how its pages are understood."""
+
+    method: str
+    of: Callable[[Mapping[str, Any]], Iterator[TailEvent]]
+
+
+EVENTS, RUNS = Reading("firehose", events_of), Reading("firehose.runs", runs_of)
 
 
 class Tail:
     """Use it in one event loop. closed: whether followers have to end."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, reading: Reading = EVENTS) -> None:
+        self._source, self._reading = source, reading
         self.followers = 0
         self._changed = anyio.Event()
         self._needed = anyio.Event()
@@ -149,7 +179,7 @@ class Tail:
         # the listener first: what arrives while the store is read must not be missed
         async with aclosing(await self._source.events({})) as events, anyio.create_task_group() as tasks:
             tasks.start_soon(listen, events)
-            self.cursor = (await self._source.call("firehose", {}))["cursor"]
+            self.cursor = (await self._source.call(self._reading.method, {}))["cursor"]
             self._first = self.end = place_of(self.cursor)
             self._tell()
             while self.followers and not self.closed:
@@ -165,9 +195,8 @@ class Tail:
         """All that arrived since."""
         more = True
         while more and not self.closed:
-            page = await self._source.call("firehose", {"since": self.cursor, "limit": PAGE})
-            for event in page["events"]:
-                one = told(event)
+            page = await self._source.call(self._reading.method, {"since": self.cursor, "limit": PAGE})
+            for one in self._reading.of(page):
                 self._kept.append(one)
                 self._places.append(one.place)
                 self._bytes += len(one.line)

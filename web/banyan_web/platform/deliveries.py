@@ -11,16 +11,19 @@ import json
 import logging
 import random
 import time
+from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Any
 
 import anyio
+import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 
 from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import Web
+from banyan_web.firehose.tail import place_of
 from banyan_web.outward import Unreachable
-from banyan_web.platform.webhooks import ACTIVE, DISABLED, Hook, every, note
+from banyan_web.platform.webhooks import ACTIVE, DISABLED, Hook, every, note, of_firehose
 
 TOGETHER = 100
 """The most events of one request."""
@@ -30,6 +33,8 @@ LOOK_S = 1.0
 """How often new webhooks are looked for."""
 FIRST_S, LONGEST_S, GIVEN_UP_S = 5.0, 3_600.0, 24 * 3_600
 """The first pause after a failure, which doubles, the longest, and after how long a webhook is disabled."""
+BODY_BYTES = 512 << 10
+"""Of the events of one request, about."""
 NOTE_S = 5.0
 """How often a cursor is noted where nothing concerned the webhook."""
 _log = logging.getLogger(__name__)
@@ -46,8 +51,9 @@ async def deliver(web: Web) -> None:
                 _log.exception("webhooks cannot be read")
                 await anyio.sleep(FIRST_S)
                 continue
-            for id in [id for id in running if id not in wanted]:
-                running.pop(id)[1].cancel()
+            for id, (hook, _) in [*running.items()]:
+                if id not in wanted or wanted[id].filters != hook.filters:
+                    running.pop(id)[1].cancel()
             for id, hook in wanted.items():
                 if id not in running:
                     scope = anyio.CancelScope()
@@ -60,10 +66,12 @@ async def _keep(web: Web, hook: Hook, scope: anyio.CancelScope) -> None:
     with scope:
         cursor = hook.cursor
         while True:
+            sender = _Sender(web, hook, cursor)
             try:
-                cursor = await _Sender(web, hook, cursor).run()
+                cursor = await sender.run()
             except Exception:
                 _log.exception("webhook %s failed", hook.id)
+                cursor = sender.cursor
             await anyio.sleep(FIRST_S)
 
 
@@ -71,19 +79,57 @@ class _Sender:
     """One webhook from a cursor on; None: from now on."""
 
     def __init__(self, web: Web, hook: Hook, cursor: str | None) -> None:
-        self._web, self._hook, self._cursor = web, hook, cursor
+        self._web, self._hook, self.cursor = web, hook, cursor
         self._failing: int | None = hook.failing
         self._noted = time.monotonic()
         self._ended = False
 
     async def run(self) -> str | None:
         """Returns the cursor where the events ended."""
-        given: dict[str, str] = {} if self._cursor is None else {"since": self._cursor}
+        return await (self._tell_content() if self._hook.has_content else self._tell_events())
+
+    async def _tell_content(self) -> str | None:
+        """Events of the firehose, with what was said."""
+        said, tail = self._hook.said, self._web.tail
+        given = {"limit": TOGETHER, **of_firehose(said["accounts"], said["collections"])}
+        call = self._web.backend.call
+        with tail.followed():
+            while not tail.closed:
+                try:
+                    cursor = self.cursor or (await call("firehose", {}))["cursor"]
+                    page = await call("firehose", {"since": cursor, **given})
+                except CallError as error:
+                    return self._begin_anew(error)
+                for some in _together(page["events"]):
+                    await self._tell(some)
+                await self._noted_at(page["cursor"])
+                if not page["more"]:
+                    await tail.moved(place_of(page["cursor"]), NOTE_S)
+        return self.cursor
+
+    async def _noted_at(self, cursor: str) -> None:
+        """Nothing that concerned it came up to there."""
+        self.cursor = cursor
+        if time.monotonic() - self._noted > NOTE_S:
+            self._noted = time.monotonic()
+            self._note(cursor=cursor)
+
+    def _begin_anew(self, error: CallError) -> str | None:
+        """The store was restored, and never saw what the cursor names. Raises the error if it is another."""
+        if error.code != "cursor_gone":
+            raise error
+        self._note(error=f"{error.message} It goes on with what happens now.", cursor=None)
+        return None
+
+    def _note(self, **changed: Any) -> None:
+        note(self._web.door, self._hook.id, self._hook.filters, **changed)
+
+    async def _tell_events(self) -> str | None:
+        given: dict[str, str] = {} if self.cursor is None else {"since": self.cursor}
         try:
             events = await self._web.backend.events(given)
-        except CallError as error:  # the store was restored, and never saw what the cursor names
-            note(self._web.door, self._hook.id, error=f"{error.message} It goes on with what happens now.", cursor=None)
-            return None
+        except CallError as error:
+            return self._begin_anew(error)
         coming_in, coming = anyio.create_memory_object_stream[dict[str, Any]](TOGETHER)
         async with anyio.create_task_group() as tasks, coming:
             tasks.start_soon(self._read, events, coming_in)
@@ -97,7 +143,7 @@ class _Sender:
                         break
                 await self._tell(some)
             tasks.cancel_scope.cancel()
-        return self._cursor
+        return self.cursor
 
     async def _read(self, events: Any, into: MemoryObjectSendStream[dict[str, Any]]) -> None:
         async with aclosing(events), into:
@@ -108,11 +154,11 @@ class _Sender:
         wanted = [event for event in some if self._hook.wants(event)]
         if wanted:
             await self._send(json.dumps({"webhook": self._hook.id, "events": wanted}).encode(), wanted[-1]["cursor"])
-        self._cursor = some[-1]["cursor"]
+        self.cursor = some[-1]["cursor"]
         if wanted or time.monotonic() - self._noted > NOTE_S:
             self._noted = time.monotonic()
             told = {"delivered": int(time.time()), "failing": None, "error": None} if wanted else {}
-            note(self._web.door, self._hook.id, cursor=self._cursor, **told)
+            self._note(cursor=self.cursor, **told)
 
     async def _send(self, body: bytes, cursor: str) -> None:
         """Returns once it was taken. Waits for ever once it has failed for a day."""
@@ -126,7 +172,7 @@ class _Sender:
             self._failing = self._failing or now
             gone = now - self._failing >= GIVEN_UP_S
             state = {"state": DISABLED} if gone else {}
-            note(self._web.door, self._hook.id, error=why, failing=self._failing, tried=now, **state)
+            self._note(error=why, failing=self._failing, tried=now, **state)
             if gone:
                 _log.warning("webhook %s is disabled: %s", self._hook.id, why)
                 await anyio.sleep_forever()
@@ -150,3 +196,17 @@ class _Sender:
         if 300 <= status < 400:
             return f"It answered {status}: redirects are not followed."
         return None if 200 <= status < 300 else f"It answered {status}."
+
+
+def _together(events: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Events that go in one request."""
+    some, size = list[dict[str, Any]](), 0
+    for event in events:
+        weight = len(msgspec.json.encode(event))
+        if some and size + weight > BODY_BYTES:
+            yield some
+            some, size = [], 0
+        some.append(event)
+        size += weight
+    if some:
+        yield some

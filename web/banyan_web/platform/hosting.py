@@ -17,9 +17,8 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from banyan_node.api.declare import Request
-from banyan_node.api.declare import Response as Said
 from banyan_node.api.methods.accounts import Listed
-from banyan_node.api.texts import Did
+from banyan_node.client.types import OpenedAccount
 from banyan_node.home.recovery import commitment, new_words
 from banyan_web.endpoint import Ask, Endpoints, Shape, Web
 from banyan_web.params import number, text
@@ -42,21 +41,6 @@ class NewAccount(Request, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME, pattern="^(?!did:)")]
     profile: dict[str, str] = msgspec.field(default_factory=dict)
     recovery: Annotated[str, Meta(pattern="^[0-9a-fA-F]{128}$")] | None = None
-
-
-class OpenedAccount(Said, frozen=True):
-    """recovery_words: 24 words for the user, null if the request had a commitment. repeated: whether this is the answer
-    to an earlier request. error, code: why it was refused, or why its profile was. line: of the request, in bulk."""
-
-    status: int
-    name: str | None = None
-    account: Did | None = None
-    recovery_words: str | None = None
-    repeated: bool = False
-    error: str | None = None
-    code: str | None = None
-    line: int | None = None
-    id: str | None = None
 
 
 _ONE = Shape(NewAccount, OpenedAccount, refuses=(400, 408, 409, 413, 415), keyed=True)

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 from starlette.responses import Response
 
-from banyan_node.api.declare import Response as Said
+from banyan_node.api.declare import Method
 from banyan_node.api.methods.bulk import DOES, MAX_ID
+from banyan_node.api.texts import Own
+from banyan_node.client.types import OperationRow
 from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import Ask, Endpoints, Shape, Web
 from banyan_web.platform.acting import acting, key_of, own_name, whose
@@ -30,29 +34,53 @@ FAILED = "This failed inside the node, whose log says why. The same id may be se
 _log = logging.getLogger(__name__)
 
 
-class Operation(msgspec.Struct, frozen=True, rename={"by": "as"}):
-    """id: of its own; the same one is done once in a day. do: a method. as: the account that acts, a DID or a name
-    hosted here; default: that of the token. Beside these the parameters of the method, as docs/api.md has them."""
+def _operation(method: Method) -> type[msgspec.Struct]:
+    """An operation as the OpenAPI document has it: the parameters of the method, `do`, `id` and `as`."""
+    own = msgspec.structs.fields(method.asks)
+    fields: list[Any] = [("id", Annotated[str, Meta(min_length=1, max_length=MAX_ID)] | None, None)]
+    fields += [] if any(f.name == "by" for f in own) else [("by", Own, None)]
+    for f in own:
+        has_default = f.default is not msgspec.NODEFAULT or f.default_factory is not msgspec.NODEFAULT
+        default = f.default if f.default is not msgspec.NODEFAULT else msgspec.field(default_factory=f.default_factory)
+        fields.append((f.name, f.type, default) if has_default else (f.name, f.type))
+    return msgspec.defstruct(
+        "Do" + "".join(word.title() for word in method.name.split(".")),
+        fields,
+        frozen=True,
+        kw_only=True,
+        tag_field="do",
+        tag=method.name,
+        rename={"by": "as"},
+        namespace={"__doc__": method.about},
+    )
 
-    do: Annotated[str, Meta(extra_json_schema={"enum": MAY})]
-    id: Annotated[str, Meta(min_length=1, max_length=MAX_ID)] | None = None
-    by: str | None = None
+
+def _answer() -> type[msgspec.Struct]:
+    """What the methods answer: `entry` of most, `uri` of those that write posts, and so on."""
+    kinds: dict[str, Any] = {}
+    for method in (DOES[name] for name in MAY):
+        for f in msgspec.structs.fields(method.answers):
+            kinds[f.encode_name] = f.type if kinds.get(f.encode_name, f.type) == f.type else Any
+    fields = [(name, kind | msgspec.UnsetType, msgspec.UNSET) for name, kind in sorted(kinds.items())]
+    return msgspec.defstruct("OperationAnswer", fields, frozen=True, kw_only=True)
 
 
-class OperationRow(Said, frozen=True):
-    """answer: of the method. repeated: whether it is that of the first time. error, code: why it was refused. line: of
-    the request."""
-
-    status: int
-    id: Any = None
-    repeated: bool = False
-    answer: dict[str, Any] | None = None
-    error: str | None = None
-    code: str | None = None
-    line: int | None = None
+OPERATIONS = reduce(or_, [_operation(DOES[name]) for name in MAY])
+"""One of them, by `do`."""
 
 
-_SHAPE = Shape(Operation, OperationRow, (NDJSON, JSON), NDJSON, refuses=(400, 408, 409, 413, 415), keyed=True)
+def _row_type() -> type[msgspec.Struct]:
+    """`OperationRow`, with the fields of its answer."""
+    fields = [
+        (f.name, _answer() | None if f.name == "answer" else f.type, f.default)
+        if f.default is not msgspec.NODEFAULT
+        else (f.name, f.type)
+        for f in msgspec.structs.fields(OperationRow)
+    ]
+    return msgspec.defstruct("OperationRow", fields, frozen=True, namespace={"__doc__": OperationRow.__doc__})
+
+
+_SHAPE = Shape(OPERATIONS, _row_type(), (NDJSON, JSON), NDJSON, refuses=(400, 408, 409, 413, 415), keyed=True)
 
 
 @ENDPOINTS.post("/v1/operations", "write", raw=True, shape=_SHAPE)

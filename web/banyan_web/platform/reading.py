@@ -6,6 +6,7 @@ client that names it in If-None-Match gets 304 as long as the answer would be th
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -110,11 +111,22 @@ def has(ask: Ask, tag: str) -> bool:
     return said.strip() == "*" or tag in (one.strip().removeprefix("W/") for one in said.split(","))
 
 
+def _shown(read: Read, method: Method) -> type[msgspec.Struct]:
+    """The type of a part of an answer."""
+    fields = [(f.name, f.type) for f in msgspec.structs.fields(method.answers) if f.name in read.shown]
+    words = re.findall(r"[a-z]+", read.path.rpartition("}")[2])
+    return msgspec.defstruct("".join(word.title() for word in words) + "Answer", fields, frozen=True)
+
+
 def _shape(read: Read) -> Shape:
     method = method_of(read.method)
     kinds = {field.encode_name: field.type for field in msgspec.structs.fields(method.asks)}
-    answers = dict[str, Any] if read.shown else method.answers
-    return Shape(None, answers, query={name: kinds[name] for name in names_of(read)}, tagged=True)
+    return Shape(
+        None,
+        _shown(read, method) if read.shown else method.answers,
+        query={name: kinds[name] for name in names_of(read)},
+        tagged=True,
+    )
 
 
 for _read in READS:

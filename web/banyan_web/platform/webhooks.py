@@ -11,6 +11,7 @@ import json
 import secrets
 import time
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -18,7 +19,7 @@ from anyio import to_thread
 from msgspec import Meta
 
 from banyan_node.api.declare import NoResult, Request
-from banyan_node.api.declare import Response as Said
+from banyan_node.client.types import Webhook, Webhooks
 from banyan_node.operator_errors import CallError
 from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Ask, Endpoints, Shape, Web
@@ -29,10 +30,13 @@ from banyan_web.refusals import Refused, of_call
 
 ENDPOINTS = Endpoints()
 PREFIX = "whsec_"
-MOST, ACCOUNTS = 100, 1_000
-"""Webhooks of one platform, and accounts that one names."""
-Kind = Literal["entries", "control"]
+MOST, ACCOUNTS, COLLECTIONS = 100, 1_000, 100
+"""Webhooks of one platform, and accounts and collections that one names."""
+Kind = Literal["entries", "control", "create", "update", "delete", "account"]
 EVENTS: tuple[Kind, ...] = ("entries", "control")
+CONTENT: tuple[Kind, ...] = ("create", "update", "delete", "account")
+"""Events of the firehose, with what was said."""
+BEGINNING = "begin"
 ACTIVE, DISABLED = "active", "disabled"
 _ROW = "id, owner, url, secret, filters, created, state, cursor, error, failing, tried, delivered"
 
@@ -54,8 +58,20 @@ class Hook(NamedTuple):
     tried: int | None
     delivered: int | None
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """accounts, events, collections. turn: how often it was told to replay."""
+        return {"collections": [], "turn": 0, **json.loads(self.filters)}
+
+    @property
+    def has_content(self) -> bool:
+        return not {*self.said["events"]}.isdisjoint(CONTENT)
+
     def wants(self, event: dict[str, Any]) -> bool:
-        said = json.loads(self.filters)
+        """Of the node's events, or of the firehose: there the node applied the other filters."""
+        said = self.said
+        if "kind" in event:
+            return event["kind"] in said["events"]
         account = event.get("account") or event.get("log", {}).get("account")
         return event["event"] in said["events"] and (not said["accounts"] or account in said["accounts"])
 
@@ -74,44 +90,32 @@ def every(door: DoorStore, owner: str | None = None) -> list[Hook]:
         return [Hook(*row) for row in rows]
 
 
-def note(door: DoorStore, id: str, **changed: Any) -> None:
-    """Changes columns of a webhook. Nothing if it is gone."""
+def note(door: DoorStore, id: str, filters: str | None = None, **changed: Any) -> None:
+    """Changes columns of a webhook. Nothing if it is gone, or told to replay since it had these filters."""
     sets = ", ".join(f"{name} = ?" for name in changed)
     with door.writing() as db:
-        db.execute(f"update webhooks set {sets} where id = ?", (*changed.values(), id))
+        what = f"update webhooks set {sets} where id = ? and (? is null or filters = ?)"
+        db.execute(what, (*changed.values(), id, filters, filters))
 
 
 class NewWebhook(Request, frozen=True, forbid_unknown_fields=True):
     """url: https. secret: whsec_ and base64 of 24 to 64 bytes; default: one is made. accounts: DIDs of those about
-    which it is told; default: all. events: default: all. since: the cursor of an event; default: from now on."""
+    which it is told; default: all. events: `entries` and `control`, which is the default, say that a log grew;
+    `create`, `update`, `delete` and `account` are those of the firehose, with content. collections: of the latter;
+    default: all. since: the cursor of an event, or `begin`; default: from now on."""
 
     url: Annotated[str, Meta(min_length=9, max_length=2_048)]
     secret: str | None = None
     accounts: Annotated[tuple[str, ...], Meta(max_length=ACCOUNTS)] = ()
-    events: tuple[Kind, ...] = EVENTS
+    events: Annotated[tuple[Kind, ...], Meta(min_length=1, max_length=len(EVENTS + CONTENT))] = EVENTS
+    collections: Annotated[tuple[str, ...], Meta(max_length=COLLECTIONS)] = ()
     since: str | None = None
 
 
-class Webhook(Said, frozen=True):
-    """state: disabled after it failed for a day. cursor: of the last event that was taken. error: of the last try.
-    created, failing_since, tried, delivered: seconds since 1970. secret: in the answer to its making only."""
+class Replaying(Request, frozen=True, forbid_unknown_fields=True):
+    """since: a cursor, or `begin`."""
 
-    id: str
-    url: str
-    accounts: list[str]
-    events: list[str]
-    created: int
-    state: Literal["active", "disabled"]
-    cursor: str | None
-    error: str | None
-    failing_since: int | None
-    tried: int | None
-    delivered: int | None
-    secret: str | None = None
-
-
-class Webhooks(Said, frozen=True):
-    webhooks: list[Webhook]
+    since: str
 
 
 _BODY = (400, 408, 413, 415)
@@ -128,6 +132,7 @@ async def create(web: Web, ask: Ask) -> Any:
     except Unreachable as why:
         raise Refused(422, f"This URL cannot be told anything: {why}.", code="bad_request") from None
     secret = _new_secret() if wanted.secret is None else _secret(wanted.secret)
+    await _check(web, wanted)
     cursor = await _cursor(web, wanted.since)
     seal, key = Seal(web.door, ask), key_of(ask) or secrets.token_hex(16)
     name, said = seal.name(f"webhook {key}"), digest_of(ask.params)
@@ -138,7 +143,7 @@ async def create(web: Web, ask: Ask) -> Any:
     if not isinstance(kept, Kept) or kept.said != said:
         raise Refused(422, "This Idempotency-Key was used for another webhook: use a new one.", code="refused")
     made = json.loads(kept.text)
-    filters = json.dumps({"accounts": accounts, "events": events})
+    filters = json.dumps({"accounts": accounts, "events": events, "collections": wanted.collections})
     await to_thread.run_sync(_insert, web.door, owner, made, url, filters, cursor)
     (found,) = (hook for hook in every(web.door, owner) if hook.id == made["id"])
     return {**_shown(found), "secret": made["secret"]}
@@ -155,8 +160,29 @@ def _insert(door: DoorStore, owner: str, made: dict[str, str], url: str, filters
         db.execute(f"insert or ignore into webhooks ({names}) values (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
+async def _check(web: Web, wanted: NewWebhook) -> None:
+    """Raises Refused."""
+    kinds = {*wanted.events}
+    if not kinds.isdisjoint(EVENTS) and not kinds.isdisjoint(CONTENT):
+        why = f"events are of {', '.join(EVENTS)} or of {', '.join(CONTENT)}: make a webhook for each."
+        raise Refused(422, why, code="bad_request")
+    if wanted.collections and kinds.isdisjoint(CONTENT):
+        raise Refused(422, f"collections are for events of {', '.join(CONTENT)}.", code="bad_request")
+    if not kinds.isdisjoint(CONTENT):  # the node knows which accounts and collections there are
+        await web.call("firehose", **of_firehose(wanted.accounts, wanted.collections))
+
+
+def of_firehose(accounts: Sequence[str], collections: Sequence[str]) -> dict[str, Any]:
+    """Parameters of the node's method."""
+    given = {"accounts": list(accounts), "collections": list(collections)}
+    return {name: some for name, some in given.items() if some}
+
+
 async def _cursor(web: Web, since: str | None) -> str:
     """Where it begins: the cursor that was given, or that of now. Raises Refused."""
+    if since == BEGINNING:
+        now = str((await web.call("firehose"))["cursor"])
+        return now.partition("-")[0] + "-0"
     try:
         events = await web.backend.events({} if since is None else {"since": since})
     except CallError as error:
@@ -181,6 +207,18 @@ async def enable(web: Web, ask: Ask) -> Any:
     only(ask.params)
     hook = _one(web, ask)
     note(web.door, hook.id, state=ACTIVE, failing=None, error=None)
+    return _shown(_one(web, ask))
+
+
+@ENDPOINTS.post("/v1/webhooks/{id}/replay", HOST, shape=Shape(Replaying, Webhook, refuses=(*_BODY, 410)))
+async def replay(web: Web, ask: Ask) -> Any:
+    """Sends everything again that came after a cursor, in order, and then goes on. It is active then."""
+    wanted, hook = shaped(ask.params, Replaying), _one(web, ask)
+    cursor, said = await _cursor(web, wanted.since), hook.said
+    filters = json.dumps({**said, "turn": said["turn"] + 1})
+    with web.door.writing() as db:
+        what = "update webhooks set cursor = ?, filters = ?, state = ?, failing = null, error = null where id = ?"
+        db.execute(what, (cursor, filters, ACTIVE, hook.id))
     return _shown(_one(web, ask))
 
 
@@ -212,7 +250,7 @@ def _shown(hook: Hook) -> dict[str, Any]:
     return {
         "id": hook.id,
         "url": hook.url,
-        **json.loads(hook.filters),
+        **{name: hook.said[name] for name in ("accounts", "events", "collections")},
         "created": hook.created,
         "state": hook.state,
         "cursor": hook.cursor,

@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -76,13 +77,14 @@ async def _serve(line: NodeLine, opening: WorkerOpening, reads: StoreReads, door
     server = DoorServer(app, listener, bounds.share(http.connections), opening.grace_seconds)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(tail.run)
+        tasks.start_soon(web.runs.run)
         tasks.start_soon(hub.run, web)
         if opening.number == 0:
             tasks.start_soon(deliver, web)  # by one worker alone; it goes on where it was when it is started anew
             tasks.start_soon(send_pushes, web)
         tasks.start_soon(web.cards.run, web)
         tasks.start_soon(_say, line, server)
-        tasks.start_soon(_end, line, server, tail, hub, app)
+        tasks.start_soon(_end, line, server, (tail, web.runs), hub, app)
         await server.serve()
         tasks.cancel_scope.cancel()
 
@@ -97,11 +99,12 @@ async def _say(line: NodeLine, server: DoorServer) -> None:
         await asyncio.sleep(BEAT_S)
 
 
-async def _end(line: NodeLine, server: DoorServer, tail: Tail, hub: Hub, app: DoorApp) -> None:
+async def _end(line: NodeLine, server: DoorServer, tails: Sequence[Tail], hub: Hub, app: DoorApp) -> None:
     await line.stop.wait()
     server.stop_accepting()
     hub.end_all()
-    tail.close()
+    for tail in tails:
+        tail.close()
     if not line.lost:
         await asyncio.sleep(LAST_LINES_S)
     app.end_streams()

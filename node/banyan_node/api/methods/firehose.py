@@ -2,6 +2,9 @@
 
 A page ends at a cursor, and the next one begins there; the store keeps the order, so nothing is queued for a reader,
 and a reader that was away misses nothing. Filters look at what is read, so a page may be empty although more follows.
+
+A cursor is a place in one store. A frontier cursor (`seen`, made by `firehose.frontier`) says how far each log was
+told, and so means the same at every node.
 """
 
 from __future__ import annotations
@@ -12,14 +15,19 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from banyan_crdt.errors import Malformed
+from banyan_crdt.frontier_cursor import PREFIX, encode_frontier_cursor
 from banyan_crdt.ids import AccountId, LogId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.firehose import ArrivalPlace, EventsOf, FirehoseEvent, cursor_text, store_name
+from banyan_node.api.seen import FAR, Seen, remembered, told_until
 from banyan_node.api.texts import AccountRef, FirehoseCursor
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_schema.registry import SOCIAL
 from banyan_storage import named
+from banyan_storage.reader import Arrival, StoreReader
+from banyan_storage.verified import verified
 
 METHODS = Declared()
 MOST, LOOKED = 1_000, 4_096
@@ -37,21 +45,53 @@ Shards = Annotated[
     list[Annotated[str, Meta(title="a hexadecimal digit", pattern="^[0-9a-f]$")]] | None,
     Meta(description="Only accounts whose ids begin with one of these four bits: hexadecimal digits."),
 ]
+Labels = Annotated[
+    list[Annotated[str, Meta(title="a label", pattern="^official:.")]] | None,
+    Meta(description="Only accounts with one of these labels: `official:` and the account that says so."),
+]
+Since = Annotated[
+    str | None,
+    Meta(title="a place in the firehose", description="A cursor, or `begin`, or a frontier cursor of any node."),
+]
+SeenText = Annotated[
+    str | None,
+    Meta(title="a frontier cursor", description="A frontier cursor of any node: what it covers is left out."),
+]
 
 
 class FirehoseRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """since: a cursor, or `begin` for all that is held; default: from now on, so the page is empty. collections,
-    accounts, shards, platforms: only what fits one of each that is given. platforms: accounts whose handle one of these
-    confirms. uncounted: also entries that do not count. proof: with what a third party needs to verify each event."""
+    """since: a cursor, or `begin` for all that is held; default: from now on, so the page is empty. A frontier cursor
+    is as `begin` with `seen`. collections, accounts, shards, platforms, labels: only what fits one of each that is
+    given. platforms: accounts whose handle one of these confirms. uncounted: also entries that do not count. proof:
+    with what a third party needs to verify each event."""
 
-    since: Annotated[str | None, Meta(title="a place in the firehose", description="A cursor, or `begin`.")] = None
+    since: Since = None
+    seen: SeenText = None
     collections: CollectionNames = None
     accounts: list[AccountRef] | None = None
     shards: Shards = None
     platforms: list[AccountRef] | None = None
+    labels: Labels = None
     uncounted: bool = False
     proof: bool = False
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 500
+
+
+class FrontierRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """since: the cursor up to which a reader was told everything; default: the end. accounts, shards: its filters, so
+    that the answer is as short as it can be."""
+
+    since: Annotated[str | None, Meta(title="a place in the firehose", description="A cursor.")] = None
+    accounts: list[AccountRef] | None = None
+    shards: Shards = None
+
+
+class FirehoseFrontier(Response, frozen=True):
+    """frontier: a frontier cursor (docs/protocol.md, section 9), for `seen` at any node. rows: places that it names."""
+
+    cursor: FirehoseCursor
+    frontier: str
+    rows: int
 
 
 class FirehosePage(Response, frozen=True):
@@ -69,11 +109,11 @@ def firehose(at: CommitView, ask: FirehoseRequest) -> FirehosePage:
     An entry that does not count when it is read is left out unless `uncounted` is given. Whether it counts can change
     later only together with an event of kind `account`, or by a fork; then read the account anew."""
     store, reader = store_name(at.store), at.store
-    wanted = _Wanted(at, ask)
+    wanted = Wanted(at, ask.collections, ask.accounts, ask.shards, ask.platforms, ask.labels)
     last = reader.last_arrival
     if ask.since is None:
         return FirehosePage([], cursor_text(store, last), False)
-    place = _place(ask.since, store, last)
+    place, seen = where(at, ask.since, ask.seen, ask.uncounted)
     making = EventsOf(reader, store, ask.proof)
     events, looked, weight = list[FirehoseEvent](), 0, 0
     while looked < LOOKED:
@@ -81,12 +121,12 @@ def firehose(at: CommitView, ask: FirehoseRequest) -> FirehosePage:
         if not rows:
             return FirehosePage(events, cursor_text(store, *place), False)
         looked += len(rows)
-        kept = [row for row in rows if wanted.log(row.log)]
+        kept = [row for row in rows if wanted.log(row.log) and not _told(reader, seen, row, ask.uncounted)]
         parts = reader.contents([row.n for row in kept]) if kept else {}
         for row in kept:
             skip = place.k if row.n == place.n + 1 else 0
             for number, (event, name) in enumerate(making.of(row, dict(parts.get(row.n, ())))):
-                if number < skip or not wanted.event(event, name):
+                if number < skip or not (event.counts or ask.uncounted) or not wanted.collection(name):
                     continue
                 if len(events) == ask.limit or weight > PROOF_BYTES:
                     return FirehosePage(events, cursor_text(store, row.n - 1, number), True)
@@ -98,47 +138,99 @@ def firehose(at: CommitView, ask: FirehoseRequest) -> FirehosePage:
     return FirehosePage(events, cursor_text(store, *place), place.n < last)
 
 
-class _Wanted:
-    """The filters of a request."""
+def _told(reader: StoreReader, seen: Seen | None, row: Arrival, uncounted: bool) -> bool:
+    """Whether the reader was told of the entry elsewhere. A cursor speaks of what counts."""
+    if seen is None or row.seq > seen.until(row.log):
+        return False
+    return not (uncounted and reader.any_loose()) or reader.is_counted(row.id)
 
-    def __init__(self, at: CommitView, ask: FirehoseRequest) -> None:
-        self._at, self._uncounted = at, ask.uncounted
-        for name in ask.collections or ():
+
+@METHODS.read("firehose.frontier", "cursor_gone", "refused", slow=True)
+def frontier(at: CommitView, ask: FrontierRequest) -> FirehoseFrontier:
+    """How far a reader of the firehose has come, in a form that every node of the network understands."""
+    reader, store = at.store, store_name(at.store)
+    place = place_of(reader, cursor_text(store, reader.last_arrival) if ask.since is None else ask.since)
+    if reader.last_arrival - place.n > FAR:
+        why = f"{ask.since} is more than {FAR:,} entries behind the end: read on, and ask later."
+        raise CallError("refused", why, 409)
+    wanted = Wanted(at, None, ask.accounts, ask.shards)
+    rows = list(told_until(reader, place.n, wanted.log))
+    return FirehoseFrontier(cursor_text(store, *place), encode_frontier_cursor(rows), len(rows))
+
+
+class Wanted:
+    """The filters of a request. None: no limit."""
+
+    def __init__(
+        self,
+        at: CommitView,
+        collections: Sequence[str] | None,
+        accounts: Sequence[str] | None,
+        shards: Sequence[str] | None,
+        platforms: Sequence[str] | None = None,
+        labels: Sequence[str] | None = None,
+    ) -> None:
+        self._at = at
+        for name in collections or ():
             if name != "account" and name not in SOCIAL.by_name:
                 raise CallError("bad_request", f"There is no collection '{name[:60]}' here; `collections` lists them.")
-        self._names = None if ask.collections is None else frozenset(ask.collections)
-        self._accounts = None if ask.accounts is None else _ids(at, ask.accounts)
-        self._shards = None if ask.shards is None else frozenset(int(digit, 16) for digit in ask.shards)
-        self._platforms = None if ask.platforms is None else _ids(at, ask.platforms)
+        self._names = None if collections is None else frozenset(collections)
+        self._accounts = None if accounts is None else _ids(at, accounts)
+        self._shards = None if shards is None else frozenset(int(digit, 16) for digit in shards)
+        self._platforms = None if platforms is None else _ids(at, platforms)
+        self._labels = None if labels is None else _ids(at, [label.partition(":")[2] for label in labels])
         self._of: dict[AccountId, bool] = {}
-        """Whether the platforms confirm the account's handle."""
+        """Whether platforms and labels take the account."""
 
     def log(self, log: LogId) -> bool:
         """Whether any event of the log may be wanted."""
-        if self._names is not None and not log.log and "account" not in self._names:
-            return False
-        if self._accounts is not None and log.account not in self._accounts:
-            return False
-        if self._shards is not None and log.account[0] >> 4 not in self._shards:
-            return False
-        return self._platforms is None or self._confirmed(log.account, self._platforms)
+        return (bool(log.log) or self.collection("account")) and self.account(log.account)
 
-    def event(self, event: FirehoseEvent, name: str | None) -> bool:
-        return (event.counts or self._uncounted) and (self._names is None or name in self._names)
-
-    def _confirmed(self, account: AccountId, platforms: frozenset[AccountId]) -> bool:
+    def account(self, account: AccountId) -> bool:
+        if self._accounts is not None and account not in self._accounts:
+            return False
+        if self._shards is not None and account[0] >> 4 not in self._shards:
+            return False
+        if self._platforms is None and self._labels is None:
+            return True
         if account not in self._of:
-            handle = named.handle_of(self._at.queries(), account)
-            self._of[account] = handle is not None and not platforms.isdisjoint(handle.platforms)
+            self._of[account] = self._confirmed(account) and self._labelled(account)
         return self._of[account]
+
+    def collection(self, name: str | None) -> bool:
+        return self._names is None or name in self._names
+
+    def _confirmed(self, account: AccountId) -> bool:
+        if self._platforms is None:
+            return True
+        handle = named.handle_of(self._at.queries(), account)
+        return handle is not None and not self._platforms.isdisjoint(handle.platforms)
+
+    def _labelled(self, account: AccountId) -> bool:
+        return self._labels is None or bool(verified(self._at.queries(), account, self._labels))
+
+
+def where(at: CommitView, since: str, seen: str | None, uncounted: bool) -> tuple[ArrivalPlace, Seen | None]:
+    """Where a reader goes on, and what it was told elsewhere. Raises CallError."""
+    if since.startswith(PREFIX):
+        since, seen = BEGINNING, since
+    try:
+        told = None if seen is None else Seen(at.store, remembered(seen))
+    except Malformed as why:
+        raise CallError("bad_request", f"`{(seen or '')[:20]}...`: {why}.") from None
+    place = place_of(at.store, since)
+    if told is not None and not place.n and not uncounted:
+        return ArrivalPlace(told.begin()), told
+    return place, told
 
 
 def _ids(at: CommitView, given: Sequence[str]) -> frozenset[AccountId]:
     return frozenset(hosted.account_of(at, one) for one in given)
 
 
-def _place(text: str, store: str, last: int) -> ArrivalPlace:
+def place_of(reader: StoreReader, text: str) -> ArrivalPlace:
     """Raises CallError."""
+    store, last = store_name(reader), reader.last_arrival
     if text == BEGINNING:
         return ArrivalPlace(0)
     found = _CURSOR.fullmatch(text)
@@ -154,5 +246,8 @@ def _place(text: str, store: str, last: int) -> ArrivalPlace:
 
 
 def _gone(cursor: str, why: str) -> CallError:
-    message = f"{cursor[:60]}: {why}. Read from `{BEGINNING}`; events that you know have the same `id`."
+    message = (
+        f"{cursor[:60]}: {why}. Go on with a frontier cursor, which every node understands, or from `{BEGINNING}`; "
+        "events that you know have the same `id`."
+    )
     return CallError("cursor_gone", message, 410)

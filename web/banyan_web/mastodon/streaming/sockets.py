@@ -40,7 +40,7 @@ class Sockets:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         web, socket = self._web, WebSocket(scope, receive, send)
-        raw, protocol = _shown(socket)
+        raw, protocol = shown(socket)
         token = web.door.token(raw)
         try:
             _count(web, token, web.bounds.address_of(socket))
@@ -130,7 +130,7 @@ async def _error(socket: WebSocket, why: Refused) -> None:
     await socket.send_text(msgspec.json.encode({"error": why.message, "status": why.status}).decode())
 
 
-def _shown(socket: WebSocket) -> tuple[str, str | None]:
+def shown(socket: WebSocket) -> tuple[str, str | None]:
     """The token that is shown, and the protocol to answer with."""
     said = socket.headers.get("authorization")
     if said is not None:

@@ -1,0 +1,80 @@
+"""The TypeScript client of the platform API: its types are what the node declares, and its sample runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import trio
+
+from banyan_web.app import EVERY
+from banyan_web.describing import main
+from tests.js.test_client import needs_node
+from tests.needs import ROOT, skipped_without
+from tests.web.door import open_node
+from tests.web.test_platform import platform
+
+PACKAGE = ROOT / "js" / "platform"
+MODULES = PACKAGE / "node_modules"
+needs_modules = skipped_without(
+    None if (MODULES / "openapi-fetch").exists() else "nothing is installed: run `npm ci` in js/platform"
+)
+
+
+def run(*arguments: str | Path) -> str:
+    line = ["node", *map(str, arguments)]
+    done = subprocess.run(line, cwd=PACKAGE, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout[-4_000:] + done.stderr[-2_000:]
+    return done.stdout
+
+
+@needs_node
+@needs_modules
+def test_its_types_are_what_the_declarations_make(tmp_path: Path) -> None:
+    document = tmp_path / "openapi.json"
+    document.write_text(_document())
+    made = tmp_path / "schema.d.ts"
+    program = MODULES / "openapi-typescript" / "bin" / "cli.js"
+    run(program, document, "--default-non-nullable=false", "--output", made)
+    fresh = made.read_text() == (PACKAGE / "schema.d.ts").read_text()
+    assert fresh, "js/platform/README.md says how schema.d.ts is made anew"
+
+
+def _document() -> str:
+    with redirect_stdout(StringIO()) as out:
+        main()
+    return out.getvalue()
+
+
+def test_every_endpoint_of_the_platform_api_says_what_it_answers() -> None:
+    said = json.loads(_document())
+    own = [endpoint for module in EVERY for endpoint in module.all if endpoint.path.startswith("/v1/")]
+    assert len(own) > 30
+    for endpoint in own:
+        operation = said["paths"][endpoint.path][endpoint.verb.lower()]
+        for kind, body in operation["responses"]["200"]["content"].items():
+            assert body or "json" not in kind, f"{endpoint.verb} {endpoint.path} answers anything"
+            assert body.get("schema", {}).get("type") != "object", f"{endpoint.path} answers any object"
+
+
+@needs_node
+@needs_modules
+async def test_its_sample_runs_against_a_node(tmp_path: Path) -> None:
+    await trio.to_thread.run_sync(run, MODULES / "typescript" / "bin" / "tsc", "--outDir", "dist")
+    async with open_node(tmp_path / "home") as door:
+        await door.person("Lotus")
+        token = platform(door).token or ""
+        found = json.loads(await trio.to_thread.run_sync(run, PACKAGE / "dist" / "sample.js", door.url, token))
+    assert found == {
+        "words": 24,
+        "uris": 1,
+        "texts": ["Chào cả nhà!"],
+        "followers": 1,
+        "told": ["create post", "create follow"],
+        "wrong": "not_found",
+        "refused": 401,
+        "forged": False,
+    }

@@ -1,0 +1,234 @@
+"""The forms of the firehose tell the same: lines, compressed pieces, WebSocket, and signed entries."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, open_websocket_url
+
+from banyan_crdt.firehose import FrameReader, RunsVerifier, ToldEntry
+from banyan_node.client import AsyncClient, Place, v1
+from banyan_node.client.follower import Unpacking
+from banyan_web.firehose import endpoints, packing
+from tests.js.test_client import CLIENT, needs_node
+from tests.web.door import Client, Door, open_node
+from tests.web.test_firehose import NOTES, whole, write
+
+TEXTS = [f"bài {n}" for n in range(30)]
+
+
+async def raw(client: Client, **params: str) -> tuple[dict[str, str], bytes]:
+    """Headers and bytes of all that is held."""
+    given = {"since": "begin", "follow": "0", **params}
+    async with client.http.stream("GET", "/v1/firehose", params=given) as answer:
+        assert answer.status_code == 200, await answer.aread()
+        return dict(answer.headers), b"".join([piece async for piece in answer.aiter_raw()])
+
+
+def events(lines: bytes | str) -> list[dict[str, Any]]:
+    found = [json.loads(line) for line in lines.splitlines()]
+    return [one for one in found if one["kind"] not in NOTES]
+
+
+async def test_a_compressed_stream_tells_the_same_with_and_without_a_dictionary(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "home") as door:
+        _, client = await door.person("an")
+        await write(door, TEXTS)
+        plain = await whole(client)
+        _, lines = await raw(client)
+        headers, packed = await raw(client, compress="zstd")
+        assert headers["content-encoding"] == "zstd"
+        assert events(Unpacking(None).feed(packed)) == plain
+        listed = (await door.client().get("/v1/firehose/dictionaries"))["dictionaries"]
+        assert {one["format"] for one in listed} == {"ndjson", "cbor"}
+        (known,) = [one for one in listed if one["format"] == "ndjson"]
+        answer = await door.client().http.get(f"/v1/firehose/dictionaries/{known['hash']}")
+        assert sha256(answer.content).hexdigest() == known["hash"]
+        assert "immutable" in answer.headers["cache-control"]
+        headers, smaller = await raw(client, compress=known["hash"])
+        assert (headers["content-type"], headers["dictionary"]) == ("application/zstd", known["hash"])
+        pieces, unpacking = [smaller[at : at + 100] for at in range(0, len(smaller), 100)], Unpacking(answer.content)
+        assert events(b"".join(map(unpacking.feed, pieces))) == plain, "whatever the pieces are"
+        assert len(smaller) < len(packed) < len(lines) / 2
+        await client.get("/v1/firehose", 400, compress="gzip")
+        await client.get("/v1/firehose", 400, compress=known["hash"], format="cbor")
+        await door.client().get("/v1/firehose/dictionaries/0", 404)
+        assert len(packing.pack(b"x" * 1000, None)) < 40
+
+
+async def test_signed_entries_come_over_the_door_and_are_verified_in_python(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "home") as door:
+        _, client = await door.person("an")
+        await write(door, TEXTS[:10])
+        middle = (await door.node.backend.call("firehose", {}))["cursor"]
+        await write(door, TEXTS[10:])
+        assert door.node.context is not None
+        realm = door.node.context.realm
+        for since, texts in (("begin", TEXTS), (middle, TEXTS[10:])):
+            headers, stream = await raw(client, format="cbor", since=since, frontier="1")
+            assert headers["content-type"] == "application/vnd.banyan.firehose"
+            verifier, told = RunsVerifier(realm), list[ToldEntry]()
+            reader = FrameReader()
+            for one in reader.feed(stream):
+                if found := verifier.take(one):
+                    told += found.entries
+            assert reader.is_whole
+            contents = [content for one in told for content in one.contents.values()]
+            for text in texts:
+                assert sum(text.encode() in content for content in contents) >= 1, text
+            if since == middle:
+                assert not any("bài 3".encode() == content[-6:] for content in contents)
+        await client.get("/v1/firehose", 400, format="cbor", proof="1")
+        posts, _ = await raw(client, format="cbor", collection="post", compress="zstd")
+        assert posts["content-encoding"] == "zstd"
+
+
+@needs_node
+async def test_signed_entries_are_verified_by_the_light_client(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "home") as door:
+        _, client = await door.person("an")
+        await write(door, TEXTS[:12])
+        middle = (await door.node.backend.call("firehose", {}))["cursor"]
+        await write(door, TEXTS[12:])
+        for name, since, count in (("all", "begin", 30), ("rest", middle, 18)):
+            path = tmp_path / name
+            path.write_bytes((await raw(client, format="cbor", since=since))[1])
+            said = await trio.to_thread.run_sync(_light_client, path)
+            assert sorted(said["texts"]) == sorted(TEXTS[30 - count :])
+            assert said["why"] == "caught_up"
+            assert said["caught"] == said["tried"] > 10, "a node that alters anything is caught"
+
+
+def _light_client(path: Path) -> Any:
+    done = subprocess.run(
+        ["node", "test/firehose.js", str(path)], cwd=CLIENT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr[-2_000:]
+    return json.loads(done.stdout)
+
+
+@asynccontextmanager
+async def socket(client: Client, query: str) -> AsyncIterator[WebSocketConnection]:
+    url = client.url.replace("http://", "ws://") + f"/v1/firehose?{query}"
+    headers = [] if client.token is None else [(b"Authorization", f"Bearer {client.token}".encode())]
+    async with open_websocket_url(url, extra_headers=headers) as line:
+        try:
+            yield line
+        finally:  # where the server closes first, the library leaves it open
+            await trio.aclose_forcefully(line._stream)
+
+
+async def messages(line: WebSocketConnection) -> AsyncIterator[Any]:
+    """Until the other side closes."""
+    with suppress(ConnectionClosed):
+        while True:
+            yield await line.get_message()
+
+
+async def test_a_websocket_tells_the_same_and_takes_confirmations(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "home") as door:
+        an, client = await door.person("an")
+        await write(door, TEXTS[:5])
+        plain = await whole(client)
+        (hash,) = [one.hash for one in packing.dictionaries().values() if one.of == "ndjson"]
+        lines = b""
+        async with socket(client, f"since=begin&follow=0&compress={hash}") as line:
+            unpacking = Unpacking(packing.dictionaries()[hash].raw)
+            async for message in messages(line):
+                lines += unpacking.feed(message)
+        assert events(lines) == plain
+        async with socket(client, "since=begin&consumer=index&collection=post") as line:
+            found: list[dict[str, Any]] = []
+            with trio.fail_after(10):
+                while len(found) < 5:
+                    found += events(await line.get_message())
+                await line.send_message(json.dumps({"ack": found[2]["cursor"]}))
+                answer = json.loads(await line.get_message())
+                assert (answer["kind"], answer["cursor"]) == ("ack", found[2]["cursor"])
+                await line.send_message("potato")
+                assert json.loads(await line.get_message())["kind"] == "refused"
+                await write(door, ["sau"])
+                assert events(await line.get_message())[0]["content"]["text"] == "sau"
+        assert (await client.get("/v1/firehose/consumers/index"))["cursor"] == found[2]["cursor"]
+        for who, query in ((door.client(), ""), (door.client(an, "write"), ""), (client, "since=yesterday")):
+            with pytest.raises(ConnectionRejected):
+                async with socket(who, query):
+                    pass
+        async with socket(client, "since=now") as line:
+            await line.get_message()
+            door.node.shutdown.set()
+            with trio.fail_after(10):
+                last = [json.loads(message.splitlines()[-1]) async for message in messages(line)][-1]
+        assert last["why"] == "shutdown"
+
+
+async def test_filters_by_platform_and_label_take_what_the_schema_says(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "home") as door:
+        lotus, client = await door.person("lotus")
+        office, _ = await door.person("office")
+        call = door.node.backend.call
+        await call("profile.set", {"fields": {"domain": "lotus.example"}})
+        await call("official.verify", {"account": office, "title": "Sở Y tế"})
+        for name in (lotus, office):
+            await call("post", {"as": name, "text": f"of {name}"})
+        assert {event["account"] for event in await whole(client, collection="post")} == {lotus, office}
+        for label, accounts in ((lotus, {office}), (office, set())):
+            found = await whole(client, label=f"official:{label}")
+            assert {event["account"] for event in found} == accounts
+        await client.get("/v1/firehose", 400, label="red")
+        assert await whole(client, platform=lotus) == []
+
+
+async def test_a_frontier_cursor_of_any_length_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_node(tmp_path / "home") as door:
+        _, client = await door.person("an")
+        await write(door, TEXTS[:3], 1)
+        found = await client.get("/v1/firehose/frontier")
+        await write(door, ["sau"], 1)
+        given = {"since": found["frontier"], "follow": False, "collection": ["post"]}
+        answer = await client.http.post("/v1/firehose", json=given)
+        assert [event["content"]["text"] for event in events(answer.content)] == ["sau"]
+        monkeypatch.setattr(endpoints, "FRONTIER_BYTES", 1_000)
+        answer = await client.http.post("/v1/firehose", json={**given, "since": "f1." + "A" * 1_000})
+        assert answer.status_code == 413
+        assert (await client.http.post("/v1/firehose", content=b"x")).status_code == 415
+        assert (await client.get("/v1/firehose/frontier", 410, since="0" * 16 + "-1"))["code"] == "cursor_gone"
+
+
+async def test_the_client_follows_compressed_over_a_restart_and_confirms(tmp_path: Path) -> None:
+    place: Place | None = None
+    told: list[str] = []
+
+    async def read(door: Door, token: str, until: str) -> Place | None:
+        async with AsyncClient(door.url, token) as client:
+            given: dict[str, Any] = {"consumer": "index", "compress": True, "collection": "post", "frontier_s": 1}
+            async with client.follow(place, "begin", **given) as stream:
+                async for event in stream:
+                    told.append(event.content["text"])
+                    if told[-1] == until:
+                        break
+                confirmed = await stream.ack()
+                assert stream.place is not None
+                assert confirmed.cursor == stream.place.cursor
+            assert (await client.ask(v1.consumers())).consumers == [confirmed]
+            return stream.place
+
+    async with open_node(tmp_path / "home") as door:
+        an, _ = await door.person("an")
+        token = door.token(an, "read")
+        await write(door, TEXTS[:5], 1)
+        place = await read(door, token, TEXTS[4])
+    async with open_node(tmp_path / "home") as door:
+        assert place is not None
+        place = Place(place.cursor, door.url, place.frontier, door.url)  # a free port: it has another address
+        await write(door, TEXTS[5:8], 1)
+        await read(door, token, TEXTS[7])
+    assert told == TEXTS[:8]

@@ -1,0 +1,119 @@
+"""How the firehose is written: JSON lines, server-sent events, or frames with the signed entries."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64decode
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from banyan_crdt.firehose import BEGIN, END, FRONTIER, MAGIC, PLACE, frame
+from banyan_node.operator_errors import CallError
+from banyan_web.firehose.tail import EVENTS, RUNS, Reading, Source, TailEvent
+
+KNOWN = 100_000
+"""Accounts of which a stream remembers that it told their control logs."""
+
+
+class Form(Protocol):
+    """How events are written. reading: what they are made of."""
+
+    content_type: str
+    reading: Reading
+
+    def events(self, some: Sequence[TailEvent]) -> bytes: ...
+
+    def note(self, kind: str, cursor: str, **more: Any) -> bytes:
+        """begin, heartbeat, frontier, end: what is no event."""
+
+    async def before(self, source: Source, some: Iterable[TailEvent]) -> bytes:
+        """What a reader must know to understand these events. Raises CallError."""
+
+
+class Lines:
+    """One JSON value a line."""
+
+    content_type = "application/x-ndjson"
+    reading = EVENTS
+
+    def events(self, some: Sequence[TailEvent]) -> bytes:
+        return b"".join([one.line + b"\n" for one in some])
+
+    def note(self, kind: str, cursor: str, **more: Any) -> bytes:
+        return _note(kind, cursor, more) + b"\n"
+
+    async def before(self, source: Source, some: Iterable[TailEvent]) -> bytes:
+        return b""
+
+
+class ServerSentEvents:
+    """As browsers read it: the id is the cursor, so that an EventSource continues by itself. Notes have a name, so
+    that `onmessage` gets events alone."""
+
+    content_type = "text/event-stream"
+    reading = EVENTS
+
+    def events(self, some: Sequence[TailEvent]) -> bytes:
+        return b"".join([b"id: %b\ndata: %b\n\n" % (one.cursor.encode(), one.line) for one in some])
+
+    def note(self, kind: str, cursor: str, **more: Any) -> bytes:
+        return b"id: %b\nevent: %b\ndata: %b\n\n" % (cursor.encode(), kind.encode(), _note(kind, cursor, more))
+
+    async def before(self, source: Source, some: Iterable[TailEvent]) -> bytes:
+        return b""
+
+
+class Frames:
+    """Frames of CBOR (crdt/banyan_crdt/firehose.py). realm: its id. whole: whether the reader begins at the beginning,
+    where each control log comes before what it lets count; otherwise it is told with the first run of its account."""
+
+    content_type = "application/vnd.banyan.firehose"
+    reading = RUNS
+
+    def __init__(self, realm: bytes, whole: bool) -> None:
+        self._realm = realm
+        self._known: set[str] | None = None if whole else set()
+
+    def events(self, some: Sequence[TailEvent]) -> bytes:
+        now = _now_ms()
+        return b"".join([one.line + frame(PLACE, one.cursor.encode(), now) for one in some])
+
+    def note(self, kind: str, cursor: str, **more: Any) -> bytes:
+        place = cursor.encode()
+        if kind == "begin":
+            return frame(BEGIN, MAGIC, self._realm, place, _now_ms())
+        if kind == "frontier":
+            return frame(FRONTIER, place, more["frontier"].encode())
+        if kind == "end":
+            return frame(END, place, more["why"].encode(), more["message"].encode())
+        return frame(PLACE, place, _now_ms())
+
+    async def before(self, source: Source, some: Iterable[TailEvent]) -> bytes:
+        if self._known is None:
+            return b""
+        if len(self._known) > KNOWN:
+            self._known.clear()
+        new = dict.fromkeys(one.account for one in some if one.account not in self._known)
+        self._known.update(new)
+        return b"".join([await _control(source, account) for account in new])
+
+
+async def _control(source: Source, account: str) -> bytes:
+    """The control log of an account; nothing if it went meanwhile."""
+    try:
+        found = await source.call("firehose.control", {"account": account})
+    except CallError as why:
+        if why.code != "not_found":
+            raise
+        return b""
+    return b64decode(found["frames"])
+
+
+def _note(kind: str, cursor: str, more: Mapping[str, Any]) -> bytes:
+    return msgspec.json.encode({"kind": kind, "cursor": cursor, "time_ms": _now_ms(), **more})
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,66 @@
+"""Zstandard for the firehose: each piece is a frame of its own, so any of them can be read alone.
+
+Pieces are small, so most of what repeats in them was said in an earlier one. A dictionary has it instead: one for
+events, one for runs, each known by its SHA-256. They are made by `python -m bench dictionary` and come with the
+program. A reader fetches one once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import lru_cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import NamedTuple
+
+from backports.zstd import CompressionParameter, ZstdCompressor, ZstdDict
+
+ZSTD = "zstd"
+LEVEL = 3
+WINDOW_LOG = 17
+"""Of a piece, 128 KiB: a compressor needs little memory."""
+FOLDER = "dictionaries"
+
+
+class Dictionary(NamedTuple):
+    """of: the format that it is for. hash: SHA-256 of its bytes, by which readers name it."""
+
+    of: str
+    hash: str
+    raw: bytes
+
+
+@lru_cache(1)
+def dictionaries() -> dict[str, Dictionary]:
+    """Those that come with the program, by their hash."""
+    found = {}
+    for path in sorted((files(__package__) / FOLDER).iterdir(), key=lambda one: one.name):
+        if path.name.endswith(".zdict"):
+            raw = path.read_bytes()
+            one = Dictionary(path.name.removesuffix(".zdict"), sha256(raw).hexdigest(), raw)
+            found[one.hash] = one
+    return found
+
+
+@lru_cache(8)
+def compressor(hash: str | None) -> ZstdCompressor:
+    """One for all streams: what is compressed is a whole frame each time. hash: of a dictionary."""
+    options: dict[int, int] = {
+        CompressionParameter.compression_level: LEVEL,
+        CompressionParameter.window_log: WINDOW_LOG,
+    }
+    dictionary = None if hash is None else ZstdDict(dictionaries()[hash].raw)
+    return ZstdCompressor(options=options, zstd_dict=None if dictionary is None else dictionary.as_digested_dict)
+
+
+def pack(piece: bytes, hash: str | None) -> bytes:
+    """A frame."""
+    return compressor(hash).compress(piece, ZstdCompressor.FLUSH_FRAME)
+
+
+async def packed(pieces: AsyncGenerator[bytes, None], hash: str | None) -> AsyncGenerator[bytes, None]:
+    """The same pieces, each a frame."""
+    async with aclosing(pieces):
+        async for piece in pieces:
+            yield pack(piece, hash)
