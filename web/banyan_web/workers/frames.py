@@ -25,7 +25,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from banyan_node.home.config import HttpSettings, LogSettings
+from banyan_node.home.config import HttpSettings
+from banyan_node.home.log_settings import LogSettings
 
 WINDOW = 256
 """Events of one stream that are under way."""
