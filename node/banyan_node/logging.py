@@ -39,6 +39,7 @@ _QUIET = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "asyncio": logging.WARNING,
+    "uvicorn": logging.ERROR,
     "zeroconf": logging.ERROR,
 }
 

@@ -23,6 +23,10 @@ class Metrics:
         self.received = Counter("banyan_received_bytes", "Bytes of frames that came from peers", registry=registry)
         self.sent = Counter("banyan_sent_bytes", "Bytes of frames that went to peers", registry=registry)
         self._events = Counter("banyan_events", "What happened, by name", ["name"], registry=registry)
+        self._requests = Counter("banyan_door_requests", "Requests that they answered", registry=registry)
+        self._ended = Counter(
+            "banyan_door_worker_ends", "How often one ended that nobody had asked to", registry=registry
+        )
         self._named = lru_cache(NAMES)(self._events.labels)
         self._gauges = {
             name: Gauge(f"banyan_{name}", text, registry=registry)
@@ -33,6 +37,8 @@ class Metrics:
                 ("entries", "Entries held"),
                 ("lacking_parts", "Pieces of content wanted and not held"),
                 ("store_bytes", "Bytes of the store, free pages included"),
+                ("door_workers", "Processes that serve HTTP beside the node"),
+                ("door_connections", "Connections to them"),
             )
         }
         calls = Histogram(
@@ -57,9 +63,15 @@ class Metrics:
         self._refused(code).inc()
 
     def stands(self, **figures: int) -> None:
-        """Sets the gauges: peers, accounts, logs, entries, lacking_parts, store_bytes."""
+        """Sets gauges by their names, without `banyan_`."""
         for name, value in figures.items():
             self._gauges[name].set(value)
+
+    def door_requests(self, count: int) -> None:
+        self._requests.inc(count)
+
+    def worker_ended(self) -> None:
+        self._ended.inc()
 
     def event(self, name: str) -> None:
         self._named(name).inc()

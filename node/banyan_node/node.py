@@ -23,6 +23,7 @@ from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import Looking, Nothing
+from banyan_node.api.door_state import DoorState
 from banyan_node.api.methods import node_state
 from banyan_node.context import Context, close_context, open_context
 from banyan_node.edge import Edge, EdgeError, Standing, open_edge
@@ -90,6 +91,8 @@ class Node:
         self.links: Links
         self.media: BlobFetcher
         self.tasks = Tasks(self.shutdown.is_set)
+        self.door: DoorState | None = None
+        """What the door for HTTP does; the door itself says so."""
         self._publisher: Publisher | None = None
         self._stands = "Starting"
         self._doors: list[Endpoint] = []
@@ -142,8 +145,9 @@ class Node:
                     self.backend.end_events()
                     with trio.move_on_after(LAST_LOOK_S), suppress(OSError, StorageError):  # before the links close
                         await self._remember_now()
-                    for ended in self._serving:  # requests under way are answered, for `control.grace_seconds`
-                        await ended.wait()
+                    with trio.move_on_after(config.control.grace_seconds + LAST_LOOK_S):
+                        for ended in self._serving:  # requests under way are answered
+                            await ended.wait()
                 finally:
                     self._linking = False  # no new task in a nursery that ends
                     self.links.close()

@@ -30,6 +30,7 @@ from tests.mutants.in_statuses import IN_STATUSES
 from tests.mutants.in_storage import IN_STORAGE
 from tests.mutants.in_throttle import IN_THROTTLE
 from tests.mutants.in_web import IN_WEB
+from tests.mutants.in_workers import IN_WORKERS
 
 MUTANTS = (
     *IN_CHECKPOINTS,
@@ -62,4 +63,5 @@ MUTANTS = (
     *IN_STORAGE,
     *IN_STATUSES,
     *IN_WEB,
+    *IN_WORKERS,
 )

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from banyan_web import bodies
 from banyan_web.app import EVERY, DoorApp
-from banyan_web.bounds import Bounds
+from banyan_web.bounds import Bounds, OwnCounts
 from banyan_web.door_store import SCOPES
 from banyan_web.endpoint import Endpoint
 from banyan_web.refusals import answer
@@ -283,10 +283,10 @@ def test_an_address_is_what_our_own_proxy_says_and_nobody_else() -> None:
 
 def test_counts_take_no_more_memory_however_many_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("banyan_web.bounds.KEYS", 100)
-    bounds = Bounds()
+    bounds = Bounds(counts=(counts := OwnCounts()))
     for n in range(1_000):
         bounds.take("address", str(n), 10, 300, 1_000.0)
-    assert len(bounds._counts) == 100
+    assert len(counts) == 100
     assert bounds.take("address", "999", 10, 300, 1_000.0).left == 8
     assert bounds.take("address", "999", 10, 300, 1_199.0).left == 7
     assert bounds.take("address", "999", 10, 300, 1_200.0).left == 9

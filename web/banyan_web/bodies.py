@@ -1,4 +1,8 @@
-"""What a request says: query and body as one dictionary. No body is read beyond its limit, or longer than its time."""
+"""The parameters of a request: of its query, and of its body, a form or JSON.
+
+The invariants: no body is read beyond its limit or longer than its time; what is kept in memory of a form with files is
+bounded too; the texts of a form are UTF-8, whatever it says.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from typing import Any
 
 import anyio
 import msgspec
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
@@ -17,11 +22,18 @@ from banyan_web.params import nested
 from banyan_web.refusals import Refused
 
 FIELDS, FILES = 1_000, 8
+FIELDS_BESIDE_FILES, FIELD_BYTES = 100, 64 << 10
+"""Texts of a form that may have files, which may be large; and the longest text of a form with parts."""
 
 
-async def read_params(request: Request, files: bool) -> dict[str, Any]:
+def asked_of(request: Request) -> dict[str, Any]:
+    """The parameters in the query. Raises Refused."""
+    return nested(request.query_params.multi_items())
+
+
+async def params_of(request: Request, files: bool) -> dict[str, Any]:
     """Raises Refused."""
-    found = nested(request.query_params.multi_items())
+    found = asked_of(request)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.method in ("GET", "HEAD") and kind != "application/json":
         return found  # some clients send lists of ids as JSON with GET
@@ -46,8 +58,13 @@ async def _body(request: Request, kind: str, files: bool) -> dict[str, Any]:
             raise Refused(400, "The body is a JSON object.")
         return value
     if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        if kind == "multipart/form-data":
+            _check_parts(request)
+            given = {"max_fields": FIELDS_BESIDE_FILES if files else FIELDS, "max_part_size": FIELD_BYTES}
+        else:
+            given = {"max_fields": FIELDS}
         try:
-            form = await request.form(max_files=FILES if files else 0, max_fields=FIELDS)
+            form = await request.form(max_files=FILES if files else 0, **given)
         except (HTTPException, MultiPartException, UnicodeDecodeError, ValueError) as error:
             if isinstance(error, HTTPException) and error.status_code == 413:
                 raise Refused(413, error.detail) from None
@@ -58,6 +75,13 @@ async def _body(request: Request, kind: str, files: bool) -> dict[str, Any]:
     if await request.body():
         raise Refused(415, "Send JSON or a form, and say which in Content-Type.")
     return {}
+
+
+def _check_parts(request: Request) -> None:
+    """Texts are UTF-8. Some other codecs of Python take quadratic time, and a client may name any. Raises Refused."""
+    _, said = parse_options_header(request.headers["content-type"])
+    if said.get(b"charset", b"utf-8").lower() not in (b"utf-8", b"utf8", b"us-ascii"):
+        raise Refused(400, "The texts of a form are UTF-8.")
 
 
 def _bound(request: Request, most: int) -> None:

@@ -14,10 +14,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from banyan_node.api.texts import NOBODY
+from banyan_node.home.config import HttpSettings
 from banyan_node.operator_errors import CallError
 from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore, Token
@@ -136,6 +138,41 @@ def _named(params: Mapping[str, Any]) -> dict[str, Any]:
     if "by" in params:  # without it, the node's own account would read, with what it mutes and filters
         named["as"] = named.pop("by", NOBODY)
     return named
+
+
+def web_of(
+    backend: Backend,
+    door: DoorStore,
+    http: HttpSettings,
+    url: str,
+    tail: Tail,
+    hub: Hub,
+    bounds: Bounds,
+    secret: bytes,
+) -> Web:
+    """What endpoints share. url: where the door listens, by which clients know it if no setting says otherwise. secret:
+    of push messages, 32 bytes that the node alone knows."""
+    from banyan_web.mastodon.cards.link_cards import LinkCards  # which need what is declared here
+    from banyan_web.mastodon.push.sending import Pushes
+    from banyan_web.mastodon.push.vapid import PushIdentity
+
+    known = http.url or url
+    return Web(
+        backend,
+        door,
+        known,
+        http.domain or urlsplit(known).netloc,
+        http.title,
+        tail,
+        Consumers(door),
+        hub,
+        Pushes(PushIdentity(secret), Outside(http.local_push)),
+        LinkCards(http.cards, Outside(http.local_cards, plain=True), known),
+        bounds,
+        http.description,
+        http.email,
+        outside=Outside(http.local_webhooks),
+    )
 
 
 Do: TypeAlias = Callable[[Web, Ask], Awaitable[Any]]

@@ -80,6 +80,7 @@ def _findings(s: session.Session) -> Iterator[Finding]:
         ("cert", _certificate),
         ("peers", _peers),
         ("slots", _slots),
+        ("door", _door),
     )
     for name, check in checks:
         try:
@@ -316,6 +317,23 @@ def _slots(s: session.Session) -> tuple[bool | None, str]:
     used = ", ".join(f"{slots[pool]} of {slots[f'{pool}_of']} {pool}" for pool in ("inbound", "outbound", "named"))
     lost = f"; {slots['evicted']:,} had to make room since the start" if slots["evicted"] else ""
     return True, f"{used} are in use{lost}."
+
+
+def _door(s: session.Session) -> tuple[bool | None, str]:
+    node = s.node()
+    if node is None:
+        return None, "The node is not running."
+    door = node.call("status").get("door")
+    if door is None:
+        return None, "It is shut; `banyan up --http ADDRESS` opens it for apps and browsers."
+    if door["trouble"]:
+        why = f"{door['trouble'][0].upper()}{door['trouble'][1:]}"
+        return False, f"{why}, and is started anew; the node's log says why."
+    if not door["workers"]:
+        return True, f"{door['address']}, served by the node itself."
+    ended = sum(worker["ended"] for worker in door["workers"])
+    lost = f"; {count(ended, 'worker')} ended unasked since the start" if ended else ""
+    return True, f"{door['address']}, served by {count(len(door['workers']), 'worker')}{lost}."
 
 
 def _peers(s: session.Session) -> tuple[bool | None, str]:

@@ -121,6 +121,9 @@ def up(
     interest: Annotated[str | None, typer.Option(help="What to hold: follows (the default), or all.")] = None,
     control_port: Annotated[int | None, typer.Option(help="Port of the control API; 0 takes a free one.")] = None,
     http: Annotated[str | None, typer.Option(help="Where to serve apps and browsers, such as 127.0.0.1:8080.")] = None,
+    http_workers: Annotated[
+        int | None, typer.Option(help="Processes that serve it beside the node; 0: the node itself does.")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     log_format: Annotated[str | None, typer.Option(help="auto, console or json.")] = None,
 ) -> None:
@@ -138,6 +141,7 @@ def up(
         "interest.mode": interest,
         "control.port": control_port,
         "http.address": http,
+        "http.workers": http_workers,
         "log.level": log_level,
         "log.format": log_format,
     }

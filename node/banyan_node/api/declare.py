@@ -4,7 +4,8 @@ A module of `methods/` makes one `Declared` and decorates its functions with it.
 function's signature. Everything else uses these declarations: dispatch.py calls the methods, decode.py checks requests,
 openapi.py and page.py describe them.
 
-    read    on a snapshot of the last commit, on a reader thread: it and writers do not wait for each other
+    read    on a snapshot of the last commit, on a reader thread: it and writers do not wait for each other. Also in a
+            process beside the node that has the store open for reading (apart.py), unless it is declared otherwise
     look    a read that also needs this node's identity or keys, or the published state of the replica (published.py);
             so it needs a store that this home's keys belong to
     work    on a thread of its own, for what takes long and needs only files: blobs
@@ -36,6 +37,7 @@ from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
 
 if TYPE_CHECKING:
+    from banyan_node.api.door_state import DoorState
     from banyan_node.context import Context
     from banyan_node.media.fetching import BlobFetcher
     from banyan_node.metrics import Metrics
@@ -185,6 +187,10 @@ class Shell(Protocol):
         """Contacts that no link leads to, each with why."""
 
     @property
+    def door(self) -> DoorState | None:
+        """The door for HTTP; None if it is shut."""
+
+    @property
     def event_queue(self) -> int:
         """Events that may wait for one reader."""
 
@@ -201,7 +207,8 @@ class Method:
     node async (Shell, request).
 
     on_node: async (Shell, answer), which completes the answer of `do` on a running node. alone, together: see
-    Worker.call. slow: a read that may take more than some 20 ms, which others do not wait for.
+    Worker.call. slow: a read that may take more than some 20 ms, which others do not wait for. apart: a read that needs
+    the store and files of blobs and nothing else, so another process may answer it.
     """
 
     name: str
@@ -215,6 +222,7 @@ class Method:
     alone: bool = False
     together: bool = False
     slow: bool = False
+    apart: bool = False
 
     @property
     def about(self) -> str:
@@ -231,8 +239,8 @@ class Declared:
     def __iter__(self) -> Iterator[Method]:
         return iter(self._methods.values())
 
-    def read(self, name: str, *errors: str, slow: bool = False) -> Callable[[F], F]:
-        return self._add(name, "read", "snapshot", errors, slow=slow)
+    def read(self, name: str, *errors: str, slow: bool = False, apart: bool = True) -> Callable[[F], F]:
+        return self._add(name, "read", "snapshot", errors, slow=slow, apart=apart)
 
     def look(self, name: str, *errors: str) -> Callable[[F], F]:
         return self._add(name, "read", "look", errors)
@@ -264,13 +272,15 @@ class Declared:
         alone: bool = False,
         together: bool = False,
         slow: bool = False,
+        apart: bool = False,
     ) -> Callable[[F], F]:
         def add(do: F) -> F:
             hints = get_type_hints(do, include_extras=True)
             answers = hints.pop("return")
             (asks,) = (t for t in hints.values() if isinstance(t, type) and issubclass(t, Request))
             assert name not in self._methods, f"{name} is declared twice"
-            self._methods[name] = Method(name, kind, runs, asks, answers, errors, do, None, alone, together, slow)
+            method = Method(name, kind, runs, asks, answers, errors, do, None, alone, together, slow, apart)
+            self._methods[name] = method
             return do
 
         return add

@@ -161,6 +161,15 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
             "of this machine put a proxy with TLS before it",
         ),
     ] = ""
+    workers: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=64,
+            description="Processes that serve HTTP beside the node, so that each can use a core; 0: the node itself "
+            "does",
+        ),
+    ] = 0
     url: Annotated[
         str,
         Meta(

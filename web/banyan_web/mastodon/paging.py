@@ -145,7 +145,7 @@ def cut(ask: Ask, items: Sequence[T], id_of: Callable[[T], str], limit: int = LI
     """The page of a list that is whole, the greatest id first. Raises Refused."""
     at = bounds(ask, limit, most)
     size = max((len(id_of(item)) for item in items), default=0)
-    below, above = (None if one is None else one.rjust(size, "0") for one in (at.below, at.above))
+    below, above = (None if one is None else one.lstrip("0").rjust(size, "0") for one in (at.below, at.above))
     some = [item for item in items if (below is None or id_of(item) < below) and (above is None or id_of(item) > above)]
     return some[-at.limit :] if at.rising else some[: at.limit]
 

@@ -256,7 +256,7 @@ class _Taking:
                 self.expected = digest
 
 
-@METHODS.read("store.stats", slow=True)
+@METHODS.read("store.stats", slow=True, apart=False)
 def stats(at: CommitView, ask: Nothing) -> StoreStats:
     """How much is held."""
     found = check.stats(at.store)

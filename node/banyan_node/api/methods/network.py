@@ -121,4 +121,4 @@ async def status(shell: Shell, shown: node_state.Status) -> node_state.Status:
     running = {"running": True, "ready": shell.ready, "uptime_s": uptime}
     lately = {"failing": shell.failing, "unreached": shell.unreached}
     throttle = node_state.Throttled(round(shell.throttle.used_by_all, 3), shell.throttle.waiting)
-    return structs.replace(shown, **running, **lately, slots=slots, throttle=throttle)
+    return structs.replace(shown, **running, **lately, slots=slots, throttle=throttle, door=shell.door)

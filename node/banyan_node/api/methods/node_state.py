@@ -5,6 +5,7 @@ from __future__ import annotations
 from banyan_crdt.ids import AccountId, Head, LogId, is_checkpoint
 from banyan_crdt.logs import NOTHING
 from banyan_node.api.declare import Declared, Looking, Nothing, Response
+from banyan_node.api.door_state import DoorState
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
 from banyan_node.hosting import claims, hosted, own_account
@@ -98,7 +99,7 @@ class Status(Response, frozen=True):
     made again. unreached: addresses that this node dials (node.bootstrap, `peers.add`, peers of the last run) and
     is not linked to, each with why that failed. full: why no entries of others are taken, or null. strangers: what
     accounts take that nobody here hosts or follows and no named peer brought. throttle: null if the node is not
-    running."""
+    running. door: the one for HTTP, null if it is shut."""
 
     running: bool
     ready: bool
@@ -128,6 +129,7 @@ class Status(Response, frozen=True):
     full: str | None
     strangers: StrangersRoom
     throttle: Throttled | None
+    door: DoorState | None = None
 
 
 class Throttled(Response, frozen=True):

@@ -142,7 +142,9 @@ class LinkCards:
             await anyio.sleep(random.uniform(0, within))
             await anyio.sleep(self._turn(urlsplit(url).netloc))
             async with slots:
-                held = await self._fetch(web, url)
+                known = card_store.card(web.door, url)  # perhaps another process has it meanwhile
+                held = known if known is not None and known.fresh else await self._fetch(web, url)
+                self._held.put(url, held)
         except Exception:
             _log.exception("the card of a link could not be made")
             return

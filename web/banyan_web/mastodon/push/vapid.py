@@ -18,6 +18,8 @@ from banyan_web.mastodon.push.encryption import CURVE, point_of, url64
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Of P-256."""
+PUSH = "push"
+"""For what the node's keys derive the secret."""
 LASTS_S = 12 * 3_600
 """A signature is good for so long; RFC 8292 allows 24 hours."""
 _SIDE = 32
