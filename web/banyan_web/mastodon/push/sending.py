@@ -72,26 +72,30 @@ class _Sender:
     def __init__(self, web: Web, tasks: TaskGroup) -> None:
         self._web, self._pushes, self._tasks = web, web.pushes, tasks
         self._running: set[int] = set()
+        self._loaded = 0.0
         self._again: set[int] = set()
         """Those that are to look once more before they end."""
         self._slots = anyio.Semaphore(TOGETHER)
 
     async def run(self) -> None:
         web, pushes = self._web, self._pushes
-        self._tasks.start_soon(self._meet)
         while not web.tail.closed:
-            await pushes.needed.wait()
+            self._load()
+            if not pushes.watched:
+                pushes.needed = anyio.Event()
+                with anyio.move_on_after(LOOK_S):
+                    await pushes.needed.wait()
+                continue
             with web.tail.followed():
                 await self._follow()
             pushes.needed = anyio.Event()
 
-    async def _meet(self) -> None:
-        """Finds subscriptions: also those that another process of the door was given."""
-        while True:
-            for account, ids in (await to_thread.run_sync(subscriptions.by_account, self._web.door)).items():
-                for id_ in set(ids) - self._pushes.watched.get(account, set()):
-                    self._pushes.watch(account, id_)
-            await anyio.sleep(LOOK_S)
+    def _load(self) -> None:
+        """Another process may have taken subscriptions too."""
+        for account, ids in subscriptions.by_account(self._web.door).items():
+            for id_ in ids - self._pushes.watched.get(account, set()):
+                self._pushes.watch(account, id_)
+        self._loaded = time.monotonic()
 
     async def _follow(self) -> None:
         tail, swept = self._web.tail, 0.0
@@ -100,6 +104,8 @@ class _Sender:
             await tail.moved(place or ArrivalPlace(-1), LOOK_S)
             found = None if place is None else tail.after(place)
             place, now = tail.end, time.monotonic()
+            if now - self._loaded >= LOOK_S:
+                self._load()
             if place is None:
                 continue
             if found is None or now - swept >= SWEEP_S:  # the first time, and when more came than is kept
