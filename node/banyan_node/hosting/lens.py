@@ -1,4 +1,5 @@
-"""How one account sees the others: without those that it blocks or mutes, and through its filters."""
+"""How one account sees the others: without those that it blocks or mutes, and through its filters; and of those whom
+moderators of this node limit, only whom it follows."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import unicodedata
 
 from banyan_crdt.ids import AccountId
 from banyan_node.hosting.vault import Private
+from banyan_node.moderation import standing
 from banyan_schema.address import Target
 from banyan_schema.privately import Bookmark, Filter, Mute
 from banyan_schema.social import Post
@@ -14,18 +16,22 @@ from banyan_storage.queries import Queries
 
 
 class Lens:
-    """reader: None sees everything."""
+    """reader: None sees everybody but those whom moderators limit."""
 
     def __init__(self, q: Queries, private: Private, reader: AccountId | None, now_ms: int) -> None:
         self.reader, self.now_ms = reader, now_ms
         self._private = private
         self._kept: set[Target] | None = None
         self.hidden: set[AccountId] = set()
-        """The accounts of which nothing is seen."""
+        """The accounts of which nothing is seen, as the reader wants it."""
+        self.limited = {*standing.limited(q.reader)}
+        """Those of which nothing is seen, as moderators want it."""
         self._filters: list[tuple[str, re.Pattern[str], bool]] = []
         """The words of each, what finds them, and whether it hides the post."""
         if reader is None:
             return
+        if self.limited:
+            self.limited.difference_update(q.follows(reader), [reader])
         muted = (AccountId(m.account) for m in private.all(Mute) if lasts(m.until_ms, now_ms))
         self.hidden.update(q.blocks(reader), q.mutes(reader), muted)
         for one in private.all(Filter):
@@ -39,13 +45,13 @@ class Lens:
         return post in self._kept
 
     def sees(self, author: AccountId) -> bool:
-        return author not in self.hidden
+        return author not in self.hidden and author not in self.limited
 
     def shows(self, author: AccountId, post: Post) -> bool:
         """Whether a post is seen. One's own always is."""
         if author == self.reader:
             return True
-        if author in self.hidden:
+        if not self.sees(author):
             return False
         if not self._filters:
             return True
