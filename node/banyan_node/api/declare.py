@@ -28,6 +28,7 @@ from banyan_node.hosting.vault import Private, Vault
 from banyan_node.links.filling import Filling
 from banyan_node.media.decoders import Decoders
 from banyan_node.media.in_use import InUse
+from banyan_node.upkeep.long_works import LongWorks
 from banyan_node.upkeep.searching import Searching
 from banyan_node.workers.published import Here, Published
 from banyan_storage.blobs import BlobStore
@@ -69,13 +70,18 @@ class NoResult(Response, frozen=True):
 
 class CommitView:
     """The input of a read: the store and its views at one commit, the blobs, what opens what accounts said to
-    themselves (None: the keys are not there), and the index of posts (None: it cannot be written)."""
+    themselves (None: the keys are not there), and the index of posts (None: it cannot be written). works: long work."""
 
     def __init__(
-        self, q: Queries, blobs: BlobStore, vault: Vault | None = None, search: Searching | None = None
+        self,
+        q: Queries,
+        blobs: BlobStore,
+        vault: Vault | None = None,
+        search: Searching | None = None,
+        works: LongWorks | None = None,
     ) -> None:
         self._q, self.blobs = q, blobs
-        self._vault, self.search = vault, search
+        self._vault, self.search, self.works = vault, search, works or LongWorks()
 
     @property
     def store(self) -> StoreReader:
@@ -162,6 +168,22 @@ class Shell(Protocol):
     async def dial(self, addr: str) -> str | None:
         """Why the address cannot be reached, or None once it is linked."""
 
+    def drop(self, peer: str) -> bool:
+        """Hangs up on a peer, and dials it no more as a contact. Whether there was a link."""
+
+    async def keep_bans(self) -> None:
+        """Ends bans whose time has come, and refuses the networks that are banned now."""
+
+    @property
+    def long_works(self) -> LongWorks: ...
+
+    @property
+    def archives(self) -> Path:
+        """The folder of archives, which is there."""
+
+    def begin(self, method: str, params: dict[str, str], about: str) -> int:
+        """Calls a method in the background; the number of the work."""
+
     def stop(self) -> None:
         """Stops the node soon, after the call that asked for it is answered."""
 
@@ -172,7 +194,8 @@ class Method:
     node async (Shell, request).
 
     on_node: async (Shell, answer), which completes the answer of `do` on a running node. alone, together: see
-    Worker.call. slow: a read that may take more than some 20 ms, which others do not wait for.
+    Worker.call. slow: a read that may take more than some 20 ms, which others do not wait for. audited: an act of an
+    operator, an admin or a moderator, which the audit log gets first.
     """
 
     name: str
@@ -186,6 +209,7 @@ class Method:
     alone: bool = False
     together: bool = False
     slow: bool = False
+    audited: bool = False
 
     @property
     def about(self) -> str:
@@ -202,20 +226,22 @@ class Declared:
     def __iter__(self) -> Iterator[Method]:
         return iter(self._methods.values())
 
-    def read(self, name: str, *errors: str, slow: bool = False) -> Callable[[F], F]:
-        return self._add(name, "read", "snapshot", errors, slow=slow)
+    def read(self, name: str, *errors: str, slow: bool = False, audited: bool = False) -> Callable[[F], F]:
+        return self._add(name, "read", "snapshot", errors, slow=slow, audited=audited)
 
     def look(self, name: str, *errors: str) -> Callable[[F], F]:
         return self._add(name, "read", "look", errors)
 
-    def work(self, name: str, kind: Literal["read", "write"], *errors: str) -> Callable[[F], F]:
-        return self._add(name, kind, "work", errors)
+    def work(self, name: str, kind: Literal["read", "write"], *errors: str, audited: bool = False) -> Callable[[F], F]:
+        return self._add(name, kind, "work", errors, audited=audited)
 
-    def write(self, name: str, *errors: str, alone: bool = False, together: bool = False) -> Callable[[F], F]:
-        return self._add(name, "write", "replica", errors, alone, together)
+    def write(
+        self, name: str, *errors: str, alone: bool = False, together: bool = False, audited: bool = False
+    ) -> Callable[[F], F]:
+        return self._add(name, "write", "replica", errors, alone, together, audited=audited)
 
-    def node(self, name: str, kind: Literal["read", "write"], *errors: str) -> Callable[[F], F]:
-        return self._add(name, kind, "node", errors)
+    def node(self, name: str, kind: Literal["read", "write"], *errors: str, audited: bool = False) -> Callable[[F], F]:
+        return self._add(name, kind, "node", errors, audited=audited)
 
     def on_node(self, name: str) -> Callable[[F], F]:
         """Declares what a running node adds to the answer of a method that was declared before."""
@@ -235,13 +261,15 @@ class Declared:
         alone: bool = False,
         together: bool = False,
         slow: bool = False,
+        audited: bool = False,
     ) -> Callable[[F], F]:
         def add(do: F) -> F:
             hints = get_type_hints(do, include_extras=True)
             answers = hints.pop("return")
             (asks,) = (t for t in hints.values() if isinstance(t, type) and issubclass(t, Request))
             assert name not in self._methods, f"{name} is declared twice"
-            self._methods[name] = Method(name, kind, runs, asks, answers, errors, do, None, alone, together, slow)
+            more = (None, alone, together, slow, audited)
+            self._methods[name] = Method(name, kind, runs, asks, answers, errors, do, *more)
             return do
 
         return add
