@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from banyan_node.server.http_connections import let_in
 from banyan_web import wellknown
+from banyan_web.admin import judging, keeping, network, people
 from banyan_web.bounds import BODY_BYTES, BODY_S, FILE_BYTES, FILE_S, PERIOD_S, Bounds, Count
 from banyan_web.describing import describing
 from banyan_web.door_store import Token
@@ -43,6 +44,7 @@ from banyan_web.mastodon import (
     notices,
     off,
     own_account,
+    reports,
     scheduled,
     search,
     statuses,
@@ -53,7 +55,7 @@ from banyan_web.mastodon.streaming import endpoints as streaming
 from banyan_web.mastodon.streaming import sockets
 from banyan_web.oauth import authorize, login, tokens
 from banyan_web.oauth.forms import page, paragraph
-from banyan_web.page import archive, live, static_files, writing
+from banyan_web.page import archive, live, moderation, static_files, writing
 from banyan_web.page import reading as pages
 from banyan_web.params import nested
 from banyan_web.platform import hosting, operations, proofs, reading, webhooks
@@ -69,19 +71,25 @@ EVERY: Sequence[Endpoints] = (
     grouped.ENDPOINTS,
     hosting.ENDPOINTS,
     instance.ENDPOINTS,
+    judging.ENDPOINTS,
+    keeping.ENDPOINTS,
     lists.ENDPOINTS,
     live.ENDPOINTS,
     login.ENDPOINTS,
     markers.ENDPOINTS,
     marking.ENDPOINTS,
     media.ENDPOINTS,
+    moderation.ENDPOINTS,
+    network.ENDPOINTS,
     notices.ENDPOINTS,
     off.ENDPOINTS,
     operations.ENDPOINTS,
     own_account.ENDPOINTS,
     pages.ENDPOINTS,
+    people.ENDPOINTS,
     proofs.ENDPOINTS,
     reading.ENDPOINTS,
+    reports.ENDPOINTS,
     scheduled.ENDPOINTS,
     search.ENDPOINTS,
     static_files.ENDPOINTS,

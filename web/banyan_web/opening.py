@@ -15,6 +15,7 @@ from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Web
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import Tail
+from banyan_web.house import House
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.outward import Outside
 from banyan_web.platform.deliveries import deliver
@@ -27,7 +28,7 @@ async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.
     """Serves HTTP at `http.address` until the node stops. Reports the endpoint. hub: of the streams of apps; default:
     a new one. Raises PortBusy, ControlError."""
     http = node.settings.config.http
-    bind = Bind.at(http.address)
+    bind, house = Bind.at(http.address), House.read(http.rules, http.terms, http.privacy)
     door = DoorStore(node.home.door)
     tail, streams, consumers = Tail(node.backend), hub or Hub(), Consumers(door)
     apps: list[DoorApp] = []
@@ -47,6 +48,7 @@ async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.
             http.description,
             http.email,
             outside=Outside(http.local_webhooks),
+            house=house,
         )
         beside.start_soon(streams.run, web)
         beside.start_soon(deliver, web)
