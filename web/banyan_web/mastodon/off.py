@@ -25,7 +25,6 @@ _TAGS = "This network has no tags to follow: put the accounts that use it on a l
 _FEATURED = "This network has no tags in profiles."
 _ENDORSED = "This network has no endorsements: pin a post of yours that names the account."
 _DOMAINS = "This network has no domains to block: block or mute accounts."
-_REPORTS = "This server takes no reports: block the account, and write to whoever runs this server."
 _PUSH = "This server sends no push messages."
 EVERY = (
     Off("GET", "/api/v1/domain_blocks", "read:blocks"),
@@ -53,7 +52,6 @@ EVERY = (
     Off("GET", "/api/v1/conversations", "read:statuses"),
     Off("DELETE", "/api/v1/conversations/{id}", "write:conversations", "Record not found", 404),
     Off("POST", "/api/v1/conversations/{id}/read", "write:conversations", "Record not found", 404),
-    Off("POST", "/api/v1/reports", "write:reports", _REPORTS),
     Off("GET", "/api/v1/push/subscription", "push", "Record not found", 404),
     Off("POST", "/api/v1/push/subscription", "push", _PUSH),
     Off("PUT", "/api/v1/push/subscription", "push", "Record not found", 404),

@@ -62,8 +62,9 @@ def language(ask: Ask) -> str:
 async def render(web: Web, ask: Ask, template: str, status: int = 200, /, **values: Any) -> Response:
     """A page. values: what the template needs beside what each has."""
     lang, visitor = language(ask), visitor_of(web, ask)
-    unread = 0
+    unread, waiting = 0, None
     if visitor is not None:
+        waiting = await reports_for(web, visitor)
         try:
             unread = (await web.call("notifications.unread", by=visitor.did))["unread"]
         except (Refused, KeyError):
@@ -76,6 +77,7 @@ async def render(web: Web, ask: Ask, template: str, status: int = 200, /, **valu
         "title": web.title,
         "me": visitor,
         "unread": unread,
+        "waiting": waiting,
         "here": here,
         "path": path,
         "realm": await _realm(web),
@@ -95,6 +97,15 @@ async def render(web: Web, ask: Ask, template: str, status: int = 200, /, **valu
     if status == 200 and tag in {one.strip().removeprefix("W/") for one in known.split(",")}:
         return Response(status_code=304, headers=headers)
     return Response(body, status, headers)
+
+
+async def reports_for(web: Web, visitor: Visitor) -> int | None:
+    """How many reports wait for a moderator; None for who is none. Asked anew for each page: a role may end."""
+    try:
+        found = await web.call("moderator.am_i", by=visitor.did)
+    except Refused:
+        return None
+    return int(found["open"]) if found["moderator"] else None
 
 
 async def _realm(web: Web) -> str:
