@@ -34,7 +34,8 @@ NAMES = ("id", "q", "resource", "limit", "max_id", "since_id", "min_id", "offset
          "response_type", "state", "csrf", "password", "website", "language", "visibility", "in_reply_to_id",
          "scheduled_at", "choices", "comment", "duration", "expires_in", "context", "keywords_attributes",
          "subscription", "data", "home", "notifications", "cursor", "accounts", "fields_attributes",
-         "source")  # fmt: skip
+         "source", "verdict", "posts", "category", "rule_ids", "rules", "why", "order", "days", "uri", "after",
+         "account")  # fmt: skip
 WRONG: tuple[Any, ...] = (
     None,
     True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
@@ -139,5 +140,6 @@ async def notifications(web: Web, ask: Ask) -> Response:
     found = await web.call("notifications", before=before, by=me.did)
     answer = await render(web, ask, "notifications.html", notices=found["notices"], before=found["before"])
     if before is None and found["notices"]:
-        await web.call("marker.set", timeline="notifications", place=found["notices"][0]["at"], by=me.did)
+        with suppress(Refused):  # nothing is written for a suspended account, which reads all the same
+            await web.call("marker.set", timeline="notifications", place=found["notices"][0]["at"], by=me.did)
     return answer

@@ -110,7 +110,8 @@ def _keep(ctx: Context, target: Target, refs: list[Ref]) -> None:
     view, pinned = ctx.queries().post(target, hidden=True), list[bytes]()
     for item in () if view is None else view.post.media:
         for root in (item.blob, item.preview):
-            if root is not None and ctx.blobs.find(BlobRoot(root)) is not None:
+            found = None if root is None else ctx.blobs.find(BlobRoot(root))
+            if root is not None and found is not None and not found.pinned:
                 ctx.blobs.pin(BlobRoot(root), True)
                 pinned.append(root)
     ctx.store.put_note(_PINNED + target.account + target.key, encode(pinned) if pinned else None)
