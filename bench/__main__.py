@@ -18,6 +18,7 @@ BENCHES = {
     "firehose": "10 consumers of the firehose at 1,000 events a second; 2,000 apps that only listen",
     "query": "timeline, thread, profile and followers on small and large stores",
     "social": "what a screen costs on a node with a million posts: home, threads, notifications, search",
+    "door": "a home timeline and posts over HTTP by 16 clients, served by the node and by workers",
     "hosting": "accounts and operations of a platform's users, in bulk over HTTP",
     "growth": "what an entry costs on a large store against a small one; memory, disk, start",
     "start": "seconds to ready and memory of a node that holds 10,000,000 logs",

@@ -211,7 +211,7 @@ def build(home: Home, plan: Plan) -> dict[str, Any]:
     return {"roots": roots, "me": me, "write_s": round(wrote, 1), "index_s": round(indexed, 1)}
 
 
-def _built(folder: Path, plan: Plan) -> tuple[Path, dict[str, Any]]:
+def built(folder: Path, plan: Plan) -> tuple[Path, dict[str, Any]]:
     """A store of this plan, with what the asking side must know: that of the run before, if it is there; views and an
     index that the code changed since are built."""
     home, file = folder / f"social-{plan.posts}", folder / f"social-{plan.posts}.json"
@@ -349,7 +349,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     plan, count = (QUICK, 20) if args.quick else (FULL, ASKED)
     cases: dict[str, dict[str, Any]] = {}
     with workplace(args.folder) as folder:
-        home, about = _built(folder, plan)
+        home, about = built(folder, plan)
         say(f"written in {about['write_s']} s, indexed in {about['index_s']} s")
         for kind in args.kind or KINDS:  # a process for each, so that the first answers are cold
             with Child("bench.social:reader", [home], **about) as node:

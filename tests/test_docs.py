@@ -17,9 +17,19 @@ from banyan_cli.errors import EXIT_CODES
 from banyan_cli.main import app, hoist
 
 ROOT = Path(__file__).parent.parent
+_INSIDE = ("tests/**/*.md", "*/banyan_*/**/*.md")
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "bench/*.md", "sim/*.md", "tests/**/*.md", "js/*.md", "*/banyan_*/**/*.md")
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "bench/*.md",
+        "sim/*.md",
+        "release/*.md",
+        "tests/**/*.md",
+        "js/*.md",
+        "*/banyan_*/**/*.md",
+    )
     for path in ROOT.glob(pattern)
     if ".venv" not in path.parts
 )

@@ -19,9 +19,9 @@ from typing import Any, Protocol
 import trio
 
 from banyan_node.home import settings
-from banyan_node.home.config import LogSettings
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
+from banyan_node.home.log_settings import LogSettings
 from banyan_node.logging import set_up_logging
 from banyan_node.node import Node
 

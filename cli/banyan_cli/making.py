@@ -1,12 +1,16 @@
 """Making a node: its folder, its settings, its keys, and the account that it writes as.
 
-The invariant: keys are made once and never overwritten. A home with keys also has an account, or gets one at the next
-start.
+The invariants: keys are made once and never overwritten. A home with keys also has an account, or gets one at the next
+start. What fails leaves the home as it was; ctrl-C waits until the node is made, which takes less than a second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from banyan_cli.errors import BadInput
@@ -33,9 +37,14 @@ def refuse_to_contradict(chosen: Mapping[str, Any]) -> None:
 
 
 def make_node(
-    home: Home, settings: Mapping[str, Any], passphrase: str | None, recovery: str | None = None
+    home: Home,
+    settings: Mapping[str, Any],
+    passphrase: str | None,
+    recovery: str | None = None,
+    follow: str | None = None,
 ) -> dict[str, Any]:
     """settings: name -> typed value, written into config.toml. recovery: a commitment; without one the key is kept.
+    follow: an account that the new one follows.
 
     Raises KeysExist, HomeError, KeystoreError.
     """
@@ -44,17 +53,51 @@ def make_node(
     from banyan_node.local import open_local
 
     refuse_a_second_node(home)
-    home.prepare()
-    home.restored.unlink(missing_ok=True)  # of a `keys restore` that was interrupted
-    for name, value in settings.items():
-        set_in_file(home.config, name, value)
-    loaded = load(home)
-    Keystore.create(home.keys, passphrase)
-    with open_local(home, loaded, passphrase) as store:
-        made = store.call("account.create", name=loaded.config.node.name, hosted=False, recovery=recovery)
+    with _uninterrupted(), _all_or_nothing(home):
+        home.prepare()
+        home.restored.unlink(missing_ok=True)  # of a `keys restore` that was interrupted
+        for name, value in settings.items():
+            set_in_file(home.config, name, value)
+        loaded = load(home)
+        Keystore.create(home.keys, passphrase)
+        with open_local(home, loaded, passphrase) as store:
+            made = store.call("account.create", name=loaded.config.node.name, hosted=False, recovery=recovery)
+            if follow is not None:
+                store.call("follow", account=follow)
     return {
         "home": str(home.path),
         "account": made["account"],
         "name": made["name"],
         "sealed": passphrase is not None,
     }
+
+
+@contextmanager
+def _all_or_nothing(home: Home) -> Iterator[None]:
+    """What an error leaves in the home is removed, and config.toml is what it was."""
+    was_here = home.path.exists()
+    before = set(home.path.iterdir()) if was_here else set()
+    config = home.config.read_bytes() if home.config in before else None
+    try:
+        yield
+    except BaseException:
+        for made in set(home.path.iterdir()) - before if home.path.exists() else ():
+            shutil.rmtree(made) if made.is_dir() else made.unlink()
+        if config is not None:
+            home.config.write_bytes(config)
+        if not was_here and home.path.exists():
+            home.path.rmdir()
+        raise
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C is not heard inside."""
+    if threading.current_thread() is not threading.main_thread():  # no signal comes here
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -54,6 +54,19 @@ class Opener:
         self._public = crypto_sign_ed25519_pk_to_curve25519(public)
         self._private = crypto_sign_ed25519_sk_to_curve25519(secret)
 
+    @classmethod
+    def of_opening_key(cls, raw: bytes) -> Opener:
+        """raw: an `opening_key`."""
+        made = cls.__new__(cls)
+        made.key, made._private = WriterKey(raw[:32]), raw[32:]
+        made._public = crypto_sign_ed25519_pk_to_curve25519(made.key)
+        return made
+
+    @property
+    def opening_key(self) -> bytes:
+        """The writer's key and the X25519 half of its secret, 64 bytes: whoever has it can open, and cannot sign."""
+        return self.key + self._private
+
     def unwrap(self, wrapped: bytes) -> bytes | None:
         """The secret, or None if this is none that was wrapped for this writer."""
         try:

@@ -42,6 +42,7 @@ from banyan_replica.replica import Identity, Replica
 from banyan_storage import tables
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
+from banyan_storage.kept import Kept
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import Queries
 from banyan_storage.store import Store
@@ -98,6 +99,9 @@ class Context:
     claims: Search = field(default_factory=Search)
     vault: Vault = field(init=False)
     """Opens what accounts said to themselves. Any thread."""
+
+    kept: Kept = field(default_factory=Kept)
+    """What readers keep of what they made. Any thread."""
 
     search: Searching = field(init=False)
     """Finds posts. Any thread."""

@@ -1,4 +1,4 @@
-"""The log of a node: one line per event on standard error, as text or JSON.
+"""The log of a node: one line per event on standard error or in a file, as text or JSON.
 
 The invariants: lines of all libraries pass through the same processors, so a log is all JSON or all text; a value whose
 name suggests a secret is never written; what a peer said does nothing to a terminal (JSON escapes it anyhow); and no
@@ -6,17 +6,20 @@ kind of line fills the log, because peers cause many of them: of each only the f
 """
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, MutableMapping
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
 from structlog.typing import Processor
 
 from banyan_node.harmless import plain
-from banyan_node.home.config import LogSettings
+from banyan_node.home.log_settings import LogSettings
+from banyan_node.operator_errors import ConfigError
 
 MINUTE_S = 60.0
 """For so many seconds lines of one kind are counted together."""
@@ -36,15 +39,19 @@ _QUIET = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "asyncio": logging.WARNING,
+    "uvicorn": logging.ERROR,
     "zeroconf": logging.ERROR,
 }
 
 
 class Limited(logging.StreamHandler[TextIO]):
-    """Writes the first MOST_LINES lines of each kind in a minute, then how many more there were. Debug has no limit."""
+    """Writes the first MOST_LINES lines of each kind in a minute, then how many more there were. Debug has no limit.
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
+    path: of the file that the stream writes; None: it is no file of ours."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float], path: Path | None = None) -> None:
         super().__init__(stream)
+        self.path = path
         self._clock, self._until = clock, clock() + MINUTE_S
         self._counts: dict[tuple[str, int, str], int] = {}
 
@@ -73,6 +80,8 @@ class Limited(logging.StreamHandler[TextIO]):
     def close(self) -> None:
         self.say_left_out(now=True)
         super().close()
+        if self.path is not None:
+            self.stream.close()
 
 
 def say_left_out() -> None:
@@ -83,9 +92,45 @@ def say_left_out() -> None:
                 handler.say_left_out()
 
 
-def set_up_logging(log: LogSettings, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-    """Send all that structlog and the standard library log to `stream` (standard error). clock: in seconds."""
-    out = sys.stderr if stream is None else stream
+def reopen_log() -> bool:
+    """Goes on in a new file where the old one was moved away. Whether the log is in a file. Any thread.
+
+    A file that cannot be opened is said in the old one, which goes on.
+    """
+    of_files = [h for h in logging.getLogger().handlers if isinstance(h, Limited) and h.path is not None]
+    for handler in of_files:
+        assert handler.path is not None
+        try:
+            old = handler.setStream(_opened(handler.path))  # under the handler's lock: no line is torn
+        except ConfigError as why:
+            logging.getLogger("banyan").error("the log goes on in the old file", extra={"reason": str(why)})
+            continue
+        if old is not None:
+            old.close()
+    return bool(of_files)
+
+
+def _opened(path: Path) -> TextIO:
+    """Raises ConfigError. It is written at its end wherever that is, so a file that is cut short (`copytruncate`) has
+    no hole."""
+    try:
+        return open(path, "a", encoding="utf-8", buffering=1, opener=lambda name, how: os.open(name, how, 0o640))
+    except OSError as error:
+        raise ConfigError(
+            f"log.file cannot be used: {path} cannot be opened ({error.strerror}); make its folder, or name another."
+        ) from error
+
+
+def set_up_logging(
+    log: LogSettings,
+    stream: TextIO | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    folder: Path | None = None,
+) -> None:
+    """Send all that structlog and the standard library log to `stream`, else to `log.file`, else to standard error.
+    clock: in seconds. folder: where a relative `log.file` is. Raises ConfigError."""
+    path = (folder or Path()) / log.file if log.file and stream is None else None
+    out = stream if stream is not None else sys.stderr if path is None else _opened(path)
     text = log.format == "console" or (log.format == "auto" and out.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -103,7 +148,7 @@ def set_up_logging(log: LogSettings, stream: TextIO | None = None, clock: Callab
         if text
         else [structlog.processors.JSONRenderer(default=str)]
     )
-    handler = Limited(out, clock)
+    handler = Limited(out, clock, path)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import random
-import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -25,14 +24,15 @@ from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import Looking, Nothing
+from banyan_node.api.door_state import DoorState
 from banyan_node.api.methods import node_state
 from banyan_node.context import Context, close_context, open_context
 from banyan_node.edge import Edge, EdgeError, Standing, open_edge
 from banyan_node.edge.made_of import edge_of
 from banyan_node.home.folder import Home
-from banyan_node.home.keystore import Keys, Keystore, passphrase_from
+from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
-from banyan_node.hosting import claims, hosted, wanted
+from banyan_node.hosting import claims, hosted, interest, wanted
 from banyan_node.links import anchors, bans
 from banyan_node.links.filling import Filling
 from banyan_node.links.linking import Links
@@ -41,19 +41,19 @@ from banyan_node.media import following
 from banyan_node.media.fetching import BlobFetcher
 from banyan_node.media.opening import open_media
 from banyan_node.metrics import Metrics
-from banyan_node.operator_errors import OperatorError
 from banyan_node.server.control import control_app
 from banyan_node.server.http_server import Bind, serve_control
-from banyan_node.server.running import new_token
+from banyan_node.server.running import Endpoint, new_token
 from banyan_node.upkeep import chores, room, searching, views
 from banyan_node.upkeep.long_works import LongWorks, carry_out
 from banyan_node.upkeep.mending import Stopped
 from banyan_node.upkeep.tasks import Tasks
+from banyan_node.version import program_version
 from banyan_node.workers.published import Answered, Published, Publisher
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.worker import Worker
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
-from banyan_storage.errors import StorageError, ViewBuilding
+from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_folder import make_folder
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ Greet = Callable[[dict[str, Any]], None]
 OpenDoor = Callable[..., Awaitable[None]]
 """A further server: called with the node and `task_status`."""
 LOOK_S = 5.0
-"""Seconds between two updates of the interest and of the metrics."""
+"""Seconds between two updates of the metrics."""
 HELD_UP_S = 15.0
 """A node of which all has waited so long for one thing does not call itself ready."""
 ANCHORS_S = 30.0
@@ -83,7 +83,8 @@ class Node:
         self.shutdown = trio.Event()
         self.started = time.time()
         self.metrics = Metrics(CollectorRegistry())
-        self.ready = False
+        self.up = trio.Event()
+        """Set once links, API and doors are served."""
         self.context: Context | None = None
         self.edge: Edge
         self.throttle: Throttle
@@ -93,9 +94,15 @@ class Node:
         self.links: Links
         self.media: BlobFetcher
         self.tasks = Tasks(self.shutdown.is_set)
+        self.door: DoorState | None = None
+        """What the door for HTTP does; the door itself says so."""
         self._publisher: Publisher | None = None
+        self._stands = "Starting"
+        self._doors: list[Endpoint] = []
+        self._serving: list[trio.Event] = []
+        """Each is set once a server has ended."""
         self._linking = False
-        """Whether links are served. Set before `ready`: a peer that dials while the node starts needs our hello."""
+        """Whether links are served. Set before `up`: a peer that dials while the node starts needs our hello."""
 
     async def run(self, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
         """Reports the control endpoint to `task_status`. Raises OperatorError, StorageError, EdgeError."""
@@ -138,8 +145,12 @@ class Node:
                 try:
                     await self._start(task_status)
                     await self.shutdown.wait()
+                    self.backend.end_events()
                     with trio.move_on_after(LAST_LOOK_S), suppress(OSError, StorageError):  # before the links close
                         await self._remember_now()
+                    with trio.move_on_after(config.control.grace_seconds + LAST_LOOK_S):
+                        for ended in self._serving:  # requests under way are answered
+                            await ended.wait()
                 finally:
                     self._linking = False  # no new task in a nursery that ends
                     self.links.close()
@@ -156,6 +167,7 @@ class Node:
             token := new_token(),
             self.metrics.registry,
             self._not_ready,
+            self._linked,
             body_bytes=config.control.body_bytes,
             streams=config.control.streams,
         )
@@ -165,20 +177,28 @@ class Node:
         watch = room.Watch(self.worker, self.context.engine, config.storage)
         await watch.look()  # before any peer is heard
         await self.keep_bans()
+        self.metrics.about(
+            {"version": program_version(), "role": config.node.role, "realm": config.node.realm},
+            {
+                "ready": ("1 while the node is ready, as /readyz says", lambda: float(self._not_ready() is None)),
+                "held_up_seconds": ("How long the replica's thread is at what it does now", lambda: self.held_up_s),
+            },
+        )
         self._linking = True
         keep("links", self.links.accept)
         keep("edge events", self._edge_events)
         keep("discovery", self.links.discover)
         keep("peers.json", self._remember)
         keep("room", watch.run)
-        keep("interest and metrics", self._look_around)
+        keep("metrics", self._look_around)
+        keep("interest", partial(interest.follow, self.worker, self.context))
         keep("daily work", partial(chores.run, self.worker))
         keep("scheduled posts", partial(chores.publish_on_time, self.worker, self.context.engine))
         keep("views", partial(views.build, self.worker, self.context.engine))
         keep("media", partial(following.follow, self.worker, self.context, self.media))
         keep("unnamed media", partial(following.collect, self.worker, self.context))
         keep("search index", partial(searching.follow, self.worker, self.context))
-        endpoint = await self.nursery.start(
+        endpoint = await self._serve(
             partial(
                 serve_control,
                 app,
@@ -191,14 +211,15 @@ class Node:
             )
         )
         for door in self.doors:
-            log.info("door open", address=str(await self.nursery.start(door, self)))
+            self._doors.append(await self._serve(partial(door, self)))
+            log.info("door open", address=str(self._doors[-1]))
         before = anchors.read(self.home.peers)
         known = [*config.node.bootstrap, *(a.addr for a in before if not a.called)]
         for addr in dict.fromkeys(known):
             keep("dialling", partial(self.links.keep_dialling, addr))
         for addr in {a.addr for a in before if a.called}.difference(known):
             keep("dialling", partial(self.links.keep_dialling, addr, until_linked=True))
-        self.ready = True
+        self.up.set()
         if self.greet is not None:
             said = await self.look(_said)
             self.greet({**said, "addresses": list(self.edge.addresses), "bootstrap": known})
@@ -206,11 +227,31 @@ class Node:
             log.info("ready", peer=self.edge.peer_id, addresses=list(self.edge.addresses), control=str(endpoint))
         task_status.started(endpoint)
 
+    async def _serve(self, server: Callable[..., Awaitable[None]]) -> Endpoint:
+        """Starts a server, which ends once `shutdown` is set. Returns where it listens."""
+        ended = trio.Event()
+
+        async def run(task_status: Any) -> None:
+            try:
+                await server(task_status=task_status)
+            finally:
+                ended.set()
+
+        self._serving.append(ended)
+        endpoint: Endpoint = await self.nursery.start(run)
+        return endpoint
+
     def _not_ready(self) -> str | None:
-        held_up = self.worker.at_one_thing_s
+        held_up = self.held_up_s
         if held_up > HELD_UP_S:
             return f"one thing has held up all others for {held_up:.0f} s, the disk or a large call: see the node's log"
+        if self.shutdown.is_set():
+            return "the node is stopping"
         return None if self.ready else "the node is starting"
+
+    def _linked(self) -> int:
+        """How many peers are linked and said hello."""
+        return sum(link.greeted for link in self._publisher.seen.links) if self._publisher else 0
 
     def _relied_on(self, context: Context, peer: str) -> bool:
         """On the replica's thread."""
@@ -269,16 +310,30 @@ class Node:
             self.metrics.event(event.kind)
 
     async def _look_around(self) -> None:
-        """Updates the metrics, and the interest, which depends on the follows of the accounts here."""
+        """Updates the metrics."""
         while True:
-            self.metrics.stands(**await self.worker.call(_figures))
+            held = await self.worker.call(_figures)
+            self.metrics.stands(**held)
+            self._stands = f"{held['peers']:,} peers; {held['entries']:,} entries of {held['accounts']:,} accounts"
             say_left_out()
             await self.keep_bans()
             await trio.sleep(LOOK_S)
-            with suppress(ViewBuilding):  # follows are unknown until the view is built
-                await self.worker.call(lambda c, now: c.replica.set_interest(hosted.interest_of(c), now))
+
+    # -- for the service manager (`service.Attended`)
+
+    @property
+    def stands(self) -> str:
+        return self._not_ready() or self._stands
+
+    @property
+    def held_up_s(self) -> float:
+        return self.worker.at_one_thing_s
 
     # -- for the API (`api.declare.Shell`)
+
+    @property
+    def ready(self) -> bool:
+        return self.up.is_set()
 
     @property
     def failing(self) -> dict[str, str]:
@@ -303,6 +358,10 @@ class Node:
     @property
     def addresses(self) -> tuple[str, ...]:
         return tuple(self.edge.addresses)
+
+    @property
+    def door_addresses(self) -> tuple[str, ...]:
+        return tuple(f"unix:{e.socket}" if e.socket else _host_port(e.host, e.port) for e in self._doors)
 
     @property
     def event_queue(self) -> int:
@@ -350,6 +409,10 @@ class Node:
         await trio.to_thread.run_sync(anchors.write, self.home.peers, known)
 
 
+def _host_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -> Context:
     asking = context.replica.sync.asking
     asking.waiting, asking.held = links.waiting, links.held
@@ -377,58 +440,10 @@ def _figures(context: Context, now: float) -> dict[str, int]:
         "logs": replica.tree.count,
         "entries": counts.entries,
         "lacking_parts": counts.lacking,
+        "store_bytes": context.engine.sizes().used,
     }
 
 
 def _known(context: Context, now: float) -> list[anchors.Anchor]:
     gossip = context.replica.gossip
     return anchors.worth_keeping(gossip.anchors(), gossip.callers())
-
-
-def main(
-    home: Home,
-    settings: Settings,
-    passphrase: str | None = None,
-    greet: Greet | None = None,
-    doors: Sequence[OpenDoor] = (),
-) -> int:
-    """Runs a node in the foreground until SIGINT or SIGTERM. Raises OperatorError, StorageError, EdgeError."""
-    keystore = Keystore.open(home.keys)
-    keys = (
-        keystore.unlock(passphrase if passphrase is not None else passphrase_from())
-        if keystore.locked
-        else keystore.keys
-    )
-
-    async def until_signal() -> None:
-        node = Node(home, settings, keys, greet, doors)
-        async with trio.open_nursery() as nursery:
-
-            async def watch() -> None:
-                with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                    async for _ in signals:
-                        node.shutdown.set()
-                        return
-
-            nursery.start_soon(watch)
-            await node.run()
-            nursery.cancel_scope.cancel()
-
-    try:
-        trio.run(until_signal)
-    except BaseExceptionGroup as group:
-        raise _first(group) from None
-    return 0
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error of the group that a person can act on, otherwise any."""
-    found: list[BaseException] = []
-    todo: list[BaseException] = [group]
-    while todo:
-        error = todo.pop()
-        if isinstance(error, BaseExceptionGroup):
-            todo.extend(error.exceptions)
-        else:
-            found.append(error)
-    return next((e for e in found if isinstance(e, OperatorError | StorageError | EdgeError)), found[0])

@@ -12,6 +12,7 @@ are hints: a reader compares the id in the record.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import chain
@@ -76,6 +77,30 @@ def candidates(txn: ReadTxn, late: Late, entry: bytes) -> Iterator[int]:
 
 def _read(txn: ReadTxn, after: int) -> dict[bytes, bytes]:
     return {record_id(raw)[:16]: key for key, raw in txn.scan(t.ENTRIES, t.u48(after + 1))}
+
+
+class LateIds:
+    """The late ids, for readers in a process that does not write: read from the entries once, and then followed. Any
+    thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._after = self._upto = -1
+        self._ids: dict[bytes, bytes] = {}
+
+    def of(self, txn: ReadTxn) -> Late:
+        """Those of a snapshot, and perhaps some that came later."""
+        after = indexed(txn)
+        with self._lock:
+            if after < self._after:  # a snapshot from before the last move, which is rare
+                return Late(after, (_read(txn, after),))
+            if after > self._after:
+                self._ids = {half: arrival for half, arrival in self._ids.items() if t.number(arrival) > after}
+                self._after, self._upto = after, max(self._upto, after)
+            for arrival, raw in txn.scan(t.ENTRIES, t.u48(self._upto + 1)):
+                self._ids[record_id(raw)[:16]] = arrival
+                self._upto = t.number(arrival)
+            return Late(after, (self._ids,))
 
 
 class IdIndex:

@@ -383,6 +383,12 @@ class LmdbEngine:
             info = self._env.info()
             return Sizes(info["map_size"], (info["last_pgno"] + 1) * self._env.stat()["psize"])
 
+    def forget_dead_readers(self) -> int:
+        """Ends the snapshots of processes that were killed, whose pages could not be used again before. Returns how
+        many."""
+        with self.read():  # the environment must stay open meanwhile
+            return int(self._env.reader_check())
+
     def _refuse_closed(self) -> None:
         if self._closed:
             raise StoreClosed(f"{self.path}: this store was closed; open it again")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from itertools import groupby, islice
 
 from banyan_crdt.ids import AccountId
@@ -12,7 +12,7 @@ from banyan_schema.social.profile import LOCKED_VALUE
 
 from .engine import after_prefix
 from .queries import Queries
-from .view_rows import NUMBERED
+from .view_rows import NUMBERED, NUMBERS
 from .views.social.followers import FOLLOWERS
 from .views.social.locked import FOLLOW_ANSWERS, LOCKED, VIEW
 
@@ -45,7 +45,19 @@ def waits(ask: Queries, follower: AccountId, account: AccountId) -> bool:
 
 def followed(ask: Queries, follower: AccountId, accounts: Iterable[AccountId]) -> list[AccountId]:
     """Those of the accounts that it follows which let it: not those that are locked and have not accepted it."""
-    return [account for account in accounts if not waits(ask, follower, account)]
+    ask.need(VIEW.name)
+    asked = [*accounts]
+    numbers = dict(ask.reader.txn.get_many(NUMBERS, sorted(dict.fromkeys(asked))))
+    perhaps = _perhaps_locked(ask, {*numbers.values()})
+    return [a for a in asked if numbers.get(a) not in perhaps or not waits(ask, follower, a)]
+
+
+def _perhaps_locked(ask: Queries, numbers: Set[bytes]) -> Set[bytes]:
+    """Those of these numbers of accounts that have a row of LOCKED. Most accounts have none."""
+    txn = ask.reader.txn
+    if txn.count(LOCKED) <= len(numbers):
+        return {key[:4] for key, _ in txn.scan(LOCKED)} & numbers
+    return {number for number in sorted(numbers) if any(txn.prefix(LOCKED, number, limit=1))}
 
 
 def followers(ask: Queries, account: AccountId, after: AccountId | None = None) -> Iterator[AccountId]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from heapq import merge
 from itertools import islice
 from operator import itemgetter
@@ -25,7 +24,7 @@ from banyan_schema.address import conversation
 from banyan_schema.collection import Collection
 from banyan_schema.social import POST, PROFILE, REPOST, Post, ProfileField, Repost, Target
 
-from .answers import Above, GraphTotals, PostView, ProfileView, ReactionCount, Reposted, ShownItem
+from .answers import Above, GraphTotals, PostView, ProfileView, ReactionCount, ShownItem
 from .ended import ended
 from .engine import Engine, ReadTxn, Table, after_prefix
 from .errors import CorruptStore
@@ -36,7 +35,7 @@ from .reader import StoreReader
 from .slots import last, live_in, shown_at, stamp_of
 from .tables import PARTS, part_place
 from .threads import Answer, above, answers, below
-from .timelines import POSTS, WITH_REPOSTS, Line, newest, oldest
+from .timelines import POSTS, WITH_REPOSTS, Line, as_reposted, newest, oldest
 from .view_rows import (
     ELEMENT,
     NUMBERED,
@@ -52,7 +51,7 @@ from .view_rows import (
 from .views.progress import ViewStanding, cursors, need, standings
 from .views.registry import NAMES, SHOWN_NAME
 from .views.social.followers import FOLLOW_COUNTS, FOLLOWER_COUNTS, FOLLOWERS
-from .views.social.reactions import FROM_END, REACTIONS, REPOST_COUNTS, REPOSTS, kinds_of
+from .views.social.reactions import REACTIONS, REPOST_COUNTS, REPOSTS, kinds_of
 from .views.social.relations import BLOCKS, FOLLOWS, MUTES
 from .views.social.thread import CONVERSATIONS, REPLIES, REPLY_COUNTS
 from .views.social.timeline import TIMELINE
@@ -68,7 +67,6 @@ __all__ = [
 ]
 
 
-RESPONSES = 2_000
 HIDDEN = b"hidden post:"
 """With account and key of a post, the note that no query shows it here."""
 
@@ -94,6 +92,11 @@ class Queries:
         """Raises ViewBuilding if one of these is being built."""
         if self._building:
             need(self._building, SHOWN_NAME, *views)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all views are built."""
+        return not self._building
 
     def standings(self) -> list[ViewStanding]:
         """How far each view is built."""
@@ -268,20 +271,32 @@ class Queries:
     ) -> Iterator[tuple[bytes, PostView | None]]:
         """(cursor, post) of what the accounts posted, newest first. None in the place of what is not held. reposts: and
         of what they reposted, each time. after: then what is newer than that, the oldest first."""
+        for line in self.lines(accounts, before, reposts, after):
+            if line.table in POSTS:
+                yield line.cursor, self.post_at(line)
+            else:
+                target = self.reposted_at(line)
+                view = None if target is None else self.post(target)
+                yield line.cursor, None if view is None else as_reposted(view, line)
+
+    def lines(
+        self, accounts: Iterable[AccountId], before: bytes | None, reposts: bool, after: bytes | None = None
+    ) -> Iterator[Line]:
+        """The lines of `timeline`, without what is said there."""
         self.need("timeline", *(["shares"] if reposts else []))
         tables = WITH_REPOSTS if reposts else POSTS
-        rising = None if after is None else oldest(self._txn, accounts, after, tables)
-        for line in rising or newest(self._txn, accounts, before, tables):
-            if line.table in POSTS:
-                yield line.cursor, self._view(line.number, line.account, line.key, line.time, line.place)
-            else:
-                yield line.cursor, self._reposted(line)
+        if after is not None:
+            return oldest(self._txn, accounts, after, tables)
+        return newest(self._txn, accounts, before, tables)
 
-    def _reposted(self, line: Line) -> PostView | None:
+    def post_at(self, line: Line) -> PostView | None:
+        """The post of a line."""
+        return self._view(line.number, line.account, line.key, line.time, line.place)
+
+    def reposted_at(self, line: Line) -> Target | None:
+        """What a line that is no post reposts."""
         said = self.content(line.number + REPOST + ELEMENT, line.place)
-        view = self.post(said.target) if isinstance(said, Repost) else None
-        by = Reposted(line.account, int.from_bytes(line.time[:6], "big"))
-        return None if view is None else replace(view, cursor=line.cursor, reposted=by)
+        return said.target if isinstance(said, Repost) else None
 
     def replies(self, target: Target, after: bytes | None = None) -> Iterator[PostView]:
         """Direct replies, oldest first; those of the same time by account. after: the cursor of the last one read."""
@@ -302,23 +317,6 @@ class Queries:
         number = self.number(target.account)
         shown = number is not None and shown_at(self._txn, register_slot(number, POST, target.key)) != b""
         return shown and not self.is_hidden(target)
-
-    def numbers(self, accounts: Iterable[AccountId]) -> frozenset[bytes]:
-        """The numbers of these accounts in this store; see `responses`."""
-        return frozenset(number for _, number in self._txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts))))
-
-    def responses(self, target: Target, of: frozenset[bytes]) -> tuple[int, int, int]:
-        """How many of these accounts, by their numbers, reposted the post, answered it, and reacted to it. Of a post
-        with very many responses only some are looked at."""
-        self.need("reactions", "thread")
-        name = target_bytes(target)
-        found = (
-            {key[FROM_END : FROM_END + 4] for key, _ in self._txn.prefix(REPOSTS, name, limit=RESPONSES)},
-            {key[56:60] for key, _ in self._txn.prefix(REPLIES, name, limit=RESPONSES)},
-            {key[FROM_END : FROM_END + 4] for key, _ in self._txn.prefix(REACTIONS, name, limit=RESPONSES)},
-        )
-        reposts, replies, reactions = (len(one & of) for one in found)
-        return reposts, replies, reactions
 
     def reply_count(self, target: Target) -> int:
         """How many direct replies there are."""

@@ -15,12 +15,14 @@ from banyan_schema.social import REPOST
 from .engine import Table, after_prefix
 from .queries import Queries
 from .slots import shown_at, stamp_of
-from .view_rows import ELEMENT, NUMBERED
+from .view_rows import ELEMENT, NUMBERED, NUMBERS
 from .views.social.reactions import FROM_END, REACTIONS, REPOSTS
+from .views.social.thread import REPLIES
 
 TARGET_BYTES = 48
 NUMBER_BYTES = 4
 CELL_AND_ELEMENT = 32
+RESPONSES = 2_000
 
 
 def reacted(
@@ -64,6 +66,25 @@ def reposted_by(ask: Queries, target: Target, account: AccountId) -> int | None:
         if shown:
             return int.from_bytes(stamp_of(ask.reader, shown[:8])[:6], "big")
     return None
+
+
+def numbers_of(ask: Queries, accounts: Iterable[AccountId]) -> frozenset[bytes]:
+    """The numbers of these accounts in this store; see `responses`."""
+    return frozenset(number for _, number in ask.reader.txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts))))
+
+
+def responses(ask: Queries, target: Target, of: frozenset[bytes]) -> tuple[int, int, int]:
+    """How many of these accounts, by their numbers, reposted the post, answered it, and reacted to it. Of a post
+    with very many responses only some are looked at. Raises ViewBuilding."""
+    ask.need("reactions", "thread")
+    rows, at = ask.reader.txn.prefix, slice(FROM_END, FROM_END + NUMBER_BYTES)
+    found = (
+        {key[at] for key, _ in rows(REPOSTS, target.raw, limit=RESPONSES)},
+        {key[56:60] for key, _ in rows(REPLIES, target.raw, limit=RESPONSES)},
+        {key[at] for key, _ in rows(REACTIONS, target.raw, limit=RESPONSES)},
+    )
+    reposts, replies, reactions = (len(one & of) for one in found)
+    return reposts, replies, reactions
 
 
 def _each(ask: Queries, table: Table, target: Target, wanted: bytes, after: bytes) -> Iterator[tuple[bytes, AccountId]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from heapq import merge
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
 
+from .answers import PostView, Reposted
 from .engine import ReadTxn, Table, after_prefix
 from .view_rows import NUMBERS
 from .views.social.shares import SHARES
@@ -50,7 +52,7 @@ def newest(
     from timelines whose row was used. So the cost grows only with the number of accounts and of rows."""
     named = txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))
     accounts_of = {number: AccountId(account) for account, number in named}
-    stops = list(_stops(sorted(accounts_of.items()), before))
+    stops = list(stops_below(sorted(accounts_of.items()), before))
     rows = [
         _Next(_cursor(accounts_of[number], row), table, number, row)
         for table in tables
@@ -85,11 +87,19 @@ def oldest(
     return merge(*[rising(table, *one) for table in tables for one in named], key=lambda line: line.cursor)
 
 
+def as_reposted(view: PostView, line: Line) -> PostView:
+    """A post as it stands at a line because of a repost."""
+    by = Reposted(line.account, int.from_bytes(line.time[:6], "big"))
+    return replace(view, cursor=line.cursor, reposted=by)
+
+
 def _cursor(account: AccountId, row: bytes) -> bytes:
     return row[:8] + account + row[8:24]
 
 
-def _stops(accounts: Iterable[tuple[bytes, AccountId]], before: bytes | None) -> Iterator[tuple[bytes, bytes | None]]:
+def stops_below(
+    accounts: Iterable[tuple[bytes, AccountId]], before: bytes | None
+) -> Iterator[tuple[bytes, bytes | None]]:
     """Where the timeline of each account, given as (number, account), stops below a cursor."""
     if before is None:
         return ((number, None) for number, _ in accounts)

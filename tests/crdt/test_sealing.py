@@ -22,6 +22,15 @@ def test_a_secret_is_opened_by_the_writer_it_was_wrapped_for() -> None:
     assert (AN.unwrap(wrapped), BINH.unwrap(wrapped)) == (SECRET, None)
 
 
+def test_an_opening_key_opens_the_same_and_is_no_signing_key() -> None:
+    beside = Opener.of_opening_key(AN.opening_key)
+    wrapped = wrap(SECRET, AN.key, b"r" * 32)
+    assert wrapped is not None
+    assert (beside.key, beside.unwrap(wrapped)) == (AN.key, SECRET)
+    assert b"a" * 32 not in AN.opening_key
+    assert bytes(SigningKey(AN.opening_key[32:]).verify_key) != AN.key
+
+
 def test_it_is_a_sealed_box_as_others_make_and_open_it() -> None:
     key = SigningKey(b"a" * 32)
     wrapped = wrap(SECRET, AN.key, b"r" * 32)

@@ -8,6 +8,7 @@ from tests.mutants.in_events import IN_EVENTS
 from tests.mutants.in_firehose import IN_FIREHOSE
 from tests.mutants.in_groups import IN_GROUPS
 from tests.mutants.in_handles import IN_HANDLES
+from tests.mutants.in_home import IN_HOME
 from tests.mutants.in_leaving import IN_LEAVING
 from tests.mutants.in_locked import IN_LOCKED
 from tests.mutants.in_media import IN_MEDIA
@@ -22,12 +23,14 @@ from tests.mutants.in_people_app import IN_PEOPLE_APP
 from tests.mutants.in_platform import IN_PLATFORM
 from tests.mutants.in_profiles import IN_PROFILES
 from tests.mutants.in_schema import IN_SCHEMA
+from tests.mutants.in_service import IN_SERVICE
 from tests.mutants.in_slots import IN_SLOTS
 from tests.mutants.in_social import IN_SOCIAL
 from tests.mutants.in_statuses import IN_STATUSES
 from tests.mutants.in_storage import IN_STORAGE
 from tests.mutants.in_throttle import IN_THROTTLE
 from tests.mutants.in_web import IN_WEB
+from tests.mutants.in_workers import IN_WORKERS
 
 MUTANTS = (
     *IN_CHECKPOINTS,
@@ -38,6 +41,7 @@ MUTANTS = (
     *IN_FIREHOSE,
     *IN_GROUPS,
     *IN_HANDLES,
+    *IN_HOME,
     *IN_LOCKED,
     *IN_MODERATION,
     *IN_MOVES,
@@ -53,9 +57,11 @@ MUTANTS = (
     *IN_PLATFORM,
     *IN_PROFILES,
     *IN_SCHEMA,
+    *IN_SERVICE,
     *IN_SLOTS,
     *IN_SOCIAL,
     *IN_STORAGE,
     *IN_STATUSES,
     *IN_WEB,
+    *IN_WORKERS,
 )

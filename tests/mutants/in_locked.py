@@ -30,13 +30,6 @@ IN_LOCKED = (
     ),
     Mutant("present followers fall out when an account is locked", _FOLLOWERS, "[*chunks, [field]]", "[[field]]", _APP),
     Mutant(
-        "who only asks has the posts in the home feed",
-        "node/banyan_node/api/methods/feeds.py",
-        "*locking.followed(q, own, q.follows(own))",
-        "*q.follows(own)",
-        _APP,
-    ),
-    Mutant(
         "an acceptance that nobody asked for is told",
         _HEARING,
         "return locking.is_locked(q, one.who) and locking.follows(q, account, one.who)",

@@ -39,7 +39,7 @@ IN_MEDIA = (
     Mutant(
         "a byte that the disk changed is read",
         _STORE,
-        "        if chunk_hash(raw) != right and not self._unhold(held.root, chunk):\n",
+        "        if chunk_hash(raw) != right and not (self._owns and self._unhold(held.root, chunk)):\n",
         "        if False:\n",
         _HELD,
     ),

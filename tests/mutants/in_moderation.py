@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant
 
 _AUDIT, _DISPATCH = "node/banyan_node/home/audit.py", "node/banyan_node/api/dispatch.py"
 _DECISIONS, _REPORTS = (f"node/banyan_node/api/methods/{name}.py" for name in ("decisions", "reports"))
-_QUERIES, _LENS = "storage/banyan_storage/queries.py", "node/banyan_node/hosting/lens.py"
+_QUERIES, _READING = "storage/banyan_storage/queries.py", "node/banyan_node/api/methods/reading.py"
 _PAGE, _CONTENT = "web/banyan_web/page/moderation.py", "node/banyan_node/api/methods/content.py"
 _LOGGED, _DECIDED = ("tests/node/test_audit.py",), ("tests/node/test_moderation.py",)
 _ADMIN, _PAGES = ("tests/web/test_admin.py",), ("tests/web/test_moderation.py",)
@@ -43,8 +43,8 @@ IN_MODERATION = (
     ),
     Mutant(
         "followers do not see whom moderators limit",
-        _LENS,
-        "self.limited.difference_update(q.follows(reader), [reader])",
+        _READING,
+        "limited.difference_update(q.follows(reader), [reader])",
         "pass",
         _DECIDED,
     ),

@@ -84,8 +84,8 @@ IN_SOCIAL = (
     Mutant(
         "a feed of which most is hidden ends early",
         _FEEDS,
-        "            return [*page.values()], last\n",
-        "            return [*page.values()], last if len(page) == limit else None\n",
+        "            return [*page.values()], feed_cursor(last)\n",
+        "            return [*page.values()], feed_cursor(last) if len(page) == limit else None\n",
         _KEPT,
     ),
     Mutant("what is private is sealed for one that was cut", _PRIVATE, "s.known_to <= {*readers}", "True", _KEPT),

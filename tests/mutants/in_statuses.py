@@ -18,8 +18,8 @@ IN_STATUSES = (
     Mutant(
         "a page ends within a millisecond of which the node has not told all",
         f"{_WEB}/paging.py",
-        "one.ms > ms if not rising else one.ms < ms",
-        "one.ms >= ms if not rising else one.ms <= ms",
+        "id_[:TIME_DIGITS] < end if rising else id_[:TIME_DIGITS] > end",
+        "id_[:TIME_DIGITS] <= end if rising else id_[:TIME_DIGITS] >= end",
         _TIMELINES,
     ),
     Mutant(

@@ -6,7 +6,9 @@ _APPS, _LOGINS, _STORE = (f"web/banyan_web/door_{m}.py" for m in ("apps", "login
 _AUTHORIZE, _TOKENS, _LOGIN = (f"web/banyan_web/oauth/{m}.py" for m in ("authorize", "tokens", "login"))
 _SESSIONS, _APP, _BOUNDS = (f"web/banyan_web/{m}.py" for m in ("sessions", "app", "bounds"))
 _REGISTER = "web/banyan_web/mastodon/apps.py"
+_BODIES, _SOCKETS = "web/banyan_web/bodies.py", "web/banyan_web/mastodon/streaming/sockets.py"
 _ALLOWED, _ASKED = ("tests/web/test_oauth.py",), ("tests/web/test_hardening.py",)
+_ATTACKED, _HABITS = ("tests/web/test_attacks.py",), ("tests/interop/test_habits.py",)
 
 IN_WEB = (
     Mutant(
@@ -75,5 +77,40 @@ IN_WEB = (
     Mutant("requests are not counted", _BOUNDS, "count > limit)", "False)", _ASKED),
     Mutant(
         "a stream is cut at a stop", _APP, "if streaming and not ended and until.cancelled_caught:", "if False:", _ASKED
+    ),
+    Mutant(
+        "a form is read in the codec that it names",
+        _BODIES,
+        'not in (b"utf-8", b"utf8", b"us-ascii")',
+        "in ()",
+        _ATTACKED,
+    ),
+    Mutant(
+        "a form with files may have as much text as it likes",
+        _BODIES,
+        '"max_part_size": FIELD_BYTES',
+        '"max_part_size": FILE_BYTES',
+        _ATTACKED,
+    ),
+    Mutant(
+        "messages of a socket are not counted", _SOCKETS, "if count is not None and count.over:", "if False:", _ATTACKED
+    ),
+    Mutant("a stream that is asked for again is one more", _SOCKETS, " and not stream.listens(asked)", "", _ATTACKED),
+    Mutant(
+        "null is a text", "web/banyan_web/params.py", "    if value is None:\n        value = default\n", "", _HABITS
+    ),
+    Mutant(
+        "a second page of things is empty",
+        "web/banyan_web/mastodon/paging.py",
+        'one.lstrip("0").rjust',
+        "one.rjust",
+        _HABITS,
+    ),
+    Mutant(
+        "whom one mutes does not follow one",
+        "web/banyan_web/mastodon/accounts.py",
+        "by=None if own else ask.reader",
+        "by=ask.reader",
+        _HABITS,
     ),
 )

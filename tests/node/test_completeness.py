@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -13,6 +16,7 @@ from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_node.api import differing
 from banyan_node.context import Context
+from banyan_node.links import grounds
 from banyan_node.workers.published import published
 from banyan_replica.intake.intake import NotTaken
 from banyan_replica.peers.named import NamedByOperator
@@ -179,6 +183,49 @@ async def test_under_a_clock_two_hours_ahead_nothing_is_called_complete(tmp_path
         assert (await b.backend.call("post", {"text": "late"}))["clock"] == wrong
         assert (await a.backend.call("account.create", {"name": "An", "hosted": False}))["account"]
         assert (await a.backend.call("post", {"text": "in time"}))["clock"] is None
+
+
+async def test_a_node_of_which_peers_take_nothing_because_its_clock_is_ahead_is_not_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead: dict[int | None, float] = {}  # by the thread of a replica
+
+    def clock() -> float:
+        return real() + ahead.get(threading.get_ident(), 0.0)
+
+    real = time.time
+    monkeypatch.setattr(grounds, "UNTAKEN_S", 1.5)
+    monkeypatch.setattr("banyan_node.workers.worker.time", SimpleNamespace(**{**vars(time), "time": clock}))
+    alone = {"node__role": "hobbyist", "interest__mode": "all"}  # no platform says what time it is
+    async with (
+        running(make_node(make_home(tmp_path / "a"), **alone)) as a,
+        running(make_node(make_home(tmp_path / "b"), [a.edge.addresses[0]], **alone)) as b,
+    ):
+        await b.backend.call("account.create", {"name": "Bo", "hosted": False})
+        await converged([a, b])
+        with trio.fail_after(10):
+            while not (said := await b.backend.call("status", {}))["complete"]:
+                await trio.sleep(0.05)
+        assert said["clock"]["wrong"] is None
+        ahead[b.worker._thread.ident] = 600.0
+        await b.backend.call("post", {"text": "from the future"})
+        with trio.fail_after(20):
+            while (said := await b.backend.call("status", {}))["complete"] or not said["doubt"]:
+                await trio.sleep(0.05)
+            while "ahead" not in (said := await b.backend.call("status", {}))["doubt"]:
+                await trio.sleep(0.05)
+        wrong = "the linked peer does not take the last entry of this node; "
+        wrong += "this clock may be ahead of theirs: compare it, and set it"
+        assert (said["complete"], said["doubt"], said["clock"]["wrong"]) == (False, wrong, wrong)
+        ahead[a.worker._thread.ident] = 600.0  # ten minutes pass there
+        with trio.fail_after(20):
+            while not (said := await b.backend.call("status", {}))["complete"]:
+                await trio.sleep(0.05)
+            assert said["clock"]["wrong"] is None
+            await b.backend.call("peers.ban", {"peer": a.edge.peer_id})  # now it is isolated
+            while (said := await b.backend.call("status", {}))["complete"]:
+                await trio.sleep(0.05)
+        assert said["doubt"].startswith("no peer is connected, so nothing tells what may be missing")
 
 
 async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_for_it(tmp_path: Path) -> None:

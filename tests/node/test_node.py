@@ -15,8 +15,9 @@ from banyan_node.edge import EdgeError, Link
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
 from banyan_node.local import open_local
-from banyan_node.node import Node, main
+from banyan_node.node import Node
 from banyan_node.operator_errors import CallError, KeysLocked, PortBusy, WrongPassphrase
+from banyan_node.process import main
 from banyan_storage.check import verify
 from banyan_storage.errors import StoreLocked
 from banyan_storage.tables import SCHEMA

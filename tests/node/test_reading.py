@@ -61,6 +61,24 @@ def test_what_those_that_one_follows_repost_is_in_the_home_timeline(node: LocalB
     assert texts(node.call("feed")) == ["của bình"]
 
 
+def test_a_row_is_read_as_it_is_now_whatever_it_names(node: LocalBackend) -> None:
+    def row() -> Any:
+        return node.call("feed", account="an")["posts"][0]
+
+    uri = node.call("post", text="một", by="bình")["uri"]
+    node.call("quote", uri=uri, text="xem")
+    assert row()["quote"]["text"] == "một"
+    node.call("edit", uri=uri, text="hai")
+    assert row()["quote"]["text"] == "hai"
+    node.call("mute", account="bình")
+    assert row()["quote"]["text"] is None
+    node.call("mute", account="bình", undo=True)
+    node.call("post", text="chọn", poll={"options": ["a", "b"], "closes_ms": int(time.time() * 1000) + 3_600_000})
+    assert row()["poll"]["voters"] == 0
+    node.call("vote", uri=row()["uri"], options=[1], by="chi")
+    assert row()["poll"]["voters"] == 1
+
+
 def test_pages_of_a_home_timeline_join_while_people_write(node: LocalBackend) -> None:
     rng = random.Random(7)
     for name in PEOPLE[1:]:

@@ -40,6 +40,22 @@ def test_what_is_put_is_read_again_from_any_place(blobs: BlobStore) -> None:
     assert again.list_of(of.root) == of
 
 
+def test_a_process_beside_the_owner_sees_what_is_there_now_and_writes_nothing(blobs: BlobStore) -> None:
+    beside = BlobStore(blobs.folder, owns=False)
+    assert (beside.all(), beside.find(blob_of(FILE).root)) == ([], None)
+    of = put(blobs, FILE)
+    assert beside.find(of.root) == blobs.find(of.root)
+    assert (beside.all(), beside.used()) == (blobs.all(), len(FILE))
+    assert beside.read(of.root, 5, 10) == FILE[5:15]
+    path, before = blobs.file(of.root), names(blobs)
+    path.write_bytes(b"x" + path.read_bytes()[1:])
+    with pytest.raises(DamagedBlob):
+        beside.read(of.root, 0, 1)
+    assert names(blobs) == before
+    blobs.drop(of.root)
+    assert beside.find(of.root) is None
+
+
 def test_the_same_file_is_stored_once(blobs: BlobStore) -> None:
     assert put(blobs, FILE) == put(blobs, FILE)
     assert blobs.used() == len(FILE)

@@ -304,6 +304,37 @@ def test_another_process_reads_each_commit_even_as_the_map_grows(tmp_path: Path)
     engine.close()
 
 
+HOLDER = READER.replace('print(snapshot.count(Table("t")), flush=True)', "print(1, flush=True); sys.stdin.readline()")
+
+
+def test_the_snapshot_of_a_killed_process_is_ended(tmp_path: Path) -> None:
+    engine = engine_at(tmp_path / "s")
+    engine.write().put_many(T, rows(1_000))
+    engine.commit()
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path / "s")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        holder.stdin.write("hold\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == "1\n"
+        assert engine.forget_dead_readers() == 0, "it lives"
+        holder.kill()
+        holder.wait()
+        used = []
+        for again in range(40):
+            engine.write().put_many(T, rows(1_000, mark=b"%c" % again))
+            engine.write().delete_range(T, b"%c" % again, b"%c" % (again + 1))
+            engine.commit()
+            if again == 20:
+                assert engine.forget_dead_readers() == 1
+            used.append(engine.sizes().used)
+    assert used[20] > used[1], "its pages were kept"
+    assert used[-1] <= used[22], "and are used again"
+    engine.close()
+
+
 def test_the_folder_is_accessible_to_its_owner_only(tmp_path: Path) -> None:
     committed(tmp_path / "s", rows(3))
     assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o700

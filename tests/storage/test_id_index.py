@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from banyan_crdt.ids import EntryId
 from banyan_storage import id_index
 from banyan_storage import tables as t
 from banyan_storage.engine import Engine, ReadTxn
-from banyan_storage.id_index import IdIndex, Offer, nothing
+from banyan_storage.id_index import IdIndex, Late, LateIds, Offer, nothing
 from tests.storage.accounts import open_engine
 
 YOUNG = 100
@@ -102,9 +103,9 @@ def check_snapshot(txn: ReadTxn, held: dict[EntryId, int], offer: Offer) -> None
 
 @pytest.mark.parametrize("seed", range(2))
 def test_every_id_that_is_held_is_found_whatever_happens(engine: Engine, seed: int) -> None:
-    held = Held(engine, seed)
+    held, beside = Held(engine, seed), LateIds()
     reached = set[int]()
-    for _ in range(60):
+    for n in range(60):
         held.act()
         held.check()
         if held.rng.random() < 0.3:
@@ -115,6 +116,9 @@ def test_every_id_that_is_held_is_found_whatever_happens(engine: Engine, seed: i
         with engine.read() as txn:
             check_snapshot(txn, held.durable, held.index.offer)
             check_snapshot(txn, held.durable, nothing)
+            if n % 3:  # a reader in another process looks now and then
+                late = beside.of(txn)
+                check_snapshot(txn, held.durable, partial(tuple[Late, ...], (late,)))
             assert len(held.durable) - txn.count(t.IDS) <= 3 * YOUNG + 2 * 150
             reached.add(id_index.indexed(txn))
         if held.rng.random() < 0.1:

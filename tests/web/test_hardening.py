@@ -17,9 +17,9 @@ from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from banyan_web import app as door
+from banyan_web import bodies
 from banyan_web.app import EVERY, DoorApp
-from banyan_web.bounds import Bounds
+from banyan_web.bounds import Bounds, OwnCounts
 from banyan_web.door_store import SCOPES
 from banyan_web.endpoint import Endpoint
 from banyan_web.refusals import answer
@@ -224,7 +224,7 @@ async def test_a_person_who_opens_a_page_is_refused_with_a_page(tmp_path: Path) 
 
 
 async def test_a_slow_body_is_given_up_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "BODY_S", 0.3)
+    monkeypatch.setattr(bodies, "BODY_S", 0.3)
     async with open_node(tmp_path) as at:
         head = b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
         began = time.monotonic()
@@ -283,10 +283,10 @@ def test_an_address_is_what_our_own_proxy_says_and_nobody_else() -> None:
 
 def test_counts_take_no_more_memory_however_many_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("banyan_web.bounds.KEYS", 100)
-    bounds = Bounds()
+    bounds = Bounds(counts=(counts := OwnCounts()))
     for n in range(1_000):
         bounds.take("address", str(n), 10, 300, 1_000.0)
-    assert len(bounds._counts) == 100
+    assert len(counts) == 100
     assert bounds.take("address", "999", 10, 300, 1_000.0).left == 8
     assert bounds.take("address", "999", 10, 300, 1_199.0).left == 7
     assert bounds.take("address", "999", 10, 300, 1_200.0).left == 9

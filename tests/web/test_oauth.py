@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from hashlib import sha256
-from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -21,43 +19,9 @@ from banyan_web.bounds import ATTEMPTS_HERE
 from banyan_web.door_logins import Person, make_link, set_password
 from banyan_web.sessions import own_path
 from tests.web.door import Door, open_node
+from tests.web.login_page import FIELD, FORM, PASSWORD, Browser, code_on
 
-PASSWORD = "một mật khẩu dài"
 BACK = "https://app.example/back?from=banyan"
-_FIELD = re.compile(r'<input type="hidden" name="([^"]*)" value="([^"]*)">')
-_FORM = re.compile(r'<form method="post" action="([^"]*)">(.*?)</form>', re.S)
-
-
-class Browser:
-    """Follows no redirect by itself; keeps cookies, and no connection."""
-
-    def __init__(self, url: str) -> None:
-        self.http = httpx.Client(base_url=url, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
-
-    def see(self, path: str, status: int = 200) -> httpx.Response:
-        answer = self.http.get(path)
-        assert answer.status_code == status, answer.text[:300]
-        return answer
-
-    def send(self, page: httpx.Response, status: int = 303, form: int = 0, **typed: str) -> httpx.Response:
-        """Fills in a form of the page, and sends it."""
-        action, inner = _FORM.findall(page.text)[form]
-        hidden = {unescape(name): unescape(value) for name, value in _FIELD.findall(inner)}
-        answer = self.http.post(unescape(action), data={**hidden, **typed})
-        assert answer.status_code == status, answer.text[:300]
-        return answer
-
-    def log_in(self, url: str, name: str, password: str = PASSWORD) -> httpx.Response:
-        """From the address that an app opens to the page that asks whether to allow it."""
-        page = self.see(self.see(url, 303).headers["location"])
-        then = self.send(page, name=name, password=password).headers["location"]
-        return self.see(then)
-
-
-def _code(answer: httpx.Response) -> str:
-    found = re.search(r"<code>([^<]*)</code>", answer.text)
-    assert found, answer.text
-    return found[1]
 
 
 async def _with_password(door: Door, name: str = "an") -> str:
@@ -95,7 +59,7 @@ async def test_mastodon_py_registers_logs_in_and_revokes_its_token(tmp_path: Pat
             api.session.headers["connection"] = "close"
             url = api.auth_request_url(scopes=scopes, state="kept", allow_http=True)
             browser = Browser(door.url)
-            code = _code(browser.send(browser.log_in(url, "an"), 200, answer="allow"))
+            code = code_on(browser.send(browser.log_in(url, "an"), 200, answer="allow"))
             token = api.log_in(code=code, scopes=scopes, allow_http=True)
             assert len(token) == 43
             app = api.app_verify_credentials()
@@ -111,7 +75,7 @@ async def test_mastodon_py_registers_logs_in_and_revokes_its_token(tmp_path: Pat
                 api.log_in(code=code, scopes=scopes, allow_http=True)
             with pytest.raises(MastodonUnauthorizedError):  # the code came a second time: its token has ended
                 api.account_verify_credentials()
-            again = _code(browser.send(browser.see(url), 200, answer="allow"))
+            again = code_on(browser.send(browser.see(url), 200, answer="allow"))
             api.log_in(code=again, scopes=scopes, allow_http=True)
             second = str(api.access_token)
             api.revoke_access_token(allow_http=True)
@@ -264,7 +228,7 @@ async def test_a_form_of_another_site_does_nothing(tmp_path: Path) -> None:
             assert "HttpOnly" in cookie
             assert "SameSite=lax" in cookie
             before = browser.http.cookies["banyan"]
-            csrf = dict(_FIELD.findall(first.text))["csrf"]
+            csrf = dict(FIELD.findall(first.text))["csrf"]
             typed = {"name": "an", "password": PASSWORD}
             for wrong in ({}, {"csrf": ""}, {"csrf": "0" * 64}, {"csrf": ["x"]}):
                 assert browser.http.post("/login", json={**typed, **wrong}).status_code == 403
@@ -272,7 +236,7 @@ async def test_a_form_of_another_site_does_nothing(tmp_path: Path) -> None:
             page = browser.log_in(_link(app), "an")
             assert browser.http.cookies["banyan"] != before
             assert browser.http.post("/oauth/authorize", data={"answer": "allow"}).status_code == 403
-            inside = dict(_FIELD.findall(page.text))
+            inside = dict(FIELD.findall(page.text))
             assert inside["csrf"] != csrf
             assert browser.http.post("/logout", data={"csrf": csrf}).status_code == 403
             assert browser.http.post("/logout", data={"csrf": inside["csrf"]}).status_code == 303
@@ -299,7 +263,7 @@ async def test_passwords_cannot_be_tried_for_long(tmp_path: Path) -> None:
             found = []
             for password in passwords:
                 page = browser.see("/login?next=/")
-                fields = {"csrf": dict(_FIELD.findall(page.text))["csrf"], "name": name, "password": password}
+                fields = {"csrf": dict(FIELD.findall(page.text))["csrf"], "name": name, "password": password}
                 found.append(browser.http.post("/login", data=fields).status_code)
             return found
 
@@ -320,7 +284,7 @@ async def test_a_person_changes_the_password_and_other_browsers_are_logged_out(t
             browser, other = Browser(door.url), Browser(door.url)
             browser.send(browser.see("/login/link/" + make_link(door.store, Person(did, "an"))))
             mine = browser.see("/login")
-            form = len(_FORM.findall(mine.text)) - 1
+            form = len(FORM.findall(mine.text)) - 1
             assert 'name="old"' not in mine.text  # there is none yet
             browser.send(mine, 422, form, password="short")
             browser.send(mine, form=form, password=PASSWORD)

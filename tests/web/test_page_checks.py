@@ -43,6 +43,9 @@ class Liar:
             found["size"] = len(self._picture)
         return found
 
+    async def answer(self, name: str, params: Mapping[str, Any]) -> Any:
+        return await self._backend.answer(name, params)
+
     async def piece(self, blob: str, offset: int, length: int) -> bytes:
         raw: bytes = await self._backend.piece(blob, offset, length)
         return raw if self._picture is None else self._picture[offset : offset + length]

@@ -31,16 +31,19 @@ KILLS, POSTS = 4, 6_000
 class Life:
     """A node, as `banyan up` runs it, until it is killed."""
 
-    def __init__(self, home: Home) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+    def __init__(self, home: Home, *more: str, port: int = 0) -> None:
+        """more: arguments of `banyan up`. port: 0: a free one."""
+        if not port:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
         self.url, self.port = f"http://127.0.0.1:{port}", port
-        line = [sys.executable, "-m", "banyan_cli", "--home", str(home.path), "up", "--http", f"127.0.0.1:{port}"]
+        up = ["up", "--http", f"127.0.0.1:{port}", *more]
+        line = [sys.executable, "-m", "banyan_cli", "--home", str(home.path), *up]
         env = {name: value for name, value in os.environ.items() if not name.startswith("BANYAN_")}
         quiet = subprocess.DEVNULL
         self.process = subprocess.Popen(line, cwd=ROOT, env=env, stdout=quiet, stderr=quiet)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             assert self.process.poll() is None
             try:

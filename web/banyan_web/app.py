@@ -1,23 +1,20 @@
 """The ASGI application of the door. It knows neither the server that runs it nor the event loop.
 
-The invariants: no body is read beyond its limit or longer than BODY_S; a token is read from the Authorization header
-alone, but for streams; an error that nobody foresaw is logged, and answered with one sentence.
+The invariants: a token is read from the Authorization header alone, but for streams; an error that nobody foresaw is
+logged, and answered with one sentence. (bodies.py bounds what is read of a request.)
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import anyio
-import msgspec
 from starlette.applications import Starlette
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -26,7 +23,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from banyan_node.server.http_connections import let_in
 from banyan_web import wellknown
 from banyan_web.admin import judging, keeping, network, people
-from banyan_web.bounds import BODY_BYTES, BODY_S, FILE_BYTES, FILE_S, PERIOD_S, Bounds, Count
+from banyan_web.bodies import asked_of, params_of
+from banyan_web.bounds import Bounds, Count
 from banyan_web.describing import describing
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
@@ -57,7 +55,6 @@ from banyan_web.oauth import authorize, login, tokens
 from banyan_web.oauth.forms import page, paragraph
 from banyan_web.page import archive, live, moderation, static_files, writing
 from banyan_web.page import reading as pages
-from banyan_web.params import nested
 from banyan_web.platform import hosting, operations, proofs, reading, webhooks
 from banyan_web.refusals import Refused, answer, refusal
 
@@ -102,11 +99,8 @@ EVERY: Sequence[Endpoints] = (
     wellknown.ENDPOINTS,
     writing.ENDPOINTS,
 )
-FIELDS, FILES = 1_000, 8
 UNCOUNTED = ("/archives/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
 """Bytes that a page or a monitor asks for: no limit by address. The connections are limited."""
-UNLIMITED = ("host", "admin", "firehose")
-"""A token with one of these scopes is of the node's own people or programs: it has no limit."""
 OPEN = ("/api/", "/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/.well-known/", "/nodeinfo/")
 """Pages of other origins may ask these: every request shows its token, and no cookie counts."""
 LENIENT = ("/oauth/", "/.well-known/", "/nodeinfo/", "/health", "/api/v1/apps", "/api/v1/instance", "/api/v2/instance")
@@ -117,7 +111,7 @@ _CORS = {
 }
 _PREFLIGHT = {
     b"access-control-allow-methods": b"GET, POST, PUT, PATCH, DELETE, OPTIONS",
-    b"access-control-allow-headers": b"Authorization, Content-Type, Idempotency-Key",
+    b"access-control-allow-headers": b"Authorization, Content-Type, Idempotency-Key, *",
     b"access-control-max-age": b"3600",
 }
 _USUAL = {
@@ -125,6 +119,7 @@ _USUAL = {
     b"referrer-policy": b"same-origin",
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
 }
+_SLASHES = re.compile("/{2,}")
 GOING_AWAY = 1001
 """The code of a WebSocket that ends because the server stops (RFC 6455, 7.4.1)."""
 _log = logging.getLogger(__name__)
@@ -180,6 +175,8 @@ class DoorApp:
             stream.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if "//" in scope.get("path", ""):  # a client that puts an address and a path together with a slash too many
+            scope = {**scope, "path": _SLASHES.sub("/", scope["path"])}
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
             return
@@ -268,7 +265,7 @@ class _Place:
         token, address = self._let_in(request, more)
         if endpoint.scope is not None:
             _check(token, endpoint.scope)
-        params = nested(request.query_params.multi_items()) if endpoint.raw else await _params(request, endpoint.files)
+        params = asked_of(request) if endpoint.raw else await params_of(request, endpoint.files)
         ask = Ask(request, dict(request.path_params), params, token, address)
         found = await endpoint.do(self._web, ask)
         if isinstance(found, Response):
@@ -278,7 +275,7 @@ class _Place:
 
     def _let_in(self, request: Request, more: dict[str, str]) -> tuple[Token | None, str]:
         """The token, and the address that asks, once the request is counted. Raises Refused."""
-        address, token, wrong = _address(self._web.bounds, request), None, None
+        address, token, wrong = self._web.bounds.address_of(request), None, None
         try:
             token = _token(self._web, request)
         except Refused as why:
@@ -300,20 +297,11 @@ def _path(request: Request) -> str:
     return str(request.scope["path"])
 
 
-def _address(bounds: Bounds, request: Request) -> str:
-    peer = None if request.client is None else request.client.host
-    return bounds.address(peer, ",".join(request.headers.getlist("x-forwarded-for")) or None)
-
-
 def _counted(bounds: Bounds, request: Request, token: Token | None, address: str) -> Count | None:
-    """One request more of the token, or of the address; None where there is no limit."""
-    if token is not None:
-        if not bounds.token_rate or any(scope in token.scopes for scope in UNLIMITED):
-            return None
-        return bounds.take("token", token.id, bounds.token_rate, PERIOD_S)
-    if not bounds.address_rate or _path(request).startswith(UNCOUNTED):
+    """None where there is no limit."""
+    if token is None and _path(request).startswith(UNCOUNTED):
         return None
-    return bounds.take("address", address, bounds.address_rate, PERIOD_S)
+    return bounds.request(token, address)
 
 
 def _of_count(count: Count) -> dict[str, str]:
@@ -342,62 +330,3 @@ def _check(token: Token | None, scope: str) -> None:
         raise Refused(401, "The access token is invalid", {"www-authenticate": "Bearer"})
     if not token.allows(scope):
         raise Refused(403, "This action is outside the authorized scopes")
-
-
-async def _params(request: Request, files: bool) -> dict[str, Any]:
-    """Raises Refused."""
-    found = nested(request.query_params.multi_items())
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.method in ("GET", "HEAD") and kind != "application/json":
-        return found  # some clients send lists of ids as JSON with GET
-    most, seconds = (FILE_BYTES, FILE_S) if files and kind == "multipart/form-data" else (BODY_BYTES, BODY_S)
-    _bound(request, most)
-    try:
-        with anyio.fail_after(seconds):
-            body = await _body(request, kind, files)
-    except TimeoutError:
-        raise Refused(408, f"The body did not come within {seconds:.0f} s.", {"connection": "close"}) from None
-    return found | body
-
-
-async def _body(request: Request, kind: str, files: bool) -> dict[str, Any]:
-    if kind == "application/json":
-        raw = await request.body()
-        try:
-            value = msgspec.json.decode(raw) if raw.strip() else {}
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise Refused(400, "The body is no JSON.") from None
-        if not isinstance(value, dict):
-            raise Refused(400, "The body is a JSON object.")
-        return value
-    if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        try:
-            form = await request.form(max_files=FILES if files else 0, max_fields=FIELDS)
-        except (HTTPException, MultiPartException, UnicodeDecodeError, ValueError) as error:
-            if isinstance(error, HTTPException) and error.status_code == 413:
-                raise Refused(413, error.detail) from None
-            raise Refused(400, "The form in the body is broken, or has too many fields.") from None
-        if not files and any(isinstance(value, UploadFile) for value in form.values()):
-            raise Refused(400, "Files are not taken here.")
-        return nested(form.multi_items())
-    if await request.body():
-        raise Refused(415, "Send JSON or a form, and say which in Content-Type.")
-    return {}
-
-
-def _bound(request: Request, most: int) -> None:
-    """Reading the body raises HTTPException once it is larger than this. Raises Refused if it says so itself."""
-    said = request.headers.get("content-length")
-    if said is not None and said.isascii() and said.isdigit() and int(said) > most:
-        raise Refused(413, f"At most {most:,} bytes are taken here.", {"connection": "close"})
-    receive, come = request.receive, 0
-
-    async def bounded() -> Message:
-        nonlocal come
-        message = await receive()
-        come += len(message.get("body", b""))
-        if come > most:
-            raise Refused(413, f"At most {most:,} bytes are taken here.", {"connection": "close"})
-        return message
-
-    request._receive = bounded

@@ -1,7 +1,8 @@
 """How much clients may ask: sizes and times of bodies, requests by token and address, attempts at passwords.
 
-Counts are kept in memory, of at most KEYS keys: a process that starts again counts anew, and one beside it counts for
-itself. Windows of time begin at multiples of their length, so all counts of one kind end together.
+Counts are kept in memory, of at most KEYS keys: a node that starts again counts anew. Processes that serve one door
+count together (shared_counts.py), and each may do its share of what is bounded at one time. Windows of time begin at
+multiples of their length, so all counts of one kind end together.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import time
 from collections import OrderedDict
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import anyio
+from starlette.requests import HTTPConnection
+
+from banyan_web.door_store import Token
 
 MEDIA_BYTES = 100 << 20
 """The largest file."""
@@ -26,6 +30,8 @@ PERIOD_S = 300
 """The window in which requests are counted, as with Mastodon."""
 TOKEN_RATE, ADDRESS_RATE = 1_500, 600
 """Requests in a window with one token, and without any from one address. 0: no limit."""
+UNLIMITED = ("host", "admin", "firehose")
+"""A token with one of these scopes is of the node's own people or programs: it has no limit."""
 ATTEMPT_S = 900
 ATTEMPTS_HERE, ATTEMPTS_ADDRESS, ATTEMPTS_NAME = 10, 30, 100
 """Passwords tried in ATTEMPT_S: of one name from one address, from one address, of one name. The last is large, so that
@@ -47,21 +53,26 @@ class Count(NamedTuple):
     over: bool
 
 
-class Bounds:
-    """The counts of one door."""
+class Counts(Protocol):
+    """Counts in windows of time, by what is counted and of whom."""
 
-    def __init__(self, token_rate: int = TOKEN_RATE, address_rate: int = ADDRESS_RATE, proxies: tuple[str, ...] = ()):
-        """proxies: networks of those whose X-Forwarded-For is believed."""
-        self.token_rate, self.address_rate = token_rate, address_rate
-        self._proxies = [ip_network(net, strict=False) for net in proxies]
+    def add(self, kind: str, key: str, ends: int) -> int:
+        """Counts one more in the window that ends then. Returns the count."""
+
+    def forget(self, kind: str, key: str) -> None:
+        """The count begins anew."""
+
+
+class OwnCounts:
+    """Those of a process that serves the door alone."""
+
+    def __init__(self) -> None:
         self._counts: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
-        self.hashing = anyio.CapacityLimiter(HASHES_AT_ONCE)
-        self.archives = anyio.CapacityLimiter(ARCHIVES_AT_ONCE)
 
-    def take(self, kind: str, key: str, limit: int, seconds: int, now: float | None = None) -> Count:
-        """Counts one more of this kind and key."""
-        now = time.time() if now is None else now
-        ends = (int(now) // seconds + 1) * seconds
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def add(self, kind: str, key: str, ends: int) -> int:
         at, count = self._counts.get((kind, key), (ends, 0))
         count = count + 1 if at == ends else 1
         self._counts[kind, key] = (ends, count)
@@ -69,11 +80,59 @@ class Bounds:
             self._counts.move_to_end((kind, key))
             if len(self._counts) > KEYS:
                 self._counts.popitem(last=False)
+        return count
+
+    def forget(self, kind: str, key: str) -> None:
+        self._counts.pop((kind, key), None)
+
+
+class Bounds:
+    """The bounds of one process that serves the door."""
+
+    def __init__(
+        self,
+        token_rate: int = TOKEN_RATE,
+        address_rate: int = ADDRESS_RATE,
+        proxies: tuple[str, ...] = (),
+        counts: Counts | None = None,
+        processes: int = 1,
+    ) -> None:
+        """proxies: networks of those whose X-Forwarded-For is believed. counts: of all `processes` that serve the door;
+        default: this one alone does."""
+        self.token_rate, self.address_rate = token_rate, address_rate
+        self._proxies = [ip_network(net, strict=False) for net in proxies]
+        self._counts: Counts = OwnCounts() if counts is None else counts
+        self._processes = processes
+        self.hashing = anyio.CapacityLimiter(self.share(HASHES_AT_ONCE))
+        self.archives = anyio.CapacityLimiter(self.share(ARCHIVES_AT_ONCE))
+
+    def share(self, most: int) -> int:
+        """What this process may have at one time, of what all together may."""
+        return -(-most // self._processes)
+
+    def take(self, kind: str, key: str, limit: int, seconds: int, now: float | None = None) -> Count:
+        """Counts one more of this kind and key."""
+        now = time.time() if now is None else now
+        ends = (int(now) // seconds + 1) * seconds
+        count = self._counts.add(kind, key, ends)
         return Count(limit, max(0, limit - count), ends, count > limit)
+
+    def request(self, token: Token | None, address: str) -> Count | None:
+        """One request more of the token, or of the address; None where there is no limit."""
+        if token is not None:
+            if not self.token_rate or any(scope in token.scopes for scope in UNLIMITED):
+                return None
+            return self.take("token", token.id, self.token_rate, PERIOD_S)
+        return self.take("address", address, self.address_rate, PERIOD_S) if self.address_rate else None
 
     def forget(self, kind: str, key: str) -> None:
         """The count begins anew."""
-        self._counts.pop((kind, key), None)
+        self._counts.forget(kind, key)
+
+    def address_of(self, asked: HTTPConnection) -> str:
+        """Who asks."""
+        peer = None if asked.client is None else asked.client.host
+        return self.address(peer, ",".join(asked.headers.getlist("x-forwarded-for")) or None)
 
     def address(self, peer: str | None, forwarded: str | None) -> str:
         """Who asks. peer: the other end of the connection, None for a Unix socket. forwarded: X-Forwarded-For, which

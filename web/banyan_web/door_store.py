@@ -201,6 +201,21 @@ def _token(row: Sequence[Any]) -> Token:
     return Token(row[0], row[1], row[2], tuple(row[3].split()), *row[4:])
 
 
+def why_unsound(path: Path) -> str | None:
+    """What SQLite finds wrong in the file, or None. It is only read, also beside a running node."""
+    db = None
+    try:
+        db = apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY)
+        db.set_busy_timeout(5_000)
+        found = str(next(iter(db.execute("pragma quick_check(1)")))[0])
+    except apsw.Error as error:
+        return str(error)
+    finally:
+        if db is not None:
+            db.close()
+    return None if found == "ok" else " ".join(found.split())
+
+
 def hashed(raw: str) -> bytes:
     """Of something random of 256 bits, which needs no slow hash."""
     return sha256(raw.encode("utf-8", "surrogatepass")).digest()

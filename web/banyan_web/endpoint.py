@@ -14,11 +14,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from banyan_node.api.texts import NOBODY
 from banyan_node.home.audit import OPERATOR, Actor
+from banyan_node.home.config import HttpSettings
 from banyan_node.operator_errors import CallError
 from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore, Token
@@ -30,6 +32,7 @@ from banyan_web.refusals import Refused, of_call
 from banyan_web.shelf import Shelf
 
 if TYPE_CHECKING:
+    from banyan_web.mastodon.entities.bodies import Body
     from banyan_web.mastodon.streaming.hub import Hub
 
 
@@ -38,6 +41,9 @@ class Backend(Protocol):
 
     async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR) -> Any:
         """The answer, as JSON values. by: who acts, for the audit log."""
+
+    async def answer(self, name: str, params: Mapping[str, Any]) -> Any:
+        """The answer in its declared type. What did not change may be the same object as before."""
 
     async def piece(self, blob: str, offset: int, length: int) -> bytes:
         """Bytes of a blob, fewer at its end."""
@@ -77,14 +83,16 @@ PEOPLE, PEOPLE_S = 20_000, 10.0
 """Accounts that stand beside posts: so many are kept made, each for so long; its counts may be so old there."""
 TEXTS = 20_000
 """Texts of posts that are kept as HTML."""
+BODIES = 10_000
+"""Posts that are kept as JSON, each as one reader sees it: 3 kB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Web:
     """What endpoints share. url: the address by which clients know this server, without a slash at its end. domain: of
     its accounts' names. tail: the end of the firehose. hub: the streams of apps. email: of who runs it, or empty.
-    people: Account entities by DID. texts: HTML, by the text and by where its mentions lead. outside: asks addresses
-    that others named. house: its rules."""
+    people: Account entities by DID. texts: HTML, by the text and by where its mentions lead. bodies: Status entities as
+    JSON (mastodon/entities/bodies.py). outside: asks addresses that others named. house: its rules."""
 
     backend: Backend
     door: DoorStore
@@ -99,6 +107,7 @@ class Web:
     email: str = ""
     people: Shelf[str, dict[str, Any]] = field(default_factory=lambda: Shelf(PEOPLE, PEOPLE_S))
     texts: Shelf[object, str] = field(default_factory=lambda: Shelf(TEXTS))
+    bodies: Shelf[int, Body] = field(default_factory=lambda: Shelf(BODIES))
     outside: Outside = field(default_factory=Outside)
     house: House = field(default_factory=House)
 
@@ -113,13 +122,46 @@ class Web:
     async def call(self, method: str, **params: Any) -> Any:
         """A method of the node; `by` is the account that acts, None: nobody reads. Other parameters that are None are
         left out. Raises Refused."""
-        named = {name: value for name, value in params.items() if value is not None}
-        if "by" in params:  # without it, the node's own account would read, with what it mutes and filters
-            named["as"] = named.pop("by", NOBODY)
         try:
-            return await self.backend.call(method, named)
+            return await self.backend.call(method, _named(params))
         except CallError as error:
             raise of_call(error) from error
+
+    async def answer(self, method: str, **params: Any) -> Any:
+        """The same in the declared type."""
+        try:
+            return await self.backend.answer(method, _named(params))
+        except CallError as error:
+            raise of_call(error) from error
+
+
+def _named(params: Mapping[str, Any]) -> dict[str, Any]:
+    named = {name: value for name, value in params.items() if value is not None}
+    if "by" in params:  # without it, the node's own account would read, with what it mutes and filters
+        named["as"] = named.pop("by", NOBODY)
+    return named
+
+
+def web_of(
+    backend: Backend, door: DoorStore, http: HttpSettings, url: str, tail: Tail, hub: Hub, bounds: Bounds
+) -> Web:
+    """What endpoints share. url: where the door listens, by which clients know it if no setting says otherwise."""
+    known = http.url or url
+    return Web(
+        backend,
+        door,
+        known,
+        http.domain or urlsplit(known).netloc,
+        http.title,
+        tail,
+        Consumers(door),
+        hub,
+        bounds,
+        http.description,
+        http.email,
+        outside=Outside(http.local_webhooks),
+        house=House.read(http.rules, http.terms, http.privacy),
+    )
 
 
 Do: TypeAlias = Callable[[Web, Ask], Awaitable[Any]]

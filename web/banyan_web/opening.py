@@ -1,55 +1,47 @@
-"""Opens the door of a running node, in the node's own process."""
+"""Opens the door of a running node: in the node's own process, or in processes beside it (workers/)."""
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 import trio
 
+from banyan_node.api.door_state import DoorState
 from banyan_node.node import Node
 from banyan_node.server.http_server import Bind, serve_app
 from banyan_web.app import DoorApp, door_app
 from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore
-from banyan_web.endpoint import Web
-from banyan_web.firehose.consumers import Consumers
+from banyan_web.endpoint import web_of
 from banyan_web.firehose.tail import Tail
-from banyan_web.house import House
 from banyan_web.mastodon.streaming.hub import Hub
-from banyan_web.outward import Outside
 from banyan_web.platform.deliveries import deliver
-
-LAST_LINES_S = 0.5
-"""How long streams may take to end by themselves when the node stops."""
+from banyan_web.streaming import LAST_LINES_S
 
 
 async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
-    """Serves HTTP at `http.address` until the node stops. Reports the endpoint. hub: of the streams of apps; default:
-    a new one. Raises PortBusy, ControlError."""
+    """Serves HTTP at `http.address` until the node stops, by `http.workers` processes or by itself. Reports the
+    endpoint. hub: see `serve_by_itself`. Raises PortBusy, ControlError."""
+    if node.settings.config.http.workers:
+        from banyan_web.workers.starting import serve_by_workers  # whoever serves without them need not load this
+
+        await serve_by_workers(node, task_status=task_status)
+    else:
+        await serve_by_itself(node, hub, task_status=task_status)
+
+
+async def serve_by_itself(node: Node, hub: Hub | None = None, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
+    """Serves HTTP in this process. hub: of the streams of apps; default: a new one. Raises PortBusy, ControlError."""
     http = node.settings.config.http
-    bind, house = Bind.at(http.address), House.read(http.rules, http.terms, http.privacy)
+    bind = Bind.at(http.address)
     door = DoorStore(node.home.door)
-    tail, streams, consumers = Tail(node.backend), hub or Hub(), Consumers(door)
+    tail, streams = Tail(node.backend), hub or Hub()
     apps: list[DoorApp] = []
 
     def app(url: str) -> DoorApp:
-        known = http.url or url
-        web = Web(
-            node.backend,
-            door,
-            known,
-            http.domain or urlsplit(known).netloc,
-            http.title,
-            tail,
-            consumers,
-            streams,
-            Bounds(http.token_rate, http.address_rate, tuple(http.proxies)),
-            http.description,
-            http.email,
-            outside=Outside(http.local_webhooks),
-            house=house,
-        )
+        node.door = DoorState(url, [], None)
+        bounds = Bounds(http.token_rate, http.address_rate, tuple(http.proxies))
+        web = web_of(node.backend, door, http, url, tail, streams, bounds)
         beside.start_soon(streams.run, web)
         beside.start_soon(deliver, web)
         apps.append(door_app(web))

@@ -92,12 +92,14 @@ def number(params: dict[str, Any], name: str, default: int, most: int, least: in
 
 
 def text(params: dict[str, Any], name: str, default: str | None = None) -> str:
-    """Raises Refused if it is missing, or no text."""
-    value = params.get(name, default)
+    """`default` if it is missing or null, as many apps send it. Raises Refused if there is none, or it is no text."""
+    value = params.get(name)
+    if value is None:
+        value = default
     if isinstance(value, bool | int | float):
         value = str(value)
     if not isinstance(value, str):
-        raise Refused(422, f"{name} is a text." if name in params else f"{name} is missing.")
+        raise Refused(422, f"{name} is missing." if value is None else f"{name} is a text.")
     if "\0" in value:
         raise Refused(422, f"{name} has a null character.")
     return value

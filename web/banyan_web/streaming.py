@@ -15,6 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from banyan_node.server.blob_files import until_gone
 
+LAST_LINES_S = 0.5
+"""How long streams may take to end by themselves when the server stops."""
 _log = logging.getLogger(__name__)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import stat
 import sys
 import time
@@ -19,6 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from banyan_cli import errors, session
+from banyan_cli.checks import door, limits, ports
+from banyan_cli.checks.versions import versions
 from banyan_cli.show.words import count, size
 from banyan_node.harmless import plain
 from banyan_node.operator_errors import NoNode
@@ -61,18 +62,25 @@ def _show(console: Console, value: dict[str, Any]) -> None:
 def _findings(s: session.Session) -> Iterator[Finding]:
     checks: tuple[tuple[str, Callable[[session.Session], tuple[bool | None, str]]], ...] = (
         ("python", _python),
+        ("versions", _versions),
         ("home", _home),
         ("settings", _settings),
         ("keys", _keys),
         ("disk", _disk),
+        ("map", _map),
+        ("limits", _limits),
         ("clock", _clock),
         ("store", _store),
         ("media", _media),
         ("account", _account),
         ("ports", _ports),
         ("node", _node),
+        ("door", _door),
+        ("door.db", _door_db),
+        ("cert", _certificate),
         ("peers", _peers),
         ("slots", _slots),
+        ("door", _door),
     )
     for name, check in checks:
         try:
@@ -184,9 +192,80 @@ def _account(s: session.Session) -> tuple[bool | None, str]:
     return True, "This node controls its own account."
 
 
+def _versions(s: session.Session) -> tuple[bool | None, str]:
+    node = s.node()
+    if node is None:
+        return versions(None, ())
+    return versions(
+        node.call("id").get("version", "of before 0.1.0"), (node.call("status").get("unreached") or {}).values()
+    )
+
+
+def _map(s: session.Session) -> tuple[bool | None, str]:
+    return limits.store_map(next(p for p in (s.home.path, *s.home.path.parents) if p.exists()))
+
+
+def _limits(s: session.Session) -> tuple[bool | None, str]:
+    pid = None if s.node() is None else _pid(s)
+    return limits.open_files(s.settings.config, bool(_doors(s)), pid)
+
+
+def _pid(s: session.Session) -> int:
+    """Of the running node. Raises NoNode."""
+    from banyan_node.server.running import find_running
+
+    return find_running(s.home)[0].pid
+
+
+def _doors(s: session.Session) -> list[str]:
+    """Where a running node serves HTTP; without one, where it would."""
+    node = s.node()
+    if node is not None:
+        return list(node.call("id")["doors"])
+    return [address] if (address := s.settings.config.http.address) else []
+
+
+def _door(s: session.Session) -> tuple[bool | None, str]:
+    doors = _doors(s)
+    if not doors:
+        return None, "It is shut: `banyan up --http 127.0.0.1:8080` opens it, http.address for good."
+    if s.node() is None:
+        return None, "The node is not running."
+    found = [door.answers(address) for address in doors]
+    return next((said for said in found if not said[0]), found[0])
+
+
+def _door_db(s: session.Session) -> tuple[bool | None, str]:
+    return door.remembers(s.home.door)
+
+
+def _certificate(s: session.Session) -> tuple[bool | None, str]:
+    return door.certificate(s.settings.config.http.url)
+
+
+def _own_ports(s: session.Session, node: session.CallTarget) -> tuple[bool | None, str]:
+    """Of a running node."""
+    from banyan_node.server.running import find_running
+
+    running, _ = find_running(s.home)
+    who = node.call("id")
+    named: dict[int, str] = {}
+    for address in who["addresses"]:
+        _, _, _, kind, number, *_ = address.split("/")
+        if kind == "tcp":
+            named[int(number)] = "peers"
+    for address in who.get("doors", ()):
+        if not address.startswith("unix:"):
+            named[int(address.rpartition(":")[2])] = "the door"
+    if running.endpoint.port:
+        named[running.endpoint.port] = "the control API"
+    return ports.of_process(running.pid, named)
+
+
 def _ports(s: session.Session) -> tuple[bool | None, str]:
-    if s.node() is not None:
-        return None, "The node is running and has its ports."
+    node = s.node()
+    if node is not None:
+        return _own_ports(s, node)
     config = s.settings.config
     wanted: list[tuple[str, int]] = []
     if not config.control.socket:
@@ -195,17 +274,14 @@ def _ports(s: session.Session) -> tuple[bool | None, str]:
         _, family, where, kind, number, *_ = address.split("/")
         if kind == "tcp" and family in ("ip4", "ip6"):
             wanted.append((where, int(number)))
+    address = config.http.address
+    if address and not address.startswith("unix:"):
+        host, _, number = address.rpartition(":")
+        wanted.append((host.strip("[]"), int(number) if number.isdigit() else 0))
     fixed = [(host, port) for host, port in wanted if port]
     for host, port in fixed:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError as error:
-                return (
-                    False,
-                    f"{host} port {port} cannot be had ({error.strerror}); stop what has it, or choose another.",
-                )
+        if (why := ports.why_taken(host, port)) is not None:
+            return False, f"{why}."
     if not fixed:
         return True, "Free ports are taken at the start."
     return True, "1 port is named, and free." if len(fixed) == 1 else f"{len(fixed)} ports are named, and free."
@@ -241,6 +317,23 @@ def _slots(s: session.Session) -> tuple[bool | None, str]:
     used = ", ".join(f"{slots[pool]} of {slots[f'{pool}_of']} {pool}" for pool in ("inbound", "outbound", "named"))
     lost = f"; {slots['evicted']:,} had to make room since the start" if slots["evicted"] else ""
     return True, f"{used} are in use{lost}."
+
+
+def _door(s: session.Session) -> tuple[bool | None, str]:
+    node = s.node()
+    if node is None:
+        return None, "The node is not running."
+    door = node.call("status").get("door")
+    if door is None:
+        return None, "It is shut; `banyan up --http ADDRESS` opens it for apps and browsers."
+    if door["trouble"]:
+        why = f"{door['trouble'][0].upper()}{door['trouble'][1:]}"
+        return False, f"{why}, and is started anew; the node's log says why."
+    if not door["workers"]:
+        return True, f"{door['address']}, served by the node itself."
+    ended = sum(worker["ended"] for worker in door["workers"])
+    lost = f"; {count(ended, 'worker')} ended unasked since the start" if ended else ""
+    return True, f"{door['address']}, served by {count(len(door['workers']), 'worker')}{lost}."
 
 
 def _peers(s: session.Session) -> tuple[bool | None, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from banyan_cli import completing, paper, session
+from banyan_cli.asking import confirmed, on_terminal
 from banyan_cli.errors import BadInput, Failed
 from banyan_node.harmless import plain
 
@@ -46,6 +47,9 @@ def init(
         bool,
         typer.Option("--keep-recovery", help="No words: the key stays here; who copies the home has the account."),
     ] = False,
+    ask: Annotated[
+        bool | None, typer.Option("--ask/--no-ask", help="Ask what matters; the default on a terminal without options.")
+    ] = None,
 ) -> None:
     """Make a node: its folder, its keys and its account, and show the 24 recovery words once."""
     from banyan_cli.making import make_node, refuse_a_second_node, refuse_to_contradict
@@ -54,6 +58,16 @@ def init(
     from banyan_node.home.settings import parse
 
     s = session.of(ctx)
+    options = (name, role, realm, passphrase, recovery, keep_recovery)
+    if ask and (any(options) or s.out.json or not on_terminal()):
+        raise BadInput("--ask asks on a terminal, and goes with no other option; leave the others out, or --ask.")
+    if ask is None and not any(options) and not s.out.json and on_terminal():
+        ask = True
+    if ask:
+        refuse_a_second_node(s.home)
+        _make_by_asking(s)
+        s.out.note('Next: `banyan up` starts it, `banyan post "..."` says something.')
+        return
     given = {"node.name": name or None, "node.role": role, "node.realm": realm}
     chosen = {key: parse(key, value) for key, value in given.items() if value is not None}
     if recovery is not None and keep_recovery:
@@ -72,6 +86,25 @@ def init(
     s.out.note('Next: `banyan up` starts it, `banyan post "..."` says something.')
 
 
+def _make_by_asking(s: session.Session) -> None:
+    """Raises typer.Abort."""
+    from banyan_cli.making import make_node
+    from banyan_cli.wizard import ask_first_questions
+    from banyan_node.home.keystore import passphrase_from
+    from banyan_node.home.recovery import commitment
+
+    passphrase = passphrase_from()
+    try:
+        answers = ask_first_questions(s)
+    except (KeyboardInterrupt, typer.Abort):
+        s.out.note("\nNothing was made.")
+        raise
+    value = make_node(s.home, answers.settings, passphrase, commitment(answers.words), answers.follow)
+    s.out.answer(value, _show_made)
+    if answers.settings.get("http.address"):
+        s.out.note("`banyan login set NAME` gives somebody a password for the door.")
+
+
 def _show_made(console: Console, value: dict[str, Any]) -> None:
     sentence = f"A node was made in {value['home']}. Its account is {value['account']}."
     console.print(sentence, markup=False, soft_wrap=True)
@@ -88,13 +121,16 @@ def up(
     interest: Annotated[str | None, typer.Option(help="What to hold: follows (the default), or all.")] = None,
     control_port: Annotated[int | None, typer.Option(help="Port of the control API; 0 takes a free one.")] = None,
     http: Annotated[str | None, typer.Option(help="Where to serve apps and browsers, such as 127.0.0.1:8080.")] = None,
+    http_workers: Annotated[
+        int | None, typer.Option(help="Processes that serve it beside the node; 0: the node itself does.")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     log_format: Annotated[str | None, typer.Option(help="auto, console or json.")] = None,
 ) -> None:
     """Run the node until ctrl-C."""
     from banyan_cli.show.welcome import welcome
     from banyan_node.logging import set_up_logging
-    from banyan_node.node import main
+    from banyan_node.process import main
 
     s = session.of(ctx)
     flags = {
@@ -105,11 +141,16 @@ def up(
         "interest.mode": interest,
         "control.port": control_port,
         "http.address": http,
+        "http.workers": http_workers,
         "log.level": log_level,
         "log.format": log_format,
     }
+    if not s.home.keys.exists() and not s.out.json and on_terminal():
+        s.out.note(f"There is no node in {s.home.path} yet.")
+        if confirmed("Make one now"):
+            _make_by_asking(s)
     settings = s.settings_with(flags)
-    set_up_logging(settings.config.log)
+    set_up_logging(settings.config.log, folder=s.home.path)
     person = sys.stderr.isatty() and not s.out.json and settings.config.log.format == "auto"
     doors = []
     if settings.config.http.address:

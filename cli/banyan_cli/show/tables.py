@@ -136,6 +136,8 @@ def status(now_ms: int) -> Callable[[Console, Row], None]:
             console.print(Text(sentence(plain(why)), "yellow"), soft_wrap=True)
         for task, why in value.get("failing", {}).items():
             console.print(Text(f"{task} failed and is tried again: {plain(why)}.", "bold red"), soft_wrap=True)
+        if (door := value.get("door")) and door["trouble"]:
+            console.print(Text(f"{sentence(door['trouble'])} It is started anew.", "bold red"), soft_wrap=True)
         held = [count(value["accounts"], "account"), count(value["logs"], "log")]
         held.append(count(value["entries"], "entry", "entries"))
         if value.get("lacking_parts"):
@@ -143,6 +145,9 @@ def status(now_ms: int) -> Callable[[Console, Row], None]:
         if reading := value.get("catchup"):
             held.append(f"read to by {count(reading['peers'], 'peer')}, {reading['left']:.0%} left")
         console.print(Text(" · ".join(held), "dim"))
+        if door:
+            served = f" by {count(len(door['workers']), 'worker')}" if door["workers"] else ""
+            console.print(Text(f"HTTP at {door['address']}{served}", "dim"), soft_wrap=True)
         console.print(Text(f"root {value['root']}", "dim"), soft_wrap=True)
         if back := value.get("restoring"):
             console.print(Text(restoring(back), "yellow"))

@@ -4,7 +4,8 @@ A module of `methods/` makes one `Declared` and decorates its functions with it.
 function's signature. Everything else uses these declarations: dispatch.py calls the methods, decode.py checks requests,
 openapi.py and page.py describe them.
 
-    read    on a snapshot of the last commit, on a reader thread: it and writers do not wait for each other
+    read    on a snapshot of the last commit, on a reader thread: it and writers do not wait for each other. Also in a
+            process beside the node that has the store open for reading (apart.py), unless it is declared otherwise
     look    a read that also needs this node's identity or keys, or the published state of the replica (published.py);
             so it needs a store that this home's keys belong to
     work    on a thread of its own, for what takes long and needs only files: blobs
@@ -32,17 +33,22 @@ from banyan_node.upkeep.long_works import LongWorks
 from banyan_node.upkeep.searching import Searching
 from banyan_node.workers.published import Here, Published
 from banyan_storage.blobs import BlobStore
+from banyan_storage.kept import Keeping
 from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
 
 if TYPE_CHECKING:
+    from banyan_node.api.door_state import DoorState
     from banyan_node.context import Context
     from banyan_node.media.fetching import BlobFetcher
+    from banyan_node.metrics import Metrics
     from banyan_node.workers.throttle import Throttle
     from banyan_node.workers.worker import Worker
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
+PRIVATE_BYTES = 8_000
+"""What an account said to itself takes in memory, about; what it says is remembered by the vault."""
 Runs: TypeAlias = Literal["snapshot", "look", "work", "replica", "node"]
 
 
@@ -70,7 +76,8 @@ class NoResult(Response, frozen=True):
 
 class CommitView:
     """The input of a read: the store and its views at one commit, the blobs, what opens what accounts said to
-    themselves (None: the keys are not there), and the index of posts (None: it cannot be written). works: long work."""
+    themselves (None: the keys are not there), the index of posts (None: it cannot be written), what readers kept of
+    this commit, and long work."""
 
     def __init__(
         self,
@@ -78,10 +85,12 @@ class CommitView:
         blobs: BlobStore,
         vault: Vault | None = None,
         search: Searching | None = None,
+        kept: Keeping | None = None,
         works: LongWorks | None = None,
     ) -> None:
         self._q, self.blobs = q, blobs
-        self._vault, self.search, self.works = vault, search, works or LongWorks()
+        self._vault, self.search = vault, search
+        self.kept, self.works = kept or Keeping(), works or LongWorks()
 
     @property
     def store(self) -> StoreReader:
@@ -92,16 +101,26 @@ class CommitView:
 
     def private(self, account: AccountId) -> Private:
         """What the account said to itself; nothing, where this node cannot open it."""
-        return Private() if self._vault is None else self._vault.read(self._q, account)
+        if (vault := self._vault) is None:
+            return Private()
+        of = [self._q.number(account)]
+        return self.kept.made(("private", account), of, PRIVATE_BYTES, lambda: vault.read(self._q, account))
 
 
 class Looking(CommitView):
     """The input of a look: the same, this node's identity, and the published state of the replica."""
 
     def __init__(
-        self, q: Queries, blobs: BlobStore, vault: Vault, search: Searching, here: Here, seen: Published
+        self,
+        q: Queries,
+        blobs: BlobStore,
+        vault: Vault,
+        search: Searching,
+        kept: Keeping,
+        here: Here,
+        seen: Published,
     ) -> None:
-        super().__init__(q, blobs, vault, search)
+        super().__init__(q, blobs, vault, search, kept)
         self.here, self.seen = here, seen
 
 
@@ -141,7 +160,15 @@ class Shell(Protocol):
         """What strangers use of the processor."""
 
     @property
+    def metrics(self) -> Metrics:
+        """Where it is counted what calls take."""
+
+    @property
     def addresses(self) -> tuple[str, ...]: ...
+
+    @property
+    def door_addresses(self) -> tuple[str, ...]:
+        """Where HTTP is served for apps and browsers: HOST:PORT or unix:PATH."""
 
     @property
     def ready(self) -> bool: ...
@@ -160,6 +187,10 @@ class Shell(Protocol):
     @property
     def unreached(self) -> dict[str, str]:
         """Contacts that no link leads to, each with why."""
+
+    @property
+    def door(self) -> DoorState | None:
+        """The door for HTTP; None if it is shut."""
 
     @property
     def event_queue(self) -> int:
@@ -194,8 +225,9 @@ class Method:
     node async (Shell, request).
 
     on_node: async (Shell, answer), which completes the answer of `do` on a running node. alone, together: see
-    Worker.call. slow: a read that may take more than some 20 ms, which others do not wait for. audited: an act of an
-    operator, an admin or a moderator, which the audit log gets first.
+    Worker.call. slow: a read that may take more than some 20 ms, which others do not wait for. apart: a read that needs
+    the store and files of blobs and nothing else, so another process may answer it. audited: an act of an operator, an
+    admin or a moderator, which the audit log gets first.
     """
 
     name: str
@@ -209,6 +241,7 @@ class Method:
     alone: bool = False
     together: bool = False
     slow: bool = False
+    apart: bool = False
     audited: bool = False
 
     @property
@@ -226,8 +259,11 @@ class Declared:
     def __iter__(self) -> Iterator[Method]:
         return iter(self._methods.values())
 
-    def read(self, name: str, *errors: str, slow: bool = False, audited: bool = False) -> Callable[[F], F]:
-        return self._add(name, "read", "snapshot", errors, slow=slow, audited=audited)
+    def read(
+        self, name: str, *errors: str, slow: bool = False, apart: bool = True, audited: bool = False
+    ) -> Callable[[F], F]:
+        apart = apart and not audited
+        return self._add(name, "read", "snapshot", errors, slow=slow, apart=apart, audited=audited)
 
     def look(self, name: str, *errors: str) -> Callable[[F], F]:
         return self._add(name, "read", "look", errors)
@@ -262,13 +298,14 @@ class Declared:
         together: bool = False,
         slow: bool = False,
         audited: bool = False,
+        apart: bool = False,
     ) -> Callable[[F], F]:
         def add(do: F) -> F:
             hints = get_type_hints(do, include_extras=True)
             answers = hints.pop("return")
             (asks,) = (t for t in hints.values() if isinstance(t, type) and issubclass(t, Request))
             assert name not in self._methods, f"{name} is declared twice"
-            more = (None, alone, together, slow, audited)
+            more = (None, alone, together, slow, apart, audited)
             self._methods[name] = Method(name, kind, runs, asks, answers, errors, do, *more)
             return do
 

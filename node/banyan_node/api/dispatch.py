@@ -62,14 +62,20 @@ def method_of(name: str) -> Method:
 
 def read(context: Context, method: Method, ask: Request) -> Any:
     """A read's answer. Any thread."""
-    with queries(context.engine, context.realm, context.store.late_ids) as q:
-        return method.do(CommitView(q, context.blobs, context.vault, context.search, context.works), ask)
+    with (
+        queries(context.engine, context.realm, context.store.late_ids) as q,
+        context.kept.at(q.reader.txn, q.whole and not method.slow) as kept,
+    ):
+        return method.do(CommitView(q, context.blobs, context.vault, context.search, kept, context.works), ask)
 
 
 def look(context: Context, who: Here, seen: Published, do: Callable[[Looking], T]) -> T:
     """The result of `do` on a snapshot. Any thread."""
-    with queries(context.engine, context.realm, context.store.late_ids) as q:
-        return do(Looking(q, context.blobs, context.vault, context.search, who, seen))
+    with (
+        queries(context.engine, context.realm, context.store.late_ids) as q,
+        context.kept.at(q.reader.txn, q.whole) as kept,
+    ):
+        return do(Looking(q, context.blobs, context.vault, context.search, kept, who, seen))
 
 
 class NodeBackend:
@@ -82,7 +88,7 @@ class NodeBackend:
         self._audit = AuditLog(context.home.audit)
         self._working = working(context, self._make_room)
         self._events = Events(context.store.snapshot, partial(self._in_thread, self._slow))
-        self.tell = self._events.tell
+        self.tell, self.end_events = self._events.tell, self._events.close
 
     async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR) -> Any:
         """The answer, as JSON values. by: who acts, for the audit log. Raises CallError."""
@@ -90,6 +96,13 @@ class NodeBackend:
 
     async def answer(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR) -> Any:
         """The answer in its declared type. Raises CallError."""
+        try:
+            return await self._acted(name, params, by)
+        except CallError as error:
+            self._shell.metrics.refused(error.code)
+            raise
+
+    async def _acted(self, name: str, params: Mapping[str, Any], by: Actor) -> Any:
         method = method_of(name)
         ask = decode.request(method, params)
         self._shell.throttle.works()
@@ -118,6 +131,7 @@ class NodeBackend:
         return await trio.to_thread.run_sync(do, limiter=self._writing_down)
 
     async def _answer(self, method: Method, ask: Request) -> Any:
+        began = time.perf_counter()
         try:
             if method.runs == "node":
                 return await method.do(self._shell, ask)
@@ -134,6 +148,8 @@ class NodeBackend:
             return found if method.on_node is None else await method.on_node(self._shell, found)
         except _REFUSALS as error:
             raise refusal(error) from error
+        finally:
+            self._shell.metrics.took(method.name, time.perf_counter() - began)
 
     async def piece(self, blob: str, offset: int, length: int) -> bytes:
         """What `media.read` gives, as bytes. Raises CallError."""

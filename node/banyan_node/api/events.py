@@ -171,6 +171,11 @@ class Events:
             raise _gone(params["since"], f"this store has come to {self._cursor(reached)} only: it was restored")
         return self._follow(since, most)
 
+    def close(self) -> None:
+        """All readers get what waits for them, and then the end."""
+        for listener in self._listening:
+            listener.end()
+
     def _since(self, text: str) -> int:
         found = _CURSOR.fullmatch(text)
         if found is None:
@@ -193,6 +198,8 @@ class Events:
                 while (event := await listener.get()) is not None:
                     reached = max(reached, _number(event["cursor"]))
                     yield event
+                if listener.ended:
+                    return
                 lost, again = listener.begin_anew(), True
                 yield _plain(LostEvent(time_ms=_now_ms(), cursor=self._cursor(reached), events=lost))
         finally:
@@ -226,6 +233,7 @@ class _Listener:
 
     def __init__(self, most: int) -> None:
         self.lost = 0
+        self.ended = False
         self._most = most
         self._events: deque[Any] = deque()
         self._more = trio.Event()
@@ -239,11 +247,15 @@ class _Listener:
         self._more.set()
 
     async def get(self) -> Any:
-        """The next event; None if some were lost."""
-        while not self._events and not self.lost:
+        """The next event; None if some were lost, or it is the end."""
+        while not self._events and not self.lost and not self.ended:
             self._more = trio.Event()
             await self._more.wait()
         return self._events.popleft() if self._events else None
+
+    def end(self) -> None:
+        self.ended = True
+        self._more.set()
 
     def begin_anew(self) -> int:
         """Returns how many were lost, and starts again from zero."""

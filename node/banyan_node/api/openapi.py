@@ -33,7 +33,10 @@ class Healthy(Response, frozen=True):
 
 
 class Ready(Response, frozen=True):
+    """peers: how many are linked, where that was asked."""
+
     ready: bool
+    peers: int | msgspec.UnsetType = msgspec.UNSET
 
 
 def document(methods: Mapping[str, Method]) -> dict[str, Any]:
@@ -74,8 +77,13 @@ def document(methods: Mapping[str, Method]) -> dict[str, Any]:
     paths["/metrics"] = _get("Figures for Prometheus.", {_PLAIN: {"schema": {"type": "string"}}}, strangers)
     paths["/openapi.json"] = _get("This document.", _json({"type": "object"}), strangers)
     paths["/healthz"] = _get("Whether the process answers.", _json(healthy), elsewhere, security=[])
+    few = {"name": "peers", "in": "query", "schema": {"type": "integer", "minimum": 0, "maximum": 9999}}
     paths["/readyz"] = _get(
-        "Whether the node serves.", _json(ready), _refusals(("not_ready", "wrong_host"), refused), security=[]
+        "Whether the node serves, and is linked to so many peers.",
+        _json(ready),
+        _refusals(("bad_request", "not_ready", "wrong_host"), refused),
+        security=[],
+        parameters=[few | {"description": "How many peers must be linked; without it none."}],
     )
     return {
         "openapi": "3.1.0",

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from banyan_node.home.log_settings import LogSettings
 from banyan_node.home.media_settings import MediaSettings
 from banyan_node.home.sizes import SIZE
 from banyan_node.links.slots import SlotSettings
@@ -160,6 +161,15 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
             "of this machine put a proxy with TLS before it",
         ),
     ] = ""
+    workers: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=64,
+            description="Processes that serve HTTP beside the node, so that each can use a core; 0: the node itself "
+            "does",
+        ),
+    ] = 0
     url: Annotated[
         str,
         Meta(
@@ -396,17 +406,6 @@ class DiscoverySettings(Struct, frozen=True, forbid_unknown_fields=True):
     redial_seconds: Annotated[
         float, Meta(gt=0, le=3600, description="The longest wait between two dials of an unreachable peer")
     ] = GOSSIP.retry_max_s
-
-
-class LogSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """The node's log, always on standard error."""
-
-    level: Annotated[
-        Literal["debug", "info", "warning", "error"], Meta(description="The lowest level that is logged")
-    ] = "info"
-    format: Annotated[
-        Literal["auto", "console", "json"], Meta(description="auto: coloured on a terminal, JSON lines otherwise")
-    ] = "auto"
 
 
 class Config(Struct, frozen=True, forbid_unknown_fields=True):

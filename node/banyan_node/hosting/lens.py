@@ -5,35 +5,44 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 from banyan_crdt.ids import AccountId
 from banyan_node.hosting.vault import Private
-from banyan_node.moderation import standing
 from banyan_schema.address import Target
 from banyan_schema.privately import Bookmark, Filter, Mute
 from banyan_schema.social import Post
-from banyan_storage.queries import Queries
+
+PATTERNS = 4_096
+"""Words of filters that are kept compiled."""
 
 
 class Lens:
-    """reader: None sees everybody but those whom moderators limit."""
+    """reader: None sees all but those whom moderators limit. hides: whom it says for all to read that it blocks or
+    mutes. limited: of whom nothing is seen, as moderators want it."""
 
-    def __init__(self, q: Queries, private: Private, reader: AccountId | None, now_ms: int) -> None:
+    def __init__(
+        self,
+        hides: Iterable[AccountId],
+        private: Private,
+        reader: AccountId | None,
+        now_ms: int,
+        limited: Collection[AccountId] = (),
+    ) -> None:
         self.reader, self.now_ms = reader, now_ms
         self._private = private
         self._kept: set[Target] | None = None
         self.hidden: set[AccountId] = set()
         """The accounts of which nothing is seen, as the reader wants it."""
-        self.limited = {*standing.limited(q.reader)}
+        self.limited = limited
         """Those of which nothing is seen, as moderators want it."""
         self._filters: list[tuple[str, re.Pattern[str], bool]] = []
         """The words of each, what finds them, and whether it hides the post."""
         if reader is None:
             return
-        if self.limited:
-            self.limited.difference_update(q.follows(reader), [reader])
         muted = (AccountId(m.account) for m in private.all(Mute) if lasts(m.until_ms, now_ms))
-        self.hidden.update(q.blocks(reader), q.mutes(reader), muted)
+        self.hidden.update(hides, muted)
         for one in private.all(Filter):
             if lasts(one.until_ms, now_ms) and one.words.split():
                 self._filters.append((one.words, _pattern(one.words), one.action == "hide"))
@@ -80,6 +89,7 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()
 
 
+@lru_cache(PATTERNS)
 def _pattern(words: str) -> re.Pattern[str]:
     """The words one after another, as whole words; an emoji also in the middle of one."""
     said = _folded(words).split()

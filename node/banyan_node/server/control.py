@@ -6,7 +6,7 @@
     GET  /metrics       for Prometheus
     GET  /openapi.json  all of this for programs
     GET  /healthz       200 while the process answers
-    GET  /readyz        200 once the node serves, else 503 and the reason
+    GET  /readyz        200 once the node serves, else 503 and the reason; ?peers=N: with so many peers linked
 
 A refusal is {"error": {"code", "message"}} with a 4xx or 5xx status. The invariants: only /healthz and /readyz answer
 without the token of this run; a Host that is not this machine is refused, so a web page that points its own name at
@@ -44,6 +44,7 @@ _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _WITHOUT_TOKEN = frozenset({"/healthz", "/readyz"})
 _CALL = re.compile(r"/v1/([^/]+)")
 _METHOD = re.compile(r"[a-z][a-z0-9_.]{0,63}")
+_A_FEW = re.compile(r"[0-9]{1,4}", re.ASCII)
 _EVENTS = "/v1/events"
 _JSON = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 BODY_SECONDS = 20.0
@@ -72,13 +73,15 @@ def control_app(
     token: str,
     registry: CollectorRegistry,
     not_ready: Callable[[], str | None],
+    linked: Callable[[], int] = lambda: 0,
     *,
     body_bytes: int = 8 << 20,
     body_seconds: float = BODY_SECONDS,
     streams: int = 32,
 ) -> ASGIApp:
-    """The ASGI application. not_ready: why the node does not serve yet, or None. streams: the most at once."""
-    api = _Api(registry, not_ready)
+    """The ASGI application. not_ready: why the node does not serve yet, or None. linked: how many peers are.
+    streams: the most at once."""
+    api = _Api(registry, not_ready, linked)
     routes = [
         Route("/healthz", api.healthz),
         Route("/readyz", api.readyz),
@@ -93,16 +96,25 @@ def control_app(
 
 
 class _Api:
-    def __init__(self, registry: CollectorRegistry, not_ready: Callable[[], str | None]) -> None:
-        self._registry = registry
-        self._not_ready = not_ready
+    def __init__(
+        self, registry: CollectorRegistry, not_ready: Callable[[], str | None], linked: Callable[[], int]
+    ) -> None:
+        self._registry, self._not_ready, self._linked = registry, not_ready, linked
 
     async def healthz(self, request: Request) -> Response:
         return _json({"ok": True})
 
     async def readyz(self, request: Request) -> Response:
-        reason = self._not_ready()
-        return _json({"ready": True}) if reason is None else _error("not_ready", reason, 503)
+        asked = request.query_params
+        wanted = asked.get("peers", "0")
+        if len(asked.multi_items()) > ("peers" in asked) or not _A_FEW.fullmatch(wanted):
+            return _error("bad_request", "/readyz takes peers=N alone, a whole number of at most four digits.", 400)
+        reason, linked = self._not_ready(), self._linked()
+        if reason is None and linked < int(wanted):
+            reason = f"{linked} peers are linked, and {int(wanted)} are asked for"
+        if reason is not None:
+            return _error("not_ready", reason, 503)
+        return _json({"ready": True, **({"peers": linked} if asked else {})})
 
     async def metrics(self, request: Request) -> Response:
         return Response(generate_latest(self._registry), headers={"content-type": CONTENT_TYPE_LATEST})

@@ -20,6 +20,7 @@ import math
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 import trio
@@ -30,7 +31,8 @@ from starlette.types import ASGIApp
 from banyan_node.server.http_protocol import Http, NotSpoken, ServerContext, ServerSettings, Tasks
 from banyan_node.server.web_sockets import SILENT_S
 
-_STATE = "banyan.connection"
+STATE = "banyan.connection"
+"""Under this name the server puts `Shown` into the state of an ASGI scope."""
 _READ = 1 << 16
 _ACCEPT = 64
 """Connections accepted in a row before other tasks run."""
@@ -47,12 +49,19 @@ class Patience(NamedTuple):
 PATIENCE = Patience()
 
 
+@dataclass(slots=True)
+class Shown:
+    """Whether a request on a connection showed the token."""
+
+    let_in: bool = False
+
+
 class Connection:
-    """One connection. let_in: whether a request on it showed the token."""
+    """One connection."""
 
     def __init__(self, line: socket.socket, patience: Patience, client: tuple[str, int] | None = None) -> None:
         """client: the address of the other end; None for a Unix socket."""
-        self.let_in = False
+        self.shown = Shown()
         self._line, self._patience, self._client = line, patience, client
         self._scope = trio.CancelScope()
         self._idle = self._closed = False
@@ -65,7 +74,7 @@ class Connection:
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
-                    state = ConnectionState(cast(Any, {_STATE: self}))
+                    state = ConnectionState(cast(Any, {STATE: self.shown}))
                     tasks = Tasks(app, nursery)
                     self._http = Http(settings, context, tasks, state, self._told, self._write, self._client)
                     self._wait_for_a_head()
@@ -162,9 +171,9 @@ class Connection:
 
 def let_in(scope: Mapping[str, Any]) -> None:
     """Notes that the request of this ASGI scope showed the token. Does nothing under another server."""
-    connection = scope.get("state", {}).get(_STATE)
-    if isinstance(connection, Connection):
-        connection.let_in = True
+    shown = scope.get("state", {}).get(STATE)
+    if isinstance(shown, Shown):
+        shown.let_in = True
 
 
 class Connections:
@@ -199,7 +208,7 @@ class Connections:
 
     async def _serve(self, line: socket.socket, client: tuple[str, int] | None) -> None:
         if len(self._open) >= self._most:
-            stranger = next((c for c in self._open if not c.let_in), None)
+            stranger = next((c for c in self._open if not c.shown.let_in), None)
             if stranger is None:
                 line.close()
                 return

@@ -153,7 +153,7 @@ class ServerContext(WorkerContext):
     event_class = _Flag
 
 
-class _Conversation(h11.Connection):
+class HttpConversation(h11.Connection):
     """Drops bytes after the last request. `their_state` is MUST_CLOSE from the end of that request on."""
 
     def receive_data(self, data: bytes) -> None:
@@ -178,7 +178,7 @@ class Http(H11Protocol):
         client: tuple[str, int] | None = None,
     ) -> None:
         super().__init__(cast(Any, None), config, cast(Any, context), cast(Any, tasks), state, client, None, tell, None)
-        self.connection = _Conversation(h11.SERVER, max_incomplete_event_size=config.h11_max_incomplete_size)
+        self.connection = HttpConversation(h11.SERVER, max_incomplete_event_size=config.h11_max_incomplete_size)
         self._write, self._sockets = write, config.sockets
         self._head = b""
         """The head of an answer, which waits for the body."""

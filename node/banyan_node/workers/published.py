@@ -20,7 +20,7 @@ from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
-from banyan_node.links.grounds import are_independent, wrong_clock
+from banyan_node.links.grounds import Untaken, are_independent, wrong_clock
 from banyan_replica.intake.strangers import Strangers
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.replica import Replica
@@ -156,8 +156,8 @@ def here(ctx: Context) -> Here:
     return Here(ctx.replica.me.peer, ctx.realm, ctx.settings, ctx.keys, ctx.device.key)
 
 
-def published(ctx: Context, now: float) -> Published:
-    """The current state. Only on the replica's thread."""
+def published(ctx: Context, now: float, untaken: str | None = None) -> Published:
+    """The current state. Only on the replica's thread. untaken: that peers take nothing of this node, if so."""
     replica, catchup = ctx.replica, ctx.replica.sync.asking.catchup
     fresh, clock = replica.witnesses.fresh_as_of(), replica.witnesses.ahead_ms()
     ledger, neighbours = replica.ledger, frozenset(replica.gossip.neighbours())
@@ -174,7 +174,7 @@ def published(ctx: Context, now: float) -> Published:
         reading=bool(catchup.reading),
         readers=len(catchup.readers),
         left=round(sum(s.width for s in catchup.left()) / WHOLE.width, 3) if catchup.readers else 0.0,
-        wrong_clock=wrong_clock(ctx.replica),
+        wrong_clock=wrong_clock(ctx.replica) or untaken,
         ahead_ms=clock[0] if clock else None,
         platforms=clock[1] if clock else 0,
         full=replica.sync.asking.full,
@@ -218,6 +218,7 @@ class Publisher:
     _meetings: int
 
     def __init__(self, ctx: Context, now: float) -> None:
+        self._untaken = Untaken(ctx.device.key)
         self._publish(ctx, now)
 
     def after(self, ctx: Context, now: float, answers: Answered) -> float:
@@ -232,7 +233,7 @@ class Publisher:
 
     def _publish(self, ctx: Context, now: float) -> None:
         began = time.thread_time()  # on a busy machine a cheap one takes long
-        self.seen = published(ctx, now)
+        self.seen = published(ctx, now, self._untaken.look(ctx.replica, now))
         self._cost = time.thread_time() - began
         self._due = now + max(LAG_S, SHARE * self._cost)
         self._meetings = ctx.replica.sync.meetings

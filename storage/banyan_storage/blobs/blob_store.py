@@ -41,10 +41,11 @@ ASIDE = "damaged"
 
 
 class BlobStore:
-    """Any thread. One process writes the folder: the one that has the store open."""
+    """Any thread. One process owns the folder, the one that has the store open, and alone writes there. owns: whether
+    it is this one; another looks at the files each time."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, owns: bool = True) -> None:
+        self.folder, self._owns = folder, owns
         self._lock = threading.RLock()
         self._index: dict[BlobRoot, HeldBlob] | None = None
 
@@ -53,7 +54,7 @@ class BlobStore:
     def _held(self) -> dict[BlobRoot, HeldBlob]:
         """The index, read from the folder when it is first needed."""
         with self._lock:
-            if self._index is None:
+            if self._index is None or not self._owns:
                 self._index = {}
                 for home in sorted(self.folder.glob("[0-9a-f][0-9a-f]")):
                     for name in {entry.name.partition(".")[0] for entry in os.scandir(home)}:
@@ -61,27 +62,32 @@ class BlobStore:
                             self._look(BlobRoot(bytes.fromhex(name)))
             return self._index
 
-    def _look(self, root: BlobRoot) -> HeldBlob | None:
+    def _look(self, root: BlobRoot) -> None:
         """Reads one blob's files again."""
-        paths = self._paths(root)
         with self._lock:
             index = self._held() if self._index is None else self._index
-            try:
-                wanted = int(paths.at(".list").stat().st_mtime)
-            except OSError:
+            found = self._seen(root)
+            if found is None:
                 index.pop(root, None)
-                return None
+            else:
+                index[root] = found
+
+    def _seen(self, root: BlobRoot) -> HeldBlob | None:
+        """What the files say of a blob."""
+        paths = self._paths(root)
+        try:
+            wanted = int(paths.at(".list").stat().st_mtime)
             whole = paths.at().exists()
             if not whole and not paths.at(".part").exists():
-                index.pop(root, None)
                 return None
             size = paths.at().stat().st_size if whole else list_size(paths.at(".list"))
-            found = index[root] = HeldBlob(root, size, whole, paths.at(".pin").exists(), wanted)
-            return found
+        except OSError:
+            return None
+        return HeldBlob(root, size, whole, paths.at(".pin").exists(), wanted)
 
     def find(self, root: BlobRoot) -> HeldBlob | None:
         """What is held of a blob, or None."""
-        return self._held().get(root)
+        return self._held().get(root) if self._owns else self._seen(root)
 
     def all(self) -> list[HeldBlob]:
         """All blobs, those first that were wanted longest ago."""
@@ -229,7 +235,7 @@ class BlobStore:
                     os.close(hashes)
             finally:
                 os.close(data)
-        if chunk_hash(raw) != right and not self._unhold(held.root, chunk):
+        if chunk_hash(raw) != right and not (self._owns and self._unhold(held.root, chunk)):
             raise DamagedBlob(
                 f"chunk {chunk} of blob {held.root.hex()[:16]} is not what was written: the disk changed it; "
                 "`banyan media fetch` asks peers for it"

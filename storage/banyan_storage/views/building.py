@@ -23,7 +23,7 @@ from ..errors import CorruptStore
 from ..reader import StoreReader
 from ..view_rows import NUMBERS, SHOWN, slot_size
 from ..viewhook import CountedEntry
-from . import journal, large_accounts
+from . import journal, large_accounts, touched
 from .changes import Changes
 from .progress import WHOLE, cursors
 from .refolding import Refolding
@@ -71,6 +71,7 @@ def begin(txn: WriteTxn, names: Iterable[str]) -> list[str]:
         large_accounts.all_views_begin(txn)
     if TIMELINE in {table for name in chosen for table in tables_of(name)}:
         journal.note_all(txn)
+    touched.note_all(txn)
     for name in chosen:
         for table in tables_of(name):
             txn.delete_range(table, b"", None)

@@ -9,8 +9,8 @@ from typing import TypeAlias
 
 from ..blob_names import look_again
 from ..engine import Item, Table, WriteTxn
-from ..view_rows import NUMBERED
-from . import journal
+from ..view_rows import NUMBERED, SHOWN
+from . import journal, touched
 from .progress import is_built
 from .registry import VIEWS, rows_of
 from .social.timeline import TIMELINE
@@ -19,6 +19,8 @@ from .view import Counter, KeyOf, Row, Showing, count_of, count_value
 _Items: TypeAlias = "defaultdict[Table, list[Item]]"
 _There: TypeAlias = dict[tuple[Table, KeyOf | None], set[bytes]]
 _ACCOUNT_AT = {table: at for view in VIEWS for table, at in view.account_at.items()}
+TARGET_BYTES = 48
+"""The key of a count of a post is at least as long; that of an account is shorter."""
 _COUNTERS = tuple(counter for view in VIEWS for counter in view.counters)
 
 
@@ -33,6 +35,8 @@ class Changes:
         self.puts: _Items = defaultdict(list)
         self._gone: _Items = defaultdict(list)
         self._names: dict[bytes, bytes] = {}
+        self.touched: set[bytes] = set()
+        """Numbers of accounts whose rows are removed beside these."""
 
     def slot(self, before: Showing | None, after: Showing | None) -> None:
         """What a slot shows has changed: removes the rows of `before` and adds those of `after`. None: nothing."""
@@ -75,23 +79,26 @@ class Changes:
         if changed:
             journal.note(txn, (number + row[8:24] for number, row in changed))
             look_again(txn, [row[24:] for _, row in self._gone.get(TIMELINE, ())])
-        touched = [c for c in _COUNTERS if c.rows in self.puts or c.rows in self._gone]
-        before = self._there(touched, both=True)
+        counted = [c for c in _COUNTERS if c.rows in self.puts or c.rows in self._gone]
+        before = self._there(counted, both=True)
         for table, items in self._gone.items():
             for key, value in items:
                 txn.delete(table, key, value)
         for table, items in self.puts.items():
             items.sort()
             txn.put_many(table, items)
-        after = self._there(touched, both=False)
-        for counter in touched:
+        after, moved = self._there(counted, both=False), set[bytes]()
+        for counter in counted:
             at = counter.rows, counter.once
-            self._count(counter, before.get(at, set()), after.get(at, set()))
+            moved.update(self._count(counter, before.get(at, set()), after.get(at, set())))
+        shows = chain(self.puts.get(SHOWN, ()), self._gone.get(SHOWN, ()))
+        posts = {touched.post_name(key) for key in moved if len(key) >= TARGET_BYTES}
+        touched.note(txn, self.touched.union([number for number, _ in shows]), posts)
 
-    def _there(self, touched: list[Counter], both: bool) -> _There:
+    def _there(self, counted: list[Counter], both: bool) -> _There:
         """By (counted table, `once`), which counters may share: the things that have a row."""
         found: _There = {}
-        for counter in touched:
+        for counter in counted:
             if counter.once is not None and (counter.rows, counter.once) not in found:
                 find = self._before if both else self._after
                 found[counter.rows, counter.once] = find(counter.rows, counter.once)
@@ -113,7 +120,8 @@ class Changes:
     def _present(self, rows: Table, names: set[bytes]) -> set[bytes]:
         return {name for name in sorted(names) if any(self._txn.prefix(rows, name, limit=1))}
 
-    def _count(self, counter: Counter, before: set[bytes], after: set[bytes]) -> None:
+    def _count(self, counter: Counter, before: set[bytes], after: set[bytes]) -> list[bytes]:
+        """Returns the keys whose counts changed."""
         key_of, deltas = counter.key, defaultdict[bytes, int](int)
         if counter.once is None:
             came: Iterable[bytes] = (key for key, _ in self.puts.get(counter.rows, ()))
@@ -132,3 +140,4 @@ class Changes:
             else:
                 self._txn.delete(counter.counts, key)
         self._txn.put_many(counter.counts, puts)
+        return moved

@@ -99,6 +99,7 @@ def numbers_of(txn: WriteTxn, accounts: set[AccountId]) -> dict[bytes, bytes]:
 def clear(txn: WriteTxn, number: bytes, building: Mapping[str, bytes]) -> None:
     """Removes all rows of what an account shows."""
     changes = Changes(txn, building)
+    changes.touched.add(number)
     for value in txn.dups(SHOWN, number):
         size = slot_size(number + value)
         changes.slot(Showing(number + value[: size - 4], value[size - 4 : size + 4], value[size + 4 :]), None)

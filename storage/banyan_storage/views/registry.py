@@ -22,6 +22,7 @@ from ..tables import STORE_TABLES
 from ..view_rows import SHOWN_TABLES, facts_of
 from . import social
 from .journal import JOURNAL
+from .touched import TOUCHED
 from .view import Row, RowOf, Showing, View
 
 SHOWN_NAME = "shown"
@@ -37,7 +38,7 @@ AGAIN = Table("views_again")
 def checked(views: Iterable[View]) -> tuple[View, ...]:
     """By name. Raises ValueError where two share a name, a table, or a kind of facts: a row would be of both."""
     known = sorted(views, key=lambda view: view.name)
-    taken = [table.name for table in (*STORE_TABLES, *SHOWN_TABLES, VERSIONS, BUILDING, AGAIN, JOURNAL)]
+    taken = [table.name for table in (*STORE_TABLES, *SHOWN_TABLES, VERSIONS, BUILDING, AGAIN, JOURNAL, TOUCHED)]
     for what, names in (
         ("view", [SHOWN_NAME, *(view.name for view in known)]),
         ("table", [*taken, *(table.name for view in known for table in view.all_tables)]),
@@ -57,7 +58,7 @@ def _found() -> tuple[View, ...]:
 VIEWS = _found()
 ROW_TABLES = tuple(table for view in VIEWS for table in view.tables)
 COUNT_TABLES = tuple(counter.counts for view in VIEWS for counter in view.counters)
-VIEW_TABLES = (*SHOWN_TABLES, *ROW_TABLES, *COUNT_TABLES, VERSIONS, BUILDING, AGAIN, JOURNAL)
+VIEW_TABLES = (*SHOWN_TABLES, *ROW_TABLES, *COUNT_TABLES, VERSIONS, BUILDING, AGAIN, JOURNAL, TOUCHED)
 NAMES = (SHOWN_NAME, *(view.name for view in VIEWS))
 
 

@@ -33,7 +33,7 @@ async def firehose(web: Web, ask: Ask) -> Any:
     token, p = _token(ask), ask.params
     if unknown := sorted(p.keys() - KNOWN):
         raise Refused(400, f"firehose has no parameter '{unknown[0][:60]}'; it takes {', '.join(sorted(KNOWN))}.")
-    if web.tail.followers >= MOST:
+    if web.tail.followers >= web.bounds.share(MOST):
         raise Refused(429, f"{MOST} streams of the firehose are open, and no more are allowed.", {"retry-after": "30"})
     form = _form(ask)
     wanted = FirehoseFilter(

@@ -76,16 +76,19 @@ async def find(web: Web, ask: Ask, words: str, limit: int, skip: int, following:
 
 
 async def _of(web: Web, ask: Ask, method: str) -> list[dict[str, Any]]:
-    after = ask.params.get("max_id")
+    """Of others, without whom one mutes; of oneself with them, as with Mastodon."""
+    did, after = did_of(ask.path["id"]), ask.params.get("max_id")
+    own = did == ask.reader
     found = await web.call(
         method,
-        account=did_of(ask.path["id"]),
+        account=did,
         after=did_of(text(ask.params, "max_id")) if after else None,
         limit=number(ask.params, "limit", PAGE, MOST),
-        by=ask.reader,
+        by=None if own else ask.reader,
     )
     between(web, ask, None if found["after"] is None else account_id(found["after"]))
-    return await accounts.listed(web, found["accounts"])
+    blocked = {row["account"] for row in (await web.call("blocks", by=did))["blocks"]} if own else set()
+    return await accounts.listed(web, [row for row in found["accounts"] if row["account"] not in blocked])
 
 
 @ENDPOINTS.get("/api/v1/accounts/{id}/followers")

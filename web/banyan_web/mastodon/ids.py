@@ -65,6 +65,7 @@ def status_id(uri: str, time_ms: int) -> str:
     return f"{time_ms + FIRST:0{TIME_DIGITS}d}{int.from_bytes(target.account + target.key, 'big'):0{POST_DIGITS}d}"
 
 
+@lru_cache(KEPT)
 def repost_id(uri: str, by: str, time_ms: int) -> str:
     """The id of a repost. time_ms: when it was reposted."""
     target = post_from_text(uri)

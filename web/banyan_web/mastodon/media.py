@@ -65,9 +65,17 @@ async def _stored(web: Web, ask: Ask) -> tuple[Stored, Path]:
     if not isinstance(given, UploadFile):
         raise Refused(422, "Validation failed: File can't be blank")
     focus, said = _focus(ask.params), _description(ask.params)
-    kind = (given.content_type or "").partition(";")[0].strip().lower()[:100]
+    said_kind = (given.content_type or "").partition(";")[0].strip().lower()[:100]
     path = await anyio.to_thread.run_sync(_copy, given)
+    kind = await anyio.to_thread.run_sync(_kind, path, said_kind)
     return begin_upload(web.door, ask.account, kind, said, focus or (0.0, 0.0)), path
+
+
+def _kind(path: Path, said: str) -> str:
+    """Many clients say no type: a picture is known by its first bytes."""
+    with path.open("rb") as file:
+        found = _sniffed(file.read(16))
+    return said if found == _PLAIN else found
 
 
 def _copy(given: UploadFile) -> Path:

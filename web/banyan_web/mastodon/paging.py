@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
+from banyan_node.api.methods.reading import PostRow
 from banyan_web.endpoint import Ask, Web
 from banyan_web.mastodon.ids import FIRST, POST_DIGITS, REPOST_DIGITS, TIME_DIGITS, repost_id, status_id
 from banyan_web.params import number, text
@@ -19,6 +20,8 @@ T = TypeVar("T")
 LIMIT, MOST = 20, 40
 READS = 50
 """Pages of the node that one page may take: much may be hidden from the reader, or be of one millisecond."""
+GROWS, LARGEST = 8, 1_000
+"""Each of them is so many times as large as the one before, up to the largest that the node gives."""
 _PLACES = ("max_id", "min_id", "since_id", "offset")
 _END = "f" * 100
 _BEGIN = "0" * 100
@@ -37,12 +40,10 @@ class Bounds(NamedTuple):
 
 
 class Line(NamedTuple):
-    id: str
-    row: dict[str, Any]
+    """row: as JSON values, or in its type."""
 
-    @property
-    def ms(self) -> int:
-        return _ms(self.id)
+    id: str
+    row: Any
 
 
 def bounds(ask: Ask, limit: int = LIMIT, most: int = MOST) -> Bounds:
@@ -71,22 +72,34 @@ def line(row: dict[str, Any]) -> Line:
     return Line(repost_id(row["uri"], by["account"], by["time_ms"]), row)
 
 
-async def page(feed: Feed, at: Bounds) -> list[Line]:
-    """The newest first."""
+def typed_line(row: PostRow) -> Line:
+    """The same of a row in its type."""
+    if not row.reposted:
+        return Line(status_id(row.uri, row.time_ms), row)
+    by = row.reposted[0]
+    return Line(repost_id(row.uri, by.account, by.time_ms), row)
+
+
+async def page(feed: Feed, at: Bounds, line_of: Callable[[Any], Line] = line) -> list[Line]:
+    """The newest first. line_of: of a row that the feed gives."""
     rising = at.rising
     start = at.above if rising else at.below
     place = None if start is None else _place(start, rising)
     found: dict[str, Line] = {}
+    size = at.limit + 1
     for _ in range(READS):
-        answer = await feed(**{"after" if rising else "before": place, "limit": at.limit + 1})
-        for one in map(line, answer["posts"]):
+        answer = await feed(**{"after" if rising else "before": place, "limit": size})
+        size = min(GROWS * size, LARGEST)
+        for one in map(line_of, answer["posts"]):
             if (at.below is None or one.id < at.below) and (at.above is None or one.id > at.above):
                 found[one.id] = one
         place = answer["after" if rising else "before"]
         if place is None:
             break
         ms = int(place[:12], 16)
-        if sum(one.ms > ms if not rising else one.ms < ms for one in found.values()) >= at.limit:
+        end = f"{ms + FIRST:0{TIME_DIGITS}d}"
+        beyond = [id_ for id_ in found if (id_[:TIME_DIGITS] < end if rising else id_[:TIME_DIGITS] > end)]
+        if len(beyond) >= at.limit:
             break
         if not rising and at.above is not None and ms < _ms(at.above):
             break
@@ -109,7 +122,7 @@ def cut(ask: Ask, items: Sequence[T], id_of: Callable[[T], str], limit: int = LI
     """The page of a list that is whole, the greatest id first. Raises Refused."""
     at = bounds(ask, limit, most)
     size = max((len(id_of(item)) for item in items), default=0)
-    below, above = (None if one is None else one.rjust(size, "0") for one in (at.below, at.above))
+    below, above = (None if one is None else one.lstrip("0").rjust(size, "0") for one in (at.below, at.above))
     some = [item for item in items if (below is None or id_of(item) < below) and (above is None or id_of(item) > above)]
     return some[-at.limit :] if at.rising else some[: at.limit]
 

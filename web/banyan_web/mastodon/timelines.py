@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 from unicodedata import normalize
 
+from starlette.responses import Response
+
+from banyan_node.api.methods.feeds import Feed as NodeFeed
 from banyan_schema.social import tags_in
 from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon.entities.bodies import answer_of, bodies
 from banyan_web.mastodon.entities.statuses import rows_of, statuses
 from banyan_web.mastodon.ids import did_of, thing_of
-from banyan_web.mastodon.paging import LIMIT, MOST, Feed, bounds, cut, line, link, page, places
+from banyan_web.mastodon.paging import LIMIT, MOST, bounds, cut, line, link, page, places, typed_line
 from banyan_web.params import boolean, number, text, texts
 
 ENDPOINTS = Endpoints()
@@ -23,15 +26,21 @@ _APART = 20
 """Bits of a place in a search below the milliseconds."""
 
 
-async def _shown(web: Web, ask: Ask, feed: Feed) -> Any:
-    lines = await page(feed, bounds(ask))
+async def _shown(web: Web, ask: Ask, **asked: Any) -> Response:
+    """A page of a timeline of the node. asked: which one."""
+
+    async def feed(**place: Any) -> dict[str, Any]:
+        found: NodeFeed = await web.answer("feed", **asked, **place)
+        return {"posts": found.posts, "before": found.before, "after": found.after}
+
+    lines = await page(feed, bounds(ask), typed_line)
     link(web, ask, [one.id for one in lines])
-    return await statuses(web, [one.row for one in lines], ask.reader)
+    return answer_of(await bodies(web, [one.row for one in lines], ask.reader))
 
 
 @ENDPOINTS.get("/api/v1/timelines/home", "read:statuses")
 async def home(web: Web, ask: Ask) -> Any:
-    return await _shown(web, ask, partial(web.call, "feed", by=ask.account))
+    return await _shown(web, ask, by=ask.account)
 
 
 @ENDPOINTS.get("/api/v1/timelines/public")
@@ -40,12 +49,12 @@ async def public(web: Web, ask: Ask) -> Any:
     if len(where) > 1:
         return []
     only = {"media": True} if boolean(ask.params, "only_media") else {}
-    return await _shown(web, ask, partial(web.call, "feed", all=True, replies=False, by=ask.reader, **where, **only))
+    return await _shown(web, ask, all=True, replies=False, by=ask.reader, **where, **only)
 
 
 @ENDPOINTS.get("/api/v1/timelines/list/{id}", "read:lists")
 async def of_list(web: Web, ask: Ask) -> Any:
-    return await _shown(web, ask, partial(web.call, "feed", in_list=thing_of(ask.path["id"]), by=ask.account))
+    return await _shown(web, ask, in_list=thing_of(ask.path["id"]), by=ask.account)
 
 
 @ENDPOINTS.get("/api/v1/accounts/{id}/statuses")
@@ -62,7 +71,7 @@ async def of_account(web: Web, ask: Ask) -> Any:
         "media": media,
         "tag": text(params, "tagged", "").removeprefix("#") or None,
     }
-    return await _shown(web, ask, partial(web.call, "feed", account=did, by=ask.reader, **only))
+    return await _shown(web, ask, account=did, by=ask.reader, **only)
 
 
 @ENDPOINTS.get("/api/v1/timelines/tag/{tag}")

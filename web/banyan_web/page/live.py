@@ -80,7 +80,7 @@ _STREAMS = _Streams()
 async def events(web: Web, ask: Ask) -> Response:
     """The events, as SSE: `post`, `said` (an account signed something else), `peer`, `more`. A browser that comes again
     goes on where it was, if the node can."""
-    if _STREAMS.open >= STREAMS:
+    if _STREAMS.open >= web.bounds.share(STREAMS):
         raise Refused(503, "Too many watch; try again soon.", {"retry-after": "10"})
     since = ask.request.headers.get("last-event-id", "")
     try:

@@ -265,7 +265,7 @@ class _Taking:
                 self.expected = digest
 
 
-@METHODS.read("store.stats", slow=True)
+@METHODS.read("store.stats", slow=True, apart=False)
 def stats(at: CommitView, ask: Nothing) -> StoreStats:
     """How much is held."""
     found = check.stats(at.store)
@@ -285,7 +285,7 @@ def stats(at: CommitView, ask: Nothing) -> StoreStats:
     )
 
 
-@METHODS.read("store.verify", slow=True)
+@METHODS.read("store.verify", slow=True, apart=False)
 def verify(at: CommitView, ask: Nothing) -> Verified:
     """Checks all held data. The time grows with the size of the store."""
     with at.works.running("store.verify", "", at.store.counts().accounts) as step:

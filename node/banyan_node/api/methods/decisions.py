@@ -24,6 +24,7 @@ from banyan_node.moderation.decisions import OF_POSTS, DecisionNote, TakenBack, 
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import Target, post_to_text
 from banyan_storage.queries import Queries
+from banyan_storage.views import touched
 
 METHODS = Declared()
 PAGE = 100
@@ -194,6 +195,7 @@ def add(ctx: Context, ask: DecideRequest, now: float) -> DecisionRow:
         undone=None,
     )
     _apply(ctx, made, account, posts, now)
+    touched.note_all(ctx.engine.write())  # what readers keep was made of rows, not of decisions
     decisions.put(ctx.store, made)
     if report is not None:
         reports.put(ctx.store, structs.replace(report, closed_ms=at_ms, decisions=[*report.decisions, made.id]))
@@ -289,6 +291,7 @@ def undo(ctx: Context, ask: UndoDecision, now: float) -> DecisionRow:
     account = account_from_text(made.account)
     by = _moderator(ctx, ask.by, account)
     _take_back(ctx, made, account, now)
+    touched.note_all(ctx.engine.write())
     made = structs.replace(made, undone=TakenBack(at_ms, by, ask.why.strip()))
     decisions.put(ctx.store, made)
     report = None if made.report is None else reports.find(ctx.store, made.report)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.kept_rows import KeptRows
 from banyan_node.api.methods.markers import home_read
-from banyan_node.api.methods.reading import CURSOR_BYTES, LOOKED, Named, PostRow, PostRows, lens_of, now_ms, reader_of
+from banyan_node.api.methods.reading import CURSOR_BYTES, LOOKED, Named, PostRow, lens_of, now_ms, reader_of
 from banyan_node.api.texts import FeedCursor, Milliseconds, Own, ThingRef, did, feed_cursor, key_of, place_of
-from banyan_node.hosting import hosted, ranking
+from banyan_node.hosting import home, hosted, ranking
+from banyan_node.hosting.home import Lines
 from banyan_node.hosting.lens import Lens
 from banyan_node.hosting.ranking import Rank
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import AccountList, Member
 from banyan_schema.social import Target
 from banyan_schema.social.post import tag_fold
-from banyan_storage import locking
 from banyan_storage.answers import Reposted
-from banyan_storage.queries import PostView, Queries
+from banyan_storage.queries import PostView
+from banyan_storage.responding import numbers_of, responses
+from banyan_storage.timelines import Line
 
 METHODS = Declared()
 MOST = 1_000
@@ -100,7 +104,7 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
     """Posts, newest first, without those of accounts that the reading account blocks or mutes.
 
     Of a page, a post that several reposted is one row, where the latest of them stands."""
-    q, reader = at.queries(), reader_of(at, ask.by)
+    reader = reader_of(at, ask.by)
     if sum((ask.account is not None, ask.all, ask.in_list is not None)) > 1:
         raise CallError("bad_request", "'account', 'all' and 'in_list' exclude one another; choose one.")
     if (ask.local or ask.remote) and not (ask.all and ask.local != ask.remote):
@@ -108,35 +112,45 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
     lens, after = lens_of(at, reader), place_of(ask.after, CURSOR_BYTES, "in a feed", "after")
     if after is not None and (ask.before or ask.rank != "newest"):
         raise CallError("bad_request", "'after' goes with the order newest, and without 'before'.")
-    accounts = _accounts(at, ask, lens, reader)
-    further = None
-    if ask.rank == "newest":
-        place = place_of(ask.before, CURSOR_BYTES, "in a feed")
-        page, before = _page(q, ask, lens, accounts, place, ask.limit, ask.limit * LOOKED, after=after)
-        if after is not None:
-            page, further, before = page[::-1], before, None
-        for one in page:
-            one.placed = ranking.newest(ranking.Candidate(one.place_ms))
-    else:
-        page, before = _ranked(at, ask, lens, accounts, reader), None
-    rows = PostRows(q, at.blobs, lens)
+    further, rows = None, KeptRows(at, lens)
+    with _lines(at, ask, lens, reader) as lines:
+        if ask.rank == "newest":
+            place = place_of(ask.before, CURSOR_BYTES, "in a feed")
+            page, before = _page(rows, ask, lens, lines(place, after), ask.limit, ask.limit * LOOKED)
+            if after is not None:
+                page, further, before = page[::-1], before, None
+            for one in page:
+                one.placed = ranking.newest(ranking.Candidate(one.place_ms))
+        else:
+            page, before = _ranked(at, ask, lens, lines, rows, reader), None
     explained = [_explain(rows, ask, reader, one) for one in page] if ask.explain else []
     return Feed([rows.row(one.view, one.reposted) for one in page], before, further, explained)
 
 
-def _accounts(at: CommitView, ask: FeedRequest, lens: Lens, reader: AccountId | None) -> list[AccountId]:
-    q = at.queries()
+@contextmanager
+def _lines(at: CommitView, ask: FeedRequest, lens: Lens, reader: AccountId | None) -> Iterator[Lines]:
+    """What gives the lines of the timeline that is asked for."""
+    q, reposts = at.queries(), ask.reposts and not ask.all
+    if ask.account or ask.all:
+        accounts = _accounts(at, ask, lens)
+        yield lambda before, after: q.lines(accounts, before, reposts, after)
+        return
+    if ask.in_list:
+        accounts = [AccountId(m.account) for m in _listed(at, ask)]
+        merging = home.listed(q, at.kept, (hosted.account_of(at, ask.by), ask.in_list), accounts, reposts)
+    else:
+        merging = home.home(q, at.kept, reader or hosted.my_account(at), lens, reposts)
+    with merging as lines:
+        yield lines
+
+
+def _accounts(at: CommitView, ask: FeedRequest, lens: Lens) -> list[AccountId]:
     if ask.account:
         return [hosted.account_of(at, ask.account)]
-    if ask.in_list:
-        return [AccountId(m.account) for m in _listed(at, ask)]
     if ask.local:
         return [a for a in hosted.ids(at) if lens.sees(a)]
-    if ask.all:
-        here = {*hosted.ids(at)} if ask.remote else set()
-        return [a for a in at.store.accounts() if lens.sees(a) and a not in here]
-    own = reader or hosted.my_account(at)
-    return [a for a in (own, *locking.followed(q, own, q.follows(own))) if lens.sees(a)]
+    here = {*hosted.ids(at)} if ask.remote else set()
+    return [a for a in at.store.accounts() if lens.sees(a) and a not in here]
 
 
 def _listed(at: CommitView, ask: FeedRequest) -> list[Member]:
@@ -147,24 +161,16 @@ def _listed(at: CommitView, ask: FeedRequest) -> list[Member]:
 
 
 def _page(
-    q: Queries,
-    ask: FeedRequest,
-    lens: Lens,
-    accounts: Iterable[AccountId],
-    place: bytes | None,
-    limit: int,
-    looked: int,
-    since_ms: int = 0,
-    after: bytes | None = None,
+    rows: KeptRows, ask: FeedRequest, lens: Lens, lines: Iterable[Line], limit: int, looked: int, since_ms: int = 0
 ) -> tuple[list[_Shown], FeedCursor | None]:
-    """At most `limit` posts, of `looked` lines that are read, and where the next page begins. after: see `timeline`."""
-    page, last, reposts = dict[Target, _Shown](), None, ask.reposts and not ask.all
-    for n, (cursor, view) in enumerate(q.timeline(accounts, place, reposts, after) if limit else ()):
+    """At most `limit` posts, of `looked` lines that are read, and where the next page begins."""
+    page, last = dict[Target, _Shown](), b""
+    for n, line in enumerate(lines if limit else ()):
         if len(page) == limit or n == looked:
-            return [*page.values()], last
-        if int.from_bytes(cursor[:6], "big") < since_ms:
+            return [*page.values()], feed_cursor(last)
+        if int.from_bytes(line.time[:6], "big") < since_ms:
             break
-        last = feed_cursor(cursor)
+        last, view = line.cursor, rows.view(line)
         if view is None or not _wanted(ask, view):
             continue
         if (ask.account and view.reposted is None) or lens.shows(view.target.account, view.post):
@@ -188,7 +194,7 @@ def _wanted(ask: FeedRequest, view: PostView) -> bool:
 
 
 def _ranked(
-    at: CommitView, ask: FeedRequest, lens: Lens, accounts: list[AccountId], reader: AccountId | None
+    at: CommitView, ask: FeedRequest, lens: Lens, lines: Lines, rows: KeptRows, reader: AccountId | None
 ) -> list[_Shown]:
     if ask.account or ask.all or reader is None:
         raise CallError("bad_request", f"The order {ask.rank} is of the home timeline, or of a list.")
@@ -197,16 +203,16 @@ def _ranked(
     q = at.queries()
     noted = home_read(at.private(reader))
     since_ms = now_ms() - AWAY_MS if noted is None else int.from_bytes(noted[:6], "big") + 1
-    page, _ = _page(q, ask, lens, accounts, None, CANDIDATES, CANDIDATES * LOOKED, since_ms)
-    known = q.numbers([a for a in q.follows(reader) if lens.sees(a)])
+    page, _ = _page(rows, ask, lens, lines(None, None), CANDIDATES, CANDIDATES * LOOKED, since_ms)
+    known = numbers_of(q, [a for a in q.follows(reader) if lens.sees(a)])
     for one in page:
-        found = q.responses(one.view.target, known)
+        found = responses(q, one.view.target, known)
         one.placed = ranking.ORDERS[ask.rank](ranking.Candidate(one.place_ms, *found))
     page.sort(key=lambda one: (one.placed.score, one.place_ms), reverse=True)
     return page[: ask.limit]
 
 
-def _explain(rows: PostRows, ask: FeedRequest, reader: AccountId | None, one: _Shown) -> Explained:
+def _explain(rows: KeptRows, ask: FeedRequest, reader: AccountId | None, one: _Shown) -> Explained:
     author = one.view.target.account
     because: Because
     if one.reposted:

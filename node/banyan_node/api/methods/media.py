@@ -234,7 +234,7 @@ def _beginning(at: CommitView, digits: str) -> BlobRoot:
     return some[0]
 
 
-@METHODS.read("media.read", "not_found")
+@METHODS.read("media.read", "not_found", apart=False)
 def read(at: CommitView, ask: MediaReadRequest) -> MediaRead:
     """Bytes of a blob that is here whole, checked against its hashes."""
     held = whole(at, root_of(ask.blob))
@@ -242,7 +242,7 @@ def read(at: CommitView, ask: MediaReadRequest) -> MediaRead:
     return MediaRead(b64encode(data).decode(), ask.offset, held.size)
 
 
-@METHODS.read("media.list")
+@METHODS.read("media.list", apart=False)
 def listed(at: CommitView, ask: MediaListRequest) -> MediaList:
     """The blobs that are here, whole or in part."""
     held = sorted(at.blobs.all(), key=lambda one: one.root)

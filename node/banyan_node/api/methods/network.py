@@ -131,7 +131,7 @@ async def diff(shell: Shell, ask: DiffRequest) -> list[differing.Difference]:
 
 @node_state.METHODS.on_node("id")
 async def identity(shell: Shell, shown: node_state.NodeIdentity) -> node_state.NodeIdentity:
-    return structs.replace(shown, addresses=list(shell.addresses), running=True)
+    return structs.replace(shown, addresses=list(shell.addresses), doors=list(shell.door_addresses), running=True)
 
 
 @node_state.METHODS.on_node("status")
@@ -142,4 +142,4 @@ async def status(shell: Shell, shown: node_state.Status) -> node_state.Status:
     running = {"running": True, "ready": shell.ready, "uptime_s": uptime}
     lately = {"failing": shell.failing, "unreached": shell.unreached}
     throttle = node_state.Throttled(round(shell.throttle.used_by_all, 3), shell.throttle.waiting)
-    return structs.replace(shown, **running, **lately, slots=slots, throttle=throttle)
+    return structs.replace(shown, **running, **lately, slots=slots, throttle=throttle, door=shell.door)

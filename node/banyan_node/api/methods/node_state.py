@@ -5,10 +5,12 @@ from __future__ import annotations
 from banyan_crdt.ids import AccountId, Head, LogId, is_checkpoint
 from banyan_crdt.logs import NOTHING
 from banyan_node.api.declare import Declared, Looking, Nothing, Response
+from banyan_node.api.door_state import DoorState
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
 from banyan_node.hosting import claims, hosted, own_account
 from banyan_node.links import completeness
+from banyan_node.version import program_version
 from banyan_node.workers.published import LinkSeen
 from banyan_storage.errors import ViewBuilding
 
@@ -17,7 +19,8 @@ FOLLOWING_SHOWN = 500
 
 
 class NodeIdentity(Response, frozen=True):
-    """account: null if this node has none yet. writer: the key that signs in the accounts that granted it."""
+    """account: null if this node has none yet. writer: the key that signs in the accounts that granted it. version: of
+    the program that answers. doors: where HTTP is served for apps and browsers, HOST:PORT or unix:PATH."""
 
     peer_id: str
     addresses: list[str]
@@ -28,6 +31,8 @@ class NodeIdentity(Response, frozen=True):
     name: str
     role: str
     running: bool
+    version: str
+    doors: list[str]
 
 
 class CatchingUp(Response, frozen=True):
@@ -94,7 +99,7 @@ class Status(Response, frozen=True):
     made again. unreached: addresses that this node dials (node.bootstrap, `peers.add`, peers of the last run) and
     is not linked to, each with why that failed. full: why no entries of others are taken, or null. strangers: what
     accounts take that nobody here hosts or follows and no named peer brought. throttle: null if the node is not
-    running."""
+    running. door: the one for HTTP, null if it is shut."""
 
     running: bool
     ready: bool
@@ -124,6 +129,7 @@ class Status(Response, frozen=True):
     full: str | None
     strangers: StrangersRoom
     throttle: Throttled | None
+    door: DoorState | None = None
 
 
 class Throttled(Response, frozen=True):
@@ -180,6 +186,8 @@ def identity(at: Looking, ask: Nothing) -> NodeIdentity:
         name=_name(at),
         role=config.role,
         running=False,
+        version=program_version(),
+        doors=[],
     )
 
 
@@ -265,7 +273,7 @@ def _following(at: Looking, claims: dict[LogId, int]) -> list[Followed]:
                 known=held + behind,
                 behind=behind,
                 asking=sum(account in accounts for accounts in asked),
-                complete=bool(held) and not behind and grounds,
+                complete=bool(held) and not behind and grounds and at.seen.wrong_clock is None,
             )
         )
     return rows

@@ -197,7 +197,7 @@ def _named(q: Queries, accounts: Sequence[AccountId]) -> list[Named]:
     return [Named(did(a), name_of(q, a)) for a in accounts[:NAMED]]
 
 
-@METHODS.read("trends", "refused", slow=True)
+@METHODS.read("trends", "refused", slow=True, apart=False)
 def trends(at: CommitView, ask: TrendsRequest) -> Trends:
     """The tags that most accounts used lately, hour by hour."""
     if at.search is None:

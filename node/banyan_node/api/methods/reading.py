@@ -41,6 +41,7 @@ METHODS = Declared()
 LOOKED = 20
 """For each post of a page at most so many are looked at: a page of which most is hidden may be short."""
 FOLLOWING_SHOWN = 50
+HIDES_BYTES = 2_000
 CURSOR_BYTES = 56
 """Time, account and key of the last post of a page."""
 
@@ -320,10 +321,11 @@ class PostRows:
             reposts=reposts,
             reposted=[Reposter(did(r.by), self.name(r.by), r.time_ms) for r in reposted],
             group=None if said.group is None else self.group(said.group),
-            mine=self._mine(view.target, reactions, reposts),
+            mine=self.mine(view.target, reactions, reposts),
         )
 
-    def _mine(self, target: Target, reactions: Iterable[str], reposts: int) -> Mine | None:
+    def mine(self, target: Target, reactions: Iterable[str], reposts: int) -> Mine | None:
+        """What the reader did with a post. reactions: the emojis that anybody reacted with. reposts: how many."""
         if self._lens is None or self._reader is None:
             return None
         own = target.account == self._reader
@@ -350,8 +352,16 @@ def trusted_by(at: CommitView) -> list[AccountId]:
 
 def lens_of(at: CommitView, reader: AccountId | None) -> Lens:
     """How an account sees the others."""
-    private = Private() if reader is None else at.private(reader)
-    return Lens(at.queries(), private, reader, now_ms())
+    limited = {*standing.limited(at.store)}
+    if reader is None:
+        return Lens((), Private(), None, now_ms(), limited)
+    q = at.queries()
+    hides = at.kept.made(
+        ("hides", reader), [q.number(reader)], HIDES_BYTES, lambda: frozenset((*q.blocks(reader), *q.mutes(reader)))
+    )
+    if limited:
+        limited.difference_update(q.follows(reader), [reader])
+    return Lens(hides, at.private(reader), reader, now_ms(), limited)
 
 
 def now_ms() -> int:

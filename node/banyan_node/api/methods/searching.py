@@ -44,7 +44,7 @@ class Found(Response, frozen=True):
     behind: int
 
 
-@METHODS.read("search", "refused", slow=True)
+@METHODS.read("search", "refused", slow=True, apart=False)
 def search(at: CommitView, ask: SearchRequest) -> Found:
     """Finds public posts by their words, without those that the reader does not see."""
     if at.search is None:

@@ -55,6 +55,9 @@ class AppStream:
         self._queue: deque[Message] = deque()
         self._more: anyio.Event | None = None
 
+    def listens(self, channel: StreamName) -> bool:
+        return channel._replace(tag="") in self.channels
+
     def put(self, message: Message) -> None:
         if len(self._queue) == QUEUED:
             self.end("slow")

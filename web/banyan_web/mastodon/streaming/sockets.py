@@ -29,7 +29,7 @@ from banyan_web.refusals import Refused, refusal
 PATH = "/api/v1/streaming"
 MOST = 100
 """Streams of one connection."""
-GOING_AWAY, REFUSED, TRY_LATER = 1001, 1008, 1013
+GOING_AWAY, NO_BYTES, REFUSED, TRY_LATER = 1001, 1003, 1008, 1013
 
 
 class Sockets:
@@ -42,11 +42,11 @@ class Sockets:
         web, socket = self._web, WebSocket(scope, receive, send)
         raw, protocol = _shown(socket)
         token = web.door.token(raw)
-        if token is None:
-            await socket.send_denial_response(refusal(Refused(401, "Missing or invalid access token")))
-            return
-        let_in(scope)
         try:
+            _count(web, token, web.bounds.address_of(socket))
+            if token is None:
+                raise Refused(401, "Missing or invalid access token")
+            let_in(scope)
             stream = await web.hub.open(web, token.account, token.allows("read:notifications"))
         except Refused as why:
             await socket.send_denial_response(refusal(why))
@@ -76,7 +76,7 @@ class Sockets:
                 await socket.send_text(msgspec.json.encode(said).decode())
             elif message is None and stream.ended is None and not await still(self._web, stream, raw):
                 return REFUSED
-        return GOING_AWAY if stream.ended == "shutdown" else TRY_LATER
+        return {"shutdown": GOING_AWAY, "bytes": NO_BYTES}.get(stream.ended, TRY_LATER)
 
     async def _listen(self, socket: WebSocket, stream: hub.AppStream, token: Token, scope: anyio.CancelScope) -> None:
         """Until the client leaves."""
@@ -85,9 +85,12 @@ class Sockets:
             await self._change(socket, stream, token, {**first, "type": "subscribe"})
         while True:
             try:
-                said = await socket.receive_text()
-            except (WebSocketDisconnect, KeyError):  # a message of bytes has no text
+                said: str | None = await socket.receive_text()
+            except (WebSocketDisconnect, KeyError):
                 scope.cancel()
+                return
+            if said is None:  # a message of bytes
+                stream.end("bytes")
                 return
             try:
                 value = msgspec.json.decode(said)
@@ -99,12 +102,13 @@ class Sockets:
                 await _error(socket, Refused(400, "A message is a JSON object"))
 
     async def _change(self, socket: WebSocket, stream: hub.AppStream, token: Token, said: Mapping[str, Any]) -> None:
-        """Subscribes or unsubscribes."""
+        """Subscribes or unsubscribes. Each message counts as a request, for it asks the node too."""
         try:
+            _count(self._web, token, "")
             asked = channel(said, said.get("stream"))
             if said.get("type") == "subscribe":
                 check(token, asked)
-                if len(stream.channels) >= MOST:
+                if len(stream.channels) >= MOST and not stream.listens(asked):
                     raise Refused(429, f"A connection has at most {MOST} streams")
                 await self._web.hub.add(self._web, stream, asked)
             elif said.get("type") == "unsubscribe":
@@ -113,6 +117,13 @@ class Sockets:
                 raise Refused(400, "The type of a message is subscribe or unsubscribe")
         except Refused as why:
             await _error(socket, why)
+
+
+def _count(web: Web, token: Token | None, address: str) -> None:
+    """Raises Refused."""
+    count = web.bounds.request(token, address)
+    if count is not None and count.over:
+        raise Refused(429, "Too many requests")
 
 
 async def _error(socket: WebSocket, why: Refused) -> None:

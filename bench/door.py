@@ -1,0 +1,203 @@
+"""The door under load: a home timeline of 40, and posts, asked by 16 clients at once.
+
+The store has 100,000 posts by 5,000 accounts; the one that reads follows 500. The node runs in a process of its own
+with the door as `banyan up --http` opens it: in the node itself, and by one and two workers. The clients are another
+process on the same machine; each has a connection, asks again as soon as it has the whole answer, and connects anew now
+and then. The clock of a request runs from its first byte sent to the last byte of its answer.
+
+home        GET /api/v1/timelines/home?limit=40: the newest page
+older       the same, of posts before a fixed one
+post        POST /api/v1/statuses, durable
+nothing     GET /api/v1/custom_emojis, an empty list: what is not reading
+
+python -m bench door --json
+python -m bench door --folder /var/tmp/banyan --way 1 --kind home
+"""
+
+from __future__ import annotations
+
+import json
+import selectors
+import socket
+import time
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from banyan_node.node import Node
+from banyan_web.door_store import DoorStore
+from banyan_web.mastodon.ids import status_id
+from banyan_web.opening import open_door
+from bench.harness import BenchError, anon_mb, arguments, at_least, finish, latencies_ms, say, workplace
+from bench.rig.child import Line
+from bench.rig.processes import Child
+from bench.social import Plan, built
+
+FULL, QUICK = Plan(5_000, 100_000, 500, 100, 50, 200), Plan(100, 4_000, 50, 100, 50, 200)
+WAYS, KINDS = (0, 1, 2), ("home", "older", "post", "nothing")
+CLIENTS, SECONDS, SETTLE_S = 16, 10.0, 3.0
+AGAIN = 400
+"""Requests of one connection."""
+AGO_MS = 30 * 24 * 3_600_000
+
+
+async def door(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
+    """A node with a door."""
+    (node,) = nodes
+    tokens = DoorStore(node.home.door)
+    token = tokens.mint(params["me"], "bench", ("read", "write", "host"))  # without a limit of requests
+    tokens.close()
+    async with trio.open_nursery() as nursery:
+        endpoint = await nursery.start(open_door, node)
+        line.say({"host": endpoint.host, "port": endpoint.port, "token": token})
+        async for _ in line:
+            workers = [] if node.door is None else [one.pid for one in node.door.workers]
+            line.say({"workers": workers})
+        node.shutdown.set()
+
+
+class Asking:
+    """One client: it sends a request, reads the answer whole, and sends the next."""
+
+    def __init__(self, address: tuple[str, int], request: bytes) -> None:
+        self._address, self._request = address, request
+        self._connect()
+
+    def _connect(self) -> None:
+        self.line = socket.create_connection(self._address)
+        self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.asked = 0
+
+    def ask(self) -> None:
+        self.asked += 1
+        self._raw, self._end = bytearray(), -1
+        self.began = time.perf_counter()
+        self.line.sendall(self._request)
+
+    def read(self) -> bool:
+        """Whether the answer is whole. Raises BenchError for one that is no 200."""
+        more = self.line.recv(1 << 18)
+        if not more:
+            raise BenchError("the door closed a connection in the middle of an answer")
+        self._raw += more
+        if self._end < 0 and (head := self._raw.find(b"\r\n\r\n")) >= 0:
+            text = bytes(self._raw[:head]).lower()
+            if not text.startswith(b"http/1.1 200"):
+                raise BenchError(f"the door answers {text[:60]!r}")
+            self._end = head + 4 + int(text.partition(b"content-length:")[2].split(b"\r\n")[0])
+        return 0 <= self._end <= len(self._raw)
+
+    def renew(self, poll: selectors.BaseSelector) -> None:
+        poll.unregister(self.line)
+        self.line.close()
+        self._connect()
+        poll.register(self.line, selectors.EVENT_READ, self)
+
+
+def load(address: tuple[str, int], request: bytes, clients: int, seconds: float) -> tuple[list[float], float]:
+    """How long each request took, and all of them together, seconds."""
+    times: list[float] = []
+    with selectors.DefaultSelector() as poll:
+        for one in [Asking(address, request) for _ in range(clients)]:
+            poll.register(one.line, selectors.EVENT_READ, one)
+            one.ask()
+        began = time.perf_counter()
+        end, open_ = began + seconds, clients
+        while open_:
+            ready = poll.select(30)
+            if not ready:
+                raise BenchError("the door did not answer for 30 s")
+            for key, _ in ready:
+                one = key.data
+                if not one.read():
+                    continue
+                now = time.perf_counter()
+                times.append(now - one.began)
+                if now > end:
+                    poll.unregister(one.line)
+                    one.line.close()
+                    open_ -= 1
+                    continue
+                if one.asked == AGAIN:
+                    one.renew(poll)
+                one.ask()
+        return times, time.perf_counter() - began
+
+
+async def clients(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
+    """The process of the clients."""
+    async for asked in line:
+        raw = asked["request"].encode()
+        times, took = load((asked["host"], asked["port"]), raw, asked["clients"], asked["seconds"])
+        line.say({"times": times, "took": took})
+
+
+def request(where: dict[str, Any], kind: str, before: str) -> str:
+    path, body = "/api/v1/timelines/home?limit=40", ""
+    if kind == "older":
+        path += f"&max_id={before}"
+    if kind == "nothing":
+        path = "/api/v1/custom_emojis"
+    if kind == "post":
+        path, body = "/api/v1/statuses", json.dumps({"status": "x" * 140})
+    head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: {where['host']}\r\n"
+    head += f"Authorization: Bearer {where['token']}\r\n"
+    more = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
+    return f"{head}{more}\r\n{body}"
+
+
+def measure(home: Path, about: dict[str, Any], workers: int, kinds: Sequence[str], seconds: float) -> dict[str, Any]:
+    """Of one way to serve: what each kind of request takes, by one client and by all."""
+    found: dict[str, Any] = {}
+    before = status_id(about["roots"]["wide"], int(time.time() * 1000) - AGO_MS)
+    flags = {"http.address": "127.0.0.1:0", "http.workers": str(workers), "node.role": "platform"}
+    with Child("bench.door:door", [home], flags, **about) as node, Child("bench.door:clients", []) as asking:
+        where = node.hear()
+        time.sleep(SETTLE_S)
+        pids = [node.pid, *node.ask("workers")["workers"]]
+        for kind in kinds:
+            given = {**where, "request": request(where, kind, before)}
+            alone = asking.ask({**given, "clients": 1, "seconds": min(3.0, seconds)})
+            used = [cpu_of(pid) for pid in pids]
+            told = asking.ask({**given, "clients": CLIENTS, "seconds": seconds})
+            spent = [round((cpu_of(pid) - was) / told["took"], 2) for pid, was in zip(pids, used, strict=True)]
+            found[kind] = {
+                "per_second": round(len(told["times"]) / told["took"]),
+                **latencies_ms(told["times"]),
+                "alone": {"per_second": round(len(alone["times"]) / alone["took"]), **latencies_ms(alone["times"])},
+                "node_cpu": spent[0],
+                "workers_cpu": spent[1:],
+            }
+            say(f"{workers} workers, {kind}: {found[kind]}")
+        found["anon_mb"] = anon_mb(node.pid)
+    return found
+
+
+def cpu_of(pid: int) -> float:
+    """CPU seconds of a process, without those that it started."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    def more(parser: ArgumentParser) -> None:
+        parser.add_argument("--way", action="append", type=at_least(0), help="workers, 0: none; may be given again")
+        parser.add_argument("--kind", action="append", choices=KINDS, help="only this; may be given again")
+        parser.add_argument("--seconds", type=at_least(1), help="of each; default: 10, with --quick 2")
+
+    args = arguments("door", __doc__, argv, rounds=1, more=more)
+    seconds = float(args.seconds or (2 if args.quick else SECONDS))
+    cases: dict[str, Any] = {}
+    with workplace(args.folder) as folder:
+        plan = QUICK if args.quick else FULL
+        home, about = built(folder, plan)
+        for workers in args.way or WAYS:
+            cases[f"{workers} workers"] = measure(home, about, workers, args.kind or KINDS, seconds)
+    finish(args, "door", sizes={**plan._asdict(), "clients": CLIENTS}, cases=cases)
+
+
+if __name__ == "__main__":
+    main()

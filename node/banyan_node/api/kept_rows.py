@@ -1,0 +1,110 @@
+"""Rows of posts that are kept from one request to the next (banyan_storage.kept).
+
+A row that nobody in particular reads is kept for all readers, and what it is for one reader for that one. Rows with a
+quote, a poll or a group depend on more than accounts and counts, and are made each time. The same row is given out as
+the same object, so whoever makes something of it can keep that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from banyan_crdt.ids import AccountId, CellKey
+from banyan_node.api.declare import CommitView
+from banyan_node.api.methods.reading import PostRow, PostRows, Reposter, face_of, shown_media
+from banyan_node.api.texts import did
+from banyan_node.hosting.lens import Lens
+from banyan_schema.social import Post, Target
+from banyan_storage.answers import Reposted
+from banyan_storage.faces import Face
+from banyan_storage.queries import PostView
+from banyan_storage.timelines import POSTS, Line, as_reposted
+from banyan_storage.views.touched import post_name
+
+VIEW_BYTES, ROW_BYTES, FACE_BYTES, REPOST_BYTES = 1_500, 2_000, 400, 400
+"""Of memory, about, beside the text."""
+
+
+class KeptRows:
+    """Of one request."""
+
+    def __init__(self, at: CommitView, lens: Lens) -> None:
+        self._q, self._kept, self._blobs, self._lens = at.queries(), at.kept, at.blobs, lens
+        self._for_reader, self._for_all = PostRows(self._q, at.blobs, lens), PostRows(self._q, at.blobs)
+        self._reader = None if lens.reader is None else self._q.number(lens.reader)
+
+    def name(self, account: AccountId) -> str:
+        return self._face(account).name
+
+    def _face(self, account: AccountId) -> Face:
+        found = self._kept.get(("face", account))
+        if found is None:
+            found = face_of(self._q, account)
+            self._kept.put(("face", account), found, [self._q.number(account)], FACE_BYTES)
+        face: Face = found
+        return face
+
+    def view(self, line: Line) -> PostView | None:
+        """What stands at a line; None if that is not held."""
+        if line.table in POSTS:
+            target = Target(line.account, CellKey(line.key))
+            found: PostView | None = self._kept.get(("post", target))
+            if found is None:
+                found = self._keep(self._q.post_at(line))
+            return found
+        reposts: Target | None = self._kept.get(("repost", line.place))
+        if reposts is None:
+            reposts = self._q.reposted_at(line)
+            if reposts is None:
+                return None
+            self._kept.put(("repost", line.place), reposts, (), REPOST_BYTES)
+        view: PostView | None = self._kept.get(("post", reposts)) or self._keep(self._q.post(reposts))
+        return None if view is None else as_reposted(view, line)
+
+    def _keep(self, view: PostView | None) -> PostView | None:
+        if view is not None:
+            weight = VIEW_BYTES + 2 * len(view.post.text)
+            self._kept.put(("post", view.target), view, [self._q.number(view.target.account)], weight)
+        return view
+
+    def row(self, view: PostView, reposted: Iterable[Reposted] = ()) -> PostRow:
+        plain, by = self._plain(view), tuple((one, self.name(one.by)) for one in reposted)
+        if plain is None:
+            return self._for_reader.row(view, [one for one, _ in by])
+        filtered = self._lens.warns(view.target.account, view.post)
+        if self._lens.reader is None and not by:
+            return plain
+        key = ("row of", self._lens.reader, view.target, by)
+        found: tuple[PostRow, str | None, PostRow] | None = self._kept.get(key)
+        if found is not None and found[0] is plain and found[1] == filtered:
+            return found[2]
+        row = msgspec.structs.replace(
+            plain,
+            filtered=filtered,
+            reposted=[Reposter(did(one.by), name, one.time_ms) for one, name in by],
+            mine=self._for_reader.mine(view.target, plain.reactions, plain.reposts),
+        )
+        of = () if self._lens.reader is None else (self._reader,)
+        self._kept.put(key, (plain, filtered, row), of, ROW_BYTES)
+        return row
+
+    def _plain(self, view: PostView) -> PostRow | None:
+        """The row as nobody in particular reads it; None if such a one cannot be kept."""
+        said, target = view.post, view.target
+        if said.quote is not None or said.poll is not None or said.group is not None:
+            return None
+        found: PostRow | None = self._kept.get(("row", target))
+        if found is None or found.media != [shown_media(self._blobs, item) for item in said.media]:
+            found = self._for_all.row(view)
+            of = [self._q.number(account) for account in (target.account, *_named(said))]
+            self._kept.put(("row", target), found, [*of, post_name(target.raw)], ROW_BYTES + 2 * len(said.text))
+        return found
+
+
+def _named(post: Post) -> Iterable[AccountId]:
+    """The accounts whose names or posts are in the row of a post."""
+    yield from post.mentions
+    if post.reply is not None:
+        yield post.reply.parent.account

@@ -1,0 +1,105 @@
+"""The merged timelines of those whom somebody follows, or has on a list, kept from one request to the next.
+
+Whom one follows is read again when one's own account was touched; whether those let one in, when theirs was. So a
+follow, a mute and an acceptance count from the commit in which they are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
+
+from banyan_crdt.ids import AccountId
+from banyan_node.hosting.lens import Lens
+from banyan_storage import locking
+from banyan_storage.kept import Keeping
+from banyan_storage.merged import Merges, Since
+from banyan_storage.queries import Queries
+from banyan_storage.timelines import POSTS, WITH_REPOSTS, Line
+from banyan_storage.view_rows import NUMBERS
+
+Lines: TypeAlias = Callable[[bytes | None, bytes | None], Iterator[Line]]
+"""(before, after) -> lines of timelines: those below a place, the newest first, or those above one."""
+FOLLOW_BYTES = 200
+"""What somebody whom one follows takes of memory, about."""
+
+
+@dataclass(slots=True)
+class _Followed:
+    """Whom an account follows, in one state of the store. numbers: of those of which something is held, and its own.
+    waits: those of them that are locked and have not accepted it. lacking: of whom nothing is held."""
+
+    position: int
+    follows: list[AccountId]
+    numbers: dict[AccountId, bytes] = field(default_factory=dict)
+    waits: set[AccountId] = field(default_factory=set)
+    lacking: list[AccountId] = field(default_factory=list)
+
+
+@contextmanager
+def home(q: Queries, kept: Keeping, own: AccountId, lens: Lens, reposts: bool) -> Iterator[Lines]:
+    """The timelines of an account and those that it follows, as the lens sees them. reposts: whether to merge those
+    too. Raises ViewBuilding."""
+    numbers = _let_in(q, kept, own)
+    seen = {account: number for account, number in numbers.items() if lens.sees(account)} if lens.hidden else numbers
+    with _merged(q, kept, ("home", own, lens.reader, reposts), seen, reposts) as found:
+        yield found
+
+
+@contextmanager
+def listed(q: Queries, kept: Keeping, key: Hashable, accounts: Collection[AccountId], reposts: bool) -> Iterator[Lines]:
+    """The same of some accounts. key: names whose list it is."""
+    with _merged(q, kept, ("list", key, reposts), _numbers(q, accounts), reposts) as found:
+        yield found
+
+
+@contextmanager
+def _merged(
+    q: Queries, kept: Keeping, key: Hashable, wanted: Mapping[AccountId, bytes], reposts: bool
+) -> Iterator[Lines]:
+    """While it is in use it is not kept: after an error it is made anew."""
+    q.need("timeline", *(["shares"] if reposts else []))
+    merges: Merges = kept.take(key) or Merges(WITH_REPOSTS if reposts else POSTS)
+    now = Since(kept.position, kept.accounts_since)
+    yield partial(merges.lines, q.reader.txn, wanted, now)
+    kept.put(key, merges, (), merges.weight)
+
+
+def _let_in(q: Queries, kept: Keeping, own: AccountId) -> Mapping[AccountId, bytes]:
+    """The numbers of the account and of those that it follows and that let it, those of which something is held."""
+    follows = kept.made(("follows", own), [q.number(own)], 0, lambda: q.follows(own))
+    found: tuple[_Followed, Mapping[AccountId, bytes]] | None = kept.take(("followed", own))
+    before = None if found is None else found[0]
+    touched = None if before is None else kept.accounts_since(before.position)
+    if before is None or touched is None:
+        before, touched = _Followed(kept.position, []), set()
+    now, numbers = before, None if found is None else found[1]
+    if numbers is None or touched or before.lacking or before.follows is not follows:
+        now = _followed(q, own, follows, before, touched)
+        if numbers is None or now.numbers is not before.numbers or now.waits != before.waits:
+            numbers = {account: number for account, number in now.numbers.items() if account not in now.waits}
+    now.position = kept.position
+    kept.put(("followed", own), (now, numbers), (), FOLLOW_BYTES * len(follows))
+    return numbers
+
+
+def _followed(
+    q: Queries, own: AccountId, follows: list[AccountId], before: _Followed, touched: Collection[bytes]
+) -> _Followed:
+    numbers, lacking = before.numbers, before.lacking
+    if before.follows is not follows:
+        numbers = _numbers(q, {own, *follows})
+        lacking = [a for a in follows if a not in numbers]
+    elif lacking and (came := _numbers(q, lacking)):
+        numbers, lacking = numbers | came, [a for a in lacking if a not in came]
+    asked = [a for a in numbers if a != own and (a not in before.numbers or numbers[a] in touched)]
+    let_in = set(locking.followed(q, own, asked))
+    waits = {a for a in before.waits if a in numbers} - {*asked} | {a for a in asked if a not in let_in}
+    return _Followed(before.position, follows, numbers, waits, lacking)
+
+
+def _numbers(q: Queries, accounts: Collection[AccountId]) -> dict[AccountId, bytes]:
+    return {AccountId(a): number for a, number in q.reader.txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))}

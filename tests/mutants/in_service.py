@@ -1,0 +1,58 @@
+"""Mistakes in running as a service, in what doctor finds, and in the first questions."""
+
+from tests.mutants.mutant import Mutant
+
+_SERVICE, _CLI = ("tests/node/test_service.py",), ("tests/cli/test_service.py",)
+_CHECKS, _WIZARD = ("tests/cli/test_checks.py",), ("tests/cli/test_wizard.py",)
+
+IN_SERVICE = (
+    Mutant(
+        "a node that hangs is called alive",
+        "node/banyan_node/service.py",
+        "manager.watchdog_s is not None and node.held_up_s < STUCK_S",
+        "manager.watchdog_s is not None",
+        _SERVICE,
+    ),
+    Mutant(
+        "children of a node are handed its manager",
+        "node/banyan_node/service.py",
+        'env.pop("NOTIFY_SOCKET", "")',
+        'env.get("NOTIFY_SOCKET", "")',
+        _SERVICE,
+    ),
+    Mutant(
+        "a node is called ready before it serves",
+        "node/banyan_node/service.py",
+        "    while not node.up.is_set():\n",
+        "    while False:\n",
+        _SERVICE,
+    ),
+    Mutant(
+        "a node without peers is ready for who asks for peers",
+        "node/banyan_node/server/control.py",
+        "reason is None and linked < int(wanted)",
+        "reason is None and linked < 0",
+        _CLI,
+    ),
+    Mutant(
+        "nobody notices that peers take nothing of a node",
+        "node/banyan_node/workers/published.py",
+        "wrong_clock=wrong_clock(ctx.replica) or untaken,",
+        "wrong_clock=wrong_clock(ctx.replica),",
+        ("tests/node/test_completeness.py",),
+    ),
+    Mutant(
+        "a port of another program is taken for the node's own",
+        "cli/banyan_cli/checks/ports.py",
+        "if not open_now[port] & own:",
+        "if not open_now[port]:",
+        _CHECKS,
+    ),
+    Mutant(
+        "what a node that could not be made left behind stays",
+        "cli/banyan_cli/making.py",
+        "        for made in set(home.path.iterdir()) - before if home.path.exists() else ():",
+        "        for made in ():",
+        _WIZARD,
+    ),
+)

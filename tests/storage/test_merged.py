@@ -1,0 +1,132 @@
+"""Merged timelines that are kept over many states of a store, compared with a fresh merge of each state."""
+
+from __future__ import annotations
+
+import random
+from itertools import islice
+
+import pytest
+
+from banyan_crdt.ids import AccountId, Ref
+from banyan_crdt.ops import Tomb
+from banyan_crdt.realm import TEST
+from banyan_schema.collection import undo
+from banyan_schema.social import POST, REPOST, Post, Target, write_post
+from banyan_storage import merged as module
+from banyan_storage.kept import Kept
+from banyan_storage.merged import Merges, Since
+from banyan_storage.queries import Queries, queries
+from banyan_storage.timelines import POSTS, WITH_REPOSTS, newest, oldest
+from banyan_storage.view_rows import NUMBERS
+from banyan_storage.views import touched
+from tests.storage.social_accounts import Person, social_store
+
+SEEDS = 12
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_pages_of_a_kept_merge_are_those_of_a_fresh_one(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, (store, engine) = random.Random(f"merged {seed}"), social_store()
+    monkeypatch.setattr(module, "MOST", rng.choice((5, 40, 2_000)))
+    monkeypatch.setattr(module, "GROWN", rng.choice((30, 2_000)))
+    monkeypatch.setattr(touched, "HELD", rng.choice((4, 64)))
+    monkeypatch.setattr(touched, "MOST", rng.choice((2, 1_024)))
+    tables = rng.choice((POSTS, WITH_REPOSTS))
+    people = [Person(f"p{n}") for n in range(6)]
+    posts: dict[Target, Ref] = {}
+    reposts: dict[Ref, Person] = {}
+    kept = Kept()
+    merges = Merges(tables)
+
+    def step() -> None:
+        who = rng.choice(people)
+        match rng.choice(("post", "post", "post", "edit", "delete", "repost", "repost", "back")):
+            case "post":
+                for _ in range(rng.choice((1, 1, 1, 9))):
+                    target = who.post("một")
+                    posts[target] = who.last()
+            case "edit" if posts:
+                target = rng.choice([*posts])
+                author = next(one for one in people if one.id == target.account)
+                author.write([write_post(target.key, Post("sửa"), [posts[target]])])
+                posts[target] = author.last()
+            case "delete" if posts:
+                target = rng.choice([*posts])
+                author = next(one for one in people if one.id == target.account)
+                author.write([Tomb(POST, target.key)])
+                del posts[target]
+            case "repost" if posts:
+                reposts[who.repost(rng.choice([*posts]))] = who
+            case "back" if reposts:
+                ref = rng.choice([*reposts])
+                reposts.pop(ref).write([undo(REPOST, [ref])])
+
+    for _ in range(25):
+        for _ in range(rng.randrange(12)):
+            step()
+        for person in rng.sample(people, rng.randint(1, len(people))):
+            person.send(store)
+        wanted = {person.id for person in rng.sample(people, rng.randint(1, len(people)))}
+        with queries(engine, TEST) as q, kept.at(q.reader.txn) as keeping:
+            txn = q.reader.txn
+            numbers = {AccountId(a): number for a, number in txn.get_many(NUMBERS, sorted(wanted))}
+            now = Since(keeping.position, keeping.accounts_since)
+            whole = list(newest(txn, wanted, None, tables))
+            places = [None, *(line.cursor for line in rng.sample(whole, min(3, len(whole))))]
+            for place in places:
+                most = rng.choice((1, 7, 1_000))
+                lines = islice(merges.lines(txn, numbers, now, place), most)
+                assert [*lines] == [*islice(newest(txn, wanted, place, tables), most)]
+                if place is not None:
+                    assert [*merges.lines(txn, numbers, now, None, place)] == [*oldest(txn, wanted, place, tables)]
+
+
+def test_what_is_kept_is_forgotten_when_it_is_touched_and_an_older_snapshot_gets_nothing() -> None:
+    store, engine = social_store()
+    an, lan = Person("an"), Person("lan")
+    target = an.post("một")
+    lan.post("hai")
+    for one in (an, lan):
+        one.send(store)
+    kept = Kept(1_000)
+
+    def number(q: Queries, one: Person) -> bytes | None:
+        return q.number(one.id)
+
+    with queries(engine, TEST) as old:
+        with kept.at(old.reader.txn) as keeping:
+            for one in (an, lan):
+                keeping.put(one.name, one.name, [number(old, one)], 10)
+            keeping.put("count", 0, [touched.post_name(target.raw)], 10)
+            keeping.put("always", 1, (), 10)
+            keeping.put("nobody", 1, [None], 10)
+            assert keeping.get("nobody") is None
+            with kept.at(old.reader.txn) as second:
+                assert not second.usable
+        with kept.at(old.reader.txn, whole=False) as building:
+            assert building.get("an") is None
+        lan.react(target, "❤")
+        lan.send(store)
+        with queries(engine, TEST) as new, kept.at(new.reader.txn) as keeping:
+            assert [keeping.get(one) for one in ("an", "lan", "count", "always")] == ["an", None, None, 1]
+            keeping.put("large", 2, (), 999)
+            assert [keeping.get(one) for one in ("an", "always", "large")] == [None, None, 2], "the oldest went"
+        with kept.at(old.reader.txn) as keeping:
+            assert keeping.get("large") is None
+
+
+def test_who_is_too_far_behind_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(touched, "HELD", 4)
+    store, engine = social_store()
+    an, lan, kept = Person("an"), Person("lan"), Kept()
+    for n in range(20):
+        (an if n < 2 else lan).post(f"{n}")
+        (an if n < 2 else lan).send(store)
+        with queries(engine, TEST) as q:
+            changes = touched.changes(q.reader.txn, 0)
+            assert changes is None if touched.last(q.reader.txn) >= 2 * touched.HELD else changes is not None
+        if n == 0:
+            with queries(engine, TEST) as q, kept.at(q.reader.txn) as keeping:
+                keeping.put("an", "an", [q.number(an.id)], 1)
+    with queries(engine, TEST) as q, kept.at(q.reader.txn) as keeping:
+        assert keeping.get("an") is None

@@ -1,0 +1,265 @@
+"""The server of a worker alone: its deadlines and its limits, and what it shares with other processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from banyan_node.server.http_connections import Patience, let_in
+from banyan_node.server.web_sockets import MESSAGE_BYTES
+from banyan_web.bounds import Bounds
+from banyan_web.shared_counts import KEY_BYTES, SharedCounts, shared_memory
+from banyan_web.workers import held
+from banyan_web.workers.frames import Frame, Frames, Kind, frame
+from banyan_web.workers.serving import DoorServer
+
+QUICK = Patience(0.4, 0.4)
+Ask = Callable[[], "Client"]
+
+
+async def echo(request: Request) -> Response:
+    if "authorization" in request.headers:
+        let_in(request.scope)
+    return PlainTextResponse(f"{request.method} {len(await request.body())}")
+
+
+async def slow(request: Request) -> Response:
+    await asyncio.sleep(0.3)
+    return PlainTextResponse("slow")
+
+
+async def much(request: Request) -> Response:
+    async def pieces() -> Any:
+        for _ in range(2_000):
+            yield b"x" * 65_536
+
+    return StreamingResponse(pieces())
+
+
+async def talk(line: WebSocket) -> None:
+    await line.accept()
+    while True:
+        await line.send_text(await line.receive_text())
+
+
+APP = Starlette(routes=[Route("/", echo, methods=["GET", "POST"]), Route("/slow", slow), Route("/much", much),
+                        WebSocketRoute("/ws", talk)])  # fmt: skip
+
+
+class Client:
+    """A connection that says what it likes."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.line = socket.create_connection(address)
+        self.line.setblocking(False)
+
+    async def say(self, raw: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self.line, raw)
+
+    async def hear(self, until: bytes = b"\0never") -> bytes:
+        """What comes until then, or until the connection ends."""
+        found = b""
+        with suppress(ConnectionError):
+            async with asyncio.timeout(5):
+                while until not in found:
+                    more = await asyncio.get_running_loop().sock_recv(self.line, 65_536)
+                    if not more:
+                        break
+                    found += more
+        return found
+
+    async def ask(self, raw: bytes, until: bytes = b"\0never") -> bytes:
+        await self.say(raw)
+        return await self.hear(until)
+
+
+def served(do: Callable[[Ask, DoorServer], Awaitable[None]], most: int = 100) -> None:
+    """Runs a test against the server."""
+
+    async def run() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setblocking(False)
+            address, made = listener.getsockname(), list[Client]()
+            server = DoorServer(APP, listener, most, 1.0, QUICK)
+
+            def client() -> Client:
+                made.append(Client(address))
+                return made[-1]
+
+            serving = asyncio.create_task(server.serve())
+            await server.accepting.wait()
+            try:
+                await do(client, server)
+            finally:
+                for one in made:
+                    one.line.close()
+                server.should_exit = True
+                await serving
+
+    asyncio.run(run())
+
+
+GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+def test_slow_clients_are_cut(monkeypatch: Any) -> None:
+    monkeypatch.setattr(held, "LOOK_S", 0.05)
+
+    async def do(client: Ask, server: DoorServer) -> None:
+        loop, silent, trickling, idle, deaf = asyncio.get_running_loop(), client(), client(), client(), client()
+        began = loop.time()
+        assert (await idle.ask(GET, b"GET 0")).startswith(b"HTTP/1.1 200")
+        await deaf.say(b"GET /much HTTP/1.1\r\nhost: x\r\n\r\n")
+
+        async def trickle() -> None:
+            with suppress(ConnectionError):
+                for byte in GET[:-2] * 3:
+                    await trickling.say(bytes([byte]))
+                    await asyncio.sleep(0.05)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(trickle())
+            ends = [tasks.create_task(one.hear()) for one in (silent, trickling, idle)]
+            assert [await end for end in ends] == [b"", b"", b""]
+            assert 0.3 < loop.time() - began < 2
+        while len(server.lines):
+            assert loop.time() - began < 4, "a client that reads nothing keeps its connection"
+            await asyncio.sleep(0.05)
+        assert (await client().ask(GET, b"GET 0")).startswith(b"HTTP/1.1 200")
+
+    served(do)
+
+
+def test_what_two_programs_may_understand_differently_is_refused() -> None:
+    async def do(client: Ask, server: DoorServer) -> None:
+        both = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET"
+        for wrong in (
+            both,
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 600_000 + b"\r\n\r\n",
+            b"no HTTP at all\r\n\r\n",
+            b"GET / HTTP/1.1\r\nhost: x\r\nna me: y\r\n\r\n",
+        ):
+            assert (await client().ask(wrong)).startswith(b"HTTP/1.1 400"), wrong[:40]
+        last = b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+        said = await client().ask(last + b"and more")
+        assert said.startswith(b"HTTP/1.1 200")
+        assert said.endswith(b"slow")
+        assert b"server:" not in said.lower()
+        assert (await client().ask(GET + b"\r\n\x16\x03junk\r\n\r\n")).count(b"HTTP/1.1 ") <= 2
+        plain = await client().ask(
+            b"GET / HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n", b"GET 0"
+        )
+        assert plain.startswith(b"HTTP/1.1 200")
+
+    served(do)
+
+
+def test_one_connection_too_many_replaces_a_stranger_or_waits() -> None:
+    async def do(client: Ask, server: DoorServer) -> None:
+        known = GET[:-2] + b"authorization: x\r\n\r\n"
+        friends = [client(), client()]
+        for friend in friends:
+            assert await friend.ask(known, b"GET 0")
+        stranger = client()
+        assert await stranger.ask(GET, b"GET 0")
+        third = client()
+        assert await third.ask(known, b"GET 0"), "the stranger makes room"
+        assert await stranger.hear() == b""
+        waiting = client()
+        await waiting.say(known)
+        await asyncio.sleep(0.1)
+        assert len(server.lines) == 3
+        friends[0].line.close()
+        assert await waiting.hear(b"GET 0"), "there is room again"
+
+    served(do, most=3)
+
+
+def test_a_websocket_has_its_limits() -> None:
+    async def do(client: Ask, server: DoorServer) -> None:
+        hello = (
+            b"GET /ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+            b"sec-websocket-version: 13\r\nsec-websocket-key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+            b"sec-websocket-extensions: permessage-deflate\r\n\r\n"
+        )
+        line = client()
+        said = await line.ask(hello, b"\r\n\r\n")
+        assert said.startswith(b"HTTP/1.1 101")
+        assert b"deflate" not in said
+        assert await line.ask(b"\x81\x82\0\0\0\0hi", b"hi") == b"\x81\x02hi"
+        big = b"\x81\xff" + (MESSAGE_BYTES + 1).to_bytes(8, "big") + bytes(4) + b"x" * (MESSAGE_BYTES + 1)
+        assert (await line.ask(big))[2:4] == (1009).to_bytes(2, "big"), "too large"
+        refused = await client().ask(hello.replace(b"GET /ws", b"POST /ws"), b"\r\n\r\n")
+        assert b" 101 " not in refused
+
+    served(do)
+
+
+COUNTING = """
+import sys
+from banyan_web.shared_counts import SharedCounts
+counts = SharedCounts(int(sys.argv[1]), bytes(16))
+sys.stdout.write("ready\\n"); sys.stdout.flush(); sys.stdin.readline()
+for _ in range(3_000):
+    counts.add("token", "an", 600)
+"""
+
+
+def test_processes_count_together() -> None:
+    memory = shared_memory()
+    line = [sys.executable, "-c", COUNTING, str(memory)]
+    pipe = subprocess.PIPE
+    both = [subprocess.Popen(line, pass_fds=(memory,), stdin=pipe, stdout=pipe, text=True) for _ in range(2)]
+    for one in both:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "ready\n"
+    for one in both:
+        one.communicate("go\n", timeout=30)
+    counts = SharedCounts(memory, bytes(16))
+    assert counts.add("token", "an", 600) == 6_001
+    assert counts.add("token", "an", 900) == 1, "of the next window"
+    assert counts.add("address", "an", 900) == 1
+    counts.forget("token", "an")
+    assert counts.add("token", "an", 900) == 1
+    os.close(memory)
+
+
+def test_shared_counts_bound_as_own_ones_and_take_no_more_room() -> None:
+    memory = shared_memory()
+    shared = [Bounds(counts=SharedCounts(memory, bytes(KEY_BYTES)), processes=2) for _ in range(2)]
+    own = Bounds()
+    for n in range(40):
+        told = own.take("address", "192.0.2.1", 30, 300, 1_000.0)
+        assert shared[n % 2].take("address", "192.0.2.1", 30, 300, 1_000.0) == told
+    assert told.over
+    kept = 0
+    for n in range(3_000):
+        shared[0].take("address", f"other {n}", 30, 300, 1_000.0)
+    for n in range(3_000):
+        kept += shared[1].take("address", f"other {n}", 30, 300, 1_000.0).left == 28
+    assert kept == 3_000
+    assert (own.share(5), shared[0].share(5)) == (5, 3)
+    os.close(memory)
+
+
+def test_frames_are_whole_however_their_bytes_come() -> None:
+    raw = frame(Kind.CALL, 7, b"abc") + frame(Kind.STOP, 0) + frame(Kind.EVENT, 1 << 31, b"\0" * 300)
+    for size in (1, 2, 5, 9, 10, 1_000):
+        frames, found = Frames(), list[Frame]()
+        for at in range(0, len(raw), size):
+            found += frames.feed(raw[at : at + size])
+        assert found == [(Kind.CALL, 7, b"abc"), (Kind.STOP, 0, b""), (Kind.EVENT, 1 << 31, bytes(300))]

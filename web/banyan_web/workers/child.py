@@ -1,0 +1,105 @@
+"""A worker: a process that serves the door beside the node. starting.py starts it and ends it.
+
+It has the store open for reading, a connection of its own to door.db, and the listening socket that all workers share.
+Its standard input is the line to the node (frames.py). When the node tells it to end, or on SIGTERM, it accepts nothing
+more, ends its streams as streams that are over, and lets requests finish. When the node is gone it ends soon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from pathlib import Path
+
+import anyio
+import uvloop
+
+from banyan_crdt.realm import REALMS
+from banyan_node.api.apart import StoreReads
+from banyan_node.home.folder import Home
+from banyan_node.logging import set_up_logging
+from banyan_web.app import DoorApp, door_app
+from banyan_web.bounds import Bounds
+from banyan_web.door_store import DoorStore
+from banyan_web.endpoint import web_of
+from banyan_web.firehose.tail import Tail
+from banyan_web.mastodon.streaming.hub import Hub
+from banyan_web.platform.deliveries import deliver
+from banyan_web.shared_counts import SharedCounts
+from banyan_web.streaming import LAST_LINES_S
+from banyan_web.workers.backend import WorkerBackend
+from banyan_web.workers.frames import BEAT_S, WorkerDoes, WorkerOpening
+from banyan_web.workers.line import NodeLine
+from banyan_web.workers.serving import DoorServer
+
+
+def main() -> None:
+    """The program of the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    line = socket.socket(fileno=os.dup(0))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(line))
+
+
+async def _run(to_node: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    _, line = await loop.create_unix_connection(NodeLine, sock=to_node)
+    opening = await line.opening
+    set_up_logging(opening.log)
+    loop.add_signal_handler(signal.SIGTERM, line.stop.set)
+    home = Home(Path(opening.home))
+    reads = StoreReads(home, REALMS[opening.realm], opening.opening_key)
+    try:
+        door = DoorStore(home.door)
+        try:
+            await _serve(line, opening, reads, door)
+        finally:
+            door.close()
+    finally:
+        reads.close()
+
+
+async def _serve(line: NodeLine, opening: WorkerOpening, reads: StoreReads, door: DoorStore) -> None:
+    http, backend = opening.http, WorkerBackend(reads, line)
+    counts = SharedCounts(opening.counts, opening.counts_key)
+    bounds = Bounds(http.token_rate, http.address_rate, tuple(http.proxies), counts, opening.workers)
+    tail, hub = Tail(backend), Hub()
+    web = web_of(backend, door, http, opening.url, tail, hub, bounds)
+    app = door_app(web)
+    listener = socket.socket(fileno=opening.listener)
+    server = DoorServer(app, listener, bounds.share(http.connections), opening.grace_seconds)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tail.run)
+        tasks.start_soon(hub.run, web)
+        if opening.number == 0:
+            tasks.start_soon(deliver, web)  # by one worker alone; it goes on where it was when it is started anew
+        tasks.start_soon(_say, line, server)
+        tasks.start_soon(_end, line, server, tail, hub, app)
+        await server.serve()
+        tasks.cancel_scope.cancel()
+
+
+async def _say(line: NodeLine, server: DoorServer) -> None:
+    """What this worker does, until the node is gone."""
+    await server.accepting.wait()
+    if not line.lost:
+        await line.say_ready()
+    while not line.lost:
+        await line.say(WorkerDoes(server.server_state.total_requests, len(server.lines)))
+        await asyncio.sleep(BEAT_S)
+
+
+async def _end(line: NodeLine, server: DoorServer, tail: Tail, hub: Hub, app: DoorApp) -> None:
+    await line.stop.wait()
+    server.stop_accepting()
+    hub.end_all()
+    tail.close()
+    if not line.lost:
+        await asyncio.sleep(LAST_LINES_S)
+    app.end_streams()
+    server.should_exit = True

@@ -1,0 +1,194 @@
+"""A worker's end of the line to the node (frames.py), under asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping
+from itertools import count
+from typing import Any, cast
+
+import msgspec
+
+from banyan_node.home.audit import OPERATOR, Actor
+from banyan_node.operator_errors import CallError
+from banyan_web.workers.frames import (
+    WINDOW,
+    Frame,
+    Frames,
+    Kind,
+    LineRefusal,
+    WorkerDoes,
+    WorkerOpening,
+    frame,
+    frame_of,
+)
+
+
+class NodeLine(asyncio.Protocol):
+    """Use it in one event loop. opening: what the worker must know. stop: set when the node wants it to end, or when it
+    is gone. lost: whether it is gone."""
+
+    def __init__(self) -> None:
+        self.opening: asyncio.Future[WorkerOpening] = asyncio.get_running_loop().create_future()
+        self.stop, self.lost = asyncio.Event(), False
+        self._frames, self._numbers = Frames(), count(1)
+        self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._streams: dict[int, _Events] = {}
+        self._writable = asyncio.Event()
+        self._transport: asyncio.Transport
+
+    # -- of asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._writable.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+        self._writable.set()
+        if not self.opening.done():
+            self.opening.set_exception(_gone())
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(_gone())
+        for stream in self._streams.values():
+            stream.put(_gone())
+        self.stop.set()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        for one in self._frames.feed(data):
+            self._take(one)
+
+    def _take(self, one: Frame) -> None:
+        if one.kind == Kind.STOP:
+            self.stop.set()
+        elif one.kind == Kind.OPEN:
+            self.opening.set_result(msgspec.json.decode(one.payload, type=WorkerOpening))
+        elif one.number in self._streams:
+            self._streams[one.number].put(_end_of(one) if one.kind != Kind.EVENT else one.value)
+        else:
+            future = self._waiting.get(one.number)
+            if future is None or future.done():
+                return  # nobody waits any more
+            why = None if one.kind == Kind.ANSWER else _end_of(one)
+            if why is None:
+                future.set_result(one.payload)
+            else:
+                future.set_exception(why)
+
+    # -- a backend of the door
+
+    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR) -> Any:
+        """The answer, as JSON values. by: who acts, for the audit log. Raises CallError."""
+        return msgspec.json.decode(await self._ask(Kind.CALL, (name, params, by)))
+
+    async def piece(self, blob: str, offset: int, length: int) -> bytes:
+        """Bytes of a blob. Raises CallError."""
+        return await self._ask(Kind.PIECE, (blob, offset, length))
+
+    async def events(self, params: Mapping[str, str]) -> AsyncGenerator[Any, None]:
+        """What happens at the node; once this returns, none is missed. Raises CallError."""
+        number, stream = next(self._numbers), _Events()
+        self._streams[number] = stream
+        try:
+            await self._send(frame_of(Kind.EVENTS, number, params))
+            first = await stream.get()
+            if isinstance(first, Exception):
+                raise first
+        except BaseException:
+            self._leave(number)
+            raise
+        return self._told(number, stream, first)
+
+    async def _told(self, number: int, stream: _Events, event: Any) -> AsyncGenerator[Any, None]:
+        taken = 0
+        try:
+            while event is not None:
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+                taken += 1
+                if taken == WINDOW // 2:
+                    await self._send(frame(Kind.MORE, number, taken.to_bytes(4, "big")))
+                    taken = 0
+                event = await stream.get()
+        finally:
+            self._leave(number)
+
+    def _leave(self, number: int) -> None:
+        del self._streams[number]
+        self._write(frame(Kind.CANCEL, number))
+
+    async def _ask(self, kind: Kind, value: object) -> bytes:
+        number = next(self._numbers)
+        try:
+            asked = frame_of(kind, number, value)
+        except (UnicodeEncodeError, OverflowError, RecursionError, TypeError):
+            raise CallError("bad_request", "The request has a value that is no JSON.") from None
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        try:
+            await self._send(asked)
+            return await future
+        except asyncio.CancelledError:
+            self._write(frame(Kind.CANCEL, number))
+            raise
+        finally:
+            del self._waiting[number]
+
+    # -- what it says of itself
+
+    async def say_ready(self) -> None:
+        await self._send(frame(Kind.READY, 0))
+
+    async def say(self, does: WorkerDoes) -> None:
+        await self._send(frame_of(Kind.DOES, 0, does))
+
+    async def _send(self, data: bytes) -> None:
+        await self._writable.wait()
+        if self.lost:
+            raise _gone()
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        if not self.lost:
+            self._transport.write(data)
+
+
+class _Events:
+    """Events that wait; the node sends no more than WINDOW."""
+
+    def __init__(self) -> None:
+        self._held: deque[Any] = deque()
+        self._more = asyncio.Event()
+
+    def put(self, event: Any) -> None:
+        self._held.append(event)
+        self._more.set()
+
+    async def get(self) -> Any:
+        """None at the end; an exception is an event too."""
+        while not self._held:
+            self._more.clear()
+            await self._more.wait()
+        return self._held.popleft()
+
+
+def _end_of(one: Frame) -> Exception | None:
+    if one.kind == Kind.REFUSED:
+        why = msgspec.json.decode(one.payload, type=LineRefusal)
+        return CallError(why.code, why.message, why.status)
+    if one.kind == Kind.FAILED:
+        return RuntimeError("the call failed inside the node, whose log says why")
+    return None
+
+
+def _gone() -> CallError:
+    return CallError("not_ready", "The node stops; ask again when it runs.", 503)

@@ -1,0 +1,216 @@
+"""uvicorn as a worker runs it: on a socket that it shares with the other workers, with the limits of held.py.
+
+The differences from uvicorn's own, and why:
+
+- Connections are accepted one by one, so that one that is too many stays for another worker.
+- A request with both a length and chunks is refused, and so is HTTP/2, as by the embedded server (http_protocol.py).
+- Bytes after the last request of a connection are dropped: uvicorn would answer 400 instead of the request's answer.
+- What is no HTTP while a request is answered ends the connection, without a second answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
+from uvicorn.server import ServerState
+
+from banyan_node.server.http_connections import PATIENCE, STATE, Patience
+from banyan_node.server.http_protocol import HttpConversation
+from banyan_node.server.web_sockets import MESSAGE_BYTES, PING_S, SILENT_S, wants_socket
+from banyan_web.workers.held import Held, HeldLines
+
+HEAD_BYTES = 64 << 10
+"""The largest head of a request."""
+_HELD, _LINES = "banyan.held", "banyan.lines"
+_log = logging.getLogger(__name__)
+
+
+class DoorServer(uvicorn.Server):
+    """listener: listens already, and does not block. most: connections. grace_seconds: how long requests may still take
+    when it ends."""
+
+    def __init__(
+        self, app: ASGIApp, listener: socket.socket, most: int, grace_seconds: float, patience: Patience = PATIENCE
+    ) -> None:
+        config = uvicorn.Config(
+            app,
+            http=DoorProtocol,
+            ws=DoorSocket,
+            ws_max_size=MESSAGE_BYTES,
+            ws_ping_interval=PING_S,
+            ws_ping_timeout=SILENT_S - PING_S,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # the application decides whom it believes
+            server_header=False,
+            timeout_keep_alive=math.ceil(patience.head),
+            timeout_graceful_shutdown=math.ceil(grace_seconds),
+            h11_max_incomplete_event_size=HEAD_BYTES,
+        )
+        super().__init__(config)
+        self.lines = HeldLines(most, patience)
+        self.accepting = asyncio.Event()
+        self._listener = listener
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are for the process (child.py)."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.lifespan.startup()
+        self.servers = []
+        self._tasks = [asyncio.create_task(self._accept()), asyncio.create_task(self.lines.watch())]
+        self.started = True
+        self.accepting.set()
+
+    def stop_accepting(self) -> None:
+        """The listener is left to the others."""
+        for task in self._tasks[:1]:
+            task.cancel()
+        self._listener.close()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.stop_accepting()
+        await super().shutdown(sockets)
+        for task in self._tasks:
+            task.cancel()
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self.lines.room()
+            try:
+                line, _ = await loop.sock_accept(self._listener)
+            except OSError as error:
+                _log.warning("a worker of the door cannot take a connection: %s", error)
+                await asyncio.sleep(0.2)  # out of file descriptors, perhaps
+                continue
+            try:
+                await self.lines.make_room()
+                await loop.connect_accepted_socket(self._protocol, line)
+            except OSError:
+                line.close()  # the client has left
+
+    def _protocol(self) -> DoorProtocol:
+        return DoorProtocol(self.config, self.server_state, {_LINES: self.lines})
+
+
+class _Conversation(HttpConversation):
+    """Refuses what programs in between may have understood otherwise."""
+
+    def next_event(self) -> Any:
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            names = [name for name, _ in event.headers]
+            if b"content-length" in names and b"transfer-encoding" in names:
+                raise h11.RemoteProtocolError("a length and chunks")
+            if event.http_version == b"2.0":
+                raise h11.RemoteProtocolError("HTTP/2")
+        return event
+
+
+class DoorProtocol(H11Protocol):
+    """HTTP/1.1 on one connection."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._held, self._lines = Held(), app_state[_LINES]
+        super().__init__(config, server_state, {**app_state, STATE: self._held.shown, _HELD: self._held}, _loop)
+        self.conn = _Conversation(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+        self._upgraded = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._held.transport, self._held.head_since = transport, self._lines.clock()
+        self._lines.add(self._held)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lines.remove(self._held)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._note()
+
+    def on_response_complete(self) -> None:
+        self._held.head_since = self._lines.clock()
+        super().on_response_complete()
+        self._note()
+
+    def pause_writing(self) -> None:
+        self._held.full_since = self._lines.clock()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._held.full_since = None
+        super().resume_writing()
+
+    def _note(self) -> None:
+        """Whether a request is answered now."""
+        if self._upgraded or (self.cycle is not None and not self.cycle.response_complete):
+            self._held.head_since = None
+
+    def _should_upgrade(self) -> bool:
+        return wants_socket(self.scope["method"].encode("ascii"), self.headers)
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        self._upgraded = True
+        super().handle_websocket_upgrade(event)
+
+    def send_400_response(self, msg: str) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            if self.conn.our_state is h11.DONE:  # what came behind the last answer is no request
+                self.transport.close()
+            else:
+                super().send_400_response(msg)
+            return
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        self.transport.close()
+
+
+class DoorSocket(WSProtocol):
+    """A WebSocket, on a connection that was a DoorProtocol's."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._held, self._lines = app_state[_HELD], app_state[_LINES]
+        super().__init__(config, server_state, app_state, _loop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lines.remove(self._held)
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._held.full_since = self._lines.clock()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._held.full_since = None
+        super().resume_writing()

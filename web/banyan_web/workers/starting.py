@@ -1,0 +1,197 @@
+"""Starts the workers of the door, keeps them running, and ends them: the node's side.
+
+The node listens, so the port is its own and stays so whatever happens to workers; they inherit the socket and share
+it, so what arrives while one is started anew waits for the next or goes to another. A worker that ends without being
+asked is started anew, later each time that it ends soon. What it was answering is lost to its client; what it had
+acknowledged was durable in the node.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+import trio
+
+from banyan_crdt.sealing import Opener
+from banyan_node.api.door_state import DoorState, DoorWorker
+from banyan_node.node import Node
+from banyan_node.operator_errors import ControlError
+from banyan_node.server.http_server import Bind, endpoint_of, listen
+from banyan_node.server.running import Endpoint
+from banyan_web.shared_counts import KEY_BYTES, shared_memory
+from banyan_web.streaming import LAST_LINES_S
+from banyan_web.workers.frames import SILENT_S, Kind, WorkerDoes, WorkerOpening, frame_of
+from banyan_web.workers.node_end import NodeEnd
+
+FIRST_S, LONGEST_S = 0.1, 30.0
+"""The pause before a worker is started anew, which doubles, and the longest."""
+STEADY_S = 60.0
+"""Who ran for so long is started anew after the first pause again."""
+END_S = 1.0
+"""How much longer than its requests may take a worker has to end, before it is killed."""
+_CODE = "from banyan_web.workers.child import main; main()"
+_log = structlog.get_logger("banyan")
+
+
+async def serve_by_workers(node: Node, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
+    """Serves HTTP at `http.address` by `http.workers` processes until the node stops. Reports the endpoint, once all of
+    them serve. Raises PortBusy, ControlError."""
+    http = node.settings.config.http
+    listener = listen(Bind.at(http.address))
+    endpoint, counts = endpoint_of(listener), shared_memory()
+    try:
+        listener.setblocking(False)  # of the socket itself, so of all that share it
+        key = secrets.token_bytes(KEY_BYTES)
+        made: list[DoorProcess] = []
+
+        def changed() -> None:
+            node.door = _state(endpoint, made)
+            alive = [one for one in made if one.pid is not None]
+            node.metrics.stands(door_workers=len(alive), door_connections=sum(one.does.connections for one in alive))
+
+        made += [DoorProcess(node, number, endpoint, listener, counts, key, changed) for number in range(http.workers)]
+        async with trio.open_nursery() as nursery:
+            async with trio.open_nursery() as starting:
+                for one in made:
+                    starting.start_soon(nursery.start, one.run)
+            task_status.started(endpoint)
+    finally:
+        listener.close()
+        os.close(counts)
+        if endpoint.socket:
+            Path(endpoint.socket).unlink(missing_ok=True)
+
+
+def _state(endpoint: Endpoint, made: list[DoorProcess]) -> DoorState:
+    rows = [
+        DoorWorker(one.pid, int(one.started * 1000), one.ended, one.does.requests, one.does.connections) for one in made
+    ]
+    return DoorState(endpoint.url, rows, next((one.trouble for one in made if one.trouble), None))
+
+
+class DoorProcess:
+    """One worker, and those that follow it. pid: None while none runs. started: when, seconds since 1970. ended: how
+    often without being asked. trouble: why none runs, a sentence without a full stop."""
+
+    def __init__(
+        self,
+        node: Node,
+        number: int,
+        endpoint: Endpoint,
+        listener: socket.socket,
+        counts: int,
+        counts_key: bytes,
+        changed: Callable[[], None],
+    ) -> None:
+        config, context = node.settings.config, node.context
+        assert context is not None
+        self._node, self._engine, self._changed = node, context.engine, changed
+        self._given = (listener.fileno(), counts)
+        opening = WorkerOpening(
+            home=str(node.home.path.absolute()),
+            realm=config.node.realm,
+            opening_key=Opener(node.keys.device_seed()).opening_key,
+            http=config.http,
+            log=config.log,
+            grace_seconds=config.control.grace_seconds,
+            url=endpoint.url,
+            listener=listener.fileno(),
+            counts=counts,
+            counts_key=counts_key,
+            number=number,
+            workers=config.http.workers,
+        )
+        self._opening, self._number = frame_of(Kind.OPEN, 0, opening), number
+        self._heard = 0.0
+        self.pid: int | None = None
+        self.started, self.ended, self.trouble = time.time(), 0, ""
+        self.does = WorkerDoes(0, 0)
+
+    async def run(self, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
+        """Until the node stops. Reports when the first one serves. Raises ControlError if it never does."""
+        pause = FIRST_S
+        ready = task_status.started
+        while not self._node.shutdown.is_set():
+            began = trio.current_time()
+            status, served = await self._live(ready)
+            if self._node.shutdown.is_set():
+                return
+            if ready is not None and not served:
+                raise ControlError(f"A worker of the door could not start (exit status {status}); the log says why.")
+            ready = None
+            await trio.to_thread.run_sync(self._engine.forget_dead_readers)
+            pause = FIRST_S if trio.current_time() - began > STEADY_S else pause
+            self.ended, self.trouble = self.ended + 1, f"worker {self._number} of the door ended (exit status {status})"
+            self._node.metrics.worker_ended()
+            self._changed()
+            _log.warning("a worker of the door ended", worker=self._number, status=status, again_in_s=pause)
+            with trio.move_on_after(pause):
+                await self._node.shutdown.wait()
+            pause = min(2 * pause, LONGEST_S)
+
+    async def _live(self, ready: Callable[[], None] | None) -> tuple[int, bool]:
+        """Runs one process to its end. Returns its exit status, and whether it served."""
+        served = False
+
+        def told(does: WorkerDoes | None) -> None:
+            nonlocal served
+            self._heard = trio.current_time()
+            if does is not None:
+                self._node.metrics.door_requests(max(0, does.requests - self.does.requests))
+                self.does = does
+            elif not served:
+                served, self.trouble = True, ""
+                if ready is not None:
+                    ready()
+            self._changed()
+
+        mine, theirs = socket.socketpair()
+        with theirs:
+            process = await trio.lowlevel.open_process(
+                [sys.executable, "-P", "-c", _CODE],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                pass_fds=self._given,
+                start_new_session=True,  # a Ctrl-C is for the node, which lets requests finish
+            )
+        self.pid, self.started, self.does = process.pid, time.time(), WorkerDoes(0, 0)
+        self._heard = trio.current_time()
+        try:
+            async with trio.SocketStream(trio.socket.from_stdlib_socket(mine)) as stream:
+                end = NodeEnd(self._node.backend, stream, told)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(end.run, self._opening)
+                    nursery.start_soon(self._stop, process, end)
+                    nursery.start_soon(self._watch, process)
+                    status = await process.wait()
+                    nursery.cancel_scope.cancel()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                with trio.CancelScope(shield=True):
+                    await process.wait()
+            self.pid, self.does = None, WorkerDoes(0, 0)
+        return status, served
+
+    async def _stop(self, process: trio.Process, end: NodeEnd) -> None:
+        await self._node.shutdown.wait()
+        await end.stop()
+        await trio.sleep(LAST_LINES_S + math.ceil(self._node.settings.config.control.grace_seconds) + END_S)
+        _log.warning("a worker of the door does not end; it is killed", worker=self._number)
+        process.kill()
+
+    async def _watch(self, process: trio.Process) -> None:
+        while trio.current_time() - self._heard < SILENT_S:
+            await trio.sleep(SILENT_S / 10)
+        _log.error("a worker of the door hangs; it is killed", worker=self._number)
+        process.kill()
