@@ -12,7 +12,7 @@ export { Account } from './src/account.js';
 export { readArchive, writeArchive } from './src/archive.js';
 export { NotYet, Rejected, accountOf, accountText } from './src/bytes.js';
 export { MAIN, TEST, blobRoot, keyDigest } from './src/crypto.js';
-export { generateKeys, keysOfSeed, loadKeys, signerOf, storeKeys } from './src/keys.js';
+export { forgetAccount, generateKeys, keysOfSeed, loadAccount, loadKeys, signerOf, storeAccount, storeKeys } from './src/keys.js';
 export { frontierDigest } from './src/logs.js';
 export { readProof } from './src/proof.js';
 export { read } from './src/social.js';

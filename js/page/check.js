@@ -79,29 +79,38 @@ function mark(post, found) {
   return verdict;
 }
 
-/** @param {number} ms */
-export const localTime = (ms) =>
-  new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: 'medium', timeStyle: 'short' }).format(ms);
+/** A time as the reader's clock has it; of today without the date. @param {number} ms */
+export function localTime(ms) {
+  const isToday = new Date(ms).toDateString() === new Date().toDateString();
+  /** @type {Intl.DateTimeFormatOptions} */
+  const style = { timeStyle: 'short', ...(isToday ? {} : { dateStyle: 'medium' }) };
+  return new Intl.DateTimeFormat(document.documentElement.lang, style).format(ms);
+}
 
-/** Checks all posts of the page, and the profile on it. @returns {Promise<void>} */
+const counts = { good: 0, bad: 0, unsure: 0 };
+/** @type {Worker | null} */
+let worker = null;
+
+/** Checks the posts of the page that are not checked yet, and the profile on it. @returns {Promise<void>} */
 export async function checkPage() {
-  const counts = { good: 0, bad: 0, unsure: 0 };
   /** @type {Map<string, HTMLElement[]>} */
   const byAuthor = new Map();
-  for (const post of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('article[data-uri]'))) {
+  for (const post of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('article[data-uri]:not([data-checking])'))) {
     // The author that a person sees is the one behind the link, whatever the attribute says.
     const [link] = own(post, '.author');
     const did = `did:banyan:${link?.getAttribute('href')?.replace('/@', '')}`;
+    post.dataset.checking = '';
     const whole = post.dataset.uri?.startsWith(`${did}/`) ? did : '';
     byAuthor.set(whole, [...(byAuthor.get(whole) ?? []), post]);
   }
-  const profile = /** @type {HTMLElement | null} */ (document.querySelector('.profile[data-did]'));
+  const profile = /** @type {HTMLElement | null} */ (document.querySelector('.profile[data-did]:not(:has(> .proof))'));
   const shownOf = profile?.querySelector('.did')?.textContent ?? '';
   if (profile && !byAuthor.has(shownOf)) byAuthor.set(shownOf, []);
   if (byAuthor.size === 0) return;
   const sum = document.getElementById('check-sum');
   if (sum) [sum.hidden, sum.textContent] = [false, words.checking];
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+  worker ??= new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
+  const checker = worker;
   const realm = document.documentElement.dataset.realm ?? '';
   const tell = () => {
     const all = counts.good + counts.bad + counts.unsure;
@@ -112,13 +121,13 @@ export async function checkPage() {
   for (const [did, posts] of byAuthor) {
     const wanted = posts.map((post) => post.dataset.uri);
     const nothing = { id: 0, name: '', profile: {}, missing: false, posts: {} };
-    const found = did ? await asked(worker, { realm, did, wanted }) : nothing;
+    const found = did ? await asked(checker, { realm, did, wanted }) : nothing;
     if (profile && did === shownOf) markProfile(profile, found);
     for (const post of posts) {
       const verdict = mark(post, found);
       counts[verdict] += 1;
       if (verdict === 'good') {
-        checkPictures(worker, post, () => {
+        checkPictures(checker, post, () => {
           counts.good -= 1;
           counts.bad += 1;
           tell();

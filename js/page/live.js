@@ -1,6 +1,7 @@
 /** The events of the node as they come. All texts are set as text. */
 import { localTime } from './check.js';
 import { element } from './panel.js';
+import { listen } from './stream.js';
 import { words, filled } from './words.js';
 
 const KEPT = 100;
@@ -8,18 +9,18 @@ const KEPT = 100;
 /** @param {HTMLElement} list */
 export function follow(list) {
   const state = document.getElementById('live-state');
-  const source = new EventSource(list.dataset.stream ?? '');
   const tell = (/** @type {string} */ text) => state && (state.textContent = text);
-  source.addEventListener('open', () => tell(words.connected));
-  source.addEventListener('error', () => tell(words.lost));
+  /** @type {Record<string, (data: any) => void>} */
+  const heard = { open: () => tell(words.connected), error: () => tell(words.lost) };
   /** @param {string} kind @param {(data: any, row: HTMLElement) => void} fill */
-  const on = (kind, fill) =>
-    source.addEventListener(kind, (event) => {
+  const on = (kind, fill) => {
+    heard[kind] = (data) => {
       const row = element('li');
-      fill(JSON.parse(/** @type {MessageEvent} */ (event).data), row);
+      fill(data, row);
       list.prepend(row);
       while (list.children.length > KEPT) list.lastElementChild?.remove();
-    });
+    };
+  };
   const seen = new Set();
   on('post', (data, row) => {
     const link = /** @type {HTMLAnchorElement} */ (element('a', data.name || words.nameless));
@@ -36,7 +37,7 @@ export function follow(list) {
   });
   on('peer', ({ peer, up }, row) => {
     row.append(element('span', filled(up ? words.peerUp : words.peerDown, { peer: peer.slice(-8) }), 'dim'));
-    document.getElementById(`l-${peer}`)?.classList.toggle('now', up);
   });
   on('more', ({ count }, row) => row.append(element('span', filled(words.more, { count }), 'dim')));
+  listen(list.dataset.stream ?? '', heard);
 }

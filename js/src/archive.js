@@ -126,16 +126,24 @@ function thingsIn(frame) {
   return [];
 }
 
-/** All that was added to an account, for `banyan import archive`. @param {Account} from @returns {Promise<Bytes>} */
-export async function writeArchive(from) {
+/**
+ * All that was added to an account, for `banyan import archive`.
+ *
+ * @param {Account} from
+ * @param {Set<string>} [only] runs that end with these entries, and their content, beside the control log: for a node
+ *     that has the others
+ * @returns {Promise<Bytes>}
+ */
+export async function writeArchive(from, only) {
+  const isMeant = (/** @type {string} */ entry) => !only || only.has(entry);
   const [none, name] = [new Uint8Array(0), unhex(from.id)];
   const signed = [...from.control.values()].map(({ header, sig, body }) => ({ header, sig, ops: body }));
   const bodies = [
     [0, none, utf8(MAGIC), unhex(from.realm.id)],
     [1, name, list(CONTROL).write(signed)],
     ...[...from.checkpoints.values()].map(({ raw }) => [6, name, raw]),
-    ...[...from.runs.values()].map((raw) => [2, name, raw]),
-    ...[...from.parts.values()].map(({ ref, raw }) => [3, name, [[unhex(ref.entry), ref.op, raw]]]),
+    ...[...from.runs].filter(([last]) => isMeant(last)).map(([, raw]) => [2, name, raw]),
+    ...[...from.parts.values()].filter(({ ref }) => isMeant(ref.entry)).map(({ ref, raw }) => [3, name, [[unhex(ref.entry), ref.op, raw]]]),
     [4, name],
     [5, none, unhex(await frontierDigest(from.state().heads))],
   ].map(encode);

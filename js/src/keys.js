@@ -35,17 +35,47 @@ const settled = (request) =>
     request.onerror = () => reject(request.error);
   });
 
-/** @param {IDBTransactionMode} mode */
-async function table(mode) {
-  const opening = indexedDB.open('banyan', 1);
-  opening.onupgradeneeded = () => opening.result.createObjectStore('keys');
-  return (await settled(opening)).transaction('keys', mode).objectStore('keys');
+const STORES = /** @type {const} */ (['keys', 'accounts']);
+
+/** @param {(typeof STORES)[number]} name @param {IDBTransactionMode} mode */
+async function table(name, mode) {
+  const opening = indexedDB.open('banyan', 2);
+  opening.onupgradeneeded = () => {
+    for (const store of STORES) if (!opening.result.objectStoreNames.contains(store)) opening.result.createObjectStore(store);
+  };
+  const opened = await settled(opening);
+  const transaction = opened.transaction(name, mode);
+  transaction.addEventListener('complete', () => opened.close());
+  return transaction.objectStore(name);
 }
 
 /** @param {string} name @param {CryptoKeyPair} pair @returns {Promise<void>} */
 export async function storeKeys(name, pair) {
-  await settled((await table('readwrite')).put(pair, name));
+  await settled((await table('keys', 'readwrite')).put(pair, name));
 }
 
 /** @param {string} name @returns {Promise<CryptoKeyPair | undefined>} */
-export const loadKeys = async (name) => settled((await table('readonly')).get(name));
+export const loadKeys = async (name) => settled((await table('keys', 'readonly')).get(name));
+
+/**
+ * An account that this browser writes, as it was last written: who writes on from an older state forks its log.
+ *
+ * @typedef {object} KeptAccount
+ * @property {string} account its DID
+ * @property {number} log the one that this browser writes
+ * @property {Bytes} archive all of it
+ * @property {string[]} unsent ids of entries that no node has taken yet
+ */
+
+/** @param {string} name @param {KeptAccount} kept @returns {Promise<void>} once it is on the disk */
+export async function storeAccount(name, kept) {
+  await settled((await table('accounts', 'readwrite')).put(kept, name));
+}
+
+/** @param {string} name @returns {Promise<KeptAccount | undefined>} */
+export const loadAccount = async (name) => settled((await table('accounts', 'readonly')).get(name));
+
+/** Forgets keys and account: without the keys elsewhere nobody writes it any more. @param {string} name */
+export async function forgetAccount(name) {
+  for (const store of STORES) await settled((await table(store, 'readwrite')).delete(name));
+}

@@ -66,6 +66,8 @@ LOOK_S = 5.0
 """Seconds between two updates of the metrics."""
 HELD_UP_S = 15.0
 """A node of which all has waited so long for one thing does not call itself ready."""
+PING_S = 2.0
+"""How long a peer may take to answer a ping."""
 ANCHORS_S = 30.0
 """Seconds between two writes of `peers.json`."""
 LAST_LOOK_S = 2.0
@@ -390,6 +392,14 @@ class Node:
         number = self.long_works.announce(method, about)
         self.nursery.start_soon(carry_out, self.long_works, number, partial(self.backend.done, method, params))
         return number
+
+    async def ping(self, peer: str) -> float | None:
+        with trio.move_on_after(PING_S):
+            try:
+                return await self.edge.ping(peer)
+            except EdgeError:
+                return None
+        return None
 
     def stop(self) -> None:
         self.nursery.start_soon(self._stop_soon)

@@ -41,6 +41,7 @@ from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.witness import Witnesses
 from banyan_replica.receiving import Receiving
 from banyan_replica.sync.parts import MissingParts
+from banyan_replica.sync.serve import run_item
 from banyan_replica.sync.sync import Sync
 from banyan_replica.wire import VERSION, CheckpointItem, Hello, size_of
 from banyan_storage.store import Store
@@ -342,6 +343,16 @@ class Replica:
             self._differ()
         else:
             self._tell_soon(now)
+
+    def carried(self, log: LogId, added: Sequence[Entry], now: float) -> None:
+        """Entries of others that came by hand, and count: once durable, gossip pushes them."""
+        self._clock(now)
+        self._told(log, added)
+        if added[-1].sig is None:
+            self._tell_soon(now)
+            return
+        self.spreading.push(added[-1].id, run_item(self.store, log, added), now)
+        self._differ()
 
     def publish_checkpoint(
         self, account: AccountId, signer: Signer, now: float, before: Checkpoint | None = None

@@ -20,6 +20,8 @@ from .layout import Layout
 MAX_TITLE, MAX_NOTE, MAX_WORDS, MAX_PLACE = 512, 8_192, 1_024, 256
 """The most bytes of UTF-8 of the title of a list or a filter, a note, the words of a filter, and a place in a
 timeline."""
+MAX_SAID_TAG, MAX_CONTEXTS, MAX_LANGS = 256, 128, 512
+"""The same of a tag that is followed, of where a filter counts, and of the languages of somebody who is followed."""
 MAX_DRAFT = 60_000
 """The most bytes of the content of a post that is not published yet."""
 
@@ -38,10 +40,13 @@ class Bookmark(NamedTuple):
 
 
 class AccountList(NamedTuple):
-    """A list of accounts. id: 16 random bytes."""
+    """A list of accounts. id: 16 random bytes. exclusive: `yes`: the posts of its accounts are not at home. replies:
+    the answers that it shows: to those on it (list), to those whom one follows (followed), none; None: all."""
 
     id: bytes
     title: str
+    exclusive: str | None = None
+    replies: str | None = None
 
 
 class Member(NamedTuple):
@@ -53,7 +58,8 @@ class Member(NamedTuple):
 
 class Filter(NamedTuple):
     """Posts with these words are hidden, or shown behind a warning. id: 16 random bytes. title, of: filters that name
-    the same 16 random bytes in `of` are shown to people as one, with this title."""
+    the same 16 random bytes in `of` are shown to people as one, with this title. contexts: where it counts, words with
+    spaces between them; None: everywhere. matches: whole words, or also a part of one."""
 
     id: bytes
     words: str
@@ -61,6 +67,36 @@ class Filter(NamedTuple):
     until_ms: int | None = None
     title: str | None = None
     of: bytes | None = None
+    contexts: str | None = None
+    matches: str | None = None
+
+
+class FollowedTag(NamedTuple):
+    """A tag whose public posts are at home. tag: folded. shown: as it was typed."""
+
+    tag: str
+    shown: str
+
+
+class QuietThread(NamedTuple):
+    """A conversation of which one is told nothing. root: the post that opened it."""
+
+    root: Target
+
+
+class Dismissed(NamedTuple):
+    """A notification that was put away. place: as in a marker."""
+
+    place: str
+
+
+class FollowWish(NamedTuple):
+    """What of an account that one follows is at home. reposts: `no`: without what it reposts. langs: its posts in these
+    languages alone, with spaces between them; None: in all."""
+
+    account: bytes
+    reposts: str | None = None
+    langs: str | None = None
 
 
 class Marker(NamedTuple):
@@ -106,7 +142,18 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "mute": Kind(Layout(Mute, tuple, (ACCOUNT, optional(number("a time")))), lambda m: m.account),
     "bookmark": Kind(Layout(Bookmark, tuple, (TARGET,)), lambda b: b.post.raw),
-    "list": Kind(Layout(AccountList, tuple, (KEY, text("the title of a list", MAX_TITLE))), lambda x: x.id),
+    "list": Kind(
+        Layout(
+            AccountList,
+            tuple,
+            (KEY, text("the title of a list", MAX_TITLE)),
+            (
+                choice("whether a list is exclusive", "yes"),
+                choice("the answers that a list shows", "list", "followed", "none"),
+            ),
+        ),
+        lambda x: x.id,
+    ),
     "member": Kind(Layout(Member, tuple, (KEY, ACCOUNT)), lambda m: m.list + m.account),
     "filter": Kind(
         Layout(
@@ -118,7 +165,12 @@ KINDS: dict[str, Kind] = {
                 choice("what a filter does", "hide", "warn"),
                 optional(number("a time")),
             ),
-            (text("the title of a filter", MAX_TITLE), KEY),
+            (
+                text("the title of a filter", MAX_TITLE),
+                KEY,
+                text("where a filter counts", MAX_CONTEXTS),
+                choice("what a filter finds", "word", "part"),
+            ),
         ),
         lambda f: f.id,
     ),
@@ -127,6 +179,19 @@ KINDS: dict[str, Kind] = {
         lambda m: m.timeline.encode() + b"\0" + m.device,
     ),
     "draft": Kind(Layout(Draft, tuple, (KEY, blob("a draft", MAX_DRAFT), optional(number("a time")))), lambda d: d.id),
+    "tag": Kind(
+        Layout(FollowedTag, tuple, (text("a tag", MAX_SAID_TAG), text("a tag", MAX_SAID_TAG))), lambda t: t.tag.encode()
+    ),
+    "quiet": Kind(Layout(QuietThread, tuple, (TARGET,)), lambda x: x.root.raw),
+    "dismissed": Kind(Layout(Dismissed, tuple, (text("a place", MAX_PLACE),)), lambda d: d.place.encode()),
+    "wish": Kind(
+        Layout(
+            FollowWish,
+            tuple,
+            (ACCOUNT, optional(choice("whether reposts are shown", "no")), optional(text("languages", MAX_LANGS))),
+        ),
+        lambda w: w.account,
+    ),
     "note": Kind(Layout(Note, tuple, (ACCOUNT, text("a note", MAX_NOTE))), lambda n: n.account),
 }
 _OF = {kind.layout.make: name for name, kind in KINDS.items()}

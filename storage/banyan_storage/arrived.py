@@ -107,3 +107,16 @@ def arrival_of(txn: ReadTxn, n: int) -> Arrival | None:
     """How the entry with this arrival number came; None if that is not known any more."""
     row = next(txn.scan(t.ARRIVED, b"", t.u48(n + 1), reverse=True, limit=1), None)
     return None if row is None else Arrival(t.number(row[1][:6]), row[1][6:].decode("utf-8", "replace"))
+
+
+def origins(txn: ReadTxn, rows: int) -> dict[str, int]:
+    """Of the newest entries, as far back as so many rows go: how many each peer brought. Empty: what was written or
+    imported here."""
+    found: dict[str, int] = {}
+    newest = txn.last(t.ENTRIES)
+    end = 1 + (t.number(newest[0]) if newest is not None else 0)
+    for key, value in txn.scan(t.ARRIVED, limit=rows, reverse=True):
+        first, peer = t.number(key), value[6:].decode("utf-8", "replace")
+        found[peer] = found.get(peer, 0) + max(0, end - first)
+        end = first
+    return found

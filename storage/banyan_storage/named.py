@@ -1,4 +1,4 @@
-"""Handles: who claims one, and which platforms confirm that."""
+"""Handles: who claims one, and which platforms confirm that; whose a platform's key is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
 
-from banyan_crdt.ids import AccountId
+from banyan_crdt.ids import AccountId, WriterKey
 from banyan_schema.social.handle import DOMAIN_FIELD, HANDLE_FIELD, domain_of, handle_key, is_handle
 
 from .queries import Queries
@@ -15,6 +15,8 @@ from .views.social.handles import HANDLE_CLAIMS, HANDLES, HANDLES_SAID, VIEW
 
 LOOKED = 100
 """So many who claim a handle, and so many who confirm one, are looked at: everybody can say so."""
+PLATFORMS, LATEST = 200, 300
+"""So many accounts that confirm handles, and so many of the newest entries, are looked at to find whose a key is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +69,28 @@ def names(ask: Queries, platform: AccountId, handle: str) -> set[AccountId]:
 def field_of(ask: Queries, account: AccountId, name: str) -> str:
     """A field of a profile, or empty."""
     return next((f.value for f in ask.profile(account).fields if f.field == name), "")
+
+
+def platform_of(ask: Queries, writer: WriterKey) -> AccountId | None:
+    """The platform that writes with this key: it lets the key write, and confirms handles; else the only account for
+    which the key wrote lately. None if that is not known. Raises ViewBuilding."""
+    ask.need(VIEW.name)
+    for account in islice(_confirming(ask), PLATFORMS):
+        granted = ask.reader.grants(account)
+        if granted is not None and granted.voice_of(writer) is not None:
+            return account
+    last = ask.reader.last_arrival
+    rows = ask.reader.arrivals(max(0, last - LATEST), LATEST)
+    wrote = {row.log.account for row in rows if row.log.writer == writer and row.log.log}
+    return wrote.pop() if len(wrote) == 1 else None
+
+
+def _confirming(ask: Queries) -> Iterator[AccountId]:
+    """Accounts that say of handles whose they are, each once."""
+    after = b""
+    while (row := next(ask.reader.txn.scan(HANDLES_SAID, after, limit=1), None)) is not None:
+        number = row[0][:4]
+        yield AccountId(ask.reader.txn.get(NUMBERED, number) or b"")
+        if number == b"\xff" * 4:
+            return
+        after = (int.from_bytes(number, "big") + 1).to_bytes(4, "big")

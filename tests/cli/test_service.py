@@ -146,7 +146,9 @@ def test_doctor_finds_that_all_of_a_service_is_well(service: Service) -> None:
     found = {check["check"]: (check["ok"], check["sentence"]) for check in ran.json["checks"]}
     assert [name for name, (ok, _) in found.items() if ok is False] == []
     assert found["ports"][1].startswith("3 ports are the node's own: ")
-    assert re.fullmatch(r"The door at 127.0.0.1:\d+ answers, in \d+ ms.", found["door"][1])
+    assert re.fullmatch(
+        r"The door at 127.0.0.1:\d+ answers, in \d+ ms. It is served by the node itself.", found["door"][1]
+    )
     assert found["door.db"] == (True, "Logins, tokens and apps can be read.")
     assert found["versions"][1].startswith("banyan 0.")
     assert "4,096" not in found["limits"][1]

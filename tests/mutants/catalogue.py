@@ -1,5 +1,6 @@
 """The list of all mistakes."""
 
+from tests.mutants.in_apps_further import IN_APPS_FURTHER
 from tests.mutants.in_channels import IN_CHANNELS
 from tests.mutants.in_checkpoints import IN_CHECKPOINTS
 from tests.mutants.in_crdt import IN_CRDT
@@ -53,6 +54,7 @@ MUTANTS = (
     *IN_OFFICIALS,
     *IN_PAGES,
     *IN_PEOPLE,
+    *IN_APPS_FURTHER,
     *IN_PEOPLE_APP,
     *IN_PLATFORM,
     *IN_PROFILES,

@@ -36,7 +36,7 @@ IN_PLATFORM = (
     Mutant(
         "a person acts as another one",
         f"{_WEB}/platform/acting.py",
-        "if named in (None, ask.account):",
+        "if named in (None, ask.account) or (own is not None and named == own):",
         "if named is not None:\n        return named\n    if named is None:",
         _DOOR,
     ),

@@ -73,7 +73,7 @@ IN_SOCIAL = (
     ),
     Mutant("an unlisted post is in a public timeline", _FEEDS, "if ask.all and post", "if False and post", _TOLD),
     Mutant("a mute never ends", _LENS, "until_ms is None or until_ms > now_ms", "True", _KEPT),
-    Mutant("a filter finds the beginning of a word", _LENS, 'r"(?!\\w)" if said', 'r"" if said', _KEPT),
+    Mutant("a filter finds the beginning of a word", _LENS, 'r"(?!\\w)" if whole and said', 'r"" if said', _KEPT),
     Mutant(
         "who is blocked answers the one who blocks, for others to read",
         "node/banyan_node/api/methods/threads.py",

@@ -56,7 +56,7 @@ IN_WEB = (
     Mutant(
         "a form needs no proof", _SESSIONS, "not hmac.compare_digest", "False and not hmac.compare_digest", _ALLOWED
     ),
-    Mutant("the login page leads elsewhere", _SESSIONS, 'value.startswith(("//", "/\\\\"))', "False", _ALLOWED),
+    Mutant("the login page leads elsewhere", _SESSIONS, " or is_odd(value)", "", _ALLOWED),
     Mutant("the cookie of before is kept", _LOGIN, "give_cookie(web, response, cookie)", "pass", _ALLOWED),
     Mutant("passwords can be tried for ever", _LOGIN, "if any(count.over for count in taken):", "if False:", _ALLOWED),
     Mutant(

@@ -17,6 +17,7 @@ import httpx
 import msgspec
 import pytest
 import trio
+from PIL import Image
 
 from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text
 from banyan_crdt.sealing import Opener
@@ -322,6 +323,7 @@ def test_every_method_is_declared_read_or_write_and_no_read_runs_where_is_writte
 BESIDE = """
 import json, sys
 from pathlib import Path
+from msgspec import to_builtins
 from banyan_crdt.realm import REALMS
 from banyan_node.api.apart import StoreReads
 from banyan_node.api.decode import request
@@ -330,7 +332,7 @@ from banyan_node.home.folder import Home
 reads = StoreReads(Home(Path(sys.argv[1])), REALMS[sys.argv[2]], bytes.fromhex(sys.argv[3]))
 for line in sys.stdin:
     name, params = json.loads(line)
-    print(json.dumps(reads.answer(EVERY[name], request(EVERY[name], params))), flush=True)
+    print(json.dumps(to_builtins(reads.answer(EVERY[name], request(EVERY[name], params)))), flush=True)
 reads.close()
 """
 
@@ -365,6 +367,7 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
         await converged([other, node])
         (tmp_path / "vi.vtt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\nmột\n")
         blob = (await node.backend.call("media.put", {"path": str(tmp_path / "vi.vtt")}))["blob"]
+        Image.new("RGB", (4, 4)).save(tmp_path / "anh.png")
         uri = (await node.backend.call("post", {"text": "một", "media": [{"blob": blob}]}))["uri"]
         friends = (await node.backend.call("list.set", {"title": "bạn"}))["id"]
         group = (await node.backend.call("group.create", {"name": "nhóm"}))["uri"]
@@ -393,6 +396,8 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
             "playlist.show": {"playlist": playlist},
             "handle.find": {"handle": "an@vn.example"},
             "search": {"question": "một"},
+            "linked.page": {"path": str(tmp_path / "vi.vtt")},
+            "linked.picture": {"path": str(tmp_path / "anh.png")},
             "note": {"account": "An"},
             "why": {"uri": uri},
             "relationship": {"account": "An"},

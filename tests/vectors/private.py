@@ -7,7 +7,21 @@ from typing import Any
 from banyan_crdt.ids import CellKey
 from banyan_crdt.sealing import Opener, wrap
 from banyan_schema.address import Target
-from banyan_schema.privately import AccountList, Bookmark, Filter, Marker, Member, Mute, Note, said, text_of
+from banyan_schema.privately import (
+    AccountList,
+    Bookmark,
+    Dismissed,
+    Filter,
+    FollowedTag,
+    FollowWish,
+    Marker,
+    Member,
+    Mute,
+    Note,
+    QuietThread,
+    said,
+    text_of,
+)
 from banyan_schema.social.private import KEYS, SEALED, Wrapped, hand_over, private_key, say_privately
 from tests.crdt.make import b32
 from tests.schema.laws import cell_of, element_of
@@ -26,6 +40,12 @@ THINGS = (
     Filter(b32("of a filter")[:16], "bóng đá", "hide", 1_800_000_000_000, "Thể thao", b32("a filter of several")[:16]),
     Marker("notifications", "1800000000000", bytes(32)),
     Note(b32("somebody"), "bạn học"),
+    AccountList(b32("another list")[:16], "tin", "yes", "none"),
+    Filter(b32("a filter of a place")[:16], "xổ", "hide", None, "Số", b32("of two")[:16], "home public", "part"),
+    FollowedTag("tết", "Tết"),
+    QuietThread(Target(AN.id, CellKey(b32("a long conversation")[:16]))),
+    Dismissed(f"{b32('an entry').hex()}.3"),
+    FollowWish(b32("somebody"), "no", "en vi"),
 )
 
 

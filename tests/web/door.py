@@ -77,6 +77,7 @@ async def open_node(folder: Path, bootstrap: Iterable[str] = (), **flags: str) -
     """A running node with a door on a free port. folder: a home, which is made if there is none."""
     quick = {"node__role": "platform", "discovery__reconcile_seconds": "0.5", "discovery__redial_seconds": "1"}
     home = Home(folder) if Home(folder).keys.exists() else make_home(folder)
+    quick["http__cards"] = "off"  # tests ask nobody outside
     given = {**quick, "http__address": "127.0.0.1:0", "node__bootstrap": ",".join(bootstrap), **flags}
     found: list[str] = []
     hub = Hub()

@@ -33,8 +33,9 @@ NAMES = ("id", "q", "resource", "limit", "max_id", "since_id", "min_id", "offset
          "client_name", "client_id", "client_secret", "redirect_uri", "redirect_uris", "grant_type", "code", "token",
          "response_type", "state", "csrf", "password", "website", "language", "visibility", "in_reply_to_id",
          "scheduled_at", "choices", "comment", "duration", "expires_in", "context", "keywords_attributes",
-         "subscription", "data", "home", "notifications", "cursor", "accounts", "fields_attributes",
-         "source", "verdict", "posts", "category", "rule_ids", "rules", "why", "order", "days", "uri", "after",
+         "subscription", "data", "policy", "languages", "reblogs", "exclusive", "replies_policy", "whole_word",
+         "home", "notifications", "cursor", "accounts", "fields_attributes",
+         "source", "verdict", "posts", "category", "rule_ids", "rules", "why", "order", "days", "after",
          "account")  # fmt: skip
 WRONG: tuple[Any, ...] = (
     None,

@@ -17,6 +17,8 @@ from tests.web.door import open_node
 from tests.web.test_page import call
 
 AXE = ROOT / "js" / "node_modules" / "axe-core" / "axe.min.js"
+FIRST_PAGE = 100_000
+"""Bytes that a page with posts has on the line at the first visit, with style and programs."""
 needs_axe = skipped_without(None if AXE.exists() else "no axe-core here: run `npm ci` in js")
 
 
@@ -35,6 +37,10 @@ async def test_axe_finds_nothing(tmp_path: Path, locale: str, scheme: str) -> No
         await call(door, "reply", uri=first, text="hay", by=binh)
         await call(door, "profile.set", fields={"bio": "bio", "Quê": "Huế"}, by=an)
         await call(door, "react", uri=first, emoji="🌳", by=binh)
+        group = (await call(door, "group.create", name="Vườn", by=an))["uri"]
+        begins = int(time.time() * 1000) + 3_600_000
+        event = (await call(door, "event.create", title="Tết", begins=begins, zone="UTC", by=an))["uri"]
+        channel = (await call(door, "channel.set", title="Kênh", by=an))["uri"]
         places = [
             "/",
             account_path(an),
@@ -53,7 +59,20 @@ async def test_axe_finds_nothing(tmp_path: Path, locale: str, scheme: str) -> No
             for inside in (False, True):
                 if inside:
                     page.context.add_cookies([session])
-                for path in [*places, "/home", "/notifications"] if inside else ["/", "/about"]:
+                inner = ["/home", "/notifications", "/compose", "/settings", "/lists", "/drafts", "/more", "/own"]
+                inner += [
+                    f"/{kind}/{post_path(uri)[2:]}"
+                    for kind, uri in (
+                        ("groups", group),
+                        ("events", event),
+                        ("channels", channel),
+                        ("edit", first),
+                        ("delete", first),
+                        ("history", first),
+                    )
+                ]
+                every = [*places, *inner] if scheme == "dark" else [*places, "/home", "/notifications"]
+                for path in every if inside else ["/", "/about"]:
                     page.goto(door.url + path)
                     if page.locator("article").count():
                         page.wait_for_selector("html[data-checked=yes]")
@@ -76,7 +95,10 @@ async def test_pages_fit_320_pixels_and_are_reached_by_keyboard(tmp_path: Path) 
 
         def look(page: Page) -> tuple[list[str], str, str]:
             wide = []
-            for path in ("/", f"/@{an}", "/about", "/network", "/live", "/search?q=x", "/login"):
+            checked(page, door.url)
+            weight = page.evaluate("performance.getEntries().reduce((sum, one) => sum + (one.transferSize ?? 0), 0)")
+            assert weight < FIRST_PAGE, weight
+            for path in ("/", f"/@{an}", "/about", "/network", "/live", "/search?q=x", "/login", "/own"):
                 page.goto(door.url + path)
                 if page.evaluate("document.documentElement.scrollWidth") > 320:
                     wide.append(path)

@@ -17,7 +17,11 @@ from banyan_web.app import door_app
 from banyan_web.endpoint import Web
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import Tail
+from banyan_web.mastodon.cards.link_cards import LinkCards
+from banyan_web.mastodon.push.sending import Pushes
+from banyan_web.mastodon.push.vapid import PushIdentity
 from banyan_web.mastodon.streaming.hub import Hub
+from banyan_web.outward import Outside
 from banyan_web.page.texts import account_path
 from tests.web.browser import broken, checked, in_browser, needs_chromium
 from tests.web.door import Door, open_node
@@ -62,7 +66,8 @@ async def lying(door: Door, alter: Alter, picture: bytes | None = None) -> Async
 
     def app(url: str) -> Any:
         liar = Liar(door.node.backend, alter, picture)
-        beside = Tail(door.node.backend), Consumers(door.store), Hub()
+        pushes = Pushes(PushIdentity(bytes(32)), Outside())
+        beside = Tail(door.node.backend), Consumers(door.store), Hub(), pushes, LinkCards("off", Outside(), url)
         return door_app(Web(liar, door.store, url, "liar.example", "Liar", *beside))
 
     async with trio.open_nursery() as nursery:

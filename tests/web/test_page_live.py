@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -27,7 +28,7 @@ async def test_a_post_appears_in_a_browser_at_another_node_as_it_comes(tmp_path:
             def look(page: Page) -> tuple[str, str, int, list[str]]:
                 page.goto(two.url + "/network")
                 page.locator(".map circle").nth(1).wait_for()
-                peers = page.locator("tbody tr").count()
+                peers = page.locator("#net tbody tr").count()
                 page.goto(two.url + "/live")
                 page.locator("#live-state", has_text="Connected").wait_for()
                 trio.from_thread.run_sync(there.set)
@@ -37,7 +38,16 @@ async def test_a_post_appears_in_a_browser_at_another_node_as_it_comes(tmp_path:
                 row.locator("a").click()
                 page.wait_for_selector("html[data-checked=yes]")
                 page.locator("figure img").evaluate("(image) => image.decode()")  # its bytes are at the other node
-                return name, page.locator(".proof summary").inner_text(), peers, broken(page)
+                page.goto(one.url + "/network")
+                page.locator("#live-state", has_text="Live").wait_for()
+                page.locator("#net-peers [data-cell=ms]", has_text="ms").wait_for()
+                page.locator("#net-spreads tr", has_text="An").locator(".told").first.wait_for()
+                page.goto(two.url + "/")  # posts come into the list by themselves
+                page.locator("article .text", has_text="vừa mới viết").wait_for()
+                trio.from_thread.run(partial(call, one, "post", text="và nữa", by=an))
+                page.locator("article.new .text", has_text="và nữa").wait_for()
+                page.wait_for_function("document.querySelectorAll('article > .proof').length == 2")
+                return name, page.locator(".proof summary").first.inner_text(), peers, broken(page)
 
             async def write() -> None:
                 await there.wait()
@@ -50,6 +60,20 @@ async def test_a_post_appears_in_a_browser_at_another_node_as_it_comes(tmp_path:
                     nursery.start_soon(write)
                     found = await in_browser(look, locale="en-GB")
             assert found == ("An", "✓ Verified: signed by An", 1, [])
+            (peer,) = await call(one, "peers")
+            assert (peer["behind"], peer["lacks"], peer["neighbour"]) == (0, 0, True)
+            (far,) = (await call(one, "distances"))["distances"]
+            assert far["peer"] == peer["peer"]
+            assert 0 < far["ms"] < 2_000
+            spread = (await call(one, "spreads"))["spreads"]
+            assert [(row["source"], row["uri"] is None) for row in spread][:2] == [(None, False)] * 2
+            assert spread[0]["told"][0]["way"] in ("sent", "has")
+            theirs = (await call(two, "spreads"))["spreads"][0]
+            assert (theirs["entry"], theirs["source"], theirs["told"]) == (spread[0]["entry"], theirs["source"], [])
+            assert theirs["source"] is not None
+            room = await call(two, "room")
+            assert sum(row["entries"] for row in room["origins"]) == room["entries"]
+            assert {row["peer"] for row in room["origins"]} >= {theirs["source"]}
 
 
 @needs_chromium
@@ -78,7 +102,7 @@ async def test_two_people_talk_in_a_browser_without_scripts_on_a_narrow_screen(t
             enter(page, "Bình")
             page.goto(door.url + "/")
             page.get_by_role("link", name="Trả lời").click()
-            page.get_by_label("Trả lời", exact=True).fill("Có tôi")
+            page.get_by_label("Trả lời An").fill("Có tôi")
             page.get_by_role("button", name="Đăng", exact=True).click()
             page.get_by_text("Có tôi").wait_for()
             return page.locator("article").count(), page.locator("article.d1 .text").inner_text()

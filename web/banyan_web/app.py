@@ -22,7 +22,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from banyan_node.server.http_connections import let_in
 from banyan_web import wellknown
-from banyan_web.admin import judging, keeping, network, people
+from banyan_web.admin import judging, keeping
+from banyan_web.admin import network as admin_network
+from banyan_web.admin import people as admin_people
 from banyan_web.bodies import asked_of, params_of
 from banyan_web.bounds import Bounds, Count
 from banyan_web.describing import describing
@@ -46,26 +48,51 @@ from banyan_web.mastodon import (
     scheduled,
     search,
     statuses,
+    tags,
     ties,
     timelines,
+    trending,
 )
+from banyan_web.mastodon.cards import endpoints as cards
+from banyan_web.mastodon.push import endpoints as push
 from banyan_web.mastodon.streaming import endpoints as streaming
 from banyan_web.mastodon.streaming import sockets
 from banyan_web.oauth import authorize, login, tokens
 from banyan_web.oauth.forms import page, paragraph
-from banyan_web.page import archive, live, moderation, static_files, writing
+from banyan_web.page import (
+    archive,
+    channels,
+    events,
+    groups,
+    live,
+    moderation,
+    network,
+    own,
+    people,
+    settings,
+    static_files,
+    writing,
+)
+from banyan_web.page import marking as page_marking
+from banyan_web.page import notices as page_notices
 from banyan_web.page import reading as pages
 from banyan_web.platform import hosting, operations, proofs, reading, webhooks
 from banyan_web.refusals import Refused, answer, refusal
 
 EVERY: Sequence[Endpoints] = (
     accounts.ENDPOINTS,
+    admin_network.ENDPOINTS,
+    admin_people.ENDPOINTS,
     apps.ENDPOINTS,
     archive.ENDPOINTS,
     authorize.ENDPOINTS,
+    cards.ENDPOINTS,
+    channels.ENDPOINTS,
+    events.ENDPOINTS,
     filters.ENDPOINTS,
     firehose.ENDPOINTS,
     grouped.ENDPOINTS,
+    groups.ENDPOINTS,
     hosting.ENDPOINTS,
     instance.ENDPOINTS,
     judging.ENDPOINTS,
@@ -81,25 +108,32 @@ EVERY: Sequence[Endpoints] = (
     notices.ENDPOINTS,
     off.ENDPOINTS,
     operations.ENDPOINTS,
+    own.ENDPOINTS,
     own_account.ENDPOINTS,
+    page_marking.ENDPOINTS,
+    page_notices.ENDPOINTS,
     pages.ENDPOINTS,
     people.ENDPOINTS,
     proofs.ENDPOINTS,
+    push.ENDPOINTS,
     reading.ENDPOINTS,
     reports.ENDPOINTS,
     scheduled.ENDPOINTS,
     search.ENDPOINTS,
+    settings.ENDPOINTS,
     static_files.ENDPOINTS,
     statuses.ENDPOINTS,
     streaming.ENDPOINTS,
+    tags.ENDPOINTS,
     ties.ENDPOINTS,
     timelines.ENDPOINTS,
     tokens.ENDPOINTS,
+    trending.ENDPOINTS,
     webhooks.ENDPOINTS,
     wellknown.ENDPOINTS,
     writing.ENDPOINTS,
 )
-UNCOUNTED = ("/archives/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
+UNCOUNTED = ("/archives/", "/cards/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
 """Bytes that a page or a monitor asks for: no limit by address. The connections are limited."""
 OPEN = ("/api/", "/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/.well-known/", "/nodeinfo/")
 """Pages of other origins may ask these: every request shows its token, and no cookie counts."""

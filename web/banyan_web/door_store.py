@@ -1,6 +1,7 @@
 """What the door itself must remember, in a SQLite file beside the store: its tables, and tokens.
 
-Of tokens, secrets, codes and cookies only hashes are kept. Nothing here is of the network. A row is on the disk before
+Of tokens, secrets, codes and cookies only hashes are kept, but for tokens that a push message carries: those are
+sealed with the node's own secret. Nothing here is of the network. A row is on the disk before
 it is answered. Several processes may have the file open: the node, and `banyan token` and `banyan login` beside it.
 door_apps.py has apps and codes, door_logins.py passwords and sessions.
 """
@@ -72,6 +73,18 @@ create table if not exists webhooks (
     created integer not null, state text not null, cursor text, error text, failing integer, tried integer,
     delivered integer
 ) without rowid;
+create table if not exists push_subscriptions (
+    id integer primary key autoincrement, token text not null unique references tokens (id) on delete cascade,
+    account text not null, endpoint text not null, p256dh blob not null, auth blob not null, standard integer not null,
+    alerts text not null, policy text not null, sealed blob not null, heard text not null, created integer not null,
+    failing integer, error text
+);
+create index if not exists push_by_account on push_subscriptions (account);
+create table if not exists cards (
+    url text not null primary key, said text, picture text, kind text, raw blob, kept integer not null
+);
+create index if not exists cards_by_picture on cards (picture) where picture is not null;
+create index if not exists cards_by_age on cards (kept);
 """
 
 
@@ -102,7 +115,8 @@ class DoorStore:
         path.touch(0o600)
         self._db = apsw.Connection(str(path))
         self._db.set_busy_timeout(5_000)
-        self._db.execute("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on")
+        for setting in ("journal_mode = wal", "synchronous = full", "foreign_keys = on"):
+            list(self._db.execute(f"pragma {setting}"))  # of several in one call, those behind a row would wait for it
         with self.writing() as db:
             found = next(iter(db.execute("pragma user_version")))[0]
             if found > VERSION:

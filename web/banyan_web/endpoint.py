@@ -14,13 +14,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from banyan_node.api.texts import NOBODY
 from banyan_node.home.audit import OPERATOR, Actor
-from banyan_node.home.config import HttpSettings
 from banyan_node.operator_errors import CallError
 from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore, Token
@@ -32,7 +30,9 @@ from banyan_web.refusals import Refused, of_call
 from banyan_web.shelf import Shelf
 
 if TYPE_CHECKING:
+    from banyan_web.mastodon.cards.link_cards import LinkCards
     from banyan_web.mastodon.entities.bodies import Body
+    from banyan_web.mastodon.push.sending import Pushes
     from banyan_web.mastodon.streaming.hub import Hub
 
 
@@ -81,6 +81,8 @@ class Ask:
 
 PEOPLE, PEOPLE_S = 20_000, 10.0
 """Accounts that stand beside posts: so many are kept made, each for so long; its counts may be so old there."""
+TALKED_S = 300.0
+"""How old trends may be."""
 TEXTS = 20_000
 """Texts of posts that are kept as HTML."""
 BODIES = 10_000
@@ -90,9 +92,11 @@ BODIES = 10_000
 @dataclass(frozen=True, slots=True)
 class Web:
     """What endpoints share. url: the address by which clients know this server, without a slash at its end. domain: of
-    its accounts' names. tail: the end of the firehose. hub: the streams of apps. email: of who runs it, or empty.
-    people: Account entities by DID. texts: HTML, by the text and by where its mentions lead. bodies: Status entities as
-    JSON (mastodon/entities/bodies.py). outside: asks addresses that others named. house: its rules."""
+    its accounts' names. tail: the end of the firehose. hub: the streams of apps. pushes: messages to apps. cards: of
+    links. email: of who runs it, or empty. people: Account entities by DID. texts: HTML, by the text and by where its
+    mentions lead. tags: those that an account follows. talked: the newest posts, for trends. bodies: Status entities as
+    JSON (mastodon/entities/bodies.py). outside: asks addresses that others named. browser_accounts: whether
+    accounts whose keys are in a browser are taken from everybody. house: its rules."""
 
     backend: Backend
     door: DoorStore
@@ -102,13 +106,18 @@ class Web:
     tail: Tail
     consumers: Consumers
     hub: Hub
+    pushes: Pushes
+    cards: LinkCards
     bounds: Bounds = field(default_factory=Bounds)
     description: str = ""
     email: str = ""
     people: Shelf[str, dict[str, Any]] = field(default_factory=lambda: Shelf(PEOPLE, PEOPLE_S))
     texts: Shelf[object, str] = field(default_factory=lambda: Shelf(TEXTS))
+    tags: Shelf[str, list[str]] = field(default_factory=lambda: Shelf(PEOPLE, PEOPLE_S))
+    talked: Shelf[str, list[dict[str, Any]]] = field(default_factory=lambda: Shelf(1, TALKED_S))
     bodies: Shelf[int, Body] = field(default_factory=lambda: Shelf(BODIES))
     outside: Outside = field(default_factory=Outside)
+    browser_accounts: bool = False
     house: House = field(default_factory=House)
 
     async def act(self, actor: Actor, method: str, **params: Any) -> Any:
@@ -140,28 +149,6 @@ def _named(params: Mapping[str, Any]) -> dict[str, Any]:
     if "by" in params:  # without it, the node's own account would read, with what it mutes and filters
         named["as"] = named.pop("by", NOBODY)
     return named
-
-
-def web_of(
-    backend: Backend, door: DoorStore, http: HttpSettings, url: str, tail: Tail, hub: Hub, bounds: Bounds
-) -> Web:
-    """What endpoints share. url: where the door listens, by which clients know it if no setting says otherwise."""
-    known = http.url or url
-    return Web(
-        backend,
-        door,
-        known,
-        http.domain or urlsplit(known).netloc,
-        http.title,
-        tail,
-        Consumers(door),
-        hub,
-        bounds,
-        http.description,
-        http.email,
-        outside=Outside(http.local_webhooks),
-        house=House.read(http.rules, http.terms, http.privacy),
-    )
 
 
 Do: TypeAlias = Callable[[Web, Ask], Awaitable[Any]]

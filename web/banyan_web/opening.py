@@ -12,11 +12,13 @@ from banyan_node.server.http_server import Bind, serve_app
 from banyan_web.app import DoorApp, door_app
 from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore
-from banyan_web.endpoint import web_of
 from banyan_web.firehose.tail import Tail
+from banyan_web.mastodon.push.sending import send_pushes
+from banyan_web.mastodon.push.vapid import PUSH
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.platform.deliveries import deliver
 from banyan_web.streaming import LAST_LINES_S
+from banyan_web.wiring import web_of
 
 
 async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
@@ -41,9 +43,11 @@ async def serve_by_itself(node: Node, hub: Hub | None = None, task_status: Any =
     def app(url: str) -> DoorApp:
         node.door = DoorState(url, [], None)
         bounds = Bounds(http.token_rate, http.address_rate, tuple(http.proxies))
-        web = web_of(node.backend, door, http, url, tail, streams, bounds)
+        web = web_of(node.backend, door, http, url, tail, streams, bounds, node.keys.derive(PUSH))
         beside.start_soon(streams.run, web)
         beside.start_soon(deliver, web)
+        beside.start_soon(send_pushes, web)
+        beside.start_soon(web.cards.run, web)
         apps.append(door_app(web))
         return apps[-1]
 

@@ -28,30 +28,52 @@ class Unreachable(Exception):
     """The address must not, or cannot, be asked. A sentence without a full stop."""
 
 
+class OutsideAnswer(NamedTuple):
+    """headers: their names are small letters. body: its beginning, as it was sent: not decompressed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
 class Outside(NamedTuple):
     """local: whether this machine and private networks may be asked too, over http: for tests, and for a backend beside
-    the node."""
+    the node. plain: whether pages of the public internet may be asked for over http too, at its usual port."""
 
     local: bool = False
+    plain: bool = False
 
     def check(self, url: str) -> None:
         """What can be said of a URL without asking anybody. Raises Unreachable."""
-        _parts(url, self.local)
+        _parts(url, self)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """(status, the beginning of the answer). Raises Unreachable."""
-        host, port, secure = _parts(url, self.local)
+        found = await self.ask("POST", url, headers, body)
+        return found.status, found.body
+
+    async def ask(
+        self,
+        verb: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        most: int = ANSWER_BYTES,
+        seconds: float = SECONDS,
+    ) -> OutsideAnswer:
+        """most: bytes of the answer that are read. seconds: for all of it. Raises Unreachable."""
+        host, port, secure = _parts(url, self)
         parts = urlsplit(url)
         try:
-            with anyio.fail_after(SECONDS):
+            with anyio.fail_after(seconds):
                 address = await self._address(host, port)
                 at = f"[{address}]" if address.version == 6 else str(address)
                 there = parts._replace(netloc=f"{at}:{port}", fragment="").geturl()
                 named = {"host": parts.netloc.rpartition("@")[2], "user-agent": "banyan", **headers}
                 async with (
-                    httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=SECONDS) as client,
+                    httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=seconds) as client,
                     client.stream(
-                        "POST",
+                        verb,
                         there,
                         content=body,
                         headers=named,
@@ -59,13 +81,14 @@ class Outside(NamedTuple):
                     ) as answer,
                 ):
                     said = b""
-                    async for piece in answer.aiter_raw(16 << 10):
-                        said += piece
-                        if len(said) > ANSWER_BYTES:
-                            break
-                    return answer.status_code, said[:ANSWER_BYTES]
+                    with anyio.CancelScope() as enough:  # a generator that is left early would not be closed
+                        async for piece in answer.aiter_raw(16 << 10):
+                            said = (said + piece)[: most + 1]
+                            if len(said) > most:
+                                enough.cancel()
+                    return OutsideAnswer(answer.status_code, answer.headers, said[:most])
         except TimeoutError:
-            raise Unreachable(f"{host} did not answer within {SECONDS:.0f} s") from None
+            raise Unreachable(f"{host} did not answer within {seconds:.0f} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise Unreachable(f"{host} could not be asked ({type(error).__name__}: {str(error)[:120]})") from None
 
@@ -93,7 +116,7 @@ def is_public(address: Address) -> bool:
     return address.is_global and not address.is_multicast
 
 
-def _parts(url: str, local: bool) -> tuple[str, int, bool]:
+def _parts(url: str, outside: Outside) -> tuple[str, int, bool]:
     """(host, port, whether it is https). Raises Unreachable."""
     try:
         parts = urlsplit(url)
@@ -102,11 +125,14 @@ def _parts(url: str, local: bool) -> tuple[str, int, bool]:
         raise Unreachable("this is no URL") from None
     if len(url) > MAX_URL or not url.isascii() or not url.isprintable() or " " in url:
         raise Unreachable(f"a URL has at most {MAX_URL} printable ASCII characters")
-    if parts.scheme not in (("https", "http") if local else ("https",)) or not host:
+    local, plain = outside
+    if parts.scheme not in (("https", "http") if local or plain else ("https",)) or not host:
         raise Unreachable("the URL must begin with https://")
     if parts.username is not None or parts.password is not None:
         raise Unreachable("a URL with a user name or a password is not taken")
     secure = parts.scheme == "https"
+    if plain and not local and port not in (None, 80, 443):
+        raise Unreachable("pages are asked for at the ports of http and https alone")
     if not local and _number(host):
         address = ipaddress.ip_address(host)
         if not is_public(address):

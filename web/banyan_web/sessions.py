@@ -10,7 +10,9 @@ import hmac
 import secrets
 from hashlib import sha256
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from banyan_web.door_logins import SESSION_S, Person, session
@@ -38,6 +40,22 @@ class Visit(NamedTuple):
         said = params.get("csrf")
         if not isinstance(said, str) or not hmac.compare_digest(said.encode(), self.csrf.encode()):
             raise Refused(403, "This form is too old, or came from another site: go back and load the page anew.")
+
+
+def from_here(web: Web, request: Request) -> None:
+    """Raises Refused for a form that a page of another origin sends."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    own = {urlsplit(web.url).netloc, request.headers.get("host", "")}
+    if site not in (None, "same-origin", "none") or (origin is not None and urlsplit(origin).netloc not in own):
+        raise Refused(403, "Another site sent this form.")
+
+
+def sent(web: Web, ask: Ask) -> Visit:
+    """The browser that sends a form. Raises Refused if the form is not of a page of this server that it was shown."""
+    from_here(web, ask.request)
+    at = visit(web, ask)
+    at.check(ask.params)
+    return at
 
 
 def visit(web: Web, ask: Ask) -> Visit:
@@ -74,9 +92,15 @@ def own_path(value: Any) -> str:
     elsewhere helps who makes a page that looks like it."""
     if not isinstance(value, str) or not value.startswith("/") or len(value) > 4_096:
         return "/login"
-    if value.startswith(("//", "/\\")) or not value.isascii() or not value.isprintable() or "\\" in value:
+    if not value.isascii() or not value.isprintable() or is_odd(value):
         return "/login"
     return value
+
+
+def is_odd(path: str) -> bool:
+    """Whether somebody may read a path of this server as one of another: `//host`, `/.//host`, `/\\host`."""
+    steps = path.partition("?")[0].partition("#")[0].split("/")[1:]
+    return "\\" in path or any(step in (".", "..") or "%2e" in step.lower() for step in steps) or "" in steps[:-1]
 
 
 def _secure(web: Web) -> bool:

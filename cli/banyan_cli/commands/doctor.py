@@ -80,7 +80,6 @@ def _findings(s: session.Session) -> Iterator[Finding]:
         ("cert", _certificate),
         ("peers", _peers),
         ("slots", _slots),
-        ("door", _door),
     )
     for name, check in checks:
         try:
@@ -226,13 +225,23 @@ def _doors(s: session.Session) -> list[str]:
 
 
 def _door(s: session.Session) -> tuple[bool | None, str]:
-    doors = _doors(s)
+    doors, node = _doors(s), s.node()
     if not doors:
-        return None, "It is shut: `banyan up --http 127.0.0.1:8080` opens it, http.address for good."
-    if s.node() is None:
+        return None, "It is shut; `banyan up --http ADDRESS` opens it for apps and browsers, http.address for good."
+    if node is None:
         return None, "The node is not running."
-    found = [door.answers(address) for address in doors]
-    return next((said for said in found if not said[0]), found[0])
+    said = node.call("status").get("door") or {"trouble": None, "workers": []}
+    if said["trouble"]:
+        why = f"{said['trouble'][0].upper()}{said['trouble'][1:]}"
+        return False, f"{why}, and is started anew; the node's log says why."
+    answered = [door.answers(address) for address in doors]
+    if wrong := [found for found in answered if not found[0]]:
+        return wrong[0]
+    if not said["workers"]:
+        return True, f"{answered[0][1]} It is served by the node itself."
+    ended = sum(worker["ended"] for worker in said["workers"])
+    lost = f"; {count(ended, 'worker')} ended unasked since the start" if ended else ""
+    return True, f"{answered[0][1]} It is served by {count(len(said['workers']), 'worker')}{lost}."
 
 
 def _door_db(s: session.Session) -> tuple[bool | None, str]:
@@ -317,23 +326,6 @@ def _slots(s: session.Session) -> tuple[bool | None, str]:
     used = ", ".join(f"{slots[pool]} of {slots[f'{pool}_of']} {pool}" for pool in ("inbound", "outbound", "named"))
     lost = f"; {slots['evicted']:,} had to make room since the start" if slots["evicted"] else ""
     return True, f"{used} are in use{lost}."
-
-
-def _door(s: session.Session) -> tuple[bool | None, str]:
-    node = s.node()
-    if node is None:
-        return None, "The node is not running."
-    door = node.call("status").get("door")
-    if door is None:
-        return None, "It is shut; `banyan up --http ADDRESS` opens it for apps and browsers."
-    if door["trouble"]:
-        why = f"{door['trouble'][0].upper()}{door['trouble'][1:]}"
-        return False, f"{why}, and is started anew; the node's log says why."
-    if not door["workers"]:
-        return True, f"{door['address']}, served by the node itself."
-    ended = sum(worker["ended"] for worker in door["workers"])
-    lost = f"; {count(ended, 'worker')} ended unasked since the start" if ended else ""
-    return True, f"{door['address']}, served by {count(len(door['workers']), 'worker')}{lost}."
 
 
 def _peers(s: session.Session) -> tuple[bool | None, str]:

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import msgspec
-
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.realm import Realm
 from banyan_crdt.sealing import Opener
@@ -29,6 +27,7 @@ from banyan_node.operator_errors import CallError
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
 from banyan_storage.id_index import LateIds
+from banyan_storage.kept import Kept
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
@@ -47,13 +46,13 @@ class StoreReads:
         self._engine = LmdbEngine(home.store, TABLES, read_only=True)
         self._blobs = BlobStore(home.blobs, owns=False)
         self._vault = Vault(Opener.of_opening_key(opening_key))
-        self._late = LateIds()
+        self._late, self._kept = LateIds(), Kept()
 
     def answer(self, method: Method, ask: Request) -> Any:
-        """The answer of a method that is `apart`, as JSON values. Raises CallError, NotHere."""
+        """The answer of a method that is `apart`, in its declared type. Raises CallError, NotHere."""
         try:
-            with self._queries() as q:
-                return msgspec.to_builtins(method.do(CommitView(q, self._blobs, self._vault), ask))
+            with self._queries() as q, self._kept.at(q.reader.txn, q.whole and not method.slow) as kept:
+                return method.do(CommitView(q, self._blobs, self._vault, None, kept), ask)
         except StorageError as error:
             raise NotHere from error
         except (CallError, BanyanError, ValueError) as error:

@@ -215,6 +215,9 @@ class Shell(Protocol):
     def begin(self, method: str, params: dict[str, str], about: str) -> int:
         """Calls a method in the background; the number of the work."""
 
+    async def ping(self, peer: str) -> float | None:
+        """Seconds to a linked peer and back; None if it did not answer."""
+
     def stop(self) -> None:
         """Stops the node soon, after the call that asked for it is answered."""
 

@@ -84,7 +84,7 @@ class KeptRows:
             plain,
             filtered=filtered,
             reposted=[Reposter(did(one.by), name, one.time_ms) for one, name in by],
-            mine=self._for_reader.mine(view.target, plain.reactions, plain.reposts),
+            mine=self._for_reader.mine(view, plain.reactions, plain.reposts),
         )
         of = () if self._lens.reader is None else (self._reader,)
         self._kept.put(key, (plain, filtered, row), of, ROW_BYTES)

@@ -227,8 +227,36 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(ge=4, le=65536, description="Connections at once; above it, one that never showed a token is closed"),
     ] = 4_096
+    browser_accounts: Annotated[
+        bool,
+        Meta(
+            description="Takes new accounts whose keys are in a browser (the page /own) from everybody; otherwise from "
+            "people who are logged in. They count as strangers (`limits.strangers`)"
+        ),
+    ] = False
     local_webhooks: Annotated[
         bool, Meta(description="Webhooks may go to this machine and to private networks too, also over http")
+    ] = False
+    local_push: Annotated[
+        bool,
+        Meta(
+            description="Push messages may go to this machine and to private networks too, also over http: for a push "
+            "service of one's own. Every hosted person may then name addresses there"
+        ),
+    ] = False
+    cards: Annotated[
+        Literal["off", "own", "read"],
+        Meta(
+            description="Which pages the node asks for, to show a card under a link: none; those that accounts hosted "
+            "here link (own); also those that people who are logged in here are shown (read)"
+        ),
+    ] = "own"
+    local_cards: Annotated[
+        bool,
+        Meta(
+            description="Cards also of pages on this machine and in private networks. Every hosted person may then "
+            "have addresses there asked for"
+        ),
     ] = False
 
 

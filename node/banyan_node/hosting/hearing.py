@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
+from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
 from banyan_node.hosting.lens import Lens
@@ -19,6 +20,16 @@ from banyan_storage.series import channel_of, subscriptions
 from banyan_storage.verified import verified
 
 
+class PutAway(NamedTuple):
+    """until: the place up to which all is put away. places: of single ones."""
+
+    until: bytes = b""
+    places: frozenset[bytes] = frozenset()
+
+
+NOTHING = PutAway()
+
+
 def tellers(q: Queries, account: AccountId) -> set[AccountId]:
     """Who tells it what they tell all: those that it follows, and the makers of channels to which it subscribed."""
     return {*q.follows(account), *(channel.account for channel in subscriptions(q, account))}
@@ -31,10 +42,11 @@ def heard(
     trusted: Callable[[], Iterable[AccountId]],
     before: bytes | None = None,
     kinds: Collection[Notice] = NOTICES,
+    gone: PutAway = NOTHING,
 ) -> Iterator[tuple[bytes, Noticed | None]]:
     """(place, what is told), the newest first; None in the place of what is not, so that a caller can stop. lens: of
     the account. trusted: whose word on official channels counts. before: the place of the last one of the page
-    before."""
+    before. gone: what it put away."""
     locked, followed, channels = locking.is_locked(q, account), {*q.follows(account)}, {*subscriptions(q, account)}
     makers = {channel.account for channel in channels}
     official = cache(lambda who: bool(verified(q, who, trusted())))
@@ -48,12 +60,24 @@ def heard(
         return (of is None or who in of) and lens.sees(who) and told(what, who) in kinds
 
     for place, one in q.noticed(account, before, wanted, followed | makers, lens.now_ms):
+        if place <= gone.until:
+            return
         theirs = None if one is None or one.post is None else q.post(one.post)
         shows = theirs is None or lens.shows(theirs.target.account, theirs.post)
+        shows = shows and place not in gone.places and not (one is not None and _is_quiet(q, lens, one))
         if one is not None and shows and _may(q, account, one, official, channels):
             yield place, replace(one, what=told(one.what, one.who))
         else:
             yield place, None
+
+
+def _is_quiet(q: Queries, lens: Lens, one: Noticed) -> bool:
+    """Whether it is of a conversation of which the account wants to hear nothing. A poll that ended is told always."""
+    for target in (one.post, one.about):
+        said = None if target is None or one.what == "poll_ended" else q.post(target)
+        if said is not None and lens.is_quiet(said.target if said.post.reply is None else said.post.reply.root):
+            return True
+    return False
 
 
 def _may(

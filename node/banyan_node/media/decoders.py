@@ -21,7 +21,7 @@ from banyan_node.media.forking import WORDS
 
 IDLE_S = 30.0
 """A process that decoded nothing for so long is ended: it takes some 25 MB."""
-Program = Literal["picture", "film"]
+Program = Literal["picture", "film", "page"]
 _CODE = "from banyan_node.media.forking import main; main()"
 
 

@@ -28,9 +28,9 @@ AWAY = 64
 
 
 def main() -> None:
-    from banyan_node.media import film_child, picture_child  # with Pillow, which who asks does without
+    from banyan_node.media import film_child, page_child, picture_child  # with Pillow, which who asks does without
 
-    programs = {"picture": picture_child.main, "film": film_child.main}
+    programs = {"picture": picture_child.main, "film": film_child.main, "page": page_child.main}
     asked = socket.socket(fileno=0)
     gc.freeze()  # else each child copies what its first collection touches
     with suppress(OSError):  # who asks is gone

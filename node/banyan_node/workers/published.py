@@ -21,6 +21,7 @@ from banyan_crdt.signing import Signer
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
 from banyan_node.links.grounds import Untaken, are_independent, wrong_clock
+from banyan_replica.gossip.trail import Way
 from banyan_replica.intake.strangers import Strangers
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.replica import Replica
@@ -79,14 +80,16 @@ class Here:
 class LinkSeen:
     """A linked peer. greeted: it said hello. equal: we agree now. compared: we did once since it connected.
 
-    neighbour: of the gossip. served_at: when it last sent an entry that was new here. differences: its heads of logs on
-    which we differ. asked: logs that it owes us. points: its penalty points; `reason`: the cause of the last ones.
+    platform: the key with which it says that it signs as one. neighbour: of the gossip. served_at: when it last sent an
+    entry that was new here. differences: its heads of logs on which we differ. asked: logs that it owes us. points: its
+    penalty points; `reason`: the cause of the last ones.
     """
 
     peer: str
     address: str
     greeted: bool
     operator: bool
+    platform: bytes
     outbound: bool
     neighbour: bool
     served_at: float | None
@@ -121,11 +124,22 @@ class StrangersSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class SpreadSeen:
+    """A message of the gossip, named by the first half of its last entry's id. time_ms: when it was new here. source:
+    the peer that brought it; empty: it was written here. steps: which neighbour was told of it, how and when (ms)."""
+
+    mid: bytes
+    time_ms: int
+    source: str
+    steps: Mapping[str, tuple[Way, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """readers: peers that send us the whole network; left: the share of it that is still to come, 0 to 1. wrong_clock:
     a sentence if this machine's clock seems wrong. ahead_ms: how far it is ahead of the median of `platforms`. full:
     why no entries of others are taken, or nothing. compared: some linked peer agreed with this node since it connected.
-    grounds: those that did cannot all be one stranger."""
+    grounds: those that did cannot all be one stranger. spreads: the last messages of the gossip, the oldest first."""
 
     links: tuple[LinkSeen, ...]
     bans: tuple[BanSeen, ...]
@@ -142,6 +156,7 @@ class Published:
     strangers: StrangersSeen
     compared: bool
     grounds: bool
+    spreads: tuple[SpreadSeen, ...]
 
     def claims(self) -> dict[LogId, int]:
         """The greatest length that a peer claims of each log on which it differs from us."""
@@ -181,7 +196,16 @@ def published(ctx: Context, now: float, untaken: str | None = None) -> Published
         strangers=_strangers(replica.strangers),
         compared=bool(met),
         grounds=bool(met) and (witnessed or are_independent(ctx.replica, met)),
+        spreads=_spreads(ctx.replica),
     )
+
+
+def _spreads(replica: Replica) -> tuple[SpreadSeen, ...]:
+    found, wall = [], replica.wall_ms
+    for one in replica.gossip.spreads():
+        steps = {who: (step.way, wall(step.at)) for who, step in one.steps.items()}
+        found.append(SpreadSeen(one.mid, wall(one.at), one.source, steps))
+    return tuple(found)
 
 
 def _strangers(seen: Strangers) -> StrangersSeen:
@@ -196,6 +220,7 @@ def _link(ctx: Context, link: PeerSession, neighbours: Set[str], now: float) -> 
         address=link.address,
         greeted=link.hello is not None,
         operator=link.hello is not None and bool(link.hello.operator),
+        platform=b"" if link.hello is None else link.hello.operator,
         outbound=link.outbound,
         neighbour=link.peer in neighbours,
         served_at=link.load.served_at,

@@ -29,6 +29,7 @@ from banyan_replica.gossip.frames import (
 from banyan_replica.gossip.membership import Membership
 from banyan_replica.gossip.plumtree import Plumtree
 from banyan_replica.gossip.settings import GossipSettings, Rng
+from banyan_replica.gossip.trail import Spread
 from banyan_replica.peers.ledger import Charge, Ledger, Offence
 
 
@@ -203,6 +204,10 @@ class Gossip:
         """Whether it is a neighbour that this node chose, or one of those that others chose and that stayed longest.
         These are soon so old that no request from outside can displace them."""
         return self._members.relies_on(peer)
+
+    def spreads(self) -> tuple[Spread, ...]:
+        """The last messages that were new here, and which neighbour was told of each when."""
+        return self._tree.trail.spreads()
 
     def knows(self, mid: bytes) -> bool:
         return mid in self._tree.seen

@@ -16,6 +16,7 @@ from itertools import groupby
 from banyan_replica.gossip.frames import GossipEffect, PeerId, Push, Pushes, SendFrame
 from banyan_replica.gossip.records import Counters, TreeLink
 from banyan_replica.gossip.settings import MAX_GRAFTS, MAX_IHAVES, GossipSettings
+from banyan_replica.gossip.trail import Trail
 
 NEVER = float("inf")
 
@@ -27,8 +28,10 @@ class Outgoing:
         out: deque[GossipEffect],
         join: Callable[[Sequence[Push]], list[Push]],
         counters: Counters,
+        trail: Trail,
     ) -> None:
         self.s = settings
+        self.trail = trail
         self.out = out
         self.join = join
         self.counters = counters
@@ -75,6 +78,7 @@ class Outgoing:
         for link in dirty.values():
             if own := link.own.take(self.s.frame_bytes):
                 self._send(link, Pushes(self._items(link, own, joined)), len(own))
+                self.trail.went(link.peer, [item.mid for item in own], "sent", now)
             if link.held:
                 if link.own.items:
                     self.mark(link, now)
@@ -92,6 +96,8 @@ class Outgoing:
                 link.ihaves, link.grafts = {}, []
             self._send(link, Pushes(items, tuple(ihaves), tuple(grafts), link.prune), len(taken))
             link.prune = False
+            self.trail.went(link.peer, [item.mid for item in taken], "sent", now)
+            self.trail.went(link.peer, ihaves, "announced", now)
             self.counters.announced += len(ihaves)
             if link.ihaves or link.grafts:
                 self.mark(link, now)

@@ -19,6 +19,7 @@ from banyan_replica.gossip.memory import Recent, Seen
 from banyan_replica.gossip.outgoing import Outgoing
 from banyan_replica.gossip.records import PATIENCE, Awaited, Counters, Pending, TreeLink
 from banyan_replica.gossip.settings import MAX_HOP, GossipSettings
+from banyan_replica.gossip.trail import Trail
 
 NEVER = float("inf")
 MAX_VERSIONS = 4  # different payloads under one id that may be judged at once
@@ -55,7 +56,8 @@ class Plumtree:
         self.collected = -NEVER
         self.prune_ok = -NEVER
         self.counters = Counters()
-        self.outgoing = Outgoing(settings, out, join, self.counters)
+        self.trail = Trail()
+        self.outgoing = Outgoing(settings, out, join, self.counters, self.trail)
 
     # -- neighbours
 
@@ -88,6 +90,7 @@ class Plumtree:
             link.relayed.drop(self.fresh)
             link.ihaves = {mid: None for mid in link.ihaves if mid not in self.fresh}
             link.answers -= self.fresh
+        self.trail.drop(self.fresh)
         self.fresh.clear()
         self.awaited.clear()
 
@@ -100,6 +103,7 @@ class Plumtree:
         self._settle(mid)
         self._mark_seen(mid)
         self.recent.put(mid, payload, 0, now)
+        self.trail.began(mid, "", now)
         self._spread(Push(mid, 0, payload), (), now)
 
     def accepted(self, delivery: Delivery, also: Sequence[bytes], stale: int, now: float) -> bool:
@@ -126,6 +130,9 @@ class Plumtree:
             if stale:
                 self._tire(link, stale, now)
         holders.add(peer)
+        self.trail.began(mid, peer, now)
+        for holder in holders:
+            self.trail.went(holder, (mid,), "has", now)
         self._spread(Push(mid, hop, payload), holders, now)
         return True
 
@@ -188,6 +195,8 @@ class Plumtree:
         link = self.links.get(peer)
         out: list[Delivery] = []
         duplicates = 0
+        self.trail.went(peer, [item.mid for item in frame.items], "has", now)
+        self.trail.went(peer, frame.ihaves, "has", now)
         if link is not None and link.ihaves:  # the peer has these, so they need not be announced to it
             for mid in (*[item.mid for item in frame.items], *frame.ihaves):
                 link.ihaves.pop(mid, None)

@@ -290,6 +290,8 @@ def _checking() -> str:
 def _match(question: Question, marks: Sequence[str]) -> str:
     """The question in the language of FTS5. All words are quoted, so that none is taken for an operator."""
     wanted = [f'marks : "{mark}"' for mark in marks] + [_column(term) for term in question.wanted]
+    if question.tags:
+        wanted.append(" OR ".join(f'marks : "{mark}"' for mark in question.tags))
     found = " AND ".join(f"({one})" for one in wanted)
     for term in question.unwanted:
         found = f"({found}) NOT ({_column(term)})"

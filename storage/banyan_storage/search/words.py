@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -66,12 +67,14 @@ class Term:
 
 @dataclass(slots=True)
 class Question:
-    """wanted, unwanted: terms. marks: what must be marked on a post, such as its tags (`marks_of`). accounts: by
-    `from` and `to`, as typed. since_ms, until_ms: from when, and before when, milliseconds since 1970."""
+    """wanted, unwanted: terms. marks: what must be marked on a post, such as its tags (`marks_of`). tags: of these at
+    least one must be. accounts: by `from` and `to`, as typed. since_ms, until_ms: from when, and before when,
+    milliseconds since 1970."""
 
     wanted: list[Term] = field(default_factory=list)
     unwanted: list[Term] = field(default_factory=list)
     marks: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
     accounts: list[tuple[str, str]] = field(default_factory=list)
     since_ms: int | None = None
     until_ms: int | None = None
@@ -128,6 +131,11 @@ def _filter(out: Question, name: str, value: str, minus: bool) -> None:
         out.since_ms = _day(name, value)
     else:
         out.until_ms = _day(name, value) + int(timedelta(days=1).total_seconds() * 1000)
+
+
+def with_any_tag(tags: Iterable[str]) -> Question:
+    """A question for posts with at least one of these tags. Raises BadQuestion."""
+    return Question(tags=["x" + _one(tag_fold(_tag(tag))) for tag in tags])
 
 
 def _no_minus(minus: object, what: str) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from banyan_node.media.page_child import ADDRESS, JOINERS, said
 from banyan_web.bounds import Bounds
 from banyan_web.mastodon.apps import redirects_in
+from banyan_web.mastodon.cards.page_fetching import absolute
 from banyan_web.oauth.authorize import SHOWN, sent_back
 from banyan_web.oauth.forms import page
 from banyan_web.params import DEEP, nested
 from banyan_web.refusals import Refused
 from banyan_web.sessions import own_path
 from tests.fuzz.mutate import text
-from tests.fuzz.target import Target
+from tests.fuzz.target import Bound, Target
 
 _PROXIES = ("127.0.0.0/8", "::1/128")
 
@@ -70,6 +73,34 @@ def _address(raw: bytes) -> None:
     assert Bounds(proxies=_PROXIES).address("203.0.113.9", said) == "203.0.113.9"
 
 
+def _page(raw: bytes) -> None:
+    """What a page of strangers says is short, on one line, and without what is not seen."""
+    for charset in ("-", "gb18030", "utf-7"):
+        for text_ in said(raw, charset).values():
+            assert len(text_) <= ADDRESS
+            assert text_ == " ".join(text_.split())
+            assert not any(unicodedata.category(one)[0] == "C" and one not in JOINERS for one in text_)
+
+
+def _link(raw: bytes) -> None:
+    """Where a page or a redirect leads is an address of http, one word of ASCII."""
+    for base in ("", "https://e.example/a/b?c#d"):
+        url = absolute(base, raw.decode("utf-8", "surrogateescape"))
+        if url:
+            assert url.isascii()
+            assert url.isprintable()
+            assert " " not in url
+            assert urlsplit(url).scheme in ("http", "https")
+            assert urlsplit(url).hostname
+
+
+_PAGES = [
+    '<meta charset="windows-1258"><meta property="og:title" content="T&amp;"><title>a</title><html lang="vi">'.encode(
+        "ascii"
+    ),
+    "<meta name='description' content='Tết'><meta property='og:image' content='/a.png'>".encode("utf-16"),
+]
+_LINKS = ["https://bücher.example:8080/ä b?q=ế#x //e.example ../a http://[::1]/ file:///x".encode(), b"/a", b"?x"]
 _QUERIES = [
     b"a=1&b[]=2&b[]=3&c[d]=4&c[e][]=5&f[][g]=6&f[][h]=7&f[][g]=8",
     b"poll[options][]=x&poll[options][]=y&poll[expires_in]=300&status=%F0%9F%8C%B3",
@@ -85,5 +116,15 @@ TARGETS = (
     Target("web.parameters", _parameters, (Refused,), lambda: _QUERIES, ("banyan_web.params",), text),
     Target("web.redirects", _redirect, (Refused,), lambda: _URIS, ("banyan_web.mastodon.apps",), text),
     Target("web.paths", _own, (), lambda: _PATHS, ("banyan_web.sessions",), text),
+    Target(
+        "web.page",
+        _page,
+        (),
+        lambda: _PAGES,
+        ("banyan_node.media.page_child",),
+        text,
+        memory=Bound(4 << 20, 400),
+    ),
+    Target("web.link", _link, (), lambda: _LINKS, ("banyan_web.mastodon.cards.page_fetching",), text),
     Target("web.addresses", _address, (), lambda: _ADDRESSES, ("banyan_web.bounds",), text),
 )

@@ -43,6 +43,7 @@ async def firehose(web: Web, ask: Ask) -> Any:
         tuple(sorted(_names(p, "platform") or ())) or None,
         boolean(p, "uncounted"),
         boolean(p, "proof"),
+        token.allows("firehose"),
     )
     try:
         since = await _since(web, ask, token)

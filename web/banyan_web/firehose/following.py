@@ -26,10 +26,12 @@ SLOW_S = 10.0
 PIECE_BYTES = 64 << 10
 """Lines that are sent at once."""
 PAGE = 500
+SEALED = "private"
+"""The collection of what accounts say to themselves."""
 
 
 class FirehoseFilter(NamedTuple):
-    """None: no limit. kinds of limits add up. The last three only the node can judge."""
+    """None: no limit. kinds of limits add up. platforms, uncounted and proof only the node can judge."""
 
     collections: frozenset[str] | None = None
     accounts: frozenset[str] | None = None
@@ -37,12 +39,16 @@ class FirehoseFilter(NamedTuple):
     platforms: tuple[str, ...] | None = None
     uncounted: bool = False
     proof: bool = False
+    sealed: bool = False
+    """Whether it is told that accounts wrote something to themselves: a token of the firehose copies all."""
 
     @property
     def by_node_alone(self) -> bool:
         return self.platforms is not None or self.uncounted or self.proof
 
     def takes(self, one: TailEvent) -> bool:
+        if one.collection == SEALED and not self.sealed:
+            return False
         if self.collections is not None and one.collection not in self.collections:
             return False
         if self.accounts is not None and one.account not in self.accounts:
@@ -122,7 +128,9 @@ async def follow(
                 end = tail.cursor if tail.end is not None and tail.end > place else cursor  # it may be behind this one
             else:
                 page = page or await _page(source, wanted, cursor)
-                some, end = [told(event) for event in page["events"]], page["cursor"]
+                events = page["events"]
+                some = [told(event) for event in events if wanted.sealed or event["collection"] != SEALED]
+                end = page["cursor"]
             for piece in _pieces(some):
                 began = anyio.current_time()
                 yield form.events(piece)

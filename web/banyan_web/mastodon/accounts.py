@@ -110,7 +110,7 @@ async def relationships(web: Web, ask: Ask) -> Any:
 async def familiar(web: Web, ask: Ask) -> Any:
     found = []
     for did in ids(ask)[:MOST]:
-        known = await web.call("relationship", account=did, by=ask.account)
+        known = await web.call("relationship", account=did, named=MOST, by=ask.account)
         found.append({"id": account_id(did), "accounts": await accounts.listed(web, known["familiar"])})
     return found
 

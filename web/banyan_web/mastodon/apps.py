@@ -41,7 +41,7 @@ async def create(web: Web, ask: Ask) -> Any:
         raise Refused(429, f"One address registers {APPS_ADDRESS} apps in {APPS_S // 60} minutes; try again later.")
     app, secret = await anyio.to_thread.run_sync(door_apps.register, web.door, name, redirects, scopes, website)
     more = {"client_id": app.client, "client_secret": secret, "client_secret_expires_at": 0}
-    return {**application(app), **more}
+    return {**application(web, app), **more}
 
 
 @ENDPOINTS.get("/api/v1/apps/verify_credentials")
@@ -52,10 +52,10 @@ async def verify(web: Web, ask: Ask) -> Any:
     app = None if ask.token.client is None else door_apps.app_of(web.door, ask.token.client)
     if app is None:
         app = App(0, "", ask.token.app, None, (SHOWN,), ask.token.scopes, ask.token.created)
-    return application(app)
+    return application(web, app)
 
 
-def application(app: App) -> dict[str, Any]:
+def application(web: Web, app: App) -> dict[str, Any]:
     """The Application entity with what only the app is told."""
     return {
         "id": str(app.number),
@@ -64,7 +64,7 @@ def application(app: App) -> dict[str, Any]:
         "scopes": list(app.scopes),
         "redirect_uri": "\n".join(app.redirects),
         "redirect_uris": list(app.redirects),
-        "vapid_key": None,
+        "vapid_key": web.pushes.identity.server_key,
     }
 
 

@@ -1,8 +1,9 @@
-"""Filters. One of an app is several of the node's, one for each keyword, which the node applies everywhere."""
+"""Filters. One of an app is several of the node's, one for each keyword."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from banyan_web.endpoint import Ask, Endpoints, Web
@@ -13,7 +14,6 @@ from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
 CONTEXTS = ("home", "notifications", "public", "thread", "account")
-"""Where the node applies every filter."""
 LONGEST_S = 100 * 366 * 86_400
 
 
@@ -48,7 +48,12 @@ async def _keyword(web: Web, ask: Ask) -> tuple[dict[str, Any], list[dict[str, A
 
 
 def _keyword_entity(row: dict[str, Any]) -> dict[str, Any]:
-    return {"id": thing_id(row["id"]), "keyword": row["words"], "whole_word": True}
+    return {"id": thing_id(row["id"]), "keyword": row["words"], "whole_word": row["whole"]}
+
+
+def contexts_of(row: Mapping[str, Any]) -> list[str]:
+    """Where a filter of the node counts."""
+    return list(CONTEXTS) if row["contexts"] is None else [one for one in CONTEXTS if one in row["contexts"]]
 
 
 def entity(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -57,7 +62,7 @@ def entity(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "id": thing_id(first["of"]),
         "title": first["title"],
-        "context": list(CONTEXTS),
+        "context": contexts_of(first),
         "expires_at": None if first["until"] is None else iso(first["until"]),
         "filter_action": first["action"],
         "keywords": [_keyword_entity(row) for row in rows],
@@ -87,14 +92,12 @@ async def change(web: Web, ask: Ask) -> Any:
 
 async def _set(web: Web, ask: Ask, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Makes a filter, or changes the one that has these rows. Raises Refused."""
-    first: dict[str, Any] = rows[0] if rows else {"title": None, "action": "warn", "until": None}
-    if unknown := set(texts(ask.params, "context")) - {*CONTEXTS}:
-        raise Refused(422, f"'{min(unknown)[:40]}' is no context of a filter; those are {', '.join(CONTEXTS)}.")
+    first: dict[str, Any] = rows[0] if rows else {"title": None, "action": "warn", "until": None, "contexts": None}
     action = text(ask.params, "filter_action", first["action"])
     if action not in ("warn", "hide"):
         raise Refused(422, "filter_action is warn or hide.")
-    words = {thing_id(row["id"]): row["words"] for row in rows}
-    fresh = list[str]()
+    words = {thing_id(row["id"]): (row["words"], row["whole"]) for row in rows}
+    fresh = list[tuple[str, bool]]()
     for item in _attributes(ask.params.get("keywords_attributes")):
         id_ = text(item, "id", "")
         if id_ and id_ not in words:
@@ -102,12 +105,22 @@ async def _set(web: Web, ask: Ask, rows: list[dict[str, Any]]) -> dict[str, Any]
         if id_ and boolean(item, "_destroy"):
             del words[id_]
         elif id_:
-            words[id_] = text(item, "keyword", words[id_])
+            said, whole = words[id_]
+            words[id_] = text(item, "keyword", said), boolean(item, "whole_word", whole)
         elif not boolean(item, "_destroy"):
-            fresh.append(text(item, "keyword"))
-    given = [{"words": said, "id": thing_of(id_)} for id_, said in words.items()] + [{"words": said} for said in fresh]
-    title = text(ask.params, "title", first["title"])
-    return await _write(web, ask, rows, title, action, _until(ask, first["until"]), given)
+            fresh.append((text(item, "keyword"), boolean(item, "whole_word", True)))
+    given = [{"words": said, "whole": whole, "id": thing_of(id_)} for id_, (said, whole) in words.items()]
+    given += [{"words": said, "whole": whole} for said, whole in fresh]
+    title, contexts = text(ask.params, "title", first["title"]), _contexts(ask, first["contexts"])
+    return await _write(web, ask, rows, title, action, _until(ask, first["until"]), contexts, given)
+
+
+def _contexts(ask: Ask, before: list[str] | None) -> list[str] | None:
+    """Raises Refused."""
+    found = texts(ask.params, "context")
+    if unknown := set(found) - {*CONTEXTS}:
+        raise Refused(422, f"'{min(unknown)[:40]}' is no context of a filter; those are {', '.join(CONTEXTS)}.")
+    return found or before
 
 
 async def _write(
@@ -117,12 +130,14 @@ async def _write(
     title: str,
     action: str,
     until: int | None,
-    words: list[dict[str, str]],
+    contexts: list[str] | None,
+    words: list[dict[str, Any]],
 ) -> dict[str, Any]:
     if not words:
         raise Refused(422, "A filter has at least one keyword: this network filters posts by their words alone.")
     of = rows[0]["of"] if rows else None
-    found = await web.call("filters.set", title=title, action=action, until=until, words=words, of=of, by=ask.account)
+    about = {"title": title, "action": action, "until": until, "contexts": contexts, "words": words}
+    found = await web.call("filters.set", **about, of=of, by=ask.account)
     return entity(found["filters"])
 
 
@@ -156,19 +171,20 @@ async def keywords(web: Web, ask: Ask) -> Any:
     return [_keyword_entity(row) for row in await _rows(web, ask)]
 
 
-async def _with(web: Web, ask: Ask, rows: list[dict[str, Any]], words: list[dict[str, str]]) -> dict[str, Any]:
+async def _with(web: Web, ask: Ask, rows: list[dict[str, Any]], words: list[dict[str, Any]]) -> dict[str, Any]:
     first = rows[0]
-    return await _write(web, ask, rows, first["title"], first["action"], first["until"], words)
+    return await _write(web, ask, rows, first["title"], first["action"], first["until"], first["contexts"], words)
 
 
-def _said(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
-    return [{"words": row["words"], "id": row["id"]} for row in rows]
+def _said(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"words": row["words"], "whole": row["whole"], "id": row["id"]} for row in rows]
 
 
 @ENDPOINTS.post("/api/v2/filters/{id}/keywords", "write:filters")
 async def add_keyword(web: Web, ask: Ask) -> Any:
     rows = await _rows(web, ask)
-    changed = await _with(web, ask, rows, [*_said(rows), {"words": text(ask.params, "keyword")}])
+    more = {"words": text(ask.params, "keyword"), "whole": boolean(ask.params, "whole_word", True)}
+    changed = await _with(web, ask, rows, [*_said(rows), more])
     return changed["keywords"][-1]
 
 
@@ -180,9 +196,12 @@ async def show_keyword(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.put("/api/v2/filters/keywords/{id}", "write:filters")
 async def change_keyword(web: Web, ask: Ask) -> Any:
     row, rows = await _keyword(web, ask)
-    words = text(ask.params, "keyword", row["words"])
-    await _with(web, ask, rows, [{**one, "words": words} if one["id"] == row["id"] else one for one in _said(rows)])
-    return {**_keyword_entity(row), "keyword": words}
+    said = {
+        "words": text(ask.params, "keyword", row["words"]),
+        "whole": boolean(ask.params, "whole_word", row["whole"]),
+    }
+    await _with(web, ask, rows, [{**one, **said} if one["id"] == row["id"] else one for one in _said(rows)])
+    return _keyword_entity({**row, **said})
 
 
 @ENDPOINTS.delete("/api/v2/filters/keywords/{id}", "write:filters")
@@ -211,8 +230,8 @@ def _old(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": thing_id(row["id"]),
         "phrase": row["words"],
-        "context": list(CONTEXTS),
-        "whole_word": True,
+        "context": contexts_of(row),
+        "whole_word": row["whole"],
         "expires_at": None if row["until"] is None else iso(row["until"]),
         "irreversible": row["action"] == "hide",
     }

@@ -18,7 +18,7 @@ from banyan_web.mastodon.noticing import (
     group_key,
     of_moderation,
     page_link,
-    read_until,
+    put_away,
     shown_of,
     told,
     wanted,
@@ -124,5 +124,5 @@ async def who(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.post("/api/v2/notifications/{key}/dismiss", "write:notifications")
 async def dismiss(web: Web, ask: Ask) -> Any:
     group, _ = await _group(web, ask)
-    await read_until(web, ask.account, group[0].place)
+    await put_away(web, ask.account, group)
     return {}

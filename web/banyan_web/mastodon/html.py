@@ -34,6 +34,15 @@ def mentions_in(text: str) -> list[str]:
     return list(dict.fromkeys(name for name in found if name))
 
 
+def first_link(text: str) -> str:
+    """The first address of http or https in a text; empty if there is none."""
+    for match in _FINDS.finditer(text):
+        link = _trimmed(match["link"] or "")
+        if _link(link):
+            return link
+    return ""
+
+
 def html(text: str, mentions: Mapping[str, Place], url: str) -> str:
     """Paragraphs. mentions: by what stands behind the @, folded by `folded`. url: of this server."""
     out, at = list[str](), 0

@@ -19,6 +19,7 @@ from banyan_web.bounds import MEDIA_BYTES
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon import defaults
 from banyan_web.mastodon.entities.accounts import account, iso, paragraphs
+from banyan_web.mastodon.tags import FEATURED
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
@@ -68,7 +69,7 @@ async def second(web: Web, ask: Ask) -> Any:
             "privacy_policy": f"{web.url}/rules#privacy" if web.house.privacy else None,
             "terms_of_service": f"{web.url}/rules#terms" if web.house.terms else None,
         },
-        "vapid": {"public_key": None},
+        "vapid": {"public_key": web.pushes.identity.server_key},
         "translation": {"enabled": False},
         "limited_federation": False,
     }
@@ -165,7 +166,7 @@ def _version() -> str:
 
 def _configuration() -> dict[str, Any]:
     return {
-        "accounts": {"max_featured_tags": 0, "max_pinned_statuses": SHOWN},
+        "accounts": {"max_featured_tags": FEATURED, "max_pinned_statuses": SHOWN},
         "statuses": {
             "max_characters": MAX_TEXT // _WIDE,
             "max_media_attachments": MAX_MEDIA,

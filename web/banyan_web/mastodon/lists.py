@@ -8,17 +8,24 @@ from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.ids import account_id, did_of, thing_id, thing_of
 from banyan_web.mastodon.ties import page_of
-from banyan_web.params import text, texts
+from banyan_web.params import boolean, text, texts
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
+REPLIES = ("list", "followed", "none")
 MOST = 1_000
 """The most accounts that are put on a list at once."""
 
 
 def _entity(row: dict[str, Any]) -> dict[str, Any]:
-    """A list of the network has a title and nothing else: replies are shown, and home shows its posts too."""
-    return {"id": thing_id(row["id"]), "title": row["title"], "replies_policy": "list", "exclusive": False}
+    """A list of which nobody said which replies it shows has all of them; the nearest word for that is `followed`."""
+    replies = "followed" if row["replies"] == "all" else row["replies"]
+    return {
+        "id": thing_id(row["id"]),
+        "title": row["title"],
+        "replies_policy": replies,
+        "exclusive": row["exclusive"],
+    }
 
 
 async def _one(web: Web, ask: Ask) -> dict[str, Any]:
@@ -49,15 +56,22 @@ async def show(web: Web, ask: Ask) -> Any:
 
 @ENDPOINTS.post("/api/v1/lists", "write:lists")
 async def make(web: Web, ask: Ask) -> Any:
-    return _entity(await web.call("list.set", title=_title(ask), by=ask.account))
+    return _entity(await web.call("list.set", title=_title(ask), **_ways(ask), by=ask.account))
 
 
 @ENDPOINTS.put("/api/v1/lists/{id}", "write:lists")
 async def change(web: Web, ask: Ask) -> Any:
     shown = await _one(web, ask)
-    if "title" not in ask.params:
-        return _entity(shown)
-    return _entity(await web.call("list.set", id=shown["id"], title=_title(ask), by=ask.account))
+    title, ways = _title(ask) if "title" in ask.params else shown["title"], _ways(ask)
+    return _entity(await web.call("list.set", id=shown["id"], title=title, **ways, by=ask.account))
+
+
+def _ways(ask: Ask) -> dict[str, Any]:
+    """What is said of how it shows posts. Raises Refused."""
+    replies = text(ask.params, "replies_policy", "") or None
+    if replies not in (None, *REPLIES):
+        raise Refused(422, f"replies_policy is {', '.join(REPLIES)}.")
+    return {"replies": replies, "exclusive": boolean(ask.params, "exclusive") if "exclusive" in ask.params else None}
 
 
 def _title(ask: Ask) -> str:

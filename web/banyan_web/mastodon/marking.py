@@ -95,14 +95,17 @@ async def unpin(web: Web, ask: Ask) -> Any:
 
 @ENDPOINTS.post("/api/v1/statuses/{id}/mute", "write:mutes")
 async def mute(web: Web, ask: Ask) -> Any:
-    """The network has no word for it, so nothing is pretended."""
-    raise Refused(422, "One conversation alone cannot be muted here; mute an account, or filter words.")
+    """Nothing more is told of the conversation. One's own devices know it, and nobody else."""
+    uri = uri_of(ask.path["id"])
+    await web.call("conversation.mute", uri=uri, by=ask.account)
+    return await status(web, uri, ask.account)
 
 
 @ENDPOINTS.post("/api/v1/statuses/{id}/unmute", "write:mutes")
 async def unmute(web: Web, ask: Ask) -> Any:
-    """None is muted."""
-    return await status(web, uri_of(ask.path["id"]), ask.account)
+    uri = uri_of(ask.path["id"])
+    await web.call("conversation.mute", uri=uri, undo=True, by=ask.account)
+    return await status(web, uri, ask.account)
 
 
 async def _people(web: Web, ask: Ask, method: str, rows: str) -> Any:

@@ -1,6 +1,8 @@
 """Files: taking them from apps, and giving out those that a post or a profile shows.
 
-Nothing is given out for being here: drafts name blobs too. Who sent a file sees it by its upload's own id.
+Nothing is given out for being here: drafts name blobs too. Who sent a file sees it by its upload's own id, which is in
+the address that only its app was told: an app shows pictures without its token. The id is 40 random digits, ends after
+a day, and what it opens is kept in no cache.
 """
 
 from __future__ import annotations
@@ -190,7 +192,8 @@ async def bytes_of(web: Web, ask: Ask) -> Any:
     size, tag, asked = shown["size"], f'"{blob}"', headers.get("range", "")
     if headers.get("if-range", tag) != tag:
         asked = ""
-    kept = {"etag": tag, "cache-control": "public, immutable, max-age=31536000", "accept-ranges": "bytes"}
+    keep = "private, no-store" if "upload" in shown else "public, immutable, max-age=31536000"
+    kept = {"etag": tag, "cache-control": keep, "accept-ranges": "bytes"}
     if tag in headers.get("if-none-match", ""):
         return Response(status_code=304, headers=kept)
     part = part_of(asked, size)
@@ -232,7 +235,7 @@ async def _shown(web: Web, blob: str, key: str) -> dict[str, Any]:
     own = upload(web.door, key) if key else None
     if own is not None and own.made is not None and blob in (own.made["blob"], own.made["preview"]):
         size = (await web.call("media.show", blob=blob))["size"]
-        return {"type": own.made["type"] if blob == own.made["blob"] else None, "size": size}
+        return {"type": own.made["type"] if blob == own.made["blob"] else None, "size": size, "upload": key}
     found: dict[str, Any] = await web.call("media.shown", blob=blob)
     if not found["whole"]:
         fetched = await web.call("media.fetch", blob=blob, wait_s=FETCH_S)

@@ -10,7 +10,7 @@ from banyan_web.mastodon.noticing import (
     notification,
     one_of,
     page_link,
-    read_until,
+    put_away,
     shown_of,
     told,
     wanted,
@@ -42,20 +42,20 @@ async def show(web: Web, ask: Ask) -> Any:
 
 @ENDPOINTS.post("/api/v1/notifications/clear", "write:notifications")
 async def clear(web: Web, ask: Ask) -> Any:
-    await read_until(web, ask.account, None)
+    await web.call("notifications.clear", by=ask.account)
     return {}
 
 
 @ENDPOINTS.post("/api/v1/notifications/{id}/dismiss", "write:notifications")
 async def dismiss(web: Web, ask: Ask) -> Any:
-    await read_until(web, ask.account, (await one_of(web, ask.account, ask.path["id"])).place)
+    await put_away(web, ask.account, [await one_of(web, ask.account, ask.path["id"])])
     return {}
 
 
 @ENDPOINTS.post("/api/v1/notifications/dismiss", "write:notifications")
 async def old_dismiss(web: Web, ask: Ask) -> Any:
     """As clients of old servers ask for it."""
-    await read_until(web, ask.account, (await one_of(web, ask.account, text(ask.params, "id"))).place)
+    await put_away(web, ask.account, [await one_of(web, ask.account, text(ask.params, "id"))])
     return {}
 
 

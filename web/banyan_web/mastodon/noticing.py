@@ -1,12 +1,11 @@
 """What somebody hears of, in the words of Mastodon, and pages of it.
 
-A kind without a type of its own there is shown as one that apps know, or left out (docs/mastodon-api.md). The network
-keeps how far one has read, and nothing else of notifications: dismissing one says that all up to it are read.
+A kind without a type of its own there is shown as one that apps know, or left out (docs/mastodon-api.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from banyan_web.endpoint import Ask, Web
@@ -216,6 +215,7 @@ def page_link(web: Web, ask: Ask, found: Sequence[Told], more: str | None) -> No
     between(web, ask, more, found[0].id if found else None)
 
 
-async def read_until(web: Web, reader: str, place: str | None) -> None:
-    """Says that everything up to there is read; None: everything."""
-    await web.call("marker.set", timeline="notifications", place=place, by=reader)
+async def put_away(web: Web, reader: str, some: Iterable[Told]) -> None:
+    """They are not told any more, on any device of the reader."""
+    for one in some:
+        await web.call("notification.dismiss", place=one.place, by=reader)

@@ -21,27 +21,12 @@ class Off(NamedTuple):
     status: int = 422
 
 
-_TAGS = "This network has no tags to follow: put the accounts that use it on a list."
-_FEATURED = "This network has no tags in profiles."
 _ENDORSED = "This network has no endorsements: pin a post of yours that names the account."
 _DOMAINS = "This network has no domains to block: block or mute accounts."
-_PUSH = "This server sends no push messages."
 EVERY = (
     Off("GET", "/api/v1/domain_blocks", "read:blocks"),
     Off("POST", "/api/v1/domain_blocks", "write:blocks", _DOMAINS),
     Off("DELETE", "/api/v1/domain_blocks", "write:blocks", _DOMAINS),
-    Off("GET", "/api/v1/trends/statuses", None),
-    Off("GET", "/api/v1/trends/links", None),
-    Off("GET", "/api/v1/followed_tags", "read:follows"),
-    Off("POST", "/api/v1/tags/{name}/follow", "write:follows", _TAGS),
-    Off("POST", "/api/v1/tags/{name}/unfollow", "write:follows", _TAGS),
-    Off("POST", "/api/v1/tags/{name}/feature", "write:accounts", _FEATURED),
-    Off("POST", "/api/v1/tags/{name}/unfeature", "write:accounts", _FEATURED),
-    Off("GET", "/api/v1/featured_tags", "read:accounts"),
-    Off("GET", "/api/v1/featured_tags/suggestions", "read:accounts"),
-    Off("POST", "/api/v1/featured_tags", "write:accounts", _FEATURED),
-    Off("DELETE", "/api/v1/featured_tags/{id}", "write:accounts", "Record not found", 404),
-    Off("GET", "/api/v1/accounts/{id}/featured_tags", None),
     Off("GET", "/api/v1/accounts/{id}/endorsements", None),
     Off("GET", "/api/v1/accounts/{id}/identity_proofs", None),
     Off("GET", "/api/v1/endorsements", "read:accounts"),
@@ -52,10 +37,6 @@ EVERY = (
     Off("GET", "/api/v1/conversations", "read:statuses"),
     Off("DELETE", "/api/v1/conversations/{id}", "write:conversations", "Record not found", 404),
     Off("POST", "/api/v1/conversations/{id}/read", "write:conversations", "Record not found", 404),
-    Off("GET", "/api/v1/push/subscription", "push", "Record not found", 404),
-    Off("POST", "/api/v1/push/subscription", "push", _PUSH),
-    Off("PUT", "/api/v1/push/subscription", "push", "Record not found", 404),
-    Off("DELETE", "/api/v1/push/subscription", "push", "Record not found", 404),
 )
 
 

@@ -95,15 +95,3 @@ async def trends(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.get("/api/v1/trends")
 async def old_trends(web: Web, ask: Ask) -> Any:
     return await trends(web, ask)
-
-
-@ENDPOINTS.get("/api/v1/tags/{name}")
-async def show_tag(web: Web, ask: Ask) -> Any:
-    return tag(web, _name(ask))
-
-
-def _name(ask: Ask) -> str:
-    name = ask.path["name"].removeprefix("#")
-    if not tags_in(f"#{name}"):
-        raise Refused(404, "Record not found")
-    return name

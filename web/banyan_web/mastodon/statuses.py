@@ -10,7 +10,7 @@ from banyan_web.mastodon.entities.accounts import account, iso
 from banyan_web.mastodon.entities.media import attachment, blob_id
 from banyan_web.mastodon.entities.statuses import GONE, row_of, rows_of, status, status_by_id, statuses
 from banyan_web.mastodon.html import html
-from banyan_web.mastodon.ids import reposted_by, time_of, uri_of
+from banyan_web.mastodon.ids import reposted_by, uri_of
 from banyan_web.mastodon.remembered import writing, written
 from banyan_web.mastodon.scheduled import keep, scheduled
 from banyan_web.params import text, texts
@@ -171,10 +171,3 @@ async def context(web: Web, ask: Ask) -> Any:
         raise Refused(404, GONE)
     made = await statuses(web, rows, ask.reader)
     return {"ancestors": made[:at], "descendants": made[at + 1 :]}
-
-
-@ENDPOINTS.get("/api/v1/statuses/{id}/card")
-async def card(web: Web, ask: Ask) -> Any:
-    """The node fetches no pages of others, so there is none."""
-    time_of(ask.path["id"])
-    return {}

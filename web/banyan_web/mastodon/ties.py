@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -11,13 +12,14 @@ from banyan_web.mastodon.entities.accounts import iso
 from banyan_web.mastodon.entities.relationships import relationship
 from banyan_web.mastodon.ids import account_id, did_of
 from banyan_web.mastodon.paging import between
-from banyan_web.params import number, text
+from banyan_web.params import boolean, number, text, texts
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
 PAGE, MOST = 40, 80
 LONGEST_S = 100 * 366 * 86_400
 """The longest mute that ends."""
+_LANGUAGE = re.compile("[A-Za-z]{2,3}(-[A-Za-z0-9]{1,6})?")
 
 
 async def _done(web: Web, ask: Ask) -> dict[str, Any]:
@@ -36,13 +38,24 @@ async def _undone(web: Web, ask: Ask, method: str, **params: Any) -> dict[str, A
 
 @ENDPOINTS.post("/api/v1/accounts/{id}/follow", "write:follows")
 async def follow(web: Web, ask: Ask) -> Any:
-    """Of `reblogs`, `notify` and `languages` the network knows nothing."""
-    await web.call("follow", account=did_of(ask.path["id"]), by=ask.account)
+    """Again, of somebody whom one follows, it changes which posts are at home. Of `notify` the network knows
+    nothing."""
+    other, params = did_of(ask.path["id"]), ask.params
+    langs = [one for one in texts(params, "languages") if one]
+    if not all(_LANGUAGE.fullmatch(one) for one in langs):
+        raise Refused(422, "languages[] are tags such as vi or en.")
+    await web.call("follow", account=other, by=ask.account)
+    if {"reblogs", "languages"} & params.keys():
+        (known,) = (await web.call("relationships", accounts=[other], by=ask.account))["relationships"]
+        wish = {"reposts": boolean(params, "reblogs", known["reposts"])}
+        wanted = langs if "languages" in params else known["langs"]
+        await web.call("follow.wish", account=other, **wish, langs=wanted or None, by=ask.account)
     return await _done(web, ask)
 
 
 @ENDPOINTS.post("/api/v1/accounts/{id}/unfollow", "write:follows")
 async def unfollow(web: Web, ask: Ask) -> Any:
+    await web.call("follow.wish", account=did_of(ask.path["id"]), by=ask.account)
     return await _undone(web, ask, "unfollow")
 
 

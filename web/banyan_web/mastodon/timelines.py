@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from unicodedata import normalize
 
@@ -13,13 +14,16 @@ from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.bodies import answer_of, bodies
 from banyan_web.mastodon.entities.statuses import rows_of, statuses
 from banyan_web.mastodon.ids import did_of, thing_of
-from banyan_web.mastodon.paging import LIMIT, MOST, bounds, cut, line, link, page, places, typed_line
+from banyan_web.mastodon.paging import LIMIT, MOST, Feed, both, bounds, cut, line, link, page, places, typed_line
+from banyan_web.mastodon.tags import followed
 from banyan_web.params import boolean, number, text, texts
 
 ENDPOINTS = Endpoints()
 PLACE_DIGITS = 135
 TAGS = 4
 """Tags of each kind that one question names, as with Mastodon."""
+HOME_TAGS = 200
+"""Followed tags whose posts are at home: the index is asked for so many at once."""
 TAG_READ, TAG_READS = 80, 25
 """Posts of one question to the index; and how many questions `min_id` may take, for the index goes down alone."""
 _APART = 20
@@ -40,7 +44,14 @@ async def _shown(web: Web, ask: Ask, **asked: Any) -> Response:
 
 @ENDPOINTS.get("/api/v1/timelines/home", "read:statuses")
 async def home(web: Web, ask: Ask) -> Any:
-    return await _shown(web, ask, by=ask.account)
+    """Of those whom one follows, and of tags that one follows."""
+    tags = (await followed(web, ask.account))[:HOME_TAGS]
+    if not tags:
+        return await _shown(web, ask, by=ask.account)
+    own: Feed = partial(web.call, "feed", by=ask.account)
+    lines = await page(both(own, index_feed(web, ask.account, [{"tags": tags}])), bounds(ask))
+    link(web, ask, [one.id for one in lines])
+    return await statuses(web, [one.row for one in lines], ask.account)
 
 
 @ENDPOINTS.get("/api/v1/timelines/public")
@@ -82,17 +93,24 @@ async def of_tag(web: Web, ask: Ask) -> Any:
     marks = "".join(f" #{tag}" for tag in _tags(texts(params, "all")))
     marks += "".join(f" -#{tag}" for tag in _tags(texts(params, "none")))
     marks += " has:media" * boolean(params, "only_media")
+    feed = index_feed(web, ask.reader, [{"question": f"#{tag}{marks}", "local": local} for tag in wanted])
+    at = bounds(ask)
+    lines = await page(feed, at)
+    link(web, ask, [one.id for one in lines])
+    return await statuses(web, [one.row for one in lines], ask.reader)
+
+
+def index_feed(web: Web, reader: str | None, questions: list[dict[str, Any]]) -> Feed:
+    """What the index of public posts finds, as a timeline. questions: parameters of `search`."""
 
     async def feed(limit: int = LIMIT, before: str | None = None, after: str | None = None) -> dict[str, Any]:
         """The index goes down alone: the newest above `after` are the last of those that it gives."""
         rows: dict[str, dict[str, Any]] = {}
         ends: list[str] = []
-        for tag in wanted:
-            place, question = before and _row_below(before), f"#{tag}{marks}"
+        for question in questions:
+            place = before and _row_below(before)
             for _ in range(1 if after is None else TAG_READS):
-                found = await web.call(
-                    "search", question=question, local=local, by=ask.reader, limit=TAG_READ, before=place
-                )
+                found = await web.call("search", **question, by=reader, limit=TAG_READ, before=place)
                 rows |= {row["uri"]: row for row in found["posts"]}
                 place = found["before"]
                 if place is None or (after is not None and _ms_of_row(place) < int(after[:12], 16)):
@@ -103,10 +121,7 @@ async def of_tag(web: Web, ask: Ask) -> Any:
         floor = -1 if last is None else int(last[:12], 16)
         return {"posts": [row for row in rows.values() if row["time_ms"] >= floor], "before": last, "after": None}
 
-    at = bounds(ask)
-    lines = await page(feed, at)
-    link(web, ask, [one.id for one in lines])
-    return await statuses(web, [one.row for one in lines], ask.reader)
+    return feed
 
 
 def _tags(given: list[str]) -> list[str]:

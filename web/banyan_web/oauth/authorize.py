@@ -20,7 +20,7 @@ from banyan_web.oauth.words import WORDS, language, scope_words
 from banyan_web.params import TRUE
 from banyan_web.refusals import Refused
 from banyan_web.scopes import covers, scopes_in
-from banyan_web.sessions import greeted, see, visit
+from banyan_web.sessions import greeted, see, sent, visit
 
 ENDPOINTS = Endpoints()
 SHOWN = "urn:ietf:wg:oauth:2.0:oob"
@@ -91,9 +91,9 @@ async def show(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.post("/oauth/authorize")
 async def decide(web: Web, ask: Ask) -> Any:
     """What the person answered."""
-    lang, at = language(ask.request, ask.params), visit(web, ask)
+    lang = language(ask.request, ask.params)
     try:
-        at.check(ask.params)
+        at = sent(web, ask)
         asked = _asked(web, ask.params)
     except Refused as why:
         return _broken(lang, why)

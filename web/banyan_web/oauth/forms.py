@@ -16,10 +16,19 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 
 _STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:26rem;margin:12vh auto;padding:0 1rem;color-scheme:light dark}"
-    "label{display:block;margin:.8rem 0}input:not([type=hidden],[hidden]){display:block;width:100%;"
-    "box-sizing:border-box;font:inherit;padding:.5rem}"
-    "button{font:inherit;padding:.5rem 1rem;margin:.4rem .4rem .4rem 0}"
+    ":root{color-scheme:light dark;--ink:light-dark(#17201b,#e6ebe8);--page:light-dark(#f4f6f2,#0f1412);"
+    "--card:light-dark(#fff,#171d1a);--line:light-dark(#dfe4dc,#2b3530);--fill:light-dark(#17603a,#86d3a5);"
+    "--on:light-dark(#fff,#0c2316)}"
+    "body{font:16px/1.55 system-ui,sans-serif;max-width:26rem;margin:8vh auto;padding:0 1rem;"
+    "background:var(--page);color:var(--ink)}"
+    "main{background:var(--card);border:1px solid var(--line);border-radius:14px;padding:1.5rem}"
+    "h1{font-size:1.45rem;line-height:1.25;margin:0 0 1rem}label{display:block;margin:.8rem 0;font-weight:600}"
+    "input:not([type=hidden],[hidden]){display:block;width:100%;margin-top:.25rem;box-sizing:border-box;font:inherit;"
+    "padding:.5rem .8rem;border:1px solid #7c8a82;border-radius:10px;background:var(--card);color:inherit}"
+    "button{font:inherit;font-weight:600;padding:.5rem 1rem;margin:.4rem .4rem .4rem 0;border-radius:10px;"
+    "border:1px solid var(--fill);background:var(--fill);color:var(--on);cursor:pointer}"
+    "form+form button,button+button{background:none;color:inherit;border-color:var(--line)}"
+    ":focus-visible{outline:3px solid var(--fill);outline-offset:2px}"
     ".wrong{border-left:4px solid #c22;padding:.2rem .8rem}code{word-break:break-all}"
 )
 _STYLE_HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()

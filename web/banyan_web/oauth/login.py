@@ -21,7 +21,7 @@ from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.oauth.forms import button, field, form, page, paragraph, username
 from banyan_web.oauth.words import WORDS, language
 from banyan_web.refusals import Refused
-from banyan_web.sessions import Visit, drop_cookie, give_cookie, greeted, own_path, see, visit
+from banyan_web.sessions import Visit, drop_cookie, give_cookie, greeted, own_path, see, sent, visit
 
 ENDPOINTS = Endpoints()
 T = TypeVar("T")
@@ -40,8 +40,7 @@ async def show(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.post("/login")
 async def log_in(web: Web, ask: Ask) -> Any:
     """Logs in with name and password."""
-    at, lang, then = visit(web, ask), language(ask.request, ask.params), own_path(ask.params.get("next"))
-    at.check(ask.params)
+    at, lang, then = sent(web, ask), language(ask.request, ask.params), own_path(ask.params.get("next"))
     name, password = (_said(ask, key) for key in ("name", "password"))
     found = await _proved(web, ask, name, password)
     if isinstance(found, _No):
@@ -82,8 +81,7 @@ async def _hashing(web: Web, do: Callable[[], T]) -> T:
 @ENDPOINTS.post("/login/password")
 async def change(web: Web, ask: Ask) -> Any:
     """The person changes the password. Who came by a link and has none yet needs no old one."""
-    at, lang = visit(web, ask), language(ask.request, ask.params)
-    at.check(ask.params)
+    at, lang = sent(web, ask), language(ask.request, ask.params)
     if at.person is None:
         return see("/login")
     old, new = (_said(ask, key) for key in ("old", "password"))
@@ -102,8 +100,7 @@ async def change(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.post("/logout")
 async def log_out(web: Web, ask: Ask) -> Any:
     """Ends the session of this browser."""
-    at = visit(web, ask)
-    at.check(ask.params)
+    at = sent(web, ask)
     await anyio.to_thread.run_sync(door_logins.end_session, web.door, at.cookie)
     response = see(own_path(ask.params.get("next")))
     drop_cookie(web, response)
@@ -113,8 +110,7 @@ async def log_out(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.post("/login/revoke")
 async def revoke(web: Web, ask: Ask) -> Any:
     """The person ends a token of an app."""
-    at = visit(web, ask)
-    at.check(ask.params)
+    at = sent(web, ask)
     if at.person is not None:
         await anyio.to_thread.run_sync(web.door.revoke_id, _said(ask, "id"), at.person.account)
     return see("/login")
@@ -138,8 +134,7 @@ async def ask_of_link(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.post("/login/link/{secret}")
 async def use_link(web: Web, ask: Ask) -> Any:
     """Logs in by a link of `banyan login link`."""
-    at = visit(web, ask)
-    at.check(ask.params)
+    sent(web, ask)
     cookie = await anyio.to_thread.run_sync(door_logins.use_link, web.door, ask.path["secret"])
     if cookie is None:
         return _gone(language(ask.request, ask.params))

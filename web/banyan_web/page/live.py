@@ -1,11 +1,10 @@
-"""What arrives at the node, as it comes: events for a browser (SSE), and who the peers are.
+"""What arrives at the node, as it comes: events for a browser (SSE).
 
 A stream tells of new posts and of peers. It makes no more than RATE events a second, and says how many it left out.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
@@ -31,8 +30,6 @@ STREAMS, MADE = 200, 64
 """Open at once, and events of which what was made is kept."""
 BEAT_S = 15.0
 """Seconds after which a silent stream says that it lives."""
-MAP_PEERS = 40
-"""Peers that are drawn."""
 
 
 @ENDPOINTS.get("/live")
@@ -40,20 +37,6 @@ MAP_PEERS = 40
 async def live(web: Web, ask: Ask) -> Response:
     """The page that shows the events."""
     return await render(web, ask, "live.html")
-
-
-@ENDPOINTS.get("/network")
-@as_page
-async def network(web: Web, ask: Ask) -> Response:
-    """The peers, as a picture and as a table. Their addresses are not shown."""
-    linked = [peer for peer in await web.call("peers") if peer["connected"]]
-    status = await web.call("status")
-    for n, peer in enumerate(linked[:MAP_PEERS]):
-        angle = 2 * math.pi * n / min(MAP_PEERS, len(linked)) - math.pi / 2
-        peer["x"], peer["y"] = round(200 + 150 * math.cos(angle)), round(142 + 110 * math.sin(angle))
-    return await render(
-        web, ask, "network.html", peers=linked[:MAP_PEERS], node=await web.call("id"), complete=status["complete"]
-    )
 
 
 class _Streams:
@@ -80,8 +63,7 @@ _STREAMS = _Streams()
 async def events(web: Web, ask: Ask) -> Response:
     """The events, as SSE: `post`, `said` (an account signed something else), `peer`, `more`. A browser that comes again
     goes on where it was, if the node can."""
-    if _STREAMS.open >= web.bounds.share(STREAMS):
-        raise Refused(503, "Too many watch; try again soon.", {"retry-after": "10"})
+    demand_room(web)
     since = ask.request.headers.get("last-event-id", "")
     try:
         source = await web.backend.events({"since": since} if since else {})
@@ -90,18 +72,24 @@ async def events(web: Web, ask: Ask) -> Response:
             source = await web.backend.events({})
         except CallError as why:
             raise of_call(why) from why
-    return _Stream(web, source)
+    return EventStream(_told(web, source))
 
 
-class _Stream(Response):
+def demand_room(web: Web) -> None:
+    """Raises Refused if as many streams are open as there may be."""
+    if _STREAMS.open >= web.bounds.share(STREAMS):
+        raise Refused(503, "Too many watch; try again soon.", {"retry-after": "10"})
+
+
+class EventStream(Response):
     """Server-sent events until the browser leaves or the node stops."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, web: Web, source: AsyncGenerator[Any, None]) -> None:
+    def __init__(self, told: AsyncGenerator[bytes, None]) -> None:
         super().__init__(headers={"cache-control": "no-store", "connection": "close", "x-accel-buffering": "no"})
         del self.headers["content-length"]
-        self._web, self._source = web, source
+        self._told = told
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def piece(raw: bytes, more: bool = True) -> None:
@@ -114,11 +102,7 @@ class _Stream(Response):
 
         _STREAMS.open += 1
         try:
-            async with (
-                aclosing(self._source),
-                aclosing(_told(self._web, self._source)) as told,
-                anyio.create_task_group() as tasks,
-            ):
+            async with aclosing(self._told) as told, anyio.create_task_group() as tasks:
                 tasks.start_soon(until_gone, receive, tasks.cancel_scope)
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 await piece(b"retry: 3000\n\n")
@@ -134,22 +118,23 @@ class _Stream(Response):
 async def _told(web: Web, source: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, None]:
     """The events as text, no more than RATE a second."""
     second, made, left = 0, 0, 0
-    async for event in source:
-        value = msgspec.to_builtins(event)
-        now = int(time.monotonic())
-        if now != second:
-            if left:
-                yield _text("more", value["cursor"], {"count": left})
-            second, made, left = now, 0, 0
-        if made >= RATE:
-            left += 1
-            continue
-        for kind, data in await _STREAMS.of(web, value):
-            made += 1
-            yield _text(kind, value["cursor"], data)
+    async with aclosing(source):
+        async for event in source:
+            value = msgspec.to_builtins(event)
+            now = int(time.monotonic())
+            if now != second:
+                if left:
+                    yield event_text("more", value["cursor"], {"count": left})
+                second, made, left = now, 0, 0
+            if made >= RATE:
+                left += 1
+                continue
+            for kind, data in await _STREAMS.of(web, value):
+                made += 1
+                yield event_text(kind, value["cursor"], data)
 
 
-def _text(kind: str, cursor: str, data: Any) -> bytes:
+def event_text(kind: str, cursor: str, data: Any) -> bytes:
     return b"event: %s\nid: %s\ndata: %s\n\n" % (kind.encode(), cursor.encode(), msgspec.json.encode(data))
 
 

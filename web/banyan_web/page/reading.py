@@ -1,32 +1,41 @@
-"""Pages that anybody reads: timelines, profiles, conversations, groups, channels, search.
+"""Pages that anybody reads: timelines, profiles, conversations, tags, search, about.
 
 Whoever is not logged in reads as nobody (`NOBODY` of the node's API): nothing is muted or filtered for them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
 from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.page.composing import blank
+from banyan_web.page.forms import somebody
 from banyan_web.page.naming import did_of, thing_in, uri_in
-from banyan_web.page.rendering import as_page, language, reader, render
+from banyan_web.page.people import cards
+from banyan_web.page.rendering import THEMES, as_page, language, reader, render
 from banyan_web.page.texts import post_path, readable, tail
 from banyan_web.page.visitor import Visitor, keep, local
 from banyan_web.page.words import LANGUAGES, WORDS
+from banyan_web.page.writing import answer_form
 from banyan_web.params import text
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
-A_PAGE, ANSWERS = 20, 60
-"""Posts on a page, and answers on that of a conversation."""
+A_PAGE, ANSWERS, A_FEW = 20, 60, 6
+"""Posts on a page, answers on that of a conversation, and people beside posts."""
 _YEAR_S = 365 * 24 * 3_600
 
 
 def _before(ask: Ask) -> str | None:
     return text(ask.params, "before", "") or None
+
+
+TABS = (("/home", "home"), ("/", "public"), ("/local", "local"))
+"""Timelines: address, and key of the word."""
 
 
 @ENDPOINTS.get("/")
@@ -35,29 +44,69 @@ async def public(web: Web, ask: Ask) -> Response:
     """The public timeline of the node."""
     me = reader(web, ask)
     found = await web.call("feed", all=True, before=_before(ask), limit=A_PAGE, by=me and me.did)
-    heading = WORDS[language(ask)]["public_title"]
-    return await _timeline(web, ask, heading, found["posts"], found["before"])
+    return await _timeline(web, ask, me, "public_title", found)
+
+
+@ENDPOINTS.get("/local")
+@as_page
+async def here(web: Web, ask: Ask) -> Response:
+    """What those say in public who are hosted here."""
+    me = reader(web, ask)
+    found = await web.call("feed", all=True, local=True, before=_before(ask), limit=A_PAGE, by=me and me.did)
+    return await _timeline(web, ask, me, "local_title", found)
 
 
 @ENDPOINTS.get("/home")
 @as_page
 async def home(web: Web, ask: Ask) -> Response:
     """What those say whom the visitor follows."""
-    me = _somebody(web, ask)
+    me = somebody(web, ask)
     found = await web.call("feed", before=_before(ask), limit=A_PAGE, by=me.did)
-    return await _timeline(web, ask, WORDS[language(ask)]["home"], found["posts"], found["before"])
+    people: list[Any] = []
+    if len(found["posts"]) < A_FEW and _before(ask) is None:
+        some = (await web.call("suggestions", limit=A_FEW, by=me.did))["suggestions"]
+        people = await cards(web, me, [one["account"] for one in some])
+    return await _timeline(web, ask, me, "home", found, hint="home_none", people=people)
 
 
-def _somebody(web: Web, ask: Ask) -> Visitor:
-    me = reader(web, ask)
-    if me is None:
-        raise Refused(401, "Log in first.")
-    return me
-
-
-async def _timeline(web: Web, ask: Ask, heading: str, posts: list[Any], before: str | None) -> Response:
+async def _timeline(
+    web: Web, ask: Ask, me: Visitor | None, word: str, found: Any, hint: str = "", people: Sequence[Any] = ()
+) -> Response:
+    first, words = _before(ask) is None, WORDS[language(ask)]
     return await render(
-        web, ask, "timeline.html", heading=heading, posts=posts, before=before, link="?", writes=_before(ask) is None
+        web,
+        ask,
+        "timeline.html",
+        heading=words[word],
+        tabs=TABS if me is not None else TABS[1:],
+        posts=found["posts"],
+        before=found["before"],
+        link="?",
+        live="1" if first else "",
+        form=blank(web, ask, me) if me is not None and first else None,
+        hint=words[hint] if hint and first else "",
+        hint_icon="home",
+        people=people,
+    )
+
+
+async def plain(web: Web, ask: Ask, heading: str, posts: list[Any], before: str | None, hint: str = "") -> Response:
+    """A list of posts under a heading. hint: key of what it says if there are none."""
+    words = WORDS[language(ask)]
+    return await render(
+        web,
+        ask,
+        "timeline.html",
+        heading=heading,
+        tabs=(),
+        posts=posts,
+        before=before,
+        link="?",
+        live="",
+        form=None,
+        hint=words[hint] if hint else "",
+        hint_icon="keep",
+        people=(),
     )
 
 
@@ -67,11 +116,13 @@ async def profile(web: Web, ask: Ask) -> Response:
     """An account and its posts."""
     me, did = reader(web, ask), await did_of(web, ask.path["name"])
     found = await web.call("profile.get", account=did)
-    found["pinned"]
-    posts = await web.call("feed", account=did, before=_before(ask), limit=A_PAGE, by=me and me.did)
-    following = False
+    shown = text(ask.params, "with", "")
+    shown = shown if shown in ("replies", "media") else ""
+    only = {"media": True} if shown == "media" else {"replies": True} if shown == "replies" else {"replies": False}
+    posts = await web.call("feed", account=did, **only, before=_before(ask), limit=A_PAGE, by=me and me.did)
+    tie = None
     if me is not None and me.did != did:
-        following = (await web.call("relationship", account=did, by=me.did))["following"]
+        tie = (await web.call("relationships", accounts=[did], by=me.did))["relationships"][0]
     return await render(
         web,
         ask,
@@ -79,9 +130,10 @@ async def profile(web: Web, ask: Ask) -> Response:
         profile=found,
         posts=posts["posts"],
         before=posts["before"],
-        link="?",
+        link=f"?with={shown}&" if shown else "?",
         later=_before(ask) is not None,
-        following=following,
+        shown=shown,
+        tie=tie,
     )
 
 
@@ -103,9 +155,12 @@ async def by_uri(web: Web, ask: Ask) -> Response:
 async def _thread(web: Web, ask: Ask, uri: str) -> Response:
     me, after = reader(web, ask), text(ask.params, "after", "") or None
     found = await web.call("thread", uri=uri, after=after, limit=ANSWERS, by=me and me.did)
-    found["posts"]
-    who = next((row["name"] for row in found["posts"] if row["uri"] == uri), "") or tail(uri)[:12]
-    return await render(web, ask, "thread.html", thread=found, uri=uri, who=readable(who))
+    row = next((row for row in found["posts"] if row["uri"] == uri), None)
+    who = (row and row["name"]) or tail(uri)[:12]
+    form = answer_form(web, ask, me, row) if me is not None and row is not None else None
+    return await render(
+        web, ask, "thread.html", thread=found, uri=uri, root=(row and row["root"]) or uri, who=readable(who), form=form
+    )
 
 
 @ENDPOINTS.get("/tags/{tag}")
@@ -115,7 +170,7 @@ async def tag(web: Web, ask: Ask) -> Response:
     me, named = reader(web, ask), ask.path["tag"].removeprefix("#")
     found = await web.call("search", question=f"#{named}", before=_before(ask), limit=A_PAGE, by=me and me.did)
     heading = WORDS[language(ask)]["tag_title"].format(tag=readable(named))
-    return await _timeline(web, ask, heading, found["posts"], found["before"])
+    return await plain(web, ask, heading, found["posts"], found["before"])
 
 
 @ENDPOINTS.get("/search")
@@ -123,12 +178,14 @@ async def tag(web: Web, ask: Ask) -> Response:
 async def search(web: Web, ask: Ask) -> Response:
     """Posts by their words, and accounts by name or id."""
     me, question = reader(web, ask), text(ask.params, "q", "").strip()
+    trends = [] if question else (await web.call("trends", hours=168, limit=A_PAGE))["trends"]
     found: dict[str, Any] = {"posts": [], "before": None}
     people: list[Any] = []
     why = None
     if question:
         try:
-            people = (await web.call("find", text=question))["accounts"]
+            found_people = await web.call("accounts.search", text=question, limit=A_FEW, by=me and me.did)
+            people = await cards(web, me, [one["account"] for one in found_people["accounts"]])
         except Refused:
             pass
         try:
@@ -145,48 +202,25 @@ async def search(web: Web, ask: Ask) -> Response:
         before=found["before"],
         link=f"?{urlencode({'q': question})}&",
         why=why,
+        trends=trends,
     )
-
-
-@ENDPOINTS.get("/groups/{name}/{key}")
-@as_page
-async def group(web: Web, ask: Ask) -> Response:
-    """A group and its posts."""
-    me, uri = reader(web, ask), thing_in(ask.path["name"], ask.path["key"])
-    found = await web.call("group.show", group=uri, by=me and me.did)
-    found["pinned"]
-    posts = await web.call("group.feed", group=uri, before=_before(ask), limit=A_PAGE, by=me and me.did)
-    return await render(
-        web,
-        ask,
-        "group.html",
-        group=found,
-        posts=posts["posts"],
-        before=posts["before"],
-        link="?",
-        later=_before(ask) is not None,
-    )
-
-
-@ENDPOINTS.get("/channels/{name}/{key}")
-@as_page
-async def channel(web: Web, ask: Ask) -> Response:
-    """A channel and its episodes."""
-    me, uri = reader(web, ask), thing_in(ask.path["name"], ask.path["key"])
-    after = text(ask.params, "after", "") or None
-    found = await web.call("channel.show", channel=uri, by=me and me.did)
-    episodes = await web.call("episode.list", channel=uri, after=after, limit=A_PAGE, by=me and me.did)
-    [one["post"] for one in episodes["episodes"] if one["post"] is not None]
-    return await render(web, ask, "channel.html", channel=found, episodes=episodes)
 
 
 @ENDPOINTS.get("/about")
 @as_page
 async def about(web: Web, ask: Ask) -> Response:
     """What this is, who runs it, and how one uses an app."""
-    node, stats = await web.call("id"), await web.call("graph.stats")
+    node, size = await web.call("id"), await web.call("graph.size")
     own = node["account"] and (await web.call("profile.get", account=node["account"]))["name"]
-    return await render(web, ask, "about.html", node=node, stats=stats, own_name=own or "")
+    said = {"words": web.description, "email": web.email}
+    return await render(web, ask, "about.html", node=node, size=size, own_name=own or "", **said)
+
+
+@ENDPOINTS.get("/more")
+@as_page
+async def more(web: Web, ask: Ask) -> Response:
+    """All other pages: the bar at the foot of a phone has room for five."""
+    return await render(web, ask, "more.html")
 
 
 @ENDPOINTS.get("/language/{code}")
@@ -197,4 +231,15 @@ async def choose(web: Web, ask: Ask) -> Response:
         raise Refused(404, "The pages are not in that language.")
     answer = RedirectResponse(local(ask.params.get("to")), 303)
     keep(web, answer, "lang", ask.path["code"], _YEAR_S)
+    return answer
+
+
+@ENDPOINTS.get("/theme/{name}")
+@as_page
+async def choose_theme(web: Web, ask: Ask) -> Response:
+    """Keeps whether the visitor wants it light, dark, or as the device is."""
+    if ask.path["name"] not in THEMES:
+        raise Refused(404, "There is no such theme.")
+    answer = RedirectResponse(local(ask.params.get("to")), 303)
+    keep(web, answer, "theme", ask.path["name"], _YEAR_S)
     return answer

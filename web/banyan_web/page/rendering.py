@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache, wraps
+from gzip import compress
 from hashlib import sha256
 from typing import Any, TypeAlias
 
@@ -15,16 +16,58 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import RedirectResponse, Response
 
 from banyan_web.endpoint import Ask, Web
-from banyan_web.page import texts
+from banyan_web.page import texts, times
 from banyan_web.page.static_files import tree
+from banyan_web.page.texts import account_path
 from banyan_web.page.visitor import Visitor, visitor_of
 from banyan_web.page.words import LANGUAGES, WORDS, counted, language_of
 from banyan_web.refusals import Refused
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
+    "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "media-src 'self' blob:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+PACKED = 6
+"""How hard pages are packed: more takes longer than the line saves."""
+THEMES = ("auto", "light", "dark")
+TONGUES = (
+    ("vi", "Tiếng Việt"),
+    ("en", "English"),
+    ("ar", "العربية"),
+    ("de", "Deutsch"),
+    ("es", "Español"),
+    ("fr", "Français"),
+    ("he", "עברית"),
+    ("hi", "हिन्दी"),
+    ("id", "Bahasa Indonesia"),
+    ("ja", "日本語"),
+    ("ko", "한국어"),
+    ("pt", "Português"),
+    ("ru", "Русский"),
+    ("th", "ไทย"),
+    ("zh", "中文"),
+)
+"""Languages that a writer chooses from, each in its own."""
+_ANYBODY = (
+    ("/groups", "groups", "people"),
+    ("/events", "events", "date"),
+    ("/channels", "channels", "play"),
+    ("/live", "live", "live"),
+    ("/about", "about", "info"),
+    ("/own", "own_short", "key"),
+)
+_PERSON = (
+    ("/local", "local", "place"),
+    ("/drafts", "drafts", "draft"),
+    ("/bookmarks", "bookmarks", "keep"),
+    ("/lists", "lists", "list"),
+    *_ANYBODY[:3],
+    ("/network", "network", "net"),
+    *_ANYBODY[3:],
+    ("/settings", "settings", "gear"),
+)
+"""Pages beside the first ones: address, key of the word, icon."""
 Do: TypeAlias = Callable[[Web, Ask], Awaitable[Response]]
 
 
@@ -48,8 +91,24 @@ def _templates() -> Environment:
         "colour": texts.colour_of,
         "site": texts.safe_site,
         "kind": texts.media_kind,
+        "initial": texts.initial,
+        "hue": texts.hue,
+        "loved": texts.loved,
+        "size": texts.size,
+        "clock": texts.clock,
+        "month": times.month,
+        "day_of_month": times.day_of_month,
+        "in_zone": times.in_zone,
+        "for_input": times.for_input,
     }
-    made.globals |= {"static": tree().path, "languages": LANGUAGES, "counted": counted}
+    made.globals |= {
+        "static": tree().path,
+        "languages": LANGUAGES,
+        "counted": counted,
+        "themes": THEMES,
+        "tongues": TONGUES,
+        "tongue_codes": frozenset(code for code, _ in TONGUES),
+    }
     return made
 
 
@@ -70,6 +129,7 @@ async def render(web: Web, ask: Ask, template: str, status: int = 200, /, **valu
         except (Refused, KeyError):
             pass
     path, query = ask.request.scope["path"], ask.request.scope["query_string"].decode("latin-1")  # no word of Host
+    query = "&".join(part for part in query.split("&") if not part.startswith("said="))
     here = path + (f"?{query}" if query else "")
     common: Mapping[str, Any] = {
         "t": WORDS[lang],
@@ -82,20 +142,27 @@ async def render(web: Web, ask: Ask, template: str, status: int = 200, /, **valu
         "path": path,
         "realm": await _realm(web),
         "url": web.url,
+        "theme": theme(ask),
+        "places": _ANYBODY if visitor is None else ((account_path(visitor.did), "profile", "person"), *_PERSON),
+        **_said(ask, lang),
     }
     body = _templates().get_template(template).render({**common, **values}).encode("utf-8", "replace")
-    tag = f'"{sha256(body).hexdigest()[:32]}"'
+    # A page for who is not logged in has no secret that its length could tell (BREACH).
+    packs = visitor is None and "gzip" in ask.request.headers.get("accept-encoding", "")
+    tag = f'"{sha256(body).hexdigest()[:32]}{"-gz" if packs else ""}"'
     headers = {
         "content-type": "text/html; charset=utf-8",
         "content-security-policy": POLICY,
         "cache-control": "private, no-cache",
-        "vary": "accept-language, cookie",
+        "vary": "accept-language, accept-encoding, cookie",
         "etag": tag,
         "referrer-policy": "same-origin",
     }
     known = ask.request.headers.get("if-none-match", "")
     if status == 200 and tag in {one.strip().removeprefix("W/") for one in known.split(",")}:
         return Response(status_code=304, headers=headers)
+    if packs:
+        return Response(compress(body, PACKED), status, headers | {"content-encoding": "gzip"})
     return Response(body, status, headers)
 
 
@@ -106,6 +173,19 @@ async def reports_for(web: Web, visitor: Visitor) -> int | None:
     except Refused:
         return None
     return int(found["open"]) if found["moderator"] else None
+
+
+def theme(ask: Ask) -> str | None:
+    """Light or dark, if the visitor chose one."""
+    chosen = ask.request.cookies.get("theme")
+    return chosen if chosen in THEMES[1:] else None
+
+
+def _said(ask: Ask, lang: str) -> dict[str, Any]:
+    """What a form did that led here, in words of ours."""
+    key = ask.request.query_params.get("said", "")
+    link = ("/drafts", WORDS[lang]["said_undo"]) if key == "deleted_kept" else None
+    return {"said": WORDS[lang].get(f"said_{key}") if key else None, "said_link": link}
 
 
 async def _realm(web: Web) -> str:

@@ -83,6 +83,36 @@ def post_path(uri: str) -> str:
     return f"{account_path(account)}/{key}"
 
 
+def initial(name: str) -> str:
+    """The first letter of a name, for a picture that is not there."""
+    return next((letter for letter in readable(name) if letter.isalnum()), "·")
+
+
+def hue(who: str) -> int:
+    """One of eight colours, always the same of an account."""
+    return sum(who.encode()[-8:]) % 8
+
+
+def loved(reactions: list[str]) -> bool:
+    """Whether a heart is among them, of whichever kind."""
+    return any(emoji.startswith("\u2764") for emoji in reactions)
+
+
+def size(count: int) -> str:
+    """Bytes for people: 1.2 MB."""
+    for unit, many in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= many:
+            return f"{count / many:.1f} {unit}"
+    return f"{count} B"
+
+
+def clock(ms: int) -> str:
+    """A place in a film: 1:02:03."""
+    hours, rest = divmod(max(0, ms) // 1000, 3_600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
 def media_kind(item: dict[str, Any]) -> str:
     """How an item is shown: picture, film, sound, captions or file."""
     family = str(item["type"]).partition("/")[0]

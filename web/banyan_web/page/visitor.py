@@ -7,15 +7,13 @@ lets in to pages alone, never to the API.
 from __future__ import annotations
 
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from banyan_node.server.http_connections import let_in
 from banyan_web.endpoint import Ask, Web
 from banyan_web.refusals import Refused
-from banyan_web.sessions import visit
+from banyan_web.sessions import from_here, is_odd, sent, visit
 
 
 class Visitor(NamedTuple):
@@ -36,20 +34,12 @@ def visitor_of(web: Web, ask: Ask) -> Visitor | None:
 
 def writing(web: Web, ask: Ask) -> Visitor:
     """Who acts by a form. Raises Refused if nobody is logged in, or if another site sent the form."""
-    from_here(web, ask.request)
-    at = visit(web, ask)
-    if at.person is None:
+    if visit(web, ask).person is None:
+        from_here(web, ask.request)
         raise Refused(401, "Log in first.")
-    at.check(ask.params)
+    at = sent(web, ask)
+    assert at.person is not None
     return Visitor(at.person.account, at.csrf)
-
-
-def from_here(web: Web, request: Request) -> None:
-    """Raises Refused for a form that a page of another origin sends."""
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    own = {urlsplit(web.url).netloc, request.headers.get("host", "")}
-    if site not in (None, "same-origin", "none") or (origin is not None and urlsplit(origin).netloc not in own):
-        raise Refused(403, "Another site sent this form.")
 
 
 def keep(web: Web, answer: Response, name: str, value: str, seconds: int) -> None:
@@ -61,6 +51,6 @@ def keep(web: Web, answer: Response, name: str, value: str, seconds: int) -> Non
 
 def local(path: object, default: str = "/") -> str:
     """A path of this site, to which a form may lead back."""
-    if not isinstance(path, str) or not path.startswith("/") or path.startswith("//"):
+    if not isinstance(path, str) or not path.startswith("/") or is_odd(path):
         return default
-    return default if any(ord(letter) <= 32 or letter == "\\" for letter in path) else path[:2_000]
+    return default if any(ord(letter) <= 32 for letter in path) else path[:2_000]

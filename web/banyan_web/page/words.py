@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from banyan_web.page.words_doing import DOING
+from banyan_web.page.words_places import PLACES
+
 LANGUAGES: Final = ("en", "vi")
 _ENGLISH_VIETNAMESE: Mapping[str, tuple[str, str]] = {
     "skip": ("Skip to the content", "Đến nội dung"),
@@ -172,18 +175,15 @@ _ENGLISH_VIETNAMESE: Mapping[str, tuple[str, str]] = {
     "incomplete": ("This node cannot say that it is complete.", "Nút này chưa thể nói là mình đủ."),
     "compose": ("Write", "Viết"),
     "compose_text": ("What do you want to say?", "Bạn muốn nói gì?"),
-    "compose_more": ("Warning, picture, poll", "Cảnh báo, ảnh, bình chọn"),
+    "compose_more": ("Warning, language, time", "Cảnh báo, ngôn ngữ, thời gian"),
     "compose_warning": ("Content warning (optional)", "Cảnh báo nội dung (tuỳ chọn)"),
-    "compose_file": ("Picture, film or sound", "Ảnh, phim hoặc âm thanh"),
+    "compose_file": ("File", "Tệp"),
     "compose_alt": ("What it shows, for those who do not see it", "Mô tả cho người không nhìn thấy"),
     "compose_option": ("Poll option", "Lựa chọn bình chọn"),
-    "compose_unlisted": ("Not in public lists", "Không hiện ở trang công khai"),
     "send": ("Post", "Đăng"),
     "reply": ("Reply", "Trả lời"),
     "favourite": ("Favourite", "Thích"),
-    "unfavourite": ("Favourite: take back", "Bỏ thích"),
     "boost": ("Share", "Chia sẻ"),
-    "unboost": ("Share: take back", "Bỏ chia sẻ"),
     "follow": ("Follow", "Theo dõi"),
     "unfollow": ("Unfollow", "Bỏ theo dõi"),
     "delete": ("Delete", "Xoá"),
@@ -206,8 +206,9 @@ _ENGLISH_VIETNAMESE: Mapping[str, tuple[str, str]] = {
     "n_episode": ("has a new episode", "có tập mới"),
     "n_poll_ended": ("a poll has ended", "một bình chọn đã kết thúc"),
 }
+_EVERY = {**_ENGLISH_VIETNAMESE, **DOING, **PLACES}
 WORDS: Mapping[str, Mapping[str, str]] = {
-    lang: {key: both[n] for key, both in _ENGLISH_VIETNAMESE.items()} for n, lang in enumerate(LANGUAGES)
+    lang: {key: both[n] for key, both in _EVERY.items()} for n, lang in enumerate(LANGUAGES)
 }
 """By language and key."""
 

@@ -1,145 +1,198 @@
-"""What a person who is logged in does: HTML forms, which work without JavaScript, and lead back to where they were."""
+"""Writing, changing and deleting posts, and drafts: HTML forms, which work without JavaScript."""
 
 from __future__ import annotations
 
-import time
-from base64 import b64encode
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from hashlib import sha256
 from typing import Any
+from urllib.parse import quote
 
-from starlette.datastructures import UploadFile
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from banyan_web.endpoint import Ask, Endpoints, Web
-from banyan_web.page.rendering import as_page, reader, render
-from banyan_web.page.visitor import Visitor, local, writing
-from banyan_web.params import text, texts
+from banyan_web.mastodon.composing import mentioned
+from banyan_web.page.composing import blank, content, due_ms, from_draft, kept
+from banyan_web.page.forms import back, form, media_of, saying, somebody
+from banyan_web.page.naming import thing_in
+from banyan_web.page.rendering import as_page, language, reader, render
+from banyan_web.page.texts import post_path
+from banyan_web.page.visitor import Visitor, local
+from banyan_web.page.words import WORDS
+from banyan_web.params import text
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
-CHUNK = 262_144
-"""Bytes of a chunk of an upload."""
-FAVOURITE = "❤️"
-A_DAY_MS = 24 * 3_600_000
 
 
-def _form(path: str, files: bool = False) -> Callable[[Callable[[Web, Ask, Visitor], Awaitable[str | None]]], None]:
-    """Declares what a form does. It returns where it leads; None: where the form says."""
+@ENDPOINTS.get("/compose")
+@as_page
+async def compose(web: Web, ask: Ask) -> Response:
+    """A page to write on: anew, an answer, a quotation, or a draft."""
+    me, words = somebody(web, ask), WORDS[language(ask)]
+    given = {name: text(ask.params, name, "") or None for name in ("draft", "reply", "quote", "group")}
+    filled: dict[str, Any] = {**given, "to": "/home"}
+    if given["draft"]:
+        filled |= from_draft(await _draft(web, me, given["draft"])) | {"to": "/drafts"}
+    above = None
+    for name in ("reply", "quote"):
+        if filled[name]:
+            above = await web.call("post.get", uri=filled[name], by=me.did)
+            filled["to"] = post_path(filled[name]) if name == "reply" else filled["to"]
+    heading = words["compose_quote"] if filled["quote"] else words["compose"]
+    return await render(web, ask, "compose.html", form=blank(web, ask, me, **filled), heading=heading, above=above)
 
-    def declare(do: Callable[[Web, Ask, Visitor], Awaitable[str | None]]) -> None:
-        @ENDPOINTS.post(path, files=files)
-        @as_page
-        async def done(web: Web, ask: Ask) -> Response:
-            me = writing(web, ask)
-            to = await do(web, ask, me)
-            return RedirectResponse(to or local(ask.params.get("to")), 303)
 
-    return declare
+async def _draft(web: Web, me: Visitor, name: str) -> dict[str, Any]:
+    for one in (await web.call("drafts", by=me.did))["drafts"]:
+        if one["id"] == name:
+            found: dict[str, Any] = one
+            return found
+    raise Refused(404, "There is no such draft: it was published, or thrown away.")
 
 
-@_form("/post", files=True)
+@form(ENDPOINTS, "/post", files=True)
 async def post(web: Web, ask: Ask, me: Visitor) -> str | None:
-    """A post or a reply, with pictures and a poll."""
-    given = ask.params
-    files, alts = given.get("media", []), texts(given, "alt")
-    if not isinstance(files, list) or not all(isinstance(one, str | UploadFile) for one in files):
-        raise Refused(422, "media is a list of files.")
+    """A post, an answer or a quotation; or a draft, if it is to be kept or published later."""
+    named = {name: text(ask.params, name, "") or None for name in ("reply", "quote", "draft", "once")}
+    said, due = await content(web, ask, me), due_ms(ask)
+    reply, quoted, draft = named["reply"], named["quote"], named["draft"]
+    keeps = ask.params.get("do") == "draft"
+    if keeps or due is not None or draft:
+        more = {"reply": reply, "quote": quoted, "due": due, "id": draft, "once": None if draft else named["once"]}
+        made = await web.call("draft.set", **said, **more, by=me.did)
+        if keeps or due is not None:
+            return saying("/drafts", "kept" if due is None else "scheduled")
+        await web.call("draft.publish", id=made["id"], by=me.did)
+        return saying("/home", "posted")
+    method = "reply" if reply else "quote" if quoted else "post"
+    await web.call(method, by=me.did, uri=reply or quoted, once=named["once"], **said)
+    return back(ask, "posted")
+
+
+@ENDPOINTS.get("/edit/{name}/{key}")
+@as_page
+async def edit_page(web: Web, ask: Ask) -> Response:
+    """A post of one's own in a form."""
+    me, words = somebody(web, ask), WORDS[language(ask)]
+    row = await _own(web, me, thing_in(ask.path["name"], ask.path["key"]))
+    shown = {name: row[name] for name in ("text", "warning", "lang", "media")}
+    at = post_path(row["uri"])
+    filled = blank(web, ask, me, **shown, edits=row["uri"], to=at, label=words["edit_title"], once=None)
+    return await render(web, ask, "compose.html", form=filled, heading=words["edit_title"], above=None)
+
+
+async def _own(web: Web, me: Visitor, uri: str) -> dict[str, Any]:
+    """A post of who is logged in. Raises Refused."""
+    if uri.partition("/")[0] != me.did:
+        raise Refused(403, "Only posts of one's own can be changed.")
+    found: dict[str, Any] = await web.call("post.get", uri=uri, by=me.did)
+    return found
+
+
+@form(ENDPOINTS, "/edit", files=True)
+async def edit(web: Web, ask: Ask, me: Visitor) -> str | None:
+    """Changes a post: text, warning, language, descriptions and media."""
+    row = await _own(web, me, text(ask.params, "edits"))
+    said = text(ask.params, "text", "").replace("\r\n", "\n")
+    captions = [item for item in row["media"] if item["type"] == "text/vtt" and item["blob"] not in _blobs(ask)]
     media = [
-        {"blob": await _put(web, one), "description": (alts[n : n + 1] or [""])[0].strip() or None}
-        for n, one in enumerate(files)
-        if isinstance(one, UploadFile) and one.filename
+        *kept(ask),
+        *[{"blob": item["blob"], "description": item["description"]} for item in captions],
+        *await media_of(web, ask),
     ]
-    options = [one.strip() for one in texts(given, "options") if one.strip()]
-    closes = time.time_ns() // 1_000_000 + A_DAY_MS
-    said: dict[str, Any] = {
-        "text": text(given, "text", ""),
-        "warning": text(given, "warning", "").strip() or None,
-        "audience": "unlisted" if given.get("unlisted") else None,
-        "media": media or None,
-        "poll": {"options": options, "closes_ms": closes} if options else None,
-    }
-    reply = text(given, "reply", "") or None
-    await web.call("reply" if reply else "post", by=me.did, uri=reply, **said)
-    return None
+    await web.call(
+        "edit",
+        uri=row["uri"],
+        text=said,
+        warning=text(ask.params, "warning", "").strip(),
+        lang=text(ask.params, "lang", "").strip(),
+        mentions=await mentioned(web, said, me.did),
+        media=media,
+    )
+    return saying(post_path(row["uri"]), "edited")
 
 
-async def _put(web: Web, file: UploadFile) -> str:
-    """The blob of a file that a form brought."""
-    raw = await file.read()
-    chunks = [raw[at : at + CHUNK] for at in range(0, len(raw), CHUNK)]
-    if not chunks:
-        raise Refused(422, "The file is empty.")
-    begun = await web.call("upload.begin", size=len(raw), hashes=[sha256(chunk).hexdigest() for chunk in chunks])
-    for number in begun["missing"]:
-        data = b64encode(chunks[number]).decode()
-        await web.call("upload.chunk", upload=begun["upload"], number=number, data=data)
-    return str((await web.call("media.put", upload=begun["upload"]))["blob"])
+def _blobs(ask: Ask) -> set[str]:
+    return {str(item["blob"]) for item in kept(ask)} | {str(one) for one in ask.params.get("gone", [])}
 
 
-@_form("/favourite")
-async def favourite(web: Web, ask: Ask, me: Visitor) -> None:
-    """Reacts with a heart, or takes it back."""
-    uri = text(ask.params, "uri")
-    await _toggle(web, "react", uri=uri, emoji=FAVOURITE, by=me.did)
+@ENDPOINTS.get("/delete/{name}/{key}")
+@as_page
+async def delete_page(web: Web, ask: Ask) -> Response:
+    """Asks before a post is deleted, because that is for ever."""
+    me = somebody(web, ask)
+    row = await _own(web, me, thing_in(ask.path["name"], ask.path["key"]))
+    return await render(web, ask, "delete.html", post=row, back=local(ask.params.get("to"), "/home"))
 
 
-@_form("/boost")
-async def boost(web: Web, ask: Ask, me: Visitor) -> None:
-    """Shares a post, or takes that back."""
-    await _toggle(web, "repost", uri=text(ask.params, "uri"), by=me.did)
-
-
-async def _toggle(web: Web, method: str, **params: Any) -> None:
-    """Takes it back if it is there; otherwise does it."""
-    try:
-        await web.call(method, undo=True, **params)
-    except Refused as why:
-        if why.status != 404:
-            raise
-        await web.call(method, **params)
-
-
-@_form("/delete")
-async def delete(web: Web, ask: Ask, me: Visitor) -> None:
-    """Deletes a post of one's own."""
+@form(ENDPOINTS, "/delete")
+async def delete(web: Web, ask: Ask, me: Visitor) -> str | None:
+    """Deletes a post of one's own. Its words may be kept as a draft, since nothing brings the post back."""
     uri = text(ask.params, "uri")
     if uri.partition("/")[0] != me.did:
         raise Refused(403, "Only posts of one's own can be deleted.")
+    keeps = ask.params.get("keep") == "1"
+    if keeps:
+        await _keep(web, me, await _own(web, me, uri))
     await web.call("delete", uri=uri)
+    to = local(ask.params.get("to"), "/home")
+    return saying("/home" if uri[-32:] in to else to, "deleted_kept" if keeps else "deleted")
 
 
-@_form("/follow")
-async def follow(web: Web, ask: Ask, me: Visitor) -> None:
-    """Follows an account."""
-    await web.call("follow", account=text(ask.params, "account"), by=me.did)
+async def _keep(web: Web, me: Visitor, row: dict[str, Any]) -> None:
+    """Keeps what a post says as a draft: with its media, if their files are still here."""
+    quoted = row["quote"]["uri"] if row["quote"] else None
+    said = {
+        "text": row["text"],
+        "warning": row["warning"],
+        "lang": row["lang"],
+        "audience": row["audience"],
+        "mentions": [one["account"] for one in row["mentions"]] or None,
+        "reply": row["reply_to"],
+        "quote": quoted,
+        "group": row["group"]["uri"] if row["group"] else None,
+    }
+    media = [{"blob": item["blob"], "description": item["description"]} for item in row["media"]] or None
+    for more in ({"media": media}, {}, {"reply": None, "quote": None, "group": None}):
+        try:
+            await web.call("draft.set", **(said | more), by=me.did)
+            return
+        except Refused as why:
+            refused = why
+    raise refused
 
 
-@_form("/unfollow")
-async def unfollow(web: Web, ask: Ask, me: Visitor) -> None:
-    """Follows it no more."""
-    await web.call("unfollow", account=text(ask.params, "account"), by=me.did)
-
-
-@_form("/vote")
-async def vote(web: Web, ask: Ask, me: Visitor) -> None:
-    """Votes in a poll."""
-    chosen = [int(one) for one in texts(ask.params, "options") if one.isascii() and one.isdigit() and len(one) < 4]
-    await web.call("vote", uri=text(ask.params, "uri"), options=chosen, by=me.did)
-
-
-@ENDPOINTS.get("/notifications")
+@ENDPOINTS.get("/history/{name}/{key}")
 @as_page
-async def notifications(web: Web, ask: Ask) -> Response:
-    """What the visitor hears of. Reading the first page marks it as read."""
-    me = reader(web, ask)
-    if me is None:
-        raise Refused(401, "Log in first.")
-    before = text(ask.params, "before", "") or None
-    found = await web.call("notifications", before=before, by=me.did)
-    answer = await render(web, ask, "notifications.html", notices=found["notices"], before=found["before"])
-    if before is None and found["notices"]:
-        with suppress(Refused):  # nothing is written for a suspended account, which reads all the same
-            await web.call("marker.set", timeline="notifications", place=found["notices"][0]["at"], by=me.did)
-    return answer
+async def history(web: Web, ask: Ask) -> Response:
+    """Who signed a post, when it came, and what it said before its edits."""
+    me, uri = reader(web, ask), thing_in(ask.path["name"], ask.path["key"])
+    await web.call("post.get", uri=uri, by=me and me.did)
+    return await render(web, ask, "history.html", why=await web.call("why", uri=uri))
+
+
+@ENDPOINTS.get("/drafts")
+@as_page
+async def drafts(web: Web, ask: Ask) -> Response:
+    """Posts that are not published yet."""
+    me = somebody(web, ask)
+    return await render(web, ask, "drafts.html", drafts=(await web.call("drafts", by=me.did))["drafts"])
+
+
+@form(ENDPOINTS, "/drafts/publish")
+async def publish(web: Web, ask: Ask, me: Visitor) -> str | None:
+    """Publishes a draft now."""
+    made = await web.call("draft.publish", id=text(ask.params, "id"), by=me.did)
+    return saying(post_path(made["uri"]), "posted")
+
+
+@form(ENDPOINTS, "/drafts/drop")
+async def drop(web: Web, ask: Ask, me: Visitor) -> str | None:
+    """Throws a draft away."""
+    await web.call("draft.drop", id=text(ask.params, "id"), by=me.did)
+    return back(ask, "dropped")
+
+
+def answer_form(web: Web, ask: Ask, me: Visitor, row: dict[str, Any]) -> dict[str, Any]:
+    """The form below a conversation."""
+    words = WORDS[language(ask)]
+    label = words["compose_answer"].format(name=row["name"]) if row["name"] else words["reply"]
+    return blank(web, ask, me, reply=row["uri"], label=label, to=quote(post_path(row["uri"]), safe="/@"))

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from banyan_web.door_store import Token
-from banyan_web.endpoint import Ask
+from banyan_web.endpoint import Ask, Web
 from banyan_web.refusals import Refused
 
 HOST = "host"
@@ -32,25 +32,35 @@ def whose(ask: Ask) -> str:
     return f"{ask.token.account or ''} {ask.token.app}"
 
 
-def acting(ask: Ask, named: str | None) -> str:
-    """The account that acts. named: whom the request names, a DID or a name. Raises Refused."""
+async def own_name(web: Web, ask: Ask) -> str | None:
+    """The name under which the account of a person's token is hosted here."""
+    if ask.token is None or ask.token.account is None:
+        return None
+    found = await web.call("profiles", accounts=[ask.token.account])
+    name: str | None = found["profiles"][0]["hosted"]
+    return name or None
+
+
+def acting(ask: Ask, named: str | None, own: str | None = None) -> str:
+    """The account that acts. named: whom the request names, a DID or a name. own: the name of who asks. Raises
+    Refused."""
     if is_platform(ask.token):
         if named is None:
             raise Refused(422, "Say which account acts: `as` is its DID, or its name here.", code="bad_request")
         return named
-    if named in (None, ask.account):
+    if named in (None, ask.account) or (own is not None and named == own):
         return ask.account
     raise Refused(403, "This token is of another account than `as`.", code="not_allowed")
 
 
-def reading(ask: Ask) -> str | None:
+async def reading(web: Web, ask: Ask) -> str | None:
     """The account that reads; None: nobody, which a platform's token may. Raises Refused."""
     named = ask.params.get("as")
     if not isinstance(named, str | None):
         raise Refused(422, "`as` is one account.", code="bad_request")
     if is_platform(ask.token):
         return named
-    if named is not None and named != ask.account:
+    if named not in (None, ask.account) and named != await own_name(web, ask):
         raise Refused(403, "This token is of another account than `as`.", code="not_allowed")
     return ask.account
 

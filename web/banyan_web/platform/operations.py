@@ -18,7 +18,7 @@ from banyan_node.api.declare import Response as Said
 from banyan_node.api.methods.bulk import DOES, MAX_ID
 from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import Ask, Endpoints, Shape, Web
-from banyan_web.platform.acting import acting, key_of, whose
+from banyan_web.platform.acting import acting, key_of, own_name, whose
 from banyan_web.platform.lines import NDJSON, Conversation, Line, demand_lines, one_of, refused_line
 from banyan_web.refusals import Refused, answer
 
@@ -64,8 +64,10 @@ async def operations(web: Web, ask: Ask) -> Response:
         return await _one(web, ask, giver, key)
     demand_lines(ask.request)
 
+    own = await own_name(web, ask)
+
     async def do(lines: Sequence[Line]) -> list[dict[str, Any]]:
-        return await write(web, giver, [_said(ask, line, key) for line in lines])
+        return await write(web, giver, [_said(ask, line, key, own) for line in lines])
 
     return Conversation(ask.request, do)
 
@@ -76,11 +78,11 @@ async def _one(web: Web, ask: Ask, giver: str, key: str | None) -> Response:
         raise line.why
     if key is not None:
         line.value.setdefault("id", key)
-    (row,) = await write(web, giver, [_said(ask, line, None)])
+    (row,) = await write(web, giver, [_said(ask, line, None, await own_name(web, ask))])
     return answer(row, row["status"], ask.headers)
 
 
-def _said(ask: Ask, line: Line, key: str | None) -> dict[str, Any] | Refused:
+def _said(ask: Ask, line: Line, key: str | None, own: str | None) -> dict[str, Any] | Refused:
     """The operation of a line, with its id and the account that acts."""
     if line.why is not None:
         return line.why
@@ -91,7 +93,7 @@ def _said(ask: Ask, line: Line, key: str | None) -> dict[str, Any] | Refused:
         return Refused(422, f"'do' is one of {', '.join(MAY)}.", code="bad_request")
     named = operation.get("as")
     try:
-        operation["as"] = named if named is not None and not isinstance(named, str) else acting(ask, named)
+        operation["as"] = named if named is not None and not isinstance(named, str) else acting(ask, named, own)
     except Refused as why:
         return why
     return operation

@@ -31,7 +31,7 @@ _ARCHIVE = Shape(gives="application/octet-stream")
 async def proof(web: Web, ask: Ask) -> Response:
     """What proves a post, in the frames of an archive: its author's control log, and the signed run with it."""
     only(ask.params)
-    reading(ask)
+    await reading(web, ask)
     found = await web.call("post.proof", uri=f"{ask.path['account']}/{ask.path['key']}")
     tag = f'"{found["entry"][:32]}"'
     headers = _RAW | {"etag": tag, "cache-control": "private, no-cache"}
@@ -44,7 +44,7 @@ async def proof(web: Web, ask: Ask) -> Response:
 async def archive(web: Web, ask: Ask) -> Response:
     """The archive of an account: all its entries and their content. Another node imports it."""
     only(ask.params)
-    reading(ask)
+    await reading(web, ask)
     folder = Path(await to_thread.run_sync(tempfile.mkdtemp, None, "banyan-archive-"))
     path = folder / "archive"
     try:

@@ -70,7 +70,7 @@ def names_of(read: Read) -> list[str]:
 def _endpoint(read: Read) -> Do:
     async def do(web: Web, ask: Ask) -> Response:
         only(ask.params, *names_of(read))
-        method, as_ = method_of(read.method), reading(ask)
+        method, as_ = method_of(read.method), await reading(web, ask)
         params = {name: _value(method, name, value) for name, value in ask.params.items() if name != "as"}
         params |= {name: said.format(**ask.path) for name, said in read.fixed.items()}
         if "as" in method.asks.__struct_encode_fields__:

@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import msgspec
 
 from banyan_node.api import decode
 from banyan_node.api.apart import NotHere, StoreReads
@@ -27,6 +28,17 @@ class WorkerBackend:
         self._slow = anyio.CapacityLimiter(SLOW)
 
     async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR) -> Any:
+        found = await self._read(name, params)
+        return await self._line.call(name, params, by) if found is None else msgspec.to_builtins(found)
+
+    async def answer(self, name: str, params: Mapping[str, Any]) -> Any:
+        found = await self._read(name, params)
+        if found is None:
+            found = msgspec.convert(await self._line.call(name, params), method_of(name).answers)
+        return found
+
+    async def _read(self, name: str, params: Mapping[str, Any]) -> Any:
+        """The answer in its declared type; None if the node has to be asked."""
         method = method_of(name)
         if method.apart:
             ask = decode.request(method, params)
@@ -36,7 +48,7 @@ class WorkerBackend:
                 return self._reads.answer(method, ask)
             except NotHere:
                 pass
-        return await self._line.call(name, params, by)
+        return None
 
     async def piece(self, blob: str, offset: int, length: int) -> bytes:
         try:

@@ -23,12 +23,13 @@ from banyan_node.logging import set_up_logging
 from banyan_web.app import DoorApp, door_app
 from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore
-from banyan_web.endpoint import web_of
 from banyan_web.firehose.tail import Tail
+from banyan_web.mastodon.push.sending import send_pushes
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.platform.deliveries import deliver
 from banyan_web.shared_counts import SharedCounts
 from banyan_web.streaming import LAST_LINES_S
+from banyan_web.wiring import web_of
 from banyan_web.workers.backend import WorkerBackend
 from banyan_web.workers.frames import BEAT_S, WorkerDoes, WorkerOpening
 from banyan_web.workers.line import NodeLine
@@ -69,7 +70,7 @@ async def _serve(line: NodeLine, opening: WorkerOpening, reads: StoreReads, door
     counts = SharedCounts(opening.counts, opening.counts_key)
     bounds = Bounds(http.token_rate, http.address_rate, tuple(http.proxies), counts, opening.workers)
     tail, hub = Tail(backend), Hub()
-    web = web_of(backend, door, http, opening.url, tail, hub, bounds)
+    web = web_of(backend, door, http, opening.url, tail, hub, bounds, opening.push_key)
     app = door_app(web)
     listener = socket.socket(fileno=opening.listener)
     server = DoorServer(app, listener, bounds.share(http.connections), opening.grace_seconds)
@@ -78,6 +79,8 @@ async def _serve(line: NodeLine, opening: WorkerOpening, reads: StoreReads, door
         tasks.start_soon(hub.run, web)
         if opening.number == 0:
             tasks.start_soon(deliver, web)  # by one worker alone; it goes on where it was when it is started anew
+            tasks.start_soon(send_pushes, web)
+        tasks.start_soon(web.cards.run, web)
         tasks.start_soon(_say, line, server)
         tasks.start_soon(_end, line, server, tail, hub, app)
         await server.serve()

@@ -25,7 +25,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from banyan_node.home.config import HttpSettings, LogSettings
+from banyan_node.home.config import HttpSettings
+from banyan_node.home.log_settings import LogSettings
 
 WINDOW = 256
 """Events of one stream that are under way."""
@@ -64,12 +65,14 @@ class Frame(NamedTuple):
 
 
 class WorkerOpening(msgspec.Struct, frozen=True):
-    """What a worker must know. opening_key: of the node's device; it opens, and cannot sign. url: of the door.
-    listener, counts: descriptors. counts_key: 16 random bytes. number: which of `workers` it is, from 0."""
+    """What a worker must know. opening_key: of the node's device; it opens, and cannot sign. push_key: the secret of
+    push messages (mastodon/push/vapid.py). url: of the door. listener, counts: descriptors. counts_key: 16 random
+    bytes. number: which of `workers` it is, from 0."""
 
     home: str
     realm: str
     opening_key: bytes
+    push_key: bytes
     http: HttpSettings
     log: LogSettings
     grace_seconds: float

@@ -24,7 +24,7 @@ LOOK_S = 1.0
 class Held:
     """A connection. head_since: since when the head of a request is waited for; None while one is answered. full_since:
     since when so much waits to be sent that the application is held up. size, size_since: the bytes that waited at the
-    last look, and since when they are as many."""
+    last look, and since when they are as many. gone: it was cut."""
 
     shown: Shown = field(default_factory=Shown)
     transport: asyncio.Transport | None = None
@@ -32,44 +32,48 @@ class Held:
     full_since: float | None = None
     size: int = 0
     size_since: float = 0.0
+    gone: bool = False
 
     def cut(self) -> None:
         """Ends it now."""
+        self.gone = True
         if self.transport is not None:
             self.transport.abort()
 
 
 class HeldLines:
-    """All connections of a process."""
+    """All connections of a process. fewer: called when there is one less."""
 
-    def __init__(self, most: int, patience: Patience, clock: Callable[[], float] = monotonic) -> None:
-        self._most, self._patience, self.clock = most, patience, clock
+    def __init__(
+        self,
+        most: int,
+        patience: Patience,
+        fewer: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._most, self._patience, self._fewer, self.clock = most, patience, fewer, clock
         self._held: dict[Held, None] = {}
-        self._room = asyncio.Event()
-        self._room.set()
 
     def __len__(self) -> int:
         return len(self._held)
 
-    def add(self, held: Held) -> None:
-        self._held[held] = None
+    @property
+    def has_room(self) -> bool:
+        """Whether one more may be accepted."""
+        return not self._full or self._stranger is not None
 
-    def remove(self, held: Held) -> None:
-        self._held.pop(held, None)
-        self._room.set()
-
-    async def room(self) -> None:
-        """Waits until one more may be accepted."""
-        while self._full and self._stranger is None:
-            self._room.clear()
-            await self._room.wait()
-
-    async def make_room(self) -> None:
-        """For one that was accepted."""
-        await self.room()
+    def accepted(self) -> Held:
+        """One more, in the place of a stranger if need be."""
         if self._full and (stranger := self._stranger) is not None:
             del self._held[stranger]
             stranger.cut()
+        held = Held(head_since=self.clock())
+        self._held[held] = None
+        return held
+
+    def remove(self, held: Held) -> None:
+        self._held.pop(held, None)
+        self._fewer()
 
     @property
     def _full(self) -> bool:

@@ -2,7 +2,7 @@
 
 The differences from uvicorn's own, and why:
 
-- Connections are accepted one by one, so that one that is too many stays for another worker.
+- Connections are accepted here, some at a time: one that is too many stays for another worker.
 - A request with both a length and chunks is refused, and so is HTTP/2, as by the embedded server (http_protocol.py).
 - Bytes after the last request of a connection are dropped: uvicorn would answer 400 instead of the request's answer.
 - What is no HTTP while a request is answered ends the connection, without a second answer.
@@ -32,6 +32,8 @@ from banyan_web.workers.held import Held, HeldLines
 
 HEAD_BYTES = 64 << 10
 """The largest head of a request."""
+ACCEPT, ACCEPT_AGAIN_S = 8, 0.2
+"""Connections that are accepted in one turn; the pause after one that could not be."""
 _HELD, _LINES = "banyan.held", "banyan.lines"
 _log = logging.getLogger(__name__)
 
@@ -62,10 +64,10 @@ class DoorServer(uvicorn.Server):
             h11_max_incomplete_event_size=HEAD_BYTES,
         )
         super().__init__(config)
-        self.lines = HeldLines(most, patience)
+        self.lines = HeldLines(most, patience, self._listen)
         self.accepting = asyncio.Event()
-        self._listener = listener
-        self._tasks: list[asyncio.Task[None]] = []
+        self._listener, self._listening, self._closed = listener, False, False
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -75,40 +77,64 @@ class DoorServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await self.lifespan.startup()
         self.servers = []
-        self._tasks = [asyncio.create_task(self._accept()), asyncio.create_task(self.lines.watch())]
+        self._tasks.add(asyncio.create_task(self.lines.watch()))
+        self._listen()
         self.started = True
         self.accepting.set()
 
     def stop_accepting(self) -> None:
         """The listener is left to the others."""
-        for task in self._tasks[:1]:
-            task.cancel()
+        self._pause()
+        self._closed = True
         self._listener.close()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.stop_accepting()
         await super().shutdown(sockets)
-        for task in self._tasks:
+        for task in list(self._tasks):
             task.cancel()
 
-    async def _accept(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await self.lines.room()
-            try:
-                line, _ = await loop.sock_accept(self._listener)
-            except OSError as error:
-                _log.warning("a worker of the door cannot take a connection: %s", error)
-                await asyncio.sleep(0.2)  # out of file descriptors, perhaps
-                continue
-            try:
-                await self.lines.make_room()
-                await loop.connect_accepted_socket(self._protocol, line)
-            except OSError:
-                line.close()  # the client has left
+    def _listen(self) -> None:
+        """Accepts while there is room."""
+        if not self._listening and not self._closed and self.lines.has_room:
+            self._listening = True
+            asyncio.get_running_loop().add_reader(self._listener.fileno(), self._accept)
 
-    def _protocol(self) -> DoorProtocol:
-        return DoorProtocol(self.config, self.server_state, {_LINES: self.lines})
+    def _pause(self) -> None:
+        if self._listening:
+            self._listening = False
+            asyncio.get_running_loop().remove_reader(self._listener.fileno())
+
+    def _accept(self) -> None:
+        """Some of those that wait. Each takes a few turns of the loop to begin, so they begin together: while long
+        answers are made, they would come one every few answers."""
+        for _ in range(ACCEPT):
+            if not self.lines.has_room:
+                self._pause()
+                return
+            try:
+                line, _ = self._listener.accept()
+            except BlockingIOError:
+                return  # another worker has it
+            except OSError as error:  # out of file descriptors, perhaps
+                _log.warning("a worker of the door cannot take a connection: %s", error)
+                self._pause()
+                asyncio.get_running_loop().call_later(ACCEPT_AGAIN_S, self._listen)
+                return
+            task = asyncio.create_task(self._begin(line, self.lines.accepted()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _begin(self, line: socket.socket, held: Held) -> None:
+        line.setblocking(False)
+        state = {_LINES: self.lines, _HELD: held}
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: DoorProtocol(self.config, self.server_state, state), line
+            )
+        except OSError:  # the client has left
+            self.lines.remove(held)
+            line.close()
 
 
 class _Conversation(HttpConversation):
@@ -135,15 +161,16 @@ class DoorProtocol(H11Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self._held, self._lines = Held(), app_state[_LINES]
-        super().__init__(config, server_state, {**app_state, STATE: self._held.shown, _HELD: self._held}, _loop)
+        self._held, self._lines = app_state[_HELD], app_state[_LINES]
+        super().__init__(config, server_state, {**app_state, STATE: self._held.shown}, _loop)
         self.conn = _Conversation(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
         self._upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._held.transport, self._held.head_since = transport, self._lines.clock()
-        self._lines.add(self._held)
+        self._held.transport = transport
+        if self._held.gone:
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lines.remove(self._held)

@@ -28,6 +28,7 @@ from banyan_node.node import Node
 from banyan_node.operator_errors import ControlError
 from banyan_node.server.http_server import Bind, endpoint_of, listen
 from banyan_node.server.running import Endpoint
+from banyan_web.mastodon.push.vapid import PUSH
 from banyan_web.shared_counts import KEY_BYTES, shared_memory
 from banyan_web.streaming import LAST_LINES_S
 from banyan_web.workers.frames import SILENT_S, Kind, WorkerDoes, WorkerOpening, frame_of
@@ -101,6 +102,7 @@ class DoorProcess:
             home=str(node.home.path.absolute()),
             realm=config.node.realm,
             opening_key=Opener(node.keys.device_seed()).opening_key,
+            push_key=node.keys.derive(PUSH),
             http=config.http,
             log=config.log,
             grace_seconds=config.control.grace_seconds,

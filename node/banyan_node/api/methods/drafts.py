@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from banyan_crdt.ids import CellKey
 from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
 from banyan_node.api.methods.private import OneReader, opened
 from banyan_node.api.methods.reading import MediaShownRow, now_ms, shown_media
 from banyan_node.api.methods.social import Posted, PostRequest, answered, held, post_of
 from banyan_node.api.texts import (
+    Did,
     KeyHex,
     Milliseconds,
     Own,
     PostRef,
     PostUri,
     ThingRef,
+    did,
     entry_hex,
     key_hex,
     key_of,
@@ -56,6 +60,14 @@ class DueRequest(Request, frozen=True, forbid_unknown_fields=True):
     by: Own = None
 
 
+class DraftPoll(Response, frozen=True):
+    """As it is asked for in `post`."""
+
+    options: list[str]
+    closes_ms: Milliseconds
+    choices: Literal["one", "several"]
+
+
 class DraftRow(Response, frozen=True):
     """due: when it is to be published; null: never by itself. lacking: how many files of its pictures and films,
     previews too, are not on this device, so that only the one that wrote it can publish it. refused: why it would not
@@ -70,6 +82,9 @@ class DraftRow(Response, frozen=True):
     audience: Audience
     due: Milliseconds | None
     media: list[MediaShownRow]
+    poll: DraftPoll | None
+    mentions: list[Did]
+    group: PostUri | None
     lacking: int
     refused: str | None
 
@@ -143,6 +158,9 @@ def drafts(at: CommitView, ask: OneReader) -> Drafts:
                 said.audience,
                 draft.due_ms,
                 [shown_media(at.blobs, item) for item in said.media],
+                None if said.poll is None else DraftPoll([*said.poll.options], said.poll.closes_ms, said.poll.choices),
+                [did(who) for who in said.mentions],
+                None if said.group is None else uri(said.group),
                 kept.lacking(at.blobs, draft),
                 kept.why_not(q, account, said, now_ms()),
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Literal
 
@@ -16,8 +16,9 @@ from banyan_node.api.methods.reading import CURSOR_BYTES, LOOKED, Named, PostRow
 from banyan_node.api.texts import FeedCursor, Milliseconds, Own, ThingRef, did, feed_cursor, key_of, place_of
 from banyan_node.hosting import home, hosted, ranking
 from banyan_node.hosting.home import Lines
-from banyan_node.hosting.lens import Lens
+from banyan_node.hosting.lens import Lens, in_langs
 from banyan_node.hosting.ranking import Rank
+from banyan_node.hosting.vault import Private
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import AccountList, Member
 from banyan_schema.social import Target
@@ -109,14 +110,15 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
         raise CallError("bad_request", "'account', 'all' and 'in_list' exclude one another; choose one.")
     if (ask.local or ask.remote) and not (ask.all and ask.local != ask.remote):
         raise CallError("bad_request", "'local' or 'remote', one of them, goes with 'all'.")
-    lens, after = lens_of(at, reader), place_of(ask.after, CURSOR_BYTES, "in a feed", "after")
+    lens = lens_of(at, reader, "account" if ask.account else "public" if ask.all else "home")
+    after = place_of(ask.after, CURSOR_BYTES, "in a feed", "after")
     if after is not None and (ask.before or ask.rank != "newest"):
         raise CallError("bad_request", "'after' goes with the order newest, and without 'before'.")
     further, rows = None, KeptRows(at, lens)
     with _lines(at, ask, lens, reader) as lines:
         if ask.rank == "newest":
-            place = place_of(ask.before, CURSOR_BYTES, "in a feed")
-            page, before = _page(rows, ask, lens, lines(place, after), ask.limit, ask.limit * LOOKED)
+            place, fits = place_of(ask.before, CURSOR_BYTES, "in a feed"), _fitting(at, ask, lens, reader)
+            page, before = _page(rows, ask, lens, lines(place, after), ask.limit, ask.limit * LOOKED, fits=fits)
             if after is not None:
                 page, further, before = page[::-1], before, None
             for one in page:
@@ -153,6 +155,25 @@ def _accounts(at: CommitView, ask: FeedRequest, lens: Lens) -> list[AccountId]:
     return [a for a in at.store.accounts() if lens.sees(a) and a not in here]
 
 
+def on_exclusive_lists(held: Private) -> set[AccountId]:
+    """The accounts on lists that keep their posts out of the home timeline."""
+    lists = {one.id for one in held.all(AccountList) if one.exclusive}
+    return {AccountId(one.account) for one in held.all(Member) if one.list in lists} if lists else set()
+
+
+def _answers_shown(at: CommitView, ask: FeedRequest, reader: AccountId | None) -> set[AccountId] | None:
+    """To whom answers are shown in a list; None: to all."""
+    found = at.private(hosted.account_of(at, ask.by)).get(AccountList(key_of(ask.in_list or ""), ""))
+    if found is None or found.replies is None:
+        return None
+    own = set() if reader is None else {reader}
+    if found.replies == "none":
+        return own
+    if found.replies == "list":
+        return own | {AccountId(one.account) for one in _listed(at, ask)}
+    return own | (set() if reader is None else {*at.queries().follows(reader)})
+
+
 def _listed(at: CommitView, ask: FeedRequest) -> list[Member]:
     held, name = at.private(hosted.account_of(at, ask.by)), key_of(ask.in_list or "")
     if held.get(AccountList(name, "")) is None:
@@ -160,8 +181,38 @@ def _listed(at: CommitView, ask: FeedRequest) -> list[Member]:
     return [member for member in held.all(Member) if member.list == name]
 
 
+def _fitting(at: CommitView, ask: FeedRequest, lens: Lens, reader: AccountId | None) -> Callable[[PostView], bool]:
+    """What the reader wants of those whom it follows, or put on a list."""
+    if ask.account or ask.all:
+        return lambda view: True
+    if ask.in_list is None:
+        own = reader or hosted.my_account(at)
+        apart = on_exclusive_lists(at.private(own)) - {own}
+
+        def at_home(view: PostView) -> bool:
+            by = view.target.account if view.reposted is None else view.reposted.by
+            return by not in apart and lens.at_home(view)
+
+        return at_home
+    shown = _answers_shown(at, ask, reader)
+
+    def fits(view: PostView) -> bool:
+        answered = None if view.post.reply is None else view.post.reply.parent.account
+        by_itself = answered is None or view.reposted is not None or answered == view.target.account
+        return by_itself or shown is None or answered in shown
+
+    return fits
+
+
 def _page(
-    rows: KeptRows, ask: FeedRequest, lens: Lens, lines: Iterable[Line], limit: int, looked: int, since_ms: int = 0
+    rows: KeptRows,
+    ask: FeedRequest,
+    lens: Lens,
+    lines: Iterable[Line],
+    limit: int,
+    looked: int,
+    since_ms: int = 0,
+    fits: Callable[[PostView], bool] = lambda view: True,
 ) -> tuple[list[_Shown], FeedCursor | None]:
     """At most `limit` posts, of `looked` lines that are read, and where the next page begins."""
     page, last = dict[Target, _Shown](), b""
@@ -171,7 +222,7 @@ def _page(
         if int.from_bytes(line.time[:6], "big") < since_ms:
             break
         last, view = line.cursor, rows.view(line)
-        if view is None or not _wanted(ask, view):
+        if view is None or not _wanted(ask, view) or not fits(view):
             continue
         if (ask.account and view.reposted is None) or lens.shows(view.target.account, view.post):
             one = page.setdefault(view.target, _Shown(view))
@@ -190,7 +241,7 @@ def _wanted(ask: FeedRequest, view: PostView) -> bool:
         return False
     if ask.tag is not None and tag_fold(ask.tag) not in map(tag_fold, post.tags):
         return False
-    return not ask.langs or post.lang is None or post.lang.split("-")[0] in ask.langs or post.lang in ask.langs
+    return not ask.langs or in_langs(post, ask.langs)
 
 
 def _ranked(

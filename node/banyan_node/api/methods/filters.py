@@ -5,7 +5,7 @@ They are sealed, as all that an account keeps to itself (private.py).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta
 
@@ -16,7 +16,7 @@ from banyan_node.api.methods.reading import now_ms
 from banyan_node.api.texts import KeyHex, Milliseconds, Own, ThingRef, key_hex, key_of
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
-from banyan_node.hosting.lens import lasts
+from banyan_node.hosting.lens import Where, lasts
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import Filter
 
@@ -24,6 +24,7 @@ METHODS = Declared()
 TOGETHER = 100
 """The most filters that people see as one."""
 Does = Literal["hide", "warn"]
+Contexts = Annotated[list[Where], Meta(max_length=len(get_args(Where)))]
 
 
 class FilterSet(Request, frozen=True, forbid_unknown_fields=True):
@@ -38,20 +39,24 @@ class FilterSet(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class Words(Request, frozen=True, forbid_unknown_fields=True):
-    """words: as in `filter.set`. id: of the filter that has them; left out, a new one is made."""
+    """words: as in `filter.set`. id: of the filter that has them; left out, a new one is made. whole: whether they are
+    whole words, or may be parts of words."""
 
     words: Annotated[str, Meta(min_length=1)]
     id: ThingRef | None = None
+    whole: bool = True
 
 
 class FiltersSet(Request, frozen=True, forbid_unknown_fields=True):
     """title: what people call them. words: one filter for each; those that there were and are not named are deleted.
-    action, until: of each. of: which ones are changed; left out, new ones are made."""
+    action, until: of each. contexts: where they count; null: everywhere. of: which ones are changed; left out, new ones
+    are made."""
 
     title: Annotated[str, Meta(min_length=1)]
     words: Annotated[list[Words], Meta(max_length=TOGETHER)]
     action: Does = "hide"
     until: Milliseconds | None = None
+    contexts: Contexts | None = None
     of: ThingRef | None = None
     by: Own = None
 
@@ -62,7 +67,8 @@ class OneFilter(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class FilterRow(Response, frozen=True):
-    """of: those with the same are shown to people as one, with this title; the words, if there is none."""
+    """of: those with the same are shown to people as one, with this title; the words, if there is none. contexts: where
+    it counts; null: everywhere. whole: see `filters.set`."""
 
     id: KeyHex
     words: str
@@ -70,6 +76,8 @@ class FilterRow(Response, frozen=True):
     until: Milliseconds | None
     title: str
     of: KeyHex
+    contexts: list[str] | None
+    whole: bool
 
 
 class Filters(Response, frozen=True):
@@ -108,7 +116,9 @@ def filters_set(ctx: Context, ask: FiltersSet, now: float) -> Filters:
         name = ctx.replica.author.random(16) if one.id is None else bytes(key_of(one.id))
         if one.id is not None and name not in held:
             raise CallError("not_found", f"There is no filter {one.id} among these.", 404)
-        wanted[name] = Filter(name, _said(one.words), ask.action, ask.until, ask.title.strip(), of)
+        where = None if ask.contexts is None else " ".join(dict.fromkeys(ask.contexts))
+        matches = None if one.whole else "part"
+        wanted[name] = Filter(name, _said(one.words), ask.action, ask.until, ask.title.strip(), of, where, matches)
     changed = [one for name, one in wanted.items() if held.get(name) != one]
     gone = [one for name, one in held.items() if name not in wanted]
     drafts = private.drafts(ctx, account, changed, now) if changed else []
@@ -142,4 +152,7 @@ def _said(words: str) -> str:
 
 def _row(one: Filter) -> FilterRow:
     name, of = CellKey(one.id), CellKey(one.of or one.id)
-    return FilterRow(key_hex(name), one.words, one.action, one.until_ms, one.title or one.words, key_hex(of))
+    where, title = None if one.contexts is None else one.contexts.split(), one.title or one.words
+    return FilterRow(
+        key_hex(name), one.words, one.action, one.until_ms, title, key_hex(of), where, one.matches != "part"
+    )

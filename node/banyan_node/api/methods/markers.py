@@ -20,11 +20,11 @@ from banyan_node.api.methods.reading import CURSOR_BYTES, lens_of, now_ms, trust
 from banyan_node.api.texts import FeedCursor, NoticeCursor, Own, feed_cursor, notice_cursor, place_of
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
-from banyan_node.hosting.hearing import heard, tellers
+from banyan_node.hosting.hearing import PutAway, heard, tellers
 from banyan_node.hosting.vault import Private
 from banyan_node.hosting.writing import append_each
 from banyan_node.operator_errors import CallError
-from banyan_schema.privately import Marker
+from banyan_schema.privately import Dismissed, Marker
 from banyan_storage.noticed import PLACE_BYTES
 from banyan_storage.queries import Queries
 from banyan_storage.view_rows import place_bytes
@@ -32,7 +32,7 @@ from banyan_storage.view_rows import place_bytes
 METHODS = Declared()
 COUNTED = 100
 """So many unread notifications are counted at most."""
-HOME, NOTIFICATIONS = "home", "notifications"
+HOME, NOTIFICATIONS, CLEARED = "home", "notifications", "cleared"
 AHEAD_MS = 600_000
 """Posts may be so much ahead of this machine's clock."""
 
@@ -61,7 +61,18 @@ class Unread(Response, frozen=True):
 
 def read_until(q: Queries, held: Private) -> bytes | None:
     """The place of the notification that was read last, 8 bytes."""
-    return max((place for said in _of(held, NOTIFICATIONS) if (place := _place_here(q, said))), default=None)
+    return furthest(q, held, NOTIFICATIONS)
+
+
+def furthest(q: Queries, held: Private, timeline: str) -> bytes | None:
+    """The place among notifications that is the furthest of all devices, 8 bytes."""
+    return max((place for said in _of(held, timeline) if (place := place_here(q, said))), default=None)
+
+
+def gone(q: Queries, held: Private) -> PutAway:
+    """What the account put away."""
+    places = frozenset(place for one in held.all(Dismissed) if (place := place_here(q, one.place)))
+    return PutAway(furthest(q, held, CLEARED) or b"", places)
 
 
 def home_read(held: Private) -> bytes | None:
@@ -75,7 +86,16 @@ def _of(held: Private, timeline: str) -> list[str]:
     return [marker.place for marker in held.all(Marker) if marker.timeline == timeline]
 
 
-def _place_here(q: Queries, said: str) -> bytes | None:
+def place_said(q: Queries, place: bytes) -> str:
+    """A place among notifications so that every node finds it. Raises CallError."""
+    name = q.reader.name_at(int.from_bytes(place[:6], "big"))
+    if name is None:
+        raise CallError("not_found", "There is no such place among the notifications of this node.", 404)
+    return f"{name[0].hex()}.{int.from_bytes(place[6:], 'big')}"
+
+
+def place_here(q: Queries, said: str) -> bytes | None:
+    """The inverse; None if it is not held here."""
     entry, dot, op = said.partition(".")
     try:
         number = q.reader.number_of(EntryId(bytes.fromhex(entry))) if dot and len(entry) == 64 else None
@@ -100,8 +120,9 @@ def markers(at: CommitView, ask: OneReader) -> Markers:
 def unread(at: CommitView, ask: OneReader) -> Unread:
     """How many notifications an account has not read."""
     account, q = hosted.account_of(at, ask.by), at.queries()
-    last, count = read_until(q, at.private(account)), 0
-    for place, one in islice(heard(q, account, lens_of(at, account), partial(trusted_by, at)), 20 * COUNTED):
+    held, count = at.private(account), 0
+    last, lens = read_until(q, held), lens_of(at, account, "notifications")
+    for place, one in islice(heard(q, account, lens, partial(trusted_by, at), gone=gone(q, held)), 20 * COUNTED):
         if count == COUNTED or (last is not None and place <= last):
             break
         count += one is not None
@@ -122,14 +143,11 @@ def mark(ctx: Context, ask: MarkRequest, now: float) -> NoResult:
             raise CallError("bad_request", "That place in the feed is in the future: give one of a page that was read.")
         said = place.hex()
     else:
-        place = place_of(ask.place, PLACE_BYTES, "among notifications") or _newest_heard(q, account)
+        place = place_of(ask.place, PLACE_BYTES, "among notifications") or newest_heard(q, account)
         last = read_until(q, held)
         if place is None or (last is not None and last >= place):
             return NoResult()
-        name = q.reader.name_at(int.from_bytes(place[:6], "big"))
-        if name is None:
-            raise CallError("not_found", "There is no such place among the notifications of this node.", 404)
-        said = f"{name[0].hex()}.{int.from_bytes(place[6:], 'big')}"
+        said = place_said(q, place)
     append_each(
         ctx,
         account,
@@ -143,6 +161,6 @@ def _newest_at_home(q: Queries, account: AccountId) -> bytes | None:
     return next((cursor for cursor, _ in q.timeline([account, *q.follows(account)], None, True)), None)
 
 
-def _newest_heard(q: Queries, account: AccountId) -> bytes | None:
+def newest_heard(q: Queries, account: AccountId) -> bytes | None:
     found = q.noticed(account, None, lambda what, who: False, tellers(q, account), now_ms())
     return next((place for place, _ in found), None)

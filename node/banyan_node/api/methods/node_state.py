@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from banyan_crdt.ids import AccountId, Head, LogId, is_checkpoint
+from banyan_crdt.ids import AccountId, Head, LogId, WriterKey, is_checkpoint
 from banyan_crdt.logs import NOTHING
 from banyan_node.api.declare import Declared, Looking, Nothing, Response
 from banyan_node.api.door_state import DoorState
@@ -13,6 +13,7 @@ from banyan_node.links import completeness
 from banyan_node.version import program_version
 from banyan_node.workers.published import LinkSeen
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.named import platform_of
 
 METHODS = Declared()
 FOLLOWING_SHOWN = 500
@@ -155,8 +156,10 @@ class Ban(Response, frozen=True):
 
 
 class PeerRow(Response, frozen=True):
-    """points: its penalty points. reason: its last offence, or why it is banned; null without points or ban. behind:
-    entries that it claims and this node lacks; null before a comparison. since_ms: linked since."""
+    """name: of the platform that it says it is, if that is known here. points: its penalty points. reason: its last
+    offence, or why it is banned; null without points or ban. behind: entries that it claims and this node lacks; lacks:
+    entries that it lacks by its last claims; null before a comparison. neighbour: whether gossip goes to it directly.
+    since_ms: linked since."""
 
     peer: str
     address: str
@@ -168,6 +171,8 @@ class PeerRow(Response, frozen=True):
     ban: Ban | None
     reason: str | None
     behind: int | None
+    lacks: int | None
+    neighbour: bool
     since_ms: Milliseconds | None
 
 
@@ -289,7 +294,7 @@ def peers(at: Looking) -> list[PeerRow]:
             PeerRow(
                 peer=link.peer,
                 address=link.address,
-                name="",
+                name=_platform(at, link),
                 role="platform" if link.operator else "",
                 connected=link.greeted,
                 inbound=not link.outbound,
@@ -297,6 +302,8 @@ def peers(at: Looking) -> list[PeerRow]:
                 ban=None,
                 reason=link.reason if link.points else None,
                 behind=_behind(at, link),
+                lacks=_lacks(at, link),
+                neighbour=link.neighbour,
                 since_ms=int(link.since * 1000),
             )
         )
@@ -314,6 +321,8 @@ def peers(at: Looking) -> list[PeerRow]:
                 ban=Ban(int(ban.until * 1000), ban.reason),
                 reason=ban.reason,
                 behind=None,
+                lacks=None,
+                neighbour=False,
                 since_ms=None,
             )
         )
@@ -327,3 +336,22 @@ def _behind(at: Looking, link: LinkSeen) -> int | None:
     if link.equal:
         return 0
     return sum(_lag(log, at.store.head(log), theirs.length) for log, theirs in link.differences.items())
+
+
+def _lacks(at: Looking, link: LinkSeen) -> int | None:
+    """How many of our entries the peer lacks by its last claims; None before a comparison."""
+    if not (link.greeted and link.compared) and not link.differences:
+        return None
+    lags = (max(0, at.store.head(log).length - theirs.length) for log, theirs in link.differences.items())
+    return 0 if link.equal else sum(lags)
+
+
+def _platform(at: Looking, link: LinkSeen) -> str:
+    """The name of the platform that the peer says it is, or empty: nothing proves that it has that platform's key."""
+    if not link.platform:
+        return ""
+    try:
+        account = platform_of(at.queries(), WriterKey(link.platform))
+    except ViewBuilding:
+        return ""
+    return "" if account is None else name_of(at.queries(), account)

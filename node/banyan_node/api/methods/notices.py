@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.episodes import OfChannel, of_channel
-from banyan_node.api.methods.markers import read_until
+from banyan_node.api.methods.markers import gone, read_until
 from banyan_node.api.methods.reading import InGroup, Named, PostRow, PostRows, lens_of, trusted_by
 from banyan_node.api.texts import Milliseconds, Moment, NoticeCursor, Own, PostUri, did, notice_cursor, place_of, uri
 from banyan_node.hosting import hosted
@@ -86,11 +86,12 @@ class Notices(Response, frozen=True):
 def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
     """What an account hears of, without what it does not see of others. Of a page, alike things are one row."""
     account, q = hosted.account_of(at, ask.by), at.queries()
-    lens, place = lens_of(at, account), place_of(ask.before, PLACE_BYTES, "among notifications")
-    found = heard(q, account, lens, partial(trusted_by, at), place, set(ask.kinds or NOTICES))
+    lens, place = lens_of(at, account, "notifications"), place_of(ask.before, PLACE_BYTES, "among notifications")
+    held = at.private(account)
+    found = heard(q, account, lens, partial(trusted_by, at), place, set(ask.kinds or NOTICES), gone(q, held))
     only = None if ask.of is None else hosted.account_of(at, ask.of)
     groups: dict[object, list[Noticed]] = {}
-    places, seen = list[bytes](), read_until(q, at.private(account)) or b""
+    places, seen = list[bytes](), read_until(q, held) or b""
     last, looked, read = b"", 0, 0
     for place, one in found:
         if looked == SCANNED or read == READ * ask.limit:

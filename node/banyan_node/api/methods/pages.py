@@ -28,6 +28,7 @@ from banyan_node.api.texts import (
     target_of,
 )
 from banyan_node.hosting import hosted
+from banyan_node.hosting.lens import Where
 from banyan_node.media.about import about_of
 from banyan_node.media.naming import naming
 from banyan_node.operator_errors import CallError
@@ -43,9 +44,10 @@ NAMED = 200
 
 
 class PostsRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """as: the account that reads."""
+    """where: only the filters of the reader that count there warn; null: all of them. as: the account that reads."""
 
     uris: Annotated[list[PostRef], Meta(max_length=MOST)]
+    where: Where | None = None
     by: Own = None
 
 
@@ -83,7 +85,7 @@ class ShownBlob(Response, frozen=True):
 @METHODS.read("posts.get", "refused")
 def posts_get(at: CommitView, ask: PostsRequest) -> Posts:
     """Posts by their addresses."""
-    rows = PostRows(at.queries(), at.blobs, lens_of(at, reader_of(at, ask.by)))
+    rows = PostRows(at.queries(), at.blobs, lens_of(at, reader_of(at, ask.by), ask.where))
     return Posts([rows.of(target_of(one)) for one in ask.uris])
 
 

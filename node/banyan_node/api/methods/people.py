@@ -15,7 +15,7 @@ from banyan_node.api.methods.reading import Named, lens_of, name_of, now_ms
 from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, did
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
-from banyan_schema.privately import Mute, Note
+from banyan_schema.privately import FollowWish, Mute, Note
 from banyan_storage.followed import following, numbers_of, relates
 from banyan_storage.locking import answered, waits
 from banyan_storage.queries import Queries
@@ -32,9 +32,10 @@ LONGEST_HOURS = 7 * 24
 
 
 class RelationshipRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """account: the other. as: the account that reads."""
+    """account: the other. named: so many of `familiar` at most. as: the account that reads."""
 
     account: AccountRef
+    named: Annotated[int, Meta(ge=1, le=STANDING)] = NAMED
     by: Own = None
 
 
@@ -64,7 +65,8 @@ class RelationshipsRequest(Request, frozen=True, forbid_unknown_fields=True):
 class Standing(Response, frozen=True):
     """As in `relationship`. requested: whether the other is locked, and has not accepted the reader, which asks to
     follow it; then `following` is false. requested_by: the same the other way round. muting_until: when that ends;
-    null: never, or it does not mute."""
+    null: never, or it does not mute. reposts, langs: what of the other is at home, as `follow.wish` said; langs null:
+    posts in all languages."""
 
     account: Did
     following: bool
@@ -76,6 +78,8 @@ class Standing(Response, frozen=True):
     muting: bool
     muting_until: Milliseconds | None
     note: str
+    reposts: bool
+    langs: list[str] | None
 
 
 class Standings(Response, frozen=True):
@@ -143,7 +147,7 @@ def relationship(at: CommitView, ask: RelationshipRequest) -> Relationship:
         blocked_by=relates(txn, other, "block", me),
         muting=not blocking and other in lens_of(at, me).hidden,
         note="" if note is None else note.text,
-        familiar=_named(q, familiar),
+        familiar=_named(q, familiar, ask.named),
         familiar_count=len(familiar),
     )
 
@@ -160,6 +164,7 @@ def relationships(at: CommitView, ask: RelationshipsRequest) -> Standings:
         asks, asked = follows and waits(q, me, other), followed and waits(q, other, me)
         blocking, note = relates(txn, me, "block", other), held.get(Note(other, ""))
         muting = not blocking and other in lens.hidden
+        wish = held.get(FollowWish(other)) or FollowWish(other)
         return Standing(
             account=did(other),
             following=follows and not asks,
@@ -171,6 +176,8 @@ def relationships(at: CommitView, ask: RelationshipsRequest) -> Standings:
             muting=muting,
             muting_until=until.get(other) if muting else None,
             note="" if note is None else note.text,
+            reposts=wish.reposts != "no",
+            langs=None if wish.langs is None else wish.langs.split(),
         )
 
     return Standings([standing(one) for one in dict.fromkeys(hosted.account_of(at, one) for one in ask.accounts)])
@@ -193,8 +200,8 @@ def suggestions(at: CommitView, ask: SuggestionsRequest) -> Suggestions:
     )
 
 
-def _named(q: Queries, accounts: Sequence[AccountId]) -> list[Named]:
-    return [Named(did(a), name_of(q, a)) for a in accounts[:NAMED]]
+def _named(q: Queries, accounts: Sequence[AccountId], most: int = NAMED) -> list[Named]:
+    return [Named(did(a), name_of(q, a)) for a in accounts[:most]]
 
 
 @METHODS.read("trends", "refused", slow=True, apart=False)

@@ -5,7 +5,7 @@ It is sealed (hosting/private.py): only the devices of the account can read it.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -73,10 +73,14 @@ class NoteOf(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class TitledList(Request, frozen=True, forbid_unknown_fields=True):
-    """id: which one gets another title; left out, a new one is made."""
+    """id: which one gets another title; left out, a new one is made. exclusive: whether the posts of its accounts are
+    left out at home. replies: the answers that it shows: to those on it, to those whom one follows, none, or all.
+    Left out, both stay as they are."""
 
     title: Annotated[str, Meta(min_length=1)]
     id: ThingRef | None = None
+    exclusive: bool | None = None
+    replies: Literal["list", "followed", "none", "all"] | None = None
     by: Own = None
 
 
@@ -115,11 +119,13 @@ class Bookmarks(Response, frozen=True):
 
 
 class ListRow(Response, frozen=True):
-    """members: how many."""
+    """members: how many. exclusive, replies: see `list.set`."""
 
     id: KeyHex
     title: str
     members: int
+    exclusive: bool
+    replies: str
 
 
 class Lists(Response, frozen=True):
@@ -127,9 +133,13 @@ class Lists(Response, frozen=True):
 
 
 class ListShown(Response, frozen=True):
+    """exclusive, replies: see `list.set`."""
+
     id: KeyHex
     title: str
     members: list[Named]
+    exclusive: bool
+    replies: str
 
 
 class NoteShown(Response, frozen=True):
@@ -227,8 +237,12 @@ def list_set(ctx: Context, ask: TitledList, now: float) -> ListRow:
         held = private.of(ctx, account)
         wanted = _list(held, ask.id)._replace(title=ask.title)
         members = len(_members(held, wanted))
+    if ask.exclusive is not None:
+        wanted = wanted._replace(exclusive="yes" if ask.exclusive else None)
+    if ask.replies is not None:
+        wanted = wanted._replace(replies=None if ask.replies == "all" else ask.replies)
     say(ctx, account, private.drafts(ctx, account, [wanted], now), now)
-    return ListRow(key_hex(CellKey(wanted.id)), wanted.title, members)
+    return _row(wanted, members)
 
 
 @METHODS.write("list.delete", "not_found", "refused")
@@ -252,7 +266,7 @@ def list_add(ctx: Context, ask: ListMembers, now: float) -> ListRow:
     if some:
         drafts = private.taking_back(ctx, account, some) if ask.undo else private.drafts(ctx, account, some, now)
         say(ctx, account, drafts, now)
-    return ListRow(key_hex(CellKey(found.id)), found.title, len(there) + (-len(some) if ask.undo else len(some)))
+    return _row(found, len(there) + (-len(some) if ask.undo else len(some)))
 
 
 @METHODS.read("lists", "not_found", "refused")
@@ -260,7 +274,7 @@ def lists(at: CommitView, ask: OneReader) -> Lists:
     """The lists of an account, by title."""
     held = opened(at, hosted.account_of(at, ask.by))
     found = sorted(held.all(AccountList), key=lambda one: (one.title, one.id))
-    return Lists([ListRow(key_hex(CellKey(one.id)), one.title, len(_members(held, one))) for one in found])
+    return Lists([_row(one, len(_members(held, one))) for one in found])
 
 
 @METHODS.read("list.show", "not_found", "refused")
@@ -269,7 +283,12 @@ def list_show(at: CommitView, ask: OneList) -> ListShown:
     held, q = opened(at, hosted.account_of(at, ask.by)), at.queries()
     found = _list(held, ask.id)
     members = sorted(AccountId(member.account) for member in _members(held, found))
-    return ListShown(key_hex(CellKey(found.id)), found.title, [Named(did(a), name_of(q, a)) for a in members])
+    named, row = [Named(did(a), name_of(q, a)) for a in members], _row(found, len(members))
+    return ListShown(row.id, row.title, named, row.exclusive, row.replies)
+
+
+def _row(one: AccountList, members: int) -> ListRow:
+    return ListRow(key_hex(CellKey(one.id)), one.title, members, one.exclusive is not None, one.replies or "all")
 
 
 def _list(held: Private, text: str) -> AccountList:

@@ -21,7 +21,7 @@ from banyan_node.api.texts import (
     uri,
 )
 from banyan_node.hosting import hosted
-from banyan_node.hosting.lens import Lens
+from banyan_node.hosting.lens import Lens, Where
 from banyan_node.hosting.vault import Private
 from banyan_node.moderation import standing
 from banyan_schema.media import Media
@@ -133,12 +133,13 @@ class Reposter(Named, frozen=True):
 
 class Mine(Response, frozen=True):
     """What the reader did with a post: the emojis of its reactions, when it reposted it, and whether it bookmarked it,
-    and pinned it."""
+    pinned it, and muted its conversation."""
 
     reactions: list[str]
     reposted_ms: Milliseconds | None
     bookmarked: bool
     pinned: bool
+    muted: bool
 
 
 class PostRow(Response, frozen=True):
@@ -321,13 +322,14 @@ class PostRows:
             reposts=reposts,
             reposted=[Reposter(did(r.by), self.name(r.by), r.time_ms) for r in reposted],
             group=None if said.group is None else self.group(said.group),
-            mine=self.mine(view.target, reactions, reposts),
+            mine=self.mine(view, reactions, reposts),
         )
 
-    def mine(self, target: Target, reactions: Iterable[str], reposts: int) -> Mine | None:
+    def mine(self, view: PostView, reactions: Iterable[str], reposts: int) -> Mine | None:
         """What the reader did with a post. reactions: the emojis that anybody reacted with. reposts: how many."""
         if self._lens is None or self._reader is None:
             return None
+        target, answered = view.target, view.post.reply
         own = target.account == self._reader
         if own and self._pinned is None:
             self._pinned = {view.target for view in pins.pinned(self._q, target.account)}
@@ -336,6 +338,7 @@ class PostRows:
             reposted_ms=reposted_by(self._q, target, self._reader) if reposts else None,
             bookmarked=self._lens.keeps(target),
             pinned=own and target in (self._pinned or ()),
+            muted=self._lens.is_quiet(target if answered is None else answered.root),
         )
 
     def of(self, target: Target, hidden: bool = False) -> PostRow | None:
@@ -350,18 +353,18 @@ def trusted_by(at: CommitView) -> list[AccountId]:
     return [] if own is None else [own, *at.queries().follows(own)]
 
 
-def lens_of(at: CommitView, reader: AccountId | None) -> Lens:
-    """How an account sees the others."""
+def lens_of(at: CommitView, reader: AccountId | None, where: Where | None = None) -> Lens:
+    """How an account sees the others. where: only the filters that count there; None: all of them."""
     limited = {*standing.limited(at.store)}
     if reader is None:
-        return Lens((), Private(), None, now_ms(), limited)
+        return Lens((), Private(), None, now_ms(), limited=limited)
     q = at.queries()
     hides = at.kept.made(
         ("hides", reader), [q.number(reader)], HIDES_BYTES, lambda: frozenset((*q.blocks(reader), *q.mutes(reader)))
     )
     if limited:
         limited.difference_update(q.follows(reader), [reader])
-    return Lens(hides, at.private(reader), reader, now_ms(), limited)
+    return Lens(hides, at.private(reader), reader, now_ms(), where, limited)
 
 
 def now_ms() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
@@ -14,10 +14,10 @@ from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep.searching import Searching
 from banyan_storage.errors import IndexDamaged
-from banyan_storage.search.words import BadQuestion, Question, mark_of_account, read_question
+from banyan_storage.search.words import BadQuestion, Question, mark_of_account, read_question, with_any_tag
 
 METHODS = Declared()
-MOST = 200
+MOST, MOST_TAGS = 200, 200
 ROW_BYTES, LAST_ROW = 8, (1 << 63) - 1
 """A place is the number of a row of the index."""
 
@@ -26,9 +26,11 @@ class SearchRequest(Request, frozen=True, forbid_unknown_fields=True):
     """question: words, all of which must be there; "a phrase"; the beginning of a word (phở*); -without; #tag;
     from:ACCOUNT, to:ACCOUNT, since:2026-01-31, until:2026-02-28, lang:vi, has:media, has:poll, has:link, has:warning,
     is:reply, is:quote. A word with marks is found with these marks only, any other with and without. local: only
-    posts of accounts hosted here. by: the account that reads."""
+    posts of accounts hosted here. tags: instead of a question: posts with at least one of these. by: the account that
+    reads."""
 
-    question: str
+    question: str = ""
+    tags: Annotated[list[str], Meta(max_length=MOST_TAGS)] = field(default_factory=list)
     local: bool = False
     by: Own = None
     before: Annotated[str | None, Meta(title="a place", description="`before` of the page before.")] = None
@@ -50,7 +52,7 @@ def search(at: CommitView, ask: SearchRequest) -> Found:
     if at.search is None:
         raise CallError("refused", "Search needs an index, and this store's folder cannot be written.")
     try:
-        question = read_question(ask.question)
+        question = with_any_tag(ask.tags) if ask.tags and not ask.question.strip() else read_question(ask.question)
     except BadQuestion as why:
         text = str(why)
         raise CallError("bad_request", f"{text[:1].upper()}{text[1:]}.") from None
@@ -67,7 +69,7 @@ def search(at: CommitView, ask: SearchRequest) -> Found:
 
 def _page(at: CommitView, search: Searching, ask: SearchRequest, question: Question, below: int | None) -> Found:
     q = at.queries()
-    lens = lens_of(at, reader_of(at, ask.by))
+    lens = lens_of(at, reader_of(at, ask.by), "public")
     marks = [mark_of_account(n, _account(at, a)) for n, a in question.accounts]
     index, behind = search.current(q)
     rows, posts, before, last = PostRows(q, at.blobs, lens), list[PostRow](), None, None

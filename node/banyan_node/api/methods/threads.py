@@ -91,7 +91,9 @@ def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     place = _place(ask.after, target)
     post = q.post(target)
     above = q.above(post)
-    page = _Page(q, at.blobs, lens_of(at, reader_of(at, ask.by)), above.posts[0].target if above.posts else target)
+    page = _Page(
+        q, at.blobs, lens_of(at, reader_of(at, ask.by), "thread"), above.posts[0].target if above.posts else target
+    )
     lacking = target if post is None else above.missing
     gone = None if lacking is None else GonePost(*why_gone(q, lacking))
     if above.further is not None:

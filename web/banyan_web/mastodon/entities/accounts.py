@@ -18,8 +18,8 @@ from banyan_web.mastodon import defaults
 from banyan_web.mastodon.ids import account_id
 from banyan_web.refusals import Refused
 
-NAME, BIO = "name", "bio"
-SPOKEN_FOR = frozenset({NAME, BIO, LOCKED, "language", "domain", "handle", "avatar", "banner"})
+NAME, BIO, TAGS = "name", "bio", "tags"
+SPOKEN_FOR = frozenset({NAME, BIO, TAGS, LOCKED, "language", "domain", "handle", "avatar", "banner"})
 """Fields of a profile that apps are shown in a place of their own, or that mean something to the network."""
 AT_ONCE = 200
 """The most accounts of one call to the node."""

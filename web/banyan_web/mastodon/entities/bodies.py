@@ -33,7 +33,8 @@ async def bodies(web: Web, rows: Sequence[PostRow], reader: str | None) -> list[
     made = await statuses(web, msgspec.to_builtins(lacking), reader) if lacking else []
     for row, entity in zip(lacking, made, strict=True):
         json = found[id(row)] = msgspec.json.encode(entity)
-        if row.quote is None and row.poll is None and row.filtered is None:
+        settled = bool(row.media) or web.cards.settled(row.text, row.account)
+        if settled and row.quote is None and row.poll is None and row.filtered is None:
             people = tuple((did, web.people.get(did)) for did in _named(row))
             if all(one is not None for _, one in people):
                 web.bodies.put(id(row), Body(row, people, json))

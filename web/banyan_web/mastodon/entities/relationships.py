@@ -15,9 +15,9 @@ def _entity(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": account_id(row["account"]),
         "following": row["following"],
-        "showing_reblogs": row["following"] or row["requested"],
+        "showing_reblogs": (row["following"] or row["requested"]) and row["reposts"],
         "notifying": False,
-        "languages": None,
+        "languages": row["langs"],
         "followed_by": row["followed_by"],
         "blocking": row["blocking"],
         "blocked_by": row["blocked_by"],

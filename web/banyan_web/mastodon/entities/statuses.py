@@ -32,9 +32,9 @@ async def status(web: Web, uri: str, reader: str | None) -> dict[str, Any]:
     return (await statuses(web, [await row_of(web, uri, reader)], reader))[0]
 
 
-async def row_of(web: Web, uri: str, reader: str | None) -> dict[str, Any]:
-    """The post as the node has it. Raises Refused."""
-    (row,) = (await web.call("posts.get", uris=[uri], by=reader))["posts"]
+async def row_of(web: Web, uri: str, reader: str | None, where: str | None = None) -> dict[str, Any]:
+    """The post as the node has it. where: see `posts.get`. Raises Refused."""
+    (row,) = (await web.call("posts.get", uris=[uri], where=where, by=reader))["posts"]
     if row is None:
         raise Refused(404, GONE)
     found: dict[str, Any] = row
@@ -128,6 +128,7 @@ class _Made:
             "mentions": [],
             "tags": [],
             "poll": None,
+            "card": None,
             "quote": None,
             "filtered": [],
         }
@@ -166,7 +167,7 @@ class _Made:
             "mentions": mentions,
             "tags": [{"name": tag, "url": tag_url(web.url, tag)} for tag in row["tags"]],
             "emojis": [],
-            "card": None,
+            "card": None if row["media"] else web.cards.of(web, row["text"], uri, self._reader),
             "poll": poll(row["poll"], id_, self._reader, row["account"] == self._reader) if row["poll"] else None,
             "quote": self._quote(row, deep),
         }
@@ -174,7 +175,7 @@ class _Made:
             found |= {
                 "favourited": bool(mine["reactions"]),
                 "reblogged": mine["reposted_ms"] is not None,
-                "muted": False,
+                "muted": mine["muted"],
                 "bookmarked": mine["bookmarked"],
                 "pinned": mine["pinned"],
                 "filtered": self._filtered(row),
@@ -225,7 +226,7 @@ class _Made:
         about = {
             "id": thing_id(one["of"]),
             "title": one["title"],
-            "context": ["home", "notifications", "public", "thread", "account"],
+            "context": one["contexts"] or ["home", "notifications", "public", "thread", "account"],
             "expires_at": None if one["until"] is None else iso(one["until"]),
             "filter_action": one["action"],
         }

@@ -11,15 +11,17 @@ from banyan_web.endpoint import Web
 DAY_S, DAY_HOURS = 86_400, 24
 
 
-def tag(web: Web, name: str, uses: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
+def tag(
+    web: Web, name: str, uses: Sequence[Mapping[str, str]] = (), following: bool = False, featuring: bool = False
+) -> dict[str, Any]:
     """The Tag entity. uses: how often it was used, the last day first."""
     return {
         "id": name,
         "name": name,
         "url": f"{web.url}/tags/{quote(name)}",
         "history": list(uses),
-        "following": False,
-        "featuring": False,
+        "following": following,
+        "featuring": featuring,
     }
 
 

@@ -231,8 +231,12 @@ class Hub:
 
     async def _said(self, web: Web, event: Mapping[str, Any]) -> None:
         author, uri, content = event["account"], event["uri"], event["content"]
-        to = self._around(author)
+        user, lang = StreamName("user"), content["lang"]
+        to = [(s, c) for s, c in self._around(author) if c != user or s.person is None or s.person.reads(author, lang)]
         public = frozenset(public_channels(content, author, event["hosted"]))
+        tags = frozenset(one.of for one in public if one.name == "hashtag")
+        already = {stream for stream, channel in to if channel == user}
+        to += [(s, user) for s in self._of(user) if tags and s.person and tags & s.person.tags and s not in already]
         to += [(stream, channel) for channel in public for stream in self._of(channel)]
         made = await self._give(
             to,
@@ -243,11 +247,25 @@ class Hub:
         if made is not None:
             self._remember(uri, made["id"], public)
 
+    async def changed(self, web: Web, uri: str) -> None:
+        """Tells streams of a post of which something came that no entry tells."""
+        if not self._streams:
+            return
+        with suppress(Refused):
+            row = await shown.plain(web, uri)
+            hosted = (await web.call("profiles", accounts=[row["account"]]))["profiles"][0]["hosted"] is not None
+            reply = None if row["reply_to"] is None else ("", row["reply_to"])
+            content = {name: row[name] for name in ("audience", "tags", "media", "lang")} | {"reply": reply}
+            said = {"account": row["account"], "uri": uri, "content": content, "hosted": hosted, "kind": "update"}
+            await self._said(web, said)
+
     async def _reposted(self, web: Web, event: Mapping[str, Any]) -> None:
         by, at = event["account"], event["time_ms"]
         uri = f"{event['content']['account']}/{event['content']['key']}"
         self._remember(f"{event['entry']}:{event['op']}", repost_id(uri, by, at), frozenset())
-        to = [(s, c) for s, c in self._around(by) if s.person and event["content"]["account"] not in s.person.unseen]
+        of, user = event["content"]["account"], StreamName("user")
+        to = [(s, c) for s, c in self._around(by) if s.person and of not in s.person.unseen]
+        to = [(s, c) for s, c in to if c != user or s.person is None or by not in s.person.silent]
         await self._give(to, by, "update", lambda eyes: shown.status(web, uri, eyes, {"account": by, "time_ms": at}))
 
     async def _give(
@@ -259,7 +277,8 @@ class Hub:
             person = stream.person
             if person is not None and author in person.unseen:
                 continue
-            eyes = shown.Eyes() if person is None else person.eyes
+            where = "home" if channel.name in OF_PERSON else "public"
+            eyes = shown.Eyes() if person is None else person.eyes(where)
             if eyes not in made:
                 made[eyes] = None
                 with suppress(Refused):

@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 
+from banyan_schema.social.post import tag_fold
 from banyan_web.endpoint import Web
 from banyan_web.mastodon.ids import thing_of
 from banyan_web.mastodon.streaming.shown import Eyes
@@ -18,13 +19,18 @@ MOVING = frozenset({"follow", "block", "mute", "follow.answer", "private", "keyr
 
 
 class Listener:
-    """One account, shared by all streams of it. home: the accounts whose posts are in its home timeline. unseen: those
-    whom it does not see. heard: the place of the newest notification that it was told, or that was there before."""
+    """One account, shared by all streams of it. home: the accounts whose posts are in its home timeline. silent: those
+    of them whose reposts are not. langs: in which languages the posts of some are. tags: that it follows, folded.
+    unseen: those whom it does not see. heard: the place of the newest notification that it was told, or that was there
+    before."""
 
     def __init__(self, did: str) -> None:
         self.did = did
         self.streams = 0
         self.home: frozenset[str] = frozenset()
+        self.silent: frozenset[str] = frozenset()
+        self.langs: dict[str, list[str]] = {}
+        self.tags: frozenset[str] = frozenset()
         self.unseen: frozenset[str] = frozenset()
         self.filters: Any = []
         self.heard = ""
@@ -33,11 +39,16 @@ class Listener:
         self._read = 0.0
         self._turn = anyio.Lock()
 
-    @property
-    def eyes(self) -> Eyes:
-        """Its own if it has filters, else those of anybody: then what it sees is made once for all."""
-        hiding = frozenset(one["words"] for one in self.filters if one["action"] == "hide")
-        return Eyes(self.did, hiding) if self.filters else Eyes()
+    def eyes(self, where: str) -> Eyes:
+        """Its own if it has filters that count there, else those of anybody: then what it sees is made once for all."""
+        some = [one for one in self.filters if one["contexts"] is None or where in one["contexts"]]
+        hiding = frozenset(one["words"] for one in some if one["action"] == "hide")
+        return Eyes(self.did, hiding, where) if some else Eyes()
+
+    def reads(self, author: str, lang: str | None) -> bool:
+        """Whether a post of one that it follows, in this language, is at its home."""
+        langs = self.langs.get(author)
+        return langs is None or lang is None or lang.split("-")[0] in langs or lang in langs
 
     async def refresh(self, web: Web) -> None:
         """Reads it, if it may have changed. Raises Refused."""
@@ -45,7 +56,12 @@ class Listener:
             if not self.stale and anyio.current_time() - self._read < FRESH_S:
                 return
             self.stale = False
-            self.home = frozenset([self.did, *await _following(web, self.did)])
+            wishes = await web.call("follow.wishes", by=self.did)
+            apart = frozenset(wishes["apart"]) - {self.did}
+            self.home = frozenset([self.did, *await _following(web, self.did)]) - apart
+            self.silent = frozenset(one["account"] for one in wishes["wishes"] if not one["reposts"])
+            self.langs = {one["account"]: one["langs"] for one in wishes["wishes"] if one["langs"] is not None}
+            self.tags = frozenset(map(tag_fold, wishes["tags"]))
             blocked = (await web.call("blocks", by=self.did))["blocks"]
             muted = (await web.call("mutes", by=self.did))["mutes"]
             self.unseen = frozenset(one["account"] for one in [*blocked, *muted])

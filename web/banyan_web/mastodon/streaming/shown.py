@@ -12,20 +12,27 @@ from banyan_web.refusals import Refused
 
 
 class Eyes(NamedTuple):
-    """Who sees it. reader: None: anybody. hiding: the words of its filters that hide posts."""
+    """Who sees it. reader: None: anybody. hiding: the words of its filters that hide posts there. where: in which
+    context."""
 
     reader: str | None = None
     hiding: frozenset[str] = frozenset()
+    where: str | None = None
 
 
 async def status(web: Web, uri: str, eyes: Eyes, reposted: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A post. reposted: as one account reposted it: `account` and `time_ms`. Raises Refused if it is not shown."""
-    row = await row_of(web, uri, eyes.reader)
+    row = await row_of(web, uri, eyes.reader, eyes.where)
     if row["filtered"] in eyes.hiding:
         raise Refused(404, "Record not found")
     if reposted is not None:
         row["reposted"] = [reposted]
     return (await statuses(web, [row], eyes.reader))[0]
+
+
+async def plain(web: Web, uri: str) -> dict[str, Any]:
+    """The post as the node has it. Raises Refused if it is not shown."""
+    return await row_of(web, uri, None)
 
 
 async def notifications(web: Web, rows: Sequence[Mapping[str, Any]], reader: str) -> list[dict[str, Any]]:

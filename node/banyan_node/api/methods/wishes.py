@@ -1,0 +1,182 @@
+"""What somebody wants to see and hear of: tags that they follow, conversations of which they hear nothing, what of an
+account is at home, and notifications that they put away.
+
+It is sealed, as all that an account keeps to itself (private.py).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from banyan_crdt.ids import AccountId
+from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
+from banyan_node.api.methods.feeds import on_exclusive_lists
+from banyan_node.api.methods.markers import CLEARED, furthest, newest_heard, place_said
+from banyan_node.api.methods.private import OneReader, Undo, opened, say
+from banyan_node.api.methods.social import missing
+from banyan_node.api.texts import AccountRef, Did, NoticeCursor, Own, PostRef, PostUri, did, place_of, target_of, uri
+from banyan_node.context import Context
+from banyan_node.hosting import hosted, private
+from banyan_node.operator_errors import CallError
+from banyan_schema.privately import Dismissed, FollowedTag, FollowWish, Marker, QuietThread
+from banyan_schema.social import tags_in
+from banyan_schema.social.post import tag_fold
+from banyan_storage.noticed import PLACE_BYTES
+
+METHODS = Declared()
+MOST_TAGS, MOST_LANGS = 1_000, 50
+MOST_DISMISSED = 1_000
+"""Single notifications that are put away; all up to a place count as one."""
+
+
+class TagFollowRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """tag: with or without #."""
+
+    tag: Annotated[str, Meta(min_length=1, max_length=200)]
+    undo: Undo = False
+    by: Own = None
+
+
+class FollowedTags(Response, frozen=True):
+    """As they were typed, in the order of the alphabet."""
+
+    tags: list[str]
+
+
+class ConversationMuteRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """uri: of any post of the conversation."""
+
+    uri: PostRef
+    undo: Undo = False
+    by: Own = None
+
+
+class MutedConversation(Response, frozen=True):
+    """root: the post that opened it."""
+
+    root: PostUri
+
+
+class FollowWishRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """reposts: whether what the account reposts is at home. langs: only its posts in these languages, and those that
+    name none; null: in all."""
+
+    account: AccountRef
+    reposts: bool = True
+    langs: Annotated[list[Annotated[str, Meta(pattern="^[A-Za-z0-9-]{1,10}$")]], Meta(max_length=MOST_LANGS)] | None = (
+        None
+    )
+    by: Own = None
+
+
+class WishRow(Response, frozen=True):
+    """See `follow.wish`."""
+
+    account: Did
+    reposts: bool
+    langs: list[str] | None
+
+
+class Wishes(Response, frozen=True):
+    """wishes: what of some accounts is at home. apart: the accounts on exclusive lists, which are not. tags: as in
+    `tags.followed`."""
+
+    wishes: list[WishRow]
+    apart: list[Did]
+    tags: list[str]
+
+
+class DismissRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """place: `at` of the notification."""
+
+    place: NoticeCursor
+    by: Own = None
+
+
+@METHODS.write("tag.follow", "not_found", "refused")
+def tag_follow(ctx: Context, ask: TagFollowRequest, now: float) -> NoResult:
+    """Follows a tag: its public posts are found as followed. Only the devices of the account know."""
+    account, tag = hosted.account_of(ctx, ask.by), ask.tag.strip().removeprefix("#")
+    if (found := tags_in(f"#{tag}")) != (tag,) and len(found) != 1:
+        raise CallError("bad_request", f"'{ask.tag[:60]}' is no tag: letters, digits and _.")
+    wanted, held = FollowedTag(tag_fold(found[0]), found[0]), private.of(ctx, account)
+    if ask.undo:
+        return say(ctx, account, private.taking_back(ctx, account, [wanted]), now)
+    if held.get(wanted) is None and sum(1 for _ in held.all(FollowedTag)) >= MOST_TAGS:
+        raise CallError("refused", f"An account follows at most {MOST_TAGS:,} tags.", 409)
+    return say(ctx, account, private.drafts(ctx, account, [wanted], now), now)
+
+
+@METHODS.read("tags.followed", "not_found", "refused")
+def tags_followed(at: CommitView, ask: OneReader) -> FollowedTags:
+    """The tags that an account follows."""
+    held = opened(at, hosted.account_of(at, ask.by))
+    return FollowedTags([one.shown for one in sorted(held.all(FollowedTag))])
+
+
+@METHODS.write("conversation.mute", "not_found", "refused")
+def conversation_mute(ctx: Context, ask: ConversationMuteRequest, now: float) -> MutedConversation:
+    """Tells nothing more of a conversation."""
+    account, target = hosted.account_of(ctx, ask.by), target_of(ask.uri)
+    found = ctx.queries().post(target)
+    if found is None:
+        raise missing(ctx.queries(), target)
+    wanted = QuietThread(target if found.post.reply is None else found.post.reply.root)
+    drafts = private.taking_back(ctx, account, [wanted]) if ask.undo else private.drafts(ctx, account, [wanted], now)
+    say(ctx, account, drafts, now)
+    return MutedConversation(uri(wanted.root))
+
+
+@METHODS.write("follow.wish", "not_found", "refused")
+def follow_wish(ctx: Context, ask: FollowWishRequest, now: float) -> NoResult:
+    """Says what of an account is in the home timeline."""
+    account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
+    langs = None if ask.langs is None else " ".join(sorted(set(ask.langs)))
+    wanted = FollowWish(other, None if ask.reposts else "no", langs)
+    held = private.of(ctx, account).get(wanted)
+    if wanted == (held or FollowWish(other)):
+        return NoResult()
+    if wanted == FollowWish(other):
+        return say(ctx, account, private.taking_back(ctx, account, [wanted]), now)
+    return say(ctx, account, private.drafts(ctx, account, [wanted], now), now)
+
+
+@METHODS.read("follow.wishes", "not_found", "refused")
+def follow_wishes(at: CommitView, ask: OneReader) -> Wishes:
+    """What an account wants in its home timeline, beside whom it follows."""
+    held = opened(at, hosted.account_of(at, ask.by))
+    rows = [
+        WishRow(did(AccountId(one.account)), one.reposts != "no", None if one.langs is None else one.langs.split())
+        for one in sorted(held.all(FollowWish), key=lambda one: one.account)
+    ]
+    apart = sorted(on_exclusive_lists(held))
+    return Wishes(rows, [did(one) for one in apart], [one.shown for one in sorted(held.all(FollowedTag))])
+
+
+@METHODS.write("notification.dismiss", "not_found", "refused")
+def dismiss(ctx: Context, ask: DismissRequest, now: float) -> NoResult:
+    """Puts a notification away: it is not told any more."""
+    account, q = hosted.account_of(ctx, ask.by), ctx.queries()
+    place = place_of(ask.place, PLACE_BYTES, "among notifications")
+    assert place is not None
+    wanted, held = Dismissed(place_said(q, place)), private.of(ctx, account)
+    if held.get(wanted) is not None:
+        return NoResult()
+    if sum(1 for _ in held.all(Dismissed)) >= MOST_DISMISSED:
+        says = f"{MOST_DISMISSED:,} single notifications are put away; put all of them away (notifications.clear)."
+        raise CallError("refused", says, 409)
+    return say(ctx, account, private.drafts(ctx, account, [wanted], now), now)
+
+
+@METHODS.write("notifications.clear", "not_found", "refused")
+def clear(ctx: Context, ask: OneReader, now: float) -> NoResult:
+    """Puts all notifications away that there are."""
+    account, q = hosted.account_of(ctx, ask.by), ctx.queries()
+    held, place = private.of(ctx, account), newest_heard(q, account)
+    drafts = private.taking_back(ctx, account, list(held.all(Dismissed)))
+    if place is not None and place > (furthest(q, held, CLEARED) or b""):
+        said = Marker(CLEARED, place_said(q, place), ctx.device.key)
+        drafts = [*private.drafts(ctx, account, [said], now), *drafts]
+    return say(ctx, account, drafts, now)

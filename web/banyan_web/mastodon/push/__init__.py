@@ -1,0 +1,1 @@
+"""Push messages: what an app is told while it is closed. Start reading at sending.py."""

@@ -1,0 +1,195 @@
+"""Tags that somebody follows, whose posts are at home, and tags that stand in a profile.
+
+Which tags one follows is read by one's own devices alone. Those of a profile are its field `tags`, which other programs
+show as any field.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+from banyan_schema.social import tags_in
+from banyan_schema.social.post import tag_fold
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon.entities.accounts import TAGS, iso, profiles
+from banyan_web.mastodon.entities.tags import tag
+from banyan_web.mastodon.html import tag_url
+from banyan_web.mastodon.ids import did_of
+from banyan_web.mastodon.paging import between
+from banyan_web.params import number, text
+from banyan_web.refusals import Refused
+
+ENDPOINTS = Endpoints()
+PAGE, MOST = 100, 200
+FEATURED = 10
+"""Tags of a profile."""
+COUNTED = 200
+"""Posts with a tag of a profile that are counted."""
+SUGGESTED = 10
+
+
+def _named(name: str) -> str:
+    """Raises Refused."""
+    name = name.strip().removeprefix("#")
+    found = tags_in(f"#{name}")
+    if len(found) != 1 or tag_fold(found[0]) != tag_fold(name):
+        raise Refused(404, "Record not found")
+    return found[0]
+
+
+async def followed(web: Web, reader: str) -> list[str]:
+    """The tags that somebody follows, as they were typed."""
+    found = web.tags.get(reader)
+    if found is None:
+        found = (await web.call("tags.followed", by=reader))["tags"]
+        web.tags.put(reader, found)
+    return found
+
+
+async def _featured(web: Web, did: str) -> list[str]:
+    row = (await profiles(web, [did]))[did]
+    return list(tags_in(row["fields"].get(TAGS, "")))[:FEATURED]
+
+
+def _among(name: str, tags: list[str]) -> bool:
+    return tag_fold(name) in map(tag_fold, tags)
+
+
+async def _shown(web: Web, ask: Ask, name: str) -> dict[str, Any]:
+    if ask.reader is None:
+        return tag(web, name)
+    follows, shows = await followed(web, ask.reader), await _featured(web, ask.reader)
+    return tag(web, name, (), _among(name, follows), _among(name, shows))
+
+
+@ENDPOINTS.get("/api/v1/tags/{name}")
+async def show(web: Web, ask: Ask) -> Any:
+    return await _shown(web, ask, _named(ask.path["name"]))
+
+
+@ENDPOINTS.post("/api/v1/tags/{name}/follow", "write:follows")
+async def follow(web: Web, ask: Ask) -> Any:
+    return await _follow(web, ask, True)
+
+
+@ENDPOINTS.post("/api/v1/tags/{name}/unfollow", "write:follows")
+async def unfollow(web: Web, ask: Ask) -> Any:
+    return await _follow(web, ask, False)
+
+
+async def _follow(web: Web, ask: Ask, wanted: bool) -> Any:
+    name = _named(ask.path["name"])
+    await web.call("tag.follow", tag=name, undo=not wanted, by=ask.account)
+    web.tags.put(ask.account, (await web.call("tags.followed", by=ask.account))["tags"])
+    return await _shown(web, ask, name)
+
+
+@ENDPOINTS.get("/api/v1/followed_tags", "read:follows")
+async def every(web: Web, ask: Ask) -> Any:
+    """In the order of the alphabet; `max_id` says how many come before."""
+    tags = (await web.call("tags.followed", by=ask.account))["tags"]
+    first, limit = number(ask.params, "max_id", 0, len(tags), 0), number(ask.params, "limit", PAGE, MOST)
+    between(web, ask, str(first + limit) if len(tags) > first + limit else None)
+    return [tag(web, name, (), True) for name in tags[first : first + limit]]
+
+
+# -- of a profile
+
+
+def _id(name: str) -> str:
+    return str(int.from_bytes(sha256(tag_fold(name).encode()).digest()[:6], "big"))
+
+
+async def _entity(web: Web, did: str, name: str) -> dict[str, Any]:
+    try:
+        rows = (await web.call("search", question=f"#{name} from:{did}", limit=COUNTED, by=None))["posts"]
+    except Refused:  # the index is being built
+        rows = []
+    last = rows[0]["time_ms"] // 1_000 if rows else None
+    return {
+        "id": _id(name),
+        "name": name,
+        "url": tag_url(web.url, name),
+        "statuses_count": str(len(rows)),
+        "last_status_at": None if last is None else iso(last * 1_000)[:10],
+    }
+
+
+async def _set(web: Web, did: str, tags: list[str]) -> None:
+    await web.call("profile.set", fields={TAGS: " ".join(f"#{name}" for name in tags)}, by=did)
+
+
+@ENDPOINTS.get("/api/v1/accounts/{id}/featured_tags")
+async def of_account(web: Web, ask: Ask) -> Any:
+    did = did_of(ask.path["id"])
+    return [await _entity(web, did, name) for name in await _featured(web, did)]
+
+
+@ENDPOINTS.get("/api/v1/featured_tags", "read:accounts")
+async def own(web: Web, ask: Ask) -> Any:
+    return [await _entity(web, ask.account, name) for name in await _featured(web, ask.account)]
+
+
+@ENDPOINTS.post("/api/v1/featured_tags", "write:accounts")
+async def feature(web: Web, ask: Ask) -> Any:
+    name = _tag_of_profile(text(ask.params, "name"))
+    await _add(web, ask.account, name)
+    return await _entity(web, ask.account, name)
+
+
+def _tag_of_profile(said: str) -> str:
+    try:
+        return _named(said)
+    except Refused:
+        raise Refused(422, "Validation failed: Tag is invalid") from None
+
+
+async def _add(web: Web, did: str, name: str) -> None:
+    tags = await _featured(web, did)
+    if _among(name, tags):
+        return
+    if len(tags) >= FEATURED:
+        raise Refused(422, f"Validation failed: A profile has at most {FEATURED} tags")
+    await _set(web, did, [*tags, name])
+
+
+async def _remove(web: Web, did: str, name: str) -> None:
+    tags = await _featured(web, did)
+    if _among(name, tags):
+        await _set(web, did, [one for one in tags if tag_fold(one) != tag_fold(name)])
+
+
+@ENDPOINTS.delete("/api/v1/featured_tags/{id}", "write:accounts")
+async def no_feature(web: Web, ask: Ask) -> Any:
+    for name in await _featured(web, ask.account):
+        if _id(name) == ask.path["id"]:
+            await _remove(web, ask.account, name)
+            return {}
+    raise Refused(404, "Record not found")
+
+
+@ENDPOINTS.get("/api/v1/featured_tags/suggestions", "read:accounts")
+async def suggested(web: Web, ask: Ask) -> Any:
+    """Those of one's newest posts that are not in the profile."""
+    rows = (await web.call("feed", account=ask.account, reposts=False, limit=COUNTED, by=ask.account))["posts"]
+    shown, found = await _featured(web, ask.account), dict[str, str]()
+    for row in rows:
+        for name in row["tags"]:
+            if not _among(name, shown):
+                found.setdefault(tag_fold(name), name)
+    return [tag(web, name) for name in list(found.values())[:SUGGESTED]]
+
+
+@ENDPOINTS.post("/api/v1/tags/{name}/feature", "write:accounts")
+async def feature_tag(web: Web, ask: Ask) -> Any:
+    name = _named(ask.path["name"])
+    await _add(web, ask.account, name)
+    return await _shown(web, ask, name)
+
+
+@ENDPOINTS.post("/api/v1/tags/{name}/unfeature", "write:accounts")
+async def unfeature_tag(web: Web, ask: Ask) -> Any:
+    name = _named(ask.path["name"])
+    await _remove(web, ask.account, name)
+    return await _shown(web, ask, name)

@@ -1,0 +1,53 @@
+"""Accounts whose keys are in a browser: the page on which one is made, and where what it signed comes in.
+
+What comes is signed by the account, so whoever brings it cannot forge it: no session is needed. How much comes is
+bounded by address, and what strangers may take of the disk bounds the rest.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mnemonic import Mnemonic
+from starlette.responses import Response
+
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.page.rendering import as_page, reader, render
+from banyan_web.page.texts import account_path
+from banyan_web.params import text
+from banyan_web.refusals import Refused
+from banyan_web.sessions import from_here
+
+ENDPOINTS = Endpoints()
+WRITINGS, WRITING_S = 60, 600
+"""Archives that one address brings in so many seconds."""
+
+
+@ENDPOINTS.get("/own")
+@as_page
+async def own(web: Web, ask: Ask) -> Response:
+    """Makes an account of this browser's own keys, and writes with it."""
+    return await render(web, ask, "own.html", taken=web.browser_accounts or reader(web, ask) is not None)
+
+
+@ENDPOINTS.post("/own/entries")
+async def take(web: Web, ask: Ask) -> Any:
+    """Takes entries that a browser signed. New accounts: of people who are logged in, or of everybody if the operator
+    says so."""
+    from_here(web, ask.request)
+    if web.bounds.take("own entries", ask.address, WRITINGS, WRITING_S).over:
+        raise Refused(429, "Too much came from here; try again in some minutes.", {"retry-after": "60"})
+    account = text(ask.params, "account")
+    if not web.browser_accounts and reader(web, ask) is None:
+        rows = (await web.call("profiles", accounts=[account]))["profiles"]
+        if not rows or not rows[0]["held"]:
+            raise Refused(403, "This node takes no new accounts from browsers: log in first.", code="not_allowed")
+    done = await web.call("entries.take", archive=text(ask.params, "archive"))
+    return {**done, "path": account_path(done["account"])}
+
+
+@ENDPOINTS.get("/own/words")
+async def word_list(web: Web, ask: Ask) -> Response:
+    """The 2,048 words in which a browser writes what is to be kept on paper, with spaces between them."""
+    headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "public, max-age=86400"}
+    return Response(" ".join(Mnemonic("english").wordlist), headers=headers)

@@ -1,0 +1,150 @@
+"""Lists of people and what belongs to one: followers, bookmarks, favourites, and lists of accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.page.forms import back, form, somebody, sure, undone
+from banyan_web.page.naming import did_of
+from banyan_web.page.rendering import as_page, language, reader, render
+from banyan_web.page.texts import readable
+from banyan_web.page.visitor import Visitor
+from banyan_web.page.words import WORDS
+from banyan_web.params import text
+from banyan_web.refusals import Refused
+
+ENDPOINTS = Endpoints()
+A_PAGE = 20
+MOST = 40
+"""People on a page."""
+
+
+async def cards(web: Web, me: Visitor | None, accounts: Sequence[str]) -> list[dict[str, Any]]:
+    """What a list of people shows of each. following: None for who is not logged in."""
+    if not accounts:
+        return []
+    rows = (await web.call("profiles", accounts=list(accounts)))["profiles"]
+    ties: dict[str, bool] = {}
+    if me is not None:
+        found = await web.call("relationships", accounts=list(accounts), by=me.did)
+        ties = {one["account"]: one["following"] or one["requested"] for one in found["relationships"]}
+    return [
+        {
+            "account": row["account"],
+            "name": row["name"],
+            "bio": row["fields"].get("bio", ""),
+            "avatar": _picture(row),
+            "following": ties.get(row["account"]),
+        }
+        for row in rows
+    ]
+
+
+def _picture(row: dict[str, Any]) -> str | None:
+    item = row["pictures"].get("avatar")
+    return None if item is None or not item["here"] else item["preview"] or item["blob"]
+
+
+async def _tied(web: Web, ask: Ask, method: str, heading: str) -> Response:
+    me, did = reader(web, ask), await did_of(web, ask.path["name"])
+    after = text(ask.params, "after", "") or None
+    found = await web.call(method, account=did, after=after, limit=MOST, by=me and me.did)
+    name = (await web.call("profile.get", account=did))["name"] or WORDS[language(ask)]["nameless"]
+    people = await cards(web, me, [one["account"] for one in found["accounts"]])
+    said = WORDS[language(ask)][heading].format(name=readable(name))
+    return await render(web, ask, "people.html", heading=said, tabs=(), people=people, after=found["after"])
+
+
+@ENDPOINTS.get("/@{name}/followers")
+@as_page
+async def followers(web: Web, ask: Ask) -> Response:
+    """Who follows an account."""
+    return await _tied(web, ask, "followers", "followers_of")
+
+
+@ENDPOINTS.get("/@{name}/following")
+@as_page
+async def following(web: Web, ask: Ask) -> Response:
+    """Whom it follows."""
+    return await _tied(web, ask, "following", "following_of")
+
+
+@ENDPOINTS.get("/bookmarks")
+@as_page
+async def bookmarks(web: Web, ask: Ask) -> Response:
+    """The posts that the visitor keeps, those that are here."""
+    me, words = somebody(web, ask), WORDS[language(ask)]
+    found = (await web.call("bookmarks", by=me.did))["bookmarks"]
+    rows = sorted((one["post"] for one in found if one["post"]), key=lambda row: -int(row["time_ms"]))
+    return await _posts(web, ask, words["bookmarks"], rows[:200], None, "bookmarks_none")
+
+
+@ENDPOINTS.get("/favourites")
+@as_page
+async def favourites(web: Web, ask: Ask) -> Response:
+    """The posts to which the visitor reacted."""
+    me, words = somebody(web, ask), WORDS[language(ask)]
+    before = text(ask.params, "before", "") or None
+    found = await web.call("favourites", before=before, limit=A_PAGE, by=me.did)
+    return await _posts(web, ask, words["favourites_title"], found["posts"], found["before"], "favourites_none")
+
+
+async def _posts(web: Web, ask: Ask, heading: str, posts: list[Any], before: str | None, hint: str) -> Response:
+    kept = (("/bookmarks", "bookmarks"), ("/favourites", "favourites_title"))
+    more = {"tabs": kept, "link": "?", "live": "", "form": None, "hint_icon": "keep", "people": ()}
+    said = {"heading": heading, "posts": posts, "before": before, "hint": WORDS[language(ask)][hint]}
+    return await render(web, ask, "timeline.html", **said, **more)
+
+
+# -- lists
+
+
+@ENDPOINTS.get("/lists")
+@as_page
+async def lists(web: Web, ask: Ask) -> Response:
+    """The visitor's lists; with `account`, to put that one on one of them."""
+    me, account = somebody(web, ask), text(ask.params, "account", "")
+    adding = None
+    if account:
+        adding = (await web.call("profiles", accounts=[account]))["profiles"][0]
+    return await render(web, ask, "lists.html", lists=(await web.call("lists", by=me.did))["lists"], adding=adding)
+
+
+@ENDPOINTS.get("/lists/{id}")
+@as_page
+async def one_list(web: Web, ask: Ask) -> Response:
+    """Who is on a list, and what they say."""
+    me, before = somebody(web, ask), text(ask.params, "before", "") or None
+    shown = await web.call("list.show", id=ask.path["id"], by=me.did)
+    found = await web.call("feed", in_list=ask.path["id"], before=before, limit=A_PAGE, by=me.did)
+    return await render(web, ask, "list.html", list=shown, posts=found["posts"], before=found["before"])
+
+
+@form(ENDPOINTS, "/lists")
+async def make(web: Web, ask: Ask, me: Visitor) -> str | None:
+    """Makes a list."""
+    await web.call("list.set", title=text(ask.params, "title").strip(), by=me.did)
+    return back(ask, "made")
+
+
+@form(ENDPOINTS, "/lists/member")
+async def member(web: Web, ask: Ask, me: Visitor) -> str | None:
+    """Puts an account on a list, or takes it off."""
+    undo = undone(ask)
+    await web.call("list.add", id=text(ask.params, "id"), accounts=[text(ask.params, "account")], undo=undo, by=me.did)
+    return back(ask) if undo else back(ask, "listed")
+
+
+@form(ENDPOINTS, "/lists/delete")
+async def drop(web: Web, ask: Ask, me: Visitor) -> None:
+    """Deletes a list."""
+    sure(ask)
+    try:
+        await web.call("list.delete", id=text(ask.params, "id"), by=me.did)
+    except Refused as why:
+        if why.status != 404:
+            raise

@@ -1,0 +1,51 @@
+"""Puts together what endpoints share, in the process that serves the door, whichever it is."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from banyan_node.home.config import HttpSettings
+from banyan_web.bounds import Bounds
+from banyan_web.door_store import DoorStore
+from banyan_web.endpoint import Backend, Web
+from banyan_web.firehose.consumers import Consumers
+from banyan_web.firehose.tail import Tail
+from banyan_web.house import House
+from banyan_web.mastodon.cards.link_cards import LinkCards
+from banyan_web.mastodon.push.sending import Pushes
+from banyan_web.mastodon.push.vapid import PushIdentity
+from banyan_web.mastodon.streaming.hub import Hub
+from banyan_web.outward import Outside
+
+
+def web_of(
+    backend: Backend,
+    door: DoorStore,
+    http: HttpSettings,
+    url: str,
+    tail: Tail,
+    hub: Hub,
+    bounds: Bounds,
+    push_key: bytes,
+) -> Web:
+    """url: where the door listens, by which clients know it if no setting says otherwise. push_key: see
+    mastodon/push/vapid.py."""
+    known = http.url or url
+    return Web(
+        backend,
+        door,
+        known,
+        http.domain or urlsplit(known).netloc,
+        http.title,
+        tail,
+        Consumers(door),
+        hub,
+        Pushes(PushIdentity(push_key), Outside(http.local_push)),
+        LinkCards(http.cards, Outside(http.local_cards, plain=True), known),
+        bounds,
+        http.description,
+        http.email,
+        outside=Outside(http.local_webhooks),
+        browser_accounts=http.browser_accounts,
+        house=House.read(http.rules, http.terms, http.privacy),
+    )
