@@ -28,6 +28,7 @@ from banyan_node.links.slots import SlotSettings
 from banyan_node.media.decoders import Decoders
 from banyan_node.media.in_use import InUse
 from banyan_node.upkeep.finishing import finish
+from banyan_node.upkeep.long_works import LongWorks
 from banyan_node.upkeep.mending import due, mend
 from banyan_node.upkeep.rows_file import FileKeeper
 from banyan_node.upkeep.searching import Searching
@@ -111,6 +112,9 @@ class Context:
 
     in_use: InUse = field(default_factory=InUse)
     """The uploads with which something is done. Any thread."""
+
+    works: LongWorks = field(default_factory=LongWorks)
+    """What takes long. Any thread."""
 
     decoders: Decoders = field(default_factory=Decoders)
     """Processes that decode pictures and films. Any thread."""

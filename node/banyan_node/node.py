@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -32,7 +33,7 @@ from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
 from banyan_node.hosting import claims, hosted, interest, wanted
-from banyan_node.links import anchors
+from banyan_node.links import anchors, bans
 from banyan_node.links.filling import Filling
 from banyan_node.links.linking import Links
 from banyan_node.logging import say_left_out
@@ -44,6 +45,7 @@ from banyan_node.server.control import control_app
 from banyan_node.server.http_server import Bind, serve_control
 from banyan_node.server.running import Endpoint, new_token
 from banyan_node.upkeep import chores, room, searching, views
+from banyan_node.upkeep.long_works import LongWorks, carry_out
 from banyan_node.upkeep.mending import Stopped
 from banyan_node.upkeep.tasks import Tasks
 from banyan_node.version import program_version
@@ -52,6 +54,7 @@ from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.worker import Worker
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
 from banyan_storage.errors import StorageError
+from banyan_storage.lmdb_folder import make_folder
 
 T = TypeVar("T")
 log = structlog.get_logger("banyan")
@@ -175,6 +178,7 @@ class Node:
         assert self.context is not None
         watch = room.Watch(self.worker, self.context.engine, config.storage)
         await watch.look()  # before any peer is heard
+        await self.keep_bans()
         self.metrics.about(
             {"version": program_version(), "role": config.node.role, "realm": config.node.realm},
             {
@@ -314,6 +318,7 @@ class Node:
             self.metrics.stands(**held)
             self._stands = f"{held['peers']:,} peers; {held['entries']:,} entries of {held['accounts']:,} accounts"
             say_left_out()
+            await self.keep_bans()
             await trio.sleep(LOOK_S)
 
     # -- for the service manager (`service.Attended`)
@@ -366,6 +371,27 @@ class Node:
 
     async def dial(self, addr: str) -> str | None:
         return await self.links.dial_now(addr)
+
+    def drop(self, peer: str) -> bool:
+        return self.links.drop(peer)
+
+    async def keep_bans(self) -> None:
+        self.links.refuse(await self.worker.call(bans.lift_due))
+
+    @property
+    def long_works(self) -> LongWorks:
+        assert self.context is not None
+        return self.context.works
+
+    @property
+    def archives(self) -> Path:
+        make_folder(self.home.archives)
+        return self.home.archives
+
+    def begin(self, method: str, params: dict[str, str], about: str) -> int:
+        number = self.long_works.announce(method, about)
+        self.nursery.start_soon(carry_out, self.long_works, number, partial(self.backend.done, method, params))
+        return number
 
     async def ping(self, peer: str) -> float | None:
         with trio.move_on_after(PING_S):

@@ -67,6 +67,10 @@ __all__ = [
 ]
 
 
+HIDDEN = b"hidden post:"
+"""With account and key of a post, the note that no query shows it here."""
+
+
 @contextmanager
 def queries(engine: Engine, realm: Realm, late_ids: Offer = nothing) -> Iterator[Queries]:
     """Queries of the last commit, for any thread. Hold them briefly. late_ids: see `snapshot` (pending.py)."""
@@ -82,6 +86,7 @@ class Queries:
         self._reader = reader
         self._used = used
         self._building = cursors(txn)
+        self._hides = next(reader.notes(HIDDEN), None) is not None
 
     def need(self, *views: str) -> None:
         """Raises ViewBuilding if one of these is being built."""
@@ -232,21 +237,30 @@ class Queries:
         raw = self._txn.get(PARTS, place)
         return None if raw is None else read_content(slot, content_of(raw))
 
-    def _view(self, number: bytes, account: AccountId, key: bytes, time: bytes, place: bytes) -> PostView | None:
+    def is_hidden(self, target: Target) -> bool:
+        """Whether this node hides the post."""
+        return self._hides and self._reader.note(HIDDEN + target_bytes(target)) is not None
+
+    def _view(
+        self, number: bytes, account: AccountId, key: bytes, time: bytes, place: bytes, hidden: bool = False
+    ) -> PostView | None:
+        if self._hides and not hidden and self.is_hidden(Target(account, CellKey(key))):
+            return None
         post = self.content(register_slot(number, POST, CellKey(key)), place)
         if not isinstance(post, Post):
             return None
         target = Target(account, CellKey(key))
         return PostView(target, int.from_bytes(time[:6], "big"), self.ref(place), post, time + account + key, place)
 
-    def post(self, target: Target) -> PostView | None:
-        """The post, or None if it is unknown or deleted or its content is not held."""
+    def post(self, target: Target, hidden: bool = False) -> PostView | None:
+        """The post, or None if it is unknown or deleted or its content is not held; or if it is hidden here, unless
+        `hidden` is given."""
         self.need()
         number = self.number(target.account)
         shown = number and shown_at(self._txn, register_slot(number, POST, target.key))
         if not number or not shown:
             return None
-        return self._view(number, target.account, target.key, shown[8:16], shown[:8])
+        return self._view(number, target.account, target.key, shown[8:16], shown[:8], hidden)
 
     def feed(self, accounts: Iterable[AccountId], before: bytes | None = None, limit: int = 50) -> list[PostView]:
         """The accounts' posts, newest first. before: the cursor of the last post of the page before."""
@@ -301,7 +315,8 @@ class Queries:
     def is_shown(self, target: Target) -> bool:
         """Whether `post` finds it."""
         number = self.number(target.account)
-        return number is not None and shown_at(self._txn, register_slot(number, POST, target.key)) != b""
+        shown = number is not None and shown_at(self._txn, register_slot(number, POST, target.key)) != b""
+        return shown and not self.is_hidden(target)
 
     def reply_count(self, target: Target) -> int:
         """How many direct replies there are."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import EntryId
 from banyan_node.context import TABLES
+from banyan_node.home.audit import OPERATOR, AuditLog
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
 from banyan_node.local import open_local
@@ -42,6 +43,8 @@ class Promised:
     tokens: set[str] = field(default_factory=set)
     revoked: set[str] = field(default_factory=set)
     """Ids of tokens of the door that are valid, and of those that are not any more."""
+    act: int = 0
+    """The last line of the audit log."""
     master: str = ""
     """The keys, which may be the old ones by now."""
 
@@ -63,6 +66,8 @@ def promised(said: Sequence[Said], line: int) -> Promised:
             found.copies[words[0]] = words[1]
         elif at <= line and what == "master":
             found.master = words[0]
+        elif at <= line and what == "act":
+            found.act = int(words[0])
         elif at <= line and what == "token":
             found.tokens.add(words[0])
         elif what == "revoked":
@@ -103,7 +108,7 @@ def _look(base: Path, home: Home, known: Promised) -> str:
             found = content(engine)
         if found not in known.rows:
             return f"the store holds {found}, it held {sorted(known.rows)}"
-    if said := _tokens(home, known):
+    if said := _tokens(home, known) or _acts(home, known):
         return said
     for name, rows in known.copies.items():
         with closing(LmdbEngine(base / name, TABLES)) as engine:
@@ -133,6 +138,18 @@ def _look(base: Path, home: Home, known: Promised) -> str:
             return "a log that this store writes is forked"
     with open_local(home, load_settings(home)) as local:
         return "" if local.context.store.is_counted(EntryId(bytes.fromhex(posted["entry"]))) else "the post is gone"
+
+
+def _acts(home: Home, known: Promised) -> str:
+    """What is wrong with the audit log, or an empty text: lines that are gone, and what follows after the crash."""
+    if not known.act:
+        return ""
+    log = AuditLog(home.audit)
+    last = log.append(OPERATOR, "after the crash", {})
+    chain = log.verify()
+    if chain.broken is not None or last <= known.act or chain.last != last:
+        return f"the audit log is {chain}, and line {known.act} was written"
+    return ""
 
 
 def _tokens(home: Home, known: Promised) -> str:

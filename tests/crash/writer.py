@@ -9,6 +9,7 @@ A writer uses the product as a node and its commands do. It says what was acknow
     blob ROOT         this blob is here whole
     token ID          this token of the door is valid
     revoked ID        and this one is not any more
+    act N             the audit log has a line of this number
     copy NAME HASH    the folder NAME beside the home is a store with these rows
 """
 
@@ -31,6 +32,7 @@ from banyan_node import context
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import settle
 from banyan_node.context import open_checked
+from banyan_node.home.audit import OPERATOR, AuditLog
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Cost, Keystore
 from banyan_node.home.settings import parse, set_in_file
@@ -283,8 +285,10 @@ def node(home: Path) -> None:
 
 
 def door(home: Path) -> None:
-    """What the door remembers: tokens are made and revoked, codes are changed for tokens, in two lives."""
+    """What the door remembers: tokens are made and revoked, codes are changed for tokens, in two lives. The audit log
+    has all of it, in files that are full soon."""
     made = new_home(home)
+    log = AuditLog(made.audit, file_bytes=2_000, files=3)
     for _ in range(2):
         store = DoorStore(made.door)
         app, _secret = door_apps.register(store, "app", ["x:/y"], ["read"], None)
@@ -299,6 +303,7 @@ def door(home: Path) -> None:
             token = store.token(raw)
             assert token is not None
             say("token", token.id)
+            say("act", str(log.append(OPERATOR, "token.add", {"id": token.id})))
             if k % 4 == 3:
                 store.revoke(raw)
                 say("revoked", token.id)

@@ -13,6 +13,7 @@ from tests.mutants.in_home import IN_HOME
 from tests.mutants.in_leaving import IN_LEAVING
 from tests.mutants.in_locked import IN_LOCKED
 from tests.mutants.in_media import IN_MEDIA
+from tests.mutants.in_moderation import IN_MODERATION
 from tests.mutants.in_moves import IN_MOVES
 from tests.mutants.in_moving import IN_MOVING
 from tests.mutants.in_node import IN_NODE
@@ -43,6 +44,7 @@ MUTANTS = (
     *IN_HANDLES,
     *IN_HOME,
     *IN_LOCKED,
+    *IN_MODERATION,
     *IN_MOVES,
     *IN_MOVING,
     *IN_LEAVING,

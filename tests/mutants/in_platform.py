@@ -54,7 +54,7 @@ IN_PLATFORM = (
         "text.encode()",
         _DOOR,
     ),
-    Mutant("one who is muted is shown", _POSTS, "if not lens.sees(target.account):", "if lens is None:", _READING),
+    Mutant("one who is muted is shown", _POSTS, "if target.account in lens.hidden:", "if lens is None:", _READING),
     Mutant(
         "an old answer counts as the new one",
         f"{_WEB}/platform/reading.py",

@@ -376,6 +376,8 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
         channel = (await node.backend.call("channel.set", {"title": "kênh"}))["uri"]
         playlist = (await node.backend.call("playlist.set", {"title": "nghe", "posts": [uri]}))["uri"]
         (item,) = (await node.backend.call("items.list", {"collection": "post"}))["items"]
+        await node.backend.call("account.create", {"name": "Bình", "hosted": True})
+        report = (await node.backend.call("report.add", {"account": "An", "posts": [uri], "as": "Bình"}))["id"]
         before = {name: await node.backend.call(name, {}) for name in ("status", "peers", "id", "account.show")}
         given: dict[str, dict[str, Any]] = {
             "thread": {"uri": uri},
@@ -384,6 +386,8 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
             "reactions": {"uri": uri},
             "reposts": {"uri": uri},
             "find": {"text": "An"},
+            "report.show": {"id": report},
+            "account.standing": {"account": "An"},
             "list.show": {"id": friends},
             **{f"group.{what}": {"group": group} for what in ("show", "feed", "members", "requests")},
             **{f"event.{what}": {"event": event} for what in ("show", "replies")},

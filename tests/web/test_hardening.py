@@ -35,7 +35,8 @@ NAMES = ("id", "q", "resource", "limit", "max_id", "since_id", "min_id", "offset
          "scheduled_at", "choices", "comment", "duration", "expires_in", "context", "keywords_attributes",
          "subscription", "data", "policy", "languages", "reblogs", "exclusive", "replies_policy", "whole_word",
          "home", "notifications", "cursor", "accounts", "fields_attributes",
-         "source")  # fmt: skip
+         "source", "verdict", "posts", "category", "rule_ids", "rules", "why", "order", "days", "after",
+         "account")  # fmt: skip
 WRONG: tuple[Any, ...] = (
     None,
     True,

@@ -22,6 +22,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from banyan_node.server.http_connections import let_in
 from banyan_web import wellknown
+from banyan_web.admin import judging, keeping
+from banyan_web.admin import network as admin_network
+from banyan_web.admin import people as admin_people
 from banyan_web.bodies import asked_of, params_of
 from banyan_web.bounds import Bounds, Count
 from banyan_web.describing import describing
@@ -42,6 +45,7 @@ from banyan_web.mastodon import (
     notices,
     off,
     own_account,
+    reports,
     scheduled,
     search,
     statuses,
@@ -62,6 +66,7 @@ from banyan_web.page import (
     events,
     groups,
     live,
+    moderation,
     network,
     own,
     people,
@@ -77,6 +82,8 @@ from banyan_web.refusals import Refused, answer, refusal
 
 EVERY: Sequence[Endpoints] = (
     accounts.ENDPOINTS,
+    admin_network.ENDPOINTS,
+    admin_people.ENDPOINTS,
     apps.ENDPOINTS,
     archive.ENDPOINTS,
     authorize.ENDPOINTS,
@@ -89,12 +96,15 @@ EVERY: Sequence[Endpoints] = (
     groups.ENDPOINTS,
     hosting.ENDPOINTS,
     instance.ENDPOINTS,
+    judging.ENDPOINTS,
+    keeping.ENDPOINTS,
     lists.ENDPOINTS,
     live.ENDPOINTS,
     login.ENDPOINTS,
     markers.ENDPOINTS,
     marking.ENDPOINTS,
     media.ENDPOINTS,
+    moderation.ENDPOINTS,
     network.ENDPOINTS,
     notices.ENDPOINTS,
     off.ENDPOINTS,
@@ -108,6 +118,7 @@ EVERY: Sequence[Endpoints] = (
     proofs.ENDPOINTS,
     push.ENDPOINTS,
     reading.ENDPOINTS,
+    reports.ENDPOINTS,
     scheduled.ENDPOINTS,
     search.ENDPOINTS,
     settings.ENDPOINTS,

@@ -41,6 +41,7 @@ _WHY = {
     422: "A parameter is wrong; the sentence names it.",
     429: "Too many requests.",
     500: "The node failed; its log says why.",
+    502: "The peer that is named cannot be reached.",
     503: "What the answer needs is being built, or the node is starting: ask again soon.",
     507: "The store could not be read or written.",
 }

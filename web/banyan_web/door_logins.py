@@ -162,6 +162,24 @@ def session(door: DoorStore, raw: str) -> Person | None:
     return None if row is None else Person(*row)
 
 
+def sessions(door: DoorStore, account: str) -> int:
+    """How many browsers are logged in as the account."""
+    with door.reading() as db:
+        what = "select count(*) from sessions where account = ? and expires > ?"
+        return int(next(iter(db.execute(what, (account, time.time()))))[0])
+
+
+def sign_out(door: DoorStore, account: str) -> tuple[int, int]:
+    """Everywhere: browsers are logged out, links and tokens end. The password stays. Returns how many (browsers,
+    tokens)."""
+    with door.writing() as db:
+        ended = sessions(door, account), len(door.tokens(account))
+        for table in ("links", "sessions"):
+            db.execute(f"delete from {table} where account = ?", (account,))
+        door.revoke_all(account)
+    return ended
+
+
 def end_session(door: DoorStore, raw: str) -> None:
     with door.writing() as db:
         db.execute("delete from sessions where hash = ?", (hashed(raw),))

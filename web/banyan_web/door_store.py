@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 import apsw
 
+from banyan_node.home.audit import AuditLog
+from banyan_node.home.folder import Home
 from banyan_node.operator_errors import ControlError
 
 SCOPES = ("read", "write", "follow", "push", "host", "admin", "firehose")
@@ -109,6 +111,7 @@ class DoorStore:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
+        self.path = path
         path.touch(0o600)
         self._db = apsw.Connection(str(path))
         self._db.set_busy_timeout(5_000)
@@ -144,6 +147,11 @@ class DoorStore:
     def close(self) -> None:
         with self._lock:
             self._db.close()
+
+    @property
+    def audit(self) -> AuditLog:
+        """The audit log of the node, for what is done to tokens and logins."""
+        return AuditLog(Home(self.path.parent).audit)
 
     # -- tokens
 
@@ -187,6 +195,12 @@ class DoorStore:
         """The token allows nothing any more. One that there is not is no mistake."""
         with self.writing() as db:
             db.execute("delete from tokens where hash = ?", (hashed(raw),))
+
+    def revoke_all(self, account: str) -> None:
+        """Tokens of the account allow nothing any more, and codes become none."""
+        with self.writing() as db:
+            for table in ("tokens", "codes"):
+                db.execute(f"delete from {table} where account = ?", (account,))
 
     def revoke_id(self, id_: str, account: str | None = None) -> None:
         """The same by the id of the token, if it is of this account; None: whosever it is."""

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 from starlette.requests import Request
 
 from banyan_node.api.texts import NOBODY
+from banyan_node.home.audit import OPERATOR, Actor
 from banyan_node.operator_errors import CallError
 from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore, Token
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import Tail
+from banyan_web.house import House
 from banyan_web.outward import Outside
 from banyan_web.refusals import Refused, of_call
 from banyan_web.shelf import Shelf
@@ -37,8 +39,8 @@ if TYPE_CHECKING:
 class Backend(Protocol):
     """A node. All methods raise CallError."""
 
-    async def call(self, name: str, params: Mapping[str, Any]) -> Any:
-        """The answer, as JSON values."""
+    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR) -> Any:
+        """The answer, as JSON values. by: who acts, for the audit log."""
 
     async def answer(self, name: str, params: Mapping[str, Any]) -> Any:
         """The answer in its declared type. What did not change may be the same object as before."""
@@ -95,7 +97,7 @@ class Web:
     links. email: of who runs it, or empty. people: Account entities by DID. texts: HTML, by the text and by where its
     mentions lead. tags: those that an account follows. talked: the newest posts, for trends. bodies: Status entities as
     JSON (mastodon/entities/bodies.py). outside: asks addresses that others named. browser_accounts: whether
-    accounts whose keys are in a browser are taken from everybody."""
+    accounts whose keys are in a browser are taken from everybody. house: its rules."""
 
     backend: Backend
     door: DoorStore
@@ -118,6 +120,15 @@ class Web:
     bodies: Shelf[int, Body] = field(default_factory=lambda: Shelf(BODIES))
     outside: Outside = field(default_factory=Outside)
     browser_accounts: bool = False
+    house: House = field(default_factory=House)
+
+    async def act(self, actor: Actor, method: str, **params: Any) -> Any:
+        """A method that changes something for all, by an admin or a moderator. Raises Refused."""
+        named = {"as" if name == "by" else name: value for name, value in params.items() if value is not None}
+        try:
+            return await self.backend.call(method, named, actor)
+        except CallError as error:
+            raise of_call(error) from error
 
     async def call(self, method: str, **params: Any) -> Any:
         """A method of the node; `by` is the account that acts, None: nobody reads. Other parameters that are None are

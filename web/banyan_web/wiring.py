@@ -10,6 +10,7 @@ from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Backend, Web
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import RUNS, Tail
+from banyan_web.house import House
 from banyan_web.mastodon.cards.link_cards import LinkCards
 from banyan_web.mastodon.push.sending import Pushes
 from banyan_web.mastodon.push.vapid import PushIdentity
@@ -47,4 +48,5 @@ def web_of(
         http.email,
         outside=Outside(http.local_webhooks),
         browser_accounts=http.browser_accounts,
+        house=House.read(http.rules, http.terms, http.privacy),
     )

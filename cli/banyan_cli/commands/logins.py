@@ -55,6 +55,7 @@ def set_login(
     with _door(s) as door:
         if any(login.name == known and login.account != account for login in logins(door)):
             known = account  # two people of one name: this one types the id
+        _note(door, "login.set", account=account, name=known)
         set_password(door, account, known, password)
     s.out.done({"account": account, "name": known}, f"{known or account} can log in with this password.")
 
@@ -79,6 +80,7 @@ def drop_login(ctx: typer.Context, name: Name) -> None:
     with _door(s) as door:
         known = [login for login in door_logins.logins(door) if name in (login.name, login.account)]
         account = known[0].account if known else refs.account(s, name)
+        _note(door, "login.drop", account=account)
         had = door_logins.drop_login(door, account)
         left = len(door.tokens(account))
     s.out.done(
@@ -98,6 +100,7 @@ def link(ctx: typer.Context, name: Name) -> None:
     account, known = _hosted(s, name)
     base = _url(s)
     with _door(s) as door:
+        _note(door, "login.link", account=account)
         raw = make_link(door, Person(account, known or account))
     url = f"{base}/login/link/{raw}"
     s.out.done({"account": account, "url": url, "seconds": LINK_S}, url)
@@ -130,6 +133,7 @@ def add_token(
         raise BadInput('--scopes is empty; say what the token allows, such as --scopes "read write".')
     account = None if name is None else _hosted(s, name)[0]
     with _door(s) as door:
+        _note(door, "token.add", account=account, label=label, scopes=list(given), days=days)
         raw = door.mint(account, label, given, None if days is None else days * DAY_S)
         made = door.token(raw)
     assert made is not None
@@ -161,8 +165,16 @@ def revoke_token(
     with _door(s) as door:
         known = [token.id for token in door.tokens()]
         found = refs.one_of("token", id, known, "`banyan token list`")
+        _note(door, "token.revoke", id=found)
         door.revoke_id(found)
     s.out.done({"revoked": found}, "It allows nothing any more.")
+
+
+def _note(door: DoorStore, do: str, **given: Any) -> None:
+    """In the audit log, before it is done. Raises StorageError."""
+    from banyan_node.home.audit import AT_REST
+
+    door.audit.append(AT_REST, do, given)
 
 
 @contextmanager

@@ -75,18 +75,61 @@ def _wait_for_greeting(s: session.Session, peer: str) -> None:
             )
 
 
-@_peers.command("ban")
-def ban(ctx: typer.Context, peer: Peer) -> None:
-    """Hang up on a peer and refuse it until it is pardoned."""
+@_peers.command("drop")
+def drop(ctx: typer.Context, peer: Peer) -> None:
+    """Hang up on a peer, and dial it no more as a contact. It may come again."""
     s = session.of(ctx)
     peer = _peer(s, peer)
-    s.out.done(s.call("peers.ban", peer=peer), f"{peer} is banned.")
+    s.out.done(s.call("peers.drop", peer=peer), f"{peer} was let go.")
+
+
+@_peers.command("bans")
+def bans(ctx: typer.Context) -> None:
+    """Whom this node refuses, why, and until when."""
+    from banyan_cli.show import tables
+
+    s = session.of(ctx)
+    found = s.call("bans")
+    rows = [{"refused": row["peer"], **row} for row in found["peers"]]
+    rows += [{"refused": row["network"], "by_operator": True, **row} for row in found["networks"]]
+    s.out.answers(rows, tables.bans(_now_ms()), "Nobody is banned.")
+
+
+Refused = Annotated[
+    str,
+    typer.Argument(
+        metavar="PEER", help="As above; or a network such as 192.0.2.0/24.", autocompletion=completing.peers
+    ),
+]
+
+
+@_peers.command("ban")
+def ban(
+    ctx: typer.Context,
+    peer: Refused,
+    reason: Annotated[str, typer.Option(help="Why; the peer is told.")] = "",
+    days: Annotated[int, typer.Option(min=0, help="For how long; 0: until it is pardoned.")] = 0,
+) -> None:
+    """Hang up on a peer, or on all of a network, and refuse it until it is pardoned."""
+    s = session.of(ctx)
+    if _is_network(peer):
+        s.out.done(s.call("networks.ban", network=peer, reason=reason, days=days), f"{peer} is banned.")
+        return
+    peer = _peer(s, peer)
+    s.out.done(s.call("peers.ban", peer=peer, reason=reason, days=days), f"{peer} is banned.")
+
+
+def _is_network(text: str) -> bool:
+    return "/" in text or "." in text or ":" in text
 
 
 @_peers.command("pardon")
-def pardon(ctx: typer.Context, peer: Peer) -> None:
+def pardon(ctx: typer.Context, peer: Refused) -> None:
     """Lift a ban and forget what the peer lost points for."""
     s = session.of(ctx)
+    if _is_network(peer):
+        s.out.done(s.call("networks.pardon", network=peer), f"{peer} is welcome again.")
+        return
     peer = _peer(s, peer)
     s.out.done(s.call("peers.pardon", peer=peer), f"{peer} is welcome again.")
 

@@ -64,6 +64,20 @@ def accounts(console: Console, rows: list[Row]) -> None:
     console.print(count(len(rows), "account"), style="dim")
 
 
+def bans(now_ms: int) -> Callable[[Console, list[Row]], None]:
+    """Shows whom a node refuses."""
+
+    def show(console: Console, rows: list[Row]) -> None:
+        made = table("refused", "by", "since", "ends", "why")
+        for row in rows:
+            since = "" if row["since_ms"] is None else ago(row["since_ms"], now_ms)
+            ends = "when pardoned" if row["until_ms"] is None else f"in {span(max(0, row['until_ms'] - now_ms))}"
+            made.add_row(row["refused"], "you" if row["by_operator"] else "itself", since, ends, Text(row["reason"]))
+        console.print(made)
+
+    return show
+
+
 def peers(now_ms: int) -> Callable[[Console, list[Row]], None]:
     """Shows the answer of `peers`."""
 

@@ -29,6 +29,7 @@ from banyan_node.hosting.vault import Private, Vault
 from banyan_node.links.filling import Filling
 from banyan_node.media.decoders import Decoders
 from banyan_node.media.in_use import InUse
+from banyan_node.upkeep.long_works import LongWorks
 from banyan_node.upkeep.searching import Searching
 from banyan_node.workers.published import Here, Published
 from banyan_storage.blobs import BlobStore
@@ -75,8 +76,8 @@ class NoResult(Response, frozen=True):
 
 class CommitView:
     """The input of a read: the store and its views at one commit, the blobs, what opens what accounts said to
-    themselves (None: the keys are not there), the index of posts (None: it cannot be written), and what readers kept of
-    this commit."""
+    themselves (None: the keys are not there), the index of posts (None: it cannot be written), what readers kept of
+    this commit, and long work."""
 
     def __init__(
         self,
@@ -85,10 +86,11 @@ class CommitView:
         vault: Vault | None = None,
         search: Searching | None = None,
         kept: Keeping | None = None,
+        works: LongWorks | None = None,
     ) -> None:
         self._q, self.blobs = q, blobs
         self._vault, self.search = vault, search
-        self.kept = kept or Keeping()
+        self.kept, self.works = kept or Keeping(), works or LongWorks()
 
     @property
     def store(self) -> StoreReader:
@@ -197,6 +199,22 @@ class Shell(Protocol):
     async def dial(self, addr: str) -> str | None:
         """Why the address cannot be reached, or None once it is linked."""
 
+    def drop(self, peer: str) -> bool:
+        """Hangs up on a peer, and dials it no more as a contact. Whether there was a link."""
+
+    async def keep_bans(self) -> None:
+        """Ends bans whose time has come, and refuses the networks that are banned now."""
+
+    @property
+    def long_works(self) -> LongWorks: ...
+
+    @property
+    def archives(self) -> Path:
+        """The folder of archives, which is there."""
+
+    def begin(self, method: str, params: dict[str, str], about: str) -> int:
+        """Calls a method in the background; the number of the work."""
+
     async def ping(self, peer: str) -> float | None:
         """Seconds to a linked peer and back; None if it did not answer."""
 
@@ -211,7 +229,8 @@ class Method:
 
     on_node: async (Shell, answer), which completes the answer of `do` on a running node. alone, together: see
     Worker.call. slow: a read that may take more than some 20 ms, which others do not wait for. apart: a read that needs
-    the store and files of blobs and nothing else, so another process may answer it.
+    the store and files of blobs and nothing else, so another process may answer it. audited: an act of an operator, an
+    admin or a moderator, which the audit log gets first.
     """
 
     name: str
@@ -226,6 +245,7 @@ class Method:
     together: bool = False
     slow: bool = False
     apart: bool = False
+    audited: bool = False
 
     @property
     def about(self) -> str:
@@ -242,20 +262,25 @@ class Declared:
     def __iter__(self) -> Iterator[Method]:
         return iter(self._methods.values())
 
-    def read(self, name: str, *errors: str, slow: bool = False, apart: bool = True) -> Callable[[F], F]:
-        return self._add(name, "read", "snapshot", errors, slow=slow, apart=apart)
+    def read(
+        self, name: str, *errors: str, slow: bool = False, apart: bool = True, audited: bool = False
+    ) -> Callable[[F], F]:
+        apart = apart and not audited
+        return self._add(name, "read", "snapshot", errors, slow=slow, apart=apart, audited=audited)
 
     def look(self, name: str, *errors: str) -> Callable[[F], F]:
         return self._add(name, "read", "look", errors)
 
-    def work(self, name: str, kind: Literal["read", "write"], *errors: str) -> Callable[[F], F]:
-        return self._add(name, kind, "work", errors)
+    def work(self, name: str, kind: Literal["read", "write"], *errors: str, audited: bool = False) -> Callable[[F], F]:
+        return self._add(name, kind, "work", errors, audited=audited)
 
-    def write(self, name: str, *errors: str, alone: bool = False, together: bool = False) -> Callable[[F], F]:
-        return self._add(name, "write", "replica", errors, alone, together)
+    def write(
+        self, name: str, *errors: str, alone: bool = False, together: bool = False, audited: bool = False
+    ) -> Callable[[F], F]:
+        return self._add(name, "write", "replica", errors, alone, together, audited=audited)
 
-    def node(self, name: str, kind: Literal["read", "write"], *errors: str) -> Callable[[F], F]:
-        return self._add(name, kind, "node", errors)
+    def node(self, name: str, kind: Literal["read", "write"], *errors: str, audited: bool = False) -> Callable[[F], F]:
+        return self._add(name, kind, "node", errors, audited=audited)
 
     def on_node(self, name: str) -> Callable[[F], F]:
         """Declares what a running node adds to the answer of a method that was declared before."""
@@ -275,6 +300,7 @@ class Declared:
         alone: bool = False,
         together: bool = False,
         slow: bool = False,
+        audited: bool = False,
         apart: bool = False,
     ) -> Callable[[F], F]:
         def add(do: F) -> F:
@@ -282,8 +308,8 @@ class Declared:
             answers = hints.pop("return")
             (asks,) = (t for t in hints.values() if isinstance(t, type) and issubclass(t, Request))
             assert name not in self._methods, f"{name} is declared twice"
-            method = Method(name, kind, runs, asks, answers, errors, do, None, alone, together, slow, apart)
-            self._methods[name] = method
+            more = (None, alone, together, slow, apart, audited)
+            self._methods[name] = Method(name, kind, runs, asks, answers, errors, do, *more)
             return do
 
         return add

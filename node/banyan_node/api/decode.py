@@ -38,6 +38,17 @@ def request(method: Method, params: Mapping[str, Any]) -> Request:
         raise CallError("bad_request", f"{method.name}: the request is nested too deeply.") from None
 
 
+def written_down(method: Method, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters without secrets, for the audit log."""
+    return {name: "secret" if is_secret(method.asks, name) else value for name, value in params.items()}
+
+
+def why_of(params: Mapping[str, Any]) -> str | None:
+    """The reason that a request gives."""
+    said = next((params[name] for name in ("why", "reason", "order") if params.get(name)), None)
+    return said if isinstance(said, str) else None
+
+
 def no_such_method(name: str, known: Mapping[str, Any]) -> CallError:
     near = get_close_matches(name, known, 1)
     meant = f"; did you mean '{near[0]}'?" if near else "; docs/api.md and GET /openapi.json list them."

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 import trio
 
 from banyan_crdt.errors import BanyanError
@@ -26,6 +27,7 @@ from banyan_node.api.events import Events
 from banyan_node.api.registry import EVERY
 from banyan_node.api.texts import root_of
 from banyan_node.context import Context
+from banyan_node.home.audit import AT_REST, OPERATOR, Actor, AuditLog
 from banyan_node.hosting import claims
 from banyan_node.media import keeping
 from banyan_node.media.held import read_part
@@ -46,6 +48,7 @@ QUICK, SLOW = 1, 2
 and they are no faster."""
 WORKERS = 2
 """Files that are put at a time: each hashes and writes as fast as the disk takes it."""
+log = structlog.get_logger("banyan")
 _REFUSALS = (CallError, BanyanError, ValueError, StorageError)
 
 
@@ -63,7 +66,7 @@ def read(context: Context, method: Method, ask: Request) -> Any:
         queries(context.engine, context.realm, context.store.late_ids) as q,
         context.kept.at(q.reader.txn, q.whole and not method.slow) as kept,
     ):
-        return method.do(CommitView(q, context.blobs, context.vault, context.search, kept), ask)
+        return method.do(CommitView(q, context.blobs, context.vault, context.search, kept, context.works), ask)
 
 
 def look(context: Context, who: Here, seen: Published, do: Callable[[Looking], T]) -> T:
@@ -81,27 +84,53 @@ class NodeBackend:
     def __init__(self, shell: Shell, context: Context) -> None:
         self._shell, self._context, self._here = shell, context, here(context)
         self._quick, self._slow = trio.CapacityLimiter(QUICK), trio.CapacityLimiter(SLOW)
-        self._workers = trio.CapacityLimiter(WORKERS)
+        self._workers, self._writing_down = trio.CapacityLimiter(WORKERS), trio.CapacityLimiter(1)
+        self._audit = AuditLog(context.home.audit)
         self._working = working(context, self._make_room)
         self._events = Events(context.store.snapshot, partial(self._in_thread, self._slow))
         self.tell, self.end_events = self._events.tell, self._events.close
 
-    async def call(self, name: str, params: Mapping[str, Any]) -> Any:
-        """The answer, as JSON values. Raises CallError."""
-        return msgspec.to_builtins(await self.answer(name, params))
+    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR) -> Any:
+        """The answer, as JSON values. by: who acts, for the audit log. Raises CallError."""
+        return msgspec.to_builtins(await self.answer(name, params, by))
 
-    async def answer(self, name: str, params: Mapping[str, Any]) -> Any:
+    async def answer(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR) -> Any:
         """The answer in its declared type. Raises CallError."""
         try:
-            return await self._answer(name, params)
+            return await self._acted(name, params, by)
         except CallError as error:
             self._shell.metrics.refused(error.code)
             raise
 
-    async def _answer(self, name: str, params: Mapping[str, Any]) -> Any:
+    async def _acted(self, name: str, params: Mapping[str, Any], by: Actor) -> Any:
         method = method_of(name)
         ask = decode.request(method, params)
         self._shell.throttle.works()
+        if not method.audited:
+            return await self._answer(method, ask)
+        by, given = by._replace(why=by.why or decode.why_of(params)), decode.written_down(method, params)
+        try:
+            n = await self._write_down(partial(self._audit.append, by, name, given))
+        except StorageError as error:
+            raise refusal(error) from error
+        try:
+            return await self._answer(method, ask)
+        except CallError as error:
+            try:
+                await self._write_down(partial(self._audit.append, by, name, {}, n, error.message))
+            except StorageError as why:
+                log.error("audit log", error=str(why))
+            raise
+
+    async def done(self, name: str, params: Mapping[str, Any]) -> Any:
+        """As `answer`, of what was written down in the audit log with what began it. Raises CallError."""
+        method = method_of(name)
+        return await self._answer(method, decode.request(method, params))
+
+    async def _write_down(self, do: Callable[[], int]) -> int:
+        return await trio.to_thread.run_sync(do, limiter=self._writing_down)
+
+    async def _answer(self, method: Method, ask: Request) -> Any:
         began = time.perf_counter()
         try:
             if method.runs == "node":
@@ -120,7 +149,7 @@ class NodeBackend:
         except _REFUSALS as error:
             raise refusal(error) from error
         finally:
-            self._shell.metrics.took(name, time.perf_counter() - began)
+            self._shell.metrics.took(method.name, time.perf_counter() - began)
 
     async def piece(self, blob: str, offset: int, length: int) -> bytes:
         """What `media.read` gives, as bytes. Raises CallError."""
@@ -152,6 +181,7 @@ class LocalBackend:
 
     def __init__(self, context: Context) -> None:
         self.context = context
+        self._audit = AuditLog(context.home.audit)
         self._beside: Beside | None = None
 
     def call(self, method: str, **params: Any) -> Any:
@@ -160,6 +190,18 @@ class LocalBackend:
         ask = decode.request(found, named(params))
         if found.runs == "node":
             raise NoNode(f"No node is running in {c.home.path}; start one with `banyan up`.")
+        if not found.audited:
+            return self._answer(found, ask)
+        by, given = AT_REST._replace(why=decode.why_of(params)), decode.written_down(found, named(params))
+        n = self._audit.append(by, method, given)
+        try:
+            return self._answer(found, ask)
+        except CallError as error:
+            self._audit.append(by, method, {}, n, error.message)
+            raise
+
+    def _answer(self, found: Method, ask: Request) -> Any:
+        c = self.context
         try:
             if claims.restoring(c):  # a running node does this in the background
                 while chores.follow(c, time.time()):

@@ -24,6 +24,7 @@ CODES: dict[str, tuple[tuple[int, ...], str]] = {
     "cursor_gone": ((410,), "The cursor is of another store, or of a state that this store no longer has."),
     "too_large": ((413,), "The body is larger than control.body_bytes."),
     "too_many_streams": ((429,), "control.streams event streams are open."),
+    "too_many": ((429,), "Of these no more are taken for now; the message says when."),
     "internal": ((500,), "The node failed; its log says why."),
     "not_ready": ((503,), "The node is starting, or one thing holds up all others."),
     "building": ((503,), "A view that the answer needs is being built; the message has the progress. Try again later."),

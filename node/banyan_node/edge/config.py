@@ -10,6 +10,7 @@ EdgeError
 """
 
 import ipaddress
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -72,10 +73,10 @@ class EdgeConfig:
 
     identity_seed: 32 bytes, the Ed25519 seed of the node's peer id. listen: multiaddrs ("/ip4/127.0.0.1/tcp/0").
     psk: 32 bytes; only peers with the same key get past the first byte. allow_cidrs: if not empty, only these
-    networks; deny_cidrs is stronger. frame_buffer: what may wait unread in one link; the node grants credits
-    for less than this. frame_buffers: the same of all links together. min_rate: the least bytes per second of a frame
-    under way, after read_deadline, and of a window under way, after write_deadline. named: peer ids that the operator
-    named.
+    networks; deny_cidrs is stronger, and so is banned, which changes while the edge runs. frame_buffer: what may wait
+    unread in one link; the node grants credits for less than this. frame_buffers: the same of all links together.
+    min_rate: the least bytes per second of a frame under way, after read_deadline, and of a window under way, after
+    write_deadline. named: peer ids that the operator named.
     """
 
     identity_seed: bytes
@@ -83,6 +84,7 @@ class EdgeConfig:
     psk: bytes | None = None
     allow_cidrs: tuple[str, ...] = ()
     deny_cidrs: tuple[str, ...] = ()
+    banned: set[ipaddress.IPv4Network | ipaddress.IPv6Network] = field(default_factory=set)
     slots: SlotSettings = field(default_factory=SlotSettings)
     named: tuple[str, ...] = ()
     pauses: PauseSettings = field(default_factory=PauseSettings)
@@ -123,13 +125,20 @@ class Gate:
     is asked instead, with the address of the socket itself.
     """
 
-    def __init__(self, allow: tuple[str, ...], deny: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        allow: tuple[str, ...],
+        deny: tuple[str, ...],
+        banned: AbstractSet[ipaddress.IPv4Network | ipaddress.IPv6Network] = frozenset(),
+    ) -> None:
+        """banned: looked at each time."""
+        self._banned = banned
         self._allow = [ipaddress.ip_network(cidr, strict=False) for cidr in allow]
         self._deny = [ipaddress.ip_network(cidr, strict=False) for cidr in deny]
 
     def admits(self, host: str | None) -> bool:
         """host: an IP address as text, or None when it is not known."""
-        if not self._allow and not self._deny:
+        if not self._allow and not self._deny and not self._banned:
             return True
         try:
             ip = ipaddress.ip_address((host or "").partition("%")[0])
@@ -137,6 +146,6 @@ class Gate:
             return False
         if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
             ip = ip.ipv4_mapped
-        if any(ip in network for network in self._deny):
+        if any(ip in network for network in (*self._deny, *self._banned)):
             return False
         return not self._allow or any(ip in network for network in self._allow)

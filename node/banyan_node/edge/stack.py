@@ -335,7 +335,7 @@ def make_host(config: EdgeConfig, tell: Tell, door: Door, throttle: Throttle) ->
         psk=config.psk.hex() if config.psk is not None else None,
     )
     swarm.auto_connector = NoAutoConnector(swarm)
-    swarm.gate = Gate(config.allow_cidrs, config.deny_cidrs)
+    swarm.gate = Gate(config.allow_cidrs, config.deny_cidrs, config.banned)
     swarm.tell = tell
     swarm.config = config
     swarm.door, swarm.throttle = door, throttle

@@ -188,6 +188,16 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     email: Annotated[str, Meta(max_length=200, description="Where people reach who runs this server; apps show it")] = (
         ""
     )
+    rules: Annotated[
+        list[Annotated[str, Meta(max_length=500, title="texts")]],
+        Meta(max_length=50, description="The rules of this server, a text each; reports name them, by their numbers"),
+    ] = field(default_factory=list)
+    terms: Annotated[
+        str, Meta(max_length=300, description="A file with the terms of service, plain text; empty: there are none")
+    ] = ""
+    privacy: Annotated[
+        str, Meta(max_length=300, description="A file with the privacy policy, plain text; empty: there is none")
+    ] = ""
     proxies: Annotated[
         list[Cidr],
         Meta(

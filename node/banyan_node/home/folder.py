@@ -78,6 +78,16 @@ class Home(NamedTuple):
         return self.path / "door.db"
 
     @property
+    def audit(self) -> Path:
+        """The acts of operators, admins and moderators (audit.py)."""
+        return self.path / "audit"
+
+    @property
+    def archives(self) -> Path:
+        """Archives that admins have written and read in over the door."""
+        return self.path / "archives"
+
+    @property
     def mended(self) -> Path:
         """A report for people: the wrong entries that were dropped from the store (mending.py)."""
         return self.path / "store.mended"

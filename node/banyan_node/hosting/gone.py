@@ -1,4 +1,4 @@
-"""Why a post is not shown: its author deleted it, this node withholds it, or it is not held.
+"""Why a post is not shown: its author deleted it, this node withholds or hides it, or it is not held.
 
 Withheld posts are noted by post, in addition to the store's record of each operation. So the operator can list them,
 and a thread shows a mark in their place. Releasing the content deletes the note.
@@ -32,7 +32,7 @@ class Order(NamedTuple):
 
 
 class Gone(NamedTuple):
-    """word: deleted, withheld or unknown. sentence: says it of "this post", without a full stop."""
+    """word: deleted, withheld, hidden or unknown. sentence: says it of "this post", without a full stop."""
 
     word: str
     sentence: str
@@ -60,6 +60,8 @@ def why_gone(q: Queries, target: Target) -> Gone:
         return Gone("withheld", f"withheld by this node: {_order(raw).order}")
     if q.is_dead(target.account, POST, target.key):
         return Gone("deleted", "deleted by its author")
+    if q.is_hidden(target):
+        return Gone("hidden", "hidden by the moderators of this node")
     return Gone("unknown", UNKNOWN)
 
 

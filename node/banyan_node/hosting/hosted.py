@@ -23,6 +23,7 @@ from banyan_crdt.signing import Signer
 from banyan_node.context import RESTORING, Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.hosting import awaited, dropped
+from banyan_node.moderation import standing
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.author import grant_to
 from banyan_storage.due import Work
@@ -375,6 +376,10 @@ def salt_of(ctx: Context, account: AccountId) -> bytes:
 def writable_log(ctx: Context, account: AccountId) -> LogId:
     """This data folder's log in the account. It has a new number if the last one was also written elsewhere."""
     control = control_of(ctx, account)
+    if (suspended := standing.find(ctx.store, "suspend", account)) is not None:
+        why = f": {suspended.text}" if suspended.text else ""
+        says = f"The moderators of this node suspended {account_to_text(account)}; nothing is written for it here{why}"
+        raise CallError("refused", f"{says.rstrip('.')}.", 403)
     log = ctx.own_log(account)
     if control.grant_of(log.writer, log.log) is None or log.writer in control.cuts:
         who = account_to_text(account)

@@ -1,4 +1,5 @@
-"""How one account sees the others: without those that it blocks or mutes, and through its filters."""
+"""How one account sees the others: without those that it blocks or mutes, and through its filters; and of those whom
+moderators of this node limit, only whom it follows."""
 
 from __future__ import annotations
 
@@ -22,8 +23,9 @@ PATTERNS = 4_096
 
 
 class Lens:
-    """reader: None sees everything. hides: whom it says for all to read that it blocks or mutes. where: only the
-    filters that count there; None: all of them."""
+    """reader: None sees all but those whom moderators limit. hides: whom it says for all to read that it blocks or
+    mutes. where: only the filters that count there; None: all of them. limited: of whom nothing is seen, as moderators
+    want it."""
 
     def __init__(
         self,
@@ -32,6 +34,7 @@ class Lens:
         reader: AccountId | None,
         now_ms: int,
         where: Where | None = None,
+        limited: Collection[AccountId] = (),
     ) -> None:
         self.reader, self.now_ms = reader, now_ms
         self._private = private
@@ -39,7 +42,9 @@ class Lens:
         self._quiet: set[Target] | None = None
         self._wishes: dict[AccountId, FollowWish] | None = None
         self.hidden: set[AccountId] = set()
-        """The accounts of which nothing is seen."""
+        """The accounts of which nothing is seen, as the reader wants it."""
+        self.limited = limited
+        """Those of which nothing is seen, as moderators want it."""
         self._filters: list[tuple[str, re.Pattern[str], bool]] = []
         """The words of each, what finds them, and whether it hides the post."""
         if reader is None:
@@ -77,13 +82,13 @@ class Lens:
         return wish.langs is None or in_langs(view.post, wish.langs.split())
 
     def sees(self, author: AccountId) -> bool:
-        return author not in self.hidden
+        return author not in self.hidden and author not in self.limited
 
     def shows(self, author: AccountId, post: Post) -> bool:
         """Whether a post is seen. One's own always is."""
         if author == self.reader:
             return True
-        if author in self.hidden:
+        if not self.sees(author):
             return False
         if not self._filters:
             return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from functools import partial
 
 import structlog
@@ -17,6 +18,7 @@ from banyan_crdt.realm import REALMS
 from banyan_node.context import Context
 from banyan_node.edge import Edge, EdgeError, Link, Paused
 from banyan_node.home.config import Config
+from banyan_node.links.bans import Network, is_within
 from banyan_node.links.incoming import Incoming
 from banyan_node.links.reaching import why_unreachable
 from banyan_node.links.sending import HOLD_BYTES, SendQueue
@@ -52,6 +54,8 @@ class Links:
         self._backlogs: dict[str, Backlog] = {}
         self._waiting = Waiting()
         self._dialling: set[str] = set()
+        self._dropped: set[str] = set()
+        """Contacts that are dialled no more."""
         self._failed: dict[str, str] = {}
         """Contacts that the last attempt did not reach, each with why."""
         self._goodbyes: dict[str, str] = {}
@@ -198,6 +202,25 @@ class Links:
         self._worker.post(lambda c, now: c.replica.turn_away(link.peer_id, reason, now))
         self._nursery.start_soon(self._part, link.peer_id)
 
+    def refuse(self, networks: AbstractSet[Network]) -> None:
+        """From now on no peer of these networks connects; those that are linked are let go."""
+        banned = self._edge.config.banned
+        new = networks - banned
+        banned.clear()
+        banned.update(networks)
+        for peer, link in [*self._links.items()] if new else ():
+            if is_within(str(link.remote_addr or ""), new):
+                self.part(peer, "its network is banned")
+
+    def drop(self, peer: str) -> bool:
+        """Hangs up on a peer, and dials it no more as a contact. Whether there was a link."""
+        self._dropped.update(addr for addr in self._dialling if addr.endswith(f"/p2p/{peer}"))
+        link = self._links.get(peer)
+        if link is not None:
+            self._worker.post(lambda c, now: c.replica.turn_away(peer, "its operator let this peer go", now))
+            self.part(peer, "by this node's operator")
+        return link is not None
+
     def connect(self, peer: str, addrs: tuple[str, ...]) -> None:
         """Dials the peer at its addresses until one answers; tells the replica how that ended."""
         self._nursery.start_soon(self._connect, peer, addrs)
@@ -239,8 +262,9 @@ class Links:
         self._dialling.add(addr)
         peer = addr.rsplit("/p2p/", 1)[-1]
         while True:
-            if until_linked and self._links:
+            if (until_linked and self._links) or addr in self._dropped:
                 self._dialling.discard(addr)
+                self._dropped.discard(addr)
                 return
             if not self._links or not linked:
                 try:

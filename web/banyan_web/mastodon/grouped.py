@@ -7,6 +7,7 @@ from typing import Any
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.accounts import accounts, iso
 from banyan_web.mastodon.ids import account_id
+from banyan_web.mastodon.moderated import TYPES
 from banyan_web.mastodon.noticing import (
     OF_A_STATUS,
     SHOWN_AS,
@@ -15,6 +16,7 @@ from banyan_web.mastodon.noticing import (
     Wanted,
     entities,
     group_key,
+    of_moderation,
     page_link,
     put_away,
     shown_of,
@@ -57,6 +59,7 @@ def _entity(key: str, group: list[Told], known: Entities) -> dict[str, Any]:
         "latest_page_notification_at": iso(first.time_ms),
         "sample_account_ids": [account_id(did) for did in dict.fromkeys(one.by for one in group)][:SAMPLE],
         **of,
+        **of_moderation(first, known),
     }
 
 
@@ -89,7 +92,8 @@ async def _group(web: Web, ask: Ask) -> tuple[list[Told], Entities]:
     key = ask.path["key"]
     type_ = key.partition("-")[0]
     kinds = [kind for kind, shown in SHOWN_AS.items() if type_ in (shown, "ungrouped")]
-    found, _ = await told(web, ask.account, Wanted(kinds, None, None, False, SEARCHED, None))
+    own = frozenset(TYPES.values()) if type_ == "ungrouped" else frozenset[str]()
+    found, _ = await told(web, ask.account, Wanted(kinds, None, None, False, SEARCHED, None, own))
     grouped = [] if type_ == "ungrouped" else [type_]
     group = _groups([one for one in found if _key(one, grouped) == key], grouped).get(key, [])
     known = await entities(web, ask.account, group)

@@ -18,7 +18,7 @@ from banyan_storage.pins import SHOWN
 from banyan_web.bounds import MEDIA_BYTES
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon import defaults
-from banyan_web.mastodon.entities.accounts import account, iso
+from banyan_web.mastodon.entities.accounts import account, iso, paragraphs
 from banyan_web.mastodon.tags import FEATURED
 from banyan_web.refusals import Refused
 
@@ -53,7 +53,7 @@ async def first(web: Web, ask: Ask) -> Any:
         "invites_enabled": False,
         "configuration": _configuration(),
         "contact_account": await _contact(web),
-        "rules": [],
+        "rules": _rules(web),
     }
 
 
@@ -62,7 +62,13 @@ async def second(web: Web, ask: Ask) -> Any:
     """The present form."""
     size = await web.call("graph.size")
     more = {
-        "urls": {"streaming": streaming_url(web), "status": None, "about": None, "privacy_policy": None},
+        "urls": {
+            "streaming": streaming_url(web),
+            "status": None,
+            "about": f"{web.url}/about",
+            "privacy_policy": f"{web.url}/rules#privacy" if web.house.privacy else None,
+            "terms_of_service": f"{web.url}/rules#terms" if web.house.terms else None,
+        },
         "vapid": {"public_key": web.pushes.identity.server_key},
         "translation": {"enabled": False},
         "limited_federation": False,
@@ -81,7 +87,7 @@ async def second(web: Web, ask: Ask) -> Any:
         "registrations": {"enabled": False, "approval_required": False, "message": None, "url": None},
         "api_versions": {"mastodon": API},
         "contact": {"email": web.email, "account": await _contact(web)},
-        "rules": [],
+        "rules": _rules(web),
     }
 
 
@@ -92,6 +98,34 @@ async def extended(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/instance/rules")
+async def rules(web: Web, ask: Ask) -> Any:
+    """Those of the setting `http.rules`."""
+    return _rules(web)
+
+
+def _rules(web: Web) -> list[dict[str, Any]]:
+    return [{"id": str(n), "text": rule, "hint": "", "translations": {}} for n, rule in enumerate(web.house.rules, 1)]
+
+
+@ENDPOINTS.get("/api/v1/instance/privacy_policy")
+async def privacy(web: Web, ask: Ask) -> Any:
+    """The file of `http.privacy`."""
+    said = web.house.privacy
+    if said is None:
+        raise Refused(404, "Record not found")
+    return {"updated_at": iso(said.changed_ms), "content": paragraphs(said.text)}
+
+
+@ENDPOINTS.get("/api/v1/instance/terms_of_service")
+async def terms(web: Web, ask: Ask) -> Any:
+    """The file of `http.terms`."""
+    said = web.house.terms
+    if said is None:
+        raise Refused(404, "Record not found")
+    day = iso(said.changed_ms)[:10]
+    return {"effective_date": day, "effective": True, "content": paragraphs(said.text), "succeeded_by": None}
+
+
 @ENDPOINTS.get("/api/v1/instance/peers")
 @ENDPOINTS.get("/api/v1/instance/activity")
 @ENDPOINTS.get("/api/v1/instance/domain_blocks")

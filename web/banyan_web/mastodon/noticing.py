@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from banyan_web.endpoint import Ask, Web
+from banyan_web.mastodon import moderated, reports
 from banyan_web.mastodon.entities.accounts import accounts, iso
 from banyan_web.mastodon.entities.statuses import rows_of, statuses
 from banyan_web.mastodon.ids import did_of
@@ -50,6 +51,8 @@ class Told(NamedTuple):
     uri: str | None
     row: Mapping[str, Any] | None
     unread: bool
+    told: Mapping[str, Any] | None = None
+    """What moderation tells, which no entry says."""
 
     @property
     def place(self) -> str:
@@ -58,7 +61,8 @@ class Told(NamedTuple):
 
 class Wanted(NamedTuple):
     """Which notifications are asked for. newest, oldest: ids between which they stand, both left out. upward: those
-    next to `oldest` are wanted, and not those next to `newest`. of: by whom, a DID."""
+    next to `oldest` are wanted, and not those next to `newest`. of: by whom, a DID. own: types of what this node alone
+    tells."""
 
     kinds: list[str]
     newest: str | None
@@ -66,6 +70,7 @@ class Wanted(NamedTuple):
     upward: bool
     limit: int
     of: str | None
+    own: frozenset[str]
 
 
 def wanted(ask: Ask, page: int = PAGE, most: int = MOST) -> Wanted:
@@ -84,11 +89,28 @@ def wanted(ask: Ask, page: int = PAGE, most: int = MOST) -> Wanted:
         upward,
         number(ask.params, "limit", page, most),
         did_of(text(ask.params, "account_id")) if ask.params.get("account_id") else None,
+        frozenset(t for t in moderated.TYPES.values() if (not given or t in given) and t not in without),
     )
 
 
 async def told(web: Web, reader: str, what: Wanted) -> tuple[list[Told], str | None]:
     """Notifications, the newest first, and the id behind which the next page begins; None on the last one."""
+    found, more = await _of_the_network(web, reader, what)
+    own = [_own(row, reader) for row in await moderated.tells(web, reader, what.own, what.newest, what.oldest)]
+    own = [one for one in own if (more is None or one.id > more) and what.of in (None, one.by)]
+    if not own:
+        return found, more
+    every = sorted([*found, *own], key=lambda one: one.id, reverse=True)
+    shown = every[-what.limit :] if what.upward else every[: what.limit]
+    return shown, shown[-1].id if not what.upward and len(every) > what.limit else more
+
+
+def _own(row: Mapping[str, Any], reader: str) -> Told:
+    by = row["report"]["by"]["account"] if row["report"] else reader
+    return Told(notice_id(row["at"]), moderated.TYPES[row["what"]], row["time_ms"], by, None, None, row["unread"], row)
+
+
+async def _of_the_network(web: Web, reader: str, what: Wanted) -> tuple[list[Told], str | None]:
     if not what.kinds:
         return [], None
     found, before = list[Told](), None if what.newest is None else place_of(what.newest)
@@ -112,6 +134,9 @@ async def told(web: Web, reader: str, what: Wanted) -> tuple[list[Told], str | N
 
 async def one_of(web: Web, reader: str, id_: str) -> Told:
     """Raises Refused."""
+    row = await moderated.tell_at(web, reader, place_of(id_))
+    if row is not None:
+        return _own(row, reader)
     place = int(place_of(id_), 16)
     above = min(place + 1, LARGEST).to_bytes(PLACE_BYTES, "big").hex()
     kinds = list(SHOWN_AS)
@@ -144,8 +169,9 @@ async def entities(web: Web, reader: str, found: Sequence[Told]) -> Entities:
     rows = {one.uri: one.row for one in found if one.uri is not None and one.row is not None}
     rows |= await rows_of(web, [one.uri for one in found if one.uri is not None and one.uri not in rows], reader)
     shown = await statuses(web, [*rows.values()], reader)
+    reported = [one.told["report"]["account"]["account"] for one in found if one.told and one.told["report"]]
     return Entities(
-        await accounts(web, [one.by for one in found]),
+        await accounts(web, [*(one.by for one in found), *reported]),
         dict(zip(rows, shown, strict=True)),
     )
 
@@ -170,7 +196,19 @@ def notification(one: Told, known: Entities) -> dict[str, Any]:
         "group_key": f"ungrouped-{one.id}",
         "account": known.accounts[one.by],
     }
+    if one.told is not None:
+        return found | of_moderation(one, known)
     return found | ({"status": known.statuses[one.uri]} if one.uri is not None and one.type in OF_A_STATUS else {})
+
+
+def of_moderation(one: Told, known: Entities) -> dict[str, Any]:
+    """What a notification has that this node alone tells."""
+    if one.told is None:
+        return {}
+    report = one.told["report"]
+    if report:
+        return {"report": reports.for_moderators(report, known.accounts[report["account"]["account"]])}
+    return {"moderation_warning": reports.warning(one.told["decision"], known.accounts[one.by])}
 
 
 def page_link(web: Web, ask: Ask, found: Sequence[Told], more: str | None) -> None:

@@ -23,7 +23,6 @@ class Off(NamedTuple):
 
 _ENDORSED = "This network has no endorsements: pin a post of yours that names the account."
 _DOMAINS = "This network has no domains to block: block or mute accounts."
-_REPORTS = "This server takes no reports: block the account, and write to whoever runs this server."
 EVERY = (
     Off("GET", "/api/v1/domain_blocks", "read:blocks"),
     Off("POST", "/api/v1/domain_blocks", "write:blocks", _DOMAINS),
@@ -38,7 +37,6 @@ EVERY = (
     Off("GET", "/api/v1/conversations", "read:statuses"),
     Off("DELETE", "/api/v1/conversations/{id}", "write:conversations", "Record not found", 404),
     Off("POST", "/api/v1/conversations/{id}/read", "write:conversations", "Record not found", 404),
-    Off("POST", "/api/v1/reports", "write:reports", _REPORTS),
 )
 
 

@@ -153,7 +153,7 @@ async def _of(web: Web, value: dict[str, Any]) -> list[tuple[str, Any]]:
     said = {"account": account, "name": readable(name), "entries": value["entries"], "time_ms": value["time_ms"]}
     row = found["posts"][0] if found["posts"] else None
     if row and row["audience"] == "public" and value["time_ms"] - row["time_ms"] < 60_000:
-        warned = row["warning"]
+        warned = row["warning"] or row["label"]
         post = {"uri": row["uri"], "path": post_path(row["uri"]), "time_ms": row["time_ms"]}
         return [("post", said | post | {"text": None if warned else readable(row["text"])[:400], "warning": warned})]
     return [("said", said)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from starlette.responses import Response
@@ -37,5 +38,6 @@ async def notifications(web: Web, ask: Ask) -> Response:
     shown = {"notices": found["notices"], "before": found["before"], "requests": requests}
     answer = await render(web, ask, "notifications.html", **shown, only=only if only in KINDS else "all")
     if before is None and only not in KINDS and found["notices"]:
-        await web.call("marker.set", timeline="notifications", place=found["notices"][0]["at"], by=me.did)
+        with suppress(Refused):  # nothing is written for a suspended account, which reads all the same
+            await web.call("marker.set", timeline="notifications", place=found["notices"][0]["at"], by=me.did)
     return answer

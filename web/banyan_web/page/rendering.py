@@ -121,8 +121,9 @@ def language(ask: Ask) -> str:
 async def render(web: Web, ask: Ask, template: str, status: int = 200, /, **values: Any) -> Response:
     """A page. values: what the template needs beside what each has."""
     lang, visitor = language(ask), visitor_of(web, ask)
-    unread = 0
+    unread, waiting = 0, None
     if visitor is not None:
+        waiting = await reports_for(web, visitor)
         try:
             unread = (await web.call("notifications.unread", by=visitor.did))["unread"]
         except (Refused, KeyError):
@@ -136,6 +137,7 @@ async def render(web: Web, ask: Ask, template: str, status: int = 200, /, **valu
         "title": web.title,
         "me": visitor,
         "unread": unread,
+        "waiting": waiting,
         "here": here,
         "path": path,
         "realm": await _realm(web),
@@ -162,6 +164,15 @@ async def render(web: Web, ask: Ask, template: str, status: int = 200, /, **valu
     if packs:
         return Response(compress(body, PACKED), status, headers | {"content-encoding": "gzip"})
     return Response(body, status, headers)
+
+
+async def reports_for(web: Web, visitor: Visitor) -> int | None:
+    """How many reports wait for a moderator; None for who is none. Asked anew for each page: a role may end."""
+    try:
+        found = await web.call("moderator.am_i", by=visitor.did)
+    except Refused:
+        return None
+    return int(found["open"]) if found["moderator"] else None
 
 
 def theme(ask: Ask) -> str | None:

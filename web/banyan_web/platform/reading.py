@@ -56,6 +56,8 @@ READS = (
     Read("/v1/search", "search", {}),
     Read("/v1/notifications", "notifications", {}),
     Read("/v1/counts", "graph.stats", {}),
+    Read("/v1/reports", "report.mine", {}),
+    Read("/v1/decisions", "decision.mine", {}),
 )
 """What can be read."""
 

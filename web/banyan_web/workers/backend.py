@@ -12,6 +12,7 @@ import msgspec
 from banyan_node.api import decode
 from banyan_node.api.apart import NotHere, StoreReads
 from banyan_node.api.dispatch import method_of
+from banyan_node.home.audit import OPERATOR, Actor
 from banyan_web.workers.line import NodeLine
 
 SLOW = 2
@@ -26,9 +27,9 @@ class WorkerBackend:
         self._reads, self._line = reads, line
         self._slow = anyio.CapacityLimiter(SLOW)
 
-    async def call(self, name: str, params: Mapping[str, Any]) -> Any:
+    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR) -> Any:
         found = await self._read(name, params)
-        return await self._line.call(name, params) if found is None else msgspec.to_builtins(found)
+        return await self._line.call(name, params, by) if found is None else msgspec.to_builtins(found)
 
     async def answer(self, name: str, params: Mapping[str, Any]) -> Any:
         found = await self._read(name, params)

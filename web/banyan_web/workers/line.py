@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import msgspec
 
+from banyan_node.home.audit import OPERATOR, Actor
 from banyan_node.operator_errors import CallError
 from banyan_web.workers.frames import (
     WINDOW,
@@ -84,9 +85,9 @@ class NodeLine(asyncio.Protocol):
 
     # -- a backend of the door
 
-    async def call(self, name: str, params: Mapping[str, Any]) -> Any:
-        """The answer, as JSON values. Raises CallError."""
-        return msgspec.json.decode(await self._ask(Kind.CALL, (name, params)))
+    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR) -> Any:
+        """The answer, as JSON values. by: who acts, for the audit log. Raises CallError."""
+        return msgspec.json.decode(await self._ask(Kind.CALL, (name, params, by)))
 
     async def piece(self, blob: str, offset: int, length: int) -> bytes:
         """Bytes of a blob. Raises CallError."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import msgspec
 import trio
 
+from banyan_node.home.audit import Actor
 from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import Backend
 from banyan_web.workers.frames import WINDOW, Frame, Frames, Kind, LineRefusal, WorkerDoes, frame, frame_of
@@ -21,7 +22,7 @@ _log = logging.getLogger(__name__)
 class Answering(Backend, Protocol):
     """A node."""
 
-    async def answer(self, name: str, params: Mapping[str, Any]) -> Any:
+    async def answer(self, name: str, params: Mapping[str, Any], by: Actor = ...) -> Any:
         """As `call`, in the declared type."""
 
 
@@ -90,8 +91,8 @@ class NodeEnd:
             await self._send(last)
 
     async def _call(self, one: Frame) -> bytes:
-        name, params = msgspec.json.decode(one.payload)
-        return frame_of(Kind.ANSWER, one.number, await self._backend.answer(name, params))
+        name, params, by = msgspec.json.decode(one.payload)
+        return frame_of(Kind.ANSWER, one.number, await self._backend.answer(name, params, Actor(*by)))
 
     async def _piece(self, one: Frame) -> bytes:
         blob, offset, length = msgspec.json.decode(one.payload)

@@ -172,7 +172,7 @@ class AccountShown(Response, frozen=True):
     logs: list[LogRow]
 
 
-@METHODS.write("account.create", "refused")
+@METHODS.write("account.create", "refused", audited=True)
 def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
     """Opens an account: with `hosted` a user's, and then the call may be repeated; without it this node's own, once."""
     if ask.hosted and not ask.name.strip():

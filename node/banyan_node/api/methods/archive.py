@@ -8,6 +8,7 @@ is kept, and importing the archive again costs little for it.
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -22,6 +23,7 @@ from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Resp
 from banyan_node.api.texts import Did, DigestHex, did, digest_hex
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
+from banyan_node.upkeep.long_works import Step
 from banyan_replica.intake.ingest import PartItem
 from banyan_storage import check, tables
 from banyan_storage.archive import (
@@ -34,6 +36,7 @@ from banyan_storage.archive import (
     NotAnArchive,
     NotResumable,
     PartsFrame,
+    Progress,
     RunFrame,
     StartFrame,
     export_archive,
@@ -124,7 +127,7 @@ class StoreCompacted(Response, frozen=True):
     path: str
 
 
-@METHODS.read("archive.export", "refused", slow=True)
+@METHODS.read("archive.export", "refused", slow=True, audited=True)
 def export(at: CommitView, ask: ExportRequest) -> Exported:
     """Writes all held data to one file."""
     path, store = whole_path("archive.export", ask.path), at.store
@@ -132,8 +135,11 @@ def export(at: CommitView, ask: ExportRequest) -> Exported:
     if path.exists() and not ask.resume:
         raise CallError("refused", f"{path} is there already: choose another name, or resume it with --resume.", 409)
     try:
-        with path.open("r+b" if path.exists() else "xb") as file:
-            written = _export(store, file)
+        with (
+            at.works.running("archive.export", path.name, store.counts().accounts) as step,
+            path.open("r+b" if path.exists() else "xb") as file,
+        ):
+            written = _export(store, file, _each(step))
     except NotResumable as why:
         said = f"{path} cannot be gone on with: {why}. It was left as it is; choose another name."
         raise CallError("refused", said, 409) from why
@@ -143,21 +149,23 @@ def export(at: CommitView, ask: ExportRequest) -> Exported:
     return Exported(str(path), written, store.counts().accounts, digest_hex(store.digest()))
 
 
-def _export(reader: StoreReader, file: BinaryIO) -> int:
+def _export(reader: StoreReader, file: BinaryIO, progress: Progress) -> int:
     """Continues after the last complete account in the file; returns the size of the file afterwards."""
     keep, after = whole_until(file, reader) if file.readable() else (0, None)
     file.seek(keep)
     file.truncate()
-    export_archive(reader, file, _quiet, after)
+    export_archive(reader, file, progress, after)
     os.fsync(file.fileno())
     return file.tell()
 
 
-def _quiet(account: AccountId, done: int) -> None:
-    return
+def _each(step: Step) -> Progress:
+    """Counts accounts."""
+    counted = count(1)
+    return lambda account, done: step(next(counted))
 
 
-@METHODS.write("archive.import", "not_found", "refused", alone=True)
+@METHODS.write("archive.import", "not_found", "refused", alone=True, audited=True)
 def take(ctx: Context, ask: PathRequest, now: float) -> TakenIn:
     """Imports an archive. Its entries are judged like those from a peer."""
     path = whole_path("archive.import", ask.path)
@@ -165,9 +173,10 @@ def take(ctx: Context, ask: PathRequest, now: float) -> TakenIn:
     before = ctx.store.counts()
     taking = _Taking(ctx, ctx.replica.wall_ms(now))
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, ctx.works.running("archive.import", path.name, path.stat().st_size) as step:
             for frame in read_archive(file):
                 taking.frame(frame)
+                step(file.tell())
     except NotAnArchive as error:
         raise CallError(
             "bad_request",
@@ -276,22 +285,24 @@ def stats(at: CommitView, ask: Nothing) -> StoreStats:
     )
 
 
-@METHODS.read("store.verify", slow=True)
+@METHODS.read("store.verify", slow=True, apart=False)
 def verify(at: CommitView, ask: Nothing) -> Verified:
     """Checks all held data. The time grows with the size of the store."""
-    problems = check.verify(at.store, _quiet)
+    with at.works.running("store.verify", "", at.store.counts().accounts) as step:
+        problems = check.verify(at.store, _each(step))
     unchecked = [view.name for view in at.queries().standings() if view.done < 1]
     return Verified(
         at.store.counts().entries, unchecked, [ProblemRow(found.where, found.sentence) for found in problems]
     )
 
 
-@METHODS.write("store.compact", alone=True)
+@METHODS.write("store.compact", alone=True, audited=True)
 def compact(ctx: Context, ask: PathRequest, now: float) -> StoreCompacted:
     """Writes a copy of the store without unused space to a folder."""
     path = whole_path("store.compact", ask.path)
     commit(ctx)
-    done = check.compact(ctx.engine, path)
+    with ctx.works.running("store.compact", path.name, stoppable=False):
+        done = check.compact(ctx.engine, path)
     return StoreCompacted(done.before, done.after, str(path))
 
 

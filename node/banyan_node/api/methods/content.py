@@ -10,6 +10,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from banyan_crdt.blob import BlobRoot
+from banyan_crdt.codec import decode, encode
 from banyan_crdt.ids import Ref, account_to_text
 from banyan_crdt.ops import Put, part_of
 from banyan_crdt.state import counted_entries
@@ -19,21 +21,25 @@ from banyan_node.api.texts import Milliseconds, PostRef, PostUri, target_of, uri
 from banyan_node.context import Context
 from banyan_node.hosting.gone import Order, note_withheld, withheld
 from banyan_node.operator_errors import CallError
+from banyan_replica.intake.ingest import PartItem
 from banyan_replica.peers.withholding import Withheld, sign_withheld
 from banyan_schema.social import POST, Target, post_to_text
 
 METHODS = Declared()
+_KEPT, _PINNED = b"kept content:", b"kept media:"
 DAY_MS = 86_400_000
 
 
 class WithholdRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """order, basis, scope: parts of the signed statement that peers get instead of the content."""
+    """order, basis, scope: parts of the signed statement that peers get instead of the content. keep: a copy stays in
+    this node's notes, which nobody is given, so that `content.release` needs no peer."""
 
     uri: PostRef
     order: Annotated[str, Meta(description="The order or decision.")]
     basis: Annotated[str, Meta(description="Its legal basis.")] = ""
     scope: Annotated[str, Meta(description="Where it applies.")] = ""
     days: Annotated[int, Meta(ge=0, le=36_500, description="How many days; 0: until it is released.")] = 0
+    keep: bool = False
 
 
 class ReleaseRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -65,13 +71,15 @@ class WithheldPosts(Response, frozen=True):
 
 
 class Released(Response, frozen=True):
-    """released: how many writes of the post are requested from peers again."""
+    """released: how many writes of the post are given out again. kept: of how many a copy was kept; the others are
+    requested from peers."""
 
     uri: PostUri
     released: int
+    kept: int
 
 
-@METHODS.write("content.withhold", "not_found", "refused")
+@METHODS.write("content.withhold", "not_found", "refused", audited=True)
 def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
     """Stops giving out the content of a post, by an order. This includes edits and the texts that they replaced."""
     target, now_ms = target_of(ask.uri), ctx.replica.wall_ms(now)
@@ -81,6 +89,8 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
     refs = [r for r in _writes(ctx, target) if ctx.store.withheld(r.entry, r.op) is None]
     if not refs:
         raise CallError("not_found", f"No content of {post_to_text(target)} is here to withhold.", 404)
+    if ask.keep:
+        _keep(ctx, target, refs)
     for entry, op in refs:
         stated = Withheld(ctx.device.key, now_ms, entry, op, ask.order, ask.basis, ask.scope, expires)
         ctx.store.erase_part(entry, op, sign_withheld(ctx.device, stated))
@@ -88,15 +98,47 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
     return WithheldAnswer(uri(target), len(refs), expires)
 
 
-@METHODS.write("content.release", "not_found")
+def given_out(ctx: Context, target: Target) -> bool:
+    """Whether any content of the post is here and not withheld."""
+    if not ctx.holds(target.account):
+        return False
+    return any(ctx.store.withheld(ref.entry, ref.op) is None for ref in _writes(ctx, target))
+
+
+def _keep(ctx: Context, target: Target, refs: list[Ref]) -> None:
+    """Notes the content before it is erased, and keeps its pictures and films."""
+    view, pinned = ctx.queries().post(target, hidden=True), list[bytes]()
+    for item in () if view is None else view.post.media:
+        for root in (item.blob, item.preview):
+            found = None if root is None else ctx.blobs.find(BlobRoot(root))
+            if root is not None and found is not None and not found.pinned:
+                ctx.blobs.pin(BlobRoot(root), True)
+                pinned.append(root)
+    ctx.store.put_note(_PINNED + target.account + target.key, encode(pinned) if pinned else None)
+    for entry, op in refs:
+        if (raw := ctx.store.part(entry, op)) is not None:
+            ctx.store.put_note(_KEPT + entry + op.to_bytes(2, "big"), raw)
+
+
+@METHODS.write("content.release", "not_found", audited=True)
 def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
-    """Ends a withholding; the content is requested from peers again."""
-    target = target_of(ask.uri)
-    done = sum(ctx.store.want_part(r.entry, r.op) for r in _writes(ctx, target))
+    """Ends a withholding; content of which no copy was kept is requested from peers again."""
+    target, kept, done = target_of(ask.uri), list[PartItem](), 0
+    for entry, op in _writes(ctx, target):
+        done += ctx.store.want_part(entry, op)
+        name = _KEPT + entry + op.to_bytes(2, "big")
+        if (raw := ctx.store.note(name)) is not None:
+            kept.append(PartItem(entry, op, raw))
+            ctx.store.put_note(name, None)
     note_withheld(ctx.store, target, None)
     if not done:
         raise CallError("not_found", f"No content of {post_to_text(target)} is withheld here.", 404)
-    return Released(uri(target), done)
+    back = ctx.replica.ingest.parts(kept)
+    if (raw := ctx.store.note(_PINNED + target.account + target.key)) is not None:
+        ctx.store.put_note(_PINNED + target.account + target.key, None)
+        for root in decode(raw):
+            ctx.blobs.pin(BlobRoot(root), False)
+    return Released(uri(target), done, len(back))
 
 
 @METHODS.read("content.withheld", slow=True)

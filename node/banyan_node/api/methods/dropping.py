@@ -31,7 +31,7 @@ class DroppedAccounts(Response, frozen=True):
     accounts: list[Did]
 
 
-@METHODS.write("store.drop", "refused", "not_found", alone=True)
+@METHODS.write("store.drop", "refused", "not_found", alone=True, audited=True)
 def drop(ctx: Context, ask: DropAccountRequest, now: float) -> DroppedAnswer:
     """Erases an account from this node, which does not fetch it again. Other nodes decide for themselves."""
     account = hosted.account_of(ctx, ask.account)
@@ -53,7 +53,7 @@ def drop(ctx: Context, ask: DropAccountRequest, now: float) -> DroppedAnswer:
     return DroppedAnswer(did(account), entries)
 
 
-@METHODS.write("store.undrop", "not_found", alone=True)
+@METHODS.write("store.undrop", "not_found", alone=True, audited=True)
 def undrop(ctx: Context, ask: DropAccountRequest, now: float) -> UndroppedAnswer:
     """Lets a dropped account in again. It is fetched if somebody here follows it closely enough."""
     account = hosted.account_of(ctx, ask.account)

@@ -128,7 +128,7 @@ def _change(ctx: Context, account: AccountId, signer: Signer, op: ControlOp | Pi
     return entry.id
 
 
-@METHODS.write("account.grant", "not_found", "refused")
+@METHODS.write("account.grant", "not_found", "refused", audited=True)
 def grant(ctx: Context, ask: GrantRequest, now: float) -> WrittenEntry:
     """Lets a writer write in the account: another device, or another node."""
     account, writer = hosted.account_of(ctx, ask.account), writer_of(ask.writer)
@@ -172,7 +172,7 @@ def pin(ctx: Context, ask: PinRequest, now: float) -> Pinned:
     return Pinned([pin_row(op) for op in chosen], sum(h.flag > 0 for h in of.values()))
 
 
-@METHODS.write("account.cut", "not_found", "refused")
+@METHODS.write("account.cut", "not_found", "refused", audited=True)
 def cut(ctx: Context, ask: CutRequest, now: float) -> CutOff:
     """Cuts a writer off for ever. Entries of its logs that are held now still count; later ones do not."""
     account, writer = hosted.account_of(ctx, ask.account), writer_of(ask.writer)
@@ -221,7 +221,7 @@ def cut_of(ctx: Context, account: AccountId, writer: WriterKey) -> Cut:
     return Cut(writer, tuple(kept))
 
 
-@METHODS.write("account.drop", "not_found", "refused")
+@METHODS.write("account.drop", "not_found", "refused", audited=True)
 def drop(ctx: Context, ask: DropRequest, now: float) -> WrittenEntry:
     """Removes one log of a writer with all its entries. (The copy of a home that a thief uses writes another log.) Only
     the account's recovery key can undo that."""
@@ -232,7 +232,7 @@ def drop(ctx: Context, ask: DropRequest, now: float) -> WrittenEntry:
     return WrittenEntry(entry_hex(_change(ctx, account, root, Drop(writer, log), now)))
 
 
-@METHODS.write("account.rotate", "not_found", "refused")
+@METHODS.write("account.rotate", "not_found", "refused", audited=True)
 def rotate(ctx: Context, ask: RotateRequest, now: float) -> Rotated:
     """Rotates a slot to its next key."""
     account, slot = hosted.account_of(ctx, ask.account), ask.slot
@@ -253,7 +253,7 @@ def rotate(ctx: Context, ask: RotateRequest, now: float) -> Rotated:
     return Rotated(entry_hex(_change(ctx, account, signer, Rotate(slot, following), now)), slot, generation)
 
 
-@METHODS.write("account.recover", "not_found", "refused")
+@METHODS.write("account.recover", "not_found", "refused", audited=True)
 def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     """Uses the recovery key to install a new root from this node's own secret. Only this device and `keep` may then
     write.
@@ -351,7 +351,7 @@ def _hosted(ctx: Context, account: AccountId) -> hosted.Hosted:
     return found
 
 
-@METHODS.write("account.close", "not_found", "refused")
+@METHODS.write("account.close", "not_found", "refused", audited=True)
 def close(ctx: Context, ask: AccountOf, now: float) -> WrittenEntry:
     """Closes the account: nobody can write in it and nothing of it is shown. Only its recovery key can undo that."""
     account = hosted.account_of(ctx, ask.account)

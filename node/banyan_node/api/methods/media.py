@@ -268,7 +268,7 @@ async def fetch(shell: Shell, ask: MediaFetchRequest) -> MediaFetched:
     return MediaFetched(blob_hex(root), at.held, at.size, at.whole, at.peers, at.failed)
 
 
-@METHODS.write("media.drop", "not_found", "refused")
+@METHODS.write("media.drop", "not_found", "refused", audited=True)
 def drop(ctx: Context, ask: BlobRequest, now: float) -> MediaDropped:
     """Removes a blob from this node. If what names it is read again, it can be fetched from a peer that has it. Those
     of accounts hosted here are removed by deleting the post, or by taking the picture out of the profile."""
@@ -289,7 +289,7 @@ def drop(ctx: Context, ask: BlobRequest, now: float) -> MediaDropped:
     return MediaDropped(blob_hex(root), held.size)
 
 
-@METHODS.write("media.pin", "not_found")
+@METHODS.write("media.pin", "not_found", audited=True)
 def pin(ctx: Context, ask: MediaPinRequest, now: float) -> NoResult:
     """Keeps a blob here whatever happens to what names it, and however much room blobs take."""
     root = root_of(ask.blob)

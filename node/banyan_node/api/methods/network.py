@@ -11,10 +11,13 @@ from msgspec import Meta, convert, structs
 from banyan_node.api import differing
 from banyan_node.api.declare import Declared, NoResult, Nothing, Request, Response, Shell
 from banyan_node.api.methods import node_state
+from banyan_node.context import Context
 from banyan_node.home.peers import is_peer_id, why_no_address
+from banyan_node.links import bans
 from banyan_node.operator_errors import CallError
 
 METHODS = Declared()
+DAY_MS = 86_400_000
 DIFF_MS = 1_000
 """How long to wait for the result of a comparison: a few round trips."""
 PeerId = Annotated[str, Meta(title="a peer's id", description="The whole id of a peer, as `peers` answers it.")]
@@ -26,6 +29,12 @@ class AddrRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 class PeerRequest(Request, frozen=True, forbid_unknown_fields=True):
     peer: PeerId
+
+
+class PeerBanRequest(Request, frozen=True, forbid_unknown_fields=True):
+    peer: PeerId
+    reason: Annotated[str, Meta(max_length=200)] = ""
+    days: Annotated[int, Meta(ge=0, le=36_500, description="How many days; 0: until it is pardoned.")] = 0
 
 
 class DiffRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -52,7 +61,7 @@ async def peers(shell: Shell, ask: Nothing) -> list[node_state.PeerRow]:
     return await shell.look(node_state.peers)
 
 
-@METHODS.node("peers.add", "write", "no_peer")
+@METHODS.node("peers.add", "write", "no_peer", audited=True)
 async def add(shell: Shell, ask: AddrRequest) -> Peer:
     """Dials a peer now, and returns once it is linked."""
     wrong = why_no_address(ask.addr)
@@ -73,7 +82,7 @@ async def _own(shell: Shell) -> str:
     return own
 
 
-def _whole(peer: str) -> str:
+def whole_peer(peer: str) -> str:
     """Checks that it is a complete peer id; a ban of anything else would have no effect."""
     if not is_peer_id(peer):
         raise CallError(
@@ -82,20 +91,32 @@ def _whole(peer: str) -> str:
     return peer
 
 
-@METHODS.node("peers.ban", "write")
-async def ban(shell: Shell, ask: PeerRequest) -> Peer:
-    """Bans a peer until it is pardoned."""
-    peer = _whole(ask.peer)
+@METHODS.node("peers.ban", "write", audited=True)
+async def ban(shell: Shell, ask: PeerBanRequest) -> Peer:
+    """Bans a peer, for some days or until it is pardoned."""
+    peer = whole_peer(ask.peer)
     if peer == await _own(shell):
         raise CallError("bad_request", "That is this node itself, which cannot be banned.")
-    return Peer(await shell.worker.call(lambda c, now: c.replica.ban(peer, "by this node's operator", now)))
+
+    def do(c: Context, now: float) -> None:
+        since = c.replica.wall_ms(now)
+        c.replica.ban(peer, ask.reason.strip() or "by this node's operator", now)
+        bans.note_peer(c, peer, since, since + ask.days * DAY_MS if ask.days else None)
+
+    await shell.worker.call(do)
+    return Peer(peer)
 
 
-@METHODS.node("peers.pardon", "write")
+@METHODS.node("peers.pardon", "write", audited=True)
 async def pardon(shell: Shell, ask: PeerRequest) -> Peer:
     """Ends a ban, and clears the peer's points."""
-    peer = _whole(ask.peer)
-    await shell.worker.call(lambda c, now: c.replica.pardon(peer))
+    peer = whole_peer(ask.peer)
+
+    def do(c: Context, now: float) -> None:
+        c.replica.pardon(peer)
+        bans.note_peer(c, peer, None, None)
+
+    await shell.worker.call(do)
     return Peer(peer)
 
 

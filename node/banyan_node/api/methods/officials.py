@@ -34,7 +34,7 @@ class VerifiedAs(Response, frozen=True):
     entry: EntryHex
 
 
-@METHODS.write("official.verify", "not_found", "refused")
+@METHODS.write("official.verify", "not_found", "refused", audited=True)
 def verify(ctx: Context, ask: VerifyRequest, now: float) -> VerifiedAs:
     """Says that an account is an official channel. Urgent posts of it are told to its followers at nodes whose own
     account is this platform, or follows it."""

@@ -145,7 +145,7 @@ def relationship(at: CommitView, ask: RelationshipRequest) -> Relationship:
         followed_by=relates(txn, other, "follow", me),
         blocking=blocking,
         blocked_by=relates(txn, other, "block", me),
-        muting=not blocking and not lens_of(at, me).sees(other),
+        muting=not blocking and other in lens_of(at, me).hidden,
         note="" if note is None else note.text,
         familiar=_named(q, familiar, ask.named),
         familiar_count=len(familiar),
@@ -163,7 +163,8 @@ def relationships(at: CommitView, ask: RelationshipsRequest) -> Standings:
         follows, followed = relates(txn, me, "follow", other), relates(txn, other, "follow", me)
         asks, asked = follows and waits(q, me, other), followed and waits(q, other, me)
         blocking, note = relates(txn, me, "block", other), held.get(Note(other, ""))
-        muting, wish = not blocking and not lens.sees(other), held.get(FollowWish(other)) or FollowWish(other)
+        muting = not blocking and other in lens.hidden
+        wish = held.get(FollowWish(other)) or FollowWish(other)
         return Standing(
             account=did(other),
             following=follows and not asks,

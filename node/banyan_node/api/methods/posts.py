@@ -42,7 +42,7 @@ def get(at: CommitView, ask: PostGetRequest) -> PostRow:
     view, lens = q.post(target), lens_of(at, reader_of(at, ask.by))
     if view is None:
         raise missing(q, target)
-    if not lens.sees(target.account):
+    if target.account in lens.hidden:
         raise CallError("not_found", f"{ask.uri} is by somebody whom the reader blocks or mutes.", 404)
     return PostRows(q, at.blobs, lens).row(view)
 

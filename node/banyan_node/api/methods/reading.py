@@ -23,6 +23,7 @@ from banyan_node.api.texts import (
 from banyan_node.hosting import hosted
 from banyan_node.hosting.lens import Lens, Where
 from banyan_node.hosting.vault import Private
+from banyan_node.moderation import standing
 from banyan_schema.media import Media
 from banyan_schema.social import Audience, Target
 from banyan_storage import faces, locking, moving, named, pins
@@ -110,8 +111,8 @@ class Profile(Response, frozen=True):
 
 
 class Quoted(Response, frozen=True):
-    """name, text: null if the quoted post is not held here, or is of one that the reader blocks or mutes. warning: of
-    the post, or the words of the reader's filter against it."""
+    """name, text: null if the quoted post is not held here, or is of one that the reader does not see. warning: of the
+    post, or its label, or the words of the reader's filter against it."""
 
     uri: PostUri
     name: str | None
@@ -144,10 +145,11 @@ class Mine(Response, frozen=True):
 class PostRow(Response, frozen=True):
     """A post as people read it. avatar: the picture of its author, the smaller one if there are two: `media.read` or
     `media.fetch` gives it. reactions: the number of accounts, by emoji. warning: to be shown instead of the text until
-    the reader asks for it. filtered: the words of the reader's filter that wants that too. mentions: whom it wants to
-    notice it. reposted: who reposted it, where it stands in a feed because of that; the latest first. group: in which
-    it was said, as its author claims: `group.feed` has what counts there. edited_ms: when it was edited last.
-    reply_to_ms: the time of what it answers, if that is shown here. mine: null where nobody in particular reads."""
+    the reader asks for it. filtered: the words of the reader's filter that wants that too. label: what moderators of
+    this node say before it, which wants that too. mentions: whom it wants to notice it. reposted: who reposted it,
+    where it stands in a feed because of that; the latest first. group: in which it was said, as its author claims:
+    `group.feed` has what counts there. edited_ms: when it was edited last. reply_to_ms: the time of what it answers, if
+    that is shown here. mine: null where nobody in particular reads."""
 
     uri: PostUri
     account: Did
@@ -160,6 +162,7 @@ class PostRow(Response, frozen=True):
     lang: str | None
     warning: str | None
     filtered: str | None
+    label: str | None
     audience: Audience
     tags: list[str]
     mentions: list[Named]
@@ -256,6 +259,7 @@ class PostRows:
         self._reader = None if lens is None else lens.reader
         self._faces: dict[AccountId, Face] = {}
         self._groups: dict[Target, InGroup] = {}
+        self._labels = standing.labels(q.reader)
         self._pinned: set[Target] | None = None
         """What the reader pinned, once a post of its own is made."""
 
@@ -280,7 +284,11 @@ class PostRows:
             return Quoted(uri(target), None, None, None)
         said = original.post
         filtered = None if self._lens is None else self._lens.warns(target.account, said)
-        return Quoted(uri(target), self.name(target.account), said.text, said.warning or filtered)
+        warning = said.warning or self._label(target) or filtered
+        return Quoted(uri(target), self.name(target.account), said.text, warning)
+
+    def _label(self, target: Target) -> str | None:
+        return standing.label_of(self._q.reader, target) if self._labels else None
 
     def row(self, view: PostView, reposted: Iterable[Reposted] = ()) -> PostRow:
         q, said, answered, face = self._q, view.post, view.post.reply, self.face(view.target.account)
@@ -298,6 +306,7 @@ class PostRows:
             lang=said.lang,
             warning=said.warning,
             filtered=None if self._lens is None else self._lens.warns(view.target.account, said),
+            label=self._label(view.target),
             audience=said.audience,
             tags=list(said.tags),
             mentions=[Named(did(a), self.name(a)) for a in said.mentions],
@@ -332,9 +341,9 @@ class PostRows:
             muted=self._lens.is_quiet(target if answered is None else answered.root),
         )
 
-    def of(self, target: Target) -> PostRow | None:
-        """None if the post is not shown here."""
-        view = self._q.post(target)
+    def of(self, target: Target, hidden: bool = False) -> PostRow | None:
+        """None if the post is not shown here. hidden: moderators see what they hid."""
+        view = self._q.post(target, hidden)
         return None if view is None else self.row(view)
 
 
@@ -346,13 +355,16 @@ def trusted_by(at: CommitView) -> list[AccountId]:
 
 def lens_of(at: CommitView, reader: AccountId | None, where: Where | None = None) -> Lens:
     """How an account sees the others. where: only the filters that count there; None: all of them."""
+    limited = {*standing.limited(at.store)}
     if reader is None:
-        return Lens((), Private(), None, now_ms())
+        return Lens((), Private(), None, now_ms(), limited=limited)
     q = at.queries()
     hides = at.kept.made(
         ("hides", reader), [q.number(reader)], HIDES_BYTES, lambda: frozenset((*q.blocks(reader), *q.mutes(reader)))
     )
-    return Lens(hides, at.private(reader), reader, now_ms(), where)
+    if limited:
+        limited.difference_update(q.follows(reader), [reader])
+    return Lens(hides, at.private(reader), reader, now_ms(), where, limited)
 
 
 def now_ms() -> int:

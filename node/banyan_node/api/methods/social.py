@@ -263,10 +263,10 @@ def _said(text: str) -> str:
     return text
 
 
-def held(ctx: Context, post: str) -> PostView:
-    """The post that is shown under this address. Raises CallError."""
+def held(ctx: Context, post: str, hidden: bool = False) -> PostView:
+    """The post that is shown under this address. hidden: or that moderators hid. Raises CallError."""
     target, q = target_of(post), ctx.queries()
-    found = q.post(target)
+    found = q.post(target, hidden)
     if found is None:
         raise missing(q, target)
     return found
@@ -325,7 +325,7 @@ def edit(ctx: Context, ask: EditRequest, now: float) -> Posted:
 @METHODS.write("delete", "not_found", "refused")
 def delete(ctx: Context, ask: DeleteRequest, now: float) -> Deleted:
     """Deletes a post for ever. Nodes that hear of it no longer show it, and erase its content after 30 days."""
-    view = held(ctx, ask.uri)
+    view = held(ctx, ask.uri, hidden=True)
     answers = ctx.queries().reply_count(view.target)
     entry = append(ctx, view.target.account, [delete_post(view.target.key)], now)
     return Deleted(uri(view.target), answers, entry_hex(entry))

@@ -24,8 +24,9 @@ METHODS = Declared()
 MOST = 200
 LOOKED = 1_000
 """So many more answers are looked at for a page."""
-UNSEEN, BLOCKED, FILTERED = (
+UNSEEN, LIMITED, BLOCKED, FILTERED = (
     "by somebody whom the reader blocks or mutes",
+    "by somebody whom the moderators of this node show to followers alone",
     "by somebody whom the author of the first post blocks",
     "hidden by a filter of the reader",
 )
@@ -49,8 +50,8 @@ class ThreadRow(PostRow, frozen=True):
 
 
 class GonePost(Response, frozen=True):
-    """word: deleted, withheld, unknown, hidden from this reader, or further above. sentence: says it of "this post",
-    without a full stop."""
+    """word: deleted, withheld, hidden (here, or from this reader), unknown, or further above. sentence: says it of
+    "this post", without a full stop."""
 
     word: str
     sentence: str
@@ -169,6 +170,8 @@ class _Page:
     def why_unseen(self, author: AccountId) -> str | None:
         if author in self._blocked:
             return BLOCKED
+        if author in self.lens.limited:
+            return LIMITED
         return None if self.lens.sees(author) else UNSEEN
 
     def _why_not(self, author: AccountId, view: PostView) -> str | None:

@@ -39,7 +39,7 @@ class Rebuilding(Response, frozen=True):
     views: list[ViewRow]
 
 
-@METHODS.write("store.rebuild")
+@METHODS.write("store.rebuild", audited=True)
 def rebuild(ctx: Context, ask: RebuildRequest, now: float) -> Rebuilding:
     """Rebuilds one view, or all, from the log; the node does it in the background."""
     view = ask.view

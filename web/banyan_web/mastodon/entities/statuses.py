@@ -142,7 +142,7 @@ class _Made:
         id_, parent, parent_ms = status_id(uri, row["time_ms"]), row["reply_to"], row["reply_to_ms"]
         answered = None if parent_ms is None else status_id(parent, parent_ms)
         mentions = [self._mention(one) for one in row["mentions"]]
-        edited, warning, mine = row["edited_ms"], row["warning"] or "", row["mine"]
+        edited, warning, mine = row["edited_ms"], row["warning"] or row["label"] or "", row["mine"]
         found = {
             "id": id_,
             "created_at": iso(row["time_ms"]),

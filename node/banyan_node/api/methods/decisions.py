@@ -1,0 +1,381 @@
+"""What moderators of this node decide: about a report, or without one. Every decision can be taken back.
+
+Of all this the network hears of one thing alone: content that is withheld by an order, of which this node gives a
+signed statement to whoever asks for it. The rest holds at this node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Annotated
+
+from msgspec import Meta, structs
+
+from banyan_crdt.ids import AccountId, account_from_text, account_to_text
+from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.methods.content import ReleaseRequest, WithholdRequest, given_out, release, withhold
+from banyan_node.api.methods.reading import Named, name_of
+from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, PostRef, PostUri, did, target_of, uri
+from banyan_node.context import Context
+from banyan_node.hosting import hosted
+from banyan_node.moderation import decisions, moderators, reports, standing, telling
+from banyan_node.moderation.decisions import OF_POSTS, DecisionNote, TakenBack, Verdict
+from banyan_node.operator_errors import CallError
+from banyan_schema.social import Target, post_to_text
+from banyan_storage.queries import Queries
+from banyan_storage.views import touched
+
+METHODS = Declared()
+PAGE = 100
+Number = Annotated[int, Meta(title="a number", description="As a list answers it.", ge=1, lt=1 << 53)]
+Order = Annotated[str, Meta(max_length=250)]
+"""A statement takes 1,000 bytes."""
+Moderator = Annotated[
+    str | None, Meta(title="an account", description="The moderator who decides, hosted here; default: the operator.")
+]
+
+
+class DecideRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """report: which one is decided. account, posts: about what; default: what the report names. verdict: nothing;
+    label: the posts are shown here with `text` before them; hide: they are not shown here; withhold: their content is
+    given to nobody here, by an order; limit: only followers see the account here; suspend: this node writes nothing for
+    the hosted account; pass_on: somebody told the platform `to`. why: for the other moderators. text: for the author.
+    order, basis, scope, days: of the signed statement about content that is withheld (`content.withhold`)."""
+
+    verdict: Verdict
+    report: Number | None = None
+    account: AccountRef | None = None
+    posts: Annotated[list[PostRef], Meta(max_length=reports.POSTS)] | None = None
+    why: Annotated[str, Meta(max_length=1_000)] = ""
+    text: Annotated[str, Meta(max_length=500)] = ""
+    order: Order = ""
+    basis: Order = ""
+    scope: Order = ""
+    days: Annotated[int, Meta(ge=0, le=36_500, description="How many days; 0: until it is taken back.")] = 0
+    to: Annotated[str, Meta(max_length=200)] = ""
+    by: Moderator = None
+
+
+class UndoDecision(Request, frozen=True, forbid_unknown_fields=True):
+    id: Number
+    why: Annotated[str, Meta(max_length=1_000)] = ""
+    by: Moderator = None
+
+
+class DecisionsRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """account: only about it and its posts. after: `after` of the page before."""
+
+    account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
+    after: Number | None = None
+    limit: Annotated[int, Meta(ge=1, le=PAGE)] = 20
+
+
+class AboutMeRequest(Request, frozen=True, forbid_unknown_fields=True):
+    by: Own = None
+    after: Number | None = None
+    limit: Annotated[int, Meta(ge=1, le=PAGE)] = 20
+
+
+class Undone(Response, frozen=True):
+    """by: the moderator; null: the operator."""
+
+    at_ms: Milliseconds
+    by: Named | None
+    why: str
+
+
+class DecisionRow(Response, frozen=True):
+    """See `decision.add`. by: the moderator; null: the operator. undone: who took it back; null: it stands."""
+
+    id: Number
+    at_ms: Milliseconds
+    by: Named | None
+    verdict: Verdict
+    account: Named
+    posts: list[PostUri]
+    report: Number | None
+    why: str
+    text: str
+    order: str
+    basis: str
+    scope: str
+    days: int
+    to: str
+    undone: Undone | None
+
+
+class DecisionAboutMe(Response, frozen=True):
+    """What the author is told of a decision: not by whom, and not what moderators say among themselves."""
+
+    id: Number
+    at_ms: Milliseconds
+    verdict: Verdict
+    posts: list[PostUri]
+    text: str
+    order: str
+    basis: str
+    scope: str
+    days: int
+    undone_ms: Milliseconds | None
+
+
+class DecisionRows(Response, frozen=True):
+    """The newest first. after: give it to get the next page; null on the last one."""
+
+    decisions: list[DecisionRow]
+    after: Number | None
+
+
+class DecisionsAboutMe(Response, frozen=True):
+    decisions: list[DecisionAboutMe]
+    after: Number | None
+
+
+def decision_row(q: Queries, one: DecisionNote) -> DecisionRow:
+    undone = one.undone
+    return DecisionRow(
+        one.id,
+        one.at_ms,
+        _named(q, one.by),
+        one.verdict,
+        Named(did(account_from_text(one.account)), name_of(q, account_from_text(one.account))),
+        [uri(target_of(post)) for post in one.posts],
+        one.report,
+        one.why,
+        one.text,
+        one.order,
+        one.basis,
+        one.scope,
+        one.days,
+        one.to,
+        None if undone is None else Undone(undone.at_ms, _named(q, undone.by), undone.why),
+    )
+
+
+def about_me(one: DecisionNote) -> DecisionAboutMe:
+    posts = [uri(target_of(post)) for post in one.posts]
+    undone = None if one.undone is None else one.undone.at_ms
+    said = (one.text, one.order, one.basis, one.scope, one.days)
+    return DecisionAboutMe(one.id, one.at_ms, one.verdict, posts, *said, undone)
+
+
+def _named(q: Queries, by: str | None) -> Named | None:
+    return None if by is None else Named(did(account_from_text(by)), name_of(q, account_from_text(by)))
+
+
+@METHODS.write("decision.add", "not_found", "refused", audited=True)
+def add(ctx: Context, ask: DecideRequest, now: float) -> DecisionRow:
+    """Decides: about a report, which is closed then, or without one. The author and who reported are told."""
+    at_ms = ctx.replica.wall_ms(now)
+    report = None if ask.report is None else _report(ctx, ask.report)
+    if report is None and ask.account is None:
+        raise CallError("bad_request", "Name the 'report' that is decided, or the 'account' that it is about.")
+    account = hosted.account_of(ctx, ask.account if report is None else report.account)
+    if report is not None and ask.account is not None and hosted.account_of(ctx, ask.account) != account:
+        raise CallError("bad_request", f"Report {report.id} is about {report.account}, and not about that account.")
+    by = _moderator(ctx, ask.by, account)
+    asked = ask.posts if ask.posts is not None else [one.uri for one in report.posts] if report is not None else []
+    posts = _judged(ctx, ask, account, list(dict.fromkeys(map(target_of, asked))))
+    made = DecisionNote(
+        id=decisions.next_number(ctx.store),
+        at_ms=at_ms,
+        by=by,
+        verdict=ask.verdict,
+        account=account_to_text(account),
+        posts=[post_to_text(post) for post in posts],
+        report=ask.report,
+        why=ask.why.strip(),
+        text=ask.text.strip(),
+        order=ask.order.strip(),
+        basis=ask.basis.strip(),
+        scope=ask.scope.strip(),
+        days=ask.days if ask.verdict == "withhold" else 0,
+        to=ask.to.strip(),
+        undone=None,
+    )
+    _apply(ctx, made, account, posts, now)
+    touched.note_all(ctx.engine.write())  # what readers keep was made of rows, not of decisions
+    decisions.put(ctx.store, made)
+    if report is not None:
+        reports.put(ctx.store, structs.replace(report, closed_ms=at_ms, decisions=[*report.decisions, made.id]))
+    _tell(ctx, made, account, report, at_ms)
+    return decision_row(ctx.queries(), made)
+
+
+def _report(ctx: Context, number: int) -> reports.ReportNote:
+    found = reports.find(ctx.store, number)
+    if found is None:
+        raise CallError("not_found", f"There is no report {number}, or it is no longer kept.", 404)
+    return found
+
+
+def _moderator(ctx: Context, named: str | None, about: AccountId) -> str | None:
+    """Who decides. Raises CallError if they may not."""
+    if named is None:
+        return None
+    by = hosted.account_of(ctx, named)
+    if not moderators.is_moderator(ctx.store, by):
+        raise CallError("refused", f"{account_to_text(by)} is no moderator of this node.", 403)
+    if by == about:
+        raise CallError("refused", "This is about you: another moderator has to decide it.", 403)
+    return account_to_text(by)
+
+
+def _judged(ctx: Context, ask: DecideRequest, account: AccountId, posts: list[Target]) -> list[Target]:
+    """The posts for which the verdict is new. Raises CallError for what cannot be decided so, before
+    anything is written."""
+    verdict = ask.verdict
+    if any(post.account != account for post in posts):
+        raise CallError("bad_request", f"All posts of a decision are of one account, {account_to_text(account)}.")
+    wants = {"label": ("text", ask.text), "withhold": ("order", ask.order), "pass_on": ("to", ask.to)}
+    name, said = wants.get(verdict, ("", "x"))
+    if not said.strip():
+        raise CallError("bad_request", f"The verdict {verdict} needs '{name}'.")
+    if verdict == "suspend" and not hosted.is_hosted(ctx.store, account):
+        says = "Only an account that is hosted here can be suspended: this node writes for no other. Limit it."
+        raise CallError("refused", says, 409)
+    if verdict == "limit" or verdict == "suspend":
+        if (stands := standing.find(ctx.store, verdict, account)) is not None:
+            raise CallError("refused", f"Decision {stands.decision} says that already; take it back first.", 409)
+        return posts
+    if verdict not in OF_POSTS:
+        return posts
+    if not posts:
+        raise CallError("bad_request", f"The verdict {verdict} is about posts: name them in 'posts'.")
+    if verdict == "withhold":
+        new = [post for post in posts if given_out(ctx, post)]
+        none = "No content of these posts is given out here: it is withheld already, was deleted, or is not held."
+    else:
+        kind: standing.Kind = "label" if verdict == "label" else "hide"
+        new = [post for post in posts if standing.find(ctx.store, kind, post.account + post.key) is None]
+        none = "A decision that stands says that of all these posts already; take it back first."
+    if not new:
+        raise CallError("refused", none, 409)
+    return new
+
+
+def _apply(ctx: Context, made: DecisionNote, account: AccountId, posts: Iterable[Target], now: float) -> None:
+    holds, verdict = standing.Holds(made.id, made.text), made.verdict
+    if verdict == "limit" or verdict == "suspend":
+        standing.put(ctx.store, verdict, account, holds)
+    elif verdict == "label" or verdict == "hide":
+        for post in posts:
+            standing.put(ctx.store, verdict, post.account + post.key, holds)
+    elif verdict == "withhold":
+        for post in posts:
+            said = WithholdRequest(post_to_text(post), made.order, made.basis, made.scope, made.days, keep=True)
+            withhold(ctx, said, now)
+
+
+def _tell(ctx: Context, made: DecisionNote, account: AccountId, report: reports.ReportNote | None, at_ms: int) -> None:
+    """Tells the author what was done, and those who reported what came of it, if they are hosted here."""
+    if made.verdict not in ("nothing", "pass_on") and hosted.is_hosted(ctx.store, account):
+        telling.tell(ctx.store, account, telling.ToldNote("decision", made.id, at_ms))
+    if report is None:
+        return
+    for who in report.reporters:
+        if hosted.is_hosted(ctx.store, account_from_text(who)):
+            telling.tell(ctx.store, account_from_text(who), telling.ToldNote("outcome", report.id, at_ms))
+
+
+@METHODS.write("decision.undo", "not_found", "refused", audited=True)
+def undo(ctx: Context, ask: UndoDecision, now: float) -> DecisionRow:
+    """Takes a decision back: what held because of it holds no more, and its report is open again if no other decision
+    about it stands."""
+    made, at_ms = decisions.find(ctx.store, ask.id), ctx.replica.wall_ms(now)
+    if made is None:
+        raise CallError("not_found", f"There is no decision {ask.id}.", 404)
+    if made.undone is not None:
+        raise CallError("refused", f"Decision {ask.id} was taken back already.", 409)
+    account = account_from_text(made.account)
+    by = _moderator(ctx, ask.by, account)
+    _take_back(ctx, made, account, now)
+    touched.note_all(ctx.engine.write())
+    made = structs.replace(made, undone=TakenBack(at_ms, by, ask.why.strip()))
+    decisions.put(ctx.store, made)
+    report = None if made.report is None else reports.find(ctx.store, made.report)
+    if report is not None:
+        others = (decisions.find(ctx.store, number) for number in report.decisions)
+        if not any(one is not None and one.undone is None for one in others):
+            reports.put(ctx.store, structs.replace(report, closed_ms=None))
+    _tell(ctx, made, account, report, at_ms)
+    return decision_row(ctx.queries(), made)
+
+
+def _take_back(ctx: Context, made: DecisionNote, account: AccountId, now: float) -> None:
+    verdict = made.verdict
+    if verdict == "limit" or verdict == "suspend":
+        _end(ctx, verdict, account, made.id)
+    elif verdict == "label" or verdict == "hide":
+        for post in map(target_of, made.posts):
+            _end(ctx, verdict, post.account + post.key, made.id)
+    elif verdict == "withhold":
+        for uri_ in made.posts:
+            try:
+                release(ctx, ReleaseRequest(uri_), now)
+            except CallError as why:  # it was released, or its account was dropped meanwhile
+                if why.code != "not_found":
+                    raise
+
+
+def _end(ctx: Context, kind: standing.Kind, about: bytes, number: int) -> None:
+    found = standing.find(ctx.store, kind, about)
+    if found is not None and found.decision == number:
+        standing.put(ctx.store, kind, about, None)
+
+
+@METHODS.read("decision.list", "refused", slow=True)
+def listing(at: CommitView, ask: DecisionsRequest) -> DecisionRows:
+    """What was decided, the newest first; what was taken back too."""
+    store, q = at.store, at.queries()
+    of = None if ask.account is None else hosted.account_of(at, ask.account)
+    rows = decisions.every(store, ask.after) if of is None else decisions.about(store, of, ask.after)
+    found = [*islice(rows, ask.limit + 1)]
+    page = found[: ask.limit]
+    return DecisionRows([decision_row(q, one) for one in page], page[-1].id if len(found) > ask.limit else None)
+
+
+@METHODS.read("decision.mine", "refused")
+def mine(at: CommitView, ask: AboutMeRequest) -> DecisionsAboutMe:
+    """What moderators of this node decided about the account that asks, and its posts."""
+    account = hosted.account_of(at, ask.by)
+    told = (one for one in decisions.about(at.store, account, ask.after) if one.verdict not in ("nothing", "pass_on"))
+    found = [*islice(told, ask.limit + 1)]
+    page = found[: ask.limit]
+    return DecisionsAboutMe([*map(about_me, page)], page[-1].id if len(found) > ask.limit else None)
+
+
+class StandingRequest(Request, frozen=True, forbid_unknown_fields=True):
+    account: AccountRef
+
+
+class AccountStanding(Response, frozen=True):
+    """limited, suspended: the decision because of which it is; null: it is not. moderator: whether it is one."""
+
+    account: Did
+    hosted: bool
+    limited: Number | None
+    suspended: Number | None
+    moderator: bool
+
+
+def standing_of(at: CommitView, account: AccountId) -> AccountStanding:
+    limited, suspended = (standing.find(at.store, kind, account) for kind in (_LIMIT, _SUSPEND))
+    return AccountStanding(
+        did(account),
+        hosted.is_hosted(at.store, account),
+        None if limited is None else limited.decision,
+        None if suspended is None else suspended.decision,
+        moderators.is_moderator(at.store, account),
+    )
+
+
+_LIMIT: standing.Kind = "limit"
+_SUSPEND: standing.Kind = "suspend"
+
+
+@METHODS.read("account.standing", "refused")
+def show_standing(at: CommitView, ask: StandingRequest) -> AccountStanding:
+    """What holds of an account at this node because moderators decided it."""
+    return standing_of(at, hosted.account_of(at, ask.account))

@@ -1,0 +1,80 @@
+"""Mistakes of moderation and of the audit log: who may decide, what holds here, what is written down."""
+
+from tests.mutants.mutant import Mutant
+
+_AUDIT, _DISPATCH = "node/banyan_node/home/audit.py", "node/banyan_node/api/dispatch.py"
+_DECISIONS, _REPORTS = (f"node/banyan_node/api/methods/{name}.py" for name in ("decisions", "reports"))
+_QUERIES, _READING = "storage/banyan_storage/queries.py", "node/banyan_node/api/methods/reading.py"
+_PAGE, _CONTENT = "web/banyan_web/page/moderation.py", "node/banyan_node/api/methods/content.py"
+_LOGGED, _DECIDED = ("tests/node/test_audit.py",), ("tests/node/test_moderation.py",)
+_ADMIN, _PAGES = ("tests/web/test_admin.py",), ("tests/web/test_moderation.py",)
+
+IN_MODERATION = (
+    Mutant(
+        "a line of the audit log names none before it",
+        _AUDIT,
+        "(of, _cut(refused), end.head)",
+        "(of, _cut(refused), START)",
+        _LOGGED,
+    ),
+    Mutant(
+        "an act is done though it cannot be written down",
+        _DISPATCH,
+        "            n = await self._write_down(partial(self._audit.append, by, name, given))\n",
+        "            n = 0\n",
+        _LOGGED,
+    ),
+    Mutant(
+        "secrets stand in the audit log",
+        "node/banyan_node/api/decode.py",
+        '"secret" if is_secret(method.asks, name) else value for',
+        "value for",
+        _LOGGED,
+    ),
+    Mutant("what a crash left of a line stays", _AUDIT, "if whole != len(raw):", "if False:", _LOGGED),
+    Mutant("a moderator decides about himself", _DECISIONS, "    if by == about:\n", "    if False:\n", _DECIDED),
+    Mutant("anybody decides", _DECISIONS, "if not moderators.is_moderator(ctx.store, by):", "if False:", _DECIDED),
+    Mutant(
+        "a hidden post is shown",
+        _QUERIES,
+        "if self._hides and not hidden and self.is_hidden(Target(account, CellKey(key))):",
+        "if False:",
+        _DECIDED,
+    ),
+    Mutant(
+        "followers do not see whom moderators limit",
+        _READING,
+        "limited.difference_update(q.follows(reader), [reader])",
+        "pass",
+        _DECIDED,
+    ),
+    Mutant(
+        "reports have no bound",
+        _REPORTS,
+        "if reports.today(ctx.store, by, at_ms) >= reports.A_DAY:",
+        "if False:",
+        _DECIDED,
+    ),
+    Mutant("no copy of withheld content is kept", _CONTENT, "    if ask.keep:\n", "    if False:\n", _DECIDED),
+    Mutant(
+        "the page asks nobody whether he moderates",
+        _PAGE,
+        "    if await reports_for(web, me) is None:\n",
+        "    if False:\n",
+        _PAGES,
+    ),
+    Mutant(
+        "who is signed out stays logged in",
+        "web/banyan_web/door_logins.py",
+        'for table in ("links", "sessions"):',
+        'for table in ("links",):',
+        _ADMIN,
+    ),
+    Mutant(
+        "a ban never ends",
+        "node/banyan_node/links/bans.py",
+        'if int.from_bytes(raw, "big") <= now_ms:',
+        "if False:",
+        _ADMIN,
+    ),
+)

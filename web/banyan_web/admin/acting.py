@@ -1,0 +1,71 @@
+"""What the endpoints of /v1/admin share: who acts, parameters of a query, and Idempotency-Keys.
+
+Every act goes through `Web.act`, or is written down here before it is done: the audit log has all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+from anyio import to_thread
+
+from banyan_node.api.declare import Request
+from banyan_node.home.audit import Actor
+from banyan_storage.errors import StorageError
+from banyan_web.endpoint import Ask, Web
+from banyan_web.platform.acting import key_of, only
+from banyan_web.platform.sealed import Kept, Seal, digest_of
+from banyan_web.refusals import Refused
+
+ADMIN = "admin"
+R = TypeVar("R", bound=Request)
+BODY = (400, 408, 413, 415)
+"""Statuses of refusals of what has a body."""
+
+
+def actor(ask: Ask, why: str | None = None) -> Actor:
+    """Who acts, as the audit log names it. Raises Refused."""
+    if ask.token is None:
+        raise Refused(401, "This needs a token.")
+    return Actor(f"token {ask.token.id} ({ask.token.app})", "api", why or None)
+
+
+def queried(ask: Ask, kind: type[R]) -> dict[str, Any]:
+    """The parameters of a query, for the method of the node that takes `kind`. Raises Refused."""
+    only(ask.params, *kind.__struct_encode_fields__)
+    try:
+        asked = msgspec.convert(ask.params, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise Refused(422, f"{error}; /openapi.json says what is taken here.", code="bad_request") from None
+    return {name: getattr(asked, name) for name in kind.__struct_fields__ if getattr(asked, name) is not None}
+
+
+async def once(web: Web, ask: Ask, do: Callable[[], Awaitable[Any]]) -> Any:
+    """What `do` answers; with an Idempotency-Key that was used in the last day, what it answered then. Raises
+    Refused."""
+    key = key_of(ask)
+    if key is None:
+        return await do()
+    seal, said = Seal(web.door, ask), digest_of([ask.request.method, str(ask.request.scope["path"]), ask.params])
+    name = seal.name(f"admin {key}")
+    found = await to_thread.run_sync(seal.find, name)
+    if found is None:
+        answer = await do()
+        text = msgspec.json.encode(answer).decode()
+        await to_thread.run_sync(seal.keep, {name: (said, text)})
+        return answer
+    if isinstance(found, Kept) and found.said == said:
+        return msgspec.json.decode(found.text)
+    if isinstance(found, Kept):
+        raise Refused(422, "This Idempotency-Key was used for another request: use a new one.", code="refused")
+    raise found
+
+
+async def written_down(web: Web, by: Actor, do: str, given: dict[str, Any]) -> None:
+    """Before the door does something that no method of the node does. Raises Refused."""
+    try:
+        await to_thread.run_sync(web.door.audit.append, by, do, given)
+    except StorageError as error:
+        raise Refused(507, str(error), code="storage") from error

@@ -1,0 +1,95 @@
+"""Reports of apps: they reach the moderators of this node. And the entities of what moderation tells somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from banyan_node.moderation.reports import COMMENT, POSTS
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon.entities.accounts import account, iso
+from banyan_web.mastodon.ids import did_of, status_id, uri_of
+from banyan_web.params import boolean, text, texts
+from banyan_web.refusals import Refused
+
+ENDPOINTS = Endpoints()
+CATEGORIES = ("spam", "legal", "violation", "other")
+ACTIONS: Mapping[str, str] = {
+    "label": "mark_statuses_as_sensitive",
+    "hide": "delete_statuses",
+    "withhold": "delete_statuses",
+    "limit": "silence",
+    "suspend": "suspend",
+}
+"""Decisions in the words of Mastodon."""
+_BACK = "The moderators took this back."
+
+
+@ENDPOINTS.post("/api/v1/reports", "write:reports")
+async def create(web: Web, ask: Ask) -> Any:
+    """Reports an account, or posts of it, to the moderators of this node."""
+    given, who = ask.params, did_of(text(ask.params, "account_id"))
+    named = {uri_of(one): one for one in texts(given, "status_ids")}
+    if len(named) > POSTS:
+        raise Refused(422, f"A report names at most {POSTS} posts.")
+    if any(uri.partition("/")[0] != who for uri in named):
+        raise Refused(422, "The posts of a report are of the account that is reported.")
+    comment, rules = text(given, "comment", ""), texts(given, "rule_ids")
+    if len(comment) > COMMENT:
+        raise Refused(422, f"The comment has more than {COMMENT:,} characters.")
+    unknown = next((rule for rule in rules if web.house.rule(rule) is None), None)
+    if unknown is not None:
+        raise Refused(422, f"{unknown[:20]!r} is no rule of this server: /api/v1/instance/rules has them.")
+    category = text(given, "category", "") or ("violation" if rules else "other")
+    if category not in CATEGORIES:
+        raise Refused(422, f"category is one of {', '.join(CATEGORIES)}.")
+    made = await web.call(
+        "report.add",
+        by=ask.account,
+        account=who,
+        posts=[*named],
+        comment=comment,
+        category=category,
+        rules=rules if category == "violation" else [],
+        forward=boolean(given, "forward"),
+    )
+    return entity(made, await account(web, who), [named[uri] for uri in made["posts"] if uri in named])
+
+
+def entity(report: Mapping[str, Any], target: Mapping[str, Any], statuses: list[str]) -> dict[str, Any]:
+    """The Report entity. report: what the node says of it, to who reported or to a moderator. target: the account.
+    statuses: ids of posts."""
+    closed = report["closed_ms"]
+    return {
+        "id": str(report["id"]),
+        "action_taken": closed is not None,
+        "action_taken_at": None if closed is None else iso(closed),
+        "category": report["category"],
+        "comment": report["comment"] if "comment" in report else report["by"]["comment"],
+        "forwarded": report["forward"],
+        "created_at": iso(report["at_ms"]),
+        "status_ids": statuses,
+        "rule_ids": report["rules"] or None,
+        "target_account": target,
+    }
+
+
+def for_moderators(report: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, Any]:
+    """The Report entity of a notification."""
+    return entity(report, target, [status_id(post["uri"], post["time_ms"]) for post in report["posts"]])
+
+
+def warning(decision: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, Any]:
+    """The AccountWarning entity of a decision about the reader, `target`."""
+    undone = decision["undone_ms"] is not None
+    order = "; ".join(part for part in (decision["order"], decision["basis"], decision["scope"]) if part)
+    said = "\n".join(part for part in (decision["text"], order) if part)
+    return {
+        "id": str(decision["id"]),
+        "action": "none" if undone else ACTIONS[decision["verdict"]],
+        "text": _BACK if undone else said,
+        "status_ids": None,
+        "target_account": target,
+        "appeal": None,
+        "created_at": iso(decision["undone_ms"] if undone else decision["at_ms"]),
+    }

@@ -1,0 +1,186 @@
+"""Moderation: reports and decisions, for the moderators of this node; reporting, and what came of it, for everybody who
+is logged in; the rules.
+
+All of it are forms that need no scripts. Whether the visitor is a moderator is asked anew at each request, and the node
+asks it again when it decides.
+"""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from starlette.responses import RedirectResponse, Response
+
+from banyan_node.home.audit import Actor
+from banyan_node.moderation.decisions import Verdict
+from banyan_node.moderation.reports import COMMENT
+from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon.reports import CATEGORIES
+from banyan_web.page.moderation_words import MODERATION
+from banyan_web.page.rendering import as_page, language, reader, render, reports_for
+from banyan_web.page.visitor import Visitor, writing
+from banyan_web.params import boolean, number, text, texts
+from banyan_web.refusals import Refused
+
+ENDPOINTS = Endpoints()
+A_PAGE = 20
+VERDICTS = get_args(Verdict)
+LATEST = 1 << 52
+
+
+async def _shown(web: Web, ask: Ask, template: str, **values: Any) -> Response:
+    return await render(web, ask, template, m=MODERATION[language(ask)], **values)
+
+
+async def _demand(web: Web, me: Visitor | None) -> Visitor:
+    """Raises Refused for who is no moderator now."""
+    if me is None:
+        raise Refused(401, "Log in first.")
+    if await reports_for(web, me) is None:
+        raise Refused(403, "Only moderators of this node see this.")
+    return me
+
+
+def _somebody(web: Web, ask: Ask) -> Visitor:
+    me = reader(web, ask)
+    if me is None:
+        raise Refused(401, "Log in first.")
+    return me
+
+
+def _after(ask: Ask) -> int | None:
+    return number(ask.params, "after", 0, LATEST, 0) or None
+
+
+def _number(ask: Ask) -> int:
+    said = ask.path["id"]
+    if not said.isascii() or not said.isdigit() or not 0 < len(said) < 16 or not int(said):
+        raise Refused(404, "There is nothing of that number.")
+    return int(said)
+
+
+@ENDPOINTS.get("/moderation")
+@as_page
+async def queue(web: Web, ask: Ask) -> Response:
+    """The reports that wait, and those that were decided."""
+    await _demand(web, reader(web, ask))
+    state = "closed" if ask.params.get("state") == "closed" else "open"
+    found = await web.call("report.list", state=state, after=_after(ask), limit=A_PAGE)
+    return await _shown(web, ask, "moderation.html", found=found, state=state)
+
+
+@ENDPOINTS.get("/moderation/reports/{id}")
+@as_page
+async def report(web: Web, ask: Ask) -> Response:
+    """One report: the posts as they were and as they are, who reported, and the decision."""
+    await _demand(web, reader(web, ask))
+    found = await web.call("report.show", id=_number(ask))
+    official = (await web.call("profile.get", account=found["account"]["account"]))["official"]
+    rules = {rule: web.house.rule(rule) or rule for rule in found["rules"]}
+    verdicts = [one for one in VERDICTS if (one != "suspend" or found["standing"]["hosted"])]
+    return await _shown(
+        web, ask, "report.html", report=found, rules=rules, official=official, verdicts=verdicts, categories=CATEGORIES
+    )
+
+
+@ENDPOINTS.get("/moderation/decisions")
+@as_page
+async def decisions(web: Web, ask: Ask) -> Response:
+    """What was decided; each decision can be taken back."""
+    await _demand(web, reader(web, ask))
+    found = await web.call("decision.list", after=_after(ask), limit=A_PAGE)
+    return await _shown(web, ask, "decisions.html", found=found)
+
+
+@ENDPOINTS.get("/moderation/law")
+@as_page
+async def law(web: Web, ask: Ask) -> Response:
+    """What each decision does and does not do, and the orders that are in force here."""
+    await _demand(web, reader(web, ask))
+    orders = (await web.call("content.withheld"))["posts"]
+    return await _shown(web, ask, "law.html", orders=orders, verdicts=VERDICTS)
+
+
+@ENDPOINTS.post("/moderation/reports/{id}/decide")
+@as_page
+async def decide(web: Web, ask: Ask) -> Response:
+    """Decides a report."""
+    me, number_ = await _demand(web, writing(web, ask)), _number(ask)
+    verdict, why = text(ask.params, "verdict"), text(ask.params, "why", "")
+    if verdict not in VERDICTS:
+        raise Refused(422, f"A verdict is one of {', '.join(VERDICTS)}.")
+    said = {name: text(ask.params, name, "") for name in ("text", "order", "basis", "scope", "to")}
+    await web.act(
+        Actor(me.did, "page", why or None),
+        "decision.add",
+        verdict=verdict,
+        report=number_,
+        posts=texts(ask.params, "posts"),
+        why=why,
+        days=number(ask.params, "days", 0, 36_500, 0),
+        by=me.did,
+        **said,
+    )
+    return RedirectResponse(f"/moderation/reports/{number_}", 303)
+
+
+@ENDPOINTS.post("/moderation/decisions/{id}/undo")
+@as_page
+async def undo(web: Web, ask: Ask) -> Response:
+    """Takes a decision back."""
+    me, why = await _demand(web, writing(web, ask)), text(ask.params, "why", "")
+    made = await web.act(Actor(me.did, "page", why or None), "decision.undo", id=_number(ask), why=why, by=me.did)
+    report_ = made["report"]
+    return RedirectResponse("/moderation/decisions" if report_ is None else f"/moderation/reports/{report_}", 303)
+
+
+@ENDPOINTS.get("/report")
+@as_page
+async def reporting(web: Web, ask: Ask) -> Response:
+    """The form to report a post, or an account."""
+    me, uri = _somebody(web, ask), text(ask.params, "uri", "")
+    account = uri.partition("/")[0] or text(ask.params, "account")
+    post = await web.call("post.get", uri=uri, by=me.did) if uri else None
+    named = await web.call("profile.get", account=account)
+    return await _shown(
+        web, ask, "reporting.html", post=post, account=named, categories=CATEGORIES, house=web.house, most=COMMENT
+    )
+
+
+@ENDPOINTS.post("/report")
+@as_page
+async def send(web: Web, ask: Ask) -> Response:
+    """Reports."""
+    me, uri = writing(web, ask), text(ask.params, "uri", "")
+    rules = [rule for rule in texts(ask.params, "rules") if web.house.rule(rule) is not None]
+    category = text(ask.params, "category", "other")
+    if category not in CATEGORIES:
+        raise Refused(422, f"category is one of {', '.join(CATEGORIES)}.")
+    await web.call(
+        "report.add",
+        account=uri.partition("/")[0] or text(ask.params, "account"),
+        posts=[uri] if uri else [],
+        comment=text(ask.params, "comment", ""),
+        category=category,
+        rules=rules if category == "violation" else [],
+        forward=boolean(ask.params, "forward"),
+        by=me.did,
+    )
+    return RedirectResponse("/reports", 303)
+
+
+@ENDPOINTS.get("/reports")
+@as_page
+async def mine(web: Web, ask: Ask) -> Response:
+    """What the visitor reported, and what came of it; what was decided about the visitor."""
+    me = _somebody(web, ask)
+    found = await web.call("report.mine", after=_after(ask), limit=A_PAGE, by=me.did)
+    about = await web.call("decision.mine", limit=A_PAGE, by=me.did)
+    return await _shown(web, ask, "reports.html", found=found, about=about["decisions"])
+
+
+@ENDPOINTS.get("/rules")
+@as_page
+async def rules(web: Web, ask: Ask) -> Response:
+    """The rules of this server, its terms and its privacy policy."""
+    return await _shown(web, ask, "rules.html", house=web.house)
