@@ -51,7 +51,9 @@ def test_entries_that_are_handed_in_are_taken_if_their_author_signed_them(tmp_pa
             with pytest.raises(CallError, match=says):
                 node.call("entries.take", archive=bad)
             assert node.call("feed", account=lan)["posts"] == []
-        done = node.call("entries.take", archive=archive(raw))
+        with pytest.raises(CallError, match=f"is of {lan}, not of {binh}"):
+            node.call("entries.take", archive=archive(raw), account=binh)
+        done = node.call("entries.take", archive=archive(raw), account=lan)
         assert (done["account"], done["entries"] > 0) == (lan, True)
         assert [post["text"] for post in node.call("feed", account=lan)["posts"]] == ["tôi ký"]
         assert node.call("entries.take", archive=archive(raw))["entries"] == 0

@@ -25,7 +25,7 @@ BODY_BYTES, FILE_BYTES = 1 << 20, MEDIA_BYTES + (1 << 20)
 BODY_S, FILE_S = 20.0, 600.0
 """The time limit of a body, and of one with files."""
 ARCHIVES_AT_ONCE, ARCHIVES_WAITING = 4, 200
-"""Logs of accounts that are written out for browsers at one time, and requests that wait for that."""
+"""Archives of accounts that are written out at one time, and requests that wait for that."""
 PERIOD_S = 300
 """The window in which requests are counted, as with Mastodon."""
 TOKEN_RATE, ADDRESS_RATE = 1_500, 600
@@ -105,6 +105,11 @@ class Bounds:
         self._processes = processes
         self.hashing = anyio.CapacityLimiter(self.share(HASHES_AT_ONCE))
         self.archives = anyio.CapacityLimiter(self.share(ARCHIVES_AT_ONCE))
+
+    @property
+    def archives_full(self) -> bool:
+        """Whether so many wait for an archive that one more is refused."""
+        return self.archives.statistics().tasks_waiting >= ARCHIVES_WAITING
 
     def share(self, most: int) -> int:
         """What this process may have at one time, of what all together may."""

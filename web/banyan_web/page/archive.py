@@ -10,7 +10,6 @@ from pathlib import Path
 import anyio.to_thread
 from starlette.responses import Response
 
-from banyan_web.bounds import ARCHIVES_WAITING
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.refusals import Refused
 
@@ -22,10 +21,9 @@ MOST = 64 << 20
 @ENDPOINTS.get("/archives/{did}")
 async def archive(web: Web, ask: Ask) -> Response:
     """All that is held of one account, with signatures."""
-    turns = web.bounds.archives
-    if turns.statistics().tasks_waiting >= ARCHIVES_WAITING:
+    if web.bounds.archives_full:
         raise Refused(503, "Many browsers check at the moment; try again soon.", {"retry-after": "10"})
-    async with turns:
+    async with web.bounds.archives:
         return await _answer(web, ask)
 
 

@@ -42,7 +42,7 @@ async def take(web: Web, ask: Ask) -> Any:
         rows = (await web.call("profiles", accounts=[account]))["profiles"]
         if not rows or not rows[0]["held"]:
             raise Refused(403, "This node takes no new accounts from browsers: log in first.", code="not_allowed")
-    done = await web.call("entries.take", archive=text(ask.params, "archive"))
+    done = await web.call("entries.take", archive=text(ask.params, "archive"), account=account)
     return {**done, "path": account_path(done["account"])}
 
 

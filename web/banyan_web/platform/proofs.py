@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from banyan_web.endpoint import Ask, Endpoints, Shape, Web
 from banyan_web.platform.acting import only, reading
 from banyan_web.platform.reading import READ, has
+from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
 PIECE = 256 << 10
@@ -45,10 +46,13 @@ async def archive(web: Web, ask: Ask) -> Response:
     """The archive of an account: all its entries and their content. Another node imports it."""
     only(ask.params)
     await reading(web, ask)
+    if web.bounds.archives_full:
+        raise Refused(503, "Many archives are written at the moment; try again soon.", {"retry-after": "10"})
     folder = Path(await to_thread.run_sync(tempfile.mkdtemp, None, "banyan-archive-"))
     path = folder / "archive"
     try:
-        await web.call("account.export", account=ask.path["account"], path=str(path))
+        async with web.bounds.archives:
+            await web.call("account.export", account=ask.path["account"], path=str(path))
         file = await to_thread.run_sync(_open, path)
     finally:  # an open file stays readable
         await to_thread.run_sync(_remove, folder)

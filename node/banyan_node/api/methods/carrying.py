@@ -41,9 +41,11 @@ MOST = 512 << 10
 
 
 class CarriedRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """archive: of one account, base64: what is new of it is enough, with its control log if that is not held here."""
+    """archive: of one account, base64: what is new of it is enough, with its control log if that is not held here.
+    account: whose it must be."""
 
     archive: Annotated[str, Meta(max_length=MOST * 4 // 3 + 4)]
+    account: Did | None = None
 
 
 class Carried(Response, frozen=True):
@@ -58,6 +60,8 @@ def take(ctx: Context, ask: CarriedRequest, now: float) -> Carried:
     """Takes entries that their author signed elsewhere, and spreads them. All are checked; one that is wrong is
     refused with those behind it."""
     frames, account = _read(ctx, ask.archive)
+    if ask.account is not None and did(account) != ask.account:
+        raise CallError("bad_request", f"archive is of {did(account)}, not of {ask.account}.")
     replica, known = ctx.replica, ctx.holds(account)
     asking = replica.sync.asking
     if not asking.interesting(account):
