@@ -178,6 +178,455 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The accounts that are hosted here, with what holds of them and how they are logged in. */
+        get: operations["get_v1_admin_accounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/accounts/{account}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes the suspension of a hosted account back. */
+        post: operations["post_v1_admin_accounts_account_restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/accounts/{account}/sign-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Logs an account out everywhere: browsers, links, and tokens of its apps. Its password stays. */
+        post: operations["post_v1_admin_accounts_account_sign_out"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/accounts/{account}/suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** This node writes nothing for a hosted account any more. It can read, export itself, and leave with its recovery key. */
+        post: operations["post_v1_admin_accounts_account_suspend"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What operators, admins and moderators did, newest first; with `after` the oldest first, to follow it. */
+        get: operations["get_v1_admin_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/audit/chain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads the whole log: whether each line is followed by one that names it. */
+        get: operations["get_v1_admin_audit_chain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/bans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whom this node refuses, why, and until when. */
+        get: operations["get_v1_admin_bans"];
+        put?: never;
+        /** Refuses a peer or a network, and hangs up. Answers all bans. */
+        post: operations["post_v1_admin_bans"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/bans/networks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends the ban of a network. */
+        delete: operations["delete_v1_admin_bans_networks"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/bans/peers/{peer}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends the ban of a peer, and clears its points. */
+        delete: operations["delete_v1_admin_bans_peers_peer"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was decided, newest first; what was taken back too. */
+        get: operations["get_v1_admin_decisions"];
+        put?: never;
+        /** Decides a report, or without one. The author, and who reported, are told. */
+        post: operations["post_v1_admin_decisions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/decisions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a decision back. */
+        delete: operations["delete_v1_admin_decisions_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/moderators": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The moderators of this node. */
+        get: operations["get_v1_admin_moderators"];
+        put?: never;
+        /** Lets a hosted account moderate: on the page /moderation it reads reports and decides them. */
+        post: operations["post_v1_admin_moderators"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/moderators/{account}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends that. What the account decided stands. */
+        delete: operations["delete_v1_admin_moderators_account"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/peers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Linked and banned peers. */
+        get: operations["get_v1_admin_peers"];
+        put?: never;
+        /** Dials a peer now, answers once it is linked, and counts it among the named ones while the node runs. */
+        post: operations["post_v1_admin_peers"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/peers/{peer}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Hangs up on a peer, and dials it no more as a contact. It may come again; a ban refuses it. */
+        delete: operations["delete_v1_admin_peers_peer"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the node follows, and what it keeps. */
+        get: operations["get_v1_admin_policy"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Writes settings of the policy into config.toml. They hold from the next start on. */
+        patch: operations["patch_v1_admin_policy"];
+        trace?: never;
+    };
+    "/v1/admin/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reports: open ones oldest first, closed ones newest first. */
+        get: operations["get_v1_admin_reports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/reports/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One report, with the posts as they were and as they are. */
+        get: operations["get_v1_admin_reports_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/storage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is held, and how much may be. Bytes. */
+        get: operations["get_v1_admin_storage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/storage/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What each account takes, and because of whom it is held. */
+        get: operations["get_v1_admin_storage_accounts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/storage/dropped": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The accounts that were dropped here. */
+        get: operations["get_v1_admin_storage_dropped"];
+        put?: never;
+        /** Erases an account from this node, which does not fetch it again. Other nodes decide for themselves. */
+        post: operations["post_v1_admin_storage_dropped"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/storage/dropped/{account}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Lets a dropped account in again. */
+        delete: operations["delete_v1_admin_storage_dropped_account"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Long work: what runs, how far it is, and what ended lately. */
+        get: operations["get_v1_admin_tasks"];
+        put?: never;
+        /** Begins long work in the background. Archives are files of the folder `archives` in the node's home. */
+        post: operations["post_v1_admin_tasks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/tasks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Asks that work stops. What an import took in stays. */
+        delete: operations["delete_v1_admin_tasks_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The tokens that are valid, of all or of one account (a DID). Never a secret: this server has only its hash. */
+        get: operations["get_v1_admin_tokens"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a token at once. */
+        delete: operations["delete_v1_admin_tokens_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/counts": {
         parameters: {
             query?: never;
@@ -187,6 +636,23 @@ export interface paths {
         };
         /** The size of the graph that is held here. */
         get: operations["get_v1_counts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What moderators of this node decided about the account that asks, and its posts. */
+        get: operations["get_v1_decisions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -478,6 +944,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the account reported, and what came of it. */
+        get: operations["get_v1_reports"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/search": {
         parameters: {
             query?: never;
@@ -590,6 +1073,56 @@ export interface components {
             logs: components["schemas"]["LogRow"][];
         };
         /**
+         * AccountStanding
+         * @description limited, suspended: the decision because of which it is; null: it is not. moderator: whether it is one.
+         */
+        AccountStanding: {
+            /**
+             * an account
+             * @description An account.
+             */
+            account: string;
+            hosted: boolean;
+            limited: number | null;
+            suspended: number | null;
+            moderator: boolean;
+        };
+        /**
+         * ActRow
+         * @description n: the number of the line. who: `operator` (whoever has the home or the control token), the DID of a moderator,
+         *         or `token ID (label)`. via: control, command, api or page. do: what was done, most often a method of this API;
+         *         given: with which parameters, long texts cut. why: in their words. refused: the act of line `of` was not done, and
+         *         why. before: the SHA-256 of the line before.
+         */
+        ActRow: {
+            /**
+             * a number
+             * @description Of a line.
+             */
+            n: number;
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            at_ms: number;
+            who: string;
+            via: string;
+            do: string;
+            given: Record<string, never>;
+            why: string | null;
+            of: number | null;
+            refused: string | null;
+            before: string;
+        };
+        /**
+         * Acts
+         * @description next: `after` or `before` of the next page; null where there is none (yet).
+         */
+        Acts: {
+            acts: components["schemas"]["ActRow"][];
+            next: number | null;
+        };
+        /**
          * Asked
          * @description A poll. choices: how many options an account may vote for.
          */
@@ -606,6 +1139,55 @@ export interface components {
              * @enum {unknown}
              */
             choices?: "one" | "several";
+        };
+        /**
+         * AuditChain
+         * @description first, last: the first and the last line that are kept; 0: none is. head: the SHA-256 of the last one, to keep
+         *         elsewhere. broken: the first line that is not what the one behind it says; null: none.
+         */
+        AuditChain: {
+            /**
+             * a number
+             * @description Of a line.
+             */
+            first: number;
+            /**
+             * a number
+             * @description Of a line.
+             */
+            last: number;
+            head: string;
+            broken: number | null;
+        };
+        /** Ban */
+        Ban: {
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            until_ms: number;
+            reason: string;
+        };
+        /**
+         * Bans
+         * @description until_ms: null if it ends only when somebody ends it.
+         */
+        Bans: {
+            peers: components["schemas"]["PeerBanned"][];
+            networks: components["schemas"]["NetworkBanned"][];
+        };
+        /**
+         * BeginWorkRequest
+         * @description do: verify, all that is held; rebuild, a view or all; export, all that is held into an archive `name`; import,
+         *         the archive `name`; compact, a copy of the store into the folder `name`. view: to rebuild; default: all.
+         */
+        BeginWorkRequest: {
+            /** @enum {unknown} */
+            do: "compact" | "export" | "import" | "rebuild" | "verify";
+            /** @default null */
+            name?: string | null;
+            /** @default null */
+            view?: string | null;
         };
         /** CheckpointRow */
         CheckpointRow: {
@@ -670,6 +1252,74 @@ export interface components {
              */
             writer: string;
             keeps: components["schemas"]["KeptRow"][];
+        };
+        /**
+         * DecisionAboutMe
+         * @description What the author is told of a decision: not by whom, and not what moderators say among themselves.
+         */
+        DecisionAboutMe: {
+            /**
+             * a number
+             * @description As a list answers it.
+             */
+            id: number;
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            at_ms: number;
+            /** @enum {unknown} */
+            verdict: "hide" | "label" | "limit" | "nothing" | "pass_on" | "suspend" | "withhold";
+            posts: string[];
+            text: string;
+            order: string;
+            basis: string;
+            scope: string;
+            days: number;
+            undone_ms: number | null;
+        };
+        /**
+         * DecisionRow
+         * @description See `decision.add`. by: the moderator; null: the operator. undone: who took it back; null: it stands.
+         */
+        DecisionRow: {
+            /**
+             * a number
+             * @description As a list answers it.
+             */
+            id: number;
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            at_ms: number;
+            by: components["schemas"]["Named"] | null;
+            /** @enum {unknown} */
+            verdict: "hide" | "label" | "limit" | "nothing" | "pass_on" | "suspend" | "withhold";
+            account: components["schemas"]["Named"];
+            posts: string[];
+            report: number | null;
+            why: string;
+            text: string;
+            order: string;
+            basis: string;
+            scope: string;
+            days: number;
+            to: string;
+            undone: components["schemas"]["Undone"] | null;
+        };
+        /**
+         * DecisionRows
+         * @description The newest first. after: give it to get the next page; null on the last one.
+         */
+        DecisionRows: {
+            decisions: components["schemas"]["DecisionRow"][];
+            after: number | null;
+        };
+        /** DecisionsAboutMe */
+        DecisionsAboutMe: {
+            decisions: components["schemas"]["DecisionAboutMe"][];
+            after: number | null;
         };
         /**
          * Digest
@@ -1129,6 +1779,34 @@ export interface components {
              */
             as?: string | null;
         };
+        /** DroppedAccounts */
+        DroppedAccounts: {
+            accounts: string[];
+        };
+        /**
+         * DroppedAnswer
+         * @description entries: how many were held and counted.
+         */
+        DroppedAnswer: {
+            /**
+             * an account
+             * @description An account.
+             */
+            account: string;
+            entries: number;
+        };
+        /**
+         * DroppedPeer
+         * @description linked: whether there was a link.
+         */
+        DroppedPeer: {
+            /**
+             * a peer's id
+             * @description The whole id of a peer, as `peers` answers it.
+             */
+            peer: string;
+            linked: boolean;
+        };
         /**
          * Explained
          * @description because: why the post is in this timeline: it is the reader's own, of one that the reader follows or listed, it
@@ -1327,8 +2005,8 @@ export interface components {
         };
         /**
          * GonePost
-         * @description word: deleted, withheld, unknown, hidden from this reader, or further above. sentence: says it of "this post",
-         *         without a full stop.
+         * @description word: deleted, withheld, hidden (here, or from this reader), unknown, or further above. sentence: says it of
+         *         "this post", without a full stop.
          */
         GonePost: {
             word: string;
@@ -1376,6 +2054,32 @@ export interface components {
             platforms: components["schemas"]["Named"][];
         };
         /**
+         * HeldAccount
+         * @description origin: hosted here; followed by somebody who is; other. bytes: of entries and their content, as their author
+         *         counts them; what of it was erased here is counted.
+         */
+        HeldAccount: {
+            /**
+             * an account
+             * @description An account.
+             */
+            account: string;
+            name: string;
+            /** @enum {unknown} */
+            origin: "followed" | "hosted" | "other";
+            logs: number;
+            entries: number;
+            bytes: number;
+        };
+        /**
+         * HeldAccounts
+         * @description By id. after: give it to get the next page; null on the last one.
+         */
+        HeldAccounts: {
+            accounts: components["schemas"]["HeldAccount"][];
+            after: string | null;
+        };
+        /**
          * Holder
          * @description holds: whether a linked peer has the entry, as far as it told; unknown until we compared.
          */
@@ -1383,6 +2087,33 @@ export interface components {
             peer: string;
             /** @enum {unknown} */
             holds: "no" | "unknown" | "yes";
+        };
+        /**
+         * HostedAccount
+         * @description standing: what holds because moderators decided it. password: whether it can log in with one. sessions: browsers
+         *         that are logged in.
+         */
+        HostedAccount: {
+            /**
+             * an account
+             * @description An account.
+             */
+            account: string;
+            name: string;
+            own: boolean;
+            standing: components["schemas"]["AccountStanding"];
+            password: boolean;
+            sessions: number;
+            tokens: number;
+        };
+        /**
+         * HostedAccounts
+         * @description In the order of their opening. after: give it to get the next page; null on the last one.
+         */
+        HostedAccounts: {
+            accounts: components["schemas"]["HostedAccount"][];
+            count: number;
+            after: string | null;
         };
         /**
          * HostedRow
@@ -1499,13 +2230,75 @@ export interface components {
         /**
          * Mine
          * @description What the reader did with a post: the emojis of its reactions, when it reposted it, and whether it bookmarked it,
-         *         and pinned it.
+         *         pinned it, and muted its conversation.
          */
         Mine: {
             reactions: string[];
             reposted_ms: number | null;
             bookmarked: boolean;
             pinned: boolean;
+            muted: boolean;
+        };
+        /** ModeratorNamed */
+        ModeratorNamed: {
+            /**
+             * an account
+             * @description An account.
+             */
+            account: string;
+        };
+        /** ModeratorRow */
+        ModeratorRow: {
+            /**
+             * an account
+             * @description An account.
+             */
+            account: string;
+            name: string;
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            since_ms: number;
+        };
+        /** ModeratorRows */
+        ModeratorRows: {
+            moderators: components["schemas"]["ModeratorRow"][];
+        };
+        /**
+         * MyReport
+         * @description What who reported knows of it. posts: as they were named. outcome: empty while it is open.
+         */
+        MyReport: {
+            /**
+             * a number
+             * @description As a list answers it.
+             */
+            id: number;
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            at_ms: number;
+            account: components["schemas"]["Named"];
+            posts: string[];
+            comment: string;
+            /** @enum {unknown} */
+            category: "legal" | "other" | "spam" | "violation";
+            rules: string[];
+            forward: boolean;
+            /** @enum {unknown} */
+            state: "closed" | "open";
+            closed_ms: number | null;
+            outcome: components["schemas"]["ReportOutcome"][];
+        };
+        /**
+         * MyReports
+         * @description The newest first. after: give it to get the next page; null on the last one.
+         */
+        MyReports: {
+            reports: components["schemas"]["MyReport"][];
+            after: number | null;
         };
         /** Named */
         Named: {
@@ -1515,6 +2308,17 @@ export interface components {
              */
             account: string;
             name: string;
+        };
+        /** NetworkBanned */
+        NetworkBanned: {
+            network: string;
+            reason: string;
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            since_ms: number;
+            until_ms: number | null;
         };
         /**
          * NewAccount
@@ -1529,6 +2333,77 @@ export interface components {
             };
             /** @default null */
             recovery?: string | null;
+        };
+        /**
+         * NewBan
+         * @description One of both: peer, its whole id; network, such as 192.0.2.0/24. days: how many; 0: until it is ended.
+         */
+        NewBan: {
+            /** @default null */
+            peer?: string | null;
+            /** @default null */
+            network?: string | null;
+            /** @default  */
+            reason?: string;
+            /** @default 0 */
+            days?: number;
+        };
+        /**
+         * NewDecision
+         * @description As `decision.add` of the node takes it, without `as`: the audit log has the token.
+         */
+        NewDecision: {
+            /** @enum {unknown} */
+            verdict: "hide" | "label" | "limit" | "nothing" | "pass_on" | "suspend" | "withhold";
+            /** @default null */
+            report?: number | null;
+            /** @default null */
+            account?: string | null;
+            /** @default null */
+            posts?: string[] | null;
+            /** @default  */
+            why?: string;
+            /** @default  */
+            text?: string;
+            /** @default  */
+            order?: string;
+            /** @default  */
+            basis?: string;
+            /** @default  */
+            scope?: string;
+            /**
+             * @description How many days; 0: until it is taken back.
+             * @default 0
+             */
+            days?: number;
+            /** @default  */
+            to?: string;
+            /**
+             * an account
+             * @description The moderator who decides, hosted here; default: the operator.
+             * @default null
+             */
+            as?: string | null;
+        };
+        /** NewDrop */
+        NewDrop: {
+            account: string;
+            /** @default  */
+            why?: string;
+        };
+        /**
+         * NewModerator
+         * @description account: hosted here, a DID or its name.
+         */
+        NewModerator: {
+            account: string;
+        };
+        /**
+         * NewPeer
+         * @description address: /ip4/HOST/tcp/PORT/p2p/PEER.
+         */
+        NewPeer: {
+            address: string;
         };
         /**
          * NewWebhook
@@ -1619,6 +2494,11 @@ export interface components {
             platform: components["schemas"]["Named"];
             title: string;
         };
+        /** OnlyWhy */
+        OnlyWhy: {
+            /** @default  */
+            why?: string;
+        };
         /**
          * OpenedAccount
          * @description recovery_words: 24 words for the user, null if the request had a commitment. repeated: whether this is the answer
@@ -1703,6 +2583,56 @@ export interface components {
             /** @default null */
             line?: number | null;
         };
+        /** Peer */
+        Peer: {
+            /**
+             * a peer's id
+             * @description The whole id of a peer, as `peers` answers it.
+             */
+            peer: string;
+        };
+        /**
+         * PeerBanned
+         * @description by_operator: whether somebody made it; else the peer lied, and the ban ends by itself. since_ms: null if it is
+         *         not known.
+         */
+        PeerBanned: {
+            /**
+             * a peer's id
+             * @description The whole id of a peer, as `peers` answers it.
+             */
+            peer: string;
+            reason: string;
+            by_operator: boolean;
+            since_ms: number | null;
+            until_ms: number | null;
+        };
+        /**
+         * PeerRow
+         * @description name: of the platform that it says it is, if that is known here. points: its penalty points. reason: its last
+         *         offence, or why it is banned; null without points or ban. behind: entries that it claims and this node lacks; lacks:
+         *         entries that it lacks by its last claims; null before a comparison. neighbour: whether gossip goes to it directly.
+         *         since_ms: linked since.
+         */
+        PeerRow: {
+            peer: string;
+            address: string;
+            name: string;
+            role: string;
+            connected: boolean;
+            inbound: boolean;
+            points: number;
+            ban: components["schemas"]["Ban"] | null;
+            reason: string | null;
+            behind: number | null;
+            lacks: number | null;
+            neighbour: boolean;
+            since_ms: number | null;
+        };
+        /** Peers */
+        Peers: {
+            peers: components["schemas"]["PeerRow"][];
+        };
         /**
          * PinRow
          * @description The log is pinned up to this entry.
@@ -1720,6 +2650,32 @@ export interface components {
              * @description The id of an entry, in hexadecimal.
              */
             entry: string;
+        };
+        /**
+         * Policy
+         * @description mode, hops: which accounts are held (`interest.mode`, `interest.hops`). own: this node's own account, or null,
+         *         and follows: how many it follows. dropped: accounts that are not taken again. settings: by section and name, as they
+         *         are in force.
+         */
+        Policy: {
+            mode: string;
+            hops: number;
+            own: string | null;
+            follows: number;
+            dropped: number;
+            settings: {
+                [key: string]: Record<string, never>;
+            };
+        };
+        /**
+         * PolicySet
+         * @description restart: whether a running node has to be started again before it holds: always.
+         */
+        PolicySet: {
+            settings: {
+                [key: string]: string;
+            };
+            restart: boolean;
         };
         /** PollOption */
         PollOption: {
@@ -1748,10 +2704,11 @@ export interface components {
          * PostRow
          * @description A post as people read it. avatar: the picture of its author, the smaller one if there are two: `media.read` or
          *         `media.fetch` gives it. reactions: the number of accounts, by emoji. warning: to be shown instead of the text until
-         *         the reader asks for it. filtered: the words of the reader's filter that wants that too. mentions: whom it wants to
-         *         notice it. reposted: who reposted it, where it stands in a feed because of that; the latest first. group: in which
-         *         it was said, as its author claims: `group.feed` has what counts there. edited_ms: when it was edited last.
-         *         reply_to_ms: the time of what it answers, if that is shown here. mine: null where nobody in particular reads.
+         *         the reader asks for it. filtered: the words of the reader's filter that wants that too. label: what moderators of
+         *         this node say before it, which wants that too. mentions: whom it wants to notice it. reposted: who reposted it,
+         *         where it stands in a feed because of that; the latest first. group: in which it was said, as its author claims:
+         *         `group.feed` has what counts there. edited_ms: when it was edited last. reply_to_ms: the time of what it answers, if
+         *         that is shown here. mine: null where nobody in particular reads.
          */
         PostRow: {
             /**
@@ -1777,6 +2734,7 @@ export interface components {
             lang: string | null;
             warning: string | null;
             filtered: string | null;
+            label: string | null;
             /** @enum {unknown} */
             audience: "public" | "unlisted";
             tags: string[];
@@ -1848,8 +2806,8 @@ export interface components {
         };
         /**
          * Quoted
-         * @description name, text: null if the quoted post is not held here, or is of one that the reader blocks or mutes. warning: of
-         *         the post, or the words of the reader's filter against it.
+         * @description name, text: null if the quoted post is not held here, or is of one that the reader does not see. warning: of the
+         *         post, or its label, or the words of the reader's filter against it.
          */
         Quoted: {
             /**
@@ -1896,6 +2854,102 @@ export interface components {
         Replaying: {
             since: string;
         };
+        /**
+         * ReportOutcome
+         * @description What came of a report. undone: whether that was taken back.
+         */
+        ReportOutcome: {
+            /** @enum {unknown} */
+            verdict: "hide" | "label" | "limit" | "nothing" | "pass_on" | "suspend" | "withhold";
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            at_ms: number;
+            undone: boolean;
+        };
+        /**
+         * ReportRow
+         * @description by: who reported first; also: who said the same, the first 50; others: how many more. account: against whom, with
+         *         the handle that it claims and the platforms that confirm it; its standing at this node. before: how many decisions
+         *         about it were made before.
+         */
+        ReportRow: {
+            /**
+             * a number
+             * @description As a list answers it.
+             */
+            id: number;
+            /** @enum {unknown} */
+            state: "closed" | "open";
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            at_ms: number;
+            account: components["schemas"]["Named"];
+            handle: components["schemas"]["HandleOf"] | null;
+            standing: components["schemas"]["AccountStanding"];
+            before: number;
+            by: components["schemas"]["ReporterRow"];
+            also: components["schemas"]["ReporterRow"][];
+            others: number;
+            posts: components["schemas"]["ReportedPostRow"][];
+            /** @enum {unknown} */
+            category: "legal" | "other" | "spam" | "violation";
+            rules: string[];
+            forward: boolean;
+            closed_ms: number | null;
+            decisions: components["schemas"]["DecisionRow"][];
+        };
+        /**
+         * ReportRows
+         * @description open, closed: how many there are. after: give it to get the next page; null on the last one.
+         */
+        ReportRows: {
+            reports: components["schemas"]["ReportRow"][];
+            open: number;
+            closed: number;
+            after: number | null;
+        };
+        /**
+         * ReportedPostRow
+         * @description A post as it was when it was reported: text (at most 2,000 characters), warning, how many files. now: what became
+         *         of it here: the same, edited, or why it is not shown (deleted, withheld, hidden, unknown). post: as it is now.
+         */
+        ReportedPostRow: {
+            /**
+             * a post
+             * @description A post.
+             */
+            uri: string;
+            text: string;
+            warning: string | null;
+            media: number;
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            time_ms: number;
+            /** @enum {unknown} */
+            now: "deleted" | "edited" | "hidden" | "same" | "unknown" | "withheld";
+            post: components["schemas"]["PostRow"] | null;
+        };
+        /** ReporterRow */
+        ReporterRow: {
+            /**
+             * an account
+             * @description An account.
+             */
+            account: string;
+            name: string;
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            at_ms: number;
+            comment: string;
+        };
         /** Reposter */
         Reposter: {
             /**
@@ -1919,6 +2973,25 @@ export interface components {
             after: string | null;
         };
         /**
+         * SetPolicyRequest
+         * @description settings: texts by names such as storage.max_bytes, as `banyan config set` takes them.
+         */
+        SetPolicyRequest: {
+            settings: {
+                [key: string]: string;
+            };
+        };
+        /** SignedOut */
+        SignedOut: {
+            /**
+             * an account
+             * @description An account.
+             */
+            account: string;
+            sessions: number;
+            tokens: number;
+        };
+        /**
          * StepRow
          * @description One entry of the control log.
          */
@@ -1936,6 +3009,60 @@ export interface components {
              */
             time_ms: number;
             sentence: string;
+        };
+        /**
+         * Storage
+         * @description store: what is held. strangers: what accounts take that nobody here wants, and how much they may. full: why no
+         *         entries of others are taken, or null. free: bytes of the disk. media_most: what pictures and films may take; 0: no
+         *         bound.
+         */
+        Storage: {
+            store: components["schemas"]["StoreStats"];
+            strangers: components["schemas"]["StrangersRoom"];
+            full: string | null;
+            free: number;
+            most: number;
+            reserve: number;
+            media_most: number;
+        };
+        /**
+         * StoreStats
+         * @description lacking: missing pieces of content. longest: entries of the longest log. bytes: of the store on disk. media,
+         *         media_bytes: how many blobs are here, and what they take beside the store.
+         */
+        StoreStats: {
+            accounts: number;
+            logs: number;
+            entries: number;
+            parts: number;
+            lacking: number;
+            forked: number;
+            longest: number;
+            last_arrival: number;
+            bytes: number;
+            media: number;
+            media_bytes: number;
+            schema: number;
+        };
+        /**
+         * StrangersRoom
+         * @description bytes: taken by them on the disk. most: how many they may take; null: no bound. full: why nothing more of them is
+         *         taken, or null.
+         */
+        StrangersRoom: {
+            bytes: number;
+            most: number | null;
+            full: string | null;
+        };
+        /**
+         * Suspension
+         * @description why: for other moderators. text: for the account.
+         */
+        Suspension: {
+            /** @default  */
+            why?: string;
+            /** @default  */
+            text?: string;
         };
         /**
          * Thread
@@ -1991,6 +3118,7 @@ export interface components {
             lang: string | null;
             warning: string | null;
             filtered: string | null;
+            label: string | null;
             /** @enum {unknown} */
             audience: "public" | "unlisted";
             tags: string[];
@@ -2026,6 +3154,48 @@ export interface components {
              */
             begins: number;
             zone: string;
+        };
+        /**
+         * TokenRow
+         * @description account: null: of none. app: its name, or the label. created, expires: seconds since 1970; expires null: when it
+         *         is revoked. by_app: whether an app of a person got it.
+         */
+        TokenRow: {
+            id: string;
+            account: string | null;
+            app: string;
+            scopes: string[];
+            created: number;
+            expires: number | null;
+            by_app: boolean;
+        };
+        /**
+         * TokenRows
+         * @description Newest first.
+         */
+        TokenRows: {
+            tokens: components["schemas"]["TokenRow"][];
+        };
+        /**
+         * Undone
+         * @description by: the moderator; null: the operator.
+         */
+        Undone: {
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            at_ms: number;
+            by: components["schemas"]["Named"] | null;
+            why: string;
+        };
+        /** UndroppedAnswer */
+        UndroppedAnswer: {
+            /**
+             * an account
+             * @description An account.
+             */
+            account: string;
         };
         /**
          * Version
@@ -2112,6 +3282,36 @@ export interface components {
             proof: components["schemas"]["Proof"] | null;
             versions: components["schemas"]["Version"][];
             holders: components["schemas"]["Holder"][];
+        };
+        /**
+         * WorkRow
+         * @description do: a method. about: a file or a view. done, of: how far it is, in what it counts: accounts of an export or of
+         *         verifying, bytes of an import, percent of a view; of: null where it is not known. why: of a failure, or that it was
+         *         cancelled. stoppable: whether it can be cancelled. id: null for views, which are built again after a restart too.
+         */
+        WorkRow: {
+            id: number | null;
+            do: string;
+            about: string;
+            /** @enum {unknown} */
+            state: "cancelled" | "done" | "failed" | "running" | "waiting";
+            began_ms: number | null;
+            ended_ms: number | null;
+            done: number;
+            of: number | null;
+            why: string | null;
+            stoppable: boolean;
+        };
+        /**
+         * Works
+         * @description What runs, and the last 50 that ended, the newest first. failing: background tasks that failed lately, each with
+         *         why.
+         */
+        Works: {
+            works: components["schemas"]["WorkRow"][];
+            failing: {
+                [key: string]: string;
+            };
         };
     };
     responses: {
@@ -2216,6 +3416,15 @@ export interface components {
         };
         /** @description The node failed; its log says why. */
         Refused500: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["RefusedBody"];
+            };
+        };
+        /** @description The peer that is named cannot be reached. */
+        Refused502: {
             headers: {
                 [name: string]: unknown;
             };
@@ -2678,6 +3887,1133 @@ export interface operations {
             507: components["responses"]["Refused507"];
         };
     };
+    get_v1_admin_accounts: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HostedAccounts"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    post_v1_admin_accounts_account_restore: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OnlyWhy"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionRow"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            409: components["responses"]["Refused409"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    post_v1_admin_accounts_account_sign_out: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OnlyWhy"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedOut"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    post_v1_admin_accounts_account_suspend: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Suspension"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionRow"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            409: components["responses"]["Refused409"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_admin_audit: {
+        parameters: {
+            query?: {
+                after?: number;
+                before?: number;
+                who?: string;
+                do?: string;
+                since_ms?: number;
+                until_ms?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Acts"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_admin_audit_chain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditChain"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_admin_bans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bans"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    post_v1_admin_bans: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBan"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bans"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    delete_v1_admin_bans_networks: {
+        parameters: {
+            query?: {
+                network?: string;
+                why?: string;
+            };
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NetworkBanned"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    delete_v1_admin_bans_peers_peer: {
+        parameters: {
+            query?: {
+                why?: string;
+            };
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                peer: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Peer"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_admin_decisions: {
+        parameters: {
+            query?: {
+                account?: string;
+                after?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionRows"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    post_v1_admin_decisions: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDecision"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionRow"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            409: components["responses"]["Refused409"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    delete_v1_admin_decisions_id: {
+        parameters: {
+            query?: {
+                why?: string;
+            };
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionRow"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            409: components["responses"]["Refused409"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_admin_moderators: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModeratorRows"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    post_v1_admin_moderators: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewModerator"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModeratorNamed"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            409: components["responses"]["Refused409"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    delete_v1_admin_moderators_account: {
+        parameters: {
+            query?: {
+                why?: string;
+            };
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModeratorNamed"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_admin_peers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Peers"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    post_v1_admin_peers: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPeer"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Peer"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            502: components["responses"]["Refused502"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    delete_v1_admin_peers_peer: {
+        parameters: {
+            query?: {
+                why?: string;
+            };
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                peer: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DroppedPeer"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_admin_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Policy"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    patch_v1_admin_policy: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetPolicyRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicySet"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_admin_reports: {
+        parameters: {
+            query?: {
+                state?: "closed" | "open";
+                account?: string;
+                after?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportRows"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_admin_reports_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportRow"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_admin_storage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Storage"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_admin_storage_accounts: {
+        parameters: {
+            query?: {
+                after?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HeldAccounts"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_admin_storage_dropped: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DroppedAccounts"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    post_v1_admin_storage_dropped: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDrop"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DroppedAnswer"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            409: components["responses"]["Refused409"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    delete_v1_admin_storage_dropped_account: {
+        parameters: {
+            query?: {
+                why?: string;
+            };
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UndroppedAnswer"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_admin_tasks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Works"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    post_v1_admin_tasks: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BeginWorkRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkRow"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            409: components["responses"]["Refused409"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    delete_v1_admin_tasks_id: {
+        parameters: {
+            query?: {
+                why?: string;
+            };
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkRow"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            409: components["responses"]["Refused409"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_admin_tokens: {
+        parameters: {
+            query?: {
+                account?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenRows"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    delete_v1_admin_tokens_id: {
+        parameters: {
+            query?: {
+                why?: string;
+            };
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoResult"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
     get_v1_counts: {
         parameters: {
             query?: never;
@@ -2696,6 +5032,47 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["GraphFigures"];
+                };
+            };
+            /** @description What If-None-Match names is still so. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_decisions: {
+        parameters: {
+            query?: {
+                as?: string | null;
+                after?: number | null;
+                limit?: number;
+            };
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionsAboutMe"];
                 };
             };
             /** @description What If-None-Match names is still so. */
@@ -3415,10 +5792,52 @@ export interface operations {
             507: components["responses"]["Refused507"];
         };
     };
+    get_v1_reports: {
+        parameters: {
+            query?: {
+                as?: string | null;
+                after?: number | null;
+                limit?: number;
+            };
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MyReports"];
+                };
+            };
+            /** @description What If-None-Match names is still so. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
     get_v1_search: {
         parameters: {
             query?: {
                 question?: string;
+                tags?: string[];
                 local?: boolean;
                 as?: string | null;
                 before?: string | null;

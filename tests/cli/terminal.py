@@ -13,9 +13,11 @@ from types import TracebackType
 from tests.cli.shell import clean_environment
 
 _ON_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    "import fcntl, os, signal, sys, termios; signal.signal(signal.SIGINT, signal.SIG_DFL); "
+    "fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 )
-"""The terminal must be the controlling one: else ctrl-C is no signal."""
+"""The terminal must be the controlling one: else ctrl-C is no signal. Whoever runs the tests in the background ignores
+that signal, and what it starts would too."""
 SECONDS = 30.0
 
 

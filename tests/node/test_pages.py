@@ -31,7 +31,7 @@ def row(node: LocalBackend, uri: str, by: str = "an") -> dict[str, Any]:
     return found
 
 
-NOTHING: dict[str, Any] = {"reactions": [], "reposted_ms": None, "bookmarked": False, "pinned": False}
+NOTHING: dict[str, Any] = {"reactions": [], "reposted_ms": None, "bookmarked": False, "pinned": False, "muted": False}
 
 
 def test_a_row_says_what_the_reader_did_until_it_is_taken_back(tmp_path: Path) -> None:
@@ -47,7 +47,12 @@ def test_a_row_says_what_the_reader_did_until_it_is_taken_back(tmp_path: Path) -
         (shared,) = node.call("feed", account="lan", by="lan")["posts"]
         mine = row(node, uri, "lan")["mine"]
         assert sorted(mine.pop("reactions")) == ["❤", "🌸"]
-        assert mine == {"reposted_ms": shared["reposted"][0]["time_ms"], "bookmarked": True, "pinned": False}
+        assert mine == {
+            "reposted_ms": shared["reposted"][0]["time_ms"],
+            "bookmarked": True,
+            "pinned": False,
+            "muted": False,
+        }
         assert row(node, uri)["mine"] == {**NOTHING, "reactions": ["👍"], "pinned": True}
         assert [one["uri"] for one in node.call("favourites", by="lan")["posts"]] == [uri]
         for method in ("repost", "bookmark"):

@@ -77,6 +77,8 @@ async def test_no_endpoint_breaks_of_what_it_is_asked(tmp_path: Path, signed_in:
             for fill in fills:
                 await fine(endpoint, _path(endpoint, _quoted(fill)))
             path = _path(endpoint, "1")
+            if endpoint.scope is not None and not signed_in:
+                continue  # it is refused before anything is read
             for wrong in WRONG:
                 if endpoint.verb == "GET":
                     params = {name: _text(wrong) for name in NAMES}

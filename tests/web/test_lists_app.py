@@ -191,7 +191,6 @@ async def test_what_the_network_has_no_word_for_is_off(tmp_path: Path) -> None:
             assert await an.ask(nothing) == [], nothing
         for method, given, says in (
             ("account_endorse", (id_,), "no endorsements"),
-            ("report", (id_,), "takes no reports"),
             ("domain_block", ("x.example",), "no domains"),
         ):
             with pytest.raises(MastodonAPIError, match=says):

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from banyan_node.home.config import Config
-from banyan_storage.lmdb_engine import ADDRESS_SPACE
 
 SPARE = 256
 """Files beside the connections: the store, blobs, threads, libraries."""
@@ -63,6 +62,8 @@ def store_map(folder: Path) -> tuple[bool | None, str]:
         )
     if sys.platform != "win32":
         import resource
+
+        from banyan_storage.lmdb_engine import ADDRESS_SPACE  # commands that open no store load none of it
 
         most = resource.getrlimit(resource.RLIMIT_AS)[0]
         if most not in (-1, resource.RLIM_INFINITY) and most < ADDRESS_SPACE:
