@@ -181,13 +181,19 @@ class Reader:
 
 async def follow_by_client(places: Sequence[Place], said: set[str], ended: trio.Event, told: list[Any]) -> None:
     """The same by the product's own client, which changes the node by itself when its node is killed."""
-    async with AsyncClient(places[0].url, places[0].token) as client:
+
+    async def until_all_is_told(scope: trio.CancelScope) -> None:
+        await ended.wait()
+        while not said <= {one.content["text"] for one in told}:
+            await trio.sleep(0.05)
+        scope.cancel()
+
+    async with trio.open_nursery() as nursery, AsyncClient(places[0].url, places[0].token) as client:
+        nursery.start_soon(until_all_is_told, nursery.cancel_scope)
         others = {places[1].url: places[1].token}
         async with client.follow(since="begin", others=others, collection="post", frontier_s=1) as stream:
             async for event in stream:
                 told.append(event)
-                if ended.is_set() and said <= {one.content["text"] for one in told}:
-                    return
 
 
 async def test_nothing_is_missed_whoever_is_killed_and_at_whichever_node_a_reader_goes_on(tmp_path: Path) -> None:

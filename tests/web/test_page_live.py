@@ -46,7 +46,7 @@ async def test_a_post_appears_in_a_browser_at_another_node_as_it_comes(tmp_path:
                 page.locator("article .text", has_text="vừa mới viết").wait_for()
                 trio.from_thread.run(partial(call, one, "post", text="và nữa", by=an))
                 page.locator("article.new .text", has_text="và nữa").wait_for()
-                page.wait_for_function("document.querySelectorAll('article > .proof').length == 2")
+                page.locator("article > .proof").nth(1).wait_for()
                 return name, page.locator(".proof summary").first.inner_text(), peers, broken(page)
 
             async def write() -> None:

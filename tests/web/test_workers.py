@@ -33,6 +33,7 @@ from tests.web.test_platform_webhooks import Backend, backend
 __all__ = ["backend"]
 LIVE = re.compile(
     r"/api/v1/streaming|/v1/firehose$|/live/events|/network/events|/v1/accounts/.account./archive|/login/link|/language"
+    r"|/v1/admin/storage"
 )
 """Endless, or of a moment: tested by themselves."""
 COUNTS = ("followers_count", "following_count", "statuses_count", "last_status_at")
