@@ -20,8 +20,9 @@ T = TypeVar("T")
 LIMIT, MOST = 20, 40
 READS = 50
 """Pages of the node that one page may take: much may be hidden from the reader, or be of one millisecond."""
-GROWS, LARGEST = 8, 1_000
-"""Each of them is so many times as large as the one before, up to the largest that the node gives."""
+SPARE, GROWS, LARGEST = 8, 8, 1_000
+"""The first of them has so many posts more than are wanted, for few are of the millisecond at its end. Each other one
+is so many times as large as the one before, up to the largest that the node gives."""
 _PLACES = ("max_id", "min_id", "since_id", "offset")
 _END = "f" * 100
 _BEGIN = "0" * 100
@@ -86,7 +87,7 @@ async def page(feed: Feed, at: Bounds, line_of: Callable[[Any], Line] = line) ->
     start = at.above if rising else at.below
     place = None if start is None else _place(start, rising)
     found: dict[str, Line] = {}
-    size = at.limit + 1
+    size = at.limit + SPARE
     for _ in range(READS):
         answer = await feed(**{"after" if rising else "before": place, "limit": size})
         size = min(GROWS * size, LARGEST)
