@@ -40,10 +40,11 @@ from banyan_node.logging import say_left_out
 from banyan_node.media import following
 from banyan_node.media.fetching import BlobFetcher
 from banyan_node.media.opening import open_media
-from banyan_node.metrics import Metrics
+from banyan_node.metrics import Metrics, figures
 from banyan_node.server.control import control_app
 from banyan_node.server.http_server import Bind, serve_control
-from banyan_node.server.running import Endpoint, new_token
+from banyan_node.server.running import new_token
+from banyan_node.server.servers import Servers
 from banyan_node.upkeep import chores, room, searching, views
 from banyan_node.upkeep.long_works import LongWorks, carry_out
 from banyan_node.upkeep.mending import Stopped
@@ -100,9 +101,7 @@ class Node:
         """What the door for HTTP does; the door itself says so."""
         self._publisher: Publisher | None = None
         self._stands = "Starting"
-        self._doors: list[Endpoint] = []
-        self._serving: list[trio.Event] = []
-        """Each is set once a server has ended."""
+        self._servers = Servers()
         self._linking = False
         """Whether links are served. Set before `up`: a peer that dials while the node starts needs our hello."""
 
@@ -151,8 +150,7 @@ class Node:
                     with trio.move_on_after(LAST_LOOK_S), suppress(OSError, StorageError):  # before the links close
                         await self._remember_now()
                     with trio.move_on_after(config.control.grace_seconds + LAST_LOOK_S):
-                        for ended in self._serving:  # requests under way are answered
-                            await ended.wait()
+                        await self._servers.ended()  # requests under way are answered
                 finally:
                     self._linking = False  # no new task in a nursery that ends
                     self.links.close()
@@ -200,7 +198,8 @@ class Node:
         keep("media", partial(following.follow, self.worker, self.context, self.media))
         keep("unnamed media", partial(following.collect, self.worker, self.context))
         keep("search index", partial(searching.follow, self.worker, self.context))
-        endpoint = await self._serve(
+        endpoint = await self._servers.start(
+            self.nursery,
             partial(
                 serve_control,
                 app,
@@ -210,11 +209,11 @@ class Node:
                 shutdown=self.shutdown,
                 grace_seconds=config.control.grace_seconds,
                 connections=config.control.connections,
-            )
+            ),
         )
         for door in self.doors:
-            self._doors.append(await self._serve(partial(door, self)))
-            log.info("door open", address=str(self._doors[-1]))
+            opened = await self._servers.start(self.nursery, partial(door, self), door=True)
+            log.info("door open", address=str(opened))
         before = anchors.read(self.home.peers)
         known = [*config.node.bootstrap, *(a.addr for a in before if not a.called)]
         for addr in dict.fromkeys(known):
@@ -228,20 +227,6 @@ class Node:
         else:
             log.info("ready", peer=self.edge.peer_id, addresses=list(self.edge.addresses), control=str(endpoint))
         task_status.started(endpoint)
-
-    async def _serve(self, server: Callable[..., Awaitable[None]]) -> Endpoint:
-        """Starts a server, which ends once `shutdown` is set. Returns where it listens."""
-        ended = trio.Event()
-
-        async def run(task_status: Any) -> None:
-            try:
-                await server(task_status=task_status)
-            finally:
-                ended.set()
-
-        self._serving.append(ended)
-        endpoint: Endpoint = await self.nursery.start(run)
-        return endpoint
 
     def _not_ready(self) -> str | None:
         held_up = self.held_up_s
@@ -314,7 +299,7 @@ class Node:
     async def _look_around(self) -> None:
         """Updates the metrics."""
         while True:
-            held = await self.worker.call(_figures)
+            held = await self.worker.call(figures)
             self.metrics.stands(**held)
             self._stands = f"{held['peers']:,} peers; {held['entries']:,} entries of {held['accounts']:,} accounts"
             say_left_out()
@@ -363,7 +348,7 @@ class Node:
 
     @property
     def door_addresses(self) -> tuple[str, ...]:
-        return tuple(f"unix:{e.socket}" if e.socket else _host_port(e.host, e.port) for e in self._doors)
+        return self._servers.doors
 
     @property
     def event_queue(self) -> int:
@@ -415,12 +400,8 @@ class Node:
             await self._remember_now()
 
     async def _remember_now(self) -> None:
-        known = await self.worker.call(_known)
+        known = await self.worker.call(anchors.known)
         await trio.to_thread.run_sync(anchors.write, self.home.peers, known)
-
-
-def _host_port(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -> Context:
@@ -440,20 +421,3 @@ def _said(at: Looking) -> dict[str, Any]:
     known = to_builtins(node_state.identity(at, Nothing()))
     held = at.store.counts().accounts
     return {**known, "accounts": held, "follows": follows, "interest": interest, "restoring": claims.restoring(at)}
-
-
-def _figures(context: Context, now: float) -> dict[str, int]:
-    counts, replica = context.store.counts(), context.replica
-    return {
-        "peers": sum(link.hello is not None for link in replica.links.values()),
-        "accounts": counts.accounts,
-        "logs": replica.tree.count,
-        "entries": counts.entries,
-        "lacking_parts": counts.lacking,
-        "store_bytes": context.engine.sizes().used,
-    }
-
-
-def _known(context: Context, now: float) -> list[anchors.Anchor]:
-    gossip = context.replica.gossip
-    return anchors.worth_keeping(gossip.anchors(), gossip.callers())

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import trio
@@ -164,12 +163,6 @@ class Toot:
     async def show(self, id_: str) -> Post:
         return _post((await self._run("status", id_)).splitlines())
 
-    async def edit(self, id_: str, text: str) -> Post:
-        raise NotImplementedError
-
-    async def history(self, id_: str) -> list[str]:
-        raise NotImplementedError
-
     async def delete(self, id_: str) -> None:
         assert await self._run("delete", id_) == "✓ Status deleted\n"
 
@@ -178,9 +171,6 @@ class Toot:
 
     async def mark(self, what: str, id_: str) -> None:
         assert (await self._run(MARKS.get(what, what), id_)).startswith("✓ Status ")
-
-    async def favourited_by(self, id_: str) -> list[str]:
-        raise NotImplementedError
 
     async def boosted_by(self, id_: str) -> list[str]:
         said = (await self._run("reblogged-by", id_)).splitlines()
@@ -224,15 +214,6 @@ class Toot:
     async def drop_list(self, title: str) -> None:
         assert await self._run("lists", "delete", title) == f'✓ List "{title}" deleted.\n'
 
-    async def filter(self, word: str) -> str:
-        raise NotImplementedError
-
-    async def filters(self) -> list[str]:
-        raise NotImplementedError
-
-    async def unfilter(self, id_: str) -> None:
-        raise NotImplementedError
-
     async def search(self, words: str) -> tuple[list[str], list[str], list[str]]:
         said = await self._run("search", words)
         tags = re.findall(r"#([^\s,]+)", said.partition("\nHashtags:")[2].partition("\n\n")[0])
@@ -241,21 +222,9 @@ class Toot:
     async def notices(self) -> list[tuple[str, str]]:
         return [(DOES[does], acct) for acct, does in _NOTICE.findall(await self._run("notifications"))]
 
-    def listen(self, over: str, stream: str) -> Any:
-        raise NotImplementedError
-
     async def schedule(self, text: str, at: datetime) -> None:
         said = await self._run("post", text, "--scheduled-at", at.isoformat())
         assert said.startswith(f"Toot scheduled for: {at:%Y-%m-%d %H:%M:%S}"), said
-
-    async def scheduled(self) -> list[str]:
-        raise NotImplementedError
-
-    async def unschedule(self, text: str) -> None:
-        raise NotImplementedError
-
-    async def revoke(self) -> None:
-        raise NotImplementedError
 
     async def close(self) -> None:
         assert await self._run("logout", self._who) == f"✓ Account {self._who} logged out\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 import trio
@@ -35,7 +36,8 @@ async def clients(name: str, folder: Path) -> AsyncIterator[tuple[Client, Client
         yield MastodonPy(), MastodonPy()
     elif name == "toot":
         async with shell(folder) as opened:
-            yield Toot(opened), Toot(opened)
+            an, binh = (cast("Client", Toot(opened)) for _ in range(2))  # but for what it lacks
+            yield an, binh
     else:
         async with library() as made:
             yield Masto(made), Masto(made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from banyan_node.home.config import HttpSettings
+from banyan_node.home.http_settings import HttpSettings
 from banyan_web.bounds import Bounds
 from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Backend, Web

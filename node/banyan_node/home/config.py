@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from banyan_node.home.addresses import Cidr, Multiaddr, PeerMultiaddr
+from banyan_node.home.http_settings import HttpSettings
 from banyan_node.home.log_settings import LogSettings
 from banyan_node.home.media_settings import MediaSettings
 from banyan_node.home.sizes import SIZE
@@ -24,25 +26,9 @@ GOSSIP, REPLICA, SLOTS = GossipSettings(), Limits(), SlotSettings()
 (`context.gossip_of`, `context.limits_of`, `context.slots_of`), so a node without settings behaves as in the simulator.
 """
 
-_ADDRESS = r"^/(ip4|ip6|dns|dns4|dns6)/[^/\s,]+/(tcp|udp)/[0-9]+(/[^/\s,]+)*"
-
-Multiaddr = Annotated[str, Meta(pattern=_ADDRESS + "$", title="multiaddrs such as /ip4/0.0.0.0/tcp/4001")]
-PeerMultiaddr = Annotated[
-    str,
-    Meta(
-        pattern=_ADDRESS + r"/p2p/[A-Za-z0-9]+$",
-        title="multiaddrs that end in the peer's id, such as /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo...",
-    ),
-]
-
-
 PlatformKey = Annotated[
     str,
     Meta(pattern="^[0-9a-f]{64}$", title="keys of 64 hexadecimal digits, the `writer` in the platform's `banyan id`"),
-]
-Cidr = Annotated[
-    str,
-    Meta(pattern=r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", title="networks like 10.0.0.0/8 or fd00::/8"),
 ]
 
 
@@ -148,116 +134,6 @@ class ControlSettings(Struct, frozen=True, forbid_unknown_fields=True):
     grace_seconds: Annotated[
         float, Meta(ge=0, le=300, description="How long running requests may still take when the node stops")
     ] = 3.0
-
-
-class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """The door for apps, browsers and other backends."""
-
-    address: Annotated[
-        str,
-        Meta(
-            max_length=200,
-            description="HOST:PORT or unix:PATH where HTTP is served, such as 127.0.0.1:8080; empty: nowhere. Outside "
-            "of this machine put a proxy with TLS before it",
-        ),
-    ] = ""
-    workers: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=64,
-            description="Processes that serve HTTP beside the node, so that each can use a core; 0: the node itself "
-            "does",
-        ),
-    ] = 0
-    url: Annotated[
-        str,
-        Meta(
-            max_length=200,
-            pattern="^(https?://[^/?#]+)?$",
-            description="The address by which apps and browsers know it, without a slash at its end; empty: as above",
-        ),
-    ] = ""
-    domain: Annotated[
-        str, Meta(max_length=253, description="The domain in names of accounts; empty: that of `http.url`")
-    ] = ""
-    title: Annotated[str, Meta(max_length=100, description="What apps call this server")] = "Banyan"
-    description: Annotated[
-        str, Meta(max_length=500, description="What apps say of this server, plain text of a sentence or two")
-    ] = ""
-    email: Annotated[str, Meta(max_length=200, description="Where people reach who runs this server; apps show it")] = (
-        ""
-    )
-    rules: Annotated[
-        list[Annotated[str, Meta(max_length=500, title="texts")]],
-        Meta(max_length=50, description="The rules of this server, a text each; reports name them, by their numbers"),
-    ] = field(default_factory=list)
-    terms: Annotated[
-        str, Meta(max_length=300, description="A file with the terms of service, plain text; empty: there are none")
-    ] = ""
-    privacy: Annotated[
-        str, Meta(max_length=300, description="A file with the privacy policy, plain text; empty: there is none")
-    ] = ""
-    proxies: Annotated[
-        list[Cidr],
-        Meta(
-            max_length=64,
-            description="Networks (CIDR) of proxies before it, whose X-Forwarded-For is believed; a Unix socket is "
-            "always one",
-        ),
-    ] = field(default_factory=lambda: ["127.0.0.0/8", "::1/128"])
-    token_rate: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=1_000_000,
-            description="Requests in five minutes with one token; 0: no limit. Tokens with `host`, `admin` or "
-            "`firehose` have none",
-        ),
-    ] = 1_500
-    address_rate: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=1_000_000,
-            description="Requests in five minutes without a token from one address (IPv6: /64); 0: no limit",
-        ),
-    ] = 600
-    connections: Annotated[
-        int,
-        Meta(ge=4, le=65536, description="Connections at once; above it, one that never showed a token is closed"),
-    ] = 4_096
-    browser_accounts: Annotated[
-        bool,
-        Meta(
-            description="Takes new accounts whose keys are in a browser (the page /own) from everybody; otherwise from "
-            "people who are logged in. They count as strangers (`limits.strangers`)"
-        ),
-    ] = False
-    local_webhooks: Annotated[
-        bool, Meta(description="Webhooks may go to this machine and to private networks too, also over http")
-    ] = False
-    local_push: Annotated[
-        bool,
-        Meta(
-            description="Push messages may go to this machine and to private networks too, also over http: for a push "
-            "service of one's own. Every hosted person may then name addresses there"
-        ),
-    ] = False
-    cards: Annotated[
-        Literal["off", "own", "read"],
-        Meta(
-            description="Which pages the node asks for, to show a card under a link: none; those that accounts hosted "
-            "here link (own); also those that people who are logged in here are shown (read)"
-        ),
-    ] = "own"
-    local_cards: Annotated[
-        bool,
-        Meta(
-            description="Cards also of pages on this machine and in private networks. Every hosted person may then "
-            "have addresses there asked for"
-        ),
-    ] = False
 
 
 class LimitSettings(Struct, frozen=True, forbid_unknown_fields=True):

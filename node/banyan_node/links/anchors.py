@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from banyan_node.context import Context
 from banyan_node.home.folder import write_private
 from banyan_replica.gossip.frames import PeerInfo
 
@@ -35,6 +36,12 @@ def worth_keeping(chosen: Sequence[PeerInfo], callers: Sequence[PeerInfo]) -> li
     if chosen:
         return [Anchor(a.peer, tuple(a.addrs)) for a in chosen]
     return [Anchor(a.peer, tuple(a.addrs), True) for a in callers]
+
+
+def known(context: Context, now: float) -> list[Anchor]:
+    """On the replica's thread."""
+    gossip = context.replica.gossip
+    return worth_keeping(gossip.anchors(), gossip.callers())
 
 
 def write(path: Path, anchors: Sequence[Anchor]) -> None:

@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from banyan_node.home.config import HttpSettings
+from banyan_node.home.http_settings import HttpSettings
 from banyan_node.home.log_settings import LogSettings
 
 WINDOW = 256

@@ -16,7 +16,7 @@ import logging
 import math
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import h11
 import uvicorn
@@ -166,11 +166,12 @@ class DoorProtocol(H11Protocol):
         self.conn = _Conversation(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
         self._upgraded = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._held.transport = transport
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        made = cast("asyncio.Transport", transport)  # as uvicorn takes it
+        super().connection_made(made)
+        self._held.transport = made
         if self._held.gone:
-            transport.abort()
+            made.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lines.remove(self._held)

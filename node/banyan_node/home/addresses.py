@@ -1,0 +1,20 @@
+"""Addresses and networks, as settings name them."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+_ADDRESS = r"^/(ip4|ip6|dns|dns4|dns6)/[^/\s,]+/(tcp|udp)/[0-9]+(/[^/\s,]+)*"
+
+Multiaddr = Annotated[str, Meta(pattern=_ADDRESS + "$", title="multiaddrs such as /ip4/0.0.0.0/tcp/4001")]
+PeerMultiaddr = Annotated[
+    str,
+    Meta(
+        pattern=_ADDRESS + r"/p2p/[A-Za-z0-9]+$",
+        title="multiaddrs that end in the peer's id, such as /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo...",
+    ),
+]
+Cidr = Annotated[
+    str,
+    Meta(pattern=r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", title="networks like 10.0.0.0/8 or fd00::/8"),
+]
