@@ -12,18 +12,22 @@ from typing import Any
 import pytest
 
 from banyan_crdt.codec import decode, encode
-from banyan_crdt.errors import NotYet, Reject
+from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.firehose import CONTROL, PARTS, PLACE, RUN, FrameReader, RunsVerifier, StreamFrame, ToldEntry, frame
+from banyan_crdt.frontier_cursor import ROW_BYTES, ToldRow, encode_frontier_cursor
+from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey
 from banyan_crdt.ops import decode_body, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_node.api import LocalBackend
+from banyan_node.api.seen import ReadCursors
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from bench.rig.people import filling, open_account, post, write_in_turn
 from bench.rig.processes import new_home
+from tests.crdt.make import b32
 from tests.node.real import load_settings
 from tests.node.test_api import local
 
@@ -235,6 +239,24 @@ def test_a_frontier_cursor_means_the_same_at_another_node(tmp_path: Path) -> Non
             with pytest.raises(CallError, match="frontier cursor") as caught:
                 bamboo.call("firehose", since=wrong)
             assert caught.value.code == "bad_request"
+
+
+def test_cursors_that_were_read_are_kept_within_so_many_bytes() -> None:
+    def text(n: int) -> str:
+        logs = [LogId(AccountId(b32(f"{n} {k}")), WriterKey(b32("device")), 1) for k in range(100)]
+        return encode_frontier_cursor(ToldRow(log, 0, EntryId(b32("an entry"))) for log in logs)
+
+    texts = [text(n) for n in range(5)]
+    cursors = ReadCursors(250 * ROW_BYTES)
+    first = cursors.read(texts[0])
+    assert cursors.read(texts[0]) is first
+    for one in texts:
+        assert cursors.read(one).count == 100
+        assert cursors.bytes <= 250 * ROW_BYTES
+    assert cursors.read(texts[4]) is cursors.read(texts[4])
+    assert cursors.read(texts[0]) is not first
+    with pytest.raises(Malformed):
+        cursors.read("f1.?")
 
 
 def test_another_branch_than_the_one_that_was_told_is_told(tmp_path: Path) -> None:

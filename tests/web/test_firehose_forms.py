@@ -17,7 +17,7 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnec
 from banyan_crdt.firehose import FrameReader, RunsVerifier, ToldEntry
 from banyan_node.client import AsyncClient, Place, v1
 from banyan_node.client.follower import Unpacking
-from banyan_web.firehose import endpoints, packing
+from banyan_web.firehose import asking, endpoints, packing
 from tests.js.test_client import CLIENT, needs_node
 from tests.web.door import Client, Door, open_node
 from tests.web.test_firehose import NOTES, whole, write
@@ -189,13 +189,15 @@ async def test_filters_by_platform_and_label_take_what_the_schema_says(tmp_path:
 
 async def test_a_frontier_cursor_of_any_length_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_node(tmp_path / "home") as door:
-        _, client = await door.person("an")
+        an, client = await door.person("an")
         await write(door, TEXTS[:3], 1)
         found = await client.get("/v1/firehose/frontier")
         await write(door, ["sau"], 1)
         given = {"since": found["frontier"], "follow": False, "collection": ["post"]}
         answer = await client.http.post("/v1/firehose", json=given)
         assert [event["content"]["text"] for event in events(answer.content)] == ["sau"]
+        monkeypatch.setattr(asking, "APP_CURSOR", 10)
+        assert "scope firehose" in (await door.client(an, "read").post("/v1/firehose", 403, **given))["error"]
         monkeypatch.setattr(endpoints, "FRONTIER_BYTES", 1_000)
         answer = await client.http.post("/v1/firehose", json={**given, "since": "f1." + "A" * 1_000})
         assert answer.status_code == 413

@@ -6,10 +6,12 @@ order, misses nothing when it leaves that out; what it cannot judge it tells aga
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from hashlib import sha256
 
-from banyan_crdt.frontier_cursor import ID_BYTES, FrontierCursor, ToldRow, decode_frontier_cursor
+from banyan_crdt.frontier_cursor import ID_BYTES, ROW_BYTES, FrontierCursor, ToldRow, decode_frontier_cursor
 from banyan_crdt.ids import LogId, is_checkpoint
 from banyan_storage.reader import StoreReader
 
@@ -21,9 +23,37 @@ most four times as many again."""
 FAR = 1 << 18
 """The most arrivals behind a cursor for which rows are made: all of them are looked at."""
 READ = 1_024
+CURSORS_BYTES = 64 << 20
+"""Memory of cursors that were read lately."""
 
-remembered = lru_cache(8)(decode_frontier_cursor)
-"""Every page of a reader names the same cursor."""
+
+class ReadCursors:
+    """Cursors that were read lately, because every page of a reader names the same one. What was not used for longest
+    goes first. Any thread."""
+
+    def __init__(self, most_bytes: int = CURSORS_BYTES) -> None:
+        self._most, self._turn = most_bytes, threading.Lock()
+        self._held: OrderedDict[bytes, FrontierCursor] = OrderedDict()
+        self.bytes = 0
+
+    def read(self, text: str) -> FrontierCursor:
+        """Raises Malformed."""
+        name = sha256(text.encode("utf-8", "surrogatepass")).digest()
+        with self._turn:
+            if name in self._held:
+                self._held.move_to_end(name)
+                return self._held[name]
+        found = decode_frontier_cursor(text)
+        with self._turn:
+            if name not in self._held:
+                self._held[name] = found
+                self.bytes += ROW_BYTES * found.count
+            while self.bytes > self._most and self._held:
+                self.bytes -= ROW_BYTES * self._held.popitem(last=False)[1].count
+        return found
+
+
+remembered = ReadCursors().read
 
 
 class Seen:

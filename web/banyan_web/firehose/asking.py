@@ -29,6 +29,8 @@ KNOWN = frozenset(
 MOST = 64
 """Streams at a time."""
 NOW, BEGINNING = "now", "begin"
+APP_CURSOR = 1 << 20
+"""Letters of the longest frontier cursor without the scope `firehose`: one of all logs costs memory to read."""
 LONGEST_S = 3_600
 """The most seconds between frontier cursors."""
 
@@ -77,6 +79,8 @@ async def opened(web: Web, token: Token, p: dict[str, Any], headers: Mapping[str
             token.allows("firehose"),
         )
         since, seen = await _since(web, token, p, headers)
+        if seen is not None and len(seen) > APP_CURSOR and not token.allows("firehose"):
+            raise Refused(403, "A frontier cursor of so many logs needs a token of the scope firehose.")
         form = await _form(web, given, since, seen)
         if form.reading is RUNS and wanted.collections is not None:  # runs are judged by control logs
             wanted = wanted._replace(collections=wanted.collections | {"account"})
