@@ -33,8 +33,9 @@ def ask(question: str, default: str, check: Callable[[str], T]) -> T:
             if not line:
                 _say("\n")
                 raise typer.Abort
+            line.encode()  # bytes that are no text came through as they were
             return check(line.strip() or default)
-        except UnicodeDecodeError:
+        except UnicodeError:
             _say("That is not UTF-8; type it again, in the encoding of your terminal.\n")
         except OperatorError as why:
             _say(f"{errors.sentence(why)}\n")

@@ -57,7 +57,7 @@ class Terminal:
         self._seen = self.screen.index(text, self._seen) + len(text)
 
     def types(self, line: str) -> None:
-        os.write(self._ours, line.encode() + b"\n")
+        os.write(self._ours, line.encode(errors="surrogateescape") + b"\n")
 
     def presses(self, key: str) -> None:
         """key: "c" is ctrl-C, "d" is ctrl-D."""

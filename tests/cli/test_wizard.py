@@ -26,6 +26,8 @@ def test_a_person_is_asked_what_matters_and_told_at_once_what_cannot_be(tmp_path
         port = taken.getsockname()[1]
         person.sees(f"This makes a node in {home}.")
         person.sees(f"{NAME} [")
+        person.types("\udcff\udcfe\udc80")  # bytes that are no UTF-8
+        person.sees("That is not UTF-8")
         person.types("x" * 65)
         person.sees("one line of at most 64 characters")
         person.types("Trần Thị Lan")

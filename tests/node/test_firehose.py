@@ -9,6 +9,7 @@ from pathlib import Path
 from shutil import copytree
 from typing import Any
 
+import msgspec
 import pytest
 
 from banyan_crdt.codec import decode, encode
@@ -22,6 +23,7 @@ from banyan_crdt.realm import Realm
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_node.api import LocalBackend
 from banyan_node.api.seen import ReadCursors
+from banyan_node.client.follower import Follower
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
@@ -239,6 +241,23 @@ def test_a_frontier_cursor_means_the_same_at_another_node(tmp_path: Path) -> Non
             with pytest.raises(CallError, match="frontier cursor") as caught:
                 bamboo.call("firehose", since=wrong)
             assert caught.value.code == "bad_request"
+
+
+def test_a_follower_leaves_out_what_comes_again_behind_a_frontier_cursor(tmp_path: Path) -> None:
+    with local(tmp_path / "home") as node:
+        node.call("account.create", name="an")
+        node.call("post", text="một")
+        events = whole(node)
+    lines = b"".join(msgspec.json.encode(event) + b"\n" for event in events)
+    follower = Follower(["http://a.example", "http://b.example"])
+    follower.request()
+    assert [event.id for event in follower.feed(lines)] == [event["id"] for event in events]
+    note = {"kind": "frontier", "cursor": events[-1]["cursor"], "frontier": "f1.x", "time_ms": 0}
+    assert not [*follower.feed(msgspec.json.encode(note) + b"\n")]
+    while follower.node == "http://a.example":
+        follower.failed()
+    assert "f1.x" in follower.request().target
+    assert not [*follower.feed(lines)], "the other node got it later, and tells it"
 
 
 def test_cursors_that_were_read_are_kept_within_so_many_bytes() -> None:

@@ -6,11 +6,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import trio
 from playwright.sync_api import Page
 
 from banyan_node.home.audit import AuditLog
+from banyan_web.mastodon.ids import account_id
 from tests.web.browser import broken, in_browser, logged_in, needs_chromium
 from tests.web.door import open_node
+from tests.web.lines import open_lines
 from tests.web.mastodon_py import app_of, run
 
 RULES = "Không đăng thư rác, Tôn trọng bản quyền"
@@ -85,6 +88,49 @@ async def test_a_report_of_an_app_is_decided_over_the_api_and_its_people_hear_of
         ]
         groups = await run(author.grouped_notifications)
         assert len(groups.notification_groups) == 3
+
+
+async def test_who_is_limited_is_heard_by_followers_alone_and_a_moderator_does_not_judge_itself(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "home") as door:
+        an, one = await door.person("An")
+        binh, two = await door.person("Bình")
+        chi, three = await door.person("Chi")
+        await two.post(f"/api/v1/accounts/{account_id(an)}/follow")
+        first = await one.ask("POST", "/api/v1/statuses", json={"status": "trước"})
+        await two.post(f"/api/v1/statuses/{first['id']}/favourite")
+        assert [row["id"] for row in await three.get("/api/v1/trends/statuses")] == [first["id"]]
+        made = await door.client(chi, "admin").post("/v1/admin/decisions", account=an, verdict="limit")
+        assert await three.get("/api/v1/trends/statuses") == []
+        streams = ("/api/v1/streaming/public", chi), ("/api/v1/streaming/user", binh), ("/live/events", None)
+        heard = dict[str, str]()
+
+        async def hear(path: str, who: str | None, opened: trio.Event) -> None:
+            token = None if who is None else door.token(who, "read")
+            async with open_lines(door.url, path, token) as lines:
+                opened.set()
+                async for line in lines:
+                    heard[path] = heard.get(path, "") + line
+                    if "ai cũng thấy" in line:
+                        return
+
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                for path, who in streams:
+                    opened = trio.Event()
+                    nursery.start_soon(hear, path, who, opened)
+                    await opened.wait()
+                await one.ask("POST", "/api/v1/statuses", json={"status": "ít người thấy"})
+                await two.ask("POST", "/api/v1/statuses", json={"status": "ai cũng thấy"})
+        assert {path for path, text in heard.items() if "ít người thấy" in text} == {"/api/v1/streaming/user"}
+        await door.client(chi, "admin").ask("DELETE", f"/v1/admin/decisions/{made['id']}")
+        await door.node.backend.call("moderator.add", {"account": chi})
+        await two.post("/api/v1/reports", account_id=account_id(chi), comment="chính chị ấy")
+        cookie = logged_in(door, chi, "Chi")
+        with_cookie = {"cookie": f"{cookie['name']}={cookie['value']}", "accept": "text/html"}
+        for path, status in (("/moderation/reports/1", 403), ("/moderation", 200), ("/moderation/decisions", 200)):
+            answer = await door.client().http.get(path, headers=with_cookie)
+            assert answer.status_code == status
+            assert "chính chị ấy" not in answer.text
 
 
 @needs_chromium

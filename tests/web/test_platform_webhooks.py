@@ -19,6 +19,7 @@ import trio
 from banyan_node.client import NotGenuine, verified
 from banyan_web.outward import Outside, Unreachable, is_public
 from banyan_web.platform import deliveries
+from banyan_web.platform.webhooks import Hook
 from tests.web.door import Door, open_node
 from tests.web.test_platform import open_accounts, platform, send
 
@@ -214,6 +215,14 @@ async def test_a_name_that_leads_into_the_own_network_is_not_asked(backend: Back
     assert backend.came == []
     assert (await Outside(local=True).post(f"http://localhost:{port}/x", b"{}", {}))[0] == 200
     assert backend.came[0][0]["host"] == f"localhost:{port}"
+
+
+def test_that_an_account_wrote_something_to_itself_is_told_to_tokens_of_the_firehose_alone() -> None:
+    for sealed in (False, True):
+        filters = json.dumps({"accounts": [], "events": ["create"], "sealed": sealed})
+        hook = Hook("wh_1", "", "https://x.example", "", filters, 0, "active", None, None, None, None, None)
+        assert hook.wants({"kind": "create", "collection": "private"}) is sealed
+        assert hook.wants({"kind": "create", "collection": "post"})
 
 
 async def test_a_webhook_with_content_tells_what_was_said_and_can_be_replayed(tmp_path: Path, backend: Backend) -> None:

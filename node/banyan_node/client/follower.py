@@ -2,7 +2,8 @@
 
 The invariants: nothing is missed over a broken connection, a node that restarts, or a change of node. The reader goes
 on with its cursor where that cursor is from, and elsewhere with the frontier cursor that it had last. What it was told
-since then comes again there; as long as this object lives it leaves that out, and else the `id` of an event tells.
+since then comes again there, and so does what the other node gets later. This object leaves out the last REMEMBERED;
+beyond them, and in another process, the `id` of an event tells.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from banyan_node.operator_errors import CallError
 
 FRONTIER_S = 30
 """Between frontier cursors."""
-REMEMBERED = 500_000
-"""Names of events since the last frontier cursor, at most."""
+REMEMBERED = 100_000
+"""Names of the last events, which may come again at another node that got them later."""
 TRIES = 3
 """In a row at one node, before the next is asked."""
 FIRST_S, LONGEST_S = 0.1, 5.0
@@ -133,7 +134,6 @@ class Follower:
             return  # nothing was told here yet: the place at the other node still stands
         self.is_done = note.kind == "end" and note.why == "caught_up"
         if isinstance(note.frontier, str):
-            self._told.clear()
             self.place = Place(note.cursor, self.node, note.frontier, self.node)
         else:
             self._stand(note.cursor)

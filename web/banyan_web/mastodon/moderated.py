@@ -13,6 +13,11 @@ TYPES: Mapping[str, str] = {"report": "admin.report", "decision": "moderation_wa
 """What the node tells -> types of Mastodon. The outcome of a report has none there: `GET /v1/reports` has it."""
 
 
+async def is_limited(web: Web, account: str) -> bool:
+    """Whether only its followers see what the account says, as moderators want it."""
+    return (await web.call("account.standing", account=account))["limited"] is not None
+
+
 async def tells(
     web: Web, reader: str, types: frozenset[str], newest: str | None, oldest: str | None
 ) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.cards.link_cards import link_of
 from banyan_web.mastodon.entities.statuses import rows_of, statuses
 from banyan_web.mastodon.entities.tags import DAY_S
+from banyan_web.mastodon.moderated import is_limited
 from banyan_web.params import number
 
 ENDPOINTS = Endpoints()
@@ -50,7 +51,8 @@ async def posts(web: Web, ask: Ask) -> Any:
     unseen = await _unseen(web, ask.reader)
     rows = [row for row in await _rows(web) if _weight(row) and row["account"] not in unseen]
     rows.sort(key=_weight, reverse=True)
-    held = await rows_of(web, [row["uri"] for row in rows[skip : skip + limit]], ask.reader)
+    page = [row for row in rows[skip : skip + limit] if not await is_limited(web, row["account"])]  # lately, perhaps
+    held = await rows_of(web, [row["uri"] for row in page], ask.reader)
     return await statuses(web, list(held.values()), ask.reader)
 
 

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from banyan_node.operator_errors import CallError
 from banyan_node.server.blob_files import until_gone
 from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon.moderated import is_limited
 from banyan_web.page.rendering import as_page, render
 from banyan_web.page.texts import post_path, readable
 from banyan_web.refusals import Refused, of_call
@@ -146,6 +147,8 @@ async def _of(web: Web, value: dict[str, Any]) -> list[tuple[str, Any]]:
         return []
     account = value["log"]["account"]
     try:
+        if await is_limited(web, account):
+            return []
         found = await web.call("feed", account=account, reposts=False, limit=1, by=None)
         name = (await web.call("profile.get", account=account))["name"]
     except Refused:

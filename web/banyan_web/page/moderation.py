@@ -2,7 +2,7 @@
 is logged in; the rules.
 
 All of it are forms that need no scripts. Whether the visitor is a moderator is asked anew at each request, and the node
-asks it again when it decides.
+asks it again when it decides. What is about a moderator is for the others: it says who reported.
 """
 
 from __future__ import annotations
@@ -63,9 +63,10 @@ def _number(ask: Ask) -> int:
 @as_page
 async def queue(web: Web, ask: Ask) -> Response:
     """The reports that wait, and those that were decided."""
-    await _demand(web, reader(web, ask))
+    me = await _demand(web, reader(web, ask))
     state = "closed" if ask.params.get("state") == "closed" else "open"
     found = await web.call("report.list", state=state, after=_after(ask), limit=A_PAGE)
+    found["reports"] = [row for row in found["reports"] if row["account"]["account"] != me.did]
     return await _shown(web, ask, "moderation.html", found=found, state=state)
 
 
@@ -73,8 +74,10 @@ async def queue(web: Web, ask: Ask) -> Response:
 @as_page
 async def report(web: Web, ask: Ask) -> Response:
     """One report: the posts as they were and as they are, who reported, and the decision."""
-    await _demand(web, reader(web, ask))
+    me = await _demand(web, reader(web, ask))
     found = await web.call("report.show", id=_number(ask))
+    if found["account"]["account"] == me.did:
+        raise Refused(403, "This report is about you: the other moderators see to it.")
     official = (await web.call("profile.get", account=found["account"]["account"]))["official"]
     rules = {rule: web.house.rule(rule) or rule for rule in found["rules"]}
     verdicts = [one for one in VERDICTS if (one != "suspend" or found["standing"]["hosted"])]
@@ -87,8 +90,9 @@ async def report(web: Web, ask: Ask) -> Response:
 @as_page
 async def decisions(web: Web, ask: Ask) -> Response:
     """What was decided; each decision can be taken back."""
-    await _demand(web, reader(web, ask))
+    me = await _demand(web, reader(web, ask))
     found = await web.call("decision.list", after=_after(ask), limit=A_PAGE)
+    found["decisions"] = [row for row in found["decisions"] if row["account"]["account"] != me.did]
     return await _shown(web, ask, "decisions.html", found=found)
 
 

@@ -23,6 +23,7 @@ from banyan_node.client.types import Webhook, Webhooks
 from banyan_node.operator_errors import CallError
 from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Ask, Endpoints, Shape, Web
+from banyan_web.firehose.following import SEALED
 from banyan_web.outward import Unreachable
 from banyan_web.platform.acting import HOST, is_platform, key_of, only, shaped, whose
 from banyan_web.platform.sealed import Kept, Seal, digest_of
@@ -60,8 +61,9 @@ class Hook(NamedTuple):
 
     @property
     def said(self) -> dict[str, Any]:
-        """accounts, events, collections. turn: how often it was told to replay."""
-        return {"collections": [], "turn": 0, **json.loads(self.filters)}
+        """accounts, events, collections. sealed: whether it is told that accounts wrote something to themselves. turn:
+        how often it was told to replay."""
+        return {"collections": [], "sealed": False, "turn": 0, **json.loads(self.filters)}
 
     @property
     def has_content(self) -> bool:
@@ -71,7 +73,7 @@ class Hook(NamedTuple):
         """Of the node's events, or of the firehose: there the node applied the other filters."""
         said = self.said
         if "kind" in event:
-            return event["kind"] in said["events"]
+            return event["kind"] in said["events"] and (said["sealed"] or event["collection"] not in SEALED)
         account = event.get("account") or event.get("log", {}).get("account")
         return event["event"] in said["events"] and (not said["accounts"] or account in said["accounts"])
 
@@ -143,7 +145,8 @@ async def create(web: Web, ask: Ask) -> Any:
     if not isinstance(kept, Kept) or kept.said != said:
         raise Refused(422, "This Idempotency-Key was used for another webhook: use a new one.", code="refused")
     made = json.loads(kept.text)
-    filters = json.dumps({"accounts": accounts, "events": events, "collections": wanted.collections})
+    sealed = ask.token is not None and ask.token.allows("firehose")
+    filters = json.dumps({"accounts": accounts, "events": events, "collections": wanted.collections, "sealed": sealed})
     await to_thread.run_sync(_insert, web.door, owner, made, url, filters, cursor)
     (found,) = (hook for hook in every(web.door, owner) if hook.id == made["id"])
     return {**_shown(found), "secret": made["secret"]}

@@ -38,6 +38,8 @@ FIRST_S, LONGEST_S = 0.1, 30.0
 """The pause before a worker is started anew, which doubles, and the longest."""
 STEADY_S = 60.0
 """Who ran for so long is started anew after the first pause again."""
+QUIET_S = 10.0
+"""A worker that says nothing for so long is trouble; `SILENT_S` ends it."""
 END_S = 1.0
 """How much longer than its requests may take a worker has to end, before it is killed."""
 _CODE = "from banyan_web.workers.child import main; main()"
@@ -152,9 +154,11 @@ class DoorProcess:
                 self._node.metrics.door_requests(max(0, does.requests - self.does.requests))
                 self.does = does
             elif not served:
-                served, self.trouble = True, ""
+                served = True
                 if ready is not None:
                     ready()
+            if served:
+                self.trouble = ""
             self._changed()
 
         mine, theirs = socket.socketpair()
@@ -193,7 +197,10 @@ class DoorProcess:
         process.kill()
 
     async def _watch(self, process: trio.Process) -> None:
-        while trio.current_time() - self._heard < SILENT_S:
-            await trio.sleep(SILENT_S / 10)
+        while (silent := trio.current_time() - self._heard) < SILENT_S:
+            if silent > QUIET_S:
+                self.trouble = f"worker {self._number} of the door says nothing for {silent:.0f} s"
+                self._changed()
+            await trio.sleep(SILENT_S / 30)
         _log.error("a worker of the door hangs; it is killed", worker=self._number)
         process.kill()

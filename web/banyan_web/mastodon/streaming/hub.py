@@ -20,6 +20,7 @@ from banyan_node.api.firehose import ArrivalPlace
 from banyan_web.endpoint import Web
 from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.ids import repost_id, status_id
+from banyan_web.mastodon.moderated import is_limited
 from banyan_web.mastodon.streaming import shown
 from banyan_web.mastodon.streaming.channels import OF_PERSON, StreamName, public_channels
 from banyan_web.mastodon.streaming.people import MOVING, Listener
@@ -239,6 +240,7 @@ class Hub:
         to += [(s, user) for s in self._of(user) if tags and s.person and tags & s.person.tags and s not in already]
         to += [(stream, channel) for channel in public for stream in self._of(channel)]
         made = await self._give(
+            web,
             to,
             author,
             "update" if event["kind"] == "create" else "status.update",
@@ -266,16 +268,25 @@ class Hub:
         of, user = event["content"]["account"], StreamName("user")
         to = [(s, c) for s, c in self._around(by) if s.person and of not in s.person.unseen]
         to = [(s, c) for s, c in to if c != user or s.person is None or by not in s.person.silent]
-        await self._give(to, by, "update", lambda eyes: shown.status(web, uri, eyes, {"account": by, "time_ms": at}))
+        reposted = {"account": by, "time_ms": at}
+        await self._give(web, to, by, "update", lambda eyes: shown.status(web, uri, eyes, reposted))
 
     async def _give(
-        self, to: list[tuple[AppStream, StreamName]], author: str, event: str, make: Callable[[shown.Eyes], Any]
+        self,
+        web: Web,
+        to: list[tuple[AppStream, StreamName]],
+        author: str,
+        event: str,
+        make: Callable[[shown.Eyes], Any],
     ) -> dict[str, Any] | None:
         """Makes what is needed, once for all who see it alike. Raises Refused if nobody sees it."""
         made: dict[shown.Eyes, tuple[dict[str, Any], str] | None] = {}
+        limited = bool(to) and await is_limited(web, author)
         for stream, channel in to:
             person = stream.person
             if person is not None and author in person.unseen:
+                continue
+            if limited and (person is None or author not in person.follows):
                 continue
             where = "home" if channel.name in OF_PERSON else "public"
             eyes = shown.Eyes() if person is None else person.eyes(where)

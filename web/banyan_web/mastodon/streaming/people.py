@@ -19,14 +19,15 @@ MOVING = frozenset({"follow", "block", "mute", "follow.answer", "private", "keyr
 
 
 class Listener:
-    """One account, shared by all streams of it. home: the accounts whose posts are in its home timeline. silent: those
-    of them whose reposts are not. langs: in which languages the posts of some are. tags: that it follows, folded.
-    unseen: those whom it does not see. heard: the place of the newest notification that it was told, or that was there
-    before."""
+    """One account, shared by all streams of it. follows: whom it follows, and itself. home: the accounts whose posts
+    are in its home timeline. silent: those of them whose reposts are not. langs: in which languages the posts of some
+    are. tags: that it follows, folded. unseen: those whom it does not see. heard: the place of the newest notification
+    that it was told, or that was there before."""
 
     def __init__(self, did: str) -> None:
         self.did = did
         self.streams = 0
+        self.follows: frozenset[str] = frozenset()
         self.home: frozenset[str] = frozenset()
         self.silent: frozenset[str] = frozenset()
         self.langs: dict[str, list[str]] = {}
@@ -58,7 +59,8 @@ class Listener:
             self.stale = False
             wishes = await web.call("follow.wishes", by=self.did)
             apart = frozenset(wishes["apart"]) - {self.did}
-            self.home = frozenset([self.did, *await _following(web, self.did)]) - apart
+            self.follows = frozenset([self.did, *await _following(web, self.did)])
+            self.home = self.follows - apart
             self.silent = frozenset(one["account"] for one in wishes["wishes"] if not one["reposts"])
             self.langs = {one["account"]: one["langs"] for one in wishes["wishes"] if one["langs"] is not None}
             self.tags = frozenset(map(tag_fold, wishes["tags"]))
