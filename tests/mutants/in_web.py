@@ -93,7 +93,18 @@ IN_WEB = (
         _ATTACKED,
     ),
     Mutant(
-        "messages of a socket are not counted", _SOCKETS, "if count is not None and count.over:", "if False:", _ATTACKED
+        "messages of a socket are not counted",
+        _SOCKETS,
+        'counted(self._web.bounds, token, "")',
+        "pass",
+        _ATTACKED,
+    ),
+    Mutant(
+        "handshakes of the firehose are not counted",
+        "web/banyan_web/firehose/sockets.py",
+        "counted(self._web.bounds, given, self._web.bounds.address_of(socket))",
+        "pass",
+        ("tests/web/test_counted_sockets.py",),
     ),
     Mutant("a stream that is asked for again is one more", _SOCKETS, " and not stream.listens(asked)", "", _ATTACKED),
     Mutant(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -66,10 +67,10 @@ async def test_confirmations_over_a_socket_count_too(tmp_path: Path) -> None:
         await write(door, ["một"], 1)
         reader = door.client(an, "read")
         async with socket(reader, "since=begin&consumer=index&collection=post") as line:
-            found = []
+            found = list[dict[str, Any]]()
             with trio.fail_after(10):
                 while not found:
-                    found = events(await line.get_message())
+                    found += events(await line.get_message())
                 told = []
                 for _ in range(6):
                     await line.send_message(json.dumps({"ack": found[0]["cursor"]}))
