@@ -100,6 +100,13 @@ IN_WEB = (
         _ATTACKED,
     ),
     Mutant(
+        "an upload whose worker died is read for ever",
+        "web/banyan_web/mastodon/remembered.py",
+        "if made is None and failed is None and (row[7] is None or row[7] < now):",
+        "if False:",
+        ("tests/web/test_uploads_interrupted.py",),
+    ),
+    Mutant(
         "handshakes of the firehose are not counted",
         "web/banyan_web/firehose/sockets.py",
         "counted(self._web.bounds, given, self._web.bounds.address_of(socket))",

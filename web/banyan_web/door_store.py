@@ -66,6 +66,9 @@ create table if not exists uploads (
     id text primary key, account text not null, created integer not null, description text, focus_x real not null,
     focus_y real not null, kind text not null, made text, failed text
 ) without rowid;
+create table if not exists reading (
+    upload text primary key references uploads (id) on delete cascade, until integer not null
+) without rowid;
 create table if not exists sealed (
     name blob primary key, said blob not null, kept integer not null, text blob not null
 ) without rowid;
