@@ -100,6 +100,20 @@ IN_WEB = (
         _ATTACKED,
     ),
     Mutant(
+        "strangers have the node work for them all the time",
+        "web/banyan_web/strangers.py",
+        "(1 / self._share - 1)",
+        "0",
+        ("tests/web/test_strangers.py",),
+    ),
+    Mutant(
+        "any number of strangers wait",
+        "web/banyan_web/strangers.py",
+        "if self._waiting.total() >= WAITING:",
+        "if False:",
+        ("tests/web/test_strangers.py",),
+    ),
+    Mutant(
         "an upload whose worker died is read for ever",
         "web/banyan_web/mastodon/remembered.py",
         "if made is None and failed is None and (row[7] is None or row[7] < now):",
