@@ -17,7 +17,7 @@ from banyan_crdt.entry import Entry, encode_header
 from banyan_crdt.firehose import BEGIN, CHECKPOINT, CONTROL, END, FRONTIER, MAGIC, PARTS, PLACE, RUN, UNPROVED, frame
 from banyan_crdt.frontier_cursor import PREFIX, ToldRow, encode_frontier_cursor, log_name48
 from banyan_crdt.ids import AccountId, CellKey, EntryId, LogId, Ref
-from banyan_crdt.ops import Add, Put, Text, Tomb, decode_body
+from banyan_crdt.ops import Add, Op, Put, Text, Tomb, decode_body
 from banyan_crdt.parts import content_of, make_part
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.run import decode_run, encode_control
@@ -58,7 +58,7 @@ SAME = (
 
 def _entry(below: list[Entry], parts: dict[Ref, bytes], *drafts: Draft, signed: bool) -> None:
     """Adds an entry that says these. parts: gets its content."""
-    ops, raws = [], []
+    ops, raws = list[Op](), list[tuple[int, bytes, int]]()
     for number, draft in enumerate(drafts):
         op = draft.op
         if draft.content is not None:
