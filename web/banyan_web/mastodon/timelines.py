@@ -16,7 +16,7 @@ from banyan_web.mastodon.entities.statuses import rows_of, statuses
 from banyan_web.mastodon.ids import did_of, thing_of
 from banyan_web.mastodon.paging import LIMIT, MOST, Feed, both, bounds, cut, line, link, page, places, typed_line
 from banyan_web.mastodon.tags import followed
-from banyan_web.params import boolean, number, text, texts
+from banyan_web.params import number, text, texts, truthy
 
 ENDPOINTS = Endpoints()
 PLACE_DIGITS = 135
@@ -56,10 +56,10 @@ async def home(web: Web, ask: Ask) -> Any:
 
 @ENDPOINTS.get("/api/v1/timelines/public")
 async def public(web: Web, ask: Ask) -> Any:
-    where = {name: True for name in ("local", "remote") if boolean(ask.params, name)}
+    where = {name: True for name in ("local", "remote") if truthy(ask.params, name)}
     if len(where) > 1:
         return []
-    only = {"media": True} if boolean(ask.params, "only_media") else {}
+    only = {"media": True} if truthy(ask.params, "only_media") else {}
     return await _shown(web, ask, all=True, replies=False, by=ask.reader, **where, **only)
 
 
@@ -71,14 +71,14 @@ async def of_list(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.get("/api/v1/accounts/{id}/statuses")
 async def of_account(web: Web, ask: Ask) -> Any:
     did, params = did_of(ask.path["id"]), ask.params
-    if boolean(params, "pinned"):
+    if truthy(params, "pinned"):
         pinned = (await web.call("profile.get", account=did))["pinned"][: number(params, "limit", LIMIT, MOST)]
         rows = await rows_of(web, [row["uri"] for row in pinned], ask.reader)
         return await statuses(web, list(rows.values()), ask.reader)
-    media = boolean(params, "only_media")
+    media = truthy(params, "only_media")
     only = {
-        "replies": not boolean(params, "exclude_replies"),
-        "reposts": not (media or boolean(params, "exclude_reblogs") or bool(params.get("tagged"))),
+        "replies": not truthy(params, "exclude_replies"),
+        "reposts": not (media or truthy(params, "exclude_reblogs") or bool(params.get("tagged"))),
         "media": media,
         "tag": text(params, "tagged", "").removeprefix("#") or None,
     }
@@ -88,11 +88,11 @@ async def of_account(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.get("/api/v1/timelines/tag/{tag}")
 async def of_tag(web: Web, ask: Ask) -> Any:
     """From the index of public posts. any, all, none: further tags."""
-    params, local = ask.params, boolean(ask.params, "local")
+    params, local = ask.params, truthy(ask.params, "local")
     wanted = _tags([ask.path["tag"]]) + _tags(texts(params, "any"))
     marks = "".join(f" #{tag}" for tag in _tags(texts(params, "all")))
     marks += "".join(f" -#{tag}" for tag in _tags(texts(params, "none")))
-    marks += " has:media" * boolean(params, "only_media")
+    marks += " has:media" * truthy(params, "only_media")
     feed = index_feed(web, ask.reader, [{"question": f"#{tag}{marks}", "local": local} for tag in wanted])
     at = bounds(ask)
     lines = await page(feed, at)
