@@ -37,8 +37,8 @@ async def _shown(web: Web, ask: Ask, **asked: Any) -> Response:
         found: NodeFeed = await web.answer("feed", **asked, **place)
         return {"posts": found.posts, "before": found.before, "after": found.after}
 
-    lines = await page(feed, bounds(ask), typed_line)
-    link(web, ask, [one.id for one in lines])
+    lines, further = await page(feed, bounds(ask), typed_line)
+    link(web, ask, [one.id for one in lines], further)
     return answer_of(await bodies(web, [one.row for one in lines], ask.reader))
 
 
@@ -49,8 +49,8 @@ async def home(web: Web, ask: Ask) -> Any:
     if not tags:
         return await _shown(web, ask, by=ask.account)
     own: Feed = partial(web.call, "feed", by=ask.account)
-    lines = await page(both(own, index_feed(web, ask.account, [{"tags": tags}])), bounds(ask))
-    link(web, ask, [one.id for one in lines])
+    lines, further = await page(both(own, index_feed(web, ask.account, [{"tags": tags}])), bounds(ask))
+    link(web, ask, [one.id for one in lines], further)
     return await statuses(web, [one.row for one in lines], ask.account)
 
 
@@ -95,8 +95,8 @@ async def of_tag(web: Web, ask: Ask) -> Any:
     marks += " has:media" * truthy(params, "only_media")
     feed = index_feed(web, ask.reader, [{"question": f"#{tag}{marks}", "local": local} for tag in wanted])
     at = bounds(ask)
-    lines = await page(feed, at)
-    link(web, ask, [one.id for one in lines])
+    lines, further = await page(feed, at)
+    link(web, ask, [one.id for one in lines], further)
     return await statuses(web, [one.row for one in lines], ask.reader)
 
 
@@ -158,6 +158,6 @@ async def bookmarks(web: Web, ask: Ask) -> Any:
     kept = (await web.call("bookmarks", by=ask.account))["bookmarks"]
     lines = sorted((line(one["post"]) for one in kept if one["post"] is not None), reverse=True)
     some = cut(ask, lines, lambda one: one.id)
-    link(web, ask, [one.id for one in some])
+    link(web, ask, [one.id for one in some], some[-1:] != lines[-1:])
     rows = await rows_of(web, [one.row["uri"] for one in some], ask.account)
     return await statuses(web, list(rows.values()), ask.account)
