@@ -176,7 +176,8 @@ async def test_yes_is_whatever_does_not_say_no(tmp_path: Path) -> None:
             assert len(await client.get(path, only_media=no)) == 1, no
         for yes in ("true", "1", "on", "y", "media"):
             assert await client.get(path, only_media=yes) == [], yes
-        for wrong in ([], {}, ["true"]):
+        wrongs: tuple[Any, ...] = ([], {}, ["true"])
+        for wrong in wrongs:
             body = {"status": "x", "sensitive": wrong}
             await client.ask("POST", "/api/v1/statuses", 422, json=body)
 
