@@ -69,7 +69,7 @@ def changes(txn: ReadTxn, after: int) -> list[Change] | None:
     rows = [row for row in (guarded(*one) for one in found) if row]
     if any(b != a + 1 for a, b in pairwise(numbers)) or len(rows) < len(found):
         return None
-    return None if not rows and last(txn) != after else [_read(row) for row in rows]
+    return None if not found and last(txn) != after else [_read(row) for row in rows]
 
 
 def _read(row: bytes) -> Change:
