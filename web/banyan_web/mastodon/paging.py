@@ -81,8 +81,16 @@ def typed_line(row: PostRow) -> Line:
     return Line(repost_id(row.uri, by.account, by.time_ms), row)
 
 
-async def page(feed: Feed, at: Bounds, line_of: Callable[[Any], Line] = line) -> list[Line]:
-    """The newest first. line_of: of a row that the feed gives."""
+class Page(NamedTuple):
+    """lines: the newest first. further: whether older ones may follow: some apps ask again and again if they are told
+    so on the last page."""
+
+    lines: list[Line]
+    further: bool
+
+
+async def page(feed: Feed, at: Bounds, line_of: Callable[[Any], Line] = line) -> Page:
+    """line_of: of a row that the feed gives."""
     rising = at.rising
     start = at.above if rising else at.below
     place = None if start is None else _place(start, rising)
@@ -105,7 +113,9 @@ async def page(feed: Feed, at: Bounds, line_of: Callable[[Any], Line] = line) ->
         if not rising and at.above is not None and ms < _ms(at.above):
             break
     lines = sorted(found.values(), reverse=True)
-    return lines[-at.limit :] if rising else lines[: at.limit]
+    if rising:
+        return Page(lines[-at.limit :], True)
+    return Page(lines[: at.limit], place is not None or at.above is not None or len(lines) > at.limit)
 
 
 def both(one: Feed, other: Feed) -> Feed:

@@ -9,7 +9,7 @@ from banyan_node.moderation.reports import COMMENT, POSTS
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.accounts import account, iso
 from banyan_web.mastodon.ids import did_of, status_id, uri_of
-from banyan_web.params import boolean, text, texts
+from banyan_web.params import text, texts, truthy
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
@@ -51,7 +51,7 @@ async def create(web: Web, ask: Ask) -> Any:
         comment=comment,
         category=category,
         rules=rules if category == "violation" else [],
-        forward=boolean(given, "forward"),
+        forward=truthy(given, "forward"),
     )
     return entity(made, await account(web, who), [named[uri] for uri in made["posts"] if uri in named])
 

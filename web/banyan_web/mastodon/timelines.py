@@ -16,7 +16,7 @@ from banyan_web.mastodon.entities.statuses import rows_of, statuses
 from banyan_web.mastodon.ids import did_of, thing_of
 from banyan_web.mastodon.paging import LIMIT, MOST, Feed, both, bounds, cut, line, link, page, places, typed_line
 from banyan_web.mastodon.tags import followed
-from banyan_web.params import boolean, number, text, texts
+from banyan_web.params import number, text, texts, truthy
 
 ENDPOINTS = Endpoints()
 PLACE_DIGITS = 135
@@ -37,8 +37,8 @@ async def _shown(web: Web, ask: Ask, **asked: Any) -> Response:
         found: NodeFeed = await web.answer("feed", **asked, **place)
         return {"posts": found.posts, "before": found.before, "after": found.after}
 
-    lines = await page(feed, bounds(ask), typed_line)
-    link(web, ask, [one.id for one in lines])
+    lines, further = await page(feed, bounds(ask), typed_line)
+    link(web, ask, [one.id for one in lines], further)
     return answer_of(await bodies(web, [one.row for one in lines], ask.reader))
 
 
@@ -49,17 +49,17 @@ async def home(web: Web, ask: Ask) -> Any:
     if not tags:
         return await _shown(web, ask, by=ask.account)
     own: Feed = partial(web.call, "feed", by=ask.account)
-    lines = await page(both(own, index_feed(web, ask.account, [{"tags": tags}])), bounds(ask))
-    link(web, ask, [one.id for one in lines])
+    lines, further = await page(both(own, index_feed(web, ask.account, [{"tags": tags}])), bounds(ask))
+    link(web, ask, [one.id for one in lines], further)
     return await statuses(web, [one.row for one in lines], ask.account)
 
 
 @ENDPOINTS.get("/api/v1/timelines/public")
 async def public(web: Web, ask: Ask) -> Any:
-    where = {name: True for name in ("local", "remote") if boolean(ask.params, name)}
+    where = {name: True for name in ("local", "remote") if truthy(ask.params, name)}
     if len(where) > 1:
         return []
-    only = {"media": True} if boolean(ask.params, "only_media") else {}
+    only = {"media": True} if truthy(ask.params, "only_media") else {}
     return await _shown(web, ask, all=True, replies=False, by=ask.reader, **where, **only)
 
 
@@ -71,14 +71,14 @@ async def of_list(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.get("/api/v1/accounts/{id}/statuses")
 async def of_account(web: Web, ask: Ask) -> Any:
     did, params = did_of(ask.path["id"]), ask.params
-    if boolean(params, "pinned"):
+    if truthy(params, "pinned"):
         pinned = (await web.call("profile.get", account=did))["pinned"][: number(params, "limit", LIMIT, MOST)]
         rows = await rows_of(web, [row["uri"] for row in pinned], ask.reader)
         return await statuses(web, list(rows.values()), ask.reader)
-    media = boolean(params, "only_media")
+    media = truthy(params, "only_media")
     only = {
-        "replies": not boolean(params, "exclude_replies"),
-        "reposts": not (media or boolean(params, "exclude_reblogs") or bool(params.get("tagged"))),
+        "replies": not truthy(params, "exclude_replies"),
+        "reposts": not (media or truthy(params, "exclude_reblogs") or bool(params.get("tagged"))),
         "media": media,
         "tag": text(params, "tagged", "").removeprefix("#") or None,
     }
@@ -88,15 +88,15 @@ async def of_account(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.get("/api/v1/timelines/tag/{tag}")
 async def of_tag(web: Web, ask: Ask) -> Any:
     """From the index of public posts. any, all, none: further tags."""
-    params, local = ask.params, boolean(ask.params, "local")
+    params, local = ask.params, truthy(ask.params, "local")
     wanted = _tags([ask.path["tag"]]) + _tags(texts(params, "any"))
     marks = "".join(f" #{tag}" for tag in _tags(texts(params, "all")))
     marks += "".join(f" -#{tag}" for tag in _tags(texts(params, "none")))
-    marks += " has:media" * boolean(params, "only_media")
+    marks += " has:media" * truthy(params, "only_media")
     feed = index_feed(web, ask.reader, [{"question": f"#{tag}{marks}", "local": local} for tag in wanted])
     at = bounds(ask)
-    lines = await page(feed, at)
-    link(web, ask, [one.id for one in lines])
+    lines, further = await page(feed, at)
+    link(web, ask, [one.id for one in lines], further)
     return await statuses(web, [one.row for one in lines], ask.reader)
 
 
@@ -158,6 +158,6 @@ async def bookmarks(web: Web, ask: Ask) -> Any:
     kept = (await web.call("bookmarks", by=ask.account))["bookmarks"]
     lines = sorted((line(one["post"]) for one in kept if one["post"] is not None), reverse=True)
     some = cut(ask, lines, lambda one: one.id)
-    link(web, ask, [one.id for one in some])
+    link(web, ask, [one.id for one in some], some[-1:] != lines[-1:])
     rows = await rows_of(web, [one.row["uri"] for one in some], ask.account)
     return await statuses(web, list(rows.values()), ask.account)

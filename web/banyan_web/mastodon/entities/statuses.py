@@ -76,6 +76,14 @@ async def statuses(web: Web, rows: Sequence[Row], reader: str | None) -> list[di
     return [made.shown(row) for row in rows]
 
 
+def unmarked(entity: Mapping[str, Any]) -> dict[str, Any]:
+    """A new post, made for nobody, as each sees it who did nothing with it yet. Whether somebody muted the conversation
+    that an answer is in is left out."""
+    poll, muted = entity["poll"], {} if entity["in_reply_to_id"] else {"muted": False}
+    marks = dict.fromkeys(("favourited", "reblogged", "bookmarked", "pinned"), False)
+    return {**entity, **marks, **muted, "filtered": [], "poll": poll and {**poll, "voted": False, "own_votes": []}}
+
+
 async def _people(web: Web, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Account entities, those from the shelf that were made lately."""
     found: dict[str, dict[str, Any]] = {}

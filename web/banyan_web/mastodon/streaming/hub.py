@@ -1,7 +1,8 @@
 """All streams of this process: one task follows the firehose while an app listens, and gives each what is for it.
 
-A payload is made once for all who see a post alike: who reads with filters of its own gets one made for it. An app that
-takes nothing for long loses its stream and comes again, as with Mastodon; the timelines have what it missed.
+A payload is made once for all who see a post alike. One of its own gets who reads with filters and, in the streams of
+people, everybody if the post is not new or quotes: they may have favoured, kept or reposted it. An app that takes
+nothing for long loses its stream and comes again, as with Mastodon; the timelines have what it missed.
 """
 
 from __future__ import annotations
@@ -239,12 +240,14 @@ class Hub:
         already = {stream for stream, channel in to if channel == user}
         to += [(s, user) for s in self._of(user) if tags and s.person and tags & s.person.tags and s not in already]
         to += [(stream, channel) for channel in public for stream in self._of(channel)]
+        new = event["kind"] == "create"
         made = await self._give(
             web,
             to,
             author,
-            "update" if event["kind"] == "create" else "status.update",
+            "update" if new else "status.update",
             lambda eyes: shown.status(web, uri, eyes),
+            new=new and content.get("quote") is None,
         )
         if made is not None:
             self._remember(uri, made["id"], public)
@@ -278,8 +281,10 @@ class Hub:
         author: str,
         event: str,
         make: Callable[[shown.Eyes], Any],
+        new: bool = False,
     ) -> dict[str, Any] | None:
-        """Makes what is needed, once for all who see it alike. Raises Refused if nobody sees it."""
+        """Makes what is needed, once for all who see it alike. new: nobody but the author can have marked it yet.
+        Raises Refused if nobody sees it."""
         made: dict[shown.Eyes, tuple[dict[str, Any], str] | None] = {}
         limited = bool(to) and await is_limited(web, author)
         for stream, channel in to:
@@ -288,8 +293,12 @@ class Hub:
                 continue
             if limited and (person is None or author not in person.follows):
                 continue
-            where = "home" if channel.name in OF_PERSON else "public"
-            eyes = shown.Eyes() if person is None else person.eyes(where)
+            if person is None:
+                eyes = shown.Eyes()
+            elif channel.name in OF_PERSON:
+                eyes = person.eyes("home", marks=not new or person.did == author)
+            else:
+                eyes = person.eyes("public", marks=None)
             if eyes not in made:
                 made[eyes] = None
                 with suppress(Refused):
