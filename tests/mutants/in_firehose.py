@@ -14,6 +14,20 @@ _PAGES, _HTTP, _APPS = (
 
 IN_FIREHOSE = (
     Mutant(
+        "wrapped keys are told to who may not read what they open",
+        _FOLLOWING,
+        'frozenset(("private", "keyring"))',
+        'frozenset(("private",))',
+        ("tests/web/test_firehose_proofs.py",),
+    ),
+    Mutant(
+        "what is brought privately stands in the proof of what is brought publicly",
+        "node/banyan_node/api/methods/moving.py",
+        "[*packed(sealed), *packed(drafts)]",
+        "packed([*drafts, *sealed])",
+        ("tests/web/test_firehose_proofs.py",),
+    ),
+    Mutant(
         "who is ahead of what is kept is led back to its end",
         _FOLLOWING,
         "end = tail.cursor if tail.end is not None and tail.end > place else cursor",
