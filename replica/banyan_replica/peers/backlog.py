@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from banyan_replica.gossip.pushes import opens_as_own
+from banyan_replica.gossip.pushes import opens_as_own, relays
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
 from banyan_replica.wire import goes_ahead, is_bulk, is_gossip
 
 FRAME_OVERHEAD = 256
 """Memory of a waiting frame in addition to its bytes."""
+
+
+RELAYED = 2 << 20
+"""Bytes of what a peer relays that wait, beyond which it counts as a flood: at the pace at which a node at work for its
+own people judges strangers, some fifteen seconds."""
 
 
 class Lane(IntEnum):
@@ -47,7 +52,7 @@ class Backlog:
 
     def __init__(self, all: Waiting | None = None) -> None:
         self._all = all or Waiting()
-        self._put = self._took = self._bulk_put = self._bulk_took = 0
+        self._put = self._took = self._bulk_put = self._bulk_took = self._relayed_put = self._relayed_took = 0
 
     def put(self, frame: bytes) -> str | None:
         """A sentence if the peer had no credit for the frame: then drop it."""
@@ -56,6 +61,8 @@ class Backlog:
             if here + len(frame) > WINDOW + OVERSHOOT:
                 return f"sent {len(frame)} bytes of bulk more than it had credit for: {here} wait here already"
             self._bulk_put += len(frame)
+        elif relays(frame):
+            self._relayed_put += len(frame)
         self._put += len(frame) + FRAME_OVERHEAD
         self._all.put += len(frame) + FRAME_OVERHEAD
         return None
@@ -63,6 +70,8 @@ class Backlog:
     def took(self, frame: bytes) -> None:
         if is_bulk(frame):
             self._bulk_took += len(frame)
+        elif relays(frame):
+            self._relayed_took += len(frame)
         self._took += len(frame) + FRAME_OVERHEAD
         self._all.took += len(frame) + FRAME_OVERHEAD
 
@@ -79,6 +88,12 @@ class Backlog:
         """Whether to read nothing more from the peer now: more than `most` bytes of it wait, or any while more than
         `most_of_all` wait in all. So many peers together cannot use up the memory, and each may still send a frame."""
         return self.waiting > most or (self.waiting > 0 and self._all.bytes > most_of_all)
+
+    @property
+    def floods(self) -> bool:
+        """Whether so much waits of what the peer relays that more of it is better dropped. Otherwise the link would
+        fill up, and what the peer's own people write and ask would wait behind it, unread."""
+        return self._relayed_put - self._relayed_took > RELAYED
 
     @property
     def waiting(self) -> int:
