@@ -16,7 +16,20 @@ from banyan_replica.frontier.index import id_words, name_words
 from banyan_replica.frontier.probes import PROBE_BYTES
 from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, P, add_one, key_of, pack, place, walk, weight
 from banyan_replica.peers.limits import Limits
-from banyan_replica.wire import BUSY, HERE, TOO_MANY, Heads, Message, Root, Sketch, SketchCells, SketchNames, Sums
+from banyan_replica.sync.lately import MOST, Lately
+from banyan_replica.wire import (
+    BUSY,
+    HERE,
+    TOO_MANY,
+    Heads,
+    Message,
+    Root,
+    Sketch,
+    SketchCells,
+    SketchNames,
+    Sums,
+    decode_message,
+)
 from tests.crdt.make import Person, add, follow, signer
 from tests.replica.helpers import NOW_MS, World, give, plain_hello
 
@@ -345,6 +358,75 @@ def test_what_an_honest_peer_passes_on_does_not_keep_it_from_comparing() -> None
     w.say("r", "a", QUESTION)
     w.run(0.1)
     assert [m.state for m in w.heard["r"] if isinstance(m, SketchCells)] == [HERE]
+
+
+MUCH_DIFFERS = Sketch(b"", 0, 0, 0, b"\x5a\xc3" * (PROBE_BYTES // 2))
+ALL_SUMS = Sums(b"", b"", ((9, bytes(16)),) * 16)
+
+
+@pytest.mark.parametrize("question", [MUCH_DIFFERS, ALL_SUMS], ids=["sketch", "sums"])
+def test_where_a_sketch_is_not_enough_what_moved_last_of_accounts_that_people_follow_is_told_first(
+    question: Message,
+) -> None:
+    w, names = twins(40)
+    a, friend = w.replicas["a"], names[0][0]
+    a.strangers.wanted_here = lambda account: account == friend.id
+    w.rogue("r", "a")
+    w.run(2)
+    for person, n in names:
+        write(w, "a", person, n)
+    w.say("r", "a", question)
+    w.run(0.1)
+    told = [m for m in w.heard["r"] if isinstance(m, Heads) and not m.answer and not m.prefix]
+    followed = [friend.log(number=n) for who, n in names if who is friend]
+    assert [dict(m.heads) for m in told] == [{log: w.head("a", log) for log in followed}]
+    assert told[0].heads[0][0] == followed[-1], "that which moved last comes first"
+    assert w.heard["r"].index(told[0]) < max(k for k, m in enumerate(w.heard["r"]) if m != told[0])
+
+
+def test_a_log_that_people_follow_comes_though_comparing_by_ranges_does_not_end() -> None:
+    w, names = twins(6_600)
+    for k, (person, number) in enumerate(names[1:]):
+        write(w, "ab"[k % 2], person, number)
+    w.lost = lambda sender, to, data: isinstance(decode_message(data), Sums)
+    w.link("a", "b")
+    w.run(5)
+    friend, number = names[0]
+    for r in w.replicas.values():
+        r.strangers.wanted_here = lambda account: account == friend.id
+    w.run(1.1)
+    write(w, "a", friend, number)
+    log = friend.log(number=number)
+    assert w.head("a", log) != w.head("b", log)
+    w.until(lambda: w.head("a", log) == w.head("b", log), 15)
+    assert apart(w) > 6_000
+    assert not w.rejections("a") + w.rejections("b")
+
+
+def test_the_logs_that_are_told_first_are_few_and_the_latest() -> None:
+    person, stranger = Person("friend"), Person("stranger")
+    lately = Lately(lambda account: account == person.id)
+    for number in range(1, MOST + 3):
+        lately.moved(person.log(number=number))
+        lately.moved(stranger.log(number=number))
+    lately.moved(person.log(number=4))
+    assert list(lately) == [person.log(number=n) for n in (4, *range(MOST + 2, 4, -1), 3)]
+
+
+def test_while_much_of_a_peer_waits_unread_no_sums_are_asked_of_it_or_answered() -> None:
+    w, _ = twins(40)
+    w.rogue("r", "a")
+    a = w.replicas["a"]
+    a.sync.asking.waiting = lambda peer: Limits().unread + 1
+    w.say("r", "a", ALL_SUMS)
+    a.sync.by_ranges(a.links["r"], b"")
+    w.run(0.1)
+    assert not [m for m in w.heard["r"] if isinstance(m, Sums)]
+    a.sync.asking.waiting = lambda peer: Limits().unread
+    w.say("r", "a", ALL_SUMS)
+    w.run(0.1)
+    assert [m for m in w.heard["r"] if isinstance(m, Sums | Heads)]
+    assert w.points("a", "r") == 0
 
 
 def test_one_table_at_a_time_is_built_for_others() -> None:
