@@ -96,6 +96,7 @@ class Replica:
         named = named or NamedByOperator()
         self.strangers = Strangers(store, named.peers.__contains__)
         self.sync = Sync(self.ingest, self.tree, self.limits, self.links, self.strangers, rng, random_bytes)
+        self.sync.near = lambda peer: peer in named.peers or peer in self.gossip.neighbours()
         self.missing = MissingParts(store, self.limits, rng, self.sync.asking.why_not)
         self.witnesses = Witnesses(realm, witness, named)
         self.intake = Intake(realm, self.ingest, self.sync, self.limits)

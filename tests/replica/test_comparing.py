@@ -15,12 +15,14 @@ from banyan_crdt.realm import TEST
 from banyan_replica.frontier.index import id_words, name_words
 from banyan_replica.frontier.probes import PROBE_BYTES
 from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, P, add_one, key_of, pack, place, walk, weight
+from banyan_replica.gossip.frames import Join, encode_frame
 from banyan_replica.peers.limits import Limits
 from banyan_replica.sync.lately import MOST, Lately
 from banyan_replica.wire import (
     BUSY,
     HERE,
     TOO_MANY,
+    GossipFrame,
     Heads,
     Message,
     Root,
@@ -364,19 +366,25 @@ MUCH_DIFFERS = Sketch(b"", 0, 0, 0, b"\x5a\xc3" * (PROBE_BYTES // 2))
 ALL_SUMS = Sums(b"", b"", ((9, bytes(16)),) * 16)
 
 
-@pytest.mark.parametrize("question", [MUCH_DIFFERS, ALL_SUMS], ids=["sketch", "sums"])
+@pytest.mark.parametrize("question", [MUCH_DIFFERS, ALL_SUMS, None], ids=["sketch", "sums", "own sums"])
 def test_where_a_sketch_is_not_enough_what_moved_last_of_accounts_that_people_follow_is_told_first(
-    question: Message,
+    question: Message | None,
 ) -> None:
     w, names = twins(40)
     a, friend = w.replicas["a"], names[0][0]
     a.strangers.wanted_here = lambda account: account == friend.id
     w.rogue("r", "a")
+    w.rogue("far", "a")
+    w.say("r", "a", GossipFrame(encode_frame(Join())))
     w.run(2)
     for person, n in names:
         write(w, "a", person, n)
-    w.say("r", "a", question)
+    for peer in ("r", "far"):
+        if question is None:
+            a.sync.by_ranges(a.links[peer], b"")
+        w.say(peer, "a", question or Root(0, bytes(32), 0))
     w.run(0.1)
+    assert not [m for m in w.heard["far"] if isinstance(m, Heads) and not m.answer], "it is no neighbour"
     told = [m for m in w.heard["r"] if isinstance(m, Heads) and not m.answer and not m.prefix]
     followed = [friend.log(number=n) for who, n in names if who is friend]
     assert [dict(m.heads) for m in told] == [{log: w.head("a", log) for log in followed}]
@@ -392,8 +400,9 @@ def test_a_log_that_people_follow_comes_though_comparing_by_ranges_does_not_end(
     w.link("a", "b")
     w.run(5)
     friend, number = names[0]
-    for r in w.replicas.values():
+    for name, r in w.replicas.items():
         r.strangers.wanted_here = lambda account: account == friend.id
+        r.gossip.join("b" if name == "a" else "a", (), w.now)
     w.run(1.1)
     write(w, "a", friend, number)
     log = friend.log(number=number)

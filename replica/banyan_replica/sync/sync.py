@@ -72,6 +72,8 @@ class Sync:
         self.meetings = 0
         """Grows with each peer that says hello or leaves."""
         self.lately = Lately(strangers.cares)
+        self.near: Callable[[str], bool] = lambda peer: False
+        """Whether the peer is a neighbour, or the operator named it. The replica replaces it."""
         self.asking = Asking(ingest, limits, links, strangers, self.out)
         self.serving = Serving(ingest.store, limits, links, self.out)
         self.comparing = Comparing(self, links, rng, random_bytes)
@@ -240,8 +242,10 @@ class Sync:
         self.replaying.agreed(link, now)
 
     def tell_lately(self, link: PeerSession) -> None:
-        """Tells the peer where the logs stand that people here care about and that moved last, since comparing will
-        take its time."""
+        """Tells a peer that is near where the logs stand that people here care about and that moved last, since
+        comparing will take its time. Nobody else: it says whom they care about, as pushes do."""
+        if not self.near(link.peer):
+            return
         heads = [(log, self.ingest.head(log)) for log in self.lately]
         link.load.cost(len(heads))
         self.tell(link, heads)
