@@ -92,7 +92,7 @@ IN_FLOODS = (
         _COMPARING,
     ),
     Mutant(
-        "strangers learn whom people here care about",
+        "strangers learn whom a node hosts",
         _SYNC,
         "        if not self.near(link.peer):\n            return\n",
         "",
@@ -112,7 +112,7 @@ IN_FLOODS = (
         "        mine",
         _COMPARING,
     ),
-    Mutant("logs of strangers are told first", _LATELY, "if self._cares(log.account):", "if True:", _COMPARING),
+    Mutant("logs of strangers are told first", _LATELY, "if self._ours(log.account):", "if True:", _COMPARING),
     Mutant("the latest log is forgotten first", _LATELY, "popitem(last=False)", "popitem()", _COMPARING),
     Mutant("a log that moves again stays old", _LATELY, "            self._logs.move_to_end(log)\n", "", _COMPARING),
 )

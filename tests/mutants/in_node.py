@@ -56,14 +56,14 @@ IN_NODE = (
     Mutant(
         "what a named peer brings is a stranger's",
         _STRANGERS,
-        "not self._trusts(peer) and not self.cares(account)",
-        "not self.cares(account)",
+        "not self._trusts(peer) and not self._cared_for(account)",
+        "not self._cared_for(account)",
         _SHARED,
     ),
     Mutant(
         "what people here follow is a stranger's",
         _STRANGERS,
-        "        if not full or self.cares(account):",
+        "        if not full or self._cared_for(account):",
         "        if not full:",
         _SHARED,
     ),

@@ -363,16 +363,16 @@ def test_what_an_honest_peer_passes_on_does_not_keep_it_from_comparing() -> None
 
 
 MUCH_DIFFERS = Sketch(b"", 0, 0, 0, b"\x5a\xc3" * (PROBE_BYTES // 2))
-ALL_SUMS = Sums(b"", b"", ((9, bytes(16)),) * 16)
+ALL_SUMS = Sums(b"", b"", [(9, bytes(16))] * 16)
 
 
 @pytest.mark.parametrize("question", [MUCH_DIFFERS, ALL_SUMS, None], ids=["sketch", "sums", "own sums"])
-def test_where_a_sketch_is_not_enough_what_moved_last_of_accounts_that_people_follow_is_told_first(
+def test_where_a_sketch_is_not_enough_a_neighbour_is_first_told_what_moved_last_of_own_accounts(
     question: Message | None,
 ) -> None:
     w, names = twins(40)
-    a, friend = w.replicas["a"], names[0][0]
-    a.strangers.wanted_here = lambda account: account == friend.id
+    a, own = w.replicas["a"], names[0][0]
+    a.sync.asking.ours = lambda account: account == own.id
     w.rogue("r", "a")
     w.rogue("far", "a")
     w.say("r", "a", GossipFrame(encode_frame(Join())))
@@ -386,34 +386,33 @@ def test_where_a_sketch_is_not_enough_what_moved_last_of_accounts_that_people_fo
     w.run(0.1)
     assert not [m for m in w.heard["far"] if isinstance(m, Heads) and not m.answer], "it is no neighbour"
     told = [m for m in w.heard["r"] if isinstance(m, Heads) and not m.answer and not m.prefix]
-    followed = [friend.log(number=n) for who, n in names if who is friend]
-    assert [dict(m.heads) for m in told] == [{log: w.head("a", log) for log in followed}]
-    assert told[0].heads[0][0] == followed[-1], "that which moved last comes first"
+    logs = [own.log(number=n) for who, n in names if who is own]
+    assert [dict(m.heads) for m in told] == [{log: w.head("a", log) for log in logs}]
+    assert told[0].heads[0][0] == logs[-1], "that which moved last comes first"
     assert w.heard["r"].index(told[0]) < max(k for k, m in enumerate(w.heard["r"]) if m != told[0])
 
 
-def test_a_log_that_people_follow_comes_though_comparing_by_ranges_does_not_end() -> None:
+def test_what_own_people_wrote_comes_though_comparing_by_ranges_does_not_end() -> None:
     w, names = twins(6_600)
     for k, (person, number) in enumerate(names[1:]):
         write(w, "ab"[k % 2], person, number)
     w.lost = lambda sender, to, data: isinstance(decode_message(data), Sums)
     w.link("a", "b")
     w.run(5)
-    friend, number = names[0]
+    own, number = names[0]
     for name, r in w.replicas.items():
-        r.strangers.wanted_here = lambda account: account == friend.id
+        r.sync.asking.ours = lambda account: account == own.id
         r.gossip.join("b" if name == "a" else "a", (), w.now)
-    w.run(1.1)
-    write(w, "a", friend, number)
-    log = friend.log(number=number)
+    write(w, "a", own, number)
+    log = own.log(number=number)
     assert w.head("a", log) != w.head("b", log)
     w.until(lambda: w.head("a", log) == w.head("b", log), 15)
     assert apart(w) > 6_000
     assert not w.rejections("a") + w.rejections("b")
 
 
-def test_the_logs_that_are_told_first_are_few_and_the_latest() -> None:
-    person, stranger = Person("friend"), Person("stranger")
+def test_the_logs_that_are_told_first_are_few_the_latest_and_own() -> None:
+    person, stranger = Person("own"), Person("stranger")
     lately = Lately(lambda account: account == person.id)
     for number in range(1, MOST + 3):
         lately.moved(person.log(number=number))

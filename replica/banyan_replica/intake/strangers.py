@@ -74,7 +74,7 @@ class Strangers:
 
     def counts(self, peer: str, account: AccountId) -> bool:
         """Whether what the peer sends of the account is counted."""
-        return self.most is not None and not self._trusts(peer) and not self.cares(account)
+        return self.most is not None and not self._trusts(peer) and not self._cared_for(account)
 
     def why_not(self, peer: str, account: AccountId) -> str:
         """Why nothing of the account is taken from the peer, a sentence without a full stop; empty if it is."""
@@ -86,7 +86,7 @@ class Strangers:
                 f"this account of a stranger takes {mine / 1e6:.1f} MB, a {ACCOUNT_PART}th of what strangers may, and "
                 f"{self.allowance}"
             )
-        if not full or self.cares(account):
+        if not full or self._cared_for(account):
             return ""
         if not self.full:
             self._part, self._part_for = (account, full), PART_TOLD
@@ -153,8 +153,7 @@ class Strangers:
     def _noted(self) -> int:
         return _number(self._store.note(_TOTAL))
 
-    def cares(self, account: AccountId) -> bool:
-        """What `wanted_here` said of the account within the last second."""
+    def _cared_for(self, account: AccountId) -> bool:
         found = self._cares.get(account)
         if found is None:
             found = self._cares[account] = self.wanted_here(account)

@@ -1,7 +1,7 @@
-"""The logs that people here care about whose heads moved last.
+"""The logs of this node's own accounts whose heads moved last.
 
 Where more differs than a sketch can tell, comparing takes as long as that is much, and strangers decide how much it is.
-So both sides first tell each other where these logs stand: what honest people write does not wait for the rest.
+So neighbours first tell each other where these logs stand: what their people write does not wait for the rest.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ MOST = 64
 
 
 class Lately:
-    """cares(account): whether somebody here hosts or follows it."""
+    """ours(account): whether it is one of this node's own."""
 
-    __slots__ = ("_cares", "_logs")
+    __slots__ = ("_logs", "_ours")
 
-    def __init__(self, cares: Callable[[AccountId], bool]) -> None:
-        self._cares = cares
+    def __init__(self, ours: Callable[[AccountId], bool]) -> None:
+        self._ours = ours
         self._logs: OrderedDict[LogId, None] = OrderedDict()
 
     def moved(self, log: LogId) -> None:
         """The head of the log moved."""
-        if self._cares(log.account):
+        if self._ours(log.account):
             self._logs[log] = None
             self._logs.move_to_end(log)
             if len(self._logs) > MOST:

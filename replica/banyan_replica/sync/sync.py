@@ -6,7 +6,7 @@ Neighbours tell each other their roots every few seconds. If they differ, the ch
 - A node that holds little has several neighbours read the network to it, in account order (catchup.py).
 - Otherwise a sketch of the whole frontier tells what differs, in one round trip (comparing.py).
 - If too much differs for a sketch, sums are compared prefix by prefix, down to heads. First both tell each other where
-  the logs stand that their people care about (lately.py).
+  the logs of their own people stand (lately.py).
 
 Each side asks for what it lacks (asking.py) and hears what the other lacks, so one exchange informs both. If one side
 holds only some accounts, the accounts that both hold are compared (interest.py).
@@ -71,10 +71,10 @@ class Sync:
         """How many heads have moved in all."""
         self.meetings = 0
         """Grows with each peer that says hello or leaves."""
-        self.lately = Lately(strangers.cares)
         self.near: Callable[[str], bool] = lambda peer: False
         """Whether the peer is a neighbour, or the operator named it. The replica replaces it."""
         self.asking = Asking(ingest, limits, links, strangers, self.out)
+        self.lately = Lately(lambda account: self.asking.ours(account))
         self.serving = Serving(ingest.store, limits, links, self.out)
         self.comparing = Comparing(self, links, rng, random_bytes)
         self.replaying = Replaying(ingest.store, limits, links, self.out)
@@ -242,8 +242,8 @@ class Sync:
         self.replaying.agreed(link, now)
 
     def tell_lately(self, link: PeerSession) -> None:
-        """Tells a peer that is near where the logs stand that people here care about and that moved last, since
-        comparing will take its time. Nobody else: it says whom they care about, as pushes do."""
+        """Tells a peer that is near where those logs of this node's people stand that moved last, since comparing will
+        take its time. Nobody else: it says who they are, as pushes do."""
         if not self.near(link.peer):
             return
         heads = [(log, self.ingest.head(log)) for log in self.lately]
