@@ -112,6 +112,13 @@ IN_FLOODS = (
         "        mine",
         _COMPARING,
     ),
+    Mutant(
+        "a question overtakes a hello behind a late frame",
+        _BACKLOG,
+        "        if not self._greeted:\n",
+        "        if not self._took:\n",
+        ("tests/replica/test_backlog.py",),
+    ),
     Mutant("logs of strangers are told first", _LATELY, "if self._ours(log.account):", "if True:", _COMPARING),
     Mutant("the latest log is forgotten first", _LATELY, "popitem(last=False)", "popitem()", _COMPARING),
     Mutant("a log that moves again stays old", _LATELY, "            self._logs.move_to_end(log)\n", "", _COMPARING),

@@ -10,7 +10,7 @@ from enum import IntEnum
 
 from banyan_replica.gossip.pushes import opens_as_own, relays
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
-from banyan_replica.wire import goes_ahead, is_bulk, is_gossip
+from banyan_replica.wire import Hello, goes_ahead, is_bulk, is_gossip, opens_as
 
 FRAME_OVERHEAD = 256
 """Memory of a waiting frame in addition to its bytes."""
@@ -51,7 +51,7 @@ class Backlog:
     """The reader calls `put`, the replica calls `took`, each on its own thread. all: what waits of all peers."""
 
     def __init__(self, all: Waiting | None = None) -> None:
-        self._all = all or Waiting()
+        self._all, self._greeted = all or Waiting(), False
         self._put = self._took = self._bulk_put = self._bulk_took = self._relayed_put = self._relayed_took = 0
 
     def put(self, frame: bytes) -> str | None:
@@ -74,11 +74,12 @@ class Backlog:
             self._relayed_took += len(frame)
         self._took += len(frame) + FRAME_OVERHEAD
         self._all.took += len(frame) + FRAME_OVERHEAD
+        self._greeted = self._greeted or opens_as(frame, Hello)
 
     def lane(self, frame: bytes) -> Lane:
-        """Where a frame waits. Nothing goes before the peer's first frame, its hello, because until that was read all
-        else is ignored."""
-        if not self._took:
+        """Where a frame waits. Nothing goes before the peer's hello, because until that was read all else is ignored;
+        it is not its first frame if one for a link before came late."""
+        if not self._greeted:
             return Lane.REST
         if is_gossip(frame):
             return Lane.FIRST if opens_as_own(frame) else Lane.GOSSIP
