@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from banyan_node.api.methods.reading import PostRow
 from banyan_web.endpoint import Ask, Web
-from banyan_web.mastodon.ids import FIRST, POST_DIGITS, REPOST_DIGITS, TIME_DIGITS, repost_id, status_id
+from banyan_web.mastodon.ids import FIRST, STATUS_DIGITS, TIME_DIGITS, repost_id, status_id
 from banyan_web.params import number, text
 
 T = TypeVar("T")
@@ -59,10 +59,7 @@ def _whole(id_: str) -> str | None:
         return None
     if not id_.isascii() or not id_.isdigit():
         return id_[:1_000]
-    post, repost = TIME_DIGITS + POST_DIGITS, TIME_DIGITS + REPOST_DIGITS
-    if len(id_) <= TIME_DIGITS:
-        return id_.rjust(TIME_DIGITS, "0")
-    return id_.rjust(post if len(id_) <= post else repost, "0")
+    return id_[:STATUS_DIGITS].rjust(TIME_DIGITS if len(id_) <= TIME_DIGITS else STATUS_DIGITS, "0")
 
 
 def line(row: dict[str, Any]) -> Line:
