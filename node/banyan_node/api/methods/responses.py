@@ -39,7 +39,7 @@ class ReactionsRequest(Request, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 100
 
 
-class RepostRequest(Request, frozen=True, forbid_unknown_fields=True):
+class FindRepost(Request, frozen=True, forbid_unknown_fields=True):
     """account: who reposted. time_ms: when. short: the first 16 bytes of the SHA-256 of account and key of the post."""
 
     account: AccountRef
@@ -104,7 +104,7 @@ def reposters(at: CommitView, ask: RepostersRequest) -> Reposters:
 
 
 @METHODS.read("repost.find", "refused")
-def find_repost(at: CommitView, ask: RepostRequest) -> FoundRepost:
+def find_repost(at: CommitView, ask: FindRepost) -> FoundRepost:
     """Which post an account reposted at a time, for programs that keep a repost under a short name."""
     wanted = bytes.fromhex(ask.short)
     found = reposted_at(at.queries(), hosted.account_of(at, ask.account), ask.time_ms)
