@@ -22,7 +22,7 @@ from banyan_node.api.methods.reading import (
     shown_media,
     trusted_by,
 )
-from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, did
+from banyan_node.api.texts import AccountRef, Did, Milliseconds, Reader, did
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_schema.social.handle import HANDLE_FIELD, is_handle
@@ -85,7 +85,7 @@ class LookingRequest(Request, frozen=True, forbid_unknown_fields=True):
     following: bool = False
     skip: Annotated[int, Meta(ge=0, le=1_000)] = 0
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 20
-    by: Own = None
+    by: Reader = None
 
 
 class AccountsFound(Response, frozen=True):

@@ -22,6 +22,7 @@ from banyan_node.api.texts import (
     FeedCursor,
     Own,
     PostRef,
+    Reader,
     feed_cursor,
     place_of,
     root_of,
@@ -48,7 +49,7 @@ class PostsRequest(Request, frozen=True, forbid_unknown_fields=True):
 
     uris: Annotated[list[PostRef], Meta(max_length=MOST)]
     where: Where | None = None
-    by: Own = None
+    by: Reader = None
 
 
 class FavouritesRequest(Request, frozen=True, forbid_unknown_fields=True):

@@ -8,7 +8,17 @@ from msgspec import Meta
 
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import LOOKED, Named, lens_of, name_of, reader_of
-from banyan_node.api.texts import AccountRef, Own, PostRef, PostUri, ResponsePlace, did, response_place, target_of, uri
+from banyan_node.api.texts import (
+    AccountRef,
+    PostRef,
+    PostUri,
+    Reader,
+    ResponsePlace,
+    did,
+    response_place,
+    target_of,
+    uri,
+)
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_schema.address import short
@@ -24,7 +34,7 @@ class RepostersRequest(Request, frozen=True, forbid_unknown_fields=True):
     """as: the account that reads."""
 
     uri: PostRef
-    by: Own = None
+    by: Reader = None
     after: After = None
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 100
 
@@ -34,7 +44,7 @@ class ReactionsRequest(Request, frozen=True, forbid_unknown_fields=True):
 
     uri: PostRef
     emoji: Annotated[str, Meta(max_length=100)] | None = None
-    by: Own = None
+    by: Reader = None
     after: After = None
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 100
 

@@ -9,7 +9,7 @@ from msgspec import Meta, field
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import LOOKED, PostRow, PostRows, lens_of, reader_of
-from banyan_node.api.texts import Own, place_of
+from banyan_node.api.texts import Reader, place_of
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep.searching import Searching
@@ -32,7 +32,7 @@ class SearchRequest(Request, frozen=True, forbid_unknown_fields=True):
     question: str = ""
     tags: Annotated[list[str], Meta(max_length=MOST_TAGS)] = field(default_factory=list)
     local: bool = False
-    by: Own = None
+    by: Reader = None
     before: Annotated[str | None, Meta(title="a place", description="`before` of the page before.")] = None
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 20
 
