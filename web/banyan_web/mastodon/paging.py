@@ -106,23 +106,23 @@ async def page(feed: Feed, at: Bounds, line_of: Callable[[Any], Line] = line) ->
 
 
 def both(one: Feed, other: Feed) -> Feed:
-    """Two timelines as one. Of a page, what stands on the far side of the place up to which both were read is left out,
-    and comes on the next one."""
+    """Two timelines of typed rows as one. Of a page, what stands on the far side of the place up to which both were
+    read is left out, and comes on the next one."""
 
     async def feed(limit: int = LIMIT, before: str | None = None, after: str | None = None) -> dict[str, Any]:
         name, rising, place = ("before", False, before) if after is None else ("after", True, after)
         given = [place, place] if place is None or "|" not in place else place.split("|")[1:]
         found = [await feed(**{name: at, "limit": limit}) for feed, at in zip((one, other), given, strict=True)]
         ends = [page[name] for page in found if page[name] is not None]
-        rows: dict[str, dict[str, Any]] = {}
+        rows: dict[str, PostRow] = {}
         for page in reversed(found):  # of a post that both have, the row of the first
-            rows |= {line(row).id: row for row in page["posts"]}
+            rows |= {typed_line(row).id: row for row in page["posts"]}
         if not ends:
             return {"posts": list(rows.values()), "before": None, "after": None}
         far = (min if rising else max)(int(end[:12], 16) for end in ends)
         again = f"{far:012x}" + (_BEGIN if rising else _END)
         on = [page[name] if page[name] is not None and int(page[name][:12], 16) == far else again for page in found]
-        some = [row for row in rows.values() if (_ms(line(row).id) <= far if rising else _ms(line(row).id) >= far)]
+        some = [row for id_, row in rows.items() if (_ms(id_) <= far if rising else _ms(id_) >= far)]
         return {"posts": some, "before": None, "after": None, name: "|".join([f"{far:012x}", *on])}
 
     return feed
