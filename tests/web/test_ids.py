@@ -85,6 +85,12 @@ async def test_a_repost_is_found_by_its_id_until_it_is_taken_back(tmp_path: Path
         shown = await client.get(f"/api/v1/statuses/{boost['id']}")
         assert (shown["id"], shown["reblog"]["id"]) == (boost["id"], post["id"])
         assert shown["created_at"] == boost["created_at"]
+        place = parsed(boost["id"])
+        assert isinstance(place, RepostId)
+        asked: dict[str, Any] = {"account": place.by, "time_ms": place.time_ms}
+        call = door.node.backend.call
+        assert await call("repost.find", {**asked, "short": place.short}) == {"uri": post["uri"]}
+        assert await call("repost.find", {**asked, "short": "0" * 32}) == {"uri": None}
         liked = await client.post(f"/api/v1/statuses/{boost['id']}/favourite")
         assert (liked["id"], liked["favourites_count"]) == (post["id"], 1)
         kept = await marked(client, boost["id"])
