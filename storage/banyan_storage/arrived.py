@@ -53,7 +53,8 @@ class Arrived:
                 self._write.delete(t.ARRIVED, oldest[0])
 
     def _put(self, n: int, peer: str) -> None:
-        self._write.put(t.ARRIVED, t.u48(n), t.u48(self.time_ms) + peer.encode())
+        key = t.u48(n)
+        self._write.put(t.ARRIVED, key, t.guard(key, t.u48(self.time_ms) + peer.encode()))
 
     def forget(self) -> None:
         """After a rollback."""
@@ -99,14 +100,21 @@ def _until(txn: ReadTxn, n: int) -> int:
     return n if newest is None else t.number(newest[0])
 
 
+def _read(row: Item) -> Arrival | None:
+    """None: the row is damaged."""
+    value = t.guarded(*row)
+    return None if value is None else Arrival(t.number(value[:6]), value[6:].decode("utf-8", "replace"))
+
+
 def _time(row: Item) -> int:
-    return t.number(row[1][:6])
+    arrival = _read(row)
+    return 0 if arrival is None else arrival.time_ms
 
 
 def arrival_of(txn: ReadTxn, n: int) -> Arrival | None:
     """How the entry with this arrival number came; None if that is not known any more."""
     row = next(txn.scan(t.ARRIVED, b"", t.u48(n + 1), reverse=True, limit=1), None)
-    return None if row is None else Arrival(t.number(row[1][:6]), row[1][6:].decode("utf-8", "replace"))
+    return None if row is None else _read(row)
 
 
 def origins(txn: ReadTxn, rows: int) -> dict[str, int]:
@@ -115,8 +123,9 @@ def origins(txn: ReadTxn, rows: int) -> dict[str, int]:
     found: dict[str, int] = {}
     newest = txn.last(t.ENTRIES)
     end = 1 + (t.number(newest[0]) if newest is not None else 0)
-    for key, value in txn.scan(t.ARRIVED, limit=rows, reverse=True):
-        first, peer = t.number(key), value[6:].decode("utf-8", "replace")
-        found[peer] = found.get(peer, 0) + max(0, end - first)
+    for row in txn.scan(t.ARRIVED, limit=rows, reverse=True):
+        first, arrival = t.number(row[0]), _read(row)
+        if arrival is not None:
+            found[arrival.peer] = found.get(arrival.peer, 0) + max(0, end - first)
         end = first
     return found

@@ -1,7 +1,8 @@
 """Checks a store: recomputes everything that can be recomputed, reports differences, and changes nothing.
 
 It checks ids, links, skips and totals against the records, signatures against ids, heads, indexes and grants against
-entries, parts against hashes, and rows of views against all of it. A store without problems holds only authentic,
+entries, parts against hashes, rows of views against all of it, and what nothing else tells again against its
+checksums. A store without problems holds only authentic,
 linked entries, each in exactly one place and found by its id, and its views are correct. Which entries should count is
 not checked here (banyan_crdt.state).
 """
@@ -33,6 +34,7 @@ from .reader import Counts, StoreReader
 from .records import decode_record, record_after
 from .soundness import row_bytes
 from .views.proof import Proof
+from .views.registry import GUARDED
 
 Progress: TypeAlias = Callable[[AccountId, int], None]
 """Called before each account with the number of entries checked so far."""
@@ -311,7 +313,7 @@ def _parts(reader: StoreReader) -> Iterator[StoreProblem]:
 
 
 def _views(reader: StoreReader) -> Iterator[StoreProblem]:
-    """Checks views, unless the store has none (as in the simulator)."""
+    """Checks views and what is guarded, unless the store has no views (as in the simulator)."""
     try:
         proof = Proof(reader)
     except KeyError:
@@ -319,6 +321,9 @@ def _views(reader: StoreReader) -> Iterator[StoreProblem]:
     for view, account, sentence in proof.faults():
         of = "" if account is None else f" of account {account.hex()[:16]}"
         yield StoreProblem(f"{VIEWS}: {view}{of}", sentence)
+    for table in GUARDED:
+        if damaged := sum(t.guarded(*row) is None for row in reader.txn.scan(table)):
+            yield StoreProblem(table.name, f"rows whose checksums do not match: {damaged}")
 
 
 def _held(reader: StoreReader, entry: EntryId) -> Entry | None:

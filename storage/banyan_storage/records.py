@@ -126,6 +126,8 @@ def decode_record(raw: bytes, log: LogId, before: EntryId | None) -> Entry:
     if not linked or bool(flags & WRITER) == bool(log.log):
         raise CorruptStore(f"the record of entry {seq} has the flags {flags:#x}, which no entry {seq} of that log has")
     if not log.log and not seq:
+        if entry != account:
+            raise CorruptStore(f"the record is the first entry of account {entry.hex()[:16]}, not of this one")
         account = AccountId(b"")
     ops = raw[at:]
     digest = _OPS.copy()

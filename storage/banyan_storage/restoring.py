@@ -29,6 +29,7 @@ from .named_parts import NamedParts
 from .reader import StoreReader
 from .records import decode_record, is_record, record_after, record_id
 from .views.building import counted
+from .views.registry import GUARDED
 
 BLOCK = 50_000
 """Rows put in one call."""
@@ -107,6 +108,9 @@ def names(txn: WriteTxn, realm: Realm) -> int:
         txn.delete(t.ACCOUNTS, account)
     for account in accounts - held:
         txn.put(t.ACCOUNTS, account, b"")
+    for table in GUARDED:
+        for key in [key for key, raw in txn.scan(table) if t.guarded(key, raw) is None]:
+            txn.delete(table, key)
     _ids(txn)  # the check of entries folds views again, and finds entries by it
     return len(wrong)
 

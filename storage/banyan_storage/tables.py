@@ -17,7 +17,7 @@
     media_new  n u48 | op u16             -> nothing                                   of them, those not looked at yet
     due        kind u8 | 0 | time u64 | key -> nothing                                 work of a later time (due.py)
                kind u8 | 1 | key    -> time u64
-    arrived    n u48                      -> time u48 | peer                           from n on (arrived.py)
+    arrived    n u48                      -> time u48 | peer, guarded                  from n on (arrived.py)
     meta       name                       -> value                                     store id, schema, counters, notes
 
 A stretch is a row for consecutive entries of a chain whose arrival numbers are also consecutive, and of which only the
@@ -26,13 +26,15 @@ last may have a signature. So a run is one row.
 Numbers are big-endian, so that keys sort by their meaning. Tables that grow with every entry (entries, parts, lacking)
 have keys that begin with the arrival number, so rows are appended, which fills pages completely. The one random index,
 ids, has short keys and is written late and sorted. Two entries may share 8 bytes of their ids, so a reader compares the
-id in the record.
+id in the record. What nothing else tells again, such as when something came, is guarded: it ends with a checksum, so a
+damaged row is found, and read as if it were not there.
 """
 
 from __future__ import annotations
 
 import struct
 from typing import NamedTuple
+from zlib import crc32
 
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, PartHash, WriterKey
 from banyan_crdt.ops import Part
@@ -78,7 +80,7 @@ STORE_TABLES = (
     META,
 )
 
-SCHEMA = 6
+SCHEMA = 7
 STORE_ID_KEY, REALM_KEY, SCHEMA_KEY = b"store id", b"realm", b"schema"
 LAST_KEY, IDS_KEY, LIDS_KEY = b"last arrival", b"ids up to arrival", b"last log"
 NAMING_KEY = b"content that names blobs"
@@ -122,6 +124,17 @@ def u48(n: int) -> bytes:
 
 def number(raw: bytes) -> int:
     return int.from_bytes(raw, "big")
+
+
+def guard(key: bytes, value: bytes) -> bytes:
+    """The value with a checksum of key and value, for rows that nothing else tells again."""
+    return value + u32(crc32(key + value))
+
+
+def guarded(key: bytes, raw: bytes) -> bytes | None:
+    """The value of a guarded row; None if a bit of it changed."""
+    value = raw[:-4]
+    return value if len(raw) >= 4 and guard(key, value) == raw else None
 
 
 def log_name(log: LogId) -> bytes:

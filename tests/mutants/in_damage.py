@@ -29,6 +29,20 @@ IN_DAMAGE = (
         ("tests/storage/test_check.py",),
     ),
     Mutant(
+        "an account may stand under another name than its first entry gives",
+        _RECORDS,
+        "        if entry != account:\n",
+        "        if not entry:\n",
+        ("tests/storage/test_check.py",),
+    ),
+    Mutant(
+        "a checksum is not compared",
+        "storage/banyan_storage/tables.py",
+        "return value if len(raw) >= 4 and guard(key, value) == raw else None",
+        "return value if len(raw) >= 4 else None",
+        ("tests/node/test_guarded.py",),
+    ),
+    Mutant(
         "a log of which only the head is left keeps its head",
         _MENDING,
         "or j.head != Head(0, None, 0)):",

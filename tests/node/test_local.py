@@ -111,7 +111,7 @@ def test_an_old_store_says_what_is_done_with_it_once(tmp_path: Path) -> None:
         assert node.call("store.verify")["problems"] == []
         node.call("account.create", name="an", hosted=False)
     assert len(said) == 2
-    assert "The store is of schema 4; bringing it to 6: 68 entries" in said[0]
+    assert "The store is of schema 4; bringing it to 7: 68 entries" in said[0]
     assert "were dropped" in said[1]
     assert str(home.mended) in said[1]
     assert home.mended.stat().st_mode & 0o777 == 0o600
@@ -134,6 +134,6 @@ def test_a_reader_of_an_old_store_is_told_to_open_it_for_writing(tables: Sequenc
     LmdbEngine(home.store, tables).close()
     before = (home.store / "data.mdb").read_bytes()
     reading = open_reading(home, load(home, env={}), StoreReadOnly("the store cannot be written"))
-    with pytest.raises(StoreVersion, match="has schema 4, this program reads 6; `banyan up`"), reading:
+    with pytest.raises(StoreVersion, match="has schema 4, this program reads 7; `banyan up`"), reading:
         pass
     assert (home.store / "data.mdb").read_bytes() == before

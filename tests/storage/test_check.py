@@ -13,7 +13,7 @@ import pytest
 
 from banyan_crdt.checkpoint import Checkpoint, Place, encode_checkpoint, make_checkpoint
 from banyan_crdt.entry import Entry, encode_header, entry_id, skip_seq
-from banyan_crdt.ids import EntryId, Head
+from banyan_crdt.ids import AccountId, EntryId, Head
 from banyan_crdt.ops import Pin, decode_body, part_of
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import run_row_bytes
@@ -93,6 +93,19 @@ def test_a_record_with_a_flag_that_no_record_has_is_found(engine: Engine) -> Non
     raw = engine.write().get(t.ENTRIES, n) or b""
     engine.write().put(t.ENTRIES, n, bytes((raw[0] | 32,)) + raw[1:])
     assert any("is not there, or not entry 3" in p for p in problems(engine))
+
+
+def test_an_account_under_a_name_that_its_first_entry_does_not_give_is_found(engine: Engine) -> None:
+    _, account = filled(engine)
+    txn, other = engine.write(), AccountId(bytes([account.id[0] ^ 1]) + account.id[1:])
+    for table in (t.HEADS, t.ACCOUNTS):
+        for key, raw in list(txn.prefix(table, account.id)):
+            txn.delete(table, key)
+            txn.put(table, other + key[32:], raw)
+    for lid, name in list(txn.scan(t.LOGS)):
+        txn.put(t.LOGS, lid, other + name[32:])
+    wanted = f"the record is the first entry of account {account.id.hex()[:16]}, not of this one"
+    assert wanted in " ".join(problems(engine))
 
 
 def test_a_forged_signature_is_found(engine: Engine) -> None:

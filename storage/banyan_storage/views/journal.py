@@ -6,14 +6,14 @@ stays, so that the numbers go on. A row without a post says that all may have ch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 
 from ..engine import ReadTxn, Table, WriteTxn
-from ..tables import number
+from ..tables import guard, guarded, number, u64
 
 JOURNAL = Table("changed_posts")
-"""change 8 -> account number 4 | post key 16; or nothing: all posts"""
+"""change 8 -> account number 4 | post key 16; or nothing: all posts; guarded"""
 MOST = 1_000_000
 """Rows that wait for a follower, 40 MB. If there are more it reads all posts, which is faster then."""
 
@@ -29,20 +29,21 @@ def note(txn: WriteTxn, posts: Iterable[bytes]) -> None:
     if txn.count(JOURNAL) > MOST:  # nobody follows
         note_all(txn)
     first = last(txn) + 1
-    txn.put_many(JOURNAL, [(n.to_bytes(8, "big"), post) for n, post in enumerate(dict.fromkeys(posts), first)])
+    changed = enumerate(dict.fromkeys(posts), first)
+    txn.put_many(JOURNAL, [(u64(n), guard(u64(n), post)) for n, post in changed])
 
 
 def note_all(txn: WriteTxn) -> None:
     """All posts may have changed, or be gone."""
-    after = last(txn) + 1
+    after = u64(last(txn) + 1)
     txn.delete_range(JOURNAL, b"", None)
-    txn.put(JOURNAL, after.to_bytes(8, "big"), b"")
+    txn.put(JOURNAL, after, guard(after, b""))
 
 
 def changes(txn: ReadTxn, after: int, limit: int) -> list[tuple[int, bytes]] | None:
     """(number, post) of the changes after this one; None if they are not all there, or one of them is of all posts."""
-    rows: Iterator[tuple[bytes, bytes]] = txn.scan(JOURNAL, (after + 1).to_bytes(8, "big"))
-    found = [(number(n), post) for n, post in islice(rows, limit)]
+    rows = islice(txn.scan(JOURNAL, u64(after + 1)), limit)
+    found = [(number(key), guarded(key, raw) or b"") for key, raw in rows]
     if found and found[0][0] != after + 1:
         return None
     if not found and last(txn) < after:
@@ -53,4 +54,4 @@ def changes(txn: ReadTxn, after: int, limit: int) -> list[tuple[int, bytes]] | N
 def trim(txn: WriteTxn, upto: int) -> None:
     """Removes what a follower has read, but for the last row."""
     stop = min(upto + 1, last(txn))
-    txn.delete_range(JOURNAL, b"", stop.to_bytes(8, "big"))
+    txn.delete_range(JOURNAL, b"", u64(stop))

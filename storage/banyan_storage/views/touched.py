@@ -14,10 +14,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ..engine import ReadTxn, Table, WriteTxn
-from ..tables import number, u64
+from ..tables import guard, guarded, number, u64
 
 TOUCHED = Table("touched")
-"""change 8 -> accounts u16 | their numbers, 4 each | posts (`post_name`), 8 each; or nothing: all may be touched"""
+"""change 8 -> accounts u16 | their numbers, 4 each | posts (`post_name`), 8 each; or nothing: perhaps all; guarded"""
 MOST = 1_024
 """Accounts and posts that a row names; a change of more is noted as one of all."""
 HELD = 4_096
@@ -57,18 +57,19 @@ def note_all(txn: WriteTxn) -> None:
 
 def _put(txn: WriteTxn, row: bytes) -> None:
     n = last(txn) + 1
-    txn.put(TOUCHED, u64(n), row)
+    txn.put(TOUCHED, u64(n), guard(u64(n), row))
     if n % HELD == 0:
         txn.delete_range(TOUCHED, b"", u64(n - HELD))
 
 
 def changes(txn: ReadTxn, after: int) -> list[Change] | None:
     """The changes after this one, in their order; None if they are not all there, or one of them is of all."""
-    rows = list(txn.scan(TOUCHED, u64(after + 1)))
-    numbers = [after, *(number(n) for n, _ in rows)]
-    if any(b != a + 1 for a, b in pairwise(numbers)) or not all(row for _, row in rows):
+    found = list(txn.scan(TOUCHED, u64(after + 1)))
+    numbers = [after, *(number(n) for n, _ in found)]
+    rows = [row for row in (guarded(*one) for one in found) if row]
+    if any(b != a + 1 for a, b in pairwise(numbers)) or len(rows) < len(found):
         return None
-    return None if not rows and last(txn) != after else [_read(row) for _, row in rows]
+    return None if not found and last(txn) != after else [_read(row) for row in rows]
 
 
 def _read(row: bytes) -> Change:
