@@ -398,6 +398,7 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
             "playlist.show": {"playlist": playlist},
             "handle.find": {"handle": "an@vn.example"},
             "search": {"question": "một"},
+            "tagged": {"tags": ["một"]},
             "linked.page": {"path": str(tmp_path / "vi.vtt")},
             "linked.picture": {"path": str(tmp_path / "anh.png")},
             "note": {"account": "An"},
