@@ -1341,7 +1341,7 @@ export interface components {
         };
         /**
          * DoBlock
-         * @description Blocks an account: its posts are left out of the home feed. Blocks are public.
+         * @description Blocks an account, and stops following it. Blocks are public. To take it back does not follow again.
          */
         DoBlock: {
             /** @enum {unknown} */
@@ -1360,7 +1360,7 @@ export interface components {
             undo?: boolean;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1376,7 +1376,7 @@ export interface components {
             id?: string | null;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1397,7 +1397,7 @@ export interface components {
             id?: string | null;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1437,7 +1437,7 @@ export interface components {
             undo?: boolean;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1463,7 +1463,7 @@ export interface components {
             undo?: boolean;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1491,7 +1491,7 @@ export interface components {
             undo?: boolean;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1537,7 +1537,7 @@ export interface components {
             once?: string | null;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1565,7 +1565,7 @@ export interface components {
             };
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1611,7 +1611,7 @@ export interface components {
             once?: string | null;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1643,7 +1643,7 @@ export interface components {
             undo?: boolean;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1689,7 +1689,7 @@ export interface components {
             once?: string | null;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1720,7 +1720,7 @@ export interface components {
             undo?: boolean;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1746,7 +1746,7 @@ export interface components {
             undo?: boolean;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1774,7 +1774,7 @@ export interface components {
             undo?: boolean;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;

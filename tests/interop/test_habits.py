@@ -164,6 +164,24 @@ async def test_one_request_may_be_written_in_many_ways(tmp_path: Path) -> None:
         assert may.headers["access-control-allow-origin"] == "*"
 
 
+async def test_yes_is_whatever_does_not_say_no(tmp_path: Path) -> None:
+    """Tuba asks for tags with `resolve=hashtags`."""
+    async with open_node(tmp_path) as door:
+        an, client = await door.person("an")
+        await door.node.backend.call("post", {"text": "Sáng nay #hanoi"})
+        found = await client.get("/api/v2/search", q="hanoi", limit=4, exclude_unreviewed="true", resolve="hashtags")
+        assert [tag["name"] for tag in found["hashtags"]] == ["hanoi"]
+        path = f"/api/v1/accounts/{account_id(an)}/statuses"
+        for no in ("false", "False", "FALSE", "0", "f", "F", "off", "OFF", ""):
+            assert len(await client.get(path, only_media=no)) == 1, no
+        for yes in ("true", "1", "on", "y", "media"):
+            assert await client.get(path, only_media=yes) == [], yes
+        wrongs: tuple[Any, ...] = ([], {}, ["true"])
+        for wrong in wrongs:
+            body = {"status": "x", "sensitive": wrong}
+            await client.ask("POST", "/api/v1/statuses", 422, json=body)
+
+
 async def test_a_slash_too_many_opens_nothing(tmp_path: Path) -> None:
     async with open_node(tmp_path) as door:
         http = door.client().http

@@ -9,6 +9,7 @@ _REGISTER = "web/banyan_web/mastodon/apps.py"
 _BODIES, _SOCKETS = "web/banyan_web/bodies.py", "web/banyan_web/mastodon/streaming/sockets.py"
 _ALLOWED, _ASKED = ("tests/web/test_oauth.py",), ("tests/web/test_hardening.py",)
 _ATTACKED, _HABITS = ("tests/web/test_attacks.py",), ("tests/interop/test_habits.py",)
+_PAGED, _HEARD = ("tests/web/test_paging.py",), ("tests/web/test_streaming.py",)
 
 IN_WEB = (
     Mutant(
@@ -98,6 +99,34 @@ IN_WEB = (
     Mutant("a stream that is asked for again is one more", _SOCKETS, " and not stream.listens(asked)", "", _ATTACKED),
     Mutant(
         "null is a text", "web/banyan_web/params.py", "    if value is None:\n        value = default\n", "", _HABITS
+    ),
+    Mutant(
+        "a yes in other words is refused",
+        "web/banyan_web/params.py",
+        "isinstance(value, str | int) and value not in FALSE else",
+        "value in TRUE else",
+        _HABITS,
+    ),
+    Mutant(
+        "the last page promises another",
+        "web/banyan_web/mastodon/paging.py",
+        "place is not None or at.above is not None or len(lines) > at.limit",
+        "True",
+        _PAGED,
+    ),
+    Mutant(
+        "a stream does not say what its reader did",
+        "web/banyan_web/mastodon/streaming/people.py",
+        "if some or marks else",
+        "if some else",
+        _HEARD,
+    ),
+    Mutant(
+        "a stream does not say that its reader did nothing yet",
+        "web/banyan_web/mastodon/streaming/people.py",
+        "Eyes(unmarked=marks is False)",
+        "Eyes()",
+        _HEARD,
     ),
     Mutant(
         "a second page of things is empty",

@@ -56,10 +56,11 @@ def test_pages_of_any_size_give_each_once_in_the_order_of_ids(
         place: str | None = "0" if rising else None
         while True:
             at = Bounds(None, place, True, limit) if rising else Bounds(place, None, False, limit)
-            found = await page(feed, at)
-            if not found:
-                return seen
+            found, further = await page(feed, at)
             seen = found + seen if rising else seen + found
+            if not found or not further:
+                return seen
+            assert len(found) == limit or rising, "whoever is told of more was given all that was asked for"
             place = found[0].id if rising else found[-1].id
 
     wanted = sorted({line(row).id for row in held.values()}, reverse=True)

@@ -19,7 +19,7 @@ from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.ids import thing_id
 from banyan_web.mastodon.streaming import endpoints, sockets
 from tests.node.real import converged
-from tests.web.door import Door, open_node
+from tests.web.door import Client, Door, open_node
 from tests.web.lines import open_lines
 
 FRAME_TEXT, FRAME_CLOSE, PING = 0x81, 0x88, b"\x89\0"
@@ -170,6 +170,53 @@ async def test_a_stream_of_one_person_has_what_is_theirs_and_nothing_else(tmp_pa
         assert (await home.next())[0][1].content == "<p>nghe</p>"
         assert not any(stream.got for stream in (home, notices, listed, direct))
         await listening.close()
+
+
+async def test_a_stream_says_what_its_reader_did_with_a_post_as_everything_else_does(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        (an, client), (binh, other) = await door.person("an"), await door.person("bình")
+        call = door.node.backend.call
+        await call("follow", {"account": binh})
+        shared = Listening(door)
+        public = await shared.to(app(door, an), "stream_public")
+        async with open_lines(door.url, "/api/v1/streaming/user", client.token) as lines:
+            assert await anext(lines) == ":)"
+
+            async def heard(event: str) -> dict[str, Any]:
+                """The next post in the stream, which is as the reader gets it when it asks for it."""
+                with trio.fail_after(15):
+                    while await anext(lines) != f"event: {event}":
+                        pass
+                    found: dict[str, Any] = json.loads((await anext(lines)).removeprefix("data: "))
+                assert found | {"muted": False} == await client.get(f"/api/v1/statuses/{found['id']}")
+                return found
+
+            async def write(who: Client, words: str, **more: Any) -> Any:
+                return await who.ask("POST", "/api/v1/statuses", json={"status": words, **more})
+
+            poll = {"options": ["Phở", "Bún"], "expires_in": 86_400}
+            first = await write(other, "Ăn gì?", poll=poll)
+            found = await heard("update")
+            assert (found["favourited"], found["muted"]) == (False, False)
+            assert (found["poll"]["voted"], found["poll"]["own_votes"]) == (False, [])
+            await write(client, "Uống gì?", poll=poll)
+            assert (await heard("update"))["poll"]["voted"]  # its author does not vote
+            assert (await public.next(2))[0][1].get("favourited") is None
+            at = f"/api/v1/statuses/{first['id']}"
+            for did in ("favourite", "bookmark"):
+                await client.post(f"{at}/{did}")
+            await other.post(f"{at}/reblog")
+            marked = (await heard("update"))["reblog"]
+            assert (marked["favourited"], marked["bookmarked"], marked["reblogged"]) == (True, True, False)
+            await client.post(f"{at}/reblog")
+            assert (await heard("update"))["reblog"]["reblogged"]
+            await other.ask("PUT", at, json={"status": "Ăn gì nào?"})
+            assert (await heard("status.update"))["favourited"]
+            await write(other, "Ai đi?", quoted_status_id=first["id"])
+            assert (await heard("update"))["quote"]["quoted_status"]["favourited"]
+            await write(other, "Tôi đi", in_reply_to_id=first["id"])
+            assert "muted" not in await heard("update")
+        await shared.close()
 
 
 async def test_who_may_listen(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def _put(into: dict[str, Any], path: list[str], value: Any) -> None:
 
 TRUE, FALSE = (
     frozenset({True, "true", "True", "1", "on", "t", "yes"}),
-    frozenset({False, "false", "False", "0", "off", "f", "no", ""}),
+    frozenset({False, "false", "False", "FALSE", "0", "off", "OFF", "f", "F", "no", ""}),
 )
 
 
@@ -75,6 +75,12 @@ def boolean(params: dict[str, Any], name: str, default: bool = False) -> bool:
     if isinstance(value, str | int) and value in FALSE:
         return False
     raise Refused(422, f"{name} is true or false.")
+
+
+def truthy(params: dict[str, Any], name: str, default: bool = False) -> bool:
+    """As Mastodon reads it, on which apps rely: whatever does not say no is yes. Raises Refused for a list."""
+    value = params.get(name)
+    return True if isinstance(value, str | int) and value not in FALSE else boolean(params, name, default)
 
 
 def number(params: dict[str, Any], name: str, default: int, most: int, least: int = 1) -> int:

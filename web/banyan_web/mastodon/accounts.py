@@ -11,7 +11,7 @@ from banyan_web.mastodon.ids import account_id, did_of
 from banyan_web.mastodon.lists import with_member
 from banyan_web.mastodon.naming import account_named, as_did
 from banyan_web.mastodon.paging import between
-from banyan_web.params import boolean, number, text, texts
+from banyan_web.params import number, text, texts, truthy
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
@@ -54,7 +54,7 @@ async def lookup(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.get("/api/v1/accounts/search", "read:accounts")
 async def search(web: Web, ask: Ask) -> Any:
     limit, skip = number(ask.params, "limit", PAGE, MOST), number(ask.params, "offset", 0, 1_000, 0)
-    following = boolean(ask.params, "following")
+    following = truthy(ask.params, "following")
     return await find(web, ask, text(ask.params, "q"), limit, skip, following)
 
 
@@ -69,7 +69,7 @@ async def find(web: Web, ask: Ask, words: str, limit: int, skip: int, following:
     dids = [row["account"] for row in found["accounts"]]
     if not skip and not following:
         exactly = await account_named(web, words, ask.reader)
-        resolve = boolean(ask.params, "resolve") and as_did(words.strip()) is not None
+        resolve = truthy(ask.params, "resolve") and as_did(words.strip()) is not None
         if exactly is not None and (resolve or (await accounts.profiles(web, [exactly]))[exactly]["held"]):
             dids = [exactly, *(did for did in dids if did != exactly)]
     return await accounts.listed(web, [{"account": did} for did in dids[:limit]])

@@ -9,12 +9,11 @@ from typing import Any
 
 from banyan_web.endpoint import Ask, Web
 from banyan_web.mastodon.entities.media import blob_of
-from banyan_web.mastodon.entities.statuses import SENSITIVE
+from banyan_web.mastodon.entities.statuses import SENSITIVE, uri_of
 from banyan_web.mastodon.html import mentions_in
-from banyan_web.mastodon.ids import uri_of
 from banyan_web.mastodon.naming import account_named
 from banyan_web.mastodon.remembered import upload
-from banyan_web.params import boolean, number, text, texts
+from banyan_web.params import number, text, texts, truthy
 from banyan_web.refusals import Refused
 
 _VISIBLE = {"public": "public", "unlisted": "unlisted", "": "public"}
@@ -50,7 +49,7 @@ async def content(web: Web, ask: Ask) -> dict[str, Any]:
 
 def warning_of(params: dict[str, Any]) -> str:
     said = text(params, "spoiler_text", "").strip()
-    return said or (SENSITIVE if boolean(params, "sensitive") else "")
+    return said or (SENSITIVE if truthy(params, "sensitive") else "")
 
 
 async def attached(
@@ -98,7 +97,7 @@ def _poll(params: dict[str, Any]) -> dict[str, Any] | None:
     seconds = number(given, "expires_in", 24 * 3_600, LONGEST_POLL_S)
     return {
         "options": texts(given, "options"),
-        "choices": "several" if boolean(given, "multiple") else "one",
+        "choices": "several" if truthy(given, "multiple") else "one",
         "closes_ms": int(time.time() * 1000) + seconds * 1000,
     }
 
@@ -119,7 +118,7 @@ def due_ms(params: dict[str, Any]) -> int | None:
     return ms
 
 
-def answered_uri(params: dict[str, Any], name: str) -> str | None:
+async def answered_uri(web: Web, params: dict[str, Any], name: str) -> str | None:
     """The address of the post that is answered or quoted."""
     given = text(params, name, "")
-    return uri_of(given) if given else None
+    return await uri_of(web, given) if given else None

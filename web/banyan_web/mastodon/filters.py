@@ -9,7 +9,7 @@ from typing import Any
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.accounts import iso
 from banyan_web.mastodon.ids import thing_id, thing_of
-from banyan_web.params import boolean, number, text, texts
+from banyan_web.params import number, text, texts, truthy
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
@@ -102,13 +102,13 @@ async def _set(web: Web, ask: Ask, rows: list[dict[str, Any]]) -> dict[str, Any]
         id_ = text(item, "id", "")
         if id_ and id_ not in words:
             raise Refused(404, "Record not found")
-        if id_ and boolean(item, "_destroy"):
+        if id_ and truthy(item, "_destroy"):
             del words[id_]
         elif id_:
             said, whole = words[id_]
-            words[id_] = text(item, "keyword", said), boolean(item, "whole_word", whole)
-        elif not boolean(item, "_destroy"):
-            fresh.append((text(item, "keyword"), boolean(item, "whole_word", True)))
+            words[id_] = text(item, "keyword", said), truthy(item, "whole_word", whole)
+        elif not truthy(item, "_destroy"):
+            fresh.append((text(item, "keyword"), truthy(item, "whole_word", True)))
     given = [{"words": said, "whole": whole, "id": thing_of(id_)} for id_, (said, whole) in words.items()]
     given += [{"words": said, "whole": whole} for said, whole in fresh]
     title, contexts = text(ask.params, "title", first["title"]), _contexts(ask, first["contexts"])
@@ -183,7 +183,7 @@ def _said(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @ENDPOINTS.post("/api/v2/filters/{id}/keywords", "write:filters")
 async def add_keyword(web: Web, ask: Ask) -> Any:
     rows = await _rows(web, ask)
-    more = {"words": text(ask.params, "keyword"), "whole": boolean(ask.params, "whole_word", True)}
+    more = {"words": text(ask.params, "keyword"), "whole": truthy(ask.params, "whole_word", True)}
     changed = await _with(web, ask, rows, [*_said(rows), more])
     return changed["keywords"][-1]
 
@@ -198,7 +198,7 @@ async def change_keyword(web: Web, ask: Ask) -> Any:
     row, rows = await _keyword(web, ask)
     said = {
         "words": text(ask.params, "keyword", row["words"]),
-        "whole": boolean(ask.params, "whole_word", row["whole"]),
+        "whole": truthy(ask.params, "whole_word", row["whole"]),
     }
     await _with(web, ask, rows, [{**one, **said} if one["id"] == row["id"] else one for one in _said(rows)])
     return _keyword_entity({**row, **said})

@@ -8,7 +8,7 @@ from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.ids import account_id, did_of, thing_id, thing_of
 from banyan_web.mastodon.ties import page_of
-from banyan_web.params import boolean, text, texts
+from banyan_web.params import text, texts, truthy
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
@@ -71,7 +71,7 @@ def _ways(ask: Ask) -> dict[str, Any]:
     replies = text(ask.params, "replies_policy", "") or None
     if replies not in (None, *REPLIES):
         raise Refused(422, f"replies_policy is {', '.join(REPLIES)}.")
-    return {"replies": replies, "exclusive": boolean(ask.params, "exclusive") if "exclusive" in ask.params else None}
+    return {"replies": replies, "exclusive": truthy(ask.params, "exclusive") if "exclusive" in ask.params else None}
 
 
 def _title(ask: Ask) -> str:

@@ -10,7 +10,7 @@ from banyan_web.mastodon import defaults
 from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.entities.accounts import BIO, NAME, SPOKEN_FOR, said_fields
 from banyan_web.mastodon.pictures import put
-from banyan_web.params import boolean, text
+from banyan_web.params import text, truthy
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
@@ -34,7 +34,7 @@ async def update(web: Web, ask: Ask) -> Any:
     """Everything is checked before anything is written; texts and pictures are one write."""
     row = (await accounts.profiles(web, [ask.account]))[ask.account]
     chosen, fields = _chosen(ask, defaults.of(web.door, ask.account)), _fields(ask, row)
-    locked = boolean(ask.params, "locked", row["locked"])
+    locked = truthy(ask.params, "locked", row["locked"])
     pictures: dict[str, dict[str, str]] = {}
     for name, ours in PICTURES.items():
         blob, there = await put(web, ask.params, name), row["pictures"].get(ours)
@@ -64,7 +64,7 @@ def _chosen(ask: Ask, before: defaults.Defaults) -> defaults.Defaults:
     if language and not _LANGUAGE.fullmatch(language):
         raise Refused(422, "source[language] is a tag such as vi or pt-BR.")
     said = language or None if "language" in source else before.language
-    return defaults.Defaults(privacy, boolean(source, "sensitive", before.sensitive), said)
+    return defaults.Defaults(privacy, truthy(source, "sensitive", before.sensitive), said)
 
 
 def _fields(ask: Ask, row: dict[str, Any]) -> dict[str, str]:

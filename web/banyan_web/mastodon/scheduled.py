@@ -72,7 +72,7 @@ async def index(web: Web, ask: Ask) -> Any:
     """By id."""
     found = sorted(await _entities(web, ask, await _due(web, ask)), key=lambda one: str(one["id"]), reverse=True)
     page = cut(ask, found, lambda one: str(one["id"]), 20, 40)
-    link(web, ask, [str(one["id"]) for one in page])
+    link(web, ask, [str(one["id"]) for one in page], page[-1:] != found[-1:])
     return page
 
 

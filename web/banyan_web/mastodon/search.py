@@ -13,7 +13,7 @@ from banyan_web.mastodon.entities.statuses import status, statuses
 from banyan_web.mastodon.entities.tags import DAY_HOURS, tag, trending
 from banyan_web.mastodon.ids import did_of
 from banyan_web.mastodon.naming import behind
-from banyan_web.params import boolean, number, text
+from banyan_web.params import number, text, truthy
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
@@ -37,7 +37,7 @@ async def search(web: Web, ask: Ask) -> Any:
     if did is not None or uri is not None:
         return found if skip else found | await _exactly(web, ask, did, uri, kind)
     if kind in (None, "accounts"):
-        found["accounts"] = await find(web, ask, words, limit, skip, boolean(ask.params, "following"))
+        found["accounts"] = await find(web, ask, words, limit, skip, truthy(ask.params, "following"))
     if kind in (None, "statuses"):
         found["statuses"] = await _posts(web, ask, words, limit, skip)
     if kind in (None, "hashtags"):
@@ -52,7 +52,7 @@ async def _exactly(web: Web, ask: Ask, did: str | None, uri: str | None, kind: A
         if uri is not None and kind in (None, "statuses"):
             return {"statuses": [await status(web, uri, ask.reader)]}
         if did is not None and kind in (None, "accounts"):
-            there = await accounts.account(web, did) if boolean(ask.params, "resolve") else None
+            there = await accounts.account(web, did) if truthy(ask.params, "resolve") else None
             return {"accounts": [there or await accounts.known(web, did, ask.reader)]}
     except Refused as why:
         if why.status != 404:

@@ -12,7 +12,7 @@ from banyan_web.mastodon.entities.accounts import iso
 from banyan_web.mastodon.entities.relationships import relationship
 from banyan_web.mastodon.ids import account_id, did_of
 from banyan_web.mastodon.paging import between
-from banyan_web.params import boolean, number, text, texts
+from banyan_web.params import number, text, texts, truthy
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
@@ -47,7 +47,7 @@ async def follow(web: Web, ask: Ask) -> Any:
     await web.call("follow", account=other, by=ask.account)
     if {"reblogs", "languages"} & params.keys():
         (known,) = (await web.call("relationships", accounts=[other], by=ask.account))["relationships"]
-        wish = {"reposts": boolean(params, "reblogs", known["reposts"])}
+        wish = {"reposts": truthy(params, "reblogs", known["reposts"])}
         wanted = langs if "languages" in params else known["langs"]
         await web.call("follow.wish", account=other, **wish, langs=wanted or None, by=ask.account)
     return await _done(web, ask)
@@ -61,9 +61,8 @@ async def unfollow(web: Web, ask: Ask) -> Any:
 
 @ENDPOINTS.post("/api/v1/accounts/{id}/block", "write:blocks")
 async def block(web: Web, ask: Ask) -> Any:
-    """Who blocks also stops following."""
     await web.call("block", account=did_of(ask.path["id"]), by=ask.account)
-    return await _undone(web, ask, "unfollow")
+    return await _done(web, ask)
 
 
 @ENDPOINTS.post("/api/v1/accounts/{id}/unblock", "write:blocks")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 from unicodedata import normalize
 
 from starlette.responses import Response
 
 from banyan_node.api.methods.feeds import Feed as NodeFeed
+from banyan_node.api.methods.reading import PostRow
 from banyan_schema.social import tags_in
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.bodies import answer_of, bodies
@@ -16,7 +16,7 @@ from banyan_web.mastodon.entities.statuses import rows_of, statuses
 from banyan_web.mastodon.ids import did_of, thing_of
 from banyan_web.mastodon.paging import LIMIT, MOST, Feed, both, bounds, cut, line, link, page, places, typed_line
 from banyan_web.mastodon.tags import followed
-from banyan_web.params import boolean, number, text, texts
+from banyan_web.params import number, text, texts, truthy
 
 ENDPOINTS = Endpoints()
 PLACE_DIGITS = 135
@@ -24,6 +24,7 @@ TAGS = 4
 """Tags of each kind that one question names, as with Mastodon."""
 HOME_TAGS = 200
 """Followed tags whose posts are at home: the index is asked for so many at once."""
+MOST_AT_ONCE = 200
 TAG_READ, TAG_READS = 80, 25
 """Posts of one question to the index; and how many questions `min_id` may take, for the index goes down alone."""
 _APART = 20
@@ -32,13 +33,21 @@ _APART = 20
 
 async def _shown(web: Web, ask: Ask, **asked: Any) -> Response:
     """A page of a timeline of the node. asked: which one."""
+    return await _page_of(web, ask, _node_feed(web, **asked))
 
+
+def _node_feed(web: Web, **asked: Any) -> Feed:
     async def feed(**place: Any) -> dict[str, Any]:
         found: NodeFeed = await web.answer("feed", **asked, **place)
         return {"posts": found.posts, "before": found.before, "after": found.after}
 
-    lines = await page(feed, bounds(ask), typed_line)
-    link(web, ask, [one.id for one in lines])
+    return feed
+
+
+async def _page_of(web: Web, ask: Ask, feed: Feed) -> Response:
+    """A page of a timeline of typed rows."""
+    lines, further = await page(feed, bounds(ask), typed_line)
+    link(web, ask, [one.id for one in lines], further)
     return answer_of(await bodies(web, [one.row for one in lines], ask.reader))
 
 
@@ -48,18 +57,16 @@ async def home(web: Web, ask: Ask) -> Any:
     tags = (await followed(web, ask.account))[:HOME_TAGS]
     if not tags:
         return await _shown(web, ask, by=ask.account)
-    own: Feed = partial(web.call, "feed", by=ask.account)
-    lines = await page(both(own, index_feed(web, ask.account, [{"tags": tags}])), bounds(ask))
-    link(web, ask, [one.id for one in lines])
-    return await statuses(web, [one.row for one in lines], ask.account)
+    feed = both(_node_feed(web, by=ask.account), _tagged(web, ask.account, tags))
+    return await _page_of(web, ask, feed)
 
 
 @ENDPOINTS.get("/api/v1/timelines/public")
 async def public(web: Web, ask: Ask) -> Any:
-    where = {name: True for name in ("local", "remote") if boolean(ask.params, name)}
+    where = {name: True for name in ("local", "remote") if truthy(ask.params, name)}
     if len(where) > 1:
         return []
-    only = {"media": True} if boolean(ask.params, "only_media") else {}
+    only = {"media": True} if truthy(ask.params, "only_media") else {}
     return await _shown(web, ask, all=True, replies=False, by=ask.reader, **where, **only)
 
 
@@ -71,14 +78,14 @@ async def of_list(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.get("/api/v1/accounts/{id}/statuses")
 async def of_account(web: Web, ask: Ask) -> Any:
     did, params = did_of(ask.path["id"]), ask.params
-    if boolean(params, "pinned"):
+    if truthy(params, "pinned"):
         pinned = (await web.call("profile.get", account=did))["pinned"][: number(params, "limit", LIMIT, MOST)]
         rows = await rows_of(web, [row["uri"] for row in pinned], ask.reader)
         return await statuses(web, list(rows.values()), ask.reader)
-    media = boolean(params, "only_media")
+    media = truthy(params, "only_media")
     only = {
-        "replies": not boolean(params, "exclude_replies"),
-        "reposts": not (media or boolean(params, "exclude_reblogs") or bool(params.get("tagged"))),
+        "replies": not truthy(params, "exclude_replies"),
+        "reposts": not (media or truthy(params, "exclude_reblogs") or bool(params.get("tagged"))),
         "media": media,
         "tag": text(params, "tagged", "").removeprefix("#") or None,
     }
@@ -88,15 +95,15 @@ async def of_account(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.get("/api/v1/timelines/tag/{tag}")
 async def of_tag(web: Web, ask: Ask) -> Any:
     """From the index of public posts. any, all, none: further tags."""
-    params, local = ask.params, boolean(ask.params, "local")
+    params, local = ask.params, truthy(ask.params, "local")
     wanted = _tags([ask.path["tag"]]) + _tags(texts(params, "any"))
     marks = "".join(f" #{tag}" for tag in _tags(texts(params, "all")))
     marks += "".join(f" -#{tag}" for tag in _tags(texts(params, "none")))
-    marks += " has:media" * boolean(params, "only_media")
+    marks += " has:media" * truthy(params, "only_media")
     feed = index_feed(web, ask.reader, [{"question": f"#{tag}{marks}", "local": local} for tag in wanted])
     at = bounds(ask)
-    lines = await page(feed, at)
-    link(web, ask, [one.id for one in lines])
+    lines, further = await page(feed, at)
+    link(web, ask, [one.id for one in lines], further)
     return await statuses(web, [one.row for one in lines], ask.reader)
 
 
@@ -120,6 +127,35 @@ def index_feed(web: Web, reader: str | None, questions: list[dict[str, Any]]) ->
         last = max(ends, default=None)
         floor = -1 if last is None else int(last[:12], 16)
         return {"posts": [row for row in rows.values() if row["time_ms"] >= floor], "before": last, "after": None}
+
+    return feed
+
+
+def _tagged(web: Web, reader: str, tags: list[str]) -> Feed:
+    """Public posts with one of these tags that the reader sees at home. The index says which, and goes down alone; the
+    posts are kept rows of the node."""
+
+    async def feed(limit: int = LIMIT, before: str | None = None, after: str | None = None) -> dict[str, Any]:
+        uris, place = list[str](), before and _row_below(before)
+        size = TAG_READ if after is not None else min(limit, MOST_AT_ONCE)
+        for _ in range(1 if after is None else TAG_READS):
+            found = await web.call("tagged", tags=tags, limit=size, before=place)
+            uris += found["posts"]
+            place = found["before"]
+            if place is None or (after is not None and _ms_of_row(place) < int(after[:12], 16)):
+                break
+        rows = list[PostRow]()
+        for at in range(0, len(uris), MOST_AT_ONCE):
+            asked = {"uris": uris[at : at + MOST_AT_ONCE], "where": "home", "seen": True}
+            rows += [row for row in (await web.answer("posts.get", **asked, by=reader)).posts if row is not None]
+        if place is None or after is not None:
+            return {"posts": rows, "before": None, "after": None}
+        floor = _ms_of_row(place)
+        return {
+            "posts": [row for row in rows if row.time_ms >= floor],
+            "before": f"{floor:012x}:{place}",
+            "after": None,
+        }
 
     return feed
 
@@ -158,6 +194,6 @@ async def bookmarks(web: Web, ask: Ask) -> Any:
     kept = (await web.call("bookmarks", by=ask.account))["bookmarks"]
     lines = sorted((line(one["post"]) for one in kept if one["post"] is not None), reverse=True)
     some = cut(ask, lines, lambda one: one.id)
-    link(web, ask, [one.id for one in some])
+    link(web, ask, [one.id for one in some], some[-1:] != lines[-1:])
     rows = await rows_of(web, [one.row["uri"] for one in some], ask.account)
     return await statuses(web, list(rows.values()), ask.account)

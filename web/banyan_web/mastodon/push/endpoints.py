@@ -13,7 +13,7 @@ from banyan_web.mastodon.push.encryption import AUTH_BYTES, AppKeys, from_64, is
 from banyan_web.mastodon.push.subscriptions import POLICIES, PushSubscription, Wish
 from banyan_web.mastodon.streaming.endpoints import raw_token
 from banyan_web.outward import Unreachable
-from banyan_web.params import boolean, text
+from banyan_web.params import text, truthy
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
@@ -34,7 +34,7 @@ async def subscribe(web: Web, ask: Ask) -> Any:
         web.pushes.outside.check(endpoint)
     except Unreachable as why:
         raise Refused(422, f"Validation failed: Endpoint cannot be told anything: {why}") from None
-    standard, wish = boolean(given, "standard"), _wish(ask, None)
+    standard, wish = truthy(given, "standard"), _wish(ask, None)
     kinds = list(SHOWN_AS)
     newest = (await web.call("notifications", kinds=kinds, each=True, limit=1, by=me))["notices"]
     heard, sealed = newest[0]["at"] if newest else "", web.pushes.identity.seal(raw_token(ask))
@@ -121,4 +121,4 @@ def _wish(ask: Ask, before: Wish | None) -> Wish:
         return Wish({} if before is None else before.alerts, policy)
     if not isinstance(alerts, dict):
         raise Refused(422, "alerts is an object.")
-    return Wish({name: boolean(alerts, name) for name in ALERTS if name in alerts}, policy)
+    return Wish({name: truthy(alerts, name) for name in ALERTS if name in alerts}, policy)

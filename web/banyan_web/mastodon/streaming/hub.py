@@ -1,7 +1,8 @@
 """All streams of this process: one task follows the firehose while an app listens, and gives each what is for it.
 
-A payload is made once for all who see a post alike: who reads with filters of its own gets one made for it. An app that
-takes nothing for long loses its stream and comes again, as with Mastodon; the timelines have what it missed.
+A payload is made once for all who see a post alike. One of its own gets who reads with filters and, in the streams of
+people, everybody if the post is not new or quotes: they may have favoured, kept or reposted it. An app that takes
+nothing for long loses its stream and comes again, as with Mastodon; the timelines have what it missed.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import logging
 import re
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import anyio
 import msgspec
+from anyio.streams.memory import MemoryObjectReceiveStream
 
 from banyan_node.api.firehose import ArrivalPlace
 from banyan_web.endpoint import Web
@@ -22,7 +24,7 @@ from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.ids import repost_id, status_id
 from banyan_web.mastodon.moderated import is_limited
 from banyan_web.mastodon.streaming import shown
-from banyan_web.mastodon.streaming.channels import OF_PERSON, StreamName, public_channels
+from banyan_web.mastodon.streaming.channels import OF_PERSON, WITHOUT_POSTS, StreamName, public_channels
 from banyan_web.mastodon.streaming.people import MOVING, Listener
 from banyan_web.refusals import Refused
 
@@ -31,6 +33,8 @@ QUEUED = 256
 REMEMBERED = 50_000
 """Posts and reposts whose ids are kept, to say which one was deleted."""
 LOOK_S = 5.0
+JUDGED = 1_000
+"""Decisions of moderators that wait to be told."""
 _DID = re.compile(rb"did:banyan:z[1-9A-HJ-NP-Za-km-z]+")
 _log = logging.getLogger(__name__)
 
@@ -167,10 +171,19 @@ class Hub:
 
     async def run(self, web: Web) -> None:
         """Until it is cancelled."""
+        decided_now, decided = anyio.create_memory_object_stream[Sequence[Mapping[str, Any]]](JUDGED)
+        with decided_now, decided:
+            web.tail.judged = decided_now
+            await self._serve(web, decided)
+
+    async def _serve(self, web: Web, decided: MemoryObjectReceiveStream[Sequence[Mapping[str, Any]]]) -> None:
         while True:
             await self._needed.wait()
             with web.tail.followed():
-                await self._follow(web, web.tail)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._hear_judged, web, decided)
+                    await self._follow(web, web.tail)
+                    tasks.cancel_scope.cancel()
                 self._live = anyio.Event()
             if self._closed or web.tail.closed:
                 return
@@ -239,12 +252,14 @@ class Hub:
         already = {stream for stream, channel in to if channel == user}
         to += [(s, user) for s in self._of(user) if tags and s.person and tags & s.person.tags and s not in already]
         to += [(stream, channel) for channel in public for stream in self._of(channel)]
+        new = event["kind"] == "create"
         made = await self._give(
             web,
             to,
             author,
-            "update" if event["kind"] == "create" else "status.update",
+            "update" if new else "status.update",
             lambda eyes: shown.status(web, uri, eyes),
+            new=new and content.get("quote") is None,
         )
         if made is not None:
             self._remember(uri, made["id"], public)
@@ -260,6 +275,29 @@ class Hub:
             content = {name: row[name] for name in ("audience", "tags", "media", "lang")} | {"reply": reply}
             said = {"account": row["account"], "uri": uri, "content": content, "hosted": hosted, "kind": "update"}
             await self._said(web, said)
+
+    async def _hear_judged(self, web: Web, decided: MemoryObjectReceiveStream[Sequence[Mapping[str, Any]]]) -> None:
+        """What moderators decide, which no entry tells, until it is cancelled."""
+        async for posts in decided:
+            try:
+                await self._judged(web, posts)
+            except Exception:
+                _log.exception("what moderators decided could not be shown to streams")
+
+    async def _judged(self, web: Web, posts: Iterable[Mapping[str, Any]]) -> None:
+        """Posts that are shown otherwise are told as edited, and those that are not shown as deleted, to every stream:
+        whoever reposted one, all who follow them may have it."""
+        for post in posts:
+            try:
+                await shown.plain(web, post["uri"])
+            except Refused:
+                time_ms = _ms_in_key(post["uri"]) if post["time_ms"] is None else post["time_ms"]
+                id_, _ = self._ids.pop(post["uri"], (status_id(post["uri"], time_ms), None))
+                for channel, streams in list(self.channels.items()):
+                    for stream in list(streams) if channel.name not in WITHOUT_POSTS else ():
+                        stream.put(Message(channel, "delete", id_))
+            else:
+                await self.changed(web, post["uri"])
 
     async def _reposted(self, web: Web, event: Mapping[str, Any]) -> None:
         by, at = event["account"], event["time_ms"]
@@ -278,8 +316,10 @@ class Hub:
         author: str,
         event: str,
         make: Callable[[shown.Eyes], Any],
+        new: bool = False,
     ) -> dict[str, Any] | None:
-        """Makes what is needed, once for all who see it alike. Raises Refused if nobody sees it."""
+        """Makes what is needed, once for all who see it alike. new: nobody but the author can have marked it yet.
+        Raises Refused if nobody sees it."""
         made: dict[shown.Eyes, tuple[dict[str, Any], str] | None] = {}
         limited = bool(to) and await is_limited(web, author)
         for stream, channel in to:
@@ -288,8 +328,12 @@ class Hub:
                 continue
             if limited and (person is None or author not in person.follows):
                 continue
-            where = "home" if channel.name in OF_PERSON else "public"
-            eyes = shown.Eyes() if person is None else person.eyes(where)
+            if person is None:
+                eyes = shown.Eyes()
+            elif channel.name in OF_PERSON:
+                eyes = person.eyes("home", marks=not new or person.did == author)
+            else:
+                eyes = person.eyes("public", marks=None)
             if eyes not in made:
                 made[eyes] = None
                 with suppress(Refused):
@@ -305,7 +349,7 @@ class Hub:
         removes, found = event["removes"], None
         if event["collection"] == "post":
             every = frozenset(one for one in self.channels if one.name not in OF_PERSON)
-            guess = status_id(event["uri"], int(event["key"][:12], 16))  # the time in the key is that of the post, here
+            guess = status_id(event["uri"], _ms_in_key(event["uri"]))
             found = self._ids.pop(event["uri"], (guess, every))
         elif removes is not None:
             found = self._ids.pop(f"{removes['entry']}:{removes['op']}", None)
@@ -331,3 +375,8 @@ class Hub:
         self._ids.move_to_end(name)
         if len(self._ids) > REMEMBERED:
             self._ids.popitem(last=False)
+
+
+def _ms_in_key(uri: str) -> int:
+    """The time that a post's key begins with: that of the post, if it was written by a node."""
+    return int(uri.partition("/")[2][:12], 16)

@@ -40,11 +40,12 @@ class Listener:
         self._read = 0.0
         self._turn = anyio.Lock()
 
-    def eyes(self, where: str) -> Eyes:
-        """Its own if it has filters that count there, else those of anybody: then what it sees is made once for all."""
+    def eyes(self, where: str, marks: bool | None) -> Eyes:
+        """Its own if it has filters that count there, or if it may have marked the post: else what it sees is made once
+        for all. marks: whether anybody can have marked it; None: what they did with it is not told there."""
         some = [one for one in self.filters if one["contexts"] is None or where in one["contexts"]]
         hiding = frozenset(one["words"] for one in some if one["action"] == "hide")
-        return Eyes(self.did, hiding, where) if some else Eyes()
+        return Eyes(self.did, hiding, where) if some or marks else Eyes(unmarked=marks is False)
 
     def reads(self, author: str, lang: str | None) -> bool:
         """Whether a post of one that it follows, in this language, is at its home."""

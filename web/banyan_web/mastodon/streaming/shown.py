@@ -7,17 +7,18 @@ from typing import Any, NamedTuple
 
 from banyan_web.endpoint import Web
 from banyan_web.mastodon import noticing
-from banyan_web.mastodon.entities.statuses import row_of, statuses
+from banyan_web.mastodon.entities.statuses import row_of, statuses, unmarked
 from banyan_web.refusals import Refused
 
 
 class Eyes(NamedTuple):
     """Who sees it. reader: None: anybody. hiding: the words of its filters that hide posts there. where: in which
-    context."""
+    context. unmarked: it is one of many people, none of whom can have done anything with the post yet."""
 
     reader: str | None = None
     hiding: frozenset[str] = frozenset()
     where: str | None = None
+    unmarked: bool = False
 
 
 async def status(web: Web, uri: str, eyes: Eyes, reposted: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -27,7 +28,8 @@ async def status(web: Web, uri: str, eyes: Eyes, reposted: Mapping[str, Any] | N
         raise Refused(404, "Record not found")
     if reposted is not None:
         row["reposted"] = [reposted]
-    return (await statuses(web, [row], eyes.reader))[0]
+    found = (await statuses(web, [row], eyes.reader))[0]
+    return unmarked(found) if eyes.unmarked else found
 
 
 async def plain(web: Web, uri: str) -> dict[str, Any]:
