@@ -1,8 +1,8 @@
 """A hundred replicas, thirty seeds: every world converges, and every third one a second time in the same way.
 
 The two runs of a seed are made by two processes with different hash seeds, so that nothing may depend on the order of
-a set; `BANYAN_SIM_TWICE=1` runs all twice, `BANYAN_SIM_SEEDS=50` more of them. A failing seed is a bug report: `python -m banyan_sim.run --nodes 100
---seed N` shows it again.
+a set. `BANYAN_SIM_TWICE=1` runs all twice, `BANYAN_SIM_SEEDS=50` runs more of them. A failing seed is a bug report:
+`python -m banyan_sim.run --nodes 100 --seed N` shows it again.
 """
 
 from __future__ import annotations
