@@ -7,7 +7,8 @@ and then. The clock of a request runs from its first byte sent to the last byte 
 
 home        GET /api/v1/timelines/home?limit=40: the newest page
 older       the same, of posts before a fixed one
-post        POST /api/v1/statuses, durable
+post        POST /api/v1/statuses, durable; each by the next of up to 1,000 accounts, because a log takes 10,000 entries
+            and 2,000 more each day: on a store that is kept (`--folder`) one author would be refused in the second run
 nothing     GET /api/v1/custom_emojis, an empty list: what is not reading
 tagged      home, for somebody who also follows five tags, of which posts with common ones are
 
@@ -22,7 +23,8 @@ import selectors
 import socket
 import time
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +45,29 @@ TAGS = [word(n) for n in (0, 1, 2, 20, 100)]
 CLIENTS, SECONDS, SETTLE_S = 16, 10.0, 3.0
 AGAIN = 400
 """Requests of one connection."""
+AUTHORS = 1_000
+"""Accounts that post in turn, at most."""
+FULL_AT = 8_000
+"""Posts of an account that posts no more: its log is nearly full."""
 AGO_MS = 30 * 24 * 3_600_000
 
 
 async def door(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     """A node with a door."""
     (node,) = nodes
-    tokens = DoorStore(node.home.door)
-    token = tokens.mint(params["me"], "bench", ("read", "write", "host"))  # without a limit of requests
+    hosted = (await node.backend.call("account.list", {"limit": AUTHORS}))["accounts"]
+    shown = [await node.backend.call("profile.get", {"account": row["account"]}) for row in hosted]
+    free = [row["account"] for row in shown if row["posts"] < FULL_AT]
+    if not free:
+        raise BenchError("the logs of all authors in this store are nearly full; take another --folder")
+    tokens, scopes = DoorStore(node.home.door), ("read", "write", "host")  # without a limit of requests
+    with tokens.writing():
+        token = tokens.mint(params["me"], "bench", scopes)
+        authors = [tokens.mint(account, "bench", scopes) for account in free]
     tokens.close()
     async with trio.open_nursery() as nursery:
         endpoint = await nursery.start(open_door, node)
-        line.say({"host": endpoint.host, "port": endpoint.port, "token": token})
+        line.say({"host": endpoint.host, "port": endpoint.port, "token": token, "authors": authors})
         async for asked in line:
             for tag in asked["tags"] if isinstance(asked, dict) else ():
                 given = {"tag": tag, "undo": asked["undo"], "as": params["me"]}
@@ -65,10 +78,10 @@ async def door(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
 
 
 class Asking:
-    """One client: it sends a request, reads the answer whole, and sends the next."""
+    """One client: it sends a request, reads the answer whole, and sends the next. requests: of all clients, in turn."""
 
-    def __init__(self, address: tuple[str, int], request: bytes) -> None:
-        self._address, self._request = address, request
+    def __init__(self, address: tuple[str, int], requests: Iterator[bytes]) -> None:
+        self._address, self._requests = address, requests
         self._connect()
 
     def _connect(self) -> None:
@@ -80,7 +93,7 @@ class Asking:
         self.asked += 1
         self._raw, self._end = bytearray(), -1
         self.began = time.perf_counter()
-        self.line.sendall(self._request)
+        self.line.sendall(next(self._requests))
 
     def read(self) -> bool:
         """Whether the answer is whole. Raises BenchError for one that is no 200."""
@@ -90,10 +103,12 @@ class Asking:
         self._raw += more
         if self._end < 0 and (head := self._raw.find(b"\r\n\r\n")) >= 0:
             text = bytes(self._raw[:head]).lower()
-            if not text.startswith(b"http/1.1 200"):
-                raise BenchError(f"the door answers {text[:60]!r}")
             self._end = head + 4 + int(text.partition(b"content-length:")[2].split(b"\r\n")[0])
-        return 0 <= self._end <= len(self._raw)
+        whole = 0 <= self._end <= len(self._raw)
+        if whole and not self._raw.startswith(b"HTTP/1.1 200"):
+            status, said = self._raw.split(b"\r\n")[0].decode(), self._raw[-500:].decode("utf-8", "replace")
+            raise BenchError(f"the door answers {status}: {said.rpartition(chr(13))[2].strip()}")
+        return whole
 
     def renew(self, poll: selectors.BaseSelector) -> None:
         poll.unregister(self.line)
@@ -102,11 +117,13 @@ class Asking:
         poll.register(self.line, selectors.EVENT_READ, self)
 
 
-def load(address: tuple[str, int], request: bytes, clients: int, seconds: float) -> tuple[list[float], float]:
-    """How long each request took, and all of them together, seconds."""
-    times: list[float] = []
+def load(
+    address: tuple[str, int], requests: Sequence[bytes], clients: int, seconds: float
+) -> tuple[list[float], float]:
+    """How long each request took, and all of them together, seconds. requests: asked in turn."""
+    times, each = list[float](), cycle(requests)
     with selectors.DefaultSelector() as poll:
-        for one in [Asking(address, request) for _ in range(clients)]:
+        for one in [Asking(address, each) for _ in range(clients)]:
             poll.register(one.line, selectors.EVENT_READ, one)
             one.ask()
         began = time.perf_counter()
@@ -135,12 +152,17 @@ def load(address: tuple[str, int], request: bytes, clients: int, seconds: float)
 async def clients(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     """The process of the clients."""
     async for asked in line:
-        raw = asked["request"].encode()
-        times, took = load((asked["host"], asked["port"]), raw, asked["clients"], asked["seconds"])
+        raws = [one.encode() for one in asked["requests"]]
+        times, took = load((asked["host"], asked["port"]), raws, asked["clients"], asked["seconds"])
         line.say({"times": times, "took": took})
 
 
-def request(where: dict[str, Any], kind: str, before: str) -> str:
+def requests(where: dict[str, Any], kind: str, before: str) -> list[str]:
+    tokens = where["authors"] if kind == "post" else [where["token"]]
+    return [request(where, kind, before, token) for token in tokens]
+
+
+def request(where: dict[str, Any], kind: str, before: str, token: str) -> str:
     path, body = "/api/v1/timelines/home?limit=40", ""
     if kind == "older":
         path += f"&max_id={before}"
@@ -149,7 +171,7 @@ def request(where: dict[str, Any], kind: str, before: str) -> str:
     if kind == "post":
         path, body = "/api/v1/statuses", json.dumps({"status": "x" * 140})
     head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: {where['host']}\r\n"
-    head += f"Authorization: Bearer {where['token']}\r\n"
+    head += f"Authorization: Bearer {token}\r\n"
     more = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
     return f"{head}{more}\r\n{body}"
 
@@ -166,7 +188,7 @@ def measure(home: Path, about: dict[str, Any], workers: int, kinds: Sequence[str
         for kind in kinds:
             if kind == "tagged":
                 node.ask({"tags": TAGS, "undo": False})
-            given = {**where, "request": request(where, kind, before)}
+            given = {"host": where["host"], "port": where["port"], "requests": requests(where, kind, before)}
             alone = asking.ask({**given, "clients": 1, "seconds": min(3.0, seconds)})
             used = [cpu_of(pid) for pid in pids]
             told = asking.ask({**given, "clients": CLIENTS, "seconds": seconds})

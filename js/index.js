@@ -14,6 +14,7 @@ export { readArchive, writeArchive } from './src/archive.js';
 export { NotYet, Rejected, accountOf, accountText } from './src/bytes.js';
 export { MAIN, TEST, blobRoot, keyDigest } from './src/crypto.js';
 export { FirehoseReader } from './src/firehose.js';
+export { FrontierCursor, readFrontierCursor, writeFrontierCursor } from './src/frontier.js';
 export { forgetAccount, generateKeys, keysOfSeed, loadAccount, loadKeys, signerOf, storeAccount, storeKeys } from './src/keys.js';
 export { frontierDigest } from './src/logs.js';
 export { readProof } from './src/proof.js';

@@ -17,6 +17,7 @@ from banyan_cli.errors import BadInput
 from banyan_cli.out import Out
 from banyan_cli.session import Session
 from banyan_node.home.settings import Settings, in_environment, parse
+from banyan_node.operator_errors import ConfigError
 
 NOBODY, NONE = "nobody", "none"
 """The answers that leave a door shut, and name nothing."""
@@ -65,7 +66,7 @@ def _questions(settings: Settings) -> tuple[_Question, ...]:
     config.toml already are the defaults."""
     node, listen = settings.config.node, settings.sources["node.listen"].layer != "default"
     return (
-        ("node.name", NAME, node.name or _name_of_user(), lambda text: parse("node.name", text)),
+        ("node.name", NAME, node.name or _name_of_user(), _name),
         ("node.listen", LISTEN, ",".join(node.listen) if listen else NOBODY, _listen),
         ("http.address", DOOR, settings.config.http.address or NOBODY, _door),
         ("node.bootstrap", BOOTSTRAP, ",".join(node.bootstrap) or NONE, _bootstrap),
@@ -81,10 +82,27 @@ def _name_of_user() -> str:
     return "".join(c for c in name if c.isprintable())[:64] or "node"
 
 
+def _taken(setting: str, text: str, wrong: str) -> Any:
+    """The value of an answer. wrong: what it is not, and what to give. Who answers knows of no setting."""
+    try:
+        return parse(setting, text)
+    except ConfigError as why:
+        raise BadInput(f"'{text[:80]}' is {wrong}.") from why
+
+
+def _name(text: str) -> str:
+    return str(_taken("node.name", text, "no name: give one line of at most 64 characters"))
+
+
 def _listen(text: str) -> list[str] | None:
     if text.lower() == NOBODY:
         return None
-    found: list[str] = parse("node.listen", f"/ip4/0.0.0.0/tcp/{_port(text)}" if text.isdigit() else text)
+    wrong = (
+        "no place to connect to: give a port such as 4001, an address such as /ip4/0.0.0.0/tcp/4001 (at most 16, with "
+        f"commas between them), or {NOBODY}"
+    )
+    given = f"/ip4/0.0.0.0/tcp/{_port(text)}" if text.isdigit() else text
+    found: list[str] = _taken("node.listen", given, wrong)
     for address in found:
         _, family, host, kind, port, *_ = address.split("/")
         if kind == "tcp" and family in ("ip4", "ip6"):
@@ -98,7 +116,8 @@ def _door(text: str) -> str | None:
 
     if text.lower() == NOBODY:
         return None
-    address = str(parse("http.address", f"127.0.0.1:{_port(text)}" if text.isdigit() else text))
+    given = f"127.0.0.1:{_port(text)}" if text.isdigit() else text
+    address = str(_taken("http.address", given, f"no place to connect to: give a port such as 8080, or {NOBODY}"))
     try:
         bind = Bind.at(address)
     except ControlError as why:
@@ -113,7 +132,8 @@ def _bootstrap(text: str) -> list[str] | None:
 
     if text.lower() == NONE:
         return None
-    found: list[str] = parse("node.bootstrap", text)
+    wrong = f"no node to dial: give its address, as `banyan id` shows it there, with its /p2p/ at the end, or {NONE}"
+    found: list[str] = _taken("node.bootstrap", text, wrong)
     for address in found:
         if (why := why_no_address(address)) is not None:
             raise BadInput(f"{address} is no address to dial: {why}.")

@@ -93,7 +93,9 @@ export class FirehoseReader {
   /** @param {Bytes} body of one frame @returns {Promise<Told | null>} */
   async take(body) {
     const value = decode(body, undefined, Math.floor(body.length / 8) + 64);
-    const name = /** @type {Record<number, keyof typeof FRAMES>} */ (KINDS)[Array.isArray(value) ? Number(value[0]) : -1];
+    if (!Array.isArray(value) || !['number', 'bigint'].includes(typeof value[0]))
+      throw new Rejected('a frame is an array that begins with its kind');
+    const name = /** @type {Record<number, keyof typeof FRAMES>} */ (KINDS)[Number(value[0])];
     if (name === 'begin' && FRAMES.begin.read(value).realm !== this.realm.id) throw new Rejected('another realm');
     if (name === 'control') await this.#addControl(FRAMES.control.read(value));
     if (name === 'checkpoint') await this.#addCheckpoint(FRAMES.checkpoint.read(value));

@@ -4,6 +4,8 @@ import { readArchive, readFrames } from '../src/archive.js';
 import { NotYet, Rejected, accountOf, accountText, hex, unhex, utf8 } from '../src/bytes.js';
 import { decode, encode } from '../src/cbor.js';
 import { fold } from '../src/cells.js';
+import { FirehoseReader } from '../src/firehose.js';
+import { readFrontierCursor, writeFrontierCursor } from '../src/frontier.js';
 import * as crypto from '../src/crypto.js';
 import { makeEntry, readEntry, skipOf } from '../src/entry.js';
 import { keysOfSeed, signerOf } from '../src/keys.js';
@@ -29,6 +31,41 @@ export const elsewhere = {
 };
 
 const head = ([account, writer, log, length, id, flag]) => ({ account, writer, log, length, id, flag: Boolean(flag) });
+
+/** All that bytes tell which come in pieces of this size. */
+async function readStream(bytes, size) {
+  function* pieces() {
+    for (let at = 0; at < bytes.length; at += size) yield bytes.slice(at, at + size);
+  }
+  const told = [];
+  for await (const one of new FirehoseReader(TEST).read(pieces())) told.push(one);
+  return told;
+}
+
+/** What of an event follows from the signed bytes alone. */
+const ofBytes = ({ kind, id, key, element, account, entry, op, writer, log, seq, time_ms, removes }) =>
+  [kind, id, key, element, account, entry, op, writer, log, seq, time_ms, removes];
+
+/** The events of an entry, in the same form. told: the stream, where what is taken back stands. */
+function eventsOf(told) {
+  const known = new Map(told.flatMap((one) => one.entries).map(({ entry }) => [entry.id, entry]));
+  const cell = ({ key, elem }) => [key ?? null, elem ?? null];
+  return ({ account, entry }) => {
+    const said = entry.ops.flatMap((op, at) => {
+      if (op.op === 'put') return [[op.refs.length ? 'update' : 'create', cell(op), at, null]];
+      if (op.op === 'add') return [['create', cell(op), at, null]];
+      if (op.op === 'tomb') return [['delete', cell(op), at, null]];
+      if (op.op === 'del') return op.refs.map((ref) => ['delete', cell(known.get(ref.entry).ops[ref.op]), at, ref]);
+      return [['account', [null, null], at, null]];
+    });
+    return said.map(([kind, [key, element], op, removes], number) =>
+      ofBytes({
+        ...{ kind, key, element, op, removes, id: `${entry.id}:${number}`, account: accountText(account) },
+        ...{ entry: entry.id, writer: entry.writer, log: entry.log, seq: entry.seq, time_ms: Number(entry.time >> 16n) },
+      }),
+    );
+  };
+}
 
 /** An account that holds what these vectors hold: each signed entry comes as a run from the beginning of its log. */
 export async function held({ account: id, control, logs, checkpoints }, order, realm = TEST) {
@@ -259,6 +296,52 @@ export const checks = {
       same(await crypto.blobRoot(file), root, `${size} bytes`);
     }
     same(await crypto.blobRoot(unhex(small.bytes)), small.root, 'the small one');
+  },
+
+  async firehose() {
+    const { frontier, stream, refused, events, lines, packed } = await vectors('firehose');
+    const cursor = await readFrontierCursor(frontier.cursor);
+    same([hex(cursor.raw), cursor.count], [frontier.raw, frontier.rows.length], 'a frontier cursor');
+    const rows = frontier.rows.map(([account, writer, log, seq, id]) => ({ account, writer, log, seq, id }));
+    for (const given of [rows, rows.toReversed()])
+      same(hex((await readFrontierCursor(await writeFrontierCursor(given))).raw), frontier.raw, 'written again');
+    for (const { log, rows: told } of frontier.told) {
+      const places = await cursor.places({ account: log[0], writer: log[1], log: log[2] });
+      same(places.map(Object.values), told, 'what it says of a log');
+    }
+    same((await readFrontierCursor(frontier.empty)).count, 0, 'an empty one');
+    for (const { name, cursor: text } of frontier.refused) await refuses(() => readFrontierCursor(text), name);
+
+    for (const size of [1, 100, 1 << 20]) {
+      const told = await readStream(unhex(stream.bytes), size);
+      const places = told.filter((one) => one.frontier === null && one.end === null);
+      const shown = places.map(({ cursor: at, entries, unproved }) => ({
+        cursor: at,
+        entries: entries.map(({ entry }) => entry.id),
+        contents: entries.flatMap(({ entry, contents }) => [...contents].map(([op, raw]) => [entry.id, op, hex(raw)])),
+        unproved,
+      }));
+      same(shown, stream.told, 'a stream of signed entries');
+      const named = told.find((one) => one.frontier !== null);
+      same([named?.cursor, named?.frontier], stream.frontier, 'its frontier cursor');
+      const last = told.at(-1);
+      same([last?.cursor, last?.end?.why, last?.end?.message], stream.end, 'its end');
+      same(told.flatMap((one) => one.entries).flatMap(eventsOf(told)), events.map(ofBytes), 'the same as events');
+    }
+    for (const { name, bytes } of refused)
+      await readStream(unhex(bytes), 100).then(
+        () => {
+          throw new Error(`${name}: it was taken`);
+        },
+        (error) => {
+          if (!(error instanceof Rejected || error instanceof NotYet)) throw error;
+        },
+      );
+
+    const whole = lines.text.split('\n').slice(0, -1).map((line) => JSON.parse(line));
+    same(whole.flatMap(({ id }) => id ?? []), lines.ids, 'lines that break off');
+    same([whole.at(-1).cursor, whole.find(({ kind }) => kind === 'frontier').frontier], [lines.cursor, lines.frontier], 'cursors');
+    same(packed.pieces.join('').split('\n').flatMap((line) => (line ? JSON.parse(line).id : [])), events.map(({ id }) => id), 'pieces');
   },
 
   async archives() {

@@ -10,6 +10,8 @@ import pytest
 
 from banyan_node.context import TABLES
 from banyan_node.home.folder import Home
+from banyan_node.home.settings import load
+from banyan_node.local import open_local
 from banyan_storage.lmdb_engine import LmdbEngine
 from bench.__main__ import main
 from bench.catchup import once
@@ -122,3 +124,16 @@ def test_a_life_that_moves_in_comes_whole_and_again_adds_nothing(
     for case in ("alone", "beside"):
         assert found["cases"][case]["log_entries"] == 3  # two of posts, one of the profile
         assert found["cases"][case]["seconds"] > 0
+
+
+def test_posts_at_the_door_are_of_many_authors_because_a_log_takes_so_many(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["door", "--quick", "--seconds", "1", "--way", "0", "--kind", "post", "--folder", str(tmp_path)]
+    found = run(argv, capsys)
+    assert found["cases"]["0 workers"]["post"]["per_second"] > 0
+    home = Home(tmp_path / "social-4000")
+    with open_local(home, load(home, {"node.realm": "test"}, env={})) as node:
+        newest = node.call("feed", all=True, limit=50)["posts"]
+    assert {post["text"] for post in newest} == {"x" * 140}
+    assert len({post["account"] for post in newest}) > 20

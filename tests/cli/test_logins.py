@@ -72,6 +72,15 @@ def test_a_link_is_for_the_address_of_the_door(home: Path) -> None:
     assert person.name == "Minh"
 
 
+def test_a_link_is_for_where_the_running_node_serves_the_door(home: Path) -> None:
+    with node_up(home, "--http", "127.0.0.1:0", "--log-level", "info"):
+        url = banyan("--home", home, "login", "link", "Minh", "--json").json["url"]
+        assert url.startswith(f"http://127.0.0.1:{_port(home)}/login/link/")
+        assert httpx.get(url).status_code == 200
+    ran = banyan("--home", home, "login", "link", "Minh")
+    assert (ran.code, "http.url" in ran.err) == (errors.USAGE, True), "it is shut again"
+
+
 def test_a_token_works_at_a_running_node_until_it_is_revoked(home: Path) -> None:
     with node_up(home, "--http", "127.0.0.1:0", "--log-level", "info"):
         ran = banyan("--home", home, "token", "add", "Minh", "--scopes", "read host", "--days", "9", "--json")

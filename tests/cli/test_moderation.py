@@ -69,6 +69,10 @@ def test_a_report_is_shown_decided_and_taken_back_and_all_of_it_is_in_the_audit_
         assert "decision.add" in banyan("--home", home, "audit", "--limit", "20").out
         assert banyan("--home", home, "audit", "verify", "--json").json["broken"] is None
     (path,) = (home / "audit").glob("*.jsonl")
+    with path.open("ab") as file:
+        file.write(b"potato")
+    ran = banyan("--home", home, "audit", "verify")
+    assert (ran.code, "stand 6 bytes that are no line" in ran.err) == (0, True)
     path.write_bytes(path.read_bytes().replace("luật 12".encode(), "luật 13".encode()))
     ran = banyan("--home", home, "audit", "verify")
     assert ran.code == errors.STORAGE

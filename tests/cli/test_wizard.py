@@ -29,11 +29,11 @@ def test_a_person_is_asked_what_matters_and_told_at_once_what_cannot_be(tmp_path
         person.types("\udcff\udcfe\udc80")  # bytes that are no UTF-8
         person.sees("That is not UTF-8")
         person.types("x" * 65)
-        person.sees("one line of at most 64 characters")
+        person.sees(f"'{'x' * 65}' is no name: give one line of at most 64 characters")
         person.types("Trần Thị Lan")
         for wrong, why in (
             ("70000", "70000 is no port: it is from 0 to 65535."),
-            ("somewhere", "multiaddrs such as /ip4/0.0.0.0/tcp/4001"),
+            ("somewhere", "'somewhere' is no place to connect to: give a port such as 4001, an address such as"),
             (f"/ip4/127.0.0.1/tcp/{port}", f"127.0.0.1 port {port} is taken by another program;"),
         ):
             person.sees(f"{LISTEN} [nobody]: ")
@@ -47,7 +47,7 @@ def test_a_person_is_asked_what_matters_and_told_at_once_what_cannot_be(tmp_path
         person.types("127.0.0.1:0")
         person.sees(f"{BOOTSTRAP} [none]: ")
         person.types("/ip4/127.0.0.1/tcp/9")
-        person.sees("multiaddrs that end in the peer's id")
+        person.sees("'/ip4/127.0.0.1/tcp/9' is no node to dial: give its address, as `banyan id` shows it there")
         person.types(f"/ip4/127.0.0.1/tcp/9/p2p/{PEER}")
         person.sees(
             "It is noted, and dialled again and again; at the moment it is not reached: 127.0.0.1 refuses port 9"
@@ -62,6 +62,7 @@ def test_a_person_is_asked_what_matters_and_told_at_once_what_cannot_be(tmp_path
         person.types("")
         person.sees(f"A node was made in {home}. Its account is did:banyan:z")
         assert person.ends() == 0
+    assert " sets " not in person.screen, "who answers knows of no setting"
     words = dict(re.findall(r"\b([0-9]{1,2}) ([a-z]+)", person.screen.partition("shown once:")[2]))
     said = " ".join(words[str(n)] for n in range(1, 25))
     keys = {row["slot"]: row for row in banyan("account", "show", "--home", home, "--json").json["keys"]}

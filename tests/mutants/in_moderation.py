@@ -32,7 +32,27 @@ IN_MODERATION = (
         "value for",
         _LOGGED,
     ),
-    Mutant("what a crash left of a line stays", _AUDIT, "if whole != len(raw):", "if False:", _LOGGED),
+    Mutant(
+        "what a crash left of a line is not noted",
+        _AUDIT,
+        "                if end.torn:\n                    lost",
+        "                if False:\n                    lost",
+        _LOGGED,
+    ),
+    Mutant(
+        "what a crash left of a line stays",
+        _AUDIT,
+        "            if end.torn:\n                os.ftruncate",
+        "            if False:\n                os.ftruncate",
+        _LOGGED,
+    ),
+    Mutant(
+        "garbage behind a file of the audit log is passed over",
+        _AUDIT,
+        "if rest and at + 1 < len(paths):",
+        "if False:",
+        _LOGGED,
+    ),
     Mutant("a moderator decides about himself", _DECISIONS, "    if by == about:\n", "    if False:\n", _DECIDED),
     Mutant("anybody decides", _DECISIONS, "if not moderators.is_moderator(ctx.store, by):", "if False:", _DECIDED),
     Mutant(

@@ -94,7 +94,39 @@ IN_WEB = (
         _ATTACKED,
     ),
     Mutant(
-        "messages of a socket are not counted", _SOCKETS, "if count is not None and count.over:", "if False:", _ATTACKED
+        "messages of a socket are not counted",
+        _SOCKETS,
+        'counted(self._web.bounds, token, "")',
+        "pass",
+        _ATTACKED,
+    ),
+    Mutant(
+        "strangers have the node work for them all the time",
+        "web/banyan_web/strangers.py",
+        "(1 / self._share - 1)",
+        "0",
+        ("tests/web/test_strangers.py",),
+    ),
+    Mutant(
+        "any number of strangers wait",
+        "web/banyan_web/strangers.py",
+        "if self._waiting.total() >= WAITING:",
+        "if False:",
+        ("tests/web/test_strangers.py",),
+    ),
+    Mutant(
+        "an upload whose worker died is read for ever",
+        "web/banyan_web/mastodon/remembered.py",
+        "if made is None and failed is None and (row[7] is None or row[7] < now):",
+        "if False:",
+        ("tests/web/test_uploads_interrupted.py",),
+    ),
+    Mutant(
+        "handshakes of the firehose are not counted",
+        "web/banyan_web/firehose/sockets.py",
+        "counted(self._web.bounds, given, self._web.bounds.address_of(socket))",
+        "pass",
+        ("tests/web/test_counted_sockets.py",),
     ),
     Mutant("a stream that is asked for again is one more", _SOCKETS, " and not stream.listens(asked)", "", _ATTACKED),
     Mutant(

@@ -41,4 +41,11 @@ IN_WORKERS = (
         "self._upto = 1 << 40\n            return Late(",
         ("tests/storage/test_id_index.py",),
     ),
+    Mutant(
+        "each worker sends push messages",
+        "web/banyan_web/workers/child.py",
+        "            tasks.start_soon(send_pushes, web)\n",
+        "        tasks.start_soon(send_pushes, web)\n",
+        ("tests/web/test_push_workers.py",),
+    ),
 )

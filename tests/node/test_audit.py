@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def every(log: AuditLog) -> list[Acted]:
 
 def test_lines_are_numbered_chained_paged_and_filtered(tmp_path: Path) -> None:
     log = AuditLog(tmp_path / "audit")
-    assert log.verify() == (0, 0, "0" * 64, None)
+    assert log.verify() == (0, 0, "0" * 64, None, 0)
     for n in range(1, 8):
         assert log.append(BY if n % 2 else OPERATOR, f"do.{n}", {"text": "a" * 600, "n": n}) == n
     assert log.append(BY, "do.7", {}, 7, "it may not") == 8
@@ -72,18 +73,93 @@ def test_files_rotate_the_oldest_go_and_the_chain_goes_on(tmp_path: Path) -> Non
     assert log.page(None, chain.first + 1, 5, lambda one: True)[0][0].n == chain.first
 
 
-def test_what_a_crash_left_of_a_line_is_cut_off_and_a_damaged_end_is_said(tmp_path: Path) -> None:
+def test_what_a_crash_left_of_a_line_is_said_then_mended_and_noted(tmp_path: Path) -> None:
     log = AuditLog(tmp_path / "audit")
     log.append(BY, "one", {})
     (path,) = (tmp_path / "audit").glob("*.jsonl")
+    rest = b'{"n":2,"at_' + b"\0" * 100_000
     with path.open("ab") as file:
-        file.write(b'{"n":2,"at_' + b"\0" * 100_000)
+        file.write(rest)
     assert [row.do for row in every(log)] == ["one"]
-    assert log.append(BY, "two", {}) == 2
-    assert log.verify() == (1, 2, log.verify().head, None)
+    assert (log.verify().broken, log.verify().unfinished) == (None, len(rest))
+    assert log.append(BY, "two", {}) == 3
+    assert log.verify()[:2] == (1, 3)
+    assert log.verify()[3:] == (None, 0)
+    _, mended, two = every(log)
+    assert (mended.who, mended.do, two.do) == ("node", "audit.mended", "two")
+    assert mended.given == {"bytes": len(rest), "sha256": sha256(rest).hexdigest()}
     path.write_bytes(path.read_bytes()[:-10] + b"\n")
     with pytest.raises(StorageError, match="is damaged: move"):
         log.append(BY, "three", {})
+
+
+def test_a_line_that_was_broken_off_at_the_end_of_a_full_file_is_mended_there(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit", file_bytes=1_000)
+    while not (paths := sorted((tmp_path / "audit").glob("*"))) or paths[-1].stat().st_size < 1_000:
+        log.append(BY, "do", {})
+    with paths[-1].open("ab") as file:
+        file.write(b'{"n":')
+    log.append(BY, "last", {})
+    assert [row.do for row in every(log)][-2:] == ["audit.mended", "last"]
+    assert len(list((tmp_path / "audit").iterdir())) == 2
+    assert log.verify()[3:] == (None, 0)
+
+
+def test_verify_follows_the_chain_over_files_and_finds_what_is_wrong_between_them(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "audit", file_bytes=1_000, files=4)
+    for n in range(40):
+        log.append(BY, "do", {"n": n})
+    assert log.verify().broken is None
+    oldest, second, third, _ = sorted((tmp_path / "audit").iterdir())
+    raw = second.read_bytes()
+    second.write_bytes(raw + b"potato")
+    assert log.verify().broken == int(third.stem), "nothing may stand behind a file that is done"
+    second.write_bytes(raw[: raw.rindex(b"\n", 0, -1) + 1])
+    assert log.verify().broken == int(third.stem), "its last line is gone"
+    second.unlink()
+    assert log.verify().broken is not None
+    second.write_bytes(raw)
+    assert log.verify().broken is None
+    oldest.unlink()
+    assert log.verify().broken == int(second.stem), "a file is only removed where there are too many"
+
+
+def test_a_process_that_is_killed_while_it_writes_loses_no_line_that_was_acknowledged(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from banyan_node.home.audit import AuditLog, Actor\n"
+        "log = AuditLog(Path(sys.argv[1]), 20_000)\n"
+        "while True: print(log.append(Actor('a', 'x'), 'do', {'text': 'a' * 400}), flush=True)"
+    )
+    log, last = AuditLog(tmp_path / "audit"), 0
+    for _ in range(6):
+        line = [sys.executable, "-c", program, str(tmp_path / "audit")]
+        with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) as writing:
+            assert writing.stdout is not None
+            for said in writing.stdout:
+                last = int(said)
+                if last % 37 == 0:
+                    writing.kill()
+        assert writing.returncode == -9
+        chain = log.verify()
+        assert chain.broken is None
+        assert chain.last in (last, last + 1), "the act that was being written down was not done"
+
+
+def test_a_line_for_which_there_is_no_room_is_refused_and_mended_once_there_is(tmp_path: Path) -> None:
+    program = (
+        "import resource, sys; from pathlib import Path; from banyan_node.home.audit import AuditLog, Actor\n"
+        "log = AuditLog(Path(sys.argv[1])); log.append(Actor('a', 'x'), 'one', {})\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))\n"
+        "log.append(Actor('a', 'x'), 'two', {'text': 'a' * 400})"
+    )
+    line = [sys.executable, "-c", program, str(tmp_path / "audit")]
+    ran = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "cannot be written (no room left), so nothing was done" in ran.stderr
+    log = AuditLog(tmp_path / "audit")
+    assert log.verify().unfinished > 0
+    log.append(BY, "three", {})
+    assert [row.do for row in every(log)] == ["one", "audit.mended", "three"]
+    assert log.verify()[3:] == (None, 0)
 
 
 def test_two_processes_take_turns(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ from banyan_schema.social.vote import ballot_of, vote_key
 from tests.crdt.make import POSTS, add, b32, follow, key, make_part, run_bytes, signer
 from tests.vectors import borders, joints, social, states
 from tests.vectors.blobs import blobs
+from tests.vectors.firehose import firehose
 from tests.vectors.pages import block, filled
 from tests.vectors.private import private
 from tests.vectors.shown import AN, SIX, entry, log_name, plain
@@ -349,6 +350,7 @@ def vectors() -> dict[str, Any]:
         "cbor": borders.cbor(),
         "limits": borders.limits(),
         "archives": joints.archives(),
+        "firehose": firehose(),
     }
 
 

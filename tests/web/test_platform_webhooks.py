@@ -221,7 +221,8 @@ def test_that_an_account_wrote_something_to_itself_is_told_to_tokens_of_the_fire
     for sealed in (False, True):
         filters = json.dumps({"accounts": [], "events": ["create"], "sealed": sealed})
         hook = Hook("wh_1", "", "https://x.example", "", filters, 0, "active", None, None, None, None, None)
-        assert hook.wants({"kind": "create", "collection": "private"}) is sealed
+        for collection in ("private", "keyring"):
+            assert hook.wants({"kind": "create", "collection": collection}) is sealed
         assert hook.wants({"kind": "create", "collection": "post"})
 
 

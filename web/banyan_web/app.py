@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 import anyio
 from starlette.applications import Starlette
@@ -26,7 +24,7 @@ from banyan_web.admin import judging, keeping
 from banyan_web.admin import network as admin_network
 from banyan_web.admin import people as admin_people
 from banyan_web.bodies import asked_of, params_of
-from banyan_web.bounds import Bounds, Count
+from banyan_web.counting import counted
 from banyan_web.describing import describing
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
@@ -316,11 +314,8 @@ class _Place:
             token = _token(self._web, request)
         except Refused as why:
             wrong = why
-        count = _counted(self._web.bounds, request, token, address)
-        if count is not None:
-            more.update(_of_count(count))
-            if count.over:
-                raise Refused(429, "Too many requests", {"retry-after": str(max(1, count.ends - int(time.time())))})
+        if token is not None or not _path(request).startswith(UNCOUNTED):
+            more.update(counted(self._web.bounds, token, address))
         if wrong is not None and not _path(request).startswith(LENIENT):
             raise wrong
         if token is not None:
@@ -331,22 +326,6 @@ class _Place:
 def _path(request: Request) -> str:
     """`request.url` would read the Host header too, which says what the client likes."""
     return str(request.scope["path"])
-
-
-def _counted(bounds: Bounds, request: Request, token: Token | None, address: str) -> Count | None:
-    """None where there is no limit."""
-    if token is None and _path(request).startswith(UNCOUNTED):
-        return None
-    return bounds.request(token, address)
-
-
-def _of_count(count: Count) -> dict[str, str]:
-    ends = datetime.fromtimestamp(count.ends, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    return {
-        "x-ratelimit-limit": str(count.limit),
-        "x-ratelimit-remaining": str(count.left),
-        "x-ratelimit-reset": ends,
-    }
 
 
 def _token(web: Web, request: Request) -> Token | None:

@@ -17,6 +17,7 @@ import anyio
 from starlette.requests import HTTPConnection
 
 from banyan_web.door_store import Token
+from banyan_web.strangers import SHARE, Strangers
 
 MEDIA_BYTES = 100 << 20
 """The largest file."""
@@ -104,6 +105,7 @@ class Bounds:
         self._counts: Counts = OwnCounts() if counts is None else counts
         self._processes = processes
         self.hashing = anyio.CapacityLimiter(self.share(HASHES_AT_ONCE))
+        self.strangers = Strangers(SHARE / processes)
         self.archives = anyio.CapacityLimiter(self.share(ARCHIVES_AT_ONCE))
 
     @property

@@ -28,6 +28,8 @@ FOLLOW = frozenset({"blocks", "follows", "mutes"})
 """Of which `follow` allows reading and writing, as in old versions of Mastodon."""
 VERSION = 1
 """Of the tables."""
+BUSY_S = 5
+"""How long one process waits for another that writes."""
 _SCHEMA = """
 create table if not exists tokens (
     hash blob primary key, id text not null unique, account text, app text not null, scopes text not null,
@@ -63,6 +65,9 @@ create table if not exists writings (
 create table if not exists uploads (
     id text primary key, account text not null, created integer not null, description text, focus_x real not null,
     focus_y real not null, kind text not null, made text, failed text
+) without rowid;
+create table if not exists reading (
+    upload text primary key references uploads (id) on delete cascade, until integer not null
 ) without rowid;
 create table if not exists sealed (
     name blob primary key, said blob not null, kept integer not null, text blob not null
@@ -114,15 +119,28 @@ class DoorStore:
         self.path = path
         path.touch(0o600)
         self._db = apsw.Connection(str(path))
-        self._db.set_busy_timeout(5_000)
+        self._db.set_busy_timeout(BUSY_S * 1000)
         for setting in ("journal_mode = wal", "synchronous = full", "foreign_keys = on"):
-            list(self._db.execute(f"pragma {setting}"))  # of several in one call, those behind a row would wait for it
+            self._set(setting)  # of several in one call, those behind a row would wait for it
         with self.writing() as db:
             found = next(iter(db.execute("pragma user_version")))[0]
             if found > VERSION:
                 raise ControlError(f"{path} is of a newer banyan (version {found}); this one reads version {VERSION}.")
             db.execute(_SCHEMA)
             db.execute(f"pragma user_version = {VERSION}")
+
+    def _set(self, setting: str) -> None:
+        """Waits for processes that open a new file at the same time: SQLite itself does not, where it changes the
+        mode."""
+        until = time.monotonic() + BUSY_S
+        while True:
+            try:
+                list(self._db.execute(f"pragma {setting}"))
+                return
+            except apsw.BusyError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
 
     @contextmanager
     def writing(self) -> Iterator[apsw.Connection]:
@@ -220,7 +238,7 @@ def why_unsound(path: Path) -> str | None:
     db = None
     try:
         db = apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY)
-        db.set_busy_timeout(5_000)
+        db.set_busy_timeout(BUSY_S * 1000)
         found = str(next(iter(db.execute("pragma quick_check(1)")))[0])
     except apsw.Error as error:
         return str(error)

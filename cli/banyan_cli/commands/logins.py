@@ -30,6 +30,8 @@ Name = Annotated[
 ]
 DAY_S = 86_400
 MOST_DAYS = 36_500
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
+"""Where a browser of this machine finds a door that listens at all addresses."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -208,16 +210,20 @@ def _password(stdin: bool) -> str:
 
 
 def _url(s: session.Session) -> str:
-    """Where the door is. An address with port 0 is known to the node alone."""
-    http = s.settings.config.http
+    """Where browsers find the door: what the settings say; else where the running node serves it, which a flag may have
+    said; else where it will."""
+    http, node = s.settings.config.http, s.node()
     if http.url:
         return http.url
-    if not http.address or http.address.startswith("unix:") or http.address.endswith(":0"):
-        raise BadInput(
-            "Where the door is cannot be told: `banyan config set http.url https://...` is the address by which "
-            "browsers know it, or `banyan config set http.address 127.0.0.1:8080` opens it there."
-        )
-    return f"http://{http.address}"
+    open_now = [] if node is None else node.call("id")["doors"]
+    for address in [*open_now, http.address]:
+        if address and not address.startswith("unix:") and not address.endswith(":0"):
+            host, _, port = address.rpartition(":")
+            return f"http://{EVERYWHERE.get(host, host)}:{port}"
+    raise BadInput(
+        "Where the door is cannot be told: `banyan config set http.url https://...` is the address by which "
+        "browsers know it, or `banyan config set http.address 127.0.0.1:8080` opens it there."
+    )
 
 
 def _token_json(token: Token) -> dict[str, Any]:

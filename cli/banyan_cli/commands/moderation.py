@@ -189,6 +189,11 @@ def verify(ctx: typer.Context) -> None:
     if found["broken"] is not None:
         s.out.note(f"Line {found['broken']} is not what was written: it was changed, or one before it was taken out.")
         raise typer.Exit(errors.STORAGE)
+    if found["unfinished"]:
+        s.out.note(
+            f"Behind line {found['last']} stand {found['unfinished']} bytes that are no line: a crash left them of an "
+            "act that was not done, or somebody else wrote them. The next act takes their place, and notes it."
+        )
 
 
 @_tasks.callback()

@@ -36,8 +36,8 @@ START = "0" * 64
 
 
 class Actor(NamedTuple):
-    """who: `operator` (who has the home or the control token), the DID of a moderator, or `token ID (label)`. via:
-    control, command, api or page. why: in their words."""
+    """who: `operator` (who has the home or the control token), the DID of a moderator, `token ID (label)`, or `node`
+    for the log itself. via: control, command, api or page. why: in their words."""
 
     who: str
     via: str
@@ -45,6 +45,8 @@ class Actor(NamedTuple):
 
 
 OPERATOR, AT_REST = Actor("operator", "control"), Actor("operator", "command")
+MENDED = "audit.mended"
+"""What stands in the place of a line that a crash broke off: how many bytes, and their SHA-256."""
 
 
 class Acted(msgspec.Struct, frozen=True):
@@ -66,21 +68,25 @@ class Acted(msgspec.Struct, frozen=True):
 
 class Chain(NamedTuple):
     """first: the number of the first line that is kept; 0: none is. last: of the last one, and `head` its SHA-256.
-    broken: the number of the first line that is not what the one behind it says, or is unreadable; None: none."""
+    broken: the number of the first line that is not what the one behind it says, or is unreadable, or before which
+    lines were taken out; None: none. unfinished: bytes behind the last line that are no whole line."""
 
     first: int
     last: int
     head: str
     broken: int | None
+    unfinished: int
 
 
 class _End(NamedTuple):
-    """Where the log ends: in which file of which size, with which line."""
+    """Where the log ends: in which file, behind how many bytes of whole lines, with which line. torn: what stands
+    behind it."""
 
     path: Path | None
     size: int
     n: int
     head: str
+    torn: bytes = b""
 
 
 class AuditLog:
@@ -97,10 +103,12 @@ class AuditLog:
         try:
             with self._locked():
                 end = self._end()
-                what, how = (do, _short(given), _cut(by.why)), (of, _cut(refused), end.head)
-                line = Acted(end.n + 1, time.time_ns() // 1_000_000, by.who, by.via, *what, *how)
-                self._write(end, _line(line))
-                return line.n
+                if end.torn:
+                    lost = {"bytes": len(end.torn), "sha256": _hash(end.torn)}
+                    self._write(end, _next(end, Actor("node", by.via), MENDED, lost))
+                    end = self._end()
+                self._write(end, _next(end, by, do, given, of, refused))
+                return end.n + 1
         except (OSError, HomeError) as error:
             why = getattr(error, "strerror", None) or error
             raise StorageError(f"the audit log {self.folder} cannot be written ({why}), so nothing was done") from error
@@ -123,15 +131,25 @@ class AuditLog:
     def verify(self) -> Chain:
         """Reads all of it."""
         first = last = 0
-        head, broken = START, None
-        for n, raw in self._forward(0):
-            one = _read(raw)
-            begins = not first and (n > 1 or (one is not None and one.before == START))
-            follows = n == last + 1 and one is not None and one.before == head
-            if broken is None and not (one is not None and one.n == n and (begins or follows)):
-                broken = n
-            first, last, head = first or n, n, _hash(raw)
-        return Chain(first, last, head, broken)
+        head, broken, paths = START, None, self._paths()
+        for at, path in enumerate(paths):
+            lines, rest = _split(path)
+            if rest and at + 1 < len(paths):  # of a file that is done
+                lines.append((int(path.stem) + len(lines), rest))
+            for n, raw in lines:
+                one = _read(raw)
+                begins = not first and (
+                    one is not None and one.before == START if n == 1 else len(paths) >= self._files
+                )
+                follows = n == last + 1 and one is not None and one.before == head
+                if broken is None and not (one is not None and one.n == n and (begins or follows)):
+                    broken = n
+                first, last, head = first or n, n, _hash(raw)
+        return Chain(first, last, head, broken, self._unfinished() if paths else 0)
+
+    def _unfinished(self) -> int:
+        with self._locked():  # nobody writes
+            return len(_torn(self._paths()[-1])[1])
 
     # -- files
 
@@ -163,32 +181,32 @@ class AuditLog:
             os.close(handle)
 
     def _end(self) -> _End:
-        """What a crash left of a line that was never acknowledged is cut off. Raises StorageError if the last line is
-        none."""
+        """Raises StorageError if the last line is none."""
         paths = self._paths()
+        if not paths:
+            return _End(None, 0, 0, START)
+        torn = _torn(paths[-1])[1]
+        size = paths[-1].stat().st_size - len(torn)
         for path in reversed(paths):
-            raw = _last_bytes(path)
-            whole = raw.rfind(b"\n") + 1
-            if whole != len(raw):
-                os.truncate(path, path.stat().st_size - (len(raw) - whole))
-            line = raw[:whole].rstrip(b"\n").rpartition(b"\n")[2]
+            line = _torn(path)[0].rstrip(b"\n").rpartition(b"\n")[2]
             if line:
                 last = _read(line)
                 if last is None:
                     raise StorageError(f"the end of {path} is damaged: move {self.folder} away, and a new log begins")
-                return _End(paths[-1], paths[-1].stat().st_size, last.n, _hash(line))
-        if paths:
-            return _End(paths[-1], paths[-1].stat().st_size, int(paths[-1].stem) - 1, START)
-        return _End(None, 0, 0, START)
+                return _End(paths[-1], size, last.n, _hash(line), torn)
+        return _End(paths[-1], size, int(paths[-1].stem) - 1, START, torn)
 
     def _write(self, end: _End, line: bytes) -> None:
-        path, new = end.path, end.path is None or end.size >= self._file_bytes
+        path, at = end.path, end.size
+        new = path is None or (at >= self._file_bytes and not end.torn)
         if path is None or new:
-            path = self.folder / f"{end.n + 1:012d}.jsonl"
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            path, at = self.folder / f"{end.n + 1:012d}.jsonl", 0
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            if os.write(handle, line + b"\n") != len(line) + 1:
-                raise OSError(28, "no room left")  # what was written is cut off by the next one
+            if os.pwrite(handle, line + b"\n", at) != len(line) + 1:
+                raise OSError(28, "no room left")  # the next line takes the place of what was written
+            if end.torn:
+                os.ftruncate(handle, at + len(line) + 1)
             os.fsync(handle)
         finally:
             os.close(handle)
@@ -211,9 +229,29 @@ def _last_bytes(path: Path) -> bytes:
     return raw
 
 
+def _torn(path: Path) -> tuple[bytes, bytes]:
+    """The end of a file: its last whole lines, and what stands behind them."""
+    raw = _last_bytes(path)
+    whole = raw.rfind(b"\n") + 1
+    return raw[:whole], raw[whole:]
+
+
 def _lines(path: Path) -> list[tuple[int, bytes]]:
     """(number, line) of a file. A line that is being written is left out."""
-    return list(enumerate(path.read_bytes().split(b"\n")[:-1], int(path.stem)))
+    return _split(path)[0]
+
+
+def _split(path: Path) -> tuple[list[tuple[int, bytes]], bytes]:
+    """(number, line) of a file, and what stands behind its last line."""
+    *lines, rest = path.read_bytes().split(b"\n")
+    return list(enumerate(lines, int(path.stem))), rest
+
+
+def _next(
+    end: _End, by: Actor, do: str, given: Mapping[str, Any], of: int | None = None, refused: str | None = None
+) -> bytes:
+    what, how = (do, _short(given), _cut(by.why)), (of, _cut(refused), end.head)
+    return _line(Acted(end.n + 1, time.time_ns() // 1_000_000, by.who, by.via, *what, *how))
 
 
 def _hash(raw: bytes) -> str:

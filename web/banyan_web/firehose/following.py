@@ -29,8 +29,8 @@ PIECE_BYTES = 64 << 10
 PAGE = 500
 SEEN_S = 60.0
 """So long, and until it has caught up, what a follower was told elsewhere is left out: this node may get it later."""
-SEALED = frozenset(("private",))
-"""The collection of what accounts say to themselves."""
+SEALED = frozenset(("private", "keyring"))
+"""The collections of what accounts say to themselves, sealed, and of the keys to it, wrapped for their devices."""
 
 
 class FirehoseFilter(NamedTuple):
@@ -51,7 +51,7 @@ class FirehoseFilter(NamedTuple):
         return self.platforms is not None or self.labels is not None or self.uncounted or self.proof
 
     def may_see(self, one: TailEvent) -> bool:
-        return self.sealed or one.collections != SEALED
+        return self.sealed or not one.collections <= SEALED
 
     def takes(self, one: TailEvent) -> bool:
         if not self.may_see(one):

@@ -2,7 +2,7 @@
 
 JSON that is not compressed comes in text messages of one or more lines, all else in binary ones: whole frames of CBOR,
 or a frame of zstd. A consumer confirms on the same connection: `{"ack": CURSOR}`, answered with a line of kind `ack`
-once it is on the disk.
+once it is on the disk. The handshake counts as a request, and so does each confirmation, as over HTTP.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from banyan_node.server.http_connections import let_in
+from banyan_web.counting import counted
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Web
 from banyan_web.firehose.asking import Opened, name_of, opened, token_for
@@ -38,7 +39,9 @@ class FirehoseSockets:
         socket = WebSocket(scope, receive, send)
         try:
             raw, protocol = shown(socket)
-            token = token_for(self._web.door.token(raw))
+            given = self._web.door.token(raw)
+            counted(self._web.bounds, given, self._web.bounds.address_of(socket))
+            token = token_for(given)
             params = nested(socket.query_params.multi_items())
             params.pop("access_token", None)
             stream = await opened(self._web, token, params, socket.headers)
@@ -74,6 +77,7 @@ class FirehoseSockets:
                 cursor = value.get("ack") if isinstance(value, dict) else None
                 if not isinstance(cursor, str) or consumer is None:
                     raise Refused(422, 'Say {"ack": CURSOR}, on a stream that was opened with `consumer`.')
+                counted(self._web.bounds, token, "")
                 row = await confirmed(self._web, token, name_of(consumer), cursor, False)
                 answer = {"kind": "ack", **row}
             except (msgspec.DecodeError, RecursionError):

@@ -28,6 +28,7 @@ from banyan_web.mastodon.remembered import (
     describe_upload,
     drop_upload,
     end_upload,
+    say_reading,
     upload,
     upload_of,
 )
@@ -93,15 +94,20 @@ def _copy(given: UploadFile) -> Path:
 
 async def _put(web: Web, stored: Stored, path: Path) -> dict[str, Any]:
     """Stores the file as a blob. Raises Refused, with the reason."""
+    made, failed = None, ""
     try:
-        made = await web.call("media.put", path=str(path))
-    except Refused as why:
-        message = why.message.replace(f"'{path.name}' ", "")
-        end_upload(web.door, stored.id, None, message)
-        raise Refused(422, message) from None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(say_reading, web.door, stored.id)
+            try:
+                made = await web.call("media.put", path=str(path))
+            except Refused as why:
+                failed = why.message.replace(f"'{path.name}' ", "")
+            tasks.cancel_scope.cancel()
     finally:
         await anyio.to_thread.run_sync(lambda: path.unlink(missing_ok=True))
-    end_upload(web.door, stored.id, made, None)
+    end_upload(web.door, stored.id, made, failed or None)
+    if made is None:
+        raise Refused(422, failed)
     return _entity(web, stored._replace(made=made))
 
 
@@ -136,7 +142,7 @@ def _waiting(stored: Stored) -> dict[str, Any]:
 
 @ENDPOINTS.get("/api/v1/media/{id}", "write:media")
 async def show(web: Web, ask: Ask) -> Any:
-    """206 while it is being read."""
+    """206 while it is being read; 422 if it cannot be posted, or if whatever read it died."""
     found = upload_of(web, ask.path["id"], ask.account)
     if found.failed:
         raise Refused(422, found.failed)

@@ -7,6 +7,7 @@ import secrets
 import time
 from typing import Any, NamedTuple
 
+import anyio
 import msgspec
 
 from banyan_web.door_store import DoorStore
@@ -16,6 +17,9 @@ from banyan_web.refusals import Refused
 WRITING_S, UPLOAD_S = 3_600, 24 * 3_600
 """How long a key stands for its writing, and how long a file waits to be posted; the node keeps it as long."""
 KEY_LENGTH = 512
+READING_S, SAID_S = 45, 15.0
+"""A file is being read as long as its process said so in the last READING_S, which it does every SAID_S."""
+INTERRUPTED = "The server was interrupted while it read this file: send it again."
 
 
 class Writing(NamedTuple):
@@ -74,23 +78,40 @@ def begin_upload(
         db.execute("delete from uploads where created < ?", (now - UPLOAD_S,))
         row = (id_, account, now, description, *focus, kind, None, None)
         db.execute("insert into uploads values (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        db.execute("insert into reading values (?, ?)", (id_, now + READING_S))
     return Stored(id_, account, description, focus, kind, None, None)
+
+
+async def say_reading(door: DoorStore, id_: str) -> None:
+    """Says that the file is being read, as long as this runs. Whoever asks another process learns so that it died."""
+    while True:
+        with door.writing() as db:
+            db.execute("update reading set until = ? where upload = ?", (int(time.time()) + READING_S, id_))
+        await anyio.sleep(SAID_S)
 
 
 def end_upload(door: DoorStore, id_: str, made: dict[str, Any] | None, failed: str | None) -> None:
     text = None if made is None else msgspec.json.encode(made).decode()
     with door.writing() as db:
         db.execute("update uploads set made = ?, failed = ? where id = ?", (text, failed, id_))
+        db.execute("delete from reading where upload = ?", (id_,))
 
 
 def upload(door: DoorStore, id_: str) -> Stored | None:
-    what = "select account, description, focus_x, focus_y, kind, made, failed from uploads where id = ? and created > ?"
+    what = (
+        "select account, description, focus_x, focus_y, kind, made, failed, until "
+        "from uploads left join reading on upload = id where id = ? and created > ?"
+    )
+    now = int(time.time())
     with door.reading() as db:
-        row = next(iter(db.execute(what, (id_, int(time.time()) - UPLOAD_S))), None)
+        row = next(iter(db.execute(what, (id_, now - UPLOAD_S))), None)
     if row is None:
         return None
     made = None if row[5] is None else msgspec.json.decode(row[5])
-    return Stored(id_, row[0], row[1], (row[2], row[3]), row[4], made, row[6])
+    failed = row[6]
+    if made is None and failed is None and (row[7] is None or row[7] < now):
+        failed = INTERRUPTED
+    return Stored(id_, row[0], row[1], (row[2], row[3]), row[4], made, failed)
 
 
 def upload_of(web: Web, id_: str, account: str) -> Stored:

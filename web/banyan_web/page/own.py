@@ -1,7 +1,8 @@
 """Accounts whose keys are in a browser: the page on which one is made, and where what it signed comes in.
 
 What comes is signed by the account, so whoever brings it cannot forge it: no session is needed. How much comes is
-bounded by address, and what strangers may take of the disk bounds the rest.
+bounded by address, what strangers have the node work on together by strangers.py, and what they may take of the disk by
+`storage.strangers`.
 """
 
 from __future__ import annotations
@@ -37,12 +38,23 @@ async def take(web: Web, ask: Ask) -> Any:
     from_here(web, ask.request)
     if web.bounds.take("own entries", ask.address, WRITINGS, WRITING_S).over:
         raise Refused(429, "Too much came from here; try again in some minutes.", {"retry-after": "60"})
-    account = text(ask.params, "account")
-    if not web.browser_accounts and reader(web, ask) is None:
+    account, archive = text(ask.params, "account"), text(ask.params, "archive")
+    if reader(web, ask) is not None:
+        return await _taken(web, account, archive)
+    async with web.bounds.strangers.turn(ask.address):
+        return await _of_stranger(web, account, archive)
+
+
+async def _of_stranger(web: Web, account: str, archive: str) -> Any:
+    if not web.browser_accounts:
         rows = (await web.call("profiles", accounts=[account]))["profiles"]
         if not rows or not rows[0]["held"]:
             raise Refused(403, "This node takes no new accounts from browsers: log in first.", code="not_allowed")
-    done = await web.call("entries.take", archive=text(ask.params, "archive"), account=account)
+    return await _taken(web, account, archive)
+
+
+async def _taken(web: Web, account: str, archive: str) -> Any:
+    done = await web.call("entries.take", archive=archive, account=account)
     return {**done, "path": account_path(done["account"])}
 
 

@@ -32,9 +32,9 @@ class AuditRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 class ActRow(Response, frozen=True):
     """n: the number of the line. who: `operator` (whoever has the home or the control token), the DID of a moderator,
-    or `token ID (label)`. via: control, command, api or page. do: what was done, most often a method of this API;
-    given: with which parameters, long texts cut. why: in their words. refused: the act of line `of` was not done, and
-    why. before: the SHA-256 of the line before."""
+    `token ID (label)`, or `node` for the log itself. via: control, command, api or page. do: what was done, most often
+    a method of this API; given: with which parameters, long texts cut. why: in their words. refused: the act of line
+    `of` was not done, and why. before: the SHA-256 of the line before."""
 
     n: Line
     at_ms: Milliseconds
@@ -57,12 +57,15 @@ class Acts(Response, frozen=True):
 
 class AuditChain(Response, frozen=True):
     """first, last: the first and the last line that are kept; 0: none is. head: the SHA-256 of the last one, to keep
-    elsewhere. broken: the first line that is not what the one behind it says; null: none."""
+    elsewhere. broken: the first line that is not what the one behind it says, or before which lines were taken out;
+    null: none. unfinished: bytes behind the last line that are no whole line: what a crash left of one, whose act was
+    not done, or what somebody else wrote there. The next act takes their place, and a line `audit.mended` says so."""
 
     first: Line
     last: Line
     head: str
     broken: Line | None
+    unfinished: Annotated[int, Meta(ge=0)]
 
 
 @METHODS.work("audit.list", "read")

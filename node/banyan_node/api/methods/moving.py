@@ -7,6 +7,7 @@ not brought back. So an interrupted move goes on when it is run again, and a new
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -345,7 +346,7 @@ class _Ties:
         if any(isinstance(thing, Mute) for thing in self._sealed):
             private.seal_old_mutes(self.ctx, self.account, now)
         sealed = private.drafts(self.ctx, self.account, self._sealed, now) if self._sealed else []
-        entries = _publish(self.ctx, self.account, [*self._public, *sealed], now)
+        entries = _publish(self.ctx, self.account, self._public, now, sealed)
         for note in self._notes:
             self.ctx.store.put_note(note, b"")
         for followed in self._followed:
@@ -353,9 +354,10 @@ class _Ties:
         return entries
 
 
-def _publish(ctx: Context, account: AccountId, drafts: list[Draft], now: float) -> int:
-    """Leaves it to reconciliation, because a life in one go would flood the gossip. Returns the number of entries."""
-    entries = packed(drafts)
+def _publish(ctx: Context, account: AccountId, drafts: list[Draft], now: float, sealed: Sequence[Draft] = ()) -> int:
+    """Leaves it to reconciliation, because a life in one go would flood the gossip. Returns the number of entries.
+    What is sealed comes first: one signature covers all, and a proof has what stands behind the proved entry."""
+    entries = [*packed(sealed), *packed(drafts)]
     if entries:
         ctx.replica.publish(hosted.writable_log(ctx, account), ctx.device, entries, now, push=False)
     return len(entries)

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from banyan_node.server.http_connections import let_in
+from banyan_web.counting import counted
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Web
 from banyan_web.mastodon.streaming import hub
@@ -43,7 +44,7 @@ class Sockets:
         raw, protocol = shown(socket)
         token = web.door.token(raw)
         try:
-            _count(web, token, web.bounds.address_of(socket))
+            counted(web.bounds, token, web.bounds.address_of(socket))
             if token is None:
                 raise Refused(401, "Missing or invalid access token")
             let_in(scope)
@@ -104,7 +105,7 @@ class Sockets:
     async def _change(self, socket: WebSocket, stream: hub.AppStream, token: Token, said: Mapping[str, Any]) -> None:
         """Subscribes or unsubscribes. Each message counts as a request, for it asks the node too."""
         try:
-            _count(self._web, token, "")
+            counted(self._web.bounds, token, "")
             asked = channel(said, said.get("stream"))
             if said.get("type") == "subscribe":
                 check(token, asked)
@@ -117,13 +118,6 @@ class Sockets:
                 raise Refused(400, "The type of a message is subscribe or unsubscribe")
         except Refused as why:
             await _error(socket, why)
-
-
-def _count(web: Web, token: Token | None, address: str) -> None:
-    """Raises Refused."""
-    count = web.bounds.request(token, address)
-    if count is not None and count.over:
-        raise Refused(429, "Too many requests")
 
 
 async def _error(socket: WebSocket, why: Refused) -> None:

@@ -1,0 +1,98 @@
+"""A file that is read after its answer (202): if whatever reads it dies, who sent it is told so, and soon."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+
+from banyan_web.mastodon import remembered
+from banyan_web.mastodon.remembered import INTERRUPTED, READING_S, SAID_S, begin_upload, say_reading, upload
+from tests.web.door import Door, open_node
+from tests.web.test_statuses import sound
+from tests.web.test_workers import fresh, pids
+
+LONG = sound(7_000)
+"""56 MB: it takes a while to be read."""
+
+
+def later(door: Door, seconds: int) -> None:
+    """As if so much time had passed since a process said something."""
+    with door.store.writing() as db:
+        db.execute("update reading set until = until - ?", (seconds,))
+
+
+async def interrupted(door: Door, token: str) -> str:
+    """The id of an upload whose worker was killed while it read."""
+    while True:
+        async with fresh(door, token) as client:
+            files = {"file": ("a.wav", LONG, "audio/wav")}
+            sent = await client.ask("POST", "/api/v2/media", 202, files=files)
+        for pid in pids(door):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        found = upload(door.store, sent["id"])
+        assert found is not None
+        if found.made is None:
+            return str(sent["id"])
+
+
+async def test_an_upload_whose_worker_was_killed_is_to_be_sent_again(tmp_path: Path) -> None:
+    async with open_node(tmp_path, http__workers="2") as door:
+        an, _ = await door.person("an")
+        token = door.token(an)
+        with trio.fail_after(120):
+            id = await interrupted(door, token)
+
+            async def asked() -> httpx.Response:
+                while True:
+                    with suppress(httpx.HTTPError):
+                        async with fresh(door, token) as client:
+                            return await client.http.get(f"/api/v1/media/{id}")
+                    await trio.sleep(0.1)
+
+            assert (await asked()).status_code == 206
+            later(door, READING_S + 1)
+            answer = await asked()
+            assert (answer.status_code, answer.json()) == (422, {"error": INTERRUPTED})
+            async with fresh(door, token) as client:
+                await client.ask("POST", "/api/v1/statuses", 422, json={"status": "x", "media_ids": [id]})
+                files = {"file": ("a.wav", sound(1), "audio/wav")}
+                again = (await client.ask("POST", "/api/v2/media", 202, files=files))["id"]
+                while (await client.http.get(f"/api/v1/media/{again}")).status_code == 206:
+                    await trio.sleep(0.1)
+                await client.ask("POST", "/api/v1/statuses", json={"status": "x", "media_ids": [again]})
+    assert READING_S + SAID_S <= 60
+
+
+async def test_a_file_counts_as_being_read_as_long_as_its_process_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_node(tmp_path) as door:
+        an, _ = await door.person("an")
+        monkeypatch.setattr(remembered, "READING_S", 3)
+        monkeypatch.setattr(remembered, "SAID_S", 0.2)
+        id = begin_upload(door.store, an, "video/mp4", None, (0.0, 0.0)).id
+
+        def failed() -> str | None:
+            found = upload(door.store, id)
+            assert found is not None
+            return found.failed
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(say_reading, door.store, id)
+            until = time.time() + 8
+            while time.time() < until:
+                assert failed() is None
+                await trio.sleep(0.1)
+            nursery.cancel_scope.cancel()
+        with trio.fail_after(20):
+            while failed() is None:
+                await trio.sleep(0.1)
+        assert failed() == INTERRUPTED
