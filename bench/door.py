@@ -10,6 +10,7 @@ older       the same, of posts before a fixed one
 post        POST /api/v1/statuses, durable; each by the next of up to 1,000 accounts, because a log takes 10,000 entries
             and 2,000 more each day: on a store that is kept (`--folder`) one author would be refused in the second run
 nothing     GET /api/v1/custom_emojis, an empty list: what is not reading
+tagged      home, for somebody who also follows five tags, of which posts with common ones are
 
 python -m bench door --json
 python -m bench door --folder /var/tmp/banyan --way 1 --kind home
@@ -36,10 +37,11 @@ from banyan_web.opening import open_door
 from bench.harness import BenchError, anon_mb, arguments, at_least, finish, latencies_ms, say, workplace
 from bench.rig.child import Line
 from bench.rig.processes import Child
-from bench.social import Plan, built
+from bench.social import Plan, built, word
 
 FULL, QUICK = Plan(5_000, 100_000, 500, 100, 50, 200), Plan(100, 4_000, 50, 100, 50, 200)
-WAYS, KINDS = (0, 1, 2), ("home", "older", "post", "nothing")
+WAYS, KINDS = (0, 1, 2), ("home", "older", "post", "nothing", "tagged")
+TAGS = [word(n) for n in (0, 1, 2, 20, 100)]
 CLIENTS, SECONDS, SETTLE_S = 16, 10.0, 3.0
 AGAIN = 400
 """Requests of one connection."""
@@ -66,7 +68,10 @@ async def door(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     async with trio.open_nursery() as nursery:
         endpoint = await nursery.start(open_door, node)
         line.say({"host": endpoint.host, "port": endpoint.port, "token": token, "authors": authors})
-        async for _ in line:
+        async for asked in line:
+            for tag in asked["tags"] if isinstance(asked, dict) else ():
+                given = {"tag": tag, "undo": asked["undo"], "as": params["me"]}
+                await node.backend.call("tag.follow", given)
             workers = [] if node.door is None else [one.pid for one in node.door.workers]
             line.say({"workers": workers})
         node.shutdown.set()
@@ -181,6 +186,8 @@ def measure(home: Path, about: dict[str, Any], workers: int, kinds: Sequence[str
         time.sleep(SETTLE_S)
         pids = [node.pid, *node.ask("workers")["workers"]]
         for kind in kinds:
+            if kind == "tagged":
+                node.ask({"tags": TAGS, "undo": False})
             given = {"host": where["host"], "port": where["port"], "requests": requests(where, kind, before)}
             alone = asking.ask({**given, "clients": 1, "seconds": min(3.0, seconds)})
             used = [cpu_of(pid) for pid in pids]
@@ -193,6 +200,8 @@ def measure(home: Path, about: dict[str, Any], workers: int, kinds: Sequence[str
                 "node_cpu": spent[0],
                 "workers_cpu": spent[1:],
             }
+            if kind == "tagged":
+                node.ask({"tags": TAGS, "undo": True})
             say(f"{workers} workers, {kind}: {found[kind]}")
         found["anon_mb"] = anon_mb(node.pid)
     return found

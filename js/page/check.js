@@ -91,6 +91,23 @@ const counts = { good: 0, bad: 0, unsure: 0 };
 /** @type {Worker | null} */
 let worker = null;
 
+function tellSum() {
+  const sum = document.getElementById('check-sum');
+  const all = counts.good + counts.bad + counts.unsure;
+  const isGood = counts.good === all;
+  if (sum) sum.textContent = all ? filled(isGood ? words.allGood : words.sum, { all, ...counts }) : '';
+  if (sum) sum.hidden = all === 0;
+}
+
+/** Counts a checked post no more. @param {HTMLElement} post */
+export function forget(post) {
+  const { verdict } = post.dataset;
+  if (verdict !== 'good' && verdict !== 'bad' && verdict !== 'unsure') return;
+  delete post.dataset.verdict;
+  counts[verdict] -= 1;
+  tellSum();
+}
+
 /** Checks the posts of the page that are not checked yet, and the profile on it. @returns {Promise<void>} */
 export async function checkPage() {
   /** @type {Map<string, HTMLElement[]>} */
@@ -112,12 +129,6 @@ export async function checkPage() {
   worker ??= new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
   const checker = worker;
   const realm = document.documentElement.dataset.realm ?? '';
-  const tell = () => {
-    const all = counts.good + counts.bad + counts.unsure;
-    const isGood = counts.good === all;
-    if (sum) sum.textContent = all ? filled(isGood ? words.allGood : words.sum, { all, ...counts }) : '';
-    if (sum) sum.hidden = all === 0;
-  };
   for (const [did, posts] of byAuthor) {
     const wanted = posts.map((post) => post.dataset.uri);
     const nothing = { id: 0, name: '', profile: {}, missing: false, posts: {} };
@@ -126,16 +137,18 @@ export async function checkPage() {
     for (const post of posts) {
       const verdict = mark(post, found);
       counts[verdict] += 1;
+      post.dataset.verdict = verdict;
       if (verdict === 'good') {
         checkPictures(checker, post, () => {
-          counts.good -= 1;
+          forget(post);
           counts.bad += 1;
-          tell();
+          post.dataset.verdict = 'bad';
+          tellSum();
         });
       }
     }
   }
-  tell();
+  tellSum();
   document.documentElement.dataset.checked = 'yes';
 }
 

@@ -6,6 +6,9 @@ import { words, filled } from './words.js';
 
 const KEPT = 100;
 
+/** @param {{ text: string, warning: string }} data */
+const textOf = ({ text, warning }) => (warning ? filled(words.warned, { warning }) : text);
+
 /** @param {HTMLElement} list */
 export function follow(list) {
   const state = document.getElementById('live-state');
@@ -26,8 +29,8 @@ export function follow(list) {
     const link = /** @type {HTMLAnchorElement} */ (element('a', data.name || words.nameless));
     link.href = data.path;
     const time = element('time', ` ${localTime(data.time_ms)}`, 'dim');
-    const text = data.warning ? filled(words.warned, { warning: data.warning }) : data.text;
-    const said = element('div', seen.has(data.uri) ? '' : text, 'text');
+    const said = element('div', seen.has(data.uri) ? '' : textOf(data), 'text');
+    row.dataset.uri = data.uri;
     said.dir = 'auto';
     row.append(link, time, said);
     seen.add(data.uri);
@@ -39,5 +42,12 @@ export function follow(list) {
     row.append(element('span', filled(up ? words.peerUp : words.peerDown, { peer: peer.slice(-8) }), 'dim'));
   });
   on('more', ({ count }, row) => row.append(element('span', filled(words.more, { count }), 'dim')));
+  heard.judged = (data) => {
+    for (const row of /** @type {NodeListOf<HTMLElement>} */ (list.querySelectorAll(`[data-uri="${CSS.escape(data.uri)}"]`))) {
+      const said = row.querySelector('.text');
+      if (!data.shown) row.remove();
+      else if (said?.textContent) said.textContent = textOf(data);
+    }
+  };
   listen(list.dataset.stream ?? '', heard);
 }

@@ -1,5 +1,8 @@
-/** New posts of a timeline: they are put in as they come if the reader is at the top, else a button offers them. */
-import { checkPage, localTime } from './check.js';
+/**
+ * New posts of a timeline: they are put in as they come if the reader is at the top, else a button offers them. Posts about
+ * which moderators decide are shown as they are shown to this reader now, or go.
+ */
+import { checkPage, forget, localTime } from './check.js';
 import { element } from './panel.js';
 import { listen } from './stream.js';
 import { filled, words } from './words.js';
@@ -38,16 +41,14 @@ export function follow(list) {
   const look = async () => {
     isAsked = false;
     next = Date.now() + GAP_MS;
-    const answer = await fetch(location.pathname, { cache: 'no-cache' }).catch(() => null);
-    if (!answer?.ok) return;
-    const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    const page = await pageAt(location.pathname);
+    if (!(page instanceof Document)) return;
     const known = new Set(waiting.map((post) => post.dataset.uri));
     const there = /** @type {NodeListOf<HTMLElement>} */ (page.querySelectorAll('[data-live] > article'));
     const found = [...there].map((post) => document.importNode(post, true));
     const fresh = found.filter((post) => !document.getElementById(post.id) && !known.has(post.dataset.uri));
     if (!fresh.length) return;
-    for (const post of fresh)
-      for (const time of post.querySelectorAll('time')) time.textContent = localTime(Date.parse(time.dateTime));
+    fresh.forEach(tellTimes);
     waiting = [...fresh, ...waiting];
     const isWriting = document.activeElement?.matches('textarea, input');
     if (scrollY < NEAR_PX && !isWriting && !document.hidden) {
@@ -60,5 +61,44 @@ export function follow(list) {
     isAsked = true;
     setTimeout(look, Math.max(0, next - Date.now()));
   };
-  listen('/live/events', { post });
+  /** @param {{ uri: string, path: string }} data */
+  const judged = async ({ uri, path }) => {
+    if (waiting.some((post) => post.dataset.uri === uri)) {
+      waiting = waiting.filter((post) => post.dataset.uri !== uri);
+      if (waiting.length) offer();
+      else button?.remove();
+    }
+    const named = `article[data-uri="${CSS.escape(uri)}"]`;
+    if (!list.querySelector(named)) return;
+    const page = await pageAt(path);
+    if (page === null) return;
+    const now = page === 'gone' ? null : page.querySelector(named);
+    for (const old of /** @type {NodeListOf<HTMLElement>} */ (list.querySelectorAll(named))) {
+      forget(old);
+      if (!(now instanceof HTMLElement)) {
+        old.remove();
+        continue;
+      }
+      const post = document.importNode(now, true);
+      post.className = old.className;
+      const again = old.querySelector(':scope > .again');
+      if (again) post.prepend(again);
+      tellTimes(post);
+      old.replaceWith(post);
+    }
+    checkPage();
+  };
+  listen('/live/events', { post, judged });
+}
+
+/** The page as it is now; `gone` if nothing is there for this reader, null if it cannot be had. @param {string} path */
+async function pageAt(path) {
+  const answer = await fetch(path, { cache: 'no-cache' }).catch(() => null);
+  if (answer?.ok) return new DOMParser().parseFromString(await answer.text(), 'text/html');
+  return answer && [403, 404, 410].includes(answer.status) ? 'gone' : null;
+}
+
+/** @param {HTMLElement} post */
+function tellTimes(post) {
+  for (const time of post.querySelectorAll('time')) time.textContent = localTime(Date.parse(time.dateTime));
 }

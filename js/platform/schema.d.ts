@@ -1344,7 +1344,7 @@ export interface components {
         };
         /**
          * DoBlock
-         * @description Blocks an account: its posts are left out of the home feed. Blocks are public.
+         * @description Blocks an account, and stops following it. Blocks are public. To take it back does not follow again.
          */
         DoBlock: {
             /** @enum {unknown} */
@@ -1363,7 +1363,7 @@ export interface components {
             undo?: boolean;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1379,7 +1379,7 @@ export interface components {
             id?: string | null;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1400,7 +1400,7 @@ export interface components {
             id?: string | null;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1440,7 +1440,7 @@ export interface components {
             undo?: boolean;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1466,7 +1466,7 @@ export interface components {
             undo?: boolean;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1494,7 +1494,7 @@ export interface components {
             undo?: boolean;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1540,7 +1540,7 @@ export interface components {
             once?: string | null;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1568,7 +1568,7 @@ export interface components {
             };
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1614,7 +1614,7 @@ export interface components {
             once?: string | null;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1646,7 +1646,7 @@ export interface components {
             undo?: boolean;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1692,7 +1692,7 @@ export interface components {
             once?: string | null;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1723,7 +1723,7 @@ export interface components {
             undo?: boolean;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1749,7 +1749,7 @@ export interface components {
             undo?: boolean;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;
@@ -1777,7 +1777,7 @@ export interface components {
             undo?: boolean;
             /**
              * an account
-             * @description A DID, or the name under which an account is hosted here; default: this node's own account. An empty text: nobody, for reading what everybody sees.
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
             as?: string | null;

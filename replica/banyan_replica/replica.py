@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.entry import Entry
@@ -96,6 +97,7 @@ class Replica:
         named = named or NamedByOperator()
         self.strangers = Strangers(store, named.peers.__contains__)
         self.sync = Sync(self.ingest, self.tree, self.limits, self.links, self.strangers, rng, random_bytes)
+        self.sync.near = lambda peer: peer in named.peers or peer in self.gossip.neighbours()
         self.missing = MissingParts(store, self.limits, rng, self.sync.asking.why_not)
         self.witnesses = Witnesses(realm, witness, named)
         self.intake = Intake(realm, self.ingest, self.sync, self.limits)
@@ -236,6 +238,10 @@ class Replica:
         self.sync.durable()
         self.gossip.durable()
         return self._out.next()
+
+    def tell(self, name: str, **fields: Any) -> None:
+        """Adds an event for this node's listeners, behind the commit of what is pending."""
+        self._out.tell(name, **fields)
 
     def commit_failed(self, why: str | None) -> None:
         """Pending writes were rolled back: forgets all that depended on them. why: the fault to report, or None."""

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId, CellKey, account_from_text, account_to_text
 
+SHORT_BYTES = 16
+
 
 class Target(NamedTuple):
     """A post: its account (32 bytes) and its key in that account (16 bytes)."""
@@ -24,6 +26,11 @@ def conversation(root: Target) -> bytes:
     """8 bytes that stand for the conversation that this post opened, where a row has no room for its 48. Another post
     may have the same, so a reader compares the posts themselves."""
     return sha256(root.raw).digest()[:8]
+
+
+def short(target: Target) -> bytes:
+    """16 bytes that stand for a post where its 48 are too many."""
+    return sha256(target.raw).digest()[:SHORT_BYTES]
 
 
 def post_to_text(target: Target) -> str:

@@ -6,7 +6,7 @@ It is the order of this store's numbers of accounts, which is that in which it m
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import groupby, islice
 
 from banyan_crdt.ids import AccountId
 from banyan_schema.address import Target
@@ -15,14 +15,18 @@ from banyan_schema.social import REPOST
 from .engine import Table, after_prefix
 from .queries import Queries
 from .slots import shown_at, stamp_of
+from .timelines import Line
 from .view_rows import ELEMENT, NUMBERED, NUMBERS
 from .views.social.reactions import FROM_END, REACTIONS, REPOSTS
+from .views.social.shares import SHARES
 from .views.social.thread import REPLIES
 
 TARGET_BYTES = 48
 NUMBER_BYTES = 4
 CELL_AND_ELEMENT = 32
 RESPONSES = 2_000
+AT_ONCE = 10_000
+"""Of what one account reposted in one millisecond, so many are looked at."""
 
 
 def reacted(
@@ -66,6 +70,21 @@ def reposted_by(ask: Queries, target: Target, account: AccountId) -> int | None:
         if shown:
             return int.from_bytes(stamp_of(ask.reader, shown[:8])[:6], "big")
     return None
+
+
+def reposted_at(ask: Queries, account: AccountId, ms: int) -> Iterator[Target]:
+    """What an account reposted in a millisecond since 1970, and still does. Raises ViewBuilding."""
+    ask.need("shares")
+    number = ask.number(account)
+    if number is None:
+        return
+    time = ms.to_bytes(6, "big")
+    for row in islice(ask.reader.txn.dups(SHARES, number, time), AT_ONCE):
+        if row[:6] != time:
+            return
+        target = ask.reposted_at(Line(SHARES, number, account, row[8:24], row[:8], row[24:]))
+        if target is not None:
+            yield target
 
 
 def numbers_of(ask: Queries, accounts: Iterable[AccountId]) -> frozenset[bytes]:

@@ -7,6 +7,7 @@ from tests.mutants.in_crdt import IN_CRDT
 from tests.mutants.in_damage import IN_DAMAGE
 from tests.mutants.in_events import IN_EVENTS
 from tests.mutants.in_firehose import IN_FIREHOSE
+from tests.mutants.in_floods import IN_FLOODS
 from tests.mutants.in_groups import IN_GROUPS
 from tests.mutants.in_handles import IN_HANDLES
 from tests.mutants.in_home import IN_HOME
@@ -40,6 +41,7 @@ MUTANTS = (
     *IN_CHANNELS,
     *IN_EVENTS,
     *IN_FIREHOSE,
+    *IN_FLOODS,
     *IN_GROUPS,
     *IN_HANDLES,
     *IN_HOME,

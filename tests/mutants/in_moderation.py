@@ -7,6 +7,7 @@ _DECISIONS, _REPORTS = (f"node/banyan_node/api/methods/{name}.py" for name in ("
 _QUERIES, _READING = "storage/banyan_storage/queries.py", "node/banyan_node/api/methods/reading.py"
 _PAGE, _CONTENT = "web/banyan_web/page/moderation.py", "node/banyan_node/api/methods/content.py"
 _LOGGED, _DECIDED = ("tests/node/test_audit.py",), ("tests/node/test_moderation.py",)
+_JUDGED = ("tests/web/test_judged.py",)
 _ADMIN, _PAGES = ("tests/web/test_admin.py",), ("tests/web/test_moderation.py",)
 
 IN_MODERATION = (
@@ -96,5 +97,40 @@ IN_MODERATION = (
         'if int.from_bytes(raw, "big") <= now_ms:',
         "if False:",
         _ADMIN,
+    ),
+    Mutant(
+        "streams hear nothing of what is hidden",
+        _DECISIONS,
+        "        tell_judged(ctx, posts)\n",
+        "",
+        _JUDGED,
+    ),
+    Mutant(
+        "streams hear nothing of a decision that is taken back",
+        _DECISIONS,
+        "        tell_judged(ctx, map(target_of, made.posts))\n",
+        "",
+        _JUDGED,
+    ),
+    Mutant(
+        "streams hear nothing of what is withheld",
+        _CONTENT,
+        "    tell_judged(ctx, [target])  # before",
+        "    # before",
+        _JUDGED,
+    ),
+    Mutant(
+        "a hidden post is gone for its author's followers alone",
+        "web/banyan_web/mastodon/streaming/hub.py",
+        "for stream in list(streams) if channel.name not in WITHOUT_POSTS else ():",
+        "for stream in [s for s, c in self._around(post['uri'].partition('/')[0]) if c == channel]:",
+        _JUDGED,
+    ),
+    Mutant(
+        "reports of nobody are asked of the node",
+        "web/banyan_web/platform/acting.py",
+        "        if needed and not named:\n",
+        "        if False:\n",
+        ("tests/web/test_platform_reading.py",),
     ),
 )

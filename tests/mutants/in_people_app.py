@@ -45,10 +45,10 @@ IN_PEOPLE_APP = (
     ),
     Mutant(
         "who blocks goes on following",
-        f"{_WEB}/ties.py",
-        'return await _undone(web, ask, "unfollow")\n\n\n@ENDPOINTS.post("/api/v1/accounts/{id}/unblock"',
-        'return await _done(web, ask)\n\n\n@ENDPOINTS.post("/api/v1/accounts/{id}/unblock"',
-        (_APP,),
+        "node/banyan_node/api/methods/relations.py",
+        " + [undo(follow.coll, followed)] * bool(followed)",
+        "",
+        ("tests/web/test_platform.py", _APP),
     ),
     Mutant(
         "notifications above a place are those at the top",

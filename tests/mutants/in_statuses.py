@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 _STATUSES = ("tests/web/test_statuses.py",)
 _TIMELINES = ("tests/web/test_paging.py",)
+_IDS = ("tests/web/test_ids.py",)
 _HTML = ("tests/web/test_html.py",)
 _WEB = "web/banyan_web/mastodon"
 
@@ -49,5 +50,33 @@ IN_STATUSES = (
         "        if there:\n            return Posted(",
         "        if False:\n            return Posted(",
         ("tests/node/test_pages.py",),
+    ),
+    Mutant(
+        "a repost has the id that a post would have",
+        f"{_WEB}/ids.py",
+        '_REPOST | int.from_bytes(raw, "big")',
+        'int.from_bytes(raw, "big")',
+        _IDS,
+    ),
+    Mutant(
+        "ids of reposts are longer, and on top of all",
+        f"{_WEB}/ids.py",
+        "{number:0{REST_DIGITS}d}",
+        "{number:0{REST_DIGITS + 9 * (number >= _REPOST)}d}",
+        _IDS,
+    ),
+    Mutant(
+        "any repost of that moment is the one that is meant",
+        "node/banyan_node/api/methods/responses.py",
+        "if short(target) == wanted), None",
+        "), None",
+        _IDS,
+    ),
+    Mutant(
+        "a post of a followed tag is at home though its author is muted",
+        "node/banyan_node/api/methods/pages.py",
+        "(not ask.seen or lens.shows(view.target.account, view.post))",
+        "True",
+        ("tests/web/test_wishes_app.py",),
     ),
 )

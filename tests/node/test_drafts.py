@@ -56,6 +56,9 @@ def test_a_draft_is_kept_changed_published_and_dropped(node: LocalBackend, tmp_p
     assert (row["uri"], row["text"]) == (uri, "secretdraft")
     node.call("draft.drop", id=second)
     assert node.call("drafts")["drafts"] == []
+    for method in ("drafts", "decision.mine", "notifications"):
+        with pytest.raises(CallError, match="An empty text names nobody, and this needs an account"):
+            node.call(method, by="")
     for method in ("draft.publish", "draft.drop"):
         with pytest.raises(CallError, match="There is no draft"):
             node.call(method, id=first)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from banyan_crdt.ids import EntryId
+from banyan_replica.frontier.probes import PROBE_BYTES
 from banyan_replica.gossip.frames import Push, Pushes, encode_frame
-from banyan_replica.peers.backlog import FRAME_OVERHEAD, Backlog, Lane, Waiting
+from banyan_replica.peers.backlog import FRAME_OVERHEAD, RELAYED, Backlog, Lane, Waiting
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
-from banyan_replica.wire import MAX_FRAME, Bye, DataItems, GossipFrame, Root, WantParts, encode_message
+from banyan_replica.wire import MAX_FRAME, Bye, DataItems, GossipFrame, Root, Sketch, WantParts, encode_message
 from tests.crdt.make import Person
-from tests.replica.helpers import control_item
+from tests.replica.helpers import control_item, plain_hello
 
 BULK = encode_message(DataItems([]))[:2]
 
@@ -52,17 +53,46 @@ def test_posts_of_own_people_and_questions_are_first_and_answers_do_not_wait_beh
     b = Backlog()
     own, relayed = (encode_message(GossipFrame(encode_frame(Pushes((Push(bytes(16), hop, b"x"),))))) for hop in (0, 1))
     question = encode_message(WantParts([(EntryId(bytes(32)), 0)]))
-    hello = encode_message(Root(1, bytes(32), 1))
-    assert {b.lane(frame) for frame in (own, relayed, question)} == {Lane.REST}, "nothing goes before a hello"
+    sketch = encode_message(Sketch(b"", 0, 0, 0, bytes(PROBE_BYTES)))
+    late, hello = encode_message(Root(1, bytes(32), 1)), encode_message(plain_hello())
+    b.put(late)
+    b.took(late)
+    assert {b.lane(frame) for frame in (own, relayed, question, sketch)} == {Lane.REST}, "nothing goes before a hello"
     b.put(hello)
     b.took(hello)
-    assert [b.lane(frame) for frame in (own, question, relayed, hello, bulk(100))] == [
+    assert [b.lane(frame) for frame in (own, question, sketch, relayed, late, bulk(100))] == [
+        Lane.FIRST,
         Lane.FIRST,
         Lane.FIRST,
         Lane.GOSSIP,
         Lane.REST,
         Lane.REST,
     ]
+
+
+def test_only_what_a_peer_relays_and_announces_is_a_flood_and_none_once_it_was_read() -> None:
+    b = Backlog()
+    own, relayed = (
+        encode_message(GossipFrame(encode_frame(Pushes((Push(bytes(16), hop, bytes(RELAYED // 4)),)))))
+        for hop in (0, 1)
+    )
+    announced = encode_message(GossipFrame(encode_frame(Pushes((), (bytes(16),) * 4_096))))
+    for frame in (own, encode_message(Root(1, bytes(32), 1)), bulk(RELAYED)):
+        for _ in range(5):
+            b.put(frame)
+    assert not b.floods
+    for _ in range(3):
+        b.put(relayed)
+    assert not b.floods
+    for _ in range(5):
+        b.put(announced)
+    assert b.floods
+    b.took(relayed)
+    assert not b.floods
+    for _ in range(5):
+        b.took(own)
+    b.put(relayed)
+    assert b.floods, "what else was read makes no room for it"
 
 
 def test_many_peers_together_may_not_use_up_the_memory_and_each_may_send_a_frame() -> None:

@@ -15,8 +15,23 @@ from banyan_crdt.realm import TEST
 from banyan_replica.frontier.index import id_words, name_words
 from banyan_replica.frontier.probes import PROBE_BYTES
 from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, P, add_one, key_of, pack, place, walk, weight
+from banyan_replica.gossip.frames import Join, encode_frame
 from banyan_replica.peers.limits import Limits
-from banyan_replica.wire import BUSY, HERE, TOO_MANY, Heads, Message, Root, Sketch, SketchCells, SketchNames, Sums
+from banyan_replica.sync.lately import MOST, Lately
+from banyan_replica.wire import (
+    BUSY,
+    HERE,
+    TOO_MANY,
+    GossipFrame,
+    Heads,
+    Message,
+    Root,
+    Sketch,
+    SketchCells,
+    SketchNames,
+    Sums,
+    decode_message,
+)
 from tests.crdt.make import Person, add, follow, signer
 from tests.replica.helpers import NOW_MS, World, give, plain_hello
 
@@ -345,6 +360,79 @@ def test_what_an_honest_peer_passes_on_does_not_keep_it_from_comparing() -> None
     w.say("r", "a", QUESTION)
     w.run(0.1)
     assert [m.state for m in w.heard["r"] if isinstance(m, SketchCells)] == [HERE]
+
+
+MUCH_DIFFERS = Sketch(b"", 0, 0, 0, b"\x5a\xc3" * (PROBE_BYTES // 2))
+ALL_SUMS = Sums(b"", b"", [(9, bytes(16))] * 16)
+
+
+@pytest.mark.parametrize("question", [MUCH_DIFFERS, ALL_SUMS, None], ids=["sketch", "sums", "own sums"])
+def test_where_a_sketch_is_not_enough_a_neighbour_is_first_told_what_moved_last_of_own_accounts(
+    question: Message | None,
+) -> None:
+    w, names = twins(40)
+    a, own = w.replicas["a"], names[0][0]
+    a.sync.asking.ours = lambda account: account == own.id
+    w.rogue("r", "a")
+    w.rogue("far", "a")
+    w.say("r", "a", GossipFrame(encode_frame(Join())))
+    w.run(2)
+    for person, n in names:
+        write(w, "a", person, n)
+    for peer in ("r", "far"):
+        if question is None:
+            a.sync.by_ranges(a.links[peer], b"")
+        w.say(peer, "a", question or Root(0, bytes(32), 0))
+    w.run(0.1)
+    assert not [m for m in w.heard["far"] if isinstance(m, Heads) and not m.answer], "it is no neighbour"
+    told = [m for m in w.heard["r"] if isinstance(m, Heads) and not m.answer and not m.prefix]
+    logs = [own.log(number=n) for who, n in names if who is own]
+    assert [dict(m.heads) for m in told] == [{log: w.head("a", log) for log in logs}]
+    assert told[0].heads[0][0] == logs[-1], "that which moved last comes first"
+    assert w.heard["r"].index(told[0]) < max(k for k, m in enumerate(w.heard["r"]) if m != told[0])
+
+
+def test_what_own_people_wrote_comes_though_comparing_by_ranges_does_not_end() -> None:
+    w, names = twins(6_600)
+    for k, (person, number) in enumerate(names[1:]):
+        write(w, "ab"[k % 2], person, number)
+    w.lost = lambda sender, to, data: isinstance(decode_message(data), Sums)
+    w.link("a", "b")
+    w.run(5)
+    own, number = names[0]
+    for name, r in w.replicas.items():
+        r.sync.asking.ours = lambda account: account == own.id
+        r.gossip.join("b" if name == "a" else "a", (), w.now)
+    write(w, "a", own, number)
+    log = own.log(number=number)
+    assert w.head("a", log) != w.head("b", log)
+    w.until(lambda: w.head("a", log) == w.head("b", log), 15)
+    assert apart(w) > 6_000
+    assert not w.rejections("a") + w.rejections("b")
+
+
+def test_the_logs_that_are_told_first_are_few_the_latest_and_own() -> None:
+    person, stranger = Person("own"), Person("stranger")
+    lately = Lately(lambda account: account == person.id)
+    for number in range(1, MOST + 3):
+        lately.moved(person.log(number=number))
+        lately.moved(stranger.log(number=number))
+    lately.moved(person.log(number=4))
+    assert list(lately) == [person.log(number=n) for n in (4, *range(MOST + 2, 4, -1), 3)]
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_while_much_of_a_peer_waits_unread_no_sums_are_asked_of_it_or_answered(more: int) -> None:
+    w, _ = twins(40)
+    w.rogue("r", "a")
+    a = w.replicas["a"]
+    a.sync.asking.waiting = lambda peer: Limits().unread + more
+    a.sync.by_ranges(a.links["r"], b"")
+    w.say("r", "a", ALL_SUMS)
+    w.run(0.1)
+    asked, answers = ([m for m in w.heard["r"] if isinstance(m, kind)] for kind in (Sums, Heads))
+    assert (bool(asked), bool(answers)) == (not more, not more)
+    assert w.points("a", "r") == 0
 
 
 def test_one_table_at_a_time_is_built_for_others() -> None:

@@ -225,6 +225,21 @@ def test_a_peer_whose_frames_wait_here_unread_is_charged_only_after_much_patienc
     assert ledger.last_sentence("p") == "announced messages and did not send them when asked"
 
 
+def test_a_peer_of_which_messages_were_dropped_is_not_charged_for_them_and_may_be_asked_again() -> None:
+    ledger = Ledger()
+    node = node_with("p", ledger=ledger)
+    node.receive("p", Pushes(ihaves=(A,)), 1.0)
+    asked = [e for e in run_to(node, 1.8) if isinstance(e, SendFrame) and A in getattr(e.frame, "grafts", ())]
+    node.lost("p")
+    node.lost("nobody")
+    again = [e for e in run_to(node, 2.5) if isinstance(e, SendFrame) and A in getattr(e.frame, "grafts", ())]
+    assert len(asked) == len(again) == 1
+    node.lost("p")
+    node.learned(A, 2.5)
+    run_to(node, 200.0)
+    assert ledger.points("p", 200.0) == 0
+
+
 def test_what_came_by_reconciliation_is_not_asked_for() -> None:
     ledger = Ledger()
     node = node_with("p", ledger=ledger)

@@ -11,12 +11,12 @@ from banyan_crdt.entry import encode_header
 from banyan_crdt.errors import Malformed
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import encode_run
-from banyan_replica.gossip.frames import Delivery, Push
-from banyan_replica.gossip.pushes import joined, opened
+from banyan_replica.gossip.frames import AnyFrame, Delivery, Join, Push, Pushes, encode_frame
+from banyan_replica.gossip.pushes import joined, opened, relays, without_messages
 from banyan_replica.intake.intake import account_of
 from banyan_replica.intake.prepare import CheckedRun, check_items
 from banyan_replica.replica import Replica
-from banyan_replica.wire import GossipFrame, RunItem, encode_item, encode_message
+from banyan_replica.wire import GossipFrame, Root, RunItem, encode_item, encode_message
 from tests.replica.helpers import World, draft, phone_of
 
 
@@ -158,3 +158,26 @@ def test_an_item_that_is_none_is_a_verdict_and_no_fault() -> None:
         assert isinstance(opened(Delivery(bytes(16), payload, 0, "p")), Exception)
     item = RunItem(b"run", [])
     assert opened(Delivery(bytes(16), encode(encode_item(item)), 0, "p")) == item
+
+
+def gossip(frame: AnyFrame) -> bytes:
+    return encode_message(GossipFrame(encode_frame(frame)))
+
+
+def test_what_others_wrote_is_told_from_all_else_that_a_peer_says() -> None:
+    own, others = Push(b"a" * 16, 0, b"x"), Push(b"b" * 16, 1, b"x")
+    assert relays(gossip(Pushes((others, own))))
+    assert relays(gossip(Pushes((), (b"a" * 16,))))
+    assert not relays(gossip(Pushes((own, others))))
+    assert not relays(gossip(Join()))
+    assert not relays(encode_message(Root(1, bytes(32), 1)))
+    assert not relays(b"")
+
+
+def test_without_messages_a_peer_still_asks_and_wants_to_be_spared() -> None:
+    ids, push = (b"a" * 16, b"b" * 16), Push(b"c" * 16, 1, b"x")
+    assert without_messages(gossip(Pushes((push,), ids))) is None
+    assert without_messages(gossip(Pushes((push,), ids, ids))) == gossip(Pushes((), (), ids))
+    assert without_messages(gossip(Pushes((push,), (), (), True))) == gossip(Pushes((), (), (), True))
+    for raw in (gossip(Pushes((push,)))[:-1], gossip(Pushes((Push(b"short", 1, b"x"),))), gossip(Join()), b""):
+        assert without_messages(raw) == raw, "it is judged as it is"

@@ -81,20 +81,16 @@ def test_ids_are_digits_whose_order_is_that_of_time() -> None:
     assert ids.did_of(ids.account_id(did)) == did
     post, repost, later = ids.status_id(uri, 5), ids.repost_id(uri, did, 6), ids.status_id(uri, 7)
     assert post < repost < later
-    assert (ids.uri_of(post), ids.uri_of(repost), ids.reposted_by(repost), ids.reposted_by(post)) == (
-        uri,
-        uri,
-        did,
-        None,
-    )
-    assert (ids.time_of(post), ids.time_of(repost)) == (5, 6)
+    assert ids.parsed(post) == ids.PostId(uri, 5)
+    found = ids.parsed(repost)
+    assert isinstance(found, ids.RepostId)
+    assert (found.by, found.time_ms, ids.id_of_repost(found)) == (did, 6, repost)
     now = ids.status_id(uri, 1_796_000_000_000)
-    assert ids.uri_of(str(int(now))) == uri, "a client may read an id as a number"
-    assert ids.time_of(str(int(now))) == 1_796_000_000_000
+    assert ids.parsed(str(int(now))) == ids.PostId(uri, 1_796_000_000_000), "a client may read an id as a number"
     small = "did:banyan:z1tVojvhToWjQ8Xvo4UPx2Xz9eRy7auyYMmZBjc2XfN"
     assert ids.did_of(str(int(ids.account_id(small)))) == small
-    for wrong in ("", "1", "x" * 131, post + "0", "9" * 131, "٣" * 131, "9" * 69):
+    for wrong in ("", "1", "x" * 131, post + "0", post[:-1], "9" * 131, "1" * 15 + "9" * 116, "٣" * 131, "9" * 69):
         with pytest.raises(Refused):
-            ids.uri_of(wrong)
+            ids.parsed(wrong)
         with pytest.raises(Refused):
             ids.did_of(wrong[:69])

@@ -163,6 +163,8 @@ class World:
             case "mute" | "block" as what if not any(one == (who, whom) for one in model.unseen):
                 await self.call(who, what, account=whom)
                 model.unseen.add((who, whom))
+                if what == "block":
+                    model.follows.discard((who, whom))
             case "unmute" if model.unseen:
                 who, whom = rng.choice(sorted(model.unseen))
                 for what in ("mute", "block"):

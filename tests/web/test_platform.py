@@ -13,6 +13,7 @@ import trio
 from starlette.requests import Request
 
 from banyan_node.home.recovery import commitment
+from banyan_web.mastodon.ids import account_id
 from banyan_web.platform import lines
 from tests.web.door import Client, Door, open_node
 
@@ -170,6 +171,43 @@ async def test_operations_are_done_in_order_and_once(tmp_path: Path) -> None:
         assert page[-1]["reactions"] == {"🌳": 1}
         assert page[-1]["replies"] == 1
         assert (await door.node.backend.call("store.verify", {}))["problems"] == []
+
+
+async def test_a_block_ends_the_follow_whoever_asks_for_it(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        await door.person("Lotus")
+        client = platform(door)
+        an, binh = await open_accounts(client, "an", "bình")
+        call, app = door.node.backend.call, door.client(an)
+
+        async def ties() -> tuple[bool, bool]:
+            (row,) = (await call("relationships", {"accounts": [binh], "as": an}))["relationships"]
+            shown = (await app.ask("GET", "/api/v1/accounts/relationships", params={"id[]": account_id(binh)}))[0]
+            assert (row["following"], row["blocking"]) == (shown["following"], shown["blocking"])
+            return row["following"], row["blocking"]
+
+        async def operations(do: str, **more: Any) -> None:
+            (row,) = await send(
+                client, "/v1/operations", [{"id": f"{do}{more}", "as": an, "do": do, "account": binh, **more}]
+            )
+            assert row["status"] == 200, row
+
+        await operations("follow")
+        assert await ties() == (True, False)
+        await operations("block")
+        assert await ties() == (False, True)
+        await operations("block", undo=True)
+        assert await ties() == (False, False)
+        await app.post(f"/api/v1/accounts/{account_id(binh)}/follow")
+        assert (await app.post(f"/api/v1/accounts/{account_id(binh)}/block"))["following"] is False
+        assert await ties() == (False, True)
+        await app.post(f"/api/v1/accounts/{account_id(binh)}/follow")
+        await app.post(f"/api/v1/accounts/{account_id(binh)}/block")
+        assert await ties() == (False, True), "also of who was blocked already"
+        before = (await call("status", {}))["entries"]
+        await app.post(f"/api/v1/accounts/{account_id(binh)}/block")
+        assert (await call("status", {}))["entries"] == before, "a block that stands is not written again"
+        assert (await call("store.verify", {}))["problems"] == []
 
 
 async def test_one_operation_is_json_and_its_key_a_header(tmp_path: Path) -> None:

@@ -72,6 +72,19 @@ async def test_everything_is_read_as_any_account(tmp_path: Path) -> None:
         assert [p["text"] for p in found["posts"]] == ["phở ngon"]  # whom it muted, it does not find
         assert (await client.get("/v1/counts"))["posts"] == 3
         assert (await client.ask("GET", f"/v1/notifications?as={an}"))["notices"][0]["kind"] == "reply"
+        described = (await client.get("/openapi.json"))["paths"]
+        for path in ("/v1/notifications", "/v1/reports", "/v1/decisions"):
+            for query in ("", "?as="):
+                refused = await client.ask("GET", path + query, 422)
+                assert refused["error"] == (
+                    "Say of which account: `as` is its DID, or its name here. Your token is of no account."
+                )
+            await client.ask("GET", f"{path}?as={an}")
+            await door.client(an, "read").get(path)
+            (said,) = (one for one in described[path]["get"]["parameters"] if one["name"] == "as")
+            assert "has to name one" in json.dumps(said), path
+        (said,) = (one for one in described["/v1/search"]["get"]["parameters"] if one["name"] == "as")
+        assert "reads as nobody" in json.dumps(said)
         for path, says in (
             ("/v1/feed?limt=3", "There is no parameter 'limt'; did you mean 'limit'?"),
             ("/v1/feed?limit=x", "'limit' is a whole number from 0 to 1000; it got 'x'."),

@@ -217,7 +217,7 @@ def unfollow(ctx: typer.Context, account: Who, by: By = None) -> None:
 
 
 def block(ctx: typer.Context, account: Who, undo: Undo = False, by: By = None) -> None:
-    """Block an account; everybody can see that you do."""
+    """Block an account, and stop following it; everybody can see that you do."""
     _relate(ctx, "block", account, by, undo, "No longer blocking {}." if undo else "Blocking {}.")
 
 

@@ -29,6 +29,7 @@ from banyan_node.api.texts import (
     EventCursor,
     EventCursorText,
     Milliseconds,
+    PostUri,
     WriterHex,
     did,
     entry_hex,
@@ -105,6 +106,20 @@ class StorageEvent(ApiEvent, frozen=True, kw_only=True, tag="storage"):
     error: str
 
 
+class JudgedPost(Response, frozen=True):
+    """time_ms: of the post; null: its content is not here."""
+
+    uri: PostUri
+    time_ms: Milliseconds | None
+
+
+class JudgedEvent(ApiEvent, frozen=True, kw_only=True, tag="judged"):
+    """A moderator hid, labelled or withheld posts, or took that back, or the operator did: read them anew, they are
+    shown otherwise now, or not at all."""
+
+    posts: list[JudgedPost]
+
+
 class LostEvent(ApiEvent, frozen=True, kw_only=True, tag="lost"):
     """This reader was too slow and missed `events` events. Those about entries are sent again after this one."""
 
@@ -120,6 +135,7 @@ AnyEvent: TypeAlias = (
     | RejectedEvent
     | SlightedEvent
     | StorageEvent
+    | JudgedEvent
     | LostEvent
 )
 TOLD: dict[str, type[ApiEvent]] = {
@@ -128,6 +144,7 @@ TOLD: dict[str, type[ApiEvent]] = {
     "rejected": RejectedEvent,
     "slighted": SlightedEvent,
     "storage": StorageEvent,
+    "judged": JudgedEvent,
 }
 """Events whose fields need no conversion, by name."""
 InThread: TypeAlias = Callable[..., Awaitable[Any]]

@@ -60,8 +60,13 @@ class KeptRows:
             if reposts is None:
                 return None
             self._kept.put(("repost", line.place), reposts, (), REPOST_BYTES)
-        view: PostView | None = self._kept.get(("post", reposts)) or self._keep(self._q.post(reposts))
+        view = self.post(reposts)
         return None if view is None else as_reposted(view, line)
+
+    def post(self, target: Target) -> PostView | None:
+        """A post by its address; None if it is not held, or not shown here."""
+        found: PostView | None = self._kept.get(("post", target))
+        return found or self._keep(self._q.post(target))
 
     def _keep(self, view: PostView | None) -> PostView | None:
         if view is not None:

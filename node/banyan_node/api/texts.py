@@ -150,6 +150,13 @@ Own: TypeAlias = Annotated[
     str | None,
     Meta(
         title="an account",
+        description="A DID, or the name under which an account is hosted here; default: this node's own account.",
+    ),
+]
+Reader: TypeAlias = Annotated[
+    str | None,
+    Meta(
+        title="an account",
         description="A DID, or the name under which an account is hosted here; default: this node's own account. An "
         "empty text: nobody, for reading what everybody sees.",
     ),

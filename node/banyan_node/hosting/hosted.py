@@ -273,6 +273,9 @@ def account_of(ctx: Reads, text: str | None) -> AccountId:
     """The account of a text form or of a name hosted here; None: this node's own account."""
     if text is None:
         return my_account(ctx)
+    if not text:
+        says = "An empty text names nobody, and this needs an account: give a DID, or the name of one hosted here."
+        raise CallError("bad_request", says)
     try:
         return account_from_text(text)
     except ValueError as error:

@@ -12,6 +12,7 @@ from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.turns import Whose
 from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.frames import brings_messages
+from banyan_replica.gossip.pushes import relays, without_messages
 from banyan_replica.intake.prepare import Prepared
 from banyan_replica.peers.backlog import Backlog, Lane
 from banyan_replica.wire import is_gossip, is_lasting
@@ -38,7 +39,7 @@ class Incoming:
         self._worker, self._throttle = worker, throttle
         self._spent = partial(throttle.spent, *whose)
         self._session: PeerSession | None = None
-        self._dropped = False
+        self._dropped = self._losing = False
 
     def begin(self, addrs: tuple[str, ...], address: str, outbound: bool) -> None:
         """The link is up."""
@@ -65,9 +66,16 @@ class Incoming:
 
     async def take(self, frame: bytes) -> None:
         """While own people work, a large frame of a stranger is prepared first, and comes to the replica in slices:
-        what it costs is not to hold up a call. So does a flood of gossip, which is not to hold up news."""
+        what it costs is not to hold up a call. So does a flood of gossip, which is not to hold up news. Of a flood that
+        the peer relays, what is more than may wait is dropped: comparing brings it."""
         if self._useless(frame):
             return
+        if self._backlog.floods and relays(frame) and self._throttle.makes_way(self._link.usage, False):
+            self._lose()
+            rest = without_messages(frame)
+            if rest is None:
+                return
+            frame = rest
         why = self._backlog.put(frame)
         if why is not None:
             self._worker.post(partial(_overran, self._link.peer_id, why), whose=self._whose)
@@ -94,6 +102,12 @@ class Incoming:
         first = small and not self._throttle.has_to_wait(peer)
         return first and not self._ahead.has_room(frame, group, self._throttle.relied_on(peer))
 
+    def _lose(self) -> None:
+        """Says once, until it was heard, that messages of the peer are dropped."""
+        if not self._losing:
+            self._losing = True
+            self._worker.post(self._lost, whose=self._whose, lane=Lane.FIRST)
+
     def _post(self, frame: bytes, begun: Future[Prepared] | None, lane: Lane) -> None:
         job = partial(self._whole, frame, begun)
         self._worker.post(job, len(frame), writes=_may_write(frame), whose=self._whose, lane=lane)
@@ -104,6 +118,10 @@ class Incoming:
         return self._dropped or (self._link.closed is not None and not is_lasting(frame))
 
     # -- on the replica's thread
+
+    def _lost(self, context: Context, now: float) -> None:
+        self._losing = False
+        context.replica.gossip.lost(self._link.peer_id)
 
     def _whole(self, frame: bytes, begun: Future[Prepared] | None, context: Context, now: float) -> None:
         try:

@@ -104,6 +104,13 @@ class Gossip:
         self._clock(now)
         self._tree.hold(peer, held, now)
 
+    def lost(self, peer: PeerId) -> None:
+        """Messages of the peer were dropped unread, because too many waited. It may have sent what it was asked for, so
+        it owes nothing of that any more; others are asked."""
+        link = self._tree.links.get(peer)
+        if link is not None:
+            link.debts.clear()
+
     # -- messages
 
     def publish(self, mid: bytes, payload: bytes, now: float) -> None:

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from banyan_crdt.codec import AN_ARRAY, bytes_head, decode, encode, read_value
-from banyan_crdt.errors import Reject
+from banyan_crdt.errors import Malformed, Reject
 from banyan_crdt.ids import AccountId, EntryId, LogId
 from banyan_crdt.run import MAX_RUN_ENTRIES
-from banyan_replica.gossip.frames import Delivery, Push, Pushes, encode_frame
+from banyan_replica.gossip.frames import Delivery, Push, Pushes, decode_frame, encode_frame, is_of_the_tree
 from banyan_replica.gossip.settings import MAX_PAYLOAD, MID_BYTES
 from banyan_replica.sync.serve import control_item, run_item
 from banyan_replica.wire import (
@@ -28,8 +28,10 @@ from banyan_replica.wire import (
     GossipFrame,
     Item,
     decode_item,
+    decode_message,
     encode_item,
     encode_message,
+    is_gossip,
 )
 from banyan_replica.wire.items import RUN
 from banyan_storage.reader import StoreReader
@@ -59,6 +61,26 @@ _OWN = _opening()
 def opens_as_own(raw: bytes) -> bool:
     """Whether a frame, valid or not, begins as one that brings what the sender's people wrote (`is_own`)."""
     return _OWN.match(raw) is not None
+
+
+def relays(raw: bytes) -> bool:
+    """Whether a message, of ours or valid, is of the gossip and says something of messages that others wrote."""
+    return is_gossip(raw) and is_of_the_tree(raw[2:4]) and not opens_as_own(raw)
+
+
+def without_messages(raw: bytes) -> bytes | None:
+    """Such a message without what it pushes and announces: what it asks for and wants to be spared. None if there is
+    nothing of that. One that no honest peer sends stays as it is."""
+    try:
+        message = decode_message(raw)
+        frame = decode_frame(message.frame) if isinstance(message, GossipFrame) else None
+    except Malformed:
+        return raw
+    if not isinstance(frame, Pushes):
+        return raw
+    if not (frame.grafts or frame.prune):
+        return None
+    return encode_message(GossipFrame(encode_frame(Pushes((), (), frame.grafts, frame.prune))))
 
 
 def opened(delivery: Delivery) -> Item | Reject:

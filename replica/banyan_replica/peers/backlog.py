@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from banyan_replica.gossip.pushes import opens_as_own
+from banyan_replica.gossip.pushes import opens_as_own, relays
 from banyan_replica.peers.flow import OVERSHOOT, WINDOW
-from banyan_replica.wire import goes_ahead, is_bulk, is_gossip
+from banyan_replica.wire import Hello, goes_ahead, is_bulk, is_gossip, opens_as
 
 FRAME_OVERHEAD = 256
 """Memory of a waiting frame in addition to its bytes."""
+
+
+RELAYED = 1 << 20
+"""Bytes of what a peer relays that wait, beyond which it counts as a flood: at the pace at which a node at work for its
+own people judges strangers, some eight seconds. Less than what one network may have prepared ahead."""
 
 
 class Lane(IntEnum):
@@ -46,8 +51,8 @@ class Backlog:
     """The reader calls `put`, the replica calls `took`, each on its own thread. all: what waits of all peers."""
 
     def __init__(self, all: Waiting | None = None) -> None:
-        self._all = all or Waiting()
-        self._put = self._took = self._bulk_put = self._bulk_took = 0
+        self._all, self._greeted = all or Waiting(), False
+        self._put = self._took = self._bulk_put = self._bulk_took = self._relayed_put = self._relayed_took = 0
 
     def put(self, frame: bytes) -> str | None:
         """A sentence if the peer had no credit for the frame: then drop it."""
@@ -56,6 +61,8 @@ class Backlog:
             if here + len(frame) > WINDOW + OVERSHOOT:
                 return f"sent {len(frame)} bytes of bulk more than it had credit for: {here} wait here already"
             self._bulk_put += len(frame)
+        elif relays(frame):
+            self._relayed_put += len(frame)
         self._put += len(frame) + FRAME_OVERHEAD
         self._all.put += len(frame) + FRAME_OVERHEAD
         return None
@@ -63,13 +70,16 @@ class Backlog:
     def took(self, frame: bytes) -> None:
         if is_bulk(frame):
             self._bulk_took += len(frame)
+        elif relays(frame):
+            self._relayed_took += len(frame)
         self._took += len(frame) + FRAME_OVERHEAD
         self._all.took += len(frame) + FRAME_OVERHEAD
+        self._greeted = self._greeted or opens_as(frame, Hello)
 
     def lane(self, frame: bytes) -> Lane:
-        """Where a frame waits. Nothing goes before the peer's first frame, its hello, because until that was read all
-        else is ignored."""
-        if not self._took:
+        """Where a frame waits. Nothing goes before the peer's hello, because until that was read all else is ignored;
+        it is not its first frame if one for a link before came late."""
+        if not self._greeted:
             return Lane.REST
         if is_gossip(frame):
             return Lane.FIRST if opens_as_own(frame) else Lane.GOSSIP
@@ -79,6 +89,12 @@ class Backlog:
         """Whether to read nothing more from the peer now: more than `most` bytes of it wait, or any while more than
         `most_of_all` wait in all. So many peers together cannot use up the memory, and each may still send a frame."""
         return self.waiting > most or (self.waiting > 0 and self._all.bytes > most_of_all)
+
+    @property
+    def floods(self) -> bool:
+        """Whether so much waits of what the peer relays that more of it is better dropped. Otherwise the link would
+        fill up, and what the peer's own people write and ask would wait behind it, unread."""
+        return self._relayed_put - self._relayed_took > RELAYED
 
     @property
     def waiting(self) -> int:

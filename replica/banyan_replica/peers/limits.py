@@ -37,6 +37,9 @@ class Limits:
     """And all peers together, in equal parts: 0.8 to 1.5 kB each, for as long as a peer that promised them stalls."""
     bucket: int = 64
     """Below a prefix with at most so many heads, the heads are listed instead of summed."""
+    unread: int = WINDOW
+    """Bytes of a peer that wait here unread, beyond which its questions by sums are not answered and none are asked: a
+    walk through all prefixes of 40,000 logs brings 5 MB, and there must be room for what else the peer says."""
     heads_rows: int = 8_000
     """Heads in one frame, about 900 kB."""
     root_s: float = 5.0

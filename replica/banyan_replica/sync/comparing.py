@@ -91,6 +91,8 @@ class Fetching(Protocol):
 
     def tell(self, link: PeerSession, heads: list[tuple[LogId, Head]]) -> None: ...
 
+    def tell_lately(self, link: PeerSession) -> None: ...
+
 
 class Comparing:
     """Asks, answers and decodes. `sync` fetches the result."""
@@ -293,6 +295,8 @@ class Comparing:
         reply = answer(m, table.cells, self._stamp(link))
         link.load.cost(len(reply.cells) // CELL_BYTES)
         self._out.append((link.peer, reply))
+        if reply.state == TOO_MANY:
+            self._sync.tell_lately(link)
 
     def _refuse(self, link: PeerSession, m: Sketch) -> None:
         self._out.append((link.peer, SketchCells(m.salt, 0, BUSY, 0, b"")))

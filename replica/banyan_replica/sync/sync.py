@@ -5,7 +5,8 @@ Neighbours tell each other their roots every few seconds. If they differ, the ch
 - A node that was away gets, from a peer that it met before, all that came since, in arrival order (replaying.py).
 - A node that holds little has several neighbours read the network to it, in account order (catchup.py).
 - Otherwise a sketch of the whole frontier tells what differs, in one round trip (comparing.py).
-- If too much differs for a sketch, sums are compared prefix by prefix, down to heads.
+- If too much differs for a sketch, sums are compared prefix by prefix, down to heads. First both tell each other where
+  the logs of their own people stand (lately.py).
 
 Each side asks for what it lacks (asking.py) and hears what the other lacks, so one exchange informs both. If one side
 holds only some accounts, the accounts that both hold are compared (interest.py).
@@ -27,6 +28,7 @@ from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.asking import Asking
 from banyan_replica.sync.comparing import Comparing
 from banyan_replica.sync.interest import ALL, Interests
+from banyan_replica.sync.lately import Lately
 from banyan_replica.sync.replaying import Replaying
 from banyan_replica.sync.serving import Serving
 from banyan_replica.wire import (
@@ -69,7 +71,10 @@ class Sync:
         """How many heads have moved in all."""
         self.meetings = 0
         """Grows with each peer that says hello or leaves."""
+        self.near: Callable[[str], bool] = lambda peer: False
+        """Whether the peer is a neighbour, or the operator named it. The replica replaces it."""
         self.asking = Asking(ingest, limits, links, strangers, self.out)
+        self.lately = Lately(lambda account: self.asking.ours(account))
         self.serving = Serving(ingest.store, limits, links, self.out)
         self.comparing = Comparing(self, links, rng, random_bytes)
         self.replaying = Replaying(ingest.store, limits, links, self.out)
@@ -202,7 +207,12 @@ class Sync:
         return min(max(self.limits.session_s, differ * self.limits.closed_log_s), self.limits.closed_s)
 
     def by_ranges(self, link: PeerSession, salt: bytes, prefix: bytes = b"") -> None:
-        """Compares sums below a prefix, if a sketch is not enough."""
+        """Compares sums below a prefix, if a sketch is not enough. Not while much of what the peer answered before
+        waits here: it would find the same again, and all that the peer says would wait behind it."""
+        if not prefix:
+            self.tell_lately(link)
+        if self._behind(link):
+            return
         tree = self.tree_of(link)
         children = tree.children(salt, prefix)
         if children is not None:
@@ -231,6 +241,19 @@ class Sync:
         """Frontiers are equal."""
         self.replaying.agreed(link, now)
 
+    def tell_lately(self, link: PeerSession) -> None:
+        """Tells a peer that is near where those logs of this node's people stand that moved last, since comparing will
+        take its time. Nobody else: it says who they are, as pushes do."""
+        if not self.near(link.peer):
+            return
+        heads = [(log, self.ingest.head(log)) for log in self.lately]
+        link.load.cost(len(heads))
+        self.tell(link, heads)
+
+    def _behind(self, link: PeerSession) -> bool:
+        """Whether much of what the peer sent was not read yet."""
+        return self.asking.waiting(link.peer) > self.limits.unread
+
     # -- answering
 
     def sums(self, link: PeerSession, m: Sums, now: float) -> None:
@@ -240,6 +263,10 @@ class Sync:
         tree = self.tree_of(link)
         link.load.sums(self.limits.sums + tree.count // SUMS_LOGS, now)
         if not self.may(link, 2 * FANOUT, now):
+            return
+        if not m.prefix:
+            self.tell_lately(link)
+        if self._behind(link):
             return
         mine = tree.children(m.salt, m.prefix)
         for n, (theirs, own) in enumerate(zip(m.children, mine or (), strict=mine is not None)):
@@ -281,7 +308,9 @@ class Sync:
         self.comparing.work(now)
 
     def moved(self, log: LogId, old: Head, new: Head) -> None:
-        self.moves += old != new
+        if old != new:
+            self.moves += 1
+            self.lately.moved(log)
         self.tree.moved(log, old, new)
         self.interests.moved(log, old, new)
 

@@ -226,6 +226,7 @@ TABLE: tuple[Spoken, ...] = (
     _line(
         17, m.Sketch, "sketch", "send me cells; answered by cells",
         F("salt", SALT), F("start", U16), F("wanted", U16), F("stamp", U32), F("probes", exactly_or_none(PROBES)),
+        ahead=True,
     ),
     _line(
         18, m.SketchCells, "cells", "state 0: the cells, 1: busy, 2: too many differences",

@@ -11,12 +11,13 @@ import logging
 from base64 import b64decode
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import anyio
 import msgspec
+from anyio.streams.memory import MemoryObjectSendStream
 
 from banyan_node.api.firehose import ArrivalPlace
 from banyan_node.operator_errors import CallError
@@ -104,6 +105,8 @@ class Tail:
         self.end: ArrivalPlace | None = None
         """Up to where it was read; None while nobody follows."""
         self.cursor = ""
+        self.judged: MemoryObjectSendStream[Sequence[Mapping[str, Any]]] | None = None
+        """Gets the posts about which moderators decide, while somebody follows."""
         self._first: ArrivalPlace | None = None
         """Everything behind it is kept."""
         self._kept: list[TailEvent] = []
@@ -174,6 +177,9 @@ class Tail:
             async for event in events:
                 if event["event"] in ("entries", "control", "lost"):
                     more.set()
+                if event["event"] == "judged" and self.judged is not None:
+                    with suppress(anyio.WouldBlock, anyio.ClosedResourceError, anyio.BrokenResourceError):
+                        self.judged.send_nowait(event["posts"])
             more.set()
 
         # the listener first: what arrives while the store is read must not be missed

@@ -9,9 +9,8 @@ from typing import Any
 
 from banyan_web.endpoint import Ask, Web
 from banyan_web.mastodon.entities.media import blob_of
-from banyan_web.mastodon.entities.statuses import SENSITIVE
+from banyan_web.mastodon.entities.statuses import SENSITIVE, uri_of
 from banyan_web.mastodon.html import mentions_in
-from banyan_web.mastodon.ids import uri_of
 from banyan_web.mastodon.naming import account_named
 from banyan_web.mastodon.remembered import upload
 from banyan_web.params import number, text, texts, truthy
@@ -119,7 +118,7 @@ def due_ms(params: dict[str, Any]) -> int | None:
     return ms
 
 
-def answered_uri(params: dict[str, Any], name: str) -> str | None:
+async def answered_uri(web: Web, params: dict[str, Any], name: str) -> str | None:
     """The address of the post that is answered or quoted."""
     given = text(params, name, "")
-    return uri_of(given) if given else None
+    return await uri_of(web, given) if given else None

@@ -1,15 +1,17 @@
 """Ids for apps, which take them for texts of digits, newer ones greater. They say all that is needed to find the thing,
 so no table of them is kept:
 
-    account   the 32 bytes of the account's id as a number, 78 digits
-    post      milliseconds since 1970, plus FIRST, 15 digits; account and key of the post as a number, 116 digits
-    repost    the same of the repost; account and key of the post, account that reposted, 193 digits
-    thing     what somebody keeps to themselves, such as a list: its 16 bytes as a number, 39 digits
+    account         the 32 bytes of the account's id as a number, 78 digits
+    post            milliseconds since 1970, plus FIRST, 15 digits; account and key of the post as a number, 116 digits
+    repost          the same of the repost; a bit, account that reposted, and the post in short as a number, 116 digits
+    thing           what somebody keeps to themselves, such as a list: its 16 bytes as a number, 39 digits
 
-Digits of a post are fixed in number, and so are those of a repost, so the first fifteen order both by time. FIRST makes
-them begin with no zero: a stream names a deleted post by its digits alone, which some clients read as a JSON number.
-Some clients read an id in a Link header as a number, and send it without the zeros that it begins with: so up to
-LOST_ZEROS may be missing.
+Ids of one kind are equally long, and those of posts and reposts are one kind, because they stand in one timeline: so
+the later is the greater as a number, as a text, and for apps that compare the lengths first. FIRST makes them begin
+with no zero: a stream names a deleted post by its digits alone, which some clients read as a JSON number. Of other ids
+up to LOST_ZEROS may be missing, because some clients read them as numbers.
+
+Which post a repost is of, the node finds among what the account reposted in that millisecond.
 """
 
 from __future__ import annotations
@@ -19,22 +21,33 @@ from typing import NamedTuple
 
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, CellKey, account_from_text, account_to_text
+from banyan_schema.address import SHORT_BYTES, short
 from banyan_schema.social import Target, post_from_text, post_to_text
 from banyan_web.refusals import Refused
 
-ACCOUNT_DIGITS, TIME_DIGITS, POST_DIGITS, REPOST_DIGITS, THING_DIGITS = 78, 15, 116, 193, 39
+ACCOUNT_DIGITS, TIME_DIGITS, REST_DIGITS, THING_DIGITS = 78, 15, 116, 39
+STATUS_DIGITS = TIME_DIGITS + REST_DIGITS
 FIRST = 10**14
 LOST_ZEROS = 8
 _GONE = "Record not found"
+_POST_BYTES = 48
+_REPOST = 1 << (8 * _POST_BYTES)
+_TIMES = 1 << 48
 KEPT = 50_000
 """Ids that are kept made: the same posts and accounts stand on many pages."""
 
 
-class RepostId(NamedTuple):
-    """uri: of the post. by: the DID of who reposted it."""
-
+class PostId(NamedTuple):
     uri: str
+    time_ms: int
+
+
+class RepostId(NamedTuple):
+    """by: the DID of who reposted it. short: of the post, 32 hexadecimal digits."""
+
     by: str
+    time_ms: int
+    short: str
 
 
 @lru_cache(KEPT)
@@ -61,58 +74,37 @@ def thing_of(id_: str) -> str:
 @lru_cache(KEPT)
 def status_id(uri: str, time_ms: int) -> str:
     """The id of a post. time_ms: of the post."""
-    target = post_from_text(uri)
-    return f"{time_ms + FIRST:0{TIME_DIGITS}d}{int.from_bytes(target.account + target.key, 'big'):0{POST_DIGITS}d}"
+    return _id(time_ms, int.from_bytes(post_from_text(uri).raw, "big"))
 
 
 @lru_cache(KEPT)
 def repost_id(uri: str, by: str, time_ms: int) -> str:
     """The id of a repost. time_ms: when it was reposted."""
-    target = post_from_text(uri)
-    rest = target.account + target.key + account_from_text(by)
-    return f"{time_ms + FIRST:0{TIME_DIGITS}d}{int.from_bytes(rest, 'big'):0{REPOST_DIGITS}d}"
+    return id_of_repost(RepostId(by, time_ms, short(post_from_text(uri)).hex()))
 
 
-def time_of(id_: str) -> int:
-    """The milliseconds that an id of a post or repost begins with. Raises Refused."""
-    _named(id_)
-    return int(_whole(id_)[:TIME_DIGITS]) - FIRST
+def id_of_repost(repost: RepostId) -> str:
+    """The inverse of `parsed`."""
+    raw = account_from_text(repost.by) + bytes.fromhex(repost.short)
+    return _id(repost.time_ms, _REPOST | int.from_bytes(raw, "big"))
 
 
-def uri_of(id_: str) -> str:
-    """The URI of the post that an id names, or whose repost it names. Raises Refused."""
-    found = _named(id_)
-    return found.uri if isinstance(found, RepostId) else found
-
-
-def reposted_by(id_: str) -> str | None:
-    """Who reposted, if the id is of a repost. Raises Refused."""
-    found = _named(id_)
-    return found.by if isinstance(found, RepostId) else None
-
-
-def _named(id_: str) -> str | RepostId:
-    id_ = _whole(id_)
-    rest = id_[TIME_DIGITS:]
-    time = id_[:TIME_DIGITS]
-    if not time.isascii() or not time.isdigit() or int(time) < FIRST:
+def parsed(id_: str) -> PostId | RepostId:
+    """What an id names. Raises Refused."""
+    if len(id_) != STATUS_DIGITS or not id_.isascii() or not id_.isdigit():
         raise Refused(404, _GONE)
-    if len(rest) == POST_DIGITS:
-        return _uri(_bytes(rest, POST_DIGITS, 48))
-    raw = _bytes(rest, REPOST_DIGITS, 80)
-    return RepostId(_uri(raw[:48]), account_to_text(AccountId(raw[48:])))
+    time_ms, number = int(id_[:TIME_DIGITS]) - FIRST, int(id_[TIME_DIGITS:])
+    if not 0 <= time_ms < _TIMES or number >= 2 * _REPOST:
+        raise Refused(404, _GONE)
+    raw = (number % _REPOST).to_bytes(_POST_BYTES, "big")
+    account, rest = AccountId(raw[:-SHORT_BYTES]), raw[-SHORT_BYTES:]
+    if number >= _REPOST:
+        return RepostId(account_to_text(account), time_ms, rest.hex())
+    return PostId(post_to_text(Target(account, CellKey(rest))), time_ms)
 
 
-def _whole(id_: str) -> str:
-    """The id of a post or repost, with the zeros that a client lost."""
-    for digits in (TIME_DIGITS + POST_DIGITS, TIME_DIGITS + REPOST_DIGITS):
-        if digits - LOST_ZEROS <= len(id_) <= digits:
-            return id_.rjust(digits, "0")
-    return id_
-
-
-def _uri(raw: bytes) -> str:
-    return post_to_text(Target(AccountId(raw[:32]), CellKey(raw[32:])))
+def _id(time_ms: int, number: int) -> str:
+    return f"{time_ms + FIRST:0{TIME_DIGITS}d}{number:0{REST_DIGITS}d}"
 
 
 def _bytes(digits: str, count: int, size: int) -> bytes:

@@ -5,33 +5,38 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from banyan_crdt.ids import AccountId, CellKey, account_from_text
+from banyan_crdt.ids import AccountId, CellKey, account_from_text, account_to_text
 from banyan_schema.social import Target, post_from_text, post_to_text
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.accounts import iso
-from banyan_web.mastodon.ids import reposted_by, status_id, time_of, uri_of
+from banyan_web.mastodon.ids import RepostId, id_of_repost, parsed, status_id
 from banyan_web.mastodon.notice_ids import notice_id, place_of
 from banyan_web.params import text, texts
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
 TIMELINES = ("home", "notifications")
-_LAST = b"\xff\xff"
-"""The counter of a time, of which an id says the milliseconds only: behind all posts of that millisecond."""
+_LAST, _LAST_REPOST = b"\xff\xff", b"\xff\xfe"
+"""The counter of a time, of which an id says the milliseconds only: behind all posts of that millisecond. It also says
+whether the 48 bytes after it are of a post, or of a repost as its id has them."""
 
 
 def _home(place: str) -> tuple[str, int]:
     """(id of a status, milliseconds) of a place at home."""
     raw = bytes.fromhex(place)
-    ms = int.from_bytes(raw[:6], "big")
-    return status_id(post_to_text(Target(AccountId(raw[8:40]), CellKey(raw[40:]))), ms), ms
+    ms, account = int.from_bytes(raw[:6], "big"), AccountId(raw[8:40])
+    if raw[6:8] == _LAST_REPOST:
+        return id_of_repost(RepostId(account_to_text(account), ms, raw[40:].hex())), ms
+    return status_id(post_to_text(Target(account, CellKey(raw[40:]))), ms), ms
 
 
 def place_at_home(id_: str) -> str:
     """The place of a status in the home timeline. Raises Refused."""
-    target, by = post_from_text(uri_of(id_)), reposted_by(id_)
-    account = target.account if by is None else account_from_text(by)
-    return (time_of(id_).to_bytes(6, "big") + _LAST + account + target.key).hex()
+    found = parsed(id_)
+    time_ms = found.time_ms.to_bytes(6, "big")
+    if isinstance(found, RepostId):
+        return (time_ms + _LAST_REPOST + account_from_text(found.by)).hex() + found.short
+    return (time_ms + _LAST + post_from_text(found.uri).raw).hex()
 
 
 async def _markers(web: Web, ask: Ask, wanted: list[str]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import Any
 
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.accounts import accounts
-from banyan_web.mastodon.entities.statuses import FAVOURITE, GONE, row_of, status, status_by_id
-from banyan_web.mastodon.ids import repost_id, uri_of
+from banyan_web.mastodon.entities.statuses import FAVOURITE, GONE, row_of, status, status_by_id, uri_of
+from banyan_web.mastodon.ids import repost_id
 from banyan_web.mastodon.paging import places
 from banyan_web.params import number, text, texts
 from banyan_web.refusals import Refused
@@ -24,7 +24,7 @@ async def _mine(web: Web, ask: Ask, uri: str) -> dict[str, Any]:
 
 @ENDPOINTS.post("/api/v1/statuses/{id}/favourite", "write:favourites")
 async def favourite(web: Web, ask: Ask) -> Any:
-    uri = uri_of(ask.path["id"])
+    uri = await uri_of(web, ask.path["id"])
     if not (await _mine(web, ask, uri))["reactions"]:
         await web.call("react", uri=uri, emoji=FAVOURITE, by=ask.account)
     return await status(web, uri, ask.account)
@@ -33,7 +33,7 @@ async def favourite(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.post("/api/v1/statuses/{id}/unfavourite", "write:favourites")
 async def unfavourite(web: Web, ask: Ask) -> Any:
     """Takes back every reaction, because each counts as a favourite."""
-    uri = uri_of(ask.path["id"])
+    uri = await uri_of(web, ask.path["id"])
     for emoji in (await _mine(web, ask, uri))["reactions"]:
         await web.call("react", uri=uri, emoji=emoji, undo=True, by=ask.account)
     return await status(web, uri, ask.account)
@@ -41,7 +41,7 @@ async def unfavourite(web: Web, ask: Ask) -> Any:
 
 @ENDPOINTS.post("/api/v1/statuses/{id}/reblog", "write:statuses")
 async def reblog(web: Web, ask: Ask) -> Any:
-    uri = uri_of(ask.path["id"])
+    uri = await uri_of(web, ask.path["id"])
     if text(ask.params, "visibility", "public") not in ("public", "unlisted"):
         raise Refused(422, "Reposts here are public; this one was not made.")
     await web.call("repost", uri=uri, by=ask.account)
@@ -51,14 +51,14 @@ async def reblog(web: Web, ask: Ask) -> Any:
 
 @ENDPOINTS.post("/api/v1/statuses/{id}/unreblog", "write:statuses")
 async def unreblog(web: Web, ask: Ask) -> Any:
-    uri = uri_of(ask.path["id"])
+    uri = await uri_of(web, ask.path["id"])
     if (await _mine(web, ask, uri))["reposted_ms"] is not None:
         await web.call("repost", uri=uri, undo=True, by=ask.account)
     return await status(web, uri, ask.account)
 
 
 async def _bookmarked(web: Web, ask: Ask, wanted: bool) -> Any:
-    uri = uri_of(ask.path["id"])
+    uri = await uri_of(web, ask.path["id"])
     if (await _mine(web, ask, uri))["bookmarked"] != wanted:
         await web.call("bookmark", uri=uri, undo=not wanted, by=ask.account)
     return await status(web, uri, ask.account)
@@ -75,7 +75,7 @@ async def unbookmark(web: Web, ask: Ask) -> Any:
 
 
 async def _pinned(web: Web, ask: Ask, wanted: bool) -> Any:
-    uri = uri_of(ask.path["id"])
+    uri = await uri_of(web, ask.path["id"])
     if uri.partition("/")[0] != ask.account:
         raise Refused(422, "Validation failed: Someone else's post cannot be pinned")
     if (await _mine(web, ask, uri))["pinned"] != wanted:
@@ -96,20 +96,20 @@ async def unpin(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.post("/api/v1/statuses/{id}/mute", "write:mutes")
 async def mute(web: Web, ask: Ask) -> Any:
     """Nothing more is told of the conversation. One's own devices know it, and nobody else."""
-    uri = uri_of(ask.path["id"])
+    uri = await uri_of(web, ask.path["id"])
     await web.call("conversation.mute", uri=uri, by=ask.account)
     return await status(web, uri, ask.account)
 
 
 @ENDPOINTS.post("/api/v1/statuses/{id}/unmute", "write:mutes")
 async def unmute(web: Web, ask: Ask) -> Any:
-    uri = uri_of(ask.path["id"])
+    uri = await uri_of(web, ask.path["id"])
     await web.call("conversation.mute", uri=uri, undo=True, by=ask.account)
     return await status(web, uri, ask.account)
 
 
 async def _people(web: Web, ask: Ask, method: str, rows: str) -> Any:
-    uri = uri_of(ask.path["id"])
+    uri = await uri_of(web, ask.path["id"])
     await row_of(web, uri, ask.reader)
     place = text(ask.params, "max_id", "")
     after = f"{int(place):x}"[1:] if place.isascii() and place.isdigit() and len(place) < 700 else None
@@ -140,7 +140,7 @@ async def show_poll(web: Web, ask: Ask) -> Any:
 
 @ENDPOINTS.post("/api/v1/polls/{id}/votes", "write:statuses")
 async def vote(web: Web, ask: Ask) -> Any:
-    uri, found = uri_of(ask.path["id"]), await _poll(web, ask)
+    uri, found = await uri_of(web, ask.path["id"]), await _poll(web, ask)
     choices = texts(ask.params, "choices")
     if not choices or not all(one.isascii() and one.isdigit() and len(one) < 4 for one in choices):
         raise Refused(422, "choices is a list of numbers of options, from 0.")
@@ -153,7 +153,7 @@ async def vote(web: Web, ask: Ask) -> Any:
 
 
 async def _poll(web: Web, ask: Ask) -> dict[str, Any]:
-    found = (await status(web, uri_of(ask.path["id"]), ask.reader))["poll"]
+    found = (await status(web, await uri_of(web, ask.path["id"]), ask.reader))["poll"]
     if found is None:
         raise Refused(404, GONE)
     poll: dict[str, Any] = found

@@ -9,7 +9,7 @@ from banyan_crdt.ids import account_from_text
 from banyan_schema.social import post_from_text
 from banyan_web.endpoint import Web
 from banyan_web.mastodon.entities import accounts
-from banyan_web.mastodon.ids import uri_of
+from banyan_web.mastodon.entities.statuses import uri_of
 from banyan_web.refusals import Refused
 
 DID = "did:banyan:"
@@ -76,13 +76,13 @@ async def behind(web: Web, address: str, reader: str | None) -> tuple[str | None
     parts = text[len(web.url) :].partition("?")[0].strip("/").split("/")
     if parts[0].startswith("@") and len(parts) in (1, 2):
         if len(parts) == 2:
-            return None, _post(parts[1])
+            return None, await _post(web, parts[1])
         return await account_named(web, parts[0], reader), None
     return None, None
 
 
-def _post(id_: str) -> str | None:
+async def _post(web: Web, id_: str) -> str | None:
     try:
-        return uri_of(id_)
+        return await uri_of(web, id_)
     except Refused:
         return None

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from banyan_node.api.methods.reading import PostRow
 from banyan_web.endpoint import Ask, Web
-from banyan_web.mastodon.ids import FIRST, POST_DIGITS, REPOST_DIGITS, TIME_DIGITS, repost_id, status_id
+from banyan_web.mastodon.ids import FIRST, STATUS_DIGITS, TIME_DIGITS, repost_id, status_id
 from banyan_web.params import number, text
 
 T = TypeVar("T")
@@ -59,10 +59,7 @@ def _whole(id_: str) -> str | None:
         return None
     if not id_.isascii() or not id_.isdigit():
         return id_[:1_000]
-    post, repost = TIME_DIGITS + POST_DIGITS, TIME_DIGITS + REPOST_DIGITS
-    if len(id_) <= TIME_DIGITS:
-        return id_.rjust(TIME_DIGITS, "0")
-    return id_.rjust(post if len(id_) <= post else repost, "0")
+    return id_[:STATUS_DIGITS].rjust(TIME_DIGITS if len(id_) <= TIME_DIGITS else STATUS_DIGITS, "0")
 
 
 def line(row: dict[str, Any]) -> Line:
@@ -119,23 +116,23 @@ async def page(feed: Feed, at: Bounds, line_of: Callable[[Any], Line] = line) ->
 
 
 def both(one: Feed, other: Feed) -> Feed:
-    """Two timelines as one. Of a page, what stands on the far side of the place up to which both were read is left out,
-    and comes on the next one."""
+    """Two timelines of typed rows as one. Of a page, what stands on the far side of the place up to which both were
+    read is left out, and comes on the next one."""
 
     async def feed(limit: int = LIMIT, before: str | None = None, after: str | None = None) -> dict[str, Any]:
         name, rising, place = ("before", False, before) if after is None else ("after", True, after)
         given = [place, place] if place is None or "|" not in place else place.split("|")[1:]
         found = [await feed(**{name: at, "limit": limit}) for feed, at in zip((one, other), given, strict=True)]
         ends = [page[name] for page in found if page[name] is not None]
-        rows: dict[str, dict[str, Any]] = {}
+        rows: dict[str, PostRow] = {}
         for page in reversed(found):  # of a post that both have, the row of the first
-            rows |= {line(row).id: row for row in page["posts"]}
+            rows |= {typed_line(row).id: row for row in page["posts"]}
         if not ends:
             return {"posts": list(rows.values()), "before": None, "after": None}
         far = (min if rising else max)(int(end[:12], 16) for end in ends)
         again = f"{far:012x}" + (_BEGIN if rising else _END)
         on = [page[name] if page[name] is not None and int(page[name][:12], 16) == far else again for page in found]
-        some = [row for row in rows.values() if (_ms(line(row).id) <= far if rising else _ms(line(row).id) >= far)]
+        some = [row for id_, row in rows.items() if (_ms(id_) <= far if rising else _ms(id_) >= far)]
         return {"posts": some, "before": None, "after": None, name: "|".join([f"{far:012x}", *on])}
 
     return feed

@@ -8,7 +8,8 @@ from typing import Any
 from banyan_node.moderation.reports import COMMENT, POSTS
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.accounts import account, iso
-from banyan_web.mastodon.ids import did_of, status_id, uri_of
+from banyan_web.mastodon.entities.statuses import uri_of
+from banyan_web.mastodon.ids import did_of, status_id
 from banyan_web.params import text, texts, truthy
 from banyan_web.refusals import Refused
 
@@ -29,7 +30,7 @@ _BACK = "The moderators took this back."
 async def create(web: Web, ask: Ask) -> Any:
     """Reports an account, or posts of it, to the moderators of this node."""
     given, who = ask.params, did_of(text(ask.params, "account_id"))
-    named = {uri_of(one): one for one in texts(given, "status_ids")}
+    named = {await uri_of(web, one): one for one in texts(given, "status_ids")}
     if len(named) > POSTS:
         raise Refused(422, f"A report names at most {POSTS} posts.")
     if any(uri.partition("/")[0] != who for uri in named):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.composing import answered_uri, attached, content, due_ms, mentioned, warning_of
 from banyan_web.mastodon.entities.accounts import account, iso
 from banyan_web.mastodon.entities.media import attachment, blob_id
-from banyan_web.mastodon.entities.statuses import GONE, row_of, rows_of, status, status_by_id, statuses
+from banyan_web.mastodon.entities.statuses import GONE, row_of, rows_of, status, status_by_id, statuses, uri_of
 from banyan_web.mastodon.html import html
-from banyan_web.mastodon.ids import reposted_by, uri_of
+from banyan_web.mastodon.ids import RepostId, parsed
 from banyan_web.mastodon.remembered import writing, written
 from banyan_web.mastodon.scheduled import keep, scheduled
 from banyan_web.params import text, texts
@@ -29,8 +30,8 @@ async def create(web: Web, ask: Ask) -> Any:
     if known is not None and known.answer is not None:
         return await _again(web, ask, known.answer)
     said, due = await content(web, ask), due_ms(ask.params)
-    reply = answered_uri(ask.params, "in_reply_to_id")
-    quote = answered_uri(ask.params, "quoted_status_id")
+    reply = await answered_uri(web, ask.params, "in_reply_to_id")
+    quote = await answered_uri(web, ask.params, "quoted_status_id")
     once = None if known is None else known.once
     if due is not None:
         id_ = await keep(web, ask, {**said, "reply": reply, "quote": quote, "due": due, "once": once})
@@ -52,8 +53,11 @@ async def _again(web: Web, ask: Ask, answer: str) -> Any:
 
 @ENDPOINTS.get("/api/v1/statuses", "read:statuses")
 async def several(web: Web, ask: Ask) -> Any:
-    ids = texts(ask.params, "id")[:AT_ONCE]
-    rows = await rows_of(web, [uri_of(id_) for id_ in ids], ask.reader)
+    uris = []
+    for id_ in texts(ask.params, "id")[:AT_ONCE]:
+        with suppress(Refused):  # others are there
+            uris.append(await uri_of(web, id_))
+    rows = await rows_of(web, uris, ask.reader)
     return await statuses(web, list(rows.values()), ask.reader)
 
 
@@ -67,10 +71,11 @@ async def delete(web: Web, ask: Ask) -> Any:
     """Answers with the text, so that it can be written anew. Of a repost, the repost alone is taken back."""
     id_ = ask.path["id"]
     shown = await status_by_id(web, id_, ask.account)
-    uri, by = uri_of(id_), reposted_by(id_)
-    if (by or uri.partition("/")[0]) != ask.account:
+    uri, found = await uri_of(web, id_), parsed(id_)
+    by = found.by if isinstance(found, RepostId) else uri.partition("/")[0]
+    if by != ask.account:
         raise Refused(403, "This action is not allowed")
-    if by is not None:
+    if isinstance(found, RepostId):
         await web.call("repost", uri=uri, undo=True, by=ask.account)
         return shown
     row = await row_of(web, uri, ask.account)
@@ -80,7 +85,7 @@ async def delete(web: Web, ask: Ask) -> Any:
 
 async def own_row(web: Web, ask: Ask) -> dict[str, Any]:
     """The post of the path, which is one's own. Raises Refused."""
-    row = await row_of(web, uri_of(ask.path["id"]), ask.account)
+    row = await row_of(web, await uri_of(web, ask.path["id"]), ask.account)
     if row["account"] != ask.account:
         raise Refused(404, GONE)
     return row
@@ -136,7 +141,7 @@ async def source(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.get("/api/v1/statuses/{id}/history")
 async def history(web: Web, ask: Ask) -> Any:
     """All that the post said, the first first, as far as it is held."""
-    row = await row_of(web, uri_of(ask.path["id"]), ask.reader)
+    row = await row_of(web, await uri_of(web, ask.path["id"]), ask.reader)
     versions = (await web.call("why", uri=row["uri"]))["versions"]
     author = await account(web, row["account"])
     poll = None if row["poll"] is None else {"options": [{"title": one["text"]} for one in row["poll"]["options"]]}
@@ -158,7 +163,7 @@ async def history(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.get("/api/v1/statuses/{id}/context")
 async def context(web: Web, ask: Ask) -> Any:
     """What the post answers, and what answers it."""
-    uri, after = uri_of(ask.path["id"]), None
+    uri, after = await uri_of(web, ask.path["id"]), None
     rows: list[dict[str, Any]] = []
     for _ in range(PAGES):
         page = await web.call("thread", uri=uri, by=ask.reader, after=after)

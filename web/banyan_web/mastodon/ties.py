@@ -61,9 +61,8 @@ async def unfollow(web: Web, ask: Ask) -> Any:
 
 @ENDPOINTS.post("/api/v1/accounts/{id}/block", "write:blocks")
 async def block(web: Web, ask: Ask) -> Any:
-    """Who blocks also stops following."""
     await web.call("block", account=did_of(ask.path["id"]), by=ask.account)
-    return await _undone(web, ask, "unfollow")
+    return await _done(web, ask)
 
 
 @ENDPOINTS.post("/api/v1/accounts/{id}/unblock", "write:blocks")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 from unicodedata import normalize
 
 from starlette.responses import Response
 
 from banyan_node.api.methods.feeds import Feed as NodeFeed
+from banyan_node.api.methods.reading import PostRow
 from banyan_schema.social import tags_in
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.bodies import answer_of, bodies
@@ -24,6 +24,7 @@ TAGS = 4
 """Tags of each kind that one question names, as with Mastodon."""
 HOME_TAGS = 200
 """Followed tags whose posts are at home: the index is asked for so many at once."""
+MOST_AT_ONCE = 200
 TAG_READ, TAG_READS = 80, 25
 """Posts of one question to the index; and how many questions `min_id` may take, for the index goes down alone."""
 _APART = 20
@@ -32,11 +33,19 @@ _APART = 20
 
 async def _shown(web: Web, ask: Ask, **asked: Any) -> Response:
     """A page of a timeline of the node. asked: which one."""
+    return await _page_of(web, ask, _node_feed(web, **asked))
 
+
+def _node_feed(web: Web, **asked: Any) -> Feed:
     async def feed(**place: Any) -> dict[str, Any]:
         found: NodeFeed = await web.answer("feed", **asked, **place)
         return {"posts": found.posts, "before": found.before, "after": found.after}
 
+    return feed
+
+
+async def _page_of(web: Web, ask: Ask, feed: Feed) -> Response:
+    """A page of a timeline of typed rows."""
     lines, further = await page(feed, bounds(ask), typed_line)
     link(web, ask, [one.id for one in lines], further)
     return answer_of(await bodies(web, [one.row for one in lines], ask.reader))
@@ -48,10 +57,8 @@ async def home(web: Web, ask: Ask) -> Any:
     tags = (await followed(web, ask.account))[:HOME_TAGS]
     if not tags:
         return await _shown(web, ask, by=ask.account)
-    own: Feed = partial(web.call, "feed", by=ask.account)
-    lines, further = await page(both(own, index_feed(web, ask.account, [{"tags": tags}])), bounds(ask))
-    link(web, ask, [one.id for one in lines], further)
-    return await statuses(web, [one.row for one in lines], ask.account)
+    feed = both(_node_feed(web, by=ask.account), _tagged(web, ask.account, tags))
+    return await _page_of(web, ask, feed)
 
 
 @ENDPOINTS.get("/api/v1/timelines/public")
@@ -120,6 +127,35 @@ def index_feed(web: Web, reader: str | None, questions: list[dict[str, Any]]) ->
         last = max(ends, default=None)
         floor = -1 if last is None else int(last[:12], 16)
         return {"posts": [row for row in rows.values() if row["time_ms"] >= floor], "before": last, "after": None}
+
+    return feed
+
+
+def _tagged(web: Web, reader: str, tags: list[str]) -> Feed:
+    """Public posts with one of these tags that the reader sees at home. The index says which, and goes down alone; the
+    posts are kept rows of the node."""
+
+    async def feed(limit: int = LIMIT, before: str | None = None, after: str | None = None) -> dict[str, Any]:
+        uris, place = list[str](), before and _row_below(before)
+        size = TAG_READ if after is not None else min(limit, MOST_AT_ONCE)
+        for _ in range(1 if after is None else TAG_READS):
+            found = await web.call("tagged", tags=tags, limit=size, before=place)
+            uris += found["posts"]
+            place = found["before"]
+            if place is None or (after is not None and _ms_of_row(place) < int(after[:12], 16)):
+                break
+        rows = list[PostRow]()
+        for at in range(0, len(uris), MOST_AT_ONCE):
+            asked = {"uris": uris[at : at + MOST_AT_ONCE], "where": "home", "seen": True}
+            rows += [row for row in (await web.answer("posts.get", **asked, by=reader)).posts if row is not None]
+        if place is None or after is not None:
+            return {"posts": rows, "before": None, "after": None}
+        floor = _ms_of_row(place)
+        return {
+            "posts": [row for row in rows if row.time_ms >= floor],
+            "before": f"{floor:012x}:{place}",
+            "after": None,
+        }
 
     return feed
 

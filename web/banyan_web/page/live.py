@@ -1,13 +1,14 @@
 """What arrives at the node, as it comes: events for a browser (SSE).
 
-A stream tells of new posts and of peers. It makes no more than RATE events a second, and says how many it left out.
+A stream tells of new posts, of peers, and of posts about which moderators decided. It makes no more than RATE events a
+second, and says how many it left out; of decisions it leaves out none.
 """
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -19,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from banyan_node.operator_errors import CallError
 from banyan_node.server.blob_files import until_gone
 from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.mastodon.entities.statuses import row_of
 from banyan_web.mastodon.moderated import is_limited
 from banyan_web.page.rendering import as_page, render
 from banyan_web.page.texts import post_path, readable
@@ -46,15 +48,16 @@ class _Streams:
     def __init__(self) -> None:
         self.open = 0
         self._made: OrderedDict[str, list[tuple[str, Any]]] = OrderedDict()
+        """By what was told: events that no entry tells share a cursor."""
 
     async def of(self, web: Web, value: dict[str, Any]) -> list[tuple[str, Any]]:
         """What a stream tells of an event: kind and data."""
-        cursor = f"{web.url} {value['cursor']} {value['event']}"
-        if cursor not in self._made:
-            self._made[cursor] = await _of(web, value)
+        event = f"{web.url} {msgspec.json.encode(value).decode()}"
+        if event not in self._made:
+            self._made[event] = await _of(web, value)
             while len(self._made) > MADE:
                 self._made.popitem(last=False)
-        return self._made[cursor]
+        return self._made[event]
 
 
 _STREAMS = _Streams()
@@ -62,7 +65,8 @@ _STREAMS = _Streams()
 
 @ENDPOINTS.get("/live/events")
 async def events(web: Web, ask: Ask) -> Response:
-    """The events, as SSE: `post`, `said` (an account signed something else), `peer`, `more`. A browser that comes again
+    """The events, as SSE: `post`, `said` (an account signed something else), `peer`, `judged` (a post is shown
+    otherwise now, or not at all), `more`. A browser that comes again
     goes on where it was, if the node can."""
     demand_room(web)
     since = ask.request.headers.get("last-event-id", "")
@@ -127,7 +131,7 @@ async def _told(web: Web, source: AsyncGenerator[Any, None]) -> AsyncGenerator[b
                 if left:
                     yield event_text("more", value["cursor"], {"count": left})
                 second, made, left = now, 0, 0
-            if made >= RATE:
+            if made >= RATE and value["event"] != "judged":
                 left += 1
                 continue
             for kind, data in await _STREAMS.of(web, value):
@@ -143,6 +147,8 @@ async def _of(web: Web, value: dict[str, Any]) -> list[tuple[str, Any]]:
     kind = value["event"]
     if kind in ("peer_up", "peer_down"):
         return [("peer", {"peer": value["peer"], "up": kind == "peer_up", "time_ms": value["time_ms"]})]
+    if kind == "judged":
+        return [("judged", await _judged(web, post["uri"])) for post in value["posts"]]
     if kind != "entries":
         return []
     account = value["log"]["account"]
@@ -156,7 +162,22 @@ async def _of(web: Web, value: dict[str, Any]) -> list[tuple[str, Any]]:
     said = {"account": account, "name": readable(name), "entries": value["entries"], "time_ms": value["time_ms"]}
     row = found["posts"][0] if found["posts"] else None
     if row and row["audience"] == "public" and value["time_ms"] - row["time_ms"] < 60_000:
-        warned = row["warning"] or row["label"]
         post = {"uri": row["uri"], "path": post_path(row["uri"]), "time_ms": row["time_ms"]}
-        return [("post", said | post | {"text": None if warned else readable(row["text"])[:400], "warning": warned})]
+        return [("post", said | post | _words(row))]
     return [("said", said)]
+
+
+def _words(row: Mapping[str, Any]) -> dict[str, Any]:
+    warned = row["warning"] or row["label"]
+    return {"text": None if warned else readable(row["text"])[:400], "warning": warned}
+
+
+async def _judged(web: Web, uri: str) -> dict[str, Any]:
+    """shown: whether everybody sees it."""
+    said = {"uri": uri, "path": post_path(uri)}
+    try:
+        row = await row_of(web, uri, None)
+        shown = row["audience"] == "public" and not await is_limited(web, row["account"])
+    except Refused:
+        shown = False
+    return {**said, "shown": shown, **(_words(row) if shown else {"text": None, "warning": None})}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from banyan_web.endpoint import Web
-from banyan_web.mastodon.ids import uri_of
+from banyan_web.mastodon.entities.statuses import uri_of
 from banyan_web.refusals import Refused
 
 _TAIL = re.compile(r"z[1-9A-HJ-NP-Za-km-z]{40,44}")
@@ -35,11 +35,11 @@ async def did_of(web: Web, name: str) -> str:
     raise Refused(404, _NOBODY)
 
 
-def uri_in(did: str, key: str) -> str:
+async def uri_in(web: Web, did: str, key: str) -> str:
     """The post behind `/@NAME/`: its key, or the id that apps give it. Raises Refused."""
     if _KEY.fullmatch(key):
         return f"{did}/{key}"
-    uri = uri_of(key)
+    uri = await uri_of(web, key)
     if uri.partition("/")[0] != did:
         raise Refused(404, "That post is of another account.")
     return uri

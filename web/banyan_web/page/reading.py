@@ -142,7 +142,7 @@ async def profile(web: Web, ask: Ask) -> Response:
 async def conversation(web: Web, ask: Ask) -> Response:
     """A post, what it answers, and what answers it."""
     did = await did_of(web, ask.path["name"])
-    return await _thread(web, ask, uri_in(did, ask.path["key"]))
+    return await _thread(web, ask, await uri_in(web, did, ask.path["key"]))
 
 
 @ENDPOINTS.get("/p/{name}/{key}")

@@ -53,12 +53,16 @@ def acting(ask: Ask, named: str | None, own: str | None = None) -> str:
     raise Refused(403, "This token is of another account than `as`.", code="not_allowed")
 
 
-async def reading(web: Web, ask: Ask) -> str | None:
-    """The account that reads; None: nobody, which a platform's token may. Raises Refused."""
+async def reading(web: Web, ask: Ask, needed: bool = False) -> str | None:
+    """The account that reads; None: nobody, which a platform's token may. needed: what is read is of an account, so
+    somebody has to. Raises Refused."""
     named = ask.params.get("as")
     if not isinstance(named, str | None):
         raise Refused(422, "`as` is one account.", code="bad_request")
     if is_platform(ask.token):
+        if needed and not named:
+            says = "Say of which account: `as` is its DID, or its name here. Your token is of no account."
+            raise Refused(422, says, code="bad_request")
         return named
     if named not in (None, ask.account) and named != await own_name(web, ask):
         raise Refused(403, "This token is of another account than `as`.", code="not_allowed")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
+from msgspec import Meta
 from starlette.responses import Response
 
 from banyan_node.api.declare import Method
@@ -24,6 +25,14 @@ ENDPOINTS = Endpoints()
 READ = "read"
 
 
+_AS = (
+    "A DID, or the name of an account hosted here. A person's token reads as that person, named or not; "
+    "one of no account "
+)
+READS_AS = Annotated[str | None, Meta(description=_AS + "reads as nobody, what everybody sees, unless it names one.")]
+OF_ACCOUNT = Annotated[str | None, Meta(description=_AS + "has to name one.")]
+
+
 class Read(NamedTuple):
     """GET `path` answers what `method` answers. fixed: parameters that the path gives, by their name there: `{uri}` is
     account and key."""
@@ -35,6 +44,8 @@ class Read(NamedTuple):
     """Parameters of the method that are none here."""
     shown: tuple[str, ...] = ()
     """Of the answer; empty: all of it."""
+    own: bool = False
+    """Whether it is of the account that reads, so that a token of no account has to name one."""
 
 
 _POST, _ACCOUNT = "/v1/posts/{account}/{key}", "/v1/accounts/{account}"
@@ -54,10 +65,10 @@ READS = (
     Read(_ACCOUNT + "/digest", "digest", _WHO),
     Read("/v1/feed", "feed", {}, ("account",)),
     Read("/v1/search", "search", {}),
-    Read("/v1/notifications", "notifications", {}),
+    Read("/v1/notifications", "notifications", {}, own=True),
     Read("/v1/counts", "graph.stats", {}),
-    Read("/v1/reports", "report.mine", {}),
-    Read("/v1/decisions", "decision.mine", {}),
+    Read("/v1/reports", "report.mine", {}, own=True),
+    Read("/v1/decisions", "decision.mine", {}, own=True),
 )
 """What can be read."""
 
@@ -71,7 +82,7 @@ def names_of(read: Read) -> list[str]:
 def _endpoint(read: Read) -> Do:
     async def do(web: Web, ask: Ask) -> Response:
         only(ask.params, *names_of(read))
-        method, as_ = method_of(read.method), await reading(web, ask)
+        method, as_ = method_of(read.method), await reading(web, ask, read.own)
         params = {name: _value(method, name, value) for name, value in ask.params.items() if name != "as"}
         params |= {name: said.format(**ask.path) for name, said in read.fixed.items()}
         if "as" in method.asks.__struct_encode_fields__:
@@ -123,6 +134,7 @@ def _shown(read: Read, method: Method) -> type[msgspec.Struct]:
 def _shape(read: Read) -> Shape:
     method = method_of(read.method)
     kinds = {field.encode_name: field.type for field in msgspec.structs.fields(method.asks)}
+    kinds["as"] = OF_ACCOUNT if read.own else READS_AS
     return Shape(
         None,
         _shown(read, method) if read.shown else method.answers,

@@ -25,6 +25,7 @@ from banyan_node.api.texts import (
     Moment,
     Own,
     PostUri,
+    Reader,
     did,
     entry_hex,
     event_place,
@@ -115,7 +116,7 @@ class EventRequest(Request, frozen=True, forbid_unknown_fields=True):
     """as: the account that reads, or that deletes its event."""
 
     event: EventRef
-    by: Own = None
+    by: Reader = None
 
 
 class AnswerRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -139,7 +140,7 @@ class EventsRequest(Request, frozen=True, forbid_unknown_fields=True):
     Default: of the account that reads and those it follows. since: those that begin then or later; default: that are
     not over, and began at most 31 days ago."""
 
-    by: Own = None
+    by: Reader = None
     account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
     group: GroupRef | None = None
     answered: bool = False
@@ -151,7 +152,7 @@ class EventsRequest(Request, frozen=True, forbid_unknown_fields=True):
 class RepliesRequest(Request, frozen=True, forbid_unknown_fields=True):
     event: EventRef
     answer: Answer = "yes"
-    by: Own = None
+    by: Reader = None
     after: Annotated[str | None, Meta(title="a place among accounts", description="`after` of the page before.")] = None
     limit: Annotated[int, Meta(ge=1, le=1_000)] = 100
 

@@ -18,6 +18,7 @@ from banyan_node.api.texts import (
     EntryHex,
     Own,
     PostUri,
+    Reader,
     SeriesPlace,
     blob_hex,
     channel_target,
@@ -90,7 +91,7 @@ class ChannelsRequest(Request, frozen=True, forbid_unknown_fields=True):
     """account: whose channels; default: those of the account that reads. subscribed: the channels to which that one
     subscribed, in the place of its own."""
 
-    by: Own = None
+    by: Reader = None
     account: Own = None
     subscribed: bool = False
     after: After = None
@@ -101,7 +102,7 @@ class ChannelRequest(Request, frozen=True, forbid_unknown_fields=True):
     """as: the account that reads, or that drops its channel."""
 
     channel: ChannelRef
-    by: Own = None
+    by: Reader = None
 
 
 class SubscribeRequest(Request, frozen=True, forbid_unknown_fields=True):

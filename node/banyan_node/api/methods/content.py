@@ -6,6 +6,7 @@ content gets the signed statement.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from msgspec import Meta
@@ -16,6 +17,7 @@ from banyan_crdt.ids import Ref, account_to_text
 from banyan_crdt.ops import Put, part_of
 from banyan_crdt.state import counted_entries
 from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
+from banyan_node.api.events import JudgedPost
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Milliseconds, PostRef, PostUri, target_of, uri
 from banyan_node.context import Context
@@ -24,6 +26,7 @@ from banyan_node.operator_errors import CallError
 from banyan_replica.intake.ingest import PartItem
 from banyan_replica.peers.withholding import Withheld, sign_withheld
 from banyan_schema.social import POST, Target, post_to_text
+from banyan_storage.errors import ViewBuilding
 
 METHODS = Declared()
 _KEPT, _PINNED = b"kept content:", b"kept media:"
@@ -89,6 +92,7 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
     refs = [r for r in _writes(ctx, target) if ctx.store.withheld(r.entry, r.op) is None]
     if not refs:
         raise CallError("not_found", f"No content of {post_to_text(target)} is here to withhold.", 404)
+    tell_judged(ctx, [target])  # before the content is gone, which has the time of the post
     if ask.keep:
         _keep(ctx, target, refs)
     for entry, op in refs:
@@ -96,6 +100,19 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
         ctx.store.erase_part(entry, op, sign_withheld(ctx.device, stated))
     note_withheld(ctx.store, target, Order(ask.order, ask.basis, ask.scope, now_ms, expires or 0))
     return WithheldAnswer(uri(target), len(refs), expires)
+
+
+def tell_judged(ctx: Context, posts: Iterable[Target]) -> None:
+    """Tells listeners, once it is durable, that these posts are shown otherwise."""
+    ctx.replica.tell("judged", posts=[JudgedPost(uri(post), _time_ms(ctx, post)) for post in posts])
+
+
+def _time_ms(ctx: Context, post: Target) -> int | None:
+    try:
+        view = ctx.queries().post(post, hidden=True)
+    except ViewBuilding:
+        return None
+    return None if view is None else view.time_ms
 
 
 def given_out(ctx: Context, target: Target) -> bool:
@@ -138,6 +155,7 @@ def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
         ctx.store.put_note(_PINNED + target.account + target.key, None)
         for root in decode(raw):
             ctx.blobs.pin(BlobRoot(root), False)
+    tell_judged(ctx, [target])
     return Released(uri(target), done, len(back))
 
 

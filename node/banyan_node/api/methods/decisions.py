@@ -6,7 +6,7 @@ signed statement to whoever asks for it. The rest holds at this node.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from msgspec import Meta, structs
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.content import ReleaseRequest, WithholdRequest, given_out, release, withhold
+from banyan_node.api.methods.content import ReleaseRequest, WithholdRequest, given_out, release, tell_judged, withhold
 from banyan_node.api.methods.reading import Named, name_of
 from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, PostRef, PostUri, did, target_of, uri
 from banyan_node.context import Context
@@ -255,13 +255,14 @@ def _judged(ctx: Context, ask: DecideRequest, account: AccountId, posts: list[Ta
     return new
 
 
-def _apply(ctx: Context, made: DecisionNote, account: AccountId, posts: Iterable[Target], now: float) -> None:
+def _apply(ctx: Context, made: DecisionNote, account: AccountId, posts: Sequence[Target], now: float) -> None:
     holds, verdict = standing.Holds(made.id, made.text), made.verdict
     if verdict == "limit" or verdict == "suspend":
         standing.put(ctx.store, verdict, account, holds)
     elif verdict == "label" or verdict == "hide":
         for post in posts:
             standing.put(ctx.store, verdict, post.account + post.key, holds)
+        tell_judged(ctx, posts)
     elif verdict == "withhold":
         for post in posts:
             said = WithholdRequest(post_to_text(post), made.order, made.basis, made.scope, made.days, keep=True)
@@ -310,6 +311,7 @@ def _take_back(ctx: Context, made: DecisionNote, account: AccountId, now: float)
     elif verdict == "label" or verdict == "hide":
         for post in map(target_of, made.posts):
             _end(ctx, verdict, post.account + post.key, made.id)
+        tell_judged(ctx, map(target_of, made.posts))
     elif verdict == "withhold":
         for uri_ in made.posts:
             try:

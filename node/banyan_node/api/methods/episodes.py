@@ -22,6 +22,7 @@ from banyan_node.api.texts import (
     Own,
     PostRef,
     PostUri,
+    Reader,
     SeriesPlace,
     channel_target,
     entry_hex,
@@ -92,7 +93,7 @@ class EpisodesRequest(Request, frozen=True, forbid_unknown_fields=True):
 
     channel: ChannelRef
     order: Literal["number", "newest"] = "number"
-    by: Own = None
+    by: Reader = None
     after: After = None
     limit: Limit = 20
 

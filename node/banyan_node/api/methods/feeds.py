@@ -13,7 +13,7 @@ from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.kept_rows import KeptRows
 from banyan_node.api.methods.markers import home_read
 from banyan_node.api.methods.reading import CURSOR_BYTES, LOOKED, Named, PostRow, lens_of, now_ms, reader_of
-from banyan_node.api.texts import FeedCursor, Milliseconds, Own, ThingRef, did, feed_cursor, key_of, place_of
+from banyan_node.api.texts import FeedCursor, Milliseconds, Reader, ThingRef, did, feed_cursor, key_of, place_of
 from banyan_node.hosting import home, hosted, ranking
 from banyan_node.hosting.home import Lines
 from banyan_node.hosting.lens import Lens, in_langs
@@ -47,7 +47,7 @@ class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
     there. local: with all, only of accounts hosted here; remote: only of others. media: only posts with pictures, films
     or sounds. tag: only posts with this tag. after: the posts next to that place which are newer."""
 
-    by: Own = None
+    by: Reader = None
     in_list: ThingRef | None = None
     replies: bool = True
     reposts: bool = True

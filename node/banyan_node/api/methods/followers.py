@@ -11,7 +11,7 @@ from banyan_crdt.ops import Add, Put
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import LOOKED, Named, lens_of, name_of, reader_of
 from banyan_node.api.methods.social import Undo, WrittenEntry
-from banyan_node.api.texts import AccountRef, Did, Own, did, entry_hex
+from banyan_node.api.texts import AccountRef, Did, Own, Reader, did, entry_hex
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append, append_each
@@ -34,7 +34,7 @@ class RequestsRequest(Request, frozen=True, forbid_unknown_fields=True):
     """account: who is asked; default: the account that reads. as: the account that reads."""
 
     account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
-    by: Own = None
+    by: Reader = None
     after: Annotated[str | None, Meta(title="a place among accounts", description="`after` of the page before.")] = None
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 100
 

@@ -19,7 +19,18 @@ from banyan_node.api.methods.reading import (
     name_of,
     reader_of,
 )
-from banyan_node.api.texts import Did, FeedCursor, GroupRef, Own, PostUri, did, feed_cursor, group_target, place_of, uri
+from banyan_node.api.texts import (
+    Did,
+    FeedCursor,
+    GroupRef,
+    PostUri,
+    Reader,
+    did,
+    feed_cursor,
+    group_target,
+    place_of,
+    uri,
+)
 from banyan_node.hosting import groups, hosted
 from banyan_schema.address import Target
 from banyan_schema.social.group import Kind
@@ -37,7 +48,7 @@ class GroupsRequest(Request, frozen=True, forbid_unknown_fields=True):
     """account: whose groups; default: of the account that reads. as: the account that reads. limit: at most so many."""
 
     account: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
-    by: Own = None
+    by: Reader = None
     limit: Annotated[int, Meta(ge=0, le=MOST)] = 200
 
 
@@ -45,7 +56,7 @@ class GroupRequest(Request, frozen=True, forbid_unknown_fields=True):
     """as: the account that reads."""
 
     group: GroupRef
-    by: Own = None
+    by: Reader = None
 
 
 class MembersRequest(GroupRequest, frozen=True, forbid_unknown_fields=True):

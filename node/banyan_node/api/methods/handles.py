@@ -8,7 +8,7 @@ from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.profiles import set_fields
 from banyan_node.api.methods.reading import HandleOf, Named, handle_of, lens_of, name_of, reader_of
 from banyan_node.api.methods.social import Undo, add_or_undo
-from banyan_node.api.texts import AccountRef, Did, EntryHex, Own, did, entry_hex
+from banyan_node.api.texts import AccountRef, Did, EntryHex, Own, Reader, did, entry_hex
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
@@ -58,7 +58,7 @@ class HandleRequest(Request, frozen=True, forbid_unknown_fields=True):
     """as: the account that reads."""
 
     handle: str
-    by: Own = None
+    by: Reader = None
 
 
 class HandleRow(HandleOf, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Annotated
 
@@ -22,7 +22,7 @@ from banyan_node.api.methods.reading import (
     shown_media,
     trusted_by,
 )
-from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, did
+from banyan_node.api.texts import AccountRef, Did, Milliseconds, Reader, did
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_schema.social.handle import HANDLE_FIELD, is_handle
@@ -85,7 +85,7 @@ class LookingRequest(Request, frozen=True, forbid_unknown_fields=True):
     following: bool = False
     skip: Annotated[int, Meta(ge=0, le=1_000)] = 0
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 20
-    by: Own = None
+    by: Reader = None
 
 
 class AccountsFound(Response, frozen=True):
@@ -134,9 +134,9 @@ def search(at: CommitView, ask: LookingRequest) -> AccountsFound:
     lens, wanted = lens_of(at, reader), words_of(exact(text))
     if not wanted:
         raise CallError("bad_request", "accounts.search needs 'text', a word of a name; it got none.")
-    mine = set() if reader is None else {*q.follows(reader)}
+    mine = dict.fromkeys(() if reader is None else q.follows(reader))
     found = dict.fromkeys(_named_so(at, q, text))
-    for account in islice(_candidates(at, q, reader), SCANNED):
+    for account in islice(mine if ask.following else _candidates(at, mine), SCANNED):
         if len(found) >= ENOUGH * (ask.skip + ask.limit):
             break
         if account not in found and _called(at, q, account, wanted):
@@ -156,8 +156,8 @@ def _named_so(at: CommitView, q: Queries, text: str) -> Iterator[AccountId]:
         yield from islice(beginning(q, text), BEGIN_SO)
 
 
-def _candidates(at: CommitView, q: Queries, reader: AccountId | None) -> Iterator[AccountId]:
-    yield from () if reader is None else q.follows(reader)
+def _candidates(at: CommitView, mine: Iterable[AccountId]) -> Iterator[AccountId]:
+    yield from mine
     yield from hosted.some(at)
     yield from at.store.accounts()
 

@@ -10,6 +10,7 @@ from msgspec import Meta
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.kept_rows import KeptRows
 from banyan_node.api.methods.reading import (
     CURSOR_BYTES,
     PostRow,
@@ -22,6 +23,7 @@ from banyan_node.api.texts import (
     FeedCursor,
     Own,
     PostRef,
+    Reader,
     feed_cursor,
     place_of,
     root_of,
@@ -44,11 +46,13 @@ NAMED = 200
 
 
 class PostsRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """where: only the filters of the reader that count there warn; null: all of them. as: the account that reads."""
+    """where: only the filters of the reader that count there warn; null: all of them. seen: only those that the reader
+    sees in timelines: not of whom it mutes, and not what a filter hides. as: the account that reads."""
 
     uris: Annotated[list[PostRef], Meta(max_length=MOST)]
     where: Where | None = None
-    by: Own = None
+    seen: bool = False
+    by: Reader = None
 
 
 class FavouritesRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -85,8 +89,13 @@ class ShownBlob(Response, frozen=True):
 @METHODS.read("posts.get", "refused")
 def posts_get(at: CommitView, ask: PostsRequest) -> Posts:
     """Posts by their addresses."""
-    rows = PostRows(at.queries(), at.blobs, lens_of(at, reader_of(at, ask.by), ask.where))
-    return Posts([rows.of(target_of(one)) for one in ask.uris])
+    lens = lens_of(at, reader_of(at, ask.by), ask.where)
+    rows, found = KeptRows(at, lens), list[PostRow | None]()
+    for one in ask.uris:
+        view = rows.post(target_of(one))
+        shown = view is not None and (not ask.seen or lens.shows(view.target.account, view.post))
+        found.append(rows.row(view) if view is not None and shown else None)
+    return Posts(found)
 
 
 @METHODS.read("favourites", "refused", slow=True)

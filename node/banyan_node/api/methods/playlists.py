@@ -19,6 +19,7 @@ from banyan_node.api.texts import (
     PlaylistRef,
     PostRef,
     PostUri,
+    Reader,
     SeriesPlace,
     did,
     entry_hex,
@@ -70,7 +71,7 @@ class PlaylistRequest(Request, frozen=True, forbid_unknown_fields=True):
     """as: the account that reads, or that drops its playlist."""
 
     playlist: PlaylistRef
-    by: Own = None
+    by: Reader = None
 
 
 class PlaylistRow(Response, frozen=True):

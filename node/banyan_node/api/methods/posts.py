@@ -8,7 +8,7 @@ from io import BytesIO
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import PostRow, PostRows, lens_of, reader_of
 from banyan_node.api.methods.social import missing
-from banyan_node.api.texts import EntryHex, Own, PostRef, PostUri, entry_hex, target_of, uri
+from banyan_node.api.texts import EntryHex, PostRef, PostUri, Reader, entry_hex, target_of, uri
 from banyan_node.operator_errors import CallError
 from banyan_storage.archive import export_proof
 
@@ -19,7 +19,7 @@ class PostGetRequest(Request, frozen=True, forbid_unknown_fields=True):
     """as: the account that reads."""
 
     uri: PostRef
-    by: Own = None
+    by: Reader = None
 
 
 class ProofRequest(Request, frozen=True, forbid_unknown_fields=True):

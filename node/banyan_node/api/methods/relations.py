@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from banyan_crdt.ids import AccountId
+from banyan_crdt.ops import Add
 from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.methods.social import Undo, add_or_undo
 from banyan_node.api.texts import AccountRef, Did, EntryHex, Milliseconds, Own, did, entry_hex
@@ -11,7 +13,7 @@ from banyan_node.hosting.writing import append
 from banyan_node.media.following import look_again_at
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import Mute
-from banyan_schema.social import Relation, relate
+from banyan_schema.social import Draft, Relation, relate, undo
 from banyan_storage import locking
 
 METHODS = Declared()
@@ -39,13 +41,18 @@ class Related(Response, frozen=True):
     waits: bool = False
 
 
-def _relate(
-    ctx: Context, ask: RelationRequest, now: float, relation: Relation, method: str, take_back: bool
-) -> Related:
+def _drafts(ctx: Context, ask: RelationRequest, relation: Relation) -> tuple[AccountId, AccountId, Draft]:
+    """(who says it, of whom, what). Raises CallError."""
     account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
     if account == other:
         raise CallError("bad_request", f"An account cannot {relation} itself.")
-    draft = relate(hosted.salt_of(ctx, account), relation, other)
+    return account, other, relate(hosted.salt_of(ctx, account), relation, other)
+
+
+def _relate(
+    ctx: Context, ask: RelationRequest, now: float, relation: Relation, method: str, take_back: bool
+) -> Related:
+    account, other, draft = _drafts(ctx, ask, relation)
     return Related(entry_hex(add_or_undo(ctx, method, account, draft, now, take_back)), did(other))
 
 
@@ -68,8 +75,16 @@ def unfollow(ctx: Context, ask: RelationRequest, now: float) -> Related:
 
 @METHODS.write("block", "not_found", "refused")
 def block(ctx: Context, ask: RelationRequest, now: float) -> Related:
-    """Blocks an account: its posts are left out of the home feed. Blocks are public."""
-    return _relate(ctx, ask, now, "block", "block", ask.undo)
+    """Blocks an account, and stops following it. Blocks are public. To take it back does not follow again."""
+    if ask.undo:
+        return _relate(ctx, ask, now, "block", "block", True)
+    account, other, said = _drafts(ctx, ask, "block")
+    follow, q = relate(hosted.salt_of(ctx, account), "follow", other).op, ctx.queries()
+    assert isinstance(said.op, Add)
+    assert isinstance(follow, Add)
+    there, followed = q.live(account, said.op), q.live(account, follow)
+    drafts = [said] * (not there) + [undo(follow.coll, followed)] * bool(followed)
+    return Related(entry_hex(append(ctx, account, drafts, now) if drafts else there[-1].entry), did(other))
 
 
 @METHODS.write("mute", "not_found", "refused")

@@ -8,9 +8,21 @@ from msgspec import Meta
 
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import LOOKED, Named, lens_of, name_of, reader_of
-from banyan_node.api.texts import Own, PostRef, ResponsePlace, did, response_place, target_of
+from banyan_node.api.texts import (
+    AccountRef,
+    PostRef,
+    PostUri,
+    Reader,
+    ResponsePlace,
+    did,
+    response_place,
+    target_of,
+    uri,
+)
+from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
-from banyan_storage.responding import NUMBER_BYTES, reacted, reposted
+from banyan_schema.address import short
+from banyan_storage.responding import NUMBER_BYTES, reacted, reposted, reposted_at
 
 METHODS = Declared()
 MOST = 1_000
@@ -22,7 +34,7 @@ class RepostersRequest(Request, frozen=True, forbid_unknown_fields=True):
     """as: the account that reads."""
 
     uri: PostRef
-    by: Own = None
+    by: Reader = None
     after: After = None
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 100
 
@@ -32,9 +44,17 @@ class ReactionsRequest(Request, frozen=True, forbid_unknown_fields=True):
 
     uri: PostRef
     emoji: Annotated[str, Meta(max_length=100)] | None = None
-    by: Own = None
+    by: Reader = None
     after: After = None
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 100
+
+
+class FindRepost(Request, frozen=True, forbid_unknown_fields=True):
+    """account: who reposted. time_ms: when. short: the first 16 bytes of the SHA-256 of account and key of the post."""
+
+    account: AccountRef
+    time_ms: Annotated[int, Meta(ge=0, lt=1 << 48, description="Milliseconds since 1970.")]
+    short: Annotated[str, Meta(title="a post in short", description="32 digits.", pattern="^[0-9a-f]{32}$")]
 
 
 class Reacted(Named, frozen=True):
@@ -54,6 +74,12 @@ class Reposters(Response, frozen=True):
 
     accounts: list[Named]
     after: ResponsePlace | None
+
+
+class FoundRepost(Response, frozen=True):
+    """uri: of the post; null: there is no such repost here."""
+
+    uri: PostUri | None
 
 
 @METHODS.read("reactions", "refused")
@@ -85,6 +111,14 @@ def reposters(at: CommitView, ask: RepostersRequest) -> Reposters:
         if lens.sees(account):
             page.append(Named(did(account), name_of(q, account)))
     return Reposters(page, more)
+
+
+@METHODS.read("repost.find", "refused")
+def find_repost(at: CommitView, ask: FindRepost) -> FoundRepost:
+    """Which post an account reposted at a time, for programs that keep a repost under a short name."""
+    wanted = bytes.fromhex(ask.short)
+    found = reposted_at(at.queries(), hosted.account_of(at, ask.account), ask.time_ms)
+    return FoundRepost(next((uri(target) for target in found if short(target) == wanted), None))
 
 
 def _place(given: str | None) -> bytes:

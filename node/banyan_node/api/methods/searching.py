@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
 from typing import Annotated
 
 from msgspec import Meta, field
@@ -9,7 +12,7 @@ from msgspec import Meta, field
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import LOOKED, PostRow, PostRows, lens_of, reader_of
-from banyan_node.api.texts import Own, place_of
+from banyan_node.api.texts import PostUri, Reader, place_of, uri
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep.searching import Searching
@@ -32,9 +35,23 @@ class SearchRequest(Request, frozen=True, forbid_unknown_fields=True):
     question: str = ""
     tags: Annotated[list[str], Meta(max_length=MOST_TAGS)] = field(default_factory=list)
     local: bool = False
-    by: Own = None
+    by: Reader = None
     before: Annotated[str | None, Meta(title="a place", description="`before` of the page before.")] = None
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 20
+
+
+class TaggedRequest(Request, frozen=True, forbid_unknown_fields=True):
+    tags: Annotated[list[str], Meta(min_length=1, max_length=MOST_TAGS)]
+    before: Annotated[str | None, Meta(title="a place", description="`before` of the page before.")] = None
+    limit: Annotated[int, Meta(ge=1, le=MOST)] = 20
+
+
+class Tagged(Response, frozen=True):
+    """Newest first, also of accounts that a reader does not see. before: give it to get the next page; null on the last
+    page."""
+
+    posts: list[PostUri]
+    before: str | None
 
 
 class Found(Response, frozen=True):
@@ -49,22 +66,46 @@ class Found(Response, frozen=True):
 @METHODS.read("search", "refused", slow=True, apart=False)
 def search(at: CommitView, ask: SearchRequest) -> Found:
     """Finds public posts by their words, without those that the reader does not see."""
+    by_tags = bool(ask.tags) and not ask.question.strip()
+    with _asked(at) as index:
+        question = with_any_tag(ask.tags) if by_tags else read_question(ask.question)
+        return _page(at, index, ask, question, _below(ask.before))
+
+
+@METHODS.read("tagged", "refused", slow=True, apart=False)
+def tagged(at: CommitView, ask: TaggedRequest) -> Tagged:
+    """The addresses of public posts with at least one of these tags, for programs that have the posts."""
+    with _asked(at) as search:
+        index, _ = search.current(at.queries())
+        found = [*islice(index.find(with_any_tag(ask.tags), (), _below(ask.before)), ask.limit + 1)]
+    page = found[: ask.limit]
+    return Tagged([uri(target) for _, target in page], _row(page[-1][0]) if len(found) > ask.limit else None)
+
+
+@contextmanager
+def _asked(at: CommitView) -> Iterator[Searching]:
+    """Raises CallError for what is wrong with the question, or the index."""
     if at.search is None:
         raise CallError("refused", "Search needs an index, and this store's folder cannot be written.")
     try:
-        question = with_any_tag(ask.tags) if ask.tags and not ask.question.strip() else read_question(ask.question)
+        yield at.search
     except BadQuestion as why:
         text = str(why)
         raise CallError("bad_request", f"{text[:1].upper()}{text[1:]}.") from None
-    place = place_of(ask.before, ROW_BYTES, "in a search")
-    below = None if place is None else int.from_bytes(place, "big") & LAST_ROW
-    try:
-        return _page(at, at.search, ask, question, below)
     except IndexDamaged:
         at.search.make_again(at.search.open())
         raise CallError(
             "building", "The search index was damaged, and is made again now; ask again soon.", 503
         ) from None
+
+
+def _below(before: str | None) -> int | None:
+    place = place_of(before, ROW_BYTES, "in a search")
+    return None if place is None else int.from_bytes(place, "big") & LAST_ROW
+
+
+def _row(row: int) -> str:
+    return row.to_bytes(ROW_BYTES, "big").hex()
 
 
 def _page(at: CommitView, search: Searching, ask: SearchRequest, question: Question, below: int | None) -> Found:
@@ -77,7 +118,7 @@ def _page(at: CommitView, search: Searching, ask: SearchRequest, question: Quest
         if len(posts) == ask.limit or n == LOOKED * ask.limit:
             before = last
             break
-        last = row.to_bytes(ROW_BYTES, "big").hex()
+        last = _row(row)
         if ask.local and not hosted.is_hosted(at.store, target.account):
             continue
         view = q.post(target)

@@ -10,7 +10,7 @@ from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import PostRow, PostRows, lens_of, reader_of
 from banyan_node.api.methods.social import missing
-from banyan_node.api.texts import Own, PostRef, PostUri, ThreadCursor, place_of, target_of, thread_cursor, uri
+from banyan_node.api.texts import PostRef, PostUri, Reader, ThreadCursor, place_of, target_of, thread_cursor, uri
 from banyan_node.hosting.gone import why_gone
 from banyan_node.hosting.lens import Lens
 from banyan_node.operator_errors import CallError
@@ -36,7 +36,7 @@ class ThreadRequest(Request, frozen=True, forbid_unknown_fields=True):
     """as: the account that reads. after: then only the answers behind that place."""
 
     uri: PostRef
-    by: Own = None
+    by: Reader = None
     after: Annotated[str | None, Meta(title="a place in a conversation", description="`after` of the page before.")] = (
         None
     )

@@ -14,7 +14,7 @@ from banyan_web.mastodon.entities.accounts import accounts, iso
 from banyan_web.mastodon.entities.media import attachment
 from banyan_web.mastodon.entities.polls import poll
 from banyan_web.mastodon.html import Place, folded, html, tag_url
-from banyan_web.mastodon.ids import account_id, repost_id, reposted_by, status_id, thing_id, uri_of
+from banyan_web.mastodon.ids import RepostId, account_id, parsed, repost_id, status_id, thing_id
 from banyan_web.refusals import Refused
 
 FAVOURITE = "❤"
@@ -52,15 +52,23 @@ async def rows_of(web: Web, uris: Sequence[str], reader: str | None) -> dict[str
     return found
 
 
+async def uri_of(web: Web, id_: str) -> str:
+    """The URI of the post that an id names, or whose repost it names. Raises Refused, also if the repost was taken
+    back."""
+    found = parsed(id_)
+    if not isinstance(found, RepostId):
+        return found.uri
+    uri = (await web.call("repost.find", account=found.by, time_ms=found.time_ms, short=found.short))["uri"]
+    if uri is None:
+        raise Refused(404, GONE)
+    return str(uri)
+
+
 async def status_by_id(web: Web, id_: str, reader: str | None) -> dict[str, Any]:
     """The Status entity of a post, or of a repost. Raises Refused."""
-    by = reposted_by(id_)
-    row = await row_of(web, uri_of(id_), reader)
-    if by is not None:
-        when = (await row_of(web, row["uri"], by))["mine"]["reposted_ms"]
-        if when is None:
-            raise Refused(404, GONE)
-        row["reposted"] = [{"account": by, "time_ms": when}]
+    row, found = await row_of(web, await uri_of(web, id_), reader), parsed(id_)
+    if isinstance(found, RepostId):
+        row["reposted"] = [{"account": found.by, "time_ms": found.time_ms}]
     return (await statuses(web, [row], reader))[0]
 
 

@@ -11,6 +11,7 @@ from banyan_web.refusals import Refused
 
 OF_PERSON = frozenset({"user", "user:notification", "direct", "list"})
 """Streams of whose account the token is."""
+WITHOUT_POSTS = frozenset({"user:notification", "direct"})
 _PUBLIC = frozenset(("public" + place + media) for place in ("", ":local", ":remote") for media in ("", ":media"))
 _TAGS = frozenset({"hashtag", "hashtag:local"})
 NAMES = OF_PERSON | _PUBLIC | _TAGS

@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import re
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 import anyio
 import msgspec
+from anyio.streams.memory import MemoryObjectReceiveStream
 
 from banyan_node.api.firehose import ArrivalPlace
 from banyan_web.endpoint import Web
@@ -23,7 +24,7 @@ from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.ids import repost_id, status_id
 from banyan_web.mastodon.moderated import is_limited
 from banyan_web.mastodon.streaming import shown
-from banyan_web.mastodon.streaming.channels import OF_PERSON, StreamName, public_channels
+from banyan_web.mastodon.streaming.channels import OF_PERSON, WITHOUT_POSTS, StreamName, public_channels
 from banyan_web.mastodon.streaming.people import MOVING, Listener
 from banyan_web.refusals import Refused
 
@@ -32,6 +33,8 @@ QUEUED = 256
 REMEMBERED = 50_000
 """Posts and reposts whose ids are kept, to say which one was deleted."""
 LOOK_S = 5.0
+JUDGED = 1_000
+"""Decisions of moderators that wait to be told."""
 _DID = re.compile(rb"did:banyan:z[1-9A-HJ-NP-Za-km-z]+")
 _log = logging.getLogger(__name__)
 
@@ -168,10 +171,19 @@ class Hub:
 
     async def run(self, web: Web) -> None:
         """Until it is cancelled."""
+        decided_now, decided = anyio.create_memory_object_stream[Sequence[Mapping[str, Any]]](JUDGED)
+        with decided_now, decided:
+            web.tail.judged = decided_now
+            await self._serve(web, decided)
+
+    async def _serve(self, web: Web, decided: MemoryObjectReceiveStream[Sequence[Mapping[str, Any]]]) -> None:
         while True:
             await self._needed.wait()
             with web.tail.followed():
-                await self._follow(web, web.tail)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._hear_judged, web, decided)
+                    await self._follow(web, web.tail)
+                    tasks.cancel_scope.cancel()
                 self._live = anyio.Event()
             if self._closed or web.tail.closed:
                 return
@@ -264,6 +276,29 @@ class Hub:
             said = {"account": row["account"], "uri": uri, "content": content, "hosted": hosted, "kind": "update"}
             await self._said(web, said)
 
+    async def _hear_judged(self, web: Web, decided: MemoryObjectReceiveStream[Sequence[Mapping[str, Any]]]) -> None:
+        """What moderators decide, which no entry tells, until it is cancelled."""
+        async for posts in decided:
+            try:
+                await self._judged(web, posts)
+            except Exception:
+                _log.exception("what moderators decided could not be shown to streams")
+
+    async def _judged(self, web: Web, posts: Iterable[Mapping[str, Any]]) -> None:
+        """Posts that are shown otherwise are told as edited, and those that are not shown as deleted, to every stream:
+        whoever reposted one, all who follow them may have it."""
+        for post in posts:
+            try:
+                await shown.plain(web, post["uri"])
+            except Refused:
+                time_ms = _ms_in_key(post["uri"]) if post["time_ms"] is None else post["time_ms"]
+                id_, _ = self._ids.pop(post["uri"], (status_id(post["uri"], time_ms), None))
+                for channel, streams in list(self.channels.items()):
+                    for stream in list(streams) if channel.name not in WITHOUT_POSTS else ():
+                        stream.put(Message(channel, "delete", id_))
+            else:
+                await self.changed(web, post["uri"])
+
     async def _reposted(self, web: Web, event: Mapping[str, Any]) -> None:
         by, at = event["account"], event["time_ms"]
         uri = f"{event['content']['account']}/{event['content']['key']}"
@@ -314,7 +349,7 @@ class Hub:
         removes, found = event["removes"], None
         if event["collection"] == "post":
             every = frozenset(one for one in self.channels if one.name not in OF_PERSON)
-            guess = status_id(event["uri"], int(event["key"][:12], 16))  # the time in the key is that of the post, here
+            guess = status_id(event["uri"], _ms_in_key(event["uri"]))
             found = self._ids.pop(event["uri"], (guess, every))
         elif removes is not None:
             found = self._ids.pop(f"{removes['entry']}:{removes['op']}", None)
@@ -340,3 +375,8 @@ class Hub:
         self._ids.move_to_end(name)
         if len(self._ids) > REMEMBERED:
             self._ids.popitem(last=False)
+
+
+def _ms_in_key(uri: str) -> int:
+    """The time that a post's key begins with: that of the post, if it was written by a node."""
+    return int(uri.partition("/")[2][:12], 16)
