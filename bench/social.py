@@ -65,6 +65,8 @@ from bench.rig.processes import Child, new_home
 YEAR_MS = 365 * 24 * 3_600_000
 AN_ENTRY = 100
 """Operations of one entry."""
+SPREAD_S, APART_S = 120, 0.005
+"""Before now, when the store is written; and between those who react and repost: not all do in one millisecond."""
 WORDS = 20_000
 READERS = 8
 SETTLED_S = 3.0
@@ -113,17 +115,17 @@ class Writer:
         self.accounts: list[AccountId] = []
         self.words = [word(n) for n in range(WORDS)]
         self.weights = [1 / (n + 10) for n in range(WORDS)]
-        self.now = time.time()
+        self.now = time.time() - SPREAD_S
 
     def text(self) -> str:
         return " ".join(self.rng.choices(self.words, self.weights, k=self.rng.randrange(5, 30)))
 
-    def say(self, account: AccountId, drafts: Iterator[Draft] | list[Draft]) -> None:
+    def say(self, account: AccountId, drafts: Iterator[Draft] | list[Draft], after_s: float = 0) -> None:
         several = list(drafts)
         groups = [several[at : at + AN_ENTRY] for at in range(0, len(several), AN_ENTRY)]
         entries = [EntryDraft(tuple(d.op for d in group), tuple(d.content for d in group)) for group in groups]
         log = hosted.writable_log(self.ctx, account)
-        self.ctx.replica.publish(log, self.ctx.device, entries, self.now, push=False)
+        self.ctx.replica.publish(log, self.ctx.device, entries, self.now + after_s, push=False)
 
     def post(self, account: AccountId, n: int, **more: Any) -> tuple[Target, Draft]:
         at = int(self.now * 1000) - self.rng.randrange(YEAR_MS)
@@ -155,12 +157,12 @@ class Writer:
             if n % 100 == 99:
                 self.commit()
                 say(f"{(n + 1) * each:,} posts")
-        for account in self.accounts[1:]:
+        for n, account in enumerate(self.accounts[1:]):
             salt = hosted.salt_of(self.ctx, account)
             drafts = [relate(salt, "follow", other) for other in rng.sample(self.accounts, min(20, plan.accounts // 3))]
             drafts += [react(salt, target, rng.choice("❤👍😂")) for target in rng.sample(sample, 20)]
             drafts += [repost(salt, target) for target in rng.sample(sample, 2)]
-            self.say(account, drafts)
+            self.say(account, drafts, n * APART_S)  # two of one account share a millisecond, no others
         self.commit()
         me = self.accounts[MINE]
         salt = hosted.salt_of(self.ctx, me)
