@@ -263,6 +263,9 @@ def _checkpoints(reader: StoreReader, account: AccountId, control: Control) -> I
             yield StoreProblem(where, f"another one is stored there, of writer {held.writer.hex()[:16]}")
         if heads.pop(WriterKey(key[32:]), None) != held.head:
             yield StoreProblem(where, f"its head is not number {held.n}, {_short(held.id)}")
+        lid = (reader.txn.get(t.HEADS, t.log_name(held.log_id)) or bytes(4))[:4]
+        if reader.txn.get(t.LOGS, lid) != t.log_name(held.log_id):
+            yield StoreProblem(where, f"number {t.number(lid)} stands for something else")
         if not control.entitles(held.writer):
             yield StoreProblem(where, "the control log names no such writer")
     for writer in heads:

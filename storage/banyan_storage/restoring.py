@@ -9,15 +9,17 @@ notes of this node, and the reasons for which content was withheld.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
-from banyan_crdt.checkpoint import decode_checkpoint
+from banyan_crdt.checkpoint import Checkpoint, decode_checkpoint
+from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import encode_header, entry_id
 from banyan_crdt.errors import BanyanError
-from banyan_crdt.ids import AccountId, control_log, is_checkpoint
+from banyan_crdt.ids import AccountId, WriterKey, control_log, is_checkpoint
 from banyan_crdt.ops import Body, decode_body, part_of
 from banyan_crdt.realm import Realm
+from banyan_crdt.signing import verify as verify_signature
 
 from . import blob_names
 from . import tables as t
@@ -73,7 +75,7 @@ def names(txn: WriteTxn, realm: Realm) -> int:
     for table in _KEYS:
         for row in [row for row in txn.scan(table) if not _fits(table, row)]:
             txn.delete(table, row[0])
-    if txn.get(t.META, t.STORE_ID_KEY) is not None and txn.get(t.META, t.SCHEMA_KEY) is None:
+    if txn.get(t.META, t.STORE_ID_KEY) is not None and len(txn.get(t.META, t.SCHEMA_KEY) or b"") != 4:
         txn.put(t.META, t.SCHEMA_KEY, t.u32(t.SCHEMA))
     of_lid: dict[bytes, set[bytes]] = defaultdict(set)
     for name, raw in list(txn.scan(t.HEADS)):
@@ -231,15 +233,26 @@ def _due(txn: WriteTxn) -> None:
 
 
 def _checkpoints(txn: WriteTxn, realm: Realm) -> None:
-    """Drops checkpoints that are not what their place says; peers have them."""
-    held = set[bytes]()
+    """Drops checkpoints that are not what their place says, are not signed by their writer, or whose writer the control
+    log does not name; peers have them."""
+    held, sound = set[bytes](), list[Checkpoint]()
     for key, raw in list(txn.scan(t.CHECKPOINTS)):
         try:
             made = decode_checkpoint(realm, raw)
+            verify_signature(realm, made.writer, made.id, made.sig)
         except BanyanError:
             made = None
         if made is None or made.account + made.writer != key:
             txn.delete(t.CHECKPOINTS, key)
+        else:
+            sound.append(made)
+    reader, entitles = StoreReader(txn, realm), dict[AccountId, Callable[[WriterKey], bool]]()
+    for made in sound:
+        if made.account not in entitles:
+            control = resolve_control(reader.control(made.account), reader.checkpoints(made.account))
+            entitles[made.account] = control.entitles
+        if not entitles[made.account](made.writer):
+            txn.delete(t.CHECKPOINTS, made.account + made.writer)
             continue
         held.add(t.log_name(made.log_id))
         lid = (txn.get(t.HEADS, t.log_name(made.log_id)) or b"")[:4]

@@ -36,6 +36,27 @@ IN_DAMAGE = (
         ("tests/storage/test_check.py",),
     ),
     Mutant(
+        "a checkpoint that its writer did not sign is kept by a repair",
+        _RESTORING,
+        "            verify_signature(realm, made.writer, made.id, made.sig)\n",
+        "",
+        ("tests/storage/test_check.py",),
+    ),
+    Mutant(
+        "a checkpoint of whom the control log does not name is kept by a repair",
+        _RESTORING,
+        "        if not entitles[made.account](made.writer):\n",
+        "        if False:\n",
+        ("tests/storage/test_check.py",),
+    ),
+    Mutant(
+        "a number of a checkpoint may stand for something else",
+        "storage/banyan_storage/check.py",
+        "        if reader.txn.get(t.LOGS, lid) != t.log_name(held.log_id):\n",
+        "        if False:\n",
+        ("tests/storage/test_check.py",),
+    ),
+    Mutant(
         "a checksum is not compared",
         "storage/banyan_storage/tables.py",
         "return value if len(raw) >= 4 and guard(key, value) == raw else None",

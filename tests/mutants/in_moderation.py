@@ -12,6 +12,20 @@ _ADMIN, _PAGES = ("tests/web/test_admin.py",), ("tests/web/test_moderation.py",)
 
 IN_MODERATION = (
     Mutant(
+        "a boost brings a limited account's post to who does not follow it",
+        "web/banyan_web/mastodon/streaming/hub.py",
+        "        if to and await is_limited(web, of):\n",
+        "        if False:\n",
+        ("tests/web/test_moderation.py",),
+    ),
+    Mutant(
+        "a quote brings to a public stream what its reader does not see",
+        "web/banyan_web/mastodon/streaming/hub.py",
+        "marks=True if quoted in person.unseen else None",
+        "marks=None",
+        ("tests/web/test_streaming.py",),
+    ),
+    Mutant(
         "a line of the audit log names none before it",
         _AUDIT,
         "(of, _cut(refused), end.head)",

@@ -18,7 +18,7 @@ from banyan_crdt.ops import Pin, decode_body, part_of
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import run_row_bytes
 from banyan_crdt.signing import Signer
-from banyan_storage import id_index
+from banyan_storage import id_index, restoring
 from banyan_storage import tables as t
 from banyan_storage.check import compact, stats, verify
 from banyan_storage.engine import Engine, Table
@@ -289,6 +289,30 @@ def test_a_checkpoint_that_was_changed_lost_or_is_not_its_writers_to_make_is_fou
     store = open_store(engine)
     store.put_checkpoint(stranger)
     assert any("the control log names no such writer" in p for p in problems(engine))
+
+
+def test_a_number_of_a_checkpoint_that_stands_for_something_else_is_found(engine: Engine) -> None:
+    _, root = with_checkpoints(engine)
+    lid = (engine.write().get(t.HEADS, t.log_name(root.log_id)) or b"")[:4]
+    name = engine.write().get(t.LOGS, lid) or b""
+    engine.write().put(t.LOGS, lid, bytes([name[0] ^ 1]) + name[1:])
+    assert any("stands for something else" in p for p in problems(engine))
+
+
+def test_a_repair_drops_checkpoints_that_are_wrong_or_not_their_writers_to_make(engine: Engine) -> None:
+    _, root = with_checkpoints(engine)
+    write, key = engine.write(), root.account + root.writer
+    stranger = Signer(TEST, bytes(32))
+    other = make_checkpoint(TEST, root.account, stranger, 1, root.control, [])
+    raw = write.get(t.CHECKPOINTS, key) or b""
+    write.put(t.CHECKPOINTS, key, raw[:-1] + bytes((raw[-1] ^ 1,)))
+    write.put(t.CHECKPOINTS, other.account + other.writer, encode_checkpoint(other))
+    restoring.indexes(write, TEST)
+    held = {name[32:] for name, _ in write.scan(t.CHECKPOINTS)}
+    assert root.writer not in held
+    assert stranger.key not in held
+    assert len(held) == 1
+    assert not any("checkpoint" in p for p in problems(engine))
 
 
 def test_a_head_that_runs_ahead_of_its_chain_is_found(engine: Engine) -> None:

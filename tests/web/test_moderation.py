@@ -101,7 +101,10 @@ async def test_who_is_limited_is_heard_by_followers_alone_and_a_moderator_does_n
         assert [row["id"] for row in await three.get("/api/v1/trends/statuses")] == [first["id"]]
         made = await door.client(chi, "admin").post("/v1/admin/decisions", account=an, verdict="limit")
         assert await three.get("/api/v1/trends/statuses") == []
-        streams = ("/api/v1/streaming/public", chi), ("/api/v1/streaming/user", binh), ("/live/events", None)
+        dung, four = await door.person("Dũng")
+        await four.post(f"/api/v1/accounts/{account_id(binh)}/follow")
+        streams: list[tuple[str, str | None]] = [("/api/v1/streaming/public", chi), ("/api/v1/streaming/user", binh)]
+        streams += [("/live/events", None), ("/api/v1/streaming/user?of=dung", dung)]
         heard = dict[str, str]()
 
         async def hear(path: str, who: str | None, opened: trio.Event) -> None:
@@ -119,7 +122,8 @@ async def test_who_is_limited_is_heard_by_followers_alone_and_a_moderator_does_n
                     opened = trio.Event()
                     nursery.start_soon(hear, path, who, opened)
                     await opened.wait()
-                await one.ask("POST", "/api/v1/statuses", json={"status": "ít người thấy"})
+                few = await one.ask("POST", "/api/v1/statuses", json={"status": "ít người thấy"})
+                await two.post(f"/api/v1/statuses/{few['id']}/reblog")
                 await two.ask("POST", "/api/v1/statuses", json={"status": "ai cũng thấy"})
         assert {path for path, text in heard.items() if "ít người thấy" in text} == {"/api/v1/streaming/user"}
         await door.client(chi, "admin").ask("DELETE", f"/v1/admin/decisions/{made['id']}")

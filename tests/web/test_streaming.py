@@ -219,6 +219,25 @@ async def test_a_stream_says_what_its_reader_did_with_a_post_as_everything_else_
         await shared.close()
 
 
+async def test_no_stream_has_the_words_of_somebody_whom_its_reader_does_not_see(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        (an, _), (binh, other), (chi, third) = [await door.person(name) for name in ("an", "bình", "chi")]
+        call = door.node.backend.call
+        said = await third.ask("POST", "/api/v1/statuses", json={"status": "lời của Chi"})
+        await call("mute", {"account": chi, "as": an})
+        shared = Listening(door)
+        mine = await shared.to(app(door, an), "stream_public")
+        tagged = await shared.to(app(door, an), "stream_hashtag", tag="tết")
+        others = await shared.to(app(door, binh), "stream_public")
+        quoting = {"status": "trích #tết", "quoted_status_id": said["id"]}
+        made = await other.ask("POST", "/api/v1/statuses", json=quoting)
+        await other.ask("PUT", f"/api/v1/statuses/{made['id']}", json={"status": "trích lại #tết"})
+        for stream, hears in ((others, True), (mine, False), (tagged, False)):
+            for event, status in await stream.next(2):
+                assert ("lời của Chi" in str(status)) == hears, event
+        await shared.close()
+
+
 async def test_who_may_listen(tmp_path: Path) -> None:
     async with open_node(tmp_path / "a") as door:
         an, client = await door.person("an")

@@ -260,6 +260,7 @@ class Hub:
             "update" if new else "status.update",
             lambda eyes: shown.status(web, uri, eyes),
             new=new and content.get("quote") is None,
+            quoted=(content.get("quote") or "").partition("/")[0],
         )
         if made is not None:
             self._remember(uri, made["id"], public)
@@ -273,6 +274,7 @@ class Hub:
             hosted = (await web.call("profiles", accounts=[row["account"]]))["profiles"][0]["hosted"] is not None
             reply = None if row["reply_to"] is None else ("", row["reply_to"])
             content = {name: row[name] for name in ("audience", "tags", "media", "lang")} | {"reply": reply}
+            content["quote"] = row["quote"] and row["quote"]["uri"]
             said = {"account": row["account"], "uri": uri, "content": content, "hosted": hosted, "kind": "update"}
             await self._said(web, said)
 
@@ -306,6 +308,8 @@ class Hub:
         of, user = event["content"]["account"], StreamName("user")
         to = [(s, c) for s, c in self._around(by) if s.person and of not in s.person.unseen]
         to = [(s, c) for s, c in to if c != user or s.person is None or by not in s.person.silent]
+        if to and await is_limited(web, of):
+            to = [(s, c) for s, c in to if s.person and of in s.person.follows]
         reposted = {"account": by, "time_ms": at}
         await self._give(web, to, by, "update", lambda eyes: shown.status(web, uri, eyes, reposted))
 
@@ -317,9 +321,10 @@ class Hub:
         event: str,
         make: Callable[[shown.Eyes], Any],
         new: bool = False,
+        quoted: str = "",
     ) -> dict[str, Any] | None:
         """Makes what is needed, once for all who see it alike. new: nobody but the author can have marked it yet.
-        Raises Refused if nobody sees it."""
+        quoted: whose words are in it, too. Raises Refused if nobody sees it."""
         made: dict[shown.Eyes, tuple[dict[str, Any], str] | None] = {}
         limited = bool(to) and await is_limited(web, author)
         for stream, channel in to:
@@ -333,7 +338,7 @@ class Hub:
             elif channel.name in OF_PERSON:
                 eyes = person.eyes("home", marks=not new or person.did == author)
             else:
-                eyes = person.eyes("public", marks=None)
+                eyes = person.eyes("public", marks=True if quoted in person.unseen else None)
             if eyes not in made:
                 made[eyes] = None
                 with suppress(Refused):
