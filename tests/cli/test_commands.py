@@ -78,7 +78,10 @@ def test_follows_and_blocks_are_by_name_or_id_and_can_be_undone(home: Path) -> N
     assert _ok(banyan("--home", home, "status", "--json")).json["following"][0]["account"] == lan
     _ok(banyan("--home", home, "block", lan))
     assert _ok(banyan("--home", home, "feed", "--json")).lines == []
+    assert _ok(banyan("--home", home, "status", "--json")).json["following"] == []
     _ok(banyan("--home", home, "block", lan, "--undo"))
+    assert "nothing to undo" in banyan("--home", home, "unfollow", lan).err
+    _ok(banyan("--home", home, "follow", lan))
     _ok(banyan("--home", home, "unfollow", lan))
     assert _ok(banyan("--home", home, "graph", "stats", "--json")).json["follows"] == 0
     assert banyan("--home", home, "unfollow", lan).code == errors.FAILED

@@ -4,16 +4,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from banyan_node.home.addresses import Cidr
+from banyan_node.home.addresses import Cidr, Listening
 
 
 class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The door for apps, browsers and other backends."""
 
     address: Annotated[
-        str,
+        Listening,
         Meta(
-            max_length=200,
             description="HOST:PORT or unix:PATH where HTTP is served, such as 127.0.0.1:8080; empty: nowhere. Outside "
             "of this machine put a proxy with TLS before it",
         ),
