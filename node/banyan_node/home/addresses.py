@@ -15,10 +15,8 @@ PeerMultiaddr = Annotated[
     ),
 ]
 _PORT = r"(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[0-5]?[0-9]{1,4})"
-Listening = Annotated[
-    str,
-    Meta(max_length=200, pattern=rf"^(unix:.+|\S+:{_PORT})?$", title="HOST:PORT such as 127.0.0.1:8080, or unix:PATH"),
-]
+LISTENING = rf"^(unix:.+|\S+:{_PORT})?$"
+"""HOST:PORT, unix:PATH, or nothing."""
 Cidr = Annotated[
     str,
     Meta(pattern=r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", title="networks like 10.0.0.0/8 or fd00::/8"),
