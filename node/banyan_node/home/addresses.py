@@ -14,9 +14,6 @@ PeerMultiaddr = Annotated[
         title="multiaddrs that end in the peer's id, such as /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo...",
     ),
 ]
-_PORT = r"(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[0-5]?[0-9]{1,4})"
-LISTENING = rf"^(unix:.+|\S+:{_PORT})?$"
-"""HOST:PORT, unix:PATH, or nothing."""
 Cidr = Annotated[
     str,
     Meta(pattern=r"^[0-9a-fA-F:.]+(/[0-9]{1,3})?$", title="networks like 10.0.0.0/8 or fd00::/8"),

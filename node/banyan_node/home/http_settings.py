@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from banyan_node.home.addresses import LISTENING, Cidr
+from banyan_node.home.addresses import Cidr
 
 
 class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -14,9 +14,8 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(
             max_length=200,
-            pattern=LISTENING,
-            title="HOST:PORT such as 127.0.0.1:8080, or unix:PATH",
-            description="Where HTTP is served; empty: nowhere. Outside of this machine put a proxy with TLS before it",
+            description="HOST:PORT or unix:PATH where HTTP is served, such as 127.0.0.1:8080; empty: nowhere. Outside "
+            "of this machine put a proxy with TLS before it",
         ),
     ] = ""
     workers: Annotated[
