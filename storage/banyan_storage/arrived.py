@@ -6,6 +6,7 @@ rows are kept, so it takes some 8 MB at most. Nothing else is decided by it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from . import tables as t
@@ -70,29 +71,29 @@ class Quiet(NamedTuple):
 
 def quiet_at(txn: ReadTxn, time_ms: int) -> Quiet | None:
     """The quiet in which a time fell, by this machine's clock; None if that is not known any more, or before all."""
-    first, last = (next(txn.scan(t.ARRIVED, limit=1, reverse=end), None) for end in (False, True))
-    if first is None or last is None or _time(first) > time_ms:
+    first, last = (next(_known(txn, reverse=end), None) for end in (False, True))
+    if first is None or last is None or first[1].time_ms > time_ms:
         return None
-    low, high = t.number(first[0]), t.number(last[0])
+    low, high = first[0], last[0]
     while low < high:  # the row of `low` is of that time or earlier
         middle = (low + high + 1) // 2
-        key, value = next(txn.scan(t.ARRIVED, b"", t.u48(middle + 1), reverse=True, limit=1))
-        if _time((key, value)) <= time_ms:
+        n, arrival = next(_known(txn, stop=middle + 1, reverse=True))
+        if arrival.time_ms <= time_ms:
             low = middle
         else:
-            high = max(low, t.number(key) - 1)
-    since = next(txn.scan(t.ARRIVED, b"", t.u48(low + 1), reverse=True, limit=1))
-    return Quiet(_until(txn, low), _time(since))
+            high = max(low, n - 1)
+    row, since = next(_known(txn, stop=low + 1, reverse=True))
+    return Quiet(_until(txn, row), since.time_ms)
 
 
 def quiet_ends(txn: ReadTxn, n: int) -> int | None:
     """When the first commit after this arrival was written; None if there was none."""
-    row = next(txn.scan(t.ARRIVED, t.u48(n + 1), limit=1), None)
-    return None if row is None else _time(row)
+    found = next(_known(txn, n + 1), None)
+    return None if found is None else found[1].time_ms
 
 
 def _until(txn: ReadTxn, n: int) -> int:
-    """The last arrival before the row behind that of `n`."""
+    """The last arrival before the row behind that of `n`, also if that row is damaged."""
     row = next(txn.scan(t.ARRIVED, t.u48(n + 1), limit=1), None)
     if row is not None:
         return t.number(row[0]) - 1
@@ -101,14 +102,19 @@ def _until(txn: ReadTxn, n: int) -> int:
 
 
 def _read(row: Item) -> Arrival | None:
-    """None: the row is damaged."""
+    """None: the row is damaged, or was and is empty since a repair."""
     value = t.guarded(*row)
-    return None if value is None else Arrival(t.number(value[:6]), value[6:].decode("utf-8", "replace"))
+    return Arrival(t.number(value[:6]), value[6:].decode("utf-8", "replace")) if value else None
 
 
-def _time(row: Item) -> int:
-    arrival = _read(row)
-    return 0 if arrival is None else arrival.time_ms
+def _known(
+    txn: ReadTxn, start: int = 0, stop: int = t.MAX_ARRIVAL, reverse: bool = False
+) -> Iterator[tuple[int, Arrival]]:
+    """The rows that tell something, with their arrival numbers."""
+    for row in txn.scan(t.ARRIVED, t.u48(start), t.u48(stop), reverse=reverse):
+        arrival = _read(row)
+        if arrival is not None:
+            yield t.number(row[0]), arrival
 
 
 def arrival_of(txn: ReadTxn, n: int) -> Arrival | None:

@@ -2,9 +2,8 @@
 
 It checks ids, links, skips and totals against the records, signatures against ids, heads, indexes and grants against
 entries, parts against hashes, rows of views against all of it, and what nothing else tells again against its
-checksums. A store without problems holds only authentic,
-linked entries, each in exactly one place and found by its id, and its views are correct. Which entries should count is
-not checked here (banyan_crdt.state).
+checksums. A store without problems holds only authentic, linked entries, each in exactly one place and found by its
+id, and its views are correct. Which entries should count is not checked here (banyan_crdt.state).
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def names(txn: WriteTxn, realm: Realm) -> int:
         txn.put(t.ACCOUNTS, account, b"")
     for table in GUARDED:
         for key in [key for key, raw in txn.scan(table) if t.guarded(key, raw) is None]:
-            txn.delete(table, key)
+            txn.put(table, key, t.guard(key, b""))  # not known, or perhaps all
     _ids(txn)  # the check of entries folds views again, and finds entries by it
     return len(wrong)
 

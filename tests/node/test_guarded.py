@@ -55,6 +55,25 @@ def test_a_changed_bit_of_a_guarded_row_is_found_and_the_row_is_not_believed(hom
     assert found(home)
     assert repair(home, TEST, lambda sentence: None).left == []
     assert not found(home)
+    if table is t.ARRIVED:
+        with closing(LmdbEngine(home.store, TABLES, read_only=True)) as engine, engine.read() as reading:
+            assert arrived.arrival_of(reading, n) is None, "not how the one before it came"
+
+
+def test_a_time_is_found_never_too_late_if_a_row_of_arrivals_is_damaged(home: Home) -> None:
+    """Else a poll that ended would stand among what came after it."""
+    rows = rows_of(home)[t.ARRIVED.name]
+    with closing(LmdbEngine(home.store, TABLES)) as engine:
+        txn = engine.write()
+        times = [int.from_bytes(raw[:6], "big") for _, raw in rows]
+        truth = [arrived.quiet_at(txn, at) for at in times]
+        for key, raw in rows:
+            txn.put(t.ARRIVED, key, bytes([raw[0] ^ 4]) + raw[1:])
+            for at, true in zip(times, truth, strict=True):
+                found = arrived.quiet_at(txn, at)
+                assert true is not None
+                assert found is None or found.n <= true.n
+            txn.put(t.ARRIVED, key, raw)
 
 
 def test_a_store_without_checksums_gets_them_and_keeps_what_it_knew(home: Home) -> None:

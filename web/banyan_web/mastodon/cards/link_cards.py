@@ -75,7 +75,7 @@ class LinkCards:
         return None if found is None else entity(web, found)
 
     def settled(self, text: str, author: str) -> bool:
-        """Whether what `of` answers stays for now. author: a DID."""
+        """Whether `of` would answer the same again, until the page is old. author: a DID."""
         url = "" if self._mode == "off" else link_of(text)
         if not url or url.startswith(self._own):
             return True
