@@ -51,7 +51,7 @@ class FirehoseFilter(NamedTuple):
         return self.platforms is not None or self.labels is not None or self.uncounted or self.proof
 
     def may_see(self, one: TailEvent) -> bool:
-        return self.sealed or not one.collections <= SEALED
+        return self.sealed or not one.collections or not one.collections <= SEALED
 
     def takes(self, one: TailEvent) -> bool:
         if not self.may_see(one):

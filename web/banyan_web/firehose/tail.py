@@ -178,8 +178,11 @@ class Tail:
                 if event["event"] in ("entries", "control", "lost"):
                     more.set()
                 if event["event"] == "judged" and self.judged is not None:
-                    with suppress(anyio.WouldBlock, anyio.ClosedResourceError, anyio.BrokenResourceError):
-                        self.judged.send_nowait(event["posts"])
+                    with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+                        try:
+                            self.judged.send_nowait(event["posts"])
+                        except anyio.WouldBlock:
+                            _log.warning("streams of apps missed decisions of moderators: more came than may wait")
             more.set()
 
         # the listener first: what arrives while the store is read must not be missed

@@ -135,12 +135,13 @@ async def reblogged_by(web: Web, ask: Ask) -> Any:
 
 @ENDPOINTS.get("/api/v1/polls/{id}")
 async def show_poll(web: Web, ask: Ask) -> Any:
-    return await _poll(web, ask)
+    return await _poll(web, ask, await uri_of(web, ask.path["id"]))
 
 
 @ENDPOINTS.post("/api/v1/polls/{id}/votes", "write:statuses")
 async def vote(web: Web, ask: Ask) -> Any:
-    uri, found = await uri_of(web, ask.path["id"]), await _poll(web, ask)
+    uri = await uri_of(web, ask.path["id"])
+    found = await _poll(web, ask, uri)
     choices = texts(ask.params, "choices")
     if not choices or not all(one.isascii() and one.isdigit() and len(one) < 4 for one in choices):
         raise Refused(422, "choices is a list of numbers of options, from 0.")
@@ -149,11 +150,11 @@ async def vote(web: Web, ask: Ask) -> Any:
     if any(int(one) >= len(found["options"]) for one in choices):
         raise Refused(422, "Validation failed: The chosen vote option does not exist")
     await web.call("vote", uri=uri, options=[int(one) for one in choices], by=ask.account)
-    return await _poll(web, ask)
+    return await _poll(web, ask, uri)
 
 
-async def _poll(web: Web, ask: Ask) -> dict[str, Any]:
-    found = (await status(web, await uri_of(web, ask.path["id"]), ask.reader))["poll"]
+async def _poll(web: Web, ask: Ask, uri: str) -> dict[str, Any]:
+    found = (await status(web, uri, ask.reader))["poll"]
     if found is None:
         raise Refused(404, GONE)
     poll: dict[str, Any] = found

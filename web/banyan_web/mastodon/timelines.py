@@ -9,6 +9,8 @@ from starlette.responses import Response
 
 from banyan_node.api.methods.feeds import Feed as NodeFeed
 from banyan_node.api.methods.reading import PostRow
+from banyan_node.api.methods.searching import MOST as MOST_FOUND
+from banyan_node.api.methods.searching import MOST_TAGS
 from banyan_schema.social import tags_in
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.bodies import answer_of, bodies
@@ -22,9 +24,6 @@ ENDPOINTS = Endpoints()
 PLACE_DIGITS = 135
 TAGS = 4
 """Tags of each kind that one question names, as with Mastodon."""
-HOME_TAGS = 200
-"""Followed tags whose posts are at home: the index is asked for so many at once."""
-MOST_AT_ONCE = 200
 TAG_READ, TAG_READS = 80, 25
 """Posts of one question to the index; and how many questions `min_id` may take, for the index goes down alone."""
 _APART = 20
@@ -54,7 +53,7 @@ async def _page_of(web: Web, ask: Ask, feed: Feed) -> Response:
 @ENDPOINTS.get("/api/v1/timelines/home", "read:statuses")
 async def home(web: Web, ask: Ask) -> Any:
     """Of those whom one follows, and of tags that one follows."""
-    tags = (await followed(web, ask.account))[:HOME_TAGS]
+    tags = (await followed(web, ask.account))[:MOST_TAGS]  # those beyond are not at home
     if not tags:
         return await _shown(web, ask, by=ask.account)
     feed = both(_node_feed(web, by=ask.account), _tagged(web, ask.account, tags))
@@ -137,7 +136,7 @@ def _tagged(web: Web, reader: str, tags: list[str]) -> Feed:
 
     async def feed(limit: int = LIMIT, before: str | None = None, after: str | None = None) -> dict[str, Any]:
         uris, place = list[str](), before and _row_below(before)
-        size = TAG_READ if after is not None else min(limit, MOST_AT_ONCE)
+        size = TAG_READ if after is not None else min(limit, MOST_FOUND)
         for _ in range(1 if after is None else TAG_READS):
             found = await web.call("tagged", tags=tags, limit=size, before=place)
             uris += found["posts"]
@@ -145,8 +144,8 @@ def _tagged(web: Web, reader: str, tags: list[str]) -> Feed:
             if place is None or (after is not None and _ms_of_row(place) < int(after[:12], 16)):
                 break
         rows = list[PostRow]()
-        for at in range(0, len(uris), MOST_AT_ONCE):
-            asked = {"uris": uris[at : at + MOST_AT_ONCE], "where": "home", "seen": True}
+        for at in range(0, len(uris), MOST_FOUND):
+            asked = {"uris": uris[at : at + MOST_FOUND], "where": "home", "seen": True}
             rows += [row for row in (await web.answer("posts.get", **asked, by=reader)).posts if row is not None]
         if place is None or after is not None:
             return {"posts": rows, "before": None, "after": None}
