@@ -53,7 +53,7 @@ IN_PEOPLE_APP = (
     Mutant(
         "who blocks goes on following",
         "node/banyan_node/api/methods/relations.py",
-        " + [undo(follow.coll, followed)] * bool(followed)",
+        " + ending_follow(ctx, account, other)",
         "",
         ("tests/web/test_platform.py", _APP),
     ),
