@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ from banyan_web.page.visitor import visitor_of
 from banyan_web.refusals import Refused, of_call
 
 ENDPOINTS = Endpoints()
-RATE, LOOKED = 20, 100
+RATE, LOOKED = 20, 40
 """Events a second, of one stream; and how many are looked at for that: those who watch may hide many of them."""
 STREAMS, MADE = 200, 128
 """Open at once; and how much is kept of what was made of events."""
@@ -149,8 +149,9 @@ class EventStream(Response):
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 await piece(b"retry: 3000\n\n")
                 tasks.start_soon(beat)
-                async for raw in told:
-                    await piece(raw)
+                with suppress(CallError):  # the node is gone; the browser comes again
+                    async for raw in told:
+                        await piece(raw)
                 await piece(b"", False)
                 tasks.cancel_scope.cancel()
         finally:
