@@ -153,7 +153,9 @@ def test_what_two_programs_may_understand_differently_is_refused() -> None:
             b"no HTTP at all\r\n\r\n",
             b"GET / HTTP/1.1\r\nhost: x\r\nna me: y\r\n\r\n",
         ):
-            assert (await client().ask(wrong)).startswith(b"HTTP/1.1 400"), wrong[:40]
+            refused = await client().ask(wrong)
+            assert refused.startswith(b"HTTP/1.1 400"), wrong[:40]
+            assert b'"code":"bad_http"' in refused, wrong[:40]
         last = b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
         said = await client().ask(last + b"and more")
         assert said.startswith(b"HTTP/1.1 200")

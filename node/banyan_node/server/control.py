@@ -39,6 +39,7 @@ from banyan_node.api.registry import EVERY
 from banyan_node.operator_errors import CallError
 from banyan_node.server.blob_files import BlobFiles, until_gone
 from banyan_node.server.http_connections import let_in
+from banyan_node.server.no_http import nested
 
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _WITHOUT_TOKEN = frozenset({"/healthz", "/readyz"})
@@ -171,10 +172,10 @@ class _Lines(Response):
                 async for event in self._events:
                     await _send_line(send, msgspec.json.encode(event))
             except CallError as error:
-                await _send_line(send, _error_body(error.code, error.message))
+                await _send_line(send, nested(error.code, error.message))
             except Exception:
                 _log.exception("an event stream failed")
-                await _send_line(send, _error_body("internal", "The stream failed; the node's log says why."))
+                await _send_line(send, nested("internal", "The stream failed; the node's log says why."))
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             tasks.cancel_scope.cancel()
 
@@ -259,12 +260,12 @@ class _Calls:
         try:
             status, said = 200, await self._call(method, scope, body)
         except CallError as error:
-            status, said = error.status, _error_body(error.code, error.message)
+            status, said = error.status, nested(error.code, error.message)
         except _Left:
             return
         except Exception:
             _log.exception("control call %s failed", method)
-            status, said = 500, _error_body("internal", f"{method} failed inside the node; its log says why.")
+            status, said = 500, nested("internal", f"{method} failed inside the node; its log says why.")
         headers = [(b"content-length", b"%d" % len(said)), *_JSON, *([(b"allow", b"POST")] if status == 405 else ())]
         await body.send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": said})
@@ -315,10 +316,6 @@ def _params(body: bytes) -> dict[str, Any]:
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     kind = {"content-type": "application/json", "cache-control": "no-store"}
     return Response(msgspec.json.encode(value), status, kind | (headers or {}))
-
-
-def _error_body(code: str, message: str) -> bytes:
-    return msgspec.json.encode({"error": {"code": code, "message": message}})
 
 
 def _error(code: str, message: str, status: int, headers: dict[str, str] | None = None) -> Response:

@@ -179,9 +179,9 @@ def let_in(scope: Mapping[str, Any]) -> None:
 class Connections:
     """All connections to one listener."""
 
-    def __init__(self, app: ASGIApp, most: int, patience: Patience, sockets: bool = False) -> None:
+    def __init__(self, app: ASGIApp, most: int, patience: Patience, settings: ServerSettings) -> None:
         self._app, self._most, self._patience = app, most, patience
-        self._settings, self._context = ServerSettings(sockets), ServerContext(None)
+        self._settings, self._context = settings, ServerContext(None)
         self._open: dict[Connection, None] = {}
 
     @property

@@ -30,9 +30,11 @@ from anycorn.protocol.events import Event as StreamEvent
 from anycorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
 from anycorn.protocol.http_stream import HTTPStream
 from anycorn.typing import ASGIReceiveEvent, ConnectionState, H11SendableEvent
+from anycorn.utils import InvalidRequestPathError, decode_asgi_path
 from anycorn.worker_context import WorkerContext
 from starlette.types import ASGIApp
 
+from banyan_node.server import no_http
 from banyan_node.server.web_sockets import MESSAGE_BYTES, PING_S, Socket, wants_socket
 
 PIECES = 10
@@ -46,11 +48,13 @@ class NotSpoken(Exception):
 
 
 class ServerSettings(Config):
-    """anycorn's settings. The Date header is made once a second. sockets: whether WebSockets are taken."""
+    """anycorn's settings. The Date header is made once a second.
 
-    def __init__(self, sockets: bool = False) -> None:
+    sockets: whether WebSockets are taken. body: makes what is said to who speaks no HTTP."""
+
+    def __init__(self, sockets: bool = False, body: no_http.Body = no_http.nested) -> None:
         super().__init__()
-        self.sockets = sockets
+        self.sockets, self.body = sockets, body
         self.websocket_max_message_size = MESSAGE_BYTES
         self.websocket_ping_interval = PING_S
         self.websocket_permessage_deflate = False
@@ -179,7 +183,7 @@ class Http(H11Protocol):
     ) -> None:
         super().__init__(cast(Any, None), config, cast(Any, context), cast(Any, tasks), state, client, None, tell, None)
         self.connection = HttpConversation(h11.SERVER, max_incomplete_event_size=config.h11_max_incomplete_size)
-        self._write, self._sockets = write, config.sockets
+        self._write, self._sockets, self._body = write, config.sockets, config.body
         self._head = b""
         """The head of an answer, which waits for the body."""
 
@@ -218,6 +222,17 @@ class Http(H11Protocol):
             await self._refuse(505)
         if b"content-length" in names and b"transfer-encoding" in names:
             await self._refuse(400)
+        try:
+            decode_asgi_path(event.target.partition(b"?")[0])
+        except InvalidRequestPathError:
+            await self._refuse(400)
+
+    async def _send_error_response(self, status_code: int) -> None:
+        body = no_http.said(status_code, self._body)
+        headers = [*no_http.headers(body), *self.config.response_headers("h11")]
+        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
+        await self._send_h11_event(h11.Data(data=body))
+        await self._send_h11_event(h11.EndOfMessage())
 
     async def _refuse(self, status: int) -> NoReturn:
         await self._send_error_response(status)

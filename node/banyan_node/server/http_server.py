@@ -20,7 +20,9 @@ from starlette.types import ASGIApp
 from banyan_node.home.config import ControlSettings
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import ControlError, PortBusy
+from banyan_node.server import no_http
 from banyan_node.server.http_connections import PATIENCE, Connections, Patience
+from banyan_node.server.http_protocol import ServerSettings
 from banyan_node.server.running import Announcement, Endpoint
 
 _log = structlog.get_logger("banyan")
@@ -75,7 +77,7 @@ async def serve_app(
     PortBusy, ControlError."""
     listener = listen(bind)
     endpoint = endpoint_of(listener)
-    served = Connections(app(endpoint.url), connections, patience, sockets)
+    served = Connections(app(endpoint.url), connections, patience, ServerSettings(sockets, no_http.flat))
     try:
         await _serve(served, listener, endpoint, shutdown, grace_seconds, task_status)
     finally:
@@ -99,7 +101,7 @@ async def serve_control(
     """Serves the control API, and announces it in the home while it answers. Raises PortBusy, ControlError."""
     listener = listen(bind)
     endpoint = endpoint_of(listener)
-    served = Connections(app, connections, patience)
+    served = Connections(app, connections, patience, ServerSettings())
     announcement = Announcement(home, endpoint, token)
     try:
         async with trio.open_nursery() as nursery:

@@ -25,6 +25,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 from uvicorn.server import ServerState
 
+from banyan_node.server import no_http
 from banyan_node.server.http_connections import PATIENCE, STATE, Patience
 from banyan_node.server.http_protocol import HttpConversation
 from banyan_node.server.web_sockets import MESSAGE_BYTES, PING_S, SILENT_S, wants_socket
@@ -211,10 +212,17 @@ class DoorProtocol(H11Protocol):
             if self.conn.our_state is h11.DONE:  # what came behind the last answer is no request
                 self.transport.close()
             else:
-                super().send_400_response(msg)
+                self._refuse()
             return
         self.cycle.disconnected = True
         self.cycle.message_event.set()
+        self.transport.close()
+
+    def _refuse(self) -> None:
+        body = no_http.said(400, no_http.flat)
+        answer = h11.Response(status_code=400, headers=no_http.headers(body), reason=b"Bad Request")
+        events = answer, h11.Data(data=body), h11.EndOfMessage()
+        self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
         self.transport.close()
 
 
