@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,12 @@ from banyan_web.mastodon.remembered import INTERRUPTED, READING_S, SAID_S, begin
 from tests.web.door import Door, open_node
 from tests.web.test_statuses import sound
 from tests.web.test_workers import fresh, pids
+
+
+def temporary() -> list[str]:
+    """What this program has in the system's temporary folder."""
+    return sorted(path.name for path in Path(tempfile.gettempdir()).glob("banyan-*"))
+
 
 LONG = sound(7_000)
 """56 MB: it takes a while to be read."""
@@ -48,7 +55,13 @@ async def test_an_upload_whose_worker_was_killed_is_to_be_sent_again(tmp_path: P
         an, _ = await door.person("an")
         token = door.token(an)
         with trio.fail_after(120):
+            before = temporary()
             id = await interrupted(door, token)
+            while not (now := pids(door)):
+                await trio.sleep(0.05)
+            left = [path for path in door.node.home.door_files.rglob("*") if path.is_file()]
+            assert not [path for path in left if path.parent.name not in map(str, now)], "of a process that is gone"
+            assert temporary() == before, "nor is anything in the folder of the system"
 
             async def asked() -> httpx.Response:
                 while True:

@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import trio
 
+from banyan_node.home.settings import set_in_file
 from banyan_node.local import open_local
 from banyan_web.app import EVERY
 from banyan_web.door_store import DoorStore
@@ -357,18 +358,27 @@ def _home(path: Path) -> tuple[Any, str, str]:
 
 def test_workers_end_with_a_node_that_is_killed_and_leave_its_port(tmp_path: Path) -> None:
     home, _, token = _home(tmp_path / "a")
+    set_in_file(home.config, "control.grace_seconds", 300.0)  # a drain in order would wait so long for those below
     life = Life(home, "--http-workers", "2")
     auth = {"authorization": f"Bearer {token}"}
-    try:
-        held = _workers(life)
-        assert len(held) == 2
-        assert httpx.post(f"{life.url}/api/v1/statuses", json={"status": "một"}, headers=auth).status_code == 200
-    finally:
-        life.kill()
-    deadline = time.monotonic() + 5
-    while not all(map(_gone, held)):
-        assert time.monotonic() < deadline, "a worker outlives its node"
-        time.sleep(0.05)
+    slow = [
+        f"POST /api/v1/statuses HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n"
+        "content-type: application/json\r\ncontent-length: 99\r\n\r\n{"
+    ] * 4
+    with ExitStack() as lines:
+        try:
+            held = _workers(life)
+            assert len(held) == 2
+            assert httpx.post(f"{life.url}/api/v1/statuses", json={"status": "một"}, headers=auth).status_code == 200
+            for request in slow:
+                lines.enter_context(closing(_opened(life, request)))
+        finally:
+            life.kill()
+        deadline = time.monotonic() + 30
+        while not all(map(_gone, held)):
+            assert time.monotonic() < deadline, "a worker outlives its node, for clients that send no end of a request"
+            time.sleep(0.05)
+    assert not [*home.door_files.glob("*")]
     again = Life(home, "--http-workers", "1", port=life.port)
     try:
         (found,) = httpx.get(f"{again.url}/api/v1/timelines/home", headers=auth).json()
