@@ -127,7 +127,7 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
         bool,
         Meta(
             description="Takes new accounts whose keys are in a browser (the page /own) from everybody; otherwise from "
-            "people who are logged in. They count as strangers (`limits.strangers`)"
+            "people who are logged in. They count as strangers (`storage.strangers`)"
         ),
     ] = False
     local_webhooks: Annotated[
