@@ -156,14 +156,14 @@ def test_a_file_that_is_not_there_yet_is_told_of_when_it_is_set_and_refused_at_t
     ):
         assert lacks(home, name, value) == why
     http = load(home, {"http.terms": "later"}, env={}).config.http
-    with pytest.raises(ControlError, match=f"^http.terms names {home.path / 'later'}, which is not there: write it"):
+    with pytest.raises(ConfigError, match=f"^http.terms names {home.path / 'later'}, which is not there: write it"):
         House.read(http, home.path)
     (home.path / "later").write_text("Điều 1")
     terms = House.read(http, home.path).terms
     assert terms is not None
     assert terms.text == "Điều 1"
     (home.path / "later").write_bytes(b"\xff")
-    with pytest.raises(ControlError, match="which is no plain text in UTF-8"):
+    with pytest.raises(ConfigError, match="which is no plain text in UTF-8"):
         House.read(http, home.path)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from banyan_node.home.checks import lacks_file, read_text, why_no_text
 from banyan_node.home.http_settings import HttpSettings
-from banyan_node.operator_errors import ControlError
+from banyan_node.operator_errors import ConfigError
 
 
 class Notice(NamedTuple):
@@ -26,7 +26,7 @@ class House(NamedTuple):
 
     @staticmethod
     def read(http: HttpSettings, home: Path) -> House:
-        """home: the folder of relative paths. Raises ControlError."""
+        """home: the folder of relative paths. Raises ConfigError."""
         terms, privacy = _read("http.terms", home, http.terms), _read("http.privacy", home, http.privacy)
         return House(tuple(http.rules), terms, privacy)
 
@@ -45,4 +45,4 @@ def _read(setting: str, folder: Path, name: str) -> Notice | None:
             return Notice(read_text(path), path.stat().st_mtime_ns // 1_000_000)
     except (OSError, ValueError) as error:
         why = f"cannot be read ({getattr(error, 'strerror', None) or error})"
-    raise ControlError(f"{setting} names {path}, which {why}.")
+    raise ConfigError(f"{setting} names {path}, which {why}.")

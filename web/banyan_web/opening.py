@@ -25,7 +25,7 @@ from banyan_web.wiring import web_of
 
 async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
     """Serves HTTP at `http.address` until the node stops, by `http.workers` processes or by itself. Reports the
-    endpoint. hub: see `serve_by_itself`. Raises PortBusy, ControlError."""
+    endpoint. hub: see `serve_by_itself`. Raises PortBusy, ControlError, ConfigError."""
     if node.settings.config.http.workers:
         from banyan_web.workers.starting import serve_by_workers  # whoever serves without them need not load this
 
@@ -35,7 +35,8 @@ async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.
 
 
 async def serve_by_itself(node: Node, hub: Hub | None = None, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
-    """Serves HTTP in this process. hub: of the streams of apps; default: a new one. Raises PortBusy, ControlError."""
+    """Serves HTTP in this process. hub: of the streams of apps; default: a new one. Raises PortBusy, ControlError,
+    ConfigError."""
     http = node.settings.config.http
     bind, house = Bind.at(http.address), House.read(http, node.home.path)
     door, files = DoorStore(node.home.door), DoorFiles(node.home)

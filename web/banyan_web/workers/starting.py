@@ -50,7 +50,7 @@ _log = structlog.get_logger("banyan")
 
 async def serve_by_workers(node: Node, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
     """Serves HTTP at `http.address` by `http.workers` processes until the node stops. Reports the endpoint, once all of
-    them serve. Raises PortBusy, ControlError."""
+    them serve. Raises PortBusy, ControlError, ConfigError."""
     http = node.settings.config.http
     House.read(http, node.home.path)  # each worker reads it, and its refusal would stand in the log alone
     listener = listen(Bind.at(http.address))
