@@ -59,6 +59,7 @@ async def test_an_upload_whose_worker_was_killed_is_to_be_sent_again(tmp_path: P
             id = await interrupted(door, token)
             while not (now := pids(door)):
                 await trio.sleep(0.05)
+            assert door.node.home.door_files.stat().st_mode & 0o777 == 0o700
             left = [path for path in door.node.home.door_files.rglob("*") if path.is_file()]
             assert not [path for path in left if path.parent.name not in map(str, now)], "of a process that is gone"
             assert temporary() == before, "nor is anything in the folder of the system"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from banyan_node.home.folder import Home
+from banyan_storage.lmdb_folder import make_folder
 
 PIECE = 256 << 10
 
@@ -22,7 +23,8 @@ class DoorFiles:
 
     def __init__(self, home: Home) -> None:
         self._folder = folder_of(home, os.getpid())
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(home.door_files)
+        make_folder(self._folder)
 
     def copied(self, file: IO[bytes]) -> Path:
         """A new file with the bytes of this one, from its begin."""
