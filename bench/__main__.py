@@ -15,7 +15,7 @@ BENCHES = {
     "catchup": "a fresh node, and one that was away, catch up from a peer over libp2p",
     "reconcile": "what finding the differences between two frontiers costs",
     "live": "one publisher, 20 nodes in 2 processes, 200 entries a second",
-    "browser": "how soon a post is seen in a real browser at another node",
+    "browser": "what a person at a real browser waits for: news, the first page, the check of signatures",
     "firehose": "10 consumers of the firehose at 1,000 events a second; 2,000 apps that only listen",
     "query": "timeline, thread, profile and followers on small and large stores",
     "social": "what a screen costs on a node with a million posts: home, threads, notifications, search",

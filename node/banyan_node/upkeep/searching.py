@@ -27,13 +27,15 @@ if TYPE_CHECKING:
     from banyan_node.workers.worker import Worker
 
 log = structlog.get_logger("banyan")
-LOOK_S = 0.1
-"""Seconds between two looks whether something was written."""
+LOOK_S, LOOK_BUSY_S = 0.1, 1.0
+"""Seconds between two looks whether something was written, and while something is written all the time: many posts in
+one step cost less than each in its own."""
 STEP = 100
 """Posts of a step: about 10 ms."""
-IDLE, BUSY = 1.0, 30.0
-"""The pause after a step, relative to it, while nothing is written and while something is: the interpreter is shared
-with the replica, and who fetches a network first wants to have it, and then to search it."""
+IDLE, BUSY, WORKING = 1.0, 30.0, 0.1
+"""The pause after a step, relative to it, while the replica's thread has little to do and while it works, and the part
+of the time from which on it does: the interpreter is shared with it. Who fetches a network first wants to have it, and
+then to search it; who serves one is waited for."""
 LONGEST_S = 0.1
 """What a step is taken for at most, where its pause is measured."""
 TRIM_S = 30.0
@@ -97,12 +99,14 @@ async def follow(worker: Worker[Context], context: Context) -> None:
         if seen != engine.commits:
             seen = engine.commits
             try:
-                await _catch_up(context, follower)
+                await _catch_up(worker, context, follower)
             except IndexDamaged as why:
                 log.warning("search index", why=str(why))
                 await trio.to_thread.run_sync(search.make_again, follower.index)
                 follower = None
                 continue
+            if seen != engine.commits:
+                await trio.sleep(LOOK_BUSY_S)
         if follower.index.untidy:
             await trio.to_thread.run_sync(follower.index.tidy)
         if trio.current_time() - trimmed > TRIM_S:
@@ -110,14 +114,14 @@ async def follow(worker: Worker[Context], context: Context) -> None:
             await worker.call(partial(_trim, follower.index.read))
 
 
-async def _catch_up(context: Context, follower: Follower) -> None:
+async def _catch_up(worker: Worker[Context], context: Context, follower: Follower) -> None:
     more = True
     while more:
-        at, before = trio.current_time(), context.engine.commits
+        at, worked = trio.current_time(), worker.worked_s
         more = await trio.to_thread.run_sync(_step, context, follower)
         took = min(trio.current_time() - at, LONGEST_S)  # it may have waited for a lock
         await trio.sleep(took * IDLE)
-        if context.engine.commits != before:
+        if worker.worked_s - worked > WORKING * (trio.current_time() - at):
             await trio.sleep(took * (BUSY - IDLE))
 
 

@@ -111,6 +111,8 @@ class Worker(Generic[T]):
         self._stopping = False
         self._began: float | None = None
         """When it took up what it does now; None: it waits for work."""
+        self.worked_s = 0.0
+        """How long the thread has been at work so far, what it does now not counted, seconds."""
         self._epoch = time.time() - time.monotonic()
 
     async def start(self) -> None:
@@ -214,6 +216,7 @@ class Worker(Generic[T]):
             self._calls_s = time.perf_counter() - began
             if self._turns.count or not calls:
                 self._serve_batch(context, replica, ())
+            self.worked_s += time.perf_counter() - began
 
     def _serve_batch(self, context: T, replica: Replica, calls: Sequence[Job]) -> None:
         """Runs calls, or frames if there are none, then timers that are due."""
