@@ -88,7 +88,7 @@ export function follow(list) {
     }
     checkPage();
   };
-  listen('/live/events', { post, judged });
+  listen(list.dataset.live === 'home' ? '/live/events?where=home' : '/live/events', { post, judged });
 }
 
 /** The page as it is now; `gone` if nothing is there for this reader, null if it cannot be had. @param {string} path */

@@ -1421,7 +1421,7 @@ export interface components {
         };
         /**
          * DoFollow
-         * @description Follows an account, or asks to if it is locked.
+         * @description Follows an account, or asks to if it is locked. Refused with 403 where one of the two blocks the other.
          */
         DoFollow: {
             /** @enum {unknown} */

@@ -25,7 +25,7 @@ from banyan_crdt.ids import LogId
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import Looking, Nothing
 from banyan_node.api.door_state import DoorState
-from banyan_node.api.methods import node_state
+from banyan_node.api.methods import content, node_state
 from banyan_node.context import Context, close_context, open_context
 from banyan_node.edge import Edge, EdgeError, Standing, open_edge
 from banyan_node.edge.made_of import edge_of
@@ -410,6 +410,7 @@ def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -
     context.replica.set_interest(hosted.interest_of(context), now)
     asking.ours = lambda account: hosted.is_hosted(context.store, account)
     context.replica.strangers.wanted_here = wanted.Wanted(context)
+    context.replica.ingest.came = partial(content.tell_returned, context)
     context.replica.gossip.set_addrs(addrs)
     context.replica.me = replace(context.replica.me, addrs=addrs)
     return context

@@ -134,6 +134,20 @@ IN_MODERATION = (
         _JUDGED,
     ),
     Mutant(
+        "streams hear nothing of released content that comes from a peer",
+        _CONTENT,
+        "    if posts:\n        tell_judged(ctx, posts)\n",
+        "",
+        _JUDGED,
+    ),
+    Mutant(
+        "a release is told before the content is here",
+        _CONTENT,
+        "    if len(lacking) < len(wanted):\n",
+        "    if wanted:\n",
+        _JUDGED,
+    ),
+    Mutant(
         "a hidden post is gone for its author's followers alone",
         "web/banyan_web/mastodon/streaming/hub.py",
         "for stream in list(streams) if channel.name not in WITHOUT_POSTS else ():",

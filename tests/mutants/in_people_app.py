@@ -30,6 +30,13 @@ IN_PEOPLE_APP = (
         _METHODS,
     ),
     Mutant(
+        "who is blocked follows",
+        "node/banyan_node/api/methods/relations.py",
+        'if relates(txn, other, "block", account):',
+        "if False:",
+        _METHODS,
+    ),
+    Mutant(
         "filters that are one keep the words that were taken away",
         "node/banyan_node/api/methods/filters.py",
         "if name not in wanted]",
@@ -46,7 +53,7 @@ IN_PEOPLE_APP = (
     Mutant(
         "who blocks goes on following",
         "node/banyan_node/api/methods/relations.py",
-        " + [undo(follow.coll, followed)] * bool(followed)",
+        " + ending_follow(ctx, account, other)",
         "",
         ("tests/web/test_platform.py", _APP),
     ),

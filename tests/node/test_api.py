@@ -411,6 +411,7 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
             "relationships": {"accounts": ["An"]},
             "profiles": {"accounts": ["An"]},
             "accounts.search": {"text": "an"},
+            "accounts.seen": {"accounts": ["An"]},
             "media.show": {"blob": blob},
             "media.read": {"blob": blob},
             "firehose": {"since": "begin", "proof": True},

@@ -185,9 +185,10 @@ def test_marks_without_end_do_not_hold_the_node_up(backend: LocalBackend) -> Non
 
 
 def test_follows_blocks_mutes_and_lists_come_once_and_what_was_undone_here_stays_so(backend: LocalBackend) -> None:
+    backend.call("account.create", name="chi", hosted=True)
     ties: list[dict[str, Any]] = [
         {"kind": "follow", "account": "binh"},
-        {"kind": "block", "account": "binh"},
+        {"kind": "block", "account": "chi"},
         {"kind": "mute", "account": "binh"},
         {"kind": "member", "account": "binh", "title": "Bạn bè"},
     ]
@@ -204,6 +205,30 @@ def test_follows_blocks_mutes_and_lists_come_once_and_what_was_undone_here_stays
     backend.call("list.delete", id=made["id"], by="an")
     assert tie(backend, *ties) == ["undone", "here", "undone", "undone"]
     assert tie(backend, {"kind": "follow", "account": "an"}) == ["self"]
+
+
+def test_nobody_is_followed_whom_one_blocks_or_who_blocks_one(backend: LocalBackend) -> None:
+    def follow(who: str) -> dict[str, Any]:
+        return {"kind": "follow", "account": who}
+
+    def block(who: str) -> dict[str, Any]:
+        return {"kind": "block", "account": who}
+
+    def followed() -> int:
+        return len(backend.call("following", account="an", by="an")["accounts"])
+
+    backend.call("account.create", name="chi", hosted=True)
+    assert tie(backend, follow("binh"), block("binh")) == ["blocked", "came"], "in one archive, in any order"
+    assert tie(backend, follow("binh")) == ["blocked"]
+    assert tie(backend, follow("chi")) == ["came"]
+    assert followed() == 1
+    assert tie(backend, block("chi")) == ["came"]
+    assert followed() == 0, "a block ends the follow"
+    backend.call("block", account="binh", by="an", undo=True)
+    backend.call("block", account="an", by="binh")
+    assert tie(backend, follow("binh")) == ["blocked"]
+    backend.call("block", account="an", by="binh", undo=True)
+    assert tie(backend, follow("binh")) == ["came"]
 
 
 def test_reactions_reposts_and_bookmarks_come_where_the_post_is_here(backend: LocalBackend) -> None:

@@ -52,6 +52,44 @@ def test_how_two_accounts_stand_to_one_another(node: LocalBackend) -> None:
     assert not node.call("relationship", account="bình")["muting"], "it blocks, which is more"
 
 
+def test_nobody_follows_whom_they_block_or_who_blocks_them(node: LocalBackend) -> None:
+    def refused(says: str, whom: str, who: str) -> None:
+        with pytest.raises(CallError, match=says) as why:
+            node.call("follow", account=whom, by=who)
+        assert (why.value.code, why.value.status) == ("refused", 403)
+
+    node.call("block", account="bình", by="an")
+    entries = node.call("status")["entries"]
+    refused("This account blocks did:banyan:z.*: unblock them first", "bình", "an")
+    refused("blocks this account, which cannot follow them", "an", "bình")
+    assert node.call("status")["entries"] == entries
+    node.call("block", account="bình", by="an", undo=True)
+    follow(node, an="bình", bình="an")
+    node.call("block", account="an", by="bình")
+    stands = node.call("relationship", account="bình", by="an")
+    assert (stands["following"], stands["followed_by"]) == (True, False), "whoever is blocked goes on following"
+    refused("blocks this account", "bình", "an")
+    node.call("unfollow", account="bình", by="an")
+    refused("blocks this account", "bình", "an")
+
+
+def test_an_account_is_seen_as_timelines_show_it(node: LocalBackend) -> None:
+    def seen(by: str) -> list[bool]:
+        found: list[bool] = node.call("accounts.seen", accounts=["an", "bình", "chi", "dung"], by=by)["seen"]
+        return found
+
+    node.call("block", account="bình")
+    node.call("mute", account="chi")
+    node.call("decision.add", account="dung", verdict="limit")
+    assert seen("an") == [True, False, False, False]
+    assert seen("em") == [True, True, True, False]
+    assert seen("") == [True, True, True, False]
+    follow(node, em="dung")
+    node.call("mute", account="chi", undo=True)
+    assert seen("em") == [True] * 4
+    assert seen("an") == [True, False, True, False]
+
+
 def test_suggestions_are_of_those_whom_those_follow_that_one_follows_and_say_why(node: LocalBackend) -> None:
     follow(node, an="bình chi", bình="an em giang", chi="em bình", dung="giang")
     found = node.call("suggestions")["suggestions"]

@@ -46,14 +46,20 @@ class LineStream:
 
 @asynccontextmanager
 async def open_lines(
-    url: str, path: str, token: str | None, params: Mapping[str, object] | None = None, status: int = 200
+    url: str,
+    path: str,
+    token: str | None,
+    params: Mapping[str, object] | None = None,
+    status: int = 200,
+    cookie: str | None = None,
 ) -> AsyncIterator[LineStream]:
-    """GET of a path, until the block ends."""
+    """GET of a path, until the block ends. cookie: the session of a browser."""
     at = urlsplit(url)
     line = await trio.open_tcp_stream(at.hostname or "", at.port or 80)
     async with line:
         http = h11.Connection(h11.CLIENT)
         headers = [("Host", at.netloc)] + ([] if token is None else [("Authorization", f"Bearer {token}")])
+        headers += [] if cookie is None else [("Cookie", f"banyan={cookie}")]
         target = path + ("?" + urlencode(params, doseq=True) if params else "")
         await line.send_all(http.send(h11.Request(method="GET", target=target, headers=headers)) or b"")
         await line.send_all(http.send(h11.EndOfMessage()) or b"")

@@ -109,7 +109,7 @@ async def test_tokens_accounts_and_signing_out(tmp_path: Path) -> None:
         assert first == again
         await client.ask("POST", "/v1/admin/accounts/An/suspend", 422, json={"why": "khác"}, headers=key)
         await client.post("/v1/admin/accounts/An/suspend", 422)
-        assert "suspended" in (await person.ask("POST", "/api/v1/statuses", 422, json={"status": "x"}))["error"]
+        assert "suspended" in (await person.ask("POST", "/api/v1/statuses", 403, json={"status": "x"}))["error"]
         assert (await person.get("/api/v1/accounts/verify_credentials"))["id"]
         await client.post("/v1/admin/accounts/An/restore", why="đã giải thích")
         await client.post("/v1/admin/accounts/An/restore", 409)

@@ -37,6 +37,8 @@ class World:
         self.model = Network()
         self.here: dict[str, Client] = {}
         self.there: list[str] = []
+        self.blocked: set[tuple[str, str]] = set()
+        """(who, whom it blocks)"""
         self.behind = False
         """Whether something was written that the other node may not have."""
 
@@ -132,7 +134,12 @@ class World:
             case "delete" if uri and rng.random() < 0.5:
                 await self.call(model.posts[uri].author, "delete", uri=uri)
                 model.forget(uri)
+            case "follow" if {(who, whom), (whom, who)} & self.blocked:
+                await self.settled()
+                with pytest.raises(CallError, match="blocks"):
+                    await self.call(who, "follow", account=whom)
             case "follow":
+                await self.settled()  # the other may have ended a block
                 await self.call(who, "follow", account=whom)
                 model.follows.add((who, whom))
             case "unfollow" if model.follows and rng.random() < 0.5:
@@ -165,6 +172,7 @@ class World:
                 model.unseen.add((who, whom))
                 if what == "block":
                     model.follows.discard((who, whom))
+                    self.blocked.add((who, whom))
             case "unmute" if model.unseen:
                 who, whom = rng.choice(sorted(model.unseen))
                 for what in ("mute", "block"):
@@ -175,6 +183,7 @@ class World:
                         if "nothing to undo" not in why.message:
                             raise
                 model.unseen.discard((who, whom))
+                self.blocked.discard((who, whom))
             case "filter" if who in self.here and who not in model.words:
                 model.words[who] = rng.choice(WORDS)
                 await self.call(who, "filter.set", words=model.words[who])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import trio
 from playwright.sync_api import Page
 from trio_websocket import open_websocket_url
 
+from tests.node.real import converged, make_home, make_node, running
 from tests.web.browser import broken, in_browser, needs_chromium
 from tests.web.door import Door, open_node
 from tests.web.lines import open_lines
@@ -46,6 +48,18 @@ class Told:
             while True:
                 said = json.loads(await socket.get_message())
                 self._add(name, said["event"], said["payload"])
+
+    async def by_page(self, door: Door, opened: trio.Event) -> None:
+        """What `/live/events` tells of posts that were judged."""
+        self.of["page"] = []
+        async with open_lines(door.url, "/live/events", None) as lines:
+            event = ""
+            opened.set()
+            async for line in lines:
+                if line.startswith("event: "):
+                    event = line.removeprefix("event: ").strip()
+                elif line.startswith("data: ") and event == "judged":
+                    self._add("page", event, line.removeprefix("data: ").strip())
 
     def _add(self, name: str, event: str, payload: str) -> None:
         if event != "notification":
@@ -112,6 +126,58 @@ async def test_open_streams_hear_what_moderators_decide_and_take_back(tmp_path: 
             assert await told.next() == [("delete", post["id"])] * 6
             nursery.cancel_scope.cancel()
         assert not any(told.of.values())
+
+
+@pytest.mark.parametrize(("workers", "restarts"), [("0", False), ("1", False), ("0", True)])
+async def test_open_streams_hear_when_content_that_was_released_comes_from_a_peer(
+    tmp_path: Path, workers: str, restarts: bool
+) -> None:
+    home = make_home(tmp_path / "b")
+    async with AsyncExitStack() as stack:
+        door = await stack.enter_async_context(open_node(tmp_path / "a", http__workers=workers))
+        an, _ = await door.person("An")
+        binh, _ = await door.person("Bình")
+        await door.node.backend.call("follow", {"account": an, "as": binh})
+        post = await run(app_of(door, an).status_post, "mua ngay #rao")
+        async with running(make_node(home, door.node.edge.addresses)) as other:
+            await converged([door.node, other])
+
+        async def released() -> None:
+            node = door.node.backend.call
+            await node("content.withhold", {"uri": post["uri"], "order": "Lệnh 1"})
+            answer = await node("content.release", {"uri": post["uri"]})
+            assert (answer["released"], answer["kept"]) == (1, 0)
+
+        told = Told()
+        if restarts:
+            await released()
+            await stack.aclose()
+            door = await stack.enter_async_context(open_node(tmp_path / "a", http__workers=workers))
+        async with trio.open_nursery() as nursery:
+            for open_ in (
+                partial(told.by_sse, door, binh, "user"),
+                partial(told.by_sse, door, binh, "public"),
+                partial(told.by_sse, door, binh, "hashtag?tag=rao"),
+                partial(told.by_socket, door, binh, "user"),
+                partial(told.by_socket, door, binh, "public:local"),
+                partial(told.by_page, door),
+            ):
+                opened = trio.Event()
+                nursery.start_soon(open_, opened)
+                with trio.fail_after(15):
+                    await opened.wait()
+            if not restarts:
+                await released()
+                *apps, (_, page) = await told.next()
+                assert apps == [("delete", post["id"])] * 5
+                assert (page["uri"], page["shown"]) == (post["uri"], False)
+            async with running(make_node(home, door.node.edge.addresses)):
+                *apps, (_, page) = await told.next()
+                for event, status in apps:
+                    assert (event, status["id"], status["content"][:8]) == ("status.update", post["id"], "<p>mua n")
+                assert (page["uri"], page["shown"], page["text"]) == (post["uri"], True, "mua ngay #rao")
+            nursery.cancel_scope.cancel()
+        assert not any(told.of.values()), "once"
 
 
 @needs_chromium

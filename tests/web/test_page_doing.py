@@ -222,8 +222,17 @@ async def test_a_person_sets_who_they_are_and_what_they_read(tmp_path: Path) -> 
         await me.send("/lists/member", id=one["id"], account=binh)
         assert "có bóng đá" in await me.see(f"/lists/{one['id']}")
         await me.send("/lists/delete", id=one["id"], sure="1")
+        assert 'action="/follow"' in await me.see(account_path(binh))
         await me.send("/block", account=binh)
-        assert "Unblock" in await me.see(account_path(binh))
+        page = await me.see(account_path(binh))
+        assert ("Unblock" in page, 'action="/follow"' in page) == (True, False)
+        page = await me.send("/follow", 403, account=binh)
+        assert "unblock them first" in page
+        assert "Load the page again" not in page
+        await me.send("/block", account=binh, undo="1")
+        await call(door, "block", account=an, by=binh)
+        assert 'action="/follow"' not in await me.see(account_path(binh))
+        assert "blocks this account" in await me.send("/follow", 403, account=binh)
         assert 'data-theme="dark"' in await me.see("/theme/dark?to=/about")
         with trio.fail_after(10):
             while (await call(door, "search", question="bóng"))["behind"]:

@@ -12,7 +12,12 @@ import pytest
 import trio
 from starlette.requests import Request
 
+from banyan_crdt.ids import account_from_text
+from banyan_node.context import Context
 from banyan_node.home.recovery import commitment
+from banyan_node.hosting import hosted
+from banyan_node.hosting.writing import append
+from banyan_schema.social import relate
 from banyan_web.mastodon.ids import account_id
 from banyan_web.platform import lines
 from tests.web.door import Client, Door, open_node
@@ -201,7 +206,20 @@ async def test_a_block_ends_the_follow_whoever_asks_for_it(tmp_path: Path) -> No
         await app.post(f"/api/v1/accounts/{account_id(binh)}/follow")
         assert (await app.post(f"/api/v1/accounts/{account_id(binh)}/block"))["following"] is False
         assert await ties() == (False, True)
-        await app.post(f"/api/v1/accounts/{account_id(binh)}/follow")
+        says = f"This account blocks {binh}: unblock them first."
+        for answer in (
+            await app.post(f"/api/v1/accounts/{account_id(binh)}/follow", 403),
+            *await send(client, "/v1/operations", [{"id": "again", "as": an, "do": "follow", "account": binh}]),
+        ):
+            assert (answer["error"], answer.get("status", 403)) == (says, 403)
+
+        def follow_elsewhere(ctx: Context, now: float) -> None:
+            """As another device of the account does that has not heard of the block."""
+            me = account_from_text(an)
+            append(ctx, me, [relate(hosted.salt_of(ctx, me), "follow", account_from_text(binh))], now)
+
+        await door.node.worker.call(follow_elsewhere)
+        assert await ties() == (True, True)
         await app.post(f"/api/v1/accounts/{account_id(binh)}/block")
         assert await ties() == (False, True), "also of who was blocked already"
         before = (await call("status", {}))["entries"]

@@ -69,6 +69,9 @@ create table if not exists uploads (
 create table if not exists reading (
     upload text primary key references uploads (id) on delete cascade, until integer not null
 ) without rowid;
+create table if not exists posted (
+    upload text primary key references uploads (id) on delete cascade, posts integer not null
+) without rowid;
 create table if not exists sealed (
     name blob primary key, said blob not null, kept integer not null, text blob not null
 ) without rowid;

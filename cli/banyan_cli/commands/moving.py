@@ -221,7 +221,7 @@ def _answer(totals: Brought, dry: bool) -> dict[str, Any]:
     rows = {"posts": {"came": posts["came"], "here": posts["here"], "gone": posts["deleted"], "left_out": left}}
     for kind, word in WORDS.items():
         states = totals.ties.get(kind, Counter())
-        out = sum(states.get(state, 0) for state in ("nobody", "missing", "self"))
+        out = sum(states.get(state, 0) for state in ("nobody", "missing", "self", "blocked"))
         came, here, gone = (states.get(state, 0) for state in ("came", "here", "undone"))
         rows[word] = {"came": came, "here": here, "gone": gone, "left_out": out}
     pictures = totals.pictures

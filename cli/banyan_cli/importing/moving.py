@@ -37,6 +37,7 @@ TWICE, LONG, WORDLESS = (
 )
 NOBODY = "people who have no account here that is known"
 NOT_HERE = "posts of others that are not here"
+APART = "people who block you here, or whom you block"
 WORDS = {
     "follow": "follows",
     "block": "blocks",
@@ -327,7 +328,7 @@ class Move:
         for (tie, row), state in zip(some, answer["states"], strict=True):
             if state == "missing" and self._dry and "account" not in row:
                 state = "came"  # it will be here by then
-            self._tie(tie, state, NOT_HERE if state == "missing" else None)
+            self._tie(tie, state, {"missing": NOT_HERE, "blocked": APART}.get(state))
         advance(len(some))
 
     def _tie(self, tie: Tie, state: str, why: str | None) -> None:

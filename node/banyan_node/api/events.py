@@ -115,7 +115,7 @@ class JudgedPost(Response, frozen=True):
 
 class JudgedEvent(ApiEvent, frozen=True, kw_only=True, tag="judged"):
     """A moderator hid, labelled or withheld posts, or took that back, or the operator did: read them anew, they are
-    shown otherwise now, or not at all."""
+    shown otherwise now, or not at all. Of released content that has to come from a peer: it came."""
 
     posts: list[JudgedPost]
 

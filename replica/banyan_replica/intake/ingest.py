@@ -73,6 +73,8 @@ class Ingest:
         self.together = Together(store)
         """What waits to be written."""
         self._controls = ControlLogs(store, realm, self._accounts, self.slow, self.together, moved)
+        self.came: Callable[[Sequence[PartItem]], None] = lambda items: None
+        """Told of content that came later than its entries, once the store has it."""
 
     @property
     def arrived(self) -> int:
@@ -334,8 +336,7 @@ class Ingest:
         for e, content in zip(entries, contents, strict=False):
             if content is not None:
                 items.extend([PartItem(e.id, at, raw) for at, raw in pieces(content)])
-        if items:
-            self.store.put_parts(items)
+        self._put(items)
 
     def parts(self, items: Iterable[PartItem]) -> list[PartItem]:
         """Stores content that held operations name and lack. Returns what was stored. Raises Malformed on a lie."""
@@ -350,9 +351,13 @@ class Ingest:
             if self.store.lacks_part(item.entry, item.op):
                 open_part(part, item.raw)
                 taken.append(item)
-        if taken:
-            self.store.put_parts(taken)
+        self._put(taken)
         return taken
+
+    def _put(self, items: Sequence[PartItem]) -> None:
+        if items:
+            self.store.put_parts(items)
+            self.came(items)
 
     def _check_joint(self, run: Run, prev: EntryId) -> None:
         """Checks what the run states about the log below it: total, time, skip targets. prev: the run's parent."""

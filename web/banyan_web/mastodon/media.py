@@ -1,8 +1,8 @@
 """Files: taking them from apps, and giving out those that a post or a profile shows.
 
 Nothing is given out for being here: drafts name blobs too. Who sent a file sees it by its upload's own id, which is in
-the address that only its app was told: an app shows pictures without its token. The id is 40 random digits, ends after
-a day, and what it opens is kept in no cache.
+the address that only its app was told: an app shows pictures without its token. The id has 40 random digits, opens the
+file until it is posted or for a day, and what it opens is kept in no cache. What is posted is given out as the post is.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from starlette.background import BackgroundTask
 from starlette.datastructures import UploadFile
 from starlette.responses import Response, StreamingResponse
 
+from banyan_node.operator_errors import CallError
 from banyan_node.server.blob_files import PIECE, part_of
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.media import attachment
@@ -31,7 +32,7 @@ from banyan_web.mastodon.remembered import (
     upload_of,
 )
 from banyan_web.params import text
-from banyan_web.refusals import Refused, answer
+from banyan_web.refusals import Refused, answer, of_call
 
 ENDPOINTS = Endpoints()
 FETCH_S = 8.0
@@ -194,7 +195,7 @@ async def bytes_of(web: Web, ask: Ask) -> Any:
         raise Refused(
             416, f"No bytes of the file, which has {size}, are in that range.", {"content-range": f"bytes */{size}"}
         )
-    first = await web.backend.piece(blob, 0, 16) if shown["type"] is None else b""
+    first = await _beginning(web, blob) if shown["type"] is None else b""
     kind = shown["type"] or _sniffed(first)
     fine = kind.startswith(_SHOWN)
     head = {
@@ -214,6 +215,14 @@ async def bytes_of(web: Web, ask: Ask) -> Any:
     return StreamingResponse(_pieces(web, blob, part.first, part.first + part.length), status, head)
 
 
+async def _beginning(web: Web, blob: str) -> bytes:
+    """Raises Refused if it went meanwhile."""
+    try:
+        return await web.backend.piece(blob, 0, 16)
+    except CallError as why:
+        raise of_call(why) from why
+
+
 async def _pieces(web: Web, blob: str, at: int, end: int) -> AsyncIterator[bytes]:
     while at < end:
         raw = await web.backend.piece(blob, at, min(PIECE - at % PIECE, end - at))
@@ -226,7 +235,7 @@ async def _pieces(web: Web, blob: str, at: int, end: int) -> AsyncIterator[bytes
 async def _shown(web: Web, blob: str, key: str) -> dict[str, Any]:
     """Type and size of a blob that may be given out, and is here whole. Raises Refused."""
     own = upload(web.door, key) if key else None
-    if own is not None and own.made is not None and blob in (own.made["blob"], own.made["preview"]):
+    if own is not None and not own.posted and own.made is not None and blob in (own.made["blob"], own.made["preview"]):
         size = (await web.call("media.show", blob=blob))["size"]
         return {"type": own.made["type"] if blob == own.made["blob"] else None, "size": size, "upload": key}
     found: dict[str, Any] = await web.call("media.shown", blob=blob)

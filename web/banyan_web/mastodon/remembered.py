@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import anyio
@@ -31,7 +33,7 @@ class Writing(NamedTuple):
 
 class Stored(NamedTuple):
     """A file that was sent. focus: what matters of a picture, from -1 to 1 each. made: what `media.put` answered; None
-    while it is being read. failed: why it cannot be posted."""
+    while it is being read. failed: why it cannot be posted. posted: whether a post has it, or may have it."""
 
     id: str
     account: str
@@ -40,6 +42,7 @@ class Stored(NamedTuple):
     kind: str
     made: dict[str, Any] | None
     failed: str | None
+    posted: bool = False
 
     @property
     def row(self) -> dict[str, Any]:
@@ -99,8 +102,8 @@ def end_upload(door: DoorStore, id_: str, made: dict[str, Any] | None, failed: s
 
 def upload(door: DoorStore, id_: str) -> Stored | None:
     what = (
-        "select account, description, focus_x, focus_y, kind, made, failed, until "
-        "from uploads left join reading on upload = id where id = ? and created > ?"
+        "select account, description, focus_x, focus_y, kind, made, failed, until, coalesce(posts, 0) from uploads "
+        "left join reading on reading.upload = id left join posted on posted.upload = id where id = ? and created > ?"
     )
     now = int(time.time())
     with door.reading() as db:
@@ -111,7 +114,34 @@ def upload(door: DoorStore, id_: str) -> Stored | None:
     failed = row[6]
     if made is None and failed is None and (row[7] is None or row[7] < now):
         failed = INTERRUPTED
-    return Stored(id_, row[0], row[1], (row[2], row[3]), row[4], made, failed)
+    return Stored(id_, row[0], row[1], (row[2], row[3]), row[4], made, failed, row[8] > 0)
+
+
+@contextmanager
+def posting(door: DoorStore, account: str, ids: Sequence[str]) -> Iterator[None]:
+    """While a post is written that has these uploads of the account. It is noted before, so whatever becomes of this
+    process and of the answer, no upload opens a file that is posted; and taken back if the node refuses the post."""
+    if not ids:
+        yield
+        return
+    _note_posts(door, account, ids, 1)
+    try:
+        yield
+    except Refused as why:
+        if why.status < 500:  # else it may be written
+            _note_posts(door, account, ids, -1)
+        raise
+
+
+def _note_posts(door: DoorStore, account: str, ids: Sequence[str], more: int) -> None:
+    """Several posts may have one upload, and some of them may be refused: they are counted."""
+    note = (
+        "insert into posted select id, ?3 from uploads where id = ?1 and account = ?2 "
+        "on conflict (upload) do update set posts = posts + ?3"
+    )
+    with door.writing() as db:
+        for id_ in dict.fromkeys(ids):
+            db.execute(note, (id_, account, more))
 
 
 def upload_of(web: Web, id_: str, account: str) -> Stored:

@@ -12,7 +12,7 @@ from banyan_web.mastodon.entities.media import attachment, blob_id
 from banyan_web.mastodon.entities.statuses import GONE, row_of, rows_of, status, status_by_id, statuses, uri_of
 from banyan_web.mastodon.html import html
 from banyan_web.mastodon.ids import RepostId, parsed
-from banyan_web.mastodon.remembered import writing, written
+from banyan_web.mastodon.remembered import posting, writing, written
 from banyan_web.mastodon.scheduled import keep, scheduled
 from banyan_web.params import text, texts
 from banyan_web.refusals import Refused
@@ -33,15 +33,18 @@ async def create(web: Web, ask: Ask) -> Any:
     reply = await answered_uri(web, ask.params, "in_reply_to_id")
     quote = await answered_uri(web, ask.params, "quoted_status_id")
     once = None if known is None else known.once
+    files = texts(ask.params, "media_ids")
     if due is not None:
-        id_ = await keep(web, ask, {**said, "reply": reply, "quote": quote, "due": due, "once": once})
+        with posting(web.door, me, files):
+            id_ = await keep(web, ask, {**said, "reply": reply, "quote": quote, "due": due, "once": once})
         if key is not None:
             written(web.door, me, key, id_)
         return await scheduled(web, ask, id_)
     if reply is not None and quote is not None:
         raise Refused(422, "A post answers or quotes; it cannot do both here.")
     method, about = ("reply", reply) if reply else ("quote", quote) if quote else ("post", None)
-    uri = (await web.call(method, uri=about, **said, once=once, by=me))["uri"]
+    with posting(web.door, me, files):
+        uri = (await web.call(method, uri=about, **said, once=once, by=me))["uri"]
     if key is not None:
         written(web.door, me, key, uri)
     return await status(web, uri, me)
@@ -109,7 +112,8 @@ async def edit(web: Web, ask: Ask) -> Any:
     media = await _media_after(web, ask, row)
     if media is not None:
         change["media"] = media
-    await web.call("edit", uri=row["uri"], **change)
+    with posting(web.door, ask.account, texts(params, "media_ids")):
+        await web.call("edit", uri=row["uri"], **change)
     return await status(web, row["uri"], ask.account)
 
 

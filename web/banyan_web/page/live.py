@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing, suppress
+from functools import partial
+from typing import Any, NamedTuple
 
 import anyio
 import msgspec
@@ -21,16 +22,16 @@ from banyan_node.operator_errors import CallError
 from banyan_node.server.blob_files import until_gone
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.statuses import row_of
-from banyan_web.mastodon.moderated import is_limited
 from banyan_web.page.rendering import as_page, render
 from banyan_web.page.texts import post_path, readable
+from banyan_web.page.visitor import visitor_of
 from banyan_web.refusals import Refused, of_call
 
 ENDPOINTS = Endpoints()
-RATE = 20
-"""Events a second, of one stream."""
-STREAMS, MADE = 200, 64
-"""Open at once, and events of which what was made is kept."""
+RATE, LOOKED = 20, 40
+"""Events a second, of one stream; and how many are looked at for that: those who watch may hide many of them."""
+STREAMS, MADE = 200, 128
+"""Open at once; and how much is kept of what was made of events."""
 BEAT_S = 15.0
 """Seconds after which a silent stream says that it lives."""
 
@@ -42,22 +43,55 @@ async def live(web: Web, ask: Ask) -> Response:
     return await render(web, ask, "live.html")
 
 
+class _Eyes(NamedTuple):
+    """Who watches. reader: a DID, or None. where: which filters of theirs count, those of `home` or of `public`."""
+
+    reader: str | None
+    where: str
+
+
+class _Happened(NamedTuple):
+    """An event of a stream before it is known who watches. uri: of the post whose words are to be told with it.
+    account: that it is about, if it is about no post."""
+
+    kind: str
+    data: dict[str, Any]
+    account: str | None = None
+    uri: str | None = None
+
+
+class _Once:
+    """What is made by whoever asks first; others wait for it."""
+
+    def __init__(self) -> None:
+        self.turn = anyio.Lock()
+        self.made: Any = None
+
+
 class _Streams:
-    """The open streams, and what was made of the last events: each is made once, however many watch."""
+    """The open streams, and what was made of the last events. What does not depend on who watches, and what everybody
+    sees who is not logged in, is made once, however many watch."""
 
     def __init__(self) -> None:
         self.open = 0
-        self._made: OrderedDict[str, list[tuple[str, Any]]] = OrderedDict()
+        self._made: OrderedDict[str, _Once] = OrderedDict()
         """By what was told: events that no entry tells share a cursor."""
 
-    async def of(self, web: Web, value: dict[str, Any]) -> list[tuple[str, Any]]:
+    async def of(self, web: Web, value: dict[str, Any], eyes: _Eyes) -> list[tuple[str, Any]]:
         """What a stream tells of an event: kind and data."""
         event = f"{web.url} {msgspec.json.encode(value).decode()}"
-        if event not in self._made:
-            self._made[event] = await _of(web, value)
-            while len(self._made) > MADE:
-                self._made.popitem(last=False)
-        return self._made[event]
+        happened: list[_Happened] = await self._once(event, partial(_happened, web, value))
+        seen = partial(_seen, web, happened, eyes)
+        return await (seen() if eyes.reader is not None else self._once(f"{event} {eyes.where}", seen))
+
+    async def _once(self, name: str, make: Callable[[], Awaitable[Any]]) -> Any:
+        one = self._made.setdefault(name, _Once())
+        while len(self._made) > MADE:
+            self._made.popitem(last=False)
+        async with one.turn:
+            if one.made is None:
+                one.made = await make()
+        return one.made
 
 
 _STREAMS = _Streams()
@@ -66,10 +100,13 @@ _STREAMS = _Streams()
 @ENDPOINTS.get("/live/events")
 async def events(web: Web, ask: Ask) -> Response:
     """The events, as SSE: `post`, `said` (an account signed something else), `peer`, `judged` (a post is shown
-    otherwise now, or not at all), `more`. A browser that comes again
-    goes on where it was, if the node can."""
+    otherwise now, or not at all), `more`. A browser that comes again goes on where it was, if the node can.
+
+    Who is logged in hears nothing of whom its timelines hide, and no post that they hide: with `where=home` the home
+    timeline, else the public ones."""
     demand_room(web)
-    since = ask.request.headers.get("last-event-id", "")
+    me, since = visitor_of(web, ask), ask.request.headers.get("last-event-id", "")
+    eyes = _Eyes(me and me.did, "home" if ask.params.get("where") == "home" else "public")
     try:
         source = await web.backend.events({"since": since} if since else {})
     except CallError:
@@ -77,7 +114,7 @@ async def events(web: Web, ask: Ask) -> Response:
             source = await web.backend.events({})
         except CallError as why:
             raise of_call(why) from why
-    return EventStream(_told(web, source))
+    return EventStream(_told(web, source, eyes))
 
 
 def demand_room(web: Web) -> None:
@@ -112,17 +149,18 @@ class EventStream(Response):
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 await piece(b"retry: 3000\n\n")
                 tasks.start_soon(beat)
-                async for raw in told:
-                    await piece(raw)
+                with suppress(CallError):  # the node is gone; the browser comes again
+                    async for raw in told:
+                        await piece(raw)
                 await piece(b"", False)
                 tasks.cancel_scope.cancel()
         finally:
             _STREAMS.open -= 1
 
 
-async def _told(web: Web, source: AsyncGenerator[Any, None]) -> AsyncGenerator[bytes, None]:
-    """The events as text, no more than RATE a second."""
-    second, made, left = 0, 0, 0
+async def _told(web: Web, source: AsyncGenerator[Any, None], eyes: _Eyes) -> AsyncGenerator[bytes, None]:
+    """The events as text, no more than RATE a second, of LOOKED that are looked at."""
+    second, made, looked, left = 0, 0, 0, 0
     async with aclosing(source):
         async for event in source:
             value = msgspec.to_builtins(event)
@@ -130,11 +168,12 @@ async def _told(web: Web, source: AsyncGenerator[Any, None]) -> AsyncGenerator[b
             if now != second:
                 if left:
                     yield event_text("more", value["cursor"], {"count": left})
-                second, made, left = now, 0, 0
-            if made >= RATE and value["event"] != "judged":
+                second, made, looked, left = now, 0, 0, 0
+            if (made >= RATE or looked >= LOOKED) and value["event"] != "judged":
                 left += 1
                 continue
-            for kind, data in await _STREAMS.of(web, value):
+            looked += 1
+            for kind, data in await _STREAMS.of(web, value, eyes):
                 made += 1
                 yield event_text(kind, value["cursor"], data)
 
@@ -143,18 +182,16 @@ def event_text(kind: str, cursor: str, data: Any) -> bytes:
     return b"event: %s\nid: %s\ndata: %s\n\n" % (kind.encode(), cursor.encode(), msgspec.json.encode(data))
 
 
-async def _of(web: Web, value: dict[str, Any]) -> list[tuple[str, Any]]:
+async def _happened(web: Web, value: dict[str, Any]) -> list[_Happened]:
     kind = value["event"]
     if kind in ("peer_up", "peer_down"):
-        return [("peer", {"peer": value["peer"], "up": kind == "peer_up", "time_ms": value["time_ms"]})]
+        return [_Happened("peer", {"peer": value["peer"], "up": kind == "peer_up", "time_ms": value["time_ms"]})]
     if kind == "judged":
-        return [("judged", await _judged(web, post["uri"])) for post in value["posts"]]
+        return [_Happened("judged", _address(post["uri"]), uri=post["uri"]) for post in value["posts"]]
     if kind != "entries":
         return []
     account = value["log"]["account"]
     try:
-        if await is_limited(web, account):
-            return []
         found = await web.call("feed", account=account, reposts=False, limit=1, by=None)
         name = (await web.call("profile.get", account=account))["name"]
     except Refused:
@@ -162,22 +199,48 @@ async def _of(web: Web, value: dict[str, Any]) -> list[tuple[str, Any]]:
     said = {"account": account, "name": readable(name), "entries": value["entries"], "time_ms": value["time_ms"]}
     row = found["posts"][0] if found["posts"] else None
     if row and row["audience"] == "public" and value["time_ms"] - row["time_ms"] < 60_000:
-        post = {"uri": row["uri"], "path": post_path(row["uri"]), "time_ms": row["time_ms"]}
-        return [("post", said | post | _words(row))]
-    return [("said", said)]
+        uri = row["uri"]
+        return [_Happened("post", {**said, **_address(uri), "time_ms": row["time_ms"]}, uri=uri)]
+    return [_Happened("said", said, account)]
 
 
-def _words(row: Mapping[str, Any]) -> dict[str, Any]:
-    warned = row["warning"] or row["label"]
-    return {"text": None if warned else readable(row["text"])[:400], "warning": warned}
+async def _seen(web: Web, happened: Iterable[_Happened], eyes: _Eyes) -> list[tuple[str, Any]]:
+    """What of it is told to who watches. `shown` of a post that was judged: whether they see it in timelines."""
+    told = list[tuple[str, Any]]()
+    for kind, data, account, uri in happened:
+        row = None if uri is None else await _row(web, uri, eyes)
+        if kind == "judged":
+            told.append((kind, {**data, "shown": row is not None, **_words(row)}))
+        elif row is not None:
+            told.append((kind, {**data, **_words(row)}))
+        elif uri is None and (account is None or await _sees(web, account, eyes)):
+            told.append((kind, data))
+    return told
 
 
-async def _judged(web: Web, uri: str) -> dict[str, Any]:
-    """shown: whether everybody sees it."""
-    said = {"uri": uri, "path": post_path(uri)}
+async def _sees(web: Web, account: str, eyes: _Eyes) -> bool:
     try:
-        row = await row_of(web, uri, None)
-        shown = row["audience"] == "public" and not await is_limited(web, row["account"])
+        return bool((await web.call("accounts.seen", accounts=[account], by=eyes.reader))["seen"][0])
     except Refused:
-        shown = False
-    return {**said, "shown": shown, **(_words(row) if shown else {"text": None, "warning": None})}
+        return False
+
+
+async def _row(web: Web, uri: str, eyes: _Eyes) -> Mapping[str, Any] | None:
+    """The post as the timelines show it; None if they do not."""
+    try:
+        row = await row_of(web, uri, eyes.reader, eyes.where, seen=True)
+    except Refused:
+        return None
+    return row if row["audience"] == "public" else None
+
+
+def _address(uri: str) -> dict[str, Any]:
+    return {"uri": uri, "path": post_path(uri)}
+
+
+def _words(row: Mapping[str, Any] | None) -> dict[str, Any]:
+    """text: None if it stands behind a warning, or is not shown."""
+    if row is None:
+        return {"text": None, "warning": None}
+    warned = row["warning"] or row["label"] or row["filtered"]
+    return {"text": None if warned else readable(row["text"])[:400], "warning": warned}

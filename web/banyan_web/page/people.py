@@ -24,14 +24,18 @@ MOST = 40
 
 
 async def cards(web: Web, me: Visitor | None, accounts: Sequence[str]) -> list[dict[str, Any]]:
-    """What a list of people shows of each. following: None for who is not logged in."""
+    """What a list of people shows of each. following: None where it cannot be changed: nobody is logged in, or one of
+    the two blocks the other."""
     if not accounts:
         return []
     rows = (await web.call("profiles", accounts=list(accounts)))["profiles"]
     ties: dict[str, bool] = {}
     if me is not None:
         found = await web.call("relationships", accounts=list(accounts), by=me.did)
-        ties = {one["account"]: one["following"] or one["requested"] for one in found["relationships"]}
+        for one in found["relationships"]:
+            follows = one["following"] or one["requested"]
+            if follows or not (one["blocking"] or one["blocked_by"]):
+                ties[one["account"]] = follows
     return [
         {
             "account": row["account"],

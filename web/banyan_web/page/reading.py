@@ -82,7 +82,7 @@ async def _timeline(
         posts=found["posts"],
         before=found["before"],
         link="?",
-        live="1" if first else "",
+        live="" if not first else "home" if word == "home" else "public",
         form=blank(web, ask, me) if me is not None and first else None,
         hint=words[hint] if hint and first else "",
         hint_icon="home",

@@ -22,6 +22,7 @@ from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Milliseconds, PostRef, PostUri, target_of, uri
 from banyan_node.context import Context
 from banyan_node.hosting.gone import Order, note_withheld, withheld
+from banyan_node.moderation import returning
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.ingest import PartItem
 from banyan_replica.peers.withholding import Withheld, sign_withheld
@@ -98,6 +99,7 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
     for entry, op in refs:
         stated = Withheld(ctx.device.key, now_ms, entry, op, ask.order, ask.basis, ask.scope, expires)
         ctx.store.erase_part(entry, op, sign_withheld(ctx.device, stated))
+        returning.wait_for(ctx.store, entry, op, None)
     note_withheld(ctx.store, target, Order(ask.order, ask.basis, ask.scope, now_ms, expires or 0))
     return WithheldAnswer(uri(target), len(refs), expires)
 
@@ -105,6 +107,13 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
 def tell_judged(ctx: Context, posts: Iterable[Target]) -> None:
     """Tells listeners, once it is durable, that these posts are shown otherwise."""
     ctx.replica.tell("judged", posts=[JudgedPost(uri(post), _time_ms(ctx, post)) for post in posts])
+
+
+def tell_returned(ctx: Context, items: Iterable[PartItem]) -> None:
+    """The same of posts that were released, of which content came now."""
+    posts = returning.came(ctx.store, items)
+    if posts:
+        tell_judged(ctx, posts)
 
 
 def _time_ms(ctx: Context, post: Target) -> int | None:
@@ -139,24 +148,30 @@ def _keep(ctx: Context, target: Target, refs: list[Ref]) -> None:
 
 @METHODS.write("content.release", "not_found", audited=True)
 def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
-    """Ends a withholding; content of which no copy was kept is requested from peers again."""
-    target, kept, done = target_of(ask.uri), list[PartItem](), 0
+    """Ends a withholding; content of which no copy was kept is requested from peers again. Listeners hear of the post
+    (`judged`) when content of it is here."""
+    target, kept, wanted = target_of(ask.uri), list[PartItem](), list[Ref]()
     for entry, op in _writes(ctx, target):
-        done += ctx.store.want_part(entry, op)
+        if ctx.store.want_part(entry, op):
+            wanted.append(Ref(entry, op))
         name = _KEPT + entry + op.to_bytes(2, "big")
         if (raw := ctx.store.note(name)) is not None:
             kept.append(PartItem(entry, op, raw))
             ctx.store.put_note(name, None)
     note_withheld(ctx.store, target, None)
-    if not done:
+    if not wanted:
         raise CallError("not_found", f"No content of {post_to_text(target)} is withheld here.", 404)
     back = ctx.replica.ingest.parts(kept)
+    lacking = [ref for ref in wanted if ctx.store.lacks_part(ref.entry, ref.op)]
+    for ref in lacking:
+        returning.wait_for(ctx.store, ref.entry, ref.op, target)
     if (raw := ctx.store.note(_PINNED + target.account + target.key)) is not None:
         ctx.store.put_note(_PINNED + target.account + target.key, None)
         for root in decode(raw):
             ctx.blobs.pin(BlobRoot(root), False)
-    tell_judged(ctx, [target])
-    return Released(uri(target), done, len(back))
+    if len(lacking) < len(wanted):
+        tell_judged(ctx, [target])
+    return Released(uri(target), len(wanted), len(back))
 
 
 @METHODS.read("content.withheld", slow=True)

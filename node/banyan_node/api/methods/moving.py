@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from emoji import purely_emoji
@@ -20,6 +20,7 @@ from banyan_crdt.ids import AccountId, CellKey, H
 from banyan_crdt.ops import Add, Put
 from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.methods.profiles import picture_draft
+from banyan_node.api.methods.relations import ending_follow, why_apart
 from banyan_node.api.methods.social import MediaItem
 from banyan_node.api.texts import AccountRef, Own, PostUri, uri
 from banyan_node.context import Context
@@ -61,6 +62,7 @@ Service = Annotated[
 ]
 ItemId = Annotated[str, Meta(min_length=1, max_length=1_024, description="The id of an item at its service.")]
 Dry = Annotated[bool, Meta(description="Writes nothing, and answers what would be.")]
+TieState: TypeAlias = Literal["came", "here", "undone", "missing", "self", "blocked"]
 
 
 class MovedPost(Request, frozen=True, forbid_unknown_fields=True):
@@ -147,10 +149,10 @@ class MovedPosts(Response, frozen=True):
 
 
 class MovedTies(Response, frozen=True):
-    """states: of each tie in turn: came, here, undone (here, so it stays so), missing (the post is not here), or self
-    (an account is not tied to itself)."""
+    """states: of each tie in turn: came, here, undone (here, so it stays so), missing (the post is not here), self (an
+    account is not tied to itself), or blocked (one of the two blocks the other, so nobody is followed)."""
 
-    states: list[Literal["came", "here", "undone", "missing", "self"]]
+    states: list[TieState]
     entries: int
 
 
@@ -221,12 +223,13 @@ def posts(ctx: Context, ask: MovePosts, now: float) -> MovedPosts:
 
 @METHODS.write("move.ties", "not_found", "refused")
 def ties(ctx: Context, ask: MoveTies, now: float) -> MovedTies:
-    """Brings follows, blocks, mutes, lists, bookmarks, reactions and reposts of an account."""
+    """Brings follows, blocks, mutes, lists, bookmarks, reactions and reposts of an account. A block ends the follow."""
     account = hosted.account_of(ctx, ask.by)
     hosted.writable_log(ctx, account)
     found = _Ties(ctx, account, ask.service)
-    states = [found.add(tie) for tie in ask.ties]
-    return MovedTies(states, 0 if ask.dry else found.write(now))
+    blocks_first = sorted(range(len(ask.ties)), key=lambda at: ask.ties[at].kind != "block")
+    states = {at: found.add(ask.ties[at]) for at in blocks_first}
+    return MovedTies([states[at] for at in range(len(ask.ties))], 0 if ask.dry else found.write(now))
 
 
 @METHODS.write("move.profile", "not_found", "refused")
@@ -269,8 +272,9 @@ class _Ties:
         self._sealed: list[object] = []
         self._notes: dict[bytes, None] = {}
         self._followed: list[AccountId] = []
+        self._blocked: set[AccountId] = set()
 
-    def add(self, tie: MovedTie) -> Literal["came", "here", "undone", "missing", "self"]:
+    def add(self, tie: MovedTie) -> TieState:
         who = self.account if tie.account is None else hosted.account_of(self.ctx, tie.account)
         if tie.kind in ("follow", "block", "mute", "member"):
             if tie.account is None:
@@ -290,12 +294,18 @@ class _Ties:
             raise CallError("bad_request", f"A reaction needs 'emoji', such as 👍; it got '{emoji[:60]}'.")
         return self._say(react(self._salt, post, emoji) if tie.kind == "react" else repost(self._salt, post))
 
-    def _account_tie(self, tie: MovedTie, who: AccountId) -> Literal["came", "here", "undone"]:
+    def _account_tie(self, tie: MovedTie, who: AccountId) -> TieState:
         if tie.kind == "follow":
+            if who in self._blocked or why_apart(self.ctx, self.account, who) is not None:
+                return "blocked"
             self._followed.append(who)
             return self._say(relate(self._salt, "follow", who))
         if tie.kind == "block":
-            return self._say(relate(self._salt, "block", who))
+            state = self._say(relate(self._salt, "block", who))
+            if state == "came":
+                self._blocked.add(who)
+                self._public += ending_follow(self.ctx, self.account, who)
+            return state
         if tie.kind == "mute":
             return self._seal(Mute(who))
         title = shorten((tie.title or "").strip(), MAX_TITLE)

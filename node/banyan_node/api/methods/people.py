@@ -11,8 +11,8 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import Named, lens_of, name_of, now_ms
-from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, did
+from banyan_node.api.methods.reading import Named, lens_of, name_of, now_ms, reader_of
+from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, Reader, did
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import FollowWish, Mute, Note
@@ -86,6 +86,19 @@ class Standings(Response, frozen=True):
     """In the order in which they were asked, each once."""
 
     relationships: list[Standing]
+
+
+class SeenRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """as: the account that reads."""
+
+    accounts: Annotated[list[AccountRef], Meta(max_length=STANDING)]
+    by: Reader = None
+
+
+class Seen(Response, frozen=True):
+    """seen: of each account in turn."""
+
+    seen: list[bool]
 
 
 class SuggestionsRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -181,6 +194,14 @@ def relationships(at: CommitView, ask: RelationshipsRequest) -> Standings:
         )
 
     return Standings([standing(one) for one in dict.fromkeys(hosted.account_of(at, one) for one in ask.accounts)])
+
+
+@METHODS.read("accounts.seen", "refused")
+def seen(at: CommitView, ask: SeenRequest) -> Seen:
+    """Whether the reader sees in timelines what these accounts say: nothing of whom it blocks or mutes, and of whom
+    moderators of this node limit only if it follows them."""
+    lens = lens_of(at, reader_of(at, ask.by))
+    return Seen([lens.sees(hosted.account_of(at, one)) for one in ask.accounts])
 
 
 @METHODS.read("suggestions", "not_found", "refused", slow=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from banyan_crdt.ids import AccountId
+from banyan_crdt.ids import AccountId, account_to_text
 from banyan_crdt.ops import Add
 from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.methods.social import Undo, add_or_undo
@@ -15,6 +15,7 @@ from banyan_node.operator_errors import CallError
 from banyan_schema.privately import Mute
 from banyan_schema.social import Draft, Relation, relate, undo
 from banyan_storage import locking
+from banyan_storage.followed import relates
 
 METHODS = Declared()
 
@@ -58,13 +59,25 @@ def _relate(
 
 @METHODS.write("follow", "not_found", "refused")
 def follow(ctx: Context, ask: RelationRequest, now: float) -> Related:
-    """Follows an account, or asks to if it is locked."""
-    said = _relate(ctx, ask, now, "follow", "follow", ask.undo)
+    """Follows an account, or asks to if it is locked. Refused with 403 where one of the two blocks the other."""
     if ask.undo:
-        return said
+        return _relate(ctx, ask, now, "follow", "follow", True)
     account, other = hosted.account_of(ctx, ask.by), hosted.account_of(ctx, ask.account)
+    if (why := why_apart(ctx, account, other)) is not None:
+        raise CallError("refused", why, 403)
+    said = _relate(ctx, ask, now, "follow", "follow", False)
     look_again_at(ctx, other)
     return Related(said.entry, said.account, locking.waits(ctx.queries(), account, other))
+
+
+def why_apart(ctx: Context, account: AccountId, other: AccountId) -> str | None:
+    """Why the account cannot follow the other: one of them blocks the other. None: it can."""
+    txn = ctx.engine.write()
+    if relates(txn, account, "block", other):
+        return f"This account blocks {account_to_text(other)}: unblock them first."
+    if relates(txn, other, "block", account):
+        return f"{account_to_text(other)} blocks this account, which cannot follow them until that ends."
+    return None
 
 
 @METHODS.write("unfollow", "not_found", "refused")
@@ -79,12 +92,18 @@ def block(ctx: Context, ask: RelationRequest, now: float) -> Related:
     if ask.undo:
         return _relate(ctx, ask, now, "block", "block", True)
     account, other, said = _drafts(ctx, ask, "block")
-    follow, q = relate(hosted.salt_of(ctx, account), "follow", other).op, ctx.queries()
     assert isinstance(said.op, Add)
-    assert isinstance(follow, Add)
-    there, followed = q.live(account, said.op), q.live(account, follow)
-    drafts = [said] * (not there) + [undo(follow.coll, followed)] * bool(followed)
+    there = ctx.queries().live(account, said.op)
+    drafts = [said] * (not there) + ending_follow(ctx, account, other)
     return Related(entry_hex(append(ctx, account, drafts, now) if drafts else there[-1].entry), did(other))
+
+
+def ending_follow(ctx: Context, account: AccountId, other: AccountId) -> list[Draft]:
+    """What a block says beside it: that the account follows the other no more, if it does."""
+    follow = relate(hosted.salt_of(ctx, account), "follow", other).op
+    assert isinstance(follow, Add)
+    followed = ctx.queries().live(account, follow)
+    return [undo(follow.coll, followed)] if followed else []
 
 
 @METHODS.write("mute", "not_found", "refused")

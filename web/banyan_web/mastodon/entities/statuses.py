@@ -32,9 +32,11 @@ async def status(web: Web, uri: str, reader: str | None) -> dict[str, Any]:
     return (await statuses(web, [await row_of(web, uri, reader)], reader))[0]
 
 
-async def row_of(web: Web, uri: str, reader: str | None, where: str | None = None) -> dict[str, Any]:
-    """The post as the node has it. where: see `posts.get`. Raises Refused."""
-    (row,) = (await web.call("posts.get", uris=[uri], where=where, by=reader))["posts"]
+async def row_of(
+    web: Web, uri: str, reader: str | None, where: str | None = None, seen: bool = False
+) -> dict[str, Any]:
+    """The post as the node has it. where, seen: see `posts.get`. Raises Refused."""
+    (row,) = (await web.call("posts.get", uris=[uri], where=where, seen=seen, by=reader))["posts"]
     if row is None:
         raise Refused(404, GONE)
     found: dict[str, Any] = row
