@@ -46,7 +46,7 @@ FILES = {
 PATHS = {part for name in FILES for part in ("/" + name, *(f"/{folder}/" for folder in Path(name).parents))}
 
 
-IN_A_HOME = {"uploads/", "store/", "audit/", "archives/"}
+IN_A_HOME = {"uploads/", "store/", "audit/", "archives/", "door.files/"}
 
 
 def named(text: str) -> Iterator[str]:

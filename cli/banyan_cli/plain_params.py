@@ -1,4 +1,4 @@
-"""Parameters of the plain types, read without pydantic.
+"""Parameters of the plain types, read without pydantic, and numbers below zero, which are no options.
 
 Typer makes a pydantic adapter for each parameter on a command line, and importing pydantic costs as much as all the
 rest of a command. A text, a whole number, a list of texts and a path that is not checked need no adapter. All other
@@ -7,7 +7,10 @@ types keep Typer's own.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ from typer.core import TyperArgument, TyperOption
 
 HELP = ["-h", "--help"]
 _TEXTS = list[str]
+_BELOW_ZERO = re.compile(r"-\.?[0-9]")
+"""How a number below zero begins. No option is called so."""
 _SHOWN = {str: "<text>", int: "<number>", Path: "<path>", _TEXTS: "<text>"}
 """What `--help` calls the value of an option."""
 
@@ -70,9 +75,27 @@ def use_plain_params(command: Any) -> Any:
         _name(param)
         if isinstance(param, TyperOption | TyperArgument) and _is_plain(param):
             param._runtime_param = _Plain(param.type_descriptor.parameter_info, param.type_descriptor.annotation)
-    for below in getattr(command, "commands", {}).values():
+    groups = getattr(command, "commands", None)
+    for below in (groups or {}).values():
         use_plain_params(below)
+    if groups is None:
+        command.make_parser = partial(_parser, command.make_parser)
     return command
+
+
+def _parser(make: Callable[[Any], Any], ctx: Any) -> Any:
+    """The parser of a command, to which `-1` is an argument and no option."""
+    parser = make(ctx)
+    options = parser._process_opts
+
+    def read(word: str, state: Any) -> None:
+        if _BELOW_ZERO.match(word):
+            state.largs.append(word)
+        else:
+            options(word, state)
+
+    parser._process_opts = read
+    return parser
 
 
 def command_of(app: typer.Typer) -> Any:

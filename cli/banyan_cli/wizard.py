@@ -16,7 +16,7 @@ from banyan_cli.checks.ports import why_taken
 from banyan_cli.errors import BadInput
 from banyan_cli.out import Out
 from banyan_cli.session import Session
-from banyan_node.home.settings import Settings, in_environment, parse
+from banyan_node.home.settings import Settings, ValueRefused, in_environment, parse
 from banyan_node.operator_errors import ConfigError
 
 NOBODY, NONE = "nobody", "none"
@@ -86,6 +86,8 @@ def _taken(setting: str, text: str, wrong: str) -> Any:
     """The value of an answer. wrong: what it is not, and what to give. Who answers knows of no setting."""
     try:
         return parse(setting, text)
+    except ValueRefused as why:
+        raise BadInput(why.what) from why
     except ConfigError as why:
         raise BadInput(f"'{text[:80]}' is {wrong}.") from why
 
@@ -111,32 +113,23 @@ def _listen(text: str) -> list[str] | None:
 
 
 def _door(text: str) -> str | None:
-    from banyan_node.operator_errors import ControlError
     from banyan_node.server.http_server import Bind
 
     if text.lower() == NOBODY:
         return None
     given = f"127.0.0.1:{_port(text)}" if text.isdigit() else text
     address = str(_taken("http.address", given, f"no place to connect to: give a port such as 8080, or {NOBODY}"))
-    try:
-        bind = Bind.at(address)
-    except ControlError as why:
-        raise BadInput(str(why)) from why
+    bind = Bind.at(address)
     if not bind.socket:
         _refuse_taken(bind.host, bind.port)
     return address
 
 
 def _bootstrap(text: str) -> list[str] | None:
-    from banyan_node.home.peers import why_no_address
-
     if text.lower() == NONE:
         return None
     wrong = f"no node to dial: give its address, as `banyan id` shows it there, with its /p2p/ at the end, or {NONE}"
     found: list[str] = _taken("node.bootstrap", text, wrong)
-    for address in found:
-        if (why := why_no_address(address)) is not None:
-            raise BadInput(f"{address} is no address to dial: {why}.")
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -198,6 +199,7 @@ def open_context(
     """As `open_checked`, with a replica on the store."""
     realm = REALMS[settings.config.node.realm]
     engine, store = open_checked(home, realm, say, stopped)
+    shutil.rmtree(home.door_files, ignore_errors=True)  # of a door that was killed: no other runs beside this store
     verifier = Verifier()
     try:
         if settings.config.interest.mode != "all":  # these views decide which accounts it holds

@@ -34,7 +34,7 @@ from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.lmdb_folder import DATA, Folder, put_data
 from banyan_storage.queries import queries
 from banyan_storage.tables import META, REALM_KEY
-from banyan_storage.upgrade import Say, refuse_other, schema_of
+from banyan_storage.upgrade import Say, refuse_other, refuse_realm, schema_of
 from banyan_storage.views.building import begin
 from banyan_storage.views.registry import NAMES
 
@@ -110,6 +110,14 @@ def rebuild_local(home: Home, settings: Settings, names: Sequence[str], say: Say
         store.commit()
         finish(engine, store, say)
         return built
+
+
+def refuse_another_realm(home: Home, realm: Realm) -> None:
+    """Raises StorageError if the home has a store of another realm, which the node could not use, or one that cannot be
+    read."""
+    if (home.store / DATA).exists():
+        with closing(LmdbEngine(home.store, [META], read_only=True)) as engine, engine.read() as txn:
+            refuse_realm(txn, realm)
 
 
 def refuse_store_of_others(home: Home, keys: Keys, realm: Realm) -> None:

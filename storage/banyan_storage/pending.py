@@ -24,7 +24,7 @@ from .grant_rows import decode_grants
 from .id_index import IdIndex, Late, Offer, nothing
 from .moves import Moves
 from .reader import Counts, Lack, StoreReader
-from .upgrade import refuse_other, schema_of
+from .upgrade import refuse_other, refuse_realm, schema_of
 from .viewhook import CountedEntry, ViewHooks
 
 CACHED_LOGS = 40_000
@@ -75,12 +75,7 @@ class PendingStore(StoreReader):
 
     def _check_kind(self) -> None:
         refuse_other(schema_of(self._write))
-        realm = self._write.get(t.META, t.REALM_KEY)
-        if realm != self.realm.id:
-            raise StorageError(
-                f"the store is of realm {(realm or b'').hex()[:16]}, the node of realm {self.realm.id.hex()[:16]}"
-                f" ({self.realm.name}); give each realm its own folder"
-            )
+        refuse_realm(self._write, self.realm)
 
     # -- the pending transaction
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from banyan_crdt.realm import REALMS, Realm
+
 from . import tables as t
 from .due import Work, set_due
 from .engine import Engine, Item, ReadTxn, WriteTxn
-from .errors import StoreVersion
+from .errors import StorageError, StoreVersion
 from .records import is_record, record_name
 from .views import journal, touched
 
@@ -73,6 +75,19 @@ def refuse_other(found: int) -> None:
         )
     if why is not None:
         raise StoreVersion(why)
+
+
+def refuse_realm(txn: ReadTxn, realm: Realm) -> None:
+    """Raises StorageError for a store of another realm. An empty one is of none yet."""
+    found = txn.get(t.META, t.REALM_KEY)
+    if found in (None, realm.id):
+        return
+    held = next((name for name, one in REALMS.items() if one.id == found), None)
+    of, back = (f"'{held}'", f"leave node.realm at '{held}', or ") if held else ("that this program lacks", "")
+    raise StorageError(
+        f"the store here is of the realm {of}, not of '{realm.name}', and entries are valid in one realm only; {back}"
+        f"give '{realm.name}' a home of its own (--home)"
+    )
 
 
 def _loose_by_place(txn: WriteTxn, now_s: int, say: Say) -> None:

@@ -183,6 +183,58 @@ def test_a_setting_that_is_not_one_is_refused_wherever_it_comes_from(home: Path)
     assert few.err.startswith("banyan: The setting limits.peers cannot be 5: ")
 
 
+def test_what_config_set_takes_a_node_can_start_with(home: Path) -> None:
+    before = (home / "config.toml").read_bytes()
+    no_bind = "sets http.address to 'localhost', which is no address to listen at: give HOST:PORT or unix:PATH.\n"
+    ran = banyan("--home", home, "config", "set", "http.address", "localhost")
+    assert (ran.code, ran.err) == (errors.USAGE, f"banyan: The command line {no_bind}")
+    ran = banyan("--home", home, "config", "set", "http.terms", home)
+    assert (ran.code, ran.out) == (errors.USAGE, "")
+    assert ran.err.endswith(f"to '{home}', which is a folder: name a file with plain text.\n")
+    assert (home / "config.toml").read_bytes() == before
+    ran = process("--home", home, "up", "--http", "localhost")
+    assert (ran.code, ran.err) == (errors.USAGE, f"banyan: --http {no_bind}")
+    ran = banyan("--home", home, "config", "set", "http.terms", "terms.txt")
+    assert (ran.code, f"{home / 'terms.txt'} is not there: write it before the node starts" in ran.err) == (0, True)
+    for workers in ("0", "1"):
+        ran = process("--home", home, "up", "--http", "127.0.0.1:0", "--http-workers", workers)
+        assert ran.code == errors.USAGE, "a service manager does not start it again"
+        said = ran.err.splitlines()[-1]
+        assert said.startswith(
+            f"banyan: The setting http.terms names {home / 'terms.txt'}, which is not there: write it"
+        )
+
+
+@pytest.mark.parametrize("number", ["-1", "-0.5", "-.5"])
+def test_a_number_below_zero_is_a_value_and_no_option(home: Path, number: str) -> None:
+    ran = banyan("--home", home, "config", "set", "limits.idle_seconds", number)
+    allowed = f"sets limits.idle_seconds to '{number}', which is not allowed; allowed: a number from 5 to 86400.\n"
+    assert (ran.code, ran.err) == (errors.USAGE, f"banyan: The command line {allowed}")
+    ran = banyan("--home", home, "config", "set", "--json", "limits.idle_seconds", number)
+    assert ran.json["error"]["code"] == "config_error"
+    assert banyan("--home", home, "post", number).code == 0
+    ran = banyan("--home", home, "feed", "--limit", "-1")
+    assert "out of range" in ran.err
+    for words in (["-x"], ["-x1"], ["--1"]):
+        assert "No such option" in banyan("--home", home, "config", "set", "limits.peers", *words).err
+
+
+def test_a_store_keeps_its_realm(home: Path, tmp_path: Path) -> None:
+    before = (home / "config.toml").read_bytes()
+    ran = banyan("--home", home, "config", "set", "node.realm", "main")
+    assert ran.code == errors.STORAGE
+    kept = (
+        "The store here is of the realm 'test', not of 'main', and entries are valid in one realm only; leave "
+        "node.realm at 'test', or give 'main' a home of its own (--home)."
+    )
+    assert ran.err == f"banyan: {kept}\n"
+    assert (home / "config.toml").read_bytes() == before
+    ran = process("--home", home, "post", "ai?", BANYAN_NODE_REALM="main")
+    assert (ran.code, ran.err) == (errors.STORAGE, f"banyan: {kept}\n")
+    assert banyan("--home", home, "config", "set", "node.realm", "test").code == 0
+    assert banyan("--home", tmp_path / "none", "config", "set", "node.realm", "test").code == 0
+
+
 def test_config_show_says_where_each_value_comes_from(home: Path) -> None:
     assert banyan("--home", home, "config", "set", "limits.peers", "7").code == 0
     ran = process("--home", home, "config", "show", "limits", "--json", BANYAN_LIMITS_DIALS="3")

@@ -181,7 +181,7 @@ IN_MEDIA = (
     Mutant(
         "the node's own keys can be posted",
         _PUTTING,
-        "    if home is not None and where.resolve().is_relative_to(home.resolve()):\n",
+        "    if home is not None and Home(home).is_own(where):\n",
         "    if False:\n",
         _FILES,
     ),

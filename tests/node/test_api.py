@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
@@ -380,7 +381,10 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
         await node.backend.call("account.create", {"name": "Bình", "hosted": True})
         report = (await node.backend.call("report.add", {"account": "An", "posts": [uri], "as": "Bình"}))["id"]
         before = {name: await node.backend.call(name, {}) for name in ("status", "peers", "id", "account.show")}
+        await node.backend.call("account.export", {"account": "An", "path": str(tmp_path / "an.banyan")})
+        archive = b64encode((tmp_path / "an.banyan").read_bytes()).decode()
         given: dict[str, dict[str, Any]] = {
+            "entries.look": {"archive": archive, "account": before["id"]["account"]},
             "thread": {"uri": uri},
             "post.get": {"uri": uri},
             "post.proof": {"uri": uri},

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from banyan_node.api.methods.carrying import LOOKED
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from tests.node.real import load_settings, make_home
@@ -57,3 +58,44 @@ def test_entries_that_are_handed_in_are_taken_if_their_author_signed_them(tmp_pa
         assert (done["account"], done["entries"] > 0) == (lan, True)
         assert [post["text"] for post in node.call("feed", account=lan)["posts"]] == ["tôi ký"]
         assert node.call("entries.take", archive=archive(raw))["entries"] == 0
+
+
+def test_a_look_tells_who_has_a_key_of_an_account_that_is_here(tmp_path: Path) -> None:
+    here, there = make_home(tmp_path / "here"), make_home(tmp_path / "there")
+    with open_local(there, load_settings(there)) as author:
+        lan = author.call("account.create", name="Lan")["account"]
+        binh = author.call("account.create", name="Bình", hosted=True)["account"]
+
+        def exported(who: str) -> list[bytes]:
+            (tmp_path / "out").unlink(missing_ok=True)
+            author.call("account.export", account=who, path=str(tmp_path / "out"))
+            return frames((tmp_path / "out").read_bytes())
+
+        author.call("post", text="một")
+        before = exported(lan)
+        author.call("post", text="hai")
+        after, other = exported(lan), exported(binh)
+        for _ in range(2):
+            author.call("post", text="x" * (LOOKED // 2))
+        large = exported(lan)
+    with open_local(here, load_settings(here)) as node:
+
+        def looked(bodies: list[bytes], account: str = lan) -> tuple[bool, bool]:
+            found = node.call("entries.look", archive=archive(bodies), account=account)
+            return found["held"], found["news"]
+
+        assert looked(after) == (False, False), "whose keys are not known here proves nothing"
+        node.call("entries.take", archive=archive(before))
+        heads = node.call("digest")
+        assert looked(after) == (True, True)
+        assert looked(before) == (True, False), "what is here is public: everybody can bring it again"
+        assert looked(large) == (True, False), "it is not read"
+        forged = [body[:-1] + bytes([body[-1] ^ 1]) if body[1] == RUN else body for body in after]
+        assert looked(forged) == (True, False)
+        for bad, says in ((after[:-1], "no whole archive"), (other, f"is of {binh}, not of {lan}")):
+            with pytest.raises(CallError, match=says):
+                looked(bad)
+        assert looked(other, binh) == (False, False)
+        assert node.call("digest") == heads, "nothing was taken"
+        node.call("entries.take", archive=archive(after))
+        assert looked(after) == (True, False)

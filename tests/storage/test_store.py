@@ -157,7 +157,8 @@ def test_a_store_keeps_its_name_and_everything_else_over_a_restart(tmp_path: Pat
 
 def test_a_store_of_another_realm_is_refused(engine: Engine) -> None:
     open_store(engine)
-    with pytest.raises(StorageError, match="give each realm its own folder"):
+    back = "of the realm 'test', not of 'main'.*; leave node.realm at 'test', or give 'main' a home of its own"
+    with pytest.raises(StorageError, match=back):
         Store(engine, MAIN, new_store_id=STORE_ID, views=NoViews())
 
 

@@ -14,6 +14,7 @@ from playwright.sync_api import Page
 from banyan_node.home.audit import OPERATOR, Actor
 from banyan_node.server.http_server import Bind, serve_app
 from banyan_web.app import door_app
+from banyan_web.door_files import DoorFiles
 from banyan_web.endpoint import Web
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import RUNS, Tail
@@ -68,8 +69,22 @@ async def lying(door: Door, alter: Alter, picture: bytes | None = None) -> Async
         liar = Liar(door.node.backend, alter, picture)
         pushes = Pushes(PushIdentity(bytes(32)), Outside())
         cards = LinkCards("off", Outside(), url)
-        beside = Tail(door.node.backend), Tail(door.node.backend, RUNS), Consumers(door.store), Hub(), pushes, cards
-        return door_app(Web(liar, door.store, url, "liar.example", "Liar", *beside))
+        tails, files = (Tail(door.node.backend), Tail(door.node.backend, RUNS)), DoorFiles(door.node.home)
+        return door_app(
+            Web(
+                liar,
+                door.store,
+                url,
+                "liar.example",
+                "Liar",
+                *tails,
+                Consumers(door.store),
+                Hub(),
+                pushes,
+                cards,
+                files,
+            )
+        )
 
     async with trio.open_nursery() as nursery:
 

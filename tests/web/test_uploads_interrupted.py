@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,13 @@ from banyan_web.mastodon import remembered
 from banyan_web.mastodon.remembered import INTERRUPTED, READING_S, SAID_S, begin_upload, say_reading, upload
 from tests.web.door import Door, open_node
 from tests.web.test_statuses import sound
-from tests.web.test_workers import fresh, pids
+from tests.web.test_workers import fresh, gone, pids
+
+
+def temporary() -> list[str]:
+    """What this program has in the system's temporary folder."""
+    return sorted(path.name for path in Path(tempfile.gettempdir()).glob("banyan-*"))
+
 
 LONG = sound(7_000)
 """56 MB: it takes a while to be read."""
@@ -48,7 +55,9 @@ async def test_an_upload_whose_worker_was_killed_is_to_be_sent_again(tmp_path: P
         an, _ = await door.person("an")
         token = door.token(an)
         with trio.fail_after(120):
+            before = temporary()
             id = await interrupted(door, token)
+            assert temporary() == before, "nothing of it is in the folder of the system"
 
             async def asked() -> httpx.Response:
                 while True:
@@ -68,6 +77,11 @@ async def test_an_upload_whose_worker_was_killed_is_to_be_sent_again(tmp_path: P
                 while (await client.http.get(f"/api/v1/media/{again}")).status_code == 206:
                     await trio.sleep(0.1)
                 await client.ask("POST", "/api/v1/statuses", json={"status": "x", "media_ids": [again]})
+        folder = door.node.home.door_files
+        assert folder.stat().st_mode & 0o777 == 0o700
+        with trio.fail_after(20):  # a process that is gone has no files there
+            while any(gone(int(path.name)) for path in folder.iterdir()):
+                await trio.sleep(0.05)
     assert READING_S + SAID_S <= 60
 
 

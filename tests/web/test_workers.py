@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import trio
 
+from banyan_node.home.settings import set_in_file
 from banyan_node.local import open_local
 from banyan_web.app import EVERY
 from banyan_web.door_store import DoorStore
@@ -323,7 +324,7 @@ def _workers(life: Life) -> list[int]:
     return [pid for pid in children if b"banyan_web.workers" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-def _gone(pid: int) -> bool:
+def gone(pid: int) -> bool:
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
     return True
@@ -357,18 +358,27 @@ def _home(path: Path) -> tuple[Any, str, str]:
 
 def test_workers_end_with_a_node_that_is_killed_and_leave_its_port(tmp_path: Path) -> None:
     home, _, token = _home(tmp_path / "a")
+    set_in_file(home.config, "control.grace_seconds", 300.0)  # a drain in order would wait so long for those below
     life = Life(home, "--http-workers", "2")
     auth = {"authorization": f"Bearer {token}"}
-    try:
-        held = _workers(life)
-        assert len(held) == 2
-        assert httpx.post(f"{life.url}/api/v1/statuses", json={"status": "một"}, headers=auth).status_code == 200
-    finally:
-        life.kill()
-    deadline = time.monotonic() + 5
-    while not all(map(_gone, held)):
-        assert time.monotonic() < deadline, "a worker outlives its node"
-        time.sleep(0.05)
+    upload = (
+        f"POST /api/v2/media HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-length: 99\r\n"
+        "content-type: multipart/form-data; boundary=x\r\nexpect: 100-continue\r\n\r\n"
+    )
+    with ExitStack() as lines:
+        try:
+            held = _workers(life)
+            assert len(held) == 2
+            assert httpx.post(f"{life.url}/api/v1/statuses", json={"status": "một"}, headers=auth).status_code == 200
+            for _ in range(4):
+                lines.enter_context(closing(_opened(life, upload, b" 100 ")))
+        finally:
+            life.kill()
+        deadline = time.monotonic() + 30
+        while not all(map(gone, held)):
+            assert time.monotonic() < deadline, "a worker outlives its node, for clients that send no end of a request"
+            time.sleep(0.05)
+    assert not [*home.door_files.glob("*")]
     again = Life(home, "--http-workers", "1", port=life.port)
     try:
         (found,) = httpx.get(f"{again.url}/api/v1/timelines/home", headers=auth).json()
@@ -403,7 +413,7 @@ def test_a_node_that_is_told_to_end_lets_requests_finish_and_ends_streams(tmp_pa
             line.sendall(body[5:])
             assert _rest(line).startswith(b"HTTP/1.1 200")
         assert life.process.wait(15) == 0
-        assert all(map(_gone, held))
+        assert all(map(gone, held))
     finally:
         life.kill()
     with open_local(home, load_settings(home, node__role="platform")) as store:

@@ -21,6 +21,7 @@ from banyan_node.api.texts import NOBODY
 from banyan_node.home.audit import OPERATOR, Actor
 from banyan_node.operator_errors import CallError
 from banyan_web.bounds import Bounds
+from banyan_web.door_files import DoorFiles
 from banyan_web.door_store import DoorStore, Token
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import Tail
@@ -92,11 +93,11 @@ BODIES = 10_000
 @dataclass(frozen=True, slots=True)
 class Web:
     """What endpoints share. url: the address by which clients know this server, without a slash at its end. domain: of
-    its accounts' names. tail, runs: the end of the firehose, as events and as signed
-    entries; whoever opens the door runs and closes them. hub: the streams of apps. pushes: messages to apps. cards: of
-    links. email: of who runs it, or empty. people: Account entities by DID. texts: HTML, by the text and by where its
-    mentions lead. tags: those that an account follows. talked: the newest posts, for trends. bodies: Status entities as
-    JSON (mastodon/entities/bodies.py). outside: asks addresses that others named. browser_accounts: whether
+    its accounts' names. tail, runs: the end of the firehose, as events and as signed entries; whoever opens the door
+    runs and closes them. hub: the streams of apps. pushes: messages to apps. cards: of links. files: on their way
+    through. email: of who runs it, or empty. people: Account entities by DID. texts: HTML, by the text and by where
+    its mentions lead. tags: those that an account follows. talked: the newest posts, for trends. bodies: Status
+    entities as JSON (mastodon/entities/bodies.py). outside: asks addresses that others named. browser_accounts: whether
     accounts whose keys are in a browser are taken from everybody. house: its rules."""
 
     backend: Backend
@@ -110,6 +111,7 @@ class Web:
     hub: Hub
     pushes: Pushes
     cards: LinkCards
+    files: DoorFiles
     bounds: Bounds = field(default_factory=Bounds)
     description: str = ""
     email: str = ""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from banyan_node.operator_errors import ControlError
-
-LONGEST = 256 << 10
-"""Bytes of a text."""
+from banyan_node.home.checks import lacks_file, read_text, why_no_text
+from banyan_node.home.http_settings import HttpSettings
+from banyan_node.operator_errors import ConfigError
 
 
 class Notice(NamedTuple):
@@ -27,9 +25,10 @@ class House(NamedTuple):
     privacy: Notice | None = None
 
     @staticmethod
-    def read(rules: Sequence[str], terms: str, privacy: str) -> House:
-        """terms, privacy: paths, or empty. Raises ControlError."""
-        return House(tuple(rules), _read("http.terms", terms), _read("http.privacy", privacy))
+    def read(http: HttpSettings, home: Path) -> House:
+        """home: the folder of relative paths. Raises ConfigError."""
+        terms, privacy = _read("http.terms", home, http.terms), _read("http.privacy", home, http.privacy)
+        return House(tuple(http.rules), terms, privacy)
 
     def rule(self, number: str) -> str | None:
         """The text of a rule by its id."""
@@ -37,14 +36,13 @@ class House(NamedTuple):
         return self.rules[at - 1] if 0 < at <= len(self.rules) else None
 
 
-def _read(setting: str, path: str) -> Notice | None:
-    if not path:
+def _read(setting: str, folder: Path, name: str) -> Notice | None:
+    if not name:
         return None
+    path = folder / name
     try:
-        raw, changed = Path(path).read_bytes(), Path(path).stat().st_mtime_ns // 1_000_000
-        if len(raw) > LONGEST:
-            raise ValueError(f"it has more than {LONGEST:,} bytes")
-        return Notice(raw.decode(), changed)
+        if (why := lacks_file(path) or why_no_text(path)) is None:
+            return Notice(read_text(path), path.stat().st_mtime_ns // 1_000_000)
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise ControlError(f"{setting} names {path}, which cannot be read ({why}).") from error
+        why = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    raise ConfigError(f"{setting} names {path}, which {why}.")

@@ -11,8 +11,10 @@ from banyan_node.node import Node
 from banyan_node.server.http_server import Bind, serve_app
 from banyan_web.app import DoorApp, door_app
 from banyan_web.bounds import Bounds
+from banyan_web.door_files import DoorFiles
 from banyan_web.door_store import DoorStore
 from banyan_web.firehose.tail import Tail
+from banyan_web.house import House
 from banyan_web.mastodon.push.sending import send_pushes
 from banyan_web.mastodon.push.vapid import PUSH
 from banyan_web.mastodon.streaming.hub import Hub
@@ -23,7 +25,7 @@ from banyan_web.wiring import web_of
 
 async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
     """Serves HTTP at `http.address` until the node stops, by `http.workers` processes or by itself. Reports the
-    endpoint. hub: see `serve_by_itself`. Raises PortBusy, ControlError."""
+    endpoint. hub: see `serve_by_itself`. Raises PortBusy, ControlError, ConfigError."""
     if node.settings.config.http.workers:
         from banyan_web.workers.starting import serve_by_workers  # whoever serves without them need not load this
 
@@ -33,17 +35,18 @@ async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.
 
 
 async def serve_by_itself(node: Node, hub: Hub | None = None, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
-    """Serves HTTP in this process. hub: of the streams of apps; default: a new one. Raises PortBusy, ControlError."""
+    """Serves HTTP in this process. hub: of the streams of apps; default: a new one. Raises PortBusy, ControlError,
+    ConfigError."""
     http = node.settings.config.http
-    bind = Bind.at(http.address)
-    door = DoorStore(node.home.door)
+    bind, house = Bind.at(http.address), House.read(http, node.home.path)
+    door, files = DoorStore(node.home.door), DoorFiles(node.home)
     tail, streams = Tail(node.backend), hub or Hub()
     apps, runs = list[DoorApp](), list[Tail]()
 
     def app(url: str) -> DoorApp:
         node.door = DoorState(url, [], None)
         bounds = Bounds(http.token_rate, http.address_rate, tuple(http.proxies))
-        web = web_of(node.backend, door, http, url, tail, streams, bounds, node.keys.derive(PUSH))
+        web = web_of(node.backend, door, files, house, http, url, tail, streams, bounds, node.keys.derive(PUSH))
         beside.start_soon(streams.run, web)
         beside.start_soon(web.runs.run)
         runs.append(web.runs)
@@ -79,4 +82,5 @@ async def serve_by_itself(node: Node, hub: Hub | None = None, task_status: Any =
             )
             beside.cancel_scope.cancel()
     finally:
+        files.close()
         door.close()

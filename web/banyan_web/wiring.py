@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from banyan_node.home.http_settings import HttpSettings
 from banyan_web.bounds import Bounds
+from banyan_web.door_files import DoorFiles
 from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Backend, Web
 from banyan_web.firehose.consumers import Consumers
@@ -21,6 +22,8 @@ from banyan_web.outward import Outside
 def web_of(
     backend: Backend,
     door: DoorStore,
+    files: DoorFiles,
+    house: House,
     http: HttpSettings,
     url: str,
     tail: Tail,
@@ -43,10 +46,11 @@ def web_of(
         hub,
         Pushes(PushIdentity(push_key), Outside(http.local_push)),
         LinkCards(http.cards, Outside(http.local_cards, plain=True), known),
+        files,
         bounds,
         http.description,
         http.email,
         outside=Outside(http.local_webhooks),
         browser_accounts=http.browser_accounts,
-        house=House.read(http.rules, http.terms, http.privacy),
+        house=house,
     )

@@ -266,14 +266,21 @@ def config_set(
     text: Annotated[str, typer.Argument(metavar="VALUE", help="Lists are separated by commas.")],
 ) -> None:
     """Write one setting into config.toml; a running node takes it at its next start."""
-    from banyan_node.home.settings import parse, set_in_file
+    from banyan_node.home.settings import lacks, parse, set_in_file
 
     s = session.of(ctx)
     typed = parse(name, text)
+    if name == "node.realm":
+        from banyan_crdt.realm import REALMS
+        from banyan_node.local import refuse_another_realm
+
+        refuse_another_realm(s.home, REALMS[typed])
     s.home.prepare()
     set_in_file(s.home.config, name, typed)
     s.out.done(
         {"name": name, "value": typed, "file": str(s.home.config)}, f"{name} is now {typed!r} in {s.home.config}."
     )
+    if (why := lacks(s.home, name, typed)) is not None:
+        s.out.note(why)
     if s.node() is not None:
         s.out.note("The node that is running takes it at its next start.")

@@ -9,21 +9,20 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from banyan_node.home.config import Config
-from banyan_node.home.peers import is_port, why_no_address
 
 _ANY = ("0.0.0.0", "::")
 """Hosts that stand for every address of their family."""
 
 
 class Disagreement(NamedTuple):
-    """names: the settings, of which one must change."""
+    """names: the settings, of which one must change; one alone if it names the same twice."""
 
     names: tuple[str, ...]
     why: str
 
 
 def disagreements(config: Config) -> Iterator[Disagreement]:
-    """All that is wrong between settings; each value is allowed by itself."""
+    """All that is wrong between settings. Each value is allowed by itself (checks.py)."""
     limits, discovery, network = config.limits, config.discovery, config.network
     if limits.peers < discovery.active_view:
         yield Disagreement(
@@ -35,33 +34,37 @@ def disagreements(config: Config) -> Iterator[Disagreement]:
             ("limits.ingest_queue_bytes", "limits.frame_bytes"),
             f"a frame of {limits.frame_bytes:,} bytes does not fit into a queue of {limits.ingest_queue_bytes:,}",
         )
-    for name in ("allow", "deny"):
-        for cidr in getattr(network, name):
-            if _network(cidr) is None:
-                yield Disagreement((f"network.{name}",), f"{cidr} is no network")
-    denied = [net for cidr in network.deny if (net := _network(cidr))]
+    denied = [ipaddress.ip_network(cidr, strict=False) for cidr in network.deny]
     for cidr in network.allow:
-        if (allowed := _network(cidr)) and (over := _within(allowed, denied)):
+        if over := _within(ipaddress.ip_network(cidr, strict=False), denied):
             yield Disagreement(("network.allow", "network.deny"), f"{cidr} is allowed, and denied as part of {over}")
     for address in config.node.bootstrap:
-        if (why := why_no_address(address)) is not None:
-            yield Disagreement(("node.bootstrap",), f"{address} is no address to dial: {why}")
         where = _network(address.split("/")[2])
         if where and (over := _within(where, denied)):
             yield Disagreement(("node.bootstrap", "network.deny"), f"{address} is to be dialled, and {over} is denied")
     taken: list[tuple[str, str, int]] = []
-    if config.control.port and not config.control.socket:
-        taken.append(("control.port", config.control.host, config.control.port))
+    for name, host, port in _ports(config):
+        for other, there, number in taken:
+            if number == port and _overlap(host, there):
+                yield Disagreement(tuple(dict.fromkeys((other, name))), f"port {port} is named twice")
+        taken.append((name, host, port))
+
+
+def _ports(config: Config) -> Iterator[tuple[str, str, int]]:
+    """Setting, host and port of each place where this node is to listen, but for free ports."""
+    control, door = config.control, config.http.address
+    found: list[tuple[str, str, int]] = []
+    if not control.socket:
+        found.append(("control.port", control.host, control.port))
     for address in config.node.listen:
-        _, _, host, kind, port, *_ = address.split("/")
-        if not is_port(port):
-            yield Disagreement(("node.listen",), f"{port} is no port: it is from 0 to 65535")
-        if kind != "tcp" or port == "0":
-            continue
-        for name, other, number in taken:
-            if number == int(port) and _overlap(host, other):
-                yield Disagreement(tuple(dict.fromkeys((name, "node.listen"))), f"port {port} is named twice")
-        taken.append(("node.listen", host, int(port)))
+        _, _, host, _, port = address.split("/")
+        found.append(("node.listen", host, int(port)))
+    if door and not door.startswith("unix:"):
+        host, _, port = door.rpartition(":")
+        found.append(("http.address", host.strip("[]"), int(port)))
+    for name, host, number in found:
+        if number:
+            yield name, "127.0.0.1" if host == "localhost" else host, number
 
 
 def _overlap(one: str, other: str) -> bool:

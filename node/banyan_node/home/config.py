@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from banyan_node.home.addresses import Cidr, Multiaddr, PeerMultiaddr
+from banyan_node.home.addresses import AnnouncedMultiaddr, Cidr, ListenMultiaddr, PeerMultiaddr
+from banyan_node.home.checks import PathCheck, lacks_folder, why_no_socket
 from banyan_node.home.http_settings import HttpSettings
 from banyan_node.home.log_settings import LogSettings
 from banyan_node.home.media_settings import MediaSettings
@@ -55,10 +56,10 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = "hobbyist"
     listen: Annotated[
-        list[Multiaddr], Meta(max_length=16, description="Where peers connect; by default only from this machine")
+        list[ListenMultiaddr], Meta(max_length=16, description="Where peers connect; by default only from this machine")
     ] = field(default_factory=lambda: ["/ip4/127.0.0.1/tcp/0"])
     announce: Annotated[
-        list[Multiaddr],
+        list[AnnouncedMultiaddr],
         Meta(
             max_length=16, description="Addresses given to peers instead of `listen`, behind a forwarded port or proxy"
         ),
@@ -119,6 +120,7 @@ class ControlSettings(Struct, frozen=True, forbid_unknown_fields=True):
     socket: Annotated[
         str,
         Meta(max_length=100, description="A Unix socket instead of the port; file permissions protect it too"),
+        PathCheck(why_no_socket, lacks_folder),
     ] = ""
     body_bytes: Annotated[
         int,

@@ -78,6 +78,16 @@ class Home(NamedTuple):
         return self.path / "door.db"
 
     @property
+    def door_files(self) -> Path:
+        """Files on their way through that door; nothing of it outlives a start (banyan_web.door_files)."""
+        return self.path / "door.files"
+
+    def is_own(self, path: Path) -> bool:
+        """Whether this is a file of the node itself: one in its folder, unless it is on its way through the door."""
+        where = path.resolve()
+        return where.is_relative_to(self.path.resolve()) and not where.is_relative_to(self.door_files.resolve())
+
+    @property
     def audit(self) -> Path:
         """The acts of operators, admins and moderators (audit.py)."""
         return self.path / "audit"

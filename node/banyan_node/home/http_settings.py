@@ -5,6 +5,18 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from banyan_node.home.addresses import Cidr
+from banyan_node.home.checks import (
+    Check,
+    PathCheck,
+    lacks_file,
+    why_no_bind,
+    why_no_domain,
+    why_no_mail,
+    why_no_text,
+    why_no_url,
+)
+
+_TextFile = PathCheck(why_no_text, lacks_file)
 
 
 class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -14,9 +26,10 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(
             max_length=200,
-            description="HOST:PORT or unix:PATH where HTTP is served, such as 127.0.0.1:8080; empty: nowhere. Outside "
-            "of this machine put a proxy with TLS before it",
+            title="HOST:PORT such as 127.0.0.1:8080, or unix:PATH",
+            description="Where HTTP is served; empty: nowhere. Outside of this machine put a proxy with TLS before it",
         ),
+        Check(why_no_bind),
     ] = ""
     workers: Annotated[
         int,
@@ -31,29 +44,55 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(
             max_length=200,
-            pattern="^(https?://[^/?#]+)?$",
-            description="The address by which apps and browsers know it, without a slash at its end; empty: as above",
+            title="http:// or https:// and a name, such as https://social.example.org",
+            description="The address by which apps and browsers know it; empty: as above",
         ),
+        Check(why_no_url),
     ] = ""
     domain: Annotated[
-        str, Meta(max_length=253, description="The domain in names of accounts; empty: that of `http.url`")
+        str,
+        Meta(
+            max_length=253,
+            title="a name such as social.example.org",
+            description="The domain in names of accounts; empty: that of `http.url`",
+        ),
+        Check(why_no_domain),
     ] = ""
     title: Annotated[str, Meta(max_length=100, description="What apps call this server")] = "Banyan"
     description: Annotated[
         str, Meta(max_length=500, description="What apps say of this server, plain text of a sentence or two")
     ] = ""
-    email: Annotated[str, Meta(max_length=200, description="Where people reach who runs this server; apps show it")] = (
-        ""
-    )
+    email: Annotated[
+        str,
+        Meta(
+            max_length=200,
+            title="an address of mail",
+            description="Where people reach who runs this server; apps show it",
+        ),
+        Check(why_no_mail),
+    ] = ""
     rules: Annotated[
         list[Annotated[str, Meta(max_length=500, title="texts")]],
         Meta(max_length=50, description="The rules of this server, a text each; reports name them, by their numbers"),
     ] = field(default_factory=list)
     terms: Annotated[
-        str, Meta(max_length=300, description="A file with the terms of service, plain text; empty: there are none")
+        str,
+        Meta(
+            max_length=300,
+            title="a file of plain text, at most 256 KiB",
+            description="The terms of service; inside the home unless the path begins with a slash; empty: there are "
+            "none",
+        ),
+        _TextFile,
     ] = ""
     privacy: Annotated[
-        str, Meta(max_length=300, description="A file with the privacy policy, plain text; empty: there is none")
+        str,
+        Meta(
+            max_length=300,
+            title="a file of plain text, at most 256 KiB",
+            description="The privacy policy, in a file like that; empty: there is none",
+        ),
+        _TextFile,
     ] = ""
     proxies: Annotated[
         list[Cidr],
@@ -88,7 +127,7 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
         bool,
         Meta(
             description="Takes new accounts whose keys are in a browser (the page /own) from everybody; otherwise from "
-            "people who are logged in. They count as strangers (`limits.strangers`)"
+            "people who are logged in. They count as strangers (`storage.strangers`)"
         ),
     ] = False
     local_webhooks: Annotated[

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from banyan_node.home.checks import PathCheck, lacks_folder, why_no_log
+
 
 class LogSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """The node's log, on standard error or in a file."""
@@ -21,4 +23,5 @@ class LogSettings(Struct, frozen=True, forbid_unknown_fields=True):
             description="A file instead of standard error, inside the home unless the path begins with a slash; after "
             "it was moved away, SIGHUP makes a new one",
         ),
+        PathCheck(why_no_log, lacks_folder),
     ] = ""

@@ -7,6 +7,7 @@ has no effect.
 from __future__ import annotations
 
 import ipaddress
+import re
 
 from banyan_crdt.ids import of_base58
 
@@ -15,8 +16,9 @@ _SHAPES = ((b"\0\x24\x08\x01\x12\x20", 38), (b"\0\x25\x08\x02\x12\x21", 39), (b"
 _MOST_LETTERS = 53
 """Of the longest of these, 39 bytes, in base58."""
 _IP = {"ip4": ipaddress.IPv4Address, "ip6": ipaddress.IPv6Address}
-_NAMES = ("dns", "dns4", "dns6")
-EXPECTED = "expected /ip4/HOST/tcp/PORT/p2p/PEER"
+_PLACE = re.compile(r"/(ip4|ip6|dns|dns4|dns6)/([^/]+)/tcp/([^/]*)")
+PLACE = "expected /ip4/HOST/tcp/PORT"
+EXPECTED = f"{PLACE}/p2p/PEER"
 
 
 def is_peer_id(text: str) -> bool:
@@ -27,20 +29,26 @@ def is_peer_id(text: str) -> bool:
 
 def why_no_address(address: str) -> str | None:
     """What keeps this from being the address of a peer, without a full stop; None: nothing."""
-    parts = address.split("/")
-    if len(parts) != 7 or (parts[0], parts[3], parts[5]) != ("", "tcp", "p2p"):
+    place, _, peer = address.rpartition("/p2p/")
+    if _PLACE.fullmatch(place) is None:
         return EXPECTED
-    _, kind, host, _, port, _, peer = parts
+    return why_no_place(place) or (None if is_peer_id(peer) else f"{peer[:60]!r} is not a peer's id: give it whole")
+
+
+def why_no_place(place: str, least: int = 1, names: bool = True) -> str | None:
+    """The same of an address without an id. least: its lowest port. names: whether it may have a name of the DNS."""
+    found = _PLACE.fullmatch(place)
+    if found is None or not (names or found[1] in _IP):
+        return PLACE
+    kind, host, port = found.groups()
     if kind in _IP:
         try:
             _IP[kind](host)
         except ValueError:
             return f"{host[:60]!r} is no address of {kind}"
-    elif kind not in _NAMES or not host:
-        return EXPECTED
-    if not is_port(port) or not int(port):
-        return f"{port[:60]!r} is no port: it is from 1 to 65535"
-    return None if is_peer_id(peer) else f"{peer[:60]!r} is not a peer's id: give it whole"
+    if not is_port(port) or int(port) < least:
+        return f"{port[:60]!r} is no port: it is from {least} to 65535"
+    return None
 
 
 def is_port(text: str) -> bool:

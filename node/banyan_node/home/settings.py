@@ -6,22 +6,25 @@ name is an error in every layer, so that a mistyped limit is noticed.
 
 import difflib
 import json
+import math
 import os
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 import msgspec
 
 from banyan_node.home.agreement import Disagreement, disagreements
+from banyan_node.home.checks import Check, PathCheck
 from banyan_node.home.config import Config
 from banyan_node.home.folder import Home, write_private
 from banyan_node.home.sizes import SIZE, size_of_text
 from banyan_node.operator_errors import ConfigError
 
+E = TypeVar("E")
 # BANYAN_ variables that are no settings: where settings and secrets are, and what container platforms set for a
 # service called "banyan".
 _OTHER_VARIABLES = ("HOME", "PASSPHRASE", "PASSPHRASE_FILE", "PORT")
@@ -30,6 +33,8 @@ _OTHER_PREFIXES = ("SERVICE_", "PORT_")
 FLAGS = {
     "interest.mode": "--interest",
     "control.port": "--control-port",
+    "http.address": "--http",
+    "http.workers": "--http-workers",
     "log.level": "--log-level",
     "log.format": "--log-format",
 }
@@ -39,14 +44,26 @@ _WHOLE_NETWORK = ("platform", "researcher")
 """Roles that need the whole graph; a hobbyist's small computer holds only near accounts."""
 
 
+class ValueRefused(ConfigError):
+    """A value is of the right type, and cannot be used. what: the value and why, without the setting and its source:
+    for people who know of no setting."""
+
+    def __init__(self, message: str, what: str) -> None:
+        super().__init__(message)
+        self.what = what
+
+
 class Option(NamedTuple):
-    """One setting. type: what msgspec checks. allowed, why: texts for people."""
+    """One setting. type: what msgspec checks. allowed, why: texts for people. check, path: what else is asked of it, or
+    of each of its items."""
 
     name: str
     type: Any
     default: Any
     allowed: str
     why: str
+    check: Check | None
+    path: PathCheck | None
 
     @property
     def variable(self) -> str:
@@ -92,7 +109,7 @@ def load(home: Home, flags: Mapping[str, Any] | None = None, env: Mapping[str, s
     for layer in layers:
         for name, value, source in layer:
             section, key = name.split(".")
-            values.setdefault(section, {})[key] = _checked(OPTIONS[name], value, source)
+            values.setdefault(section, {})[key] = _checked(OPTIONS[name], value, source, home.path)
             sources[name] = source
     role = values.get("node", {}).get("role")
     if role in _WHOLE_NETWORK and sources[_MODE].layer == "default":
@@ -118,16 +135,20 @@ def value_of(config: Config, name: str) -> Any:
 
 
 def parse(name: str, text: str, where: str = "the command line") -> Any:
-    """The value of a text that a person wrote; lists are separated by commas. Raises ConfigError."""
-    return _checked(_option(name, where), text, SettingSource("flag", where))
+    """The value of a text that a person wrote; lists are separated by commas. Raises ConfigError. Paths are looked at
+    where they are set."""
+    return _checked(_option(name, where), text, SettingSource("flag", where), None)
 
 
-def set_in_file(path: Path, name: str, value: Any) -> None:
+def set_in_file(path: Path, name: str, value: Any, where: str = "the command line") -> None:
     """Write one setting to config.toml and keep every other line. value: as `parse` returns it.
 
-    Raises ConfigError if the file is no TOML, or writes the setting in a form that only a person can change.
+    Raises ConfigError if a start would refuse the value, if the file is no TOML, or writes the setting in a form that
+    only a person can change.
     """
-    section, key = _option(name, str(path)).name.split(".")
+    option = _option(name, str(path))
+    section, key = option.name.split(".")
+    _checked(option, value, SettingSource("flag", where), path.parent)
     _refuse_disagreement(path, name, value)
     text = path.read_text("utf-8") if path.exists() else ""
     wanted = _read_toml(path)
@@ -149,7 +170,8 @@ def _refuse_disagreement(path: Path, name: str, value: Any) -> None:
     for other, written, _ in (*_from_file(path), (name, value, None)):
         section, key = other.split(".")
         with suppress(ConfigError):
-            values.setdefault(section, {})[key] = _checked(OPTIONS[other], written, SettingSource("file", str(path)))
+            source = SettingSource("file", str(path))
+            values.setdefault(section, {})[key] = _checked(OPTIONS[other], written, source, None)
     config = msgspec.convert(values, Config)
     for wrong in disagreements(config):
         if name in wrong.names:
@@ -218,10 +240,17 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read ({error.strerror}).") from error
 
 
+def lacks(home: Home, name: str, value: Any) -> str | None:
+    """What has to be made before a node starts with this value, a sentence; None: nothing."""
+    path = _option(name, str(home.config)).path
+    why = path.lacks(home.path / value) if path and value else None
+    return None if why is None else f"{home.path / value} {why}."
+
+
 def in_environment() -> dict[str, tuple[Any, str]]:
     """The settings that variables of the environment give: name -> (value, variable). Raises ConfigError."""
     return {
-        name: (_checked(OPTIONS[name], value, source), source.where)
+        name: (_checked(OPTIONS[name], value, source, None), source.where)
         for name, value, source in _from_environment(os.environ)
     }
 
@@ -257,16 +286,20 @@ def _near(name: str, known: Mapping[str, object]) -> str:
     return f"; perhaps {found[0]} was meant" if found else "; `banyan config show` lists them all"
 
 
-def _checked(option: Option, value: Any, source: SettingSource) -> Any:
-    """The converted value. Text of a flag or variable may mean a list, a number or a boolean."""
+def _checked(option: Option, value: Any, source: SettingSource, folder: Path | None) -> Any:
+    """The converted value. Text of a flag or variable may mean a list, a number or a boolean. folder: where relative
+    paths are; None: paths are not looked at."""
     written = isinstance(value, str) and source.layer != "file"
+    found = value
     if isinstance(value, str) and option.allowed.startswith(SIZE):
         with suppress(ValueError):
-            value = size_of_text(value)
+            found = size_of_text(value)
     if written and get_origin(_bare(option.type)) is list:
-        value = [item.strip() for item in value.split(",") if item.strip()]
+        found = [item.strip() for item in value.split(",") if item.strip()]
     try:
-        return msgspec.convert(value, option.type, strict=not written)
+        found = msgspec.convert(found, option.type, strict=not written)
+        if isinstance(found, float) and not math.isfinite(found):  # msgspec finds it within any bounds
+            raise msgspec.ValidationError
     except msgspec.ValidationError as error:
         remedy = ""
         if source.layer == "file" and isinstance(option.default, int | float):
@@ -274,15 +307,37 @@ def _checked(option: Option, value: Any, source: SettingSource) -> Any:
         raise ConfigError(
             f"{source.where} sets {option.name} to {value!r}, which is not allowed; allowed: {option.allowed}.{remedy}"
         ) from error
+    for item in found if isinstance(found, list) else [found]:
+        if (why := _why_not(option, item, folder)) is not None:
+            raise ValueRefused(f"{source.where} sets {option.name} to {item!r}, which {why}.", f"{item!r} {why}.")
+    return found
+
+
+def _why_not(option: Option, item: Any, folder: Path | None) -> str | None:
+    if item == "":
+        return None
+    if option.path is not None:
+        return None if folder is None else option.path.why_not(folder / item)
+    return option.check.why_not(item) if option.check is not None else None
 
 
 def _bare(annotation: Any) -> Any:
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
+def _extra(annotation: Any, kind: type[E]) -> E | None:
+    """What of this kind is said beside the type."""
+    return next((extra for extra in get_args(annotation)[1:] if isinstance(extra, kind)), None)
+
+
 def _meta(annotation: Any) -> msgspec.Meta:
-    found = [extra for extra in get_args(annotation)[1:] if isinstance(extra, msgspec.Meta)]
-    return found[0] if found else msgspec.Meta()
+    return _extra(annotation, msgspec.Meta) or msgspec.Meta()
+
+
+def _of_items(annotation: Any) -> Any:
+    """The type of the items of a list, else the type itself."""
+    bare = _bare(annotation)
+    return get_args(bare)[0] if get_origin(bare) is list else annotation
 
 
 def _allowed(annotation: Any) -> str:
@@ -308,8 +363,9 @@ def _all_options() -> Iterator[Option]:
     for section in Config.__struct_fields__:
         table = getattr(default, section)
         for key, annotation in typing.get_type_hints(type(table), include_extras=True).items():
-            why = _meta(annotation).description or ""
-            yield Option(f"{section}.{key}", annotation, getattr(table, key), _allowed(annotation), why)
+            why, item = _meta(annotation).description or "", _of_items(annotation)
+            checks = (_extra(item, Check), _extra(item, PathCheck)) if get_origin(item) is Annotated else (None, None)
+            yield Option(f"{section}.{key}", annotation, getattr(table, key), _allowed(annotation), why, *checks)
 
 
 OPTIONS: Mapping[str, Option] = {option.name: option for option in _all_options()}

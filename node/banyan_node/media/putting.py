@@ -11,6 +11,7 @@ from typing import IO
 
 from banyan_crdt.blob import MAX_BLOB, BlobList, BlobRoot
 from banyan_crdt.errors import Malformed
+from banyan_node.home.folder import Home
 from banyan_node.media.about import About, about_bytes
 from banyan_node.media.decoders import Decoders
 from banyan_node.media.looking import looked, refuse
@@ -93,7 +94,7 @@ def _check(found: os.stat_result, where: Path, home: Path | None, name: str) -> 
         raise refuse(name, "is a folder; name one of the files in it")
     if not stat.S_ISREG(found.st_mode):
         raise refuse(name, "is no ordinary file: a pipe or a device cannot be posted")
-    if home is not None and where.resolve().is_relative_to(home.resolve()):
+    if home is not None and Home(home).is_own(where):
         raise refuse(name, "is in the folder of the node itself, whose files are not posted")
     if not found.st_size:
         raise refuse(name, "is empty")

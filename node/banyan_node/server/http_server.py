@@ -17,6 +17,7 @@ import structlog
 import trio
 from starlette.types import ASGIApp
 
+from banyan_node.home.checks import NO_SOCKET, why_no_bind
 from banyan_node.home.config import ControlSettings
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import ControlError, PortBusy
@@ -49,11 +50,11 @@ class Bind(NamedTuple):
     @classmethod
     def at(cls, address: str) -> "Bind":
         """HOST:PORT, [IPV6]:PORT or unix:PATH. Raises ControlError."""
+        if (why := why_no_bind(address)) is not None:
+            raise ControlError(f"{address!r} {why}.")
         if address.startswith("unix:"):
             return cls(socket=address.removeprefix("unix:"))
-        host, colon, port = address.rpartition(":")
-        if not colon or not host or not port.isdigit() or int(port) > 65535:
-            raise ControlError(f"{address!r} is no address to listen at: give HOST:PORT or unix:PATH.")
+        host, _, port = address.rpartition(":")
         return cls(host.removeprefix("[").removesuffix("]"), int(port))
 
     @classmethod
@@ -228,7 +229,7 @@ def _clear_stale(path: Path) -> None:
     except OSError:
         return
     if not stat.S_ISSOCK(mode):
-        raise PortBusy(f"{path} is a file and no socket; move it away, or choose another path.")
+        raise PortBusy(f"{path} {NO_SOCKET}.")
     probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         probe.connect(str(path))

@@ -7,8 +7,6 @@ file until it is posted or for a day, and what it opens is kept in no cache. Wha
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -70,7 +68,7 @@ async def _stored(web: Web, ask: Ask) -> tuple[Stored, Path]:
         raise Refused(422, "Validation failed: File can't be blank")
     focus, said = _focus(ask.params), _description(ask.params)
     said_kind = (given.content_type or "").partition(";")[0].strip().lower()[:100]
-    path = await anyio.to_thread.run_sync(_copy, given)
+    path = await anyio.to_thread.run_sync(web.files.copied, given.file)
     kind = await anyio.to_thread.run_sync(_kind, path, said_kind)
     return begin_upload(web.door, ask.account, kind, said, focus or (0.0, 0.0)), path
 
@@ -80,17 +78,6 @@ def _kind(path: Path, said: str) -> str:
     with path.open("rb") as file:
         found = _sniffed(file.read(16))
     return said if found == _PLAIN else found
-
-
-def _copy(given: UploadFile) -> Path:
-    with tempfile.NamedTemporaryFile(prefix="banyan-upload-", delete=False) as file:
-        try:
-            given.file.seek(0)
-            shutil.copyfileobj(given.file, file, PIECE)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
-    return Path(file.name)
 
 
 async def _put(web: Web, stored: Stored, path: Path) -> dict[str, Any]:

@@ -3,13 +3,12 @@ token, because all of it is public; what an account says to itself is sealed in 
 
 from __future__ import annotations
 
-import tempfile
 from hashlib import sha256
-from pathlib import Path
 
 import anyio.to_thread
 from starlette.responses import Response
 
+from banyan_web.door_files import remove
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.refusals import Refused
 
@@ -28,12 +27,15 @@ async def archive(web: Web, ask: Ask) -> Response:
 
 
 async def _answer(web: Web, ask: Ask) -> Response:
-    with tempfile.TemporaryDirectory(prefix="banyan-archive-") as folder:
-        path = Path(folder) / "account.banyan"
+    folder = web.files.made_folder()
+    path = folder / "account.banyan"
+    try:
         await web.call("account.export", account=ask.path["did"], path=str(path))
         if path.stat().st_size > MOST:
             raise Refused(413, f"The account has more than {MOST >> 20} MiB: use `banyan export`.")
         raw = await anyio.to_thread.run_sync(path.read_bytes)
+    finally:
+        remove(folder)
     tag = f'"{sha256(raw).hexdigest()[:32]}"'
     headers = {"etag": tag, "cache-control": "no-cache", "content-type": "application/octet-stream"}
     if tag in ask.request.headers.get("if-none-match", ""):

@@ -1,7 +1,8 @@
 """Accounts whose keys are in a browser: the page on which one is made, and where what it signed comes in.
 
 What comes is signed by the account, so whoever brings it cannot forge it: no session is needed. How much comes is
-bounded by address, what strangers have the node work on together by strangers.py, and what they may take of the disk by
+bounded by address, what strangers have the node work on together by strangers.py, where who proves to have a key of an
+account that is held here waits apart from newcomers, and what they may take of the disk by
 `storage.strangers`.
 """
 
@@ -41,16 +42,11 @@ async def take(web: Web, ask: Ask) -> Any:
     account, archive = text(ask.params, "account"), text(ask.params, "archive")
     if reader(web, ask) is not None:
         return await _taken(web, account, archive)
-    async with web.bounds.strangers.turn(ask.address):
-        return await _of_stranger(web, account, archive)
-
-
-async def _of_stranger(web: Web, account: str, archive: str) -> Any:
-    if not web.browser_accounts:
-        rows = (await web.call("profiles", accounts=[account]))["profiles"]
-        if not rows or not rows[0]["held"]:
-            raise Refused(403, "This node takes no new accounts from browsers: log in first.", code="not_allowed")
-    return await _taken(web, account, archive)
+    seen = await web.call("entries.look", archive=archive, account=account)
+    if not (seen["held"] or web.browser_accounts):
+        raise Refused(403, "This node takes no new accounts from browsers: log in first.", code="not_allowed")
+    async with web.bounds.strangers.turn(ask.address, account if seen["news"] else None):
+        return await _taken(web, account, archive)
 
 
 async def _taken(web: Web, account: str, archive: str) -> Any:

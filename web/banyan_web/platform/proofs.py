@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from base64 import b64decode
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -14,6 +13,7 @@ from anyio import to_thread
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from banyan_web.door_files import remove
 from banyan_web.endpoint import Ask, Endpoints, Shape, Web
 from banyan_web.platform.acting import only, reading
 from banyan_web.platform.reading import READ, has
@@ -48,25 +48,19 @@ async def archive(web: Web, ask: Ask) -> Response:
     await reading(web, ask)
     if web.bounds.archives_full:
         raise Refused(503, "Many archives are written at the moment; try again soon.", {"retry-after": "10"})
-    folder = Path(await to_thread.run_sync(tempfile.mkdtemp, None, "banyan-archive-"))
+    folder = await to_thread.run_sync(web.files.made_folder)
     path = folder / "archive"
     try:
         async with web.bounds.archives:
             await web.call("account.export", account=ask.path["account"], path=str(path))
         file = await to_thread.run_sync(_open, path)
     finally:  # an open file stays readable
-        await to_thread.run_sync(_remove, folder)
+        await to_thread.run_sync(remove, folder)
     return _File(file)
 
 
 def _open(path: Path) -> BinaryIO:
     return path.open("rb")
-
-
-def _remove(folder: Path) -> None:
-    for path in folder.iterdir():
-        path.unlink()
-    folder.rmdir()
 
 
 class _File(Response):

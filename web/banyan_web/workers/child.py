@@ -2,7 +2,8 @@
 
 It has the store open for reading, a connection of its own to door.db, and the listening socket that all workers share.
 Its standard input is the line to the node (frames.py). When the node tells it to end, or on SIGTERM, it accepts nothing
-more, ends its streams as streams that are over, and lets requests finish. When the node is gone it ends soon.
+more, ends its streams as streams that are over, and lets requests finish. When the node is gone, which the line tells
+at once, it ends within GONE_S, whoever is still sending or reading: nothing can be acknowledged any more.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import signal
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import anyio
 import uvloop
@@ -23,8 +25,10 @@ from banyan_node.home.folder import Home
 from banyan_node.logging import set_up_logging
 from banyan_web.app import DoorApp, door_app
 from banyan_web.bounds import Bounds
+from banyan_web.door_files import DoorFiles, folder_of, remove
 from banyan_web.door_store import DoorStore
 from banyan_web.firehose.tail import Tail
+from banyan_web.house import House
 from banyan_web.mastodon.push.sending import send_pushes
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.platform.deliveries import deliver
@@ -35,6 +39,9 @@ from banyan_web.workers.backend import WorkerBackend
 from banyan_web.workers.frames import BEAT_S, WorkerDoes, WorkerOpening
 from banyan_web.workers.line import NodeLine
 from banyan_web.workers.serving import DoorServer
+
+GONE_S = 0.2
+"""How long a worker whose node is gone goes on with what it can read in the store itself."""
 
 
 def main() -> None:
@@ -55,23 +62,42 @@ async def _run(to_node: socket.socket) -> None:
     set_up_logging(opening.log)
     loop.add_signal_handler(signal.SIGTERM, line.stop.set)
     home = Home(Path(opening.home))
+    following = asyncio.create_task(_end_with_node(line, home))
     reads = StoreReads(home, REALMS[opening.realm], opening.opening_key)
     try:
-        door = DoorStore(home.door)
+        door, files = DoorStore(home.door), DoorFiles(home)
         try:
-            await _serve(line, opening, reads, door)
+            await _serve(line, opening, reads, door, files)
         finally:
+            files.close()
             door.close()
     finally:
         reads.close()
+        if line.lost:
+            _end_now(home)
+        following.cancel()
 
 
-async def _serve(line: NodeLine, opening: WorkerOpening, reads: StoreReads, door: DoorStore) -> None:
+async def _end_with_node(line: NodeLine, home: Home) -> None:
+    await line.gone.wait()
+    await asyncio.sleep(GONE_S)
+    _end_now(home)
+
+
+def _end_now(home: Home) -> NoReturn:
+    """A thread that reads, or a name that is looked up, would hold up an end in order; what was acknowledged is durable
+    in the node."""
+    remove(folder_of(home, os.getpid()))
+    os._exit(0)
+
+
+async def _serve(line: NodeLine, opening: WorkerOpening, reads: StoreReads, door: DoorStore, files: DoorFiles) -> None:
     http, backend = opening.http, WorkerBackend(reads, line)
     counts = SharedCounts(opening.counts, opening.counts_key)
     bounds = Bounds(http.token_rate, http.address_rate, tuple(http.proxies), counts, opening.workers)
     tail, hub = Tail(backend), Hub()
-    web = web_of(backend, door, http, opening.url, tail, hub, bounds, opening.push_key)
+    house = House.read(http, Path(opening.home))
+    web = web_of(backend, door, files, house, http, opening.url, tail, hub, bounds, opening.push_key)
     app = door_app(web)
     listener = socket.socket(fileno=opening.listener)
     server = DoorServer(app, listener, bounds.share(http.connections), opening.grace_seconds)

@@ -27,16 +27,21 @@ from banyan_web.workers.frames import (
 
 class NodeLine(asyncio.Protocol):
     """Use it in one event loop. opening: what the worker must know. stop: set when the node wants it to end, or when it
-    is gone. lost: whether it is gone."""
+    is gone. gone: set when it is gone."""
 
     def __init__(self) -> None:
         self.opening: asyncio.Future[WorkerOpening] = asyncio.get_running_loop().create_future()
-        self.stop, self.lost = asyncio.Event(), False
+        self.stop, self.gone = asyncio.Event(), asyncio.Event()
         self._frames, self._numbers = Frames(), count(1)
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._streams: dict[int, _Events] = {}
         self._writable = asyncio.Event()
         self._transport: asyncio.Transport
+
+    @property
+    def lost(self) -> bool:
+        """Whether the node is gone."""
+        return self.gone.is_set()
 
     # -- of asyncio
 
@@ -45,7 +50,7 @@ class NodeLine(asyncio.Protocol):
         self._writable.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.lost = True
+        self.gone.set()
         self._writable.set()
         if not self.opening.done():
             self.opening.set_exception(_gone())

@@ -28,6 +28,8 @@ from banyan_node.node import Node
 from banyan_node.operator_errors import ControlError
 from banyan_node.server.http_server import Bind, endpoint_of, listen
 from banyan_node.server.running import Endpoint
+from banyan_web.door_files import folder_of, remove
+from banyan_web.house import House
 from banyan_web.mastodon.push.vapid import PUSH
 from banyan_web.shared_counts import KEY_BYTES, shared_memory
 from banyan_web.streaming import LAST_LINES_S
@@ -48,8 +50,9 @@ _log = structlog.get_logger("banyan")
 
 async def serve_by_workers(node: Node, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
     """Serves HTTP at `http.address` by `http.workers` processes until the node stops. Reports the endpoint, once all of
-    them serve. Raises PortBusy, ControlError."""
+    them serve. Raises PortBusy, ControlError, ConfigError."""
     http = node.settings.config.http
+    House.read(http, node.home.path)  # each worker reads it, and its refusal would stand in the log alone
     listener = listen(Bind.at(http.address))
     endpoint, counts = endpoint_of(listener), shared_memory()
     try:
@@ -187,6 +190,8 @@ class DoorProcess:
                 with trio.CancelScope(shield=True):
                     await process.wait()
             self.pid, self.does = None, WorkerDoes(0, 0)
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(remove, folder_of(self._node.home, process.pid))
         return status, served
 
     async def _stop(self, process: trio.Process, end: NodeEnd) -> None:

@@ -16,9 +16,11 @@ from msgspec import Meta
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import NotYet, Reject
-from banyan_crdt.ids import AccountId, LogId, account_to_text, control_log
+from banyan_crdt.grants import Grants
+from banyan_crdt.ids import AccountId, LogId, account_from_text, account_to_text, control_log
+from banyan_crdt.realm import Realm
 from banyan_crdt.run import decode_control, decode_run, verify_run
-from banyan_node.api.declare import Declared, Request, Response
+from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.texts import Did, did
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
@@ -38,6 +40,8 @@ from banyan_storage.archive import (
 METHODS = Declared()
 MOST = 512 << 10
 """Bytes of an archive that is handed in."""
+LOOKED = 48 << 10
+"""Of one that is looked at before: the longest post fits in."""
 
 
 class CarriedRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -55,13 +59,51 @@ class Carried(Response, frozen=True):
     entries: int
 
 
+class CarriedLookRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """As for `entries.take`."""
+
+    archive: Annotated[str, Meta(max_length=MOST * 4 // 3 + 4)]
+    account: Did
+
+
+class CarriedSeen(Response, frozen=True):
+    """held: whether the account is here. news: whether the archive surely has an entry that is not here, signed by a
+    writer that the account as it is here lets write."""
+
+    held: bool
+    news: bool
+
+
+@METHODS.read("entries.look", "refused")
+def look(at: CommitView, ask: CarriedLookRequest) -> CarriedSeen:
+    """Looks at what `entries.take` would be given, and takes nothing. Only who has a key of an account that is here can
+    make news of it: what is here already is public, and brought again it is none. It is cheap: at most 48 KiB are read,
+    and one signature is checked; what is larger is not known to be news."""
+    grants = at.store.grants(account_from_text(ask.account))
+    if grants is None or len(ask.archive) > LOOKED * 4 // 3 + 4:
+        return CarriedSeen(grants is not None, False)
+    frames, _ = _read(at.store.realm, ask.archive, ask.account)
+    return CarriedSeen(True, _is_news(at, grants, frames))
+
+
+def _is_news(at: CommitView, grants: Grants, frames: Sequence[Frame]) -> bool:
+    for frame in frames:
+        if isinstance(frame, RunFrame):
+            try:
+                run = decode_run(at.store.realm, frame.run)
+                if not at.store.has(run.entries[-1].id):
+                    verify_run(at.store.realm, run)
+                    return grants.grant_of(run.log.writer, run.log.log) is not None
+            except (Reject, NotYet):
+                return False
+    return False
+
+
 @METHODS.write("entries.take", "not_found", "refused")
 def take(ctx: Context, ask: CarriedRequest, now: float) -> Carried:
     """Takes entries that their author signed elsewhere, and spreads them. All are checked; one that is wrong is
     refused with those behind it."""
-    frames, account = _read(ctx, ask.archive)
-    if ask.account is not None and did(account) != ask.account:
-        raise CallError("bad_request", f"archive is of {did(account)}, not of {ask.account}.")
+    frames, account = _read(ctx.realm, ask.archive, ask.account)
     replica, known = ctx.replica, ctx.holds(account)
     asking = replica.sync.asking
     if not asking.interesting(account):
@@ -87,12 +129,12 @@ def take(ctx: Context, ask: CarriedRequest, now: float) -> Carried:
     return Carried(did(account), sum(len(added) for _, added in came))
 
 
-def _read(ctx: Context, text: str) -> tuple[list[Frame], AccountId]:
+def _read(realm: Realm, text: str, whose: str | None) -> tuple[list[Frame], AccountId]:
     """Raises CallError."""
     try:
         raw = b64decode(text, validate=True)
         frames = [
-            frame for frame in read_archive(BytesIO(raw)) if not isinstance(frame, StartFrame) or _own(ctx, frame)
+            frame for frame in read_archive(BytesIO(raw)) if not isinstance(frame, StartFrame) or _own(realm, frame)
         ]
     except (binascii.Error, ValueError):
         raise CallError("bad_request", "archive is a text in base64.") from None
@@ -101,15 +143,16 @@ def _read(ctx: Context, text: str) -> tuple[list[Frame], AccountId]:
     accounts = {frame.account for frame in frames if isinstance(frame, ControlFrame | RunFrame | PartsFrame)}
     if len(accounts) != 1:
         raise CallError("bad_request", f"archive is of one account; it has {len(accounts)}.")
-    return frames, accounts.pop()
+    account = accounts.pop()
+    if whose is not None and did(account) != whose:
+        raise CallError("bad_request", f"archive is of {did(account)}, not of {whose}.")
+    return frames, account
 
 
-def _own(ctx: Context, frame: StartFrame) -> bool:
+def _own(realm: Realm, frame: StartFrame) -> bool:
     """Raises CallError for an archive of another realm."""
-    if frame.realm != ctx.realm.id:
-        raise CallError(
-            "refused", f"The archive is of another realm than this node, which is of {ctx.realm.name}.", 409
-        )
+    if frame.realm != realm.id:
+        raise CallError("refused", f"The archive is of another realm than this node, which is of {realm.name}.", 409)
     return True
 
 

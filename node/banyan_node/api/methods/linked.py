@@ -9,6 +9,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from banyan_node.api.declare import Declared, Request, Response, Working
+from banyan_node.home.folder import Home
 from banyan_node.media.linked import page_said, small_picture
 from banyan_node.operator_errors import CallError
 
@@ -80,6 +81,6 @@ def picture(at: Working, ask: LinkedPictureRequest) -> LinkedPicture:
 
 def _file(at: Working, path: str) -> Path:
     found = Path(path)
-    if not found.is_absolute() or not found.is_file() or found.resolve().is_relative_to(at.home.resolve()):
+    if not found.is_absolute() or not found.is_file() or Home(at.home).is_own(found):
         raise CallError("bad_request", f"'{path[:200]}' is no absolute path of a file outside of the node's folder.")
     return found

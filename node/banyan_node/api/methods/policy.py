@@ -132,7 +132,7 @@ def set_policy(at: Working, ask: SetPolicyRequest) -> PolicySet:
     try:
         parsed = [(name, parse(name, value, "the request")) for name, value in _allowed(ask.settings)]
         for name, value in parsed:
-            set_in_file(Home(at.home).config, name, value)
+            set_in_file(Home(at.home).config, name, value, "the request")
     except ConfigError as error:
         raise CallError("bad_request", str(error)) from error
     return PolicySet(ask.settings, True)

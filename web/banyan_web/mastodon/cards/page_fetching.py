@@ -6,13 +6,10 @@ when it is decompressed, and in seconds; and it is read by processes of their ow
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 import zlib
 from base64 import b64decode
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -55,7 +52,7 @@ async def fetched(web: Web, outside: Outside, url: str) -> FetchedCard | None:
         return None
     charset = _CHARSET.search(found.answer.headers.get("content-type", ""))
     try:
-        said = await _with_file(page, lambda path: _page(web, path, None if charset is None else charset[1]))
+        said = await _with_file(web, page, lambda path: _page(web, path, None if charset is None else charset[1]))
     except Refused:
         return None
     if not said["title"]:
@@ -158,7 +155,7 @@ async def _picture(web: Web, outside: Outside, url: str) -> dict[str, Any] | Non
     if found is None or found.answer.headers.get("content-encoding") or len(found.answer.body) >= PICTURE_BYTES:
         return None
     try:
-        return await _with_file(found.answer.body, lambda path: _small(web, path))
+        return await _with_file(web, found.answer.body, lambda path: _small(web, path))
     except Refused:
         return None
 
@@ -173,21 +170,14 @@ async def _small(web: Web, path: str) -> dict[str, Any]:
     return found
 
 
-async def _with_file(raw: bytes, do: Any) -> dict[str, Any]:
+async def _with_file(web: Web, raw: bytes, do: Any) -> dict[str, Any]:
     """What `do` makes of a private file with these bytes, which is gone then."""
-    path = await to_thread.run_sync(_written, raw)
+    path = await to_thread.run_sync(web.files.written, raw)
     try:
         found: dict[str, Any] = await do(str(path))
         return found
     finally:
         path.unlink(missing_ok=True)
-
-
-def _written(raw: bytes) -> Path:
-    handle, name = tempfile.mkstemp(prefix="banyan-card-")
-    with os.fdopen(handle, "wb") as file:
-        file.write(raw)
-    return Path(name)
 
 
 def _time(said: str) -> str | None:
