@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from banyan_schema.social import Post, Target, delete_post, write_post
 from banyan_storage.engine import Engine, WriteTxn
 from banyan_storage.errors import IndexDamaged, StorageError
 from banyan_storage.queries import Queries, queries
+from banyan_storage.search import words
 from banyan_storage.search.following import Follower
 from banyan_storage.search.index import Document, Index
 from banyan_storage.search.words import BadQuestion, exact, fold, mark_of_account, read_question, words_of
@@ -44,6 +46,15 @@ STORE = b"s" * 16
 def test_folding_drops_case_and_marks(text: str, folded: str) -> None:
     assert fold(text) == folded
     assert fold(folded) == folded
+
+
+def test_marks_are_those_of_unicode_and_their_table_has_a_bound() -> None:
+    letters = "".join(map(chr, [*range(0xD800), *range(0xE000, 0x110000)]))
+    apart = unicodedata.normalize("NFD", letters.casefold().replace("đ", "d"))
+    assert words.fold(letters) == unicodedata.normalize(
+        "NFC", "".join(c for c in apart if not unicodedata.combining(c))
+    )
+    assert 0 < len(words._UNMARKED) <= words._RARE
 
 
 def test_exact_words_keep_their_marks_however_they_are_typed() -> None:

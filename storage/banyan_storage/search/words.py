@@ -28,6 +28,8 @@ MOST_BYTES = 1_024
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
+_RARE = 0x3000
+"""From this character on they are signs of Chinese and Japanese, and others that few write; few of them have marks."""
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 _LANGUAGE = re.compile(r"[a-z]{2,8}")
 _PART = re.compile(r'(-?)(?:([a-z]+):)?("[^"]*"?|\S+)', re.IGNORECASE)
@@ -40,15 +42,33 @@ class BadQuestion(ValueError):
     """A question that means nothing; the message says what to do."""
 
 
+class _Unmarked(dict[int, int | None]):
+    """A table for `str.translate` that takes away marks, filled as characters come, but for rare ones: strangers choose
+    them, and all would take a hundred megabytes."""
+
+    def __missing__(self, code: int) -> int | None:
+        found = None if unicodedata.combining(chr(code)) else code
+        if code < _RARE:
+            self[code] = found
+        return found
+
+
+_UNMARKED = _Unmarked()
+
+
 def exact(text: str) -> str:
     """Without case."""
+    if text.isascii():
+        return text.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def fold(text: str) -> str:
     """Without case and marks."""
+    if text.isascii():
+        return text.lower()
     plain = unicodedata.normalize("NFD", text.casefold().replace("đ", "d"))
-    return unicodedata.normalize("NFC", "".join(c for c in plain if not unicodedata.combining(c)))
+    return unicodedata.normalize("NFC", plain.translate(_UNMARKED))
 
 
 def words_of(text: str) -> list[str]:
