@@ -86,6 +86,16 @@ def test_a_graph_becomes_accounts_that_follow_one_another(backend: LocalBackend)
     assert backend.call("digest")["lacking_parts"] == 0
 
 
+def test_a_graph_makes_nobody_follow_through_a_block(backend: LocalBackend) -> None:
+    for name in ("an", "bình", "chi"):
+        backend.call("account.create", name=name, hosted=True)
+    backend.call("block", account="bình", by="an")
+    whole(backend, "graph", [[["an", ["bình", "chi"]], ["bình", ["an", "chi"]]]])
+    for who, other in (("an", "bình"), ("bình", "an")):
+        stands = backend.call("relationships", accounts=[other, "chi"], by=who)["relationships"]
+        assert [row["following"] for row in stands] == [False, True]
+
+
 def test_hundreds_of_follows_of_one_account_fit_in_few_entries(backend: LocalBackend) -> None:
     names = [f"n{k}" for k in range(400)]
     done = whole(backend, "graph", [[{"accounts": names}], [[names[0], names[1:]]]])

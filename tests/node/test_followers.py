@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from banyan_node.local import open_local
+from banyan_node.operator_errors import CallError
 from tests.node.real import converged, load_settings, make_home, make_node, running
 from tests.node.test_groups import App
 
@@ -51,6 +52,23 @@ def test_a_locked_account_lets_whom_it_accepts_and_present_followers_stay(app: A
     assert [kind for kind, _ in app.told("an")] == ["follow_request", "follow"]
     rows = app("notifications", kinds=["follow_request"])["notices"]
     assert [one["name"] for one in rows[0]["accounts"]] == ["dung"]
+
+
+def test_who_asked_and_is_blocked_is_not_accepted(app: App) -> None:
+    app("lock")
+    app("follow", account="an", by="bình")
+    app("follow", account="an", by="chi")
+    app("block", account="bình")
+    app("block", account="an", by="chi")
+    for who in ("bình", "chi"):
+        with pytest.raises(CallError, match="block") as why:
+            app("follow.accept", account=who)
+        assert why.value.status == 403
+    assert names(app, "followers") == []
+    app("follow.refuse", account="bình")
+    app("block", account="bình", undo=True)
+    app("follow.accept", account="bình")
+    assert names(app, "followers") == ["bình"]
 
 
 def test_an_answer_is_changed_and_taken_back_and_unlocking_lets_everybody(app: App) -> None:

@@ -61,7 +61,7 @@ def test_nobody_follows_whom_they_block_or_who_blocks_them(node: LocalBackend) -
     node.call("block", account="bình", by="an")
     entries = node.call("status")["entries"]
     refused("This account blocks did:banyan:z.*: unblock them first", "bình", "an")
-    refused("blocks this account, which cannot follow them", "an", "bình")
+    refused("blocks this account; until that ends neither can begin", "an", "bình")
     assert node.call("status")["entries"] == entries
     node.call("block", account="bình", by="an", undo=True)
     follow(node, an="bình", bình="an")

@@ -20,6 +20,7 @@ PEER = "12D3KooWRz4a5s6qtKaQ9gKcbMBB8izLxreriD8SRnFwiBXxi1Qn"
 HOST = "is no address to listen at: give HOST:PORT or unix:PATH"
 URL = "is no address of a server: give http:// or https:// and its name"
 LISTEN, DIAL, TELL = (f"is no address {what}" for what in ("to listen at", "to dial", "that peers can dial"))
+OWN = "is a file of the node itself: choose another name"
 SILLY = (
     ("http.address", "99999", HOST),
     ("http.address", "localhost", HOST),
@@ -68,6 +69,14 @@ SILLY = (
     ("control.socket", "pipe", "is there and no socket"),
     ("control.socket", "x" * 100, "is no path for a socket"),
     ("log.file", "/etc", "is a folder: name a file"),
+    ("log.file", "pipe", "is a pipe: name a file"),
+    ("log.file", "keys", OWN),
+    ("log.file", "store/data.mdb", OWN),
+    ("log.file", "Config.toml", OWN),
+    ("log.file", "door.db-wal", OWN),
+    ("http.terms", "text/../keys", OWN),
+    ("http.privacy", "control.token", OWN),
+    ("control.socket", "keys", OWN),
     ("limits.idle_seconds", "nan", "is not allowed; allowed: a number from 5 to 86400"),
     ("limits.peers", "-1", "is not allowed; allowed: a whole number from 1 to 10000"),
 )

@@ -205,8 +205,39 @@ def test_a_websocket_has_its_limits() -> None:
         assert await line.ask(b"\x81\x82\0\0\0\0hi", b"hi") == b"\x81\x02hi"
         big = b"\x81\xff" + (MESSAGE_BYTES + 1).to_bytes(8, "big") + bytes(4) + b"x" * (MESSAGE_BYTES + 1)
         assert (await line.ask(big))[2:4] == (1009).to_bytes(2, "big"), "too large"
-        refused = await client().ask(hello.replace(b"GET /ws", b"POST /ws"), b"\r\n\r\n")
-        assert b" 101 " not in refused
+        for other in (hello.replace(b"GET /ws", b"POST /ws"), hello.replace(b"permessage", b"\xff")):
+            assert b" 101 " not in await client().ask(other, b"\r\n\r\n")
+
+    served(do)
+
+
+def test_a_broken_handshake_does_not_end_the_requests_of_others_at_a_stop() -> None:
+    answers = list[bytes]()
+
+    async def do(client: Ask, server: DoorServer) -> None:
+        broken = (
+            b"GET /ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n"
+            b"sec-websocket-key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nsec-websocket-protocol: \xff\r\n\r\n"
+        )
+        assert b" 101 " not in await client().ask(broken, b"\r\n\r\n")
+        line = client()
+        await line.say(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
+        await asyncio.sleep(0.1)
+        server.should_exit = True
+        answers.append(await line.hear(b"slow"))
+
+    served(do)
+    assert answers[0].startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_that_breaks_off_into_nonsense_is_refused_with_a_code() -> None:
+    async def do(client: Ask, server: DoorServer) -> None:
+        chunked = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        for wrong in (b"zz\r\n", b"-5\r\nabcde\r\n", b"5\r\nabcdeXX0\r\n\r\n"):
+            said = await client().ask(chunked + wrong)
+            assert said.startswith(b"HTTP/1.1 400"), wrong
+            assert said.endswith(b'"code":"bad_http"}'), wrong
+        assert (await client().ask(GET, b"GET 0")).startswith(b"HTTP/1.1 200")
 
     served(do)
 

@@ -26,6 +26,8 @@ _NO_BIND = "is no address to listen at: give HOST:PORT or unix:PATH"
 _NO_URL = "is no address of a server: give http:// or https:// and its name, such as https://social.example.org"
 _NO_DOMAIN = "is no domain: give a name such as social.example.org"
 _NO_MAIL = "is no address of mail: give one such as me@example.org"
+_STREAMS = ("/dev/std", "/dev/fd/", "/proc/")
+"""Where what this process has open may be a pipe."""
 NO_SOCKET = "is there and no socket: move it away, or choose another path"
 
 
@@ -111,7 +113,10 @@ def why_no_socket(path: Path) -> str | None:
 
 def why_no_log(path: Path) -> str | None:
     """Of a file that lines are added to."""
-    return "is a folder: name a file" if _kind(path) == stat.S_IFDIR else _why_no_path(path)
+    kind = _kind(path)
+    if kind == stat.S_IFIFO and not str(path).startswith(_STREAMS):  # it would wait for a reader
+        return "is a pipe: name a file"
+    return "is a folder: name a file" if kind == stat.S_IFDIR else _why_no_path(path)
 
 
 def why_no_text(path: Path) -> str | None:

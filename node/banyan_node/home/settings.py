@@ -317,7 +317,10 @@ def _why_not(option: Option, item: Any, folder: Path | None) -> str | None:
     if item == "":
         return None
     if option.path is not None:
-        return None if folder is None else option.path.why_not(folder / item)
+        if folder is None:
+            return None
+        own = "\0" not in item and Home(folder).has_named(folder / item)
+        return "is a file of the node itself: choose another name" if own else option.path.why_not(folder / item)
     return option.check.why_not(item) if option.check is not None else None
 
 

@@ -77,7 +77,8 @@ class Socket(WSStream):
 
 
 def wants_socket(method: bytes, headers: Any) -> bool:
-    """Whether a request asks for a WebSocket. One with a body does not: where its frames begin would not be clear."""
+    """Whether a request asks for a WebSocket. One with a body does not: where its frames begin would not be clear. Nor
+    does one whose words for it are no ASCII, which the libraries here cannot read."""
     said = {name: value.lower() for name, value in headers}
     tokens = [token.strip() for token in said.get(b"connection", b"").split(b",")]
     return (
@@ -86,4 +87,5 @@ def wants_socket(method: bytes, headers: Any) -> bool:
         and said.get(b"upgrade", b"").strip() == b"websocket"
         and b"transfer-encoding" not in said
         and said.get(b"content-length", b"0") == b"0"
+        and all(value.isascii() for name, value in headers if name.startswith(b"sec-websocket-"))
     )

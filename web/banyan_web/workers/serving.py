@@ -5,7 +5,8 @@ The differences from uvicorn's own, and why:
 - Connections are accepted here, some at a time: one that is too many stays for another worker.
 - A request with both a length and chunks is refused, and so is HTTP/2, as by the embedded server (http_protocol.py).
 - Bytes after the last request of a connection are dropped: uvicorn would answer 400 instead of the request's answer.
-- What is no HTTP while a request is answered ends the connection, without a second answer.
+- What is no HTTP while a request is answered ends the connection, without a second answer; before that it is refused.
+- A WebSocket whose handshake broke does not end the requests of others when the worker ends.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 from uvicorn.server import ServerState
+from wsproto.utilities import ProtocolError
 
 from banyan_node.server import no_http
 from banyan_node.server.http_connections import PATIENCE, STATE, Patience
@@ -208,6 +210,11 @@ class DoorProtocol(H11Protocol):
         super().handle_websocket_upgrade(event)
 
     def send_400_response(self, msg: str) -> None:
+        if self.cycle is not None and not self.cycle.response_started:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self._refuse()
+            return
         if self.cycle is None or self.cycle.response_complete:
             if self.conn.our_state is h11.DONE:  # what came behind the last answer is no request
                 self.transport.close()
@@ -242,6 +249,12 @@ class DoorSocket(WSProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._lines.remove(self._held)
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        try:
+            super().shutdown()
+        except (RuntimeError, ProtocolError):  # a broken handshake must not end the requests of others
+            self.transport.abort()
 
     def pause_writing(self) -> None:
         self._held.full_since = self._lines.clock()

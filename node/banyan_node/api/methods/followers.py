@@ -10,6 +10,7 @@ from banyan_crdt.ids import AccountId, account_to_text
 from banyan_crdt.ops import Add, Put
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import LOOKED, Named, lens_of, name_of, reader_of
+from banyan_node.api.methods.relations import why_apart
 from banyan_node.api.methods.social import Undo, WrittenEntry
 from banyan_node.api.texts import AccountRef, Did, Own, Reader, did, entry_hex
 from banyan_node.context import Context
@@ -143,7 +144,11 @@ def lock(ctx: Context, ask: LockRequest, now: float) -> Locked:
 
 @METHODS.write("follow.accept", "not_found", "refused")
 def accept(ctx: Context, ask: FollowerRequest, now: float) -> WrittenEntry:
-    """Accepts a follower of a locked account; `undo` ends that."""
+    """Accepts a follower of a locked account; `undo` ends that. Refused with 403 where one of the two blocks the
+    other."""
+    account = hosted.account_of(ctx, ask.by)
+    if not ask.undo and (why := why_apart(ctx, account, hosted.account_of(ctx, ask.account))) is not None:
+        raise CallError("refused", why, 403)
     return _answer(ctx, ask, now, "accept")
 
 

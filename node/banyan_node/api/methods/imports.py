@@ -17,6 +17,7 @@ from banyan_crdt.codec import decode, encode
 from banyan_crdt.ids import AccountId, CellKey, H
 from banyan_crdt.ops import Put
 from banyan_node.api.declare import Declared, Request, Response
+from banyan_node.api.methods.relations import why_apart
 from banyan_node.api.texts import DigestHex, digest_hex
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
@@ -244,8 +245,10 @@ class _Batch:
         return self._account(row[0]), [self._account(n) for n in _names(row, row[1])]
 
     def _new_follows(self, who: AccountId, targets: Iterable[AccountId]) -> Iterator[Draft]:
+        """Without those of whom one of the two blocks the other."""
         standing, salt = set(self._q.follows(who)), self._salt(who)
-        return (relate(salt, "follow", target) for target in targets if target not in standing)
+        wanted = (target for target in targets if target not in standing and why_apart(self.ctx, who, target) is None)
+        return (relate(salt, "follow", target) for target in wanted)
 
     # -- posts
 

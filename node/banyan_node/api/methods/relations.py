@@ -76,7 +76,7 @@ def why_apart(ctx: Context, account: AccountId, other: AccountId) -> str | None:
     if relates(txn, account, "block", other):
         return f"This account blocks {account_to_text(other)}: unblock them first."
     if relates(txn, other, "block", account):
-        return f"{account_to_text(other)} blocks this account, which cannot follow them until that ends."
+        return f"{account_to_text(other)} blocks this account; until that ends neither can begin to follow the other."
     return None
 
 
