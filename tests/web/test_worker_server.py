@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+import pytest
+import uvloop
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -21,7 +23,7 @@ from banyan_node.server.http_connections import Patience, let_in
 from banyan_node.server.web_sockets import MESSAGE_BYTES
 from banyan_web.bounds import Bounds
 from banyan_web.shared_counts import KEY_BYTES, SharedCounts, shared_memory
-from banyan_web.workers import held
+from banyan_web.workers import held, serving
 from banyan_web.workers.frames import Frame, Frames, Kind, frame
 from banyan_web.workers.serving import DoorServer
 
@@ -85,8 +87,10 @@ class Client:
         return await self.hear(until)
 
 
-def served(do: Callable[[Ask, DoorServer], Awaitable[None]], most: int = 100) -> None:
-    """Runs a test against the server."""
+def served(
+    do: Callable[[Ask, DoorServer], Awaitable[None]], most: int = 100, on: Callable[[Any], None] = asyncio.run
+) -> None:
+    """Runs a test against the server. on: the event loop."""
 
     async def run() -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -108,7 +112,7 @@ def served(do: Callable[[Ask, DoorServer], Awaitable[None]], most: int = 100) ->
                 server.should_exit = True
                 await serving
 
-    asyncio.run(run())
+    on(run())
 
 
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -211,7 +215,11 @@ def test_a_websocket_has_its_limits() -> None:
     served(do)
 
 
-def test_a_broken_handshake_does_not_end_the_requests_of_others_at_a_stop() -> None:
+@pytest.mark.parametrize("let_through", [False, True])
+def test_a_broken_handshake_does_not_end_the_requests_of_others_at_a_stop(let_through: bool, monkeypatch: Any) -> None:
+    """let_through: the library gets it, and breaks over it, on the event loop that workers have."""
+    if let_through:
+        monkeypatch.setattr(serving, "wants_socket", lambda method, headers: "upgrade" in str(headers))
     answers = list[bytes]()
 
     async def do(client: Ask, server: DoorServer) -> None:
@@ -219,15 +227,16 @@ def test_a_broken_handshake_does_not_end_the_requests_of_others_at_a_stop() -> N
             b"GET /ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n"
             b"sec-websocket-key: MDEyMzQ1Njc4OWFiY2RlZg==\r\nsec-websocket-protocol: \xff\r\n\r\n"
         )
-        assert b" 101 " not in await client().ask(broken, b"\r\n\r\n")
+        answers.append(await client().ask(broken, b"\r\n\r\n"))
         line = client()
         await line.say(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
         await asyncio.sleep(0.1)
         server.should_exit = True
         answers.append(await line.hear(b"slow"))
 
-    served(do)
-    assert answers[0].startswith(b"HTTP/1.1 200")
+    served(do, on=uvloop.run)
+    assert answers[0].startswith(b"" if let_through else b"HTTP/1.1 404")
+    assert answers[1].startswith(b"HTTP/1.1 200")
 
 
 def test_a_body_that_breaks_off_into_nonsense_is_refused_with_a_code() -> None:
