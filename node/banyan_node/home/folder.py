@@ -94,7 +94,7 @@ class Home(NamedTuple):
             return where == home
         first = where.relative_to(home).parts[0].lower()
         names = [getattr(self, key).name for key, value in vars(type(self)).items() if isinstance(value, property)]
-        return any(first == name or first.startswith((name + "-", name + ".")) for name in names)
+        return any(first == name or first.startswith(name + "-") for name in names)
 
     @property
     def audit(self) -> Path:
