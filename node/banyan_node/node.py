@@ -410,7 +410,7 @@ def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -
     context.replica.set_interest(hosted.interest_of(context), now)
     asking.ours = lambda account: hosted.is_hosted(context.store, account)
     context.replica.strangers.wanted_here = wanted.Wanted(context)
-    context.replica.ingest.came = partial(content.tell_returned, context)
+    context.replica.ingest.content_came = partial(content.tell_returned, context)
     context.replica.gossip.set_addrs(addrs)
     context.replica.me = replace(context.replica.me, addrs=addrs)
     return context

@@ -11,6 +11,7 @@ from banyan_storage.errors import StorageError, ViewBuilding
 
 CODES: dict[str, tuple[tuple[int, ...], str]] = {
     "bad_request": ((400,), "A parameter is wrong; the message names it."),
+    "bad_http": ((400, 431, 501, 505), "It is no HTTP/1.1 request that is understood; the connection is closed."),
     "not_allowed": ((401,), "The token is missing or is not that of this run."),
     "wrong_host": ((403,), "The Host header does not name this machine."),
     "no_such_method": ((404,), "No method has that name."),
@@ -32,7 +33,7 @@ CODES: dict[str, tuple[tuple[int, ...], str]] = {
 }
 ALWAYS = ("bad_request", "building", "storage", "internal")
 """Codes that any method may return."""
-OF_THE_SERVER = ("not_allowed", "wrong_host", "too_large", "too_slow")
+OF_THE_SERVER = ("bad_http", "not_allowed", "wrong_host", "too_large", "too_slow")
 """Codes that any request may get before it reaches a method."""
 
 

@@ -90,8 +90,8 @@ class Home(NamedTuple):
     def has_named(self, path: Path) -> bool:
         """Whether this is, or is in, one of the files and folders named here, or stands beside one (`door.db-wal`)."""
         where, home = (Path(os.path.realpath(one)) for one in (path, self.path))  # `resolve` raises on a loop of links
-        if not where.is_relative_to(home) or where == home:
-            return where == home
+        if where == home or not where.is_relative_to(home):
+            return False
         first = where.relative_to(home).parts[0].lower()
         names = [getattr(self, key).name for key, value in vars(type(self)).items() if isinstance(value, property)]
         return any(first == name or first.startswith(name + "-") for name in names)

@@ -73,7 +73,7 @@ class Ingest:
         self.together = Together(store)
         """What waits to be written."""
         self._controls = ControlLogs(store, realm, self._accounts, self.slow, self.together, moved)
-        self.came: Callable[[Sequence[PartItem]], None] = lambda items: None
+        self.content_came: Callable[[Sequence[PartItem]], None] = lambda items: None
         """Told of content that came later than its entries, once the store has it."""
 
     @property
@@ -357,7 +357,7 @@ class Ingest:
     def _put(self, items: Sequence[PartItem]) -> None:
         if items:
             self.store.put_parts(items)
-            self.came(items)
+            self.content_came(items)
 
     def _check_joint(self, run: Run, prev: EntryId) -> None:
         """Checks what the run states about the log below it: total, time, skip targets. prev: the run's parent."""
