@@ -73,11 +73,13 @@ def test_files_rotate_the_oldest_go_and_the_chain_goes_on(tmp_path: Path) -> Non
     assert log.page(None, chain.first + 1, 5, lambda one: True)[0][0].n == chain.first
 
 
-def test_what_a_crash_left_of_a_line_is_said_then_mended_and_noted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "rest", [b'{"n":2,"at_' + b"\0" * 100_000, b"\0" * 512 + b'of":null}\n', b'{"n":2,' + b"\0" * 512 + b'"}\n{"n']
+)
+def test_what_a_crash_left_of_a_line_is_said_then_mended_and_noted(tmp_path: Path, rest: bytes) -> None:
     log = AuditLog(tmp_path / "audit")
     log.append(BY, "one", {})
     (path,) = (tmp_path / "audit").glob("*.jsonl")
-    rest = b'{"n":2,"at_' + b"\0" * 100_000
     with path.open("ab") as file:
         file.write(rest)
     assert [row.do for row in every(log)] == ["one"]

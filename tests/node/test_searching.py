@@ -154,6 +154,7 @@ async def test_a_damaged_index_is_made_again_while_the_node_runs(tmp_path: Path)
                 with suppress(CallError):  # a reader that meets the damage says so
                     await node.backend.call("search", {"question": "phở"})
                 await node.backend.call("post", {"text": "bún"})
+                await trio.sleep(0.15)  # what is written without a pause is read in few steps
         with trio.fail_after(20):
             while (await searched(node, "phở")) != (20, 0):
                 await trio.sleep(0.05)

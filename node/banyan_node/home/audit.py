@@ -233,7 +233,15 @@ def _torn(path: Path) -> tuple[bytes, bytes]:
     """The end of a file: its last whole lines, and what stands behind them."""
     raw = _last_bytes(path)
     whole = raw.rfind(b"\n") + 1
+    last = raw.rfind(b"\n", 0, max(0, whole - 1)) + 1
+    if whole and _has_hole(raw[last : whole - 1]):
+        whole = last
     return raw[:whole], raw[whole:]
+
+
+def _has_hole(line: bytes) -> bool:
+    """Whether a power cut left the end of this line and not all before it. No line has zeros."""
+    return b"\0" in line
 
 
 def _lines(path: Path) -> list[tuple[int, bytes]]:
@@ -244,6 +252,8 @@ def _lines(path: Path) -> list[tuple[int, bytes]]:
 def _split(path: Path) -> tuple[list[tuple[int, bytes]], bytes]:
     """(number, line) of a file, and what stands behind its last line."""
     *lines, rest = path.read_bytes().split(b"\n")
+    if lines and _has_hole(lines[-1]):
+        rest = lines.pop() + b"\n" + rest
     return list(enumerate(lines, int(path.stem))), rest
 
 
