@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from banyan_node.api import LocalBackend
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
+from banyan_node.upkeep import searching
 from banyan_storage.views.journal import JOURNAL
 from tests.node.real import converged, load_settings, make_home, make_node, running
 
@@ -159,6 +161,22 @@ async def test_a_damaged_index_is_made_again_while_the_node_runs(tmp_path: Path)
             while (await searched(node, "phở")) != (20, 0):
                 await trio.sleep(0.05)
         await found(node, '"phở 7"', 1)
+
+
+async def test_the_index_gives_way_to_a_replica_that_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, load_settings(home)) as backend:
+        backend.call("account.create", name="An")
+        for n in range(60):
+            backend.call("post", text=f"phở {n}")
+    for name, value in (("LOOK_S", 1.0), ("STEP", 1), ("BUSY", 2_000.0)):
+        monkeypatch.setattr(searching, name, value)
+    async with running(make_node(home)) as node:
+        with trio.move_on_after(4):
+            while True:
+                await node.worker.call(lambda context, now: time.sleep(0.005))
+        _, behind = await searched(node, "phở") or (0, 0)
+        assert behind > 40, "where it works, one step in seconds is made"
 
 
 async def searched(node: Node, question: str) -> tuple[int, int] | None:

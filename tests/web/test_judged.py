@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -73,6 +74,15 @@ class Told:
         return [told.pop(0) for told in self.of.values()]
 
 
+async def listen(nursery: trio.Nursery, *streams: Callable[[trio.Event], Awaitable[None]]) -> None:
+    """Returns when all are open."""
+    for stream in streams:
+        opened = trio.Event()
+        nursery.start_soon(stream, opened)
+        with trio.fail_after(15):
+            await opened.wait()
+
+
 @pytest.mark.parametrize("workers", ["0", "1"])
 async def test_open_streams_hear_what_moderators_decide_and_take_back(tmp_path: Path, workers: str) -> None:
     async with open_node(tmp_path, http__workers=workers) as door:
@@ -93,17 +103,14 @@ async def test_open_streams_hear_what_moderators_decide_and_take_back(tmp_path: 
 
         uri = post["uri"]
         async with trio.open_nursery() as nursery:
-            for open_ in (
+            await listen(
+                nursery,
                 partial(told.by_sse, door, binh, "user"),
                 partial(told.by_sse, door, binh, "public"),
                 partial(told.by_sse, door, binh, "hashtag?tag=rao"),
                 partial(told.by_socket, door, binh, "user"),
                 partial(told.by_socket, door, chi, "public:local"),
-            ):
-                opened = trio.Event()
-                nursery.start_soon(open_, opened)
-                with trio.fail_after(15):
-                    await opened.wait()
+            )
             number = await decide("label", text="Quảng cáo")
             for event, status in await told.next():
                 assert (event, status["id"], status["spoiler_text"]) == ("status.update", post["id"], "Quảng cáo")
@@ -154,18 +161,15 @@ async def test_open_streams_hear_when_content_that_was_released_comes_from_a_pee
             await stack.aclose()
             door = await stack.enter_async_context(open_node(tmp_path / "a", http__workers=workers))
         async with trio.open_nursery() as nursery:
-            for open_ in (
+            await listen(
+                nursery,
                 partial(told.by_sse, door, binh, "user"),
                 partial(told.by_sse, door, binh, "public"),
                 partial(told.by_sse, door, binh, "hashtag?tag=rao"),
                 partial(told.by_socket, door, binh, "user"),
                 partial(told.by_socket, door, binh, "public:local"),
                 partial(told.by_page, door),
-            ):
-                opened = trio.Event()
-                nursery.start_soon(open_, opened)
-                with trio.fail_after(15):
-                    await opened.wait()
+            )
             if not restarts:
                 await released()
                 *apps, (_, page) = await told.next()

@@ -210,20 +210,14 @@ class DoorProtocol(H11Protocol):
         super().handle_websocket_upgrade(event)
 
     def send_400_response(self, msg: str) -> None:
-        if self.cycle is not None and not self.cycle.response_started:
-            self.cycle.disconnected = True
+        answered = self.conn.our_state is h11.DONE  # what came behind the last answer is no request
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected, answered = True, self.cycle.response_started
             self.cycle.message_event.set()
+        if answered:
+            self.transport.close()
+        else:
             self._refuse()
-            return
-        if self.cycle is None or self.cycle.response_complete:
-            if self.conn.our_state is h11.DONE:  # what came behind the last answer is no request
-                self.transport.close()
-            else:
-                self._refuse()
-            return
-        self.cycle.disconnected = True
-        self.cycle.message_event.set()
-        self.transport.close()
 
     def _refuse(self) -> None:
         body = no_http.said(400, no_http.flat)
