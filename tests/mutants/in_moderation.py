@@ -148,6 +148,13 @@ IN_MODERATION = (
         _JUDGED,
     ),
     Mutant(
+        "the page asks nobody whether he moderates",
+        _PAGE,
+        "    if await reports_for(web, me) is None:\n",
+        "    if False:\n",
+        _PAGES,
+    ),
+    Mutant(
         "copies of withheld content are kept in clear",
         _COPIES,
         "bytes(_box(keys, ref).encrypt(raw)))\n\n\ndef _ref",
@@ -157,9 +164,7 @@ IN_MODERATION = (
     Mutant(
         "withheld content has no copy", _CONTENT, "0 if ask.erase else copies.keep(ctx, target, refs)", "0", _ORDERS
     ),
-    Mutant(
-        "an order without an end ends never, and one with an end too", _CONTENT, "order.expires_ms:", "False:", _ORDERS
-    ),
+    Mutant("the term of an order never ends", _CONTENT, "order.expires_ms:", "False:", _ORDERS),
     Mutant(
         "a copy outlives what its author deleted",
         "node/banyan_node/upkeep/chores.py",
