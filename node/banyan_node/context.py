@@ -138,6 +138,10 @@ class Context:
             "the logs of this device are written elsewhere too: its key was stolen; cut it off and use another"
         )
 
+    def note_place(self) -> None:
+        """Notes that the data file is another one, which this program wrote in the place of the old one."""
+        self.store.put_note(_LOG_NOTE, self.log_number.to_bytes(4, "big") + _place(self.home.store))
+
     def queries(self) -> Queries:
         """Queries that also see uncommitted writes, as a writer needs."""
         return Queries(self.engine.write(), self.store, lambda: self.engine.sizes().used)

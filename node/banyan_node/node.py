@@ -32,7 +32,7 @@ from banyan_node.edge.made_of import edge_of
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
-from banyan_node.hosting import claims, hosted, interest, wanted
+from banyan_node.hosting import claims, erasing, hosted, interest, wanted
 from banyan_node.links import anchors, bans
 from banyan_node.links.filling import Filling
 from banyan_node.links.linking import Links
@@ -194,6 +194,7 @@ class Node:
         keep("interest", partial(interest.follow, self.worker, self.context))
         keep("daily work", partial(chores.run, self.worker))
         keep("orders that end", partial(chores.each_minute, self.worker, content.end_terms))
+        keep("erasures", partial(chores.each_minute, self.worker, erasing.step, alone=True))
         keep("scheduled posts", partial(chores.publish_on_time, self.worker, self.context.engine))
         keep("views", partial(views.build, self.worker, self.context.engine))
         keep("media", partial(following.follow, self.worker, self.context, self.media))

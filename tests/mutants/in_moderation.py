@@ -8,6 +8,7 @@ _QUERIES, _READING = "storage/banyan_storage/queries.py", "node/banyan_node/api/
 _PAGE, _CONTENT = "web/banyan_web/page/moderation.py", "node/banyan_node/api/methods/content.py"
 _LOGGED, _DECIDED = ("tests/node/test_audit.py",), ("tests/node/test_moderation.py",)
 _COPIES, _ORDERS = "node/banyan_node/moderation/copies.py", ("tests/node/test_withholding.py",)
+_ERASING, _ERASED = "node/banyan_node/hosting/erasing.py", ("tests/node/test_erasing.py",)
 _JUDGED = ("tests/web/test_judged.py",)
 _ADMIN, _PAGES = ("tests/web/test_admin.py",), ("tests/web/test_moderation.py",)
 
@@ -146,6 +147,56 @@ IN_MODERATION = (
         "for stream in list(streams) if channel.name not in WITHOUT_POSTS else ():",
         "for stream in [s for s, c in self._around(post['uri'].partition('/')[0]) if c == channel]:",
         _JUDGED,
+    ),
+    Mutant(
+        "what is erased stays in the data file",
+        _ERASING,
+        "            ctx.engine.rewrite()\n",
+        "            pass\n",
+        _ERASED,
+    ),
+    Mutant(
+        "pictures of an erased account stay",
+        _ERASING,
+        "            ctx.blobs.drop(root)\n",
+        "            pass\n",
+        _ERASED,
+    ),
+    Mutant(
+        "a picture goes that another post shows",
+        _ERASING,
+        "if not is_named(ctx.store.txn, root):",
+        "if True:",
+        _ERASED,
+    ),
+    Mutant("reports keep what was erased", _ERASING, "    reports.forget(store, account)\n", "", _ERASED),
+    Mutant(
+        "an account is erased although its closing was undone",
+        _ERASING,
+        "control is not None and control.closed and not control.frozen",
+        "control is not None",
+        _ERASED,
+    ),
+    Mutant(
+        "an account is closed without its name",
+        "node/banyan_node/api/methods/keys.py",
+        "    if typed not in (home.name, account_to_text(home.account)):\n",
+        "    if False:\n",
+        (*_ERASED, "tests/web/test_ending.py"),
+    ),
+    Mutant(
+        "the data file is written anew beside another process that reads it",
+        "storage/banyan_storage/lmdb_copying.py",
+        "    if readers:\n",
+        "    if False:\n",
+        ("tests/storage/test_lmdb_copying.py",),
+    ),
+    Mutant(
+        "who took an account elsewhere is still hosted",
+        "node/banyan_node/hosting/claims.py",
+        "            hosted.end(ctx, account)\n",
+        "            pass\n",
+        ("tests/node/test_leaving.py", "tests/cli/test_leaving.py"),
     ),
     Mutant(
         "the page asks nobody whether he moderates",

@@ -123,7 +123,7 @@ class DoorStore:
         path.touch(0o600)
         self._db = apsw.Connection(str(path))
         self._db.set_busy_timeout(BUSY_S * 1000)
-        for setting in ("journal_mode = wal", "synchronous = full", "foreign_keys = on"):
+        for setting in ("journal_mode = wal", "secure_delete = on", "synchronous = full", "foreign_keys = on"):
             self._set(setting)  # of several in one call, those behind a row would wait for it
         with self.writing() as db:
             found = next(iter(db.execute("pragma user_version")))[0]
@@ -159,6 +159,11 @@ class DoorStore:
                 self._db.execute("rollback")
                 raise
             self._db.execute("commit")
+
+    def tidy(self) -> None:
+        """Takes what was deleted out of the file beside this one, too."""
+        with self._lock:
+            list(self._db.execute("pragma wal_checkpoint(truncate)"))
 
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:
