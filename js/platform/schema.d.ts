@@ -31,7 +31,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Opens many accounts: a line each, as NDJSON. Each line has an answer of its own, in order. */
+        /** Opens many accounts: a line each, as NDJSON, or an array. Each has an answer of its own, in order. */
         post: operations["post_v1_accounts_bulk"];
         delete?: never;
         options?: never;
@@ -831,7 +831,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Many operations as NDJSON, or one as JSON. */
+        /** Many operations as NDJSON or as an array, or one as JSON. */
         post: operations["post_v1_operations"];
         delete?: never;
         options?: never;
@@ -3539,6 +3539,7 @@ export interface operations {
         };
         requestBody: {
             content: {
+                "application/json": components["schemas"]["NewAccount"][];
                 "application/x-ndjson": components["schemas"]["NewAccount"];
             };
         };
@@ -3549,6 +3550,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["OpenedAccount"][];
                     "application/x-ndjson": components["schemas"]["OpenedAccount"];
                 };
             };
@@ -3557,6 +3559,7 @@ export interface operations {
             403: components["responses"]["Refused403"];
             404: components["responses"]["Refused404"];
             408: components["responses"]["Refused408"];
+            413: components["responses"]["Refused413"];
             415: components["responses"]["Refused415"];
             422: components["responses"]["Refused422"];
             500: components["responses"]["Refused500"];
@@ -5512,8 +5515,8 @@ export interface operations {
         };
         requestBody: {
             content: {
+                "application/json": (components["schemas"]["DoBlock"] | components["schemas"]["DoDelete"] | components["schemas"]["DoEdit"] | components["schemas"]["DoFollow"] | components["schemas"]["DoMute"] | components["schemas"]["DoPin"] | components["schemas"]["DoPost"] | components["schemas"]["DoProfileSet"] | components["schemas"]["DoQuote"] | components["schemas"]["DoReact"] | components["schemas"]["DoReply"] | components["schemas"]["DoRepost"] | components["schemas"]["DoUnfollow"] | components["schemas"]["DoVote"]) | (components["schemas"]["DoBlock"] | components["schemas"]["DoDelete"] | components["schemas"]["DoEdit"] | components["schemas"]["DoFollow"] | components["schemas"]["DoMute"] | components["schemas"]["DoPin"] | components["schemas"]["DoPost"] | components["schemas"]["DoProfileSet"] | components["schemas"]["DoQuote"] | components["schemas"]["DoReact"] | components["schemas"]["DoReply"] | components["schemas"]["DoRepost"] | components["schemas"]["DoUnfollow"] | components["schemas"]["DoVote"])[];
                 "application/x-ndjson": components["schemas"]["DoBlock"] | components["schemas"]["DoDelete"] | components["schemas"]["DoEdit"] | components["schemas"]["DoFollow"] | components["schemas"]["DoMute"] | components["schemas"]["DoPin"] | components["schemas"]["DoPost"] | components["schemas"]["DoProfileSet"] | components["schemas"]["DoQuote"] | components["schemas"]["DoReact"] | components["schemas"]["DoReply"] | components["schemas"]["DoRepost"] | components["schemas"]["DoUnfollow"] | components["schemas"]["DoVote"];
-                "application/json": components["schemas"]["DoBlock"] | components["schemas"]["DoDelete"] | components["schemas"]["DoEdit"] | components["schemas"]["DoFollow"] | components["schemas"]["DoMute"] | components["schemas"]["DoPin"] | components["schemas"]["DoPost"] | components["schemas"]["DoProfileSet"] | components["schemas"]["DoQuote"] | components["schemas"]["DoReact"] | components["schemas"]["DoReply"] | components["schemas"]["DoRepost"] | components["schemas"]["DoUnfollow"] | components["schemas"]["DoVote"];
             };
         };
         responses: {
@@ -5523,6 +5526,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["OperationRow"] | components["schemas"]["OperationRow"][];
                     "application/x-ndjson": components["schemas"]["OperationRow"];
                 };
             };

@@ -252,6 +252,30 @@ async def test_one_operation_is_json_and_its_key_a_header(tmp_path: Path) -> Non
             await app.ask("POST", "/v1/operations", 401, json={**op, "as": an}, headers=key)
 
 
+async def test_clients_that_know_only_json_send_arrays_and_get_arrays(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        await door.person("Lotus")
+        client = platform(door)
+        wanted = [{"name": "an"}, {"nmae": "bình"}, 7, {"name": "chi"}]
+        opened = (await client.http.post("/v1/accounts/bulk", json=wanted)).json()
+        assert [(row["line"], row["status"]) for row in opened] == [(1, 200), (2, 422), (3, 422), (4, 200)]
+        said = [{"as": "an", "do": "post", "text": f"bài {n}"} for n in range(lines.BATCH + 1)]
+        for repeated in (False, True):
+            headers = {"idempotency-key": "many"}
+            rows = (await client.http.post("/v1/operations", json=said, headers=headers)).json()
+            assert [row["id"] for row in rows] == [f"many:{n}" for n in range(1, len(said) + 1)]
+            assert {(row["status"], row["repeated"]) for row in rows} == {(200, repeated)}
+        assert (await client.http.post("/v1/operations", json=[])).json() == []
+        for path, body, status in (
+            ("/v1/accounts/bulk", b'{"name": "an"}', 422),
+            ("/v1/operations", b"[", 400),
+            ("/v1/operations", b"[" + b" " * lines.ARRAY_BYTES + b"]", 413),
+            ("/v1/operations", b"[" * 100_000, 400),
+        ):
+            answer = await client.http.post(path, content=body, headers={"content-type": "application/json"})
+            assert answer.status_code == status, answer.text
+
+
 async def test_lines_that_are_too_long_or_never_end_are_refused_alone(tmp_path: Path) -> None:
     async with open_node(tmp_path) as door:
         await door.person("Lotus")
