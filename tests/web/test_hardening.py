@@ -20,8 +20,9 @@ from starlette.routing import Route
 from banyan_web import bodies
 from banyan_web.app import EVERY, DoorApp
 from banyan_web.bounds import Bounds, OwnCounts
-from banyan_web.door_store import SCOPES
+from banyan_web.door_store import SCOPES, DoorStore
 from banyan_web.endpoint import Endpoint
+from banyan_web.open_streams import OpenStreams
 from banyan_web.refusals import answer
 from tests.web.door import Door, open_node
 
@@ -314,7 +315,7 @@ async def test_thousands_of_idle_connections_keep_nobody_out(tmp_path: Path) -> 
                 line.close()
 
 
-async def test_a_stream_ends_as_one_that_is_over_when_the_server_stops() -> None:
+async def test_a_stream_ends_as_one_that_is_over_when_the_server_stops(tmp_path: Path) -> None:
     async def lines(request: Any) -> StreamingResponse:
         async def forever() -> Any:
             while True:
@@ -323,7 +324,8 @@ async def test_a_stream_ends_as_one_that_is_over_when_the_server_stops() -> None
 
         return StreamingResponse(forever())
 
-    made = DoorApp(Starlette(routes=[Route("/", lines), Route("/short", lambda request: answer({}))]))
+    routes = [Route("/", lines), Route("/short", lambda request: answer({}))]
+    made = DoorApp(Starlette(routes=routes), OpenStreams(DoorStore(tmp_path / "door.db")))
     said: list[Any] = []
 
     async def send(message: Any) -> None:
