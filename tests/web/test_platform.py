@@ -361,3 +361,49 @@ async def test_a_body_that_pauses_is_ended_and_what_came_is_answered(
             async with person.http.stream("POST", "/v1/operations", content=slowly(), headers=NDJSON) as answer:
                 rows = [json.loads(row) async for row in answer.aiter_lines()]
         assert [(row["line"], row["status"]) for row in rows] == [(1, 200), (2, 408)]
+
+
+async def test_a_platform_mints_and_ends_tokens_for_its_users_alone(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        lotus, person = await door.person("Lotus")
+        client = platform(door)
+        an, _ = await open_accounts(client, "an", "bình")
+        headers = {"idempotency-key": "an's phone"}
+        wanted = {"scopes": ["read", "write"], "app": "Lotus for Android", "seconds": 60}
+        answers = [(await client.http.post("/v1/accounts/an/tokens", json=wanted, headers=headers)) for _ in range(2)]
+        made = answers[0].json()
+        assert answers[1].json() == made, "a lost answer is answered again"
+        assert (made["account"], made["scopes"]) == (an, ["read", "write"])
+        theirs = Client(door.url, made["token"])
+        door._clients.append(theirs)
+        assert (await theirs.get("/api/v1/accounts/verify_credentials"))["uri"] == an
+        wrong: list[dict[str, Any]] = [{"scopes": [one]} for one in ("host", "admin", "firehose")]
+        for body in (*wrong, {"scopes": []}, {"scopes": ["read"], "seconds": 0}):
+            await client.ask("POST", "/v1/accounts/an/tokens", 422, json=body)
+        await client.ask("POST", "/v1/accounts/nobody/tokens", 422, json={"scopes": ["read"]})
+        for other in (person, theirs):
+            await other.ask("POST", "/v1/accounts/an/tokens", 403, json={"scopes": ["read"]})
+        await client.ask("DELETE", f"/v1/accounts/bình/tokens/{made['id']}", 404)
+        await client.ask("DELETE", f"/v1/accounts/an/tokens/{made['id']}", 200)
+        await theirs.get("/api/v1/accounts/verify_credentials", 401)
+        acts = [act["do"] for act in (await door.node.backend.call("audit.list", {}))["acts"]]
+        assert (acts.count("token.add"), acts.count("token.revoke")) == (1, 1)
+        assert lotus
+
+
+async def test_a_platform_reports_in_the_name_of_a_user(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        _, person = await door.person("Lotus")
+        client = platform(door)
+        an, binh = await open_accounts(client, "an", "bình")
+        made = await client.ask(
+            "POST", "/v1/reports", 200, json={"as": "an", "account": binh, "comment": "rác", "category": "spam"}
+        )
+        assert made["account"]["account"] == binh
+        mine = (await client.ask("GET", "/v1/reports", 200, params={"as": "an"}))["reports"]
+        assert [one["id"] for one in mine] == [made["id"]]
+        (queued,) = (await door.node.backend.call("report.list", {}))["reports"]
+        assert queued["by"]["account"] == an
+        assert "as" in (await client.post("/v1/reports", 422, account=binh))["error"]
+        await person.ask("POST", "/v1/reports", 403, json={"as": an, "account": binh})
+        await client.ask("POST", "/v1/reports", 422, json={"as": "an", "acount": binh})
