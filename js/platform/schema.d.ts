@@ -2098,11 +2098,13 @@ export interface components {
         /**
          * GonePost
          * @description word: deleted, withheld, hidden (here, or from this reader), unknown, or further above. sentence: says it of
-         *         "this post", without a full stop.
+         *         "this post", without a full stop. withheld: the order by which it is.
          */
         GonePost: {
             word: string;
             sentence: string;
+            /** @default null */
+            withheld?: components["schemas"]["WithheldOrder"] | null;
         };
         /**
          * GrantRow
@@ -3432,6 +3434,23 @@ export interface components {
             proof: components["schemas"]["Proof"] | null;
             versions: components["schemas"]["Version"][];
             holders: components["schemas"]["Holder"][];
+        };
+        /**
+         * WithheldOrder
+         * @description An order by which a post is withheld. by: the key of the node that withholds it, 64 hexadecimal digits; null: of
+         *         this node. until_ms: null for one without an end.
+         */
+        WithheldOrder: {
+            by: string | null;
+            order: string;
+            basis: string;
+            scope: string;
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            since_ms: number;
+            until_ms: number | null;
         };
         /**
          * WorkRow

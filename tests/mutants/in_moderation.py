@@ -9,6 +9,7 @@ _PAGE, _CONTENT = "web/banyan_web/page/moderation.py", "node/banyan_node/api/met
 _LOGGED, _DECIDED = ("tests/node/test_audit.py",), ("tests/node/test_moderation.py",)
 _COPIES, _ORDERS = "node/banyan_node/moderation/copies.py", ("tests/node/test_withholding.py",)
 _ERASING, _ERASED = "node/banyan_node/hosting/erasing.py", ("tests/node/test_erasing.py",)
+_STATED, _SAID = "node/banyan_node/hosting/stated.py", ("tests/node/test_stated.py",)
 _JUDGED = ("tests/web/test_judged.py",)
 _ADMIN, _PAGES = ("tests/web/test_admin.py",), ("tests/web/test_moderation.py",)
 
@@ -197,6 +198,36 @@ IN_MODERATION = (
         "            hosted.end(ctx, account)\n",
         "            pass\n",
         ("tests/node/test_leaving.py", "tests/cli/test_leaving.py"),
+    ),
+    Mutant(
+        "anybody's statement withholds a post here",
+        _STATED,
+        "    return hosts or signer.hex() in ctx.settings.config.node.platforms\n",
+        "    return True\n",
+        _SAID,
+    ),
+    Mutant(
+        "a platform that the operator named may not say what it withholds",
+        _STATED,
+        "    return hosts or signer.hex() in ctx.settings.config.node.platforms\n",
+        "    return hosts\n",
+        _SAID,
+    ),
+    Mutant("a stranger's word is shown at any length", _STATED, "None if counts else HEARSAY", "None", _SAID),
+    Mutant(
+        "a stranger's word takes the place of an order",
+        _STATED,
+        "(known is not None and not known.counts):",
+        "known is not None:",
+        _SAID,
+    ),
+    Mutant("a statement counts after its term", _STATED, "until == 0 or until > now_ms)", "True)", _SAID),
+    Mutant(
+        "what is withheld by an order is merely not found",
+        "node/banyan_node/api/methods/social.py",
+        "    if (order := withheld_row(gone)) is None:\n",
+        "    if not (order := withheld_row(gone)) or True:\n",
+        _SAID,
     ),
     Mutant(
         "the page asks nobody whether he moderates",

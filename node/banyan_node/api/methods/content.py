@@ -21,6 +21,7 @@ from banyan_node.api.events import JudgedPost
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Milliseconds, PostRef, PostUri, target_of, uri
 from banyan_node.context import Context
+from banyan_node.hosting import stated
 from banyan_node.hosting.gone import Order, note_withheld, order_of, withheld
 from banyan_node.moderation import copies, returning
 from banyan_node.operator_errors import CallError
@@ -131,7 +132,9 @@ def tell_judged(ctx: Context, posts: Iterable[Target]) -> None:
 
 
 def tell_returned(ctx: Context, items: Iterable[PartItem]) -> None:
-    """The same of posts that were released, of which content came now."""
+    """The same of posts that were released, of which content came now. What others said of it is forgotten."""
+    items = [*items]
+    stated.came(ctx.store, items)
     posts = returning.came(ctx.store, items)
     if posts:
         tell_judged(ctx, posts)
