@@ -33,7 +33,7 @@ async def test_another_node_says_by_which_order_it_lacks_a_post_and_is_complete_
         await a.backend.call("content.withhold", {"uri": uri, **order})
         for restarted in (False, True):
             async with running(make_node(home, a.edge.addresses)) as b:
-                with trio.fail_after(20):
+                with trio.fail_after(90):
                     while not (status := await b.backend.call("status", {}))["complete"] or not status["lacking_parts"]:
                         await trio.sleep(0.1)
                 assert (status["lacking_parts"], status["behind"]) == (1, 0)
@@ -53,7 +53,7 @@ async def test_another_node_says_by_which_order_it_lacks_a_post_and_is_complete_
                     assert by["until_ms"] == by["since_ms"] + 30 * 86_400_000
                 if restarted:
                     await a.backend.call("content.release", {"uri": uri})
-                    with trio.fail_after(60):
+                    with trio.fail_after(90):
                         while (await b.backend.call("status", {}))["lacking_parts"]:
                             await trio.sleep(0.1)
                     assert (await b.backend.call("post.get", {"uri": uri}))["text"] == "một tin"
