@@ -2,7 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
-_NOTICES, _ASKING = "replica/banyan_replica/sync/notices.py", "replica/banyan_replica/sync/asking.py"
+_NOTICES = "replica/banyan_replica/sync/notices.py"
 _TESTS, _WIRE = ("tests/replica/test_notices.py",), ("tests/vectors/test_vectors.py", "tests/vectors/test_grammar.py")
 
 IN_NOTICES = (
@@ -23,13 +23,6 @@ IN_NOTICES = (
         _TESTS,
     ),
     Mutant("the room has no bound", _NOTICES, "while len(self.room) > self._limits.heard:", "while False:", _TESTS),
-    Mutant(
-        "who leaves the room stays on the disk",
-        _NOTICES,
-        "            erase(self._sync",
-        "            len(self._sync",
-        _TESTS,
-    ),
     Mutant(
         "who was told last leaves the room first",
         _NOTICES,
@@ -62,20 +55,6 @@ IN_NOTICES = (
         _TESTS,
     ),
     Mutant("who names nobody here is held", _NOTICES, "if named in asked.accounts and author", "if author", _TESTS),
-    Mutant(
-        "what names ours is no stranger's",
-        _ASKING,
-        '            return self.strangers.counts("", account)\n',
-        "            return False\n",
-        _TESTS,
-    ),
-    Mutant(
-        "a full share keeps who named us last",
-        _NOTICES,
-        "if strangers.full and self.room",
-        "if False and self.room",
-        _TESTS,
-    ),
     Mutant(
         "an author is told for each of its entries",
         "storage/banyan_storage/noticed.py",

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from banyan_crdt.ids import AccountId, control_log
+from banyan_crdt.control import resolve_control
+from banyan_crdt.ids import AccountId, control_log, is_checkpoint, is_control
 from banyan_crdt.logs import NOTHING
 from banyan_node.context import Context
-from banyan_replica.intake import erasing
 from banyan_storage.reader import StoreReader
 
 _DROPPED = b"dropped account:"
@@ -33,9 +33,27 @@ def note(ctx: Context, account: AccountId, is_now: bool) -> None:
 
 
 def erase(ctx: Context, account: AccountId, now: float) -> int:
-    """Erases what is held of the account; returns how many entries counted. See banyan_replica.intake.erasing."""
-    replica = ctx.replica
-    return erasing.erase(replica.ingest, replica.strangers, replica.sync.moved, account, replica.wall_ms(now) // 1000)
+    """Erases what is held of the account, its control log last; returns how many entries counted.
+
+    Its content that was withheld or erased stays noted as such, in case the account comes back.
+    """
+    store, now_s, entries = ctx.store, ctx.replica.wall_ms(now) // 1000, 0
+    ctx.replica.ingest.flush()
+    for log, head in sorted(store.heads(account).items(), key=lambda row: is_control(row[0])):
+        if is_checkpoint(log):
+            store.drop_checkpoint(log)
+        elif is_control(log):
+            store.put_control(account, resolve_control([]), (), now_s)
+            entries += head.length
+        else:
+            store.rewrite(log, (), (), NOTHING, now_s)
+            entries += head.length
+        if head != NOTHING:
+            ctx.replica.sync.moved(log, head, NOTHING)
+    store.rebuild_views(account, ())
+    ctx.replica.strangers.release(account)
+    ctx.replica.ingest.forget()
+    return entries
 
 
 def unfinished(ctx: Context) -> list[AccountId]:

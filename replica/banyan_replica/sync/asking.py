@@ -12,7 +12,7 @@ kept in every case, and the rest is asked of another peer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 
 from banyan_crdt.ids import AccountId, Head, LogId, control_log, is_checkpoint
 from banyan_replica.frontier.index import by_account
@@ -46,8 +46,6 @@ class Asking:
         self._ingest, self._store, self._limits, self._links, self._out = ingest, ingest.store, limits, links, out
         self.strangers = strangers
         self.interest: frozenset[AccountId] | None = None
-        self.named_ours: Container[AccountId] = ()
-        """Those of them that are held only because they name accounts of this node: strangers, whoever brings them."""
         self.full = ""
         """Why there is no room for entries of others, a sentence without a full stop; empty while there is."""
         self.ours: Callable[[AccountId], bool] = lambda account: False
@@ -85,8 +83,6 @@ class Asking:
         What is not taken stays a difference, and is asked for once there is room again; it costs the sender nothing."""
         if self.full:
             return "" if self.ours(account) else f"nothing of others is taken: {self.full}"
-        if account in self.named_ours:
-            return self.strangers.why_not("", account)
         return self.strangers.why_not(peer, account) if self.interest is None else ""
 
     def wanted(self, peer: str, account: AccountId) -> bool:
@@ -95,17 +91,15 @@ class Asking:
 
     def counted(self, peer: str, account: AccountId) -> bool:
         """Whether what the peer sends of the account is counted as a stranger's."""
-        if account in self.named_ours:
-            return self.strangers.counts("", account)
         return self.interest is None and self.strangers.counts(peer, account)
 
     def closed_to(self, peer: str) -> bool:
         """Whether most of what the peer has would not be taken, so that comparing finds the same again and again."""
         return bool(self.full) or (self.interest is None and self.strangers.closed_to(peer))
 
-    def limit(self, interest: frozenset[AccountId] | None, named_ours: Container[AccountId] = ()) -> None:
+    def limit(self, interest: frozenset[AccountId] | None) -> None:
         """Sets the accounts that this node holds; None: all."""
-        self.interest, self.named_ours = interest, named_ours
+        self.interest = interest
         if interest is not None:
             self.agrees()
 

@@ -18,9 +18,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
-from banyan_crdt.ids import AccountId, EntryId, H, Head, LogId, control_log
-from banyan_crdt.logs import NOTHING
-from banyan_replica.intake.erasing import erase
+from banyan_crdt.ids import AccountId, EntryId, H, Head, LogId
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.load import Leak
@@ -50,8 +48,10 @@ case."""
 PAUSE_S, PAUSE_MOST_S = 10.0, 60.0
 """For each author that a peer told of and whose entry did not come, it is asked so much later after its last answer.
 One is forgotten in PAUSE_MOST_S. No more than that: strangers can cut off what an honest peer told of already."""
+ROOM_PART = 4
+"""Once strangers' share of the disk is used up, the largest authors go until they take a part of so many."""
 ROOM, FROM = b"heard:", b"heard from:"
-"""The keys of notes: an author in the room, or, without a value, one to erase; and where a peer is asked from next."""
+"""The keys of notes: an author in the room; and where a peer is asked from next."""
 
 
 class Fetching(Protocol):
@@ -72,8 +72,6 @@ class Fetching(Protocol):
     def tell(self, link: PeerSession, heads: list[tuple[LogId, Head]]) -> None: ...
 
     def hold(self, now: float) -> None: ...
-
-    def moved(self, log: LogId, old: Head, new: Head) -> None: ...
 
 
 @dataclass(slots=True)
@@ -115,8 +113,6 @@ class NoticeExchange:
         self.room: OrderedDict[AccountId, Author] = OrderedDict()
         """The authors, those first that were told first."""
         self._order = 0
-        self._leaving = dict[AccountId, None]()
-        """Authors that left the room, of which something may be held."""
         self._asked = dict[str, Question]()
         self._invented: OrderedDict[str, Leak] = OrderedDict()
         """How many authors a peer told of whose entries did not come."""
@@ -127,14 +123,10 @@ class NoticeExchange:
     def restore(self) -> None:
         """Reads the room from the store: at the start, and after a rollback."""
         self.room.clear()
-        self._leaving.clear()
         rows = sorted((raw, AccountId(key[len(ROOM) :])) for key, raw in self._store.notes(ROOM))
         for raw, author in rows:
-            if raw:
-                self._order = int.from_bytes(raw[:8], "big")
-                self.room[author] = Author(AccountId(raw[8:40]), EntryId(raw[40:]), "", 0.0)
-            else:
-                self._leaving[author] = None
+            self._order = int.from_bytes(raw[:8], "big")
+            self.room[author] = Author(AccountId(raw[8:40]), EntryId(raw[40:]), "", 0.0)
         self._asked.clear()
 
     # -- answering
@@ -259,8 +251,7 @@ class NoticeExchange:
 
     def _leave(self, author: AccountId) -> None:
         del self.room[author]
-        self._leaving[author] = None
-        self._store.put_note(ROOM + author, b"")
+        self._store.put_note(ROOM + author, None)
 
     def _doubt(self, peer: str, now: float) -> None:
         """It told of an entry that is not there."""
@@ -281,10 +272,7 @@ class NoticeExchange:
         self.chosen = chosen
         if chosen is None:
             return None
-        for author in [author for author in self.room if author in chosen]:
-            del self.room[author]
-            self._store.put_note(ROOM + author, None)
-        for author in [author for author in self.room if self.refused(author)]:
+        for author in [author for author in self.room if author in chosen or self.refused(author)]:
             self._leave(author)
         return chosen.union(self.room)
 
@@ -295,7 +283,6 @@ class NoticeExchange:
         if self.chosen is None:
             return
         self._prove(now)
-        self._erase(now)
         accounts = tuple(sorted(islice(self.hosted(), ACCOUNTS)))
         for link in self._links.values():
             if not (accounts and link.told.answers_notices and self._sync.near(link.peer)):
@@ -317,26 +304,16 @@ class NoticeExchange:
             link = self._links.get(about.peer)
             equal = n is None and link is not None and link.course.met
             if not about.proved and now >= about.held_since + (EQUAL_S if equal else PROOF_S):
-                if n is None and link is not None:
+                if n is None and link is not None and not self._sync.asking.why_not(about.peer, author):
                     self._doubt(about.peer, now)
                 self._leave(author)
                 gone = True
         strangers = self._sync.asking.strangers
-        if strangers.full and self.room and not self._leaving:
+        if strangers.full and sum(map(strangers.of, self.room)) > (strangers.most or 0) // ROOM_PART:
             self._leave(max(self.room, key=strangers.of))
             gone = True
         if gone:
             self._sync.hold(now)
-
-    def _erase(self, now: float) -> None:
-        """Erases one author that left the room."""
-        author = next(iter(self._leaving), None)
-        if author is None:
-            return
-        del self._leaving[author]
-        self._store.put_note(ROOM + author, None)
-        if not self._sync.asking.interesting(author) and self._store.head(control_log(author)) != NOTHING:
-            erase(self._sync.ingest, self._sync.asking.strangers, self._sync.moved, author, int(now))
 
     def gone(self, peer: str) -> None:
         """The link is down."""

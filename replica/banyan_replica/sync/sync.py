@@ -227,7 +227,7 @@ class Sync:
         of new accounts are fetched."""
         self.ingest.flush()
         held = self.notices.held(accounts)
-        self.asking.limit(held, self.notices.room)
+        self.asking.limit(held)
         for link in self.interests.limit(held, now):
             link.course.renew()
             self.root(link, now)
