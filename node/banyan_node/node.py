@@ -193,6 +193,7 @@ class Node:
         keep("metrics", self._look_around)
         keep("interest", partial(interest.follow, self.worker, self.context))
         keep("daily work", partial(chores.run, self.worker))
+        keep("orders that end", partial(chores.each_minute, self.worker, content.end_terms))
         keep("scheduled posts", partial(chores.publish_on_time, self.worker, self.context.engine))
         keep("views", partial(views.build, self.worker, self.context.engine))
         keep("media", partial(following.follow, self.worker, self.context, self.media))
