@@ -227,7 +227,8 @@ class Receiving:
             link.greeted(m)
             self.witnesses.named.said(link.peer, m.operator)
             self.out.tell("peer_up", peer=link.peer, outbound=link.outbound)
-            self.out.send(link.peer, SketchCells(ABILITIES, NOTICES, BUSY, 0, b""))
+            if self.ingest.store.has_views:
+                self.out.send(link.peer, SketchCells(ABILITIES, NOTICES, BUSY, 0, b""))
             self.sync.met(link, now)
             for w in self.witnesses.latest()[:WITNESSES]:
                 self.out.send(link.peer, w)

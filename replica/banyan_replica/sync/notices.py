@@ -133,8 +133,9 @@ class NoticeExchange:
 
     def wanted(self, link: PeerSession, m: WantNotices, now: float) -> None:
         """The peer asks; the question replaces the one before."""
-        self._open[link.peer] = m, -1
-        self._look(link, now)
+        if self._store.has_views:
+            self._open[link.peer] = m, -1
+            self._look(link, now)
 
     def _look(self, link: PeerSession, now: float) -> None:
         """Answers the peer's question if there is something. Until then, and while it costs too much, it stays open."""
@@ -280,7 +281,7 @@ class NoticeExchange:
         """Once a second."""
         for peer in [*self._open]:
             self._look(self._links[peer], now)
-        if self.chosen is None:
+        if self.chosen is None or not self._store.has_views:
             return
         self._prove(now)
         accounts = tuple(sorted(islice(self.hosted(), ACCOUNTS)))
