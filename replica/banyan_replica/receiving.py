@@ -15,7 +15,7 @@ from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.realm import Realm
 from banyan_replica.gossip.spreading import Spreading, Take
 from banyan_replica.intake.ingest import Ingest, PartItem
-from banyan_replica.intake.prepare import Checked, CheckedRun, Prepared, named
+from banyan_replica.intake.prepare import CheckedRun, Prepared, named
 from banyan_replica.outbox import Outbox
 from banyan_replica.peers.ledger import Breach
 from banyan_replica.peers.limits import Limits
@@ -56,6 +56,7 @@ from banyan_replica.wire import (
     Witness,
     before_hello,
     opens_as,
+    size_of,
     who_says,
 )
 
@@ -236,23 +237,27 @@ class Receiving:
     def _data(self, link: PeerSession, whole: Prepared, now: float) -> None:
         link.flow.received(whole.size)
         try:
-            self._items(link, whole.items, now)
+            self._items(link, whole, now)
         finally:
             if link.flow.digested(whole.size) >= self.limits.credit:
                 self.out.credit(link)
 
-    def _items(self, link: PeerSession, items: Sequence[Checked | Reject], now: float) -> None:
+    def _items(self, link: PeerSession, whole: Prepared, now: float) -> None:
+        items = whole.items
         self.soon(now)
         if len(items) >= MANY:
             self.ingest.look_up([item.run.log for item in items if isinstance(item, CheckedRun)])
         with self.ingest.batch():
-            for item in items:
+            for k, item in enumerate(items):
                 if isinstance(item, Reject):
                     raise item
                 log, entries = named(item)
+                before, ready = (self.ingest.arrived, self.sync.moves), True
                 try:
                     self.spreading.learned(self.take(link, item, now), now)
                 except NotYet:
-                    self.sync.asking.came(link, log, entries, False, now)
-                else:
-                    self.sync.asking.came(link, log, entries, True, now)
+                    ready = False
+                wasted = 0
+                if before == (self.ingest.arrived, self.sync.moves) and isinstance(whole.message, DataItems):
+                    wasted = size_of(whole.message.items[k])
+                self.sync.asking.came(link, log, entries, ready, now, wasted)

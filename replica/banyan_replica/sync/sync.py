@@ -76,7 +76,7 @@ class Sync:
         """Whether the peer is a neighbour, or the operator named it. The replica replaces it."""
         self.asking = Asking(ingest, limits, links, strangers, self.out)
         self.lately = Lately(lambda account: self.asking.ours(account))
-        self.serving = Serving(ingest.store, limits, links, self.out)
+        self.serving = Serving(ingest.store, limits, links, self.out, ingest.pinned)
         self.comparing = Comparing(self, links, rng, random_bytes)
         self.replaying = Replaying(ingest.store, limits, links, self.out)
         self.interests = Interests(ingest.store, ingest.realm.id, limits, links, random_bytes, self.out)
@@ -205,7 +205,8 @@ class Sync:
     def _pause(self, link: PeerSession) -> float:
         """Seconds from one comparison with the peer to the next."""
         if not self.asking.closed_to(link.peer):
-            return self.limits.session_s
+            stuck = self.limits.stuck_s + self.limits.stuck_log_s * link.course.stuck if link.course.stuck else 0.0
+            return min(max(self.limits.session_s, stuck), self.limits.closed_s)
         differ = max(abs(link.told.logs - self.tree.count), len(link.told.differences))
         return min(max(self.limits.session_s, differ * self.limits.closed_log_s), self.limits.closed_s)
 
@@ -319,6 +320,7 @@ class Sync:
     def moved(self, log: LogId, old: Head, new: Head) -> None:
         if old != new:
             self.moves += 1
+            self.asking.moved(log.account)
             self.lately.moved(log)
         self.tree.moved(log, old, new)
         self.interests.moved(log, old, new)
