@@ -97,7 +97,7 @@ IN_FIREHOSE = (
     Mutant(
         "what is dropped from the end is taken for kept",
         _TAIL,
-        "        self._first = self._places[half - 1]\n",
+        "            self._first = self._places[oldest - 1]\n",
         "",
         _HTTP,
     ),
