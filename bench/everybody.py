@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from banyan_crdt.ids import AccountId
 from banyan_node.home import settings
 from banyan_node.home.folder import Home
 from banyan_node.hosting import hosted
@@ -51,7 +52,7 @@ def host_all(node: LocalBackend, home: Path) -> None:
     """Notes the accounts as hosted here; the keys are not needed to read."""
     raw, ctx = (home / "people").read_bytes(), node.context
     for n in range(len(raw) // 32):
-        hosted.note(ctx, hosted.Hosted(hosted.AccountId(raw[32 * n : 32 * n + 32]), n + 1, ""), False)
+        hosted.note(ctx, hosted.Hosted(AccountId(raw[32 * n : 32 * n + 32]), n + 1, ""), False)
     ctx.store.commit()
 
 
