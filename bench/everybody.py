@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from banyan_crdt.ids import AccountId
+from banyan_node.api import LocalBackend
 from banyan_node.home import settings
 from banyan_node.home.folder import Home
 from banyan_node.hosting import hosted
-from banyan_node.local import LocalBackend, open_local
+from banyan_node.local import open_local
 from bench.harness import arguments, finish, interleaved, median, workplace
 from bench.rig.people import copied, filling, kept, open_account, post, write_in_turn
 from bench.rig.processes import new_home
