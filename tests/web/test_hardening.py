@@ -28,7 +28,9 @@ from tests.web.door import Door, open_node
 
 HARD = ("", "x", "0", "-1", "9" * 30, "1e9", "null", "true", "\0", "\r\nX: y", "../../etc/passwd", "%00", "💥" * 50,
         "did:banyan:z", "a" * 5_000, "<script>", "' or 1=1 --")  # fmt: skip
-NAMES = ("id", "q", "resource", "limit", "max_id", "since_id", "min_id", "offset", "status", "text", "name", "title",
+NAMES = ("app", "seconds", "posts", "rules",
+         "id", "q", "resource", "limit", "max_id", "since_id", "min_id", "offset", "status", "text", "name",
+         "title",
          "account_id", "account_ids", "acct", "media_ids", "poll", "uri", "type", "types", "scope", "scopes", "next",
          "lang",
          "client_name", "client_id", "client_secret", "redirect_uri", "redirect_uris", "grant_type", "code", "token",

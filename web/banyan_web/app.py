@@ -77,7 +77,7 @@ from banyan_web.page import (
 from banyan_web.page import marking as page_marking
 from banyan_web.page import notices as page_notices
 from banyan_web.page import reading as pages
-from banyan_web.platform import hosting, operations, proofs, reading, webhooks
+from banyan_web.platform import hosting, operations, proofs, reading, users, webhooks
 from banyan_web.refusals import Refused, answer, refusal
 
 EVERY: Sequence[Endpoints] = (
@@ -129,6 +129,7 @@ EVERY: Sequence[Endpoints] = (
     ties.ENDPOINTS,
     timelines.ENDPOINTS,
     tokens.ENDPOINTS,
+    users.ENDPOINTS,
     trending.ENDPOINTS,
     webhooks.ENDPOINTS,
     wellknown.ENDPOINTS,
