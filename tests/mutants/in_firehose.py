@@ -29,8 +29,27 @@ IN_FIREHOSE = (
         "",
         ("tests/node/test_deleted_by_a_thief.py",),
     ),
-    Mutant("the end that is kept outlives a deletion", _TAIL, 'event["kind"] in ("delete", "account")', "False", _WALK),
-    Mutant("the end that is kept outlives a decision", _TAIL, "self._drop(len(self._kept))", "pass", _WALK),
+    Mutant("the end that is kept outlives a deletion", _TAIL, 'frozenset({"delete", ', "frozenset({", _WALK),
+    Mutant(
+        "the end that is kept outlives a decision", _TAIL, '"withheld", "hidden", "dropped", "recounted"', "", _WALK
+    ),
+    Mutant(
+        "who reads learns why", _FOLLOWING, "one if self.moderation or", "one if True or", ("tests/web/test_acts.py",)
+    ),
+    Mutant(
+        "a cut of entries is in no journal",
+        "storage/banyan_storage/rewriting.py",
+        'if loose:\n            self.note_act("recounted", log.account)',
+        "if loose:\n            pass",
+        ("tests/node/test_acts.py",),
+    ),
+    Mutant(
+        "a cursor does not say which acts were told",
+        _EVENTS,
+        'f"-{a}" if a else ""',
+        '""',
+        ("tests/node/test_acts.py",),
+    ),
     Mutant(
         "an archive for readers has content that does not count",
         "storage/banyan_storage/archive.py",

@@ -54,7 +54,7 @@ def test_every_operation_is_told_once_with_its_content(tmp_path: Path) -> None:
         an = node.call("account.create", name="an")["account"]
         binh = node.call("account.create", name="bình", hosted=True)["account"]
         now = node.call("firehose")["cursor"]
-        assert node.call("firehose", since=now) == {"events": [], "cursor": now, "more": False}
+        assert node.call("firehose", since=now) == {"events": [], "cursor": now, "more": False, "end": now}
         uri = node.call("post", text="một")["uri"]
         node.call("edit", uri=uri, text="hai")
         node.call("react", uri=uri, emoji="🌸", by="bình")
