@@ -34,7 +34,11 @@ IN_FIREHOSE = (
         "the end that is kept outlives a decision", _TAIL, '"withheld", "hidden", "dropped", "recounted"', "", _WALK
     ),
     Mutant(
-        "who reads learns why", _FOLLOWING, "one if self.moderation or", "one if True or", ("tests/web/test_acts.py",)
+        "who reads learns why",
+        _FOLLOWING,
+        "if self.moderation or one.kind not in MODERATED:",
+        "if True:",
+        ("tests/web/test_acts.py",),
     ),
     Mutant(
         "a cut of entries is in no journal",
@@ -95,8 +99,8 @@ IN_FIREHOSE = (
     Mutant(
         "a page that is full skips the event that had no room",
         _METHOD,
-        "cursor_text(store, row.n - 1, number), True)",
-        "cursor_text(store, row.n - 1, number + 1), True)",
+        "cursor_text(store, row.n - 1, number, making.told), True",
+        "cursor_text(store, row.n - 1, number + 1, making.told), True",
         _PAGES,
     ),
     Mutant(
@@ -109,8 +113,8 @@ IN_FIREHOSE = (
     Mutant(
         "a follower that is behind what is kept skips to it",
         _TAIL,
-        "if self._first is None or place < self._first:",
-        "if self._first is None:",
+        "if self._first is None or place < self._first or",
+        "if self._first is None or",
         _HTTP,
     ),
     Mutant(

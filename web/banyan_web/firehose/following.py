@@ -60,11 +60,9 @@ class FirehoseFilter(NamedTuple):
 
     def told(self, one: TailEvent) -> TailEvent:
         """As this reader is told it."""
-        return (
-            one
-            if self.moderation or one.kind not in MODERATED
-            else one._replace(line=msgspec.json.encode(without_reason(msgspec.json.decode(one.line))))
-        )
+        if self.moderation or one.kind not in MODERATED:
+            return one
+        return one._replace(line=msgspec.json.encode(without_reason(msgspec.json.decode(one.line))))
 
     def takes(self, one: TailEvent) -> bool:
         if not self.may_see(one):
