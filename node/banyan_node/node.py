@@ -408,6 +408,8 @@ def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -
     asking = context.replica.sync.asking
     asking.waiting, asking.held = links.waiting, links.held
     context.replica.set_interest(hosted.interest_of(context), now)
+    if context.replica.witnesses.named.peers:
+        context.logs.wait()
     asking.ours = lambda account: hosted.is_hosted(context.store, account)
     context.replica.strangers.wanted_here = wanted.Wanted(context)
     context.replica.ingest.content_came = partial(content.tell_returned, context)

@@ -99,7 +99,7 @@ class Action(NamedTuple):
 ACTIONS = [
     Action("tomb all", tomb_all, by_device=True, by_control=True),
     Action("cut the device", lambda s, t: speak(s, t, s.person.cut("phone")), by_control=True),
-    Action("drop the log", lambda s, t: speak(s, t, Drop(s.person.key("phone"), 1)), by_control=True),
+    Action("drop the log", lambda s, t: speak(s, t, Drop(s.person.key("phone"), s.person.log().log)), by_control=True),
     Action("close", lambda s, t: speak(s, t, Close()), by_control=True),
     Action("rotate", lambda s, t: speak(s, t, s.person.rotate(ROOT, "thief9")), by_control=True),
     Action(

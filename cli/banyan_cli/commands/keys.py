@@ -144,6 +144,16 @@ def _account_id(text: str) -> bytes:
 def renew(ctx: typer.Context) -> None:
     """Give this home another master, because somebody copied the one it has. `banyan account recover` comes next."""
     s = session.of(ctx)
+    renew_master(s)
+    s.out.done(
+        {"home": str(s.home.path), "old": str(s.home.old_keys)},
+        f"The node has another master; the old one is in {s.home.old_keys}.",
+    )
+    s.out.note("Next: `banyan account recover` for each account, with its recovery words. Then `banyan keys backup`.")
+
+
+def renew_master(s: session.Session) -> None:
+    """Replaces the master of the home. Raises BadInput where it cannot be."""
     if s.node() is not None:
         raise BadInput("The node is running; stop it with `banyan down` first.")
     keystore = _open(s)
@@ -155,11 +165,6 @@ def renew(ctx: typer.Context) -> None:
         )
     s.close()
     keystore.renew(s.home.old_keys, s.passphrase() if keystore.encrypted else None)
-    s.out.done(
-        {"home": str(s.home.path), "old": str(s.home.old_keys)},
-        f"The node has another master; the old one is in {s.home.old_keys}.",
-    )
-    s.out.note("Next: `banyan account recover` for each account, with its recovery words. Then `banyan keys backup`.")
 
 
 @_keys.command("passphrase")

@@ -260,6 +260,12 @@ def later_roots(control: Control) -> list[bytes]:
     return [root for entry in reversed(control.path) for root in roots_in(entry)]
 
 
+def is_renewed(slots: KeySlots, control: Control, home: Hosted) -> bool:
+    """Whether no root key of the account ever came from the current master, which a thief may have otherwise."""
+    had = [init_of(control.path[0]).slots[ROOT_SLOT].current, *later_roots(control)]
+    return key_digest(slots.slot(home.number, ROOT_SLOT, 0).key) not in had
+
+
 def roots_in(entry: Entry) -> list[bytes]:
     """Digests of the root keys that a control entry installs or announces."""
     return [
