@@ -21,6 +21,7 @@ _GIVEN = ("tests/replica/test_asking.py", "tests/replica/test_replaying.py", "te
 _ROOM = ("tests/replica/test_room.py",)
 _STRANGERS, _COMPARING = "replica/banyan_replica/intake/strangers.py", "replica/banyan_replica/sync/comparing.py"
 _SHARED = ("tests/replica/test_strangers.py",)
+_EVICTS, _EVICTING = "node/banyan_node/hosting/evicting.py", ("tests/node/test_evicting.py",)
 
 IN_NODE = (
     # -- room on the disk
@@ -53,6 +54,22 @@ IN_NODE = (
         ("tests/storage/test_archive.py",),
     ),
     # -- the strangers' share
+    Mutant(
+        "a named peer fills the disk of a node of chosen accounts",
+        "replica/banyan_replica/sync/asking.py",
+        'return peer if self.interest is None else ""',
+        "return peer",
+        _EVICTING,
+    ),
+    Mutant("who is not followed any more stays without room", _EVICTS, "began - KEPT_S)", "began)", _EVICTING),
+    Mutant("who is not followed any more is erased at once", _EVICTS, "if began - since >= KEPT_S]", "]", _EVICTING),
+    Mutant(
+        "what was erased takes room for ever",
+        "node/banyan_node/upkeep/room.py",
+        "sizes.live + used(index)",
+        "sizes.used + used(index)",
+        _EVICTING,
+    ),
     Mutant(
         "what a named peer brings is a stranger's",
         _STRANGERS,

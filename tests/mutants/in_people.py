@@ -210,13 +210,6 @@ IN_PEOPLE = (
         _OWN_LOG,
     ),
     Mutant(
-        "a node that others know more of goes on in its log",
-        "node/banyan_node/own_log.py",
-        "        if told is not None and told > head.length:",
-        "        if False:",
-        _OWN_LOG,
-    ),
-    Mutant(
         "after each start of the machine a new log begins",
         "node/banyan_node/own_log.py",
         "time.time() - began_s >= DAY_S:",

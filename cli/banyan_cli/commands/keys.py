@@ -154,6 +154,8 @@ def renew(ctx: typer.Context) -> None:
 
 def renew_master(s: session.Session) -> None:
     """Replaces the master of the home. Raises BadInput where it cannot be."""
+    from banyan_node.local import reseal_local
+
     if s.node() is not None:
         raise BadInput("The node is running; stop it with `banyan down` first.")
     keystore = _open(s)
@@ -164,7 +166,9 @@ def renew_master(s: session.Session) -> None:
             "first: `banyan keys words`, then `banyan account rotate --slot 1 --words-file FILE`."
         )
     s.close()
-    keystore.renew(s.home.old_keys, s.passphrase() if keystore.encrypted else None)
+    before = keystore.keys
+    fresh = keystore.renew(s.home.old_keys, s.passphrase() if keystore.encrypted else None)
+    reseal_local(s.home, s.settings, before, fresh.keys)
 
 
 @_keys.command("passphrase")

@@ -83,7 +83,7 @@ class Asking:
         What is not taken stays a difference, and is asked for once there is room again; it costs the sender nothing."""
         if self.full:
             return "" if self.ours(account) else f"nothing of others is taken: {self.full}"
-        return self.strangers.why_not(peer, account) if self.interest is None else ""
+        return self.strangers.why_not(self._bringer(peer), account)
 
     def wanted(self, peer: str, account: AccountId) -> bool:
         """Whether an entry of the account that the peer pushes is judged."""
@@ -91,10 +91,17 @@ class Asking:
 
     def counted(self, peer: str, account: AccountId) -> bool:
         """Whether what the peer sends of the account is counted as a stranger's."""
-        return self.interest is None and self.strangers.counts(peer, account)
+        return self.strangers.counts(self._bringer(peer), account)
+
+    def _bringer(self, peer: str) -> str:
+        """Who is asked whether strangers' entries are counted: on a node of chosen accounts nobody whom the operator
+        named. What it takes of strangers is what those follow whom its people follow, and a named peer, which may have
+        a hundred times its disk, bounds it as that disk allows."""
+        return peer if self.interest is None else ""
 
     def closed_to(self, peer: str) -> bool:
-        """Whether most of what the peer has would not be taken, so that comparing finds the same again and again."""
+        """Whether most of what the peer has would not be taken, so that comparing finds the same again and again. Where
+        only chosen accounts are compared, what people here follow is among them."""
         return bool(self.full) or (self.interest is None and self.strangers.closed_to(peer))
 
     def limit(self, interest: frozenset[AccountId] | None) -> None:
