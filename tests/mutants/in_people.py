@@ -232,7 +232,7 @@ IN_PEOPLE = (
     ),
     Mutant(
         "a cut does not wait for what a peer holds more",
-        _KEYS,
+        _CUTTING,
         "    if missing := sum(more.values()):",
         "    if missing := 0:",
         ("tests/node/test_recovery.py",),

@@ -63,7 +63,7 @@ def pin_a_fork(s: Scene, t: Thief) -> None:
 def pin_nothing(s: Scene, t: Thief) -> None:
     """The notary pins entries that do not exist."""
     made = s.log[-1].header
-    pins = [s.person.pin(s.log[-1])._replace(seq=made.seq + 100 + k, id=s.log[k].id) for k in range(8)]
+    pins = [s.person.pin(s.log[-1])._replace(seq=made.seq + 100 + k, id=s.log[k % len(s.log)].id) for k in range(8)]
     s.send_log([follow(s.person.full("notary"), s.person.log("notary"), [], *pins)], 0)
 
 
