@@ -216,7 +216,8 @@ def answer(s: Homes, row: Row) -> Path:
         s.run(home, "account", "cut", s.run(s.friend, "id")["writer"], "--yes")
     if t in (DEVICE, NOTARY) or t.notary:
         return home
-    words = ["--words-file", s.words, "--yes", *(["--after", last] if t.device else [])]
+    held = {row["uri"] for row in banyan("--home", home, "account", "activity", "--account", s.did, "--json").lines}
+    words = ["--words-file", s.words, "--yes", *(["--after", last] if t.device and last in held else [])]
     if t.home_gone:
         words += ["--account", s.did, "--own"]
         hers = {e.id.hex() for e in s.base}
@@ -224,7 +225,12 @@ def answer(s: Homes, row: Row) -> Path:
         undo = next((str(step["seq"]) for step in path if step["entry"] not in hers), "")
     else:  # as `banyan status` says
         undo = (re.findall(r"--undo ([0-9]+)", s.run(home, "status")["trouble"] or "") or [""])[0]
-    s.run(home, "account", "recover", *words, *(["--undo", undo] if undo else []))
+    done = s.run(home, "account", "recover", *words, *(["--undo", undo] if undo else []))
+    if done["uncut"]:  # nothing of it was here, and now it comes
+        s.carry(home, s.friend)
+        s.carry(s.friend, home)
+    for writer in done["uncut"]:
+        s.run(home, "account", "cut", writer, "--account", s.did, "--after", last, "--yes")
     return home
 
 

@@ -42,5 +42,6 @@ def test_what_a_thief_took_is_back_everywhere_by_commands(row: Row, bases: Path,
         return
     home = answer(s, row)
     s.carry(home, s.friend)
+    s.carry(s.friend, home)
     for where in (home, s.friend, s.joins("later")):
         assert s.shown(where) == [*TEXTS], f"{where.name}; at once: {before}"
