@@ -2,8 +2,8 @@
 and what follows a fork is shown nowhere.
 
 So the store notes, with the number of its log, the place of its data file, and the home notes the store's last
-arrival. A copied folder is in another place, and a restored backup has fewer arrivals; each draws a new number. A
-machine that is put back as a whole (a snapshot of a disk) has the notes of that day too. It is found out by what others
+arrival. A copied folder is in another place, and a restored backup has fewer arrivals; each draws a new number. The
+backup becomes another store too, so that cursors from after it are refused and not misread. A machine that is put back as a whole (a snapshot of a disk) has the notes of that day too. It is found out by what others
 hold: a node that starts holds its first entry back until a named peer told where this log stands, for WAIT_S at most.
 If none did, and the machine was started since, nobody knows whether it was put back, and a new log begins, at most one
 a day.
@@ -45,8 +45,10 @@ class OwnLogs:
         self._store, self._home = store, home
         self._until: float | None = None
         self._sure = False
-        note = store.note(LOG_NOTE)
-        if note is not None and note[4:] == _place(home.store) and store.last_arrival >= self._seen():
+        note, older = store.note(LOG_NOTE), store.last_arrival < self._seen()
+        if older:
+            store.become_another(secrets.token_bytes(16))
+        if note is not None and note[4:] == _place(home.store) and not older:
             self.number = int.from_bytes(note[:4], "big")
         else:
             self.begin()

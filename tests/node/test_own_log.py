@@ -105,3 +105,21 @@ def test_a_log_that_ends_in_the_future_is_said_by_status_and_another_one_goes_on
         assert node.call("log.begin") == {"log": c.logs.number, "before": before}
         node.call("post", text="nay")
         assert node.call("status")["clock"]["log_ahead_ms"] == 0
+
+
+def test_a_backup_that_is_put_back_is_another_store_so_that_cursors_from_after_it_are_refused(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, load_settings(home)) as node:
+        node.call("account.create", name="an", hosted=False)
+        before = node.context.store.store_id
+    (tmp_path / "kept").mkdir()
+    shutil.copyfile(home.store / "data.mdb", tmp_path / "kept" / "data.mdb")
+    with open_local(home, load_settings(home)) as node:
+        node.call("post", text="một")
+        assert node.context.store.store_id == before
+    shutil.copyfile(tmp_path / "kept" / "data.mdb", home.store / "data.mdb")
+    with open_local(home, load_settings(home)) as node:
+        assert node.context.store.store_id != before
+        assert node.call("id")["store_id"] == node.context.store.store_id.hex()
+        node.call("post", text="hai")
+        assert node.call("store.verify")["problems"] == []
