@@ -3,10 +3,10 @@ and what follows a fork is shown nowhere.
 
 So the store notes, with the number of its log, the place of its data file, and the home notes the store's last
 arrival. A copied folder is in another place, and a restored backup has fewer arrivals; each draws a new number. The
-backup becomes another store too, so that cursors from after it are refused and not misread. A machine that is put back as a whole (a snapshot of a disk) has the notes of that day too. It is found out by what others
-hold: a node that starts holds its first entry back until a named peer told where this log stands, for WAIT_S at most.
-If none did, and the machine was started since, nobody knows whether it was put back, and a new log begins, at most one
-a day.
+backup becomes another store too, so that cursors from after it are refused and not misread. A machine that is put back
+as a whole (a snapshot of a disk) has the notes of that day too. It is found out by what others hold: a node that starts
+holds its first entry back until a named peer told where this log stands, for WAIT_S at most. If none did, and the
+machine was started since, nobody knows whether it was put back, and a new log begins, at most one a day.
 """
 
 from __future__ import annotations
