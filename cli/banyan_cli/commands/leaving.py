@@ -266,8 +266,8 @@ def _fetch(s: session.Session, who: str, wait: float, incomplete: bool) -> None:
     if not at["held"] or at["peers"]:
         raise Failed(_missing(at, who, wait))
     s.out.note(
-        f"No peer is linked, so nobody can say whether {who} is complete: {at['entries']:,} entries of it are here, and "
-        "of a writer that is cut only these stay."
+        f"No peer is linked, so nobody can say whether {who} is complete: {at['entries']:,} entries of it are here, "
+        "and of a writer that is cut only these stay."
     )
 
 
