@@ -24,6 +24,9 @@ from banyan_replica.peers.witness import Witnesses
 from banyan_replica.sync.parts import MissingParts
 from banyan_replica.sync.sync import Sync
 from banyan_replica.wire import (
+    ABILITIES,
+    BUSY,
+    NOTICES,
     VERSION,
     Answered,
     Bye,
@@ -34,6 +37,7 @@ from banyan_replica.wire import (
     Hello,
     Interest,
     Message,
+    Notices,
     Parts,
     Replay,
     Replayed,
@@ -45,6 +49,7 @@ from banyan_replica.wire import (
     SketchCells,
     SketchNames,
     Sums,
+    WantNotices,
     WantParts,
     Wants,
     Who,
@@ -128,10 +133,14 @@ class Receiving:
     def _asked(self, link: PeerSession, m: Message) -> bool:
         """Whether it answers an open question of ours."""
         match m:
+            case SketchCells(salt) if salt == ABILITIES:
+                return True
             case SketchCells():
                 return self.sync.comparing.asks(link.peer, m.salt)
             case Parts():
                 return self.missing.asked(link.peer)
+            case Notices():
+                return self.sync.notices.asked(link.peer)
             case Replayed():
                 return link.course.replaying
             case Scanned():
@@ -166,6 +175,12 @@ class Receiving:
                 self.sync.heads(link, m, now)
             case Sketch():
                 self.sync.comparing.asked(link, m, now)
+            case SketchCells(salt, abilities) if salt == ABILITIES:
+                link.told.able(abilities)
+            case WantNotices():
+                self.sync.notices.wanted(link, m, now)
+            case Notices():
+                self.sync.notices.answered(link, m, now)
             case SketchCells():
                 self.sync.comparing.cells(link, m, now)
             case SketchNames():
@@ -213,6 +228,8 @@ class Receiving:
             link.greeted(m)
             self.witnesses.named.said(link.peer, m.operator)
             self.out.tell("peer_up", peer=link.peer, outbound=link.outbound)
+            if self.ingest.store.has_views:
+                self.out.send(link.peer, SketchCells(ABILITIES, NOTICES, BUSY, 0, b""))
             self.sync.met(link, now)
             for w in self.witnesses.latest()[:WITNESSES]:
                 self.out.send(link.peer, w)

@@ -86,6 +86,11 @@ class Limits:
     named most."""
     interest_logs: int = 1 << 20
     """Logs of such accounts that are compared with a peer, 48 bytes each; with more logs nothing is compared."""
+    heard: int = 1_024
+    """Accounts that are held only because they name accounts of this node: as many people as talk to one of them in a
+    busy week. Strangers can mint them, and what these say counts in the strangers' share of the disk."""
+    heard_unproved: int = 512
+    """And so many that one peer told of, whose entries have not come yet."""
     notes: int = 4_096
     """Remembered reasons of "not yet", for people; the oldest are dropped first."""
     differences: int = 4_096

@@ -29,6 +29,7 @@ from banyan_replica.sync.asking import Asking
 from banyan_replica.sync.comparing import Comparing
 from banyan_replica.sync.interest import ALL, Interests
 from banyan_replica.sync.lately import Lately
+from banyan_replica.sync.notices import NoticeExchange
 from banyan_replica.sync.replaying import Replaying
 from banyan_replica.sync.serving import Serving
 from banyan_replica.wire import (
@@ -79,10 +80,11 @@ class Sync:
         self.comparing = Comparing(self, links, rng, random_bytes)
         self.replaying = Replaying(ingest.store, limits, links, self.out)
         self.interests = Interests(ingest.store, ingest.realm.id, limits, links, random_bytes, self.out)
+        self.notices = NoticeExchange(self, links)
 
     @property
     def interest(self) -> frozenset[AccountId] | None:
-        """The accounts that this node holds; None: all."""
+        """The accounts that this node holds, those that name its own included; None: all."""
         return self.asking.interest
 
     def may(self, link: PeerSession, rows: int, now: float) -> bool:
@@ -121,6 +123,7 @@ class Sync:
         self.comparing.gone(link.peer)
         self.serving.gone(link)
         self.interests.gone(link.peer)
+        self.notices.gone(link.peer)
 
     def root(self, link: PeerSession, now: float) -> None:
         link.course.told(now)
@@ -221,12 +224,18 @@ class Sync:
             self.out.append((link.peer, Sums(salt, prefix, children)))
 
     def limit(self, accounts: frozenset[AccountId] | None, now: float) -> None:
-        """Holds only these accounts; None: all. Peers are told, and their entries of new accounts are fetched."""
+        """Holds only these accounts, and those that name this node's own; None: all. Peers are told, and their entries
+        of new accounts are fetched."""
         self.ingest.flush()
-        self.asking.limit(accounts)
-        for link in self.interests.limit(accounts, now):
+        held = self.notices.held(accounts)
+        self.asking.limit(held)
+        for link in self.interests.limit(held, now):
             link.course.renew()
             self.root(link, now)
+
+    def hold(self, now: float) -> None:
+        """Others name this node's accounts than before."""
+        self.limit(self.notices.chosen, now)
 
     def told(self, link: PeerSession, m: Interest, now: float) -> None:
         """The peer named accounts that it holds, or no longer holds."""
