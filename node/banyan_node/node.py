@@ -407,7 +407,7 @@ class Node:
 def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -> Context:
     asking = context.replica.sync.asking
     asking.waiting, asking.held = links.waiting, links.held
-    context.replica.set_interest(hosted.interest_of(context), now)
+    interest.hold(context, now)
     asking.ours = lambda account: hosted.is_hosted(context.store, account)
     context.replica.strangers.wanted_here = wanted.Wanted(context)
     context.replica.ingest.content_came = partial(content.tell_returned, context)

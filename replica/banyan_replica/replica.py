@@ -298,8 +298,10 @@ class Replica:
         if link is not None and not link.closing:
             self._out.bye(link, reason)
 
-    def set_interest(self, accounts: frozenset[AccountId] | None, now: float) -> None:
-        """Holds only these accounts; None: all. Call it before peers connect. A change asks them for new accounts."""
+    def set_interest(self, accounts: Sequence[AccountId] | None, now: float) -> None:
+        """Holds only these accounts; None: all. Call it before peers connect. A change asks them for new accounts.
+
+        The most important come first: a peer compares as many of the first ones as it has room for."""
         self.sync.limit(accounts, now)
         self._out.collect()
 

@@ -14,7 +14,7 @@ holds only some accounts, the accounts that both hold are compared (interest.py)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from banyan_crdt.ids import AccountId, Head, LogId
@@ -147,6 +147,7 @@ class Sync:
     def shared(self, link: PeerSession, m: Shared, now: float) -> None:
         """The peer told its root of the accounts that we both hold."""
         pair = self.interests.shared_with(link.peer)
+        self.ingest.flush()
         if not self.interests.known(link, pair, m.told, now) or not pair.share.tree.ready:
             return
         mine = pair.share.tree.root
@@ -219,10 +220,11 @@ class Sync:
             link.load.cost(tree.rows >> 9 if len(prefix) >= DEPTH else 0)  # at this depth all rows are read
             self.out.append((link.peer, Sums(salt, prefix, children)))
 
-    def limit(self, accounts: frozenset[AccountId] | None, now: float) -> None:
-        """Holds only these accounts; None: all. Peers are told, and their entries of new accounts are fetched."""
+    def limit(self, accounts: Sequence[AccountId] | None, now: float) -> None:
+        """Holds only these accounts, the most important first; None: all. Peers are told, and their entries of new
+        accounts are fetched."""
         self.ingest.flush()
-        self.asking.limit(accounts)
+        self.asking.limit(None if accounts is None else frozenset(accounts))
         for link in self.interests.limit(accounts, now):
             link.course.renew()
             self.root(link, now)
@@ -303,6 +305,8 @@ class Sync:
         """Reads or builds one slice, and sends what waited for it."""
         if self.tree.busy:
             self.tree.work()
+        if self.interests.busy:
+            self.ingest.flush()
         for link in self.interests.work():
             self.root(link, now)
         self.comparing.work(now)
