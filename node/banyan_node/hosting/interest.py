@@ -111,6 +111,10 @@ class _Follows:
         self.accounts: list[AccountId] = []
         self.whole = False
 
+    def add(self, more: list[AccountId], asked: int) -> None:
+        self.accounts += more
+        self.whole = len(more) < asked
+
 
 class Reach:
     """Who is within so many follows of some accounts, of those beyond the first follow `most` accounts in all."""
@@ -160,9 +164,7 @@ class Reach:
             if known.whole:
                 return
             number = max(PAGE, n)
-            more = follows_of(account, known.accounts[-1] if n else None, number)
-            known.accounts += more
-            known.whole = len(more) < number
+            known.add(follows_of(account, known.accounts[-1] if n else None, number), number)
 
 
 def _in_turn(each: list[Iterator[AccountId]]) -> Iterator[AccountId]:
