@@ -18,6 +18,7 @@ from banyan_cli.main import app, hoist
 
 ROOT = Path(__file__).parent.parent
 _INSIDE = ("tests/**/*.md", "*/banyan_*/**/*.md")
+COMMANDS: Any = typer.main.get_command(app)
 PAGES = sorted(
     path
     for pattern in (
@@ -95,7 +96,7 @@ def test_every_file_and_folder_that_is_named_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_command_that_is_shown_exists_with_the_options_shown(page: Path) -> None:
     for line in command_lines(page.read_text("utf-8")):
-        command: Any = typer.main.get_command(app)
+        command = COMMANDS
         options = {name for p in command.params for name in (*p.opts, *p.secondary_opts)} | {"--help"}
         for word in hoist(shlex.split(line)[1:]):
             if word.startswith("-"):

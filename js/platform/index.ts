@@ -7,7 +7,7 @@ import type { components, paths } from './schema.js';
 
 export type { components, paths };
 export type Schemas = components['schemas'];
-export type Operation = paths['/v1/operations']['post']['requestBody']['content']['application/json'];
+export type Operation = paths['/v1/operations']['post']['requestBody']['content']['application/x-ndjson'];
 export type OperationRow = Schemas['OperationRow'];
 export type FirehoseEvent = Schemas['FirehoseEvent'];
 export type FirehoseNote = Schemas['FirehoseNote'];

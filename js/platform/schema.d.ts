@@ -31,7 +31,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Opens many accounts: a line each, as NDJSON. Each line has an answer of its own, in order. */
+        /** Opens many accounts: a line each, as NDJSON, or an array. Each has an answer of its own, in order. */
         post: operations["post_v1_accounts_bulk"];
         delete?: never;
         options?: never;
@@ -173,6 +173,40 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/accounts/{account}/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A token of an account that is hosted here, for the apps of its user. */
+        post: operations["post_v1_accounts_account_tokens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/accounts/{account}/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a token of an account that is hosted here, at once. */
+        delete: operations["delete_v1_accounts_account_tokens_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -831,7 +865,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Many operations as NDJSON, or one as JSON. */
+        /** Many operations as NDJSON or as an array, or one as JSON. */
         post: operations["post_v1_operations"];
         delete?: never;
         options?: never;
@@ -954,7 +988,8 @@ export interface paths {
         /** What the account reported, and what came of it. */
         get: operations["get_v1_reports"];
         put?: never;
-        post?: never;
+        /** Reports an account, or posts of it, to the moderators of this node. One that says what an open one says is folded into it. */
+        post: operations["post_v1_reports"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2031,7 +2066,10 @@ export interface components {
             until_ms: number | null;
             colls: string[] | null;
         };
-        /** GraphFigures */
+        /**
+         * GraphFigures
+         * @description digest: null unless it was asked for.
+         */
         GraphFigures: {
             accounts: number;
             follows: number;
@@ -2041,11 +2079,7 @@ export interface components {
             reposts: number;
             entries: number;
             bytes: number;
-            /**
-             * a digest
-             * @description Digest of a state: equal digests mean equal states.
-             */
-            digest: string;
+            digest: string | null;
         };
         /**
          * HandleOf
@@ -2242,6 +2276,21 @@ export interface components {
             pinned: boolean;
             muted: boolean;
         };
+        /**
+         * MintedToken
+         * @description token: the secret, which is shown in this answer only. id: to end it.
+         */
+        MintedToken: {
+            id: string;
+            token: string;
+            /**
+             * an account
+             * @description An account.
+             */
+            account: string;
+            scopes: string[];
+            expires: number | null;
+        };
         /** ModeratorNamed */
         ModeratorNamed: {
             /**
@@ -2407,6 +2456,18 @@ export interface components {
          */
         NewPeer: {
             address: string;
+        };
+        /**
+         * NewToken
+         * @description scopes: what a person can allow an app, such as `read` and `write`. app: the name that the person is shown;
+         *         default: the label of the platform's token. seconds: how long it lasts; null: until it is revoked.
+         */
+        NewToken: {
+            scopes: string[];
+            /** @default null */
+            app?: string | null;
+            /** @default null */
+            seconds?: number | null;
         };
         /**
          * NewWebhook
@@ -2870,6 +2931,37 @@ export interface components {
              */
             at_ms: number;
             undone: boolean;
+        };
+        /**
+         * ReportRequest
+         * @description posts: of the account. comment: for the moderators. rules: which rules of this server it breaks, by their ids.
+         *         forward: the account's own platform should hear of it. as: who reports.
+         */
+        ReportRequest: {
+            /**
+             * an account
+             * @description A DID, or the name under which an account is hosted here.
+             */
+            account: string;
+            /** @default [] */
+            posts?: string[];
+            /** @default  */
+            comment?: string;
+            /**
+             * @default other
+             * @enum {unknown}
+             */
+            category?: "legal" | "other" | "spam" | "violation";
+            /** @default [] */
+            rules?: string[];
+            /** @default false */
+            forward?: boolean;
+            /**
+             * an account
+             * @description A DID, or the name under which an account is hosted here; default: this node's own account.
+             * @default null
+             */
+            as?: string | null;
         };
         /**
          * ReportRow
@@ -3539,6 +3631,7 @@ export interface operations {
         };
         requestBody: {
             content: {
+                "application/json": components["schemas"]["NewAccount"][];
                 "application/x-ndjson": components["schemas"]["NewAccount"];
             };
         };
@@ -3549,6 +3642,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["OpenedAccount"][];
                     "application/x-ndjson": components["schemas"]["OpenedAccount"];
                 };
             };
@@ -3557,6 +3651,7 @@ export interface operations {
             403: components["responses"]["Refused403"];
             404: components["responses"]["Refused404"];
             408: components["responses"]["Refused408"];
+            413: components["responses"]["Refused413"];
             415: components["responses"]["Refused415"];
             422: components["responses"]["Refused422"];
             500: components["responses"]["Refused500"];
@@ -3879,6 +3974,79 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    post_v1_accounts_account_tokens: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MintedToken"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            409: components["responses"]["Refused409"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    delete_v1_accounts_account_tokens_id: {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                account: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoResult"];
+                };
             };
             400: components["responses"]["Refused400"];
             401: components["responses"]["Refused401"];
@@ -5019,7 +5187,9 @@ export interface operations {
     };
     get_v1_counts: {
         parameters: {
-            query?: never;
+            query?: {
+                digest?: boolean;
+            };
             header?: {
                 "If-None-Match"?: string;
             };
@@ -5512,8 +5682,8 @@ export interface operations {
         };
         requestBody: {
             content: {
+                "application/json": (components["schemas"]["DoBlock"] | components["schemas"]["DoDelete"] | components["schemas"]["DoEdit"] | components["schemas"]["DoFollow"] | components["schemas"]["DoMute"] | components["schemas"]["DoPin"] | components["schemas"]["DoPost"] | components["schemas"]["DoProfileSet"] | components["schemas"]["DoQuote"] | components["schemas"]["DoReact"] | components["schemas"]["DoReply"] | components["schemas"]["DoRepost"] | components["schemas"]["DoUnfollow"] | components["schemas"]["DoVote"]) | (components["schemas"]["DoBlock"] | components["schemas"]["DoDelete"] | components["schemas"]["DoEdit"] | components["schemas"]["DoFollow"] | components["schemas"]["DoMute"] | components["schemas"]["DoPin"] | components["schemas"]["DoPost"] | components["schemas"]["DoProfileSet"] | components["schemas"]["DoQuote"] | components["schemas"]["DoReact"] | components["schemas"]["DoReply"] | components["schemas"]["DoRepost"] | components["schemas"]["DoUnfollow"] | components["schemas"]["DoVote"])[];
                 "application/x-ndjson": components["schemas"]["DoBlock"] | components["schemas"]["DoDelete"] | components["schemas"]["DoEdit"] | components["schemas"]["DoFollow"] | components["schemas"]["DoMute"] | components["schemas"]["DoPin"] | components["schemas"]["DoPost"] | components["schemas"]["DoProfileSet"] | components["schemas"]["DoQuote"] | components["schemas"]["DoReact"] | components["schemas"]["DoReply"] | components["schemas"]["DoRepost"] | components["schemas"]["DoUnfollow"] | components["schemas"]["DoVote"];
-                "application/json": components["schemas"]["DoBlock"] | components["schemas"]["DoDelete"] | components["schemas"]["DoEdit"] | components["schemas"]["DoFollow"] | components["schemas"]["DoMute"] | components["schemas"]["DoPin"] | components["schemas"]["DoPost"] | components["schemas"]["DoProfileSet"] | components["schemas"]["DoQuote"] | components["schemas"]["DoReact"] | components["schemas"]["DoReply"] | components["schemas"]["DoRepost"] | components["schemas"]["DoUnfollow"] | components["schemas"]["DoVote"];
             };
         };
         responses: {
@@ -5523,6 +5693,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["OperationRow"] | components["schemas"]["OperationRow"][];
                     "application/x-ndjson": components["schemas"]["OperationRow"];
                 };
             };
@@ -5831,6 +6002,43 @@ export interface operations {
             403: components["responses"]["Refused403"];
             404: components["responses"]["Refused404"];
             422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    post_v1_reports: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportRequest"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MyReport"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            409: components["responses"]["Refused409"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            429: components["responses"]["Refused429"];
             500: components["responses"]["Refused500"];
             503: components["responses"]["Refused503"];
             507: components["responses"]["Refused507"];

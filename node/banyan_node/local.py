@@ -24,6 +24,7 @@ from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore
 from banyan_node.home.settings import Settings
 from banyan_node.hosting import hosted
+from banyan_node.moderation import copies
 from banyan_node.operator_errors import HomeError
 from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.mending import Found, mend
@@ -82,6 +83,14 @@ def mend_local(home: Home, settings: Settings, say: Say) -> Found:
     engine, store = open_store(home, realm, say)
     with closing(engine):
         return mend(store, realm, int(time.time()), home.mended, say, verify=verify_all)
+
+
+def reseal_local(home: Home, settings: Settings, old: Keys, new: Keys) -> None:
+    """Seals what the store of `home` keeps of withheld content under new keys. Raises StorageError."""
+    engine, store = open_store(home, REALMS[settings.config.node.realm])
+    with closing(engine):
+        copies.reseal(store, old, new)
+        store.commit()
 
 
 def repair_local(home: Home, settings: Settings, say: Say) -> Repaired:

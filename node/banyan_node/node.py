@@ -32,7 +32,7 @@ from banyan_node.edge.made_of import edge_of
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
-from banyan_node.hosting import claims, hosted, interest, wanted
+from banyan_node.hosting import claims, dropped, evicting, hosted, interest, wanted
 from banyan_node.links import anchors, bans
 from banyan_node.links.filling import Filling
 from banyan_node.links.linking import Links
@@ -174,7 +174,7 @@ class Node:
         keep = partial(self.nursery.start_soon, self.tasks.keep)
         self.nursery.start_soon(self.worker.failed)
         assert self.context is not None
-        watch = room.Watch(self.worker, self.context.engine, config.storage)
+        watch = room.Watch(self.worker, self.context.engine, self.home.search, config.storage)
         await watch.look()  # before any peer is heard
         await self.keep_bans()
         self.metrics.about(
@@ -192,7 +192,9 @@ class Node:
         keep("room", watch.run)
         keep("metrics", self._look_around)
         keep("interest", partial(interest.follow, self.worker, self.context))
+        keep("accounts that left", partial(evicting.run, self.worker, self.context))
         keep("daily work", partial(chores.run, self.worker))
+        keep("orders that end", partial(chores.each_minute, self.worker, content.end_terms))
         keep("scheduled posts", partial(chores.publish_on_time, self.worker, self.context.engine))
         keep("views", partial(views.build, self.worker, self.context.engine))
         keep("media", partial(following.follow, self.worker, self.context, self.media))
@@ -407,6 +409,8 @@ class Node:
 def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -> Context:
     asking = context.replica.sync.asking
     asking.waiting, asking.held = links.waiting, links.held
+    context.replica.sync.notices.hosted = lambda: hosted.ids(context)
+    context.replica.sync.notices.refused = partial(dropped.is_dropped, context.store)
     interest.hold(context, now)
     asking.ours = lambda account: hosted.is_hosted(context.store, account)
     context.replica.strangers.wanted_here = wanted.Wanted(context)

@@ -10,7 +10,7 @@ forwarded or announced before it is durable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -260,6 +260,7 @@ class Replica:
             self.sync.lost(link)
             link.owed.logs.excuse()
         self.sync.asking.restore()
+        self.sync.notices.restore()
         self._out.collect()
 
     @property
@@ -298,7 +299,7 @@ class Replica:
         if link is not None and not link.closing:
             self._out.bye(link, reason)
 
-    def set_interest(self, accounts: Sequence[AccountId] | None, now: float) -> None:
+    def set_interest(self, accounts: Collection[AccountId] | None, now: float) -> None:
         """Holds only these accounts; None: all. Call it before peers connect. A change asks them for new accounts.
 
         The most important come first: a peer compares as many of the first ones as it has room for."""
@@ -399,6 +400,7 @@ class Replica:
         self.strangers.review()
         self.sync.asking.tick(now)
         self.sync.comparing.tick(now)
+        self.sync.notices.tick(now)
         self.tree.tick()
         made = self.witnesses.due(self.wall_ms(now), self.tree.root, self.limits.witness_s)
         if made is not None:

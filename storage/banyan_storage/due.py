@@ -33,6 +33,8 @@ class Work(IntEnum):
     """blob 32 | account 32 | id 16: a draft names the blob, which is kept; look whether it still does."""
     REPLACED = 6
     """account 32 | entry 32 | op 2: erase a picture of a profile that another write replaced."""
+    WITHHELD = 7
+    """account 32 | key 16: the order that withholds the post ends."""
 
 
 class Due(NamedTuple):

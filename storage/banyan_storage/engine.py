@@ -33,10 +33,12 @@ class Table(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """map_size: bytes reserved. used: bytes of the committed store."""
+    """map_size: bytes reserved. used: bytes of the committed store. live: those of them that hold something; what was
+    erased left the others, and they are written again before the store grows."""
 
     map_size: int
     used: int
+    live: int
 
 
 class ReadTxn(Protocol):

@@ -379,9 +379,10 @@ class LmdbEngine:
         put_data(draft, path)
 
     def sizes(self) -> Sizes:
-        with self.read():  # the map must not move meanwhile
-            info = self._env.info()
-            return Sizes(info["map_size"], (info["last_pgno"] + 1) * self._env.stat()["psize"])
+        with self.read() as reader:  # the map must not move meanwhile
+            info, page = self._env.info(), self._env.stat()["psize"]
+            used = (info["last_pgno"] + 1) * page
+            return Sizes(info["map_size"], used, min(used, reader.pages() * page))
 
     def forget_dead_readers(self) -> int:
         """Ends the snapshots of processes that were killed, whose pages could not be used again before. Returns how

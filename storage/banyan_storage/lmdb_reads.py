@@ -63,6 +63,11 @@ class Reader:
     def faults(self) -> list[str]:
         return _faults(self._path, None)
 
+    def pages(self) -> int:
+        """Pages in use, but for the list of free ones."""
+        trees = map(self._txn().stat, self._dbs.values())
+        return 3 + sum(tree["branch_pages"] + tree["leaf_pages"] + tree["overflow_pages"] for tree in trees)
+
     def get(self, table: Table, key: bytes) -> bytes | None:
         try:
             return self._txn().get(key, db=self._dbs[table])

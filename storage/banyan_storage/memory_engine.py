@@ -326,7 +326,7 @@ class MemoryEngine:
     def sizes(self) -> Sizes:
         rows = self._durable()
         used = sum(len(k) + len(v) for table in rows.values() for k, v in table.items(b"", None, False))
-        return Sizes(used, used)
+        return Sizes(used, used, used)
 
     def close(self) -> None:
         if not self._writer.closed:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
 from operator import itemgetter
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add, Put, decode_body
@@ -20,12 +20,14 @@ from banyan_schema.social.channel import Episode
 from banyan_schema.social.event import EventInvite
 from banyan_schema.social.group import GroupAct, GroupJoin
 
-from .engine import ReadTxn
+from .engine import ReadTxn, after_prefix
 from .reader import StoreReader
-from .tables import PARTS, part_place
+from .tables import PARTS, part_place, u48
 from .view_rows import NUMBERED, NUMBERS
+from .views.progress import cursors, need
+from .views.registry import SHOWN_NAME
 from .views.social.moves import BROADCASTS
-from .views.social.notices import NOTICES
+from .views.social.notices import NOTICES, VIEW
 
 PLACE_BYTES = 8
 """A cursor is the place of an operation."""
@@ -51,6 +53,35 @@ class Noticed:
     group: Target | None = None
     event: Target | None = None
     channel: Target | None = None
+
+
+class Naming(NamedTuple):
+    """An entry of `author`, `place`: of its operation, that names the account `named`."""
+
+    place: bytes
+    named: AccountId
+    author: AccountId
+
+
+def naming(txn: ReadTxn, accounts: Iterable[AccountId], after: bytes) -> Iterator[Naming]:
+    """What names these accounts, in the order of places, after this one. Reads one row for each account, and one for
+    each that is used. Raises ViewBuilding."""
+    need(cursors(txn), SHOWN_NAME, VIEW.name)
+    start, authors = after_prefix(after) or b"", dict[bytes, AccountId]()
+    rows = (((row[:PLACE_BYTES], named, row) for row in txn.dups(NOTICES, named, start)) for named in accounts)
+    for place, named, row in merge(*rows):
+        number = row[PLACE_BYTES + 1 :]
+        author = authors.get(number)
+        if author is None:
+            author = authors[number] = AccountId(txn.get(NUMBERED, number) or b"")
+        if author != named:
+            yield Naming(place, named, author)
+
+
+def names(txn: ReadTxn, n: int, named: AccountId) -> bool:
+    """Whether the entry with arrival number n names the account. Raises ViewBuilding."""
+    need(cursors(txn), SHOWN_NAME, VIEW.name)
+    return any(txn.dups(NOTICES, named, u48(n), u48(n + 1)))
 
 
 Wanted: TypeAlias = Callable[[Notice, AccountId], bool]

@@ -7,6 +7,7 @@ _DECISIONS, _REPORTS = (f"node/banyan_node/api/methods/{name}.py" for name in ("
 _QUERIES, _READING = "storage/banyan_storage/queries.py", "node/banyan_node/api/methods/reading.py"
 _PAGE, _CONTENT = "web/banyan_web/page/moderation.py", "node/banyan_node/api/methods/content.py"
 _LOGGED, _DECIDED = ("tests/node/test_audit.py",), ("tests/node/test_moderation.py",)
+_COPIES, _ORDERS = "node/banyan_node/moderation/copies.py", ("tests/node/test_withholding.py",)
 _JUDGED = ("tests/web/test_judged.py",)
 _ADMIN, _PAGES = ("tests/web/test_admin.py",), ("tests/web/test_moderation.py",)
 
@@ -90,14 +91,6 @@ IN_MODERATION = (
         "if False:",
         _DECIDED,
     ),
-    Mutant("no copy of withheld content is kept", _CONTENT, "    if ask.keep:\n", "    if False:\n", _DECIDED),
-    Mutant(
-        "the page asks nobody whether he moderates",
-        _PAGE,
-        "    if await reports_for(web, me) is None:\n",
-        "    if False:\n",
-        _PAGES,
-    ),
     Mutant(
         "who is signed out stays logged in",
         "web/banyan_web/door_logins.py",
@@ -153,6 +146,33 @@ IN_MODERATION = (
         "for stream in list(streams) if channel.name not in WITHOUT_POSTS else ():",
         "for stream in [s for s, c in self._around(post['uri'].partition('/')[0]) if c == channel]:",
         _JUDGED,
+    ),
+    Mutant(
+        "copies of withheld content are kept in clear",
+        _COPIES,
+        "bytes(_box(keys, ref).encrypt(raw)))\n\n\ndef _ref",
+        "raw)\n\n\ndef _ref",
+        _ORDERS,
+    ),
+    Mutant(
+        "withheld content has no copy", _CONTENT, "0 if ask.erase else copies.keep(ctx, target, refs)", "0", _ORDERS
+    ),
+    Mutant(
+        "an order without an end ends never, and one with an end too", _CONTENT, "order.expires_ms:", "False:", _ORDERS
+    ),
+    Mutant(
+        "a copy outlives what its author deleted",
+        "node/banyan_node/upkeep/chores.py",
+        "            copies.drop(ctx.store, account, key)\n",
+        "            pass\n",
+        _ORDERS,
+    ),
+    Mutant(
+        "the author cannot delete what is withheld",
+        "node/banyan_node/api/methods/social.py",
+        'if why_gone(ctx.queries(), post).word != "withheld":',
+        "if True:",
+        _ORDERS,
     ),
     Mutant(
         "reports of nobody are asked of the node",

@@ -11,7 +11,47 @@ _ALLOWED, _ASKED = ("tests/web/test_oauth.py",), ("tests/web/test_hardening.py",
 _ATTACKED, _HABITS = ("tests/web/test_attacks.py",), ("tests/interop/test_habits.py",)
 _PAGED, _HEARD = ("tests/web/test_paging.py",), ("tests/web/test_streaming.py",)
 
+_STREAMS, _REVOKED = "web/banyan_web/open_streams.py", ("tests/web/test_revoked_streams.py",)
+
+_LISTENER = "web/banyan_web/mastodon/streaming/people.py"
+
 IN_WEB = (
+    Mutant(
+        "a stream of a list has all answers",
+        _LISTENER,
+        "answered == author or answered in self.answered",
+        "True",
+        ("tests/web/test_streaming.py",),
+    ),
+    Mutant(
+        "a mute goes on in streams",
+        _LISTENER,
+        "fresh and time.time() * 1000 < self._until_ms",
+        "fresh",
+        ("tests/web/test_streaming.py",),
+    ),
+    Mutant(
+        "what was revoked in another process goes on",
+        _STORE,
+        "self._written, next(iter(",
+        "self._written, 0 and next(iter(",
+        _REVOKED,
+    ),
+    Mutant(
+        "a session that ended leaves its streams",
+        _STORE,
+        " union all select expires from sessions where hash = ?1",
+        "",
+        _REVOKED,
+    ),
+    Mutant("an expired token leaves its streams", _STREAMS, "stream.ends <= now", "not stream.ends", _REVOKED),
+    Mutant(
+        "what was revoked before its stream began goes on",
+        _STREAMS,
+        "if stream.checked != version:",
+        "if stream.checked not in (None, version):",
+        _REVOKED,
+    ),
     Mutant(
         "a code works twice",
         _APPS,

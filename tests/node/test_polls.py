@@ -39,7 +39,7 @@ def votes(poll: dict[str, Any]) -> tuple[list[int], int, list[int]]:
 
 
 def test_an_account_has_one_vote_which_it_may_change_and_take_back(node: LocalBackend) -> None:
-    uri = node.call("post", text="Ăn gì?", poll=asked())["uri"]
+    uri = node.call("post", text="Ăn gì?", poll=asked(), by="chi")["uri"]
     assert votes(node.call("vote", uri=uri, options=[0])["poll"]) == ([1, 0, 0], 1, [0])
     node.call("vote", uri=uri, options=[1], by="bình")
     assert votes(node.call("vote", uri=uri, options=[1])["poll"]) == ([0, 2, 0], 2, [1])
@@ -53,8 +53,15 @@ def test_an_account_has_one_vote_which_it_may_change_and_take_back(node: LocalBa
     assert votes(node.call("thread", uri=uri)["posts"][0]["poll"]) == ([0, 1, 0], 1, []), "the poll is the same"
 
 
+def test_nobody_votes_in_their_own_poll(node: LocalBackend) -> None:
+    uri = node.call("post", text="Ăn gì?", poll=asked())["uri"]
+    with pytest.raises(CallError, match="your own poll"):
+        node.call("vote", uri=uri, options=[0])
+    assert votes(node.call("thread", uri=uri)["posts"][0]["poll"]) == ([0, 0, 0], 0, [])
+
+
 def test_several_options_count_one_voter(node: LocalBackend) -> None:
-    uri = node.call("post", text="Ăn gì?", poll=asked(choices="several"))["uri"]
+    uri = node.call("post", text="Ăn gì?", poll=asked(choices="several"), by="chi")["uri"]
     node.call("vote", uri=uri, options=[2, 0, 2], by="bình")
     assert votes(node.call("vote", uri=uri, options=[0])["poll"]) == ([2, 0, 1], 2, [0])
 
@@ -62,7 +69,7 @@ def test_several_options_count_one_voter(node: LocalBackend) -> None:
 def test_what_cannot_be_voted_for_is_refused_and_a_closed_poll_says_so(
     node: LocalBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uri = node.call("post", text="Ăn gì?", poll=asked())["uri"]
+    uri = node.call("post", text="Ăn gì?", poll=asked(), by="chi")["uri"]
     plain = node.call("post", text="một")["uri"]
     for given, why in (
         ({"uri": uri, "options": []}, "No option is given"),
@@ -111,7 +118,8 @@ def test_a_reaction_is_emoji(node: LocalBackend) -> None:
 async def test_two_devices_vote_and_the_later_vote_counts_at_every_node(tmp_path: Path) -> None:
     async with running(make_node(make_home(tmp_path / "a"))) as a:
         me = (await a.backend.call("account.create", {"name": "an"}))["account"]
-        uri = (await a.backend.call("post", {"text": "Ăn gì?", "poll": asked()}))["uri"]
+        await a.backend.call("account.create", {"name": "bình", "hosted": True})
+        uri = (await a.backend.call("post", {"text": "Ăn gì?", "poll": asked(), "as": "bình"}))["uri"]
         async with running(make_node(make_home(tmp_path / "b"), [a.edge.addresses[0]])) as b:
             await converged([a, b])
             writer = (await b.backend.call("id", {}))["writer"]

@@ -182,10 +182,10 @@ async def test_what_strangers_took_is_noted_with_whatever_a_command_commits(tmp_
 async def test_the_share_is_said_to_be_of_what_it_is_of(tmp_path: Path, largest: str, of: str) -> None:
     async with running(make_node(make_home(tmp_path / "a"), storage__max_bytes=largest)) as node:
         assert node.context is not None
-        watched = node.settings.config.storage
-        assert f"10 % of {of}" in room_of(node.context.engine, watched, False).allowance
+        watched, here = node.settings.config.storage, (node.context.engine, node.home.search)
+        assert f"10 % of {of}" in room_of(*here, watched, False).allowance
         larger = StorageSettings(max_bytes=1 << 60, reserve=watched.reserve)
-        assert "10 % of the store and the free disk" in room_of(node.context.engine, larger, False).allowance
+        assert "10 % of the store and the free disk" in room_of(*here, larger, False).allowance
 
 
 async def test_status_names_an_account_of_which_only_a_part_is_taken(tmp_path: Path) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -10,14 +15,24 @@ from banyan_crdt.errors import BadSignature, Malformed
 from banyan_crdt.ids import EntryId
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.signing import Signer
+from banyan_node.api import LocalBackend
+from banyan_node.api.methods import content
 from banyan_node.api.methods.content import _writes
+from banyan_node.context import Context
 from banyan_node.home import settings
 from banyan_node.home.folder import Home
-from banyan_node.home.keystore import Keystore
+from banyan_node.home.keystore import Keys, Keystore
 from banyan_node.local import open_local
+from banyan_node.moderation import copies
 from banyan_node.operator_errors import CallError
+from banyan_node.upkeep import chores
 from banyan_replica.peers.withholding import Withheld, read_withheld, sign_withheld
 from banyan_schema.social import post_from_text
+from banyan_storage.due import Work
+from tests.node.pictures import photo
+from tests.node.real import make_home, make_node, running
+
+DAY_S = chores.DAY_S
 
 ENTRY = EntryId(b"e" * 32)
 
@@ -38,17 +53,14 @@ def test_a_statement_reads_back_and_no_changed_byte_of_it_passes() -> None:
 
 
 def test_a_withheld_post_is_gone_from_the_feed_while_the_frontier_stays_and_may_be_released(tmp_path: Path) -> None:
-    home = Home(tmp_path / "home")
-    home.prepare()
-    Keystore.create(home.keys)
-    with open_local(home, settings.load(home, env={})) as node:
-        node.call("account.create", name="an", hosted=False)
-        uri = node.call("post", text="một tin")["uri"]
-        node.call("edit", uri=uri, text="một tin khác")
-        before = node.call("digest")["digest"]
-        assert node.call("content.withhold", uri=uri, order="QĐ 12", days=30)["withheld"] == 2
+    with opened(tmp_path) as node:
+        uri = twice(node)
+        before, parts = node.call("digest"), contents(node, uri)
+        feed = node.call("feed", limit=9)
+        answer = node.call("content.withhold", uri=uri, order="QĐ 12", days=30)
+        assert (answer["withheld"], answer["kept"]) == (2, 2)
         assert node.call("feed", limit=9)["posts"] == []
-        assert node.call("digest")["digest"] == before
+        assert node.call("digest")["digest"] == before["digest"]
         ctx = node.context
         for entry, op in _writes(ctx, post_from_text(uri)):
             assert ctx.store.part(entry, op) is None
@@ -57,7 +69,156 @@ def test_a_withheld_post_is_gone_from_the_feed_while_the_frontier_stays_and_may_
             assert read_withheld(ctx.realm, reason, entry, op).order == "QĐ 12"
         with pytest.raises(CallError, match="No content"):
             node.call("content.withhold", uri=uri, order="QĐ 12")
-        assert node.call("content.release", uri=uri)["released"] == 2
-        assert node.call("digest")["lacking_parts"] == 2
+        assert not [raw for _, raw in ctx.store.notes() if any(part in raw for part in parts)], "the copy is sealed"
+        answer = node.call("content.release", uri=uri)
+        assert (answer["released"], answer["kept"]) == (2, 2)
+        assert contents(node, uri) == parts
+        assert node.call("feed", limit=9) == feed
+        assert node.call("digest")["lacking_parts"] == 0
+        assert not [*ctx.store.notes(b"sealed content:")]
         with pytest.raises(CallError, match="The order is empty"):
             node.call("content.withhold", uri=uri, order=" ")
+
+
+def test_an_erased_copy_is_gone_for_good_and_a_kept_one_may_be_erased_later(tmp_path: Path) -> None:
+    with opened(tmp_path) as node:
+        uri = twice(node)
+        assert node.call("content.withhold", uri=uri, order="QĐ 12", days=9)["kept"] == 2
+        answer = node.call("content.withhold", uri=uri, order="QĐ 12", erase=True)
+        assert (answer["withheld"], answer["kept"]) == (0, 0)
+        assert answer["expires_ms"] == node.call("content.withheld")["posts"][0]["expires_ms"]
+        assert not [*node.context.store.notes(b"sealed content:")]
+        answer = node.call("content.release", uri=uri)
+        assert (answer["released"], answer["kept"]) == (2, 0)
+        assert node.call("digest")["lacking_parts"] == 2
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from banyan_node.home import settings
+from banyan_node.home.folder import Home
+from banyan_node.local import open_local
+home = Home(Path(sys.argv[1]))
+with open_local(home, settings.load(home, env={})) as node:
+    node.call(sys.argv[2], **eval(sys.argv[3]))
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_kill_after_the_answer_loses_neither_the_copy_nor_what_was_given_back(tmp_path: Path) -> None:
+    with opened(tmp_path) as node:
+        uri = twice(node)
+        parts = contents(node, uri)
+
+    def killed(method: str, **asked: object) -> None:
+        ran = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "home", method, repr(asked)], check=False)
+        assert ran.returncode == -9
+
+    for _ in range(2):
+        killed("content.withhold", uri=uri, order="QĐ 12")
+        with opened(tmp_path) as node:
+            assert node.call("feed", limit=9)["posts"] == []
+        killed("content.release", uri=uri)
+        with opened(tmp_path) as node:
+            assert contents(node, uri) == parts
+    killed("content.withhold", uri=uri, order="QĐ 12")
+    with opened(tmp_path) as node:
+        assert node.call("content.release", uri=uri)["kept"] == 2
+        assert contents(node, uri) == parts
+
+
+def test_a_post_is_shown_again_when_its_term_ends_also_one_that_an_older_program_withheld(tmp_path: Path) -> None:
+    with opened(tmp_path) as node:
+        uri = twice(node)
+        parts, feed = contents(node, uri), node.call("feed", limit=9)
+        node.call("content.withhold", uri=uri, order="QĐ 12", days=30)
+        at(node, 29 * DAY_S, content.end_terms)
+        assert node.call("feed", limit=9)["posts"] == []
+        at(node, 31 * DAY_S, content.end_terms)
+        assert (node.call("feed", limit=9), contents(node, uri)) == (feed, parts)
+        assert node.call("content.withheld")["posts"] == []
+        node.call("content.withhold", uri=uri, order="QĐ 12", days=30)
+        ctx, post = node.context, post_from_text(uri)
+        for item in [*copies.opened(ctx, post)]:  # as the release before this one kept them
+            ctx.store.put_note(b"kept content:" + item.entry + item.op.to_bytes(2, "big"), item.raw)
+        copies.drop(ctx.store, post.account, post.key)
+        ctx.store.drop_due(Work.WITHHELD, post.account + post.key)
+        ctx.store.put_note(b"terms of orders", None)
+        ctx.store.commit()
+        at(node, 0, content.end_terms)
+        assert not [*ctx.store.notes(b"kept content:")]
+        at(node, 31 * DAY_S, content.end_terms)
+        assert (node.call("feed", limit=9), contents(node, uri)) == (feed, parts)
+
+
+async def test_no_copy_outlives_what_the_author_deleted_and_its_picture_stays_while_one_is_kept(tmp_path: Path) -> None:
+    def then(days: float, work: Callable[[Context, float], object]) -> Callable[[Context, float], object]:
+        return lambda ctx, now: work(ctx, now + days * DAY_S)
+
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        call = node.backend.call
+        await call("account.create", {"name": "An"})
+        blob = (await call("media.put", {"path": str(photo(tmp_path / "a.jpg"))}))["blob"]
+        uri = (await call("post", {"text": "mèo", "media": [{"blob": blob}]}))["uri"]
+
+        async def pinned() -> bool:
+            return bool((await call("media.show", {"blob": blob}))["pinned"])
+
+        async def kept() -> bool:
+            return bool(await node.worker.call(lambda c, now: copies.any_of(c.store, post_from_text(uri))))
+
+        await call("content.withhold", {"uri": uri, "order": "QĐ 12"})
+        assert (await pinned(), await kept()) == (True, True)
+        await call("content.release", {"uri": uri})
+        await node.worker.call(content.end_terms)
+        assert (await pinned(), await kept()) == (False, False)
+        await call("content.withhold", {"uri": uri, "order": "QĐ 12"})
+        await call("delete", {"uri": uri})
+        await node.worker.call(chores.erase_deleted)
+        await node.worker.call(then(29, chores.erase_deleted))
+        assert (await pinned(), await kept()) == (True, True), "a cut may undo the deletion"
+        await node.worker.call(then(32, chores.erase_deleted))
+        await node.worker.call(content.end_terms)
+        assert (await pinned(), await kept()) == (False, False)
+
+
+def test_a_new_master_secret_opens_the_copies_of_the_old_one(tmp_path: Path) -> None:
+    with opened(tmp_path) as node:
+        uri = twice(node)
+        post, ctx = post_from_text(uri), node.context
+        node.call("content.withhold", uri=uri, order="QĐ 12")
+        kept = [*copies.opened(ctx, post)]
+        other = Keys(b"m" * 32)
+        copies.reseal(ctx.store, ctx.keys, other)
+        assert (len(kept), [*copies.opened(ctx, post)]) == (2, [])
+        ctx.keys = other
+        assert [*copies.opened(ctx, post)] == kept
+
+
+def opened(tmp_path: Path) -> AbstractContextManager[LocalBackend]:
+    home = Home(tmp_path / "home")
+    if not home.keys.exists():
+        home.prepare()
+        Keystore.create(home.keys)
+    return open_local(home, settings.load(home, env={}))
+
+
+def twice(node: LocalBackend) -> str:
+    """A post that was edited."""
+    node.call("account.create", name="an", hosted=False)
+    uri = str(node.call("post", text="một tin")["uri"])
+    node.call("edit", uri=uri, text="một tin khác")
+    return uri
+
+
+def contents(node: LocalBackend, uri: str) -> list[bytes]:
+    """What is held of the post, as its author wrote it."""
+    raws = [node.context.store.part(*ref) for ref in _writes(node.context, post_from_text(uri))]
+    return [raw for raw in raws if raw is not None]
+
+
+def at(node: LocalBackend, seconds: float, work: Callable[[Context, float], object]) -> None:
+    """Does the daily work as it is done so many seconds later."""
+    work(node.context, time.time() + seconds)
+    node.context.store.commit()

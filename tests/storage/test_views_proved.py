@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from banyan_storage.check import StoreProblem, verify
+from banyan_storage.check import StoreProblem, verify, verify_views
 from banyan_storage.engine import Item, Table
 from banyan_storage.view_rows import COVERS, NUMBERED
 from banyan_storage.views.building import begin
@@ -35,7 +35,7 @@ def world() -> World:
 
 
 def problems(world: World) -> list[StoreProblem]:
-    return [p for p in verify(world.node.store, lambda account, n: None) if p.where.startswith("views")]
+    return [p for p in verify_views(world.node.store) if p.where.startswith("views")]
 
 
 def some_rows(world: World, table: Table) -> list[Item]:
@@ -62,7 +62,15 @@ def _delete(world: World, table: Table, key: bytes, value: bytes) -> None:
 
 
 def test_a_sound_store_has_no_fault(world: World) -> None:
-    assert problems(world) == []
+    assert verify(world.node.store, lambda account, n: None) == []
+
+
+def test_the_check_of_a_store_checks_its_views(world: World) -> None:
+    key, value = some_rows(world, PROVED[0])[0]
+    _delete(world, PROVED[0], key, value)
+    found = verify(world.node.store, lambda account, n: None)
+    assert found == problems(world) != []
+    world.engine.rollback()
 
 
 @pytest.mark.parametrize("table", PROVED, ids=lambda table: table.name)

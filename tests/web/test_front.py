@@ -55,6 +55,7 @@ async def test_a_server_says_who_an_account_is_and_which_software_runs(tmp_path:
         links = (await client.get("/.well-known/nodeinfo"))["links"]
         assert links[0]["href"] == "https://social.example/nodeinfo/2.0"
         info = await client.get("/nodeinfo/2.0")
+        assert info["metadata"]["upstream"]["name"] == "mastodon", "by which apps know what to speak"
         assert (info["software"]["name"], info["usage"]["users"]["total"]) == ("banyan", 1)
         meta = await client.http.get("/.well-known/host-meta")
         assert "https://social.example/.well-known/webfinger?resource={uri}" in meta.text

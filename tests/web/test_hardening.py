@@ -20,14 +20,17 @@ from starlette.routing import Route
 from banyan_web import bodies
 from banyan_web.app import EVERY, DoorApp
 from banyan_web.bounds import Bounds, OwnCounts
-from banyan_web.door_store import SCOPES
+from banyan_web.door_store import SCOPES, DoorStore
 from banyan_web.endpoint import Endpoint
+from banyan_web.open_streams import OpenStreams
 from banyan_web.refusals import answer
 from tests.web.door import Door, open_node
 
 HARD = ("", "x", "0", "-1", "9" * 30, "1e9", "null", "true", "\0", "\r\nX: y", "../../etc/passwd", "%00", "💥" * 50,
         "did:banyan:z", "a" * 5_000, "<script>", "' or 1=1 --")  # fmt: skip
-NAMES = ("id", "q", "resource", "limit", "max_id", "since_id", "min_id", "offset", "status", "text", "name", "title",
+NAMES = ("app", "seconds", "posts", "rules",
+         "id", "q", "resource", "limit", "max_id", "since_id", "min_id", "offset", "status", "text", "name",
+         "title",
          "account_id", "account_ids", "acct", "media_ids", "poll", "uri", "type", "types", "scope", "scopes", "next",
          "lang",
          "client_name", "client_id", "client_secret", "redirect_uri", "redirect_uris", "grant_type", "code", "token",
@@ -314,7 +317,7 @@ async def test_thousands_of_idle_connections_keep_nobody_out(tmp_path: Path) -> 
                 line.close()
 
 
-async def test_a_stream_ends_as_one_that_is_over_when_the_server_stops() -> None:
+async def test_a_stream_ends_as_one_that_is_over_when_the_server_stops(tmp_path: Path) -> None:
     async def lines(request: Any) -> StreamingResponse:
         async def forever() -> Any:
             while True:
@@ -323,7 +326,8 @@ async def test_a_stream_ends_as_one_that_is_over_when_the_server_stops() -> None
 
         return StreamingResponse(forever())
 
-    made = DoorApp(Starlette(routes=[Route("/", lines), Route("/short", lambda request: answer({}))]))
+    routes = [Route("/", lines), Route("/short", lambda request: answer({}))]
+    made = DoorApp(Starlette(routes=routes), OpenStreams(DoorStore(tmp_path / "door.db")))
     said: list[Any] = []
 
     async def send(message: Any) -> None:

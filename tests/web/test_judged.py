@@ -151,7 +151,7 @@ async def test_open_streams_hear_when_content_that_was_released_comes_from_a_pee
 
         async def released() -> None:
             node = door.node.backend.call
-            await node("content.withhold", {"uri": post["uri"], "order": "Lệnh 1"})
+            await node("content.withhold", {"uri": post["uri"], "order": "Lệnh 1", "erase": True})
             answer = await node("content.release", {"uri": post["uri"]})
             assert (answer["released"], answer["kept"]) == (1, 0)
 

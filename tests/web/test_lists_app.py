@@ -195,3 +195,8 @@ async def test_what_the_network_has_no_word_for_is_off(tmp_path: Path) -> None:
         ):
             with pytest.raises(MastodonAPIError, match=says):
                 await an.ask(method, *given)
+        anybody = door.client()
+        for path in (f"accounts/{id_}/collections", f"accounts/{id_}/in_collections"):
+            assert await anybody.get(f"/api/v1/{path}") == {"collections": []}
+        await anybody.get("/api/v1/collections/1", 404)
+        assert "no collections" in (await door.client(an.did).post("/api/v1/collections", 422, name="x"))["error"]

@@ -252,6 +252,30 @@ async def test_one_operation_is_json_and_its_key_a_header(tmp_path: Path) -> Non
             await app.ask("POST", "/v1/operations", 401, json={**op, "as": an}, headers=key)
 
 
+async def test_clients_that_know_only_json_send_arrays_and_get_arrays(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        await door.person("Lotus")
+        client = platform(door)
+        wanted = [{"name": "an"}, {"nmae": "bình"}, 7, {"name": "chi"}]
+        opened = (await client.http.post("/v1/accounts/bulk", json=wanted)).json()
+        assert [(row["line"], row["status"]) for row in opened] == [(1, 200), (2, 422), (3, 422), (4, 200)]
+        said = [{"as": "an", "do": "post", "text": f"bài {n}"} for n in range(lines.BATCH + 1)]
+        for repeated in (False, True):
+            headers = {"idempotency-key": "many"}
+            rows = (await client.http.post("/v1/operations", json=said, headers=headers)).json()
+            assert [row["id"] for row in rows] == [f"many:{n}" for n in range(1, len(said) + 1)]
+            assert {(row["status"], row["repeated"]) for row in rows} == {(200, repeated)}
+        assert (await client.http.post("/v1/operations", json=[])).json() == []
+        for path, body, status in (
+            ("/v1/accounts/bulk", b'{"name": "an"}', 422),
+            ("/v1/operations", b"[", 400),
+            ("/v1/operations", b"[" + b" " * lines.ARRAY_BYTES + b"]", 413),
+            ("/v1/operations", b"[" * 100_000, 400),
+        ):
+            answer = await client.http.post(path, content=body, headers={"content-type": "application/json"})
+            assert answer.status_code == status, answer.text
+
+
 async def test_lines_that_are_too_long_or_never_end_are_refused_alone(tmp_path: Path) -> None:
     async with open_node(tmp_path) as door:
         await door.person("Lotus")
@@ -337,3 +361,49 @@ async def test_a_body_that_pauses_is_ended_and_what_came_is_answered(
             async with person.http.stream("POST", "/v1/operations", content=slowly(), headers=NDJSON) as answer:
                 rows = [json.loads(row) async for row in answer.aiter_lines()]
         assert [(row["line"], row["status"]) for row in rows] == [(1, 200), (2, 408)]
+
+
+async def test_a_platform_mints_and_ends_tokens_for_its_users_alone(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        lotus, person = await door.person("Lotus")
+        client = platform(door)
+        an, _ = await open_accounts(client, "an", "bình")
+        headers = {"idempotency-key": "an's phone"}
+        wanted = {"scopes": ["read", "write"], "app": "Lotus for Android", "seconds": 60}
+        answers = [(await client.http.post("/v1/accounts/an/tokens", json=wanted, headers=headers)) for _ in range(2)]
+        made = answers[0].json()
+        assert answers[1].json() == made, "a lost answer is answered again"
+        assert (made["account"], made["scopes"]) == (an, ["read", "write"])
+        theirs = Client(door.url, made["token"])
+        door._clients.append(theirs)
+        assert (await theirs.get("/api/v1/accounts/verify_credentials"))["uri"] == an
+        wrong: list[dict[str, Any]] = [{"scopes": [one]} for one in ("host", "admin", "firehose")]
+        for body in (*wrong, {"scopes": []}, {"scopes": ["read"], "seconds": 0}):
+            await client.ask("POST", "/v1/accounts/an/tokens", 422, json=body)
+        await client.ask("POST", "/v1/accounts/nobody/tokens", 422, json={"scopes": ["read"]})
+        for other in (person, theirs):
+            await other.ask("POST", "/v1/accounts/an/tokens", 403, json={"scopes": ["read"]})
+        await client.ask("DELETE", f"/v1/accounts/bình/tokens/{made['id']}", 404)
+        await client.ask("DELETE", f"/v1/accounts/an/tokens/{made['id']}", 200)
+        await theirs.get("/api/v1/accounts/verify_credentials", 401)
+        acts = [act["do"] for act in (await door.node.backend.call("audit.list", {}))["acts"]]
+        assert (acts.count("token.add"), acts.count("token.revoke")) == (1, 1)
+        assert lotus
+
+
+async def test_a_platform_reports_in_the_name_of_a_user(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        _, person = await door.person("Lotus")
+        client = platform(door)
+        an, binh = await open_accounts(client, "an", "bình")
+        made = await client.ask(
+            "POST", "/v1/reports", 200, json={"as": "an", "account": binh, "comment": "rác", "category": "spam"}
+        )
+        assert made["account"]["account"] == binh
+        mine = (await client.ask("GET", "/v1/reports", 200, params={"as": "an"}))["reports"]
+        assert [one["id"] for one in mine] == [made["id"]]
+        (queued,) = (await door.node.backend.call("report.list", {}))["reports"]
+        assert queued["by"]["account"] == an
+        assert "as" in (await client.post("/v1/reports", 422, account=binh))["error"]
+        await person.ask("POST", "/v1/reports", 403, json={"as": an, "account": binh})
+        await client.ask("POST", "/v1/reports", 422, json={"as": "an", "acount": binh})

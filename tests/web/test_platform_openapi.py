@@ -31,6 +31,12 @@ async def test_the_document_has_every_endpoint_and_the_page_shows_it_without_scr
         places = {f"#/components/{kind}/{name}" for kind, all in said["components"].items() for name in all}
         assert set(_refs(said)) <= places
         assert said["paths"]["/v1/accounts"]["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        for operation in (
+            one for path, verbs in said["paths"].items() if path.startswith("/v1/") for one in verbs.values()
+        ):
+            bodies = [operation.get("requestBody"), operation["responses"]["200"]]
+            for kinds in (set(body["content"]) for body in bodies if body is not None):
+                assert kinds & {"application/json", "application/octet-stream", "text/event-stream"}, "generators know"
         page = await door.client().http.get("/docs")
         assert page.headers["content-type"].startswith("text/html")
         assert "<script" not in page.text

@@ -151,6 +151,7 @@ async def test_what_cannot_be_kept_is_refused_and_not_published(tmp_path: Path) 
             {},
             {"status": "a", "media_ids": ["7"]},
             {"status": "a", "poll": {"options": ["1"]}},
+            {"status": "a", "local_only": True},
         ):
             await client.ask("POST", "/api/v1/statuses", 422, json=wrong)
         for path in ("1", "x" * 131, "9" * 131):
@@ -229,6 +230,8 @@ async def test_a_picture_a_poll_and_a_later_post(tmp_path: Path) -> None:
         assert (voted.voted, voted.own_votes, voted.votes_count, voted.voters_count) == (True, [0, 1], 2, 1)
         with pytest.raises(MastodonAPIError, match="already voted"):
             await run(other.poll_vote, post.poll.id, [0])
+        with pytest.raises(MastodonAPIError, match="your own polls"):
+            await run(app.poll_vote, post.poll.id, [0])
         assert [one.votes_count for one in (await run(app.poll, post.poll.id)).options] == [1, 1]
 
         when = datetime.now(UTC) + timedelta(hours=1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 
 import anyio
 from starlette.applications import Starlette
@@ -58,6 +59,7 @@ from banyan_web.mastodon.streaming import endpoints as streaming
 from banyan_web.mastodon.streaming import sockets
 from banyan_web.oauth import authorize, login, tokens
 from banyan_web.oauth.forms import page, paragraph
+from banyan_web.open_streams import OpenStreams, token_shown
 from banyan_web.page import (
     archive,
     channels,
@@ -75,7 +77,7 @@ from banyan_web.page import (
 from banyan_web.page import marking as page_marking
 from banyan_web.page import notices as page_notices
 from banyan_web.page import reading as pages
-from banyan_web.platform import hosting, operations, proofs, reading, webhooks
+from banyan_web.platform import hosting, operations, proofs, reading, users, webhooks
 from banyan_web.refusals import Refused, answer, refusal
 
 EVERY: Sequence[Endpoints] = (
@@ -127,6 +129,7 @@ EVERY: Sequence[Endpoints] = (
     ties.ENDPOINTS,
     timelines.ENDPOINTS,
     tokens.ENDPOINTS,
+    users.ENDPOINTS,
     trending.ENDPOINTS,
     webhooks.ENDPOINTS,
     wellknown.ENDPOINTS,
@@ -153,8 +156,8 @@ _USUAL = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
 }
 _SLASHES = re.compile("/{2,}")
-GOING_AWAY = 1001
-"""The code of a WebSocket that ends because the server stops (RFC 6455, 7.4.1)."""
+GOING_AWAY, REVOKED = 1001, 1008
+"""Codes of a WebSocket that ends because the server stops, or its token (RFC 6455, 7.4.1)."""
 _log = logging.getLogger(__name__)
 
 
@@ -174,7 +177,7 @@ def door_app(web: Web, every: Iterable[Endpoints] = EVERY) -> DoorApp:
     routes += [Route(path + "/", _Place(web, verbs)) for path, verbs in sorted(paths.items(), key=_order)]
     inner = Starlette(routes=routes, exception_handlers={HTTPException: _not_here})
     inner.router.redirect_slashes = False
-    return DoorApp(inner)
+    return DoorApp(inner, OpenStreams(web.door))
 
 
 def _order(item: tuple[str, object]) -> tuple[bool, str]:
@@ -199,14 +202,13 @@ def _shown(request: Request, why: Refused) -> Response:
 class DoorApp:
     """Adds what all answers have, and ends streams properly when the server stops."""
 
-    def __init__(self, inner: ASGIApp) -> None:
-        self._inner = inner
-        self._streams: set[anyio.CancelScope] = set()
+    def __init__(self, inner: ASGIApp, streams: OpenStreams) -> None:
+        """streams: whoever opens the door runs it."""
+        self._inner, self.streams = inner, streams
 
     def end_streams(self) -> None:
         """Streams end now, as a stream that is over does: a client then knows that nothing was lost on the line."""
-        for stream in list(self._streams):
-            stream.cancel()
+        self.streams.end_all()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if "//" in scope.get("path", ""):  # a client that puts an address and a path together with a slash too many
@@ -232,7 +234,7 @@ class DoorApp:
                 said = {name.lower() for name, _ in message["headers"]}
                 if b"content-length" not in said:
                     streaming = True
-                    self._streams.add(until)
+                    going.enter_context(self.streams.stream(scope, until))
                 usual = _USUAL | _CORS if shared else _USUAL
                 more = [(name, value) for name, value in usual.items() if name not in said]
                 message = {**message, "headers": [*message["headers"], *more]}
@@ -240,11 +242,8 @@ class DoorApp:
                 ended = not message.get("more_body", False)
             await send(message)
 
-        with anyio.CancelScope() as until:
-            try:
-                await self._inner(scope, receive, with_headers)
-            finally:
-                self._streams.discard(until)
+        with ExitStack() as going, anyio.CancelScope() as until:
+            await self._inner(scope, receive, with_headers)
         if streaming and not ended and until.cancelled_caught:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -256,14 +255,10 @@ class DoorApp:
             closed = closed or message["type"] == "websocket.close"
             await send(message)
 
-        with anyio.CancelScope() as until:
-            self._streams.add(until)
-            try:
-                await self._inner(scope, receive, noted)
-            finally:
-                self._streams.discard(until)
+        with anyio.CancelScope() as until, self.streams.stream(scope, until) as stream:
+            await self._inner(scope, receive, noted)
         if not closed and until.cancelled_caught:
-            await send({"type": "websocket.close", "code": GOING_AWAY})
+            await send({"type": "websocket.close", "code": REVOKED if stream.revoked else GOING_AWAY})
 
 
 class _Place:
@@ -334,7 +329,7 @@ def _token(web: Web, request: Request) -> Token | None:
     kind, _, raw = (said or "").partition(" ")
     if said is None or kind.lower() == "basic":
         return None
-    found = web.door.token(raw.strip()) if kind.lower() == "bearer" else None
+    found = token_shown(web.door, request.scope, raw.strip()) if kind.lower() == "bearer" else None
     if found is None:
         raise Refused(401, "The access token is invalid", {"www-authenticate": 'Bearer error="invalid_token"'})
     return found

@@ -21,6 +21,7 @@ from starlette.responses import Response
 from banyan_node.api.declare import Response as Said
 from banyan_web.door_store import SCOPES
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Shape, Web
+from banyan_web.platform.lines import NDJSON
 
 _REF = "#/components/schemas/{name}"
 _PART = re.compile(r"\{(\w+)(?::\w+)?\}")
@@ -116,8 +117,8 @@ def _operation(endpoint: Endpoint, schemas: Mapping[int, Any]) -> dict[str, Any]
         parameters.append({"name": "Idempotency-Key", "in": "header", "schema": key})
     if shape.tagged:
         parameters.append({"name": "If-None-Match", "in": "header", "schema": {"type": "string"}})
-    answers: dict[str, Any] = {"200": {"description": "Done.", "content": {shape.gives: _body(shape, schemas)}}}
-    answers["200"]["content"] |= {kind: {} for kind in shape.also}
+    given = _content(shape, _body(shape, schemas)) | {kind: {} for kind in shape.also}
+    answers: dict[str, Any] = {"200": {"description": "Done.", "content": given}}
     if shape.tagged:
         answers["304"] = {"description": "What If-None-Match names is still so."}
     refusals = sorted(_WHY if endpoint.shape is None else {400, 401, 403, 404, 422, 500, 503, 507, *shape.refuses})
@@ -132,7 +133,7 @@ def _operation(endpoint: Endpoint, schemas: Mapping[int, Any]) -> dict[str, Any]
         "responses": answers,
     }
     if shape.asks is not None:
-        content = {kind: {"schema": schemas[id(shape.asks)]} for kind in shape.takes}
+        content = _content(shape._replace(gives="application/json"), {"schema": schemas[id(shape.asks)]})
         found["requestBody"] = {"required": True, "content": content}
     return found
 
@@ -141,6 +142,14 @@ def _body(shape: Shape, schemas: Mapping[int, Any]) -> dict[str, Any]:
     if isinstance(shape.answers, tuple):
         return {"schema": {"anyOf": [schemas[id(one)] for one in shape.answers]}}
     return {} if shape.answers is None else {"schema": schemas[id(shape.answers)]}
+
+
+def _content(shape: Shape, body: dict[str, Any]) -> dict[str, Any]:
+    """A body by its content type."""
+    if not shape.lines:
+        return {shape.gives: body}
+    many = {"type": "array", "items": body["schema"]}
+    return {shape.gives: {"schema": {"anyOf": [body["schema"], many]} if shape.keyed else many}, NDJSON: body}
 
 
 def _parameter(name: str, kind: Any, schemas: Mapping[int, Any]) -> dict[str, Any]:

@@ -119,6 +119,7 @@ class DoorStore:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
+        self._written = 0
         self.path = path
         path.touch(0o600)
         self._db = apsw.Connection(str(path))
@@ -159,6 +160,13 @@ class DoorStore:
                 self._db.execute("rollback")
                 raise
             self._db.execute("commit")
+            self._written += 1
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Another one after each write, of any process."""
+        with self.reading() as db:
+            return self._written, next(iter(db.execute("pragma data_version")))[0]
 
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:
@@ -202,6 +210,23 @@ class DoorStore:
         if row is None or (row[5] is not None and row[5] <= time.time()):
             return None
         return _token(row)
+
+    def good_until(self, hash_: bytes) -> float | None:
+        """Until when a token or the session of a browser is good, in seconds since 1970. None: for ever; 0: it is not.
+        hash_: of its secret."""
+        what = "select expires from tokens where hash = ?1 union all select expires from sessions where hash = ?1"
+        with self.reading() as db:
+            row: Sequence[float | None] = next(iter(db.execute(what, (hash_,))), (0.0,))
+        return row[0]
+
+    def platforms(self) -> set[str]:
+        """The labels of those that have a token of their own which is good."""
+        what = (
+            "select distinct app from tokens where account is null and ' ' || scopes || ' ' like '% host %' "
+            "and (expires is null or expires > ?)"
+        )
+        with self.reading() as db:
+            return {str(app) for (app,) in db.execute(what, (time.time(),))}
 
     def tokens(self, account: str | None = None) -> list[Token]:
         """Those that are valid, of the account or of all, the newest first."""

@@ -160,13 +160,13 @@ Do: TypeAlias = Callable[[Web, Ask], Awaitable[Any]]
 
 class Shape(NamedTuple):
     """What an endpoint takes and answers, for the OpenAPI document. asks, answers: types that msgspec knows; a tuple:
-    one of these. takes, gives: content types. also: others that it gives if it is asked to. query: types of the
+    one of these. gives: its content type. also: others that it gives if it is asked to. query: types of the
     parameters in the query. refuses: with which statuses, beside the usual ones. keyed: it takes an Idempotency-Key.
-    tagged: it answers with an ETag. token: it needs one, and looks itself at what that allows."""
+    tagged: it answers with an ETag. token: it needs one, and looks itself at what that allows. lines: it takes many,
+    as an array or as NDJSON (with `keyed` one object too), and answers with as many."""
 
     asks: Any = None
     answers: Any = None
-    takes: tuple[str, ...] = ("application/json",)
     gives: str = "application/json"
     also: tuple[str, ...] = ()
     query: Mapping[str, Any] = MappingProxyType({})
@@ -174,6 +174,7 @@ class Shape(NamedTuple):
     keyed: bool = False
     tagged: bool = False
     token: bool = False
+    lines: bool = False
 
     @property
     def types(self) -> tuple[Any, ...]:

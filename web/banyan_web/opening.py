@@ -54,6 +54,7 @@ async def serve_by_itself(node: Node, hub: Hub | None = None, task_status: Any =
         beside.start_soon(send_pushes, web)
         beside.start_soon(web.cards.run, web)
         apps.append(door_app(web))
+        beside.start_soon(apps[-1].streams.run)
         return apps[-1]
 
     async def end_streams() -> None:

@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from banyan_web.door_logins import SESSION_S, Person, session
+from banyan_web.door_logins import SESSION_S, Person
 from banyan_web.endpoint import Ask, Web
+from banyan_web.open_streams import person_shown
 from banyan_web.refusals import Refused
 
 _LONGEST = 100
@@ -62,7 +63,7 @@ def visit(web: Web, ask: Ask) -> Visit:
     found = ask.request.cookies.get(_name(web), "")
     if not found.isascii() or not 20 <= len(found) <= _LONGEST:
         return Visit(secrets.token_urlsafe(32), True, None)
-    return Visit(found, False, session(web.door, found))
+    return Visit(found, False, person_shown(web.door, ask.request.scope, found))
 
 
 def greeted(web: Web, at: Visit, response: Response) -> Response:

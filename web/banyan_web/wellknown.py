@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.accounts import account
+from banyan_web.mastodon.instance import SPOKEN
 from banyan_web.mastodon.naming import account_named
 from banyan_web.refusals import Refused, answer
 
@@ -73,7 +74,11 @@ async def nodeinfo(web: Web, ask: Ask) -> Any:
         "services": {"outbound": [], "inbound": []},
         "usage": {"users": {"total": size["hosted"]}},
         "openRegistrations": False,
-        "metadata": {"nodeName": web.title, "nodeDescription": web.description},
+        "metadata": {
+            "nodeName": web.title,
+            "nodeDescription": web.description,
+            "upstream": {"name": "mastodon", "version": SPOKEN},  # by which apps choose the API to speak
+        },
     }
 
 

@@ -143,6 +143,8 @@ def _account_id(text: str) -> bytes:
 @_keys.command("renew")
 def renew(ctx: typer.Context) -> None:
     """Give this home another master, because somebody copied the one it has. `banyan account recover` comes next."""
+    from banyan_node.local import reseal_local
+
     s = session.of(ctx)
     if s.node() is not None:
         raise BadInput("The node is running; stop it with `banyan down` first.")
@@ -154,7 +156,9 @@ def renew(ctx: typer.Context) -> None:
             "first: `banyan keys words`, then `banyan account rotate --slot 1 --words-file FILE`."
         )
     s.close()
-    keystore.renew(s.home.old_keys, s.passphrase() if keystore.encrypted else None)
+    before = keystore.keys
+    fresh = keystore.renew(s.home.old_keys, s.passphrase() if keystore.encrypted else None)
+    reseal_local(s.home, s.settings, before, fresh.keys)
     s.out.done(
         {"home": str(s.home.path), "old": str(s.home.old_keys)},
         f"The node has another master; the old one is in {s.home.old_keys}.",

@@ -184,12 +184,22 @@ def withhold(
     basis: Annotated[str, typer.Option(help="The law or rule behind it.")] = "",
     scope: Annotated[str, typer.Option(help="Where it holds.")] = "",
     days: Annotated[int, typer.Option(min=0, help="For how long; 0: until released.")] = 0,
+    erase: Annotated[bool, typer.Option("--erase", help="Keep no sealed copy: a release asks peers for it.")] = False,
 ) -> None:
     """Stop giving out a post's content, with a signed statement of why. Other nodes decide for themselves."""
     s = session.of(ctx)
     params = {"uri": refs.post(s, uri), "order": order, "basis": basis, "scope": scope, "days": days}
-    answer = s.call("content.withhold", **params)
-    s.out.done(answer, f"Withheld {refs.short(answer['uri'])}.")
+    answer = s.call("content.withhold", **params, erase=erase)
+    until = "its term ends or you release it" if days else "you release it"
+    s.out.done(
+        answer,
+        f"Withheld {refs.short(answer['uri'])}. "
+        + (
+            f"A sealed copy stays here until {until}."
+            if answer["kept"]
+            else "No copy is kept here: a release asks peers for it, and if none has it, it is gone for good."
+        ),
+    )
 
 
 @_store.command("withheld")
@@ -210,10 +220,12 @@ def release(
         str, typer.Argument(metavar="POST", help="The post that was withheld.", autocompletion=completing.posts)
     ],
 ) -> None:
-    """Lift a withholding: the content is asked of peers again."""
+    """Lift a withholding: the content is shown again, from the sealed copy that was kept, or else from peers."""
     s = session.of(ctx)
     answer = s.call("content.release", uri=refs.post(s, uri))
-    s.out.done(answer, f"Released {refs.short(answer['uri'])}.")
+    asked = answer["released"] - answer["kept"]
+    missing = f" {count(asked, 'write', 'writes')} of it had no copy here and must come from peers." if asked else ""
+    s.out.done(answer, f"Released {refs.short(answer['uri'])}.{missing}")
 
 
 Account = Annotated[

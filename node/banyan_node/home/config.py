@@ -243,8 +243,8 @@ class StorageSettings(Struct, frozen=True, forbid_unknown_fields=True):
             ge=0,
             le=1 << 50,
             title=f"{SIZE}; 0: no limit",
-            description="The largest store; above it, no entries of others are taken. Only `banyan store compact` "
-            "makes a store smaller",
+            description="What the store and its search index may take; above it, no entries of others are taken. What "
+            "was erased leaves room in the files, which stay as large",
         ),
     ] = 0
     reserve: Annotated[
@@ -263,7 +263,7 @@ class StorageSettings(Struct, frozen=True, forbid_unknown_fields=True):
             le=100,
             title="percent; 100: no bound",
             description="Of `max_bytes`, or of the store and the free disk: what accounts may take that nobody here "
-            "hosts or follows and no named peer brought",
+            "hosts or follows and, where all accounts are held, no named peer brought",
         ),
     ] = 10
 

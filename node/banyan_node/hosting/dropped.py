@@ -13,6 +13,7 @@ from banyan_crdt.control import resolve_control
 from banyan_crdt.ids import AccountId, control_log, is_checkpoint, is_control
 from banyan_crdt.logs import NOTHING
 from banyan_node.context import Context
+from banyan_node.moderation import copies
 from banyan_storage.reader import StoreReader
 
 _DROPPED = b"dropped account:"
@@ -50,6 +51,7 @@ def erase(ctx: Context, account: AccountId, now: float) -> int:
             entries += head.length
         if head != NOTHING:
             ctx.replica.sync.moved(log, head, NOTHING)
+    copies.drop(store, account)
     store.rebuild_views(account, ())
     ctx.replica.strangers.release(account)
     ctx.replica.ingest.forget()

@@ -53,13 +53,18 @@ def withheld(reader: StoreReader) -> Iterator[tuple[Target, Order]]:
         yield Target(AccountId(body[:32]), CellKey(body[32:])), _order(raw)
 
 
+def order_of(reader: StoreReader, target: Target) -> Order | None:
+    """The order by which this node withholds the post."""
+    raw = reader.note(_WITHHELD + target.account + target.key)
+    return None if raw is None else _order(raw)
+
+
 def why_gone(q: Queries, target: Target) -> Gone:
     """The reason for a post that is not shown."""
-    raw = q.reader.note(_WITHHELD + target.account + target.key)
-    if raw is not None:
-        return Gone("withheld", f"withheld by this node: {_order(raw).order}")
     if q.is_dead(target.account, POST, target.key):
         return Gone("deleted", "deleted by its author")
+    if (order := order_of(q.reader, target)) is not None:
+        return Gone("withheld", f"withheld by this node: {order.order}")
     if q.is_hidden(target):
         return Gone("hidden", "hidden by the moderators of this node")
     return Gone("unknown", UNKNOWN)

@@ -16,7 +16,7 @@ more is waiting.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import NamedTuple
@@ -33,9 +33,10 @@ from banyan_crdt.shapes import ONE_OP, between
 from banyan_crdt.state import counted_entries
 from banyan_node.context import Context
 from banyan_node.hosting import claims, drafts, dropped, hosted, private
+from banyan_node.moderation import copies
 from banyan_node.operator_errors import CallError
 from banyan_node.workers.worker import Worker
-from banyan_schema.social import PROFILE
+from banyan_schema.social import POST, PROFILE
 from banyan_schema.social.private import KEYRING, PRIVATE
 from banyan_storage import tables as t
 from banyan_storage.blob_names import look_again
@@ -107,6 +108,15 @@ async def run(worker: Worker[Context]) -> None:
                 erased_parts=erased.number + replaced.number,
                 forgotten_entries=forgotten.number,
             )
+
+
+async def each_minute(worker: Worker[Context], step: Callable[[Context, float], bool]) -> None:
+    """Does a step each minute, for ever, and sooner while it says that more is waiting."""
+    while True:
+        with suppress(ViewBuilding):
+            while await worker.call(step):
+                await trio.sleep(BUSY_S)
+        await trio.sleep(LOOK_S)
 
 
 class Done(NamedTuple):
@@ -325,6 +335,9 @@ def _erase(ctx: Context, account: AccountId, ended: set[tuple[Coll, CellKey]], n
                 ended_here = isinstance(op, Put | Add) and (op.coll, op.key) in dead and part_of(op) is not None
                 if ended_here and ctx.store.withheld(entry, at) is None:
                     erased += ctx.store.erase_part(entry, at, None)  # also missing content, so that it is not fetched
+    for coll, key in dead:
+        if coll == POST:
+            copies.drop(ctx.store, account, key)
     branched = bool(ctx.store.loose_logs(account))
     for coll, key in ended:
         cell = account + coll + key

@@ -6,6 +6,7 @@ and is asked for once there is room. Own accounts go on until the disk is really
 
 import shutil
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import structlog
@@ -15,6 +16,7 @@ from banyan_node.context import Context
 from banyan_node.home.config import StorageSettings
 from banyan_node.workers.worker import Worker
 from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.search.index import used
 
 log = structlog.get_logger("banyan")
 LOOK_S = 1.0
@@ -25,11 +27,15 @@ IDLE_LOOK_S = 10.0
 AGAIN = 20
 """There is room again once the reserve and 1/AGAIN of it more are free, so that the answer does not change every
 second."""
+WAYS = "follow those you want, name the peers that you trust (`banyan peers add`), or raise it"
+"""What to do when strangers have used up their share."""
+WAYS_OF_CHOSEN = "follow those you want, stop following who follows too many, or raise it"
+"""The same on a node of chosen accounts."""
 
 
 class Room(NamedTuple):
     """full: why there is no room, a sentence without a full stop; empty if there is. most: bytes that strangers may
-    take, None: no bound. allowance: where that comes from."""
+    take, None: no bound. allowance: where that comes from, without what to do."""
 
     full: str
     most: int | None
@@ -40,8 +46,8 @@ class Watch:
     """Tells the replica how much room there is, as it is now. Writes to the log once when room ends, and
     once when there is room again."""
 
-    def __init__(self, worker: Worker[Context], engine: LmdbEngine, storage: StorageSettings) -> None:
-        self._worker, self._engine, self._storage = worker, engine, storage
+    def __init__(self, worker: Worker[Context], engine: LmdbEngine, index: Path, storage: StorageSettings) -> None:
+        self._worker, self._engine, self._index, self._storage = worker, engine, index, storage
         self._full = self._shut = False
 
     async def run(self) -> None:
@@ -59,11 +65,13 @@ class Watch:
         await self._worker.call(partial(self._tell, await self._look()))
 
     async def _look(self) -> Room:
-        return await trio.to_thread.run_sync(room_of, self._engine, self._storage, self._full)
+        return await trio.to_thread.run_sync(room_of, self._engine, self._index, self._storage, self._full)
 
     def _tell(self, room: Room, c: Context, now: float) -> None:
         """On the replica's thread."""
-        c.replica.sync.asking.set_room(room.full, room.most, room.allowance)
+        asking = c.replica.sync.asking
+        way = WAYS if asking.interest is None else WAYS_OF_CHOSEN
+        asking.set_room(room.full, room.most, f"{room.allowance}; {way}")
         if bool(room.full) != self._full:
             self._full = bool(room.full)
             if room.full:
@@ -79,35 +87,37 @@ class Watch:
                 log.info("accounts of strangers are taken again")
 
 
-def room_of(engine: LmdbEngine, storage: StorageSettings, before: bool) -> Room:
-    """before: whether there was none."""
+def room_of(engine: LmdbEngine, index: Path, storage: StorageSettings, before: bool) -> Room:
+    """index: of the search, which is made of the store and counts as a part of it. before: whether there was none."""
     most, share = None, storage.strangers
     of = "the store and the free disk beyond storage.reserve"
     if share < 100:
-        whole = max(0, shutil.disk_usage(engine.path).free - storage.reserve) + engine.sizes().used
+        whole = max(0, shutil.disk_usage(engine.path).free - storage.reserve) + engine.sizes().used + used(index)
         if 0 < storage.max_bytes <= whole:
             whole, of = storage.max_bytes, "storage.max_bytes"
         most = whole * share // 100
     return Room(
-        why_full(engine, storage, before),
+        why_full(engine, index, storage, before),
         most,
-        f"storage.strangers allows {said(most or 0)}, {share} % of {of}; follow those you want, name the peers that "
-        "you trust (`banyan peers add`), or raise it",
+        f"storage.strangers allows {said(most or 0)}, {share} % of {of}",
     )
 
 
-def why_full(engine: LmdbEngine, storage: StorageSettings, before: bool) -> str:
+def why_full(engine: LmdbEngine, index: Path, storage: StorageSettings, before: bool) -> str:
     """Why there is no room, a sentence without a full stop; empty if there is. before: whether there was none."""
-    if storage.max_bytes and (used := engine.sizes().used) >= storage.max_bytes:
+    sizes = engine.sizes()
+    if storage.max_bytes and (held := sizes.live + used(index)) >= storage.max_bytes:
         return (
-            f"the store has {said(used)}, and storage.max_bytes allows {said(storage.max_bytes)}; raise it, or make "
-            "the store smaller with `banyan store compact`"
+            f"the store and its search index have {said(held)}, and storage.max_bytes allows "
+            f"{said(storage.max_bytes)}; raise it, or hold less: stop following, or drop (`banyan store drop`)"
         )
     wanted = storage.reserve + (storage.reserve // AGAIN if before else 0)
-    if wanted and (free := shutil.disk_usage(engine.path).free) < wanted:
+    empty = min(sizes.used - sizes.live, storage.reserve // 2)  # but not all: others write to the disk beside the store
+    if wanted and (free := shutil.disk_usage(engine.path).free) + empty < wanted:
         keeps = said(storage.reserve) + (f", and {said(wanted)} until others are let in again" if before else "")
+        inside = f", {said(empty)} inside the store" if empty else ""
         return (
-            f"{said(free)} are free on the disk of {engine.path}, and storage.reserve keeps {keeps}; "
+            f"{said(free)} are free on the disk of {engine.path}{inside}, and storage.reserve keeps {keeps}; "
             "make room, or lower it"
         )
     return ""

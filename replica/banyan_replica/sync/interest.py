@@ -13,7 +13,7 @@ names are sent again. The pause doubles each time, so a peer whose digest is nev
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -104,7 +104,7 @@ class Interests:
 
     # -- ours
 
-    def limit(self, accounts: Sequence[AccountId] | None, now: float) -> list[PeerSession]:
+    def limit(self, accounts: Collection[AccountId] | None, now: float) -> list[PeerSession]:
         """This node holds only these accounts, the most important first: names beyond `Limits.interest` are not sent.
         Call it only when no write is waiting. Returns the links over which other accounts are compared from now on.
 

@@ -259,6 +259,21 @@ class Index:
                 yield row, Target(AccountId(account), CellKey(key))
 
 
+def used(path: Path) -> int:
+    """Bytes that an index takes, as of its last checkpoint, and those of the file beside it; 0 if there is none. Pages
+    that hold nothing are not counted: they are written again before it grows."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+            size = file.seek(0, os.SEEK_END)
+        beside = Path(f"{path}-wal")
+        size += beside.stat().st_size if beside.exists() else 0
+    except OSError:
+        return 0
+    page, empty = int.from_bytes(head[16:18], "big"), int.from_bytes(head[36:40], "big")  # the format of SQLite
+    return max(0, size - (65_536 if page == 1 else page) * empty)
+
+
 def remove(path: Path) -> None:
     """Removes an index; it is made again. Raises OSError."""
     for end in ("-wal", "-shm", ""):

@@ -154,7 +154,7 @@ async def _row(web: Web, one: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _hosted(web: Web, ask: Ask) -> dict[str, Any]:
+async def hosted_standing(web: Web, ask: Ask) -> dict[str, Any]:
     """What holds of the account of the path. Raises Refused."""
     found: dict[str, Any] = await web.call("account.standing", account=ask.path["account"])
     if not found["hosted"]:
@@ -173,7 +173,7 @@ async def suspend(web: Web, ask: Ask) -> Any:
     wanted, by = shaped(ask.params, Suspension), actor(ask)
 
     async def do() -> Any:
-        account = (await _hosted(web, ask))["account"]
+        account = (await hosted_standing(web, ask))["account"]
         said = {"account": account, "why": wanted.why, "text": wanted.text}
         return await web.act(by, "decision.add", verdict="suspend", **said)
 
@@ -186,7 +186,7 @@ async def restore(web: Web, ask: Ask) -> Any:
     wanted, by = shaped(ask.params, OnlyWhy), actor(ask)
 
     async def do() -> Any:
-        number = (await _hosted(web, ask))["suspended"]
+        number = (await hosted_standing(web, ask))["suspended"]
         if number is None:
             raise Refused(409, "That account is not suspended.", code="refused")
         return await web.act(by, "decision.undo", id=number, why=wanted.why)
@@ -202,7 +202,7 @@ async def sign_everything_out(web: Web, ask: Ask) -> Any:
     wanted = shaped(ask.params, OnlyWhy)
 
     async def do() -> Any:
-        account = (await _hosted(web, ask))["account"]
+        account = (await hosted_standing(web, ask))["account"]
         await written_down(web, actor(ask, wanted.why), "account.sign_out", {"account": account})
         browsers, ended = await to_thread.run_sync(sign_out, web.door, account)
         return {"account": account, "sessions": browsers, "tokens": ended}

@@ -21,7 +21,7 @@ from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoints, Shape, Web
 from banyan_web.firehose.asking import FORMATS, LONGEST_S, name_of, opened, refused, token_for
 from banyan_web.firehose.consumers import Consumer, owner_of
-from banyan_web.firehose.packing import ZSTD, dictionaries
+from banyan_web.firehose.packing import ZSTD, accepts_zstd, dictionaries, encoded
 from banyan_web.params import boolean, text, texts
 from banyan_web.platform.acting import only
 from banyan_web.refusals import Refused
@@ -102,12 +102,14 @@ async def firehose_from(web: Web, ask: Ask) -> Response:
 
 async def _stream(web: Web, ask: Ask, params: dict[str, Any]) -> Response:
     found = await opened(web, token_for(ask.token), params, ask.request.headers)
-    packed = None if found.packed is None else {"content-encoding": ZSTD}
-    kind = found.content_type
-    if found.packed not in (None, ZSTD):
-        packed, kind = {"dictionary": str(found.packed)}, "application/zstd"
-    answer = LiveAnswer(found.first, found.pieces, kind)
-    answer.headers.update(packed or {})
+    first, pieces, headers = found.first, found.pieces, {"vary": "accept-encoding"}
+    if found.packed is None and accepts_zstd(ask.request.headers.get("accept-encoding", "")):
+        first, pieces = encoded(first, pieces)
+        headers["content-encoding"] = ZSTD
+    elif found.packed not in (None, ZSTD):
+        headers["dictionary"] = found.packed
+    answer = LiveAnswer(first, pieces, found.content_type if found.packed is None else "application/zstd")
+    answer.headers.update(headers)
     return answer
 
 

@@ -21,6 +21,7 @@ from banyan_web.endpoint import Web
 from banyan_web.firehose.asking import Opened, name_of, opened, token_for
 from banyan_web.firehose.endpoints import confirmed
 from banyan_web.mastodon.streaming.sockets import shown
+from banyan_web.open_streams import token_shown
 from banyan_web.params import nested
 from banyan_web.refusals import Refused, refusal
 
@@ -39,7 +40,7 @@ class FirehoseSockets:
         socket = WebSocket(scope, receive, send)
         try:
             raw, protocol = shown(socket)
-            given = self._web.door.token(raw)
+            given = token_shown(self._web.door, scope, raw)
             counted(self._web.bounds, given, self._web.bounds.address_of(socket))
             token = token_for(given)
             params = nested(socket.query_params.multi_items())

@@ -33,6 +33,8 @@ async def content(web: Web, ask: Ask) -> dict[str, Any]:
     visibility = text(params, "visibility", "public")
     if visibility not in _VISIBLE:
         raise Refused(422, "Posts here are public or unlisted: everybody can read them. This one was not published.")
+    if truthy(params, "local_only"):
+        raise Refused(422, "Posts here reach every node: none can be local only. This one was not published.")
     asked = _poll(params)
     if asked is not None and media:
         raise Refused(422, "Validation failed: A post has a poll or media, not both")

@@ -14,6 +14,7 @@ from banyan_node.media.limits import MAX_PIXELS
 from banyan_node.media.looking import FILMS, MAX_PICTURE, PICTURES, SOUNDS
 from banyan_schema.media import MAX_DESCRIPTION
 from banyan_schema.social.post import MAX_MEDIA, MAX_OPTION, MAX_OPTIONS, MAX_TEXT
+from banyan_schema.social.profile import MAX_FIELD, MAX_VALUE
 from banyan_storage.pins import SHOWN
 from banyan_web.bounds import MEDIA_BYTES
 from banyan_web.endpoint import Ask, Endpoints, Web
@@ -23,9 +24,9 @@ from banyan_web.mastodon.tags import FEATURED
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
-SPOKEN = "4.3.0"
+SPOKEN = "4.7.0"
 """The version of Mastodon whose API is spoken, and `API` its number."""
-API = 2
+API = 10
 _WIDE = 4
 """The most bytes of a character."""
 _NO_LIMIT = 2**31 - 1
@@ -68,6 +69,10 @@ async def second(web: Web, ask: Ask) -> Any:
             "about": f"{web.url}/about",
             "privacy_policy": f"{web.url}/rules#privacy" if web.house.privacy else None,
             "terms_of_service": f"{web.url}/rules#terms" if web.house.terms else None,
+        },
+        "timelines_access": {
+            feeds: {"local": "public", "remote": "public"}
+            for feeds in ("live_feeds", "hashtag_feeds", "trending_link_feeds")
         },
         "vapid": {"public_key": web.pushes.identity.server_key},
         "translation": {"enabled": False},
@@ -166,7 +171,14 @@ def _version() -> str:
 
 def _configuration() -> dict[str, Any]:
     return {
-        "accounts": {"max_featured_tags": FEATURED, "max_pinned_statuses": SHOWN},
+        "accounts": {
+            "max_featured_tags": FEATURED,
+            "max_pinned_statuses": SHOWN,
+            "max_display_name_length": MAX_VALUE // _WIDE,
+            "max_note_length": MAX_VALUE // _WIDE,
+            "profile_field_name_limit": MAX_FIELD // _WIDE,
+            "profile_field_value_limit": MAX_VALUE // _WIDE,
+        },
         "statuses": {
             "max_characters": MAX_TEXT // _WIDE,
             "max_media_attachments": MAX_MEDIA,

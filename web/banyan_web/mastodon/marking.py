@@ -145,6 +145,8 @@ async def vote(web: Web, ask: Ask) -> Any:
     choices = texts(ask.params, "choices")
     if not choices or not all(one.isascii() and one.isdigit() and len(one) < 4 for one in choices):
         raise Refused(422, "choices is a list of numbers of options, from 0.")
+    if found["voted"] and not found["own_votes"]:
+        raise Refused(422, "Validation failed: You cannot vote in your own polls")
     if found["own_votes"]:
         raise Refused(422, "Validation failed: You have already voted on this poll")
     if any(int(one) >= len(found["options"]) for one in choices):

@@ -12,15 +12,19 @@ ENDPOINTS = Endpoints()
 
 
 class Off(NamedTuple):
-    """why: a refusal; None: an empty list is answered. status: of the refusal."""
+    """why: a refusal; None: `empty` is answered. status: of the refusal."""
 
     verb: str
     path: str
     scope: str | None
     why: str | None = None
     status: int = 422
+    empty: Any = ()
 
 
+_COLLECTIONS = "This network has no collections: make a list."
+_NONE: dict[str, list[Any]] = {"collections": []}
+_QUOTES = "Everybody can quote a post on this network: block whom you do not want to be quoted by."
 _ENDORSED = "This network has no endorsements: pin a post of yours that names the account."
 _DOMAINS = "This network has no domains to block: block or mute accounts."
 EVERY = (
@@ -34,6 +38,13 @@ EVERY = (
     Off("POST", "/api/v1/accounts/{id}/unpin", "write:accounts", _ENDORSED),
     Off("POST", "/api/v1/accounts/{id}/endorse", "write:accounts", _ENDORSED),
     Off("POST", "/api/v1/accounts/{id}/unendorse", "write:accounts", _ENDORSED),
+    Off("GET", "/api/v1/accounts/{id}/collections", None, empty=_NONE),
+    Off("GET", "/api/v1/accounts/{id}/in_collections", None, empty=_NONE),
+    Off("GET", "/api/v1/collections", "read:accounts", empty=_NONE),
+    Off("POST", "/api/v1/collections", "write:accounts", _COLLECTIONS),
+    Off("GET", "/api/v1/collections/{id}", None, "Record not found", 404),
+    Off("POST", "/api/v1/statuses/{id}/quotes/{by}/revoke", "write:statuses", _QUOTES),
+    Off("PUT", "/api/v1/statuses/{id}/interaction_policy", "write:statuses", _QUOTES),
     Off("GET", "/api/v1/conversations", "read:statuses"),
     Off("DELETE", "/api/v1/conversations/{id}", "write:conversations", "Record not found", 404),
     Off("POST", "/api/v1/conversations/{id}/read", "write:conversations", "Record not found", 404),
@@ -44,7 +55,7 @@ def _declare(one: Off) -> None:
     async def answer(web: Web, ask: Ask) -> Any:
         if one.why is not None:
             raise Refused(one.status, one.why)
-        return []
+        return one.empty
 
     ENDPOINTS.add(one.verb, one.path, one.scope)(answer)
 

@@ -10,6 +10,7 @@ from banyan_web.mastodon import defaults
 from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.entities.accounts import BIO, NAME, SPOKEN_FOR, said_fields
 from banyan_web.mastodon.pictures import put
+from banyan_web.mastodon.tags import featured_tags
 from banyan_web.params import text, truthy
 from banyan_web.refusals import Refused
 
@@ -31,6 +32,30 @@ async def verify(web: Web, ask: Ask) -> Any:
 
 @ENDPOINTS.patch("/api/v1/accounts/update_credentials", "write:accounts", files=True)
 async def update(web: Web, ask: Ask) -> Any:
+    """The profile, and with which settings one writes."""
+    await _change(web, ask)
+    return await accounts.credentials(web, ask.account)
+
+
+@ENDPOINTS.get("/api/v1/profile")
+async def profile(web: Web, ask: Ask) -> Any:
+    """As one edits it: texts as they were written, and no picture where none was chosen."""
+    await verify(web, ask)
+    return await _profile(web, ask.account)
+
+
+@ENDPOINTS.patch("/api/v1/profile", "write:accounts", files=True)
+async def update_profile(web: Web, ask: Ask) -> Any:
+    """The same as `update`, answered with the profile."""
+    await _change(web, ask)
+    return await _profile(web, ask.account)
+
+
+async def _profile(web: Web, did: str) -> dict[str, Any]:
+    return {**await accounts.own_profile(web, did), "featured_tags": await featured_tags(web, did)}
+
+
+async def _change(web: Web, ask: Ask) -> None:
     """Everything is checked before anything is written; texts and pictures are one write."""
     row = (await accounts.profiles(web, [ask.account]))[ask.account]
     chosen, fields = _chosen(ask, defaults.of(web.door, ask.account)), _fields(ask, row)
@@ -47,7 +72,6 @@ async def update(web: Web, ask: Ask) -> Any:
     if locked != row["locked"]:
         await web.call("lock", undo=not locked, by=ask.account)
     defaults.keep(web.door, ask.account, chosen)
-    return await accounts.credentials(web, ask.account)
 
 
 def _chosen(ask: Ask, before: defaults.Defaults) -> defaults.Defaults:

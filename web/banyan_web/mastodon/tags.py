@@ -120,15 +120,20 @@ async def _set(web: Web, did: str, tags: list[str]) -> None:
     await web.call("profile.set", fields={TAGS: " ".join(f"#{name}" for name in tags)}, by=did)
 
 
+async def featured_tags(web: Web, did: str) -> list[dict[str, Any]]:
+    """The FeaturedTag entities of an account."""
+    return [await _entity(web, did, name) for name in await _featured(web, did)]
+
+
 @ENDPOINTS.get("/api/v1/accounts/{id}/featured_tags")
 async def of_account(web: Web, ask: Ask) -> Any:
     did = did_of(ask.path["id"])
-    return [await _entity(web, did, name) for name in await _featured(web, did)]
+    return await featured_tags(web, did)
 
 
 @ENDPOINTS.get("/api/v1/featured_tags", "read:accounts")
 async def own(web: Web, ask: Ask) -> Any:
-    return [await _entity(web, ask.account, name) for name in await _featured(web, ask.account)]
+    return await featured_tags(web, ask.account)
 
 
 @ENDPOINTS.post("/api/v1/featured_tags", "write:accounts")

@@ -29,7 +29,12 @@ def whose(ask: Ask) -> str:
     """Who gives the ids of operations: a platform keeps them when it changes its token. Raises Refused."""
     if ask.token is None:
         raise Refused(401, "This needs a token.")
-    return f"{ask.token.account or ''} {ask.token.app}"
+    return owner_name(ask.token.account, ask.token.app)
+
+
+def owner_name(account: str | None, app: str) -> str:
+    """Of ids and webhooks. account: None for a platform, whose label `app` is."""
+    return f"{account or ''} {app}"
 
 
 async def own_name(web: Web, ask: Ask) -> str | None:

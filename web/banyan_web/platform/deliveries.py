@@ -23,14 +23,15 @@ from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import Web
 from banyan_web.firehose.tail import place_of
 from banyan_web.outward import Unreachable
+from banyan_web.platform.acting import owner_name
 from banyan_web.platform.webhooks import ACTIVE, DISABLED, Hook, every, note, of_firehose
 
 TOGETHER = 100
 """The most events of one request."""
 GATHER_S = 0.1
 """How long events are gathered for one request."""
-LOOK_S = 1.0
-"""How often new webhooks are looked for."""
+LOOK_S = 0.5
+"""How often it is looked which webhooks there are, and whose platform has a token."""
 FIRST_S, LONGEST_S, GIVEN_UP_S = 5.0, 3_600.0, 24 * 3_600
 """The first pause after a failure, which doubles, the longest, and after how long a webhook is disabled."""
 BODY_BYTES = 512 << 10
@@ -46,7 +47,8 @@ async def deliver(web: Web) -> None:
     async with anyio.create_task_group() as tasks:
         while True:
             try:
-                wanted = {hook.id: hook for hook in every(web.door) if hook.state == ACTIVE}
+                owners = {owner_name(None, label) for label in web.door.platforms()}
+                wanted = {hook.id: hook for hook in every(web.door) if hook.state == ACTIVE and hook.owner in owners}
             except Exception:  # a full disk, perhaps: the node goes on
                 _log.exception("webhooks cannot be read")
                 await anyio.sleep(FIRST_S)

@@ -24,7 +24,7 @@ from banyan_web.endpoint import Ask, Endpoints, Shape, Web
 from banyan_web.params import number, text
 from banyan_web.platform import operations
 from banyan_web.platform.acting import HOST, is_platform, key_of, only, shaped, whose
-from banyan_web.platform.lines import NDJSON, Conversation, Line, demand_lines, refused_line
+from banyan_web.platform.lines import Conversation, Line, answer_array, is_json, objects_of, refused_line
 from banyan_web.platform.sealed import Kept, Seal, digest_of
 from banyan_web.refusals import Refused, answer
 
@@ -44,7 +44,7 @@ class NewAccount(Request, frozen=True, forbid_unknown_fields=True):
 
 
 _ONE = Shape(NewAccount, OpenedAccount, refuses=(400, 408, 409, 413, 415), keyed=True)
-_MANY = Shape(NewAccount, OpenedAccount, (NDJSON,), NDJSON, refuses=(408, 415))
+_MANY = Shape(NewAccount, OpenedAccount, refuses=(400, 408, 413, 415), lines=True)
 _AFTER: dict[str, Any] = {"after": str, "limit": Annotated[int, Meta(ge=1, le=PAGE)]}
 
 
@@ -58,14 +58,16 @@ async def create(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.post("/v1/accounts/bulk", HOST, raw=True, shape=_MANY)
 async def create_many(web: Web, ask: Ask) -> Response:
-    """Opens many accounts: a line each, as NDJSON. Each line has an answer of its own, in order."""
+    """Opens many accounts: a line each, as NDJSON, or an array. Each has an answer of its own, in order."""
     _demand_platform(ask)
-    demand_lines(ask.request)
+    given = await objects_of(ask.request) if is_json(ask.request) else None
 
     async def do(lines: Sequence[Line]) -> list[dict[str, Any]]:
         return await _create(web, ask, lines, None)
 
-    return Conversation(ask.request, do)
+    if isinstance(given, Line):
+        raise given.why or Refused(422, "Send an array of accounts. POST /v1/accounts opens one.")
+    return Conversation(ask.request, do) if given is None else answer(await answer_array(given, do))
 
 
 @ENDPOINTS.get("/v1/accounts", HOST, Shape(None, Listed, query=_AFTER))

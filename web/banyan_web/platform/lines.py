@@ -1,4 +1,5 @@
 """NDJSON in, NDJSON out, over one request: lines are done while more come, and each gets one line of answer, in order.
+For clients that know only JSON (most generated ones), an array of objects is answered by an array.
 
 The invariants: no more is read than can be answered, so a client that does not read its answers is not read either,
 beyond what the buffers hold; a line that did not come whole is not done; a bad line is refused alone.
@@ -23,8 +24,10 @@ from starlette.types import Receive, Scope, Send
 
 from banyan_web.refusals import Refused
 
-NDJSON = "application/x-ndjson"
+NDJSON, JSON = "application/x-ndjson", "application/json"
 LINE_BYTES = 256 << 10
+ARRAY_BYTES = 1 << 20
+"""Of a JSON array, which is in memory as a whole; more comes as NDJSON."""
 IDLE_S = 60.0
 """The longest pause of a body, seconds."""
 BATCH = 256
@@ -51,11 +54,18 @@ Do: TypeAlias = Callable[[Sequence[Line]], Awaitable[list[dict[str, Any]]]]
 """Does lines, and returns what to answer to each, without its number."""
 
 
-def demand_lines(request: Request) -> None:
-    """Raises Refused if the body is said to be something else."""
+def is_json(request: Request) -> bool:
+    """Whether the body is JSON; otherwise it is NDJSON. Raises Refused if it is said to be something else."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in (NDJSON, "application/ndjson", "application/jsonl"):
-        raise Refused(415, f"Send one JSON object a line, as {NDJSON}.", code="bad_request")
+    if kind not in (JSON, NDJSON, "application/ndjson", "application/jsonl"):
+        raise Refused(415, f"Send one JSON object a line, as {NDJSON}, or an array, as {JSON}.", code="bad_request")
+    return kind == JSON
+
+
+async def answer_array(lines: Sequence[Line], do: Do) -> list[dict[str, Any]]:
+    """What to answer to each, with its number."""
+    batches = [lines[at : at + BATCH] for at in range(0, len(lines), BATCH)]
+    return [row for batch in batches for row in await _rows(batch, do)]
 
 
 def refused_line(why: Refused, **more: Any) -> dict[str, Any]:
@@ -99,19 +109,19 @@ class Conversation(Response):
                     except (anyio.WouldBlock, anyio.EndOfStream):
                         break
                 for at in range(0, len(some), BATCH):
-                    batch = some[at : at + BATCH]
-                    rows = zip(batch, await self._done(batch), strict=True)
-                    await said.put(_ENCODE.encode_lines([{"line": line.number, **answer} for line, answer in rows]))
+                    await said.put(_ENCODE.encode_lines(await _rows(some[at : at + BATCH], self._do)))
         said.end()
 
-    async def _done(self, batch: Sequence[Line]) -> list[dict[str, Any]]:
-        try:
-            return await self._do(batch)
-        except Refused as why:
-            return [refused_line(why)] * len(batch)
-        except Exception:
-            _log.exception("lines could not be done")
-            return [refused_line(Refused(500, FAILED, code="internal"))] * len(batch)
+
+async def _rows(batch: Sequence[Line], do: Do) -> list[dict[str, Any]]:
+    try:
+        done = await do(batch)
+    except Refused as why:
+        done = [refused_line(why)] * len(batch)
+    except Exception:
+        _log.exception("lines could not be done")
+        done = [refused_line(Refused(500, FAILED, code="internal"))] * len(batch)
+    return [{"line": line.number, **answer} for line, answer in zip(batch, done, strict=True)]
 
 
 class _Outbox:
@@ -175,6 +185,7 @@ async def lines_of(request: Request) -> AsyncGenerator[list[Line], None]:
 
 
 _TOO_LONG = Refused(413, f"A line has at most {LINE_BYTES:,} bytes.", code="too_large")
+_TOO_LONG_LINE = Line(1, None, _TOO_LONG)
 
 
 async def _pieces(request: Request) -> AsyncGenerator[bytes | Refused, None]:
@@ -191,8 +202,8 @@ async def _pieces(request: Request) -> AsyncGenerator[bytes | Refused, None]:
             yield piece
 
 
-async def one_of(request: Request) -> Line:
-    """The only value of a body. Raises Refused."""
+async def objects_of(request: Request) -> Line | list[Line]:
+    """The body: one JSON object, or an array of them. Raises Refused."""
     raw = bytearray()
     try:
         with anyio.fail_after(IDLE_S):
@@ -201,18 +212,31 @@ async def one_of(request: Request) -> Line:
                     if isinstance(piece, Refused):
                         raise piece
                     raw += piece
-                    if len(raw) > LINE_BYTES:
-                        raise _TOO_LONG
+                    if len(raw) > ARRAY_BYTES:
+                        why = f"At most {ARRAY_BYTES:,} bytes of JSON are taken here; send more as {NDJSON}."
+                        raise Refused(413, why, code="too_large")
     except TimeoutError:
         raise Refused(408, f"The body did not come within {IDLE_S:.0f} s.", code="too_slow") from None
-    return _line(1, bytes(raw))
+    value = _decoded(bytes(raw))
+    if isinstance(value, list):
+        return [_of_value(number, one) for number, one in enumerate(value, 1)]
+    return _TOO_LONG_LINE if len(raw) > LINE_BYTES else _of_value(1, value)
+
+
+def _decoded(raw: bytes) -> Any:
+    try:
+        return _DECODE.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Refused(400, "This is no JSON.", code="bad_request")
 
 
 def _line(number: int, raw: bytes) -> Line:
-    try:
-        value = _DECODE.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Line(number, None, Refused(400, "This is no JSON.", code="bad_request"))
+    return _of_value(number, _decoded(raw))
+
+
+def _of_value(number: int, value: Any) -> Line:
+    if isinstance(value, Refused):
+        return Line(number, None, value)
     if not isinstance(value, dict):
         return Line(number, None, Refused(422, "This is no JSON object.", code="bad_request"))
     return Line(number, value, None)

@@ -23,11 +23,17 @@ from banyan_node.client.types import OperationRow
 from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import Ask, Endpoints, Shape, Web
 from banyan_web.platform.acting import acting, key_of, own_name, whose
-from banyan_web.platform.lines import NDJSON, Conversation, Line, demand_lines, one_of, refused_line
+from banyan_web.platform.lines import (
+    Conversation,
+    Line,
+    answer_array,
+    is_json,
+    objects_of,
+    refused_line,
+)
 from banyan_web.refusals import Refused, answer
 
 ENDPOINTS = Endpoints()
-JSON = "application/json"
 MAY = sorted({*DOES} - {"account.create"})
 """What an operation may do: accounts are opened at /v1/accounts, which makes recovery keys."""
 FAILED = "This failed inside the node, whose log says why. The same id may be sent again."
@@ -80,33 +86,30 @@ def _row_type() -> type[msgspec.Struct]:
     return msgspec.defstruct("OperationRow", fields, frozen=True, namespace={"__doc__": OperationRow.__doc__})
 
 
-_SHAPE = Shape(OPERATIONS, _row_type(), (NDJSON, JSON), NDJSON, refuses=(400, 408, 409, 413, 415), keyed=True)
+_SHAPE = Shape(OPERATIONS, _row_type(), refuses=(400, 408, 409, 413, 415), keyed=True, lines=True)
 
 
 @ENDPOINTS.post("/v1/operations", "write", raw=True, shape=_SHAPE)
 async def operations(web: Web, ask: Ask) -> Response:
-    """Many operations as NDJSON, or one as JSON."""
+    """Many operations as NDJSON or as an array, or one as JSON."""
     key, giver = key_of(ask), whose(ask)
-    kind = ask.request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == JSON:
-        return await _one(web, ask, giver, key)
-    demand_lines(ask.request)
-
+    given = await objects_of(ask.request) if is_json(ask.request) else None
     own = await own_name(web, ask)
+    if isinstance(given, Line):
+        return await _one(web, ask, giver, key, given, own)
 
     async def do(lines: Sequence[Line]) -> list[dict[str, Any]]:
         return await write(web, giver, [_said(ask, line, key, own) for line in lines])
 
-    return Conversation(ask.request, do)
+    return Conversation(ask.request, do) if given is None else answer(await answer_array(given, do))
 
 
-async def _one(web: Web, ask: Ask, giver: str, key: str | None) -> Response:
-    line = await one_of(ask.request)
+async def _one(web: Web, ask: Ask, giver: str, key: str | None, line: Line, own: str | None) -> Response:
     if line.why is not None:
         raise line.why
     if key is not None:
         line.value.setdefault("id", key)
-    (row,) = await write(web, giver, [_said(ask, line, None, await own_name(web, ask))])
+    (row,) = await write(web, giver, [_said(ask, line, None, own)])
     return answer(row, row["status"], ask.headers)
 
 

@@ -102,6 +102,7 @@ async def _serve(line: NodeLine, opening: WorkerOpening, reads: StoreReads, door
     listener = socket.socket(fileno=opening.listener)
     server = DoorServer(app, listener, bounds.share(http.connections), opening.grace_seconds)
     async with anyio.create_task_group() as tasks:
+        tasks.start_soon(app.streams.run)
         tasks.start_soon(tail.run)
         tasks.start_soon(web.runs.run)
         tasks.start_soon(hub.run, web)

@@ -1,19 +1,19 @@
 """Content that this node does not give out: withholding a post by an order, and releasing it.
 
 Only content is withheld. Heads, state and the copies of other nodes stay unchanged. A peer that asks this node for the
-content gets the signed statement.
+content gets the signed statement. A sealed copy stays here (moderation/copies.py), so that a post of which nobody else
+has the content is shown again when it is released or when its term ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Annotated
 
 from msgspec import Meta
 
-from banyan_crdt.blob import BlobRoot
-from banyan_crdt.codec import decode, encode
-from banyan_crdt.ids import Ref, account_to_text
+from banyan_crdt.ids import AccountId, CellKey, Ref, account_to_text
 from banyan_crdt.ops import Put, part_of
 from banyan_crdt.state import counted_entries
 from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
@@ -21,29 +21,34 @@ from banyan_node.api.events import JudgedPost
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Milliseconds, PostRef, PostUri, target_of, uri
 from banyan_node.context import Context
-from banyan_node.hosting.gone import Order, note_withheld, withheld
-from banyan_node.moderation import returning
+from banyan_node.hosting.gone import Order, note_withheld, order_of, withheld
+from banyan_node.moderation import copies, returning
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.ingest import PartItem
 from banyan_replica.peers.withholding import Withheld, sign_withheld
 from banyan_schema.social import POST, Target, post_to_text
+from banyan_storage.due import Work
 from banyan_storage.errors import ViewBuilding
 
 METHODS = Declared()
-_KEPT, _PINNED = b"kept content:", b"kept media:"
 DAY_MS = 86_400_000
+AT_ONCE = 100
+"""Orders that one step ends."""
+_TERMS = b"terms of orders"
+"""The note that the ends of orders of older programs are in the table of due work."""
 
 
 class WithholdRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """order, basis, scope: parts of the signed statement that peers get instead of the content. keep: a copy stays in
-    this node's notes, which nobody is given, so that `content.release` needs no peer."""
+    """order, basis, scope: parts of the signed statement that peers get instead of the content. erase: no copy is kept
+    here, so a release asks peers for the content, and if none has it, it is gone for good. Default: a sealed copy stays
+    until the release, the end of the term or the author's deletion; nobody is given it."""
 
     uri: PostRef
     order: Annotated[str, Meta(description="The order or decision.")]
     basis: Annotated[str, Meta(description="Its legal basis.")] = ""
     scope: Annotated[str, Meta(description="Where it applies.")] = ""
     days: Annotated[int, Meta(ge=0, le=36_500, description="How many days; 0: until it is released.")] = 0
-    keep: bool = False
+    erase: bool = False
 
 
 class ReleaseRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -51,10 +56,12 @@ class ReleaseRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class WithheldAnswer(Response, frozen=True):
-    """withheld: how many writes of the post, including edits and the texts that they replaced."""
+    """withheld: how many writes of the post, including edits and the texts that they replaced. kept: of how many a
+    sealed copy is kept."""
 
     uri: PostUri
     withheld: int
+    kept: int
     expires_ms: Milliseconds | None
 
 
@@ -91,17 +98,31 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
     if not ask.order.strip():
         raise CallError("bad_request", "The order is empty; name the order or decision by which you withhold.")
     refs = [r for r in _writes(ctx, target) if ctx.store.withheld(r.entry, r.op) is None]
+    stands = order_of(ctx.store, target)
+    if not refs and stands is not None and ask.erase and copies.any_of(ctx.store, target):
+        copies.drop(ctx.store, target.account, target.key)
+        return WithheldAnswer(uri(target), 0, 0, stands.expires_ms or None)
     if not refs:
         raise CallError("not_found", f"No content of {post_to_text(target)} is here to withhold.", 404)
     tell_judged(ctx, [target])  # before the content is gone, which has the time of the post
-    if ask.keep:
-        _keep(ctx, target, refs)
+    kept = 0 if ask.erase else copies.keep(ctx, target, refs)
     for entry, op in refs:
         stated = Withheld(ctx.device.key, now_ms, entry, op, ask.order, ask.basis, ask.scope, expires)
         ctx.store.erase_part(entry, op, sign_withheld(ctx.device, stated))
         returning.wait_for(ctx.store, entry, op, None)
-    note_withheld(ctx.store, target, Order(ask.order, ask.basis, ask.scope, now_ms, expires or 0))
-    return WithheldAnswer(uri(target), len(refs), expires)
+    if ask.erase:
+        copies.drop(ctx.store, target.account, target.key)
+    _note(ctx, target, Order(ask.order, ask.basis, ask.scope, now_ms, expires or 0))
+    return WithheldAnswer(uri(target), len(refs), kept, expires)
+
+
+def _note(ctx: Context, target: Target, order: Order | None) -> None:
+    """Notes the order that withholds a post, and when it ends. None: none does."""
+    note_withheld(ctx.store, target, order)
+    if order is not None and order.expires_ms:
+        ctx.store.set_due(Work.WITHHELD, target.account + target.key, order.expires_ms)
+    else:
+        ctx.store.drop_due(Work.WITHHELD, target.account + target.key)
 
 
 def tell_judged(ctx: Context, posts: Iterable[Target]) -> None:
@@ -131,47 +152,46 @@ def given_out(ctx: Context, target: Target) -> bool:
     return any(ctx.store.withheld(ref.entry, ref.op) is None for ref in _writes(ctx, target))
 
 
-def _keep(ctx: Context, target: Target, refs: list[Ref]) -> None:
-    """Notes the content before it is erased, and keeps its pictures and films."""
-    view, pinned = ctx.queries().post(target, hidden=True), list[bytes]()
-    for item in () if view is None else view.post.media:
-        for root in (item.blob, item.preview):
-            found = None if root is None else ctx.blobs.find(BlobRoot(root))
-            if root is not None and found is not None and not found.pinned:
-                ctx.blobs.pin(BlobRoot(root), True)
-                pinned.append(root)
-    ctx.store.put_note(_PINNED + target.account + target.key, encode(pinned) if pinned else None)
-    for entry, op in refs:
-        if (raw := ctx.store.part(entry, op)) is not None:
-            ctx.store.put_note(_KEPT + entry + op.to_bytes(2, "big"), raw)
-
-
 @METHODS.write("content.release", "not_found", audited=True)
 def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
-    """Ends a withholding; content of which no copy was kept is requested from peers again. Listeners hear of the post
-    (`judged`) when content of it is here."""
-    target, kept, wanted = target_of(ask.uri), list[PartItem](), list[Ref]()
-    for entry, op in _writes(ctx, target):
-        if ctx.store.want_part(entry, op):
-            wanted.append(Ref(entry, op))
-        name = _KEPT + entry + op.to_bytes(2, "big")
-        if (raw := ctx.store.note(name)) is not None:
-            kept.append(PartItem(entry, op, raw))
-            ctx.store.put_note(name, None)
-    note_withheld(ctx.store, target, None)
+    """Ends a withholding: the content is here again from the copy that was kept; without one it is requested from
+    peers. Listeners hear of the post (`judged`) when content of it is here."""
+    target = target_of(ask.uri)
+    kept = [*copies.opened(ctx, target)]
+    refs = dict.fromkeys([*_writes(ctx, target), *(Ref(item.entry, item.op) for item in kept)])
+    wanted = [ref for ref in refs if ctx.store.want_part(ref.entry, ref.op)]
+    copies.drop(ctx.store, target.account, target.key)
+    _note(ctx, target, None)
     if not wanted:
         raise CallError("not_found", f"No content of {post_to_text(target)} is withheld here.", 404)
     back = ctx.replica.ingest.parts(kept)
+    ctx.store.put_loose_parts([item for item in kept if not ctx.store.is_counted(item.entry)])
     lacking = [ref for ref in wanted if ctx.store.lacks_part(ref.entry, ref.op)]
     for ref in lacking:
         returning.wait_for(ctx.store, ref.entry, ref.op, target)
-    if (raw := ctx.store.note(_PINNED + target.account + target.key)) is not None:
-        ctx.store.put_note(_PINNED + target.account + target.key, None)
-        for root in decode(raw):
-            ctx.blobs.pin(BlobRoot(root), False)
     if len(lacking) < len(wanted):
         tell_judged(ctx, [target])
     return Released(uri(target), len(wanted), len(back))
+
+
+def end_terms(ctx: Context, now: float) -> bool:
+    """Releases what is withheld by orders whose term has ended. Returns whether more is waiting."""
+    if ctx.store.note(_TERMS) is None:
+        copies.seal_old(ctx)
+        for target, order in [*withheld(ctx.store)]:
+            _note(ctx, target, order)
+        ctx.store.put_note(_TERMS, b"1")
+    copies.let_go(ctx)
+    now_ms = ctx.replica.wall_ms(now)
+    due = ctx.store.due(Work.WITHHELD, now_ms, AT_ONCE)
+    for _, key in due:
+        target = Target(AccountId(key[:32]), CellKey(key[32:]))
+        if ctx.holds(target.account):
+            with suppress(CallError):  # the author deleted it, and nothing of it is withheld any more
+                release(ctx, ReleaseRequest(post_to_text(target)), now)
+        else:  # dropped here: should it come back, it comes back withheld
+            ctx.store.set_due(Work.WITHHELD, key, now_ms + DAY_MS)
+    return len(due) == AT_ONCE
 
 
 @METHODS.read("content.withheld", slow=True)

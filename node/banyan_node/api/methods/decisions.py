@@ -265,7 +265,7 @@ def _apply(ctx: Context, made: DecisionNote, account: AccountId, posts: Sequence
         tell_judged(ctx, posts)
     elif verdict == "withhold":
         for post in posts:
-            said = WithholdRequest(post_to_text(post), made.order, made.basis, made.scope, made.days, keep=True)
+            said = WithholdRequest(post_to_text(post), made.order, made.basis, made.scope, made.days)
             withhold(ctx, said, now)
 
 

@@ -82,6 +82,8 @@ def vote(ctx: Context, ask: VoteRequest, now: float) -> Voted:
         if not live:
             raise CallError("not_found", "There is nothing to undo by vote.", 404)
         draft = undo(VOTE, live)
+    elif account == target.account:
+        raise CallError("refused", "This is your own poll: others vote in it.", 409)
     else:
         draft = write_vote(target, poll, _options(poll, ask.options or []), live)
     entry = append(ctx, account, [draft], now)

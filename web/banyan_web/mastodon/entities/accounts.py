@@ -192,3 +192,22 @@ async def credentials(web: Web, did: str) -> dict[str, Any]:
         },
         "role": {"id": "-99", "name": "", "color": "", "permissions": "0", "highlighted": False},
     }
+
+
+async def own_profile(web: Web, did: str) -> dict[str, Any]:
+    """The Profile entity without its tags: of somebody for themselves, to be edited."""
+    row = (await profiles(web, [did]))[did]
+    made = (await _made(web, {did: row}))[did]
+    shown = ("id", "display_name", "locked", "bot", "hide_collections", "discoverable", "indexable")
+    described = ("avatar_description", "header_description")
+    pictures = {"avatar": "avatar", "avatar_static": "avatar", "header": "banner", "header_static": "banner"}
+    return {
+        **{name: made[name] for name in (*shown, *described)},
+        **{name: made[name] if ours in row["pictures"] else None for name, ours in pictures.items()},
+        "note": row["fields"].get(BIO, ""),
+        "fields": [{"name": key, "value": value, "verified_at": None} for key, value in said_fields(row)],
+        "show_media": True,
+        "show_media_replies": True,
+        "show_featured": True,
+        "attribution_domains": [],
+    }

@@ -13,6 +13,7 @@ from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.streaming import hub
 from banyan_web.mastodon.streaming.channels import StreamName, channel, check
+from banyan_web.open_streams import token_shown
 from banyan_web.refusals import Refused
 from banyan_web.streaming import LiveAnswer
 
@@ -47,10 +48,9 @@ def _add(path: str, name: str) -> None:
     @ENDPOINTS.get(f"{_ROOT}/{path}")
     async def stream(web: Web, ask: Ask) -> Any:
         asked = channel(ask.params, name)
-        raw = raw_token(ask)
-        token = check(ask.token or web.door.token(raw), asked)
+        token = check(ask.token or token_shown(web.door, ask.request.scope, raw_token(ask)), asked)
         let_in(ask.request.scope)
-        pieces = _pieces(web, asked, raw, token)
+        pieces = _pieces(web, asked, token)
         return LiveAnswer(await anext(pieces), pieces, "text/event-stream")
 
 
@@ -65,7 +65,7 @@ def raw_token(ask: Ask) -> str:
     return given if isinstance(given, str) else ""
 
 
-async def _pieces(web: Web, asked: StreamName, raw: str, token: Token) -> AsyncGenerator[bytes, None]:
+async def _pieces(web: Web, asked: StreamName, token: Token) -> AsyncGenerator[bytes, None]:
     """Raises Refused at the first one."""
     stream = await web.hub.open(web, token.account, token.allows("read:notifications"))
     try:
@@ -76,18 +76,14 @@ async def _pieces(web: Web, asked: StreamName, raw: str, token: Token) -> AsyncG
             if message is not None:
                 yield b"event: %b\ndata: %b\n\n" % (message.event.encode(), (message.payload or "undefined").encode())
             elif stream.ended is None:
-                if not await still(web, stream, raw):
-                    return
+                await refresh(web, stream)
                 yield b":thump\n"
     finally:
         web.hub.close(stream)
 
 
-async def still(web: Web, stream: hub.AppStream, raw: str) -> bool:
-    """Whether the token is still good. What is known of its account is read again, if that is long ago."""
-    if web.door.token(raw) is None:
-        return False
+async def refresh(web: Web, stream: hub.AppStream) -> None:
+    """What is known of its account is read again, if that is long ago."""
     if stream.person is not None:
         with suppress(Refused):
             await stream.person.refresh(web)
-    return True

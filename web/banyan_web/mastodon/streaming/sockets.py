@@ -23,14 +23,15 @@ from banyan_web.door_store import Token
 from banyan_web.endpoint import Web
 from banyan_web.mastodon.streaming import hub
 from banyan_web.mastodon.streaming.channels import channel, check
-from banyan_web.mastodon.streaming.endpoints import HEARTBEAT_S, still
+from banyan_web.mastodon.streaming.endpoints import HEARTBEAT_S, refresh
+from banyan_web.open_streams import token_shown
 from banyan_web.params import nested
 from banyan_web.refusals import Refused, refusal
 
 PATH = "/api/v1/streaming"
 MOST = 100
 """Streams of one connection."""
-GOING_AWAY, NO_BYTES, REFUSED, TRY_LATER = 1001, 1003, 1008, 1013
+GOING_AWAY, NO_BYTES, TRY_LATER = 1001, 1003, 1013
 
 
 class Sockets:
@@ -42,7 +43,7 @@ class Sockets:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         web, socket = self._web, WebSocket(scope, receive, send)
         raw, protocol = shown(socket)
-        token = web.door.token(raw)
+        token = token_shown(web.door, scope, raw)
         try:
             counted(web.bounds, token, web.bounds.address_of(socket))
             if token is None:
@@ -57,7 +58,7 @@ class Sockets:
             await socket.accept(protocol)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._listen, socket, stream, token, tasks.cancel_scope)
-                code = await self._tell(socket, stream, raw)
+                code = await self._tell(socket, stream)
                 tasks.cancel_scope.cancel()
             if code is not None:
                 await socket.close(code)
@@ -66,7 +67,7 @@ class Sockets:
         finally:
             web.hub.close(stream)
 
-    async def _tell(self, socket: WebSocket, stream: hub.AppStream, raw: str) -> int:
+    async def _tell(self, socket: WebSocket, stream: hub.AppStream) -> int:
         """Until the stream ends. Returns the code to close with."""
         while stream.ended is None:
             message = await stream.get(HEARTBEAT_S)
@@ -75,8 +76,8 @@ class Sockets:
                 if message.payload is not None:
                     said["payload"] = message.payload
                 await socket.send_text(msgspec.json.encode(said).decode())
-            elif message is None and stream.ended is None and not await still(self._web, stream, raw):
-                return REFUSED
+            elif message is None and stream.ended is None:
+                await refresh(self._web, stream)
         return {"shutdown": GOING_AWAY, "bytes": NO_BYTES}.get(stream.ended, TRY_LATER)
 
     async def _listen(self, socket: WebSocket, stream: hub.AppStream, token: Token, scope: anyio.CancelScope) -> None:
