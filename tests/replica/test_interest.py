@@ -516,18 +516,17 @@ def test_two_that_hold_chosen_accounts_compare_the_first_that_both_have_room_for
     for p in people:
         w.post("g", p, 1)
     follow(w, "g", people[10:])
-    follow(w, "h", people[:45])
+    follow(w, "h", people[44::-1])
     w.link("g", "h")
-    w.until(lambda: agree(w, people[10:30], "g", "h"), 60)
-    w.run(60)
-    assert held(w.replicas["h"]) == ids(people[10:30])
-    follow(w, "h", people[5:])
-    follow(w, "g", [*people[35:], *people[10:35]])
-    w.until(lambda: agree(w, people[10:30], "g", "h"), 60)
-    for p in people[20:30]:
-        w.post("g", p, 1)
-    w.until(lambda: agree(w, people[20:25], "g", "h"), 60)
-    w.until(lambda: w.replicas["g"].links["h"].course.live, 30)
+    w.until(lambda: agree(w, people[15:40], "g", "h"), 60)
+    w.until(lambda: w.replicas["g"].links["h"].course.live, 60)
+    assert held(w.replicas["h"]) == ids(people[15:40])
+    follow(w, "g", [*people[2:5], *people[10:]])
+    follow(w, "h", people[::-1])
+    w.until(lambda: agree(w, people[20:37], "g", "h"), 60)
+    w.until(lambda: w.replicas["g"].links["h"].course.live, 60)
+    w.post("g", people[30], 1)
+    w.until(lambda: agree(w, people[20:37], "g", "h"), 10)
     assert (w.points("g", "h"), w.points("h", "g"), w.cut) == (0, 0, [])
 
 

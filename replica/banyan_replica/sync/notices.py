@@ -270,12 +270,12 @@ class NoticeExchange:
 
     def held(self, chosen: Collection[AccountId] | None) -> Collection[AccountId] | None:
         """The accounts to hold: those that were chosen, and the room. Who was chosen needs no room."""
-        self.chosen = None if chosen is None else dict.fromkeys(chosen)
-        if self.chosen is None:
+        self.chosen = mine = None if chosen is None else dict.fromkeys(chosen)
+        if mine is None:
             return None
-        for author in [author for author in self.room if author in self.chosen or self.refused(author)]:
+        for author in [author for author in self.room if author in mine or self.refused(author)]:
             self._leave(author)
-        return [*self.chosen, *self.room]
+        return [*mine, *self.room]
 
     def tick(self, now: float) -> None:
         """Once a second."""
