@@ -2066,7 +2066,10 @@ export interface components {
             until_ms: number | null;
             colls: string[] | null;
         };
-        /** GraphFigures */
+        /**
+         * GraphFigures
+         * @description digest: null unless it was asked for.
+         */
         GraphFigures: {
             accounts: number;
             follows: number;
@@ -2076,11 +2079,7 @@ export interface components {
             reposts: number;
             entries: number;
             bytes: number;
-            /**
-             * a digest
-             * @description Digest of a state: equal digests mean equal states.
-             */
-            digest: string;
+            digest: string | null;
         };
         /**
          * HandleOf
@@ -5188,7 +5187,9 @@ export interface operations {
     };
     get_v1_counts: {
         parameters: {
-            query?: never;
+            query?: {
+                digest?: boolean;
+            };
             header?: {
                 "If-None-Match"?: string;
             };

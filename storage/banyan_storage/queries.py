@@ -359,8 +359,8 @@ class Queries:
 
     # -- the whole
 
-    def graph_stats(self) -> GraphTotals:
-        """Costs one pass over the heads, for the digest; the engine knows all other numbers."""
+    def graph_stats(self, digest: bool = False) -> GraphTotals:
+        """digest: with that of all logs, which costs one pass over the heads; the engine knows all other numbers."""
         self.need(*NAMES)
         rows, counts = self._txn.count, self._reader.counts()
         return GraphTotals(
@@ -372,7 +372,7 @@ class Queries:
             reposts=rows(REPOSTS),
             entries=counts.entries,
             stored_bytes=self._used(),
-            digest=self._reader.digest(),
+            digest=self._reader.digest() if digest else None,
         )
 
     def lacking_parts(self) -> int:
