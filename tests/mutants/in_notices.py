@@ -81,6 +81,6 @@ IN_NOTICES = (
         "storage/banyan_storage/views/social/notices.py",
         "if what == UNTOLD",
         "if False",
-        ("tests/node/test_polls.py",),
+        ("tests/node/test_notices.py",),
     ),
 )
