@@ -17,6 +17,27 @@ _LISTENER = "web/banyan_web/mastodon/streaming/people.py"
 
 IN_WEB = (
     Mutant(
+        "limits double at the border of two windows",
+        _BOUNDS,
+        "used = count + before * (ends - now) / seconds",
+        "used = count",
+        ("tests/web/test_hardening.py",),
+    ),
+    Mutant(
+        "special addresses of IPv6 are asked",
+        "web/banyan_web/outward.py",
+        "if address not in _UNICAST:",
+        "if False:",
+        ("tests/web/test_platform_webhooks.py",),
+    ),
+    Mutant(
+        "the firehose takes a token in its address",
+        "web/banyan_web/firehose/sockets.py",
+        "shown(socket, in_query=False)",
+        "shown(socket)",
+        ("tests/web/test_counted_sockets.py",),
+    ),
+    Mutant(
         "a stream of a list has all answers",
         _LISTENER,
         "answered == author or answered in self.answered",
