@@ -1928,10 +1928,10 @@ export interface components {
          * @description kind: create, update, delete; account: its control log grew; unknown: an operation of a later version. id: the
          *         event's name, the same at every node. uri: of a register, such as a post. key, element: of the cell. time_ms: of
          *         the entry, as its writer claims. content: by the fields of the collection; of a delete, what was taken back; null if
-         *         it is not held, or not readable. held: false if there is content and this node does not have it. counts: false if
-         *         the entry does not count now: a branch of a fork, or what a cut writer wrote. removes: the write that a delete takes
-         *         back; null if it takes all of the cell for good. hosted: whether this node has the account's keys. proof: if it was
-         *         asked for.
+         *         it is not held, or not readable, or given to no reader. held: false if there is content and this node does not have
+         *         it, or gives it to no reader: it was deleted, is hidden, or does not count. counts: false if the entry does not
+         *         count now: a branch of a fork, or what a cut writer wrote. removes: the write that a delete takes back; null if it
+         *         takes all of the cell for good. hosted: whether this node has the account's keys. proof: if it was asked for.
          */
         FirehoseEvent: {
             /** @enum {unknown} */
