@@ -136,7 +136,7 @@ IN_WEB = (
         _ALLOWED,
     ),
     Mutant("everybody is believed about addresses", _BOUNDS, "(at is None or self._is_proxy(at))", "True", _ASKED),
-    Mutant("requests are not counted", _BOUNDS, "count > limit)", "False)", _ASKED),
+    Mutant("requests are not counted", _BOUNDS, "if used <= limit:", "if True:", _ASKED),
     Mutant(
         "a stream is cut at a stop", _APP, "if streaming and not ended and until.cancelled_caught:", "if False:", _ASKED
     ),

@@ -15,8 +15,8 @@ IN_WORKERS = (
     Mutant(
         "each worker counts for itself",
         _COUNTS,
-        "count = slots[found][2] + 1 if slots[found][:2] == (name, ends) else 1",
-        "count = 1",
+        "count, before = moved_on(at_last, counted, earlier, ends, seconds)",
+        "count, before = 1, 0",
         _SERVER,
     ),
     Mutant("each worker has the whole share", _BOUNDS, "return -(-most // self._processes)", "return most", _SERVER),
