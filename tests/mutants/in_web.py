@@ -17,6 +17,20 @@ _LISTENER = "web/banyan_web/mastodon/streaming/people.py"
 
 IN_WEB = (
     Mutant(
+        "an upload to a full disk is a fault of the node",
+        _APP,
+        "if is_full(why):",
+        "if False:",
+        ("tests/web/test_full_disk.py",),
+    ),
+    Mutant(
+        "the door of a full disk does not open",
+        _STORE,
+        "if found != VERSION:",
+        "if True:",
+        ("tests/web/test_full_disk.py",),
+    ),
+    Mutant(
         "limits double at the border of two windows",
         _BOUNDS,
         "used = count + before * (ends - now) / seconds",

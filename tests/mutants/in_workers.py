@@ -19,6 +19,13 @@ IN_WORKERS = (
         "count, before = 1, 0",
         _SERVER,
     ),
+    Mutant(
+        "one worker takes all connections",
+        "web/banyan_web/workers/serving.py",
+        "return share.counts.least_load(share.workers) < len(self.lines)",
+        "return False",
+        ("tests/web/test_workers.py",),
+    ),
     Mutant("each worker has the whole share", _BOUNDS, "return -(-most // self._processes)", "return most", _SERVER),
     Mutant(
         "a worker knows the blobs of its start",

@@ -22,12 +22,14 @@ from banyan_web.bounds import moved_on
 
 KEY_BYTES = 16
 _SLOT = Struct(">8sIII")
+_LOAD = Struct("=I")
 _NEAR = 8
 """Slots among which a count can be."""
 _GROUPS = 1 << 14
 _SPAN = _NEAR * _SLOT.size
-SIZE = _GROUPS * _SPAN
-"""2.5 MiB: 131,072 counts."""
+_LOADS_AT, _LOADS = _GROUPS * _SPAN, 4_096
+SIZE = _LOADS_AT + _LOADS
+"""2.5 MiB: 131,072 counts; and behind them how many connections each process has, 4 bytes each."""
 
 
 def shared_memory() -> int:
@@ -76,6 +78,14 @@ class SharedCounts:
                     _SLOT.pack_into(self._memory, at + n * _SLOT.size, bytes(8), 0, 0, 0)
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN, _SPAN, at)
+
+    def note_load(self, number: int, connections: int) -> None:
+        """How many connections process `number` has."""
+        _LOAD.pack_into(self._memory, _LOADS_AT + number * _LOAD.size, connections)
+
+    def least_load(self, processes: int) -> int:
+        """The fewest connections that one of them has."""
+        return min(int(_LOAD.unpack_from(self._memory, _LOADS_AT + n * _LOAD.size)[0]) for n in range(processes))
 
     def _place(self, kind: str, key: str) -> tuple[bytes, int]:
         digest = blake2b(f"{kind}\0{key}".encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()
