@@ -20,6 +20,7 @@ from tests.mutants.in_moving import IN_MOVING
 from tests.mutants.in_node import IN_NODE
 from tests.mutants.in_notices import IN_NOTICES
 from tests.mutants.in_officials import IN_OFFICIALS
+from tests.mutants.in_omissions import IN_OMISSIONS
 from tests.mutants.in_pages import IN_PAGES
 from tests.mutants.in_people import IN_PEOPLE
 from tests.mutants.in_people_app import IN_PEOPLE_APP
@@ -53,6 +54,7 @@ MUTANTS = (
     *IN_LEAVING,
     *IN_MEDIA,
     *IN_NODE,
+    *IN_OMISSIONS,
     *IN_THROTTLE,
     *IN_NOTICES,
     *IN_OFFICIALS,
