@@ -35,7 +35,7 @@ from banyan_node.api.texts import (
 )
 from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
-from banyan_node.hosting import awaited, claims, hosted, private
+from banyan_node.hosting import awaited, claims, hosted, interest, private
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.author import OWN_LOGS, grant_to
 from banyan_storage.errors import ViewBuilding
@@ -232,7 +232,7 @@ def wait_for(ctx: Context, ask: AwaitRequest, now: float) -> Awaited:
     account = hosted.account_of(ctx, ask.account)
     awaited.put(ctx.store, account, not ask.undo)
     with suppress(ViewBuilding):  # a running node looks again every few seconds
-        ctx.replica.set_interest(hosted.interest_of(ctx), now)
+        interest.hold(ctx, now)
     return Awaited(did(account))
 
 
