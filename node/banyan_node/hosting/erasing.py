@@ -88,7 +88,7 @@ def step(ctx: Context, now: float) -> bool:
         except StorageError as why:
             log.warning("the store is written anew later", why=str(why))
             return False
-        ctx.note_place()
+        ctx.logs.note_place()
         ctx.store.put_note(_REWRITE, None)
         for account, erasure in [*every(ctx.store)]:
             if erasure.erased_ms is None and ctx.store.due_at(Work.ERASE_ACCOUNT, account) is None:
