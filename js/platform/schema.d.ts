@@ -1086,7 +1086,11 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** AccountShown */
+        /**
+         * AccountShown
+         * @description renewed: whether the account is hosted here and no root key of it came from this node's master, which a thief of
+         *         the home may have.
+         */
         AccountShown: {
             /**
              * an account
@@ -1096,6 +1100,7 @@ export interface components {
             name: string;
             hosted: boolean;
             own: boolean;
+            renewed: boolean;
             frozen: boolean;
             closed: boolean;
             path: components["schemas"]["StepRow"][];
@@ -1925,7 +1930,10 @@ export interface components {
         };
         /**
          * FirehoseEvent
-         * @description kind: create, update, delete; account: its control log grew; unknown: an operation of a later version. id: the
+         * @description kind: create, update, delete; account: its control log grew; unknown: an operation of a later version. Of what
+         *         this node did: withheld, hidden, labelled, returned (shown again), of a post; gone, in place of the first two, for
+         *         readers who hear no more; late: content came after its entry; dropped, and recounted (other entries count now), of
+         *         an account. said: with a label its text, with `withheld` the order, its basis, its scope, and until when. id: the
          *         event's name, the same at every node. uri: of a register, such as a post. key, element: of the cell. time_ms: of
          *         the entry, as its writer claims. content: by the fields of the collection; of a delete, what was taken back; null if
          *         it is not held, or not readable, or given to no reader. held: false if there is content and this node does not have
@@ -1935,7 +1943,7 @@ export interface components {
          */
         FirehoseEvent: {
             /** @enum {unknown} */
-            kind: "account" | "create" | "delete" | "unknown" | "update";
+            kind: "account" | "create" | "delete" | "dropped" | "gone" | "hidden" | "labelled" | "late" | "recounted" | "returned" | "unknown" | "update" | "withheld";
             /**
              * a place in the firehose
              * @description A place in the firehose of one store; those of `events` are such places too. It stays valid when the node restarts.
@@ -1961,20 +1969,13 @@ export interface components {
             counts: boolean;
             hosted: boolean;
             removes: components["schemas"]["OperationName"] | null;
-            /**
-             * an entry
-             * @description The id of an entry, in hexadecimal.
-             */
-            entry: string;
-            op: number;
-            /**
-             * a writer
-             * @description The public key of a writer, in hexadecimal.
-             */
-            writer: string;
-            log: number;
-            seq: number;
+            entry: string | null;
+            op: number | null;
+            writer: string | null;
+            log: number | null;
+            seq: number | null;
             proof: components["schemas"]["FirehoseProof"] | null;
+            said?: string[];
         };
         /**
          * FirehoseFrontier
@@ -2473,7 +2474,7 @@ export interface components {
          * NewWebhook
          * @description url: https. secret: whsec_ and base64 of 24 to 64 bytes; default: one is made. accounts: DIDs of those about
          *         which it is told; default: all. events: `entries` and `control`, which is the default, say that a log grew;
-         *         `create`, `update`, `delete` and `account` are those of the firehose, with content. collections: of the latter;
+         *         the others are those of the firehose, with content, and with what the node itself did. collections: of the latter;
          *         default: all. since: the cursor of an event, or `begin`; default: from now on.
          */
         NewWebhook: {
@@ -2488,7 +2489,7 @@ export interface components {
              *       "control"
              *     ]
              */
-            events?: ("account" | "control" | "create" | "delete" | "entries" | "update")[];
+            events?: ("account" | "control" | "create" | "delete" | "dropped" | "entries" | "hidden" | "labelled" | "late" | "recounted" | "returned" | "update" | "withheld")[];
             /** @default [] */
             collections?: string[];
             /** @default null */
@@ -3948,7 +3949,9 @@ export interface operations {
     };
     get_v1_accounts_account_keys: {
         parameters: {
-            query?: never;
+            query?: {
+                undo?: number;
+            };
             header?: {
                 "If-None-Match"?: string;
             };

@@ -13,7 +13,7 @@ from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add, Put, decode_body
 from banyan_crdt.parts import content_of
 from banyan_schema.notices import NOTICES as WHAT
-from banyan_schema.notices import Notice
+from banyan_schema.notices import UNTOLD, Notice
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, Reaction, Repost, Target
 from banyan_schema.social.channel import Episode
@@ -29,7 +29,7 @@ from .views.registry import SHOWN_NAME
 from .views.social.moves import BROADCASTS
 from .views.social.notices import NOTICES, VIEW
 
-PLACE_BYTES = 8
+PLACE_BYTES, NUMBER_BYTES = 8, 4
 """A cursor is the place of an operation."""
 HOPS = 4
 """To find the next account that told all something takes as long as to look up so many accounts."""
@@ -64,13 +64,14 @@ class Naming(NamedTuple):
 
 
 def naming(txn: ReadTxn, accounts: Iterable[AccountId], after: bytes) -> Iterator[Naming]:
-    """What names these accounts, in the order of places, after this one. Reads one row for each account, and one for
+    """What names these accounts, in the order of places, after this one. Reads two rows for each account, and one for
     each that is used. Raises ViewBuilding."""
     need(cursors(txn), SHOWN_NAME, VIEW.name)
     start, authors = after_prefix(after) or b"", dict[bytes, AccountId]()
-    rows = (((row[:PLACE_BYTES], named, row) for row in txn.dups(NOTICES, named, start)) for named in accounts)
+    both = [(named, key) for named in accounts for key in _keys(named)]
+    rows = (((row[:PLACE_BYTES], named, row) for row in txn.dups(NOTICES, key, start)) for named, key in both)
     for place, named, row in merge(*rows):
-        number = row[PLACE_BYTES + 1 :]
+        number = row[-NUMBER_BYTES:]
         author = authors.get(number)
         if author is None:
             author = authors[number] = AccountId(txn.get(NUMBERED, number) or b"")
@@ -81,7 +82,12 @@ def naming(txn: ReadTxn, accounts: Iterable[AccountId], after: bytes) -> Iterato
 def names(txn: ReadTxn, n: int, named: AccountId) -> bool:
     """Whether the entry with arrival number n names the account. Raises ViewBuilding."""
     need(cursors(txn), SHOWN_NAME, VIEW.name)
-    return any(txn.dups(NOTICES, named, u48(n), u48(n + 1)))
+    return any(any(txn.dups(NOTICES, key, u48(n), u48(n + 1))) for key in _keys(named))
+
+
+def _keys(named: AccountId) -> tuple[bytes, bytes]:
+    """Of what it is told, and of what it is not."""
+    return named, named + UNTOLD
 
 
 Wanted: TypeAlias = Callable[[Notice, AccountId], bool]

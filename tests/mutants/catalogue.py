@@ -11,6 +11,7 @@ from tests.mutants.in_floods import IN_FLOODS
 from tests.mutants.in_groups import IN_GROUPS
 from tests.mutants.in_handles import IN_HANDLES
 from tests.mutants.in_home import IN_HOME
+from tests.mutants.in_interest import IN_INTEREST
 from tests.mutants.in_leaving import IN_LEAVING
 from tests.mutants.in_locked import IN_LOCKED
 from tests.mutants.in_media import IN_MEDIA
@@ -51,6 +52,7 @@ MUTANTS = (
     *IN_MODERATION,
     *IN_MOVES,
     *IN_MOVING,
+    *IN_INTEREST,
     *IN_LEAVING,
     *IN_MEDIA,
     *IN_NODE,

@@ -53,6 +53,7 @@ def erase(ctx: Context, account: AccountId, now: float) -> int:
             ctx.replica.sync.moved(log, head, NOTHING)
     copies.drop(store, account)
     store.rebuild_views(account, ())
+    store.note_act("dropped", account)
     ctx.replica.strangers.release(account)
     ctx.replica.ingest.forget()
     return entries

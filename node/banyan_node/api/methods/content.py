@@ -113,6 +113,7 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
     if ask.erase:
         copies.drop(ctx.store, target.account, target.key)
     _note(ctx, target, Order(ask.order, ask.basis, ask.scope, now_ms, expires or 0))
+    ctx.store.note_act("withheld", target.account, target.key, (ask.order, ask.basis, ask.scope, str(expires or 0)))
     return WithheldAnswer(uri(target), len(refs), kept, expires)
 
 
@@ -133,6 +134,8 @@ def tell_judged(ctx: Context, posts: Iterable[Target]) -> None:
 def tell_returned(ctx: Context, items: Iterable[PartItem]) -> None:
     """The same of posts that were released, of which content came now."""
     posts = returning.came(ctx.store, items)
+    for post in posts:
+        ctx.store.note_act("returned", post.account, post.key)
     if posts:
         tell_judged(ctx, posts)
 
@@ -170,6 +173,7 @@ def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
     for ref in lacking:
         returning.wait_for(ctx.store, ref.entry, ref.op, target)
     if len(lacking) < len(wanted):
+        ctx.store.note_act("returned", target.account, target.key)
         tell_judged(ctx, [target])
     return Released(uri(target), len(wanted), len(back))
 
