@@ -1,8 +1,14 @@
-"""What an account hears of, newest first: the rows of the view `notices`, with what each of them names."""
+"""What an account hears of, newest first: the rows of the view `notices`, with what each of them names.
+
+Of what one account does in a day at most A_DAY things of each kind are told, the newest, or one that mentions somebody
+ten thousand times would hide what everybody else says. A day is one of this machine's clock, since an author may date
+entries as it likes. The others are passed over without being read, so a page costs the same however many there are.
+"""
 
 from __future__ import annotations
 
 from bisect import insort
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
@@ -20,13 +26,17 @@ from banyan_schema.social.channel import Episode
 from banyan_schema.social.event import EventInvite
 from banyan_schema.social.group import GroupAct, GroupJoin
 
+from .arrived import arrival_of, quiet_at
 from .engine import ReadTxn
 from .reader import StoreReader
 from .tables import PARTS, part_place
-from .view_rows import NUMBERED, NUMBERS
+from .view_rows import NUMBERED, NUMBERS, place_bytes
 from .views.social.moves import BROADCASTS
-from .views.social.notices import NOTICES
+from .views.social.notices import NOTICES, stretch_of
 
+A_DAY = 20
+"""So many things of one account, kind and day are told."""
+DAY_MS = 86_400_000
 PLACE_BYTES = 8
 """A cursor is the place of an operation."""
 HOPS = 4
@@ -59,8 +69,35 @@ Wanted: TypeAlias = Callable[[Notice, AccountId], bool]
 Heard: TypeAlias = tuple[bytes, Noticed | None]
 
 
-Row: TypeAlias = tuple[bytes, bytes, Notice | None]
-"""Place, number of the account that did it, and what it told all who follow it, or None: see `_least`."""
+Row: TypeAlias = tuple[bytes, bytes, int]
+"""Place, number of the account that did it, and the number of what happened."""
+
+
+class _Days:
+    """Counts what accounts did in a day, where the newest is read first. by: number of the account, and what it did."""
+
+    def __init__(self, txn: ReadTxn) -> None:
+        self._txn = txn
+        self._read: defaultdict[bytes, deque[bytes]] = defaultdict(lambda: deque(maxlen=A_DAY))
+        """The places that were read last."""
+
+    def takes(self, by: bytes, place: bytes) -> bool:
+        """Whether fewer than A_DAY places that were read are of the same day; then this one is read too."""
+        read = self._read[by]
+        if len(read) == A_DAY and self._day(read[0]) == self._day(place):
+            return False
+        read.append(place)
+        return True
+
+    def begin(self, place: bytes) -> bytes:
+        """The first place of the day of a place; the first of all, if it is not known when that arrived."""
+        day = self._day(place)
+        before = None if day is None else quiet_at(self._txn, day * DAY_MS - 1)
+        return bytes(PLACE_BYTES) if before is None else place_bytes(before.n + 1, 0)
+
+    def _day(self, place: bytes) -> int | None:
+        arrival = arrival_of(self._txn, int.from_bytes(place[:6], "big"))
+        return None if arrival is None else arrival.time_ms // DAY_MS
 
 
 def noticed(
@@ -74,31 +111,57 @@ def noticed(
     """(cursor, what it heard of), newest first, without what the account did itself. None in the place of what is not
     wanted, or cannot be read any more, so that a caller can stop. tellers: the accounts of which it hears too what they
     tell all who follow them."""
-    last, accounts = b"", dict[bytes, AccountId]()
-    rows = txn.dups(NOTICES, account, b"", before, reverse=True)
-    own: Iterator[Row] = ((row[:PLACE_BYTES], row[PLACE_BYTES + 1 :], None) for row in rows)
-    for place, number, told_all in merge(own, _told_all(txn, tellers, before), key=itemgetter(0), reverse=True):
+    last, accounts, days = b"", dict[bytes, AccountId](), _Days(txn)
+    own = _own(txn, account, before)
+    for place, number, what in merge(own, _told_all(txn, tellers, before), key=itemgetter(0), reverse=True):
         if place == last:
             continue
         last = place
         who = accounts.get(number)
         if who is None:
             who = accounts[number] = AccountId(txn.get(NUMBERED, number) or b"")
-        what = told_all or _least(txn, account, place)
-        told = who != account and wanted(what, who)
-        yield place, _read(txn, reader, who, account, place, what) if told else None
+        told = who != account and wanted(WHAT[what], who) and days.takes(number + bytes((what,)), place)
+        yield place, _read(txn, reader, who, account, place, WHAT[what]) if told else None
+
+
+def _own(txn: ReadTxn, account: AccountId, before: bytes | None) -> Iterator[Row]:
+    """What was told to the account, newest first: of each stretch the newest of each account, kind and day. Of what one
+    operation does, the first is first."""
+    stop = None if before is None else stretch_of(before, 1)
+    while (newest := next(txn.dups(NOTICES, account, b"", stop, reverse=True), None)) is not None:
+        stretch, days = newest[:5], _Days(txn)
+        rows = _of_stretch(txn, account, stretch, days)
+        found = [(row[10:], row[5:9], row[9]) for row in rows if before is None or row[10:] < before]
+        yield from sorted(found, key=lambda row: (row[0], -row[2]), reverse=True)
+        stop = stretch
+
+
+def _of_stretch(txn: ReadTxn, account: AccountId, stretch: bytes, days: _Days) -> Iterator[bytes]:
+    """The rows of a stretch, those of one account and kind together, the newest of them first."""
+    stop: bytes | None = stretch + b"\xff" * 5
+    while stop is not None:
+        rows, stop = txn.dups(NOTICES, account, stretch, stop, reverse=True), None
+        for row in rows:
+            if not days.takes(row[5:10], row[10:]):
+                stop = row[:10] + days.begin(row[10:])
+                break
+            yield row
 
 
 def _told_all(txn: ReadTxn, tellers: Iterable[AccountId], before: bytes | None) -> Iterator[Row]:
     """What these accounts told all who follow them, newest first. One row of each is read, and one more for each row
     that is used."""
-    numbers = _speaking(txn, {*tellers})
+    numbers, days = _speaking(txn, {*tellers}), _Days(txn)
     rows = [(row, number) for number, row in txn.ending(BROADCASTS, [(number, before) for number in numbers])]
     rows.sort()
     while rows:
         row, number = rows.pop()
-        yield row[:PLACE_BYTES], number, WHAT[row[PLACE_BYTES]]
-        older = next(txn.dups(BROADCASTS, number, b"", row, reverse=True), None)
+        place, stop = row[:PLACE_BYTES], row
+        if days.takes(number, place):
+            yield place, number, row[PLACE_BYTES]
+        else:
+            stop = days.begin(place)
+        older = next(txn.dups(BROADCASTS, number, b"", stop, reverse=True), None)
         if older is not None:
             insort(rows, (older, number))
 
@@ -113,12 +176,6 @@ def _speaking(txn: ReadTxn, tellers: set[AccountId]) -> list[bytes]:
         if len(numbers) * HOPS > len(tellers):
             return sorted(number for _, number in txn.get_many(NUMBERS, sorted(tellers)))
     return [number for number, who in txn.get_many(NUMBERED, numbers) if who in tellers]
-
-
-def _least(txn: ReadTxn, account: AccountId, place: bytes) -> Notice:
-    """The first of what one operation does to the account."""
-    row = next(txn.dups(NOTICES, account, place, None))
-    return WHAT[row[PLACE_BYTES]]
 
 
 def _read(
