@@ -143,13 +143,28 @@ def must_hold(
         while at is not None and at.id not in chain:
             keep.add(at.id)
             at = None if at.header.prev is None else entries.get(at.header.prev)
-    lonely = [*_unvouched(counted.chain), *(entries[i] for i in keep)]
-    vouched: set[EntryId] = set()
-    for e in sorted(lonely, key=lambda e: e.header.seq):
+    vouched = _ways(kids, _unvouched(counted.chain))
+    for e in sorted((entries[i] for i in keep), key=lambda e: e.header.seq):
         if e.id not in vouched:
             vouched.update(x.id for x in to_signature(kids, e))
     keep |= vouched
     return keep - chain
+
+
+def _ways(kids: Mapping[EntryId | None, Sequence[Entry]], lonely: Sequence[Entry]) -> set[EntryId]:
+    """The ids of entries that lead from each of these entries of a chain, lowest first, to a signature. One whose way
+    may be that of the entry above it has no other, so that a chain needs few ways."""
+    out: set[EntryId] = set()
+    above: EntryId | None = None
+    size = length = 0
+    for e in reversed(lonely):
+        size, length = size + run_row_bytes(e.ops), length + 1
+        if e.id != above or size > RUN_ROWS_BYTES or length > MAX_RUN_ENTRIES:
+            way = to_signature(kids, e)
+            out.update(x.id for x in way)
+            size, length = sum(run_row_bytes(x.ops) for x in way), len(way)
+        above = e.header.prev
+    return out
 
 
 def _unvouched(chain: Sequence[Entry]) -> list[Entry]:

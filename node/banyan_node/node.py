@@ -32,7 +32,7 @@ from banyan_node.edge.made_of import edge_of
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
-from banyan_node.hosting import claims, evicting, hosted, interest, wanted
+from banyan_node.hosting import claims, dropped, evicting, hosted, interest, wanted
 from banyan_node.links import anchors, bans
 from banyan_node.links.filling import Filling
 from banyan_node.links.linking import Links
@@ -409,6 +409,8 @@ class Node:
 def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -> Context:
     asking = context.replica.sync.asking
     asking.waiting, asking.held = links.waiting, links.held
+    context.replica.sync.notices.hosted = lambda: hosted.ids(context)
+    context.replica.sync.notices.refused = partial(dropped.is_dropped, context.store)
     context.replica.set_interest(hosted.interest_of(context), now)
     asking.ours = lambda account: hosted.is_hosted(context.store, account)
     context.replica.strangers.wanted_here = wanted.Wanted(context)

@@ -15,7 +15,7 @@ from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.realm import Realm
 from banyan_replica.gossip.spreading import Spreading, Take
 from banyan_replica.intake.ingest import Ingest, PartItem
-from banyan_replica.intake.prepare import Checked, CheckedRun, Prepared, named
+from banyan_replica.intake.prepare import CheckedRun, Prepared, named
 from banyan_replica.outbox import Outbox
 from banyan_replica.peers.ledger import Breach
 from banyan_replica.peers.limits import Limits
@@ -24,6 +24,9 @@ from banyan_replica.peers.witness import Witnesses
 from banyan_replica.sync.parts import MissingParts
 from banyan_replica.sync.sync import Sync
 from banyan_replica.wire import (
+    ABILITIES,
+    BUSY,
+    NOTICES,
     VERSION,
     Answered,
     Bye,
@@ -34,6 +37,7 @@ from banyan_replica.wire import (
     Hello,
     Interest,
     Message,
+    Notices,
     Parts,
     Replay,
     Replayed,
@@ -45,12 +49,14 @@ from banyan_replica.wire import (
     SketchCells,
     SketchNames,
     Sums,
+    WantNotices,
     WantParts,
     Wants,
     Who,
     Witness,
     before_hello,
     opens_as,
+    size_of,
     who_says,
 )
 
@@ -127,10 +133,14 @@ class Receiving:
     def _asked(self, link: PeerSession, m: Message) -> bool:
         """Whether it answers an open question of ours."""
         match m:
+            case SketchCells(salt) if salt == ABILITIES:
+                return True
             case SketchCells():
                 return self.sync.comparing.asks(link.peer, m.salt)
             case Parts():
                 return self.missing.asked(link.peer)
+            case Notices():
+                return self.sync.notices.asked(link.peer)
             case Replayed():
                 return link.course.replaying
             case Scanned():
@@ -165,6 +175,12 @@ class Receiving:
                 self.sync.heads(link, m, now)
             case Sketch():
                 self.sync.comparing.asked(link, m, now)
+            case SketchCells(salt, abilities) if salt == ABILITIES:
+                link.told.able(abilities)
+            case WantNotices():
+                self.sync.notices.wanted(link, m, now)
+            case Notices():
+                self.sync.notices.answered(link, m, now)
             case SketchCells():
                 self.sync.comparing.cells(link, m, now)
             case SketchNames():
@@ -212,6 +228,8 @@ class Receiving:
             link.greeted(m)
             self.witnesses.named.said(link.peer, m.operator)
             self.out.tell("peer_up", peer=link.peer, outbound=link.outbound)
+            if self.ingest.store.has_views:
+                self.out.send(link.peer, SketchCells(ABILITIES, NOTICES, BUSY, 0, b""))
             self.sync.met(link, now)
             for w in self.witnesses.latest()[:WITNESSES]:
                 self.out.send(link.peer, w)
@@ -219,23 +237,27 @@ class Receiving:
     def _data(self, link: PeerSession, whole: Prepared, now: float) -> None:
         link.flow.received(whole.size)
         try:
-            self._items(link, whole.items, now)
+            self._items(link, whole, now)
         finally:
             if link.flow.digested(whole.size) >= self.limits.credit:
                 self.out.credit(link)
 
-    def _items(self, link: PeerSession, items: Sequence[Checked | Reject], now: float) -> None:
+    def _items(self, link: PeerSession, whole: Prepared, now: float) -> None:
+        items = whole.items
         self.soon(now)
         if len(items) >= MANY:
             self.ingest.look_up([item.run.log for item in items if isinstance(item, CheckedRun)])
         with self.ingest.batch():
-            for item in items:
+            for k, item in enumerate(items):
                 if isinstance(item, Reject):
                     raise item
                 log, entries = named(item)
+                before, ready = (self.ingest.arrived, self.sync.moves), True
                 try:
                     self.spreading.learned(self.take(link, item, now), now)
                 except NotYet:
-                    self.sync.asking.came(link, log, entries, False, now)
-                else:
-                    self.sync.asking.came(link, log, entries, True, now)
+                    ready = False
+                wasted = 0
+                if before == (self.ingest.arrived, self.sync.moves) and isinstance(whole.message, DataItems):
+                    wasted = size_of(whole.message.items[k])
+                self.sync.asking.came(link, log, entries, ready, now, wasted)

@@ -260,6 +260,7 @@ class Replica:
             self.sync.lost(link)
             link.owed.logs.excuse()
         self.sync.asking.restore()
+        self.sync.notices.restore()
         self._out.collect()
 
     @property
@@ -397,6 +398,7 @@ class Replica:
         self.strangers.review()
         self.sync.asking.tick(now)
         self.sync.comparing.tick(now)
+        self.sync.notices.tick(now)
         self.tree.tick()
         made = self.witnesses.due(self.wall_ms(now), self.tree.root, self.limits.witness_s)
         if made is not None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
 from operator import itemgetter
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add, Put, decode_body
@@ -27,12 +27,14 @@ from banyan_schema.social.event import EventInvite
 from banyan_schema.social.group import GroupAct, GroupJoin
 
 from .arrived import arrival_of, quiet_at
-from .engine import ReadTxn
+from .engine import ReadTxn, after_prefix
 from .reader import StoreReader
-from .tables import PARTS, part_place
+from .tables import PARTS, part_place, u48
 from .view_rows import NUMBERED, NUMBERS, place_bytes
+from .views.progress import cursors, need
+from .views.registry import SHOWN_NAME
 from .views.social.moves import BROADCASTS
-from .views.social.notices import NOTICES, stretch_of
+from .views.social.notices import NOTICES, VIEW, stretch_of
 
 A_DAY = 20
 """So many things of one account, kind and day are told."""
@@ -61,6 +63,44 @@ class Noticed:
     group: Target | None = None
     event: Target | None = None
     channel: Target | None = None
+
+
+class Naming(NamedTuple):
+    """An entry of `author`, `place`: of its operation, that names the account `named`."""
+
+    place: bytes
+    named: AccountId
+    author: AccountId
+
+
+def naming(txn: ReadTxn, accounts: Iterable[AccountId], after: bytes) -> Iterator[Naming]:
+    """What names these accounts, in the order of places, after this one; the newest of what one account does too often.
+    Reads a stretch of rows for each account. Raises ViewBuilding."""
+    need(cursors(txn), SHOWN_NAME, VIEW.name)
+    authors = dict[bytes, AccountId]()
+    for place, named, number in merge(*(_upward(txn, named, after) for named in accounts)):
+        author = authors.get(number)
+        if author is None:
+            author = authors[number] = AccountId(txn.get(NUMBERED, number) or b"")
+        if author != named:
+            yield Naming(place, named, author)
+
+
+def _upward(txn: ReadTxn, named: AccountId, after: bytes) -> Iterator[tuple[bytes, AccountId, bytes]]:
+    """(place, the account, number of the one that names it), after this place."""
+    start = stretch_of(after)
+    while (first := next(txn.dups(NOTICES, named, start), None)) is not None:
+        rows = _of_stretch(txn, named, first[:5], _Days(txn))
+        yield from sorted((row[10:], named, row[5:9]) for row in rows if row[10:] > after)
+        start = after_prefix(first[:5]) or first
+
+
+def names(txn: ReadTxn, n: int, named: AccountId, author: AccountId) -> bool:
+    """Whether the entry with arrival number n is of the author and names the account. Raises ViewBuilding."""
+    need(cursors(txn), SHOWN_NAME, VIEW.name)
+    number = txn.get(NUMBERS, author)
+    groups = [] if number is None else [stretch_of(u48(n)) + number + bytes((what,)) for what in range(len(WHAT))]
+    return any(any(txn.dups(NOTICES, named, group + u48(n), group + u48(n + 1))) for group in groups)
 
 
 Wanted: TypeAlias = Callable[[Notice, AccountId], bool]

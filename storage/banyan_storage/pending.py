@@ -25,7 +25,7 @@ from .id_index import IdIndex, Late, Offer, nothing
 from .moves import Moves
 from .reader import Counts, Lack, StoreReader
 from .upgrade import refuse_other, refuse_realm, schema_of
-from .viewhook import CountedEntry, ViewHooks
+from .viewhook import CountedEntry, NoViews, ViewHooks
 
 CACHED_LOGS = 40_000
 """Logs whose heads are cached, about 0.4 kB each."""
@@ -105,6 +105,11 @@ class PendingStore(StoreReader):
     def close(self) -> None:
         """Drops pending changes and closes the engine."""
         self._engine.close()
+
+    @property
+    def has_views(self) -> bool:
+        """Whether it answers queries."""
+        return not isinstance(self._views, NoViews)
 
     def snapshot(self) -> AbstractContextManager[StoreReader]:
         """A reader of the last commit, for another thread (a context manager)."""

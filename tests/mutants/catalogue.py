@@ -18,6 +18,7 @@ from tests.mutants.in_moderation import IN_MODERATION
 from tests.mutants.in_moves import IN_MOVES
 from tests.mutants.in_moving import IN_MOVING
 from tests.mutants.in_node import IN_NODE
+from tests.mutants.in_notices import IN_NOTICES
 from tests.mutants.in_officials import IN_OFFICIALS
 from tests.mutants.in_pages import IN_PAGES
 from tests.mutants.in_people import IN_PEOPLE
@@ -53,6 +54,7 @@ MUTANTS = (
     *IN_MEDIA,
     *IN_NODE,
     *IN_THROTTLE,
+    *IN_NOTICES,
     *IN_OFFICIALS,
     *IN_PAGES,
     *IN_PEOPLE,

@@ -315,8 +315,8 @@ IN_CRDT = (
     Mutant(
         "what is firm needs no signature",
         _LOGS,
-        "lonely = [*_unvouched(counted.chain), *(entries[i] for i in keep)]",
-        "lonely = _unvouched(counted.chain)",
+        "in sorted((entries[i] for i in keep), key",
+        "in sorted((entries[i] for i in ()), key",
         _OF_KEPT,
     ),
     Mutant(

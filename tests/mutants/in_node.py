@@ -19,8 +19,10 @@ _SERVED = ("tests/replica/test_serve.py", "tests/replica/test_ingest.py", "tests
 _GIVEN = ("tests/replica/test_asking.py", "tests/replica/test_replaying.py", "tests/replica/test_replica.py")
 
 _ROOM = ("tests/replica/test_room.py",)
+_SYNC, _LOGS = "replica/banyan_replica/sync/sync.py", "crdt/banyan_crdt/logs.py"
 _STRANGERS, _COMPARING = "replica/banyan_replica/intake/strangers.py", "replica/banyan_replica/sync/comparing.py"
 _SHARED = ("tests/replica/test_strangers.py",)
+_REPEATS, _REFUSED = "replica/banyan_replica/sync/repeats.py", ("tests/replica/test_refusals.py",)
 _EVICTS, _EVICTING = "node/banyan_node/hosting/evicting.py", ("tests/node/test_evicting.py",)
 
 IN_NODE = (
@@ -305,22 +307,22 @@ IN_NODE = (
     Mutant(
         "what lies past a limit is held without end",
         _INGEST,
-        "if rest and not ends_it and not short and not self.slow.room(run.log).takes(rest):",
-        "if rest and cut is None and False:",
+        "            if not is_tail(rest):\n",
+        "            if False:\n",
         _TAKEN,
     ),
     Mutant(
         "the rest of a run past a limit is not held, though its signature vouches for what counts",
         _INGEST,
-        "        if rest:\n            self.slow.beside(run.log, rest, BRANCH, now_s)\n",
-        "",
+        "            self.slow.tail(run.log, rest, now_s)\n",
+        "            pass\n",
         _TAKEN,
     ),
     Mutant(
         "the rest of the run that ends at a cut is charged to the room of the log",
         _INGEST,
-        "if rest and not ends_it and not short",
-        "if rest and not short",
+        "if rest and not ends_it:",
+        "if rest:",
         _TAKEN,
     ),
     Mutant(
@@ -333,15 +335,15 @@ IN_NODE = (
     Mutant(
         "entries past a limit are held without room where a pin stands above them",
         _INGEST,
-        "vouched = count == len(entries) and stands_above(",
-        "vouched = stands_above(",
+        "vouched = 0 < shown <= count and",
+        "vouched = 0 < shown and",
         _TAKEN,
     ),
     Mutant(
         "pinned entries that are held are said to be lacking",
         _COUNTING,
-        "for p in pins if not self._store.has(p.id)][:MAX_PINS]",
-        "for p in pins][:MAX_PINS]",
+        "for p in pins if not self._store.has(p.id)), MAX_PINS",
+        "for p in pins), MAX_PINS",
         _TAKEN,
     ),
     Mutant(
@@ -749,6 +751,85 @@ IN_NODE = (
         "run.bodies[fresh:], at_hand, head, puts)",
         _TAKEN,
     ),
+    # -- what is refused or gives way
+    Mutant("half of what a tail may be is taken", _JOINTS, "TAIL = 2\n", "TAIL = 4\n", _TAKEN),
+    Mutant(
+        "branches do not give way to what the state depends on",
+        _COUNTING,
+        "        if room.over:\n            rows",
+        "        if False:\n            rows",
+        _COUNTED,
+    ),
+    Mutant("each entry of a chain keeps a tail", _LOGS, "if e.id != above or size", "if True or size", _COUNTED),
+    Mutant(
+        "a tail is longer than a run because of what leads to it",
+        _LOGS,
+        "if e.id != above or size > RUN_ROWS_BYTES or length > MAX_RUN_ENTRIES:",
+        "if e.id != above:",
+        ("tests/crdt/test_logs.py",),
+    ),
+    Mutant(
+        "what is below a pin that nobody holds keeps its room",
+        _COUNTING,
+        "        if room.would_take(entries, content):\n",
+        "        if True:\n",
+        _REFUSED,
+    ),
+    Mutant(
+        "what came below the same pin gives way too",
+        _COUNTING,
+        "is not None} - below)",
+        "is not None})",
+        _REFUSED,
+    ),
+    Mutant(
+        "pins to nothing hide the one that counts",
+        "replica/banyan_replica/sync/sound.py",
+        "pinned(want.log) - 1 if want.pins and pin < 0 else pin",
+        "pin",
+        _REFUSED,
+    ),
+    Mutant(
+        "what came in vain is asked for at once",
+        _ASKING,
+        "if not self._repeats_of(link).may_ask(log, head, self._now):",
+        "if False:",
+        _REFUSED,
+    ),
+    Mutant("what comes again has no bound", _REPEATS, "level + vain.cost <= REPEATED", "True", _REFUSED),
+    Mutant("what costs much is never asked for again", _REPEATS, "not level or level", "level", _REFUSED),
+    Mutant(
+        "a log that brings nothing is asked for as often as ever", _REPEATS, "if now < vain.due", "if False", _REFUSED
+    ),
+    Mutant("another claim must wait", _REPEATS, " and head == vain.head:", ":", _REFUSED),
+    Mutant("what an account took is not noticed", _REPEATS, "vain._replace(times=0, due=0.0)", "vain", _REFUSED),
+    Mutant(
+        "what comes again costs nothing",
+        _REPEATS,
+        "            self._bytes.rise(min(wasted, before.cost))\n",
+        "",
+        _REFUSED,
+    ),
+    Mutant(
+        "news is counted with what comes again", _REPEATS, "rise(min(wasted, before.cost))", "rise(wasted)", _REFUSED
+    ),
+    Mutant(
+        "what came in vain is remembered without end", _REPEATS, "while self.logs >= most:", "while False:", _REFUSED
+    ),
+    Mutant(
+        "a failed commit makes a log one that came in vain",
+        _ASKING,
+        "        self._repeats.clear()\n        if not self.resting",
+        "        if not self.resting",
+        _ASKED,
+    ),
+    Mutant(
+        "the same is found every few seconds",
+        _SYNC,
+        "if link.course.stuck else 0.0",
+        "if False else 0.0",
+        _REFUSED,
+    ),
     # -- judging what peers send
     Mutant(
         "a branch that forks a log is no news, and passed on to nobody",
@@ -760,8 +841,8 @@ IN_NODE = (
     Mutant(
         "what hangs on something not held is not asked for",
         _INTAKE,
-        '        elif why.reason == "gap":\n            self._asking.ask_for(link, log)\n',
-        "",
+        '"gap": Asked.LOG',
+        '"gap": Asked.NOTHING',
         _ASKED,
     ),
     Mutant(
@@ -796,8 +877,8 @@ IN_NODE = (
     Mutant(
         "logs are asked for without saying what is held",
         _ASKING,
-        "return Want(log, locator(self._store, log), ",
-        "return Want(log, [], ",
+        "want = Want(log, locator(self._store, log), ",
+        "want = Want(log, [], ",
         _ASKED,
     ),
     Mutant(
@@ -824,8 +905,8 @@ IN_NODE = (
     Mutant(
         "what one peer did not serve is asked of no other",
         _ASKING,
-        "                del self._asked_of[log]\n            if asked.head is None",
-        "                pass\n            if asked.head is None",
+        "                del self._asked_of[log]\n            wasted",
+        "                pass\n            wasted",
         _ASKED,
     ),
     Mutant(
@@ -867,8 +948,8 @@ IN_NODE = (
     Mutant(
         "that something was not to be taken yet is forgotten with the next item",
         _OWED,
-        "unready=asked.unready or not ready)",
-        "unready=not ready)",
+        "asked.unready or not ready",
+        "not ready",
         _ASKED,
     ),
     Mutant(

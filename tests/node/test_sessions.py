@@ -52,6 +52,7 @@ from banyan_replica.wire import (
     Heads,
     Interest,
     Message,
+    Notices,
     Parts,
     Replay,
     Replayed,
@@ -63,6 +64,7 @@ from banyan_replica.wire import (
     SketchCells,
     SketchNames,
     Sums,
+    WantNotices,
     WantParts,
     Wants,
     Who,
@@ -249,7 +251,8 @@ UNASKED: list[Message] = [
     GossipFrame([]), Root(9, bytes(32), 9), Sums(b"", b"", [(0, bytes(16))] * 16), Heads(b"", 1, []), Wants([]),
     DataItems([]), Credit(1), WantParts([]), Parts([]), Replay(0), Scan(1, b"", LAST), Scanned(1, LAST, 1), Answered(1),
     Sketch(b"", 0, 0, 0, bytes(88)), SketchCells(b"", 0, BUSY, 0, b""), SketchNames(b"", b""),
-    Replayed(1, 1), Interest(0, b""), Shared(bytes(8), bytes(32)),
+    Replayed(1, 1), Interest(0, b""), Shared(bytes(8), bytes(32)), WantNotices(bytes(8), bytes(32)),
+    Notices(bytes(8), 0, []),
 ]  # fmt: skip
 """One of each but hello, bye and witness."""
 

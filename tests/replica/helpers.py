@@ -31,10 +31,12 @@ from banyan_replica.wire import (
     decode_message,
     encode_message,
 )
+from banyan_schema.social import Draft
 from banyan_storage import tables
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
 from banyan_storage.viewhook import NoViews
+from banyan_storage.views import VIEW_TABLES, SocialViews
 from tests.crdt.make import Person, run_bytes
 
 START_S = TEST.birth_ms / 1000 + 10 * 86_400
@@ -46,7 +48,8 @@ POSTS = coll("post")
 
 def memory_store(realm: Realm = TEST, engine: MemoryEngine | None = None, name: str = "store") -> Store:
     made = engine or MemoryEngine(tables.STORE_TABLES)
-    return Store(made, realm, new_store_id=name.encode().ljust(16, b".")[:16], views=NoViews())
+    views = NoViews() if made.tables == tables.STORE_TABLES else SocialViews()
+    return Store(made, realm, new_store_id=name.encode().ljust(16, b".")[:16], views=views)
 
 
 def new_ingest() -> Ingest:
@@ -80,8 +83,11 @@ def plain_hello(**changed: Any) -> Hello:
 class World:
     """Replicas by name, a queue of frames, one clock. Other names are rogues: what they receive is kept."""
 
-    def __init__(self, *names: str, seed: int = 1, limits: Limits | None = None, realm: Realm = TEST) -> None:
+    def __init__(
+        self, *names: str, seed: int = 1, limits: Limits | None = None, realm: Realm = TEST, views: bool = False
+    ) -> None:
         self.now, self.seed, self.limits, self.realm = START_S, seed, limits or Limits(), realm
+        self.tables = (*tables.STORE_TABLES, *VIEW_TABLES) if views else tables.STORE_TABLES
         self.queue: list[tuple[float, int, str, str, bytes]] = []
         self.sent = 0
         self.replicas: dict[str, Replica] = {}
@@ -100,7 +106,7 @@ class World:
 
     def start(self, name: str, limits: Limits | None = None, witness: Signer | None = None) -> Replica:
         """A new replica, or a restarted one on what its disk kept."""
-        engine = self.engines.setdefault(name, MemoryEngine(tables.STORE_TABLES))
+        engine = self.engines.setdefault(name, MemoryEngine(self.tables))
         engine.rollback()
         rng = random.Random(f"{name}/{self.seed}")
         store = memory_store(self.realm, engine, name)
@@ -228,6 +234,13 @@ class World:
         drafts = [draft(f"{person.name} {k}", 1_000 * number + r.ingest.head(log).length + k) for k in range(n)]
         r.publish(log, phone_of(person), drafts, self.now, push)
         self.drain(at)
+
+
+def say(w: World, at: str, person: Person, *drafts: Draft, push: bool = True) -> None:
+    """The person's phone writes these, an entry each."""
+    each = [EntryDraft((draft.op,), (draft.content,)) for draft in drafts]
+    w.replicas[at].publish(person.log(), phone_of(person), each, w.now, push)
+    w.drain(at)
 
 
 def phone_of(person: Person) -> Signer:

@@ -21,12 +21,12 @@ from banyan_crdt.run import (
     decode_control,
     decode_run,
     encode_run,
+    run_row_bytes,
     skips_below,
     verify_run,
 )
 from banyan_crdt.state import AccountState, account_state
-from banyan_replica.intake import counting
-from banyan_replica.intake import ingest as ingesting
+from banyan_replica.intake import counting, joints
 from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.sync.serve import control_items, log_items, pin_of
 from banyan_replica.wire import MAX_FRAME, DataItems, RunItem, encode_message
@@ -408,21 +408,49 @@ def test_each_entry_of_a_run_must_be_within_the_limit_of_its_own_date() -> None:
     assert tight.node.head(tight.name) == Head(3, log[2].id, 0)
 
 
-def test_what_lies_past_a_limit_is_held_while_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_lies_past_a_limit_is_held_up_to_half_a_run_and_branches_give_way_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
     tight = Tight()
-    log = tight.write(6)
-    assert tight.give(log) == 3, "what takes few bytes needs no room"
-    tight = Tight()
-    monkeypatch.setattr(ingesting, "TAIL_BYTES", 100)
-    with pytest.raises(NotYet) as why:
-        tight.give(log)
-    assert why.value.reason == "limit"
-    assert tight.node.head(tight.name) == Head(0, None, 0)
-    assert tight.give(log[:5]) == 3
+    log = tight.write(8)
+    tight.say(Pin(tight.name.writer, 1, 0, log[0].id))
+    branches = [tight.write(1, tag) for tag in "ab"]
+    for some in (log[:1], *branches):
+        tight.give(some)
+    assert {e.id for e in tight.node.store.loose(tight.name)} == {b[0].id for b in branches}
+    unsigned = [*log[:1], *(e._replace(sig=None) for e in log[1:-1]), log[-1]]
+    with monkeypatch.context() as m:
+        m.setattr(joints, "MAX_RUN_ENTRIES", 9)
+        with pytest.raises(NotYet) as why:
+            tight.give(unsigned, 1)
+        assert why.value.reason == "limit"
+        assert tight.node.head(tight.name) == Head(1, log[0].id, 0)
+    with monkeypatch.context() as m:
+        m.setattr(joints, "RUN_ROWS_BYTES", 2 * sum(run_row_bytes(e.ops) for e in log[3:]) - 1)
+        with pytest.raises(NotYet):
+            tight.give(unsigned, 1)
+        m.setattr(joints, "RUN_ROWS_BYTES", 2 * sum(run_row_bytes(e.ops) for e in log[3:]))
+        m.setattr(joints, "MAX_RUN_ENTRIES", 10)
+        assert tight.give(unsigned, 1) == 2
+    assert [e.id for e in tight.node.store.loose(tight.name)] == [e.id for e in log[3:]]
+    assert served_to_another(tight.node, tight.realm, NOW_MS).head(tight.name) == Head(3, log[2].id, 0)
 
 
-@pytest.mark.parametrize(("entries", "size", "fit"), [(3, 64 << 20, {3}), (100, 400, {1, 2, 3})])
+def test_of_tails_that_one_signature_makes_needless_none_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 3)
+    tight = Tight(12, 10_000)
+    log = [e._replace(sig=None) for e in tight.write(12)]
+    for k in range(1, 13):
+        large = follow("w", tight.name, log[:k], add("large"), parts=20_000, signed=False, realm=tight.realm)
+        assert tight.give(tight.write(1, f"tail {k}", [*log[:k], large]), k - 1) == 1
+        assert len(tight.node.store.loose(tight.name)) <= 3 + 2
+        other = served_to_another(tight.node, tight.realm, NOW_MS)
+        assert other.head(tight.name) == tight.node.head(tight.name) == Head(k, log[k - 1].id, 0)
+        assert problems(tight.node) == []
+
+
+@pytest.mark.parametrize(("entries", "size", "fit"), [(3, 64 << 20, {1, 2, 3}), (100, 400, {1, 2, 3})])
 def test_contradictory_pins_give_room_for_twice_what_the_log_may_hold(
     entries: int, size: int, fit: set[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -456,7 +484,7 @@ def test_above_a_limit_a_pin_gives_no_room(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_run_that_ends_at_a_cut_is_taken_though_no_room_is_left_for_its_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ingesting, "TAIL_BYTES", 100)
+    monkeypatch.setattr(joints, "TAIL", 10**9)
     monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
     an = Person()
     log, node = an.write(10), known(an)

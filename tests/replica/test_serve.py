@@ -247,7 +247,7 @@ def test_a_reader_gets_two_branches_of_a_fork_though_others_come_while_it_reads(
 
 def test_a_question_that_waits_takes_little_memory_whatever_places_it_names() -> None:
     an, node = forked(2, 60)
-    serving = Serving(node.store, Limits(), {}, [])
+    serving = Serving(node.store, Limits(), {}, [], node.pinned)
     peer = PeerSession("peer", False, 0.0)
     peer.flow.may_send = 0
     rng = random.Random("places")
@@ -270,7 +270,7 @@ def test_what_stands_beside_a_log_is_read_for_many_peers_a_little_at_a_time() ->
     an, node = forked(20, 60)
     log = node.store.chain(an.log())
     out: list[tuple[str, Message | bytes]] = []
-    serving = Serving(node.store, Limits(), {}, out)
+    serving = Serving(node.store, Limits(), {}, out, node.pinned)
     peers = [PeerSession(f"peer {n}", False, 0.0) for n in range(12)]
     for peer in peers:
         peer.flow.room = WINDOW

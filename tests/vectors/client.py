@@ -16,6 +16,7 @@ from nacl.signing import SigningKey
 MESSAGES = (
     *("hello", "gossip", "root", "sums", "heads", "want", "data", "credit", "want-parts", "parts", "replay", "scan"),
     *("scanned", "witness", "bye", "answered", "sketch", "cells", "names", "replayed", "interest", "shared"),
+    *("want-notices", "notices"),
 )
 CODE = {name: code for code, name in enumerate(MESSAGES, 1)}
 

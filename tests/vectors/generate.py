@@ -17,7 +17,18 @@ from banyan_crdt.checkpoint import encode_checkpoint
 from banyan_crdt.codec import encode
 from banyan_crdt.entry import encode_header, skip_seq
 from banyan_crdt.frontier import frontier_digest, head_bytes, head_item
-from banyan_crdt.ids import CellKey, EntryId, H, PartHash, Ref, account_to_text, coll, control_log, key_digest
+from banyan_crdt.ids import (
+    AccountId,
+    CellKey,
+    EntryId,
+    H,
+    PartHash,
+    Ref,
+    account_to_text,
+    coll,
+    control_log,
+    key_digest,
+)
 from banyan_crdt.realm import REALMS, TEST
 from banyan_crdt.state import account_state
 from banyan_replica.frontier import sketch as sk
@@ -26,7 +37,10 @@ from banyan_replica.frontier.probes import PLACES, PROBE_BYTES, cells_for, probe
 from banyan_replica.gossip import frames as g
 from banyan_replica.peers.withholding import Withheld, sign_withheld
 from banyan_replica.wire import (
+    ABILITIES,
+    BUSY,
     LAST,
+    NOTICES,
     VERSION,
     Answered,
     Bye,
@@ -39,6 +53,7 @@ from banyan_replica.wire import (
     Hello,
     Interest,
     Message,
+    Notices,
     Parts,
     Replay,
     Replayed,
@@ -52,6 +67,7 @@ from banyan_replica.wire import (
     SketchNames,
     Sums,
     Want,
+    WantNotices,
     WantParts,
     Wants,
     Witness,
@@ -312,6 +328,9 @@ def messages() -> list[dict[str, Any]]:
         SketchNames(b"", bytes(range(8))),
         Interest(1, AN.id[:16]),
         Shared(AN.id[:8], root),
+        SketchCells(ABILITIES, NOTICES, BUSY, 0, b""),
+        WantNotices(bytes(8), AN.id),
+        Notices(bytes(5) + b"\x07\0\0", 0, [(AN.id, AccountId(b32("an author")), SIX[0].id)]),
     ]
     assert part.size == len(raw)
     return [{"name": label(m), "frame": encode_message(m).hex()} for m in found]

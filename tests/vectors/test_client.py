@@ -64,7 +64,7 @@ class Talk:
         """Returns once the node has handled all messages before: the answer to a question comes after them."""
         place = hashlib.sha256(str(len(self.heard)).encode()).digest()[:8]
         await self.say("sketch", b"", 0, 0, 0, place.ljust(88, b"\0"))
-        await self.hear("cells")
+        await self.hear("cells", lambda m: m[0] == b"")
 
     async def hello(self, heads: list[Any] | None = None, **changed: Any) -> None:
         held = heads or []

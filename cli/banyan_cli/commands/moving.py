@@ -49,6 +49,8 @@ class Wanted(NamedTuple):
     media: bool = False
 
 
+FOLDERS = 8
+"""Folders of unread files that are named."""
 SERVICES = {
     "mastodon": "Your posts with pictures, profile, follows, lists and bookmarks of Mastodon.",
     "twitter": "Your tweets with pictures, profile, follows, blocks and mutes of Twitter (X).",
@@ -189,8 +191,12 @@ def _move(
             raise no_such_files(archive, name, "posts or people")
         for file, why in archive.left_out.items():
             report.add(f"files that are not read: {why}", file, path.name)
+        attached = Attached(archive, found.paths)
+        others = sorted(archive.names - archive.files.keys() - {attached.find(one) for one in found.paths})
+        for file in others:
+            report.add("files that are not read: nothing here is made of them", file, path.name)
         account = None if wanted.by is None else refs.account(s, wanted.by)
-        media = (Attached(archive, found.paths), stack.enter_context(copies())) if wanted.media else (None, None)
+        media = (attached, stack.enter_context(copies())) if wanted.media else (None, None)
         move = Move(s.backend(), reading, found, people, report, account, dry, uris, *media)
         try:
             with bar(
@@ -203,7 +209,7 @@ def _move(
             raise
     value = {
         **_answer(move.totals, dry),
-        "notes": [*reading.notes, *_notes(move, len(archive.left_out))],
+        "notes": [*reading.notes, *_notes(move, len(archive.left_out)), *_unread(others)],
         "report": str(report.path) if report.path and report.lines else None,
         "seconds": round(time.monotonic() - began, 2),
     }
@@ -256,3 +262,15 @@ def _notes(move: Move, unread: int) -> list[str]:
         many = move.pictures.as_it_is
         told.append(f"Films and sounds ({many:,}) came as they are, with all that was written into them.")
     return told
+
+
+def _unread(names: list[str]) -> list[str]:
+    """Which folders, and files beside them, nothing is made of; those with most files first."""
+    from collections import Counter
+
+    if not names:
+        return []
+    places = Counter("/".join(name.split("/")[:-1][:2]) or name for name in names)
+    shown = [f"{place} ({many:,})" for place, many in places.most_common(FOLDERS)]
+    more = f" and {len(places) - FOLDERS:,} more places" if len(places) > FOLDERS else ""
+    return [f"Nothing was made of {len(names):,} files: {', '.join(shown)}{more}."]

@@ -47,6 +47,7 @@ ALBUM_POSTS = (
 )
 MEMBERS = "memberships of groups"
 TIMELINES = "posts on other people's timelines"
+SAVED = "items that were saved, not posted"
 ELSEWHERE = "posts in groups or on other people's timelines"
 UNKNOWN = (
     "posts whose title does not say in a language that is read here where they were posted (look at them; "
@@ -55,7 +56,8 @@ UNKNOWN = (
 _POSTS = re.compile(r"(?:^|/)your_posts(?:__check_ins__photos_and_videos)?(?:_\d+)?\.json$")
 _FILES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("posts", _POSTS),
-    ("comments", re.compile(r"(?:^|/)comments(?:_and_reactions)?/comments(?:_\d+)?\.json$")),
+    ("comments", re.compile(r"(?:^|/)comments(?:_and_reactions)?/comments(?:_and_reactions)?(?:_\d+)?\.json$")),
+    ("comments", re.compile(r"(?:^|/)comments_and_reactions(?:_\d+)?\.json$")),
     ("reactions", re.compile(r"(?:^|/)(?:likes_and_reactions(?:_\d+)?|posts_and_comments)\.json$")),
     ("friends", re.compile(r"(?:^|/)friends/(?:your_)?friends\.json$")),
     ("blocked", re.compile(r"(?:^|/)blocked_(?:profiles|users)\.json$")),
@@ -65,7 +67,7 @@ _FILES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("events", re.compile(r"(?:^|/)events/[^/]+\.json$")),
     ("albums", albums.FILES),
 )
-_OUT: dict[Where, str] = {"timeline": TIMELINES, "group": GROUPS, "elsewhere": ELSEWHERE}
+_OUT: dict[Where, str] = {"timeline": TIMELINES, "group": GROUPS, "elsewhere": ELSEWHERE, "saved": SAVED}
 _GROUP_POSTS = ("group_posts_v2", "group_comments_v2", "group_posts")
 _FACES = {
     **dict.fromkeys(("profile pictures", "profile photos", "ảnh đại diện"), "avatar"),
@@ -115,6 +117,7 @@ def reading(
             elif kind == "comments":
                 for where, one in _items(archive, name, "comments_v2", "comments"):
                     yield _comment(one, where, seconds, audience, comments)
+                yield from _counted(archive, name, "reactions", set())
             elif kind in _PEOPLE:
                 tie, keys = _PEOPLE[kind]
                 for where, one in _items(archive, name, *keys):

@@ -15,8 +15,8 @@ from typing import Any, Literal, TypeAlias
 
 from banyan_cli.importing.moved import plain
 
-Where: TypeAlias = Literal["own", "timeline", "group", "elsewhere", "unknown"]
-"""elsewhere: in a group or on another's timeline, the title does not say which."""
+Where: TypeAlias = Literal["own", "timeline", "group", "elsewhere", "saved", "unknown"]
+"""elsewhere: in a group or on another's timeline, the title does not say which. saved: kept for oneself."""
 
 _ON_A_TIMELINE = re.compile(r"['’]s? (?:timeline|wall)\b|dòng thời gian của|tường (?:nhà )?của", re.IGNORECASE)
 _IN_A_GROUP = re.compile(
@@ -92,6 +92,11 @@ _PARTICLES = re.compile("d[aeio]|das|del|della|der|dos|du|el?|l[ae]|van|von|y|zu
 """Words of names that begin small."""
 _OWN_CLOSED = re.compile(rf"\S+(?: \S+){{0,7}}? (?:{'|'.join(_CLOSED)})[.!]?", re.IGNORECASE)
 _OWN_OPEN = re.compile(rf"(?P<name>\S+(?: \S+){{0,7}}?) (?:{'|'.join(_OPEN)})[.!]?")
+_SAVED = re.compile(
+    r"\S (?:saved|(?:vừa |đã |vừa mới )?lưu|hat .+ gespeichert|a enregistré|(?:ha )?(?:guardó|guardado|salvato)"
+    r"|salvou|guardou)\b",
+    re.IGNORECASE,
+)
 _OTHER_END = re.compile(r"(?:。|다\.?|た|た\.)$")
 """Of a sentence in Chinese, Japanese or Korean, whose verb is last."""
 _MENTION = re.compile(r"@\[\d+:\d*:([^\[\]]+)\]")
@@ -119,7 +124,9 @@ def where_of(title: str) -> Where:
     if _OWN_CLOSED.fullmatch(title):
         return "own"
     found = _OWN_OPEN.fullmatch(title)
-    return "own" if found and all(_of_a_name(word) for word in found["name"].split(" ")) else "unknown"
+    if found and all(_of_a_name(word) for word in found["name"].split(" ")):
+        return "own"
+    return "saved" if _SAVED.search(title) else "unknown"
 
 
 def _of_a_name(word: str) -> bool:

@@ -40,7 +40,7 @@ from banyan_cli.importing.recognise import no_such_files
 SERVICE = "twitter"
 LIKE = "❤️"
 EDITED = "earlier texts of edited tweets"
-FOLLOWERS = "followers, who follow you here when they come themselves"
+FOLLOWERS = "Followers are not brought: they follow you here when they come themselves."
 LOST = "long texts whose tweet is not in the archive"
 _FILE = re.compile(
     r"(?:^|/)(tweets?|note-tweet|account|profile|follower|following|block|mute|like|protected-history)(?:-part\d+)?\.js$"
@@ -101,8 +101,6 @@ def reading(archive: Archive) -> Reading:
         for name, (kind, key) in _PEOPLE.items():
             for where, one in _objects(archive, name, key):
                 yield _person(one, kind, where, known)
-        for where, one in _objects(archive, "follower", "follower"):
-            yield Left(FOLLOWERS, where, line(one.get("userLink")) if isinstance(one, dict) else "")
         for where, one in _objects(archive, "like", "like"):
             liked = line(one.get("tweetId")) if isinstance(one, dict) else ""
             if liked:
@@ -110,8 +108,10 @@ def reading(archive: Archive) -> Reading:
             else:
                 yield Left(BROKEN, where)
 
-    notes = ("This account is protected: its tweets were for followers only, and do not come.",) if protected else ()
-    return Reading(SERVICE, read, notes)
+    notes = ["This account is protected: its tweets were for followers only, and do not come."] if protected else []
+    if any((kind := _FILE.search(file)) is not None and kind[1] == "follower" for file in archive.files):
+        notes.append(FOLLOWERS)
+    return Reading(SERVICE, read, tuple(notes))
 
 
 def _pictures(archive: Archive, profile: dict[str, Any], number: str, where: str) -> Iterator[ProfilePicture]:

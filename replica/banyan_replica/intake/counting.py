@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import islice
 from typing import TypeAlias
 
 from banyan_crdt.checkpoint import Checkpoint
@@ -37,8 +38,6 @@ BESIDE_ENTRIES, BESIDE_BYTES = 4_096, 4 << 20
 """Limits of the entries of a log that never counted here, because the owner of its key can write endless branches."""
 FOLDED_AT_ONCE = 8_192
 """Views of accounts of fewer entries are folded again at once: that takes less than 0.1 s."""
-PINS_LOOKED_AT = 64
-"""Only the highest pins of a log are searched for ones that are not held."""
 ROOMS = 1_000
 """Logs whose used room is cached."""
 LoosePart: TypeAlias = tuple[EntryId, int, bytes]
@@ -82,6 +81,10 @@ class Room:
         if self.over:
             self.entries, self.size = before
         return not self.over and (self.entries, self.size) != before
+
+    def would_take(self, entries: Iterable[Entry], content: int = 0) -> bool:
+        """Whether there is room for all of these."""
+        return Room(self.entries, self.size).limited(*self.most).takes(entries, content)
 
 
 class Counting:
@@ -140,8 +143,9 @@ class Counting:
         return any(self._store.id_at(log, pin.seq) != pin.id and self._store.has(pin.id) for pin in more)
 
     def lacks(self, log: LogId) -> list[tuple[int, EntryId]]:
-        """(seq, id) of pinned entries of a forked log that are not held: those of the control log first, then the
-        highest. A peer that serves the log may prove that they stand above what it sends."""
+        """(seq, id) of some pinned entries of a forked log that are not held: those of the control log first, then the
+        highest. A peer that serves the log proves that one of them, or another pinned entry, stands above what it
+        sends: anybody who may pin can pin more entries that do not exist than are named here."""
         known = self._accounts.get(log.account)
         if known is None or log not in known.loose:
             return []
@@ -149,8 +153,8 @@ class Counting:
         spoken = [p for p in self.pins(log) if cut is None or p.seq <= cut.seq]
         control = self._accounts.control(log.account)
         first = set(control.pins.get((log.writer, log.log), ())) if control else set()
-        pins = sorted(set(spoken), key=lambda p: (p not in first, -p.seq, p.id))[:PINS_LOOKED_AT]
-        return [(p.seq, p.id) for p in pins if not self._store.has(p.id)][:MAX_PINS]
+        pins = sorted(set(spoken), key=lambda p: (p not in first, -p.seq, p.id))
+        return list(islice(((p.seq, p.id) for p in pins if not self._store.has(p.id)), MAX_PINS))
 
     # -- changes
 
@@ -161,20 +165,34 @@ class Counting:
         a fork is always taken; other entries are dropped for it."""
         control = self._accounts.control(log.account)
         assert control is not None
-        room = self.room(log)
-        room.add(entries, parts_size(parts))
-        self.beside(log, entries, BRANCH, now_s, parts)
+        room = self._take(log, entries, now_s, parts)
         below = max(0, head.length - 1)  # the parent says how much content the entry after it declares
         removed = list(counted_entries(control, log, self._store.walk(log, below)))[head.length - below :]
         self._stop(log, head, now_s)
         self._rooms[log] = {BRANCH: room}  # what counted until now takes none of it
-        if room.over:
-            rows = {row.n for row in self._store.loose_rows(log) if row.kind == BRANCH}
-            self._drop(log, {e.id for n in rows if (e := self._store.at(n)) is not None})
+        self._give_way(log, room)
         account = log.account
         named = self._named(account, [e for e, _ in removed])
         if named or not self._store.take_out_of_views(account, removed):
             self.recount(account, named, now_s, rebuild=True)
+
+    def tail(self, log: LogId, entries: Sequence[Entry], now_s: int) -> None:
+        """These entries do not count, but lead from some that do to their signature. They are always taken; other
+        entries are dropped for them."""
+        self._give_way(log, self._take(log, entries, now_s))
+
+    def _take(self, log: LogId, entries: Sequence[Entry], now_s: int, parts: Sequence[LoosePart] = ()) -> Room:
+        """Stores entries that never counted, whatever room there is, which is returned."""
+        room = self.room(log)
+        room.add(entries, parts_size(parts))
+        self.beside(log, entries, BRANCH, now_s, parts)
+        return room
+
+    def _give_way(self, log: LogId, room: Room) -> None:
+        """Drops branches on which nothing depends, if there are more than there is room for."""
+        if room.over:
+            rows = {row.n for row in self._store.loose_rows(log) if row.kind == BRANCH}
+            self._drop(log, {e.id for n in rows if (e := self._store.at(n)) is not None})
 
     def recount(
         self,
@@ -290,11 +308,19 @@ class Counting:
         """The room for entries of the log that never counted."""
         return self._used(log, BRANCH)
 
-    def vouched_room(self, log: LogId, granted: Granted, last: Entry) -> Room:
+    def vouched_room(self, log: LogId, granted: Granted, entries: Sequence[Entry], content: int) -> Room:
         """The room for entries below a pinned one: twice what the log may hold by then. It is bounded because the owner
-        of the root key can also make contradictory pins without end."""
-        elapsed = (last.header.time >> 16) - max(granted.since >> 16, self._realm.birth_ms)
+        of the root key can also make contradictory pins without end. If these do not fit, those below other pins have
+        given way: the pinned entry above them may never come."""
+        elapsed = (entries[-1].header.time >> 16) - max(granted.since >> 16, self._realm.birth_ms)
         most = 2 * self._realm.entries_allowed(elapsed), 2 * self._realm.bytes_allowed(elapsed)
+        room = self._used(log, VOUCHED).limited(*most)
+        if room.would_take(entries, content):
+            return room
+        loose = self._store.loose(log)
+        below = _with_ancestors(loose, [e.header.prev for e in entries[:1] if e.header.prev is not None])
+        rows = {row.n for row in self._store.loose_rows(log) if row.kind == VOUCHED}
+        self._drop(log, {e.id for n in rows if (e := self._store.at(n)) is not None} - below)
         return self._used(log, VOUCHED).limited(*most)
 
     def _used(self, log: LogId, kind: int) -> Room:

@@ -28,21 +28,19 @@ from banyan_crdt.logs import granted_valid, within_limits
 from banyan_crdt.ops import Kept, Pin, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.realm import Realm
-from banyan_crdt.run import Run, run_row_bytes
+from banyan_crdt.run import Run
 from banyan_replica.intake.accounts import Accounts, Known
 from banyan_replica.intake.appending import loose_parts, of_plain, of_run
 from banyan_replica.intake.control_logs import ControlLogs
 from banyan_replica.intake.counting import Counting, LoosePart, Moved, parts_size
 from banyan_replica.intake.future import is_future
-from banyan_replica.intake.joints import check_joint, check_place, first_fresh, stands_above
+from banyan_replica.intake.joints import check_joint, check_place, first_fresh, is_tail, shown_below
 from banyan_replica.intake.together import Together
 from banyan_replica.wire import Content, pieces
 from banyan_storage.due import Work
 from banyan_storage.store import Store
 from banyan_storage.tables import BRANCH, VOUCHED, log_of_name
 
-TAIL_BYTES = 16 << 10
-"""Bytes of uncounted entries at the end of a run that are always accepted. There is at most one such tail per entry."""
 DUE_AT_ONCE, FORGET_AT_ONCE = 200, 20_000
 """The most logs, and entries of them, that one call of `expire_due` handles."""
 ENDS_CACHED = 20_000
@@ -176,7 +174,7 @@ class Ingest:
             count = self._counting(run.entries, granted, cut)
         if count < len(run.entries) or (known.loose and any(isinstance(o, Pin) for b in run.bodies for o in b.ops)):
             self.flush()
-            return self._goes_on(known, run, head, 0, count, contents, granted, cut, now_ms // 1000)
+            return self._goes_on(known, run, head, 0, count, contents, granted, cut, may, now_ms // 1000)
         self._extend(run, head, 0, contents, granted)
         return run.entries
 
@@ -237,7 +235,7 @@ class Ingest:
         counts = parent is None or self.store.id_at(run.log, parent.header.seq) == parent.id
         place = 0 if parent is None else parent.header.seq + 1
         if counts and place == head.length and not head.flag:
-            return self._goes_on(known, run, head, fresh, count, contents, granted, cut, now_s)
+            return self._goes_on(known, run, head, fresh, count, contents, granted, cut, may, now_s)
         if any(g.grant.stratum != granted.grant.stratum for gs in known.grants.grants.values() for g in gs):
             self._may_work(run.log, len(entries), may)  # pins are searched in all logs of lower strata
         pins = self.slow.pins(run.log)
@@ -252,7 +250,8 @@ class Ingest:
             parts = loose_parts(run, fresh, parent, contents, granted)
             self.slow.fork(run.log, entries, Head(place, parent.id if parent else None, 1), now_s, parts)
             return ()
-        vouched = count == len(entries) and stands_above(self.realm, proof, named, entries[-1])
+        shown = shown_below(self.realm, proof, named, entries)
+        vouched = 0 < shown <= count and is_tail(entries[shown:])
         parts = loose_parts(run, fresh, parent, contents, granted)
         self._beside(run.log, entries, parts, granted if vouched else None, now_s)
         return ()
@@ -273,21 +272,24 @@ class Ingest:
         contents: Sequence[Content],
         granted: Granted,
         cut: Kept | None,
+        may: Callable[[int], bool],
         now_s: int,
     ) -> Sequence[Entry]:
         """Extends the log by `count` of the run's entries from `fresh` on. The rest of the run does not count; it is
         held beside the log, because the run's signature is in its last entry. After a cut this happens once. After a
-        limit TAIL_BYTES are always held, so that full room does not stop the counted entries; more needs room."""
+        limit as much as TAIL says is held, for which branches give way; of a run that has more, nothing is taken."""
         stop = fresh + count
         rest = run.entries[stop:]
         ends_it = cut is not None and stop and run.entries[stop - 1].header.seq == cut.seq
-        short = sum(run_row_bytes(e.ops) for e in rest) <= TAIL_BYTES
-        if rest and not ends_it and not short and not self.slow.room(run.log).takes(rest):
-            raise NotYet("limit", f"the run exceeds the limit of its log: sign after {stop} of its entries")
+        if rest and not ends_it:
+            if not is_tail(rest):
+                raise NotYet("limit", f"the run exceeds the limit of its log: sign after {stop} of its entries")
+            if not self.slow.room(run.log).would_take(rest):
+                self._may_work(run.log, len(rest), may)
         self._extend(run, head, fresh, contents, granted, stop)
         self.flush()
         if rest:
-            self.slow.beside(run.log, rest, BRANCH, now_s)
+            self.slow.tail(run.log, rest, now_s)
         pins = [o for b in run.bodies[fresh:stop] for o in b.ops if isinstance(o, Pin)] if known.loose else []
         named = {LogId(run.log.account, pin.writer, pin.log) for pin in pins} & known.loose
         if named:
@@ -300,7 +302,7 @@ class Ingest:
         """Holds entries that change nothing now, if there is room. vouched: the grant, if a proof shows that the
         entries are below a pinned one."""
         content = parts_size(parts)
-        if vouched is not None and self.slow.vouched_room(log, vouched, entries[-1]).takes(entries, content):
+        if vouched is not None and self.slow.vouched_room(log, vouched, entries, content).takes(entries, content):
             self.slow.beside(log, entries, VOUCHED, now_s, parts)
         elif self.slow.room(log).takes(entries, content):
             self.slow.beside(log, entries, BRANCH, now_s, parts)
@@ -310,6 +312,11 @@ class Ingest:
     def lacks(self, log: LogId) -> list[tuple[int, EntryId]]:
         """See `Counting.lacks`."""
         return self.slow.lacks(log)
+
+    def pinned(self, log: LogId) -> int:
+        """How many of the counted entries are pinned."""
+        known = self._accounts.get(log.account)
+        return self.slow.pinned(log, self.slow.pins(log), known.grants.cut_of(log)[1]) if known is not None else 0
 
     def _extend(
         self, run: Run, old: Head, fresh: int, contents: Sequence[Content], granted: Granted, stop: int | None = None

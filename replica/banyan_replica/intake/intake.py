@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from enum import Enum, auto
 from typing import NamedTuple
 
 from banyan_crdt.checkpoint import Checkpoint
 from banyan_crdt.codec import BYTES_32
 from banyan_crdt.entry import Entry
-from banyan_crdt.errors import Malformed, NotYet
+from banyan_crdt.errors import Malformed, NotYet, Reason
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.logs import NOTHING
 from banyan_crdt.ops import part_of
@@ -26,6 +27,33 @@ from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.sync import Sync
 from banyan_replica.wire import CheckpointItem, ControlItem, Item, pieces
 
+
+class Asked(Enum):
+    """What the sender of an item that is not accepted yet is asked for at once."""
+
+    NOTHING = auto()
+    CONTROL = auto()
+    """The account's control log; then the log."""
+    LOG = auto()
+    """What is missing of the log below the item."""
+
+
+REASONS: dict[Reason, Asked] = {
+    "version": Asked.NOTHING,
+    "account": Asked.CONTROL,
+    "grant": Asked.CONTROL,
+    "gap": Asked.LOG,
+    "future": Asked.NOTHING,
+    "until": Asked.NOTHING,
+    "limit": Asked.NOTHING,
+    "cut": Asked.NOTHING,
+    "control": Asked.CONTROL,
+    "branch": Asked.NOTHING,
+    "busy": Asked.NOTHING,
+    "full": Asked.NOTHING,
+}
+"""All reasons for which an item is not accepted yet. Whatever the reason, the log differs from the peer's as long as it
+lasts; sync/repeats.py bounds how often such a log is fetched."""
 JUDGED_ROWS = 4
 """Judging an entry again costs about as much as reading so many rows."""
 SHORT_CONTROL = 64
@@ -216,11 +244,14 @@ class Intake:
         self.notes.move_to_end((link.peer, log))
         if len(self.notes) > self._limits.notes:
             self.notes.popitem(last=False)
-        if why.reason in ("account", "grant", "control"):
-            self._asking.wait_for(link, log.account, {})
-            self._asking.ask_for(link, control_log(log.account))
-        elif why.reason == "gap":
-            self._asking.ask_for(link, log)
+        match REASONS[why.reason]:
+            case Asked.CONTROL:
+                self._asking.wait_for(link, log.account, {})
+                self._asking.ask_for(link, control_log(log.account))
+            case Asked.LOG:
+                self._asking.ask_for(link, log)
+            case Asked.NOTHING:
+                pass
 
 
 def account_of(item: Item) -> AccountId:

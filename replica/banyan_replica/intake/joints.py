@@ -13,8 +13,13 @@ from banyan_crdt.entry import Entry, Header, encode_header, entry_id, skip_seq
 from banyan_crdt.errors import NotYet, WrongLink
 from banyan_crdt.ids import EntryId, LogId, Time
 from banyan_crdt.realm import Realm
-from banyan_crdt.run import Run
+from banyan_crdt.run import MAX_RUN_ENTRIES, RUN_ROWS_BYTES, Run, run_row_bytes
 from banyan_storage.reader import StoreReader
+
+TAIL = 2
+"""A run may end in entries past a limit that take up one part in so many of what a run may hold. They are always taken,
+because its signature is behind them, or what counts would depend on the room for branches. Two tails of half a run are
+needed at once only where as much of the log is between them (`must_hold`), so they take no more than the log itself."""
 
 
 def first_fresh(store: StoreReader, run: Run) -> int:
@@ -97,6 +102,19 @@ def proof(store: StoreReader, log: LogId, above: int, last: int) -> list[bytes]:
         target = skip_seq(above)
         above = target if target is not None and target >= last else above - 1
     return out
+
+
+def is_tail(rest: Sequence[Entry]) -> bool:
+    """Whether so much may follow in a run that does not count, but leads to its signature."""
+    size = sum(run_row_bytes(e.ops) for e in rest)
+    return TAIL * size <= RUN_ROWS_BYTES and TAIL * len(rest) <= MAX_RUN_ENTRIES
+
+
+def shown_below(realm: Realm, headers: Sequence[Header], pinned: Collection[EntryId], run: Sequence[Entry]) -> int:
+    """How many of the run's first entries the headers show to be below a pinned one. The others lead to a signature."""
+    ends = {headers[-1].prev, headers[-1].skip} if headers else set()
+    found = (k + 1 for k, e in enumerate(run) if e.id in ends and stands_above(realm, headers, pinned, e))
+    return next(found, 0)
 
 
 def stands_above(realm: Realm, headers: Sequence[Header], pinned: Collection[EntryId], last: Entry) -> bool:

@@ -46,6 +46,11 @@ class Limits:
     """How often neighbours tell each other their root; bounds how long a lost gossip message stays lost."""
     session_s: float = 4.0
     """Time limit of a comparison with a peer; there is one at a time."""
+    stuck_s: float = 10.0
+    """The pause between two comparisons with a peer while a log differs in the same way again and again, because one of
+    the two cannot take what the other holds: the same would be found again every few seconds."""
+    stuck_log_s: float = 2.0
+    """And so much more for each such log, of which a comparison tells some 150 B; `closed_s` at most."""
     closed_s: float = 600.0
     """The longest pause between two comparisons with a peer of whose entries most would not be taken now."""
     closed_log_s: float = 0.1
@@ -81,6 +86,11 @@ class Limits:
     named most."""
     interest_logs: int = 1 << 20
     """Logs of such accounts that are compared with a peer, 48 bytes each; with more logs nothing is compared."""
+    heard: int = 1_024
+    """Accounts that are held only because they name accounts of this node: as many people as talk to one of them in a
+    busy week. Strangers can mint them, and what these say counts in the strangers' share of the disk."""
+    heard_unproved: int = 512
+    """And so many that one peer told of, whose entries have not come yet."""
     notes: int = 4_096
     """Remembered reasons of "not yet", for people; the oldest are dropped first."""
     differences: int = 4_096

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from banyan_crdt.ids import Head, LogId
+from banyan_replica.wire import NOTICES
 
 
 class Told:
-    __slots__ = ("arrival", "differences", "logs", "root")
+    __slots__ = ("answers_notices", "arrival", "differences", "logs", "root")
 
     def __init__(self) -> None:
         self.root = b""
@@ -17,11 +18,17 @@ class Told:
         """How many logs its whole frontier has."""
         self.arrival = 0
         """Its last arrival number."""
+        self.answers_notices = False
+        """Whether it answers `want-notices`."""
         self.differences: OrderedDict[LogId, Head] = OrderedDict()
         """Its last claimed heads of logs where ours differed, oldest first."""
 
     def stands(self, logs: int, root: bytes, arrival: int) -> None:
         self.logs, self.root, self.arrival = logs, root, arrival
+
+    def able(self, abilities: int) -> None:
+        """Which later messages it reads."""
+        self.answers_notices = bool(abilities & NOTICES)
 
     def shares(self, root: bytes) -> None:
         """Its root of the accounts that both hold."""

@@ -12,6 +12,7 @@ kept in every case, and the rest is asked of another peer.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from banyan_crdt.ids import AccountId, Head, LogId, control_log, is_checkpoint
@@ -23,11 +24,16 @@ from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.catchup import Ask, Catchup
 from banyan_replica.sync.owed import AskedLog
+from banyan_replica.sync.repeats import Repeats
 from banyan_replica.sync.serve import locator
 from banyan_replica.wire import Answered, Message, Scanned, Want, Wants
 
 WANTS = 1_000
 """Questions in one frame."""
+WANT_BYTES, PLACE_BYTES = 120, 40
+"""Bytes of a question, and of each place that it names, about."""
+PEERS = 256
+"""Peers of which it is remembered what came in vain."""
 NOTE = b"catchup"
 """The key of the store's note of what is left to read."""
 
@@ -53,6 +59,11 @@ class Asking:
         self.catchup = Catchup(self._store.note(NOTE))
         self._asked_of: dict[LogId, tuple[str, Head | None]] = {}
         """The peer that was asked for a log, and up to which head. Others that claim no more are not asked."""
+        self._repeats: OrderedDict[str, Repeats] = OrderedDict()
+        """What came in vain, by peer."""
+        self.held_back = 0
+        """How many questions were not asked because their answers came in vain before."""
+        self._now = 0.0
         self.waiting: Callable[[str], int] = lambda peer: 0
         """Bytes of a peer that wait in the driver's queue."""
         self.held: Callable[[str], bool] = lambda peer: False
@@ -75,6 +86,7 @@ class Asking:
         self.full = full
         self.strangers.allow(strangers, allowance)
         if shut and not (full or self.strangers.full):
+            self._repeats.clear()
             for link in self._links.values():
                 link.course.anew()
 
@@ -131,11 +143,11 @@ class Asking:
                 self.differs(link, root, claimed)
             behind = claimed is not None and claimed != mine and not self._holds(root, claimed)
             if behind or (not mine.length and claimed is None):
-                if self._ask(link, self._want(root), claimed) or root in link.owed.logs:
+                if self._ask(link, root, claimed) or root in link.owed.logs:
                     self.wait_for(link, account, theirs)
             else:
                 if mine.flag and claimed is not None and claimed != mine:
-                    self._ask(link, self._want(root), claimed)  # the peer may hold what decides our tie
+                    self._ask(link, root, claimed)  # the peer may hold what decides our tie
                 self.pull_logs(link, theirs)
 
     def pull_logs(self, link: PeerSession, heads: dict[LogId, Head], root: bytes | None = None) -> None:
@@ -146,7 +158,7 @@ class Asking:
                 continue
             self.differs(link, log, theirs)
             if not self._holds(log, theirs):
-                self._ask(link, self._want(log), theirs, root)
+                self._ask(link, log, theirs, root)
 
     def wait_for(self, link: PeerSession, account: AccountId, heads: dict[LogId, Head]) -> None:
         """Remembers heads until the account's control log comes. The oldest are forgotten, and told again."""
@@ -159,7 +171,7 @@ class Asking:
 
     def ask_for(self, link: PeerSession, log: LogId) -> None:
         """Asks the peer that sent an entry for the missing entries below it."""
-        self._ask(link, self._want(log), None)
+        self._ask(link, log, None)
 
     def answered(self, link: PeerSession, m: Answered) -> bool:
         """Whether to compare again, because there was no room to ask for everything. Raises Malformed.
@@ -167,9 +179,12 @@ class Asking:
         If what the peer claimed did not come, the next peer that claims it is asked.
         """
         logs = link.owed.logs
+        most = self._limits.differences_of_each(len(self._links))
         for log, asked in logs.through(m.logs):
             if self._asked_of.get(log) == (link.peer, asked.head):
                 del self._asked_of[log]
+            wasted = 0 if asked.news and asked.wasted <= asked.size else asked.wasted
+            self._repeats_of(link).answered(log, asked.head, wasted, asked.news, most, self._now)
             if asked.head is None or asked.unready or self._reached(log, asked):
                 logs.served()
             else:
@@ -185,16 +200,18 @@ class Asking:
             sentence = f"claims heads that it does not serve: {len(false)}, such as of {example}"
             self.slighted.append((link.peer, Charge(Offence.UNSERVED, sentence)))
 
-    def _want(self, log: LogId) -> Want:
-        return Want(log, locator(self._store, log), self._ingest.lacks(log) if log.log else [])
-
-    def _ask(self, link: PeerSession, want: Want, head: Head | None, root: bytes | None = None) -> bool:
-        """Asks for a log unless this peer owes it already, or another owes as much of it. Returns whether it asked."""
-        log = want.log
+    def _ask(self, link: PeerSession, log: LogId, head: Head | None, root: bytes | None = None) -> bool:
+        """Asks for a log unless this peer owes it already, another owes as much of it, or it came in vain lately.
+        Returns whether it asked."""
         if self.resting or log in link.owed.logs or (log in self._asked_of and _covers(self._asked_of[log][1], head)):
             return False
+        if not self._repeats_of(link).may_ask(log, head, self._now):
+            self.held_back += 1
+            return False
         most = self._limits.asked_of_each(len(self._links))
-        if not link.owed.logs.ask(log, head, link.told.root if root is None else root, most):
+        want = Want(log, locator(self._store, log), self._ingest.lacks(log) if log.log else [])
+        size = WANT_BYTES + PLACE_BYTES * (len(want.locator) + len(want.pins))
+        if not link.owed.logs.ask(log, head, link.told.root if root is None else root, most, size):
             return False
         self._asked_of[log] = (link.peer, head)
         last = self._out[-1] if self._out else ("", Wants([]))
@@ -203,6 +220,18 @@ class Asking:
         else:
             self._out.append((link.peer, Wants([want])))
         return True
+
+    def _repeats_of(self, link: PeerSession) -> Repeats:
+        found = self._repeats.setdefault(link.peer, Repeats())
+        self._repeats.move_to_end(link.peer)
+        if len(self._repeats) > PEERS:
+            self._repeats.popitem(last=False)
+        return found
+
+    def moved(self, account: AccountId) -> None:
+        """A head of the account moved here."""
+        for repeats in self._repeats.values():
+            repeats.moved(account)
 
     def _reached(self, log: LogId, asked: AskedLog) -> bool:
         """Whether what was claimed came. A claim without an id only names a length. What the peer counts may be cut off
@@ -283,10 +312,11 @@ class Asking:
 
     # -- what comes
 
-    def came(self, link: PeerSession, log: LogId, entries: int, ready: bool, now: float) -> None:
-        """An item of a log came. Raises Breach after too many unasked entries."""
+    def came(self, link: PeerSession, log: LogId, entries: int, ready: bool, now: float, wasted: int = 0) -> None:
+        """An item of a log came. wasted: its bytes if it brought nothing new. Raises Breach after too many unasked
+        entries."""
         ranges = link.owed.ranges
-        if link.owed.logs.came(log, ready):
+        if link.owed.logs.came(log, ready, wasted):
             return
         if ranges.cover(log.account):
             self.catchup.came(link.peer, log)
@@ -304,6 +334,7 @@ class Asking:
     def rest(self) -> None:
         """A commit failed, and what it held will be asked for again: not at once, each time later. A full disk must not
         make us fetch the same for ever at full speed."""
+        self._repeats.clear()
         if not self.resting:
             self._rest_s = min(max(self._limits.rest_s, 2 * self._rest_s), self._limits.rest_most_s)
             self._rest_until, self.resting = None, True
@@ -312,12 +343,16 @@ class Asking:
         """The pause begins with the first tick after the failure. It is short again once none failed for long."""
         if self._rest_until is None:
             self._rest_until = now + self._rest_s
-        self.resting = self.resting and now < self._rest_until
+        if self.resting and now >= self._rest_until:
+            self.resting = False
+            for link in self._links.values():  # what did not come into the store looked like what we cannot take
+                link.course.anew()
         if now > self._rest_until + self._limits.rest_most_s:
             self._rest_s = 0.0
 
     def tick(self, now: float) -> None:
         """Once a second: finds peers that stall, and gives idle readers work."""
+        self._now = now
         if self._rest_s:
             self._rested(now)
         for link in self._links.values():

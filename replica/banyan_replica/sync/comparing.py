@@ -168,6 +168,8 @@ class Comparing:
             self._ask_more(link, at, mine)
             return
         del self._exchanges[link.peer, at.salt]
+        if not at.salt:
+            link.course.found(frozenset(found.items.items()), len(link.owed.logs) + len(link.orders.named))
         moved = at.mine is not None and at.root != self._sync.tree_of(link).root
         self._act(link, at.salt, found.items, moved)
         if found.left:

@@ -13,7 +13,7 @@ NEVER = -1e9
 class Course:
     """All times are seconds."""
 
-    __slots__ = ("heard_at", "met", "settled_at", "state", "told_at", "until")
+    __slots__ = ("_before", "heard_at", "met", "settled_at", "state", "stuck", "told_at", "until")
 
     def __init__(self, now: float) -> None:
         self.state = CourseState.APART
@@ -27,6 +27,9 @@ class Course:
         """When equal frontiers were last noted."""
         self.heard_at = NEVER
         """When the comparison began that the peer asked for, of those that are answered now and then only."""
+        self.stuck = 0
+        """How many logs differ as they did at the comparison before, and are not under way either."""
+        self._before: frozenset[tuple[int, int]] = frozenset()
 
     @property
     def live(self) -> bool:
@@ -81,9 +84,15 @@ class Course:
         """The peer asks for a comparison, from which we learn too; ours waits until then."""
         self.until = max(self.until, until)
 
+    def found(self, differences: frozenset[tuple[int, int]], under_way: int) -> None:
+        """A comparison found these. under_way: how many logs one of the two owes the other."""
+        self.stuck = max(0, len(differences & self._before) - under_way)
+        self._before = differences
+
     def anew(self) -> None:
         """The comparison has told what it could; the next may start."""
         self.until, self.heard_at = 0.0, NEVER
+        self.found(frozenset(), 0)
         if self.state is CourseState.COMPARING:
             self._on(CourseEvent.LAPSED)
 

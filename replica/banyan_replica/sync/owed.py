@@ -30,6 +30,12 @@ class AskedLog(NamedTuple):
     """An item of it came."""
     unready: bool
     """An item came that could not be accepted yet."""
+    size: int
+    """Bytes of the question."""
+    wasted: int
+    """Bytes of the items that brought nothing new, and of the question."""
+    news: bool
+    """An item brought something new."""
 
 
 class OwedLogs:
@@ -60,21 +66,22 @@ class OwedLogs:
     def items(self) -> Iterator[tuple[LogId, AskedLog]]:
         return iter(self._held.items())
 
-    def ask(self, log: LogId, head: Head | None, root: bytes, most: int) -> bool:
-        """Adds a log. Returns whether there was room."""
+    def ask(self, log: LogId, head: Head | None, root: bytes, most: int, size: int = 0) -> bool:
+        """Adds a log. Returns whether there was room. size: bytes of the question."""
         if len(self._held) >= most:
             self.full = True
             return False
         self.count += 1
-        self._held[log] = AskedLog(self.count, head, root, False, False)
+        self._held[log] = AskedLog(self.count, head, root, False, False, size, size, False)
         return True
 
-    def came(self, log: LogId, ready: bool) -> bool:
-        """An item of a log came. Returns whether the log was asked for."""
+    def came(self, log: LogId, ready: bool, wasted: int) -> bool:
+        """An item of a log came. Returns whether the log was asked for. wasted: its bytes if it brought nothing new."""
         asked = self._held.get(log)
         if asked is None:
             return False
-        self._held[log] = asked._replace(came=True, unready=asked.unready or not ready)
+        news, unready = asked.news or not wasted, asked.unready or not ready
+        self._held[log] = asked._replace(came=True, unready=unready, wasted=asked.wasted + wasted, news=news)
         return True
 
     def through(self, count: int) -> Iterator[tuple[LogId, AskedLog]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from banyan_crdt.codec import decode
 from banyan_crdt.control import resolve_control
 from banyan_crdt.entry import Entry, encode_header, part_bytes
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log, is_checkpoint
@@ -140,7 +139,7 @@ def log_items(
                 return
             item, cut = found, sum(reader.id_at(log, e.header.seq) == e.id for e in way)
         if at + cut - 1 < pin:
-            item = item._replace(proof=proof(reader, log, pin, _last_of(item)))
+            item = item._replace(proof=proof(reader, log, pin, at + cut - 1))
         ready = [item]
         del item  # it would stay in memory until a slow peer takes the next one
         yield ready.pop()
@@ -240,12 +239,6 @@ def _fitting(reader: Reader, log: LogId, at: int, way: Sequence[Entry]) -> RunIt
         if len(item.run) > MAX_RUN_BYTES + 2_048:
             return None
     return None
-
-
-def _last_of(item: RunItem) -> int:
-    """The place of the run's last entry."""
-    head = decode(item.run, 3)
-    return int(head[3]) + len(head[7]) - 1
 
 
 def start_of(reader: Reader, want: Want) -> int:

@@ -52,12 +52,17 @@ RETOLD_LOGS = 100_000
 
 class Serving:
     """Fills windows one frame at a time, because a whole window at once would block all other work. out: takes the
-    frames."""
+    frames. pinned: how many counted entries of a log are pinned."""
 
     def __init__(
-        self, store: StoreReader, limits: Limits, links: dict[str, PeerSession], out: list[tuple[str, Message | bytes]]
+        self,
+        store: StoreReader,
+        limits: Limits,
+        links: dict[str, PeerSession],
+        out: list[tuple[str, Message | bytes]],
+        pinned: Callable[[LogId], int],
     ) -> None:
-        self._store, self._limits, self._links, self._out = store, limits, links, out
+        self._store, self._limits, self._links, self._out, self._pinned = store, limits, links, out, pinned
         self._due: dict[str, PeerSession] = {}
         self.makes_way: Callable[[], bool] = lambda: False
         """Whether frames are to be small because own people work. The driver replaces it."""
@@ -81,8 +86,16 @@ class Serving:
         for want in m.wants:
             if len(link.orders.named) < self._limits.jobs:
                 self.sound.asked(link.peer, want)
-                start, pin = self.sound.places(want)
+                start, pin = self.sound.places(want, partial(self._pinned_for, link))
                 link.orders.name(log_name(want.log) + _PLACES.pack(start, pin))
+
+    def _pinned_for(self, link: PeerSession, log: LogId) -> int:
+        """How many entries of the log are pinned; 0 if the peer had too much read to know that."""
+        if link.load.work >= self._limits.work_burst:
+            return 0
+        began, found = self._store.decoded, self._pinned(log)
+        link.load.cost(1 + self._store.decoded - began)
+        return found
 
     def scan(self, link: PeerSession, m: Scan, whole: bool) -> None:
         """Starts reading a range, in place of an earlier one. With the number of the last one only the stop changes; if

@@ -13,7 +13,7 @@ first. The invariants:
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -59,10 +59,12 @@ class Sound:
         if len(self._asked) > ASKED:
             self._asked.pop(next(iter(self._asked)))
 
-    def places(self, want: Want) -> tuple[int, int]:
-        """Where to start answering, and the highest pinned entry that the peer named and that counts here, or -1."""
+    def places(self, want: Want, pinned: Callable[[LogId], int]) -> tuple[int, int]:
+        """Where to start answering, and the highest pinned entry that the peer named and that counts here, or -1. If it
+        named only others, the highest one that counts. pinned: how many entries of a log are pinned."""
         try:
-            return start_of(self._store, want), pin_of(self._store, want.log, want.pins)
+            pin = pin_of(self._store, want.log, want.pins)
+            return start_of(self._store, want), pinned(want.log) - 1 if want.pins and pin < 0 else pin
         except _UNREADABLE as why:
             self._note(want.log, str(why) or type(why).__name__)
             return 0, -1

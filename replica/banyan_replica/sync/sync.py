@@ -29,6 +29,7 @@ from banyan_replica.sync.asking import Asking
 from banyan_replica.sync.comparing import Comparing
 from banyan_replica.sync.interest import ALL, Interests
 from banyan_replica.sync.lately import Lately
+from banyan_replica.sync.notices import NoticeExchange
 from banyan_replica.sync.replaying import Replaying
 from banyan_replica.sync.serving import Serving
 from banyan_replica.wire import (
@@ -75,14 +76,15 @@ class Sync:
         """Whether the peer is a neighbour, or the operator named it. The replica replaces it."""
         self.asking = Asking(ingest, limits, links, strangers, self.out)
         self.lately = Lately(lambda account: self.asking.ours(account))
-        self.serving = Serving(ingest.store, limits, links, self.out)
+        self.serving = Serving(ingest.store, limits, links, self.out, ingest.pinned)
         self.comparing = Comparing(self, links, rng, random_bytes)
         self.replaying = Replaying(ingest.store, limits, links, self.out)
         self.interests = Interests(ingest.store, ingest.realm.id, limits, links, random_bytes, self.out)
+        self.notices = NoticeExchange(self, links)
 
     @property
     def interest(self) -> frozenset[AccountId] | None:
-        """The accounts that this node holds; None: all."""
+        """The accounts that this node holds, those that name its own included; None: all."""
         return self.asking.interest
 
     def may(self, link: PeerSession, rows: int, now: float) -> bool:
@@ -121,6 +123,7 @@ class Sync:
         self.comparing.gone(link.peer)
         self.serving.gone(link)
         self.interests.gone(link.peer)
+        self.notices.gone(link.peer)
 
     def root(self, link: PeerSession, now: float) -> None:
         link.course.told(now)
@@ -202,7 +205,8 @@ class Sync:
     def _pause(self, link: PeerSession) -> float:
         """Seconds from one comparison with the peer to the next."""
         if not self.asking.closed_to(link.peer):
-            return self.limits.session_s
+            stuck = self.limits.stuck_s + self.limits.stuck_log_s * link.course.stuck if link.course.stuck else 0.0
+            return min(max(self.limits.session_s, stuck), self.limits.closed_s)
         differ = max(abs(link.told.logs - self.tree.count), len(link.told.differences))
         return min(max(self.limits.session_s, differ * self.limits.closed_log_s), self.limits.closed_s)
 
@@ -220,12 +224,18 @@ class Sync:
             self.out.append((link.peer, Sums(salt, prefix, children)))
 
     def limit(self, accounts: frozenset[AccountId] | None, now: float) -> None:
-        """Holds only these accounts; None: all. Peers are told, and their entries of new accounts are fetched."""
+        """Holds only these accounts, and those that name this node's own; None: all. Peers are told, and their entries
+        of new accounts are fetched."""
         self.ingest.flush()
-        self.asking.limit(accounts)
-        for link in self.interests.limit(accounts, now):
+        held = self.notices.held(accounts)
+        self.asking.limit(held)
+        for link in self.interests.limit(held, now):
             link.course.renew()
             self.root(link, now)
+
+    def hold(self, now: float) -> None:
+        """Others name this node's accounts than before."""
+        self.limit(self.notices.chosen, now)
 
     def told(self, link: PeerSession, m: Interest, now: float) -> None:
         """The peer named accounts that it holds, or no longer holds."""
@@ -310,6 +320,7 @@ class Sync:
     def moved(self, log: LogId, old: Head, new: Head) -> None:
         if old != new:
             self.moves += 1
+            self.asking.moved(log.account)
             self.lately.moved(log)
         self.tree.moved(log, old, new)
         self.interests.moved(log, old, new)

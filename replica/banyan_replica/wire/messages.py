@@ -27,6 +27,15 @@ NAME_BYTES = 16
 """The bytes of an account's id that name it in `interest`. Nobody can make two ids with the same beginning."""
 MAX_REASON = 512
 """The most bytes of the reason in `bye`."""
+ID_BYTES = 32
+"""The bytes of an account's id in `want-notices`."""
+PAGE = 64
+"""The most entries in an answer to it."""
+ABILITIES = b"banyan/1/answers"
+"""The salt of the `cells` by which a node says which later messages it reads: nobody asks under it, so nodes of the
+first release ignore them."""
+NOTICES = 1
+"""In the `start` of these cells: it answers `want-notices`."""
 
 
 class Hello(NamedTuple):
@@ -253,7 +262,26 @@ class Shared(NamedTuple):
     root: bytes
 
 
+class WantNotices(NamedTuple):
+    """Asks for entries of others that name `accounts` (32 bytes each), of those that came to the receiver after
+    `cursor`: 8 bytes of an answer of its, or zeros. It replaces the question before, and is answered once there are
+    any."""
+
+    cursor: bytes
+    accounts: bytes
+
+
+class Notices(NamedTuple):
+    """`notices`: (the account that is named, the account that names it, its entry), each author once, the newest last.
+    `cursor`: where the next question begins. `more` 1: the next one is answered at once."""
+
+    cursor: bytes
+    more: int
+    notices: list[tuple[AccountId, AccountId, EntryId]]
+
+
 Message: TypeAlias = (
     Hello | GossipFrame | Root | Sums | Heads | Wants | DataItems | Credit | WantParts | Parts | Replay | Replayed
     | Scan | Scanned | Witness | Bye | Answered | Sketch | SketchCells | SketchNames | Interest | Shared
+    | WantNotices | Notices
 )  # fmt: skip

@@ -45,11 +45,13 @@ from banyan_replica.wire.fields import (
 from banyan_replica.wire.items import decode_items, encode_items
 from banyan_replica.wire.messages import (
     FANOUT,
+    ID_BYTES,
     MAX_LOCATOR,
     MAX_PINS,
     MAX_RANGE,
     MAX_REASON,
     NAME_BYTES,
+    PAGE,
     TOO_MANY,
     VERSION,
     Message,
@@ -142,6 +144,7 @@ CHILDREN = rows(Member("count", U63), Member("sum", B16), least=FANOUT, most=FAN
 WANT_PARTS = rows(Member("entry", B32), Member("op", U16))
 PARTS = rows(Member("entry", B32), Member("op", U16), Member("bytes", nullable(BYTES)), Member("reason", BYTES))
 DONE = up_to(m.CANNOT)
+NAMING = rows(Member("named", B32), Member("author", B32), Member("entry", B32), most=PAGE)
 
 GRAMMAR = {
     "head": "[account: b32, writer: b32, log: u32, length: u48, id: b32 / null, flag: 0 / 1]",
@@ -151,6 +154,7 @@ GRAMMAR = {
     "prefix": "bstr .size (0..64)   ; nibbles of an account id, each a byte of 0 to 15",
     f"prefix{MAX_RANGE}": f"bstr .size (0..{MAX_RANGE})   ; such nibbles, fewer",
     f"names{NAME_BYTES}": f"bstr                 ; {NAME_BYTES} bytes each",
+    f"accounts{ID_BYTES}": f"bstr                 ; {ID_BYTES} bytes each",
     f"places{PLACE}": f"bstr                 ; {PLACE} bytes each",
     f"cells{CELL}": f"bstr                 ; {CELL} bytes each",
 }
@@ -250,6 +254,14 @@ TABLE: tuple[Spoken, ...] = (
         22, m.Shared, "shared", "my root over the accounts that we both hold",
         F("told", B8), F("root", B32), who=Who.SHARE,
     ),
+    _line(
+        23, m.WantNotices, "want-notices", "which entries name these accounts, after the cursor; answered by notices",
+        F("cursor", B8), F("accounts", pieces("accounts32", ID_BYTES)), unstored=True, ahead=True,
+    ),
+    _line(
+        24, m.Notices, "notices", "entries that name accounts of yours; more 1: ask again now",
+        F("cursor", B8), F("more", FLAG), F("notices", NAMING), who=Who.ANSWER,
+    ),
 )  # fmt: skip
 _BY_CODE = {line.shape.code: line for line in TABLE}
 _READ = {line.shape.code: reader(line.shape) for line in TABLE}
@@ -261,8 +273,13 @@ _GOSSIP = encode([_WRITE[m.GossipFrame][0], []])[:2]
 
 
 def _heads_of(lines: Iterable[Spoken]) -> frozenset[bytes]:
-    """The first two bytes of a frame of these: the array's head, and the code."""
-    return frozenset(bytes((0x81 + len(line.shape.fields), line.shape.code)) for line in lines)
+    """How a frame of these begins: the array's head, and the code."""
+    return frozenset(bytes((0x81 + len(line.shape.fields),)) + encode(line.shape.code) for line in lines)
+
+
+def _head_of(raw: bytes) -> bytes:
+    """The same of a frame: codes from 24 on take two bytes."""
+    return raw[:3] if raw[1:2] == b"\x18" else raw[:2]
 
 
 _BULK = _heads_of(line for line in TABLE if line.bulk)
@@ -302,17 +319,17 @@ def who_says(message: Message) -> Who:
 
 def is_bulk(raw: bytes) -> bool:
     """Whether a frame counts against credit."""
-    return raw[:2] in _BULK
+    return _head_of(raw) in _BULK
 
 
 def goes_ahead(raw: bytes) -> bool:
     """Whether a frame of ours may be sent before answers that wait."""
-    return raw[:2] in _AHEAD
+    return _head_of(raw) in _AHEAD
 
 
 def is_lasting(raw: bytes) -> bool:
     """Whether a frame is to be read although its sender has gone."""
-    return raw[:2] in _LASTING
+    return _head_of(raw) in _LASTING
 
 
 def is_gossip(raw: bytes) -> bool:
@@ -322,9 +339,10 @@ def is_gossip(raw: bytes) -> bool:
 
 def opens_as(raw: bytes, *kinds: type[Message]) -> bool:
     """Whether a frame, valid or not, is meant as one of these messages: an array that begins with its code."""
-    return len(raw) > 1 and 0x80 <= raw[0] < 0xA0 and raw[1] in [_WRITE[kind][0] for kind in kinds]
+    begins = _head_of(raw)
+    return bool(begins) and 0x80 <= begins[0] < 0xA0 and begins[1:] in [encode(_WRITE[kind][0]) for kind in kinds]
 
 
 def says_nothing_stored(raw: bytes) -> bool:
     """Whether one of our frames depends on nothing in the store. Such a frame must be sent, or the link is broken."""
-    return _BY_CODE[raw[1]].unstored
+    return _BY_CODE[_head_of(raw)[-1]].unstored

@@ -184,6 +184,33 @@ def test_titles_of_the_own_timeline_bring_their_posts(tmp_path: Path, title: str
     assert [f.text for f in found(tmp_path, posts) if isinstance(f, Item)] == ["của tôi"]
 
 
+def test_what_was_saved_is_no_post_and_both_lists_of_one_file_are_read(tmp_path: Path) -> None:
+    titles = ("An Nguyễn saved a link.", "An đã lưu một liên kết.", "Bo hat einen Beitrag gespeichert.")
+    posts = [made.status(n, "lưu", title=title) for n, title in enumerate(titles)]
+    both: dict[str, Any] = {
+        "comments_v2": [made.comment(9, "hay quá")],
+        "reactions_v2": [{"timestamp": 1, "title": "An likes Bình's post.", "data": []}],
+    }
+    more: dict[str, Any] = {"comments_and_reactions.json": both}
+    out = found(tmp_path, made.facebook(posts, **more), comments=True)
+    assert [f.text for f in out if isinstance(f, Item)] == ["hay quá"]
+    assert sorted(f.why for f in out if isinstance(f, Left)) == sorted([facebook.SAVED] * 3 + [facebook.REACTIONS])
+
+
+def test_files_of_which_nothing_is_made_are_named(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = {"uri": "posts/media/1.png", "creation_timestamp": 1}
+    posts = [made.status(1, "một", {"media": shown})]
+    more: dict[str, Any] = {f"ads/{n}.json": {} for n in range(3)} | {"quiz.json": {}}
+    path = made.zipped(tmp_path / "f.zip", made.facebook(posts, **more) | {"posts/media/1.png": b"png"})
+    told = banyan("import", "facebook", path, "--audience", "public", "--home", home, "--json").json
+    (note,) = [one for one in told["notes"] if one.startswith("Nothing was made of")]
+    assert "ads (3)" in note
+    assert "posts/media" not in note
+    assert "quiz.json" in Path(told["report"]).read_text()
+    assert "ads/2.json" in Path(told["report"]).read_text()
+
+
 def test_posts_with_unknown_titles_are_counted_and_named_and_come_on_demand(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,7 +319,8 @@ def test_albums_are_in_the_dry_run_come_once_and_stay_out_on_demand(
         return posts["came"], posts["here"], shown["came"], shown["left_out"], told["notes"]
 
     assert bring("--no-albums")[:4] == (1, 0, 1, 0)
-    assert bring("--dry-run") == (1, 1, 2, 1, [facebook.ALBUM_POSTS])
+    *counts, notes = bring("--dry-run")
+    assert (counts, notes[0]) == ([1, 1, 2, 1], facebook.ALBUM_POSTS)
     assert bring()[:4] == (1, 1, 2, 1)
     of_album, of_post = banyan("feed", "--home", home, "--json").lines
     if of_album["text"] != "Tết":

@@ -99,6 +99,13 @@ def test_retweets_and_tweets_of_a_protected_account_do_not_come(tmp_path: Path) 
     assert any(isinstance(f, Item) for f in out)
 
 
+def test_followers_are_nothing_that_was_left_out(tmp_path: Path) -> None:
+    more = {"follower": made.ytd("follower", [{"follower": {"accountId": "7", "userLink": "https://x.com/7"}}])}
+    assert not [f for f in found(tmp_path, [], **more) if isinstance(f, Left)]
+    with open_archive(made.zipped(tmp_path / "t.zip", made.twitter([], **more)), twitter.wants) as archive:
+        assert twitter.FOLLOWERS in twitter.reading(archive).notes
+
+
 def test_people_are_known_by_their_number_and_the_name_by_which_they_were_mentioned(tmp_path: Path) -> None:
     def link(key: str, number: str) -> dict[str, Any]:
         return {key: {"accountId": number, "userLink": f"https://twitter.com/intent/user?user_id={number}"}}
@@ -120,7 +127,7 @@ def test_people_are_known_by_their_number_and_the_name_by_which_they_were_mentio
         ("mute", ("10",), None),
         ("react", (), made.tweet_id(1)),
     ]
-    assert sum(isinstance(f, Left) for f in out) == 2  # a follower, and one of another form
+    assert sum(isinstance(f, Left) for f in out) == 1  # of another form
 
 
 @pytest.mark.parametrize("name", ["data/tweet.js", "data/tweets-part1.js", "tweets.js", "twitter-2022/data/tweets.js"])

@@ -1,0 +1,72 @@
+"""Mistakes in how a node of chosen accounts hears of people whom nobody there follows."""
+
+from tests.mutants.mutant import Mutant
+
+_NOTICES = "replica/banyan_replica/sync/notices.py"
+_TESTS, _WIRE = ("tests/replica/test_notices.py",), ("tests/vectors/test_vectors.py", "tests/vectors/test_grammar.py")
+
+IN_NOTICES = (
+    Mutant("a peer of the first release is asked", _NOTICES, "link.told.answers_notices and ", "", _TESTS),
+    Mutant("who is no neighbour learns whom a node hosts", _NOTICES, " and self._sync.near(link.peer)", "", _TESTS),
+    Mutant(
+        "nothing is told while the question waits",
+        _NOTICES,
+        "            self._look(self._links[peer], now)\n",
+        "            pass\n",
+        _TESTS,
+    ),
+    Mutant(
+        "a question is asked from the beginning each time",
+        _NOTICES,
+        "note[24:] if note[:24] ==",
+        "BEGIN if note[:24] ==",
+        _TESTS,
+    ),
+    Mutant("the room has no bound", _NOTICES, "while len(self.room) > self._limits.heard:", "while False:", _TESTS),
+    Mutant(
+        "who was told last leaves the room first",
+        _NOTICES,
+        "return next(author for author, about in self.room.items()",
+        "return next(author for author, about in reversed(self.room.items())",
+        _TESTS,
+    ),
+    Mutant("whoever told most, the first ones go", _NOTICES, " if about.peer == most)", ")", _TESTS),
+    Mutant("who was chosen takes the room of strangers", _NOTICES, "author in self.chosen or ", "", _TESTS),
+    Mutant(
+        "what is invented stays",
+        _NOTICES,
+        "            if not about.proved and now >=",
+        "            if False and now >=",
+        _TESTS,
+    ),
+    Mutant("an inventor is asked as often as others", _NOTICES, "        leak.rise(1)\n", "        pass\n", _TESTS),
+    Mutant(
+        "an answer that nobody asked for is read",
+        "replica/banyan_replica/receiving.py",
+        "return self.sync.notices.asked(link.peer)",
+        "return True",
+        _TESTS,
+    ),
+    Mutant(
+        "an answer that does not go on is taken",
+        _NOTICES,
+        "        if m.cursor <= asked.cursor:\n            return\n",
+        "",
+        _TESTS,
+    ),
+    Mutant("who names nobody here is held", _NOTICES, "if named in asked.accounts and author", "if author", _TESTS),
+    Mutant(
+        "an author is told for each of its entries",
+        "storage/banyan_storage/noticed.py",
+        "if author != named:",
+        "if True:",
+        _TESTS,
+    ),
+    Mutant(
+        "codes of two bytes are read as one",
+        "replica/banyan_replica/wire/table.py",
+        'return raw[:3] if raw[1:2] == b"\\x18" else raw[:2]',
+        "return raw[:2]",
+        _WIRE,
+    ),
+)

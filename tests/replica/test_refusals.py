@@ -1,0 +1,295 @@
+"""What an attacker can make two honest nodes send each other again and again is bounded, whatever the reason is for
+which one of them does not take it; and they become equal where the rules allow it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, get_args
+
+import pytest
+
+from banyan_crdt.entry import Entry, skip_seq
+from banyan_crdt.errors import NotYet, Reason
+from banyan_crdt.ids import AccountId, CellKey, EntryId, Head, LogId, coll, control_log, key_digest
+from banyan_crdt.ops import Count, Grant, Init, Op, Pin, Slot, Unknown
+from banyan_crdt.realm import TEST, Realm
+from banyan_crdt.run import decode_run
+from banyan_replica.intake.intake import REASONS
+from banyan_replica.sync.repeats import REPEATED, Repeats
+from tests.crdt.make import NOBODY, TICK, follow, run_bytes, signer
+from tests.model.world_net import Tuning, tuned
+from tests.replica.helpers import World
+
+BIRTH_MS = TEST.birth_ms
+DAY_MS = 86_400_000
+NOW_S = BIRTH_MS / 1000 + 40 * 86_400
+NARROW = Realm("narrow", BIRTH_MS, 20, 1, 1 << 20, 1 << 20)
+"""A log may hold 20 entries, and one more each day."""
+WIDE = TEST
+NAMES = [LogId(AccountId(bytes([k]) * 32), signer("device").key, 1) for k in range(8)]
+
+
+class Forger:
+    """An account whose owner writes what he likes, of the realm."""
+
+    def __init__(self, realm: Realm) -> None:
+        self.realm, self.at = realm, (BIRTH_MS + DAY_MS) << 16
+        slot = Slot(key_digest(signer("root", realm).key), bytes(32))
+        born = follow("root", control_log(NOBODY), [], Init((slot,), None), realm=realm, time=self.at)
+        self.id = AccountId(born.id)
+        self.control = [born]
+        self.device = signer("device", realm).key
+        self.log = LogId(self.id, self.device, 1)
+        self.say(Grant(self.device, 1, 99, 8, None, None, None))
+
+    def say(self, *ops: Op) -> None:
+        self.control.append(follow("root", control_log(self.id), self.control, *ops, realm=self.realm))
+
+    def pin(self, seq: int, entry: EntryId) -> Pin:
+        return Pin(self.device, self.log.log, seq, entry)
+
+    def write(
+        self, n: int, below: Sequence[Entry] = (), salt: int = 0, pad: int = 0, every: int = 0, log: int = 1
+    ) -> list[Entry]:
+        """n entries over `below`, of which the last is signed, and each one after `every` others."""
+        out, name = list(below), self.log._replace(log=log)
+        for j in range(n):
+            k = len(out)
+            op: Op = (
+                Unknown(99, (k + salt, bytes(pad))) if pad else Count(coll("post"), CellKey(bytes(16)), k + salt + 1)
+            )
+            time = out[-1].header.time + TICK if out else self.at + (k + 1) * TICK
+            signed = j == n - 1 or bool(every and (j + 1) % every == 0)
+            out.append(follow("device", name, out, op, realm=self.realm, time=time, signed=signed))
+        return out
+
+
+def proof(log: Sequence[Entry], last: int) -> list[Entry]:
+    """Entries from the last of the log down to one that links to place `last`."""
+    out, at = list[Entry](), len(log) - 1
+    while at > last:
+        out.append(log[at])
+        target = skip_seq(at)
+        at = target if target is not None and target >= last else at - 1
+    return out
+
+
+class Pair(World):
+    """Two nodes that are given things, and then linked."""
+
+    def __init__(self, realm: Realm) -> None:
+        super().__init__("a", "b", realm=realm)
+        self.now = NOW_S
+
+    def control(self, name: str, who: Forger) -> None:
+        replica = self.replicas[name]
+        replica.ingest.control(who.id, who.control, replica.wall_ms(self.now))
+        self.drain(name)
+
+    def give(
+        self, name: str, log: Sequence[Entry], first: int = 0, stop: int | None = None, proof: Sequence[Entry] = ()
+    ) -> str:
+        """Gives a run to a node. Returns why it was not taken, or an empty string. proof: of a pin above it."""
+        replica = self.replicas[name]
+        run = decode_run(self.realm, run_bytes(log, first, len(log) if stop is None else stop))
+        try:
+            replica.ingest.run(run, replica.wall_ms(self.now), proof=[e.header for e in proof])
+        except NotYet as why:
+            return why.reason
+        finally:
+            self.drain(name)
+        return ""
+
+    def heads(self, log: LogId) -> list[Head]:
+        return [self.head(name, log) for name in ("a", "b")]
+
+    def pass_time(self, seconds: float) -> int:
+        """Runs, and makes a link that ended again. Returns how many bytes went over it."""
+        before = sum(self.bytes.values())
+        for _ in range(int(seconds // 10)):
+            if "b" not in self.replicas["a"].links:
+                self.link("a", "b")
+            self.run(10)
+        return sum(self.bytes.values()) - before
+
+
+HOURS = 1
+ALLOWED = 1_000_000
+"""Bytes that may go over a link in an hour beside what is news."""
+
+
+def refuse(w: Pair, name: str, account: AccountId, reason: Reason) -> None:
+    """The node takes nothing more of an account, for this reason."""
+    ingest = w.replicas[name].ingest
+    run, control, checkpoint = ingest.run, ingest.control, ingest.checkpoint
+
+    def refusing(take: Callable[..., Any], of: Callable[[Any], AccountId]) -> Callable[..., Any]:
+        def judge(item: Any, *rest: Any, **named: Any) -> Any:
+            if of(item) == account:
+                raise NotYet(reason, "for the test")
+            return take(item, *rest, **named)
+
+        return judge
+
+    for method, take, of in (
+        ("run", run, lambda x: x.log.account),
+        ("control", control, lambda x: x),
+        ("checkpoint", checkpoint, lambda x: x.account),
+    ):
+        setattr(ingest, method, refusing(take, of))
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_what_is_refused_for_whatever_reason_is_not_sent_again_and_again(reason: Reason) -> None:
+    """Six logs that cost 60 kB each, all of which move once a minute; and an honest one beside them."""
+    w, who = Pair(WIDE), Forger(WIDE)
+    honest = w.person("a", "honest")
+    logs = {n: who.write(100, pad=500, every=20, log=n) for n in range(1, 7)}
+    for name in "ab":
+        w.control(name, who)
+        for log in logs.values():
+            assert not w.give(name, log, 0, 20)
+    w.link("a", "b")
+    w.until(w.same, 60)
+    refuse(w, "b", who.id, reason)
+    for log in logs.values():
+        assert not w.give("a", log, 20)
+    w.pass_time(60)
+    spent, news = 0, 0
+    for minute in range(HOURS * 60):
+        for n, log in logs.items():
+            if minute % 6 == n - 1:
+                log[:] = who.write(1, log, log=n)
+                news += len(run_bytes(log, len(log) - 1, len(log)))
+                assert not w.give("a", log, len(log) - 1)
+        spent += w.pass_time(60)
+    print(reason, spent / HOURS, news / HOURS)
+    assert len(get_args(Reason)) == len(REASONS)
+    assert spent <= ALLOWED * HOURS + news
+    w.post("a", honest, 3)
+    w.until(lambda: w.head("b", honest.log()) == w.head("a", honest.log()), 120)
+
+
+@pytest.fixture(autouse=True)
+def small() -> Iterator[None]:
+    """Little room beside a log, and small pieces."""
+    with tuned(Tuning(piece=2_000, small=1_000, beside=40)):
+        yield
+
+
+def test_a_tail_past_a_limit_is_taken_where_branches_fill_the_room() -> None:
+    w, who = Pair(NARROW), Forger(NARROW)
+    trunk = who.write(10)
+    who.say(who.pin(9, trunk[9].id))
+    long = who.write(2, who.write(10, trunk)[:-1] + [who.write(10, trunk)[-1]._replace(sig=None)], pad=10_000)
+    for name in "ab":
+        w.control(name, who)
+        assert not w.give(name, trunk)
+    taken = [w.give("b", who.write(1, trunk[:3], salt=1_000 + k), 3) for k in range(60)]
+    print(taken)
+    assert not w.give("a", long, 10)
+    print(w.heads(who.log))
+    for _ in range(4):
+        print(w.pass_time(600), w.heads(who.log))
+    assert w.same()
+
+
+def test_pins_to_nothing_do_not_hide_the_pinned_chain() -> None:
+    w, who = Pair(WIDE), Forger(WIDE)
+    honest = who.write(300, pad=40, every=20)
+    for k in range(70):
+        who.say(who.pin(1_000 + k, EntryId(k.to_bytes(32, "big"))))
+    who.say(who.pin(299, honest[-1].id))
+    for name in "ab":
+        w.control(name, who)
+    for k in range(0, 300, 20):
+        assert not w.give("a", honest, k, k + 20)
+    got = [w.give("b", who.write(1, salt=1_000 + k)) for k in range(60)]
+    print(got)
+    for _ in range(4):
+        print(w.pass_time(600), w.heads(who.log))
+    assert w.same()
+
+
+def test_a_pinned_chain_whose_signatures_are_beside_it_is_taken_where_branches_fill_the_room() -> None:
+    with tuned(Tuning(piece=2_000, small=1_000, run=8, beside=40)):
+        w, who = Pair(NARROW), Forger(NARROW)
+        chain = [e._replace(sig=None) for e in who.write(17)]
+        chain += who.write(1, chain)[-1:]
+        who.say(who.pin(17, chain[-1].id))
+        for name in "ab":
+            w.control(name, who)
+        for k in (0, 4, 8):
+            assert not w.give("a", who.write(1, chain[: k + 4], salt=100), k)
+        assert not w.give("a", chain, 12)
+        assert w.head("a", who.log) == Head(18, chain[-1].id, 0)
+        for k in range(60):
+            w.give("b", who.write(1, salt=1_000 + k))
+        w.pass_time(60)
+        assert w.same(), w.heads(who.log)
+
+
+def test_pinned_chains_that_never_come_whole_give_way_to_one_that_does() -> None:
+    w, who = Pair(NARROW), Forger(NARROW)
+    honest, bait = who.write(18, every=3), [who.write(19, salt=100 * k, every=3) for k in range(1, 6)]
+    for chain in bait:
+        who.say(who.pin(18, chain[-1].id))
+    who.say(who.pin(17, honest[-1].id))
+    for name in "ab":
+        w.control(name, who)
+    for k in range(0, 18, 3):
+        assert not w.give("a", honest, k, k + 3)
+    for k in range(60):
+        w.give("b", who.write(1, salt=1_000 + k))
+    for chain in bait:
+        for k in range(0, 18, 3):
+            assert w.give("b", chain, k, k + 3, proof(chain, k + 2)) == "", "there is room for every chain"
+    assert not w.head("b", who.log).length
+    w.pass_time(60)
+    assert w.same(), w.heads(who.log)
+
+
+def test_what_came_in_vain_waits_its_time_and_its_bytes() -> None:
+    repeats, an, other = Repeats(), NAMES[0], NAMES[1]
+    head, later = Head(5, None, 0), Head(6, None, 0)
+    assert repeats.may_ask(an, head, 0)
+    repeats.answered(an, head, 1_000, False, 9, 0)
+    assert repeats.may_ask(an, head, 0), "once more: something may have been in the way"
+    for now, pause in ((10, 4), (20, 8), (40, 16), (80, 32)):
+        repeats.answered(an, head, 1_000, False, 9, now)
+        assert not repeats.may_ask(an, head, now + pause - 1)
+        assert repeats.may_ask(an, head, now + pause)
+        assert repeats.may_ask(an, later, now), "the peer has more by now"
+        assert repeats.may_ask(other, head, now)
+    repeats.moved(other.account)
+    assert not repeats.may_ask(an, head, 81)
+    repeats.moved(an.account)
+    assert repeats.may_ask(an, head, 81)
+    repeats.answered(an, head, 0, True, 9, 81)
+    assert repeats.logs == 0
+
+
+def test_all_that_comes_again_stays_within_its_bytes_and_news_takes_none_of_them() -> None:
+    repeats, hour = Repeats(), 3_600.0
+    for log in NAMES[:4]:
+        repeats.answered(log, None, REPEATED // 2, False, 9, 0)
+    for k, log in enumerate(NAMES[:4]):
+        repeats.moved(log.account)
+        assert repeats.may_ask(log, None, 0) == (k < 2), "what came the first time was news"
+        if k < 2:
+            repeats.answered(log, None, REPEATED * 9, False, 9, 0)
+    assert not repeats.may_ask(NAMES[2], None, hour / 2 - 1)
+    assert repeats.may_ask(NAMES[2], None, hour / 2 + 1)
+    assert not repeats.may_ask(NAMES[0], Head(1, None, 0), hour / 2 + 1)
+    assert repeats.may_ask(NAMES[0], Head(1, None, 0), hour + 1), (
+        "it costs more than an hour has, and nothing else came"
+    )
+
+
+def test_as_many_logs_are_remembered_as_there_is_room_for() -> None:
+    repeats = Repeats()
+    for log in NAMES:
+        repeats.answered(log, None, 100, False, 4, 0)
+        repeats.answered(log, None, 100, False, 4, 0)
+    assert repeats.logs == 4
+    assert [repeats.may_ask(log, None, 1) for log in NAMES] == [True] * (len(NAMES) - 4) + [False] * 4
