@@ -18,6 +18,7 @@ BENCHES = {
     "browser": "what a person at a real browser waits for: news, the first page, the check of signatures",
     "firehose": "10 consumers of the firehose at 1,000 events a second; 2,000 apps that only listen",
     "query": "timeline, thread, profile and followers on small and large stores",
+    "everybody": "a page of everybody's posts with 1,000 accounts and with 100,000",
     "social": "what a screen costs on a node with a million posts: home, threads, notifications, search",
     "dictionary": "bytes an event of the firehose, and what its dictionaries save; makes them anew",
     "door": "a home timeline and posts over HTTP by 16 clients, served by the node and by workers",

@@ -1928,10 +1928,10 @@ export interface components {
          * @description kind: create, update, delete; account: its control log grew; unknown: an operation of a later version. id: the
          *         event's name, the same at every node. uri: of a register, such as a post. key, element: of the cell. time_ms: of
          *         the entry, as its writer claims. content: by the fields of the collection; of a delete, what was taken back; null if
-         *         it is not held, or not readable. held: false if there is content and this node does not have it. counts: false if
-         *         the entry does not count now: a branch of a fork, or what a cut writer wrote. removes: the write that a delete takes
-         *         back; null if it takes all of the cell for good. hosted: whether this node has the account's keys. proof: if it was
-         *         asked for.
+         *         it is not held, or not readable, or given to no reader. held: false if there is content and this node does not have
+         *         it, or gives it to no reader: it was deleted, is hidden, or does not count. counts: false if the entry does not
+         *         count now: a branch of a fork, or what a cut writer wrote. removes: the write that a delete takes back; null if it
+         *         takes all of the cell for good. hosted: whether this node has the account's keys. proof: if it was asked for.
          */
         FirehoseEvent: {
             /** @enum {unknown} */
@@ -2066,7 +2066,10 @@ export interface components {
             until_ms: number | null;
             colls: string[] | null;
         };
-        /** GraphFigures */
+        /**
+         * GraphFigures
+         * @description digest: null unless it was asked for.
+         */
         GraphFigures: {
             accounts: number;
             follows: number;
@@ -2076,11 +2079,7 @@ export interface components {
             reposts: number;
             entries: number;
             bytes: number;
-            /**
-             * a digest
-             * @description Digest of a state: equal digests mean equal states.
-             */
-            digest: string;
+            digest: string | null;
         };
         /**
          * HandleOf
@@ -5188,7 +5187,9 @@ export interface operations {
     };
     get_v1_counts: {
         parameters: {
-            query?: never;
+            query?: {
+                digest?: boolean;
+            };
             header?: {
                 "If-None-Match"?: string;
             };

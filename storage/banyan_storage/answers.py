@@ -83,7 +83,7 @@ class ShownItem:
 
 @dataclass(frozen=True, slots=True)
 class GraphTotals:
-    """stored_bytes: used by the store. digest: of the frontier; equal digests mean equal states."""
+    """stored_bytes: used by the store. digest: of the frontier; equal ones mean equal states. None: not asked for."""
 
     accounts: int
     follows: int
@@ -93,4 +93,4 @@ class GraphTotals:
     reposts: int
     entries: int
     stored_bytes: int
-    digest: bytes
+    digest: bytes | None

@@ -27,7 +27,7 @@ from banyan_crdt.entry import Entry, encode_header
 from banyan_crdt.errors import Malformed
 from banyan_crdt.frontier import frontier_digest
 from banyan_crdt.ids import AccountId, EntryId, LogId, RealmId
-from banyan_crdt.ops import decode_body, part_of
+from banyan_crdt.ops import Op, decode_body, part_of
 from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES, encode_control, encode_run, skips_below
 
 from .errors import StorageError
@@ -110,6 +110,7 @@ class EndFrame:
 
 
 Frame: TypeAlias = StartFrame | ControlFrame | CheckpointFrame | RunFrame | PartsFrame | DoneFrame | EndFrame
+Gives: TypeAlias = Callable[[AccountId, Op], bool]
 Progress: TypeAlias = Callable[[AccountId, int], None]
 """Called after each account with the number of bytes written so far."""
 
@@ -130,9 +131,10 @@ def export_archive(
     stream.flush()
 
 
-def export_account(reader: StoreReader, account: AccountId, stream: BinaryIO) -> None:
-    """Writes an archive of one account. Its end frame has the digest of that account alone."""
-    out = _FrameWriter(stream)
+def export_account(reader: StoreReader, account: AccountId, stream: BinaryIO, gives: Gives | None = None) -> None:
+    """Writes an archive of one account. Its end frame has the digest of that account alone. gives: whether content of a
+    counted operation is in it, and of what does not count none is; default: everything that is held."""
+    out = _FrameWriter(stream, gives)
     out.frame(_start(reader))
     _export_account(reader, account, out)
     out.frame([5, b"", reader.account_digest(account)])
@@ -170,8 +172,9 @@ def _framed(value: list[Any]) -> bytes:
 
 
 class _FrameWriter:
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, gives: Gives | None = None) -> None:
         self._stream = stream
+        self.gives = gives
         self.written = 0
 
     def frame(self, value: list[Any]) -> None:
@@ -189,7 +192,7 @@ def _export_account(reader: StoreReader, account: AccountId, out: _FrameWriter) 
                 _export_parts(reader, account, run, out)
             for branch in _branches(reader, log):
                 out.frame([2, account, _encode(reader, log, branch)])
-                _export_parts(reader, account, branch, out)
+                _export_parts(reader, account, branch, out, counts=False)
     out.frame([4, account])
 
 
@@ -266,13 +269,17 @@ def _encode(reader: StoreReader, log: LogId, run: list[Entry]) -> bytes:
     return encode_run(run, base, sorted(ids.items()))
 
 
-def _export_parts(reader: StoreReader, account: AccountId, entries: list[Entry], out: _FrameWriter) -> None:
+def _export_parts(
+    reader: StoreReader, account: AccountId, entries: list[Entry], out: _FrameWriter, counts: bool = True
+) -> None:
     block: list[list[Any]] = []
     size = 0
     for e in entries:
         for at, op in enumerate(decode_body(e.ops).ops):
             raw = reader.part(e.id, at) if part_of(op) is not None else None
-            if raw is not None:
+            if raw is not None and (
+                out.gives is None or ((counts or reader.is_counted(e.id)) and out.gives(account, op))
+            ):
                 block.append([e.id, at, raw])
                 size += len(raw) + 48
                 if size > PARTS_FRAME:

@@ -86,7 +86,8 @@ class Queries:
         self._reader = reader
         self._used = used
         self._building = cursors(txn)
-        self._hides = next(reader.notes(HIDDEN), None) is not None
+        self.hides = next(reader.notes(HIDDEN), None) is not None
+        """Whether any post is hidden here."""
 
     def need(self, *views: str) -> None:
         """Raises ViewBuilding if one of these is being built."""
@@ -201,6 +202,8 @@ class Queries:
         self.need()
         number = self.number(account)
         found = items_of(self._txn, self._reader, number, of, prefix, after) if number else ()
+        if of.id == POST and self.hides:
+            found = (one for one in found if not self.is_hidden(Target(account, one[1])))
         return (ShownItem(key, elem, ms, values, self.ref(place)) for place, key, elem, ms, values in found)
 
     def noticed(
@@ -239,12 +242,12 @@ class Queries:
 
     def is_hidden(self, target: Target) -> bool:
         """Whether this node hides the post."""
-        return self._hides and self._reader.note(HIDDEN + target_bytes(target)) is not None
+        return self.hides and self._reader.note(HIDDEN + target_bytes(target)) is not None
 
     def _view(
         self, number: bytes, account: AccountId, key: bytes, time: bytes, place: bytes, hidden: bool = False
     ) -> PostView | None:
-        if self._hides and not hidden and self.is_hidden(Target(account, CellKey(key))):
+        if self.hides and not hidden and self.is_hidden(Target(account, CellKey(key))):
             return None
         post = self.content(register_slot(number, POST, CellKey(key)), place)
         if not isinstance(post, Post):
@@ -359,8 +362,8 @@ class Queries:
 
     # -- the whole
 
-    def graph_stats(self) -> GraphTotals:
-        """Costs one pass over the heads, for the digest; the engine knows all other numbers."""
+    def graph_stats(self, digest: bool = False) -> GraphTotals:
+        """digest: with that of all logs, which costs one pass over the heads; the engine knows all other numbers."""
         self.need(*NAMES)
         rows, counts = self._txn.count, self._reader.counts()
         return GraphTotals(
@@ -372,7 +375,7 @@ class Queries:
             reposts=rows(REPOSTS),
             entries=counts.entries,
             stored_bytes=self._used(),
-            digest=self._reader.digest(),
+            digest=self._reader.digest() if digest else None,
         )
 
     def lacking_parts(self) -> int:

@@ -12,7 +12,8 @@ from banyan_crdt.ids import AccountId
 
 from .answers import PostView, Reposted
 from .engine import ReadTxn, Table, after_prefix
-from .view_rows import NUMBERS
+from .view_rows import NUMBERED, NUMBERS
+from .views.social.recent import RECENT
 from .views.social.shares import SHARES
 from .views.social.timeline import TIMELINE
 
@@ -85,6 +86,31 @@ def oldest(
                 yield line
 
     return merge(*[rising(table, *one) for table in tables for one in named], key=lambda line: line.cursor)
+
+
+def recent(txn: ReadTxn, kinds: Iterable[bytes], before: bytes | None, after: bytes | None) -> Iterator[Line]:
+    """The posts of all accounts, newest first: those of one time by the account's number. kinds: OPENING, ANSWER.
+    before: the cursor of the last line of the page before. after: then what is newer than that, the oldest first."""
+
+    def walk(kind: bytes) -> Iterator[tuple[bytes, bytes]]:
+        if after is not None:
+            low = after_prefix(kind + _recent_key(txn, after, b"\0" * 4))
+            return txn.scan(RECENT, low or b"\xff", after_prefix(kind))
+        high = after_prefix(kind) if before is None else kind + _recent_key(txn, before, b"\xff" * 4)
+        return txn.scan(RECENT, kind, high, reverse=True)
+
+    walks = [walk(kind) for kind in kinds]
+    accounts = dict[bytes, AccountId]()
+    for key, _ in merge(*walks, key=lambda row: row[0][1:], reverse=after is None):
+        number = key[9:13]
+        if number not in accounts:
+            accounts[number] = AccountId(txn.get(NUMBERED, number) or b"")
+        yield Line(TIMELINE, number, accounts[number], key[13:29], key[1:9], key[29:])
+
+
+def _recent_key(txn: ReadTxn, cursor: bytes, unknown: bytes) -> bytes:
+    """Where a cursor stands among the posts of all. unknown: the number of an account that is not held here."""
+    return cursor[:8] + (txn.get(NUMBERS, cursor[8:40]) or unknown) + cursor[40:]
 
 
 def as_reposted(view: PostView, line: Line) -> PostView:

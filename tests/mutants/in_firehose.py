@@ -12,7 +12,32 @@ _PAGES, _HTTP, _APPS = (
     ("tests/web/test_streaming.py",),
 )
 
+_GIVEN, _WALK = "storage/banyan_storage/given_out.py", ("tests/web/test_given_out.py",)
+
 IN_FIREHOSE = (
+    Mutant(
+        "hidden posts are told",
+        _GIVEN,
+        "if coll == POST and self._q.is_hidden",
+        "if False and self._q.is_hidden",
+        _WALK,
+    ),
+    Mutant(
+        "deleted posts are told to readers that begin early",
+        _GIVEN,
+        " and not self._q.is_dead(account, coll, key)",
+        "",
+        ("tests/node/test_deleted_by_a_thief.py",),
+    ),
+    Mutant("the end that is kept outlives a deletion", _TAIL, 'event["kind"] in ("delete", "account")', "False", _WALK),
+    Mutant("the end that is kept outlives a decision", _TAIL, "self._drop(len(self._kept))", "pass", _WALK),
+    Mutant(
+        "an archive for readers has content that does not count",
+        "storage/banyan_storage/archive.py",
+        "((counts or reader.is_counted(e.id)) and out.gives(account, op))",
+        "out.gives(account, op)",
+        _WALK,
+    ),
     Mutant(
         "wrapped keys are told to who may not read what they open",
         _FOLLOWING,
@@ -72,7 +97,7 @@ IN_FIREHOSE = (
     Mutant(
         "what is dropped from the end is taken for kept",
         _TAIL,
-        "        self._first = self._places[half - 1]\n",
+        "            self._first = self._places[oldest - 1]\n",
         "",
         _HTTP,
     ),

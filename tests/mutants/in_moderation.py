@@ -73,7 +73,7 @@ IN_MODERATION = (
     Mutant(
         "a hidden post is shown",
         _QUERIES,
-        "if self._hides and not hidden and self.is_hidden(Target(account, CellKey(key))):",
+        "if self.hides and not hidden and self.is_hidden(Target(account, CellKey(key))):",
         "if False:",
         _DECIDED,
     ),

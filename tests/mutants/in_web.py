@@ -13,7 +13,23 @@ _PAGED, _HEARD = ("tests/web/test_paging.py",), ("tests/web/test_streaming.py",)
 
 _STREAMS, _REVOKED = "web/banyan_web/open_streams.py", ("tests/web/test_revoked_streams.py",)
 
+_LISTENER = "web/banyan_web/mastodon/streaming/people.py"
+
 IN_WEB = (
+    Mutant(
+        "a stream of a list has all answers",
+        _LISTENER,
+        "answered == author or answered in self.answered",
+        "True",
+        ("tests/web/test_streaming.py",),
+    ),
+    Mutant(
+        "a mute goes on in streams",
+        _LISTENER,
+        "fresh and time.time() * 1000 < self._until_ms",
+        "fresh",
+        ("tests/web/test_streaming.py",),
+    ),
     Mutant(
         "what was revoked in another process goes on",
         _STORE,

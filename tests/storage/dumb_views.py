@@ -28,8 +28,10 @@ from banyan_schema.social import (
     Target,
     Vote,
 )
+from banyan_schema.social.post import ANSWER, OPENING
 from banyan_schema.social.vote import ballot_of, vote_key
 from banyan_storage.queries import PostView, Queries
+from banyan_storage.timelines import recent
 from banyan_storage.views.social.ballots import Tally, tally
 
 Key = tuple[int, bytes, int]
@@ -177,6 +179,22 @@ def _same_tree(ask: Queries, dumb: Dumb, answers: dict[Target, list[Target]], ro
         assert rest or n == len(found) - 1 or len(found) > 60
 
 
+def by_time(ask: Queries, posts: list[Target]) -> None:
+    """Checks the posts of all accounts by time, from any place upwards and downwards."""
+    found = list(recent(ask.reader.txn, (OPENING, ANSWER), None, None))
+    views = [view for line in found if (view := ask.post_at(line)) is not None]
+    assert {view.target for view in views} == {*posts}
+    assert len(views) == len(posts)
+    assert [line.time for line in found] == sorted([line.time for line in found], reverse=True)
+    for n in range(0, len(found), 5):
+        place = found[n].cursor
+        assert list(recent(ask.reader.txn, (OPENING, ANSWER), place, None)) == found[n + 1 :]
+        assert list(recent(ask.reader.txn, (OPENING, ANSWER), None, place)) == found[:n][::-1]
+    openings = {line.cursor for line in recent(ask.reader.txn, (OPENING,), None, None)}
+    assert openings >= {view.cursor for view in views if view.post.reply is None}
+    assert openings.isdisjoint(view.cursor for view in views if view.post.reply is not None)
+
+
 def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
     """Checks that every query gives the answer of the simple fold."""
     posts = sorted(dumb.posts, reverse=True, key=lambda p: (dumb.posts[p][0].to_bytes(8, "big"), *p))
@@ -188,6 +206,7 @@ def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
     assert [(cursor, None if view is None else view.target) for cursor, view in lines_found] == expected
     for n in range(0, len(lines_found), 3):
         assert list(islice(ask.timeline(accounts, lines_found[n][0], True), 3)) == lines_found[n + 1 : n + 4]
+    by_time(ask, posts)
     page: list[PostView] = []
     cursor: bytes | None = None
     while views := ask.feed(accounts, cursor, 3):

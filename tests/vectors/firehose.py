@@ -22,14 +22,17 @@ from banyan_crdt.parts import content_of, make_part
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.run import decode_run, encode_control
 from banyan_node.api.firehose import EventsOf
+from banyan_replica.intake.ingest import Ingest
 from banyan_schema.address import Target
 from banyan_schema.collection import Draft, undo
 from banyan_schema.social import Post, react, relate, set_profile, write_post
 from banyan_schema.social.post import POST
 from banyan_schema.social.relation import FOLLOW
+from banyan_storage.queries import Queries
 from banyan_web.firehose.packing import dictionaries, pack
 from tests.crdt.make import Person, b32, follow, run_bytes, signer
-from tests.replica.helpers import NOW_MS, new_ingest
+from tests.replica.helpers import NOW_MS
+from tests.storage.social_accounts import social_store
 from tests.vectors.shown import log_name
 
 AN = Person("a reader's")
@@ -93,6 +96,11 @@ def _cursor(n: int) -> bytes:
 
 def _parts(*entries: Entry) -> list[list[Any]]:
     return [[ref.entry, ref.op, raw] for ref, raw in CONTENT.items() if ref.entry in {e.id for e in entries}]
+
+
+def _given(*entries: Entry) -> list[list[Any]]:
+    """Without the content of the post, which was deleted."""
+    return [row for row in _parts(*entries) if row[0] == LOG[2].id]
 
 
 BEGINS = frame(BEGIN, MAGIC, TEST.id, _cursor(0), TIME_MS)
@@ -172,7 +180,7 @@ def _stream(frontier: str) -> dict[str, Any]:
         frame(PARTS, AN.id, [[AN.id, 0, AN.salt]]),
         frame(PLACE, _cursor(2), TIME_MS),
         FIRST,
-        frame(PARTS, AN.id, _parts(*LOG[:3])),
+        frame(PARTS, AN.id, _given(*LOG[:3])),
         frame(99, b"of a later version"),
         frame(PLACE, _cursor(5), TIME_MS, b"more of a later version"),
         frame(FRONTIER, _cursor(5), frontier.encode()),
@@ -184,7 +192,7 @@ def _stream(frontier: str) -> dict[str, Any]:
     ]
     told = [
         (2, AN.control, [[AN.id.hex(), 0, SALT.hex()]], []),
-        (5, LOG[:3], [[e.hex(), op, content_of(raw).hex()] for e, op, raw in _parts(*LOG[:3])], []),
+        (5, LOG[:3], [[e.hex(), op, content_of(raw).hex()] for e, op, raw in _given(*LOG[:3])], []),
         (7, LOG[3:], [], [UNSEEN.hex()]),
         (9, [], [], []),
     ]
@@ -244,13 +252,14 @@ def _refused() -> list[dict[str, str]]:
 
 def events() -> list[dict[str, Any]]:
     """The events of the stream above, as `GET /v1/firehose?since=begin` tells them at a node that holds it."""
-    ingest = new_ingest()
+    ingest = Ingest(social_store()[0], TEST)
     ingest.control(AN.id, AN.control, NOW_MS)
     for first, stop in ((0, 3), (3, 4)):
         said = [[(ref.op, raw) for ref, raw in CONTENT.items() if ref.entry == e.id] for e in LOG[first:stop]]
         ingest.run(decode_run(TEST, run_bytes(LOG, first, stop)), NOW_MS, contents=said)
     ingest.flush()
-    reader, making = ingest.store, EventsOf(ingest.store, STORE, False)
+    reader = ingest.store
+    making = EventsOf(Queries(reader.txn, reader, lambda: 0), STORE, False)
     rows = reader.arrivals(0, 100)
     parts = reader.contents([row.n for row in rows])
     return [msgspec.to_builtins(event) for row in rows for event, _ in making.of(row, dict(parts.get(row.n, ())))]

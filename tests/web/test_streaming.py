@@ -172,6 +172,83 @@ async def test_a_stream_of_one_person_has_what_is_theirs_and_nothing_else(tmp_pa
         await listening.close()
 
 
+REPLIES = ("none", "list", "followed", "all")
+
+
+async def test_the_streams_of_a_person_have_what_their_timelines_have(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "a") as door:
+        names = ("an", "bình", "chi", "dung", "giang")
+        an, binh, chi, dung, giang = [(await door.person(name))[0] for name in names]
+        call, listening = door.node.backend.call, Listening(door)
+        reader, client = door.client(an), app(door, an)
+        await call("lock", {"as": dung})
+        for other in (chi, dung):  # dung has to accept it
+            await call("follow", {"account": other, "as": an})
+        lists = dict[str, str]()
+        for replies in REPLIES:
+            lists[replies] = (await call("list.set", {"title": replies, "replies": replies, "as": an}))["id"]
+            await call("list.add", {"id": lists[replies], "accounts": [binh, giang], "as": an})
+        apart = (await call("list.set", {"title": "riêng", "exclusive": True, "as": an}))["id"]
+        streams = {"home": await listening.to(client, "stream_user")}
+        for id_ in map(thing_id, lists.values()):
+            streams[f"list/{id_}"] = await listening.to(client, "stream_list", id=id_)
+        roots = {who: (await call("post", {"text": "gốc", "as": who}))["uri"] for who in (an, binh, chi, dung, giang)}
+
+        async def said(who: str) -> None:
+            for root in roots.values():
+                await call("reply", {"uri": root, "text": "trả lời", "as": who})
+            await call("quote", {"uri": roots[chi], "text": "trích", "as": who})
+            await call("repost", {"uri": roots[giang], "as": who})
+
+        async def agree() -> dict[str, int]:
+            """How many posts each has, once the streams have as many as the timelines."""
+            counts = dict[str, int]()
+            for path, stream in streams.items():
+                rows = await reader.get(f"/api/v1/timelines/{path}", limit=40)
+                wanted = {row["id"] if row["reblog"] is None else row["reblog"]["id"] for row in rows}
+
+                def got(stream: Heard = stream) -> set[str]:
+                    some = [status for event, status in stream.got if event == "update"]
+                    return {str(one.id if one.reblog is None else one.reblog.id) for one in some}
+
+                with trio.move_on_after(10):
+                    while not got() >= wanted:
+                        await trio.sleep(0.02)
+                counts[path] = len(wanted)
+                assert got() == wanted, path
+            return counts
+
+        for who in (an, binh, chi, dung):
+            await said(who)
+        first = await agree()
+        assert len({*first.values()}) == len(streams), f"each has something else: {first}"
+        await call("follow.accept", {"account": an, "as": dung})
+        await call("list.add", {"id": apart, "accounts": [chi], "as": an})
+        streams["home"].got.clear()
+        for who in (chi, dung):
+            await call("post", {"text": "sau", "as": who})
+        assert (await streams["home"].next())[0][1].account.uri == dung
+        await listening.close()
+
+
+async def test_a_mute_ends_in_streams_when_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints, "HEARTBEAT_S", 60.0)  # a stream that is never quiet
+    async with open_node(tmp_path / "a") as door:
+        an, _ = await door.person("an")
+        binh, _ = await door.person("bình")
+        call, listening = door.node.backend.call, Listening(door)
+        until = int(time.time() * 1000) + 3_000
+        await call("mute", {"account": binh, "until": until, "as": an})
+        public = await listening.to(app(door, an), "stream_public")
+        await call("post", {"text": "không nghe", "as": binh})
+        await call("post", {"text": "một", "as": an})
+        assert (await public.next())[0][1].content == "<p>một</p>"
+        await trio.sleep(max(0.0, until / 1000 - time.time()))
+        await call("post", {"text": "nghe", "as": binh})
+        assert (await public.next())[0][1].content == "<p>nghe</p>"
+        await listening.close()
+
+
 async def test_a_stream_says_what_its_reader_did_with_a_post_as_everything_else_does(tmp_path: Path) -> None:
     async with open_node(tmp_path) as door:
         (an, client), (binh, other) = await door.person("an"), await door.person("bình")

@@ -124,7 +124,7 @@ PNG = bytes.fromhex(
 )
 
 
-def _paths(known: dict[str, list[str]]) -> Iterator[str]:
+def every_path(known: dict[str, list[str]]) -> Iterator[str]:
     """Every path that is read, with everything that may stand in its braces."""
     some = {
         "/api/v1/accounts/lookup": "?acct=an",
@@ -175,7 +175,7 @@ async def test_a_worker_answers_every_question_as_the_node_itself(tmp_path: Path
         ways = [Client(url, None) for url in (door.url, itself.url)]
         await trio.sleep(0.5)  # the index of posts follows
         asked = good = 0
-        for path in _paths(known):
+        for path in every_path(known):
             for more in ({}, {"authorization": f"Bearer {token}"}):
                 headers = {"cookie": f"__Host-banyan={'c' * 43}", **more}
                 answers = await together(*(partial(way.http.get, path, headers=headers) for way in ways))

@@ -298,7 +298,7 @@ def graph_stats(ctx: typer.Context) -> None:
     from banyan_cli.show.tables import facts
 
     s = session.of(ctx)
-    s.out.answer(s.call("graph.stats"), facts)
+    s.out.answer(s.call("graph.stats", digest=True), facts)
 
 
 def _now_ms() -> int:

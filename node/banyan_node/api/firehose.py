@@ -38,6 +38,8 @@ from banyan_node.api.texts import (
 from banyan_node.hosting.hosted import is_hosted
 from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
+from banyan_storage.given_out import GivenOut
+from banyan_storage.queries import Queries
 from banyan_storage.reader import Arrival, StoreReader
 from banyan_storage.records import decode_line
 
@@ -67,10 +69,10 @@ class FirehoseEvent(Response, frozen=True, kw_only=True):
     """kind: create, update, delete; account: its control log grew; unknown: an operation of a later version. id: the
     event's name, the same at every node. uri: of a register, such as a post. key, element: of the cell. time_ms: of
     the entry, as its writer claims. content: by the fields of the collection; of a delete, what was taken back; null if
-    it is not held, or not readable. held: false if there is content and this node does not have it. counts: false if
-    the entry does not count now: a branch of a fork, or what a cut writer wrote. removes: the write that a delete takes
-    back; null if it takes all of the cell for good. hosted: whether this node has the account's keys. proof: if it was
-    asked for."""
+    it is not held, or not readable, or given to no reader. held: false if there is content and this node does not have
+    it, or gives it to no reader: it was deleted, is hidden, or does not count. counts: false if the entry does not
+    count now: a branch of a fork, or what a cut writer wrote. removes: the write that a delete takes back; null if it
+    takes all of the cell for good. hosted: whether this node has the account's keys. proof: if it was asked for."""
 
     kind: Kind
     cursor: FirehoseCursor
@@ -126,9 +128,10 @@ def cursor_text(store: str, n: int, k: int = 0) -> FirehoseCursorText:
 class EventsOf:
     """Makes the events of entries at one commit. store: the first 16 digits of its id, which cursors begin with."""
 
-    def __init__(self, reader: StoreReader, store: str, proofs: bool) -> None:
-        self._reader, self._store, self._proofs = reader, store, proofs
-        self._loose = reader.any_loose()
+    def __init__(self, q: Queries, store: str, proofs: bool) -> None:
+        self._reader, self._store, self._proofs = q.reader, store, proofs
+        self._loose = q.reader.any_loose()
+        self._given = GivenOut(q)
         self._here: dict[AccountId, bool] = {}
 
     def of(self, row: Arrival, parts: Mapping[int, bytes]) -> Iterator[tuple[FirehoseEvent, str | None]]:
@@ -140,7 +143,9 @@ class EventsOf:
         if here is None:
             here = self._here[row.log.account] = is_hosted(self._reader, row.log.account)
         writer, time_ms = writer_hex(self._writer(row)), line.time >> 16
-        found = [(k, said) for k, op in enumerate(decode_body(line.ops).ops) for said in self._said(row, k, op, parts)]
+        ops = decode_body(line.ops).ops
+        parts = {k: raw for k, raw in parts.items() if counts and self._given.op(row.log.account, ops[k])}
+        found = [(k, said) for k, op in enumerate(ops) for said in self._said(row, k, op, parts)]
         run = self._proof(row) if self._proofs and found else None
         for number, (k, (kind, cell, removes)) in enumerate(found):
             last = number + 1 == len(found)
@@ -192,15 +197,15 @@ class EventsOf:
         if isinstance(op, Tomb):
             return [("delete", _cell(op, None), None)]
         if isinstance(op, Del):
-            return [("delete", self._taken(op, ref), ref) for ref in op.refs]
+            return [("delete", self._taken(row.log.account, op, ref), ref) for ref in op.refs]
         if isinstance(op, TextDel):
-            return [("delete", self._taken(op, op.ref), op.ref)]
+            return [("delete", self._taken(row.log.account, op, op.ref), op.ref)]
         if isinstance(op, (*CONTROL_OPS, Pin)):
             name = type(op).__name__.lower()
             return [("account", SpokenOf(None, "account", None, None, {"op": name}, True, None), None)]
         return [("unknown", SpokenOf(None, None, None, None, None, True, None), None)]
 
-    def _taken(self, op: Del | TextDel, ref: Ref) -> SpokenOf:
+    def _taken(self, account: AccountId, op: Del | TextDel, ref: Ref) -> SpokenOf:
         """What was taken back, as far as its entry is held."""
         known = SOCIAL.by_id.get(op.coll)
         nothing = SpokenOf(known, None if known is None else known.name, None, None, None, False, None)
@@ -209,7 +214,9 @@ class EventsOf:
         was = ops[ref.op] if ref.op < len(ops) else None
         if not isinstance(was, Put | Add | Count | Text) or was.coll != op.coll:
             return nothing
-        return _cell(was, self._reader.part(ref.entry, ref.op))
+        counts = not self._loose or self._reader.is_counted(ref.entry)
+        given = counts and self._given.op(account, was)
+        return _cell(was, self._reader.part(ref.entry, ref.op) if given else None)
 
     def _proof(self, row: Arrival) -> tuple[str | None, str | None]:
         """(run, control entry) of an entry; of an entry that does not count a run only if it is signed itself."""

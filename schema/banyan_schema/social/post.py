@@ -181,6 +181,9 @@ REPLY, WITHIN, QUOTE, MENTION, GROUP, URGENT, ASKS = b"rwqmgup"
 it answers another answer, 8, an account, 32, a group's digest, 8, that it is urgent, or when its poll ends, 6."""
 _SIZES = {REPLY: 48, WITHIN: 8, QUOTE: 48, MENTION: 32, GROUP: 8, URGENT: 0, ASKS: 6}
 
+OPENING, ANSWER = b"\0", b"\1"
+"""Kinds of posts among those of all accounts by time."""
+
 
 def _seed(time: bytes, values: list[Any]) -> bytes:
     """The post's time, 8 bytes, and the posts, accounts and group that it names, each behind what it is."""
@@ -227,6 +230,7 @@ def _facts(seed: bytes) -> Facts:
             found.append(Fact("conversations", named + seed[:8] + parent))
         else:
             found.append(notice(_NOTICES[what], named))
+    found.append(Fact("recent", (ANSWER if parent else OPENING) + seed[:8]))
     return tuple(found)
 
 
@@ -278,7 +282,9 @@ COLLECTION = Collection(
     limits={"text": MAX_TEXT, "lang": MAX_LANG},
     seed=_seed,
     seeds=4,
-    kinds=frozenset({"timeline", "replies", "conversations", "notices", "group_posts", "broadcasts", "own_polls"}),
+    kinds=frozenset(
+        {"timeline", "replies", "conversations", "notices", "group_posts", "broadcasts", "own_polls", "recent"}
+    ),
     facts=_facts,
     quick=quick_seeds,
     blobs=Blobs("media", blobs_of),

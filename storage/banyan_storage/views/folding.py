@@ -25,6 +25,7 @@ from banyan_crdt.ops import Add, Body, Del, Put, Tomb, decode_body, part_of
 from banyan_crdt.parts import content_of
 from banyan_crdt.single import Puts
 from banyan_schema.social import POST
+from banyan_schema.social.post import OPENING
 
 from .. import tables as t
 from ..engine import Item, Table, WriteTxn, after_prefix
@@ -49,6 +50,7 @@ from ..view_rows import (
 )
 from ..viewhook import Append, CountedEntry
 from .changes import Changes
+from .social.recent import RECENT
 from .social.timeline import TIMELINE
 from .view import Showing
 
@@ -192,6 +194,7 @@ class Fold:
         odd = self._odd(fresh)
         changes = slots.changes
         shows, posts = changes.puts[SHOWN].append, changes.puts[TIMELINE].append
+        recent = changes.puts[RECENT].append
         kind, seed_in, own_row = b"", seeds_of(b""), False
         for slot, stamp, _, raw in fresh:
             if slot[4:13] != kind:  # nearly all are of one
@@ -203,8 +206,9 @@ class Fold:
                 continue
             number, place = slot[:4], stamp[8:]
             shows((number, slot[4:] + place + seed))
-            if own_row and len(seed) == 8:  # a post that answers nothing: this is its only row
+            if own_row and len(seed) == 8:  # a post that answers nothing: these are its only rows
                 posts((number, seed + slot[13:] + place))
+                recent((OPENING + seed + number + slot[13:] + place, b""))
             else:
                 changes.slot(None, Showing(slot, place, seed))
         if self._covers:

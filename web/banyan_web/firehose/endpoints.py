@@ -104,8 +104,9 @@ async def _stream(web: Web, ask: Ask, params: dict[str, Any]) -> Response:
     found = await opened(web, token_for(ask.token), params, ask.request.headers)
     first, pieces, headers = found.first, found.pieces, {"vary": "accept-encoding"}
     if found.packed is None and accepts_zstd(ask.request.headers.get("accept-encoding", "")):
-        first, pieces = encoded(first, pieces)
         headers["content-encoding"] = ZSTD
+        if ask.request.method != "HEAD":  # nothing is read then, and what is not begun cannot be closed
+            first, pieces = encoded(first, pieces)
     elif found.packed not in (None, ZSTD):
         headers["dictionary"] = found.packed
     answer = LiveAnswer(first, pieces, found.content_type if found.packed is None else "application/zstd")

@@ -3,6 +3,9 @@
 One task reads from the node what arrived, while somebody follows, and keeps the newest events, encoded. A follower that
 is not behind them takes its events from here; one that is reads the node's store, from its own cursor. So nothing is
 queued for anybody, and a slow follower costs nothing but its own reading.
+
+What is kept says what readers were given when it was read. Where that changes (something was deleted, what counts of an
+account changed, a moderator decided), it is dropped, and whoever is behind it reads the store.
 """
 
 from __future__ import annotations
@@ -46,13 +49,14 @@ class Source(Protocol):
 
 class TailEvent(NamedTuple):
     """An event, or the entries of a run. place: behind it. collections: what it says something of. line: its JSON, or
-    its frames."""
+    its frames. ends: whether what was told of the account before may not be given out any more."""
 
     place: ArrivalPlace
     cursor: str
     collections: frozenset[str | None]
     account: str
     line: bytes
+    ends: bool
 
     @property
     def collection(self) -> str | None:
@@ -73,14 +77,16 @@ def events_of(page: Mapping[str, Any]) -> Iterator[TailEvent]:
     """Of a page of `firehose`."""
     for event in page["events"]:
         cursor, names = event["cursor"], _names(event["collection"])
-        yield TailEvent(place_of(cursor), cursor, names, event["account"], msgspec.json.encode(event))
+        ends = event["kind"] in ("delete", "account")
+        yield TailEvent(place_of(cursor), cursor, names, event["account"], msgspec.json.encode(event), ends)
 
 
 def runs_of(page: Mapping[str, Any]) -> Iterator[TailEvent]:
     """Of a page of `firehose.runs`."""
     for item in page["items"]:
         cursor, names = item["cursor"], frozenset(item["collections"])
-        yield TailEvent(place_of(cursor), cursor, names, item["account"], b64decode(item["frames"]))
+        ends = item["deletes"] or "account" in names
+        yield TailEvent(place_of(cursor), cursor, names, item["account"], b64decode(item["frames"]), ends)
 
 
 class Reading(NamedTuple):
@@ -177,6 +183,8 @@ class Tail:
             async for event in events:
                 if event["event"] in ("entries", "control", "lost"):
                     more.set()
+                if event["event"] == "judged":
+                    self._drop(len(self._kept))
                 if event["event"] == "judged" and self.judged is not None:
                     with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
                         try:
@@ -205,7 +213,10 @@ class Tail:
         more = True
         while more and not self.closed:
             page = await self._source.call(self._reading.method, {"since": self.cursor, "limit": PAGE})
-            for one in self._reading.of(page):
+            found = list(self._reading.of(page))
+            ended = {one.account for one in found if one.ends}
+            self._drop(max((n for n, one in enumerate(self._kept, 1) if one.account in ended), default=0))
+            for one in found:
                 self._kept.append(one)
                 self._places.append(one.place)
                 self._bytes += len(one.line)
@@ -218,7 +229,11 @@ class Tail:
         """Drops the oldest, a half at a time."""
         if len(self._kept) <= KEPT_EVENTS and self._bytes <= KEPT_BYTES:
             return
-        half = max(1, len(self._kept) // 2)
-        self._first = self._places[half - 1]
-        self._bytes -= sum(len(one.line) for one in self._kept[:half])
-        del self._kept[:half], self._places[:half]
+        self._drop(max(1, len(self._kept) // 2))
+
+    def _drop(self, oldest: int) -> None:
+        """Drops so many."""
+        if oldest:
+            self._first = self._places[oldest - 1]
+            self._bytes -= sum(len(one.line) for one in self._kept[:oldest])
+            del self._kept[:oldest], self._places[:oldest]

@@ -18,8 +18,8 @@ from banyan_web.params import number, text
 
 T = TypeVar("T")
 LIMIT, MOST = 20, 40
-READS = 50
-"""Pages of the node that one page may take: much may be hidden from the reader, or be of one millisecond."""
+READS, SPARSE = 50, 2
+"""Pages of the node that one page may take where much is of one millisecond; and where little is what was asked for."""
 SPARE, GROWS, LARGEST = 8, 8, 1_000
 """The first of them has so many posts more than are wanted, for few are of the millisecond at its end. Each other one
 is so many times as large as the one before, up to the largest that the node gives."""
@@ -93,7 +93,8 @@ async def page(feed: Feed, at: Bounds, line_of: Callable[[Any], Line] = line) ->
     place = None if start is None else _place(start, rising)
     found: dict[str, Line] = {}
     size = at.limit + SPARE
-    for _ in range(READS):
+    reached = -1
+    for n in range(READS):
         answer = await feed(**{"after" if rising else "before": place, "limit": size})
         size = min(GROWS * size, LARGEST)
         for one in map(line_of, answer["posts"]):
@@ -109,6 +110,9 @@ async def page(feed: Feed, at: Bounds, line_of: Callable[[Any], Line] = line) ->
             break
         if not rising and at.above is not None and ms < _ms(at.above):
             break
+        if n >= SPARSE and ms != reached:
+            break
+        reached = ms
     lines = sorted(found.values(), reverse=True)
     if rising:
         return Page(lines[-at.limit :], True)

@@ -2,7 +2,8 @@
 
 The invariant: a cursor is noted once the events up to it were taken (any 2xx), or did not concern the webhook. So an
 event comes at least once, in order; the same one has the same `cursor`. An address that fails is tried again, later
-each time, for a day; then the webhook is disabled and says why.
+each time, for a day; then the webhook is disabled and says why. Content is read anew for each try: what was deleted,
+hidden or withheld meanwhile is not sent.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class _Sender:
         self._web, self._hook, self.cursor = web, hook, cursor
         self._failing: int | None = hook.failing
         self._noted = time.monotonic()
-        self._ended = False
+        self._pause = FIRST_S
 
     async def run(self) -> str | None:
         """Returns the cursor where the events ended."""
@@ -103,10 +104,12 @@ class _Sender:
                 except CallError as error:
                     return self._begin_anew(error)
                 for some in _together(page["events"]):
-                    await self._tell(some)
-                await self._noted_at(page["cursor"])
-                if not page["more"]:
-                    await tail.moved(place_of(page["cursor"]), NOTE_S)
+                    if not await self._tell(some):
+                        break
+                else:
+                    await self._noted_at(page["cursor"])
+                    if not page["more"]:
+                        await tail.moved(place_of(page["cursor"]), NOTE_S)
         return self.cursor
 
     async def _noted_at(self, cursor: str) -> None:
@@ -143,7 +146,8 @@ class _Sender:
                         some.append(coming.receive_nowait())
                     except (anyio.WouldBlock, anyio.EndOfStream):
                         break
-                await self._tell(some)
+                while not await self._tell(some):
+                    pass
             tasks.cancel_scope.cancel()
         return self.cursor
 
@@ -152,34 +156,36 @@ class _Sender:
             async for event in events:
                 await into.send(event)
 
-    async def _tell(self, some: list[dict[str, Any]]) -> None:
+    async def _tell(self, some: list[dict[str, Any]]) -> bool:
+        """Whether they were taken. If not, it is time for another try."""
         wanted = [event for event in some if self._hook.wants(event)]
-        if wanted:
-            await self._send(json.dumps({"webhook": self._hook.id, "events": wanted}).encode(), wanted[-1]["cursor"])
+        body = json.dumps({"webhook": self._hook.id, "events": wanted}).encode()
+        if wanted and not await self._send(body, wanted[-1]["cursor"]):
+            return False
         self.cursor = some[-1]["cursor"]
         if wanted or time.monotonic() - self._noted > NOTE_S:
             self._noted = time.monotonic()
             told = {"delivered": int(time.time()), "failing": None, "error": None} if wanted else {}
             self._note(cursor=self.cursor, **told)
+        return True
 
-    async def _send(self, body: bytes, cursor: str) -> None:
-        """Returns once it was taken. Waits for ever once it has failed for a day."""
-        pause = FIRST_S
-        while True:
-            why = await self._try(body, f"{self._hook.id}-{cursor}")
-            if why is None:
-                self._failing = None
-                return
-            now = int(time.time())
-            self._failing = self._failing or now
-            gone = now - self._failing >= GIVEN_UP_S
-            state = {"state": DISABLED} if gone else {}
-            self._note(error=why, failing=self._failing, tried=now, **state)
-            if gone:
-                _log.warning("webhook %s is disabled: %s", self._hook.id, why)
-                await anyio.sleep_forever()
-            await anyio.sleep(pause * random.uniform(0.8, 1.2))
-            pause = min(2 * pause, LONGEST_S)
+    async def _send(self, body: bytes, cursor: str) -> bool:
+        """Whether it was taken; if not, returns after a pause. Waits for ever once it has failed for a day."""
+        why = await self._try(body, f"{self._hook.id}-{cursor}")
+        if why is None:
+            self._failing, self._pause = None, FIRST_S
+            return True
+        now = int(time.time())
+        self._failing = self._failing or now
+        gone = now - self._failing >= GIVEN_UP_S
+        state = {"state": DISABLED} if gone else {}
+        self._note(error=why, failing=self._failing, tried=now, **state)
+        if gone:
+            _log.warning("webhook %s is disabled: %s", self._hook.id, why)
+            await anyio.sleep_forever()
+        await anyio.sleep(self._pause * random.uniform(0.8, 1.2))
+        self._pause = min(2 * self._pause, LONGEST_S)
+        return False
 
     async def _try(self, body: bytes, id: str) -> str | None:
         """Why it was not taken, or None."""

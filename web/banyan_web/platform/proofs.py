@@ -52,7 +52,7 @@ async def archive(web: Web, ask: Ask) -> Response:
     path = folder / "archive"
     try:
         async with web.bounds.archives:
-            await web.call("account.export", account=ask.path["account"], path=str(path))
+            await web.call("account.export", account=ask.path["account"], path=str(path), readers=True)
         file = await to_thread.run_sync(_open, path)
     finally:  # an open file stays readable
         await to_thread.run_sync(remove, folder)

@@ -145,8 +145,8 @@ def _time_ms(ctx: Context, post: Target) -> int | None:
     return None if view is None else view.time_ms
 
 
-def given_out(ctx: Context, target: Target) -> bool:
-    """Whether any content of the post is here and not withheld."""
+def given_to_peers(ctx: Context, target: Target) -> bool:
+    """Whether peers are given any content of the post: it is here, and not withheld."""
     if not ctx.holds(target.account):
         return False
     return any(ctx.store.withheld(ref.entry, ref.op) is None for ref in _writes(ctx, target))

@@ -14,7 +14,14 @@ from msgspec import Meta, structs
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.content import ReleaseRequest, WithholdRequest, given_out, release, tell_judged, withhold
+from banyan_node.api.methods.content import (
+    ReleaseRequest,
+    WithholdRequest,
+    given_to_peers,
+    release,
+    tell_judged,
+    withhold,
+)
 from banyan_node.api.methods.reading import Named, name_of
 from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, PostRef, PostUri, did, target_of, uri
 from banyan_node.context import Context
@@ -244,7 +251,7 @@ def _judged(ctx: Context, ask: DecideRequest, account: AccountId, posts: list[Ta
     if not posts:
         raise CallError("bad_request", f"The verdict {verdict} is about posts: name them in 'posts'.")
     if verdict == "withhold":
-        new = [post for post in posts if given_out(ctx, post)]
+        new = [post for post in posts if given_to_peers(ctx, post)]
         none = "No content of these posts is given out here: it is withheld already, was deleted, or is not held."
     else:
         kind: standing.Kind = "label" if verdict == "label" else "hide"

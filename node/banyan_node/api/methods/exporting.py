@@ -18,6 +18,7 @@ from banyan_node.exporting.streams import write_streams
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_storage.archive import export_account
+from banyan_storage.given_out import GivenOut
 
 METHODS = Declared()
 Format = Annotated[
@@ -28,11 +29,13 @@ Format = Annotated[
 
 class AccountExportRequest(Request, frozen=True, forbid_unknown_fields=True):
     """path: a file for an archive, a folder for a site, a folder or a name that ends with .zip for ActivityStreams;
-    nothing may be there."""
+    nothing may be there. readers: an archive with the content that readers are given; by default, for another node,
+    with all that is held, also what was deleted lately or is hidden here."""
 
     account: AccountRef
     path: WholePath
     format: Format = "archive"
+    readers: bool = False
 
 
 class AccountExported(Response, frozen=True):
@@ -57,7 +60,7 @@ def account_export(at: CommitView, ask: AccountExportRequest) -> AccountExported
     if at.store.grants(account) is None:
         raise CallError("not_found", f"{who} is not held here, so there is nothing to export.", 404)
     try:
-        posts = _written(at, account, path, ask.format)
+        posts = _written(at, account, path, ask)
     except FileExistsError as error:
         raise CallError("refused", f"{path} is there already: choose another name.", 409) from error
     except OSError as error:
@@ -76,12 +79,12 @@ def account_export(at: CommitView, ask: AccountExportRequest) -> AccountExported
     )
 
 
-def _written(at: CommitView, account: AccountId, path: Path, form: str) -> int | None:
-    if form == "archive":
+def _written(at: CommitView, account: AccountId, path: Path, ask: AccountExportRequest) -> int | None:
+    if ask.format == "archive":
         with new_file(path) as file:
-            export_account(at.store, account, file)
+            export_account(at.store, account, file, GivenOut(at.queries()).op if ask.readers else None)
         return None
-    if form == "html":
+    if ask.format == "html":
         with new_folder(path) as folder:
             return write_site(at.queries(), at.blobs, account, folder)
     with new_zip(path) if path.suffix == ".zip" else new_folder(path) as sink:

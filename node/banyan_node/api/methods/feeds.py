@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache, partial
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -22,16 +24,20 @@ from banyan_node.hosting.vault import Private
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import AccountList, Member
 from banyan_schema.social import Target
-from banyan_schema.social.post import tag_fold
+from banyan_schema.social.post import ANSWER, OPENING, tag_fold
 from banyan_storage.answers import Reposted
-from banyan_storage.queries import PostView
+from banyan_storage.queries import PostView, Queries
 from banyan_storage.responding import numbers_of, responses
-from banyan_storage.timelines import Line
+from banyan_storage.timelines import Line, recent
 
 METHODS = Declared()
 MOST = 1_000
+ASIDE = 1_000
+"""Posts of everybody that are looked at for a page, where few are what was asked for."""
 CANDIDATES = 1_000
 """Posts that an order other than by time looks at: the newest of the home timeline."""
+MERGED = 200
+"""Accounts whose timelines are merged for a page. Of more, the posts of all accounts are read by time."""
 AWAY_MS = 24 * 3_600_000
 """How far back it looks if the reader has not noted what was read."""
 Because = Literal["own", "followed", "reposted", "listed", "asked", "public"]
@@ -118,7 +124,8 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
     with _lines(at, ask, lens, reader) as lines:
         if ask.rank == "newest":
             place, fits = place_of(ask.before, CURSOR_BYTES, "in a feed"), _fitting(at, ask, lens, reader)
-            page, before = _page(rows, ask, lens, lines(place, after), ask.limit, ask.limit * LOOKED, fits=fits)
+            some, looked = lines(place, after), min(ask.limit * LOOKED, ASIDE if ask.all else math.inf)
+            page, before = _page(rows, ask, lens, some, ask.limit, looked, fits=fits, takes=_placed(at, ask))
             if after is not None:
                 page, further, before = page[::-1], before, None
             for one in page:
@@ -134,8 +141,12 @@ def _lines(at: CommitView, ask: FeedRequest, lens: Lens, reader: AccountId | Non
     """What gives the lines of the timeline that is asked for."""
     q, reposts = at.queries(), ask.reposts and not ask.all
     if ask.account or ask.all:
-        accounts = _accounts(at, ask, lens)
-        yield lambda before, after: q.lines(accounts, before, reposts, after)
+        accounts = _accounts(at, ask)
+        if accounts is None:
+            q.need("recent")
+            yield partial(recent, q.reader.txn, (OPENING, ANSWER) if ask.replies else (OPENING,))
+        else:
+            yield partial(_of_some, q, accounts, reposts)
         return
     if ask.in_list:
         accounts = [AccountId(m.account) for m in _listed(at, ask)]
@@ -146,13 +157,27 @@ def _lines(at: CommitView, ask: FeedRequest, lens: Lens, reader: AccountId | Non
         yield lines
 
 
-def _accounts(at: CommitView, ask: FeedRequest, lens: Lens) -> list[AccountId]:
+def _of_some(
+    q: Queries, accounts: list[AccountId], reposts: bool, before: bytes | None, after: bytes | None
+) -> Iterator[Line]:
+    return q.lines(accounts, before, reposts, after)
+
+
+def _accounts(at: CommitView, ask: FeedRequest) -> list[AccountId] | None:
+    """Whose timelines are merged; None: they are too many, and the posts of all are read by time."""
     if ask.account:
         return [hosted.account_of(at, ask.account)]
-    if ask.local:
-        return [a for a in hosted.ids(at) if lens.sees(a)]
-    here = {*hosted.ids(at)} if ask.remote else set()
-    return [a for a in at.store.accounts() if lens.sees(a) and a not in here]
+    if ask.local and hosted.count(at) <= MERGED:
+        return hosted.ids(at)
+    return None
+
+
+def _placed(at: CommitView, ask: FeedRequest) -> Callable[[Line], bool]:
+    """Whether a line is of an account that is hosted where the request wants it."""
+    if not (ask.local or ask.remote):
+        return lambda line: True
+    here = cache(partial(hosted.is_hosted, at.store))
+    return lambda line: here(line.account) == ask.local
 
 
 def on_exclusive_lists(held: Private) -> set[AccountId]:
@@ -210,9 +235,10 @@ def _page(
     lens: Lens,
     lines: Iterable[Line],
     limit: int,
-    looked: int,
+    looked: float,
     since_ms: int = 0,
     fits: Callable[[PostView], bool] = lambda view: True,
+    takes: Callable[[Line], bool] = lambda line: True,
 ) -> tuple[list[_Shown], FeedCursor | None]:
     """At most `limit` posts, of `looked` lines that are read, and where the next page begins."""
     page, last = dict[Target, _Shown](), b""
@@ -221,7 +247,8 @@ def _page(
             return [*page.values()], feed_cursor(last)
         if int.from_bytes(line.time[:6], "big") < since_ms:
             break
-        last, view = line.cursor, rows.view(line)
+        last = line.cursor
+        view = rows.view(line) if takes(line) else None
         if view is None or not _wanted(ask, view) or not fits(view):
             continue
         if (ask.account and view.reposted is None) or lens.shows(view.target.account, view.post):

@@ -114,7 +114,7 @@ def firehose(at: CommitView, ask: FirehoseRequest) -> FirehosePage:
     if ask.since is None:
         return FirehosePage([], cursor_text(store, last), False)
     place, seen = where(at, ask.since, ask.seen, ask.uncounted)
-    making = EventsOf(reader, store, ask.proof)
+    making = EventsOf(at.queries(), store, ask.proof)
     events, looked, weight = list[FirehoseEvent](), 0, 0
     while looked < LOOKED:
         rows = reader.arrivals(place.n, STEP)

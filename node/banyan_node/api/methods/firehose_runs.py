@@ -16,8 +16,8 @@ from msgspec import Meta
 from banyan_crdt.checkpoint import encode_checkpoint
 from banyan_crdt.entry import Entry, encode_header
 from banyan_crdt.firehose import CHECKPOINT, CONTROL, PARTS, RUN, UNPROVED, frame
-from banyan_crdt.ids import AccountId, EntryId, LogId
-from banyan_crdt.ops import decode_body
+from banyan_crdt.ids import AccountId, LogId
+from banyan_crdt.ops import Del, Op, Tomb, decode_body
 from banyan_crdt.run import MAX_RUN_ENTRIES, encode_control, encode_run, skips_below
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.firehose import cursor_text, did_text, store_name
@@ -26,6 +26,8 @@ from banyan_node.api.methods.firehose import Labels as LabelNames
 from banyan_node.api.texts import AccountRef, Did, FirehoseCursor
 from banyan_node.hosting import hosted
 from banyan_schema.registry import SOCIAL
+from banyan_storage.given_out import GivenOut
+from banyan_storage.queries import Queries
 from banyan_storage.reader import Arrival, StoreReader
 
 METHODS = Declared()
@@ -51,12 +53,14 @@ class RunsRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 class RunItem(Response, frozen=True):
     """cursor: behind it. account: whose it is. collections: of which it has something; `account`: a control log grew.
-    entries: how many. frames: base64, of the kinds control, run, parts, unproved."""
+    entries: how many. deletes: whether one of them deletes something, or takes it back. frames: base64, of the kinds
+    control, run, parts, unproved."""
 
     cursor: FirehoseCursor
     account: Did
     collections: list[str]
     entries: int
+    deletes: bool
     frames: str
 
 
@@ -89,7 +93,7 @@ def runs(at: CommitView, ask: RunsRequest) -> RunsPage:
     if ask.since is None:
         return RunsPage(realm, [], cursor_text(store, last), False)
     place, seen = where(at, ask.since, ask.seen, False)
-    n, looked, making = place.n, 0, _Making(reader, store)
+    n, looked, making = place.n, 0, _Making(at.queries(), store)
     items = list[RunItem]()
     while looked < LOOKED:
         rows = reader.arrivals(n, STEP)
@@ -131,9 +135,9 @@ def _control_frames(reader: StoreReader, account: AccountId, entries: Sequence[E
 class _Making:
     """The items of a page. entries, weight: how many, and their bytes, so far."""
 
-    def __init__(self, reader: StoreReader, store: str) -> None:
-        self._reader, self._store = reader, store
-        self._all_count = not reader.any_loose()
+    def __init__(self, q: Queries, store: str) -> None:
+        self._reader, self._store, self._given = q.reader, store, GivenOut(q)
+        self._all_count = not q.reader.any_loose()
         self._until: dict[LogId, int] = {}
         """The last entry of each log that is in an item."""
         self.entries = self.weight = 0
@@ -147,13 +151,13 @@ class _Making:
         if not log.log:
             self._until[log] = row.seq
             frames = [] if entry is None else [*_control_frames(reader, log.account, [entry])]
-            frames += [self._parts(log.account, [(row.n, row.id)])]
-            return self._made(row, row.n, {"account"}, 1, frames), row.n
+            frames += [self._parts(log.account, [] if entry is None else [(row.n, entry, decode_body(entry.ops).ops)])]
+            return self._made(row, row.n, {"account"}, [], frames), row.n
         is_signed = entry is not None and entry.sig is not None  # most are, and then nothing is searched for
         end = row.seq if is_signed else reader.next_signed(log, row.seq)
         if end is None or end - row.seq >= MAX_RUN_ENTRIES:
             cursor = cursor_text(self._store, row.n).encode()
-            return self._made(row, row.n, set(), 1, [frame(UNPROVED, log.account, row.id, cursor)]), row.n
+            return self._made(row, row.n, set(), [], [frame(UNPROVED, log.account, row.id, cursor)]), row.n
         entries, numbers = reader.chain(log, row.seq, end + 1) if entry is None or not is_signed else [entry], [row.n]
         if not is_signed:
             numbers = [reader.arrival_at(log, seq) or 0 for seq in range(row.seq, end + 1)]
@@ -164,25 +168,33 @@ class _Making:
         parent = None if first.prev is None else reader.entry(first.prev)
         below = [(s, i) for s in skips_below(first.seq, len(entries)) if (i := reader.id_at(log, s)) is not None]
         run = encode_run(entries, parent.header.total if parent else 0, below)
-        named = [(n, one.id) for n, one in zip(numbers, entries, strict=True)]
-        frames = [frame(RUN, log.account, run), self._parts(log.account, named)]
-        return self._made(row, until, _collections(entries), len(entries), frames), until
+        bodies = [decode_body(one.ops).ops for one in entries]
+        frames = [
+            frame(RUN, log.account, run),
+            self._parts(log.account, list(zip(numbers, entries, bodies, strict=True))),
+        ]
+        return self._made(row, until, _collections(bodies), bodies, frames), until
 
-    def _made(self, row: Arrival, until: int, names: set[str], entries: int, frames: list[bytes]) -> RunItem:
-        raw = b"".join(frames)
+    def _made(
+        self, row: Arrival, until: int, names: set[str], bodies: Sequence[Sequence[Op]], frames: list[bytes]
+    ) -> RunItem:
+        """bodies: the operations of each entry of a run; empty: it is one entry of another kind."""
+        raw, entries = b"".join(frames), len(bodies) or 1
+        deletes = any(isinstance(op, Tomb | Del) for ops in bodies for op in ops)
         self.entries += entries
         self.weight += len(raw)
         cursor = cursor_text(self._store, until)
-        return RunItem(cursor, did_text(row.log.account), sorted(names), entries, b64encode(raw).decode())
+        return RunItem(cursor, did_text(row.log.account), sorted(names), entries, deletes, b64encode(raw).decode())
 
-    def _parts(self, account: AccountId, named: Sequence[tuple[int, EntryId]]) -> bytes:
-        """Frames of the held content of entries. named: their arrivals and ids."""
-        found = self._reader.contents(sorted(n for n, _ in named))
+    def _parts(self, account: AccountId, arrived: Sequence[tuple[int, Entry, Sequence[Op]]]) -> bytes:
+        """Frames of the content of entries that readers are given. arrived: each with its arrival and operations."""
+        found = self._reader.contents(sorted(n for n, *_ in arrived))
         out, block, size = list[bytes](), list[list[bytes | int]](), 0
-        for n, id in named:
-            for op, raw in found.get(n, ()):
-                block.append([id, op, raw])
-                size += len(raw)
+        for n, entry, ops in arrived:
+            for at, raw in found.get(n, ()):
+                if self._given.op(account, ops[at]):
+                    block.append([entry.id, at, raw])
+                    size += len(raw)
             if size > PARTS_BYTES:
                 out.append(frame(PARTS, account, block))
                 block, size = [], 0
@@ -191,8 +203,8 @@ class _Making:
         return b"".join(out)
 
 
-def _collections(entries: Sequence[Entry]) -> set[str]:
+def _collections(bodies: Sequence[Sequence[Op]]) -> set[str]:
     """The names of the collections of which entries say anything."""
-    ids = {getattr(op, "coll", None) for entry in entries for op in decode_body(entry.ops).ops}
+    ids = {getattr(op, "coll", None) for ops in bodies for op in ops}
     known = (SOCIAL.by_id.get(id) for id in ids if id is not None)
     return {one.name for one in known if one is not None}

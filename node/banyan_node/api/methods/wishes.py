@@ -23,6 +23,7 @@ from banyan_node.operator_errors import CallError
 from banyan_schema.privately import Dismissed, FollowedTag, FollowWish, Marker, QuietThread
 from banyan_schema.social import tags_in
 from banyan_schema.social.post import tag_fold
+from banyan_storage import locking
 from banyan_storage.noticed import PLACE_BYTES
 
 METHODS = Declared()
@@ -80,8 +81,8 @@ class WishRow(Response, frozen=True):
 
 
 class Wishes(Response, frozen=True):
-    """wishes: what of some accounts is at home. apart: the accounts on exclusive lists, which are not. tags: as in
-    `tags.followed`."""
+    """wishes: what of some accounts is at home. apart: the accounts of which nothing is, although they are followed:
+    those on exclusive lists, and those that are locked and have not accepted it. tags: as in `tags.followed`."""
 
     wishes: list[WishRow]
     apart: list[Did]
@@ -146,12 +147,13 @@ def follow_wish(ctx: Context, ask: FollowWishRequest, now: float) -> NoResult:
 @METHODS.read("follow.wishes", "not_found", "refused")
 def follow_wishes(at: CommitView, ask: OneReader) -> Wishes:
     """What an account wants in its home timeline, beside whom it follows."""
-    held = opened(at, hosted.account_of(at, ask.by))
+    account, q = hosted.account_of(at, ask.by), at.queries()
+    held, follows = opened(at, account), q.follows(account)
     rows = [
         WishRow(did(AccountId(one.account)), one.reposts != "no", None if one.langs is None else one.langs.split())
         for one in sorted(held.all(FollowWish), key=lambda one: one.account)
     ]
-    apart = sorted(on_exclusive_lists(held))
+    apart = sorted(on_exclusive_lists(held) | {*follows} - {*locking.followed(q, account, follows)})
     return Wishes(rows, [did(one) for one in apart], [one.shown for one in sorted(held.all(FollowedTag))])
 
 

@@ -25,7 +25,7 @@ from banyan_web.mastodon.ids import repost_id, status_id
 from banyan_web.mastodon.moderated import is_limited
 from banyan_web.mastodon.streaming import shown
 from banyan_web.mastodon.streaming.channels import OF_PERSON, WITHOUT_POSTS, StreamName, public_channels
-from banyan_web.mastodon.streaming.people import MOVING, Listener
+from banyan_web.mastodon.streaming.people import LETTING, MOVING, Listener
 from banyan_web.refusals import Refused
 
 QUEUED = 256
@@ -208,9 +208,12 @@ class Hub:
                     _log.exception("an event could not be shown to streams")
 
     async def _happened(self, web: Web, author: str, collection: str | None, line: bytes) -> None:
-        person = self._people.get(author)
-        if person is not None and collection in MOVING:
-            await self._moved(web, person)
+        named = {found.group().decode() for found in _DID.finditer(line)} - {author}
+        moved = {author} if collection in MOVING else named if collection == LETTING else set()
+        for did, person in list(self._people.items()):
+            if did in moved or not person.is_fresh:
+                with suppress(Refused):  # of one account, which may be gone
+                    await self._moved(web, person, did in moved)
         if collection in ("post", "repost"):
             event = msgspec.json.decode(line)
             if event["kind"] == "delete":
@@ -219,12 +222,11 @@ class Hub:
                 await self._said(web, event)
             elif event["content"] is not None:
                 await self._reposted(web, event)
-        named = {found.group().decode() for found in _DID.finditer(line)} - {author}
         for did in named & self._people.keys():
             await self._heard(web, self._people[did])
 
-    async def _moved(self, web: Web, person: Listener) -> None:
-        before, person.stale = person.filters, True
+    async def _moved(self, web: Web, person: Listener, stale: bool) -> None:
+        before, person.stale = person.filters, person.stale or stale
         await person.refresh(web)
         if person.filters != before:
             for stream in self._of(StreamName("user")):
@@ -234,19 +236,21 @@ class Hub:
     def _of(self, channel: StreamName) -> Iterable[AppStream]:
         return list(self.channels.get(channel, ()))
 
-    def _around(self, author: str) -> list[tuple[AppStream, StreamName]]:
-        """The streams of people in which an author's posts are."""
+    def _around(self, author: str, content: Mapping[str, Any] | None = None) -> list[tuple[AppStream, StreamName]]:
+        """The streams of people in which a post of an author is; without one, all that have some of its posts."""
         found = [(s, StreamName("user")) for s in self._of(StreamName("user")) if s.person and author in s.person.home]
         for channel in [one for one in self.channels if one.name == "list"]:
             for stream in self._of(channel):
-                if stream.person is not None and author in stream.person.lists.get(channel.of, ()):
+                of = None if stream.person is None else stream.person.lists.get(channel.of)
+                if of is not None and (author in of.members if content is None else of.takes(content, author)):
                     found.append((stream, channel))
         return found
 
     async def _said(self, web: Web, event: Mapping[str, Any]) -> None:
         author, uri, content = event["account"], event["uri"], event["content"]
         user, lang = StreamName("user"), content["lang"]
-        to = [(s, c) for s, c in self._around(author) if c != user or s.person is None or s.person.reads(author, lang)]
+        to = self._around(author, content)
+        to = [(s, c) for s, c in to if c != user or s.person is None or s.person.reads(author, lang)]
         public = frozenset(public_channels(content, author, event["hosted"]))
         tags = frozenset(one.of for one in public if one.name == "hashtag")
         already = {stream for stream, channel in to if channel == user}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import anyio
 
@@ -13,9 +16,26 @@ from banyan_web.mastodon.streaming.shown import Eyes
 from banyan_web.refusals import Refused
 
 FRESH_S = 600.0
-"""After so long it is read again: a mute ends by the clock."""
-MOVING = frozenset({"follow", "block", "mute", "follow.answer", "private", "keyring"})
-"""Collections that change it."""
+"""After so long it is read again."""
+MOVING = frozenset({"follow", "block", "mute", "private", "keyring"})
+"""Collections that change it, if it writes them."""
+LETTING = "follow.answer"
+"""The collection that changes it, if it is named there."""
+
+
+class ListenedList(NamedTuple):
+    """A list of an account. members: whose posts are in it. answered: those to whom its answers go that are in it;
+    None: all."""
+
+    members: frozenset[str]
+    answered: frozenset[str] | None
+
+    def takes(self, content: Mapping[str, Any], author: str) -> bool:
+        """Whether a post is in it. content: as the firehose has it."""
+        if author not in self.members or content["reply"] is None or self.answered is None:
+            return author in self.members
+        answered = content["reply"][1].partition("/")[0]
+        return answered == author or answered in self.answered
 
 
 class Listener:
@@ -35,8 +55,10 @@ class Listener:
         self.unseen: frozenset[str] = frozenset()
         self.filters: Any = []
         self.heard = ""
-        self.lists: dict[str, frozenset[str]] = {}
+        self.lists: dict[str, ListenedList] = {}
         self.stale = True
+        self._until_ms = math.inf
+        """When the next of its mutes ends."""
         self._read = 0.0
         self._turn = anyio.Lock()
 
@@ -52,10 +74,16 @@ class Listener:
         langs = self.langs.get(author)
         return langs is None or lang is None or lang.split("-")[0] in langs or lang in langs
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it cannot have changed."""
+        fresh = not self.stale and anyio.current_time() - self._read < FRESH_S
+        return fresh and time.time() * 1000 < self._until_ms
+
     async def refresh(self, web: Web) -> None:
         """Reads it, if it may have changed. Raises Refused."""
         async with self._turn:
-            if not self.stale and anyio.current_time() - self._read < FRESH_S:
+            if self.is_fresh:
                 return
             self.stale = False
             wishes = await web.call("follow.wishes", by=self.did)
@@ -68,9 +96,10 @@ class Listener:
             blocked = (await web.call("blocks", by=self.did))["blocks"]
             muted = (await web.call("mutes", by=self.did))["mutes"]
             self.unseen = frozenset(one["account"] for one in [*blocked, *muted])
+            self._until_ms = min((one["until"] for one in muted if one["until"] is not None), default=math.inf)
             self.filters = (await web.call("filters", by=self.did))["filters"]
             for id_ in list(self.lists):
-                self.lists[id_] = await _members(web, self.did, id_)
+                self.lists[id_] = await self._list(web, id_)
             if not self._read:
                 newest = (await web.call("notifications", by=self.did, limit=1, each=True))["notices"]
                 self.heard = newest[0]["at"] if newest else ""
@@ -79,7 +108,18 @@ class Listener:
     async def watch(self, web: Web, id_: str) -> None:
         """A list of it. Raises Refused."""
         if id_ not in self.lists:
-            self.lists[id_] = await _members(web, self.did, id_, strict=True)
+            self.lists[id_] = await self._list(web, id_, strict=True)
+
+    async def _list(self, web: Web, id_: str, strict: bool = False) -> ListenedList:
+        try:
+            found = await web.call("list.show", id=thing_of(id_), by=self.did)
+        except Refused:
+            if strict:
+                raise Refused(404, "Record not found") from None
+            return ListenedList(frozenset(), None)
+        members = frozenset(one["account"] for one in found["members"])
+        shown = {"none": frozenset[str](), "list": members, "followed": self.follows}.get(found["replies"])
+        return ListenedList(members, None if shown is None else shown | {self.did})
 
     async def news(self, web: Web) -> list[dict[str, Any]]:
         """What it heard of since, the oldest first. Raises Refused."""
@@ -99,12 +139,3 @@ async def _following(web: Web, did: str) -> list[str]:
         after = page["after"]
         if after is None:
             return found
-
-
-async def _members(web: Web, did: str, id_: str, strict: bool = False) -> frozenset[str]:
-    try:
-        return frozenset(one["account"] for one in (await web.call("list.show", id=thing_of(id_), by=did))["members"])
-    except Refused:
-        if strict:
-            raise Refused(404, "Record not found") from None
-        return frozenset()

@@ -1,0 +1,20 @@
+"""The posts of all accounts by time, so that a page of everybody's costs the same however many accounts there are.
+
+Openings and answers are apart: most public timelines have no answers, and would have to read past them.
+"""
+
+from __future__ import annotations
+
+from ...engine import Table
+from ..view import Row, View
+
+RECENT = Table("recent")
+"""kind 1 | time 8 | account number 4 | post key 16 | place 8 -> nothing. kind: OPENING or ANSWER of
+banyan_schema.social.post"""
+
+
+def _row(account: bytes, key: bytes, post: bytes, place: bytes) -> Row:
+    return RECENT, key + account + post + place, b""
+
+
+VIEW = View("recent", 1, (RECENT,), {"recent": _row}, {RECENT: 9})
