@@ -143,27 +143,27 @@ def must_hold(
         while at is not None and at.id not in chain:
             keep.add(at.id)
             at = None if at.header.prev is None else entries.get(at.header.prev)
-    vouched = _ways(kids, _unvouched(counted.chain))
-    for e in sorted((entries[i] for i in keep), key=lambda e: e.header.seq):
-        if e.id not in vouched:
-            vouched.update(x.id for x in to_signature(kids, e))
-    keep |= vouched
+    keep |= _ways(kids, [*_unvouched(counted.chain), *(entries[i] for i in keep)])
     return keep - chain
 
 
-def _ways(kids: Mapping[EntryId | None, Sequence[Entry]], lonely: Sequence[Entry]) -> set[EntryId]:
-    """The ids of entries that lead from each of these entries of a chain, lowest first, to a signature. One whose way
-    may be that of the entry above it has no other, so that a chain needs few ways."""
+def _ways(kids: Mapping[EntryId | None, Sequence[Entry]], lonely: Iterable[Entry]) -> set[EntryId]:
+    """The ids of entries that lead from each of these to a signature within one run. An entry goes the way of one above
+    it where that is possible. If each went the shortest way, a signed branch beside every entry would be needed."""
     out: set[EntryId] = set()
-    above: EntryId | None = None
-    size = length = 0
-    for e in reversed(lonely):
-        size, length = size + run_row_bytes(e.ops), length + 1
-        if e.id != above or size > RUN_ROWS_BYTES or length > MAX_RUN_ENTRIES:
-            way = to_signature(kids, e)
-            out.update(x.id for x in way)
-            size, length = sum(run_row_bytes(x.ops) for x in way), len(way)
-        above = e.header.prev
+    ways: dict[EntryId, tuple[int, int]] = {}
+    for e in sorted(lonely, key=lambda e: e.header.seq, reverse=True):
+        row = run_row_bytes(e.ops)
+        found = [(size + row, n + 1) for c in kids.get(e.id, ()) if c.id in ways for size, n in [ways[c.id]]]
+        along = [way for way in found if way[0] <= RUN_ROWS_BYTES and way[1] <= MAX_RUN_ENTRIES]
+        if along and e.sig is None:
+            ways[e.id] = min(along)
+            continue
+        way, size = to_signature(kids, e), 0
+        out.update(x.id for x in way)
+        for n, x in enumerate(reversed(way) if way[-1].sig is not None else (), 1):
+            size += run_row_bytes(x.ops)
+            ways.setdefault(x.id, (size, n))
     return out
 
 

@@ -1086,7 +1086,11 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** AccountShown */
+        /**
+         * AccountShown
+         * @description renewed: whether the account is hosted here and no root key of it came from this node's master, which a thief of
+         *         the home may have.
+         */
         AccountShown: {
             /**
              * an account
@@ -1096,6 +1100,7 @@ export interface components {
             name: string;
             hosted: boolean;
             own: boolean;
+            renewed: boolean;
             frozen: boolean;
             closed: boolean;
             path: components["schemas"]["StepRow"][];
@@ -3948,7 +3953,9 @@ export interface operations {
     };
     get_v1_accounts_account_keys: {
         parameters: {
-            query?: never;
+            query?: {
+                undo?: number;
+            };
             header?: {
                 "If-None-Match"?: string;
             };

@@ -1,33 +1,29 @@
 """What the replica's thread owns: the store, the replica on it, and the keys that this node signs with.
 
-Opening it chooses the number of the log that this data folder writes. A store only continues a log that it wrote
-itself. So it notes, with the number, the place of its data file, and the home notes the store's last arrival. A copied
-folder is in another place, and a restored backup has fewer arrivals; each draws a new number.
+Opening it chooses the number of the log that this data folder writes (own_log.py).
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log
 from banyan_crdt.realm import REALMS, Realm
 from banyan_crdt.sealing import Opener
 from banyan_crdt.signing import Signer
-from banyan_node.home.folder import Home, write_private
+from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
 from banyan_node.hosting.vault import Vault
 from banyan_node.links.slots import SlotSettings
 from banyan_node.media.decoders import Decoders
 from banyan_node.media.in_use import InUse
+from banyan_node.own_log import LOG_NOTE, OwnLogs
 from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.long_works import LongWorks
 from banyan_node.upkeep.mending import due, mend
@@ -35,7 +31,6 @@ from banyan_node.upkeep.rows_file import FileKeeper
 from banyan_node.upkeep.searching import Searching
 from banyan_node.workers.verifier import Verifier
 from banyan_replica.gossip.settings import GossipSettings, Rng
-from banyan_replica.intake.author import OWN_LOGS
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.named import NamedByOperator
@@ -51,9 +46,6 @@ from banyan_storage.upgrade import Say, upgrade
 from banyan_storage.views import VIEW_TABLES, SocialViews
 
 TABLES = (*tables.STORE_TABLES, *VIEW_TABLES)
-_LOG_NOTE = b"own log"
-DRAWS = 64
-"""Log numbers tried to find one that is written nowhere else. A thief of the device's key may write all of them."""
 RESTORING = b"restoring"
 """The note that this store was made with restored keys, and some of their accounts may be missing (claims.py)."""
 OWN_NAMED = b"restoring own"
@@ -88,7 +80,7 @@ class Context:
     device: Signer
     """Signs entries in the accounts that granted it, and a platform's statements."""
     verifier: Verifier
-    log_number: int
+    logs: OwnLogs
     pushes: bool = True
     """Whether gossip pushes what is written. Without, it is left to reconciliation: a flood would drown what people of
     other nodes say."""
@@ -126,17 +118,8 @@ class Context:
         self.blobs, self.uploads = BlobStore(self.home.blobs), BlobStore(self.home.uploads)
 
     def own_log(self, account: AccountId) -> LogId:
-        """The log that this data folder writes in an account. Draws a new number if it is also written elsewhere."""
-        log = LogId(account, self.device.key, self.log_number)
-        for _ in range(DRAWS):
-            if self.replica.author.continues(log):
-                return log
-            # no commit here: other writes of this transaction would then stay after a refusal and be written twice
-            self.log_number = _pick(self.store, self.home)
-            log = log._replace(log=self.log_number)
-        raise Refused(
-            "the logs of this device are written elsewhere too: its key was stolen; cut it off and use another"
-        )
+        """The log that this data folder writes in an account: see `own_log.py`. Raises Refused."""
+        return self.logs.of(self.replica, LogId(account, self.device.key, 0))
 
     def queries(self) -> Queries:
         """Queries that also see uncommitted writes, as a writer needs."""
@@ -205,10 +188,10 @@ def open_context(
         if settings.config.interest.mode != "all":  # these views decide which accounts it holds
             finish(engine, store, say, stopped, only=("shown", "relations"))
         device = Signer(realm, keys.device_seed())
-        if store.note(_LOG_NOTE) is None and (home.seen.exists() or home.restored.exists()):
+        if store.note(LOG_NOTE) is None and (home.seen.exists() or home.restored.exists()):
             store.put_note(RESTORING, b"1")
             _note_own(store, home)
-        number = _number(store, home)
+        logs = OwnLogs(store, home)
         home.restored.unlink(missing_ok=True)
         platform = settings.config.node.role == "platform"
         replica = Replica(
@@ -225,7 +208,7 @@ def open_context(
             FileKeeper(home.rows),
             NamedByOperator(named_of(settings), map(WriterKey, map(bytes.fromhex, settings.config.node.platforms))),
         )
-        return Context(home, settings, realm, engine, store, replica, keys, device, verifier, number)
+        return Context(home, settings, realm, engine, store, replica, keys, device, verifier, logs)
     except BaseException:
         verifier.close()
         engine.close()
@@ -288,49 +271,6 @@ def close_context(context: Context) -> None:
     context.replica.tree.close()
     with suppress(StorageError):
         context.store.commit()
-    _note_seen(context.store, context.home)
+    context.logs.note_seen()
     context.store.close()
     context.verifier.close()
-
-
-def _number(store: Store, home: Home) -> int:
-    note = store.note(_LOG_NOTE)
-    if note is not None and note[4:] == _place(home.store) and store.last_arrival >= _seen(store, home):
-        _note_seen(store, home)
-        return int.from_bytes(note[:4], "big")
-    return _draw(store, home)
-
-
-def _pick(store: Store, home: Home) -> int:
-    number = 1 + secrets.randbelow(OWN_LOGS)
-    store.put_note(_LOG_NOTE, number.to_bytes(4, "big") + _place(home.store))
-    return number
-
-
-def _draw(store: Store, home: Home) -> int:
-    number = _pick(store, home)
-    store.commit()
-    _note_seen(store, home)
-    return number
-
-
-def _seen(store: Store, home: Home) -> int:
-    """The last arrival when this store was last opened or closed; a restored backup may have fewer."""
-    try:
-        name, arrival = home.seen.read_text("ascii").split()
-        return int(arrival) if name == store.store_id.hex() else 0
-    except (OSError, ValueError):
-        return 0
-
-
-def _note_seen(store: Store, home: Home) -> None:
-    try:
-        write_private(home.seen, f"{store.store_id.hex()} {store.last_arrival}\n".encode())
-    except OSError:
-        pass  # on a full disk only the place of the data file detects a copy
-
-
-def _place(folder: Path) -> bytes:
-    """Device and inode of the data file; a copy or a restored backup has others."""
-    s = os.stat(folder / "data.mdb")
-    return f"{s.st_dev}:{s.st_ino}".encode()

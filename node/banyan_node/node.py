@@ -411,7 +411,9 @@ def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -
     asking.waiting, asking.held = links.waiting, links.held
     context.replica.sync.notices.hosted = lambda: hosted.ids(context)
     context.replica.sync.notices.refused = partial(dropped.is_dropped, context.store)
-    context.replica.set_interest(hosted.interest_of(context), now)
+    interest.hold(context, now)
+    if context.replica.witnesses.named.peers:
+        context.logs.wait()
     asking.ours = lambda account: hosted.is_hosted(context.store, account)
     context.replica.strangers.wanted_here = wanted.Wanted(context)
     context.replica.ingest.content_came = partial(content.tell_returned, context)

@@ -10,7 +10,7 @@ forwarded or announced before it is durable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -299,8 +299,10 @@ class Replica:
         if link is not None and not link.closing:
             self._out.bye(link, reason)
 
-    def set_interest(self, accounts: frozenset[AccountId] | None, now: float) -> None:
-        """Holds only these accounts; None: all. Call it before peers connect. A change asks them for new accounts."""
+    def set_interest(self, accounts: Collection[AccountId] | None, now: float) -> None:
+        """Holds only these accounts; None: all. Call it before peers connect. A change asks them for new accounts.
+
+        The most important come first: a peer compares as many of the first ones as it has room for."""
         self.sync.limit(accounts, now)
         self._out.collect()
 

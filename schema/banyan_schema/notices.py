@@ -2,7 +2,8 @@
 invited or accepted it, or is asked for by somebody.
 
 A collection that has such things to tell states a fact of the kind `notices`. Its key is the number of what happened,
-1 byte, and the account that is to hear of it, 32 bytes.
+1 byte, and the account that is to hear of it, 32 bytes. **Whatever names an account states one**, also if the account
+is told nothing (`names`): nodes that hold chosen accounts learn by it alone who says something of theirs.
 """
 
 from __future__ import annotations
@@ -46,6 +47,16 @@ def told_by(what: Notice) -> Fact:
     """What an account tells all who follow it, or who subscribe to its channel. The fact is of the kind `broadcasts`;
     its key is the number."""
     return Fact("broadcasts", _NUMBERS[what])
+
+
+UNTOLD = b"\xff"
+"""The number of what names an account and of which it is told nothing."""
+
+
+def names(*named: bytes) -> tuple[Fact, ...]:
+    """It names these accounts, 32 bytes each or longer, and they are told nothing of it: a vote in a poll, an answer to
+    an event. So a node that holds their accounts alone can find who said it."""
+    return tuple(Fact("notices", UNTOLD + account) for account in dict.fromkeys(one[:32] for one in named))
 
 
 def notice(what: Notice, named: bytes) -> Fact:

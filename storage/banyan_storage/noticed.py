@@ -34,7 +34,7 @@ from .view_rows import NUMBERED, NUMBERS, place_bytes
 from .views.progress import cursors, need
 from .views.registry import SHOWN_NAME
 from .views.social.moves import BROADCASTS
-from .views.social.notices import NOTICES, VIEW, stretch_of
+from .views.social.notices import NAMINGS, NOTICES, VIEW, stretch_of
 
 A_DAY = 20
 """So many things of one account, kind and day are told."""
@@ -78,7 +78,8 @@ def naming(txn: ReadTxn, accounts: Iterable[AccountId], after: bytes) -> Iterato
     Reads a stretch of rows for each account. Raises ViewBuilding."""
     need(cursors(txn), SHOWN_NAME, VIEW.name)
     authors = dict[bytes, AccountId]()
-    for place, named, number in merge(*(_upward(txn, named, after) for named in accounts)):
+    told = [_upward(txn, named, after) for named in accounts]
+    for place, named, number in merge(*told, *(_untold(txn, named, after) for named in accounts)):
         author = authors.get(number)
         if author is None:
             author = authors[number] = AccountId(txn.get(NUMBERED, number) or b"")
@@ -95,12 +96,19 @@ def _upward(txn: ReadTxn, named: AccountId, after: bytes) -> Iterator[tuple[byte
         start = after_prefix(first[:5]) or first
 
 
+def _untold(txn: ReadTxn, named: AccountId, after: bytes) -> Iterator[tuple[bytes, AccountId, bytes]]:
+    """The same of what it is not told."""
+    for row in txn.dups(NAMINGS, named, after_prefix(after) or b""):
+        yield row[:PLACE_BYTES], named, row[PLACE_BYTES:]
+
+
 def names(txn: ReadTxn, n: int, named: AccountId, author: AccountId) -> bool:
     """Whether the entry with arrival number n is of the author and names the account. Raises ViewBuilding."""
     need(cursors(txn), SHOWN_NAME, VIEW.name)
     number = txn.get(NUMBERS, author)
     groups = [] if number is None else [stretch_of(u48(n)) + number + bytes((what,)) for what in range(len(WHAT))]
-    return any(any(txn.dups(NOTICES, named, group + u48(n), group + u48(n + 1))) for group in groups)
+    told = any(any(txn.dups(NOTICES, named, group + u48(n), group + u48(n + 1))) for group in groups)
+    return told or any(row[PLACE_BYTES:] == number for row in txn.dups(NAMINGS, named, u48(n), u48(n + 1)))
 
 
 Wanted: TypeAlias = Callable[[Notice, AccountId], bool]

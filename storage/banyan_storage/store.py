@@ -153,6 +153,12 @@ class Store(RewritingStore):
         self.changes += 1
         d.drop_due(self._write, work, key)
 
+    def become_another(self, store_id: bytes) -> None:
+        """Takes another id: an older copy was put back, so arrivals get numbers again that cursors of readers and peers
+        know for other entries."""
+        self.changes += 1
+        self._write.put(t.META, t.STORE_ID_KEY, store_id)
+
     def put_note(self, key: bytes, value: bytes | None) -> None:
         """Writes a local note; None deletes it. Keys have at most 500 bytes."""
         self.changes += 1

@@ -396,3 +396,20 @@ def test_export_of_one_account_says_how_to_see_that_it_is_the_same(platform: Pat
         ((tmp_path / "x", "--account", "Nobody"), "is no account that is held here"),
     ):
         _refused(banyan("--home", platform, "export", *given), errors.USAGE, says)
+
+
+def test_whose_platform_is_dead_takes_the_account_with_what_is_here_although_no_peer_is_linked(tmp_path: Path) -> None:
+    platform, home, paper = tmp_path / "platform", tmp_path / "home", tmp_path / "words"
+    made = _run(tmp_path, "keys", "words")
+    paper.write_text(" ".join(made["words"]), "utf-8")
+    _run(platform, "init", "--name", "Lotus", "--role", "platform", "--realm", "test")
+    account = _run(platform, "account", "create", "An", "--recovery", made["commitment"])["account"]
+    _run(platform, "post", "còn", "--as", account)
+    _run(platform, "export", tmp_path / "an.banyan", "--account", "An")
+    _run(home, "init", "--name", "An", "--realm", "test")
+    _run(home, "import", "archive", tmp_path / "an.banyan")
+    with node_up(home):
+        ran = banyan("--home", home, "account", "take", account, "--words-file", paper, "--wait", 1, "--yes", "--json")
+        assert ran.code == 0, ran.err
+        assert "No peer is linked, so nobody can say" in ran.err
+        assert _run(home, "post", "ở đây")["uri"].startswith(account)

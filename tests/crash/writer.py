@@ -28,7 +28,7 @@ import trio
 
 from banyan_crdt.blob import CHUNK, BlobRoot, blob_of
 from banyan_crdt.realm import TEST
-from banyan_node import context
+from banyan_node import own_log
 from banyan_node.api import LocalBackend
 from banyan_node.api.dispatch import settle
 from banyan_node.context import open_checked
@@ -107,7 +107,7 @@ def told() -> Iterator[None]:
 
 def one_place() -> None:
     """What a crash left is examined in another folder, and must continue the logs of this one as if it were here."""
-    context._place = lambda folder: b"the same"
+    own_log._place = lambda folder: b"the same"
 
 
 def master(keys: Path) -> str:

@@ -332,12 +332,16 @@ def test_doubles_with_and_without_a_signature_are_one_entry() -> None:
         assert must_hold(TEST, g, c, held) == set()
 
 
-def test_a_forked_chain_keeps_the_nearest_signature_also_beyond_two_smaller_branches() -> None:
+def test_a_forked_chain_keeps_the_nearest_signature_only_where_none_of_its_evidence_is_within_a_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     an = Person()
     trunk = an.write(2)
     branches = sorted((an.write(3, below=trunk, tag=str(n)) for n in range(5)), key=lambda b: b[len(trunk)].id)
     far = [e for b in branches[:-1] for e in (*map(unsigned, b[len(trunk) : -1]), b[-1])]
     near = branches[-1][len(trunk)]
+    assert near not in counted(an, [*map(unsigned, trunk), *far, near]).loose
+    monkeypatch.setattr("banyan_crdt.logs.MAX_RUN_ENTRIES", 4)
     c = counted(an, [*map(unsigned, trunk), *far, near])
     assert ids(c.chain) == ids(trunk)
     assert c.forked
@@ -364,7 +368,10 @@ def test_what_a_firm_entry_hangs_on_stays_each_with_a_signature_within_a_run(mon
     g = resolve_control(an.control).grant_of(an.key("phone"), 1)
     c = Counted(tuple(log), False, 1)
     monkeypatch.setattr("banyan_crdt.logs.MAX_RUN_ENTRIES", 3)
-    assert must_hold(TEST, g, c, loose, [firm[5].id]) == {e.id for e in loose}
+    assert must_hold(TEST, g, c, loose, [firm[5].id]) == {e.id for e in loose if e is not low}
+    assert must_hold(TEST, g, c, [e for e in loose if e is not high], [firm[5].id]) == {
+        e.id for e in loose if e is not high
+    }
 
 
 def test_the_way_to_a_signature_is_no_longer_than_a_run(monkeypatch: pytest.MonkeyPatch) -> None:

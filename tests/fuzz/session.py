@@ -299,7 +299,7 @@ def stories() -> list[bytes]:
         s.run(4)
 
     def chosen(s: Scene) -> None:
-        s.replicas["t"].set_interest(frozenset([someone("e").id, someone("b").id]), s.now)
+        s.replicas["t"].set_interest([someone("e").id, someone("b").id], s.now)
         s.run(25)
         s.post("t", someone("e"), 3)
         s.run(8)

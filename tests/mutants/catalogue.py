@@ -11,6 +11,7 @@ from tests.mutants.in_floods import IN_FLOODS
 from tests.mutants.in_groups import IN_GROUPS
 from tests.mutants.in_handles import IN_HANDLES
 from tests.mutants.in_home import IN_HOME
+from tests.mutants.in_interest import IN_INTEREST
 from tests.mutants.in_leaving import IN_LEAVING
 from tests.mutants.in_locked import IN_LOCKED
 from tests.mutants.in_media import IN_MEDIA
@@ -20,6 +21,7 @@ from tests.mutants.in_moving import IN_MOVING
 from tests.mutants.in_node import IN_NODE
 from tests.mutants.in_notices import IN_NOTICES
 from tests.mutants.in_officials import IN_OFFICIALS
+from tests.mutants.in_omissions import IN_OMISSIONS
 from tests.mutants.in_pages import IN_PAGES
 from tests.mutants.in_people import IN_PEOPLE
 from tests.mutants.in_people_app import IN_PEOPLE_APP
@@ -50,9 +52,11 @@ MUTANTS = (
     *IN_MODERATION,
     *IN_MOVES,
     *IN_MOVING,
+    *IN_INTEREST,
     *IN_LEAVING,
     *IN_MEDIA,
     *IN_NODE,
+    *IN_OMISSIONS,
     *IN_THROTTLE,
     *IN_NOTICES,
     *IN_OFFICIALS,

@@ -311,12 +311,18 @@ IN_CRDT = (
         _OF_OPS,
     ),
     Mutant("of a fork one branch must be held", _LOGS, "for child in valid[:2]:", "for child in valid[:1]:", _OF_KEPT),
-    Mutant("the way from what counts to its signature need not be held", _LOGS, "    keep |= vouched\n", "", _OF_KEPT),
+    Mutant(
+        "the way from what counts to its signature need not be held",
+        _LOGS,
+        "    keep |= _ways(",
+        "    keep -= _ways(",
+        _OF_KEPT,
+    ),
     Mutant(
         "what is firm needs no signature",
         _LOGS,
-        "in sorted((entries[i] for i in keep), key",
-        "in sorted((entries[i] for i in ()), key",
+        "*(entries[i] for i in keep)]",
+        "]",
         _OF_KEPT,
     ),
     Mutant(

@@ -5,10 +5,8 @@ from tests.mutants.mutant import Mutant
 _MERGED, _KEPT = "storage/banyan_storage/merged.py", "storage/banyan_storage/kept.py"
 _TOUCHED, _CHANGES = "storage/banyan_storage/views/touched.py", "storage/banyan_storage/views/changes.py"
 _HOME, _ROWS = "node/banyan_node/hosting/home.py", "node/banyan_node/api/kept_rows.py"
-_INTEREST = "node/banyan_node/hosting/interest.py"
 _PAGES, _MODEL = ("tests/storage/test_merged.py",), ("tests/web/test_home.py",)
 _GUARDED = ("tests/node/test_guarded.py",)
-_WITHIN = ("tests/node/test_interest_follows.py",)
 
 IN_HOME = (
     Mutant(
@@ -119,6 +117,4 @@ IN_HOME = (
         "if said.poll",
         ("tests/node/test_reading.py",),
     ),
-    Mutant("whom nobody follows any more is held", _INTEREST, "beyond -= gone", "pass", _WITHIN),
-    Mutant("one follower less is none", _INTEREST, "        if count:\n", "        if count > 1:\n", _WITHIN),
 )

@@ -767,12 +767,12 @@ IN_NODE = (
         "        if False:\n            rows",
         _COUNTED,
     ),
-    Mutant("each entry of a chain keeps a tail", _LOGS, "if e.id != above or size", "if True or size", _COUNTED),
+    Mutant("each entry of a chain keeps a tail", _LOGS, "if along and e.sig is None:", "if False:", _COUNTED),
     Mutant(
         "a tail is longer than a run because of what leads to it",
         _LOGS,
-        "if e.id != above or size > RUN_ROWS_BYTES or length > MAX_RUN_ENTRIES:",
-        "if e.id != above:",
+        "if way[0] <= RUN_ROWS_BYTES and way[1] <= MAX_RUN_ENTRIES]",
+        "]",
         ("tests/crdt/test_logs.py",),
     ),
     Mutant(
@@ -824,10 +824,10 @@ IN_NODE = (
         "what came in vain is remembered without end", _REPEATS, "while self.logs >= most:", "while False:", _REFUSED
     ),
     Mutant(
-        "a failed commit makes a log one that came in vain",
+        "what a failed commit lost is compared as seldom as what cannot be taken",
         _ASKING,
-        "        self._repeats.clear()\n        if not self.resting",
-        "        if not self.resting",
+        "looked like what we cannot take\n                link.course.anew()\n",
+        "looked like what we cannot take\n                pass\n",
         _ASKED,
     ),
     Mutant(

@@ -56,7 +56,7 @@ IN_NOTICES = (
     ),
     Mutant("who names nobody here is held", _NOTICES, "if named in asked.accounts and author", "if author", _TESTS),
     Mutant(
-        "an author is told for each of its entries",
+        "who names themself is told of",
         "storage/banyan_storage/noticed.py",
         "if author != named:",
         "if True:",
@@ -68,5 +68,19 @@ IN_NOTICES = (
         'return raw[:3] if raw[1:2] == b"\\x18" else raw[:2]',
         "return raw[:2]",
         _WIRE,
+    ),
+    Mutant(
+        "who votes is not found",
+        "schema/banyan_schema/social/vote.py",
+        ", *names(seed))",
+        ")",
+        _TESTS,
+    ),
+    Mutant(
+        "an account is told of what it is only named by",
+        "storage/banyan_storage/views/social/notices.py",
+        "if what == UNTOLD",
+        "if False",
+        ("tests/node/test_notices.py",),
     ),
 )

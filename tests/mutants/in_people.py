@@ -8,6 +8,8 @@ _IDS = ("tests/cli/test_ids.py",)
 _SOUND, _ROTTEN = "replica/banyan_replica/sync/sound.py", ("tests/replica/test_sound.py",)
 _KEYS = "node/banyan_node/api/methods/keys.py"
 _THEFT = ("tests/cli/test_theft.py",)
+_CUTTING, _CUT = "node/banyan_node/hosting/cutting.py", ("tests/node/test_cutting.py",)
+_CLOCK, _OWN_LOG = ("tests/node/test_trusted_clock.py",), ("tests/node/test_own_log.py",)
 _ITEMS, _ITEM_METHODS = ("tests/node/test_items.py",), "node/banyan_node/api/methods/items.py"
 
 IN_PEOPLE = (
@@ -145,6 +147,76 @@ IN_PEOPLE = (
         ("tests/node/test_recovery.py",),
     ),
     Mutant(
+        "a cut at a time keeps all that counts",
+        _CUTTING,
+        "    if points.until is None:\n        return Kept",
+        "    if True:\n        return Kept",
+        _CUT,
+    ),
+    Mutant(
+        "a cut at a post keeps what counts of its log",
+        _CUTTING,
+        "    if log in points.named:",
+        "    if False:",
+        _CUT,
+    ),
+    Mutant(
+        "a time cuts what the owner's own store wrote",
+        _CUTTING,
+        "(head.flag or points.given or place[1] >= head.length)",
+        "(head.flag or place[1] >= head.length)",
+        _CUT,
+    ),
+    Mutant(
+        "what a cut would change is changed by asking",
+        _KEYS,
+        "    ctx.store.rollback()\n",
+        "",
+        _CUT,
+    ),
+    Mutant(
+        "a recovery with an undo leaves writers for later although the owner named her last post",
+        _KEYS,
+        "    if points.given:  # the owner has looked at what is here",
+        "    if False:",
+        _CUT,
+    ),
+    Mutant(
+        "a clock that jumped forgets",
+        "node/banyan_node/upkeep/chores.py",
+        "trusted_clock.moment(ctx.replica.wall_ms(now)))) is not None:",
+        "trusted_clock.moment(ctx.replica.wall_ms(now)))) is None and False:",
+        _CLOCK,
+    ),
+    Mutant(
+        "a clock that jumped is trusted at the next look",
+        "node/banyan_node/upkeep/trusted_clock.py",
+        "    return at.wall_ms - before.wall_ms >= DAY_MS",
+        "    return True",
+        _CLOCK,
+    ),
+    Mutant(
+        "what named platforms say of the clock is not asked",
+        "node/banyan_node/upkeep/trusted_clock.py",
+        "if told is not None and abs(told[0]) > DAY_MS:",
+        "if False:",
+        _CLOCK,
+    ),
+    Mutant(
+        "a node that starts writes before its named peers told where its log stands",
+        "node/banyan_node/own_log.py",
+        "self._until is not None and time.monotonic() < self._until:",
+        "False:",
+        _OWN_LOG,
+    ),
+    Mutant(
+        "after each start of the machine a new log begins",
+        "node/banyan_node/own_log.py",
+        "time.time() - began_s >= DAY_S:",
+        "True:",
+        _OWN_LOG,
+    ),
+    Mutant(
         "a home that never held the account cuts whoever it has nothing of",
         _KEYS,
         "set(others if at_home else ())",
@@ -160,7 +232,7 @@ IN_PEOPLE = (
     ),
     Mutant(
         "a cut does not wait for what a peer holds more",
-        _KEYS,
+        _CUTTING,
         "    if missing := sum(more.values()):",
         "    if missing := 0:",
         ("tests/node/test_recovery.py",),

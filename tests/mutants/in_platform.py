@@ -72,8 +72,8 @@ IN_PLATFORM = (
     Mutant(
         "an IPv6 address hides a private one",
         f"{_WEB}/outward.py",
-        "any(one is not None and not is_public(one)",
-        "any(one is None",
+        "return is_public(address.ipv4_mapped)",
+        "return True",
         _HOOKS,
     ),
     Mutant(

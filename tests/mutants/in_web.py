@@ -17,6 +17,41 @@ _LISTENER = "web/banyan_web/mastodon/streaming/people.py"
 
 IN_WEB = (
     Mutant(
+        "an upload to a full disk is a fault of the node",
+        _APP,
+        "if is_full(why):",
+        "if False:",
+        ("tests/web/test_full_disk.py",),
+    ),
+    Mutant(
+        "the door of a full disk does not open",
+        _STORE,
+        "if found != VERSION:",
+        "if True:",
+        ("tests/web/test_full_disk.py",),
+    ),
+    Mutant(
+        "limits double at the border of two windows",
+        _BOUNDS,
+        "used = count + before * (ends - now) / seconds",
+        "used = count",
+        ("tests/web/test_hardening.py",),
+    ),
+    Mutant(
+        "special addresses of IPv6 are asked",
+        "web/banyan_web/outward.py",
+        "if address not in _UNICAST:",
+        "if False:",
+        ("tests/web/test_platform_webhooks.py",),
+    ),
+    Mutant(
+        "the firehose takes a token in its address",
+        "web/banyan_web/firehose/sockets.py",
+        "shown(socket, in_query=False)",
+        "shown(socket)",
+        ("tests/web/test_counted_sockets.py",),
+    ),
+    Mutant(
         "a stream of a list has all answers",
         _LISTENER,
         "answered == author or answered in self.answered",
@@ -115,7 +150,7 @@ IN_WEB = (
         _ALLOWED,
     ),
     Mutant("everybody is believed about addresses", _BOUNDS, "(at is None or self._is_proxy(at))", "True", _ASKED),
-    Mutant("requests are not counted", _BOUNDS, "count > limit)", "False)", _ASKED),
+    Mutant("requests are not counted", _BOUNDS, "if used <= limit:", "if True:", _ASKED),
     Mutant(
         "a stream is cut at a stop", _APP, "if streaming and not ended and until.cancelled_caught:", "if False:", _ASKED
     ),

@@ -15,9 +15,16 @@ IN_WORKERS = (
     Mutant(
         "each worker counts for itself",
         _COUNTS,
-        "count = slots[found][2] + 1 if slots[found][:2] == (name, ends) else 1",
-        "count = 1",
+        "count, before = moved_on(at_last, counted, earlier, ends, seconds)",
+        "count, before = 1, 0",
         _SERVER,
+    ),
+    Mutant(
+        "one worker takes all connections",
+        "web/banyan_web/workers/serving.py",
+        "return share.counts.least_load(share.workers) < len(self.lines)",
+        "return False",
+        ("tests/web/test_workers.py",),
     ),
     Mutant("each worker has the whole share", _BOUNDS, "return -(-most // self._processes)", "return most", _SERVER),
     Mutant(

@@ -13,7 +13,7 @@ from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api import LocalBackend
 from banyan_node.home import recovery
 from banyan_node.home.folder import Home
-from banyan_node.hosting import hosted
+from banyan_node.hosting import interest
 from banyan_node.hosting.wanted import Wanted
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
@@ -173,8 +173,8 @@ def test_an_account_that_is_awaited_is_fetched_although_nobody_follows_it(platfo
     assert (held["held"], held["entries"], held["peers"]) == (False, 0, 0)
     follows = load_settings(context.home, interest__mode="follows")
     context.settings, before = follows, context.settings
-    assert account in (hosted.interest_of(context) or ())
+    assert account in interest.Interest(context).of(context.queries())
     platform.call("account.await", account=stranger, undo=True)
-    assert account not in (hosted.interest_of(context) or ())
+    assert account not in interest.Interest(context).of(context.queries())
     context.settings = before
     assert not Wanted(context)(account)

@@ -17,6 +17,7 @@ from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from tests.node.real import converged, load_settings, make_home, make_node, running
 from tests.node.test_channels import sound
+from tests.node.test_polls import asked
 
 
 @pytest.fixture
@@ -72,6 +73,14 @@ def test_those_who_are_blocked_or_muted_are_not_heard_and_are_again_afterwards(n
     node.call("block", account="bình", undo=True)
     assert [(row["kind"], names(row)) for row in told(node)] == [("follow", ["bình"]), ("mention", ["bình"])]
     assert told(node, by="bình") == []
+
+
+def test_a_vote_names_the_account_and_is_no_notice(node: LocalBackend) -> None:
+    uri = node.call("post", text="Ăn gì?", poll=asked())["uri"]
+    node.call("vote", uri=uri, options=[0], by="bình")
+    assert told(node) == []
+    node.call("react", uri=uri, emoji="❤", by="bình")
+    assert [(row["kind"], names(row)) for row in told(node)] == [("reaction", ["bình"])]
 
 
 def test_pages_join_whatever_is_hidden_in_between(node: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,7 +148,7 @@ def test_a_store_with_one_meta_page_left_is_read_by_the_other_and_begins_a_new_l
     assert repair(home, TEST, lambda sentence: None).left == []
     assert (home.store / DAMAGED).exists()
     with open_local(source, load_settings(source)) as before, open_local(home, load_settings(home)) as after:
-        assert after.context.log_number != before.context.log_number
+        assert after.context.logs.number != before.context.logs.number
         after.call("post", text="goes on")
 
 

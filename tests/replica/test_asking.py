@@ -25,6 +25,7 @@ from banyan_replica.wire import (
     RunItem,
     Scan,
     Scanned,
+    Sketch,
     Want,
     Wants,
     decode_message,
@@ -316,6 +317,18 @@ def test_heads_that_are_told_again_wait_once_for_their_control_log() -> None:
     assert (later.heads, set(wanted(w, "r"))) == (0, {an.log(), an.log(number=2), control_log(an.id)})
 
 
+def test_heads_that_are_told_while_the_control_log_is_under_way_wait_for_it_too() -> None:
+    w = World("a")
+    an = Person()
+    log, other = an.write(2), an.write(3, number=2)
+    w.rogue("r", "a")
+    for one in (log, other):
+        w.say("r", "a", Heads(b"", 0, [(one[0].log_id, Head(len(one), one[-1].id, 0))]))
+    w.say("r", "a", data(control_item(an)))
+    w.run(0.1)
+    assert wanted(w, "r") == [control_log(an.id), an.log(), an.log(number=2)]
+
+
 def test_a_claim_that_waited_for_a_control_log_is_as_old_as_it_is() -> None:
     w = World("a")
     an = Person()
@@ -594,3 +607,14 @@ def test_no_word_of_a_reading_or_an_answer_makes_more_than_a_charge() -> None:
     for raw in (b"\x84\x0d\x01\x40\x03", b"\x84\x0c\x01\x40\x40"):
         with pytest.raises(Reject):
             decode_message(raw)
+
+
+def test_a_node_that_finds_the_other_one_behind_tells_it_so() -> None:
+    w = World("a", "b")
+    an = w.person("a", "an")
+    w.post("a", an, 3)
+    w.link("a", "b")
+    w.until(w.same, 30)
+    w.lost = lambda sender, to, data: sender == "b" and isinstance(decode_message(data), Sketch)
+    w.post("a", an, 3)
+    w.until(w.same, 30)

@@ -676,3 +676,28 @@ def test_what_a_witness_names_beside_the_path_is_kept_for_a_tie_that_comes_later
     a.expire(control_log(an.id), later)
     a.control(an.id, [evil], later)
     assert stands(a, an)
+
+
+def test_a_frozen_node_asks_for_what_breaks_the_tie_though_it_holds_the_end_of_the_path() -> None:
+    an = Person(within=("phone", "tablet"))
+    trunk = list(an.control)
+    mine = an.say(an.grant_op("laptop"))
+    beside = an.say(an.grant_op("watch"))
+    del an.control[-1]
+    an.say(an.rotate(0, "root2"), by="root1")
+    other = an.say(an.grant_op("evil"), below=trunk)
+    evil = an.say(Rotate(0, digest("evil")), by="root1", below=[*trunk, other])
+    w = World("a", "b")
+    knows(w, "a", an, *an.control, beside, other, evil)
+    knows(w, "b", an, *an.control, other, evil)
+    said = an.checkpoint("phone", beside)
+    for name in "ab":
+        says(w, name, said)
+    assert stands(w.replicas["a"], an)
+    assert not stands(w.replicas["b"], an)
+    assert w.replicas["b"].store.has(an.control[-1].id), "it holds what the other node follows"
+    assert not w.replicas["b"].store.has(beside.id)
+    assert mine in an.control
+    w.link("a", "b")
+    settled(w)
+    assert stands(w.replicas["b"], an)

@@ -354,6 +354,53 @@ def test_the_used_room_is_noted_while_forks_come_ever_lower_and_is_what_the_stor
     sound(node)
 
 
+def test_evidence_of_a_fork_displaces_what_nothing_depends_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 10)
+    an = Person()
+    chosen = an.write(40)
+    node = of(an, chosen)
+    for k in range(30):
+        node.run(run_of(an.write(2, below=chosen[: 38 - k], tag=f"b{k}"), 38 - k), NOW_MS)
+        never = [row for row in node.store.loose_rows(an.log()) if row.kind == t.BRANCH]
+        assert len(never) <= 10, "two of them are evidence, and the others make room for those that come"
+        assert node.head(an.log()) == Head(38 - k, chosen[37 - k].id, 1)
+    sound(node)
+
+
+def test_erased_content_does_not_return_with_a_branch(monkeypatch: pytest.MonkeyPatch) -> None:
+    an = Person()
+    part, raw = make_part("taken down", bytes(100))
+    entry = follow(an.full("phone"), an.log(), [], Put(POST, CellKey(bytes(16)), (), part), parts=part.size)
+    node = of(an)
+    node.run(run_of([entry]), NOW_MS, contents=[raw])
+    assert node.store.part(entry.id, 0) == raw
+    node.store.erase_part(entry.id, 0, b"order 17")
+    chosen = an.write(1)
+    node.control(an.id, [an.say(an.pin(chosen[0]))], NOW_MS)
+    give(node, chosen)
+    for gone in (False, True):  # it is beside the log; it was forgotten, and comes again as a branch
+        assert node.expire(an.log(), LATER_MS) == gone if gone else True
+        node.run(run_of([entry]), NOW_MS, contents=[raw])
+        assert held(node, an.log()) == (ids(chosen), {entry.id})
+        assert node.store.part(entry.id, 0) is None
+        assert node.store.withheld(entry.id, 0) == b"order 17"
+    sound(node)
+
+
+def test_what_stayed_only_for_what_goes_goes_with_it() -> None:
+    an = Person()
+    log = an.write(2)
+    unsigned = an.write(1, below=log, tag="low", signed=False)
+    low, high = an.write(1, below=unsigned, tag="a"), an.write(1, below=unsigned, tag="b")
+    others = [an.write(1, below=log, tag=tag) for tag in "xyz"]
+    node = of(an, *others)
+    for branch in (low, high):
+        node.run(run_of(branch, 2), NOW_MS)
+    assert node.expire(an.log(), LATER_MS) > 0
+    assert node.expire(an.log(), LATER_MS) == 0, "nothing is left for a second look"
+    sound(node)
+
+
 def test_a_pin_gives_back_the_room_of_the_branch_that_it_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "BESIDE_ENTRIES", 4)
     an = Person()

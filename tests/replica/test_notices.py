@@ -8,11 +8,11 @@ from functools import partial
 
 from banyan_crdt.ids import AccountId, CellKey, EntryId, control_log
 from banyan_replica.peers.limits import Limits
-from banyan_replica.sync.notices import BEGIN, LOOK_BACK_S, PAUSE_MOST_S, PAUSE_S
+from banyan_replica.sync.notices import BEGIN, LOOK_BACK_S, PAUSE_MOST_S, PAUSE_S, PROOF_S
 from banyan_replica.wire import ABILITIES, BUSY, NOTICES, Message, Notices, SketchCells, WantNotices
-from banyan_schema.social import Draft, Post, relate, write_post
+from banyan_schema.social import Draft, Poll, Post, Target, relate, write_post, write_vote
 from tests.crdt.make import Person, b32
-from tests.replica.helpers import World, say
+from tests.replica.helpers import NOW_MS, World, say
 
 ABLE = SketchCells(ABILITIES, NOTICES, BUSY, 0, b"")
 
@@ -68,13 +68,16 @@ def no_points(w: World) -> None:
 
 def test_who_names_an_account_is_held_by_its_node_and_nobody_else_is() -> None:
     w, an = platform_and_hobbyist()
-    binh, chi, _ = (w.person("p", name) for name in ("bình", "chi", "dung"))
+    binh, chi, dung, _ = (w.person("p", name) for name in ("bình", "chi", "dung", "em"))
     say(w, "p", binh, relate(binh.id, "follow", an.id))
     w.until(lambda: held(w, "h") == ids([an, binh]), 5)
     say(w, "p", chi, mention(an))
     w.until(lambda: held(w, "h") == ids([an, binh, chi]), 5)
-    w.run(60)
-    assert held(w, "h") == ids([an, binh, chi])
+    vote = write_vote(Target(an.id, CellKey(bytes(16))), Poll(("có", "không"), "one", NOW_MS * 2), [0])
+    say(w, "p", dung, vote)
+    w.until(lambda: held(w, "h") == ids([an, binh, chi, dung]), 5)
+    w.run(PROOF_S + 60)
+    assert w.replicas["h"].sync.interest == frozenset(ids([an, binh, chi, dung]))
     say(w, "p", binh, mention(an, 2))
     w.run(1)
     assert w.head("h", binh.log()) == w.head("p", binh.log()), "what it says later comes by gossip"
@@ -96,6 +99,15 @@ def test_what_came_while_the_node_was_away_is_told_when_it_is_back() -> None:
         w.until(partial(lambda all_of: held(w, "h") == all_of, frozenset(everybody)), 15)
     w.run(2 * LOOK_BACK_S)
     assert held(w, "h") == everybody
+    everybody |= ids(strangers(w, an, 1, "later"))
+    w.run(5)
+    assert held(w, "h") == everybody
+    w.unlink("h", "p")
+    w.said = []
+    w.link("h", "p")
+    w.run(5)
+    first = next(m for _, m in w.said if isinstance(m, WantNotices))
+    assert first.cursor > BEGIN, "it goes on where it was ten minutes before"
     no_points(w)
 
 
@@ -226,6 +238,7 @@ def test_an_author_is_told_once_a_page_and_pages_end() -> None:
     w = World("p", views=True)
     an, binh = w.person("p", "an"), w.person("p", "bình")
     say(w, "p", binh, *(mention(an, n) for n in range(3_000)))
+    say(w, "p", an, mention(an))
     authors = [binh, *strangers(w, an, 100)]
     w.rogue("r", "p")
     cursor, found, pages = BEGIN, list[AccountId](), 0

@@ -139,114 +139,11 @@ def refuse(w: Pair, name: str, account: AccountId, reason: Reason) -> None:
         setattr(ingest, method, refusing(take, of))
 
 
-@pytest.mark.parametrize("reason", REASONS)
-def test_what_is_refused_for_whatever_reason_is_not_sent_again_and_again(reason: Reason) -> None:
-    """Six logs that cost 60 kB each, all of which move once a minute; and an honest one beside them."""
-    w, who = Pair(WIDE), Forger(WIDE)
-    honest = w.person("a", "honest")
-    logs = {n: who.write(100, pad=500, every=20, log=n) for n in range(1, 7)}
-    for name in "ab":
-        w.control(name, who)
-        for log in logs.values():
-            assert not w.give(name, log, 0, 20)
-    w.link("a", "b")
-    w.until(w.same, 60)
-    refuse(w, "b", who.id, reason)
-    for log in logs.values():
-        assert not w.give("a", log, 20)
-    w.pass_time(60)
-    spent, news = 0, 0
-    for minute in range(HOURS * 60):
-        for n, log in logs.items():
-            if minute % 6 == n - 1:
-                log[:] = who.write(1, log, log=n)
-                news += len(run_bytes(log, len(log) - 1, len(log)))
-                assert not w.give("a", log, len(log) - 1)
-        spent += w.pass_time(60)
-    print(reason, spent / HOURS, news / HOURS)
-    assert len(get_args(Reason)) == len(REASONS)
-    assert spent <= ALLOWED * HOURS + news
-    w.post("a", honest, 3)
-    w.until(lambda: w.head("b", honest.log()) == w.head("a", honest.log()), 120)
-
-
 @pytest.fixture(autouse=True)
 def small() -> Iterator[None]:
     """Little room beside a log, and small pieces."""
     with tuned(Tuning(piece=2_000, small=1_000, beside=40)):
         yield
-
-
-def test_a_tail_past_a_limit_is_taken_where_branches_fill_the_room() -> None:
-    w, who = Pair(NARROW), Forger(NARROW)
-    trunk = who.write(10)
-    who.say(who.pin(9, trunk[9].id))
-    long = who.write(2, who.write(10, trunk)[:-1] + [who.write(10, trunk)[-1]._replace(sig=None)], pad=10_000)
-    for name in "ab":
-        w.control(name, who)
-        assert not w.give(name, trunk)
-    taken = [w.give("b", who.write(1, trunk[:3], salt=1_000 + k), 3) for k in range(60)]
-    print(taken)
-    assert not w.give("a", long, 10)
-    print(w.heads(who.log))
-    for _ in range(4):
-        print(w.pass_time(600), w.heads(who.log))
-    assert w.same()
-
-
-def test_pins_to_nothing_do_not_hide_the_pinned_chain() -> None:
-    w, who = Pair(WIDE), Forger(WIDE)
-    honest = who.write(300, pad=40, every=20)
-    for k in range(70):
-        who.say(who.pin(1_000 + k, EntryId(k.to_bytes(32, "big"))))
-    who.say(who.pin(299, honest[-1].id))
-    for name in "ab":
-        w.control(name, who)
-    for k in range(0, 300, 20):
-        assert not w.give("a", honest, k, k + 20)
-    got = [w.give("b", who.write(1, salt=1_000 + k)) for k in range(60)]
-    print(got)
-    for _ in range(4):
-        print(w.pass_time(600), w.heads(who.log))
-    assert w.same()
-
-
-def test_a_pinned_chain_whose_signatures_are_beside_it_is_taken_where_branches_fill_the_room() -> None:
-    with tuned(Tuning(piece=2_000, small=1_000, run=8, beside=40)):
-        w, who = Pair(NARROW), Forger(NARROW)
-        chain = [e._replace(sig=None) for e in who.write(17)]
-        chain += who.write(1, chain)[-1:]
-        who.say(who.pin(17, chain[-1].id))
-        for name in "ab":
-            w.control(name, who)
-        for k in (0, 4, 8):
-            assert not w.give("a", who.write(1, chain[: k + 4], salt=100), k)
-        assert not w.give("a", chain, 12)
-        assert w.head("a", who.log) == Head(18, chain[-1].id, 0)
-        for k in range(60):
-            w.give("b", who.write(1, salt=1_000 + k))
-        w.pass_time(60)
-        assert w.same(), w.heads(who.log)
-
-
-def test_pinned_chains_that_never_come_whole_give_way_to_one_that_does() -> None:
-    w, who = Pair(NARROW), Forger(NARROW)
-    honest, bait = who.write(18, every=3), [who.write(19, salt=100 * k, every=3) for k in range(1, 6)]
-    for chain in bait:
-        who.say(who.pin(18, chain[-1].id))
-    who.say(who.pin(17, honest[-1].id))
-    for name in "ab":
-        w.control(name, who)
-    for k in range(0, 18, 3):
-        assert not w.give("a", honest, k, k + 3)
-    for k in range(60):
-        w.give("b", who.write(1, salt=1_000 + k))
-    for chain in bait:
-        for k in range(0, 18, 3):
-            assert w.give("b", chain, k, k + 3, proof(chain, k + 2)) == "", "there is room for every chain"
-    assert not w.head("b", who.log).length
-    w.pass_time(60)
-    assert w.same(), w.heads(who.log)
 
 
 def test_what_came_in_vain_waits_its_time_and_its_bytes() -> None:
@@ -293,3 +190,106 @@ def test_as_many_logs_are_remembered_as_there_is_room_for() -> None:
         repeats.answered(log, None, 100, False, 4, 0)
     assert repeats.logs == 4
     assert [repeats.may_ask(log, None, 1) for log in NAMES] == [True] * (len(NAMES) - 4) + [False] * 4
+
+
+def test_a_tail_past_a_limit_is_taken_where_branches_fill_the_room() -> None:
+    w, who = Pair(NARROW), Forger(NARROW)
+    trunk = who.write(10)
+    who.say(who.pin(9, trunk[9].id))
+    long = who.write(2, who.write(10, trunk)[:-1] + [who.write(10, trunk)[-1]._replace(sig=None)], pad=10_000)
+    for name in "ab":
+        w.control(name, who)
+        assert not w.give(name, trunk)
+    for k in range(60):
+        w.give("b", who.write(1, trunk[:3], salt=1_000 + k), 3)
+    assert not w.give("a", long, 10)
+    assert w.pass_time(600) < 300_000
+    assert w.same()
+
+
+def test_pins_to_nothing_do_not_hide_the_pinned_chain() -> None:
+    w, who = Pair(WIDE), Forger(WIDE)
+    honest = who.write(300, pad=40, every=20)
+    for k in range(70):
+        who.say(who.pin(1_000 + k, EntryId(k.to_bytes(32, "big"))))
+    who.say(who.pin(299, honest[-1].id))
+    for name in "ab":
+        w.control(name, who)
+    for k in range(0, 300, 20):
+        assert not w.give("a", honest, k, k + 20)
+    for k in range(60):
+        w.give("b", who.write(1, salt=1_000 + k))
+    assert w.pass_time(600) < 300_000
+    assert w.same()
+
+
+def test_a_pinned_chain_whose_signatures_are_beside_it_is_taken_where_branches_fill_the_room() -> None:
+    with tuned(Tuning(piece=2_000, small=1_000, run=8, beside=40)):
+        w, who = Pair(NARROW), Forger(NARROW)
+        chain = [e._replace(sig=None) for e in who.write(17)]
+        chain += who.write(1, chain)[-1:]
+        who.say(who.pin(17, chain[-1].id))
+        for name in "ab":
+            w.control(name, who)
+        for k in (0, 4, 8):
+            assert not w.give("a", who.write(1, chain[: k + 4], salt=100), k)
+        assert not w.give("a", chain, 12)
+        assert w.head("a", who.log) == Head(18, chain[-1].id, 0)
+        for k in range(60):
+            w.give("b", who.write(1, salt=1_000 + k))
+        w.pass_time(60)
+        assert w.same(), w.heads(who.log)
+
+
+def test_pinned_chains_that_never_come_whole_give_way_to_one_that_does() -> None:
+    w, who = Pair(NARROW), Forger(NARROW)
+    honest, bait = who.write(18, every=3), [who.write(19, salt=100 * k, every=3) for k in range(1, 6)]
+    for chain in bait:
+        who.say(who.pin(18, chain[-1].id))
+    who.say(who.pin(17, honest[-1].id))
+    for name in "ab":
+        w.control(name, who)
+    for k in range(0, 18, 3):
+        assert not w.give("a", honest, k, k + 3)
+    for k in range(60):
+        w.give("b", who.write(1, salt=1_000 + k))
+    for chain in bait:
+        for k in range(0, 18, 3):
+            assert w.give("b", chain, k, k + 3, proof(chain, k + 2)) == "", "there is room for every chain"
+    assert not w.head("b", who.log).length
+    w.pass_time(60)
+    assert w.same(), w.heads(who.log)
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_what_is_refused_for_whatever_reason_is_not_sent_again_and_again(reason: Reason) -> None:
+    """Six logs that cost 60 kB each, one of which moves each minute, their control log, and an honest log beside."""
+    w, who = Pair(WIDE), Forger(WIDE)
+    honest = w.person("a", "honest")
+    logs = {n: who.write(100, pad=500, every=20, log=n) for n in range(1, 7)}
+    for name in "ab":
+        w.control(name, who)
+        for log in logs.values():
+            assert not w.give(name, log, 0, 20)
+    w.link("a", "b")
+    w.until(w.same, 60)
+    refuse(w, "b", who.id, reason)
+    for log in logs.values():
+        assert not w.give("a", log, 20)
+    w.pass_time(60)
+    spent, news = 0, 0
+    for minute in range(HOURS * 60):
+        for n, log in logs.items():
+            if minute % 6 == n - 1:
+                log[:] = who.write(1, log, log=n)
+                news += len(run_bytes(log, len(log) - 1, len(log)))
+                assert not w.give("a", log, len(log) - 1)
+        if minute % 10 == 0:
+            who.say(who.pin(5, logs[1][5].id))
+            news += 300
+            w.control("a", who)
+        spent += w.pass_time(60)
+    assert len(get_args(Reason)) == len(REASONS)
+    assert spent <= ALLOWED * HOURS + news
+    w.post("a", honest, 3)
+    w.until(lambda: w.head("b", honest.log()) == w.head("a", honest.log()), 120)

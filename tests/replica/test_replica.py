@@ -285,7 +285,7 @@ def test_a_message_under_a_false_name_is_charged_and_passed_on_to_nobody() -> No
 def test_a_message_of_an_account_that_is_not_held_is_seen_under_its_own_name_only(kind: str) -> None:
     w = World("a", "b")
     an, binh = w.person("b", "an"), Person("binh")
-    w.replicas["a"].set_interest(frozenset({an.id}), w.now)
+    w.replicas["a"].set_interest([an.id], w.now)
     w.link("a", "b")
     w.until(lambda: w.head("a", control_log(an.id)).length > 0, 10)
     log, other = an.write(1), binh.write(1)

@@ -1,11 +1,15 @@
 """Registries find the files of the folder, and no two collections have the same name."""
 
+import json
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import banyan_schema.social
+from banyan_crdt.codec import decode
 from banyan_crdt.ids import AccountId, CellKey, coll
 from banyan_schema.collection import OPERATIONS, Collection, Merge
 from banyan_schema.fields import KEY
@@ -29,6 +33,11 @@ SHIPPED = {
     *("channel", "episode", "playlist", "subscription", "pinned"),
 }
 """Others may stand beside them: whoever adds a file changes no test."""
+VECTORS = [
+    said
+    for said in json.loads((Path(__file__).parents[1] / "vectors" / "social.json").read_text())["said"]
+    if said["content"]
+]
 LAYOUT = Layout(lambda key: key, lambda key: (key,), (KEY,))
 POLL: Collection[bytes] = Collection("vn.example.poll", "register", LAYOUT)
 
@@ -103,3 +112,33 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
             kinds |= {fact.kind for fact in of.facts(seed)}
         assert kinds == of.kinds
     assert {kind for of in SOCIAL for kind in of.kinds} == {kind for view in VIEWS for kind in view.rows}
+
+
+UNTOLD = {
+    "block": "who is blocked is told by nobody",
+    "episode": "the account of its channel, which is its own: else it does not count",
+    "event": "the account of its group: who makes events in a group joined it, which names that account",
+    "playlist": "the accounts of its posts: it is only for who made it",
+    "post": "the account of its group, as of an event; and that of the first post of its conversation",
+}
+"""Collections of which some content names an account and states no fact of the kind `notices` for it, and why."""
+
+
+@pytest.mark.parametrize("said", VECTORS, ids=lambda said: f"{said['collection']}: {said['name']}")
+def test_whatever_names_an_account_can_be_found_by_it(said: dict[str, Any]) -> None:
+    """Nodes that hold chosen accounts ask for it."""
+    of, content = SOCIAL.by_name[said["collection"]], bytes.fromhex(said["content"])
+    seed = of.seed_of(bytes(8), content)
+    assert seed is not None
+    told = {fact.key[1:33] for fact in of.facts(seed) if fact.kind == "notices"}
+    left = {*ids_in(decode(content))} - told - {*of.blobs_in(content)}
+    assert not left or of.name in UNTOLD
+
+
+def ids_in(v: Any) -> Iterator[bytes]:
+    """What has 32 bytes."""
+    if isinstance(v, list):
+        for x in v:
+            yield from ids_in(x)
+    elif isinstance(v, bytes) and len(v) == 32:
+        yield v

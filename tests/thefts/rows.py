@@ -63,7 +63,7 @@ def pin_a_fork(s: Scene, t: Thief) -> None:
 def pin_nothing(s: Scene, t: Thief) -> None:
     """The notary pins entries that do not exist."""
     made = s.log[-1].header
-    pins = [s.person.pin(s.log[-1])._replace(seq=made.seq + 100 + k, id=s.log[k].id) for k in range(8)]
+    pins = [s.person.pin(s.log[-1])._replace(seq=made.seq + 100 + k, id=s.log[k % len(s.log)].id) for k in range(8)]
     s.send_log([follow(s.person.full("notary"), s.person.log("notary"), [], *pins)], 0)
 
 
@@ -99,7 +99,7 @@ class Action(NamedTuple):
 ACTIONS = [
     Action("tomb all", tomb_all, by_device=True, by_control=True),
     Action("cut the device", lambda s, t: speak(s, t, s.person.cut("phone")), by_control=True),
-    Action("drop the log", lambda s, t: speak(s, t, Drop(s.person.key("phone"), 1)), by_control=True),
+    Action("drop the log", lambda s, t: speak(s, t, Drop(s.person.key("phone"), s.person.log().log)), by_control=True),
     Action("close", lambda s, t: speak(s, t, Close()), by_control=True),
     Action("rotate", lambda s, t: speak(s, t, s.person.rotate(ROOT, "thief9")), by_control=True),
     Action(

@@ -25,7 +25,7 @@ from banyan_crdt.state import account_state
 from banyan_replica.frontier import sketch as sk
 from banyan_replica.frontier.index import id_words, name_words
 from banyan_replica.frontier.probes import PLACES, cells_for, estimate
-from banyan_replica.wire import decode_message, encode_message
+from banyan_replica.wire import TABLE, decode_message, encode_message, opens_as, says_nothing_stored
 from banyan_replica.wire.blobs import NotHere, decode_chunk_answer, decode_list_answer, decode_question
 from banyan_schema.privately import text_of
 from banyan_schema.social.private import SEALED, private_key, read_privately, say_privately
@@ -355,9 +355,12 @@ def test_frontiers() -> None:
 
 
 def test_messages() -> None:
+    unstored = {line.shape.made: line.unstored for line in TABLE}
     for v in load("messages"):
         m = decode_message(x(v["frame"]))
         assert label(m) == v["name"]
         assert encode_message(m).hex() == v["frame"]
         with pytest.raises(BanyanError):
             decode_message(x(v["frame"]) + b"\0")
+        assert opens_as(x(v["frame"]), type(m))
+        assert says_nothing_stored(x(v["frame"])) == unstored[type(m)]

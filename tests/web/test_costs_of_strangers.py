@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import trio
 
-from banyan_node.api.methods import feeds
+from banyan_node.api.methods import exporting, feeds
 from banyan_storage import lmdb_reads
 from banyan_web.app import EVERY
 from banyan_web.mastodon.ids import account_id, status_id
+from banyan_web.page import archive
 from tests.web.door import Door, open_node
 from tests.web.test_platform import open_accounts, platform
 from tests.web.test_workers import LIVE
@@ -96,6 +97,29 @@ async def _costs(door: Door, rows: _Rows, count: int) -> dict[str, int]:
     assert (await lotus.http.get("/v1/counts")).json()["accounts"] == count + 1
     found["/v1/counts"] = rows.read - before
     return found
+
+
+async def test_an_archive_that_is_too_large_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, write = list[Path](), exporting._written
+
+    def written(at: Any, of: Any, path: Path, ask: Any) -> Any:
+        made.append(path)
+        return write(at, of, path, ask)
+
+    monkeypatch.setattr(exporting, "_written", written)
+    async with open_node(tmp_path) as door:
+        an, _ = await door.person("an")
+        for n in range(4):
+            await door.node.backend.call("post", {"text": str(n) * 9_000})
+        anybody = door.client()
+        assert len((await anybody.http.get(f"/archives/{an}")).content) > 36_000
+        monkeypatch.setattr(archive, "MOST", 30_000)
+        answer = await anybody.http.get(f"/archives/{an}")
+        assert answer.status_code == 413
+        assert "banyan export" in answer.json()["error"]
+    assert len(made) == 1
 
 
 async def test_no_address_costs_more_where_more_accounts_are_held(

@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
@@ -296,7 +298,28 @@ def test_counts_take_no_more_memory_however_many_ask(monkeypatch: pytest.MonkeyP
     assert len(counts) == 100
     assert bounds.take("address", "999", 10, 300, 1_000.0).left == 8
     assert bounds.take("address", "999", 10, 300, 1_199.0).left == 7
-    assert bounds.take("address", "999", 10, 300, 1_200.0).left == 9
+    assert bounds.take("address", "999", 10, 300, 1_200.0).left == 6, "what was just before counts"
+    assert bounds.take("address", "999", 10, 300, 1_499.0).left == 7
+    assert bounds.take("address", "999", 10, 300, 2_100.0).left == 9
+
+
+@given(st.lists(st.integers(0, 900), min_size=1, max_size=60), st.integers(1, 12))
+def test_nobody_has_twice_as_much_at_the_border_of_two_windows(times: list[int], limit: int) -> None:
+    """Within any tenth of a window at most the limit is let through, and who comes again when it is told to is let
+    through."""
+    bounds, seconds = Bounds(), 100
+    let = list[int]()
+    for now in sorted(times):
+        found = bounds.take("address", "a", limit, seconds, float(now))
+        if found.over:
+            assert now < found.ends <= now + 2 * seconds
+        else:
+            let.append(now)
+    for at in let:
+        some = sum(at <= other < at + seconds // 10 for other in let)
+        assert some <= limit + limit // 10 + 1
+    if found.over:
+        assert not bounds.take("address", "a", limit, seconds, float(found.ends)).over
 
 
 async def test_thousands_of_idle_connections_keep_nobody_out(tmp_path: Path) -> None:

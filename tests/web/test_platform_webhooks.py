@@ -8,13 +8,15 @@ import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from banyan_node.client import NotGenuine, verified
 from banyan_web.outward import Outside, Unreachable, is_public
@@ -190,14 +192,81 @@ async def test_a_webhook_is_made_once_and_refused_with_a_reason(tmp_path: Path, 
         assert answer.json() == {"webhooks": []}
 
 
+IANA = [
+    "0.0.0.0/8",
+    "0.0.0.0/32",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.0.0.0/29",
+    "192.0.0.8/32",
+    "192.0.0.9/32",
+    "192.0.0.10/32",
+    "192.0.0.170/31",
+    "192.0.2.0/24",
+    "192.31.196.0/24",
+    "192.52.193.0/24",
+    "192.88.99.0/24",
+    "192.88.99.2/32",
+    "192.168.0.0/16",
+    "192.175.48.0/24",
+    "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
+    "240.0.0.0/4",
+    "255.255.255.255/32",
+    "::1/128",
+    "::/128",
+    "64:ff9b:1::/48",
+    "100::/64",
+    "100:0:0:1::/64",
+    "2001::/23",
+    "2001::/32",
+    "2001:1::1/128",
+    "2001:1::2/128",
+    "2001:1::3/128",
+    "2001:2::/48",
+    "2001:3::/32",
+    "2001:4:112::/48",
+    "2001:10::/28",
+    "2001:20::/28",
+    "2001:30::/28",
+    "2001:db8::/32",
+    "2002::/16",
+    "2620:4f:8000::/48",
+    "3fff::/20",
+    "5f00::/16",
+    "fc00::/7",
+    "fe80::/10",
+    "ff00::/8",
+    "224.0.0.0/4",
+]
+"""The registries of special-purpose addresses of IANA, and multicast; without ::ffff:0:0/96 and 64:ff9b::/96, which
+are what the address is that they carry."""
+
+
 @pytest.mark.parametrize(
     "address",
-    ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1"]
+    [*IANA, "::8.8.8.8", "::ffff:0:808:808", "fec0::1", "4000::1", "192.0.0.8", "192.0.0.170"]
+    + ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1"]
     + ["255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"]
     + ["2002:7f00:1::", "2001:db8::1"],
 )
 def test_private_addresses_are_not_public(address: str) -> None:
-    assert not is_public(ip_address(address))
+    net = ip_network(address)
+    for one in (net[0], net[-1], net[net.num_addresses // 2]):
+        assert not is_public(one)
+        if one.version == 4:
+            assert not is_public(ip_address(f"::ffff:{one}"))
+            assert not is_public(ip_address(int(ip_address("64:ff9b::")) + int(one)))
+
+
+@given(st.ip_addresses())
+def test_no_address_is_public_that_python_calls_private(address: Any) -> None:
+    assert address.is_global or not is_public(address)
 
 
 def test_public_addresses_are() -> None:

@@ -257,7 +257,7 @@ from banyan_web.shared_counts import SharedCounts
 counts = SharedCounts(int(sys.argv[1]), bytes(16))
 sys.stdout.write("ready\\n"); sys.stdout.flush(); sys.stdin.readline()
 for _ in range(3_000):
-    counts.add("token", "an", 600)
+    counts.add("token", "an", 600, 300)
 """
 
 
@@ -272,11 +272,11 @@ def test_processes_count_together() -> None:
     for one in both:
         one.communicate("go\n", timeout=30)
     counts = SharedCounts(memory, bytes(16))
-    assert counts.add("token", "an", 600) == 6_001
-    assert counts.add("token", "an", 900) == 1, "of the next window"
-    assert counts.add("address", "an", 900) == 1
+    assert counts.add("token", "an", 600, 300) == (6_001, 0)
+    assert counts.add("token", "an", 900, 300) == (1, 6_001), "of the next window"
+    assert counts.add("address", "an", 900, 300) == (1, 0)
     counts.forget("token", "an")
-    assert counts.add("token", "an", 900) == 1
+    assert counts.add("token", "an", 900, 300) == (1, 0)
     os.close(memory)
 
 

@@ -217,6 +217,26 @@ async def test_what_one_worker_wrote_any_worker_reads(tmp_path: Path) -> None:
         assert state["trouble"] is None
 
 
+async def test_connections_that_stay_are_shared_evenly(tmp_path: Path) -> None:
+    async with open_node(tmp_path, http__workers="2") as door:
+        for together_, count in ((False, 16), (True, 32)):
+            clients = [door.client() for _ in range(count - len(door._clients))]
+            asks = [partial(client.http.get, "/health") for client in clients]
+            if together_:
+                await together(*asks)
+            else:
+                for ask in asks:
+                    assert (await ask()).status_code == 200
+            with trio.fail_after(20):
+                held = [0, 0]
+                while sum(held) != count:
+                    await trio.sleep(0.1)
+                    held = [
+                        one["connections"] for one in (await door.node.backend.call("status", {}))["door"]["workers"]
+                    ]
+            assert max(held) - min(held) <= count // 4, held
+
+
 # -- bounds
 
 

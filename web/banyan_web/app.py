@@ -27,7 +27,7 @@ from banyan_web.admin import people as admin_people
 from banyan_web.bodies import asked_of, params_of
 from banyan_web.counting import counted
 from banyan_web.describing import describing
-from banyan_web.door_store import Token
+from banyan_web.door_store import Token, is_full
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
 from banyan_web.firehose import endpoints as firehose
 from banyan_web.firehose import sockets as firehose_sockets
@@ -275,9 +275,9 @@ class _Place:
             response = _shown(request, why)
         except ClientDisconnect:
             return
-        except Exception:
+        except Exception as why:
             _log.exception("%s %r failed", request.method, _path(request))
-            response = _shown(request, Refused(500, "Something went wrong inside the node; its log says what."))
+            response = _shown(request, _failed(why))
         finally:
             await request.close()
         for name, value in more.items():
@@ -316,6 +316,13 @@ class _Place:
         if token is not None:
             let_in(request.scope)
         return token, address
+
+
+def _failed(why: BaseException) -> Refused:
+    """What is told of an error that nobody foresaw."""
+    if is_full(why):
+        return Refused(507, "The disk of this server is full: nothing can be stored until its operator makes room.")
+    return Refused(500, "Something went wrong inside the node; its log says what.")
 
 
 def _path(request: Request) -> str:

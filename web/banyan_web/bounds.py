@@ -2,11 +2,13 @@
 
 Counts are kept in memory, of at most KEYS keys: a node that starts again counts anew. Processes that serve one door
 count together (shared_counts.py), and each may do its share of what is bounded at one time. Windows of time begin at
-multiples of their length, so all counts of one kind end together.
+multiples of their length. Of what was counted in the window before, that part still counts which may be less than a
+window ago, if it came evenly: so nobody has twice as much at the border of two.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from functools import lru_cache
@@ -57,31 +59,38 @@ class Count(NamedTuple):
 class Counts(Protocol):
     """Counts in windows of time, by what is counted and of whom."""
 
-    def add(self, kind: str, key: str, ends: int) -> int:
-        """Counts one more in the window that ends then. Returns the count."""
+    def add(self, kind: str, key: str, ends: int, seconds: int) -> tuple[int, int]:
+        """Counts one more in the window of so many seconds that ends then. Returns the count, and that of the window
+        before."""
 
     def forget(self, kind: str, key: str) -> None:
         """The count begins anew."""
+
+
+def moved_on(at: int, count: int, before: int, ends: int, seconds: int) -> tuple[int, int]:
+    """(count, before) with one more in the window that ends then. at: the end of the window that was counted last."""
+    if at == ends:
+        return count + 1, before
+    return 1, count if at == ends - seconds else 0
 
 
 class OwnCounts:
     """Those of a process that serves the door alone."""
 
     def __init__(self) -> None:
-        self._counts: OrderedDict[tuple[str, str], tuple[int, int]] = OrderedDict()
+        self._counts: OrderedDict[tuple[str, str], tuple[int, int, int]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._counts)
 
-    def add(self, kind: str, key: str, ends: int) -> int:
-        at, count = self._counts.get((kind, key), (ends, 0))
-        count = count + 1 if at == ends else 1
-        self._counts[kind, key] = (ends, count)
+    def add(self, kind: str, key: str, ends: int, seconds: int) -> tuple[int, int]:
+        count, before = moved_on(*self._counts.get((kind, key), (ends, 0, 0)), ends, seconds)
+        self._counts[kind, key] = (ends, count, before)
         if count == 1:
             self._counts.move_to_end((kind, key))
             if len(self._counts) > KEYS:
                 self._counts.popitem(last=False)
-        return count
+        return count, before
 
     def forget(self, kind: str, key: str) -> None:
         self._counts.pop((kind, key), None)
@@ -121,8 +130,15 @@ class Bounds:
         """Counts one more of this kind and key."""
         now = time.time() if now is None else now
         ends = (int(now) // seconds + 1) * seconds
-        count = self._counts.add(kind, key, ends)
-        return Count(limit, max(0, limit - count), ends, count > limit)
+        count, before = self._counts.add(kind, key, ends, seconds)
+        before = min(before, limit)
+        used = count + before * (ends - now) / seconds
+        if used <= limit:
+            return Count(limit, int(limit - used), ends, False)
+        # when one more is allowed: as soon as enough of what was before is long ago, or in the next window
+        left, of = (limit - count, before) if count < limit else (limit - 1, limit)
+        again = ends - seconds * left / max(of, 1) + (0 if count < limit else seconds)
+        return Count(limit, 0, min(math.ceil(again), ends + seconds), True)
 
     def request(self, token: Token | None, address: str) -> Count | None:
         """One request more of the token, or of the address; None where there is no limit."""

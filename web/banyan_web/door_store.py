@@ -8,6 +8,8 @@ door_apps.py has apps and codes, door_logins.py passwords and sessions.
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import secrets
 import threading
 import time
@@ -124,6 +126,8 @@ class DoorStore:
         path.touch(0o600)
         self._db = apsw.Connection(str(path))
         self._db.set_busy_timeout(BUSY_S * 1000)
+        stay = ctypes.c_int(1)  # the files beside it stay at the end: on a full disk they could not be made again
+        self._db.file_control("main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(stay))
         for setting in ("journal_mode = wal", "synchronous = full", "foreign_keys = on"):
             self._set(setting)  # of several in one call, those behind a row would wait for it
         with self.writing() as db:
@@ -131,7 +135,8 @@ class DoorStore:
             if found > VERSION:
                 raise ControlError(f"{path} is of a newer banyan (version {found}); this one reads version {VERSION}.")
             db.execute(_SCHEMA)
-            db.execute(f"pragma user_version = {VERSION}")
+            if found != VERSION:  # else nothing is written, so a node starts on a full disk
+                db.execute(f"pragma user_version = {VERSION}")
 
     def _set(self, setting: str) -> None:
         """Waits for processes that open a new file at the same time: SQLite itself does not, where it changes the
@@ -274,6 +279,16 @@ def why_unsound(path: Path) -> str | None:
         if db is not None:
             db.close()
     return None if found == "ok" else " ".join(found.split())
+
+
+def is_full(why: BaseException | None) -> bool:
+    """Whether an error, or one of those that it has in it, is that a disk is full."""
+    if isinstance(why, BaseExceptionGroup):
+        return any(map(is_full, why.exceptions))
+    if why is None:
+        return False
+    full = isinstance(why, apsw.FullError) or (isinstance(why, OSError) and why.errno in (errno.ENOSPC, errno.EDQUOT))
+    return full or is_full(why.__cause__ or why.__context__)
 
 
 def hashed(raw: str) -> bytes:

@@ -1,6 +1,7 @@
 """Counts that several processes keep together, in memory that they share.
 
-Each count is a slot of 16 bytes: half of a keyed hash of what is counted, the end of its window, the count. The other
+Each count is a slot of 20 bytes: half of a keyed hash of what is counted, the end of its window, the count, and that of
+the window before. The other
 half of the hash chooses eight slots; if none of them is free, the count whose window ends first goes. Each node draws
 its key anew, so nobody can choose whose counts meet.
 
@@ -17,14 +18,18 @@ from hashlib import blake2b
 from mmap import mmap
 from struct import Struct
 
+from banyan_web.bounds import moved_on
+
 KEY_BYTES = 16
-_SLOT = Struct(">8sII")
+_SLOT = Struct(">8sIII")
+_LOAD = Struct("=I")
 _NEAR = 8
 """Slots among which a count can be."""
 _GROUPS = 1 << 14
 _SPAN = _NEAR * _SLOT.size
-SIZE = _GROUPS * _SPAN
-"""2 MiB: 131,072 counts."""
+_LOADS_AT, _LOADS = _GROUPS * _SPAN, 4_096
+SIZE = _LOADS_AT + _LOADS
+"""2.5 MiB: 131,072 counts; and behind them how many connections each process has, 4 bytes each."""
 
 
 def shared_memory() -> int:
@@ -45,8 +50,8 @@ class SharedCounts:
         self._file, self._key = descriptor, key
         self._memory = mmap(descriptor, SIZE)
 
-    def add(self, kind: str, key: str, ends: int) -> int:
-        """Counts one more in the window that ends then. Returns the count."""
+    def add(self, kind: str, key: str, ends: int, seconds: int) -> tuple[int, int]:
+        """As `Counts.add`."""
         name, at = self._place(kind, key)
         fcntl.lockf(self._file, fcntl.LOCK_EX, _SPAN, at)
         try:
@@ -54,9 +59,12 @@ class SharedCounts:
             found = next((n for n in range(_NEAR) if slots[n][0] == name), None)
             if found is None:
                 found = min(range(_NEAR), key=lambda n: slots[n][1])
-            count = slots[found][2] + 1 if slots[found][:2] == (name, ends) else 1
-            _SLOT.pack_into(self._memory, at + found * _SLOT.size, name, ends, count)
-            return count
+            held, at_last, counted, earlier = slots[found]
+            if held != name:
+                at_last, counted, earlier = ends, 0, 0
+            count, before = moved_on(at_last, counted, earlier, ends, seconds)
+            _SLOT.pack_into(self._memory, at + found * _SLOT.size, name, ends, count, before)
+            return count, before
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN, _SPAN, at)
 
@@ -67,9 +75,17 @@ class SharedCounts:
         try:
             for n in range(_NEAR):
                 if _SLOT.unpack_from(self._memory, at + n * _SLOT.size)[0] == name:
-                    _SLOT.pack_into(self._memory, at + n * _SLOT.size, bytes(8), 0, 0)
+                    _SLOT.pack_into(self._memory, at + n * _SLOT.size, bytes(8), 0, 0, 0)
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN, _SPAN, at)
+
+    def note_load(self, number: int, connections: int) -> None:
+        """How many connections process `number` has."""
+        _LOAD.pack_into(self._memory, _LOADS_AT + number * _LOAD.size, connections)
+
+    def least_load(self, processes: int) -> int:
+        """The fewest connections that one of them has."""
+        return min(int(_LOAD.unpack_from(self._memory, _LOADS_AT + n * _LOAD.size)[0]) for n in range(processes))
 
     def _place(self, kind: str, key: str) -> tuple[bytes, int]:
         digest = blake2b(f"{kind}\0{key}".encode("utf-8", "surrogatepass"), key=self._key, digest_size=16).digest()

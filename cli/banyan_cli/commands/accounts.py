@@ -100,7 +100,7 @@ def show(
     from banyan_cli.show.account import account as shown
 
     s = session.of(ctx)
-    value = s.call("account.show", account=_which(s, account))
+    value = s.call("account.show", account=which(s, account))
     s.out.answer(value, partial(shown, here=s.call("id")["writer"]))
 
 
@@ -115,9 +115,9 @@ def grant(
 ) -> None:
     """Let a device or a platform write in the account."""
     s = session.of(ctx)
-    params = {"stratum": stratum, "until": None if until is None else _until(until), "colls": coll or None}
+    params = {"stratum": stratum, "until": None if until is None else until_ms(until), "colls": coll or None}
     key = _writer(s, writer)
-    answer = s.call("account.grant", account=_which(s, account), writer=key, **params)
+    answer = s.call("account.grant", account=which(s, account), writer=key, **params)
     s.out.done(answer, f"Writer {key[:16]} may write now.")
 
 
@@ -137,62 +137,11 @@ def pin(
     s = session.of(ctx)
     if log is not None and writer is None:
         raise BadInput("--log names a log of one writer; give the writer too.")
-    who = _which(s, account)
-    writer = None if writer is None else _granted(s.call("account.show", account=who), writer)
+    who = which(s, account)
+    writer = None if writer is None else granted(s.call("account.show", account=who), writer)
     answer = s.call("account.pin", account=who, writer=writer, log=log)
     forked = f"; {answer['forked']} forked, and pinned where that begins" if answer["forked"] else ""
     s.out.done(answer, f"{count(len(answer['pins']), 'log')} pinned{forked}.")
-
-
-@_account.command("cut")
-def cut(
-    ctx: typer.Context,
-    writer: Annotated[
-        str | None,
-        typer.Argument(
-            help="The writer's key or its beginning; when left out it is asked for.", autocompletion=completing.writers
-        ),
-    ] = None,
-    account: Account = None,
-    incomplete: Incomplete = False,
-    yes: Sure = False,
-) -> None:
-    """Take a writer's grant away: what it wrote so far stays, nothing later counts. For a lost phone or computer."""
-    s = session.of(ctx)
-    who, here = _which(s, account), str(s.call("id")["writer"])
-    value = s.call("account.show", account=who)
-    key = _to_cut(s, value, here) if writer is None else _granted(value, writer)
-    confirm(s, _cut_question(value, key, here), yes)
-    answer = s.call("account.cut", account=who, writer=key, incomplete=incomplete or None)
-    kept = ", ".join(f"log {k['log']} up to {k['length']:,} entries" for k in answer["keeps"]) or "nothing"
-    s.out.done(answer, f"Writer {key[:16]} is cut; kept: {kept}.")
-
-
-def _to_cut(s: session.Session, value: dict[str, Any], here: str) -> str:
-    """The writer that was lost, where none was named: the only other one, or the one that is chosen."""
-    gone = {cut["writer"] for cut in value["cuts"]}
-    others = sorted({g["writer"] for g in value["grants"]} - gone - {here})
-    if not others:
-        raise BadInput(f"Only this node's writer ({here[:16]}) may write in the account; there is none to cut.")
-    if len(others) == 1:
-        return str(others[0])
-    if s.out.json or not sys.stdin.isatty():
-        raise BadInput(f"Several writers may write in the account: {refs.listed(others)}; say which one to cut.")
-    for key in others:
-        s.out.note(f"  {key[:16]}  {_wrote(value, key)}")
-    return _granted(value, str(typer.prompt("Which writer was lost (its first digits)", err=True)))
-
-
-def _cut_question(value: dict[str, Any], key: str, here: str) -> str:
-    itself = "THIS NODE, " if key == here else ""
-    so_far = f"{_wrote(value, key)})? What it wrote so far stays. Only the account's recovery key undoes it."
-    return f"Cut {itself}writer {key[:16]} for good ({so_far}"
-
-
-def _wrote(value: dict[str, Any], key: str) -> str:
-    lengths = [log["length"] for log in value["logs"] if log["writer"] == key and log["log"]]
-    entries = "1 entry" if sum(lengths) == 1 else f"{sum(lengths):,} entries"
-    return f"{entries} in {count(len(lengths), 'log')}"
 
 
 @_account.command("drop")
@@ -208,9 +157,9 @@ def drop(
     The account's recovery key undoes it (`account recover --undo`); other nodes forget the log after 30 days.
     """
     s = session.of(ctx)
-    who = _which(s, account)
+    who = which(s, account)
     value = s.call("account.show", account=who)
-    key = _granted(value, writer)
+    key = granted(value, writer)
     confirm(s, f"Drop log {log} of writer {key[:16]}, with what it wrote and deleted? {_undoing(value)}", yes)
     answer = s.call("account.drop", account=who, writer=key, log=log)
     s.out.done(answer, f"Log {log} of writer {key[:16]} counts no longer.")
@@ -229,7 +178,7 @@ def rotate(
     With --slot 1 and --words-file a recovery key that was kept on this node moves to those words.
     """
     s = session.of(ctx)
-    who = _which(s, account)
+    who = which(s, account)
     key = s.call("account.show", account=who)["keys"][RECOVERY] if slot == RECOVERY else {"held": True}
     if words_file is not None and slot != RECOVERY:
         raise BadInput("Only a recovery key is made from words; say --slot 1 with --words-file.")
@@ -260,54 +209,12 @@ def _rotate_by_words(s: session.Session, who: str, key: dict[str, Any], words: s
     return s.call("account.rotate", account=who, slot=RECOVERY, seed=seed.hex(), following=after.hex())
 
 
-@_account.command("recover")
-def recover(
-    ctx: typer.Context,
-    account: Account = None,
-    words_file: paper.WordsFile = None,
-    undo: Annotated[
-        int | None, typer.Option(min=1, help="Undo this entry and later ones; numbers as in `account show`.")
-    ] = None,
-    keep: Annotated[list[str] | None, typer.Option(help="A writer that is not to be cut; may be repeated.")] = None,
-    own: Annotated[bool, typer.Option("--own", help="Write as this account from now on.")] = False,
-    incomplete: Incomplete = False,
-    yes: Sure = False,
-) -> None:
-    """Take an account back with its 24 recovery words: a new root key, made here, and every other writer cut.
-
-    The words are not those of `banyan keys backup`. In the home that has the root key now, `banyan keys renew` comes
-    first, because a copy of that home could take the account back; in another home, let the account come from peers or
-    from an archive first. A recovery key that is kept here needs neither words nor `keys renew`.
-    """
-    from banyan_node.home.recovery import seed_for
-
+@_account.command("new-log")
+def new_log(ctx: typer.Context) -> None:
+    """Begin another log for what this node writes: its clock was ahead, and the present log ends in the future."""
     s = session.of(ctx)
-    shown = s.call("account.show", account=_which(s, account))
-    kept = [_granted(shown, writer) for writer in keep or []]
-    key, seed = shown["keys"][RECOVERY], None
-    if not key["held"]:
-        words = paper.words_from(words_file, "The 24 recovery words of this account")
-        seed = seed_for(words, bytes.fromhex(key["current"])).hex()
-    elif words_file is not None:
-        raise BadInput("The recovery key of this account is kept on this node; leave --words-file away.")
-    confirm(s, _recovery_question(shown, kept), yes)
-    params = {"undo": undo, "keep": kept or None, "own": own or None, "incomplete": incomplete or None}
-    answer = s.call("account.recover", account=shown["account"], seed=seed, **params)
-    s.out.done(answer, f"The root key is yours again; cut: {count(len(answer['cut']), 'writer')}.")
-    for writer in answer["uncut"]:
-        s.out.note(
-            "Not cut yet, since what it wrote may not all be here: once `banyan status` has the account complete, "
-            f"`banyan account cut {writer}`."
-        )
-    if answer["cut"]:
-        s.out.note("What those writers wrote until now stays; `banyan account drop` takes away what a thief wrote.")
-
-
-def _recovery_question(shown: dict[str, Any], kept: list[str]) -> str:
-    gone = {cut["writer"] for cut in shown["cuts"]}
-    writers = {grant["writer"] for grant in shown["grants"]} - gone - set(kept)
-    listed = ", ".join(sorted(writer[:16] for writer in writers)) or "none"
-    return f"Install a new root key, and cut every writer but this node's and those kept (now: {listed})?"
+    answer = s.call("log.begin")
+    s.out.done(answer, f"This node writes log {answer['log']} from now on (before: {answer['before']}).")
 
 
 @_account.command("close")
@@ -317,7 +224,7 @@ def close(ctx: typer.Context, account: Account = None, yes: Sure = False) -> Non
     The account's recovery key undoes it (`account recover --undo`); other nodes forget what it wrote after 30 days.
     """
     s = session.of(ctx)
-    who = _which(s, account)
+    who = which(s, account)
     undoing = _undoing(s.call("account.show", account=who))
     confirm(s, f"Close the account? No node shows what it wrote then. {undoing}", yes)
     answer = s.call("account.close", account=who)
@@ -342,7 +249,7 @@ def _say_how_to_undo(s: session.Session, account: str, entry: str) -> None:
         s.out.note(f"Within 30 days `banyan account recover --undo {number}` undoes it; its --help says what it needs.")
 
 
-def _which(s: session.Session, account: str | None) -> str:
+def which(s: session.Session, account: str | None) -> str:
     """The account meant; the node's own when none was named."""
     if account is not None:
         return refs.account(s, account)
@@ -352,7 +259,7 @@ def _which(s: session.Session, account: str | None) -> str:
     return str(own)
 
 
-def _granted(shown: dict[str, Any], text: str) -> str:
+def granted(shown: dict[str, Any], text: str) -> str:
     """A writer of the account, by any beginning of its key that fits no other."""
     writers = sorted({g["writer"] for g in shown["grants"]} | {log["writer"] for log in shown["logs"] if log["log"]})
     return refs.one_of("writer", text, writers, "`banyan account show`")
@@ -372,14 +279,14 @@ def _writer(s: session.Session, text: str) -> str:
     )
 
 
-def _until(text: str) -> int:
-    """Milliseconds since 1970. A day without a time is granted to its end."""
+def until_ms(text: str, option: str = "--until") -> int:
+    """Milliseconds since 1970. A day without a time lasts to its end."""
     try:
         with suppress(ValueError):
-            return _until(f"{date.fromisoformat(text)}T23:59:59.999")
+            return until_ms(f"{date.fromisoformat(text)}T23:59:59.999")
         when = datetime.fromisoformat(text)
     except ValueError as error:
-        raise BadInput(f"--until {text} is no date; write it like 2027-01-31 or 2027-01-31T12:00.") from error
+        raise BadInput(f"{option} {text} is no date; write it like 2027-01-31 or 2027-01-31T12:00.") from error
     return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
 
 

@@ -20,7 +20,7 @@ import typer
 from banyan_cli import errors, session
 from banyan_cli.checks import door, limits, ports
 from banyan_cli.checks.versions import versions
-from banyan_cli.show.words import count, size
+from banyan_cli.show.words import count, size, span
 from banyan_node.harmless import plain
 from banyan_node.operator_errors import NoNode
 
@@ -149,8 +149,10 @@ def _clock(s: session.Session) -> tuple[bool | None, str]:
         return False, f"The clock is {behind:.0f} s behind files already written; set it, with NTP if you can."
     said = time.strftime("It is %Y-%m-%d %H:%M:%S UTC", time.gmtime())
     node = s.node()
-    clock = None if node is None else node.call("status").get("clock")
-    if clock is None:
+    clock = s.call("status").get("clock") if s.home.keys.exists() else None
+    if clock is not None and (wrong := _of_clock(clock)) is not None:
+        return False, f"{said}. {wrong}"
+    if clock is None or node is None:
         return True, f"{said}; no peer has said yet what it has."
     if clock["wrong"]:
         return False, f"{said}, and {clock['wrong']}."
@@ -158,6 +160,26 @@ def _clock(s: session.Session) -> tuple[bool | None, str]:
         return True, f"{said}; no named platform was heard for two minutes, so it was compared with none."
     others = "the only named platform" if clock["platforms"] == 1 else f"{clock['platforms']} named platforms"
     return True, f"{said}, within {1 + abs(clock['ahead_ms']) // 1000} s of {others}."
+
+
+def _of_clock(clock: dict[str, Any]) -> str | None:
+    """What a clock that was wrong has left behind."""
+    if clock["log_ahead_ms"]:
+        return (
+            f"This node's log ends {span(clock['log_ahead_ms'])} in the future, so nothing can be posted until then. "
+            "If the clock is right now, `banyan account new-log` begins another log."
+        )
+    if clock["control_ahead_ms"]:
+        return (
+            f"The account's control log ends {span(clock['control_ahead_ms'])} in the future, so no key can be changed "
+            "until then, but by `banyan account recover --undo N`."
+        )
+    if clock["doubted"]:
+        return (
+            f"Nothing is forgotten after its 30 days, because {clock['doubted']}. If the clock is right, it goes on "
+            "after a day, or at once by `banyan store trust-clock`."
+        )
+    return None
 
 
 def _files(path: Path) -> Iterator[Path]:

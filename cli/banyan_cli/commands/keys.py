@@ -143,9 +143,19 @@ def _account_id(text: str) -> bytes:
 @_keys.command("renew")
 def renew(ctx: typer.Context) -> None:
     """Give this home another master, because somebody copied the one it has. `banyan account recover` comes next."""
+    s = session.of(ctx)
+    renew_master(s)
+    s.out.done(
+        {"home": str(s.home.path), "old": str(s.home.old_keys)},
+        f"The node has another master; the old one is in {s.home.old_keys}.",
+    )
+    s.out.note("Next: `banyan account recover` for each account, with its recovery words. Then `banyan keys backup`.")
+
+
+def renew_master(s: session.Session) -> None:
+    """Replaces the master of the home. Raises BadInput where it cannot be."""
     from banyan_node.local import reseal_local
 
-    s = session.of(ctx)
     if s.node() is not None:
         raise BadInput("The node is running; stop it with `banyan down` first.")
     keystore = _open(s)
@@ -159,11 +169,6 @@ def renew(ctx: typer.Context) -> None:
     before = keystore.keys
     fresh = keystore.renew(s.home.old_keys, s.passphrase() if keystore.encrypted else None)
     reseal_local(s.home, s.settings, before, fresh.keys)
-    s.out.done(
-        {"home": str(s.home.path), "old": str(s.home.old_keys)},
-        f"The node has another master; the old one is in {s.home.old_keys}.",
-    )
-    s.out.note("Next: `banyan account recover` for each account, with its recovery words. Then `banyan keys backup`.")
 
 
 @_keys.command("passphrase")

@@ -233,6 +233,15 @@ Account = Annotated[
 ]
 
 
+@_store.command("trust-clock")
+def trust_clock(ctx: typer.Context) -> None:
+    """Say that this machine's clock is right although it jumped, so that old content is forgotten as usual."""
+    s = session.of(ctx)
+    answer = s.call("clock.trust")
+    before = answer["doubted"]
+    s.out.done(answer, f"The clock is trusted{f' again ({before})' if before else ''}.")
+
+
 @_store.command("drop")
 def drop(ctx: typer.Context, account: Account) -> None:
     """Erase an account from this node, which does not fetch it again. Other nodes decide for themselves."""

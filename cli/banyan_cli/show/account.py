@@ -35,6 +35,26 @@ def account(console: Console, value: Row, here: str = "") -> None:
     console.print(history)
 
 
+def activity(console: Console, rows: list[Row]) -> None:
+    """What writers did lately: entries by which a cut is named, with what may be a thief's marked."""
+    shown = table("entry", "when", "writer", "log#", "", "what")
+    for row in rows:
+        marks = [
+            *(["written here"] if row["own"] else []),
+            *row["marks"],
+            *([] if row["counts"] else ["counts no more"]),
+        ]
+        said = "" if row["text"] is None else " ".join(plain(row["text"]).split())[:60]
+        about = "" if row["uri"] is None else f"{row['uri'].rpartition('/')[2][-8:]} "
+        what = Text(f"{_DID[row['does']]} {about}{said}".rstrip())
+        marked = Text(", ".join(marks), "" if marks == ["written here"] else "bold")
+        shown.add_row(row["entry"][:8], _when(row["time_ms"]), row["writer"][:16], str(row["log"]), marked, what)
+    console.print(shown)
+
+
+_DID = {"post": "post", "edit": "edit of", "delete": "deletes", "other": "something else"}
+
+
 def _whose(value: Row) -> str:
     return "  yours" if value["own"] else "  hosted here" if value["hosted"] else ""
 

@@ -32,6 +32,7 @@ from banyan_node.hosting import claims
 from banyan_node.media import keeping
 from banyan_node.media.held import read_part
 from banyan_node.operator_errors import CallError, NoNode
+from banyan_node.own_log import Unasked
 from banyan_node.upkeep import chores
 from banyan_node.workers.ahead import GivingWay
 from banyan_node.workers.beside import Beside, Waiting
@@ -48,6 +49,8 @@ QUICK, SLOW = 1, 2
 and they are no faster."""
 WORKERS = 2
 """Files that are put at a time: each hashes and writes as fast as the disk takes it."""
+UNASKED_S = 0.2
+"""How often it is tried whether a first entry may be written (own_log.py says for how long)."""
 log = structlog.get_logger("banyan")
 _REFUSALS = (CallError, BanyanError, ValueError, StorageError)
 
@@ -143,13 +146,21 @@ class NodeBackend:
             if method.runs == "look":
                 found = await self.look(lambda at: method.do(at, ask))
             else:
-                do = partial(_write, method, ask)
-                found = await self._shell.worker.call(do, method.alone, method.together)
+                found = await self._write(method, ask)
             return found if method.on_node is None else await method.on_node(self._shell, found)
         except _REFUSALS as error:
             raise refusal(error) from error
         finally:
             self._shell.metrics.took(method.name, time.perf_counter() - began)
+
+    async def _write(self, method: Method, ask: Request) -> Any:
+        """A write's answer. The first entry after a start waits until peers told where this node's log stands."""
+        do = partial(_write, method, ask)
+        while True:
+            try:
+                return await self._shell.worker.call(do, method.alone, method.together)
+            except Unasked:
+                await trio.sleep(UNASKED_S)
 
     async def piece(self, blob: str, offset: int, length: int) -> bytes:
         """What `media.read` gives, as bytes. Raises CallError."""

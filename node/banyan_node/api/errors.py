@@ -23,7 +23,7 @@ CODES: dict[str, tuple[tuple[int, ...], str]] = {
     "half_done": ((409,), "An operation of many was refused when it had written something: nothing was done."),
     "out_of_order": ((409,), "A batch of an import came too early or too late; the message names the next one."),
     "cursor_gone": ((410,), "The cursor is of another store, or of a state that this store no longer has."),
-    "too_large": ((413,), "The body is larger than control.body_bytes."),
+    "too_large": ((413,), "The body is larger than control.body_bytes, or an archive than `most`."),
     "too_many_streams": ((429,), "control.streams event streams are open."),
     "too_many": ((429,), "Of these no more are taken for now; the message says when."),
     "internal": ((500,), "The node failed; its log says why."),

@@ -286,6 +286,15 @@ class InterestSettings(Struct, frozen=True, forbid_unknown_fields=True):
             description="0: only its own accounts; 2: also the posts that friends reply to; 3: most of a network",
         ),
     ] = 2
+    max_accounts: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=65_536,
+            description="Accounts that are held at most. Own accounts and those that they follow count, and are always "
+            "held; of the others each account brings as many as the next one",
+        ),
+    ] = 50_000
 
 
 class DiscoverySettings(Struct, frozen=True, forbid_unknown_fields=True):

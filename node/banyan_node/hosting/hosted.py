@@ -22,7 +22,6 @@ from banyan_crdt.parts import open_part
 from banyan_crdt.signing import Signer
 from banyan_node.context import RESTORING, Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
-from banyan_node.hosting import awaited, dropped
 from banyan_node.moderation import standing
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.author import grant_to
@@ -260,6 +259,12 @@ def later_roots(control: Control) -> list[bytes]:
     return [root for entry in reversed(control.path) for root in roots_in(entry)]
 
 
+def is_renewed(slots: KeySlots, control: Control, home: Hosted) -> bool:
+    """Whether no root key of the account ever came from the current master, which a thief may have otherwise."""
+    had = [init_of(control.path[0]).slots[ROOT_SLOT].current, *later_roots(control)]
+    return key_digest(slots.slot(home.number, ROOT_SLOT, 0).key) not in had
+
+
 def roots_in(entry: Entry) -> list[bytes]:
     """Digests of the root keys that a control entry installs or announces."""
     return [
@@ -393,19 +398,3 @@ def writable_log(ctx: Context, account: AccountId) -> LogId:
             raise CallError("refused", f"This node may not write for {who} any more: its owner cut it off.", 409)
         raise CallError("refused", f"This node may not write for {who}: its owner must grant it.", 409)
     return log
-
-
-def interest_of(ctx: Context) -> frozenset[AccountId] | None:
-    """The accounts that this node holds: its own and those within `hops` follows of them, but for dropped ones. None:
-    all.
-
-    A node that is restoring holds all, because the ids of its accounts are unknown until they arrive."""
-    interest = ctx.settings.config.interest
-    if interest.mode == "all" or ctx.store.note(RESTORING) is not None:
-        return None
-    q = ctx.queries()
-    found = edge = frozenset(h.account for h in all_hosted(ctx)) | awaited.accounts(ctx.store)
-    for _ in range(interest.hops):
-        edge = frozenset(a for account in edge for a in q.follows(account)) - found
-        found |= edge
-    return found.difference(dropped.dropped(ctx.store))

@@ -1,12 +1,16 @@
-"""Which accounts a node of chosen accounts holds (`interest.mode` follows): its own and those within some follows.
+"""Which accounts a node of chosen accounts holds (`interest.mode` follows), the most important first.
 
-All follows are read once. Then only those of accounts that were touched since (banyan_storage.views.touched) are read
-again, and counted: an account is within n + 1 follows while an account within n follows it.
+Its own accounts come first, then whom they follow, always. Of accounts that are more follows away as many are held as
+`interest.max_accounts` leaves room for, one of each account that follows them in turn: who follows 300,000 accounts
+takes no room from what others follow, and no more of their follows are read than are held.
+
+Follows are read once, and again of accounts that were touched since (banyan_storage.views.touched): of own accounts at
+each look, of others once a minute. So an account that changes its follows all the time costs little, here and at peers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -25,139 +29,151 @@ if TYPE_CHECKING:
 
 LOOK_S = 5.0
 """Seconds between two looks whom the accounts here follow."""
+FAR_LOOKS = 12
+"""At each look of so many, whom others follow is looked at too."""
+PAGE = 32
+"""How many follows of an account are read at first; then as many as were read before."""
 
 
 async def follow(worker: Worker[Context], context: Context) -> None:
     """Tells the replica which accounts it holds, for as long as the node runs."""
-    chosen = context.settings.config.interest
-    interest, told = Interest(chosen.hops), object()
+    chosen, interest, told = context.settings.config.interest, Interest(context), object()
     while chosen.mode == "follows":
         await trio.sleep(LOOK_S)
         with suppress(ViewBuilding):  # follows are unknown until the view is built
-            found = await trio.to_thread.run_sync(interest.of, context)
+            found = await trio.to_thread.run_sync(interest.look)
             if found is not told:
                 await worker.call(partial(_hold, found))
                 told = found
 
 
-def _hold(found: frozenset[AccountId] | None, context: Context, now: float) -> None:
+def hold(ctx: Context, now: float) -> None:
+    """Tells the replica which accounts it holds now. Raises ViewBuilding."""
+    _hold(None if holds_all(ctx) else Interest(ctx).of(ctx.queries()), ctx, now)
+
+
+def holds_all(ctx: Context) -> bool:
+    """A node that is restoring holds all, because the ids of its accounts are unknown until they arrive."""
+    return ctx.settings.config.interest.mode == "all" or ctx.store.note(RESTORING) is not None
+
+
+def _hold(found: tuple[AccountId, ...] | None, context: Context, now: float) -> None:
     """found: None is all. What was dropped or is awaited since it was found counts."""
     if found is not None:
-        found = (found | awaited.accounts(context.store)).difference(dropped.dropped(context.store))
+        gone = set(dropped.dropped(context.store))
+        found = tuple(account for account in (*awaited.accounts(context.store), *found) if account not in gone)
     context.replica.set_interest(found, now)
 
 
 class Interest:
     """Of one store. One thread at a time."""
 
-    def __init__(self, hops: int) -> None:
-        self._hops = hops
-        self._within = Within(hops)
-        self._at = -1
+    def __init__(self, ctx: Context) -> None:
+        chosen = ctx.settings.config.interest
+        self._ctx, self._reach = ctx, Reach(chosen.hops, chosen.max_accounts)
+        self._at, self._looks = -1, 0
+        self._later: set[bytes] | None = None
+        """Numbers of the accounts that were touched and are read again once a minute; None: perhaps all."""
 
-    def of(self, ctx: Context) -> frozenset[AccountId] | None:
+    def look(self) -> tuple[AccountId, ...] | None:
         """The accounts, with those that were dropped, as of the last commit; the same object while they are the same.
         None: all. Any thread. Raises ViewBuilding."""
+        ctx = self._ctx
         with queries(ctx.engine, ctx.realm, ctx.store.late_ids) as q:
-            if q.reader.note(RESTORING) is not None:
-                return None
-            q.need("relations")
-            return self.after(q, {*hosted.ids_in(q.reader), *awaited.accounts(q.reader)})
+            return None if q.reader.note(RESTORING) is not None else self.of(q)
 
-    def after(self, q: Queries, roots: set[AccountId]) -> frozenset[AccountId]:
-        """Those within the follows of these accounts."""
-        txn = q.reader.txn
-        now = touched.last(txn)
-        changes = touched.changes(txn, self._at) if 0 <= self._at <= now else None
-        if changes is None:
-            self._within = Within(self._hops)
-        accounts = set[bytes]().union(*(change.accounts for change in changes or ()))
-        self._at = now
-        return self._within.update(roots, accounts, q.number, q.follows)
+    def of(self, q: Queries) -> tuple[AccountId, ...]:
+        q.need("relations")
+        last, changes = touched.last(q.reader.txn), None
+        if 0 <= self._at <= last:
+            changes = touched.changes(q.reader.txn, self._at)
+        now = None if changes is None else {number for change in changes for number in change.accounts}
+        self._at, far = last, self._looks % FAR_LOOKS == 0
+        self._looks += 1
+        self._later = None if now is None or self._later is None else self._later | now
+        roots = {*hosted.ids_in(q.reader), *awaited.accounts(q.reader)}
+        # an account of which nothing was known may be new here
+        again = [a for a, known in self._reach.known.items() if far or a in roots or not known.accounts]
+        changed = self._later if far else now
+        if changed is not None:
+            again = [account for account in again if q.number(account) in changed]
+        if far:
+            self._later = set()
+        return self._reach.update(sorted(roots), again, q.follows)
 
 
-class Within:
-    """Who is within so many follows of some accounts."""
+class _Follows:
+    """The first follows of an account. whole: there are no more."""
 
-    def __init__(self, hops: int) -> None:
-        self._sets = [set[AccountId]() for _ in range(hops + 1)]
-        """By number of follows, each with those before."""
-        self._counts = [dict[AccountId, int]() for _ in range(hops)]
-        """By number of follows: how many accounts within it follow an account."""
-        self._follows: dict[AccountId, list[AccountId]] = {}
-        """Of the accounts of which it is known."""
-        self._known: dict[bytes, AccountId] = {}
-        """Those of them that have a number, by number."""
-        self._unknown: set[AccountId] = set()
-        self._whole: frozenset[AccountId] | None = None
+    __slots__ = ("accounts", "whole")
+
+    def __init__(self) -> None:
+        self.accounts: list[AccountId] = []
+        self.whole = False
+
+    def add(self, more: list[AccountId], asked: int) -> None:
+        self.accounts += more
+        self.whole = len(more) < asked
+
+
+class Reach:
+    """Who is within so many follows of some accounts, of those beyond the first follow `most` accounts in all."""
+
+    def __init__(self, hops: int, most: int) -> None:
+        self._hops, self._most = hops, most
+        self.known: dict[AccountId, _Follows] = {}
+        """By account, those of which follows are needed."""
+        self._roots: list[AccountId] | None = None
+        self._found: tuple[AccountId, ...] = ()
 
     def update(
         self,
-        roots: set[AccountId],
-        changed: Iterable[bytes],
-        number_of: Callable[[AccountId], bytes | None],
-        follows_of: Callable[[AccountId], list[AccountId]],
-    ) -> frozenset[AccountId]:
-        """The accounts within `hops` follows of the roots. changed: numbers of accounts that may follow others now."""
-        again = {self._known[number] for number in changed if number in self._known}
-        again |= {account for account in self._unknown if number_of(account) is not None}
-        before = {account: self._follows[account] for account in again}
+        roots: list[AccountId],
+        again: list[AccountId],
+        follows_of: Callable[[AccountId, AccountId | None, int], list[AccountId]],
+    ) -> tuple[AccountId, ...]:
+        """The accounts, the nearest first; the same object while they are the same. again: accounts that may follow
+        others now. follows_of: what an account follows, by id: those after one, and how many at most."""
+        if roots == self._roots and not again:
+            return self._found
         for account in again:
-            self._read(account, number_of, follows_of)
-        came, gone = roots - self._sets[0], self._sets[0] - roots
-        self._sets[0] = set(roots)
-        moved = bool(came or gone)
-        for n, counts in enumerate(self._counts):
-            within, beyond = self._sets[n], self._sets[n + 1]
-            seen = came | gone
-            for account in came:
-                if account not in self._follows:
-                    self._read(account, number_of, follows_of)
-                seen.update(_count(counts, self._follows[account], 1))
-            for account in gone:
-                seen.update(_count(counts, before.get(account, self._follows[account]), -1))
-            for account in again & within - came:
-                seen.update(_count(counts, before[account], -1), _count(counts, self._follows[account], 1))
-            here = {account for account in seen if account in counts or account in within}
-            came, gone = here - beyond, (seen - here) & beyond
-            beyond |= came
-            beyond -= gone
-            moved = moved or bool(came or gone)
-        for account in [*self._follows] if moved or again else ():
-            if account not in (self._sets[-2] if self._counts else ()):
-                self._forget(account, number_of)
-        if moved or self._whole is None:
-            self._whole = frozenset(self._sets[-1])
-        return self._whole
+            del self.known[account]
+        before, self.known, self._roots = self.known, {}, roots
+        found, edge = dict.fromkeys(roots), roots
+        for hop in range(self._hops):
+            inner = len(found)
+            for account in edge if hop == 0 or inner < self._most else ():
+                self.known[account] = before.get(account) or _Follows()
+            for account in _in_turn([self._each(account, follows_of) for account in edge if account in self.known]):
+                if hop > 0 and len(found) >= self._most:
+                    break
+                found[account] = None
+            edge = [*found][inner:]
+        if (whole := tuple(found)) != self._found:
+            self._found = whole
+        return self._found
 
-    def _read(
-        self,
-        account: AccountId,
-        number_of: Callable[[AccountId], bytes | None],
-        follows_of: Callable[[AccountId], list[AccountId]],
-    ) -> None:
-        self._follows[account] = follows_of(account)
-        number = number_of(account)
-        if number is None:
-            self._unknown.add(account)
-        else:
-            self._known[number] = account
-            self._unknown.discard(account)
-
-    def _forget(self, account: AccountId, number_of: Callable[[AccountId], bytes | None]) -> None:
-        del self._follows[account]
-        self._unknown.discard(account)
-        number = number_of(account)
-        if number is not None:
-            self._known.pop(number, None)
+    def _each(
+        self, account: AccountId, follows_of: Callable[[AccountId, AccountId | None, int], list[AccountId]]
+    ) -> Iterator[AccountId]:
+        """Whom the account follows, read as far as they are asked for."""
+        known, n = self.known[account], 0
+        while True:
+            yield from known.accounts[n:]
+            n = len(known.accounts)
+            if known.whole:
+                return
+            number = max(PAGE, n)
+            known.add(follows_of(account, known.accounts[-1] if n else None, number), number)
 
 
-def _count(counts: dict[AccountId, int], accounts: Iterable[AccountId], by: int) -> Iterable[AccountId]:
-    """Counts these accounts once more, or once less. Returns them."""
-    for account in accounts:
-        count = counts.get(account, 0) + by
-        if count:
-            counts[account] = count
-        else:
-            counts.pop(account, None)
-    return accounts
+def _in_turn(each: list[Iterator[AccountId]]) -> Iterator[AccountId]:
+    """One of each in turn."""
+    while each:
+        left = list[Iterator[AccountId]]()
+        for one in each:
+            account = next(one, None)
+            if account is not None:
+                yield account
+                left.append(one)
+        each = left

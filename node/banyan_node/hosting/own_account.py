@@ -14,7 +14,7 @@ from typing import Any
 
 from banyan_crdt.control import Control, control_op
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log, key_digest
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, Time, control_log
 from banyan_crdt.ops import Close, Cut, Drop, Grant, Op, Recover, Rotate, decode_body
 from banyan_node.home.keystore import ROOT_SLOT
 from banyan_node.hosting import hosted
@@ -78,7 +78,7 @@ def _entries(count: int) -> str:
 
 
 def _remedy(control: Control, here: Here, home: hosted.Hosted, undo: str = "") -> str:
-    renew = "" if _is_renewed(control, here, home) else "`banyan down`, `banyan keys renew`, "
+    renew = "" if hosted.is_renewed(here, control, home) else "`banyan down`, `banyan keys renew`, "
     return (
         f"if that was not you, {renew}`banyan account recover{undo}`, and `banyan account drop` removes what "
         "somebody else wrote"
@@ -145,9 +145,3 @@ def _last(entries: Sequence[Entry], kind: type[Any]) -> str | None:
 
 def _ops(entry: Entry) -> tuple[Op, ...]:
     return control_op(decode_body(entry.ops))
-
-
-def _is_renewed(control: Control, here: Here, home: hosted.Hosted) -> bool:
-    """Whether no root key of the account ever came from the current master, which a thief may have otherwise."""
-    had = [hosted.init_of(control.path[0]).slots[ROOT_SLOT].current, *hosted.later_roots(control)]
-    return key_digest(here.slot(home.number, ROOT_SLOT, 0).key) not in had

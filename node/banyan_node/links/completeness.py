@@ -9,9 +9,9 @@ whether linked peers hold them: a hub that holds none of them agrees with everyb
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 
-from banyan_crdt.ids import Head, LogId, account_to_text, control_log, is_control
+from banyan_crdt.ids import AccountId, Head, LogId, account_to_text, control_log, is_control
 from banyan_node.hosting import claims, hosted
 from banyan_node.hosting.hosted import Reads
 from banyan_node.links.grounds import NETWORKS
@@ -53,15 +53,15 @@ def _held_by_nobody(at: Reads, seen: Published) -> str | None:
     """A sentence if no linked peer holds an account that a node of chosen accounts holds, or that people here follow:
     then it agrees with its peers, and they cannot know what that account wrote since."""
     compared = [link.names for link in seen.links if link.compared]
-    if seen.interest is None or None in compared:
+    told = [names for names in compared if names is not None]
+    if seen.interest is None or len(told) < len(compared):
         return None
-    told = frozenset[bytes]().union(*(names for names in compared if names is not None))
     own = hosted.ids(at)
     try:
         follows = {account for one in own for account in at.queries().follows(one)}
     except ViewBuilding:
         return None
-    lacking = sorted(account for account in seen.interest.difference(own) if account[:NAME_BYTES] not in told)
+    lacking = sorted(account for account in seen.interest.difference(own) if not _any_has(told, account))
     followed = [account for account in lacking if account in follows]
     held = (account for account in lacking[:LOOKED] if at.store.head(control_log(account)).length)
     first = next(iter(followed), None) or next(held, None)
@@ -72,6 +72,10 @@ def _held_by_nobody(at: Reads, seen: Published) -> str | None:
         f"no connected peer holds the posts of {account_to_text(first)}{others}, so nothing tells what was written "
         "since; connect to a node that does (`banyan peers add`): theirs, or one that holds all accounts"
     )
+
+
+def _any_has(told: Iterable[Container[bytes]], account: AccountId) -> bool:
+    return any(account[:NAME_BYTES] in names for names in told)
 
 
 def _linked(seen: Published) -> bool:

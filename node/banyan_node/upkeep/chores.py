@@ -18,6 +18,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import claims, drafts, dropped, hosted, private
 from banyan_node.moderation import copies
 from banyan_node.operator_errors import CallError
+from banyan_node.upkeep import trusted_clock
 from banyan_node.workers.worker import Worker
 from banyan_schema.social import POST, PROFILE
 from banyan_schema.social.private import KEYRING, PRIVATE
@@ -93,9 +95,7 @@ async def run(worker: Worker[Context]) -> None:
                 held, own = await worker.call(lambda c, now: (len(hosted.all_hosted(c)), hosted.me(c) is not None))
                 log.info("accounts of these keys came back", now=back.number, in_all=held, own_account=own)
             done = await worker.call(checkpoint_own_accounts)
-            erased = await worker.call(erase_deleted)
-            replaced = await worker.call(erase_replaced)
-            forgotten = await worker.call(forget_beside)
+            erased, replaced, forgotten = [await worker.call(partial(forget, do)) for do in FORGETTING]
             kept = await worker.call(keep_for_drafts)
         except ViewBuilding:  # names and deletions are unknown until the view is built
             continue
@@ -273,6 +273,14 @@ def reclaim_names(ctx: Context, now: float) -> bool:
     return after is not None
 
 
+def forget(do: Callable[[Context, float], Done], ctx: Context, now: float) -> Done:
+    """Does one of FORGETTING, if the clock may say that a term is over."""
+    if (why := trusted_clock.doubt(ctx, trusted_clock.moment(ctx.replica.wall_ms(now)))) is not None:
+        log.warning("nothing is forgotten", reason=why)
+        return Done(0, False)
+    return do(ctx, now)
+
+
 def forget_beside(ctx: Context, now: float) -> Done:
     """Forgets entries held beside logs that have not counted for 30 days. Afterwards only a peer or an archive that
     still has them can bring them back."""
@@ -381,6 +389,10 @@ def _erase_replaced(ctx: Context, account: AccountId, ref: Ref) -> tuple[bool, b
         return True, False
     names_blobs = ctx.store.txn.get(t.MEDIA, key) is not None
     return False, names_blobs and ctx.store.erase_part(ref.entry, ref.op, None)
+
+
+FORGETTING = (erase_deleted, erase_replaced, forget_beside)
+"""What ends a term of 30 days for good."""
 
 
 def _day_of(account: AccountId, at_ms: int) -> int:

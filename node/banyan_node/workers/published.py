@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Container, Mapping, Set
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
@@ -100,7 +100,7 @@ class LinkSeen:
     reason: str
     differences: Mapping[LogId, Head]
     asked: tuple[LogId, ...]
-    names: Set[bytes] | None
+    names: Container[bytes] | None
     """What it says that it holds: the beginnings of the ids of accounts, as of now; None: all."""
 
 

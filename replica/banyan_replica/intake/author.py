@@ -262,7 +262,8 @@ class Author:
                 raise Refused(_no_room(self.realm, granted, h))
             if is_future(h.time, now_ms):
                 raise Refused(
-                    f"the log of {account_to_text(log.account)} ends in the future: set the clock of this machine"
+                    f"the log of {account_to_text(log.account)} ends in the future: set the clock of this machine; if "
+                    "it was ahead and is right now, `banyan account new-log` begins another log"
                 )
             made.append(piece)
             parent = piece.entry

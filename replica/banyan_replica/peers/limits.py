@@ -80,12 +80,16 @@ class Limits:
     met: int = 1_024
     """Peers whose last arrival number is remembered on disk."""
     interest: int = 65_536
-    """Accounts that a partial node may name: about 80 bytes each while it is linked."""
+    """Accounts that a partial node names: about 80 bytes each while it is linked. Older nodes charge
+    points for more."""
+    interest_kept: int = 131_072
+    """Names of one partial node that are kept, the first ones. Older nodes add names before they remove
+    others, so up to twice as many come for a moment."""
     interest_of_all: int = 262_144
-    """And all partial nodes together. Beyond it those of one peer go: the one that named most, of the network that
-    named most."""
+    """Names of all partial nodes that are kept together. Beyond it the last ones go of the peer that named most, of the
+    network that named most."""
     interest_logs: int = 1 << 20
-    """Logs of such accounts that are compared with a peer, 48 bytes each; with more logs nothing is compared."""
+    """Logs of such accounts that are compared with a peer, 48 bytes each; of accounts with more, the first ones."""
     heard: int = 1_024
     """Accounts that are held only because they name accounts of this node: as many people as talk to one of them in a
     busy week. Strangers can mint them, and what these say counts in the strangers' share of the disk."""

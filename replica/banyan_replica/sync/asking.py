@@ -61,8 +61,6 @@ class Asking:
         """The peer that was asked for a log, and up to which head. Others that claim no more are not asked."""
         self._repeats: OrderedDict[str, Repeats] = OrderedDict()
         """What came in vain, by peer."""
-        self.held_back = 0
-        """How many questions were not asked because their answers came in vain before."""
         self._now = 0.0
         self.waiting: Callable[[str], int] = lambda peer: 0
         """Bytes of a peer that wait in the driver's queue."""
@@ -86,7 +84,6 @@ class Asking:
         self.full = full
         self.strangers.allow(strangers, allowance)
         if shut and not (full or self.strangers.full):
-            self._repeats.clear()
             for link in self._links.values():
                 link.course.anew()
 
@@ -206,7 +203,6 @@ class Asking:
         if self.resting or log in link.owed.logs or (log in self._asked_of and _covers(self._asked_of[log][1], head)):
             return False
         if not self._repeats_of(link).may_ask(log, head, self._now):
-            self.held_back += 1
             return False
         most = self._limits.asked_of_each(len(self._links))
         want = Want(log, locator(self._store, log), self._ingest.lacks(log) if log.log else [])
@@ -334,7 +330,6 @@ class Asking:
     def rest(self) -> None:
         """A commit failed, and what it held will be asked for again: not at once, each time later. A full disk must not
         make us fetch the same for ever at full speed."""
-        self._repeats.clear()
         if not self.resting:
             self._rest_s = min(max(self._limits.rest_s, 2 * self._rest_s), self._limits.rest_most_s)
             self._rest_until, self.resting = None, True

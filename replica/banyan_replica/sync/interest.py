@@ -1,57 +1,51 @@
 """Comparing if a node holds only some accounts: then two nodes compare the frontier of the accounts that both hold.
 
-A partial node names its accounts to each neighbour once, and then only changes. So both sides of a link know the same
+A partial node names its accounts to each neighbour once, the most important first, and then only changes. A neighbour
+keeps as many of the first names as it has room for, and says how many (names.py). So both sides of a link know the same
 set. Each keeps the frontier of that set in a separate index (`Share`), with a root, sketches and ranges like a whole
 frontier. Roots are told every few seconds; if they differ, the shares are compared like whole frontiers (comparing.py),
 at a cost proportional to the difference.
 
-Each root is sent with a digest of the names that the sender knows of the receiver. So a lost name is noticed, and all
+Each root is sent with a digest of the names that the sender keeps of the receiver's. So lost names are noticed, and all
 names are sent again. The pause doubles each time, so a peer whose digest is never right costs little.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
-import numpy as np
-
-from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_replica.gossip.groups import group_of
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
-from banyan_replica.sync.shares import Names, Share
+from banyan_replica.sync.names import REPLACE, Names, SentNames
+from banyan_replica.sync.shares import Share
 from banyan_replica.wire import NAME_BYTES, Interest, Message
 from banyan_storage.reader import StoreReader
 
-FRAME = 16_384
-"""Names in one frame: 256 kB."""
-AGAIN_S = 30.0
-"""A peer with a wrong digest gets all names again after so long; the pause doubles up to AGAIN_MOST_S. The first pause
-is long enough for the first frames to arrive."""
-AGAIN_MOST_S = 3_600.0
 FRUITLESS_MOST_S = 600.0
 """If both roots stay the same after a comparison, the pause before the next one doubles up to so long."""
 
 ALL = bytes(8)
 """The digest of no names, as of a node that holds everything."""
-REPLACE, ADD, REMOVE = 0, 1, 2
-"""What an `interest` frame does with the names told before."""
 
 
 @dataclass(slots=True)
 class Pair:
-    """What we compare with one peer. theirs: the names that it told us, None: it holds everything."""
+    """What we compare with one peer."""
 
     share: Share
     theirs: Names | None
-    told: bool
-    """Whether we told it our names; otherwise we hold everything."""
-    again_at: float
-    again_s: float = AGAIN_S
+    """The names that we keep of its; None: it holds everything."""
+    ours: SentNames | None
+    """The names that we sent it; None: we hold everything."""
+    keeps: Collection[bytes] = ()
+    """Those of our names of which the share is, if both are partial."""
+    compared: bytes = b""
+    """The digest of our names of which the share is; empty: of others, or nobody knows."""
     said: bytes = b""
     """The last root that we told it."""
     unheard: bool = False
@@ -110,19 +104,19 @@ class Interests:
 
     # -- ours
 
-    def limit(self, accounts: frozenset[AccountId] | None, now: float) -> list[PeerSession]:
-        """This node holds only these accounts. Call it only when no write is waiting. Returns the links over which
-        other accounts are compared from now on.
+    def limit(self, accounts: Collection[AccountId] | None, now: float) -> list[PeerSession]:
+        """This node holds only these accounts, the most important first: names beyond `Limits.interest` are not sent.
+        Call it only when no write is waiting. Returns the links over which other accounts are compared from now on.
 
         None (all) changes nothing on links that were told names: only new links compare everything.
         """
         if accounts is None:
             return []
-        names = self._chosen({account[:NAME_BYTES] for account in accounts})
-        come, go = names - self._mine.held, self._mine.held - names
-        self._mine.change(come, go)
+        names = Names(islice(dict.fromkeys(account[:NAME_BYTES] for account in accounts), self._limits.interest))
+        come, go = names.held.keys() - self._mine.held.keys(), self._mine.held.keys() - names.held.keys()
+        self._mine = names
         if self._own is None:
-            self._own = Share(self._store, self._public, names)
+            self._own = Share(self._store, self._public, dict(names.held))
         else:
             self._own.change(come, go)
         changed = list[PeerSession]()
@@ -130,27 +124,14 @@ class Interests:
             if link.hello is None:
                 continue
             pair = self._pairs.get(link.peer)
-            if pair is None or not pair.told:
+            if pair is None or pair.ours is None:
                 self._pair(link, pair.theirs if pair else None, True, now)
                 changed.append(link)
-                continue
-            if pair.theirs is not None:
-                pair.share.change(come & pair.theirs.held, go & pair.share.names)
-            if come or go:
+            elif come or go:
+                pair.compared = b""
+                self._send(link, pair.ours.frames(self._mine, now, self._random_bytes(NAME_BYTES)))
                 changed.append(link)
-            self._tell(link, ADD, come)
-            self._tell(link, REMOVE, go)
         return changed
-
-    def _chosen(self, names: set[bytes]) -> set[bytes]:
-        """As many names as may be told: all, or those after a random place."""
-        most = self._limits.interest
-        if len(names) <= most:
-            return names
-        self._start = self._start or self._random_bytes(NAME_BYTES)
-        ordered = sorted(names)
-        at = bisect_left(ordered, self._start)
-        return set((ordered[at:] + ordered[:at])[:most])
 
     def met(self, link: PeerSession, partial: bool, now: float) -> None:
         """Hellos were exchanged. partial: whether we said that we hold only some accounts."""
@@ -158,81 +139,104 @@ class Interests:
         if partial or theirs is not None:
             self._pair(link, theirs, partial, now)
 
-    def _pair(self, link: PeerSession, theirs: Names | None, told: bool, now: float) -> Pair:
+    def _pair(self, link: PeerSession, theirs: Names | None, partial: bool, now: float) -> Pair:
+        ours = SentNames(self._limits.interest) if partial else None
         if theirs is None:
             assert self._own is not None
             share = self._own
         else:
-            share = Share(self._store, self._public, theirs.held & self._mine.held if told else theirs.held)
-        pair = self._pairs[link.peer] = Pair(share, theirs, told, now + AGAIN_S)
-        if told:
-            self._tell_all(link)
+            share = Share(self._store, self._public, {} if partial else theirs.held)
+        pair = self._pairs[link.peer] = Pair(share, theirs, ours)
+        if ours is not None:
+            self._send(link, [Interest(REPLACE, b""), *ours.frames(self._mine, now, b"")])
         return pair
 
-    def _tell_all(self, link: PeerSession) -> None:
-        self._out.append((link.peer, Interest(REPLACE, b"")))
-        self._tell(link, ADD, self._mine.held)
-
-    def _tell(self, link: PeerSession, how: int, names: Collection[bytes]) -> None:
-        ordered = sorted(names)
-        for k in range(0, len(ordered), FRAME):
-            self._out.append((link.peer, Interest(how, b"".join(ordered[k : k + FRAME]))))
+    def _send(self, link: PeerSession, frames: list[Interest]) -> None:
+        self._out.extend((link.peer, frame) for frame in frames)
 
     def known(self, link: PeerSession, pair: Pair, told: bytes, now: float) -> bool:
-        """Whether the peer knows our names, by its digest. If it has not for long, all are told again."""
-        if told == (self._mine.digest if pair.told else ALL):
-            return True
-        if pair.told and now >= pair.again_at:
-            pair.again_s = min(2 * pair.again_s, AGAIN_MOST_S)
-            pair.again_at = now + pair.again_s
-            self._tell_all(link)
-        return False
+        """Whether it is known which of our names the peer keeps, by its digest, and the share is of these. If names
+        were lost, or it may have room for more, they are sent again. Call it only when no write is waiting."""
+        if pair.ours is None:
+            return told == ALL
+        pair.ours.answered(told, now)
+        self._send(link, pair.ours.again(self._mine, now, self._random_bytes(NAME_BYTES)))
+        if pair.ours.known:
+            self._align(link, pair, pair.ours, told)
+        return pair.ours.known
+
+    def _align(self, link: PeerSession, pair: Pair, ours: SentNames, told: bytes) -> None:
+        """Lets the share be of the accounts that both keep."""
+        if pair.compared == told:
+            return
+        pair.compared, pair.keeps = told, ours.keeps
+        if pair.theirs is None and told == self._mine.digest:
+            assert self._own is not None
+            pair.share = self._own
+            return
+        both = pair.theirs.held.keys() & pair.keeps if pair.theirs is not None else dict.fromkeys(pair.keeps).keys()
+        if pair.share is self._own:
+            pair.share = Share(self._store, self._public, dict.fromkeys(both))
+        else:
+            names = pair.share.names.keys()
+            link.load.cost(len(names) + pair.share.change(both - names, names - both))
 
     # -- theirs
 
     def told(self, link: PeerSession, m: Interest, now: float) -> None:
-        """The peer changed its names. Raises Malformed if they are too many."""
-        names: set[bytes] = set(np.frombuffer(m.names, f"V{NAME_BYTES}").tolist())
+        """The peer changed its names. Those for which there is no room are forgotten."""
         pair = self._pairs.get(link.peer)
         if pair is None or pair.theirs is None:  # it held everything until now
-            pair = self._pair(link, Names(), pair.told if pair else False, now)
+            pair = self._pair(link, Names(), pair is not None and pair.ours is not None, now)
         theirs = pair.theirs
         assert theirs is not None
-        held = theirs.held
-        come = set[bytes]() if m.how == REMOVE else names - held
-        go = held - names if m.how == REPLACE else names & held if m.how == REMOVE else set[bytes]()
-        if len(held) + len(come) - len(go) > self._limits.interest:
-            raise Malformed(f"names more than {self._limits.interest} accounts of interest")
-        theirs.change(come, go)
-        if pair.told:
-            come, go = come & self._mine.held, go & pair.share.names
-        link.load.cost(pair.share.change(come, go))
+        come, go = theirs.receive(m, self._limits.interest_kept)
+        if pair.ours is not None and not pair.ours.known:
+            pair.compared = b""
+        else:
+            come, go = self._both(pair, come), self._both(pair, go)
+            link.load.cost(pair.share.change(come, go))
         pair.unheard = True
-        self._bound(pair.share)
-        self._make_room()
+        link.load.cost(self._bound(pair) + self._make_room())
 
-    def _make_room(self) -> None:
-        """Forgets names while peers tell too many together. The peer sees by the digest that we do not know its names,
-        and tells them again, less and less often."""
-        held = {peer: len(pair.theirs.held) for peer, pair in self._pairs.items() if pair.theirs is not None}
-        total = sum(held.values())
-        while total > self._limits.interest_of_all:
+    def _both(self, pair: Pair, names: list[bytes]) -> list[bytes]:
+        """Those that are compared."""
+        return names if pair.ours is None else [name for name in names if name in pair.keeps]
+
+    def _make_room(self) -> int:
+        """Forgets the last names of those who named most, while peers tell too many together. The peer sees by the
+        digest how many are kept, and sends the others again, less and less often. Returns what that costs."""
+        held = {peer: len(pair.theirs) for peer, pair in self._pairs.items() if pair.theirs is not None}
+        beyond, cost = sum(held.values()) - self._limits.interest_of_all, 0
+        while beyond > 0:
             groups = Counter[str]()
             for peer, number in held.items():
                 groups[self._group(peer)] += number
             most = max(held, key=lambda peer: (groups[self._group(peer)], held[peer]))
-            pair, names = self._pairs[most], Names()
-            pair.share.close()
-            pair.theirs, pair.share = names, Share(self._store, self._public, set() if pair.told else names.held)
-            total -= held.pop(most)
+            kept = max(held[most] - beyond, held[most] // 2)
+            cost += self._cut(self._pairs[most], kept)
+            beyond -= held[most] - kept
+            held[most] = kept
+        return cost
+
+    def _cut(self, pair: Pair, number: int) -> int:
+        """Keeps only the first so many names of the peer."""
+        assert pair.theirs is not None
+        gone = pair.theirs.cut(number)
+        pair.unheard = True
+        if pair.ours is not None and not pair.ours.known:
+            pair.compared = b""
+            return 0
+        return pair.share.change((), self._both(pair, gone))
 
     def _group(self, peer: str) -> str:
         link = self._links.get(peer)
         return group_of(link.address) if link is not None else ""
 
-    def _bound(self, share: Share) -> None:
-        if max(share.tree.rows, share.tree.count) > self._limits.interest_logs:
-            share.close()
+    def _bound(self, pair: Pair) -> int:
+        """Of accounts with too many logs, only the first are compared. Returns what that costs."""
+        many = max(pair.share.tree.rows, pair.share.tree.count) > self._limits.interest_logs
+        return self._cut(pair, len(pair.theirs) // 4) if many and pair.theirs is not None else 0
 
     def gone(self, peer: str) -> None:
         self._pairs.pop(peer, None)
@@ -243,7 +247,7 @@ class Interests:
         if self._own is not None:
             yield self._own
         for pair in self._pairs.values():
-            if pair.theirs is not None:
+            if pair.share is not self._own:
                 yield pair.share
 
     def moved(self, log: LogId, old: Head, new: Head) -> None:
@@ -274,11 +278,12 @@ class Interests:
         if self._own is not None and self._own.busy:
             yield "", self._own
         for peer, pair in self._pairs.items():
-            if pair.theirs is not None and pair.share.busy and not self.waits(peer):
+            if pair.share is not self._own and pair.share.busy and not self.waits(peer):
                 yield peer, pair.share
 
     def work(self) -> list[PeerSession]:
-        """Reads one slice of one share. Returns the links whose share has become ready, to be told a root."""
+        """Reads one slice of one share. Returns the links whose share has become ready, to be told a root. Call it only
+        when no write is waiting."""
         reader, share = next(self._due(), ("", None))
         if share is None:
             return []
@@ -289,10 +294,10 @@ class Interests:
             self._pairs[reader] = self._pairs.pop(reader)  # the others come before its next slice
             self._read_for = reader
         links = [link for peer, pair in self._pairs.items() if pair.share is share and (link := self._links.get(peer))]
-        if share is not self._own:
+        if reader:
+            cost = (tree.rows - rows >> 2) + self._bound(self._pairs[reader])
             for link in links:
-                link.load.cost(tree.rows - rows >> 2)
-            self._bound(share)
+                link.load.cost(cost)
         return links if share.tree.ready and not ready else []
 
     def reader(self) -> str:

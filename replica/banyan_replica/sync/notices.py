@@ -13,7 +13,7 @@ the account. An author whose entry does not come, or names nobody, goes, and its
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
@@ -108,8 +108,8 @@ class NoticeExchange:
         self._sync, self._links, self._limits, self._store = sync, links, sync.limits, sync.store
         self.hosted: Callable[[], Iterable[AccountId]] = lambda: ()
         self.refused: Callable[[AccountId], bool] = lambda account: False
-        self.chosen: frozenset[AccountId] | None = None
-        """The accounts that this node was told to hold; None: all, and nobody is asked."""
+        self.chosen: dict[AccountId, None] | None = None
+        """The accounts that this node was told to hold, in their order; None: all, and nobody is asked."""
         self.room: OrderedDict[AccountId, Author] = OrderedDict()
         """The authors, those first that were told first."""
         self._order = 0
@@ -268,14 +268,14 @@ class NoticeExchange:
 
     # -- in the room
 
-    def held(self, chosen: frozenset[AccountId] | None) -> frozenset[AccountId] | None:
+    def held(self, chosen: Collection[AccountId] | None) -> Collection[AccountId] | None:
         """The accounts to hold: those that were chosen, and the room. Who was chosen needs no room."""
-        self.chosen = chosen
-        if chosen is None:
+        self.chosen = mine = None if chosen is None else dict.fromkeys(chosen)
+        if mine is None:
             return None
-        for author in [author for author in self.room if author in chosen or self.refused(author)]:
+        for author in [author for author in self.room if author in mine or self.refused(author)]:
             self._leave(author)
-        return chosen.union(self.room)
+        return [*mine, *self.room]
 
     def tick(self, now: float) -> None:
         """Once a second."""

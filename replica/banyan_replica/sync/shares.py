@@ -1,12 +1,10 @@
-"""The frontier of some accounts of a store, and names of accounts as they are told on the wire."""
+"""The frontier of some accounts of a store."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import chain, islice
-
-import numpy as np
 
 from banyan_crdt.ids import Head, LogId
 from banyan_crdt.logs import NOTHING
@@ -19,40 +17,22 @@ AT_ONCE = 1_000
 """The most accounts or heads that are added or removed in one step; for more, the share is read again, in slices."""
 
 
-class Names:
-    """A set of accounts, each by the first 16 bytes of its id."""
-
-    def __init__(self) -> None:
-        self.held: set[bytes] = set()
-        self._sum = 0
-
-    @property
-    def digest(self) -> bytes:
-        """8 bytes, the sum of the first halves. It detects losses; forging it gains nothing."""
-        return self._sum.to_bytes(8, "big")
-
-    def change(self, come: Collection[bytes], go: Collection[bytes]) -> None:
-        """Adds `come`, of which none is held, and removes `go`, of which all are held."""
-        self.held.update(come)
-        self.held.difference_update(go)
-        self._sum = (self._sum + _summed(come) - _summed(go)) % (1 << 64)
-
-
 class _Chosen:
     """The heads of some accounts of a store: a `FrontierSource`. It refers to no index, so an index that is replaced
     is gone at once: each takes megabytes, and a peer may have its share read again at every moment."""
 
     last_arrival = -1  # no store has this value, so the index reads in slices and not at once
 
-    def __init__(self, store: StoreReader, names: set[bytes]) -> None:
+    def __init__(self, store: StoreReader, names: dict[bytes, None]) -> None:
         self.names = names
         self._store = store
         self._sorted: list[bytes] | None = None
 
     def change(self, come: Collection[bytes], go: Collection[bytes]) -> None:
         self._sorted = None
-        self.names.difference_update(go)
-        self.names.update(come)
+        for name in go:
+            self.names.pop(name, None)
+        self.names.update(dict.fromkeys(come))
 
     def ordered(self) -> list[bytes]:
         if self._sorted is None:
@@ -90,41 +70,28 @@ class _Chosen:
         return
 
 
-def _summed(names: Collection[bytes]) -> int:
-    """The sum of their first halves. A frame may name 65,536, and posts wait for it."""
-    return int(np.frombuffer(b"".join(names), ">u8")[::2].sum(dtype=np.uint64))
-
-
 class Share:
     """The frontier of some accounts of the store, and its index."""
 
-    def __init__(self, store: StoreReader, public: bytes, names: set[bytes]) -> None:
-        """names: may be the set of a `Names`, which changes at the same time."""
+    def __init__(self, store: StoreReader, public: bytes, names: dict[bytes, None]) -> None:
+        """names: may be those of a `Names`, which change at the same time."""
         self.source, self._public = _Chosen(store, names), public
-        self.closed = False
-        """It has too many logs and is not compared."""
         self._pending = True
         """Whether the index may contain heads that are not durable."""
         self.tree = FrontierIndex(self.source, public)
 
     @property
-    def names(self) -> set[bytes]:
+    def names(self) -> Mapping[bytes, None]:
         return self.source.names
 
     @property
     def busy(self) -> bool:
-        return self.tree.busy and not self.closed
-
-    def close(self) -> None:
-        self.source.names = set()
-        self.source.change((), ())
-        self.closed = True
-        self._read_again()
+        return self.tree.busy
 
     def change(self, come: Collection[bytes], go: Collection[bytes]) -> int:
         """Adds and removes accounts. Returns how many names and heads were or must be read. Call it only when no write
         is waiting."""
-        if self.closed or not (come or go):
+        if not (come or go):
             return 0
         self._pending = True
         few = len(come) + len(go) <= AT_ONCE

@@ -14,7 +14,7 @@ holds only some accounts, the accounts that both hold are compared (interest.py)
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import islice
 
 from banyan_crdt.ids import AccountId, Head, LogId
@@ -150,6 +150,7 @@ class Sync:
     def shared(self, link: PeerSession, m: Shared, now: float) -> None:
         """The peer told its root of the accounts that we both hold."""
         pair = self.interests.shared_with(link.peer)
+        self.ingest.flush()
         if not self.interests.known(link, pair, m.told, now) or not pair.share.tree.ready:
             return
         mine = pair.share.tree.root
@@ -223,12 +224,12 @@ class Sync:
             link.load.cost(tree.rows >> 9 if len(prefix) >= DEPTH else 0)  # at this depth all rows are read
             self.out.append((link.peer, Sums(salt, prefix, children)))
 
-    def limit(self, accounts: frozenset[AccountId] | None, now: float) -> None:
-        """Holds only these accounts, and those that name this node's own; None: all. Peers are told, and their entries
-        of new accounts are fetched."""
+    def limit(self, accounts: Collection[AccountId] | None, now: float) -> None:
+        """Holds only these accounts, the most important first, and those that name this node's own; None: all. Peers
+        are told, and their entries of new accounts are fetched."""
         self.ingest.flush()
         held = self.notices.held(accounts)
-        self.asking.limit(held)
+        self.asking.limit(None if held is None else frozenset(held))
         for link in self.interests.limit(held, now):
             link.course.renew()
             self.root(link, now)
@@ -313,6 +314,8 @@ class Sync:
         """Reads or builds one slice, and sends what waited for it."""
         if self.tree.busy:
             self.tree.work()
+        if self.interests.busy:
+            self.ingest.flush()
         for link in self.interests.work():
             self.root(link, now)
         self.comparing.work(now)

@@ -26,7 +26,7 @@ from ..collection import Blobs, Collection, Draft, Fact, Facts, cell_key
 from ..compound import many, record
 from ..fields import ACCOUNT, HASH, KEY, TARGET, choice, number, optional, text
 from ..layout import Layout
-from ..notices import told_by
+from ..notices import names, told_by
 from .post import MAX_LANG, post_time
 
 MAX_TITLE, MAX_ABOUT, MAX_SITE = 512, 16_384, 2_048
@@ -186,8 +186,8 @@ _SUBSCRIPTION = Collection(
         (ACCOUNT, KEY),
     ),
     seed=_subscription_seed,
-    kinds=frozenset({"channel_subscribers", "subscriptions"}),
-    facts=lambda seed: (Fact("channel_subscribers", seed), Fact("subscriptions", seed)),
+    kinds=frozenset({"channel_subscribers", "subscriptions", "notices"}),
+    facts=lambda seed: (Fact("channel_subscribers", seed), Fact("subscriptions", seed), *names(seed)),
 )
 COLLECTIONS = (_CHANNEL, _EPISODE, _PLAYLIST, _SUBSCRIPTION)
 CHANNEL, EPISODE, PLAYLIST, SUBSCRIPTION = (collection.id for collection in COLLECTIONS)

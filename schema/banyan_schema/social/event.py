@@ -25,7 +25,7 @@ from ..address import Target
 from ..collection import Collection, Draft, Fact, Facts, cell_key
 from ..fields import ACCOUNT, KEY, TARGET, choice, formed, optional, signed, text
 from ..layout import Layout
-from ..notices import notice
+from ..notices import names, notice
 from .group import group_digest
 
 MAX_TITLE, MAX_ABOUT, MAX_PLACE, MAX_ZONE = 512, 16_384, 1_024, 64
@@ -151,8 +151,8 @@ _REPLY = Collection(
         (ACCOUNT, KEY, choice("the answer to an event", *ANSWERS)),
     ),
     seed=_reply_seed,
-    kinds=frozenset({"event_replies"}),
-    facts=lambda seed: (Fact("event_replies", seed),),
+    kinds=frozenset({"event_replies", "notices"}),
+    facts=lambda seed: (Fact("event_replies", seed), *names(seed)),
 )
 
 

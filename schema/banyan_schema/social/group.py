@@ -27,7 +27,7 @@ from ..collection import Collection, Draft, Fact, Facts, cell_key
 from ..compound import many
 from ..fields import ACCOUNT, KEY, choice, optional, text
 from ..layout import Layout
-from ..notices import Notice, notice
+from ..notices import Notice, names, notice
 
 MAX_NAME, MAX_ABOUT, MAX_RULES = 256, 4_096, 16_384
 """The most bytes of UTF-8 of a group's name, description and rules."""
@@ -149,7 +149,8 @@ def _act_facts(seed: bytes) -> Facts:
         return ()
     told = _TOLD.get(WHATS[seed[0]])
     act = Fact("group_acts", seed)
-    return (act,) if told is None else (act, notice(told, seed[49:81]))
+    whom = seed[49:81]
+    return (act, *names(seed[1:33], whom)) if told is None else (act, notice(told, whom), *names(seed[1:33]))
 
 
 _ACT = Collection(

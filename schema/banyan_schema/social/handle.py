@@ -20,6 +20,7 @@ from banyan_crdt.ops import Add
 from ..collection import Collection, Draft, Fact, cell_key
 from ..fields import ACCOUNT, formed
 from ..layout import Layout
+from ..notices import names
 
 MAX_HANDLE = 200
 """The most bytes of a handle: 64 of the name at most, and a domain."""
@@ -74,8 +75,8 @@ COLLECTION = Collection(
         (formed("a handle", MAX_HANDLE, FORM, "lan@vn.example"), ACCOUNT),
     ),
     seed=_seed,
-    kinds=frozenset({"handles", "handles_said"}),
-    facts=lambda seed: (Fact("handles", seed), Fact("handles_said", seed)),
+    kinds=frozenset({"handles", "handles_said", "notices"}),
+    facts=lambda seed: (Fact("handles", seed), Fact("handles_said", seed), *names(seed[-32:])),
 )
 HANDLE = COLLECTION.id
 COLLECTIONS = (COLLECTION,)

@@ -19,7 +19,7 @@ from banyan_crdt.ops import Add
 from ..collection import Collection, Draft, Fact, Facts, cell_key
 from ..fields import ACCOUNT, choice
 from ..layout import Layout
-from ..notices import notice
+from ..notices import names, notice
 
 Answer = Literal["accept", "refuse"]
 ANSWERS: tuple[Answer, ...] = get_args(Answer)
@@ -41,7 +41,7 @@ def _seed(time: bytes, values: list[Any]) -> bytes:
 
 def _facts(seed: bytes) -> Facts:
     said = Fact("follow_answers", seed)
-    return (said, notice("follow_accept", seed[1:])) if ANSWERS[seed[0]] == "accept" else (said,)
+    return (said, notice("follow_accept", seed[1:])) if ANSWERS[seed[0]] == "accept" else (said, *names(seed[1:]))
 
 
 COLLECTION = Collection(

@@ -20,7 +20,7 @@ from banyan_crdt.ops import Add, Put
 from ..collection import Collection, Draft, Fact, Facts, cell_key
 from ..fields import ACCOUNT
 from ..layout import Layout
-from ..notices import told_by
+from ..notices import names, told_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def _seed(time: bytes, values: list[Any]) -> bytes:
 
 
 def _to(seed: bytes) -> Facts:
-    return Fact("moved_to", seed), told_by("move")
+    return Fact("moved_to", seed), told_by("move"), *names(seed)
 
 
 _TO = Collection(
@@ -51,7 +51,7 @@ _TO = Collection(
     "register",
     Layout(MovedTo, lambda said: (said.account,), (ACCOUNT,)),
     seed=_seed,
-    kinds=frozenset({"moved_to", "broadcasts"}),
+    kinds=frozenset({"moved_to", "broadcasts", "notices"}),
     facts=_to,
 )
 _FROM = Collection(
@@ -59,8 +59,8 @@ _FROM = Collection(
     "set",
     Layout(MovedFrom, lambda said: (said.account,), (ACCOUNT,)),
     seed=_seed,
-    kinds=frozenset({"moved_from"}),
-    facts=lambda seed: (Fact("moved_from", seed),),
+    kinds=frozenset({"moved_from", "notices"}),
+    facts=lambda seed: (Fact("moved_from", seed), *names(seed)),
 )
 COLLECTIONS = (_TO, _FROM)
 MOVED_TO, MOVED_FROM = (collection.id for collection in COLLECTIONS)

@@ -18,6 +18,7 @@ from banyan_crdt.ops import Add
 from ..collection import Collection, Draft, Fact, cell_key
 from ..fields import ACCOUNT, text
 from ..layout import Layout
+from ..notices import names
 
 MAX_TITLE = 256
 """The most bytes of UTF-8 of what the account is the voice of."""
@@ -46,8 +47,8 @@ COLLECTION = Collection(
     ),
     limits={"title": MAX_TITLE},
     seed=_seed,
-    kinds=frozenset({"officials"}),
-    facts=lambda seed: (Fact("officials", seed),),
+    kinds=frozenset({"officials", "notices"}),
+    facts=lambda seed: (Fact("officials", seed), *names(seed)),
 )
 OFFICIAL = COLLECTION.id
 COLLECTIONS = (COLLECTION,)

@@ -29,7 +29,7 @@ from ..collection import Collection, Draft, Fact, Facts
 from ..compound import many
 from ..fields import ACCOUNT, KEY, choice, number
 from ..layout import Layout
-from ..notices import poll_ends
+from ..notices import names, poll_ends
 from .post import MAX_OPTIONS, POLL_OF_POST, Poll
 
 KEY_BYTES = 48 + 16 + 1 + 8 + 1
@@ -106,11 +106,11 @@ def _facts(seed: bytes) -> Facts:
         return ()
     begins, closes_ms = seed[:KEY_BYTES], int.from_bytes(seed[CLOSES], "big")
     counted = [Fact("ballots", begins + bytes((option,))) for option in seed[KEY_BYTES:] + VOTER]
-    return (*counted, poll_ends(closes_ms, seed[:48]))
+    return (*counted, poll_ends(closes_ms, seed[:48]), *names(seed))
 
 
 COLLECTION = Collection(
-    "vote", "register", LAYOUT, seed=_seed, kinds=frozenset({"ballots", "voted_polls"}), facts=_facts
+    "vote", "register", LAYOUT, seed=_seed, kinds=frozenset({"ballots", "voted_polls", "notices"}), facts=_facts
 )
 VOTE = COLLECTION.id
 COLLECTIONS = (COLLECTION,)

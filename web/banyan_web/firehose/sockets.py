@@ -39,12 +39,11 @@ class FirehoseSockets:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = WebSocket(scope, receive, send)
         try:
-            raw, protocol = shown(socket)
+            raw, protocol = shown(socket, in_query=False)
             given = token_shown(self._web.door, scope, raw)
             counted(self._web.bounds, given, self._web.bounds.address_of(socket))
             token = token_for(given)
             params = nested(socket.query_params.multi_items())
-            params.pop("access_token", None)
             stream = await opened(self._web, token, params, socket.headers)
         except Refused as why:
             await socket.send_denial_response(refusal(why))

@@ -30,7 +30,7 @@ async def _answer(web: Web, ask: Ask) -> Response:
     folder = web.files.made_folder()
     path = folder / "account.banyan"
     try:
-        await web.call("account.export", account=ask.path["did"], path=str(path), readers=True)
+        await web.call("account.export", account=ask.path["did"], path=str(path), readers=True, most=MOST)
         if path.stat().st_size > MOST:
             raise Refused(413, f"The account has more than {MOST >> 20} MiB: use `banyan export`.")
         raw = await anyio.to_thread.run_sync(path.read_bytes)

@@ -38,7 +38,7 @@ from banyan_web.wiring import web_of
 from banyan_web.workers.backend import WorkerBackend
 from banyan_web.workers.frames import BEAT_S, WorkerDoes, WorkerOpening
 from banyan_web.workers.line import NodeLine
-from banyan_web.workers.serving import DoorServer
+from banyan_web.workers.serving import DoorServer, WorkerShare
 
 GONE_S = 0.2
 """How long a worker whose node is gone goes on with what it can read in the store itself."""
@@ -100,7 +100,8 @@ async def _serve(line: NodeLine, opening: WorkerOpening, reads: StoreReads, door
     web = web_of(backend, door, files, house, http, opening.url, tail, hub, bounds, opening.push_key)
     app = door_app(web)
     listener = socket.socket(fileno=opening.listener)
-    server = DoorServer(app, listener, bounds.share(http.connections), opening.grace_seconds)
+    share = WorkerShare(counts, opening.number, opening.workers)
+    server = DoorServer(app, listener, bounds.share(http.connections), opening.grace_seconds, share=share)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app.streams.run)
         tasks.start_soon(tail.run)

@@ -17,7 +17,7 @@ import logging
 import math
 import socket
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import h11
 import uvicorn
@@ -31,22 +31,41 @@ from banyan_node.server import no_http
 from banyan_node.server.http_connections import PATIENCE, STATE, Patience
 from banyan_node.server.http_protocol import HttpConversation
 from banyan_node.server.web_sockets import MESSAGE_BYTES, PING_S, SILENT_S, wants_socket
+from banyan_web.shared_counts import SharedCounts
 from banyan_web.workers.held import Held, HeldLines
 
 HEAD_BYTES = 64 << 10
 """The largest head of a request."""
 ACCEPT, ACCEPT_AGAIN_S = 8, 0.2
 """Connections that are accepted in one turn; the pause after one that could not be."""
+GIVE_WAY_S = 0.005
+"""How long a worker leaves a connection to those that have fewer. One that hangs holds nobody up for longer."""
 _HELD, _LINES = "banyan.held", "banyan.lines"
 _log = logging.getLogger(__name__)
 
 
+class WorkerShare(NamedTuple):
+    """Which of so many workers this one is, and what they count together."""
+
+    counts: SharedCounts
+    number: int
+    workers: int
+
+
 class DoorServer(uvicorn.Server):
     """listener: listens already, and does not block. most: connections. grace_seconds: how long requests may still take
-    when it ends."""
+    when it ends. share: of the workers that listen there; None: this one does alone.
+
+    Connections last, so they are shared out as they come: a worker takes none while another has fewer."""
 
     def __init__(
-        self, app: ASGIApp, listener: socket.socket, most: int, grace_seconds: float, patience: Patience = PATIENCE
+        self,
+        app: ASGIApp,
+        listener: socket.socket,
+        most: int,
+        grace_seconds: float,
+        patience: Patience = PATIENCE,
+        share: WorkerShare | None = None,
     ) -> None:
         config = uvicorn.Config(
             app,
@@ -67,7 +86,9 @@ class DoorServer(uvicorn.Server):
             h11_max_incomplete_event_size=HEAD_BYTES,
         )
         super().__init__(config)
-        self.lines = HeldLines(most, patience, self._listen)
+        self.lines = HeldLines(most, patience, self._fewer)
+        self._share, self._takes_until = share, 0.0
+        self._note_load()
         self.accepting = asyncio.Event()
         self._listener, self._listening, self._closed = listener, False, False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -103,6 +124,26 @@ class DoorServer(uvicorn.Server):
             self._listening = True
             asyncio.get_running_loop().add_reader(self._listener.fileno(), self._accept)
 
+    def _fewer(self) -> None:
+        self._note_load()
+        self._listen()
+
+    def _note_load(self) -> None:
+        if self._share is not None:
+            self._share.counts.note_load(self._share.number, len(self.lines))
+
+    def _gives_way(self) -> bool:
+        """Whether another worker has fewer connections, and had no time yet to take the next one."""
+        share = self._share
+        if share is None or self.lines.clock() < self._takes_until:
+            return False
+        return share.counts.least_load(share.workers) < len(self.lines)
+
+    def _take_next(self) -> None:
+        """Nobody else took it."""
+        self._takes_until = self.lines.clock() + GIVE_WAY_S
+        self._listen()
+
     def _pause(self) -> None:
         if self._listening:
             self._listening = False
@@ -115,6 +156,11 @@ class DoorServer(uvicorn.Server):
             if not self.lines.has_room:
                 self._pause()
                 return
+            if self._gives_way():
+                self._pause()
+                asyncio.get_running_loop().call_later(GIVE_WAY_S, self._take_next)
+                return
+            self._takes_until = 0.0
             try:
                 line, _ = self._listener.accept()
             except BlockingIOError:
@@ -125,6 +171,7 @@ class DoorServer(uvicorn.Server):
                 asyncio.get_running_loop().call_later(ACCEPT_AGAIN_S, self._listen)
                 return
             task = asyncio.create_task(self._begin(line, self.lines.accepted()))
+            self._note_load()
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from banyan_crdt.control import Control, control_op
+from banyan_crdt.control import Control, control_op, resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import account_to_text, is_checkpoint
 from banyan_crdt.ops import Close, Cut, Grant, Kept, Op, Pin, Recover, Rotate, decode_body
@@ -29,7 +29,7 @@ from banyan_node.api.texts import (
 from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT
 from banyan_node.home.recovery import slot_of
-from banyan_node.hosting import hosted
+from banyan_node.hosting import cutting, hosted
 from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.own import own_tips
@@ -155,11 +155,22 @@ class LogRow(Response, frozen=True):
     own: bool
 
 
+class ShowRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """undo: show what it would be without this entry of its control log and those after it; 0: as it is."""
+
+    account: Own = None
+    undo: Annotated[int, Meta(ge=0)] = 0
+
+
 class AccountShown(Response, frozen=True):
+    """renewed: whether the account is hosted here and no root key of it came from this node's master, which a thief of
+    the home may have."""
+
     account: Did
     name: str
     hosted: bool
     own: bool
+    renewed: bool
     frozen: bool
     closed: bool
     path: list[StepRow]
@@ -210,10 +221,12 @@ def listing(at: CommitView, ask: ListRequest) -> Listed:
 
 
 @METHODS.look("account.show", "not_found", "refused")
-def show(at: Looking, ask: AccountOf) -> AccountShown:
+def show(at: Looking, ask: ShowRequest) -> AccountShown:
     """Shows an account's control log: its keys, its writers, and revoked rights."""
     account = hosted.account_of(at, ask.account)
     c = hosted.control_at(at, account)
+    if 0 < ask.undo < len(c.path):
+        c = resolve_control(cutting.path_below(at.store, account, c, ask.undo))
     home = hosted.hosted(at, account)
     checkpoints = list(at.store.checkpoints(account))
     pins = [o for pins in c.pins.values() for o in pins] + [o for said in checkpoints for _, o in pins_of(c, said)]
@@ -222,6 +235,7 @@ def show(at: Looking, ask: AccountOf) -> AccountShown:
         name=home.name if home else "",
         hosted=home is not None,
         own=account == hosted.me(at),
+        renewed=home is not None and hosted.is_renewed(at.here, c, home),
         frozen=c.frozen,
         closed=c.closed,
         path=[_step(e) for e in c.path],

@@ -6,7 +6,7 @@ from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Resp
 from banyan_node.api.methods.archive import commit
 from banyan_node.api.texts import AccountRef, Did, did
 from banyan_node.context import Context
-from banyan_node.hosting import dropped, hosted
+from banyan_node.hosting import dropped, hosted, interest
 from banyan_node.operator_errors import CallError
 
 METHODS = Declared()
@@ -48,7 +48,7 @@ def drop(ctx: Context, ask: DropAccountRequest, now: float) -> DroppedAnswer:
         )
     dropped.note(ctx, account, True)
     commit(ctx)
-    ctx.replica.set_interest(hosted.interest_of(ctx), now)
+    interest.hold(ctx, now)
     entries = dropped.erase(ctx, account, now)
     return DroppedAnswer(did(account), entries)
 
@@ -63,7 +63,7 @@ def undrop(ctx: Context, ask: DropAccountRequest, now: float) -> UndroppedAnswer
         )
     dropped.note(ctx, account, False)
     commit(ctx)
-    ctx.replica.set_interest(hosted.interest_of(ctx), now)
+    interest.hold(ctx, now)
     return UndroppedAnswer(did(account))
 
 

@@ -30,12 +30,14 @@ Format = Annotated[
 class AccountExportRequest(Request, frozen=True, forbid_unknown_fields=True):
     """path: a file for an archive, a folder for a site, a folder or a name that ends with .zip for ActivityStreams;
     nothing may be there. readers: an archive with the content that readers are given; by default, for another node,
-    with all that is held, also what was deleted lately or is hidden here."""
+    with all that is held, also what was deleted lately or is hidden here. most: refuses, before anything is written,
+    an account that wrote more bytes than that."""
 
     account: AccountRef
     path: WholePath
     format: Format = "archive"
     readers: bool = False
+    most: int | None = None
 
 
 class AccountExported(Response, frozen=True):
@@ -52,13 +54,16 @@ class AccountExported(Response, frozen=True):
     lacking: int
 
 
-@METHODS.read("account.export", "not_found", "refused")
+@METHODS.read("account.export", "not_found", "refused", "too_large")
 def account_export(at: CommitView, ask: AccountExportRequest) -> AccountExported:
     """Writes one account to a file or folder, which has its name once it is whole."""
     account, path = hosted.account_of(at, ask.account), whole_path("account.export", ask.path)
     who = account_to_text(account)
     if at.store.grants(account) is None:
         raise CallError("not_found", f"{who} is not held here, so there is nothing to export.", 404)
+    if ask.most is not None and (size := _written_bytes(at, account)) > ask.most:
+        said = f"{who} wrote {size:,} bytes, more than {ask.most:,}: export it with `banyan export`."
+        raise CallError("too_large", said, 413)
     try:
         posts = _written(at, account, path, ask)
     except FileExistsError as error:
@@ -77,6 +82,12 @@ def account_export(at: CommitView, ask: AccountExportRequest) -> AccountExported
         digest=digest_hex(at.store.account_digest(account)),
         lacking=at.store.counts().lacking,
     )
+
+
+def _written_bytes(at: CommitView, account: AccountId) -> int:
+    """What the account's logs have, with content that was erased since: one row is read of each."""
+    last = [head.id for log, head in at.store.heads(account).items() if head.id and not is_checkpoint(log)]
+    return sum(entry.header.total for id_ in last if (entry := at.store.entry(id_)) is not None)
 
 
 def _written(at: CommitView, account: AccountId, path: Path, ask: AccountExportRequest) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated
 
@@ -10,19 +10,31 @@ from msgspec import Meta
 
 from banyan_crdt.control import Control, control_op, resolve_control
 from banyan_crdt.errors import Refused
-from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey, account_to_text, coll, control_log, key_digest
-from banyan_crdt.ops import Close, ControlOp, Cut, Drop, Grant, Kept, Pin, Recover, Rotate, decode_body
+from banyan_crdt.ids import (
+    AccountId,
+    CellKey,
+    EntryId,
+    LogId,
+    WriterKey,
+    account_to_text,
+    coll,
+    control_log,
+    key_digest,
+)
+from banyan_crdt.ops import Close, ControlOp, Cut, Drop, Grant, Pin, Recover, Rotate, decode_body
 from banyan_crdt.signing import Signer
 from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.methods.accounts import AccountOf, KeptRow, PinRow, kept_rows, ops_of, pin_row, rotations
+from banyan_node.api.methods.activity import Changes, changes_of
 from banyan_node.api.methods.social import WrittenEntry
 from banyan_node.api.texts import Did, EntryHex, KeyRef, Own, SecretRef, WriterHex, did, entry_hex, writer_hex
 from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
-from banyan_node.hosting import claims, hosted, private
+from banyan_node.hosting import claims, cutting, hosted, private
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.author import OWN_LOGS, grant_to
 from banyan_replica.intake.own import own_tips
+from banyan_storage.answers import PostView
 from banyan_storage.errors import ViewBuilding
 
 METHODS = Declared()
@@ -47,12 +59,22 @@ class PinRequest(Request, frozen=True, forbid_unknown_fields=True):
     log: Annotated[int, Meta(ge=0)] = 0
 
 
+PointRefs = Annotated[tuple[str, ...], Meta(description="Posts, or entries (64 hexadecimal digits).", max_length=1_000)]
+Time = Annotated[int, Meta(ge=0, le=1 << 47)]
+
+
 class CutRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """incomplete: cut although a peer claims to hold more of the account; of that nothing is kept."""
+    """incomplete: cut although a peer claims to hold more of the account; of that nothing is kept. after: the last
+    entries that stay, each in its log. after_ms: the last time that stays of other logs, milliseconds since 1970;
+    default: the newest of `after`. Without both, all that is held stays. check: change nothing, only say what would
+    be."""
 
     writer: KeyRef
     account: Own = None
     incomplete: bool = False
+    after: PointRefs = ()
+    after_ms: Time | None = None
+    check: bool = False
 
 
 class DropRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -74,8 +96,9 @@ class RotateRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 class RecoverRequest(Request, frozen=True, forbid_unknown_fields=True):
     """seed: of the recovery key, if this node does not have it. undo: the first entry of the control log that shall no
-    longer count. keep: other writers that may still write. own: make it this node's own account. incomplete: as in
-    `account.cut`."""
+    longer count. keep: other writers that may still write. own: make it this node's own account. incomplete, after,
+    after_ms, check: as in `account.cut`, for each writer that is cut. later: the seed of the next recovery key, for
+    the case that a thief has used the other one; following: the digest of the key after it."""
 
     account: Own = None
     seed: SecretRef | None = None
@@ -83,6 +106,11 @@ class RecoverRequest(Request, frozen=True, forbid_unknown_fields=True):
     keep: tuple[KeyRef, ...] = ()
     own: bool = False
     incomplete: bool = False
+    after: PointRefs = ()
+    after_ms: Time | None = None
+    check: bool = False
+    later: SecretRef | None = None
+    following: KeyRef | None = None
 
 
 class Pinned(Response, frozen=True):
@@ -93,10 +121,12 @@ class Pinned(Response, frozen=True):
 
 
 class CutOff(Response, frozen=True):
-    """keeps: up to where the writer's logs still count."""
+    """keeps: up to where the writer's logs still count. changes: which posts come and go by it, null if nobody asked
+    (`check`) or the account is too large to tell at once. entry: null after a check."""
 
-    entry: EntryHex
+    entry: EntryHex | None
     keeps: list[KeptRow]
+    changes: Changes | None
 
 
 class Rotated(Response, frozen=True):
@@ -106,12 +136,14 @@ class Rotated(Response, frozen=True):
 
 
 class Recovered(Response, frozen=True):
-    """cut: writers that were cut. uncut: writers of which nothing is held here, so that a cut would keep nothing."""
+    """cut: writers that were cut. uncut: writers of which not all may be held here, so that a cut would lose some.
+    changes, entry: as in `account.cut`."""
 
-    entry: EntryHex
+    entry: EntryHex | None
     account: Did
     cut: list[WriterHex]
     uncut: list[WriterHex]
+    changes: Changes | None
 
 
 def writer_of(text: str) -> WriterKey:
@@ -172,53 +204,34 @@ def pin(ctx: Context, ask: PinRequest, now: float) -> Pinned:
     return Pinned([pin_row(op) for op in chosen], sum(h.flag > 0 for h in of.values()))
 
 
-@METHODS.write("account.cut", "not_found", "refused", audited=True)
+@METHODS.write("account.cut", "not_found", "refused", alone=True, audited=True)
 def cut(ctx: Context, ask: CutRequest, now: float) -> CutOff:
-    """Cuts a writer off for ever. Entries of its logs that are held now still count; later ones do not."""
+    """Cuts a writer off for ever. What it wrote up to a point still counts, by default all that is held now; what it
+    wrote later does not, deletions neither."""
     account, writer = hosted.account_of(ctx, ask.account), writer_of(ask.writer)
     c = hosted.control_of(ctx, account)
     if writer not in c.grants:
         raise CallError("not_found", f"{writer.hex()} was never granted in {account_to_text(account)}.", 404)
     if writer in c.cuts:
         raise CallError("refused", f"{writer.hex()} was cut off already.", 409)
+    points = cutting.points_of(ctx.store, account, ask.after, ask.after_ms)
     if not ask.incomplete:
-        refuse_to_lose(ctx, account, {writer})
-    op = cut_of(ctx, account, writer)
+        cutting.refuse_to_lose(ctx, account, {writer})
+    op = cutting.cut_of(ctx.store, account, writer, points)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
-    return CutOff(entry_hex(_change(ctx, account, root, op, now)), kept_rows(op.kept))
+    before = cutting.shown_posts(ctx, account) if ask.check else None
+    entry = _change(ctx, account, root, op, now)
+    if ask.check:
+        return CutOff(None, kept_rows(op.kept), _would_change(ctx, account, before))
+    return CutOff(entry_hex(entry), kept_rows(op.kept), None)
 
 
-def refuse_to_lose(ctx: Context, account: AccountId, writers: Collection[WriterKey]) -> None:
-    """Raises CallError if a linked peer claims more of these writers' logs than is here: a cut keeps what is here. Of a
-    log that was written here nobody has more than the thief who forked it."""
-    more = dict[LogId, int]()
-    for link in ctx.replica.links.values():
-        for log, theirs in link.told.differences.items():
-            if log.account == account and log.writer in writers and log.log and not own_tips(ctx.store, log):
-                more[log] = max(more.get(log, 0), theirs.length - ctx.store.head(log).length)
-    if missing := sum(more.values()):
-        raise CallError(
-            "refused",
-            f"A peer claims {missing:,} entries more of the account than are here, and a cut keeps only what is here: "
-            "wait until `banyan status` has it complete, or say so (--incomplete).",
-            409,
-        )
-
-
-def cut_of(ctx: Context, account: AccountId, writer: WriterKey) -> Cut:
-    """What a cut keeps: the counted entries of the writer's logs, and all entries written here, because a thief who
-    forked such a log may have made them uncounted."""
-    kept: list[Kept] = []
-    for log in ctx.store.logs(account):
-        if log.writer != writer or not log.log:
-            continue
-        head, own = ctx.store.head(log), own_tips(ctx.store, log)
-        place = ctx.store.place(own[-1]) if own else None
-        if place is not None and (head.flag or place[1] >= head.length):
-            kept.append(Kept(log.log, place[1], own[-1]))
-        elif head.id is not None:
-            kept.append(Kept(log.log, head.length - 1, head.id))
-    return Cut(writer, tuple(kept))
+def _would_change(ctx: Context, account: AccountId, before: Mapping[CellKey, PostView] | None) -> Changes | None:
+    """What a change that was just written has changed. Takes it back: the call is alone in its transaction."""
+    after = cutting.shown_posts(ctx, account)
+    ctx.store.rollback()
+    ctx.replica.commit_failed(None)
+    return None if before is None or after is None else changes_of(before, after)
 
 
 @METHODS.write("account.drop", "not_found", "refused", audited=True)
@@ -253,7 +266,7 @@ def rotate(ctx: Context, ask: RotateRequest, now: float) -> Rotated:
     return Rotated(entry_hex(_change(ctx, account, signer, Rotate(slot, following), now)), slot, generation)
 
 
-@METHODS.write("account.recover", "not_found", "refused", audited=True)
+@METHODS.write("account.recover", "not_found", "refused", alone=True, audited=True)
 def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     """Uses the recovery key to install a new root from this node's own secret. Only this device and `keep` may then
     write.
@@ -265,10 +278,8 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     if (undo := ask.undo) >= len(control.path):
         last = len(control.path) - 1
         raise CallError("bad_request", f"There is no entry {undo} to undo: the account's path ends with entry {last}.")
-    if undo:
-        undone, control = control.path[undo:], resolve_control(control.path[:undo])
-    else:
-        undone = ()
+    path = cutting.path_below(ctx.store, account, control, undo)
+    undone, control = control.path[undo:] if undo else (), resolve_control(path)
     if seed is None:
         signer, _ = hosted.slot_signer(ctx, account, RECOVERY_SLOT)
     else:
@@ -276,13 +287,15 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     if key_digest(signer.key) not in [slot.current for slot in control.keys[RECOVERY_SLOT:]]:
         raise CallError("refused", "The account does not commit to this recovery key; nothing was changed.", 409)
     used = [entry.header.seq for entry in undone if entry.header.writer == signer.key]
-    if used:
+    later = _later_key(ctx, ask, control) if used else None
+    if used and later is None:
         raise CallError(
             "refused",
             f"Entry {used[-1]} was made by this recovery key, which cannot undo its own work: undo entry "
             f"{used[-1] + 1} and later ones only. Nothing was changed.",
             409,
         )
+    points = cutting.points_of(ctx.store, account, ask.after, ask.after_ms)
     own, at_home = ask.own or account == hosted.me(ctx), bool(own_tips(ctx.store, control_log(account)))
     home, number, first = _next_root(ctx, account, control, seed is None, own)
     if control.closed:
@@ -293,33 +306,49 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     keep = {ctx.device.key, *(writer_of(w) for w in ask.keep)}
     others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
     if not ask.incomplete:
-        refuse_to_lose(ctx, account, others)
+        cutting.refuse_to_lose(ctx, account, others)
+    before = cutting.shown_posts(ctx, account) if ask.check else None
     at = ctx.replica.wall_ms(now)
     write = ctx.replica.author.control
     root, following = (hosted.digest(ctx, number, ROOT_SLOT, first + k) for k in (0, 1))
-    entry = write(account, signer, Recover(root, following), at, control.path)
+    if later is not None:
+        signer = later
+        path = (*path, write(account, signer, Rotate(RECOVERY_SLOT, bytes.fromhex(ask.following or "")), at, path))
+    entry = write(account, signer, Recover(root, following), at, path)
     hosted.note(ctx, hosted.Hosted(account, number, home.name if home else ""), ask.own)
     if home is None:
         claims.give_name(ctx, account)
     logs = [log for log in ctx.store.heads(account) if log.log]
-    if undo:  # what was undone may have kept others from being sent here: only of what was written here all is here
+    if points.given:  # the owner has looked at what is here
+        whole = {log.writer for log in logs}
+    elif undo:  # what was undone may have kept others from being sent here: only of what was written here all is here
         whole = {log.writer for log in logs if own_tips(ctx.store, log)}
     else:  # where the account was at home, a writer of whom nothing is held wrote nothing
         whole = set(others if at_home else ()) | {log.writer for log in logs}
     cut = [writer for writer in others if writer in whole]
-    rights: list[ControlOp] = [cut_of(ctx, account, writer) for writer in cut]
+    rights: list[ControlOp] = [cutting.cut_of(ctx.store, account, writer, points) for writer in cut]
     if ctx.device.key not in control.grants:
         rights.append(grant_to(ctx.device.key))
     for op in rights:
         write(account, ctx.slot(number, ROOT_SLOT, first), op, at)
-    ctx.replica.publish_control(account, now, entries=1 + len(rights))
+    ctx.replica.publish_control(account, now, entries=1 + len(rights) + (later is not None))
     hosted.checkpoint(ctx, account, now)  # without the old root's pins, which may be a thief's
+    changes = _would_change(ctx, account, before) if ask.check else None
     return Recovered(
-        entry=entry_hex(entry.id),
+        entry=None if ask.check else entry_hex(entry.id),
         account=did(account),
         cut=[writer_hex(writer) for writer in cut],
         uncut=[writer_hex(writer) for writer in others if writer not in cut],
+        changes=changes,
     )
+
+
+def _later_key(ctx: Context, ask: RecoverRequest, control: Control) -> Signer | None:
+    """The next recovery key, if it was given."""
+    if ask.later is None or ask.following is None:
+        return None
+    signer = Signer(ctx.realm, bytes.fromhex(ask.later))
+    return signer if key_digest(signer.key) in [slot.next for slot in control.keys[RECOVERY_SLOT:]] else None
 
 
 _RENEW = "stop the node, give it another master with `banyan keys renew`, and recover again."
@@ -337,7 +366,7 @@ def _next_root(
         return None, number, 0
     if kept:
         return home, home.number, 2 * sum(isinstance(o, Rotate | Recover) for o in ops_of(control)) + 2
-    if hosted.digest(ctx, home.number, ROOT_SLOT, 0) in made:
+    if not hosted.is_renewed(ctx, control, home):
         raise CallError(
             "refused", f"A copy of this home can make the next root key too, so nothing was changed; {_RENEW}", 409
         )

@@ -35,7 +35,7 @@ from banyan_node.api.texts import (
 )
 from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
-from banyan_node.hosting import awaited, claims, hosted, private
+from banyan_node.hosting import awaited, claims, cutting, hosted, interest, private
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.author import OWN_LOGS, grant_to
 from banyan_storage.errors import ViewBuilding
@@ -232,7 +232,7 @@ def wait_for(ctx: Context, ask: AwaitRequest, now: float) -> Awaited:
     account = hosted.account_of(ctx, ask.account)
     awaited.put(ctx.store, account, not ask.undo)
     with suppress(ViewBuilding):  # a running node looks again every few seconds
-        ctx.replica.set_interest(hosted.interest_of(ctx), now)
+        interest.hold(ctx, now)
     return Awaited(did(account))
 
 
@@ -272,6 +272,7 @@ def take(ctx: Context, ask: TakeRequest, now: float) -> Taken:
     if ask.recovery is not None:
         asked = keys.RecoverRequest(account_to_text(account), ask.recovery, 0, keep, ask.own, ask.incomplete)
         done = keys.recover(ctx, asked, now)
+        assert done.entry is not None
         taken = Taken(done.account, done.entry, "recovery", done.cut, done.uncut)
     else:
         taken = _take_by_root(ctx, structs.replace(ask, keep=keep), account, control, now)
@@ -296,13 +297,13 @@ def _take_by_root(ctx: Context, ask: TakeRequest, account: AccountId, control: C
     keep = {ctx.device.key, *map(keys.writer_of, ask.keep)}
     others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
     if not ask.incomplete:
-        keys.refuse_to_lose(ctx, account, others)
+        cutting.refuse_to_lose(ctx, account, others)
     number = hosted.next_index(ctx)
     if ask.own and hosted.digest(ctx, hosted.OWN_INDEX, ROOT_SLOT, 0) not in hosted.later_roots(control):
         number = hosted.OWN_INDEX
     first, second = (ctx.slot(number, ROOT_SLOT, generation) for generation in (0, 1))
     steps = _moves(ROOT_SLOT, signer, first, key_digest(second.key).hex())
-    rights: list[ControlOp] = [keys.cut_of(ctx, account, writer) for writer in others]
+    rights: list[ControlOp] = [cutting.cut_of(ctx.store, account, writer) for writer in others]
     if ctx.device.key not in control.grants:
         rights.append(grant_to(ctx.device.key))
     if len(control.path) + len(steps) + len(rights) > MAX_CONTROL:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from banyan_crdt.ids import AccountId, Head, LogId, WriterKey, is_checkpoint
+import time
+
+from banyan_crdt.ids import AccountId, Head, LogId, WriterKey, control_log, is_checkpoint
 from banyan_crdt.logs import NOTHING
 from banyan_node.api.declare import Declared, Looking, Nothing, Response
 from banyan_node.api.door_state import DoorState
@@ -10,8 +12,11 @@ from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
 from banyan_node.hosting import claims, hosted, own_account
 from banyan_node.links import completeness
+from banyan_node.own_log import number_in
+from banyan_node.upkeep import trusted_clock
 from banyan_node.version import program_version
 from banyan_node.workers.published import LinkSeen
+from banyan_replica.intake.future import FUTURE_MS
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.named import platform_of
 
@@ -57,11 +62,18 @@ class Followed(Response, frozen=True):
 
 class ClockStatus(Response, frozen=True):
     """wrong: a sentence if this machine's clock seems wrong. ahead_ms: how far it is ahead of the median of `platforms`
-    platforms that the operator named; null until one was heard twice."""
+    platforms that the operator named; null until one was heard twice. doubted: why nothing is forgotten that has
+    lasted for its 30 days, until a day has passed or `clock.trust`; null: the clock is trusted. log_ahead_ms,
+    control_ahead_ms: how far the last entry of this node's log in its own account, and of that account's control log,
+    is dated ahead of this clock, which was ahead then; 0: not. Nothing can be added there before that time;
+    `log.begin` begins another log."""
 
     wrong: str | None
     ahead_ms: int | None
     platforms: int
+    doubted: str | None
+    log_ahead_ms: int
+    control_ahead_ms: int
 
 
 class Restoring(Response, frozen=True):
@@ -222,7 +234,9 @@ def status(at: Looking, ask: Nothing) -> Status:
         ready=True,
         doubt=doubt,
         trouble=own_account.trouble(at, here),
-        clock=ClockStatus(seen.wrong_clock, seen.ahead_ms, seen.platforms),
+        clock=ClockStatus(
+            seen.wrong_clock, seen.ahead_ms, seen.platforms, trusted_clock.doubted(at.store), *_ahead(at)
+        ),
         complete=doubt is None and known and whole and not restoring,
         role=config.node.role,
         name=_name(at),
@@ -355,3 +369,18 @@ def _platform(at: Looking, link: LinkSeen) -> str:
     except ViewBuilding:
         return ""
     return "" if account is None else name_of(at.queries(), account)
+
+
+def _ahead(at: Looking) -> tuple[int, int]:
+    """How far this node's own log and the control log are dated ahead of this clock: `ClockStatus`."""
+    me, number = hosted.me(at), number_in(at.store)
+    if me is None or number is None:
+        return 0, 0
+    return _ends_ahead(at, LogId(me, at.here.writer, number)), _ends_ahead(at, control_log(me))
+
+
+def _ends_ahead(at: Looking, log: LogId) -> int:
+    head = at.store.head(log)
+    last = None if head.id is None else at.store.entry(head.id)
+    ahead = 0 if last is None else (last.header.time >> 16) - int(time.time() * 1000)
+    return ahead if ahead > FUTURE_MS else 0

@@ -125,12 +125,13 @@ async def _error(socket: WebSocket, why: Refused) -> None:
     await socket.send_text(msgspec.json.encode({"error": why.message, "status": why.status}).decode())
 
 
-def shown(socket: WebSocket) -> tuple[str, str | None]:
-    """The token that is shown, and the protocol to answer with."""
+def shown(socket: WebSocket, in_query: bool = True) -> tuple[str, str | None]:
+    """The token that is shown, and the protocol to answer with. in_query: it may stand in the address, as apps of
+    Mastodon put it there."""
     said = socket.headers.get("authorization")
     if said is not None:
         return said.partition(" ")[2].strip(), None
-    query = socket.query_params.get("access_token")
+    query = socket.query_params.get("access_token") if in_query else None
     if query:
         return query, None
     protocol = socket.headers.get("sec-websocket-protocol", "").partition(",")[0].strip()

@@ -1,0 +1,125 @@
+"""A machine that was put back as a whole does not fork the log that it wrote before."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+import trio
+
+from banyan_crdt.ids import account_from_text
+from banyan_node import own_log
+from banyan_node.home.folder import Home
+from banyan_node.local import open_local
+from banyan_node.node import Node
+from tests.node.real import converged, load_settings, make_home, make_node, running
+
+
+async def _texts(node: Node, account: str) -> list[str]:
+    return sorted(post["text"] for post in (await node.backend.call("feed", {"account": account}))["posts"])
+
+
+def _snapshot(home: Home, kept: Path) -> None:
+    kept.mkdir()
+    for file in (home.store / "data.mdb", home.seen):
+        shutil.copyfile(file, kept / file.name)
+
+
+def _put_back(home: Home, kept: Path) -> None:
+    """In place, as a snapshot of a disk does: the same files with the bytes of that day."""
+    for file in (home.store / "data.mdb", home.seen):
+        shutil.copyfile(kept / file.name, file)
+    home.rows.unlink(missing_ok=True)
+
+
+async def test_the_first_post_after_a_rollback_waits_for_a_named_peer_and_forks_nothing(tmp_path: Path) -> None:
+    home, kept = make_home(tmp_path / "b"), tmp_path / "kept"
+    async with running(make_node(make_home(tmp_path / "a")), 120) as a:
+        named = [a.edge.addresses[0]]
+        async with running(make_node(home, named), 60) as b:
+            account = (await b.backend.call("account.create", {"name": "Binh"}))["account"]
+            await b.backend.call("post", {"text": "một"})
+            await converged([a, b])
+        _snapshot(home, kept)
+        async with running(make_node(home, named), 60) as b:
+            await b.backend.call("post", {"text": "hai"})
+            await converged([a, b])
+        _put_back(home, kept)
+        async with running(make_node(home, named), 60) as b:
+            await b.backend.call("post", {"text": "ba"})  # at once, before any peer is linked
+            with trio.fail_after(30):
+                while await _texts(b, account) != ["ba", "hai", "một"] or await _texts(a, account) != [
+                    "ba",
+                    "hai",
+                    "một",
+                ]:
+                    await trio.sleep(0.1)
+            shown = await a.backend.call("account.show", {"account": account})
+            assert [log["flag"] for log in shown["logs"]] == [0, 0, 0], "the control log, and two that are whole"
+
+
+def _started_since(home: Home, began_s: float) -> None:
+    """As if the machine had been started since the last entry."""
+    with open_local(home, load_settings(home)) as node:
+        node.call("post", text="một")
+        node.context.store.put_note(own_log._BOOT, int(began_s).to_bytes(8, "big") + b"another start")
+        node.context.store.commit()
+
+
+@pytest.mark.parametrize(("began_days_ago", "new"), [(2.0, True), (0.5, False)])
+def test_if_nobody_tells_and_the_machine_was_started_a_new_log_begins_at_most_one_a_day(
+    tmp_path: Path, began_days_ago: float, new: bool
+) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, load_settings(home)) as node:
+        account = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
+        node.call("post", text="không")
+    _started_since(home, time.time() - began_days_ago * own_log.DAY_S)
+    with open_local(home, load_settings(home)) as node:
+        before = node.context.logs.number
+        for text in ("hai", "ba"):
+            node.call("post", text=text)
+        assert (node.context.logs.number != before) is new
+        logs = [log for log in node.context.store.heads(account) if log.log and log.log < 1 << 16]
+        assert len({log.log for log in logs}) == 1 + new
+
+
+def test_a_log_that_ends_in_the_future_is_said_by_status_and_another_one_goes_on(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, load_settings(home)) as node:
+        node.call("account.create", name="an", hosted=False)
+        c = node.context
+        method = node.call
+        real, ahead = time.time, 7 * 3600.0
+        try:
+            time.time = lambda: real() + ahead  # a wrong zone
+            method("post", text="mai")
+        finally:
+            time.time = real
+        with pytest.raises(Exception, match="account new-log"):
+            node.call("post", text="nay")
+        assert node.call("status")["clock"]["log_ahead_ms"] > 6 * 3_600_000
+        before = c.logs.number
+        assert node.call("log.begin") == {"log": c.logs.number, "before": before}
+        node.call("post", text="nay")
+        assert node.call("status")["clock"]["log_ahead_ms"] == 0
+
+
+def test_a_backup_that_is_put_back_is_another_store_so_that_cursors_from_after_it_are_refused(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, load_settings(home)) as node:
+        node.call("account.create", name="an", hosted=False)
+        before = node.context.store.store_id
+    (tmp_path / "kept").mkdir()
+    shutil.copyfile(home.store / "data.mdb", tmp_path / "kept" / "data.mdb")
+    with open_local(home, load_settings(home)) as node:
+        node.call("post", text="một")
+        assert node.context.store.store_id == before
+    shutil.copyfile(tmp_path / "kept" / "data.mdb", home.store / "data.mdb")
+    with open_local(home, load_settings(home)) as node:
+        assert node.context.store.store_id != before
+        assert node.call("id")["store_id"] == node.context.store.store_id.hex()
+        node.call("post", text="hai")
+        assert node.call("store.verify")["problems"] == []
