@@ -84,6 +84,8 @@ class ContentStore(LogStore):
         named = [blob_names.row_of_op(key, a.op, rows[key]) for key, a in zip(rows, arrived, strict=True)]
         blob_names.name(self._write, [row for row in named if row is not None])
         self._views.parts_arrived(self._write, self, arrived)
+        for one in [one for one in arrived if one.n <= self._noted]:  # readers may have been told its entry
+            self.note_act("late", one.entry.account, t.erased_key(one.entry.id, one.op_index))
         return len(rows)
 
     def put_loose_parts(self, items: Sequence[tuple[EntryId, int, bytes]]) -> None:

@@ -15,8 +15,9 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_crdt.ops import Body
 from banyan_crdt.realm import Realm
 
-from . import blob_names
+from . import acts, blob_names
 from . import tables as t
+from .acts import ActKind
 from .arrived import Arrived
 from .engine import Engine
 from .errors import StorageError
@@ -166,6 +167,12 @@ class PendingStore(StoreReader):
         for account, raw in self._write.get_many(t.ACCOUNTS, sorted(accounts)):
             if raw:
                 yield AccountId(account), decode_grants(raw)
+
+    def note_act(self, kind: ActKind, account: AccountId, about: bytes = b"", said: Sequence[str] = ()) -> None:
+        """Notes what this node did (acts.py)."""
+        self.changes += 1
+        at = self.last_arrival, self.arrived.time_ms
+        acts.note(self._write, acts.Act(0, kind, *at, account, about, tuple(said)))
 
     def take_out_of_views(self, account: AccountId, gone: Iterable[tuple[Entry, Body]]) -> bool:
         """Updates views after entries stopped counting and nothing else of the account changed. gone: with the ops that

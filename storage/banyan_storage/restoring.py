@@ -38,7 +38,7 @@ BLOCK = 50_000
 _MOST = 511
 """The most bytes of a key, and of a value of a table with several values of a key."""
 _KEYS = {t.LOGS: 4, t.HEADS: 68, t.CHECKPOINTS: 64, t.ACCOUNTS: 32, t.ENTRIES: 6, t.CHAIN: 10, t.LOOSE: 26, t.IDS: 14}
-_KEYS |= {t.ARRIVED: 6}
+_KEYS |= {t.ARRIVED: 6, t.ACTS: 8}
 _KEYS |= dict.fromkeys((t.PARTS, t.LACKING, t.WITHHELD, t.MEDIA, t.MEDIA_NEW), 8) | {t.ERASED: 34, t.BLOBS: 40}
 """The bytes of a key, as tables.py says."""
 _VALUES = {t.LOGS: (68,), t.HEADS: (13, 45), t.CHAIN: (8,), t.LOOSE: (11,), t.LACKING: (36,)}

@@ -81,6 +81,9 @@ class RewritingStore(ContentStore):
             if was is None or was.loose is not None:
                 self._want(ns[e.id], decode_body(e.ops))
         self._erase_again([e for e in (*chain, *loose) if e.id not in old])
+        counts = {e.id for e in chain}
+        if any((was.loose is None) != (entry in counts) for entry, was in old.items()):
+            self.note_act("recounted", log.account)
 
     def _arrive(self, lid: int, e: Entry) -> tuple[int, Item]:
         """Gives the entry the next arrival number. Returns the number and the record."""
@@ -126,6 +129,8 @@ class RewritingStore(ContentStore):
         self._write.put_many(t.LOOSE, sorted(rows))
         self._any_loose = None
         self._set_head(log, lid, head)
+        if loose:
+            self.note_act("recounted", log.account)
 
     def drop_loose(self, log: LogId, entries: Sequence[EntryId]) -> None:
         """Drops entries that do not count. No entry that stays may follow them."""

@@ -18,6 +18,7 @@
     due        kind u8 | 0 | time u64 | key -> nothing                                 work of a later time (due.py)
                kind u8 | 1 | key    -> time u64
     arrived    n u48                      -> time u48 | peer, guarded                  from n on (arrived.py)
+    acts       number u64                 -> an act of this node, guarded              journal (acts.py)
     meta       name                       -> value                                     store id, schema, counters, notes
 
 A stretch is a row for consecutive entries of a chain whose arrival numbers are also consecutive, and of which only the
@@ -58,6 +59,7 @@ BLOBS = Table("blobs")
 MEDIA_NEW = Table("media_new")
 DUE = Table("due")
 ARRIVED = Table("arrived")
+ACTS = Table("acts")
 META = Table("meta")
 STORE_TABLES = (
     LOGS,
@@ -77,10 +79,11 @@ STORE_TABLES = (
     MEDIA_NEW,
     DUE,
     ARRIVED,
+    ACTS,
     META,
 )
 
-SCHEMA = 7
+SCHEMA = 8
 STORE_ID_KEY, REALM_KEY, SCHEMA_KEY = b"store id", b"realm", b"schema"
 LAST_KEY, IDS_KEY, LIDS_KEY = b"last arrival", b"ids up to arrival", b"last log"
 NAMING_KEY = b"content that names blobs"

@@ -130,4 +130,8 @@ def _guard_rows(txn: WriteTxn, now_s: int, say: Say) -> None:
     txn.delete_range(touched.TOUCHED, b"", t.u64(touched.last(txn)))
 
 
-STEPS: Mapping[int, Step] = {4: _loose_by_place, 5: _version_views, 6: _guard_rows}
+def _begin_acts(txn: WriteTxn, now_s: int, say: Say) -> None:
+    """7 to 8: acts of the node have a journal, which begins empty. An older program would act without a word in it."""
+
+
+STEPS: Mapping[int, Step] = {4: _loose_by_place, 5: _version_views, 6: _guard_rows, 7: _begin_acts}

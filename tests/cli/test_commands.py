@@ -321,7 +321,7 @@ def test_an_old_store_is_brought_up_by_any_command_which_says_so_beside_its_answ
     home = old_home(tmp_path / "home").path
     ran = _ok(banyan("--home", home, "store", "verify", "--json"))
     assert ran.json["problems"] == []
-    assert "The store is of schema 4; bringing it to 7" in ran.err
+    assert "The store is of schema 4; bringing it to 8" in ran.err
     assert "9 entries of 4 logs were wrong" in ran.err
     assert "schema" not in _ok(banyan("--home", home, "digest", "--json")).err
     ran = _ok(banyan("--home", home, "store", "mend", "--json"))

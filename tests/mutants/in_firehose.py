@@ -29,8 +29,31 @@ IN_FIREHOSE = (
         "",
         ("tests/node/test_deleted_by_a_thief.py",),
     ),
-    Mutant("the end that is kept outlives a deletion", _TAIL, 'event["kind"] in ("delete", "account")', "False", _WALK),
-    Mutant("the end that is kept outlives a decision", _TAIL, "self._drop(len(self._kept))", "pass", _WALK),
+    Mutant("the end that is kept outlives a deletion", _TAIL, 'frozenset({"delete", ', "frozenset({", _WALK),
+    Mutant(
+        "the end that is kept outlives a decision", _TAIL, '"withheld", "hidden", "dropped", "recounted"', "", _WALK
+    ),
+    Mutant(
+        "who reads learns why",
+        _FOLLOWING,
+        "if self.moderation or one.kind not in MODERATED:",
+        "if True:",
+        ("tests/web/test_acts.py",),
+    ),
+    Mutant(
+        "a cut of entries is in no journal",
+        "storage/banyan_storage/rewriting.py",
+        'if loose:\n            self.note_act("recounted", log.account)',
+        "if loose:\n            pass",
+        ("tests/node/test_acts.py",),
+    ),
+    Mutant(
+        "a cursor does not say which acts were told",
+        _EVENTS,
+        'f"-{a}" if a else ""',
+        '""',
+        ("tests/node/test_acts.py",),
+    ),
     Mutant(
         "an archive for readers has content that does not count",
         "storage/banyan_storage/archive.py",
@@ -76,8 +99,8 @@ IN_FIREHOSE = (
     Mutant(
         "a page that is full skips the event that had no room",
         _METHOD,
-        "cursor_text(store, row.n - 1, number), True)",
-        "cursor_text(store, row.n - 1, number + 1), True)",
+        "cursor_text(store, row.n - 1, number, making.told), True",
+        "cursor_text(store, row.n - 1, number + 1, making.told), True",
         _PAGES,
     ),
     Mutant(
@@ -90,8 +113,8 @@ IN_FIREHOSE = (
     Mutant(
         "a follower that is behind what is kept skips to it",
         _TAIL,
-        "if self._first is None or place < self._first:",
-        "if self._first is None:",
+        "if self._first is None or place < self._first or",
+        "if self._first is None or",
         _HTTP,
     ),
     Mutant(

@@ -54,7 +54,7 @@ def test_every_operation_is_told_once_with_its_content(tmp_path: Path) -> None:
         an = node.call("account.create", name="an")["account"]
         binh = node.call("account.create", name="bình", hosted=True)["account"]
         now = node.call("firehose")["cursor"]
-        assert node.call("firehose", since=now) == {"events": [], "cursor": now, "more": False}
+        assert node.call("firehose", since=now) == {"events": [], "cursor": now, "more": False, "end": now}
         uri = node.call("post", text="một")["uri"]
         node.call("edit", uri=uri, text="hai")
         node.call("react", uri=uri, emoji="🌸", by="bình")
@@ -170,11 +170,12 @@ def test_what_does_not_count_is_told_only_to_who_asks(tmp_path: Path) -> None:
         before = whole(node, collections=["post"])
         (stolen,) = [event for event in before if event["content"]["text"] == "hai"]
         node.call("account.drop", writer=stolen["writer"], log=stolen["log"])
-        every = whole(node, uncounted=True, collections=["post"])
+        recounted = {"recounted"}
+        every = [e for e in whole(node, uncounted=True, collections=["post"]) if e["kind"] not in recounted]
         counted = [event for event in every if event["counts"]]
         assert [event["content"] for event in every if not event["counts"]] == [None, None]
         assert {event["content"]["text"] for event in counted} == {"chung", "ba"}
-        assert whole(node, collections=["post"]) == counted
+        assert [e for e in whole(node, collections=["post"]) if e["kind"] not in recounted] == counted
 
 
 @contextmanager

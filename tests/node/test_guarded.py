@@ -13,7 +13,7 @@ from banyan_node.context import TABLES, open_store
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.upkeep.repairing import repair
-from banyan_storage import arrived
+from banyan_storage import acts, arrived
 from banyan_storage import tables as t
 from banyan_storage.engine import Table
 from banyan_storage.lmdb_engine import LmdbEngine
@@ -49,6 +49,8 @@ def test_a_changed_bit_of_a_guarded_row_is_found_and_the_row_is_not_believed(hom
             assert arrived.arrival_of(txn, n) is None
         elif table is touched.TOUCHED:
             assert touched.changes(txn, n - 1) is None
+        elif table is t.ACTS:
+            assert [act.number for act in acts.after(txn, n - 1)] == []
         else:
             assert journal.changes(txn, n - 1, 100) is None
         assert touched.changes(txn, touched.last(txn)) == []
@@ -82,13 +84,14 @@ def test_a_store_without_checksums_gets_them_and_keeps_what_it_knew(home: Home) 
         txn = engine.write()
         for table in GUARDED:
             txn.put_many(table, [(key, raw[:-4]) for key, raw in list(txn.scan(table))])
+        txn.delete_range(t.ACTS, b"", None)
         seen = journal.last(txn), touched.last(txn)
         txn.put(t.META, t.SCHEMA_KEY, t.u32(6))
         engine.commit()
     said = list[str]()
     engine, _ = open_store(home, TEST, said.append)
     with closing(engine):
-        assert "of schema 6; bringing it to 7" in said[0]
+        assert "of schema 6; bringing it to 8" in said[0]
         assert list(engine.write().scan(t.ARRIVED)) == before
         assert journal.changes(engine.write(), seen[0], 9) is None, "whoever follows reads all anew"
         assert touched.changes(engine.write(), seen[1]) is None

@@ -272,20 +272,33 @@ def _lines(told: list[dict[str, Any]], frontier: str) -> dict[str, Any]:
         return {"kind": kind, "cursor": cursor, "time_ms": TIME_MS, **more}
 
     middle = told[3]["cursor"]
+    nothing = dict.fromkeys(("content", "element", "removes", "entry", "op", "writer", "log", "seq", "proof"))
+    about = {"collection": "post", "uri": f"{told[0]['account']}/{KEY.hex()}", "key": KEY.hex(), "time_ms": TIME_MS}
+    act: dict[str, Any] = {
+        **told[0],
+        **nothing,
+        **about,
+        "kind": "withheld",
+        "id": f"{STORE}:1",
+        "cursor": f"{STORE}-8-1",
+        "held": False,
+        "said": ["QĐ 12/2026", "Nghị định 147/2024", "VN", "0"],
+    }
     rows = [
         note("begin", f"{STORE}-0"),
         *told[:4],
         note("frontier", middle, frontier=frontier),
         {**told[4], "of a later version": 1},
         *told[5:-1],
-        note("heartbeat", f"{STORE}-8"),
+        act,
+        note("heartbeat", act["cursor"]),
     ]
     last = json.dumps(told[-1], ensure_ascii=False)
     whole = [json.dumps(row, ensure_ascii=False) for row in rows]
     return {
         "text": "\n".join([*whole, last[: len(last) // 2]]),
         "ids": [row["id"] for row in rows if "id" in row],
-        "cursor": f"{STORE}-8",
+        "cursor": act["cursor"],
         "frontier": frontier,
     }
 

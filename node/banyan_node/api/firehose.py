@@ -12,9 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
+from msgspec import UNSET, UnsetType, structs
+
 from banyan_crdt.codec import encode
 from banyan_crdt.entry import encode_header
-from banyan_crdt.ids import AccountId, CellKey, LogId, Ref, WriterKey
+from banyan_crdt.ids import AccountId, CellKey, EntryId, LogId, Ref, WriterKey
 from banyan_crdt.ops import CONTROL_OPS, Add, Count, Del, Op, Pin, Put, Text, TextDel, Tomb, decode_body, part_of
 from banyan_crdt.parts import content_of
 from banyan_crdt.run import MAX_RUN_ENTRIES, encode_control, encode_run, skips_below
@@ -38,12 +40,19 @@ from banyan_node.api.texts import (
 from banyan_node.hosting.hosted import is_hosted
 from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
+from banyan_schema.social import POST
+from banyan_storage.acts import Act
 from banyan_storage.given_out import GivenOut
 from banyan_storage.queries import Queries
 from banyan_storage.reader import Arrival, StoreReader
 from banyan_storage.records import decode_line
 
-Kind = Literal["create", "update", "delete", "account", "unknown"]
+Kind = Literal[
+    "create", "update", "delete", "account", "unknown",
+    "withheld", "hidden", "labelled", "returned", "dropped", "late", "recounted", "gone",
+]  # fmt: skip
+MODERATED: frozenset[str] = frozenset({"withheld", "hidden", "labelled"})
+"""Acts of moderators, of which only some readers hear more than that a post is gone."""
 DIDS = 65_536
 """Accounts whose text is cached: making it takes longer than the rest of an event."""
 
@@ -66,7 +75,10 @@ class FirehoseProof(Response, frozen=True):
 
 
 class FirehoseEvent(Response, frozen=True, kw_only=True):
-    """kind: create, update, delete; account: its control log grew; unknown: an operation of a later version. id: the
+    """kind: create, update, delete; account: its control log grew; unknown: an operation of a later version. Of what
+    this node did: withheld, hidden, labelled, returned (shown again), of a post; gone, in place of the first two, for
+    readers who hear no more; late: content came after its entry; dropped, and recounted (other entries count now), of
+    an account. said: with a label its text, with `withheld` the order, its basis, its scope, and until when. id: the
     event's name, the same at every node. uri: of a register, such as a post. key, element: of the cell. time_ms: of
     the entry, as its writer claims. content: by the fields of the collection; of a delete, what was taken back; null if
     it is not held, or not readable, or given to no reader. held: false if there is content and this node does not have
@@ -88,19 +100,22 @@ class FirehoseEvent(Response, frozen=True, kw_only=True):
     counts: bool
     hosted: bool
     removes: OperationName | None
-    entry: EntryHex
-    op: int
-    writer: WriterHex
-    log: int
-    seq: int
+    entry: EntryHex | None
+    op: int | None
+    writer: WriterHex | None
+    log: int | None
+    seq: int | None
     proof: FirehoseProof | None
+    said: list[str] | UnsetType = UNSET
 
 
 class ArrivalPlace(NamedTuple):
-    """What a cursor says: after arrival n, and the first k events of the one after it."""
+    """What a cursor says: after arrival n, and the first k events of the one after it; after act a, 0: none was told,
+    or the cursor is of a version that had none. Places stand in the order in which they are told."""
 
     n: int
     k: int = 0
+    a: int = 0
 
 
 class SpokenOf(NamedTuple):
@@ -120,9 +135,9 @@ def did_text(account: AccountId) -> DidText:
     return did(account)
 
 
-def cursor_text(store: str, n: int, k: int = 0) -> FirehoseCursorText:
-    """After arrival `n`; with k, before that and after the first k events of arrival n + 1."""
-    return FirehoseCursorText(f"{store}-{n}.{k}" if k else f"{store}-{n}")
+def cursor_text(store: str, n: int, k: int = 0, a: int = 0) -> FirehoseCursorText:
+    """After arrival `n`; with k, after the first k events of arrival n + 1 too. a: after that act."""
+    return FirehoseCursorText(f"{store}-{n}" + (f".{k}" if k else "") + (f"-{a}" if a else ""))
 
 
 class EventsOf:
@@ -131,7 +146,9 @@ class EventsOf:
     def __init__(self, q: Queries, store: str, proofs: bool) -> None:
         self._reader, self._store, self._proofs = q.reader, store, proofs
         self._loose = q.reader.any_loose()
-        self._given = GivenOut(q)
+        self._q, self._given = q, GivenOut(q)
+        self.told = 0
+        """The last act that was told: the second number of cursors."""
         self._here: dict[AccountId, bool] = {}
 
     def of(self, row: Arrival, parts: Mapping[int, bytes]) -> Iterator[tuple[FirehoseEvent, str | None]]:
@@ -149,7 +166,7 @@ class EventsOf:
         run = self._proof(row) if self._proofs and found else None
         for number, (k, (kind, cell, removes)) in enumerate(found):
             last = number + 1 == len(found)
-            text = cursor_text(self._store, row.n) if last else cursor_text(self._store, row.n - 1, number + 1)
+            text = cursor_text(self._store, *((row.n, 0) if last else (row.n - 1, number + 1)), self.told)
             proof = None
             if run is not None:
                 part = parts.get(k)
@@ -179,6 +196,50 @@ class EventsOf:
                 ),
                 cell.name,
             )
+
+    def act(self, act: Act, place: ArrivalPlace) -> FirehoseEvent | None:
+        """An act as an event; None if what came late is gone. place: behind it."""
+        if act.kind == "late":
+            n = self._reader.number_of(EntryId(act.about[:32]))
+            row = None if n is None else next(iter(self._reader.arrivals(n - 1, 1)), None)
+            if row is None or row.n != n:
+                return None
+            made = self.of(row, dict(self._reader.contents([n]).get(n, ())))
+            found = next((one for one, _ in made if one.op == int.from_bytes(act.about[32:], "big")), None)
+            if found is None or found.content is None:
+                return None
+            about = {"cursor": cursor_text(self._store, *place), "id": f"{self._store}:{act.number}"}
+            return structs.replace(found, kind="late", **about)
+        key = CellKey(act.about) if act.about else None
+        shown = None if key is None else next(self._q.items(act.account, SOCIAL.by_id[POST], key), None)
+        layout, account = SOCIAL.by_id[POST].layout, did_text(act.account)
+        content = None
+        if shown is not None and layout is not None:
+            fields = zip(layout.names, layout.fields, shown.values, strict=True)
+            content = {name: value if value is None else field.json.show(value) for name, field, value in fields}
+        return FirehoseEvent(
+            kind=act.kind,
+            cursor=cursor_text(self._store, *place),
+            id=f"{self._store}:{act.number}",
+            collection=None if key is None else "post",
+            account=account,
+            uri=None if key is None else UriText(f"{account}/{key.hex()}"),
+            key=None if key is None else key_hex(key),
+            element=None,
+            time_ms=act.time_ms,
+            content=content,
+            held=content is not None,
+            counts=True,
+            hosted=is_hosted(self._reader, act.account),
+            removes=None,
+            entry=None,
+            op=None,
+            writer=None,
+            log=None,
+            seq=None,
+            proof=None,
+            said=list(act.said) if act.said else UNSET,
+        )
 
     def _writer(self, row: Arrival) -> WriterKey:
         """Who signed: a control log is of several keys, so its name has none."""

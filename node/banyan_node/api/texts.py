@@ -75,7 +75,7 @@ FirehoseCursor: TypeAlias = Annotated[
         title="a place in the firehose",
         description="A place in the firehose of one store; those of `events` are such places too. It stays valid when "
         "the node restarts.",
-        pattern="^[0-9a-f]{16}-[0-9]{1,15}([.][0-9]{1,6})?$",
+        pattern="^[0-9a-f]{16}-[0-9]{1,15}([.][0-9]{1,6})?(-[0-9]{1,15})?$",
     ),
 ]
 BlobHex: TypeAlias = Annotated[

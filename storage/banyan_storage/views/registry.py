@@ -18,7 +18,7 @@ from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
 
 from ..engine import Table
-from ..tables import ARRIVED, STORE_TABLES
+from ..tables import ACTS, ARRIVED, STORE_TABLES
 from ..view_rows import SHOWN_TABLES, facts_of
 from . import social
 from .journal import JOURNAL
@@ -59,7 +59,7 @@ VIEWS = _found()
 ROW_TABLES = tuple(table for view in VIEWS for table in view.tables)
 COUNT_TABLES = tuple(counter.counts for view in VIEWS for counter in view.counters)
 VIEW_TABLES = (*SHOWN_TABLES, *ROW_TABLES, *COUNT_TABLES, VERSIONS, BUILDING, AGAIN, JOURNAL, TOUCHED)
-GUARDED = (ARRIVED, JOURNAL, TOUCHED)
+GUARDED = (ACTS, ARRIVED, JOURNAL, TOUCHED)
 """Of the store too: each row has a checksum (tables.py)."""
 NAMES = (SHOWN_NAME, *(view.name for view in VIEWS))
 

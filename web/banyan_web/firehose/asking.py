@@ -16,7 +16,7 @@ from banyan_web.firehose.consumers import TooMany, owner_of
 from banyan_web.firehose.following import Elsewhere, FirehoseFilter, follow
 from banyan_web.firehose.forms import Form, Frames, Lines, ServerSentEvents
 from banyan_web.firehose.packing import ZSTD, dictionaries, packed
-from banyan_web.firehose.tail import RUNS
+from banyan_web.firehose.tail import RUNS, place_of
 from banyan_web.params import boolean, number, text, texts
 from banyan_web.refusals import Refused, of_call
 
@@ -77,6 +77,7 @@ async def opened(web: Web, token: Token, p: dict[str, Any], headers: Mapping[str
             uncounted,
             proof,
             token.allows("firehose"),
+            token.allows("firehose") or token.allows("admin"),
         )
         since, seen = await _since(web, token, p, headers)
         if seen is not None and len(seen) > APP_CURSOR and not token.allows("firehose"):
@@ -119,7 +120,7 @@ def _packing(p: Mapping[str, Any], given: str) -> str | None:
 async def _form(web: Web, given: str, since: str, seen: str | None) -> Form:
     if given == "cbor":
         realm = (await web.backend.call(RUNS.method, {}))["realm"]
-        return Frames(bytes.fromhex(realm), since.endswith("-0") and seen is None)
+        return Frames(bytes.fromhex(realm), place_of(since).n == 0 and seen is None)
     return ServerSentEvents() if given == "sse" else Lines()
 
 

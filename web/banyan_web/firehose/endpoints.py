@@ -28,7 +28,7 @@ from banyan_web.refusals import Refused
 from banyan_web.streaming import LiveAnswer
 
 ENDPOINTS = Endpoints()
-CURSOR = re.compile(r"[0-9a-f]{16}-[0-9]{1,15}(\.[0-9]{1,6})?")
+CURSOR = re.compile(r"[0-9a-f]{16}-[0-9]{1,15}(\.[0-9]{1,6})?(-[0-9]{1,15})?")
 FRONTIER_BYTES = 16 << 20
 """The largest request for a stream: a frontier cursor has some 20 bytes for each log."""
 _COMMAS = Annotated[str, Meta(description="One, or several with commas.")]

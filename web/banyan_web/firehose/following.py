@@ -13,9 +13,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import anyio
+import msgspec
 
 from banyan_crdt.ids import account_from_text
-from banyan_node.api.firehose import ArrivalPlace
+from banyan_node.api.firehose import MODERATED, ArrivalPlace
 from banyan_node.operator_errors import CallError
 from banyan_web.firehose.forms import Form
 from banyan_web.firehose.tail import Source, Tail, TailEvent, place_of
@@ -45,18 +46,29 @@ class FirehoseFilter(NamedTuple):
     proof: bool = False
     sealed: bool = False
     """Whether it is told that accounts wrote something to themselves: a token of the firehose copies all."""
+    moderation: bool = False
+    """Whether it is told what moderators did: tokens of the firehose and of admins."""
 
     @property
     def by_node_alone(self) -> bool:
         return self.platforms is not None or self.labels is not None or self.uncounted or self.proof
 
     def may_see(self, one: TailEvent) -> bool:
+        if one.kind == "labelled" and not self.moderation:
+            return False
         return self.sealed or not one.collections or not one.collections <= SEALED
+
+    def told(self, one: TailEvent) -> TailEvent:
+        """As this reader is told it."""
+        if self.moderation or one.kind not in MODERATED:
+            return one
+        return one._replace(line=msgspec.json.encode(without_reason(msgspec.json.decode(one.line))))
 
     def takes(self, one: TailEvent) -> bool:
         if not self.may_see(one):
             return False
-        if self.collections is not None and self.collections.isdisjoint(one.collections):
+        is_act = one.kind in ("dropped", "recounted")
+        if self.collections is not None and not is_act and self.collections.isdisjoint(one.collections):
             return False
         if self.accounts is not None and one.account not in self.accounts:
             return False
@@ -71,6 +83,11 @@ class FirehoseFilter(NamedTuple):
         }
         given |= {name: True for name in ("uncounted", "proof") if getattr(self, name)}
         return {name: value for name, value in given.items() if not names or name in names}
+
+
+def without_reason(event: dict[str, Any]) -> dict[str, Any]:
+    """What a moderator did, as it is told to who hears no more of it."""
+    return {name: value for name, value in event.items() if name != "said"} | {"kind": "gone"}
 
 
 @lru_cache(65_536)
@@ -101,6 +118,7 @@ async def follow(
     page = await _page(source, wanted, since, form, seen)
     place, cursor, said = ArrivalPlace(0), since, anyio.current_time()
     opened = named_at = said
+    known = place_of(page["end"])
     named = ""  # the place of the last frontier cursor
     with tail.followed():
         yield form.note("begin", since)
@@ -111,13 +129,14 @@ async def follow(
         while True:
             found: Sequence[TailEvent] | None = None
             if page is None and seen is None and not wanted.by_node_alone:
-                found = tail.after(place)
+                found = tail.after(place, known)
             if found is not None:
-                some = [one for one in found if wanted.takes(one)]
+                some = [wanted.told(one) for one in found if wanted.takes(one)]
                 end = tail.cursor if tail.end is not None and tail.end > place else cursor  # it may be behind this one
             else:
                 page = page or await _page(source, wanted, cursor, form, seen)
-                some, end = [one for one in form.reading.of(page) if wanted.may_see(one)], page["cursor"]
+                known = place_of(page["end"])
+                some, end = [wanted.told(one) for one in form.reading.of(page) if wanted.may_see(one)], page["cursor"]
             for piece in _pieces(some):
                 began = anyio.current_time()
                 yield await form.before(source, piece) + form.events(piece)

@@ -34,6 +34,8 @@ AGAIN_S = 1.0
 PAGE = 500
 
 
+ENDING = frozenset({"delete", "account", "withheld", "hidden", "dropped", "recounted"})
+"""Kinds of events after which what was told of the account may not be given out any more."""
 _log = logging.getLogger(__name__)
 
 
@@ -57,6 +59,7 @@ class TailEvent(NamedTuple):
     account: str
     line: bytes
     ends: bool
+    kind: str = ""
 
     @property
     def collection(self) -> str | None:
@@ -66,8 +69,9 @@ class TailEvent(NamedTuple):
 
 def place_of(cursor: str) -> ArrivalPlace:
     """Of a cursor that the node gave."""
-    n, _, k = cursor.partition("-")[2].partition(".")
-    return ArrivalPlace(int(n), int(k or 0))
+    at, _, a = cursor.partition("-")[2].partition("-")
+    n, _, k = at.partition(".")
+    return ArrivalPlace(int(n), int(k or 0), int(a or 0))
 
 
 _names = lru_cache(256)(lambda name: frozenset((name,)))
@@ -77,8 +81,9 @@ def events_of(page: Mapping[str, Any]) -> Iterator[TailEvent]:
     """Of a page of `firehose`."""
     for event in page["events"]:
         cursor, names = event["cursor"], _names(event["collection"])
-        ends = event["kind"] in ("delete", "account")
-        yield TailEvent(place_of(cursor), cursor, names, event["account"], msgspec.json.encode(event), ends)
+        kind = event["kind"]
+        ends = kind in ENDING
+        yield TailEvent(place_of(cursor), cursor, names, event["account"], msgspec.json.encode(event), ends, kind)
 
 
 def runs_of(page: Mapping[str, Any]) -> Iterator[TailEvent]:
@@ -111,6 +116,8 @@ class Tail:
         self.end: ArrivalPlace | None = None
         """Up to where it was read; None while nobody follows."""
         self.cursor = ""
+        self._known = ArrivalPlace(-1)
+        """What had arrived, and which acts of the node were done, when it was read last."""
         self.judged: MemoryObjectSendStream[Sequence[Mapping[str, Any]]] | None = None
         """Gets the posts about which moderators decide, while somebody follows."""
         self._first: ArrivalPlace | None = None
@@ -131,9 +138,10 @@ class Tail:
             if not self.followers:
                 self._needed = anyio.Event()
 
-    def after(self, place: ArrivalPlace) -> Sequence[TailEvent] | None:
-        """The kept events behind a place; None if some of them are not kept."""
-        if self._first is None or place < self._first:
+    def after(self, place: ArrivalPlace, known: ArrivalPlace = ArrivalPlace(0)) -> Sequence[TailEvent] | None:  # noqa: B008
+        """The kept events behind a place; None if some of them are not kept. known: what the reader was answered from:
+        None also if that is newer than what is kept, which then may not be given out any more."""
+        if self._first is None or place < self._first or known.n > self._known.n or known.a > self._known.a:
             return None
         return self._kept[bisect_right(self._places, place) :]
 
@@ -173,7 +181,7 @@ class Tail:
                 await anyio.sleep(AGAIN_S)
 
     def _forget(self) -> None:
-        self._first = self.end = None
+        self._first, self.end, self._known = None, None, ArrivalPlace(-1)
         self._kept, self._places, self._bytes = [], [], 0
 
     async def _read_while_followed(self) -> None:
@@ -181,10 +189,8 @@ class Tail:
 
         async def listen(events: AsyncGenerator[Any, None]) -> None:
             async for event in events:
-                if event["event"] in ("entries", "control", "lost"):
+                if event["event"] in ("entries", "control", "lost", "judged"):
                     more.set()
-                if event["event"] == "judged":
-                    self._drop(len(self._kept))
                 if event["event"] == "judged" and self.judged is not None:
                     with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
                         try:
@@ -196,16 +202,16 @@ class Tail:
         # the listener first: what arrives while the store is read must not be missed
         async with aclosing(await self._source.events({})) as events, anyio.create_task_group() as tasks:
             tasks.start_soon(listen, events)
-            self.cursor = (await self._source.call(self._reading.method, {}))["cursor"]
+            page = await self._source.call(self._reading.method, {})
+            self.cursor, self._known = page["cursor"], place_of(page["end"])
             self._first = self.end = place_of(self.cursor)
             self._tell()
             while self.followers and not self.closed:
-                with anyio.move_on_after(AGAIN_S):
+                with anyio.move_on_after(AGAIN_S):  # of an act of the node no event may tell
                     await more.wait()
-                if more.is_set():
-                    more = anyio.Event()
-                    await self._read()
-                    await anyio.sleep(PAUSE_S)
+                more = anyio.Event()
+                await self._read()
+                await anyio.sleep(PAUSE_S)
             tasks.cancel_scope.cancel()
 
     async def _read(self) -> None:
@@ -215,12 +221,16 @@ class Tail:
             page = await self._source.call(self._reading.method, {"since": self.cursor, "limit": PAGE})
             found = list(self._reading.of(page))
             ended = {one.account for one in found if one.ends}
-            self._drop(max((n for n, one in enumerate(self._kept, 1) if one.account in ended), default=0))
+            known = place_of(page["end"])
+            stale = max((n for n, one in enumerate(self._kept, 1) if one.account in ended), default=0)
+            # signed entries tell of no act
+            self._drop(len(self._kept) if self._reading is RUNS and known.a != self._known.a else stale)
             for one in found:
                 self._kept.append(one)
                 self._places.append(one.place)
                 self._bytes += len(one.line)
             self.cursor, more = page["cursor"], page["more"]
+            self._known = self._known if more else known
             self.end = place_of(self.cursor)
             self._trim()
             self._tell()

@@ -158,7 +158,7 @@ class _Sender:
 
     async def _tell(self, some: list[dict[str, Any]]) -> bool:
         """Whether they were taken. If not, it is time for another try."""
-        wanted = [event for event in some if self._hook.wants(event)]
+        wanted = [self._hook.told(event) for event in some if self._hook.wants(event)]
         body = json.dumps({"webhook": self._hook.id, "events": wanted}).encode()
         if wanted and not await self._send(body, wanted[-1]["cursor"]):
             return False

@@ -19,11 +19,12 @@ from anyio import to_thread
 from msgspec import Meta
 
 from banyan_node.api.declare import NoResult, Request
+from banyan_node.api.firehose import MODERATED
 from banyan_node.client.types import Webhook, Webhooks
 from banyan_node.operator_errors import CallError
 from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Ask, Endpoints, Shape, Web
-from banyan_web.firehose.following import SEALED
+from banyan_web.firehose.following import SEALED, without_reason
 from banyan_web.outward import Unreachable
 from banyan_web.platform.acting import HOST, is_platform, key_of, only, shaped, whose
 from banyan_web.platform.sealed import Kept, Seal, digest_of
@@ -33,9 +34,15 @@ ENDPOINTS = Endpoints()
 PREFIX = "whsec_"
 MOST, ACCOUNTS, COLLECTIONS = 100, 1_000, 100
 """Webhooks of one platform, and accounts and collections that one names."""
-Kind = Literal["entries", "control", "create", "update", "delete", "account"]
+Kind = Literal[
+    "entries", "control", "create", "update", "delete", "account",
+    "withheld", "hidden", "labelled", "returned", "dropped", "late", "recounted",
+]  # fmt: skip
 EVENTS: tuple[Kind, ...] = ("entries", "control")
-CONTENT: tuple[Kind, ...] = ("create", "update", "delete", "account")
+CONTENT: tuple[Kind, ...] = (
+    "create", "update", "delete", "account",
+    "withheld", "hidden", "labelled", "returned", "dropped", "late", "recounted",
+)  # fmt: skip
 """Events of the firehose, with what was said."""
 BEGINNING = "begin"
 ACTIVE, DISABLED = "active", "disabled"
@@ -61,9 +68,9 @@ class Hook(NamedTuple):
 
     @property
     def said(self) -> dict[str, Any]:
-        """accounts, events, collections. sealed: whether it is told that accounts wrote something to themselves. turn:
-        how often it was told to replay."""
-        return {"collections": [], "sealed": False, "turn": 0, **json.loads(self.filters)}
+        """accounts, events, collections. sealed: whether it is told that accounts wrote something to themselves.
+        moderation: whether it is told what moderators did. turn: how often it was told to replay."""
+        return {"collections": [], "sealed": False, "moderation": False, "turn": 0, **json.loads(self.filters)}
 
     @property
     def has_content(self) -> bool:
@@ -72,10 +79,16 @@ class Hook(NamedTuple):
     def wants(self, event: dict[str, Any]) -> bool:
         """Of the node's events, or of the firehose: there the node applied the other filters."""
         said = self.said
+        if event.get("kind") == "labelled" and not said["moderation"]:
+            return False
         if "kind" in event:
             return event["kind"] in said["events"] and (said["sealed"] or event["collection"] not in SEALED)
         account = event.get("account") or event.get("log", {}).get("account")
         return event["event"] in said["events"] and (not said["accounts"] or account in said["accounts"])
+
+    def told(self, event: dict[str, Any]) -> dict[str, Any]:
+        """As this webhook is told it."""
+        return event if self.said["moderation"] or event.get("kind") not in MODERATED else without_reason(event)
 
     def sign(self, id: str, seconds: int, body: bytes) -> str:
         """The value of `webhook-signature`."""
@@ -103,7 +116,7 @@ def note(door: DoorStore, id: str, filters: str | None = None, **changed: Any) -
 class NewWebhook(Request, frozen=True, forbid_unknown_fields=True):
     """url: https. secret: whsec_ and base64 of 24 to 64 bytes; default: one is made. accounts: DIDs of those about
     which it is told; default: all. events: `entries` and `control`, which is the default, say that a log grew;
-    `create`, `update`, `delete` and `account` are those of the firehose, with content. collections: of the latter;
+    the others are those of the firehose, with content, and with what the node itself did. collections: of the latter;
     default: all. since: the cursor of an event, or `begin`; default: from now on."""
 
     url: Annotated[str, Meta(min_length=9, max_length=2_048)]
@@ -135,7 +148,7 @@ async def create(web: Web, ask: Ask) -> Any:
         raise Refused(422, f"This URL cannot be told anything: {why}.", code="bad_request") from None
     secret = _new_secret() if wanted.secret is None else _secret(wanted.secret)
     await _check(web, wanted)
-    cursor = await _cursor(web, wanted.since)
+    cursor = await _cursor(web, wanted.since, not {*events}.isdisjoint(CONTENT))
     seal, key = Seal(web.door, ask), key_of(ask) or secrets.token_hex(16)
     name, said = seal.name(f"webhook {key}"), digest_of(ask.params)
     plan = json.dumps({"id": f"wh_{secrets.token_hex(12)}", "secret": secret})
@@ -146,7 +159,9 @@ async def create(web: Web, ask: Ask) -> Any:
         raise Refused(422, "This Idempotency-Key was used for another webhook: use a new one.", code="refused")
     made = json.loads(kept.text)
     sealed = ask.token is not None and ask.token.allows("firehose")
-    filters = json.dumps({"accounts": accounts, "events": events, "collections": wanted.collections, "sealed": sealed})
+    moderation = sealed or (ask.token is not None and ask.token.allows("admin"))
+    filtering = {"accounts": accounts, "events": events, "collections": wanted.collections}
+    filters = json.dumps({**filtering, "sealed": sealed, "moderation": moderation})
     await to_thread.run_sync(_insert, web.door, owner, made, url, filters, cursor)
     (found,) = (hook for hook in every(web.door, owner) if hook.id == made["id"])
     return {**_shown(found), "secret": made["secret"]}
@@ -181,8 +196,12 @@ def of_firehose(accounts: Sequence[str], collections: Sequence[str]) -> dict[str
     return {name: some for name, some in given.items() if some}
 
 
-async def _cursor(web: Web, since: str | None) -> str:
+async def _cursor(web: Web, since: str | None, has_content: bool) -> str:
     """Where it begins: the cursor that was given, or that of now. Raises Refused."""
+    if has_content and since != BEGINNING:
+        given = {} if since is None else {"since": since, "limit": 1}
+        now = str((await web.call("firehose", **given))["cursor"])
+        return now if since is None else since
     if since == BEGINNING:
         now = str((await web.call("firehose"))["cursor"])
         return now.partition("-")[0] + "-0"
@@ -217,7 +236,7 @@ async def enable(web: Web, ask: Ask) -> Any:
 async def replay(web: Web, ask: Ask) -> Any:
     """Sends everything again that came after a cursor, in order, and then goes on. It is active then."""
     wanted, hook = shaped(ask.params, Replaying), _one(web, ask)
-    cursor, said = await _cursor(web, wanted.since), hook.said
+    cursor, said = await _cursor(web, wanted.since, hook.has_content), hook.said
     filters = json.dumps({**said, "turn": said["turn"] + 1})
     with web.door.writing() as db:
         what = "update webhooks set cursor = ?, filters = ?, state = ?, failing = null, error = null where id = ?"

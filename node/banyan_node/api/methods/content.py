@@ -21,6 +21,7 @@ from banyan_node.api.events import JudgedPost
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Milliseconds, PostRef, PostUri, target_of, uri
 from banyan_node.context import Context
+from banyan_node.hosting import stated
 from banyan_node.hosting.gone import Order, note_withheld, order_of, withheld
 from banyan_node.moderation import copies, returning
 from banyan_node.operator_errors import CallError
@@ -113,6 +114,7 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
     if ask.erase:
         copies.drop(ctx.store, target.account, target.key)
     _note(ctx, target, Order(ask.order, ask.basis, ask.scope, now_ms, expires or 0))
+    ctx.store.note_act("withheld", target.account, target.key, (ask.order, ask.basis, ask.scope, str(expires or 0)))
     return WithheldAnswer(uri(target), len(refs), kept, expires)
 
 
@@ -131,8 +133,12 @@ def tell_judged(ctx: Context, posts: Iterable[Target]) -> None:
 
 
 def tell_returned(ctx: Context, items: Iterable[PartItem]) -> None:
-    """The same of posts that were released, of which content came now."""
+    """The same of posts that were released, of which content came now. What others said of it is forgotten."""
+    items = [*items]
+    stated.came(ctx.store, items)
     posts = returning.came(ctx.store, items)
+    for post in posts:
+        ctx.store.note_act("returned", post.account, post.key)
     if posts:
         tell_judged(ctx, posts)
 
@@ -170,6 +176,7 @@ def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
     for ref in lacking:
         returning.wait_for(ctx.store, ref.entry, ref.op, target)
     if len(lacking) < len(wanted):
+        ctx.store.note_act("returned", target.account, target.key)
         tell_judged(ctx, [target])
     return Released(uri(target), len(wanted), len(back))
 

@@ -30,6 +30,7 @@ from banyan_node.moderation import decisions, moderators, reports, standing, tel
 from banyan_node.moderation.decisions import OF_POSTS, DecisionNote, TakenBack, Verdict
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import Target, post_to_text
+from banyan_storage.acts import ActKind
 from banyan_storage.queries import Queries
 from banyan_storage.views import touched
 
@@ -269,6 +270,8 @@ def _apply(ctx: Context, made: DecisionNote, account: AccountId, posts: Sequence
     elif verdict == "label" or verdict == "hide":
         for post in posts:
             standing.put(ctx.store, verdict, post.account + post.key, holds)
+            kind: ActKind = "labelled" if verdict == "label" else "hidden"
+            ctx.store.note_act(kind, post.account, post.key, (made.text,) if verdict == "label" else ())
         tell_judged(ctx, posts)
     elif verdict == "withhold":
         for post in posts:
@@ -318,6 +321,7 @@ def _take_back(ctx: Context, made: DecisionNote, account: AccountId, now: float)
     elif verdict == "label" or verdict == "hide":
         for post in map(target_of, made.posts):
             _end(ctx, verdict, post.account + post.key, made.id)
+            ctx.store.note_act("returned", post.account, post.key)
         tell_judged(ctx, map(target_of, made.posts))
     elif verdict == "withhold":
         for uri_ in made.posts:

@@ -25,7 +25,9 @@ from banyan_node.api.texts import AccountRef, FirehoseCursor
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_schema.registry import SOCIAL
-from banyan_storage import named
+from banyan_storage import acts, named
+from banyan_storage.acts import Act
+from banyan_storage.engine import ReadTxn
 from banyan_storage.reader import Arrival, StoreReader
 from banyan_storage.verified import verified
 
@@ -37,7 +39,7 @@ STEP = 256
 PROOF_BYTES = 4 << 20
 """A page with more proof than this ends there: a proof has all entries up to the next signature."""
 BEGINNING = "begin"
-_CURSOR = re.compile(r"([0-9a-f]{16})-([0-9]{1,15})(?:\.([0-9]{1,6}))?")
+_CURSOR = re.compile(r"([0-9a-f]{16})-([0-9]{1,15})(?:\.([0-9]{1,6}))?(?:-([0-9]{1,15}))?")
 CollectionNames = Annotated[
     list[str] | None, Meta(description="Only of these collections; `account` stands for control logs.")
 ]
@@ -95,11 +97,13 @@ class FirehoseFrontier(Response, frozen=True):
 
 
 class FirehosePage(Response, frozen=True):
-    """cursor: for `since` of the next page. more: whether more has arrived already."""
+    """cursor: for `since` of the next page. more: whether more has arrived already. end: the cursor behind all that
+    there was when this was read."""
 
     events: list[FirehoseEvent]
     cursor: FirehoseCursor
     more: bool
+    end: FirehoseCursor
 
 
 @METHODS.read("firehose", "cursor_gone", "refused", slow=True)
@@ -111,31 +115,68 @@ def firehose(at: CommitView, ask: FirehoseRequest) -> FirehosePage:
     store, reader = store_name(at.store), at.store
     wanted = Wanted(at, ask.collections, ask.accounts, ask.shards, ask.platforms, ask.labels)
     last = reader.last_arrival
+    end = cursor_text(store, last, 0, acts.last(reader.txn))
     if ask.since is None:
-        return FirehosePage([], cursor_text(store, last), False)
+        return FirehosePage([], end, False, end)
     place, seen = where(at, ask.since, ask.seen, ask.uncounted)
     making = EventsOf(at.queries(), store, ask.proof)
+    making.told = place.a
+    waiting = Waiting(reader.txn, place.a)
     events, looked, weight = list[FirehoseEvent](), 0, 0
+
+    def act(until: int) -> bool:
+        """Tells the acts up to an arrival. Whether there was room."""
+        nonlocal place
+        while (one := waiting.next(until)) is not None:
+            if len(events) == ask.limit:
+                return False
+            waiting.take()
+            making.told = one.number
+            place = place._replace(a=one.number)
+            if wanted.account(one.account) and (one.about == b"" or one.kind == "late" or wanted.collection("post")):
+                event = making.act(one, place)
+                if event is not None and (event.collection is None or wanted.collection(event.collection)):
+                    events.append(event)
+        return True
+
     while looked < LOOKED:
         rows = reader.arrivals(place.n, STEP)
         if not rows:
-            return FirehosePage(events, cursor_text(store, *place), False)
+            more = not act(last)
+            return FirehosePage(events, cursor_text(store, *place), more, end)
         looked += len(rows)
         kept = [row for row in rows if wanted.log(row.log) and not _told(reader, seen, row, ask.uncounted)]
         parts = reader.contents([row.n for row in kept]) if kept else {}
         for row in kept:
+            if not act(row.n - 1):
+                return FirehosePage(events, cursor_text(store, *place), True, end)
             skip = place.k if row.n == place.n + 1 else 0
             for number, (event, name) in enumerate(making.of(row, dict(parts.get(row.n, ())))):
                 if number < skip or not (event.counts or ask.uncounted) or not wanted.collection(name):
                     continue
                 if len(events) == ask.limit or weight > PROOF_BYTES:
-                    return FirehosePage(events, cursor_text(store, row.n - 1, number), True)
+                    return FirehosePage(events, cursor_text(store, row.n - 1, number, making.told), True, end)
                 events.append(event)
                 if event.proof is not None:
                     weight += len(event.proof.run or "")
-            place = ArrivalPlace(row.n)
-        place = ArrivalPlace(rows[-1].n)
-    return FirehosePage(events, cursor_text(store, *place), place.n < last)
+            place = ArrivalPlace(row.n, 0, making.told)
+        place = ArrivalPlace(rows[-1].n, 0, making.told)
+    return FirehosePage(events, cursor_text(store, *place), place.n < last, end)
+
+
+class Waiting:
+    """Acts that are not told yet, in their order."""
+
+    def __init__(self, txn: ReadTxn, told: int) -> None:
+        self._acts = acts.after(txn, told)
+        self._next = next(self._acts, None)
+
+    def next(self, until: int) -> Act | None:
+        """The next one, if it was not after a later arrival than that."""
+        return self._next if self._next is not None and self._next.after <= until else None
+
+    def take(self) -> None:
+        self._next = next(self._acts, None)
 
 
 def _told(reader: StoreReader, seen: Seen | None, row: Arrival, uncounted: bool) -> bool:
@@ -239,7 +280,11 @@ def place_of(reader: StoreReader, text: str) -> ArrivalPlace:
         raise CallError("bad_request", why)
     if found[1] != store:
         raise _gone(text, "it is of another store")
-    place = ArrivalPlace(int(found[2]), int(found[3] or 0))
+    place = ArrivalPlace(int(found[2]), int(found[3] or 0), int(found[4] or 0))
+    if place.a > acts.last(reader.txn):
+        raise _gone(text, f"this store has come to act {acts.last(reader.txn)} only: it was restored")
+    if place.a and place.a + 1 < acts.first(reader.txn):
+        raise _gone(text, f"more than {acts.KEPT:,} acts of this node are behind it")
     if place.n > last:
         raise _gone(text, f"this store has come to {cursor_text(store, last)} only: it was restored")
     return place

@@ -26,6 +26,7 @@ from banyan_node.api.methods.firehose import Labels as LabelNames
 from banyan_node.api.texts import AccountRef, Did, FirehoseCursor
 from banyan_node.hosting import hosted
 from banyan_schema.registry import SOCIAL
+from banyan_storage import acts
 from banyan_storage.given_out import GivenOut
 from banyan_storage.queries import Queries
 from banyan_storage.reader import Arrival, StoreReader
@@ -65,12 +66,14 @@ class RunItem(Response, frozen=True):
 
 
 class RunsPage(Response, frozen=True):
-    """realm: its id. cursor: for `since` of the next page. more: whether more has arrived already."""
+    """realm: its id. cursor: for `since` of the next page. more: whether more has arrived already. end: as of
+    `firehose`."""
 
     realm: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     items: list[RunItem]
     cursor: FirehoseCursor
     more: bool
+    end: FirehoseCursor
 
 
 class ControlRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -90,15 +93,16 @@ def runs(at: CommitView, ask: RunsRequest) -> RunsPage:
     store, reader = store_name(at.store), at.store
     wanted = Wanted(at, ask.collections, ask.accounts, ask.shards, ask.platforms, ask.labels)
     realm, last = reader.realm.id.hex(), reader.last_arrival
+    end = cursor_text(store, last, 0, acts.last(reader.txn))
     if ask.since is None:
-        return RunsPage(realm, [], cursor_text(store, last), False)
+        return RunsPage(realm, [], cursor_text(store, last), False, end)
     place, seen = where(at, ask.since, ask.seen, False)
     n, looked, making = place.n, 0, _Making(at.queries(), store)
     items = list[RunItem]()
     while looked < LOOKED:
         rows = reader.arrivals(n, STEP)
         if not rows:
-            return RunsPage(realm, items, cursor_text(store, n), False)
+            return RunsPage(realm, items, cursor_text(store, n), False, end)
         looked += len(rows)
         for row in rows:
             if row.n <= n:
@@ -112,8 +116,8 @@ def runs(at: CommitView, ask: RunsRequest) -> RunsPage:
             else:
                 n = row.n
             if making.entries >= ask.limit or making.weight > PAGE_BYTES:
-                return RunsPage(realm, items, cursor_text(store, n), n < last)
-    return RunsPage(realm, items, cursor_text(store, n), n < last)
+                return RunsPage(realm, items, cursor_text(store, n), n < last, end)
+    return RunsPage(realm, items, cursor_text(store, n), n < last, end)
 
 
 @METHODS.read("firehose.control", "not_found")

@@ -216,6 +216,8 @@ class Hub:
                     await self._moved(web, person, did in moved)
         if collection in ("post", "repost"):
             event = msgspec.json.decode(line)
+            if event["kind"] not in ("create", "update", "delete"):
+                return  # what the node itself did to posts comes as `judged`
             if event["kind"] == "delete":
                 self._gone(event)
             elif event["content"] is not None and collection == "post":
