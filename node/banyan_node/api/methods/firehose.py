@@ -134,7 +134,7 @@ def firehose(at: CommitView, ask: FirehoseRequest) -> FirehosePage:
             making.last_act = one.number
             place = place._replace(a=one.number)
             if wanted.account(one.account) and (one.about == b"" or one.kind == "late" or wanted.collection("post")):
-                event = making.last_act(one, place)
+                event = making.act(one, place)
                 if event is not None and (event.collection is None or wanted.collection(event.collection)):
                     events.append(event)
         return True
