@@ -50,7 +50,8 @@ export interface paths {
         get: operations["get_v1_accounts_account"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Closes a hosted account: nobody can write in it, and nodes show nothing of it; its recovery key undoes that. With `erase` all that this node holds of it goes from its files, but for its control log. */
+        delete: operations["delete_v1_accounts_account"];
         options?: never;
         head?: never;
         patch?: never;
@@ -99,6 +100,23 @@ export interface paths {
         };
         /** Two digests, which are equal on nodes that hold the same: of all, or of one account. */
         get: operations["get_v1_accounts_account_digest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/accounts/{account}/erasure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far the erasing of an account is. */
+        get: operations["get_v1_accounts_account_erasure"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1851,6 +1869,42 @@ export interface components {
             linked: boolean;
         };
         /**
+         * EndedAccount
+         * @description entry: the one that closed it; null: it was closed, or `erasure` says more.
+         */
+        EndedAccount: {
+            /**
+             * an account
+             * @description An account.
+             */
+            account: string;
+            entry: string | null;
+            erasure: components["schemas"]["ErasureReceipt"] | null;
+        };
+        /**
+         * ErasureReceipt
+         * @description until_ms: by when all is gone here. erased_ms: when it was gone from every file of this node; null: not yet.
+         */
+        ErasureReceipt: {
+            /**
+             * an account
+             * @description An account.
+             */
+            account: string;
+            reason: string;
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            at_ms: number;
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            until_ms: number;
+            erased_ms: number | null;
+        };
+        /**
          * Explained
          * @description because: why the post is in this timeline: it is the reader's own, of one that the reader follows or listed, it
          *         was reposted by such (by: who), it is of the account asked for, or public. place_ms: the time that places it. order:
@@ -2045,11 +2099,13 @@ export interface components {
         /**
          * GonePost
          * @description word: deleted, withheld, hidden (here, or from this reader), unknown, or further above. sentence: says it of
-         *         "this post", without a full stop.
+         *         "this post", without a full stop. withheld: the order by which it is.
          */
         GonePost: {
             word: string;
             sentence: string;
+            /** @default null */
+            withheld?: components["schemas"]["WithheldOrder"] | null;
         };
         /**
          * GrantRow
@@ -3380,6 +3436,23 @@ export interface components {
             holders: components["schemas"]["Holder"][];
         };
         /**
+         * WithheldOrder
+         * @description An order by which a post is withheld. by: the key of the node that withholds it, 64 hexadecimal digits; null: of
+         *         this node. until_ms: null for one without an end.
+         */
+        WithheldOrder: {
+            by: string | null;
+            order: string;
+            basis: string;
+            scope: string;
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            since_ms: number;
+            until_ms: number | null;
+        };
+        /**
          * WorkRow
          * @description do: a method. about: a file or a view. done, of: how far it is, in what it counts: accounts of an export or of
          *         verifying, bytes of an import, percent of a view; of: null where it is not known. why: of a failure, or that it was
@@ -3699,6 +3772,47 @@ export interface operations {
             507: components["responses"]["Refused507"];
         };
     };
+    delete_v1_accounts_account: {
+        parameters: {
+            query?: {
+                confirm?: string;
+                erase?: boolean;
+                reason?: string;
+                days?: number;
+                why?: string;
+            };
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndedAccount"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            408: components["responses"]["Refused408"];
+            413: components["responses"]["Refused413"];
+            415: components["responses"]["Refused415"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
     get_v1_accounts_account_archive: {
         parameters: {
             query?: never;
@@ -3796,6 +3910,36 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_accounts_account_erasure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasureReceipt"];
+                };
             };
             400: components["responses"]["Refused400"];
             401: components["responses"]["Refused401"];

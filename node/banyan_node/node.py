@@ -32,7 +32,7 @@ from banyan_node.edge.made_of import edge_of
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
-from banyan_node.hosting import claims, dropped, evicting, hosted, interest, wanted
+from banyan_node.hosting import claims, dropped, erasing, evicting, hosted, interest, stated, wanted
 from banyan_node.links import anchors, bans
 from banyan_node.links.filling import Filling
 from banyan_node.links.linking import Links
@@ -195,6 +195,7 @@ class Node:
         keep("accounts that left", partial(evicting.run, self.worker, self.context))
         keep("daily work", partial(chores.run, self.worker))
         keep("orders that end", partial(chores.each_minute, self.worker, content.end_terms))
+        keep("erasures", partial(chores.each_minute, self.worker, erasing.step, alone=True))
         keep("scheduled posts", partial(chores.publish_on_time, self.worker, self.context.engine))
         keep("views", partial(views.build, self.worker, self.context.engine))
         keep("media", partial(following.follow, self.worker, self.context, self.media))
@@ -417,6 +418,7 @@ def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -
     asking.ours = lambda account: hosted.is_hosted(context.store, account)
     context.replica.strangers.wanted_here = wanted.Wanted(context)
     context.replica.ingest.content_came = partial(content.tell_returned, context)
+    context.replica.missing.stated = partial(stated.met, context)
     context.replica.gossip.set_addrs(addrs)
     context.replica.me = replace(context.replica.me, addrs=addrs)
     return context

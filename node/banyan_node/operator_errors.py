@@ -19,6 +19,9 @@ OperatorError
       └── CallError         the node refused a call
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class OperatorError(Exception):
     """Base of all errors that a person can fix by changing a file, a flag or the machine."""
@@ -85,10 +88,12 @@ class CopiedHome(NoNode):
 
 
 class CallError(ControlError):
-    """A refused call. code: a word for programs. status: the HTTP status, 400..599."""
+    """A refused call. code: a word for programs. status: the HTTP status, 400..599. more: further fields of the answer,
+    as JSON values."""
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
+    def __init__(self, code: str, message: str, status: int = 400, more: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
+        self.more = more or {}
         self.code = code
         self.message = message
         self.status = status

@@ -63,6 +63,10 @@ class OwnLogs:
     def begin(self) -> None:
         """Begins a new log. The caller commits."""
         self.number = 1 + secrets.randbelow(OWN_LOGS)
+        self.note_place()
+
+    def note_place(self) -> None:
+        """Notes which data file has the number: also where this program wrote it anew. The caller commits."""
         self._store.put_note(LOG_NOTE, self.number.to_bytes(4, "big") + _place(self._home.store))
 
     def of(self, replica: Replica, log: LogId) -> LogId:

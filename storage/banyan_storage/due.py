@@ -35,6 +35,8 @@ class Work(IntEnum):
     """account 32 | entry 32 | op 2: erase a picture of a profile that another write replaced."""
     WITHHELD = 7
     """account 32 | key 16: the order that withholds the post ends."""
+    ERASE_ACCOUNT = 8
+    """account 32: what is held of the account is erased."""
 
 
 class Due(NamedTuple):

@@ -33,6 +33,8 @@ class Folder:
         self.is_new = not (path / "STORE").exists()
         self._check_marker()
         if self.writable:
+            with contextlib.suppress(OSError):
+                (path / DRAFT).unlink(missing_ok=True)  # of a program that was killed while it wrote the store anew
             self._make_room_for_readers()
 
     def _take(self) -> int | None:

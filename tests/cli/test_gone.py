@@ -42,3 +42,15 @@ def test_what_is_withheld_is_listed_and_marked_until_it_is_released(home: Path) 
     assert "is withheld by this node: court 7/2027" in banyan("--home", home, "react", first, "👍").err
     assert banyan("--home", home, "store", "release", first[-8:]).code == 0
     assert banyan("--home", home, "--json", "store", "withheld").lines == []
+
+
+def test_a_hosted_account_is_erased_by_who_types_its_name_again(home: Path) -> None:
+    assert banyan("--home", home, "account", "create", "Lan").code == 0
+    assert banyan("--home", home, "post", "một", "--as", "Lan").code == 0
+    ran = banyan("--home", home, "account", "erase", "Lan", "--reason", "her wish")
+    assert (ran.code, "--confirm" in ran.err) == (2, True)
+    erase = ("account", "erase", "Lan", "--reason", "her wish", "--confirm")
+    assert "type it again" in banyan("--home", home, *erase, "lan").err
+    ran = banyan("--home", home, *erase, "Lan")
+    assert (ran.code, "The account is closed" in ran.out) == (0, True)
+    assert "still here" in banyan("--home", home, "account", "erasure", "Lan").out

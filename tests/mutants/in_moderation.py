@@ -8,6 +8,8 @@ _QUERIES, _READING = "storage/banyan_storage/queries.py", "node/banyan_node/api/
 _PAGE, _CONTENT = "web/banyan_web/page/moderation.py", "node/banyan_node/api/methods/content.py"
 _LOGGED, _DECIDED = ("tests/node/test_audit.py",), ("tests/node/test_moderation.py",)
 _COPIES, _ORDERS = "node/banyan_node/moderation/copies.py", ("tests/node/test_withholding.py",)
+_ERASING, _ERASED = "node/banyan_node/hosting/erasing.py", ("tests/node/test_erasing.py",)
+_STATED, _SAID = "node/banyan_node/hosting/stated.py", ("tests/node/test_stated.py",)
 _JUDGED = ("tests/web/test_judged.py",)
 _ADMIN, _PAGES = ("tests/web/test_admin.py",), ("tests/web/test_moderation.py",)
 
@@ -148,6 +150,100 @@ IN_MODERATION = (
         _JUDGED,
     ),
     Mutant(
+        "what is erased stays in the data file",
+        _ERASING,
+        "            ctx.engine.rewrite()\n",
+        "            pass\n",
+        _ERASED,
+    ),
+    Mutant(
+        "pictures of an erased account stay",
+        _ERASING,
+        "            ctx.blobs.drop(root)\n",
+        "            pass\n",
+        _ERASED,
+    ),
+    Mutant(
+        "a picture goes that another post shows",
+        _ERASING,
+        "if not is_named(ctx.store.txn, root):",
+        "if True:",
+        _ERASED,
+    ),
+    Mutant("reports keep what was erased", _ERASING, "    reports.forget(store, account)\n", "", _ERASED),
+    Mutant(
+        "an account is erased although its closing was undone",
+        _ERASING,
+        "control is not None and control.closed and not control.frozen",
+        "control is not None",
+        _ERASED,
+    ),
+    Mutant(
+        "an account is closed without its name",
+        "node/banyan_node/api/methods/keys.py",
+        "    if typed not in (home.name, account_to_text(home.account)):\n",
+        "    if False:\n",
+        (*_ERASED, "tests/web/test_ending.py"),
+    ),
+    Mutant(
+        "the data file is written anew beside another process that reads it",
+        "storage/banyan_storage/lmdb_copying.py",
+        "    if readers:\n",
+        "    if False:\n",
+        ("tests/storage/test_lmdb_copying.py",),
+    ),
+    Mutant(
+        "who took an account elsewhere is still hosted",
+        "node/banyan_node/hosting/claims.py",
+        "            hosted.end(ctx, account)\n",
+        "            pass\n",
+        ("tests/node/test_leaving.py", "tests/cli/test_leaving.py"),
+    ),
+    Mutant(
+        "anybody's statement withholds a post here",
+        _STATED,
+        "    return hosts or signer.hex() in ctx.settings.config.node.platforms\n",
+        "    return True\n",
+        _SAID,
+    ),
+    Mutant(
+        "a platform that the operator named may not say what it withholds",
+        _STATED,
+        "    return hosts or signer.hex() in ctx.settings.config.node.platforms\n",
+        "    return hosts\n",
+        _SAID,
+    ),
+    Mutant("a stranger's word is shown at any length", _STATED, "None if counts else HEARSAY", "None", _SAID),
+    Mutant(
+        "a stranger's word takes the place of an order",
+        _STATED,
+        "(known is not None and not known.counts):",
+        "known is not None:",
+        _SAID,
+    ),
+    Mutant("a statement counts after its term", _STATED, "until == 0 or until > now_ms)", "True)", _SAID),
+    Mutant(
+        "what is withheld by an order is merely not found",
+        "node/banyan_node/api/methods/social.py",
+        "    if (order := withheld_row(gone)) is None:\n",
+        "    if not (order := withheld_row(gone)) or True:\n",
+        _SAID,
+    ),
+    Mutant(
+        "the page asks nobody whether he moderates",
+        _PAGE,
+        "    if await reports_for(web, me) is None:\n",
+        "    if False:\n",
+        _PAGES,
+    ),
+    Mutant(
+        "the gossip goes on giving out what is withheld",
+        _CONTENT,
+        "            ctx.replica.gossip.forget_content(raw)\n",
+        "            pass\n",
+        _ORDERS,
+    ),
+    Mutant(
         "copies of withheld content are kept in clear",
         _COPIES,
         "bytes(_box(keys, ref).encrypt(raw)))\n\n\ndef _ref",
@@ -157,9 +253,7 @@ IN_MODERATION = (
     Mutant(
         "withheld content has no copy", _CONTENT, "0 if ask.erase else copies.keep(ctx, target, refs)", "0", _ORDERS
     ),
-    Mutant(
-        "an order without an end ends never, and one with an end too", _CONTENT, "order.expires_ms:", "False:", _ORDERS
-    ),
+    Mutant("the term of an order never ends", _CONTENT, "order.expires_ms:", "False:", _ORDERS),
     Mutant(
         "a copy outlives what its author deleted",
         "node/banyan_node/upkeep/chores.py",

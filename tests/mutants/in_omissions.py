@@ -47,13 +47,6 @@ IN_OMISSIONS = (
         _SKETCHED,
     ),
     Mutant(
-        "frontiers that differ where nothing shows are compared no further",
-        _COMPARING,
-        "elif not found.items and m.stamp != self._stamp(link):",
-        "elif False:",
-        _SKETCHED,
-    ),
-    Mutant(
         "what does not decode is compared no further",
         _COMPARING,
         "            self._failed(link, at.salt, found.left, now)\n",
@@ -76,13 +69,6 @@ IN_OMISSIONS = (
         _COUNTED,
     ),
     Mutant(
-        "what stayed only for what is forgotten stays",
-        _COUNTING,
-        "            forgotten += gone  # other entries may have been kept only for these\n",
-        "            return gone\n",
-        _COUNTED,
-    ),
-    Mutant(
         "claims of a peer are kept without end", _TOLD, "while len(self.differences) > most:", "while False:", _ASKED
     ),
     Mutant(
@@ -99,19 +85,5 @@ IN_OMISSIONS = (
         "if n is not None and self._write.get(t.WITHHELD, key) is None:",
         "if n is not None:",
         _COUNTED,
-    ),
-    Mutant(
-        "erased content is asked for after a store was mended",
-        "storage/banyan_storage/restoring.py",
-        "txn.get(t.PARTS, key) is None and txn.get(t.WITHHELD, key) is None:",
-        "txn.get(t.PARTS, key) is None:",
-        ("tests/node/test_repairing.py",),
-    ),
-    Mutant(
-        "erased content that is there stays when a store is mended",
-        "storage/banyan_storage/restoring.py",
-        "        txn.delete(t.PARTS, key)\n    txn.delete_range(t.LACKING",
-        "        pass\n    txn.delete_range(t.LACKING",
-        ("tests/node/test_repairing.py",),
     ),
 )

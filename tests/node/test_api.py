@@ -380,6 +380,8 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
         (item,) = (await node.backend.call("items.list", {"collection": "post"}))["items"]
         await node.backend.call("account.create", {"name": "Bình", "hosted": True})
         report = (await node.backend.call("report.add", {"account": "An", "posts": [uri], "as": "Bình"}))["id"]
+        await node.backend.call("account.create", {"name": "Chi", "hosted": True})
+        await node.backend.call("account.erase", {"account": "Chi", "confirm": "Chi", "reason": "xin", "days": 9})
         before = {name: await node.backend.call(name, {}) for name in ("status", "peers", "id", "account.show")}
         await node.backend.call("account.export", {"account": "An", "path": str(tmp_path / "an.banyan")})
         archive = b64encode((tmp_path / "an.banyan").read_bytes()).decode()
@@ -394,6 +396,7 @@ async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was
             "find": {"text": "An"},
             "report.show": {"id": report},
             "account.standing": {"account": "An"},
+            "account.erasure": {"account": "Chi"},
             "list.show": {"id": friends},
             **{f"group.{what}": {"group": group} for what in ("show", "feed", "members", "requests")},
             **{f"event.{what}": {"event": event} for what in ("show", "replies")},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from banyan_node.hosting import interest
 from banyan_node.hosting.wanted import Wanted
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
+from banyan_node.upkeep import chores
 from tests.node.real import load_settings, make_home
 
 PLATFORM_PAPER = recovery.new_words()
@@ -160,6 +162,14 @@ def test_take_cuts_the_platform_and_what_it_writes_later_counts_nowhere(
             assert texts(node, an) == {"before", "after"}
         with pytest.raises(CallError, match="its owner cut it off"):
             platform.call("post", text="much too late", by="An")
+        assert platform.call("account.standing", account=an)["hosted"]
+        chores.bring_back(platform.context, time.time())
+        platform.context.store.commit()
+        assert not platform.call("account.standing", account=an)["hosted"]
+        assert [row["name"] for row in platform.call("account.list")["accounts"]] == ["Lotus"]
+        assert (platform.call("account.list")["count"], texts(platform, an)) == (1, {"before", "after"})
+        with pytest.raises(CallError, match="which left"):
+            platform.call("account.create", name="An", hosted=True)
 
 
 def test_an_account_that_is_awaited_is_fetched_although_nobody_follows_it(platform: LocalBackend) -> None:

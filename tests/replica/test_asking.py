@@ -10,8 +10,9 @@ import pytest
 from banyan_crdt.errors import Reject
 from banyan_crdt.ids import EntryId, Head, LogId, control_log
 from banyan_replica.peers.limits import Limits
+from banyan_replica.peers.told import Told
 from banyan_replica.replica import Replica
-from banyan_replica.sync.owed import Pace
+from banyan_replica.sync.owed import Later, Pace
 from banyan_replica.wire import (
     CANNOT,
     LAST,
@@ -327,6 +328,17 @@ def test_heads_that_are_told_while_the_control_log_is_under_way_wait_for_it_too(
     w.say("r", "a", data(control_item(an)))
     w.run(0.1)
     assert wanted(w, "r") == [control_log(an.id), an.log(), an.log(number=2)]
+
+
+def test_of_what_a_peer_claims_the_newest_is_remembered_up_to_a_bound() -> None:
+    told, later = Told(), Later()
+    logs = [Person(f"an {k}", device=None).log() for k in range(9)]
+    for k, log in enumerate(logs):
+        told.differs(log, Head(k, None, 0), 3)
+        later.put(log.account, {log: Head(k, None, 0)}, b"", 4)
+    assert list(told.differences) == logs[-3:]
+    assert list(later.accounts) == [log.account for log in logs[-2:]], "an account and a head each"
+    assert later.heads == 2
 
 
 def test_a_claim_that_waited_for_a_control_log_is_as_old_as_it_is() -> None:

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from banyan_node.server.http_connections import let_in
 from banyan_web import wellknown
-from banyan_web.admin import judging, keeping
+from banyan_web.admin import ending, judging, keeping
 from banyan_web.admin import network as admin_network
 from banyan_web.admin import people as admin_people
 from banyan_web.bodies import asked_of, params_of
@@ -84,6 +84,7 @@ EVERY: Sequence[Endpoints] = (
     accounts.ENDPOINTS,
     admin_network.ENDPOINTS,
     admin_people.ENDPOINTS,
+    ending.ENDPOINTS,
     apps.ENDPOINTS,
     archive.ENDPOINTS,
     authorize.ENDPOINTS,

@@ -128,7 +128,7 @@ class DoorStore:
         self._db.set_busy_timeout(BUSY_S * 1000)
         stay = ctypes.c_int(1)  # the files beside it stay at the end: on a full disk they could not be made again
         self._db.file_control("main", apsw.SQLITE_FCNTL_PERSIST_WAL, ctypes.addressof(stay))
-        for setting in ("journal_mode = wal", "synchronous = full", "foreign_keys = on"):
+        for setting in ("journal_mode = wal", "secure_delete = on", "synchronous = full", "foreign_keys = on"):
             self._set(setting)  # of several in one call, those behind a row would wait for it
         with self.writing() as db:
             found = next(iter(db.execute("pragma user_version")))[0]
@@ -172,6 +172,11 @@ class DoorStore:
         """Another one after each write, of any process."""
         with self.reading() as db:
             return self._written, next(iter(db.execute("pragma data_version")))[0]
+
+    def tidy(self) -> None:
+        """Takes what was deleted out of the file beside this one, too."""
+        with self._lock:
+            list(self._db.execute("pragma wal_checkpoint(truncate)"))
 
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:

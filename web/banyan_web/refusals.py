@@ -22,8 +22,9 @@ class Refused(Exception):
 def of_call(error: CallError) -> Refused:
     """What the node refused. A wrong request is 422, as apps of Mastodon expect, and 403 what who asks may not do."""
     refused = 403 if error.status == 403 else 422
-    status = {"bad_request": 422, "refused": refused, "not_found": 404}.get(error.code, error.status)
-    return Refused(status, error.message, code=error.code)
+    gone = 451 if error.status == 451 else 404
+    status = {"bad_request": 422, "refused": refused, "not_found": gone}.get(error.code, error.status)
+    return Refused(status, error.message, code=error.code, **error.more)
 
 
 def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -54,7 +54,7 @@ def set_login(
     if (wrong := wrong_password(password)) is not None:
         raise BadInput(wrong)
     known = typed(known)
-    with _door(s) as door:
+    with door_of(s) as door:
         if any(login.name == known and login.account != account for login in logins(door)):
             known = account  # two people of one name: this one types the id
         _note(door, "login.set", account=account, name=known)
@@ -68,7 +68,7 @@ def list_logins(ctx: typer.Context) -> None:
     from banyan_web.door_logins import logins
 
     s = session.of(ctx)
-    with _door(s) as door:
+    with door_of(s) as door:
         rows = [login._asdict() for login in logins(door)]
     s.out.answers(rows, _show_logins, "Nobody has a password yet: `banyan login set NAME` gives one.")
 
@@ -79,7 +79,7 @@ def drop_login(ctx: typer.Context, name: Name) -> None:
     from banyan_web import door_logins
 
     s = session.of(ctx)
-    with _door(s) as door:
+    with door_of(s) as door:
         known = [login for login in door_logins.logins(door) if name in (login.name, login.account)]
         account = known[0].account if known else refs.account(s, name)
         _note(door, "login.drop", account=account)
@@ -101,7 +101,7 @@ def link(ctx: typer.Context, name: Name) -> None:
     s = session.of(ctx)
     account, known = _hosted(s, name)
     base = _url(s)
-    with _door(s) as door:
+    with door_of(s) as door:
         _note(door, "login.link", account=account)
         raw = make_link(door, Person(account, known or account))
     url = f"{base}/login/link/{raw}"
@@ -134,7 +134,7 @@ def add_token(
     if not given:
         raise BadInput('--scopes is empty; say what the token allows, such as --scopes "read write".')
     account = None if name is None else _hosted(s, name)[0]
-    with _door(s) as door:
+    with door_of(s) as door:
         _note(door, "token.add", account=account, label=label, scopes=list(given), days=days)
         raw = door.mint(account, label, given, None if days is None else days * DAY_S)
         made = door.token(raw)
@@ -153,7 +153,7 @@ def list_tokens(
     """The tokens that are valid, those of apps too, the newest first."""
     s = session.of(ctx)
     account = None if name is None else refs.account(s, name)
-    with _door(s) as door:
+    with door_of(s) as door:
         rows = [_token_json(token) for token in door.tokens(account)]
     s.out.answers(rows, _show_tokens, "No token is valid.")
 
@@ -164,7 +164,7 @@ def revoke_token(
 ) -> None:
     """End a token at once."""
     s = session.of(ctx)
-    with _door(s) as door:
+    with door_of(s) as door:
         known = [token.id for token in door.tokens()]
         found = refs.one_of("token", id, known, "`banyan token list`")
         _note(door, "token.revoke", id=found)
@@ -180,7 +180,8 @@ def _note(door: DoorStore, do: str, **given: Any) -> None:
 
 
 @contextmanager
-def _door(s: session.Session) -> Iterator[DoorStore]:
+def door_of(s: session.Session) -> Iterator[DoorStore]:
+    """What the door keeps, with or without a running node."""
     from banyan_web.door_store import DoorStore
 
     if not s.home.keys.exists():

@@ -16,7 +16,10 @@ CODES: dict[str, tuple[tuple[int, ...], str]] = {
     "wrong_host": ((403,), "The Host header does not name this machine."),
     "no_such_method": ((404,), "No method has that name."),
     "not_here": ((404, 405), "Nothing is served at that path, or not with that HTTP method."),
-    "not_found": ((404,), "The named thing is not held here: unknown, deleted, or not arrived yet."),
+    "not_found": (
+        (404, 451),
+        "The named thing is not held here: unknown, deleted, not arrived yet; 451: withheld by that order.",
+    ),
     "no_peer": ((404, 502), "The text does not name exactly one linked peer, or the peer cannot be reached."),
     "too_slow": ((408,), "The body did not arrive completely in time."),
     "refused": ((403, 409), "The state of the account or of this node forbids it (409), or who asks may not (403)."),

@@ -199,7 +199,8 @@ def refusal(body: Any, status: int) -> CallError:
     `{"error": sentence, "code": ...}`."""
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict):
-        return CallError(str(error.get("code")), str(error.get("message")), status)
+        more = {name: value for name, value in error.items() if name not in ("code", "message")}
+        return CallError(str(error.get("code")), str(error.get("message")), status, more)
     if isinstance(error, str):
         return CallError(str(body.get("code") or _CODES.get(status, "refused")), error, status)
     return CallError("bad_answer", f"The node answered with status {status} and no reason.", status)

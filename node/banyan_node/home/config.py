@@ -73,7 +73,7 @@ class NodeSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             max_length=64,
             description="Platforms that are believed about the time and about how fresh this node is, besides those "
-            "that run its bootstrap peers",
+            "that run its bootstrap peers; and about what they withhold",
         ),
     ] = field(default_factory=list)
     mdns: Annotated[

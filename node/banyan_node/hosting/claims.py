@@ -37,9 +37,13 @@ _log = logging.getLogger(__name__)
 
 
 def take(ctx: Context, accounts: Iterable[AccountId]) -> list[hosted.Hosted]:
-    """Those of `accounts` that this master secret opened and that were not yet known as hosted here."""
+    """Those of `accounts` that this master secret opened and that were not yet known as hosted here. Those that left
+    are hosted here no longer."""
     search, found = ctx.claims, []
     accounts = list(accounts)
+    for account in accounts:
+        if (home := hosted.hosted(ctx, account)) is not None and _has_left(ctx, account, home.number):
+            hosted.end(ctx, account)
     if restoring(ctx):
         _compare_words(ctx, accounts)
     unknown = _unknown(ctx, search)

@@ -33,14 +33,18 @@ def note(ctx: Context, account: AccountId, is_now: bool) -> None:
     ctx.store.put_note(_DROPPED + account, b"1" if is_now else None)
 
 
-def erase(ctx: Context, account: AccountId, now: float) -> int:
+def erase(ctx: Context, account: AccountId, now: float, keep_control: bool = False) -> int:
     """Erases what is held of the account, its control log last; returns how many entries counted.
 
-    Its content that was withheld or erased stays noted as such, in case the account comes back.
+    Its content that was withheld or erased stays noted as such, in case the account comes back. keep_control: what says
+    whose the account is, and that it is closed, stays.
     """
     store, now_s, entries = ctx.store, ctx.replica.wall_ms(now) // 1000, 0
     ctx.replica.ingest.flush()
-    for log, head in sorted(store.heads(account).items(), key=lambda row: is_control(row[0])):
+    heads = dict.fromkeys(store.loose_logs(account), NOTHING) | dict(store.heads(account))
+    for log, head in sorted(heads.items(), key=lambda row: is_control(row[0])):
+        if keep_control and not log.log:
+            continue
         if is_checkpoint(log):
             store.drop_checkpoint(log)
         elif is_control(log):

@@ -6,11 +6,14 @@ and a thread shows a mark in their place. Releasing the content deletes the note
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from datetime import date
 from typing import NamedTuple
 
 from banyan_crdt.codec import decode, encode
-from banyan_crdt.ids import AccountId, CellKey, Coll
+from banyan_crdt.ids import AccountId, CellKey, Coll, WriterKey
+from banyan_node.hosting import stated
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import POST, Target, post_to_text
 from banyan_storage.queries import Queries
@@ -31,11 +34,31 @@ class Order(NamedTuple):
     expires_ms: int
 
 
+class WithheldBy(NamedTuple):
+    """An order that is in force. by: the key of the node that withholds; None: this node. until_ms: 0: no end."""
+
+    by: WriterKey | None
+    order: str
+    basis: str
+    scope: str
+    since_ms: int
+    until_ms: int
+
+    @property
+    def sentence(self) -> str:
+        who = "this node" if self.by is None else f"{self.by.hex()[:16]}, its host or a platform named here"
+        until = f"until {date.fromtimestamp(self.until_ms / 1000).isoformat()}" if self.until_ms else ""
+        said = "; ".join(text for text in (self.order, self.basis, self.scope, until) if text)
+        return f"withheld by {who}: {said or 'no reason given'}"
+
+
 class Gone(NamedTuple):
-    """word: deleted, withheld, hidden or unknown. sentence: says it of "this post", without a full stop."""
+    """word: deleted, withheld, hidden or unknown. sentence: says it of "this post", without a full stop. withheld: by
+    which order it is."""
 
     word: str
     sentence: str
+    withheld: WithheldBy | None = None
 
 
 def note_withheld(store: Store, target: Target, order: Order | None) -> None:
@@ -63,10 +86,20 @@ def why_gone(q: Queries, target: Target) -> Gone:
     """The reason for a post that is not shown."""
     if q.is_dead(target.account, POST, target.key):
         return Gone("deleted", "deleted by its author")
-    if (order := order_of(q.reader, target)) is not None:
-        return Gone("withheld", f"withheld by this node: {order.order}")
+    said, now_ms = stated.of(q.reader, target), time.time_ns() // 1_000_000
+    if said is not None and said.until_ms and said.until_ms <= now_ms:
+        said = None
+    order, withheld = order_of(q.reader, target), None
+    if order is not None:
+        withheld = WithheldBy(None, *order)
+    elif said is not None and said.counts:
+        withheld = WithheldBy(*said[1:])
+    if withheld is not None:
+        return Gone("withheld", withheld.sentence, withheld)
     if q.is_hidden(target):
         return Gone("hidden", "hidden by the moderators of this node")
+    if said is not None:
+        return Gone("unknown", f"{UNKNOWN}; {said.by.hex()[:16]}, whom nobody here named, says: {said.order}")
     return Gone("unknown", UNKNOWN)
 
 

@@ -108,6 +108,18 @@ def note(ctx: Context, hosted: Hosted, mine: bool) -> Hosted:
     return hosted
 
 
+def end(ctx: Context, account: AccountId, forget_name: bool = False) -> None:
+    """The account is hosted here no longer. forget_name: another account may get its name."""
+    home, store = hosted(ctx, account), ctx.store
+    if home is None:
+        return
+    store.put_note(_COUNT, (count(ctx) - 1).to_bytes(4, "big"))
+    for name in (_HOSTED + account, _at(home)):
+        store.put_note(name, None)
+    if forget_name and store.note(_name_key(home.name)) == account:
+        store.put_note(_name_key(home.name), None)
+
+
 def _moved(ctx: Context, home: Hosted, slot: Slot) -> bool:
     """Whether the recovery key is none that this node can make: it was moved to paper."""
     return all(slot.current != digest(ctx, home.number, RECOVERY_SLOT, g) for g in range(GENERATIONS))

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from banyan_crdt.ids import AccountId, account_from_text
+from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_storage.reader import StoreReader
 from banyan_storage.store import Store
 
@@ -126,6 +126,21 @@ def today(reader: StoreReader, account: AccountId, now_ms: int) -> int:
 def count_today(store: Store, account: AccountId, now_ms: int) -> None:
     row = (now_ms // DAY_MS, today(store, account, now_ms) + 1)
     store.put_note(_TODAY + account, msgspec.json.encode(row))
+
+
+def forget(store: Store, account: AccountId) -> None:
+    """Takes out of all reports the texts of the account: its posts as they were, and what it said of others."""
+    who = account_to_text(account)
+    for kind in (_OPEN, _CLOSED):
+        for name, raw in [*store.notes(kind)]:
+            one = _read(raw)
+            if one.account == who or who in one.reporters:
+                posts = [msgspec.structs.replace(p, text="", warning=None) for p in one.posts]
+                bare = [msgspec.structs.replace(r, comment="") if r.account == who else r for r in (one.by, *one.also)]
+                posts = posts if one.account == who else one.posts
+                store.put_note(
+                    name, msgspec.json.encode(msgspec.structs.replace(one, posts=posts, by=bare[0], also=bare[1:]))
+                )
 
 
 def put(store: Store, report: ReportNote) -> None:

@@ -43,6 +43,11 @@ def tell(store: Store, account: AccountId, told: ToldNote) -> None:
         store.put_note(key, None)
 
 
+def forget(store: Store, account: AccountId) -> None:
+    for key, _ in [*store.notes(_TOLD + account)]:
+        store.put_note(key, None)
+
+
 def told(reader: StoreReader, account: AccountId, before: bytes | None) -> Iterator[tuple[bytes, ToldNote]]:
     """(place, what), the newest first."""
     rows = [(key[-8:], raw) for key, raw in reader.notes(_TOLD + account)]

@@ -260,7 +260,7 @@ class _Calls:
         try:
             status, said = 200, await self._call(method, scope, body)
         except CallError as error:
-            status, said = error.status, nested(error.code, error.message)
+            status, said = error.status, nested(error.code, error.message, error.more)
         except _Left:
             return
         except Exception:

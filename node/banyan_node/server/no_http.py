@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -18,9 +19,9 @@ Body = Callable[[str, str], bytes]
 """Makes the body of a refusal from its code and its sentence."""
 
 
-def nested(code: str, message: str) -> bytes:
+def nested(code: str, message: str, more: Mapping[str, Any] | None = None) -> bytes:
     """As the control API says it."""
-    return msgspec.json.encode({"error": {"code": code, "message": message}})
+    return msgspec.json.encode({"error": {"code": code, "message": message, **(more or {})}})
 
 
 def flat(code: str, message: str) -> bytes:

@@ -110,11 +110,11 @@ async def run(worker: Worker[Context]) -> None:
             )
 
 
-async def each_minute(worker: Worker[Context], step: Callable[[Context, float], bool]) -> None:
-    """Does a step each minute, for ever, and sooner while it says that more is waiting."""
+async def each_minute(worker: Worker[Context], step: Callable[[Context, float], bool], alone: bool = False) -> None:
+    """Does a step each minute, for ever, and sooner while it says that more is waiting. alone: it commits by itself."""
     while True:
         with suppress(ViewBuilding):
-            while await worker.call(step):
+            while await worker.call(step, alone):
                 await trio.sleep(BUSY_S)
         await trio.sleep(LOOK_S)
 

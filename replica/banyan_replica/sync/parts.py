@@ -54,6 +54,8 @@ class MissingParts:
         """When `ask` is to be called for the next of them, besides every second."""
         self.withheld: dict[tuple[EntryId, int], bytes] = {}
         """The last reason given for a part that is still missing; bounded by `Limits.notes`."""
+        self.stated: Callable[[EntryId, int, bytes], None] = lambda entry, op, reason: None
+        """Told of each valid statement about content that was asked for."""
 
     def ask(self, links: Sequence[PeerSession], now: float) -> list[tuple[str, WantParts]]:
         """At most one question, to one neighbour."""
@@ -164,7 +166,9 @@ class MissingParts:
         for entry, op, raw, reason in m.parts:
             key = (entry, op)
             if raw is None and key in asked and len(self.withheld) < self._limits.notes:
-                self.withheld[key] = self._statement(reason, entry, op)
+                found = self.withheld[key] = self._statement(reason, entry, op)
+                if found:
+                    self.stated(entry, op, found)
             elif raw is not None:
                 self.withheld.pop(key, None)
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import IntEnum
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -95,6 +95,7 @@ class LineRefusal(msgspec.Struct, frozen=True, array_like=True):
     code: str
     message: str
     status: int
+    more: dict[str, Any] = {}
 
 
 def frame(kind: Kind, number: int, payload: bytes = b"") -> bytes:

@@ -189,7 +189,7 @@ class _Events:
 def _end_of(one: Frame) -> Exception | None:
     if one.kind == Kind.REFUSED:
         why = msgspec.json.decode(one.payload, type=LineRefusal)
-        return CallError(why.code, why.message, why.status)
+        return CallError(why.code, why.message, why.status, why.more)
     if one.kind == Kind.FAILED:
         return RuntimeError("the call failed inside the node, whose log says why")
     return None

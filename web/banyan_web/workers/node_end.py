@@ -82,7 +82,7 @@ class NodeEnd:
             try:
                 last = await do(one)
             except CallError as why:
-                last = frame_of(Kind.REFUSED, number, LineRefusal(why.code, why.message, why.status))
+                last = frame_of(Kind.REFUSED, number, LineRefusal(why.code, why.message, why.status, dict(why.more)))
             except Exception:
                 _log.exception("a call of a worker of the door failed")
                 last = frame(Kind.FAILED, number)

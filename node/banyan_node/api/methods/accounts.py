@@ -198,9 +198,13 @@ def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
         )
     if existing is not None:
         found = hosted.hosted(ctx, existing)
+        if found is None:
+            raise CallError(
+                "refused", f"'{ask.name}' was the name of {account_to_text(existing)}, which left; give another.", 409
+            )
         if recovery is not None and recovery not in hosted.control_of(ctx, existing).keys[RECOVERY_SLOT:]:
             raise CallError("refused", f"'{ask.name}' exists with another recovery key; nothing was changed.", 409)
-        return Created(did(existing), found.name if found else ask.name, False)
+        return Created(did(existing), found.name, False)
     made = hosted.create(ctx, ask.name, ctx.replica.wall_ms(now), not ask.hosted, recovery)
     ctx.replica.publish_control(made.account, now)
     if ask.name:

@@ -21,6 +21,7 @@ from banyan_node.api.events import JudgedPost
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Milliseconds, PostRef, PostUri, target_of, uri
 from banyan_node.context import Context
+from banyan_node.hosting import stated
 from banyan_node.hosting.gone import Order, note_withheld, order_of, withheld
 from banyan_node.moderation import copies, returning
 from banyan_node.operator_errors import CallError
@@ -108,6 +109,8 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
     kept = 0 if ask.erase else copies.keep(ctx, target, refs)
     for entry, op in refs:
         stated = Withheld(ctx.device.key, now_ms, entry, op, ask.order, ask.basis, ask.scope, expires)
+        if (raw := ctx.store.part(entry, op)) is not None:
+            ctx.replica.gossip.forget_content(raw)
         ctx.store.erase_part(entry, op, sign_withheld(ctx.device, stated))
         returning.wait_for(ctx.store, entry, op, None)
     if ask.erase:
@@ -132,7 +135,9 @@ def tell_judged(ctx: Context, posts: Iterable[Target]) -> None:
 
 
 def tell_returned(ctx: Context, items: Iterable[PartItem]) -> None:
-    """The same of posts that were released, of which content came now."""
+    """The same of posts that were released, of which content came now. What others said of it is forgotten."""
+    items = [*items]
+    stated.came(ctx.store, items)
     posts = returning.came(ctx.store, items)
     for post in posts:
         ctx.store.note_act("returned", post.account, post.key)

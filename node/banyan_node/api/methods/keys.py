@@ -24,7 +24,7 @@ from banyan_crdt.ids import (
 from banyan_crdt.ops import Close, ControlOp, Cut, Drop, Grant, Pin, Recover, Rotate, decode_body
 from banyan_crdt.signing import Signer
 from banyan_node.api.declare import Declared, Request, Response
-from banyan_node.api.methods.accounts import AccountOf, KeptRow, PinRow, kept_rows, ops_of, pin_row, rotations
+from banyan_node.api.methods.accounts import KeptRow, PinRow, kept_rows, ops_of, pin_row, rotations
 from banyan_node.api.methods.activity import Changes, changes_of
 from banyan_node.api.methods.social import WrittenEntry
 from banyan_node.api.texts import Did, EntryHex, KeyRef, Own, SecretRef, WriterHex, did, entry_hex, writer_hex
@@ -151,7 +151,8 @@ def writer_of(text: str) -> WriterKey:
     return WriterKey(bytes.fromhex(text))
 
 
-def _change(ctx: Context, account: AccountId, signer: Signer, op: ControlOp | Pin, now: float) -> EntryId:
+def change(ctx: Context, account: AccountId, signer: Signer, op: ControlOp | Pin, now: float) -> EntryId:
+    """Writes into the control log, and spreads it."""
     before = hosted.root_checkpoint(ctx, account)
     entry = ctx.replica.author.control(account, signer, op, ctx.replica.wall_ms(now))
     ctx.replica.publish_control(account, now)
@@ -179,7 +180,7 @@ def grant(ctx: Context, ask: GrantRequest, now: float) -> WrittenEntry:
     if ask.until and ask.until <= ctx.replica.wall_ms(now):
         raise CallError("bad_request", "'until' is over already: give a later time, or none.")
     granted = Grant(writer, 1, OWN_LOGS, ask.stratum, colls, until, None)
-    entry = _change(ctx, account, root, granted, now)
+    entry = change(ctx, account, root, granted, now)
     with suppress(CallError, Refused, ViewBuilding):  # the daily work does it, or another device
         private.hand_over_all(ctx, account, now)
     return WrittenEntry(entry_hex(entry))
@@ -200,7 +201,7 @@ def pin(ctx: Context, ask: PinRequest, now: float) -> Pinned:
     if not chosen:
         raise CallError("not_found", f"The account {account_to_text(account)} has no such log with entries.", 404)
     for op in chosen:
-        _change(ctx, account, root, op, now)
+        change(ctx, account, root, op, now)
     return Pinned([pin_row(op) for op in chosen], sum(h.flag > 0 for h in of.values()))
 
 
@@ -220,7 +221,7 @@ def cut(ctx: Context, ask: CutRequest, now: float) -> CutOff:
     op = cutting.cut_of(ctx.store, account, writer, points)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
     before = cutting.shown_posts(ctx, account) if ask.check else None
-    entry = _change(ctx, account, root, op, now)
+    entry = change(ctx, account, root, op, now)
     if ask.check:
         return CutOff(None, kept_rows(op.kept), _would_change(ctx, account, before))
     return CutOff(entry_hex(entry), kept_rows(op.kept), None)
@@ -242,7 +243,7 @@ def drop(ctx: Context, ask: DropRequest, now: float) -> WrittenEntry:
     if LogId(account, writer, log) not in ctx.store.heads(account) or not log:
         raise CallError("not_found", f"{account_to_text(account)} has no log {log} of that writer.", 404)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
-    return WrittenEntry(entry_hex(_change(ctx, account, root, Drop(writer, log), now)))
+    return WrittenEntry(entry_hex(change(ctx, account, root, Drop(writer, log), now)))
 
 
 @METHODS.write("account.rotate", "not_found", "refused", audited=True)
@@ -263,7 +264,7 @@ def rotate(ctx: Context, ask: RotateRequest, now: float) -> Rotated:
         following = bytes.fromhex(ask.following)
     else:
         following = hosted.digest(ctx, _hosted(ctx, account).number, slot, generation + 1)
-    return Rotated(entry_hex(_change(ctx, account, signer, Rotate(slot, following), now)), slot, generation)
+    return Rotated(entry_hex(change(ctx, account, signer, Rotate(slot, following), now)), slot, generation)
 
 
 @METHODS.write("account.recover", "not_found", "refused", alone=True, audited=True)
@@ -380,9 +381,24 @@ def _hosted(ctx: Context, account: AccountId) -> hosted.Hosted:
     return found
 
 
+class CloseRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """confirm: the name under which it is hosted here, or its DID, typed again; default: who asks is sure."""
+
+    account: Own = None
+    confirm: str | None = None
+
+
+def demand_name(home: hosted.Hosted, typed: str) -> None:
+    """Raises CallError unless this names the account."""
+    if typed not in (home.name, account_to_text(home.account)):
+        raise CallError("bad_request", f"'{typed[:60]}' is not the name of this account; type it again.")
+
+
 @METHODS.write("account.close", "not_found", "refused", audited=True)
-def close(ctx: Context, ask: AccountOf, now: float) -> WrittenEntry:
+def close(ctx: Context, ask: CloseRequest, now: float) -> WrittenEntry:
     """Closes the account: nobody can write in it and nothing of it is shown. Only its recovery key can undo that."""
     account = hosted.account_of(ctx, ask.account)
+    if ask.confirm is not None:
+        demand_name(_hosted(ctx, account), ask.confirm)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
-    return WrittenEntry(entry_hex(_change(ctx, account, root, Close(), now)))
+    return WrittenEntry(entry_hex(change(ctx, account, root, Close(), now)))

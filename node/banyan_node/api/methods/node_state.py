@@ -10,7 +10,7 @@ from banyan_node.api.declare import Declared, Looking, Nothing, Response
 from banyan_node.api.door_state import DoorState
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
-from banyan_node.hosting import claims, hosted, own_account
+from banyan_node.hosting import claims, hosted, own_account, stated
 from banyan_node.links import completeness
 from banyan_node.own_log import number_in
 from banyan_node.upkeep import trusted_clock
@@ -228,7 +228,8 @@ def status(at: Looking, ask: Nothing) -> Status:
     greeted = [link for link in seen.links if link.greeted]
     asked = seen.reading or any(link.asked for link in greeted)
     doubt, restoring = completeness.doubt(at, here, seen), claims.restoring(at)
-    whole = not behind and not counts.lacking and not asked and all(f.complete for f in following)
+    lacking = counts.lacking and counts.lacking - stated.withheld(at.store, time.time_ns() // 1_000_000)
+    whole = not behind and not lacking and not asked and all(f.complete for f in following)
     return Status(
         running=False,
         ready=True,

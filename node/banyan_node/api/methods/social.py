@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Annotated, Literal
 
 from emoji import purely_emoji
-from msgspec import Meta
+from msgspec import Meta, to_builtins
 
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.ops import Add, Put
@@ -24,14 +24,16 @@ from banyan_node.api.texts import (
     PostRef,
     PostUri,
     ThingRef,
+    WriterHex,
     entry_hex,
     group_target,
     target_of,
     uri,
+    writer_hex,
 )
 from banyan_node.context import Context
 from banyan_node.hosting import groups, hosted
-from banyan_node.hosting.gone import why_gone
+from banyan_node.hosting.gone import Gone, why_gone
 from banyan_node.hosting.writing import append
 from banyan_node.links.grounds import wrong_by_platforms
 from banyan_node.media.posting import item_of
@@ -273,7 +275,31 @@ def held(ctx: Context, post: str, hidden: bool = False) -> PostView:
 
 
 def missing(q: Queries, target: Target) -> CallError:
-    return CallError("not_found", f"The post {post_to_text(target)} is {why_gone(q, target).sentence}.", 404)
+    gone = why_gone(q, target)
+    says = f"The post {post_to_text(target)} is {gone.sentence}."
+    if (order := withheld_row(gone)) is None:
+        return CallError("not_found", says, 404)
+    return CallError("not_found", says, 451, {"withheld": to_builtins(order)})
+
+
+class WithheldOrder(Response, frozen=True):
+    """An order by which a post is withheld. by: the key of the node that withholds it, 64 hexadecimal digits; null: of
+    this node. until_ms: null for one without an end."""
+
+    by: WriterHex | None
+    order: str
+    basis: str
+    scope: str
+    since_ms: Milliseconds
+    until_ms: Milliseconds | None
+
+
+def withheld_row(gone: Gone) -> WithheldOrder | None:
+    found = gone.withheld
+    if found is None:
+        return None
+    by = None if found.by is None else writer_hex(found.by)
+    return WithheldOrder(by, found.order, found.basis, found.scope, found.since_ms, found.until_ms or None)
 
 
 @METHODS.write("post", "not_found", "refused", together=True)

@@ -9,9 +9,9 @@ from msgspec import Meta, structs
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import PostRow, PostRows, lens_of, reader_of
-from banyan_node.api.methods.social import missing
+from banyan_node.api.methods.social import WithheldOrder, missing, withheld_row
 from banyan_node.api.texts import PostRef, PostUri, Reader, ThreadCursor, place_of, target_of, thread_cursor, uri
-from banyan_node.hosting.gone import why_gone
+from banyan_node.hosting.gone import Gone, why_gone
 from banyan_node.hosting.lens import Lens
 from banyan_node.operator_errors import CallError
 from banyan_schema.address import conversation
@@ -51,10 +51,11 @@ class ThreadRow(PostRow, frozen=True):
 
 class GonePost(Response, frozen=True):
     """word: deleted, withheld, hidden (here, or from this reader), unknown, or further above. sentence: says it of
-    "this post", without a full stop."""
+    "this post", without a full stop. withheld: the order by which it is."""
 
     word: str
     sentence: str
+    withheld: WithheldOrder | None = None
 
 
 class ThreadGap(Response, frozen=True):
@@ -77,6 +78,10 @@ class Thread(Response, frozen=True):
     after: ThreadCursor | None
 
 
+def _gone(why: Gone) -> GonePost:
+    return GonePost(why.word, why.sentence, withheld_row(why))
+
+
 FURTHER = GonePost("further", "held here, and so far above that it is not shown: ask for it")
 
 
@@ -95,7 +100,7 @@ def thread(at: CommitView, ask: ThreadRequest) -> Thread:
         q, at.blobs, lens_of(at, reader_of(at, ask.by), "thread"), above.posts[0].target if above.posts else target
     )
     lacking = target if post is None else above.missing
-    gone = None if lacking is None else GonePost(*why_gone(q, lacking))
+    gone = None if lacking is None else _gone(why_gone(q, lacking))
     if above.further is not None:
         lacking, gone = above.further, FURTHER
     for view in above.posts:
@@ -156,7 +161,7 @@ class _Page:
         """Whether it is shown."""
         view, depth = answer.view, self.base + answer.depth
         if answer.lacking is not None:
-            self._gap(answer.lacking, depth - 1, GonePost(*why_gone(self.q, answer.lacking)))
+            self._gap(answer.lacking, depth - 1, _gone(why_gone(self.q, answer.lacking)))
         why = self._why_not(view.target.account, view)
         if why is not None:
             self._gap(view.target, depth, GonePost("hidden", why))

@@ -38,6 +38,11 @@ async def row_of(
     """The post as the node has it. where, seen: see `posts.get`. Raises Refused."""
     (row,) = (await web.call("posts.get", uris=[uri], where=where, seen=seen, by=reader))["posts"]
     if row is None:
+        try:
+            await web.call("post.get", uri=uri, by=reader)
+        except Refused as why:
+            if why.status == 451:  # with the order by which it is withheld
+                raise
         raise Refused(404, GONE)
     found: dict[str, Any] = row
     return found

@@ -1,0 +1,129 @@
+"""What other nodes said of content that they withhold, for as long as it does not come.
+
+Anybody can sign such a statement. It counts if the account's own host signed it (a writer that the account grants and
+has not cut), or a platform that the operator named: then the post is withheld here too, and what is missing of it does
+not make this node incomplete. What others say is shown as their word, cut, and changes nothing. The content is asked
+for all the same, because another peer may have it.
+
+One statement is noted for each post: of several the one that counts, and else the last. It is noted when it comes, so
+it outlives a restart, and goes when the content comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.errors import BanyanError
+from banyan_crdt.ids import AccountId, EntryId, WriterKey
+from banyan_crdt.ops import Put
+from banyan_node.context import Context
+from banyan_replica.intake.ingest import PartItem
+from banyan_replica.peers.withholding import Withheld, read_withheld
+from banyan_schema.social import POST, Target
+from banyan_storage.reader import StoreReader
+from banyan_storage.store import Store
+
+HEARSAY = 200
+"""The most characters of what a stranger says."""
+MOST = 10_000
+"""The most posts of which statements that do not count are noted."""
+_POST, _PART, _HEARSAY = b"stated of post:", b"stated of content:", b"statements that do not count"
+
+
+class Stated(NamedTuple):
+    """counts: whether its signer may say so. until_ms: Unix time in milliseconds; 0: no end."""
+
+    counts: bool
+    by: WriterKey
+    order: str
+    basis: str
+    scope: str
+    since_ms: int
+    until_ms: int
+
+
+def met(ctx: Context, entry: EntryId, op: int, raw: bytes) -> None:
+    """A peer answered with this statement in the place of content that is missing here."""
+    try:
+        said = read_withheld(ctx.realm, raw, entry, op)
+    except BanyanError:
+        return
+    held, ops, store = ctx.store.entry(entry), ctx.store.ops(entry) or (), ctx.store
+    if held is None or op >= len(ops) or not store.lacks_part(entry, op):
+        return
+    counts = _may(ctx, held.account, said.platform)
+    if counts:
+        _write(store, _part(entry, op), (said.expires_ms or 0).to_bytes(8, "big"))
+    what = ops[op]
+    if not isinstance(what, Put) or what.coll != POST:
+        return
+    post = Target(held.account, what.key)
+    known = of(store, post)
+    if counts or (known is None and _hearsay(store) < MOST) or (known is not None and not known.counts):
+        _hearsay(store, (not counts) - (known is not None and not known.counts))
+        _write(store, _POST + post.account + post.key, _encode(counts, said))
+
+
+def _may(ctx: Context, account: AccountId, signer: WriterKey) -> bool:
+    grants = ctx.store.grants(account)
+    hosts = grants is not None and signer in grants.grants and signer not in grants.cuts
+    return hosts or signer.hex() in ctx.settings.config.node.platforms
+
+
+def of(reader: StoreReader, post: Target) -> Stated | None:
+    """What was said of the post."""
+    raw = reader.note(_POST + post.account + post.key)
+    if raw is None:
+        return None
+    counts, by, order, basis, scope, since_ms, until_ms = decode(raw)
+    return Stated(bool(counts), WriterKey(by), order.decode(), basis.decode(), scope.decode(), since_ms, until_ms)
+
+
+def withheld(reader: StoreReader, now_ms: int) -> int:
+    """Of how many missing pieces of content a statement that counts is in force."""
+    in_force = ((entry, op) for until, entry, op in _parts(reader) if until == 0 or until > now_ms)
+    return sum(reader.lacks_part(entry, op) for entry, op in in_force)
+
+
+def came(store: Store, items: Iterable[PartItem]) -> None:
+    """This content came: nobody withholds it from us any more."""
+    for item in items:
+        held, ops = store.entry(item.entry), store.ops(item.entry) or ()
+        _write(store, _part(item.entry, item.op), None)
+        what = ops[item.op] if item.op < len(ops) else None
+        if held is not None and isinstance(what, Put) and what.coll == POST:
+            post = Target(held.account, what.key)
+            if (known := of(store, post)) is not None:
+                _hearsay(store, -(not known.counts))
+                _write(store, _POST + post.account + post.key, None)
+
+
+def _parts(reader: StoreReader) -> Iterator[tuple[int, EntryId, int]]:
+    for key, raw in reader.notes(_PART):
+        yield int.from_bytes(raw, "big"), EntryId(key[-34:-2]), int.from_bytes(key[-2:], "big")
+
+
+def _part(entry: EntryId, op: int) -> bytes:
+    return _PART + entry + op.to_bytes(2, "big")
+
+
+def _hearsay(store: Store, more: int = 0) -> int:
+    """How many posts have a statement that does not count, after so many more."""
+    known = int.from_bytes(store.note(_HEARSAY) or b"", "big") + more
+    if more:
+        store.put_note(_HEARSAY, known.to_bytes(4, "big"))
+    return known
+
+
+def _write(store: Store, name: bytes, raw: bytes | None) -> None:
+    """Writes only what differs: peers say the same each time they are asked."""
+    if store.note(name) != raw:
+        store.put_note(name, raw)
+
+
+def _encode(counts: bool, said: Withheld) -> bytes:
+    most = None if counts else HEARSAY
+    texts = [text[:most].encode() for text in (said.order, said.basis, said.scope)]
+    return encode([int(counts), said.platform, *texts, said.time_ms, said.expires_ms or 0])

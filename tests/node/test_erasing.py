@@ -1,0 +1,82 @@
+"""An account that is erased is in no file of the node any more, and only its control log is left."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import trio
+
+from banyan_node.hosting import erasing
+from banyan_node.operator_errors import CallError
+from tests.node.pictures import photo
+from tests.node.real import make_home, make_node, running
+
+SAID = ("bí mật số một", "câu trả lời kín", "sửa lại rồi đó", "Nguyễn Văn Ẩn", "thợ sửa đồng hồ", "con mèo trên ghế")
+
+
+async def test_what_is_erased_is_in_no_file_and_what_others_said_stays(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "a")
+    async with running(make_node(home)) as node:
+        call = node.backend.call
+        await call("account.create", {"name": "chủ"})
+        an = (await call("account.create", {"name": "ẩn danh", "hosted": True}))["account"]
+        binh = (await call("account.create", {"name": "bình", "hosted": True}))["account"]
+        blob = (await call("media.put", {"path": str(photo(tmp_path / "a.jpg"))}))["blob"]
+        shared = (await call("media.put", {"path": str(photo(tmp_path / "b.jpg", 800, 600))}))["blob"]
+        bytes_of = {root: (home.blobs / root[:2] / root).read_bytes()[2_000:2_064] for root in (blob, shared)}
+        uris = []
+        for n in range(40):
+            media = [{"blob": blob, "description": SAID[5]}, {"blob": shared}] if n == 7 else []
+            uris.append((await call("post", {"text": f"{SAID[0]} {n}", "as": an, "media": media}))["uri"])
+            await call("post", {"text": f"lời của bình {n}", "as": binh})
+        await call("post", {"text": "của bình", "as": binh, "media": [{"blob": shared}]})
+        await call("reply", {"uri": uris[0], "text": SAID[1], "as": an})
+        await call("edit", {"uri": uris[1], "text": SAID[2]})
+        await call("profile.set", {"fields": {"name": SAID[3], "bio": SAID[4]}, "as": an})
+        await call("draft.set", {"text": SAID[1], "as": an, "due": time.time_ns() // 1_000_000 + 9_000_000})
+        await call("report.add", {"account": an, "posts": [uris[2]], "as": binh, "comment": "xem đi"})
+        await call("content.withhold", {"uri": uris[3], "order": "QĐ 1"})
+        assert (await call("search", {"question": "mật"}))["posts"]
+        assert found(home.path, SAID[0]), "the test looks where it is"
+        with pytest.raises(CallError, match="type it again"):
+            await call("account.erase", {"account": an, "confirm": "ẩn", "reason": "yêu cầu"})
+        made = await call("account.erase", {"account": an, "confirm": "ẩn danh", "reason": "yêu cầu", "days": 30})
+        assert made["erased_ms"] is None
+        assert (await call("account.show", {"account": an}))["closed"]
+        asked = {"accounts": [an], "uncounted": True, "since": "begin"}
+        assert SAID[0] not in str(await call("firehose", asked)), "it is closed"
+        day = 86_400
+        assert not await node.worker.call(lambda c, now: erasing.step(c, now + 28 * day), True)
+        assert (await call("account.list", {}))["count"] == 3
+        while await node.worker.call(lambda c, now: erasing.step(c, now + 29.5 * day), True):
+            pass
+        receipt = await call("account.erasure", {"account": an})
+        assert made["until_ms"] >= receipt["erased_ms"] > made["at_ms"]
+        assert (await call("account.list", {}))["count"] == 2
+        events = (await call("firehose", asked))["events"]
+        assert not any(said in str(events) for said in SAID), "keys, and what was done here"
+        assert not {event["kind"] for event in events} & {"create", "update", "delete"}
+        with pytest.raises(CallError):
+            await call("account.standing", {"account": "ẩn danh"})
+        assert len((await call("feed", {"account": binh, "limit": 100}))["posts"]) == 41
+        await call("search", {"question": "mật"})
+        assert (await call("store.verify", {}))["problems"] == []
+        with trio.fail_after(20):
+            while left := [said for said in SAID if found(home.path, said)]:
+                await trio.sleep(0.2)
+        assert not left
+        assert not found(home.path, bytes_of[blob])
+        assert found(home.path, bytes_of[shared]), "another post shows it"
+        await call("post", {"text": "vẫn chạy", "as": binh})
+    async with running(make_node(home)) as node:
+        assert (await node.backend.call("account.list", {}))["count"] == 2
+        assert (await node.backend.call("feed", {"account": binh}))["posts"][0]["text"] == "vẫn chạy"
+        assert not [said for said in SAID if found(home.path, said)]
+
+
+def found(folder: Path, said: str | bytes) -> list[str]:
+    """The files that have these bytes."""
+    raw = said.encode() if isinstance(said, str) else said
+    return [str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file() and raw in file.read_bytes()]

@@ -1,0 +1,130 @@
+"""A data file that is written anew has no byte of what was deleted, whatever LMDB left between rows."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from banyan_storage import lmdb_engine
+from banyan_storage import tables as t
+from banyan_storage.engine import Table
+from banyan_storage.errors import SnapshotHeld
+from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.lmdb_folder import DATA, DRAFT
+
+SEVERAL = Table("several", dupsort=True)
+TABLES = (*t.STORE_TABLES, SEVERAL)
+
+
+def said(n: int) -> bytes:
+    return b"SECRET%06d" % n
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[tuple[LmdbEngine, set[int], set[int]]]:
+    """Values of many sizes, written in no order and some deleted again: (engine, what is there, what was deleted)."""
+    rng, engine = random.Random(7), LmdbEngine(tmp_path / "store", TABLES)
+    numbers = list(range(1, 3_000))
+    for at, n in enumerate(rng.sample(numbers, len(numbers))):
+        engine.write().put(t.PARTS, t.part_key(n, 0), said(n) * rng.randrange(5, 420))
+        engine.write().put(SEVERAL, t.u32(n % 9), t.u32(n))
+        if at % 50 == 0:
+            engine.commit()
+    gone = set[int]()
+    for _ in range(200):
+        first = rng.randrange(1, 2_990)
+        gone |= set(range(first, first + 5))
+        engine.write().delete_range(t.PARTS, t.part_key(first, 0), t.part_key(first + 5, 0))
+    engine.commit()
+    yield engine, set(numbers) - gone, gone
+    engine.close()
+
+
+def test_no_byte_of_what_was_deleted_is_left_and_all_else_is(store: tuple[LmdbEngine, set[int], set[int]]) -> None:
+    engine, kept, gone = store
+    file = engine.path / DATA
+    before = {table: list(engine.write().scan(table)) for table in engine.tables}
+    assert any(said(n) in file.read_bytes() for n in gone), "LMDB leaves it"
+    engine.rewrite()
+    assert [n for n in gone if said(n) in file.read_bytes()] == []
+    assert {table: list(engine.write().scan(table)) for table in engine.tables} == before
+    assert len(before[t.PARTS]) == len(kept)
+    engine.write().put(t.META, b"a", b"b")
+    engine.commit()
+    engine.close()
+    with LmdbEngine(engine.path, TABLES).read() as again:
+        assert again.get(t.META, b"a") == b"b"
+        assert {table: list(again.scan(table)) for table in engine.tables if table != t.META} == {
+            table: rows for table, rows in before.items() if table != t.META
+        }
+
+
+def test_it_waits_for_snapshots_and_refuses_while_one_or_another_process_reads(
+    store: tuple[LmdbEngine, set[int], set[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, kept, _ = store
+    monkeypatch.setattr(lmdb_engine, "REWRITE_PATIENCE", 0.1)
+    with engine.read() as snapshot:
+        with pytest.raises(SnapshotHeld):
+            engine.rewrite()
+        assert snapshot.count(t.PARTS) == len(kept)
+    reads = (
+        "import sys, lmdb\n"
+        "env = lmdb.Environment(sys.argv[1], readonly=True, max_dbs=99)\n"
+        "with env.begin() as txn:\n    txn.get(b'x'); print('reads', flush=True); sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", reads, str(engine.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"reads\n"
+        with pytest.raises(SnapshotHeld, match=f"read by process {other.pid}"):
+            engine.rewrite()
+    engine.forget_dead_readers()
+    engine.write().put(t.META, b"a", b"b")
+    with pytest.raises(ValueError, match="commit what is pending"):
+        engine.rewrite()
+    engine.commit()
+    engine.rewrite()
+    with engine.read() as snapshot:
+        assert snapshot.count(t.PARTS) == len(kept)
+    assert not (engine.path / DRAFT).exists()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from banyan_storage import lmdb_engine
+from tests.storage.test_lmdb_copying import TABLES
+engine, at = lmdb_engine.LmdbEngine(Path(sys.argv[1]), TABLES), sys.argv[2]
+real = getattr(lmdb_engine, at)
+def then_killed(*given):
+    real(*given)
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(lmdb_engine, at, then_killed)
+engine.rewrite()
+"""
+
+
+@pytest.mark.parametrize("at", ["copy_rows", "put_data"])
+def test_a_kill_leaves_the_old_file_or_the_new_one_and_no_copy(
+    store: tuple[LmdbEngine, set[int], set[int]], at: str
+) -> None:
+    engine, kept, _ = store
+    engine.close()
+    root = Path(__file__).parents[2]
+    ran = subprocess.run([sys.executable, "-c", KILLED, engine.path, at], cwd=root, env={**os.environ}, check=False)
+    assert ran.returncode == -signal.SIGKILL
+    again = LmdbEngine(engine.path, TABLES)
+    assert not (engine.path / DRAFT).exists()
+    assert again.write().count(t.PARTS) == len(kept)
+    again.write().put(t.META, b"a", b"b")
+    again.commit()
+    again.close()

@@ -1,0 +1,77 @@
+"""Ends a hosted account: closes it, and on request erases it from every file of this node.
+
+Who ends it types its name again. Nobody is logged in as it afterwards; of an account that is erased, the door forgets
+all that it kept under its name.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from anyio import to_thread
+from msgspec import Meta
+
+from banyan_node.api.declare import Request
+from banyan_node.api.declare import Response as Said
+from banyan_node.api.methods.erasing import ErasureReceipt
+from banyan_node.api.texts import Did, EntryHex
+from banyan_node.hosting.erasing import MOST_DAYS
+from banyan_web.admin.acting import ADMIN, BODY, actor, once, queried
+from banyan_web.door_logins import forget, sign_out
+from banyan_web.endpoint import Ask, Endpoints, Shape, Web
+from banyan_web.platform.acting import only
+
+ENDPOINTS = Endpoints()
+_Reason = Annotated[str, Meta(min_length=1, max_length=500)]
+_Days = Annotated[int, Meta(ge=0, le=MOST_DAYS)]
+_Why = Annotated[str, Meta(max_length=500)]
+
+
+class EndOfAccount(Request, frozen=True, forbid_unknown_fields=True):
+    """confirm: the name under which it is hosted here, or its DID, typed again. erase: also erase what this node holds
+    of it; then `reason` says why, and `days` within how many days."""
+
+    confirm: str
+    erase: bool = False
+    reason: _Reason | None = None
+    days: _Days | None = None
+    why: _Why | None = None
+
+
+class EndedAccount(Said, frozen=True):
+    """entry: the one that closed it; null: it was closed, or `erasure` says more."""
+
+    account: Did
+    entry: EntryHex | None
+    erasure: ErasureReceipt | None
+
+
+_QUERY: dict[str, Any] = {"confirm": str, "erase": bool, "reason": _Reason, "days": _Days, "why": _Why}
+
+
+@ENDPOINTS.delete("/v1/accounts/{account}", ADMIN, Shape(None, EndedAccount, query=_QUERY, refuses=BODY, keyed=True))
+async def end(web: Web, ask: Ask) -> Any:
+    """Closes a hosted account: nobody can write in it, and nodes show nothing of it; its recovery key undoes that. With
+    `erase` all that this node holds of it goes from its files, but for its control log."""
+    asked, named = queried(ask, EndOfAccount), ask.path["account"]
+    by, confirm = actor(ask, asked.get("why")), asked["confirm"]
+    said = {name: asked[name] for name in ("reason", "days") if name in asked}
+
+    async def do() -> Any:
+        if asked["erase"]:
+            receipt = await web.act(by, "account.erase", account=named, confirm=confirm, **said)
+            await to_thread.run_sync(forget, web.door, receipt["account"])
+            return {"account": receipt["account"], "entry": None, "erasure": receipt}
+        account = (await web.call("account.standing", account=named))["account"]
+        closed = await web.act(by, "account.close", account=account, confirm=confirm)
+        await to_thread.run_sync(sign_out, web.door, account)
+        return {"account": account, "entry": closed["entry"], "erasure": None}
+
+    return await once(web, ask, do)
+
+
+@ENDPOINTS.get("/v1/accounts/{account}/erasure", ADMIN, Shape(None, ErasureReceipt))
+async def receipt(web: Web, ask: Ask) -> Any:
+    """How far the erasing of an account is."""
+    only(ask.params)
+    return await web.call("account.erasure", account=ask.path["account"])
