@@ -67,8 +67,9 @@ __all__ = [
 ]
 
 
-HIDDEN = b"hidden post:"
-"""With account and key of a post, the note that no query shows it here."""
+HIDDEN, WITHHELD = b"hidden post:", b"withheld post:"
+"""With account and key of a post, the note that no query shows it here: moderators hide it, or an order withholds it,
+also what its author makes of it later."""
 
 
 @contextmanager
@@ -86,8 +87,9 @@ class Queries:
         self._reader = reader
         self._used = used
         self._building = cursors(txn)
-        self.hides = next(reader.notes(HIDDEN), None) is not None
-        """Whether any post is hidden here."""
+        self._hiding = [prefix for prefix in (HIDDEN, WITHHELD) if next(reader.notes(prefix), None) is not None]
+        self.hides = bool(self._hiding)
+        """Whether any post is hidden or withheld here."""
 
     def need(self, *views: str) -> None:
         """Raises ViewBuilding if one of these is being built."""
@@ -241,8 +243,9 @@ class Queries:
         return None if raw is None else read_content(slot, content_of(raw))
 
     def is_hidden(self, target: Target) -> bool:
-        """Whether this node hides the post."""
-        return self.hides and self._reader.note(HIDDEN + target_bytes(target)) is not None
+        """Whether this node hides or withholds the post."""
+        raw = target_bytes(target)
+        return any(self._reader.note(prefix + raw) is not None for prefix in self._hiding)
 
     def _view(
         self, number: bytes, account: AccountId, key: bytes, time: bytes, place: bytes, hidden: bool = False

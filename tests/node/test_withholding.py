@@ -13,6 +13,7 @@ import pytest
 
 from banyan_crdt.errors import BadSignature, Malformed
 from banyan_crdt.ids import EntryId
+from banyan_crdt.ops import Put
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.signing import Signer
 from banyan_node.api import LocalBackend
@@ -22,12 +23,13 @@ from banyan_node.context import Context
 from banyan_node.home import settings
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore
+from banyan_node.hosting.writing import append
 from banyan_node.local import open_local
 from banyan_node.moderation import copies
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import chores
 from banyan_replica.peers.withholding import Withheld, read_withheld, sign_withheld
-from banyan_schema.social import post_from_text
+from banyan_schema.social import POST, Post, post_from_text, write_post
 from banyan_storage.due import Work
 from tests.node.pictures import photo
 from tests.node.real import make_home, make_node, running
@@ -205,6 +207,25 @@ def opened(tmp_path: Path) -> AbstractContextManager[LocalBackend]:
         home.prepare()
         Keystore.create(home.keys)
     return open_local(home, settings.load(home, env={}))
+
+
+def test_what_the_author_makes_of_a_withheld_post_is_not_shown_until_it_is_released(tmp_path: Path) -> None:
+    with opened(tmp_path) as node:
+        uri = twice(node)
+        target, ctx = post_from_text(uri), node.context
+        live = ctx.queries().live(target.account, Put(POST, target.key, (), None))
+        node.call("content.withhold", uri=uri, order="QĐ 12", days=30)
+        append(ctx, target.account, [write_post(target.key, Post("lại tin"), live)], time.time())  # of another device
+        ctx.store.commit()
+        for rows in (node.call("feed", limit=9)["posts"], node.call("search", question="tin")["posts"]):
+            assert rows == []
+        with pytest.raises(CallError, match="QĐ 12") as refused:
+            node.call("post.get", uri=uri)
+        assert refused.value.status == 451
+        since = str(node.call("firehose")["cursor"]).partition("-")[0] + "-0"
+        assert "lại tin" not in str(node.call("firehose", since=since))
+        node.call("content.release", uri=uri)
+        assert [post["text"] for post in node.call("feed", limit=9)["posts"]] == ["lại tin"]
 
 
 def twice(node: LocalBackend) -> str:

@@ -16,11 +16,10 @@ from banyan_crdt.ids import AccountId, CellKey, Coll, WriterKey
 from banyan_node.hosting import stated
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import POST, Target, post_to_text
-from banyan_storage.queries import Queries
+from banyan_storage.queries import WITHHELD, Queries
 from banyan_storage.reader import StoreReader
 from banyan_storage.store import Store
 
-_WITHHELD = b"withheld post:"
 UNKNOWN = "not held here: never heard of, or not arrived yet"
 
 
@@ -66,19 +65,19 @@ def note_withheld(store: Store, target: Target, order: Order | None) -> None:
     raw = None
     if order is not None:
         raw = encode([*(text.encode() for text in order[:3]), order.since_ms, order.expires_ms])
-    store.put_note(_WITHHELD + target.account + target.key, raw)
+    store.put_note(WITHHELD + target.account + target.key, raw)
 
 
 def withheld(reader: StoreReader) -> Iterator[tuple[Target, Order]]:
     """Every post that this node withholds, ordered by account."""
-    for key, raw in reader.notes(_WITHHELD):
+    for key, raw in reader.notes(WITHHELD):
         body = key[-48:]
         yield Target(AccountId(body[:32]), CellKey(body[32:])), _order(raw)
 
 
 def order_of(reader: StoreReader, target: Target) -> Order | None:
     """The order by which this node withholds the post."""
-    raw = reader.note(_WITHHELD + target.account + target.key)
+    raw = reader.note(WITHHELD + target.account + target.key)
     return None if raw is None else _order(raw)
 
 
