@@ -41,6 +41,20 @@ IN_WORKERS = (
     Mutant("a token of an app alone costs nothing", _COUNTING, "token is None or (", "token is None and (", _COSTS),
     Mutant("one network has all there is", _BOUNDS, "OF_NEAR, OF_ADDRESS = 4, 8", "OF_NEAR, OF_ADDRESS = 1, 8", _COSTS),
     Mutant("all at once find the whole allowance", _BOUNDS, " or count.left < self._begun[key] * BEGUN_US", "", _COSTS),
+    Mutant(
+        "a picture that is put again has no day to be posted",
+        _BLOBS,
+        'os.utime(self._paths(of.root).at(".list"))',
+        "pass",
+        ("tests/node/test_drafts.py",),
+    ),
+    Mutant(
+        "the preview of a picture that is put again goes with the post of before",
+        "node/banyan_node/media/keeping.py",
+        "if c.blobs.put_ms(root) > max(",
+        "if 0 > max(",
+        ("tests/node/test_drafts.py",),
+    ),
     Mutant("each worker has the whole share", _BOUNDS, "return -(-most // self._processes)", "return most", _SERVER),
     Mutant(
         "a worker knows the blobs of its start",
