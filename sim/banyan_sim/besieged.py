@@ -9,7 +9,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
-from banyan_crdt.ids import LogId, key_digest
+from banyan_crdt.ids import AccountId, LogId, key_digest
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_node.workers.published import published
@@ -21,8 +21,9 @@ from banyan_schema import social
 
 from .attack import named
 from .busy import Busy
+from .chosen import choose
 from .hostile import Crowd, Identity
-from .machine import EPOCH
+from .machine import EPOCH, Machine
 from .world import CONTACTS, World
 
 BOOT_S, OPEN_S, ATTACK_S, WRITE_S, WRITE_END_S = 3.0, 5.0, 6.0, 8.0, 25.0
@@ -46,14 +47,22 @@ class Writer:
     posts: list[float] = field(default_factory=list)
     """When each was asked for."""
 
+    @property
+    def account(self) -> AccountId | None:
+        return None if self.log is None else self.log.account
+
+    @property
+    def homes(self) -> list[Busy]:
+        return [self.home]
+
 
 class Besieged(World):
-    """A world of honest machines and attackers."""
+    """A world of honest machines and attackers. chosen: how many honest machines hold chosen accounts."""
 
     machine = Busy
 
     def __init__(
-        self, honest: int, hostile: int, seed: int, kinds: Sequence[str], writers: int, limits: Limits
+        self, honest: int, hostile: int, seed: int, kinds: Sequence[str], writers: int, limits: Limits, chosen: int = 0
     ) -> None:
         super().__init__(honest, seed, limits=limits)
         self.honestly = cast(list[Busy], self.honest)
@@ -69,6 +78,7 @@ class Besieged(World):
         self.writers = [
             self._writer(i, home) for i, home in enumerate(self.rng.sample(self.honestly, min(writers, honest)))
         ]
+        choose(self.honest, chosen, self.writers, random.Random(f"{seed}/chosen"))
         self.delays: list[float] = []
         self.lies: list[str] = []
         self.reached: dict[str, dict[LogId, int]] = {name: {} for name in self.nodes}
@@ -171,9 +181,16 @@ class Besieged(World):
         held[log] = max(held.get(log, 0), length)
 
     def lacks(self, name: str, before: float) -> int:
-        """How many posts that were asked for before this time a machine does not hold."""
-        held = self.reached[name]
-        return sum(max(0, sum(at <= before for at in w.posts) - held.get(log, 0)) for log, w in self.logs.items())
+        """How many posts that were asked for before this time a machine should hold and does not."""
+        held, logs = self.reached[name], self.due(self.nodes[name])
+        return sum(max(0, sum(at <= before for at in w.posts) - held.get(log, 0)) for log, w in logs.items())
+
+    def due(self, node: Machine) -> dict[LogId, Writer]:
+        """The honest logs that a machine should hold."""
+        if node.chosen is None:
+            return self.logs
+        roots = node.chosen.roots()
+        return {log: writer for log, writer in self.logs.items() if log.account in roots}
 
     def _look(self) -> None:
         for node in self.honestly:

@@ -24,6 +24,8 @@ from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
 from banyan_storage.views import VIEW_TABLES, SocialViews
 
+from .chosen import LOOK_S, Chosen
+
 TABLES = (*tables.STORE_TABLES, *VIEW_TABLES)
 EPOCH = TEST.birth_ms / 1000 + 30 * 86_400
 """Wall-clock time at virtual time 0, seconds since 1970."""
@@ -65,6 +67,8 @@ class Machine:
         self.engine = MemoryEngine(TABLES)
         self.skew, self.slow_disk = 0.0, 1.0
         self.adversary: Adversary | None = None
+        self.chosen: Chosen | None = None
+        """Which accounts it holds; None: all."""
         self.contacts: list[tuple[str, str]] = []
         self.life = 0
         self.up = False
@@ -98,6 +102,9 @@ class Machine:
             self.limits,
             named=NamedByOperator(contact for contact, _ in self.contacts),
         )
+        if self.chosen is not None:
+            self.feed(self.chosen.begin)
+            self.world.at(self.world.now + LOOK_S, self._look, self.life)
         for contact, addr in self.contacts:
             self.feed(partial(_join, contact, addr))
 
@@ -107,6 +114,11 @@ class Machine:
         self.up = False
         self.life += 1
         self.engine = self.engine.crash()
+
+    def _look(self, life: int) -> None:
+        if self.chosen is not None and life == self.life:
+            self.feed(self.chosen.look)
+            self.world.at(self.world.now + LOOK_S, self._look, life)
 
     def local(self) -> float:
         """The time that the replica is given: it is steady, even if the wall clock jumps."""

@@ -16,10 +16,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 
 from banyan_replica.peers.limits import Limits
-from banyan_storage.queries import Queries
 
+from .chosen import drawn, queries
 from .faults import KINDS as FAULTS
 from .faults import draw
 from .kinds import LIARS
@@ -32,15 +33,17 @@ BOOT_S, WRITE_AT, FAULTS_AT = 3.0, 4.0, 6.0
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`digest`, `views`: of all honest replicas, or of the first where they disagree. `seconds`: virtual, from the end
-    of the faults to agreement. `redundancy`: copies of gossip messages that came for each one needed. `wronged`: honest
-    machines that an honest one charged with a lie. `why`: what still differed when time ran out."""
+    """`digest`, `views`: of all honest replicas that hold everything, or of the first where they disagree. `chosen`:
+    machines that held chosen accounts. `seconds`: virtual, from the end of the faults to agreement. `redundancy`:
+    copies of gossip messages that came for each one needed. `wronged`: honest machines that an honest one charged with
+    a lie. `why`: what still differed when time ran out."""
 
     converged: bool
     trace: str
     digest: str
     views: str
     nodes: int
+    chosen: int
     seed: int
     seconds: float
     messages: int
@@ -59,6 +62,7 @@ def run_world(
     *,
     faults: Sequence[str] = FAULTS,
     liars: Sequence[str] | None = None,
+    chosen: int | None = None,
     people: int = 8,
     acts: int = 40,
     fault_s: float = 20.0,
@@ -66,14 +70,16 @@ def run_world(
     memo: bool = True,
     limits: Limits | None = None,
 ) -> Result:
-    """`liars`: names of kinds.LIARS, one machine each (None: drawn by the seed, one machine in 14, at most one of
-    a kind). `memo`: each signature is checked once in the world instead of once at each replica."""
+    """`liars`: names of kinds.LIARS, one machine each (None: drawn by the seed, one machine in 14, at most one of a
+    kind). `chosen`: how many honest machines hold chosen accounts (None: half of them if the seed is odd). `memo`: each
+    signature is checked once in the world instead of once at each replica."""
     rng = random.Random(f"{seed}/plan")
     if liars is None:
         liars = rng.sample(sorted(LIARS), min(len(LIARS), nodes // 14))
 
     def run() -> Result:
-        world = World(nodes, seed, liars=liars, people=people, limits=limits or Limits())
+        few = drawn(seed, nodes - len(liars)) if chosen is None else chosen
+        world = World(nodes, seed, liars=liars, people=people, chosen=few, limits=limits or Limits())
         stop = FAULTS_AT + fault_s
         world.boot(BOOT_S)
         world.publish(WRITE_AT, stop, acts)
@@ -105,16 +111,24 @@ def no_collection() -> Iterator[None]:
 
 
 def agreed(honest: Sequence[Machine]) -> bool:
-    """Whether there is one frontier and one view, and no machine lacks a part that another one has."""
-    if len({n.replica.tree.root for n in honest}) > 1 or _lacking(honest):
+    """Whether there is one frontier and one view, no machine lacks a part that another one has, and those with chosen
+    accounts hold the same of these. The first holds everything."""
+    whole = [n for n in honest if n.chosen is None]
+    if len({n.replica.tree.root for n in whole}) > 1 or _lacking(honest) or any(_wanting(honest)):
         return False
-    digests = {(n.replica.store.digest(), views_digest(n)) for n in honest}
+    digests = {(n.replica.store.digest(), views_digest(n)) for n in whole}
     return len(digests) == 1
 
 
 def views_digest(node: Machine) -> bytes:
-    store = node.replica.store
-    return Queries(store.txn, store, lambda: 0).views_digest()
+    return queries(node.replica).views_digest()
+
+
+def _wanting(honest: Sequence[Machine]) -> Iterator[str]:
+    """What machines with chosen accounts do not hold as the first does, which holds everything."""
+    for node in honest:
+        if node.chosen is not None:
+            yield from (f"{node.name} {what}" for what in node.chosen.wanting(node.replica, honest[0].replica))
 
 
 def _lacking(honest: Sequence[Machine]) -> list[str]:
@@ -145,6 +159,7 @@ def _result(world: World, converged: bool, seconds: float) -> Result:
         store.digest().hex(),
         views_digest(honest[0]).hex(),
         len(world.nodes),
+        sum(node.chosen is not None for node in honest),
         world.seed,
         round(seconds, 3),
         network.messages,
@@ -164,9 +179,9 @@ def _result(world: World, converged: bool, seconds: float) -> Result:
 
 
 def _differences(honest: Sequence[Machine]) -> Iterable[str]:
-    """Which groups of machines agree, and what the two largest disagree on."""
+    """Which groups of machines agree, what the two largest disagree on, and what those with chosen accounts lack."""
     groups: dict[bytes, list[Machine]] = {}
-    for node in honest:
+    for node in [n for n in honest if n.chosen is None]:
         groups.setdefault(node.replica.store.digest(), []).append(node)
     ordered = sorted(groups.values(), key=lambda g: (-len(g), g[0].name))
     for group in ordered[:5]:
@@ -178,6 +193,7 @@ def _differences(honest: Sequence[Machine]) -> Iterable[str]:
                 yield f"log {log.account.hex()[:8]}/{log.writer.hex()[:8]}/{log.log}: {one.get(log)} and {two.get(log)}"
     for name in _lacking(honest)[:10]:
         yield f"{name} lacks content that others have"
+    yield from islice(_wanting(honest), 10)
 
 
 def to_json(result: Result) -> dict[str, object]:
@@ -192,6 +208,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=1, help="so many seeds, from --seed on")
     parser.add_argument("--faults", nargs="*", default=FAULTS, choices=FAULTS)
     parser.add_argument("--liars", nargs="*", default=None, choices=sorted(LIARS))
+    parser.add_argument(
+        "--chosen",
+        type=int,
+        default=None,
+        help="machines with chosen accounts; default: half of them, if the seed is odd",
+    )
     parser.add_argument("--people", type=int, default=8)
     parser.add_argument("--acts", type=int, default=40)
     parser.add_argument("--no-memo", action="store_true", help="check every signature at every replica")
@@ -204,6 +226,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             seed,
             faults=tuple(args.faults),
             liars=args.liars,
+            chosen=args.chosen,
             people=args.people,
             acts=args.acts,
             memo=not args.no_memo,

@@ -52,6 +52,10 @@ class Person:
     posts: dict[Target, Ref] = field(default_factory=dict)
     live: list[tuple[Coll, Ref]] = field(default_factory=list)
 
+    @property
+    def homes(self) -> list[Machine]:
+        return [device.node for device in self.devices]
+
 
 class Workload:
     """`done` counts acts by name, `refused` those that the machine could not do."""

@@ -14,6 +14,7 @@ from banyan_replica.peers.backlog import Backlog
 from banyan_replica.peers.limits import Limits
 
 from .byzantine import Liar
+from .chosen import choose
 from .faults import Fault
 from .kinds import LIARS
 from .machine import Machine
@@ -26,11 +27,13 @@ CONTACTS = 3
 
 
 class World:
-    """`liars`: names of kinds.LIARS, one machine each."""
+    """`liars`: names of kinds.LIARS, one machine each. `chosen`: how many honest machines hold chosen accounts."""
 
     machine: type[Machine] = Machine
 
-    def __init__(self, nodes: int, seed: int, *, liars: Sequence[str] = (), people: int = 0, limits: Limits) -> None:
+    def __init__(
+        self, nodes: int, seed: int, *, liars: Sequence[str] = (), people: int = 0, chosen: int = 0, limits: Limits
+    ) -> None:
         self.seed, self.now = seed, 0.0
         self.rng = random.Random(f"{seed}/world")
         self.trace = Trace()
@@ -48,13 +51,14 @@ class World:
         self._queue: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
         self._planned = 0
         names = list(self.nodes)
-        chosen = self.rng.sample(names[1:], len(liars))  # the first machine is everybody's first contact
+        lying = self.rng.sample(names[1:], len(liars))  # the first machine is everybody's first contact
         self.liars: dict[str, Liar] = {}
-        for name, kind in zip(chosen, liars, strict=True):
+        for name, kind in zip(lying, liars, strict=True):
             liar = LIARS[kind](self.nodes[name], random.Random(f"{seed}/{kind} {name}"))
             self.liars[name] = self.nodes[name].adversary = liar
         self.honest = [n for n in self.nodes.values() if n.name not in self.liars]
         self.workload = Workload(seed, random.Random(f"{seed}/people"), self.honest, people)
+        choose(self.honest, chosen, self.workload.people, random.Random(f"{seed}/chosen"))
 
     # -- time
 

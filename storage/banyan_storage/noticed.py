@@ -1,8 +1,14 @@
-"""What an account hears of, newest first: the rows of the view `notices`, with what each of them names."""
+"""What an account hears of, newest first: the rows of the view `notices`, with what each of them names.
+
+Of what one account does in a day at most A_DAY things of each kind are told, the newest, or one that mentions somebody
+ten thousand times would hide what everybody else says. A day is one of this machine's clock, since an author may date
+entries as it likes. The others are passed over without being read, so a page costs the same however many there are.
+"""
 
 from __future__ import annotations
 
 from bisect import insort
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
@@ -13,23 +19,27 @@ from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add, Put, decode_body
 from banyan_crdt.parts import content_of
 from banyan_schema.notices import NOTICES as WHAT
-from banyan_schema.notices import UNTOLD, Notice
+from banyan_schema.notices import Notice
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, Reaction, Repost, Target
 from banyan_schema.social.channel import Episode
 from banyan_schema.social.event import EventInvite
 from banyan_schema.social.group import GroupAct, GroupJoin
 
+from .arrived import arrival_of, quiet_at
 from .engine import ReadTxn, after_prefix
 from .reader import StoreReader
 from .tables import PARTS, part_place, u48
-from .view_rows import NUMBERED, NUMBERS
+from .view_rows import NUMBERED, NUMBERS, place_bytes
 from .views.progress import cursors, need
 from .views.registry import SHOWN_NAME
 from .views.social.moves import BROADCASTS
-from .views.social.notices import NOTICES, VIEW
+from .views.social.notices import NAMINGS, NOTICES, VIEW, stretch_of
 
-PLACE_BYTES, NUMBER_BYTES = 8, 4
+A_DAY = 20
+"""So many things of one account, kind and day are told."""
+DAY_MS = 86_400_000
+PLACE_BYTES = 8
 """A cursor is the place of an operation."""
 HOPS = 4
 """To find the next account that told all something takes as long as to look up so many accounts."""
@@ -64,14 +74,12 @@ class Naming(NamedTuple):
 
 
 def naming(txn: ReadTxn, accounts: Iterable[AccountId], after: bytes) -> Iterator[Naming]:
-    """What names these accounts, in the order of places, after this one. Reads two rows for each account, and one for
-    each that is used. Raises ViewBuilding."""
+    """What names these accounts, in the order of places, after this one; the newest of what one account does too often.
+    Reads a stretch of rows for each account. Raises ViewBuilding."""
     need(cursors(txn), SHOWN_NAME, VIEW.name)
-    start, authors = after_prefix(after) or b"", dict[bytes, AccountId]()
-    both = [(named, key) for named in accounts for key in _keys(named)]
-    rows = (((row[:PLACE_BYTES], named, row) for row in txn.dups(NOTICES, key, start)) for named, key in both)
-    for place, named, row in merge(*rows):
-        number = row[-NUMBER_BYTES:]
+    authors = dict[bytes, AccountId]()
+    told = [_upward(txn, named, after) for named in accounts]
+    for place, named, number in merge(*told, *(_untold(txn, named, after) for named in accounts)):
         author = authors.get(number)
         if author is None:
             author = authors[number] = AccountId(txn.get(NUMBERED, number) or b"")
@@ -79,15 +87,28 @@ def naming(txn: ReadTxn, accounts: Iterable[AccountId], after: bytes) -> Iterato
             yield Naming(place, named, author)
 
 
-def names(txn: ReadTxn, n: int, named: AccountId) -> bool:
-    """Whether the entry with arrival number n names the account. Raises ViewBuilding."""
+def _upward(txn: ReadTxn, named: AccountId, after: bytes) -> Iterator[tuple[bytes, AccountId, bytes]]:
+    """(place, the account, number of the one that names it), after this place."""
+    start = stretch_of(after)
+    while (first := next(txn.dups(NOTICES, named, start), None)) is not None:
+        rows = _of_stretch(txn, named, first[:5], _Days(txn))
+        yield from sorted((row[10:], named, row[5:9]) for row in rows if row[10:] > after)
+        start = after_prefix(first[:5]) or first
+
+
+def _untold(txn: ReadTxn, named: AccountId, after: bytes) -> Iterator[tuple[bytes, AccountId, bytes]]:
+    """The same of what it is not told."""
+    for row in txn.dups(NAMINGS, named, after_prefix(after) or b""):
+        yield row[:PLACE_BYTES], named, row[PLACE_BYTES:]
+
+
+def names(txn: ReadTxn, n: int, named: AccountId, author: AccountId) -> bool:
+    """Whether the entry with arrival number n is of the author and names the account. Raises ViewBuilding."""
     need(cursors(txn), SHOWN_NAME, VIEW.name)
-    return any(any(txn.dups(NOTICES, key, u48(n), u48(n + 1))) for key in _keys(named))
-
-
-def _keys(named: AccountId) -> tuple[bytes, bytes]:
-    """Of what it is told, and of what it is not."""
-    return named, named + UNTOLD
+    number = txn.get(NUMBERS, author)
+    groups = [] if number is None else [stretch_of(u48(n)) + number + bytes((what,)) for what in range(len(WHAT))]
+    told = any(any(txn.dups(NOTICES, named, group + u48(n), group + u48(n + 1))) for group in groups)
+    return told or any(row[PLACE_BYTES:] == number for row in txn.dups(NAMINGS, named, u48(n), u48(n + 1)))
 
 
 Wanted: TypeAlias = Callable[[Notice, AccountId], bool]
@@ -96,8 +117,35 @@ Wanted: TypeAlias = Callable[[Notice, AccountId], bool]
 Heard: TypeAlias = tuple[bytes, Noticed | None]
 
 
-Row: TypeAlias = tuple[bytes, bytes, Notice | None]
-"""Place, number of the account that did it, and what it told all who follow it, or None: see `_least`."""
+Row: TypeAlias = tuple[bytes, bytes, int]
+"""Place, number of the account that did it, and the number of what happened."""
+
+
+class _Days:
+    """Counts what accounts did in a day, where the newest is read first. by: number of the account, and what it did."""
+
+    def __init__(self, txn: ReadTxn) -> None:
+        self._txn = txn
+        self._read: defaultdict[bytes, deque[bytes]] = defaultdict(lambda: deque(maxlen=A_DAY))
+        """The places that were read last."""
+
+    def takes(self, by: bytes, place: bytes) -> bool:
+        """Whether fewer than A_DAY places that were read are of the same day; then this one is read too."""
+        read = self._read[by]
+        if len(read) == A_DAY and self._day(read[0]) == self._day(place):
+            return False
+        read.append(place)
+        return True
+
+    def begin(self, place: bytes) -> bytes:
+        """The first place of the day of a place; the first of all, if it is not known when that arrived."""
+        day = self._day(place)
+        before = None if day is None else quiet_at(self._txn, day * DAY_MS - 1)
+        return bytes(PLACE_BYTES) if before is None else place_bytes(before.n + 1, 0)
+
+    def _day(self, place: bytes) -> int | None:
+        arrival = arrival_of(self._txn, int.from_bytes(place[:6], "big"))
+        return None if arrival is None else arrival.time_ms // DAY_MS
 
 
 def noticed(
@@ -111,31 +159,57 @@ def noticed(
     """(cursor, what it heard of), newest first, without what the account did itself. None in the place of what is not
     wanted, or cannot be read any more, so that a caller can stop. tellers: the accounts of which it hears too what they
     tell all who follow them."""
-    last, accounts = b"", dict[bytes, AccountId]()
-    rows = txn.dups(NOTICES, account, b"", before, reverse=True)
-    own: Iterator[Row] = ((row[:PLACE_BYTES], row[PLACE_BYTES + 1 :], None) for row in rows)
-    for place, number, told_all in merge(own, _told_all(txn, tellers, before), key=itemgetter(0), reverse=True):
+    last, accounts, days = b"", dict[bytes, AccountId](), _Days(txn)
+    own = _own(txn, account, before)
+    for place, number, what in merge(own, _told_all(txn, tellers, before), key=itemgetter(0), reverse=True):
         if place == last:
             continue
         last = place
         who = accounts.get(number)
         if who is None:
             who = accounts[number] = AccountId(txn.get(NUMBERED, number) or b"")
-        what = told_all or _least(txn, account, place)
-        told = who != account and wanted(what, who)
-        yield place, _read(txn, reader, who, account, place, what) if told else None
+        told = who != account and wanted(WHAT[what], who) and days.takes(number + bytes((what,)), place)
+        yield place, _read(txn, reader, who, account, place, WHAT[what]) if told else None
+
+
+def _own(txn: ReadTxn, account: AccountId, before: bytes | None) -> Iterator[Row]:
+    """What was told to the account, newest first: of each stretch the newest of each account, kind and day. Of what one
+    operation does, the first is first."""
+    stop = None if before is None else stretch_of(before, 1)
+    while (newest := next(txn.dups(NOTICES, account, b"", stop, reverse=True), None)) is not None:
+        stretch, days = newest[:5], _Days(txn)
+        rows = _of_stretch(txn, account, stretch, days)
+        found = [(row[10:], row[5:9], row[9]) for row in rows if before is None or row[10:] < before]
+        yield from sorted(found, key=lambda row: (row[0], -row[2]), reverse=True)
+        stop = stretch
+
+
+def _of_stretch(txn: ReadTxn, account: AccountId, stretch: bytes, days: _Days) -> Iterator[bytes]:
+    """The rows of a stretch, those of one account and kind together, the newest of them first."""
+    stop: bytes | None = stretch + b"\xff" * 5
+    while stop is not None:
+        rows, stop = txn.dups(NOTICES, account, stretch, stop, reverse=True), None
+        for row in rows:
+            if not days.takes(row[5:10], row[10:]):
+                stop = row[:10] + days.begin(row[10:])
+                break
+            yield row
 
 
 def _told_all(txn: ReadTxn, tellers: Iterable[AccountId], before: bytes | None) -> Iterator[Row]:
     """What these accounts told all who follow them, newest first. One row of each is read, and one more for each row
     that is used."""
-    numbers = _speaking(txn, {*tellers})
+    numbers, days = _speaking(txn, {*tellers}), _Days(txn)
     rows = [(row, number) for number, row in txn.ending(BROADCASTS, [(number, before) for number in numbers])]
     rows.sort()
     while rows:
         row, number = rows.pop()
-        yield row[:PLACE_BYTES], number, WHAT[row[PLACE_BYTES]]
-        older = next(txn.dups(BROADCASTS, number, b"", row, reverse=True), None)
+        place, stop = row[:PLACE_BYTES], row
+        if days.takes(number, place):
+            yield place, number, row[PLACE_BYTES]
+        else:
+            stop = days.begin(place)
+        older = next(txn.dups(BROADCASTS, number, b"", stop, reverse=True), None)
         if older is not None:
             insort(rows, (older, number))
 
@@ -150,12 +224,6 @@ def _speaking(txn: ReadTxn, tellers: set[AccountId]) -> list[bytes]:
         if len(numbers) * HOPS > len(tellers):
             return sorted(number for _, number in txn.get_many(NUMBERS, sorted(tellers)))
     return [number for number, who in txn.get_many(NUMBERED, numbers) if who in tellers]
-
-
-def _least(txn: ReadTxn, account: AccountId, place: bytes) -> Notice:
-    """The first of what one operation does to the account."""
-    row = next(txn.dups(NOTICES, account, place, None))
-    return WHAT[row[PLACE_BYTES]]
 
 
 def _read(

@@ -2,23 +2,24 @@
 
 from tests.mutants.mutant import Mutant
 
-_FOLLOWS, _NAMES = "node/banyan_node/hosting/interest.py", "replica/banyan_replica/sync/names.py"
+_FOLLOWS, _REACH = "node/banyan_node/hosting/interest.py", "node/banyan_node/hosting/reach.py"
+_NAMES = "replica/banyan_replica/sync/names.py"
 _INTEREST, _SHARES = "replica/banyan_replica/sync/interest.py", "replica/banyan_replica/sync/shares.py"
 _HELD = ("tests/node/test_interest_follows.py",)
 _COMPARED, _NAMED = ("tests/replica/test_interest.py",), ("tests/replica/test_names.py",)
 
 IN_INTEREST = (
-    Mutant("of those far away as many are held as there are", _FOLLOWS, "len(found) >= self._most:", "False:", _HELD),
+    Mutant("of those far away as many are held as there are", _REACH, "len(found) >= self._most:", "False:", _HELD),
     Mutant(
         "who is followed first takes all the room",
-        _FOLLOWS,
+        _REACH,
         "                left.append(one)",
         "                left.append(one)\n                yield from one",
         _HELD,
     ),
     Mutant(
         "of whom nobody here follows any more the follows stay known",
-        _FOLLOWS,
+        _REACH,
         "self.known, self._roots = self.known, {}, roots",
         "self._roots = self.known, roots",
         _HELD,

@@ -237,6 +237,13 @@ IN_MODERATION = (
         _PAGES,
     ),
     Mutant(
+        "the gossip goes on giving out what is withheld",
+        _CONTENT,
+        "            ctx.replica.gossip.forget_content(raw)\n",
+        "            pass\n",
+        _ORDERS,
+    ),
+    Mutant(
         "copies of withheld content are kept in clear",
         _COPIES,
         "bytes(_box(keys, ref).encrypt(raw)))\n\n\ndef _ref",

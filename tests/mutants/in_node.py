@@ -55,6 +55,13 @@ IN_NODE = (
         "if False:",
         ("tests/storage/test_archive.py",),
     ),
+    Mutant(
+        "agreeing with a hub that holds none of the accounts is complete",
+        "node/banyan_node/links/completeness.py",
+        "    return _held_by_nobody(at, seen)",
+        "    return None",
+        ("tests/node/test_completeness.py",),
+    ),
     # -- the strangers' share
     Mutant(
         "a named peer fills the disk of a node of chosen accounts",

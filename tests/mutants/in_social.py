@@ -48,6 +48,27 @@ IN_SOCIAL = (
         "POSTS, WITH_REPOSTS = (TIMELINE,), (TIMELINE,)",
         _READ,
     ),
+    Mutant(
+        "one account's mentions hide what others say",
+        _NOTICED,
+        " and days.takes(number + bytes((what,)), place)",
+        "",
+        _HEARD,
+    ),
+    Mutant(
+        "what is too much of one account is read all the same",
+        _NOTICED,
+        "stop = row[:10] + days.begin(row[10:])\n                break",
+        "continue",
+        _HEARD,
+    ),
+    Mutant(
+        "the newest day of an account hides the days before",
+        _NOTICED,
+        "and self._day(read[0]) == self._day(place)",
+        "",
+        _HEARD,
+    ),
     Mutant("what one post does is told twice", _NOTICED, "if place == last:", "if False:", _HEARD),
     Mutant("one hears of what one does oneself", _NOTICED, "who != account and wanted", "wanted", _HEARD),
     Mutant(

@@ -255,3 +255,32 @@ async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_f
             "the account's control log has length 1 here and 9 at the peer: this log waits for the rest of it",
         )
         assert said[0][0] == "behind"
+
+
+async def test_agreeing_with_a_hub_that_holds_none_of_its_accounts_is_not_complete(tmp_path: Path) -> None:
+    chosen = {"node__role": "hobbyist", "interest__mode": "follows"}
+    hidden = {**chosen, "node__announce": "/ip4/127.0.0.9/tcp/9"}  # nobody can dial them
+    hub, every, a, b = (make_home(tmp_path / name) for name in ("hub", "all", "a", "b"))
+    async with running(make_node(hub, **chosen)) as one:
+        at = [one.edge.addresses[0]]
+        async with running(make_node(a, at, **hidden)) as first, running(make_node(b, at, **hidden)) as other:
+            followed = (await first.backend.call("account.create", {"name": "An", "hosted": False}))["account"]
+            await other.backend.call("account.create", {"name": "Bình", "hosted": False})
+            await other.backend.call("follow", {"account": followed})
+
+            async def told(complete: bool, word: str) -> str:
+                with trio.fail_after(60):
+                    while True:
+                        said = await other.backend.call("status", {})
+                        if said["complete"] == complete and word in str(said["doubt"]):
+                            return str(said["doubt"])
+                        await trio.sleep(0.1)
+
+            async with running(make_node(every, at, interest__mode="all")) as all_:
+                for node in (first, other):
+                    await node.backend.call("peers.add", {"addr": all_.edge.addresses[0]})
+                await first.backend.call("post", {"text": "a1"})
+                await told(True, "None")
+            doubt = await told(False, "no connected peer holds the posts of")
+            assert followed in doubt
+            assert "`banyan peers add`" in doubt

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
-from banyan_node.hosting.interest import FAR_LOOKS, Interest, Reach
+from banyan_node.hosting.interest import FAR_LOOKS, Interest
+from banyan_node.hosting.reach import Reach
 from banyan_node.local import open_local
 from tests.node.real import load_settings, make_home
 

@@ -57,10 +57,13 @@ def test_a_withheld_post_is_gone_from_the_feed_while_the_frontier_stays_and_may_
         uri = twice(node)
         before, parts = node.call("digest"), contents(node, uri)
         feed = node.call("feed", limit=9)
+        recent = node.context.replica.gossip._tree.recent
+        assert all(any(part in kept.payload for kept in recent.items.values()) for part in parts)
         answer = node.call("content.withhold", uri=uri, order="QĐ 12", days=30)
         assert (answer["withheld"], answer["kept"]) == (2, 2)
         assert node.call("feed", limit=9)["posts"] == []
         assert node.call("digest")["digest"] == before["digest"]
+        assert not any(part in kept.payload for kept in recent.items.values() for part in parts)
         ctx = node.context
         for entry, op in _writes(ctx, post_from_text(uri)):
             assert ctx.store.part(entry, op) is None

@@ -29,7 +29,7 @@ SEEDS = range(1, 21)
 def test_a_network_of_which_a_third_is_hostile_serves_its_people(seed: int) -> None:
     found = run(seed, nodes=NODES)
     assert found.failed == ()
-    assert (found.honest, found.hostile) == (16, 8)
+    assert (found.honest, found.chosen, found.hostile) == (16, seed % 2 * 8, 8)
     assert found.posts == 20
     assert found.frames > 0
     assert found.surrounded > 0, "no attacker became a neighbour, so that this world proves little"
@@ -42,16 +42,17 @@ def test_as_many_seeds_as_there_are_attacks_begin_with_each_of_them() -> None:
     assert all(named(name).about for name in every)
 
 
-def quiet() -> Besieged:
-    world = Besieged(8, 0, 1, [NOTHING], 2, Limits())
+def quiet(chosen: int = 0) -> Besieged:
+    world = Besieged(8, 0, 1, [NOTHING], 2, Limits(), chosen)
     world.plan_all(4)
     return world
 
 
 def test_in_peace_all_machines_say_that_they_are_complete() -> None:
-    found = ended(quiet())
-    assert found.failed == ()
-    assert found.complete == 8
+    for chosen in (0, 7):
+        found = ended(quiet(chosen))
+        assert found.failed == ()
+        assert (found.chosen, found.complete) == (chosen, 8)
 
 
 def test_a_machine_that_is_cut_off_is_found() -> None:
@@ -59,6 +60,16 @@ def test_a_machine_that_is_cut_off_is_found() -> None:
     world.at(WRITE_S, world.network.part, {"n5": 1})
     found = ended(world)
     assert found.failed == (f"4 posts are missing somewhere after {BOUND_S:.0f} s",)
+
+
+def test_a_machine_that_lacks_posts_of_accounts_that_it_chose_is_found() -> None:
+    world = quiet(7)
+    node = next(n for n in world.honestly if n.chosen is not None and all(n is not w.home for w in world.writers))
+    world.at(WRITE_S, world.network.part, {node.name: 1})
+    (why,) = ended(world).failed
+    posts = sum(len(writer.posts) for writer in world.due(node).values())
+    assert why == f"{posts} posts are missing somewhere after {BOUND_S:.0f} s"
+    assert 0 < posts <= 4
 
 
 def test_a_machine_that_charges_an_honest_one_is_found() -> None:

@@ -81,6 +81,38 @@ def test_a_network_parted_for_minutes_becomes_one_again(share: float) -> None:
     assert agreed(world.honest)
 
 
+def test_machines_of_chosen_accounts_hold_all_of_these_and_what_names_their_people() -> None:
+    world = World(12, 3, people=6, chosen=6, limits=Limits())
+    world.boot(3.0)
+    world.publish(4.0, 30.0, 80)
+    world.run(60.0)
+    assert agreed(world.honest)
+    few = [n for n in world.honest if n.chosen is not None]
+    assert len(few) == 6
+    assert world.honest[0] not in few
+    assert any(n.replica.sync.notices.room for n in few), "nobody was heard of whom nobody there chose"
+    counts = [n.replica.store.counts().accounts for n in few]
+    assert min(counts) < 6, "all of them hold everything, so that this world proves nothing"
+
+
+def test_a_machine_that_does_not_hold_what_it_chose_is_found() -> None:
+    world = World(8, 5, people=4, chosen=1, limits=Limits())
+    (one,) = (n for n in world.honest if n.chosen is not None)
+    assert one.chosen is not None
+    world.boot(3.0)
+    world.publish(4.0, 30.0, 20)
+    world.plan([Fault(8.0, "partition", 30.0, (one.name,), 2.0)])
+    world.run(36.0)
+    assert not agreed(world.honest)
+    assert any("another state" in why for why in one.chosen.wanting(one.replica, world.honest[0].replica))
+    world.run(90.0)
+    assert agreed(world.honest)
+    account = one.chosen.roots()[0]
+    one.replica.set_interest(one.chosen.roots()[1:], one.local())
+    missing = f"does not hold the account {account.hex()[:8]}"
+    assert missing in list(one.chosen.wanting(one.replica, world.honest[0].replica))
+
+
 class Desk:
     """One account and its device on one machine."""
 

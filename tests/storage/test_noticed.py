@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from banyan_crdt.ids import AccountId, Ref
+from banyan_crdt.ids import AccountId, CellKey, Ref
+from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST
-from banyan_schema.social import FOLLOW, Post, Target, delete_post, react, relate, repost, undo, write_post
+from banyan_schema.social import (
+    FOLLOW,
+    Draft,
+    Post,
+    Target,
+    delete_post,
+    post_key,
+    react,
+    relate,
+    repost,
+    undo,
+    write_post,
+)
+from banyan_schema.social.moved import move_to
+from banyan_storage import noticed
 from banyan_storage.noticed import Noticed
 from banyan_storage.queries import Queries, queries
+from banyan_storage.views.social.notices import STRETCH
 from tests.storage.social_accounts import Person, social_store
 
 
@@ -79,9 +96,10 @@ def test_pages_join_while_more_arrives(people: tuple[Person, ...]) -> None:
     an.send(store)
     told: list[Ref] = []
     place: bytes | None = None
-    for n in range(30):
-        binh.write([react(binh.salt, post, f"{n}")])
-    binh.send(store)
+    for who in (binh, chi):
+        for n in range(15):
+            who.write([react(who.salt, post, f"{n}")])
+        who.send(store)
     while True:
         with queries(engine, TEST) as ask:
             page = [(at, one.ref) for at, one in heard(ask, an.id, place)][: rng.choice((1, 2, 5))]
@@ -92,3 +110,67 @@ def test_pages_join_while_more_arrives(people: tuple[Person, ...]) -> None:
         chi.post(f"{len(told)}", Target(an.id, post.key))  # what comes is above what was read
         chi.send(store)
     assert len(told) == len(set(told)) == 30
+
+
+DAY_MS = 86_400_000
+
+
+def write_many(who: Person, many: int, *drafts: Callable[[], Draft], each: int = 1) -> None:
+    for _ in range(many):
+        who.write([draft() for draft in drafts for _ in range(each)])
+
+
+@pytest.mark.parametrize(("entries", "each"), [(10, 100), (1_500, 1)])
+def test_what_one_account_does_too_often_in_a_day_hides_nothing_and_is_not_read(
+    people: tuple[Person, ...], entries: int, each: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    an, binh, chi = people
+    read, takes = [0], noticed._Days.takes
+
+    def counting(days: noticed._Days, by: bytes, place: bytes) -> bool:
+        read[0] += 1
+        return takes(days, by, place)
+
+    monkeypatch.setattr(noticed._Days, "takes", counting)
+    store, engine = social_store()
+    mine = an.post("x")
+    an.send(store)
+    answer = chi.post("Có", mine)
+    chi.send(store)
+    binh.write([relate(binh.salt, "follow", an.id)])
+    for day in (20_000, 20_001):
+        store.arrived.time_ms = day * DAY_MS
+
+        def mention() -> Draft:
+            return write_post(post_key(binh.salt, binh.draw()), Post("An!", mentions=(an.id,)))
+
+        write_many(binh, entries, mention, each=each)
+        for n in range(noticed.A_DAY + 1):
+            binh.write([react(binh.salt, mine, f"{day} {n}")])
+        binh.send(store)
+    with queries(engine, TEST) as ask:
+        told = [one for _, one in heard(ask, an.id)]
+        assert Counter((one.what, one.who) for one in told) == {
+            ("mention", binh.id): 2 * noticed.A_DAY,
+            ("reaction", binh.id): 2 * noticed.A_DAY,
+            ("follow", binh.id): 1,
+            ("reply", chi.id): 1,
+        }
+        assert told[-1].post == answer
+        stretches = 2 + 2 * (entries + noticed.A_DAY + 2) // STRETCH
+        assert read[0] < 8 * noticed.A_DAY * stretches
+
+
+def test_what_one_account_tells_all_its_followers_too_often_hides_nothing(people: tuple[Person, ...]) -> None:
+    an, binh, chi = people
+    store, engine = social_store()
+    for who, many in ((chi, 1), (binh, 100)):
+        for n in range(many):
+            draft = move_to(who.salt, an.id)
+            assert isinstance(draft.op, Put)
+            who.write([draft._replace(op=draft.op._replace(key=CellKey(n.to_bytes(16, "big"))))])
+        who.send(store)
+    with queries(engine, TEST) as ask:
+        found = ask.noticed(an.id, None, lambda what, who: True, (binh.id, chi.id))
+        told = Counter(one.who for _, one in found if one is not None)
+    assert told == {binh.id: noticed.A_DAY, chi.id: 1}

@@ -80,6 +80,7 @@ def _findings(s: session.Session) -> Iterator[Finding]:
         ("cert", _certificate),
         ("peers", _peers),
         ("slots", _slots),
+        ("complete", _complete),
     )
     for name, check in checks:
         try:
@@ -380,6 +381,18 @@ def _peers(s: session.Session) -> tuple[bool | None, str]:
     if reached:
         return True, f"{len(reached)} of {len(bootstrap)} bootstrap peers can be reached."
     return False, f"None of {len(bootstrap)} bootstrap peers can be reached: {'; '.join(_whys(reasons))}."
+
+
+def _complete(s: session.Session) -> tuple[bool | None, str]:
+    node = s.node()
+    if node is None:
+        return None, "Unknown while the node is not running."
+    status = node.call("status")
+    if status["doubt"]:
+        return None, f"{status['doubt'][0].upper()}{status['doubt'][1:]}."
+    if status["complete"]:
+        return True, "All that this node is to hold is here."
+    return None, "Entries or content are missing; `banyan status` says how many."
 
 
 def _whys(reasons: Mapping[str, str | None]) -> list[str]:

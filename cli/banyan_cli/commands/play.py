@@ -50,6 +50,14 @@ def sim_run(
     ctx: typer.Context,
     nodes: Annotated[int, typer.Option(min=2, max=10_000, help="How many replicas.")] = 100,
     seed: Annotated[int, typer.Option(help="The same seed plays the same world.")] = 1,
+    chosen: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="How many replicas hold chosen accounts, as a hobbyist's node does. Default: half if the seed is odd.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Play one world: latency, loss, partitions, crashes, liars; then see whether all replicas agree."""
     from dataclasses import asdict
@@ -60,7 +68,7 @@ def sim_run(
 
     s = session.of(ctx)
     with waiting(s.out.notes, f"playing {nodes} nodes, seed {seed}"):
-        result = asdict(run_world(nodes, seed))
+        result = asdict(run_world(nodes, seed, chosen=chosen))
     s.out.answer(result, facts)
     if not result["converged"]:
         raise typer.Exit(errors.FAILED)

@@ -103,6 +103,7 @@ def _erase(ctx: Context, account: AccountId, now: float) -> None:
         for _, roots in store.txn.scan(t.MEDIA, t.part_key(n, 0), t.part_key(n + 1, 0)):
             for root in split(roots):
                 store.put_note(_BLOB + root, b"")
+    ctx.replica.gossip.forget_content(b"")
     dropped.erase(ctx, account, now, keep_control=True)
     hosted.end(ctx, account, forget_name=True)
     moderators.note(store, account, None)

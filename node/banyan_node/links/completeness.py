@@ -3,18 +3,24 @@
 A node without peers knows of nothing missing. Nor does a node with a wrong clock, since its entries or those of others
 seem to come from the future, or a node whose peers may all be one stranger. So a node reports `complete` only after it
 has compared itself with a peer, and the operator named that peer, or such peers are in several networks, or its state
-matched a statement of a named platform lately; until then `doubt` says why not.
+matched a statement of a named platform lately; until then `doubt` says why not. A node of chosen accounts asks further
+whether linked peers hold them: a hub that holds none of them agrees with everybody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 
-from banyan_crdt.ids import Head, LogId, control_log, is_control
-from banyan_node.hosting import claims
+from banyan_crdt.ids import AccountId, Head, LogId, account_to_text, control_log, is_control
+from banyan_node.hosting import claims, hosted
 from banyan_node.hosting.hosted import Reads
 from banyan_node.links.grounds import NETWORKS
 from banyan_node.workers.published import Here, Published
+from banyan_replica.wire import NAME_BYTES
+from banyan_storage.errors import ViewBuilding
+
+LOOKED = 1_000
+"""Of accounts that no peer holds and nobody here follows, so many are looked at: whether they are held here."""
 
 
 def doubt(at: Reads, here: Here, seen: Published) -> str | None:
@@ -40,7 +46,36 @@ def doubt(at: Reads, here: Here, seen: Published) -> str | None:
             f"it agrees with peers that nobody named, of fewer than {NETWORKS} networks, and these may all be one "
             "stranger; name a peer that you trust (`banyan peers add`, node.bootstrap) or its platform (node.platforms)"
         )
-    return None
+    return _held_by_nobody(at, seen)
+
+
+def _held_by_nobody(at: Reads, seen: Published) -> str | None:
+    """A sentence if no linked peer holds an account that a node of chosen accounts holds, or that people here follow:
+    then it agrees with its peers, and they cannot know what that account wrote since."""
+    compared = [link.names for link in seen.links if link.compared]
+    told = [names for names in compared if names is not None]
+    if seen.interest is None or len(told) < len(compared):
+        return None
+    own = hosted.ids(at)
+    try:
+        follows = {account for one in own for account in at.queries().follows(one)}
+    except ViewBuilding:
+        return None
+    lacking = sorted(account for account in seen.interest.difference(own) if not _any_has(told, account))
+    followed = [account for account in lacking if account in follows]
+    held = (account for account in lacking[:LOOKED] if at.store.head(control_log(account)).length)
+    first = next(iter(followed), None) or next(held, None)
+    if first is None:
+        return None
+    others = f" and of {len(followed) - 1} others whom people here follow" if len(followed) > 1 else ""
+    return (
+        f"no connected peer holds the posts of {account_to_text(first)}{others}, so nothing tells what was written "
+        "since; connect to a node that does (`banyan peers add`): theirs, or one that holds all accounts"
+    )
+
+
+def _any_has(told: Iterable[Container[bytes]], account: AccountId) -> bool:
+    return any(account[:NAME_BYTES] in names for names in told)
 
 
 def _linked(seen: Published) -> bool:

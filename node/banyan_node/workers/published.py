@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Container, Mapping, Set
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
-from banyan_crdt.ids import Head, LogId, WriterKey
+from banyan_crdt.ids import AccountId, Head, LogId, WriterKey
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer
 from banyan_node.home.keystore import Keys
@@ -100,6 +100,8 @@ class LinkSeen:
     reason: str
     differences: Mapping[LogId, Head]
     asked: tuple[LogId, ...]
+    names: Container[bytes] | None
+    """What it says that it holds: the beginnings of the ids of accounts, as of now; None: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,8 @@ class Published:
     grounds: those that did cannot all be one stranger. spreads: the last messages of the gossip, the oldest first."""
 
     links: tuple[LinkSeen, ...]
+    interest: frozenset[AccountId] | None
+    """The accounts that this node holds; None: all."""
     bans: tuple[BanSeen, ...]
     logs: int
     root: bytes
@@ -180,6 +184,7 @@ def published(ctx: Context, now: float, untaken: str | None = None) -> Published
     witnessed = fresh is not None and replica.wall_ms(now) - fresh[0] < WITNESSED_MS
     return Published(
         links=tuple(_link(ctx, link, neighbours, now) for link in replica.links.values()),
+        interest=replica.sync.interest,
         bans=tuple(
             BanSeen(peer, now + left, why, ledger.points(peer, now)) for peer, (left, why) in ledger.bans(now).items()
         ),
@@ -214,7 +219,7 @@ def _strangers(seen: Strangers) -> StrangersSeen:
 
 def _link(ctx: Context, link: PeerSession, neighbours: Set[str], now: float) -> LinkSeen:
     ledger = ctx.replica.ledger
-    points = ledger.points(link.peer, now)
+    points, pair = ledger.points(link.peer, now), ctx.replica.sync.interests.pair(link.peer)
     return LinkSeen(
         peer=link.peer,
         address=link.address,
@@ -231,6 +236,7 @@ def _link(ctx: Context, link: PeerSession, neighbours: Set[str], now: float) -> 
         reason=ledger.last_sentence(link.peer) if points else "",
         differences=dict(link.told.differences),
         asked=tuple(link.owed.logs),
+        names=None if pair is None or pair.theirs is None else pair.theirs.held,
     )
 
 

@@ -118,6 +118,11 @@ class Gossip:
         self._clock(now)
         self._tree.publish(mid, payload, now)
 
+    def forget_content(self, raw: bytes) -> None:
+        """Keeps no message that has these bytes, which the store erases; b"": none at all. Who asks for one late gets
+        what the store still has."""
+        self._tree.recent.forget(raw)
+
     def receive(self, peer: PeerId, frame: AnyFrame, now: float) -> tuple[Delivery, ...]:
         """The new messages of the frame, to be judged. Frames of a peer that is not up are ignored."""
         self._clock(now)

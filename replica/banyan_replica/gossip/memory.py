@@ -64,6 +64,11 @@ class Recent:
         if kept is not None:
             self.held -= len(kept.payload)
 
+    def forget(self, raw: bytes) -> None:
+        """Drops all payloads that have these bytes."""
+        for mid in [mid for mid, kept in self.items.items() if raw in kept.payload]:
+            self.drop(mid)
+
     def get(self, mid: bytes) -> RecentPayload | None:
         return self.items.get(mid)
 

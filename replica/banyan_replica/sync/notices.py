@@ -299,7 +299,7 @@ class NoticeExchange:
             about.held_since = about.held_since or now
             n = self._store.number_of(about.entry)
             try:
-                about.proved = n is not None and names(self._store.txn, n, about.mine)
+                about.proved = n is not None and names(self._store.txn, n, about.mine, author)
             except ViewBuilding:
                 return
             link = self._links.get(about.peer)

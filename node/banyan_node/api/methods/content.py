@@ -109,6 +109,8 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
     kept = 0 if ask.erase else copies.keep(ctx, target, refs)
     for entry, op in refs:
         stated = Withheld(ctx.device.key, now_ms, entry, op, ask.order, ask.basis, ask.scope, expires)
+        if (raw := ctx.store.part(entry, op)) is not None:
+            ctx.replica.gossip.forget_content(raw)
         ctx.store.erase_part(entry, op, sign_withheld(ctx.device, stated))
         returning.wait_for(ctx.store, entry, op, None)
     if ask.erase:
