@@ -99,8 +99,8 @@ IN_FIREHOSE = (
     Mutant(
         "a page that is full skips the event that had no room",
         _METHOD,
-        "cursor_text(store, row.n - 1, number, making.told), True",
-        "cursor_text(store, row.n - 1, number + 1, making.told), True",
+        "cursor_text(store, row.n - 1, number, making.last_act), True",
+        "cursor_text(store, row.n - 1, number + 1, making.last_act), True",
         _PAGES,
     ),
     Mutant(

@@ -147,7 +147,7 @@ class EventsOf:
         self._reader, self._store, self._proofs = q.reader, store, proofs
         self._loose = q.reader.any_loose()
         self._q, self._given = q, GivenOut(q)
-        self.told = 0
+        self.last_act = 0
         """The last act that was told: the second number of cursors."""
         self._here: dict[AccountId, bool] = {}
 
@@ -166,7 +166,7 @@ class EventsOf:
         run = self._proof(row) if self._proofs and found else None
         for number, (k, (kind, cell, removes)) in enumerate(found):
             last = number + 1 == len(found)
-            text = cursor_text(self._store, *((row.n, 0) if last else (row.n - 1, number + 1)), self.told)
+            text = cursor_text(self._store, *((row.n, 0) if last else (row.n - 1, number + 1)), self.last_act)
             proof = None
             if run is not None:
                 part = parts.get(k)

@@ -120,7 +120,7 @@ def firehose(at: CommitView, ask: FirehoseRequest) -> FirehosePage:
         return FirehosePage([], end, False, end)
     place, seen = where(at, ask.since, ask.seen, ask.uncounted)
     making = EventsOf(at.queries(), store, ask.proof)
-    making.told = place.a
+    making.last_act = place.a
     waiting = Waiting(reader.txn, place.a)
     events, looked, weight = list[FirehoseEvent](), 0, 0
 
@@ -131,7 +131,7 @@ def firehose(at: CommitView, ask: FirehoseRequest) -> FirehosePage:
             if len(events) == ask.limit:
                 return False
             waiting.take()
-            making.told = one.number
+            making.last_act = one.number
             place = place._replace(a=one.number)
             if wanted.account(one.account) and (one.about == b"" or one.kind == "late" or wanted.collection("post")):
                 event = making.act(one, place)
@@ -155,12 +155,12 @@ def firehose(at: CommitView, ask: FirehoseRequest) -> FirehosePage:
                 if number < skip or not (event.counts or ask.uncounted) or not wanted.collection(name):
                     continue
                 if len(events) == ask.limit or weight > PROOF_BYTES:
-                    return FirehosePage(events, cursor_text(store, row.n - 1, number, making.told), True, end)
+                    return FirehosePage(events, cursor_text(store, row.n - 1, number, making.last_act), True, end)
                 events.append(event)
                 if event.proof is not None:
                     weight += len(event.proof.run or "")
-            place = ArrivalPlace(row.n, 0, making.told)
-        place = ArrivalPlace(rows[-1].n, 0, making.told)
+            place = ArrivalPlace(row.n, 0, making.last_act)
+        place = ArrivalPlace(rows[-1].n, 0, making.last_act)
     return FirehosePage(events, cursor_text(store, *place), place.n < last, end)
 
 
