@@ -5,6 +5,8 @@ from tests.mutants.mutant import Mutant
 _HELD, _SERVING = (f"web/banyan_web/workers/{m}.py" for m in ("held", "serving"))
 _COUNTS, _BOUNDS = (f"web/banyan_web/{m}.py" for m in ("shared_counts", "bounds"))
 _BLOBS, _IDS = "storage/banyan_storage/blobs/blob_store.py", "storage/banyan_storage/id_index.py"
+_COUNTING, _COST = "web/banyan_web/counting.py", "node/banyan_node/api/cost.py"
+_COSTS = ("tests/web/test_costs_of_strangers.py",)
 _SERVER = ("tests/web/test_worker_server.py",)
 
 IN_WORKERS = (
@@ -15,7 +17,7 @@ IN_WORKERS = (
     Mutant(
         "each worker counts for itself",
         _COUNTS,
-        "count, before = moved_on(at_last, counted, earlier, ends, seconds)",
+        "count, before = moved_on(at_last, counted, earlier, ends, seconds, more)",
         "count, before = 1, 0",
         _SERVER,
     ),
@@ -25,6 +27,33 @@ IN_WORKERS = (
         "return share.counts.least_load(share.workers) < len(self.lines)",
         "return False",
         ("tests/web/test_workers.py",),
+    ),
+    Mutant(
+        "reads on threads cost nothing", _COST, " cost.seconds += thread_time() - began", " cost.seconds += 0.0", _COSTS
+    ),
+    Mutant(
+        "an answer costs a stranger nothing",
+        _COUNTING,
+        "self._bounds.spend_anonymous(self._address, self._cost.seconds - self._charged)",
+        "pass",
+        _COSTS,
+    ),
+    Mutant("a token of an app alone costs nothing", _COUNTING, "token is None or (", "token is None and (", _COSTS),
+    Mutant("one network has all there is", _BOUNDS, "OF_NEAR, OF_ADDRESS = 4, 8", "OF_NEAR, OF_ADDRESS = 1, 8", _COSTS),
+    Mutant("all at once find the whole allowance", _BOUNDS, " or count.left < self._begun[key] * BEGUN_US", "", _COSTS),
+    Mutant(
+        "a picture that is put again has no day to be posted",
+        _BLOBS,
+        'os.utime(self._paths(of.root).at(".list"))',
+        "pass",
+        ("tests/node/test_drafts.py",),
+    ),
+    Mutant(
+        "the preview of a picture that is put again goes with the post of before",
+        "node/banyan_node/media/keeping.py",
+        "if c.blobs.put_ms(root) > max(",
+        "if 0 > max(",
+        ("tests/node/test_drafts.py",),
     ),
     Mutant("each worker has the whole share", _BOUNDS, "return -(-most // self._processes)", "return most", _SERVER),
     Mutant(

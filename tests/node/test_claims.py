@@ -59,6 +59,31 @@ async def test_200_hosted_accounts_come_back_by_name_and_only_the_owners_own_is_
             assert own.removeprefix("did:") not in by["uri"]
 
 
+async def test_among_nodes_of_chosen_accounts_the_search_ends_once_what_one_of_them_holds_is_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "AMONG_FEW_S", 1.0)
+    lost, friend = make_home(tmp_path / "lost"), make_home(tmp_path / "friend")
+    words = Keystore.open(lost.keys).keys.words()
+    with open_local(lost, settings.load(lost, env={})) as node:
+        own = node.call("account.create", name="An", hosted=False)["account"]
+        node.call("post", text="một")
+    few = {"node__role": "hobbyist", "interest__mode": "follows"}
+    async with running(make_node(friend, **few), 180) as b:
+        address = b.edge.addresses[0]
+        await b.backend.call("account.create", {"name": "Binh"})
+        async with running(make_node(lost, [address], **few), 60) as a:
+            await b.backend.call("follow", {"account": own})
+            with trio.fail_after(60):
+                while not (await b.backend.call("feed", {"account": own}))["posts"]:
+                    await trio.sleep(0.1)
+        async with running(make_node(restored(tmp_path / "again", words), [address], **few), 120) as a:
+            with trio.fail_after(90):
+                while (await a.backend.call("status", {}))["restoring"]:
+                    await trio.sleep(0.1)
+            assert [post["text"] for post in (await a.backend.call("feed", {"account": own}))["posts"]] == ["một"]
+
+
 def test_accounts_are_found_in_whatever_order_and_however_far_apart_their_control_logs_come(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
     with open_local(home, settings.load(home, env={})) as node:

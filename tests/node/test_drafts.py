@@ -243,6 +243,32 @@ def test_a_preview_that_a_draft_names_stays_when_a_post_with_it_is_deleted(node:
     assert whole(node) == {cat["blob"]}
 
 
+def test_a_preview_of_a_picture_that_was_put_again_stays_until_that_is_posted_and_deleted(
+    node: LocalBackend, tmp_path: Path
+) -> None:
+    cat = with_picture(node, photo(tmp_path / "a.jpg", 800, 600))
+    preview = [BlobRoot(bytes.fromhex(cat["preview"]))]
+    first = node.call("post", text="", media=[{"blob": cat["blob"]}])["uri"]
+    node.call("delete", uri=first)
+    time.sleep(0.02)  # the clock of files is coarser than that of posts
+    assert with_picture(node, photo(tmp_path / "a.jpg", 800, 600)) == cat
+    keeping.fade(preview, node.context, time.time())
+    assert whole(node) == {cat["blob"], cat["preview"]}
+    time.sleep(0.02)
+    node.call("delete", uri=node.call("post", text="", media=[{"blob": cat["blob"]}])["uri"])
+    keeping.fade(preview, node.context, time.time())
+    assert whole(node) == {cat["blob"]}
+
+
+def test_a_picture_that_is_put_again_has_its_day_again(node: LocalBackend, tmp_path: Path) -> None:
+    cat = with_picture(node, photo(tmp_path / "a.jpg", 800, 600))
+    for name in ("blob", "preview"):
+        node.context.blobs.want(BlobRoot(bytes.fromhex(cat[name])), int(time.time() - 2 * DAY_S))
+    assert with_picture(node, photo(tmp_path / "a.jpg", 800, 600)) == cat
+    collect(node, 0)
+    assert whole(node) == {cat["blob"], cat["preview"]}
+
+
 def test_a_draft_that_is_changed_names_its_pictures_anew(node: LocalBackend, tmp_path: Path) -> None:
     one, two = (with_picture(node, photo(tmp_path / f"{n}.jpg", 300 + n, 200))["blob"] for n in range(2))
     draft = node.call("draft.set", text="a", media=[{"blob": one}])["id"]

@@ -14,6 +14,7 @@ from banyan_node import own_log
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node
+from banyan_node.operator_errors import CallError
 from tests.node.real import converged, load_settings, make_home, make_node, running
 
 
@@ -117,9 +118,15 @@ def test_a_backup_that_is_put_back_is_another_store_so_that_cursors_from_after_i
     with open_local(home, load_settings(home)) as node:
         node.call("post", text="một")
         assert node.context.store.store_id == before
+        cursor = node.call("firehose")["cursor"]
     shutil.copyfile(tmp_path / "kept" / "data.mdb", home.store / "data.mdb")
     with open_local(home, load_settings(home)) as node:
         assert node.context.store.store_id != before
         assert node.call("id")["store_id"] == node.context.store.store_id.hex()
+        for text in ("hai", "ba", "bốn"):  # the number of the cursor comes again, for other entries
+            node.call("post", text=text)
+        with pytest.raises(CallError, match="it is of another store") as caught:
+            node.call("firehose", since=cursor)
+        assert caught.value.status == 410
         node.call("post", text="hai")
         assert node.call("store.verify")["problems"] == []

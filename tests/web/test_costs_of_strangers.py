@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
@@ -11,20 +13,27 @@ from typing import Any
 import pytest
 import trio
 
+from banyan_node.api import cost
 from banyan_node.api.methods import exporting, feeds
 from banyan_storage import lmdb_reads
-from banyan_web.app import EVERY
+from banyan_web.app import EVERY, FREE
+from banyan_web.bounds import BEGUN_US, Bounds
+from banyan_web.door_logins import Person, open_session
 from banyan_web.mastodon.ids import account_id, status_id
 from banyan_web.page import archive
+from banyan_web.shared_counts import KEY_BYTES, SharedCounts, shared_memory
+from banyan_web.workers.frames import MICROSECONDS, Frame, Frames, Kind, frame_of
+from banyan_web.workers.node_end import NodeEnd
 from tests.web.door import Door, open_node
 from tests.web.test_platform import open_accounts, platform
-from tests.web.test_workers import LIVE
+from tests.web.test_workers import LIVE, fresh
 
 FEW, MANY = 120, 420
 SLACK = 120
 """Rows that one more may read by chance: less than a row for each account more."""
 BOUNDED = ("/api/v1/trends/statuses", "/api/v1/trends/links", "/network")
 """They look at the newest posts and arrivals, so many and no more, once for all who ask."""
+ANYBODY = [one for module in EVERY for one in module.all if one.verb == "GET" and one.scope is None]
 QUERIES = {
     "/api/v1/timelines/public": ("", "?local=true", "?limit=40"),
     "/api/v1/timelines/tag/{tag}": ("", "?local=true"),
@@ -64,6 +73,15 @@ def _filled(names: Mapping[str, str], other: str, part: re.Match[str]) -> str:
     return names.get(part[1], other)
 
 
+async def _still(rows: _Rows) -> None:
+    """The index follows, and other work of the node."""
+    read = -1
+    with trio.fail_after(60):
+        while read != rows.read:
+            read = rows.read
+            await trio.sleep(1)
+
+
 async def _costs(door: Door, rows: _Rows, count: int) -> dict[str, int]:
     """The rows that each address reads that anybody may ask for, the first time."""
     lotus = platform(door)
@@ -76,14 +94,10 @@ async def _costs(door: Door, rows: _Rows, count: int) -> dict[str, int]:
     account, _, key = done[-1].partition("/")
     names = {"account": account, "key": key, "tag": "tết", "name": "a1", "acct": "a1", "user": "a1", "did": account}
     anybody = door.client()
-    read = -1
-    with trio.fail_after(60):
-        while read != rows.read:  # the index follows, and other work of the node
-            read = rows.read
-            await trio.sleep(1)
+    await _still(rows)
     await anybody.get("/api/v1/timelines/public", limit=1)  # what changed since the last question is read once
     found = dict[str, int]()
-    for endpoint in [one for module in EVERY for one in module.all if one.verb == "GET" and one.scope is None]:
+    for endpoint in ANYBODY:
         if LIVE.search(endpoint.path) or endpoint.path in BOUNDED:
             continue
         ids = account_id(account) if "/accounts/" in endpoint.path else status_id(done[-1], row["time_ms"])
@@ -97,6 +111,182 @@ async def _costs(door: Door, rows: _Rows, count: int) -> dict[str, int]:
     assert (await lotus.http.get("/v1/counts")).json()["accounts"] == count + 1
     found["/v1/counts"] = rows.read - before
     return found
+
+
+class _Charges:
+    """What the door charges, with a row that is read for a second of the processor."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, rows: _Rows) -> None:
+        self.by_address, spend = Counter[str](), Bounds.spend_anonymous
+        monkeypatch.setattr(cost, "thread_time", lambda: float(rows.read))
+
+        def spent(bounds: Bounds, address: str, seconds: float, now: float | None = None) -> None:
+            self.by_address[address] += round(seconds)
+            spend(bounds, address, seconds, now)
+
+        monkeypatch.setattr(Bounds, "spend_anonymous", spent)
+
+
+async def test_each_answer_is_charged_to_who_asks_for_what_it_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = _Rows(monkeypatch)
+    charges = _Charges(monkeypatch, rows)
+    async with open_node(tmp_path, http__anonymous_cpu="100000", http__address_rate="0") as door:
+        an, _ = await door.person("an")
+        for n in range(260):
+            done = await door.node.backend.call("post", {"text": f"số {n} #tết", "as": an})
+        row = (await door.node.backend.call("posts.get", {"uris": [done["uri"]]}))["posts"][0]
+        key = row["uri"].partition("/")[2]
+        names = {"account": an, "key": key, "tag": "tết", "name": "an", "acct": "an", "user": "an", "did": an}
+        await _still(rows)
+        anybody = door.client()
+        asked = list[tuple[str, int, int]]()
+        for n, endpoint in enumerate(one for one in ANYBODY if not LIVE.search(one.path)):
+            ids = account_id(an) if "/accounts/" in endpoint.path else status_id(row["uri"], row["time_ms"])
+            path = re.sub(r"\{(\w+)(:path)?\}", partial(_filled, names, ids), endpoint.path)
+            for again in range(5):  # other work of the node reads rows too
+                before, address = rows.read, f"9.{n}.{again}.1"
+                await anybody.http.get(path, headers={"x-forwarded-for": address})
+                read, charged_for = rows.read - before, charges.by_address[address]
+                if path.startswith(FREE) or charged_for >= read:
+                    break
+                await _still(rows)
+            else:
+                pytest.fail(f"{path} reads {read} rows, of which {charged_for} are charged")
+            asked.append((path, read, charged_for))
+        assert sum(read > SLACK for _, read, _ in asked) > 3
+
+        async def charged(path: str, address: str) -> int:
+            await anybody.http.get(path, headers={"x-forwarded-for": address})
+            return charges.by_address[address]
+
+        for page in (f"/api/v1/accounts/{account_id(an)}/statuses", "/api/v1/timelines/public"):
+            rare = await charged(f"{page}?only_media=true", "9.9.0.1")
+            few = await charged(f"{page}?limit=1", "9.9.0.2")
+            assert rare > 10 * few > 0, page
+
+
+async def test_who_used_up_the_allowance_is_refused_everywhere_and_who_is_logged_in_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("banyan_web.bounds.CPU_S", 3_600)
+    _Charges(monkeypatch, _Rows(monkeypatch))
+    async with open_node(tmp_path, http__anonymous_cpu="1", http__address_rate="0") as door:
+        an, own = await door.person("an")
+        anybody, app = door.client().http, door.token(None, "read")
+        stranger = {"x-forwarded-for": "9.9.0.1"}
+        assert (await anybody.get(f"/@{an}", headers=stranger)).status_code == 200
+        assert (await anybody.get(f"/@{an}", headers=stranger)).status_code == 429
+        for endpoint in (one for one in ANYBODY if not LIVE.search(one.path)):
+            path = endpoint.path.replace("{", "").replace("}", "").replace(":path", "")
+            answer = await anybody.get(path, headers=stranger)
+            assert (answer.status_code == 429) != path.startswith(FREE), path
+            assert path.startswith(FREE) or 1 <= int(answer.headers["retry-after"]) <= 7_200
+        page = "/api/v1/timelines/public"
+        with_app = {**stranger, "authorization": f"Bearer {app}"}
+        assert (await anybody.get(page, headers=with_app)).status_code == 429, "anybody may register an app"
+        assert (await own.http.get(page, headers=stranger)).status_code == 200
+        cookie = open_session(door.store, Person(an, "an"))
+        assert (await anybody.get("/", headers={**stranger, "cookie": f"banyan={cookie}"})).status_code == 200
+        assert (await anybody.get("/", headers={**stranger, "cookie": f"banyan={'x' * 43}"})).status_code == 429
+        assert (await anybody.get("/rules", headers={"x-forwarded-for": "8.8.0.1"})).status_code == 200
+
+
+def test_an_allowance_is_of_an_address_of_its_network_and_of_all() -> None:
+    def over(address: str, now: float = 6_000.0) -> bool:
+        return bounds.anonymous_over(address, now) is not None
+
+    def spend(address: str, seconds: float) -> None:
+        bounds.spend_anonymous(address, seconds, 6_000.0)
+
+    bounds = Bounds(
+        anonymous_cpu=40
+    )  # 24 s in a minute: 3 s of an address, 6 s of a /24, and 0.6 s when all is used up
+    spend("9.9.9.1", 2.9)
+    assert not over("9.9.9.1")
+    spend("9.9.9.1", 0.2)
+    assert over("9.9.9.1")
+    assert not over("9.9.9.2")
+    spend("9.9.9.2", 3.0)
+    assert over("9.9.9.3"), "of the same network"
+    assert not over("9.9.8.3")
+    spend("2a01:4f8:1:2::/64", 3.1)
+    assert over("2a01:4f8:1:2::/64")
+    assert not over("2a01:4f8:1:3::/64")
+    spend("127.0.0.1", 14.0)
+    assert not over("127.0.0.1")
+    spend("8.8.8.8", 1.0)
+    assert over("127.0.0.1"), "all is used up"
+    assert over("8.8.8.9")
+    assert not over("7.7.7.7"), "who took little gets an answer"
+    spend("7.7.7.7", 0.7)
+    assert over("7.7.7.7")
+    assert over("9.9.9.1", 6_059.0)
+    assert not over("9.9.9.1", 6_100.0)
+    assert not any(Bounds(anonymous_cpu=0).anonymous_over(one) for one in ("9.9.9.1", "local"))
+
+
+def test_answers_that_have_not_begun_count_too() -> None:
+    bounds = Bounds(anonymous_cpu=40)
+    begun = 0
+    while bounds.anonymous_over("9.9.9.1") is None:
+        bounds.begin_anonymous("9.9.9.1", 1)
+        begun += 1
+    assert begun == 3_000_000 // BEGUN_US + 1
+    assert bounds.anonymous_over("9.9.8.1") is None
+    bounds.begin_anonymous("9.9.9.1", -begun)
+    assert bounds.anonymous_over("9.9.9.1") is None
+
+
+def test_what_one_process_answered_another_counts() -> None:
+    memory = shared_memory()
+    one, other = (Bounds(counts=SharedCounts(memory, bytes(KEY_BYTES)), processes=2) for _ in range(2))
+    one.spend_anonymous("9.9.9.1", 5_000.0)
+    assert other.anonymous_over("9.9.9.1") is not None
+    assert other.anonymous_over("9.9.8.1") is None
+    os.close(memory)
+
+
+async def test_the_node_says_what_it_answered_for_a_worker_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = 0.0
+
+    class Answers:
+        async def call(self, name: str, params: Mapping[str, Any], by: object = None) -> Any:
+            return await self.answer(name, params)
+
+        async def piece(self, blob: str, offset: int, length: int) -> bytes:
+            return b""
+
+        async def events(self, params: Mapping[str, str]) -> AsyncGenerator[Any, None]:
+            raise NotImplementedError
+
+        async def answer(self, name: str, params: Mapping[str, Any], by: object = None) -> Any:
+            nonlocal used
+            used += 1.5
+            await trio.to_thread.run_sync(cost.timed(self._more))
+            return name
+
+        def _more(self) -> None:
+            nonlocal used
+            used += 0.25
+
+    monkeypatch.setattr(cost, "thread_time", lambda: used)
+    here, there = trio.socket.socketpair()
+    end, said = NodeEnd(Answers(), trio.SocketStream(here), lambda does: None), Frames()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(end.run, frame_of(Kind.OPEN, 0, {}))
+        line = trio.SocketStream(there)
+        assert await line.receive_some()
+        await line.send_all(frame_of(Kind.CALL, 7, ("search", {}, ("host", "", None))))
+        frames = list[Frame]()
+        while len(frames) < 2:
+            frames += said.feed(await line.receive_some())
+        nursery.cancel_scope.cancel()
+    assert [one.kind for one in frames] == [Kind.COST, Kind.ANSWER]
+    assert MICROSECONDS.unpack(frames[0].payload)[0] >= 1_750_000
+    here.close()
+    there.close()
 
 
 async def test_an_archive_that_is_too_large_is_refused_before_anything_is_written(
@@ -128,10 +318,24 @@ async def test_no_address_costs_more_where_more_accounts_are_held(
     monkeypatch.setattr(feeds, "MERGED", FEW // 2)
     rows, costs = _Rows(monkeypatch), list[dict[str, int]]()
     for count in (FEW, MANY):
-        async with open_node(tmp_path / str(count), http__address_rate="0") as door:
+        async with open_node(tmp_path / str(count), http__address_rate="0", http__anonymous_cpu="0") as door:
             await door.person("Lotus")
             costs.append(await _costs(door, rows, count))
     few, many = costs
     grown = {path: (few[path], many[path]) for path in few if many[path] > few[path] + SLACK}
     assert not grown, f"rows read with {FEW} and with {MANY} accounts"
     assert few["/api/v1/timelines/public"] > 0
+
+
+async def test_workers_refuse_who_used_up_the_allowance_of_all(tmp_path: Path) -> None:
+    async with open_node(tmp_path, http__workers="2", http__anonymous_cpu="1", http__address_rate="0") as door:
+        an, _ = await door.person("an")
+        stranger, refused = {"x-forwarded-for": "9.9.0.1"}, 0
+        with trio.fail_after(120):
+            while refused < 10:
+                async with fresh(door, None) as client:
+                    status = (await client.http.get("/search?q=an", headers=stranger)).status_code
+                assert status in (200, 429)
+                refused = refused + 1 if status == 429 else 0
+        async with fresh(door, door.token(an, "read")) as client:
+            assert (await client.http.get("/api/v1/preferences", headers=stranger)).status_code == 200

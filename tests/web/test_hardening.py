@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
@@ -303,6 +303,7 @@ def test_counts_take_no_more_memory_however_many_ask(monkeypatch: pytest.MonkeyP
     assert bounds.take("address", "999", 10, 300, 2_100.0).left == 9
 
 
+@example([700, 700, 800], 2)
 @given(st.lists(st.integers(0, 900), min_size=1, max_size=60), st.integers(1, 12))
 def test_nobody_has_twice_as_much_at_the_border_of_two_windows(times: list[int], limit: int) -> None:
     """Within any tenth of a window at most the limit is let through, and who comes again when it is told to is let

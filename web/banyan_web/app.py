@@ -25,7 +25,7 @@ from banyan_web.admin import ending, judging, keeping
 from banyan_web.admin import network as admin_network
 from banyan_web.admin import people as admin_people
 from banyan_web.bodies import asked_of, params_of
-from banyan_web.counting import counted
+from banyan_web.counting import Meter, counted, is_anonymous
 from banyan_web.describing import describing
 from banyan_web.door_store import Token, is_full
 from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
@@ -79,6 +79,7 @@ from banyan_web.page import notices as page_notices
 from banyan_web.page import reading as pages
 from banyan_web.platform import hosting, operations, proofs, reading, users, webhooks
 from banyan_web.refusals import Refused, answer, refusal
+from banyan_web.sessions import is_person
 
 EVERY: Sequence[Endpoints] = (
     accounts.ENDPOINTS,
@@ -138,6 +139,8 @@ EVERY: Sequence[Endpoints] = (
 )
 UNCOUNTED = ("/archives/", "/cards/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
 """Bytes that a page or a monitor asks for: no limit by address. The connections are limited."""
+FREE = ("/static/", "/health")
+"""Files that lie ready, and what a monitor asks: no allowance of the processor is needed."""
 OPEN = ("/api/", "/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/.well-known/", "/nodeinfo/")
 """Pages of other origins may ask these: every request shows its token, and no cookie counts."""
 LENIENT = ("/oauth/", "/.well-known/", "/nodeinfo/", "/health", "/api/v1/apps", "/api/v1/instance", "/api/v2/instance")
@@ -269,9 +272,13 @@ class _Place:
         self._web, self._verbs = web, verbs
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request, more = Request(scope, receive), dict[str, str]()
+        meter = Meter(self._web.bounds, send)
+        await meter.run(self._answered(Request(scope, receive), receive, meter))
+
+    async def _answered(self, request: Request, receive: Receive, meter: Meter) -> None:
+        more = dict[str, str]()
         try:
-            response = await self._answer(request, more)
+            response = await self._answer(request, more, meter)
         except Refused as why:
             response = _shown(request, why)
         except ClientDisconnect:
@@ -283,16 +290,16 @@ class _Place:
             await request.close()
         for name, value in more.items():
             response.headers[name] = value
-        await response(scope, receive, send)
+        await response(request.scope, receive, meter.send)
 
-    async def _answer(self, request: Request, more: dict[str, str]) -> Response:
+    async def _answer(self, request: Request, more: dict[str, str], meter: Meter) -> Response:
         """more: gets headers that are sent whatever comes out. Raises Refused."""
         verb = "GET" if request.method == "HEAD" else request.method
         endpoint = self._verbs.get(verb)
         if endpoint is None:
             allowed = {"allow": ", ".join(sorted(self._verbs))}
             raise Refused(405, f"{request.method} is not for {_path(request)[:80]}.", allowed)
-        token, address = self._let_in(request, more)
+        token, address = self._let_in(request, more, meter)
         if endpoint.scope is not None:
             _check(token, endpoint.scope)
         params = asked_of(request) if endpoint.raw else await params_of(request, endpoint.files)
@@ -303,7 +310,7 @@ class _Place:
             return found
         return answer(found, headers=ask.headers)
 
-    def _let_in(self, request: Request, more: dict[str, str]) -> tuple[Token | None, str]:
+    def _let_in(self, request: Request, more: dict[str, str], meter: Meter) -> tuple[Token | None, str]:
         """The token, and the address that asks, once the request is counted. Raises Refused."""
         address, token, wrong = self._web.bounds.address_of(request), None, None
         try:
@@ -316,6 +323,8 @@ class _Place:
             raise wrong
         if token is not None:
             let_in(request.scope)
+        if is_anonymous(token) and not _path(request).startswith(FREE) and not is_person(self._web, request):
+            meter.charge(address)
         return token, address
 
 

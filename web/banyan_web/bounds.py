@@ -1,5 +1,8 @@
 """How much clients may ask: sizes and times of bodies, requests by token and address, attempts at passwords.
 
+What who asks without a token costs is counted in microseconds of the processor, once it is known: a page that costs
+50 times as much takes 50 times as much of the allowance.
+
 Counts are kept in memory, of at most KEYS keys: a node that starts again counts anew. Processes that serve one door
 count together (shared_counts.py), and each may do its share of what is bounded at one time. Windows of time begin at
 multiples of their length. Of what was counted in the window before, that part still counts which may be less than a
@@ -10,7 +13,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple, Protocol
@@ -18,6 +21,7 @@ from typing import NamedTuple, Protocol
 import anyio
 from starlette.requests import HTTPConnection
 
+from banyan_replica.gossip.groups import nets_of
 from banyan_web.door_store import Token
 from banyan_web.strangers import SHARE, Strangers
 
@@ -33,6 +37,14 @@ PERIOD_S = 300
 """The window in which requests are counted, as with Mastodon."""
 TOKEN_RATE, ADDRESS_RATE = 1_500, 600
 """Requests in a window with one token, and without any from one address. 0: no limit."""
+ANONYMOUS_CPU, CPU_S = 40, 60
+"""Percent of one core for all who ask without a token of a person, and the window in which that is counted."""
+OF_NEAR, OF_ADDRESS = 4, 8
+"""The part of it that one /24 or /48 may take at most, and one address."""
+AT_LEAST = 40
+"""When all is used up, a network that took less than this part still gets an answer."""
+BEGUN_US = 20_000
+"""What an answer counts as until it begins, so that many at once do not all find an allowance that none has used."""
 UNLIMITED = ("host", "admin", "firehose")
 """A token with one of these scopes is of the node's own people or programs: it has no limit."""
 ATTEMPT_S = 900
@@ -59,19 +71,19 @@ class Count(NamedTuple):
 class Counts(Protocol):
     """Counts in windows of time, by what is counted and of whom."""
 
-    def add(self, kind: str, key: str, ends: int, seconds: int) -> tuple[int, int]:
-        """Counts one more in the window of so many seconds that ends then. Returns the count, and that of the window
-        before."""
+    def add(self, kind: str, key: str, ends: int, seconds: int, more: int = 1) -> tuple[int, int]:
+        """Counts so many more in the window of so many seconds that ends then. Returns the count, and that of the
+        window before."""
 
     def forget(self, kind: str, key: str) -> None:
         """The count begins anew."""
 
 
-def moved_on(at: int, count: int, before: int, ends: int, seconds: int) -> tuple[int, int]:
-    """(count, before) with one more in the window that ends then. at: the end of the window that was counted last."""
+def moved_on(at: int, count: int, before: int, ends: int, seconds: int, more: int = 1) -> tuple[int, int]:
+    """(count, before) with more in the window that ends then. at: the end of the window that was counted last."""
     if at == ends:
-        return count + 1, before
-    return 1, count if at == ends - seconds else 0
+        return count + more, before
+    return more, count if at == ends - seconds else 0
 
 
 class OwnCounts:
@@ -83,10 +95,11 @@ class OwnCounts:
     def __len__(self) -> int:
         return len(self._counts)
 
-    def add(self, kind: str, key: str, ends: int, seconds: int) -> tuple[int, int]:
-        count, before = moved_on(*self._counts.get((kind, key), (ends, 0, 0)), ends, seconds)
+    def add(self, kind: str, key: str, ends: int, seconds: int, more: int = 1) -> tuple[int, int]:
+        at, held, earlier = self._counts.get((kind, key), (0, 0, 0))
+        count, before = moved_on(at, held, earlier, ends, seconds, more)
         self._counts[kind, key] = (ends, count, before)
-        if count == 1:
+        if at != ends:
             self._counts.move_to_end((kind, key))
             if len(self._counts) > KEYS:
                 self._counts.popitem(last=False)
@@ -106,6 +119,7 @@ class Bounds:
         proxies: tuple[str, ...] = (),
         counts: Counts | None = None,
         processes: int = 1,
+        anonymous_cpu: int = ANONYMOUS_CPU,
     ) -> None:
         """proxies: networks of those whose X-Forwarded-For is believed. counts: of all `processes` that serve the door;
         default: this one alone does."""
@@ -113,6 +127,7 @@ class Bounds:
         self._proxies = [ip_network(net, strict=False) for net in proxies]
         self._counts: Counts = OwnCounts() if counts is None else counts
         self._processes = processes
+        self._anonymous_us, self._begun = anonymous_cpu * CPU_S * 10_000, Counter[str]()
         self.hashing = anyio.CapacityLimiter(self.share(HASHES_AT_ONCE))
         self.strangers = Strangers(SHARE / processes)
         self.archives = anyio.CapacityLimiter(self.share(ARCHIVES_AT_ONCE))
@@ -126,17 +141,17 @@ class Bounds:
         """What this process may have at one time, of what all together may."""
         return -(-most // self._processes)
 
-    def take(self, kind: str, key: str, limit: int, seconds: int, now: float | None = None) -> Count:
-        """Counts one more of this kind and key."""
+    def take(self, kind: str, key: str, limit: int, seconds: int, now: float | None = None, more: int = 1) -> Count:
+        """Counts so many more of this kind and key."""
         now = time.time() if now is None else now
         ends = (int(now) // seconds + 1) * seconds
-        count, before = self._counts.add(kind, key, ends, seconds)
+        count, before = self._counts.add(kind, key, ends, seconds, more)
         before = min(before, limit)
         used = count + before * (ends - now) / seconds
         if used <= limit:
             return Count(limit, int(limit - used), ends, False)
         # when one more is allowed: as soon as enough of what was before is long ago, or in the next window
-        left, of = (limit - count, before) if count < limit else (limit - 1, limit)
+        left, of = (limit - count - 1, before) if count < limit else (limit - 1, limit)
         again = ends - seconds * left / max(of, 1) + (0 if count < limit else seconds)
         return Count(limit, 0, min(math.ceil(again), ends + seconds), True)
 
@@ -147,6 +162,40 @@ class Bounds:
                 return None
             return self.take("token", token.id, self.token_rate, PERIOD_S)
         return self.take("address", address, self.address_rate, PERIOD_S) if self.address_rate else None
+
+    def anonymous_over(self, address: str, now: float | None = None) -> Count | None:
+        """The allowance that who asks from there has used up, None while there is one."""
+        total = self._anonymous_us
+        if not total:
+            return None
+        everybody, nets = self._left("all", total, now), self._nets(address)
+        for key, part in nets:
+            count = self._left(key, total // (AT_LEAST if everybody.over else part), now)
+            if count.over:
+                return count
+        return None if nets or not everybody.over else everybody
+
+    def _left(self, key: str, limit: int, now: float | None) -> Count:
+        count = self.take("cpu", key, limit, CPU_S, now, more=0)
+        return count._replace(over=count.over or count.left < self._begun[key] * BEGUN_US)
+
+    def begin_anonymous(self, address: str, answers: int) -> None:
+        """So many answers more, or fewer, are being made and have not begun."""
+        for key in ("all", *(net for net, _ in self._nets(address))):
+            self._begun[key] += answers
+            if not self._begun[key]:
+                del self._begun[key]
+
+    def spend_anonymous(self, address: str, seconds: float, now: float | None = None) -> None:
+        """What an answer cost. Addresses of this machine and of private networks are not told apart: what asks from
+        there counts for all alone."""
+        for key in ("all", *(net for net, _ in self._nets(address))) if self._anonymous_us else ():
+            self.take("cpu", key, 1, CPU_S, now, more=round(seconds * 1e6))
+
+    @staticmethod
+    def _nets(address: str) -> tuple[tuple[str, int], ...]:
+        nets = nets_of(address.partition("/")[0])
+        return () if nets.local or not nets.near else ((nets.near, OF_NEAR), (nets.address, OF_ADDRESS))
 
     def forget(self, kind: str, key: str) -> None:
         """The count begins anew."""

@@ -45,7 +45,7 @@ async def serve_by_itself(node: Node, hub: Hub | None = None, task_status: Any =
 
     def app(url: str) -> DoorApp:
         node.door = DoorState(url, [], None)
-        bounds = Bounds(http.token_rate, http.address_rate, tuple(http.proxies))
+        bounds = Bounds(http.token_rate, http.address_rate, tuple(http.proxies), anonymous_cpu=http.anonymous_cpu)
         web = web_of(node.backend, door, files, house, http, url, tail, streams, bounds, node.keys.derive(PUSH))
         beside.start_soon(streams.run, web)
         beside.start_soon(web.runs.run)

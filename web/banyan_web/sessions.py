@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from banyan_web.door_logins import SESSION_S, Person
+from banyan_web.door_logins import SESSION_S, Person, session
 from banyan_web.endpoint import Ask, Web
 from banyan_web.open_streams import person_shown
 from banyan_web.refusals import Refused
@@ -60,10 +60,21 @@ def sent(web: Web, ask: Ask) -> Visit:
 
 
 def visit(web: Web, ask: Ask) -> Visit:
-    found = ask.request.cookies.get(_name(web), "")
-    if not found.isascii() or not 20 <= len(found) <= _LONGEST:
+    found = _cookie(web, ask.request)
+    if found is None:
         return Visit(secrets.token_urlsafe(32), True, None)
     return Visit(found, False, person_shown(web.door, ask.request.scope, found))
+
+
+def is_person(web: Web, request: Request) -> bool:
+    """Whether somebody is logged in in the browser that asks."""
+    found = _cookie(web, request)
+    return found is not None and session(web.door, found) is not None
+
+
+def _cookie(web: Web, request: Request) -> str | None:
+    found = request.cookies.get(_name(web), "")
+    return found if found.isascii() and 20 <= len(found) <= _LONGEST else None
 
 
 def greeted(web: Web, at: Visit, response: Response) -> Response:

@@ -23,6 +23,7 @@ from banyan_web.bounds import moved_on
 KEY_BYTES = 16
 _SLOT = Struct(">8sIII")
 _LOAD = Struct("=I")
+MOST = 2**32 - 1
 _NEAR = 8
 """Slots among which a count can be."""
 _GROUPS = 1 << 14
@@ -50,7 +51,7 @@ class SharedCounts:
         self._file, self._key = descriptor, key
         self._memory = mmap(descriptor, SIZE)
 
-    def add(self, kind: str, key: str, ends: int, seconds: int) -> tuple[int, int]:
+    def add(self, kind: str, key: str, ends: int, seconds: int, more: int = 1) -> tuple[int, int]:
         """As `Counts.add`."""
         name, at = self._place(kind, key)
         fcntl.lockf(self._file, fcntl.LOCK_EX, _SPAN, at)
@@ -62,8 +63,8 @@ class SharedCounts:
             held, at_last, counted, earlier = slots[found]
             if held != name:
                 at_last, counted, earlier = ends, 0, 0
-            count, before = moved_on(at_last, counted, earlier, ends, seconds)
-            _SLOT.pack_into(self._memory, at + found * _SLOT.size, name, ends, count, before)
+            count, before = moved_on(at_last, counted, earlier, ends, seconds, more)
+            _SLOT.pack_into(self._memory, at + found * _SLOT.size, name, ends, min(count, MOST), before)
             return count, before
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN, _SPAN, at)

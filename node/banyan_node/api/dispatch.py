@@ -21,6 +21,7 @@ import trio
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.realm import Realm
 from banyan_node.api import decode
+from banyan_node.api.cost import timed
 from banyan_node.api.declare import CommitView, Looking, Method, Request, Shell, Working, named
 from banyan_node.api.errors import refusal
 from banyan_node.api.events import Events
@@ -139,7 +140,7 @@ class NodeBackend:
             if method.runs == "node":
                 return await method.do(self._shell, ask)
             if method.runs == "work":
-                return await trio.to_thread.run_sync(method.do, self._working, ask, limiter=self._workers)
+                return await trio.to_thread.run_sync(timed(method.do), self._working, ask, limiter=self._workers)
             if method.runs == "snapshot":
                 lane = self._slow if method.slow else self._quick
                 return await self._in_thread(lane, read, self._context, method, ask)
@@ -184,7 +185,7 @@ class NodeBackend:
 
     async def _in_thread(self, lane: trio.CapacityLimiter, do: Callable[..., T], *given: Any) -> T:
         with GivingWay():
-            return await trio.to_thread.run_sync(do, *given, limiter=lane)
+            return await trio.to_thread.run_sync(timed(do), *given, limiter=lane)
 
 
 class LocalBackend:

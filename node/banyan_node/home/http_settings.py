@@ -119,6 +119,16 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
             description="Requests in five minutes without a token from one address (IPv6: /64); 0: no limit",
         ),
     ] = 600
+    anonymous_cpu: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100_000,
+            title="percent of one core, 0 to 100000",
+            description="What all together may have of the processor who ask without a token of a person, over a "
+            "minute; one address has an eighth of it, one /24 or /48 a quarter; 0: no limit",
+        ),
+    ] = 40
     connections: Annotated[
         int,
         Meta(ge=4, le=65536, description="Connections at once; above it, one that never showed a token is closed"),

@@ -26,6 +26,8 @@ from banyan_node.home.recovery import first_digests
 from banyan_node.hosting import hosted
 from banyan_storage.errors import ViewBuilding
 
+AMONG_FEW_S = 60.0
+"""How long a link to a node of chosen accounts must have stood, while none with the whole network is linked."""
 AHEAD = 1_024
 """Indices tried beyond the last known one, as accounts arrive in any order: 50 ms of key derivation."""
 NAMES = 1_000
@@ -185,10 +187,14 @@ def restoring(ctx: hosted.Reads) -> bool:
     return ctx.store.note(RESTORING) is not None
 
 
-def settle(ctx: Context) -> bool:
-    """Ends the restoring once the own account is back and everything of a peer with the whole network is here."""
+def settle(ctx: Context, now: float) -> bool:
+    """Ends the restoring once the own account is back and everything of a peer with the whole network is here. A
+    hobbyist who meets only nodes of chosen accounts has all that it hosts once it has what one of them has."""
     replica = ctx.replica
-    whole = [link for link in replica.links.values() if link.hello is not None and not link.hello.partial]
+    greeted = [link for link in replica.links.values() if link.hello is not None]
+    whole = [link for link in greeted if link.hello is not None and not link.hello.partial]
+    if not whole and ctx.settings.config.node.role != "platform":
+        whole = [link for link in greeted if now - link.since > AMONG_FEW_S]
     if hosted.me(ctx) is None or replica.sync.asking.catchup.reading or not any(link.course.live for link in whole):
         return False
     ctx.store.put_note(RESTORING, None)

@@ -31,7 +31,10 @@ from banyan_replica.gossip.groups import group_of
 from banyan_replica.peers.backlog import Backlog, Waiting
 
 log = structlog.get_logger("banyan")
-SILENT = "it hung up before it said hello: it may have banned this node, or have no room for it"
+SILENT = (
+    "it hung up before it said hello: it may have banned this node, have no room for it, or be linked to another node "
+    "that runs with a copy of this home; stop that one, if there is one"
+)
 """Why a contact is not reached whose link ended before its first frame."""
 GOODBYES = 256
 """Peers whose last reason for disconnecting is remembered."""

@@ -8,7 +8,7 @@ All of it runs where posts are written, so that no blob goes while a post is wri
 - Beyond `media.max_bytes`, blobs go that are named only by accounts that nobody here hosts or follows, first those that
   nobody wanted for longest.
 - The preview of a picture goes at once when nothing that is shown has it: the post was deleted or edited, or the
-  picture of a profile replaced.
+  picture of a profile replaced. It stays if the picture was put here again since it was last posted.
 - A pinned blob stays.
 """
 
@@ -67,6 +67,9 @@ def fade(roots: Sequence[BlobRoot], c: Context, now: float) -> None:
         if one is None or one.pinned or is_in_draft(txn, root):
             continue
         if len(found) > NAMERS or any(shows(q, t.part_key(*at)) for at in found):
+            continue
+        entries = (c.store.at(n) for n, _ in found)
+        if c.blobs.put_ms(root) > max((entry.header.time >> 16 for entry in entries if entry is not None), default=0):
             continue
         c.blobs.drop(root)
 

@@ -201,7 +201,7 @@ def bring_back(ctx: Context, now: float) -> Done:
         dropped.erase(ctx, account, now)
     named = claims.give_names(ctx)
     found, ctx.claims.found = ctx.claims.found, 0
-    return Done(found, more or named > 0 or (claims.restoring(ctx) and not claims.settle(ctx)))
+    return Done(found, more or named > 0 or (claims.restoring(ctx) and not claims.settle(ctx, now)))
 
 
 def _note_dead(ctx: Context, account: AccountId, n: int, now_ms: int) -> None:

@@ -128,6 +128,13 @@ class BlobStore:
         except OSError:
             return None
 
+    def put_ms(self, root: BlobRoot) -> int:
+        """When it was last put here, milliseconds since 1970; 0 if it came from elsewhere."""
+        try:
+            return self._paths(root).at(".about").stat().st_mtime_ns // 1_000_000
+        except OSError:
+            return 0
+
     # -- putting
 
     def put(self, read: Callable[[int], bytes], about: Callable[[BlobList], bytes] | None = None) -> BlobList:
@@ -154,6 +161,7 @@ class BlobStore:
                 if about is not None:
                     write_durably(self._paths(of.root).at(".about"), about(of))
                 self._take(draft, of.root)
+                os.utime(self._paths(of.root).at(".list"))  # of one that was here already, too
         finally:
             os.close(handle)
             draft.unlink(missing_ok=True)

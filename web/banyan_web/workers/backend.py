@@ -11,6 +11,7 @@ import msgspec
 
 from banyan_node.api import decode
 from banyan_node.api.apart import NotHere, StoreReads
+from banyan_node.api.cost import timed
 from banyan_node.api.dispatch import method_of
 from banyan_node.home.audit import OPERATOR, Actor
 from banyan_web.workers.line import NodeLine
@@ -44,7 +45,7 @@ class WorkerBackend:
             ask = decode.request(method, params)
             try:
                 if method.slow:
-                    return await anyio.to_thread.run_sync(self._reads.answer, method, ask, limiter=self._slow)
+                    return await anyio.to_thread.run_sync(timed(self._reads.answer), method, ask, limiter=self._slow)
                 return self._reads.answer(method, ask)
             except NotHere:
                 pass
@@ -52,7 +53,7 @@ class WorkerBackend:
 
     async def piece(self, blob: str, offset: int, length: int) -> bytes:
         try:
-            return await anyio.to_thread.run_sync(self._reads.piece, blob, offset, length, limiter=self._slow)
+            return await anyio.to_thread.run_sync(timed(self._reads.piece), blob, offset, length, limiter=self._slow)
         except NotHere:
             return await self._line.piece(blob, offset, length)
 

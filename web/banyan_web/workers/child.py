@@ -94,7 +94,8 @@ def _end_now(home: Home) -> NoReturn:
 async def _serve(line: NodeLine, opening: WorkerOpening, reads: StoreReads, door: DoorStore, files: DoorFiles) -> None:
     http, backend = opening.http, WorkerBackend(reads, line)
     counts = SharedCounts(opening.counts, opening.counts_key)
-    bounds = Bounds(http.token_rate, http.address_rate, tuple(http.proxies), counts, opening.workers)
+    proxies, cpu = tuple(http.proxies), http.anonymous_cpu
+    bounds = Bounds(http.token_rate, http.address_rate, proxies, counts, opening.workers, cpu)
     tail, hub = Tail(backend), Hub()
     house = House.read(http, Path(opening.home))
     web = web_of(backend, door, files, house, http, opening.url, tail, hub, bounds, opening.push_key)

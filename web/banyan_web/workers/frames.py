@@ -7,8 +7,8 @@ process can reach the line, so it needs no token; whichever end dies, the other 
     worker -> node      node -> worker
                         OPEN     what the worker must know, the first frame
     READY               the worker serves
-    CALL                ANSWER, REFUSED or FAILED
-    PIECE               ANSWER or REFUSED
+    CALL                COST, then ANSWER, REFUSED or FAILED
+    PIECE               the same
     EVENTS              EVENT for each, at most WINDOW more than MORE allowed, then END, REFUSED or FAILED
     MORE                so many more events may come
     CANCEL              nothing: nobody waits for the answer any more
@@ -34,6 +34,8 @@ BEAT_S = 2.0
 SILENT_S = 60.0
 """A worker that says nothing for so long hangs, and is killed."""
 _HEAD = Struct(">IBI")
+MICROSECONDS = Struct(">Q")
+"""The payload of COST: of the processor, that the answer took."""
 
 
 class Kind(IntEnum):
@@ -44,6 +46,7 @@ class Kind(IntEnum):
     EVENT = 4
     END = 5
     STOP = 6
+    COST = 7
     READY = 16
     CALL = 17
     PIECE = 18

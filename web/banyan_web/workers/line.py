@@ -10,9 +10,11 @@ from typing import Any, cast
 
 import msgspec
 
+from banyan_node.api.cost import SPENT, Cost
 from banyan_node.home.audit import OPERATOR, Actor
 from banyan_node.operator_errors import CallError
 from banyan_web.workers.frames import (
+    MICROSECONDS,
     WINDOW,
     Frame,
     Frames,
@@ -33,7 +35,7 @@ class NodeLine(asyncio.Protocol):
         self.opening: asyncio.Future[WorkerOpening] = asyncio.get_running_loop().create_future()
         self.stop, self.gone = asyncio.Event(), asyncio.Event()
         self._frames, self._numbers = Frames(), count(1)
-        self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._waiting: dict[int, tuple[asyncio.Future[bytes], Cost | None]] = {}
         self._streams: dict[int, _Events] = {}
         self._writable = asyncio.Event()
         self._transport: asyncio.Transport
@@ -54,7 +56,7 @@ class NodeLine(asyncio.Protocol):
         self._writable.set()
         if not self.opening.done():
             self.opening.set_exception(_gone())
-        for future in self._waiting.values():
+        for future, _ in self._waiting.values():
             if not future.done():
                 future.set_exception(_gone())
         for stream in self._streams.values():
@@ -76,12 +78,16 @@ class NodeLine(asyncio.Protocol):
             self.stop.set()
         elif one.kind == Kind.OPEN:
             self.opening.set_result(msgspec.json.decode(one.payload, type=WorkerOpening))
-        elif one.number in self._streams:
+        elif one.number in self._streams and one.kind != Kind.COST:
             self._streams[one.number].put(_end_of(one) if one.kind != Kind.EVENT else one.value)
         else:
-            future = self._waiting.get(one.number)
+            future, cost = self._waiting.get(one.number, (None, None))
             if future is None or future.done():
                 return  # nobody waits any more
+            if one.kind == Kind.COST:
+                if cost is not None:
+                    cost.seconds += MICROSECONDS.unpack(one.payload)[0] / 1e6
+                return
             why = None if one.kind == Kind.ANSWER else _end_of(one)
             if why is None:
                 future.set_result(one.payload)
@@ -138,7 +144,7 @@ class NodeLine(asyncio.Protocol):
         except (UnicodeEncodeError, OverflowError, RecursionError, TypeError):
             raise CallError("bad_request", "The request has a value that is no JSON.") from None
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = future
+        self._waiting[number] = future, SPENT.get()
         try:
             await self._send(asked)
             return await future

@@ -10,10 +10,21 @@ from typing import Any, Protocol
 import msgspec
 import trio
 
+from banyan_node.api.cost import SPENT, Cost, Driven
 from banyan_node.home.audit import Actor
 from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import Backend
-from banyan_web.workers.frames import WINDOW, Frame, Frames, Kind, LineRefusal, WorkerDoes, frame, frame_of
+from banyan_web.workers.frames import (
+    MICROSECONDS,
+    WINDOW,
+    Frame,
+    Frames,
+    Kind,
+    LineRefusal,
+    WorkerDoes,
+    frame,
+    frame_of,
+)
 
 READ = 1 << 16
 _log = logging.getLogger(__name__)
@@ -76,11 +87,13 @@ class NodeEnd:
                 nursery.start_soon(self._kept, number, self._events, one)
 
     async def _kept(self, number: int, do: Callable[[Frame], Coroutine[Any, Any, bytes]], one: Frame) -> None:
-        """Sends the last frame of an answer, whatever comes of it."""
+        """Sends what an answer cost, and its last frame, whatever comes of it."""
+        cost = Cost()
+        SPENT.set(cost)
         with trio.CancelScope() as scope:
             self._asked[number] = scope
             try:
-                last = await do(one)
+                last = await Driven(do(one), cost)
             except CallError as why:
                 last = frame_of(Kind.REFUSED, number, LineRefusal(why.code, why.message, why.status, dict(why.more)))
             except Exception:
@@ -88,7 +101,7 @@ class NodeEnd:
                 last = frame(Kind.FAILED, number)
             finally:
                 del self._asked[number]
-            await self._send(last)
+            await self._send(frame(Kind.COST, number, MICROSECONDS.pack(round(cost.seconds * 1e6))) + last)
 
     async def _call(self, one: Frame) -> bytes:
         name, params, by = msgspec.json.decode(one.payload)
