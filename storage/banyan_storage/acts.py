@@ -16,6 +16,8 @@ from . import tables as t
 from .engine import ReadTxn, WriteTxn
 
 ActKind: TypeAlias = Literal["withheld", "hidden", "labelled", "returned", "dropped", "late", "recounted"]
+JUDGED: frozenset[ActKind] = frozenset(("withheld", "hidden", "returned"))
+"""After these readers are given a post no more, or again."""
 KEPT = 1 << 18
 
 

@@ -17,7 +17,7 @@ from banyan_crdt.realm import Realm
 
 from . import acts, blob_names
 from . import tables as t
-from .acts import ActKind
+from .acts import JUDGED, ActKind
 from .arrived import Arrived
 from .engine import Engine
 from .errors import StorageError
@@ -173,6 +173,8 @@ class PendingStore(StoreReader):
         self.changes += 1
         at = self.last_arrival, self.arrived.time_ms
         acts.note(self._write, acts.Act(0, kind, *at, account, about, tuple(said)))
+        if kind in JUDGED and about:
+            self._views.judged(self._write, account, about)
 
     def take_out_of_views(self, account: AccountId, gone: Iterable[tuple[Entry, Body]]) -> bool:
         """Updates views after entries stopped counting and nothing else of the account changed. gone: with the ops that

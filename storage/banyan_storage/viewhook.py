@@ -88,6 +88,9 @@ class ViewHooks(Protocol):
     def part_erased(self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op) -> None:
         """Content of an operation, counted or not, was erased."""
 
+    def judged(self, txn: WriteTxn, account: AccountId, key: bytes) -> None:
+        """Readers are given a post no more, or again."""
+
 
 class NoViews:
     """A store without views: an archive, or a relay that serves entries and answers no queries."""
@@ -115,4 +118,7 @@ class NoViews:
         return
 
     def part_erased(self, txn: WriteTxn, reader: StoreReader, entry: Entry, op_index: int, op: Op) -> None:
+        return
+
+    def judged(self, txn: WriteTxn, account: AccountId, key: bytes) -> None:
         return

@@ -119,6 +119,18 @@ def test_trends_count_accounts_by_hour_and_follow_edits(node: LocalBackend) -> N
         assert node.call("trends", hours=2)["trends"] == []
 
 
+def test_no_trend_has_the_tag_of_a_hidden_or_withheld_post_until_it_is_back(node: LocalBackend) -> None:
+    uri, author = node.call("post", text="#bậy", by="bình")["uri"], "bình"
+    made = node.call("decision.add", verdict="hide", account=author, posts=[uri])
+    assert node.call("trends")["trends"] == []
+    node.call("decision.undo", id=made["id"])
+    assert [row["tag"] for row in node.call("trends")["trends"]] == ["bậy"]
+    node.call("content.withhold", uri=uri, order="QĐ 12")
+    assert node.call("trends")["trends"] == []
+    node.call("content.release", uri=uri)
+    assert [row["tag"] for row in node.call("trends")["trends"]] == ["bậy"]
+
+
 def test_many_accounts_are_read_in_one_call_each_once(node: LocalBackend) -> None:
     follow(node, an="bình", chi="bình")
     post = node.call("post", text="một", by="bình")["uri"]

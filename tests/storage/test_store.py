@@ -721,6 +721,9 @@ class Seen:
         assert reader.part(entry.id, op_index) is None
         self.calls.append(("erased", entry.id, op_index))
 
+    def judged(self, txn: WriteTxn, account: AccountId, key: bytes) -> None:
+        self.calls.append(("judged", account, key))
+
 
 def test_views_hear_of_everything_that_counts_inside_the_transaction(engine: Engine) -> None:
     seen = Seen()

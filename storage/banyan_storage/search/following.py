@@ -54,7 +54,7 @@ class Follower:
         if account is None:
             return
         post = Target(AccountId(account), CellKey(name[4:]))
-        document = document_of(q.post(post, hidden=True))
+        document = document_of(q.post(post))
         if document is None:
             self.index.remove([post])
         else:

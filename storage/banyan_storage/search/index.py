@@ -32,7 +32,7 @@ from banyan_schema.social import Target
 from ..errors import DiskFailed, DiskFull, IndexDamaged, StorageError, StoreReadOnly
 from .words import Question, Term
 
-VERSION = 3
+VERSION = 4
 """Raise it by one when the same post is indexed otherwise; then the index is made again."""
 APART = 20
 """Bits of a row number below the time."""

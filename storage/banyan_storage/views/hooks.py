@@ -13,9 +13,9 @@ from banyan_crdt.ops import Add, Del, Op, Put, Tomb
 
 from ..engine import WriteTxn
 from ..reader import StoreReader
-from ..view_rows import TOMBS, place_bytes, slot_of
+from ..view_rows import NUMBERS, TOMBS, place_bytes, slot_of
 from ..viewhook import Append, ArrivedPart, CountedEntry, Wanting
-from . import building, large_accounts
+from . import building, journal, large_accounts
 from .folding import Fold, Slots, clear, fold_account, numbers_of
 from .progress import cursors, is_folded
 
@@ -95,3 +95,8 @@ class SocialViews:
             slots = Slots(txn, reader, at)
             slots.at(slot_of(numbers_of(txn, {account})[account], op))
             slots.finish()
+
+    def judged(self, txn: WriteTxn, account: AccountId, key: bytes) -> None:
+        """The index of posts has what readers are given."""
+        if (number := txn.get(NUMBERS, account)) is not None:
+            journal.note(txn, [number + key])
