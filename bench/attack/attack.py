@@ -11,6 +11,12 @@ def names() -> list[str]:
     return attack.names(attacks)
 
 
+def names_of_chosen() -> list[str]:
+    """Half of them, with `nothing`: those that a victim with chosen accounts meets if none are named."""
+    first, *rest = names()
+    return [first, *rest[::2]]
+
+
 def named(name: str) -> type[attack.Attack]:
     """The attack of one module."""
     return attack.named(name, attacks)

@@ -39,13 +39,16 @@ AGAIN_S = 0.5
 
 
 async def victim(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
-    """Posts at a steady rate from `post` to `hush`, even if the node is behind (open loop)."""
+    """Posts at a steady rate from `post` to `hush`, even if the node is behind (open loop). follows: the accounts that
+    its poster follows, by which a node with chosen accounts holds them."""
     node = nodes[0]
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     accounts = [
         (await node.backend.call("account.create", {"name": name, "hosted": True}))["account"]
         for name in ("poster", "aside")
     ]
+    for account in params["follows"]:
+        await node.backend.call("follow", {"as": accounts[0], "account": account})
     written = [await node.look(partial(written_in, account_from_text(account))) for account in accounts]
     line.say({"address": node.edge.addresses[0], "accounts": accounts, "written": written})
     posting = _Posting(node, *accounts)

@@ -12,8 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from banyan_crdt.ids import AccountId, account_to_text
 from banyan_sim.attack import NOTHING
-from bench.attack.attack import named, names
+from bench.attack.attack import named, names, names_of_chosen
 from bench.attack.monitor import PHASES, Monitor
 from bench.attack.table import table
 from bench.attack.verdict import hurts
@@ -56,16 +57,20 @@ def once(folder: Path, name: str, args: Namespace) -> dict[str, Any]:
     identities = max(attack.needs, args.identities)
     say(f"{name}: {attack.about}")
     raw = (base_home(folder) / "people").read_bytes()
-    held = {raw[n : n + 32].hex(): ENTRIES for n in range(0, len(raw), 32)}
+    people = [AccountId(raw[n : n + 32]) for n in range(0, len(raw), 32)]
+    held = {account.hex(): ENTRIES for account in people}
+    follows = [account_to_text(account) for account in people] if args.interest == "follows" else []
     roles = "victim", "neighbour", "newcomer", "newcomer"
     new = [new_home(place / name) for name in ("neighbour", "newcomer", "later")]
     homes = [copied(base_home(folder), place / "victim"), *new]
     try:
         with ExitStack() as open_:
-            play = [
-                open_.enter_context(Child(f"bench.attack.honest:{role}", [home], {"storage.max_bytes": MAX_BYTES}))
-                for role, home in zip(roles, homes, strict=True)
-            ]
+            play = list[Child]()
+            for role, home in zip(roles, homes, strict=True):
+                flags = {"storage.max_bytes": MAX_BYTES}
+                if role == "victim":
+                    flags["interest.mode"] = args.interest
+                play.append(open_.enter_context(Child(f"bench.attack.honest:{role}", [home], flags, follows=follows)))
             victim, neighbour, newcomer, later = play
             outside = open_.enter_context(
                 Child("bench.attack.outside:attackers", [], attack=name, identities=identities)
@@ -142,6 +147,7 @@ def measured(folder: Path, args: Namespace) -> dict[str, Any]:
     strangers failed is left out. With --kept the file holds what is finished at any moment."""
     rows: dict[str, dict[str, Any]] = {}
     sizes = {"seconds": args.seconds, "identities": args.identities, "rate": args.rate, "around_s": args.around}
+    sizes["interest"] = args.interest
     figures: dict[str, Any] = {"hurts": [], "failed": [], "sizes": sizes, "attacks": rows}
     for name in args.attack:
         try:
@@ -170,7 +176,17 @@ def measured(folder: Path, args: Namespace) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> None:
     def more(parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--attack", choices=names(), action="append", metavar="NAME", help=f"default: all. {', '.join(names())}"
+            "--attack",
+            choices=names(),
+            action="append",
+            metavar="NAME",
+            help=f"default: all, with --interest follows half. {', '.join(names())}",
+        )
+        parser.add_argument(
+            "--interest",
+            choices=("all", "follows"),
+            default="all",
+            help="which accounts the victim holds; with follows those that it follows, and half of the attacks",
         )
         parser.add_argument("--seconds", type=at_least(2), help="of each attack; default: 30, with --quick 4")
         parser.add_argument("--identities", type=at_least(1), help="strangers at once; default: 50, with --quick 8")
@@ -178,7 +194,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.add_argument("--kept", type=Path, metavar="FILE", help="the result so far, written after each row")
 
     args = arguments("attack", __doc__, argv, rounds=1, more=more)
-    args.attack = args.attack or (list(QUICK) if args.quick else names())
+    args.attack = args.attack or (
+        list(QUICK) if args.quick else names() if args.interest == "all" else names_of_chosen()
+    )
     args.seconds = args.seconds or (4 if args.quick else 30)
     args.identities = args.identities or (8 if args.quick else 50)
     args.around = 2 if args.quick else 6

@@ -18,7 +18,10 @@ from bench.attack.verdict import hurts
 from bench.harness import ROOT
 
 KEPT, PAGE = ROOT / "bench" / "results" / "attack.json", ROOT / "docs" / "threats.md"
+KEPT_CHOSEN = KEPT.with_name("attack-follows.json")
+"""The rows of a victim with chosen accounts."""
 OPENS, ENDS = "<!-- attacks: made by bench/attack/table.py -->\n", "<!-- end of attacks -->\n"
+OPENS_CHOSEN = OPENS.replace("attacks", "attacks on chosen accounts")
 COLUMNS = (
     *("attack", "price", "posts acknowledged", "posts at the peer", "CPU", "memory", "disk"),
     *("points", "comparing", "newcomer", "what hurts"),
@@ -66,27 +69,37 @@ def taken_over(kept: Rows, result: Mapping[str, Any]) -> dict[str, Mapping[str, 
     return {**kept, **{name: {**row, "hurts": hurts(row, control), "ran": ran} for name, row in rows.items()}}
 
 
-def filled(page: str, rows: Rows) -> str:
-    """The page with its table: first what hurts in most ways, then what holds. An attack without a row was not run."""
+def filled(page: str, rows: Rows, chosen: Rows) -> str:
+    """The page with its tables: first what hurts in most ways, then what holds. An attack without a row was not run.
+    chosen: the rows of a victim with chosen accounts; of these only those that were run are shown."""
     missing = {name: {"about": named(name).about, "ended": "", "hurts": ["not run"]} for name in names()}
     every: Rows = {**missing, **rows}
     worst = sorted(every, key=lambda name: (name not in rows, -len(every[name]["hurts"]), name))
-    before, rest = page.split(OPENS)
-    return f"{before}{OPENS}\n{table({name: every[name] for name in worst})}\n\n{ENDS}{rest.split(ENDS)[1]}"
+    page = _between(page, OPENS, table({name: every[name] for name in worst}))
+    worst = sorted(chosen, key=lambda name: (-len(chosen[name]["hurts"]), name))
+    return _between(page, OPENS_CHOSEN, table({name: chosen[name] for name in worst}))
 
 
-def load() -> dict[str, Mapping[str, Any]]:
+def _between(page: str, opens: str, found: str) -> str:
+    before, rest = page.split(opens)
+    return f"{before}{opens}\n{found}\n\n{ENDS}{rest.split(ENDS, 1)[1]}"
+
+
+def load(path: Path = KEPT) -> dict[str, Mapping[str, Any]]:
     """The kept rows."""
-    found: dict[str, Mapping[str, Any]] = json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {}
+    found: dict[str, Mapping[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     return found
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    rows: Rows = load()
+    kept: dict[Path, Rows] = {path: load(path) for path in (KEPT, KEPT_CHOSEN)}
     for path in sys.argv[1:] if argv is None else argv:
-        rows = taken_over(rows, json.loads(Path(path).read_text("utf-8")))
-    KEPT.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-    PAGE.write_text(filled(PAGE.read_text("utf-8"), rows), "utf-8")
+        result = json.loads(Path(path).read_text("utf-8"))
+        of = KEPT_CHOSEN if result["sizes"].get("interest") == "follows" else KEPT
+        kept[of] = taken_over(kept[of], result)
+    for of, rows in kept.items():
+        of.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), kept[KEPT], kept[KEPT_CHOSEN]), "utf-8")
 
 
 if __name__ == "__main__":

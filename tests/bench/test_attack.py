@@ -10,9 +10,9 @@ import pytest
 
 from banyan_sim.attack import NOTHING, Attack
 from bench.__main__ import main
-from bench.attack.attack import named, names
+from bench.attack.attack import named, names, names_of_chosen
 from bench.attack.laboratory import QUICK
-from bench.attack.table import PAGE, filled, load, table, taken_over
+from bench.attack.table import KEPT_CHOSEN, PAGE, filled, load, table, taken_over
 from bench.attack.verdict import hurts
 
 
@@ -26,15 +26,23 @@ def test_every_module_is_one_attack_and_says_what_it_does() -> None:
         assert attack.about
 
 
+def test_a_victim_with_chosen_accounts_meets_half_of_the_attacks() -> None:
+    assert names_of_chosen()[0] == NOTHING
+    assert len(names_of_chosen()) == 1 + len(names()) // 2
+    assert "interests" in names_of_chosen()
+
+
 def test_a_quick_run_has_every_figure_of_every_phase(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    some = QUICK[:2]
-    chosen = [word for name in some for word in ("--attack", name)]
-    assert main(["attack", "--quick", "--seconds", "10", *chosen, "--json", "--folder", str(tmp_path)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1
-    found: dict[str, Any] = json.loads(lines[0])
-    assert found["bench"] == "attack"
-    rows = found["attacks"]
+    some, rows = QUICK[:2], dict[str, Any]()
+    for name, interest in zip(some, ("follows", "all"), strict=True):
+        options = ["--quick", "--seconds", "10", "--attack", name, "--interest", interest]
+        assert main(["attack", *options, "--json", "--folder", str(tmp_path)]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 1
+        found: dict[str, Any] = json.loads(lines[0])
+        assert found["bench"] == "attack"
+        assert found["sizes"]["interest"] == interest
+        rows |= found["attacks"]
     assert tuple(rows) == some
     for row in rows.values():
         assert "ended" not in row
@@ -51,9 +59,10 @@ def test_a_quick_run_has_every_figure_of_every_phase(tmp_path: Path, capsys: pyt
 
 
 def test_the_page_shows_the_kept_rows_of_every_attack() -> None:
-    rows, page = load(), PAGE.read_text("utf-8")
+    rows, chosen, page = load(), load(KEPT_CHOSEN), PAGE.read_text("utf-8")
     assert set(rows) <= set(names())
-    assert filled(page, rows) == page, "run `uv run python -m bench.attack.table`"
+    assert set(chosen) <= set(names())
+    assert filled(page, rows, chosen) == page, "run `uv run python -m bench.attack.table`"
 
 
 def test_a_row_that_ran_again_replaces_the_older_one() -> None:
