@@ -124,7 +124,7 @@ def test_one_account_gets_a_part_of_the_share() -> None:
 
 def test_content_is_counted_when_it_comes_and_beyond_the_share_it_is_neither_asked_for_nor_taken() -> None:
     w = World("b")
-    bound(w, "b", 16_000_000)
+    bound(w, "b", 18_000_000)
     b, forge = w.replicas["b"], Forge(random.Random(1).randbytes, lambda: NOW_MS)
     account, contents = forge.account(), list[bytes]()
     log = account.log(1)

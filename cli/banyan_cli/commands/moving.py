@@ -193,8 +193,6 @@ def _move(
             report.add(f"files that are not read: {why}", file, path.name)
         attached = Attached(archive, found.paths)
         others = sorted(archive.names - archive.files.keys() - {attached.find(one) for one in found.paths})
-        for file in others:
-            report.add("files that are not read: nothing here is made of them", file, path.name)
         account = None if wanted.by is None else refs.account(s, wanted.by)
         media = (attached, stack.enter_context(copies())) if wanted.media else (None, None)
         move = Move(s.backend(), reading, found, people, report, account, dry, uris, *media)

@@ -23,7 +23,7 @@ OP_PRICE, REF_PRICE, PART_PRICE = 160, 110, 450
 """The same of an operation, of a write that it replaces or covers, and of the content that it names: what it shows."""
 COPIES, COPIED = 3, 160
 """Views store the content of an element of a set COPIES times, at most COPIED bytes of it each time."""
-NAMED, NAMING = 330, 3.4
+NAMED, NAMING = 330, 3.6
 """A post may name 10 accounts in so many bytes, and views make a row of each: NAMING bytes for each of these bytes."""
 SPREAD = 1.25
 """Own bytes take so much more, because no page is quite full."""
