@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from banyan_crdt.ids import EntryId
 from banyan_crdt.signing import Signer
 from banyan_node.api import LocalBackend
 from banyan_node.api.methods.content import _writes
@@ -99,7 +100,7 @@ def test_only_its_host_and_named_platforms_count_and_others_only_say(tmp_path: P
 
 def say(node: LocalBackend, by: Signer, entry: bytes, op: int, order: str, until_ms: int | None = None) -> None:
     ctx = node.context
-    said = Withheld(by.key, NOW_MS, entry, op, order, "", "", until_ms)  # type: ignore[arg-type]
+    said = Withheld(by.key, NOW_MS, EntryId(entry), op, order, "", "", until_ms)
     stated.met(ctx, said.entry, op, sign_withheld(by, said))
     ctx.store.commit()
 
