@@ -314,7 +314,7 @@ IN_NODE = (
     Mutant(
         "what lies past a limit is held without end",
         _INGEST,
-        "            if not is_tail(rest):\n",
+        "            if not fits and not is_tail(rest):\n",
         "            if False:\n",
         _TAKEN,
     ),

@@ -277,14 +277,15 @@ class Ingest:
     ) -> Sequence[Entry]:
         """Extends the log by `count` of the run's entries from `fresh` on. The rest of the run does not count; it is
         held beside the log, because the run's signature is in its last entry. After a cut this happens once. After a
-        limit as much as TAIL says is held, for which branches give way; of a run that has more, nothing is taken."""
+        limit as much as TAIL says is held, for which branches give way; more needs room, or nothing is taken."""
         stop = fresh + count
         rest = run.entries[stop:]
         ends_it = cut is not None and stop and run.entries[stop - 1].header.seq == cut.seq
         if rest and not ends_it:
-            if not is_tail(rest):
+            fits = self.slow.room(run.log).would_take(rest)
+            if not fits and not is_tail(rest):
                 raise NotYet("limit", f"the run exceeds the limit of its log: sign after {stop} of its entries")
-            if not self.slow.room(run.log).would_take(rest):
+            if not fits:
                 self._may_work(run.log, len(rest), may)
         self._extend(run, head, fresh, contents, granted, stop)
         self.flush()
