@@ -15,8 +15,9 @@ from .disk import Disk, Said
 from .examine import promised, wrong
 from .trace import Call, traced
 
-MAPPED = ("lock.mdb", "LOCK")
-"""LMDB's readers are in a file that is mapped, so no call shows what is in it, and LMDB makes it anew."""
+MAPPED = ("lock.mdb", "LOCK", "door.db-shm")
+"""These files are mapped, so no call shows what is in them: LMDB's readers, and SQLite's index of its log. Who opens the
+store first makes them anew."""
 
 
 def room() -> tempfile.TemporaryDirectory[str]:

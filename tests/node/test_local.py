@@ -17,7 +17,7 @@ from banyan_node.operator_errors import CallError, KeysLocked, NoKeys, NoNode, W
 from banyan_storage.engine import Table
 from banyan_storage.errors import StoreLocked, StoreReadOnly, StoreVersion
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.tables import ERASED
+from banyan_storage.tables import ERASED, SCHEMA
 from tests.storage.old.load import old_home
 
 CHEAP = Cost(ops=1, memory=8 << 10)
@@ -134,6 +134,6 @@ def test_a_reader_of_an_old_store_is_told_to_open_it_for_writing(tables: Sequenc
     LmdbEngine(home.store, tables).close()
     before = (home.store / "data.mdb").read_bytes()
     reading = open_reading(home, load(home, env={}), StoreReadOnly("the store cannot be written"))
-    with pytest.raises(StoreVersion, match="has schema 4, this program reads 7; `banyan up`"), reading:
+    with pytest.raises(StoreVersion, match=f"has schema 4, this program reads {SCHEMA}; `banyan up`"), reading:
         pass
     assert (home.store / "data.mdb").read_bytes() == before

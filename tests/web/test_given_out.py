@@ -149,6 +149,7 @@ class Story:
                 "firehose": {"since": "begin", "proof": True, "uncounted": True, "limit": 1000},
                 "firehose.runs": {"since": "begin", "limit": 1000},
                 "firehose.control": {"account": author},
+                "account.erasure": {"account": author},
             }
             for name in reads:
                 for form in ("archive", "activitystreams", "html") if name == "account.export" else ("",):
