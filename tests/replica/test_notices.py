@@ -145,6 +145,28 @@ def test_a_peer_that_brings_many_displaces_its_like() -> None:
     assert len(interest) == 21
 
 
+def test_all_who_came_while_the_node_was_away_are_heard_though_they_are_more_than_one_peer_may_tell_at_once() -> None:
+    w, an = platform_and_hobbyist(Limits(heard=200, heard_unproved=20), linked=False)
+    everybody = ids(strangers(w, an, 150))
+    w.link("h", "p")
+    w.until(lambda: held(w, "h") >= everybody, 60)
+    assert not w.replicas["h"].sync.notices.waiting(w.now)
+    no_points(w)
+
+
+def test_of_those_who_wait_to_be_held_none_is_lost_by_a_restart_or_by_another_question() -> None:
+    w, an = platform_and_hobbyist(Limits(heard=200, heard_unproved=20), linked=False)
+    everybody = ids(strangers(w, an, 150))
+    w.link("h", "p")
+    w.until(lambda: len(held(w, "h")) > 20, 20)
+    assert w.replicas["h"].sync.notices.waiting(w.now)
+    w.unlink("h", "p")
+    w.start("h")
+    choose(w, "h", an)
+    w.link("h", "p")
+    w.until(lambda: held(w, "h") >= everybody, 60)
+
+
 def liar(w: World) -> list[Message]:
     """A rogue that h asks. Returns what it hears."""
     w.rogue("liar", "h")
