@@ -196,6 +196,19 @@ def test_who_invents_authors_is_asked_less_and_they_go() -> None:
     assert w.points("h", "liar") == 0
 
 
+def test_a_peer_is_asked_again_from_before_those_who_still_wait() -> None:
+    w = World("h", views=True, limits=Limits(heard=40, heard_unproved=20))
+    an = w.person("h", "an")
+    choose(w, "h", an)
+    heard = liar(w)
+    w.run(2)
+    told = [(an.id, AccountId(b32(f"told {n}")), EntryId(b32("no entry"))) for n in range(30)]
+    w.say("liar", "h", Notices(b"\1" * 8, 0, told))
+    w.run(2 * LOOK_BACK_S + 10)
+    cursors = [m.cursor for m in heard if isinstance(m, WantNotices)]
+    assert cursors == [BEGIN, b"\1" * 8, BEGIN, BEGIN]
+
+
 def test_an_answer_that_does_not_go_on_or_that_nobody_asked_for_changes_nothing() -> None:
     w, an = platform_and_hobbyist()
     heard = liar(w)
