@@ -15,7 +15,7 @@ from banyan_crdt.ids import AccountId
 from . import tables as t
 from .engine import ReadTxn, WriteTxn
 
-ActKind: TypeAlias = Literal["withheld", "hidden", "labelled", "returned", "dropped", "late", "recounted"]
+ActKind: TypeAlias = Literal["withheld", "hidden", "labelled", "returned", "dropped", "late", "recounted", "erasure"]
 JUDGED: frozenset[ActKind] = frozenset(("withheld", "hidden", "returned"))
 """After these readers are given a post no more, or again."""
 KEPT = 1 << 18

@@ -49,7 +49,7 @@ from banyan_storage.records import decode_line
 
 Kind = Literal[
     "create", "update", "delete", "account", "unknown",
-    "withheld", "hidden", "labelled", "returned", "dropped", "late", "recounted", "gone",
+    "withheld", "hidden", "labelled", "returned", "dropped", "late", "recounted", "erasure", "gone",
 ]  # fmt: skip
 MODERATED: frozenset[str] = frozenset({"withheld", "hidden", "labelled"})
 """Acts of moderators, of which only some readers hear more than that a post is gone."""

@@ -67,7 +67,7 @@ class FirehoseFilter(NamedTuple):
     def takes(self, one: TailEvent) -> bool:
         if not self.may_see(one):
             return False
-        is_act = one.kind in ("dropped", "recounted")
+        is_act = one.kind in ("dropped", "recounted", "erasure")
         if self.collections is not None and not is_act and self.collections.isdisjoint(one.collections):
             return False
         if self.accounts is not None and one.account not in self.accounts:

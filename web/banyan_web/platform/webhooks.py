@@ -36,12 +36,12 @@ MOST, ACCOUNTS, COLLECTIONS = 100, 1_000, 100
 """Webhooks of one platform, and accounts and collections that one names."""
 Kind = Literal[
     "entries", "control", "create", "update", "delete", "account",
-    "withheld", "hidden", "labelled", "returned", "dropped", "late", "recounted",
+    "withheld", "hidden", "labelled", "returned", "dropped", "late", "recounted", "erasure",
 ]  # fmt: skip
 EVENTS: tuple[Kind, ...] = ("entries", "control")
 CONTENT: tuple[Kind, ...] = (
     "create", "update", "delete", "account",
-    "withheld", "hidden", "labelled", "returned", "dropped", "late", "recounted",
+    "withheld", "hidden", "labelled", "returned", "dropped", "late", "recounted", "erasure",
 )  # fmt: skip
 """Events of the firehose, with what was said."""
 BEGINNING = "begin"
