@@ -2006,8 +2006,9 @@ export interface components {
          * FirehoseEvent
          * @description kind: create, update, delete; account: its control log grew; unknown: an operation of a later version. Of what
          *         this node did: withheld, hidden, labelled, returned (shown again), of a post; gone, in place of the first two, for
-         *         readers who hear no more; late: content came after its entry; dropped, and recounted (other entries count now), of
-         *         an account. said: with a label its text, with `withheld` the order, its basis, its scope, and until when. id: the
+         *         readers who hear no more; late: content came after its entry; limited, suspended, lifted (one of the two holds no
+         *         more), dropped, and recounted (other entries count now), of an account. said: with a label its text, with `withheld`
+         *         the order, its basis, its scope, and until when, with `lifted` which of the two. id: the
          *         event's name, the same at every node. uri: of a register, such as a post. key, element: of the cell. time_ms: of
          *         the entry, as its writer claims. content: by the fields of the collection; of a delete, what was taken back; null if
          *         it is not held, or not readable, or given to no reader. held: false if there is content and this node does not have
@@ -2017,7 +2018,7 @@ export interface components {
          */
         FirehoseEvent: {
             /** @enum {unknown} */
-            kind: "account" | "create" | "delete" | "dropped" | "gone" | "hidden" | "labelled" | "late" | "recounted" | "returned" | "unknown" | "update" | "withheld";
+            kind: "account" | "create" | "delete" | "dropped" | "gone" | "hidden" | "labelled" | "late" | "lifted" | "limited" | "recounted" | "returned" | "suspended" | "unknown" | "update" | "withheld";
             /**
              * a place in the firehose
              * @description A place in the firehose of one store; those of `events` are such places too. It stays valid when the node restarts.
@@ -2565,7 +2566,7 @@ export interface components {
              *       "control"
              *     ]
              */
-            events?: ("account" | "control" | "create" | "delete" | "dropped" | "entries" | "hidden" | "labelled" | "late" | "recounted" | "returned" | "update" | "withheld")[];
+            events?: ("account" | "control" | "create" | "delete" | "dropped" | "entries" | "hidden" | "labelled" | "late" | "lifted" | "limited" | "recounted" | "returned" | "suspended" | "update" | "withheld")[];
             /** @default [] */
             collections?: string[];
             /** @default null */

@@ -22,6 +22,27 @@ IN_NOTICES = (
         "BEGIN if note[:24] ==",
         _TESTS,
     ),
+    Mutant(
+        "who is beyond what one peer may tell at once is forgotten",
+        _NOTICES,
+        "        self._make_room()\n        if not asked.found:\n",
+        "        self._make_room()\n        asked.found.clear()\n        if not asked.found:\n",
+        _TESTS,
+    ),
+    Mutant(
+        "a cursor is noted before all up to it are held",
+        _NOTICES,
+        "back = asked.back if asked.found else asked.cursor",
+        "back = asked.cursor",
+        _TESTS,
+    ),
+    Mutant(
+        "of one peer all enter whose entries are not here",
+        _NOTICES,
+        "unproved < self._limits.heard_unproved",
+        "True",
+        _TESTS,
+    ),
     Mutant("the room has no bound", _NOTICES, "while len(self.room) > self._limits.heard:", "while False:", _TESTS),
     Mutant(
         "who was told last leaves the room first",

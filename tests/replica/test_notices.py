@@ -145,6 +145,28 @@ def test_a_peer_that_brings_many_displaces_its_like() -> None:
     assert len(interest) == 21
 
 
+def test_all_who_came_while_the_node_was_away_are_heard_though_they_are_more_than_one_peer_may_tell_at_once() -> None:
+    w, an = platform_and_hobbyist(Limits(heard=200, heard_unproved=20), linked=False)
+    everybody = ids(strangers(w, an, 150))
+    w.link("h", "p")
+    w.until(lambda: held(w, "h") >= everybody, 60)
+    assert not w.replicas["h"].sync.notices.waiting(w.now)
+    no_points(w)
+
+
+def test_of_those_who_wait_to_be_held_none_is_lost_by_a_restart_or_by_another_question() -> None:
+    w, an = platform_and_hobbyist(Limits(heard=200, heard_unproved=20), linked=False)
+    everybody = ids(strangers(w, an, 150))
+    w.link("h", "p")
+    w.until(lambda: len(held(w, "h")) > 20, 20)
+    assert w.replicas["h"].sync.notices.waiting(w.now)
+    w.unlink("h", "p")
+    w.start("h")
+    choose(w, "h", an)
+    w.link("h", "p")
+    w.until(lambda: held(w, "h") >= everybody, 60)
+
+
 def liar(w: World) -> list[Message]:
     """A rogue that h asks. Returns what it hears."""
     w.rogue("liar", "h")
@@ -172,6 +194,19 @@ def test_who_invents_authors_is_asked_less_and_they_go() -> None:
     say(w, "p", chi, mention(an))
     w.until(lambda: chi.id in held(w, "h"), 5)
     assert w.points("h", "liar") == 0
+
+
+def test_a_peer_is_asked_again_from_before_those_who_still_wait() -> None:
+    w = World("h", views=True, limits=Limits(heard=40, heard_unproved=20))
+    an = w.person("h", "an")
+    choose(w, "h", an)
+    heard = liar(w)
+    w.run(2)
+    told = [(an.id, AccountId(b32(f"told {n}")), EntryId(b32("no entry"))) for n in range(30)]
+    w.say("liar", "h", Notices(b"\1" * 8, 0, told))
+    w.run(2 * LOOK_BACK_S + 10)
+    cursors = [m.cursor for m in heard if isinstance(m, WantNotices)]
+    assert cursors == [BEGIN, b"\1" * 8, BEGIN, BEGIN]
 
 
 def test_an_answer_that_does_not_go_on_or_that_nobody_asked_for_changes_nothing() -> None:

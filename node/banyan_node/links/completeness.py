@@ -46,6 +46,8 @@ def doubt(at: Reads, here: Here, seen: Published) -> str | None:
             f"it agrees with peers that nobody named, of fewer than {NETWORKS} networks, and these may all be one "
             "stranger; name a peer that you trust (`banyan peers add`, node.bootstrap) or its platform (node.platforms)"
         )
+    if seen.unheard:
+        return f"{seen.unheard} accounts that name accounts of this node are yet to be fetched"
     return _held_by_nobody(at, seen)
 
 

@@ -5,9 +5,10 @@ So it names the accounts that it hosts to its neighbours, each with a cursor in 
 answers as soon as its views have an entry that names one of them: which account wrote it, and which entry it is.
 
 The authors are held like accounts that were chosen, in a room of their own, so that they displace nobody who was. It
-is bounded. Where it is full, an author goes whom the peer told that told most of those in it, the one that was told
-first. Strangers that one peer brings so displace their like. What is told is believed once the entry is here and names
-the account. An author whose entry does not come, or names nobody, goes, and its peer is asked less often.
+is bounded. Of one peer only so many enter whose entries are not here yet; the others wait. Where the room is full, an
+author goes whom the peer told that told most of those in it, the one that was told first. Strangers that one peer
+brings so displace their like. What is told is believed once the entry is here and names the account. An author whose
+entry does not come, or names nobody, goes, and its peer is asked less often.
 """
 
 from __future__ import annotations
@@ -97,8 +98,10 @@ class Question:
     next_at: float = 0.0
     """When it may go on after an answer."""
     open: bool = True
+    more: bool = False
+    """Whether the last page is still to come."""
     found: OrderedDict[AccountId, tuple[AccountId, EntryId]] = field(default_factory=OrderedDict)
-    """Authors of the pages so far, those last that were told last."""
+    """Authors that were told and are not in the room yet, those last that were told last."""
 
 
 class NoticeExchange:
@@ -188,12 +191,13 @@ class NoticeExchange:
                 begin = BEGIN  # its store is older than it was
             asked = self._asked[link.peer] = Question(accounts, begin, begin, now + LOOK_BACK_S)
         elif now >= asked.again_at:
-            asked = self._asked[link.peer] = Question(accounts, asked.back, asked.cursor, now + LOOK_BACK_S)
+            back = asked.back if asked.found else asked.cursor
+            asked = self._asked[link.peer] = Question(accounts, asked.back, back, now + LOOK_BACK_S)
         asked.open = True
         self._sync.out.append((link.peer, WantNotices(asked.cursor, b"".join(accounts))))
 
     def answered(self, link: PeerSession, m: Notices, now: float) -> None:
-        """An answer came. Authors are taken once the last page is there."""
+        """An answer came. Authors are taken once the last page is there, since only the last ones have room."""
         asked = self._asked[link.peer]
         asked.open = False
         if m.cursor <= asked.cursor:
@@ -208,32 +212,48 @@ class NoticeExchange:
                 asked.found.move_to_end(author)
         while len(asked.found) > self._limits.heard:
             asked.found.popitem(last=False)
+        asked.more = bool(m.more)
         if m.more:
             asked.open = True
             self._sync.out.append((link.peer, WantNotices(m.cursor, b"".join(asked.accounts))))
-        elif asked.found:
+        else:
             self._take(link, asked, now)
 
     def _take(self, link: PeerSession, asked: Question, now: float) -> None:
-        """Holds the authors that were found, as many as one peer may tell before they are proved."""
+        """Holds authors that were found: as many as one peer may tell before they are proved. The others wait."""
+        if asked.more or not asked.found:
+            return
         unproved = sum(not author.proved for author in self.room.values() if author.peer == link.peer)
         came = False
-        over = len(asked.found) - max(0, self._limits.heard_unproved - unproved)
-        for author, (named, entry) in islice(asked.found.items(), max(0, over), None):
+        while asked.found and unproved < self._limits.heard_unproved:
+            author, (named, entry) = asked.found.popitem(last=False)
             if self.chosen is None or author in self.chosen or self.refused(author):
                 continue
-            came = came or author not in self.room
-            about = self.room.setdefault(author, Author(named, entry, link.peer, now))
-            about.mine, about.entry = named, entry
-            self.room.move_to_end(author)
-            self._order += 1
-            self._store.put_note(ROOM + author, u64(self._order) + named + entry)
-        asked.found.clear()
-        while len(self.room) > self._limits.heard:
-            self._leave(self._last_of(author.peer for author in self.room.values()))
-        self._note(link, asked)
+            if author not in self.room:
+                self.room[author] = Author(named, entry, link.peer, now)
+                unproved, came = unproved + 1, True
+            self.room[author].mine, self.room[author].entry = named, entry
+            self._put(author)
+        self._make_room()
+        if not asked.found:
+            self._note(link, asked)
         if came:
             self._sync.hold(now)
+
+    def _put(self, author: AccountId) -> None:
+        """The author, who is in the room, is the one that was told last."""
+        about = self.room[author]
+        self.room.move_to_end(author)
+        self._order += 1
+        self._store.put_note(ROOM + author, u64(self._order) + about.mine + about.entry)
+
+    def _make_room(self) -> None:
+        while len(self.room) > self._limits.heard:
+            self._leave(self._last_of(author.peer for author in self.room.values()))
+
+    def waiting(self, now: float) -> int:
+        """How many authors wait to be held, of peers that have invented none lately."""
+        return sum(len(asked.found) for peer, asked in self._asked.items() if not self._pause(peer, now))
 
     def _note(self, link: PeerSession, asked: Question) -> None:
         key = FROM + link.peer.encode()
@@ -289,6 +309,8 @@ class NoticeExchange:
             if not (accounts and link.told.answers_notices and self._sync.near(link.peer)):
                 continue
             asked = self._asked.get(link.peer)
+            if asked is not None:
+                self._take(link, asked, now)
             if asked is None or asked.accounts != accounts or now >= (asked.again_at if asked.open else asked.next_at):
                 self._ask(link, accounts, now)
 
