@@ -16,8 +16,9 @@ import anyio
 import msgspec
 
 from banyan_crdt.ids import account_from_text
-from banyan_node.api.firehose import MODERATED, ArrivalPlace
+from banyan_node.api.firehose import ArrivalPlace
 from banyan_node.operator_errors import CallError
+from banyan_storage.acts import of_kind
 from banyan_web.firehose.forms import Form
 from banyan_web.firehose.tail import Source, Tail, TailEvent, place_of
 
@@ -54,21 +55,22 @@ class FirehoseFilter(NamedTuple):
         return self.platforms is not None or self.labels is not None or self.uncounted or self.proof
 
     def may_see(self, one: TailEvent) -> bool:
-        if one.kind == "labelled" and not self.moderation:
+        if not self.moderation and (rule := of_kind(one.kind)) is not None and rule.for_read == "nothing":
             return False
         return self.sealed or not one.collections or not one.collections <= SEALED
 
     def told(self, one: TailEvent) -> TailEvent:
         """As this reader is told it."""
-        if self.moderation or one.kind not in MODERATED:
+        if self.moderation or (rule := of_kind(one.kind)) is None or rule.for_read == "act":
             return one
         return one._replace(line=msgspec.json.encode(without_reason(msgspec.json.decode(one.line))))
 
     def takes(self, one: TailEvent) -> bool:
         if not self.may_see(one):
             return False
-        is_act = one.kind in ("dropped", "recounted")
-        if self.collections is not None and not is_act and self.collections.isdisjoint(one.collections):
+        rule = of_kind(one.kind)
+        always = rule is not None and rule.of_account
+        if self.collections is not None and not always and self.collections.isdisjoint(one.collections):
             return False
         if self.accounts is not None and one.account not in self.accounts:
             return False
