@@ -925,6 +925,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/posts/{account}/{key}/quotes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Posts, newest first, without those of accounts that the reading account blocks or mutes.
+         * @description Of a page, a post that several reposted is one row, where the latest of them stands.
+         */
+        get: operations["get_v1_posts_account_key_quotes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/posts/{account}/{key}/reactions": {
         parameters: {
             query?: never;
@@ -2869,6 +2889,7 @@ export interface components {
             quote: components["schemas"]["Quoted"] | null;
             poll: components["schemas"]["PollRow"] | null;
             replies: number;
+            quotes: number;
             reactions: {
                 [key: string]: number;
             };
@@ -3200,12 +3221,13 @@ export interface components {
         /**
          * StrangersRoom
          * @description bytes: taken by them on the disk. most: how many they may take; null: no bound. full: why nothing more of them is
-         *         taken, or null.
+         *         taken, or null. part: an account of which not all is taken though there is room for others, and why, or null.
          */
         StrangersRoom: {
             bytes: number;
             most: number | null;
             full: string | null;
+            part: string | null;
         };
         /**
          * Suspension
@@ -3284,6 +3306,7 @@ export interface components {
             quote: components["schemas"]["Quoted"] | null;
             poll: components["schemas"]["PollRow"] | null;
             replies: number;
+            quotes: number;
             reactions: {
                 [key: string]: number;
             };
@@ -5922,6 +5945,59 @@ export interface operations {
                 };
                 content: {
                     "application/octet-stream": unknown;
+                };
+            };
+            /** @description What If-None-Match names is still so. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_posts_account_key_quotes: {
+        parameters: {
+            query?: {
+                as?: string | null;
+                replies?: boolean;
+                reposts?: boolean;
+                langs?: string[] | null;
+                explain?: boolean;
+                local?: boolean;
+                remote?: boolean;
+                media?: boolean;
+                tag?: string | null;
+                before?: string | null;
+                after?: string | null;
+                limit?: number;
+            };
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                account: string;
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Feed"];
                 };
             };
             /** @description What If-None-Match names is still so. */
