@@ -2084,7 +2084,7 @@ export interface components {
             time_ms: number;
             frontier?: string;
             /** @enum {unknown} */
-            why?: "caught_up" | "shutdown" | "slow";
+            why?: "caught_up" | "revoked" | "shutdown" | "slow";
             message?: string;
         };
         /**
