@@ -146,4 +146,7 @@ def test_a_frozen_account_is_not_erased_and_a_node_of_the_last_release_sees_it_c
     assert frozen.frozen
     assert wish_of(frozen) is None
     story.add(wished, "close", 5)
+    tied = [story.an.say(story.an.grant_op(name), below=story.an.control) for name in ("tablet", "laptop")]
+    frozen = resolve_control([*story.an.control, *tied])
+    assert (frozen.frozen, frozen.closed, wish_of(frozen)) == (True, True, None)
     assert wish_of(resolve_control([*story.an.control, story.close(None)])) is None, "the last one takes it back"
