@@ -126,7 +126,7 @@ def obey(ctx: Context, ask: ErasureOf, now: float) -> ErasureReceipt:
         raise CallError("refused", "This account is hosted here: `banyan account erase` erases it.", 409)
     if known.word == "shown":
         now_ms = ctx.replica.wall_ms(now)
-        ctx.store.set_due(Work.ERASE_ACCOUNT, account, max(now_ms, known.until_ms))
+        ctx.store.set_due(Work.ERASE_ACCOUNT, account, now_ms)  # it is looked again, and waits
         known = wishes.put(ctx, account, structs.replace(known, obeyed=True), now_ms)
     return _receipt(ctx.store, account, known)
 
