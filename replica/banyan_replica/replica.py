@@ -89,12 +89,12 @@ class Replica:
         self.ledger = Ledger(self.limits.scale)
         for key, why in store.notes(BANNED):
             self.ledger.ban(key[len(BANNED) :].decode(), why.decode())
-        settings = gossip or GossipSettings()
+        named = named or NamedByOperator()
+        held, settings = self._fetch, gossip or GossipSettings()
         self.gossip = Gossip(
-            me.peer, settings, rng, self._fetch, me.addrs, joined, self.ledger, lambda p: self.sync.asking.between(p)
+            me.peer, settings, rng, held, me.addrs, joined, self.ledger, lambda p: self.sync.asking.between(p), named
         )
         self.links: dict[str, PeerSession] = {}
-        named = named or NamedByOperator()
         self.strangers = Strangers(store, named.peers.__contains__)
         self.sync = Sync(self.ingest, self.tree, self.limits, self.links, self.strangers, rng, random_bytes)
         self.sync.near = lambda peer: peer in named.peers or peer in self.gossip.neighbours()
@@ -299,11 +299,12 @@ class Replica:
         if link is not None and not link.closing:
             self._out.bye(link, reason)
 
-    def set_interest(self, accounts: Collection[AccountId] | None, now: float) -> None:
+    def set_interest(self, accounts: Collection[AccountId] | None, now: float, far: Collection[AccountId] = ()) -> None:
         """Holds only these accounts; None: all. Call it before peers connect. A change asks them for new accounts.
 
-        The most important come first: a peer compares as many of the first ones as it has room for."""
-        self.sync.limit(accounts, now)
+        The most important come first: a peer compares as many of the first ones as it has room for. far: those that
+        come after whoever names this node's own accounts."""
+        self.sync.limit(accounts, now, far)
         self._out.collect()
 
     # -- writing

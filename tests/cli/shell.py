@@ -87,7 +87,7 @@ def node_up(home: Path, *flags: str) -> Iterator[ControlClient]:
 def _answering(node: subprocess.Popen[bytes], home: Path) -> ControlClient:
     import time
 
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while node.poll() is None and time.monotonic() < deadline:
         try:
             client = ControlClient.from_home(Home(home))
