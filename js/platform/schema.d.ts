@@ -2084,7 +2084,7 @@ export interface components {
             time_ms: number;
             frontier?: string;
             /** @enum {unknown} */
-            why?: "caught_up" | "shutdown" | "slow";
+            why?: "caught_up" | "revoked" | "shutdown" | "slow";
             message?: string;
         };
         /**
@@ -3221,12 +3221,13 @@ export interface components {
         /**
          * StrangersRoom
          * @description bytes: taken by them on the disk. most: how many they may take; null: no bound. full: why nothing more of them is
-         *         taken, or null.
+         *         taken, or null. part: an account of which not all is taken though there is room for others, and why, or null.
          */
         StrangersRoom: {
             bytes: number;
             most: number | null;
             full: string | null;
+            part: string | null;
         };
         /**
          * Suspension

@@ -299,11 +299,12 @@ class Replica:
         if link is not None and not link.closing:
             self._out.bye(link, reason)
 
-    def set_interest(self, accounts: Collection[AccountId] | None, now: float) -> None:
+    def set_interest(self, accounts: Collection[AccountId] | None, now: float, far: Collection[AccountId] = ()) -> None:
         """Holds only these accounts; None: all. Call it before peers connect. A change asks them for new accounts.
 
-        The most important come first: a peer compares as many of the first ones as it has room for."""
-        self.sync.limit(accounts, now)
+        The most important come first: a peer compares as many of the first ones as it has room for. far: those that
+        come after whoever names this node's own accounts."""
+        self.sync.limit(accounts, now, far)
         self._out.collect()
 
     # -- writing

@@ -136,6 +136,8 @@ def _disk(s: session.Session) -> tuple[bool | None, str]:
         return False, f"Nothing of others is taken: {full}."
     if full := status.get("strangers", {}).get("full"):
         return False, f"Not all accounts of strangers are taken: {full}."
+    if part := status.get("strangers", {}).get("part"):
+        return False, f"{part}."
     if free < LEAST_FREE or free < reserve:
         return False, f"{free >> 20} MiB are free on the disk of {folder}; make room, or move the home with --home."
     return True, f"{free / (1 << 30):.1f} GiB are free."
