@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from multiprocessing.process import BaseProcess
-from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,7 +88,6 @@ def node_up(home: Path, *flags: str) -> Iterator[ControlClient]:
 _LOADED = multiprocessing.get_context("forkserver")
 """Forks processes from one that has loaded the program, because loading is most of the work of a short life."""
 _LOADED.set_forkserver_preload(["banyan_cli.main", "banyan_node.process", "banyan_web.opening", __name__])
-get_temp_dir()  # where its socket is: chosen now, because tests put another folder in this place
 
 
 def _run(log: Path, environment: dict[str, str], words: Sequence[str]) -> None:
