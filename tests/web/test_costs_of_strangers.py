@@ -419,7 +419,8 @@ async def test_while_archives_are_written_pages_and_searches_are_answered(
                 while not begun or len(answers) < 2:
                     await trio.sleep(0.05)
                 assert len(await own.get("/api/v1/timelines/home")) == 1
-                assert len((await own.get("/api/v2/search", q="mot", type="statuses"))["statuses"]) == 1
+                while not (await own.get("/api/v2/search", q="mot", type="statuses"))["statuses"]:
+                    await trio.sleep(0.05)  # the index follows
             assert len(begun) == 1, "one after the other"
             assert answers == [(429, answers[0][1])] * 2, "four of an address are under way"
         finally:
