@@ -8,6 +8,7 @@
     end      = [18, cursor, why, sentence]              the stream ends: why is a word for programs
     frontier = [19, cursor, frontier cursor]            up to here, for any node
     unproved = [20, account, entry id, cursor]          an entry whose signature this node cannot show
+    act      = [21, account, cursor, number, kind, about, time, said]   what the node itself did; nobody signs it
 
 A run is told whole; a reader that begins in the middle of one is told the rest of it. Readers skip kinds that they do
 not know, and elements behind those that they know.
@@ -35,7 +36,7 @@ from banyan_crdt.run import decode_control, decode_run, verify_run
 
 MAGIC = b"banyan firehose 1"
 MAX_FRAME = 4 << 20
-CONTROL, RUN, PARTS, CHECKPOINT, BEGIN, PLACE, END, FRONTIER, UNPROVED = 1, 2, 3, 6, 16, 17, 18, 19, 20
+CONTROL, RUN, PARTS, CHECKPOINT, BEGIN, PLACE, END, FRONTIER, UNPROVED, ACT = 1, 2, 3, 6, 16, 17, 18, 19, 20, 21
 _TYPES: dict[int, tuple[type, ...]] = {
     CONTROL: (bytes, list),
     RUN: (bytes, bytes),
@@ -46,6 +47,7 @@ _TYPES: dict[int, tuple[type, ...]] = {
     END: (bytes, bytes, bytes),
     FRONTIER: (bytes, bytes),
     UNPROVED: (bytes, bytes, bytes),
+    ACT: (bytes, bytes, int, bytes, bytes, int, list),
 }
 """Of what stands behind the kind."""
 
@@ -112,12 +114,26 @@ class ToldEntry(NamedTuple):
     contents: dict[int, bytes]
 
 
+class ToldAct(NamedTuple):
+    """What the node says that it did itself: its word alone. number: dense. kind, said: as docs/firehose.md has them.
+    about: nothing, the account as a whole; the key of a post; of content that came late the entry and, in two bytes,
+    the operation."""
+
+    account: AccountId
+    number: int
+    kind: str
+    about: bytes
+    time_ms: int
+    said: Sequence[str]
+
+
 class Told(NamedTuple):
-    """What was verified up to a place. unproved: entries that the node could not prove."""
+    """What was verified up to a place. unproved: entries that the node could not prove. acts: not verified."""
 
     cursor: str
     entries: Sequence[ToldEntry]
     unproved: Sequence[EntryId] = ()
+    acts: Sequence[ToldAct] = ()
 
 
 class RunsVerifier:
@@ -130,6 +146,7 @@ class RunsVerifier:
         self._resolved: dict[AccountId, Control] = {}
         self._waiting: dict[EntryId, ToldEntry] = {}
         self._unproved: list[EntryId] = []
+        self._acts: list[ToldAct] = []
 
     def take(self, one: StreamFrame) -> Told | None:
         """What a frame completes: everything since the last place. Raises Reject for what no honest node sends, NotYet
@@ -147,9 +164,13 @@ class RunsVerifier:
             self._take_parts(values[1])
         elif kind == UNPROVED:
             self._unproved.append(EntryId(values[1]))
+        elif kind == ACT:
+            account, _, number, name, about, time_ms, said = values
+            words = [_text(one) for one in said if type(one) is bytes]
+            self._acts.append(ToldAct(AccountId(account), number, _text(name), about, time_ms, words))
         elif kind == PLACE:
-            told = Told(values[0].decode("ascii", "replace"), list(self._waiting.values()), self._unproved)
-            self._waiting, self._unproved = {}, []
+            told = Told(_text(values[0]), list(self._waiting.values()), self._unproved, self._acts)
+            self._waiting, self._unproved, self._acts = {}, [], []
             return told
         return None
 
@@ -207,3 +228,7 @@ class RunsVerifier:
             if told is None or part is None:
                 raise Malformed("content of an entry that was not told before it")
             told.contents[item[1]] = open_part(part, item[2])
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")

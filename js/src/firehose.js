@@ -13,10 +13,19 @@
  * @property {Entry} entry
  * @property {Map<number, Bytes>} contents of its operations, as far as they came
  *
+ * @typedef {object} ToldAct
+ * @property {string} account
+ * @property {number} number dense
+ * @property {string} name its kind, as docs/firehose.md has them
+ * @property {Bytes} about nothing: the account as a whole; the key of a post; of content that came late the entry and, in two bytes, the operation
+ * @property {number} timeMs
+ * @property {string[]} said
+ *
  * @typedef {object} Told everything since the last one
  * @property {string} cursor where to go on
  * @property {ToldEntry[]} entries
  * @property {string[]} unproved ids of entries whose signatures the node does not have
+ * @property {ToldAct[]} acts what the node says that it did itself: its word alone
  * @property {string | null} frontier up to here, for any node; null where it did not come
  * @property {{ why: string, message: string } | null} end why the stream ends; null while it goes on
  */
@@ -48,8 +57,9 @@ const FRAMES = {
   end: record({ code: kind(18), cursor: text, why: text, message: text }, {}),
   frontier: record({ code: kind(19), cursor: text, frontier: text }, {}),
   unproved: record({ code: kind(20), account, entry: id(32), cursor: text }, {}),
+  act: record({ code: kind(21), account, cursor: text, number: uint(), name: text, about: raw, timeMs: uint(), said: list(text) }, {}),
 };
-const KINDS = { 1: 'control', 2: 'run', 3: 'parts', 6: 'checkpoint', 16: 'begin', 17: 'place', 18: 'end', 19: 'frontier', 20: 'unproved' };
+const KINDS = { 1: 'control', 2: 'run', 3: 'parts', 6: 'checkpoint', 16: 'begin', 17: 'place', 18: 'end', 19: 'frontier', 20: 'unproved', 21: 'act' };
 
 export class FirehoseReader {
   /** @param {Realm} realm */
@@ -63,6 +73,8 @@ export class FirehoseReader {
     this.waiting = new Map();
     /** @type {string[]} */
     this.unproved = [];
+    /** @type {ToldAct[]} */
+    this.acts = [];
   }
 
   /**
@@ -102,6 +114,10 @@ export class FirehoseReader {
     if (name === 'run') await this.#addRun(FRAMES.run.read(value));
     if (name === 'parts') await this.#addParts(FRAMES.parts.read(value).parts);
     if (name === 'unproved') this.unproved.push(FRAMES.unproved.read(value).entry);
+    if (name === 'act') {
+      const { account: of, number, name: what, about, timeMs, said } = FRAMES.act.read(value);
+      this.acts.push({ account: of, number, name: what, about, timeMs, said });
+    }
     if (name === 'place') return this.#told(FRAMES.place.read(value).cursor, null, null);
     if (name === 'frontier') {
       const { cursor, frontier } = FRAMES.frontier.read(value);
@@ -116,9 +132,10 @@ export class FirehoseReader {
 
   /** @param {string} cursor @param {string | null} frontier @param {Told['end']} end @returns {Told} */
   #told(cursor, frontier, end) {
-    const told = { cursor, entries: [...this.waiting.values()], unproved: this.unproved, frontier, end };
+    const told = { cursor, entries: [...this.waiting.values()], unproved: this.unproved, acts: this.acts, frontier, end };
     this.waiting = new Map();
     this.unproved = [];
+    this.acts = [];
     return told;
   }
 

@@ -315,11 +315,12 @@ export const checks = {
     for (const size of [1, 100, 1 << 20]) {
       const told = await readStream(unhex(stream.bytes), size);
       const places = told.filter((one) => one.frontier === null && one.end === null);
-      const shown = places.map(({ cursor: at, entries, unproved }) => ({
+      const shown = places.map(({ cursor: at, entries, unproved, acts }) => ({
         cursor: at,
         entries: entries.map(({ entry }) => entry.id),
         contents: entries.flatMap(({ entry, contents }) => [...contents].map(([op, raw]) => [entry.id, op, hex(raw)])),
         unproved,
+        acts: acts.map(({ account, number, name, about, timeMs, said }) => [account, number, name, hex(about), timeMs, said]),
       }));
       same(shown, stream.told, 'a stream of signed entries');
       const named = told.find((one) => one.frontier !== null);

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
 from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log
 from banyan_crdt.realm import REALMS, Realm
@@ -48,6 +49,10 @@ from banyan_storage.views import VIEW_TABLES, SocialViews
 TABLES = (*tables.STORE_TABLES, *VIEW_TABLES)
 RESTORING = b"restoring"
 """The note that this store was made with restored keys, and some of their accounts may be missing (claims.py)."""
+HOSTED = b"hosted:"
+"""With an account's id the key of the note that it is hosted here (hosted.py)."""
+LOOKED = 64
+"""Hosted accounts that are looked at for who may write for them, whenever a platform says hello."""
 OWN_NAMED = b"restoring own"
 """The note of the account that the owner of restored keys named as the node's own."""
 
@@ -206,13 +211,26 @@ def open_context(
             verifier,
             verifier.sign,
             FileKeeper(home.rows),
-            NamedByOperator(named_of(settings), map(WriterKey, map(bytes.fromhex, settings.config.node.platforms))),
+            NamedByOperator(
+                named_of(settings),
+                map(WriterKey, map(bytes.fromhex, settings.config.node.platforms)),
+                lambda key: key != device.key and _hosts_here(store, key),
+            ),
         )
         return Context(home, settings, realm, engine, store, replica, keys, device, verifier, logs)
     except BaseException:
         verifier.close()
         engine.close()
         raise
+
+
+def _hosts_here(store: Store, platform: WriterKey) -> bool:
+    """Whether one of the first accounts that are hosted here lets the platform write."""
+    for key, _ in islice(store.notes(HOSTED), LOOKED):
+        grants = store.grants(AccountId(key[-32:]))
+        if grants is not None and platform in grants.grants and platform not in grants.cuts:
+            return True
+    return False
 
 
 def _note_own(store: Store, home: Home) -> None:

@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from nacl.bindings import crypto_sign_seed_keypair
@@ -19,6 +20,7 @@ from banyan_crdt.realm import REALMS, Realm
 from banyan_crdt.signing import Signer, verify_all
 from banyan_node.api import LocalBackend, ReadingBackend
 from banyan_node.api.declare import CommitView
+from banyan_node.api.methods import content
 from banyan_node.context import TABLES, close_context, open_checked, open_context, open_store, silent
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore
@@ -57,6 +59,7 @@ def open_local(
     """
     keys = Keystore.open(home.keys).unlock(passphrase)
     context = open_context(home, settings, keys, peer_id(keys), (), random.SystemRandom(), say)
+    context.replica.ingest.content_came = partial(content.tell_returned, context)
     try:
         finish(context.engine, context.store, say)
         with closing(LocalBackend(context)) as backend:

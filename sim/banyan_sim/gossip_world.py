@@ -67,6 +67,8 @@ class GossipWorld:
         self.payloads: dict[bytes, bytes] = {}
         self.sent: dict[bytes, Sent] = {}
         self.nodes: dict[str, Gossip] = {}
+        self.named: dict[str, set[str]] = {}
+        """The contacts of each node, which stay linked as those that an operator names do."""
         self.wakes: dict[str, float] = {}
         self.conns: dict[tuple[str, str], float] = {}  # both directions -> latency
         self.peers_of: dict[str, set[str]] = {}
@@ -78,7 +80,8 @@ class GossipWorld:
 
     def add(self, name: str) -> Gossip:
         rng = random.Random(self.rng.randrange(1 << 60))
-        node = Gossip(name, self.settings, rng, self.payloads.get, (self.addr(name),))
+        named = self.named.setdefault(name, set())
+        node = Gossip(name, self.settings, rng, self.payloads.get, (self.addr(name),), named=named)
         self.nodes[name] = node
         self.wakes[name] = math.inf
         self.peers_of[name] = set()
@@ -99,6 +102,7 @@ class GossipWorld:
         names = list(self.nodes)
         for i, name in enumerate(names[1:], 1):
             contact = names[self.rng.randrange(i)]
+            self.named[name].add(contact)
             self.nodes[name].join(contact, (self.addr(contact),), self.now)
             self.drain(name)
             self.run(self.now + step_s)

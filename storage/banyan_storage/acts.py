@@ -7,7 +7,7 @@ and arrivals have one order. Only the newest KEPT rows are kept, some 30 MB at m
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, cast
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.ids import AccountId
@@ -15,16 +15,58 @@ from banyan_crdt.ids import AccountId
 from . import tables as t
 from .engine import ReadTxn, WriteTxn
 
-ActKind: TypeAlias = Literal["withheld", "hidden", "labelled", "returned", "dropped", "late", "recounted"]
+ActKind: TypeAlias = Literal[
+    "withheld",
+    "hidden",
+    "labelled",
+    "returned",
+    "limited",
+    "suspended",
+    "lifted",
+    "dropped",
+    "late",
+    "recounted",
+    "erasure",
+]
 JUDGED: frozenset[ActKind] = frozenset(("withheld", "hidden", "returned"))
 """After these readers are given a post no more, or again."""
 KEPT = 1 << 18
 
 
+class ActRule(NamedTuple):
+    """of_account: it is about the account as a whole, and told whatever collections a reader asks for. ends: what was
+    told of the account before may not be given out any more. for_read: what a reader hears of it who hears no reasons
+    of moderators (scope `read` alone): the act, that the post is gone, or nothing."""
+
+    of_account: bool
+    ends: bool
+    for_read: Literal["act", "gone", "nothing"]
+
+
+RULES: dict[ActKind, ActRule] = {
+    "withheld": ActRule(False, True, "gone"),
+    "hidden": ActRule(False, True, "gone"),
+    "labelled": ActRule(False, False, "nothing"),
+    "returned": ActRule(False, False, "act"),
+    "limited": ActRule(True, False, "nothing"),
+    "suspended": ActRule(True, False, "nothing"),
+    "lifted": ActRule(True, False, "nothing"),
+    "dropped": ActRule(True, True, "act"),
+    "late": ActRule(False, False, "act"),
+    "recounted": ActRule(True, True, "act"),
+    "erasure": ActRule(True, False, "act"),
+}
+
+
+def of_kind(kind: str) -> ActRule | None:
+    """None: it is no act."""
+    return RULES.get(cast(ActKind, kind))
+
+
 class Act(NamedTuple):
     """after: the last arrival before it. time_ms: by this machine's clock. about: nothing, the account as a whole; the
     key of a post; of content that came late, entry and operation. said: the moderators' words, or the order, its basis,
-    its scope and until when."""
+    its scope and until when; of what was lifted, which."""
 
     number: int
     kind: ActKind

@@ -16,7 +16,7 @@ from .examine import promised, wrong
 from .trace import Call, traced
 
 MAPPED = ("lock.mdb", "LOCK", "door.db-shm")
-"""These files are mapped, so no call shows what is in them: LMDB's readers, and SQLite's index of its log. Who opens the
+"""These files are mapped, so no call shows what is in them: LMDB's readers, SQLite's index of its log. Who opens the
 store first makes them anew."""
 
 

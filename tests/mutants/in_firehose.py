@@ -29,16 +29,41 @@ IN_FIREHOSE = (
         "",
         ("tests/node/test_deleted_by_a_thief.py",),
     ),
-    Mutant("the end that is kept outlives a deletion", _TAIL, 'frozenset({"delete", ', "frozenset({", _WALK),
+    Mutant("the end that is kept outlives a deletion", _TAIL, 'kind in ("delete", "account")', "False", _WALK),
     Mutant(
-        "the end that is kept outlives a decision", _TAIL, '"withheld", "hidden", "dropped", "recounted"', "", _WALK
+        "the end that is kept outlives a decision",
+        "storage/banyan_storage/acts.py",
+        '"hidden": ActRule(False, True,',
+        '"hidden": ActRule(False, False,',
+        _WALK,
     ),
     Mutant(
         "who reads learns why",
         _FOLLOWING,
-        "if self.moderation or one.kind not in MODERATED:",
-        "if True:",
+        "if self.moderation or (rule := of_kind(one.kind)) is None or",
+        "if True or (rule := of_kind(one.kind)) is None or",
         ("tests/web/test_acts.py",),
+    ),
+    Mutant(
+        "a stream whose token ends says nothing",
+        "web/banyan_web/open_streams.py",
+        "ending: Ending | None = self.scope.get(_ENDING)",
+        "ending: Ending | None = None",
+        ("tests/web/test_firehose_forms.py",),
+    ),
+    Mutant(
+        "signed entries tell no act",
+        "node/banyan_node/api/methods/firehose_runs.py",
+        "frame(\n            ACT,",
+        'b"" and frame(\n            ACT,',
+        ("tests/node/test_acts.py",),
+    ),
+    Mutant(
+        "a verdict about an account tells nothing",
+        "node/banyan_node/api/methods/decisions.py",
+        "ctx.store.note_act(_ACT[verdict], account)",
+        "pass",
+        ("tests/node/test_acts.py",),
     ),
     Mutant(
         "a cut of entries is in no journal",
@@ -169,8 +194,8 @@ IN_FIREHOSE = (
     Mutant(
         "a run is told with the entries that its reader has",
         "node/banyan_node/api/methods/firehose_runs.py",
-        "        self._until[log] = end\n",
-        "        self._until[log] = -1\n",
+        "            self._until[log] = found.end\n",
+        "            self._until[log] = -1\n",
         _PAGES,
     ),
     Mutant(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Container
 
 import pytest
 
+from banyan_crdt.ids import WriterKey
 from banyan_replica.gossip.frames import (
     AnyFrame,
     Delivery,
@@ -32,6 +34,7 @@ from banyan_replica.gossip.plumtree import STALE
 from banyan_replica.gossip.pushes import opens_as_own
 from banyan_replica.gossip.settings import GossipSettings
 from banyan_replica.peers.ledger import Charge, Ledger, Offence
+from banyan_replica.peers.named import NamedByOperator
 from banyan_replica.wire import GossipFrame, encode_message
 
 A, B, C, D = (letter * 16 for letter in (b"a", b"b", b"c", b"d"))
@@ -58,9 +61,10 @@ def node_with(
     settings: GossipSettings | None = None,
     fetch: dict[bytes, bytes] | None = None,
     ledger: Ledger | None = None,
+    named: Container[str] = (),
 ) -> Gossip:
-    addrs = ("/dns/me.org/tcp/1",)
-    node = Gossip("me", settings or GossipSettings(), random.Random(1), (fetch or {}).get, addrs, ledger=ledger)
+    addrs, rng = ("/dns/me.org/tcp/1",), random.Random(1)
+    node = Gossip("me", settings or GossipSettings(), rng, (fetch or {}).get, addrs, ledger=ledger, named=named)
     for peer in peers:
         up(node, peer)
     drain(node)
@@ -692,3 +696,67 @@ def test_a_connection_dialled_for_nothing_is_released_without_fault() -> None:
     node.receive("c", NeighbourAnswer(False), 0.2)
     released = [e for e in run_to(node, 60.0) if isinstance(e, DropPeer)]
     assert [(e.peer, e.fault) for e in released] == [("c", False)]
+
+
+def test_who_is_named_stays_linked_without_a_place_among_the_neighbours() -> None:
+    s = GossipSettings()
+    node = node_with(*"pqrstu", named={"c"})
+    node.join("c", ("/dns/c.org/tcp/1",), 0.0)
+    node.peer_up("c", group="c", outbound=True, addrs=(), now=0.1)
+    node.receive("c", NeighbourAnswer(False), 0.2)
+    assert not [e for e in run_to(node, 3 * s.spare_s) if isinstance(e, DropPeer)]
+    assert sorted(node.neighbours()) == sorted("pqrstu")
+
+
+def test_every_named_contact_is_dialled_again_and_of_the_others_one_is_enough() -> None:
+    s = GossipSettings(audit_s=1e9)  # an audit would dial it by chance
+    for named in ({"c"}, set[str]()):
+        node = node_with(*"pqrstu", settings=s, named=named)
+        for contact in ("c", "d"):
+            node.join(contact, (f"/dns/{contact}.org/tcp/1",), 1.0)
+            node.peer_up(contact, group=contact, outbound=True, addrs=(), now=1.1)
+        drain(node)
+        node.peer_down("c", 2.0)
+        dialled = {e.peer for e in run_to(node, 2 * s.trust_s) if isinstance(e, DialPeer)}
+        assert dialled == named
+
+
+def test_a_named_peer_that_dialled_and_hangs_up_is_dialled_at_once() -> None:
+    """At its end the link was a spare one. One that we dial is none."""
+    s = GossipSettings(audit_s=1e9)
+    node = node_with(*"pqrstu", settings=s, named={"c"})
+    node.join("c", ("/dns/c.org/tcp/1",), 1.0)
+    node.dial_failed("c", 1.5)
+    node.peer_up("c", group="c", outbound=False, addrs=(), now=2.0)
+    node.receive("c", Neighbour(False), 2.1)
+    drain(node)
+    node.peer_down("c", 32.0)
+    assert [e.peer for e in run_to(node, 32.0 + 2 * s.tick_s) if isinstance(e, DialPeer)] == ["c"]
+
+
+def test_a_named_contact_is_not_forgotten_for_others() -> None:
+    s = GossipSettings()
+    node = node_with("p", named={"c"})
+    node.join("c", ("/dns/c.org/tcp/1",), 1.0)
+    node.dial_failed("c", 1.5)
+    for i in range(3 * s.anchors):
+        node.join(f"d{i}", (f"/dns/d{i}.org/tcp/1",), 2.0)
+        node.dial_failed(f"d{i}", 2.0)
+    drain(node)
+    node.peer_down("p", 3.0)
+    dialled = set[str]()
+    for second in range(4, 4_000):
+        for effect in run_to(node, float(second)):
+            if isinstance(effect, DialPeer):
+                dialled.add(effect.peer)
+                node.dial_failed(effect.peer, float(second))
+    assert "c" in dialled
+
+
+def test_one_peer_that_calls_itself_a_platform_of_accounts_here_stays_linked() -> None:
+    host, other = WriterKey(b"h" * 32), WriterKey(b"o" * 32)
+    named = NamedByOperator({"c"}, is_host={host}.__contains__)
+    for peer, platform in (("p", host), ("q", host), ("r", other), ("s", b"")):
+        named.said(peer, platform)
+    assert [peer for peer in "cpqrs" if peer in named] == ["c", "q"]
+    assert not named.has(host)  # nothing proves whose key it is

@@ -52,6 +52,13 @@ def platform_and_hobbyist(limits: Limits | None = None, linked: bool = True) -> 
     return w, an
 
 
+def named(w: World, peer: str, by: str) -> list[bytes]:
+    """The names of the other that the peer keeps, in order."""
+    names = w.replicas[peer].sync.interests.shared_with(by).theirs
+    assert names is not None
+    return [*names.held]
+
+
 def strangers(w: World, an: Person, n: int, name: str = "stranger", push: bool = False) -> list[Person]:
     """So many at p mention an."""
     people = [w.person("p", f"{name} {k}") for k in range(n)]
@@ -111,6 +118,73 @@ def test_what_came_while_the_node_was_away_is_told_when_it_is_back() -> None:
     no_points(w)
 
 
+def test_who_is_not_chosen_any_more_and_names_an_account_of_the_node_stays_in_the_room() -> None:
+    w, an = platform_and_hobbyist()
+    binh, chi, dung = (w.person("p", name) for name in ("bình", "chi", "dung"))
+    choose(w, "h", an, binh, chi, dung)
+    say(w, "p", binh, relate(binh.id, "follow", an.id))
+    say(w, "p", dung, write_vote(Target(an.id, CellKey(bytes(16))), Poll(("có", "không"), "one", NOW_MS * 2), [0]))
+    w.post("p", chi, 1)
+    w.until(lambda: held(w, "h") == ids([an, binh, chi, dung]), 20)
+    h = w.replicas["h"]
+    assert not h.sync.notices.room, "who is chosen needs no room"
+    choose(w, "h", an)
+    assert h.sync.interest == frozenset(ids([an, binh, dung]))
+    say(w, "p", binh, mention(an, 2), push=False)
+    w.until(lambda: w.head("h", binh.log()) == w.head("p", binh.log()), 20)
+    w.run(PROOF_S + 60)
+    w.start("h")
+    choose(w, "h", an)
+    assert w.replicas["h"].sync.interest == frozenset(ids([an, binh, dung])), "also after a restart"
+    no_points(w)
+
+
+def test_authors_are_named_to_peers_after_whom_people_here_follow_and_before_all_others() -> None:
+    w, an = platform_and_hobbyist(linked=False)
+    friend, *far = (w.person("p", f"person {k}") for k in range(20))
+    (binh,) = strangers(w, an, 1)
+
+    def hold(now: float) -> None:
+        w.replicas["h"].set_interest([an.id, friend.id], now, [person.id for person in far])
+
+    choose(w, "h", an)
+    hold(w.now)
+    w.link("h", "p")
+    w.until(lambda: binh.id in held(w, "h"), 5)
+    hold(w.now)
+    w.unlink("h", "p")
+    w.link("h", "p")
+    w.run(1)
+    assert named(w, "p", "h") == [person.id[:16] for person in (an, friend, binh, *far)]
+
+
+def test_who_names_an_account_is_heard_though_those_far_away_took_all_that_strangers_may() -> None:
+    w, an = platform_and_hobbyist(linked=False)
+    far = [w.person("p", f"far {k}") for k in range(60)]
+    for person in far:
+        w.post("p", person, 5)
+    h = w.replicas["h"]
+    h.sync.notices.hosted = lambda: [an.id]
+    h.sync.asking.ours = an.id.__eq__
+    h.sync.near = lambda peer: True
+    h.strangers.wanted_here = an.id.__eq__
+    h.sync.asking.set_room("", 60_000, "60 kB are allowed")
+    h.set_interest([an.id], w.now, [person.id for person in far])
+    w.drain("h")
+    w.link("h", "p")
+    w.until(lambda: bool(h.strangers.full), 30)
+    w.run(120)
+    assert h.strangers.used < 65_000
+    for k in range(3):
+        (who,) = strangers(w, an, 1, f"stranger {k}")
+        w.until(partial(lambda log: w.head("h", log) == w.head("p", log), who.log()), 5)
+    minted = strangers(w, an, 30, "minted")
+    w.run(60)
+    assert sum(map(h.strangers.of, ids(minted))) < 60_000 // 4 + 2_000
+    assert h.strangers.used < 60_000 + 60_000 // 4 + 4_000
+    no_points(w)
+
+
 def test_minted_accounts_take_the_room_and_displace_nobody_who_was_chosen() -> None:
     limits = Limits(heard=20, heard_unproved=15)
     w, an = platform_and_hobbyist(limits)
@@ -145,6 +219,28 @@ def test_a_peer_that_brings_many_displaces_its_like() -> None:
     assert len(interest) == 21
 
 
+def test_all_who_came_while_the_node_was_away_are_heard_though_they_are_more_than_one_peer_may_tell_at_once() -> None:
+    w, an = platform_and_hobbyist(Limits(heard=200, heard_unproved=20), linked=False)
+    everybody = ids(strangers(w, an, 150))
+    w.link("h", "p")
+    w.until(lambda: held(w, "h") >= everybody, 60)
+    assert not w.replicas["h"].sync.notices.waiting(w.now)
+    no_points(w)
+
+
+def test_of_those_who_wait_to_be_held_none_is_lost_by_a_restart_or_by_another_question() -> None:
+    w, an = platform_and_hobbyist(Limits(heard=200, heard_unproved=20), linked=False)
+    everybody = ids(strangers(w, an, 150))
+    w.link("h", "p")
+    w.until(lambda: len(held(w, "h")) > 20, 20)
+    assert w.replicas["h"].sync.notices.waiting(w.now)
+    w.unlink("h", "p")
+    w.start("h")
+    choose(w, "h", an)
+    w.link("h", "p")
+    w.until(lambda: held(w, "h") >= everybody, 60)
+
+
 def liar(w: World) -> list[Message]:
     """A rogue that h asks. Returns what it hears."""
     w.rogue("liar", "h")
@@ -172,6 +268,19 @@ def test_who_invents_authors_is_asked_less_and_they_go() -> None:
     say(w, "p", chi, mention(an))
     w.until(lambda: chi.id in held(w, "h"), 5)
     assert w.points("h", "liar") == 0
+
+
+def test_a_peer_is_asked_again_from_before_those_who_still_wait() -> None:
+    w = World("h", views=True, limits=Limits(heard=40, heard_unproved=20))
+    an = w.person("h", "an")
+    choose(w, "h", an)
+    heard = liar(w)
+    w.run(2)
+    told = [(an.id, AccountId(b32(f"told {n}")), EntryId(b32("no entry"))) for n in range(30)]
+    w.say("liar", "h", Notices(b"\1" * 8, 0, told))
+    w.run(2 * LOOK_BACK_S + 10)
+    cursors = [m.cursor for m in heard if isinstance(m, WantNotices)]
+    assert cursors == [BEGIN, b"\1" * 8, BEGIN, BEGIN]
 
 
 def test_an_answer_that_does_not_go_on_or_that_nobody_asked_for_changes_nothing() -> None:

@@ -14,7 +14,20 @@ from backports.zstd import ZstdDecompressor, ZstdDict, ZstdError
 
 from banyan_crdt.checkpoint import encode_checkpoint
 from banyan_crdt.entry import Entry, encode_header
-from banyan_crdt.firehose import BEGIN, CHECKPOINT, CONTROL, END, FRONTIER, MAGIC, PARTS, PLACE, RUN, UNPROVED, frame
+from banyan_crdt.firehose import (
+    ACT,
+    BEGIN,
+    CHECKPOINT,
+    CONTROL,
+    END,
+    FRONTIER,
+    MAGIC,
+    PARTS,
+    PLACE,
+    RUN,
+    UNPROVED,
+    frame,
+)
 from banyan_crdt.frontier_cursor import PREFIX, ToldRow, encode_frontier_cursor, log_name48
 from banyan_crdt.ids import AccountId, CellKey, EntryId, LogId, Ref
 from banyan_crdt.ops import Add, Op, Put, Text, Tomb, decode_body
@@ -38,6 +51,7 @@ from tests.vectors.shown import log_name
 AN = Person("a reader's")
 KEY, SALT = CellKey(b32("the post of a firehose")[:16]), b32("account salt a reader's")[:16]
 STORE, TIME_MS = "0123456789abcdef", 1_767_225_600_000
+ORDER = ["QĐ 12/2026", "Nghị định 147/2024", "VN", "0"]
 HERE = Path(__file__).parent
 SAME = (
     "kind",
@@ -188,20 +202,34 @@ def _stream(frontier: str) -> dict[str, Any]:
         frame(UNPROVED, AN.id, UNSEEN, _cursor(7)),
         frame(PLACE, _cursor(7), TIME_MS),
         frame(PLACE, _cursor(9), TIME_MS),
+        frame(ACT, AN.id, f"{STORE}-9-1".encode(), 1, b"withheld", KEY, TIME_MS, [one.encode() for one in ORDER]),
+        frame(ACT, AN.id, f"{STORE}-9-2".encode(), 2, b"of a later version", b"", TIME_MS, [], b"more of it"),
+        frame(PLACE, f"{STORE}-9-2".encode(), TIME_MS),
         frame(END, _cursor(9), b"caught_up", sentence.encode()),
     ]
-    told = [
-        (2, AN.control, [[AN.id.hex(), 0, SALT.hex()]], []),
-        (5, LOG[:3], [[e.hex(), op, content_of(raw).hex()] for e, op, raw in _given(*LOG[:3])], []),
-        (7, LOG[3:], [], [UNSEEN.hex()]),
-        (9, [], [], []),
+    acts = [
+        [AN.id.hex(), 1, "withheld", KEY.hex(), TIME_MS, ORDER],
+        [AN.id.hex(), 2, "of a later version", "", TIME_MS, []],
+    ]
+    told: list[tuple[str, list[Entry], list[Any], list[str], list[Any]]] = [
+        ("2", AN.control, [[AN.id.hex(), 0, SALT.hex()]], [], []),
+        ("5", LOG[:3], [[e.hex(), op, content_of(raw).hex()] for e, op, raw in _given(*LOG[:3])], [], []),
+        ("7", LOG[3:], [], [UNSEEN.hex()], []),
+        ("9", [], [], [], []),
+        ("9-2", [], [], [], acts),
     ]
     return {
         "realm": TEST.id.hex(),
         "bytes": b"".join(pieces).hex(),
         "told": [
-            {"cursor": _cursor(n).decode(), "entries": [e.id.hex() for e in some], "contents": said, "unproved": lost}
-            for n, some, said, lost in told
+            {
+                "cursor": f"{STORE}-{at}",
+                "entries": [e.id.hex() for e in some],
+                "contents": said,
+                "unproved": lost,
+                "acts": did,
+            }
+            for at, some, said, lost, did in told
         ],
         "frontier": [_cursor(5).decode(), frontier],
         "end": [_cursor(9).decode(), "caught_up", sentence],
@@ -226,6 +254,7 @@ def _refused() -> list[dict[str, str]]:
         "a frame that is not CBOR of the subset": BEGINS + (3).to_bytes(4, "big") + bytes.fromhex("9f11ff"),
         "a place without a time": BEGINS + frame(PLACE, _cursor(5)),
         "a place whose cursor is a number": BEGINS + frame(PLACE, 5, TIME_MS),
+        "an act without what was said": BEGINS + frame(ACT, AN.id, _cursor(5), 1, b"hidden", KEY, TIME_MS) + place,
         "a run before the control log of its account": BEGINS + FIRST + place,
         "a run of another account": begun + frame(RUN, b32("another"), run) + place,
         "a signature with a changed bit": begun + frame(RUN, AN.id, run[:-1] + bytes([run[-1] ^ 1])) + place,
@@ -282,7 +311,7 @@ def _lines(told: list[dict[str, Any]], frontier: str) -> dict[str, Any]:
         "id": f"{STORE}:1",
         "cursor": f"{STORE}-8-1",
         "held": False,
-        "said": ["QĐ 12/2026", "Nghị định 147/2024", "VN", "0"],
+        "said": ORDER,
     }
     rows = [
         note("begin", f"{STORE}-0"),

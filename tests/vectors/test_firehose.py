@@ -74,6 +74,9 @@ def test_a_stream_of_signed_entries_is_verified(step: int) -> None:
                 [entry.entry.id.hex(), op, raw.hex()] for entry in one.entries for op, raw in entry.contents.items()
             ],
             "unproved": [id.hex() for id in one.unproved],
+            "acts": [
+                [act.account.hex(), act.number, act.kind, act.about.hex(), act.time_ms, act.said] for act in one.acts
+            ],
         }
         for one in told
     ]

@@ -41,18 +41,15 @@ from banyan_node.hosting.hosted import is_hosted
 from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST
-from banyan_storage.acts import Act
+from banyan_storage.acts import Act, ActKind
 from banyan_storage.given_out import GivenOut
 from banyan_storage.queries import Queries
 from banyan_storage.reader import Arrival, StoreReader
 from banyan_storage.records import decode_line
 
 Kind = Literal[
-    "create", "update", "delete", "account", "unknown",
-    "withheld", "hidden", "labelled", "returned", "dropped", "late", "recounted", "gone",
+    "create", "update", "delete", "account", "unknown", ActKind, "gone",
 ]  # fmt: skip
-MODERATED: frozenset[str] = frozenset({"withheld", "hidden", "labelled"})
-"""Acts of moderators, of which only some readers hear more than that a post is gone."""
 DIDS = 65_536
 """Accounts whose text is cached: making it takes longer than the rest of an event."""
 
@@ -77,8 +74,9 @@ class FirehoseProof(Response, frozen=True):
 class FirehoseEvent(Response, frozen=True, kw_only=True):
     """kind: create, update, delete; account: its control log grew; unknown: an operation of a later version. Of what
     this node did: withheld, hidden, labelled, returned (shown again), of a post; gone, in place of the first two, for
-    readers who hear no more; late: content came after its entry; dropped, and recounted (other entries count now), of
-    an account. said: with a label its text, with `withheld` the order, its basis, its scope, and until when. id: the
+    readers who hear no more; late: content came after its entry; limited, suspended, lifted (one of the two holds no
+    more), dropped, and recounted (other entries count now), of an account. said: with a label its text, with `withheld`
+    the order, its basis, its scope, and until when, with `lifted` which of the two. id: the
     event's name, the same at every node. uri: of a register, such as a post. key, element: of the cell. time_ms: of
     the entry, as its writer claims. content: by the fields of the collection; of a delete, what was taken back; null if
     it is not held, or not readable, or given to no reader. held: false if there is content and this node does not have

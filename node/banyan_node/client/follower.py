@@ -9,13 +9,13 @@ beyond them, and in another process, the `id` of an event tells.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 from urllib.parse import urlencode
 
 import msgspec
 from backports.zstd import ZstdDecompressor, ZstdDict
 
-from banyan_node.api.firehose import FirehoseEvent
+from banyan_node.api.firehose import FirehoseEvent, Kind
 from banyan_node.client.types import FirehoseNote
 from banyan_node.client.wire import JSON
 from banyan_node.operator_errors import CallError
@@ -34,6 +34,7 @@ AGAIN = frozenset({408, 429, 500, 502, 503, 504})
 """Refusals after which the same request is sent again."""
 GONE = 410
 _NOTES = frozenset({"begin", "heartbeat", "frontier", "end"})
+_EVENTS: frozenset[str] = frozenset(get_args(Kind))
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -46,8 +47,9 @@ class Place(msgspec.Struct, frozen=True):
     of: str = ""
 
 
-class _Kind(msgspec.Struct):
+class _Line(msgspec.Struct):
     kind: str
+    cursor: str
 
 
 class StreamRequest(NamedTuple):
@@ -119,9 +121,12 @@ class Follower:
         *lines, self._rest = (self._rest + piece).split(b"\n")
         for line in filter(None, lines):
             self._failures = 0
-            kind = msgspec.json.decode(line, type=_Kind).kind
-            if kind in _NOTES:
+            head = msgspec.json.decode(line, type=_Line)
+            if head.kind in _NOTES:
                 self._note(msgspec.json.decode(line, type=FirehoseNote))
+                continue
+            if head.kind not in _EVENTS:  # of a later version
+                self._stand(head.cursor)
                 continue
             event = msgspec.json.decode(line, type=FirehoseEvent)
             self._stand(event.cursor)

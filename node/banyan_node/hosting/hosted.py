@@ -20,7 +20,7 @@ from banyan_crdt.ids import AccountId, LogId, account_from_text, account_to_text
 from banyan_crdt.ops import Init, Recover, Rotate, Slot, decode_body
 from banyan_crdt.parts import open_part
 from banyan_crdt.signing import Signer
-from banyan_node.context import RESTORING, Context
+from banyan_node.context import HOSTED, RESTORING, Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.moderation import standing
 from banyan_node.operator_errors import CallError
@@ -29,7 +29,7 @@ from banyan_storage.due import Work
 from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
 
-_HOSTED, _NAME, _SELF, _NEXT = b"hosted:", b"name:", b"self", b"next account"
+_NAME, _SELF, _NEXT = b"name:", b"self", b"next account"
 _AT, _COUNT = b"hosted at:", b"hosted count"
 """Accounts ordered by the index of their keys, and their number, so that a page reads only its own rows. Two accounts
 may have one index: a recovered account, and the node's own."""
@@ -98,7 +98,7 @@ def _recovery(ctx: Context, index: int) -> Slot:
 def note(ctx: Context, hosted: Hosted, mine: bool) -> Hosted:
     store = ctx.store
     _index(ctx, hosted)
-    store.put_note(_HOSTED + hosted.account, encode([hosted.number, hosted.name.encode()]))
+    store.put_note(HOSTED + hosted.account, encode([hosted.number, hosted.name.encode()]))
     store.set_due(Work.CHECKPOINT, hosted.account, 0)  # a restored account may have grown before it was found
     if hosted.name:
         store.put_note(_name_key(hosted.name), hosted.account)
@@ -114,7 +114,7 @@ def end(ctx: Context, account: AccountId, forget_name: bool = False) -> None:
     if home is None:
         return
     store.put_note(_COUNT, (count(ctx) - 1).to_bytes(4, "big"))
-    for name in (_HOSTED + account, _at(home)):
+    for name in (HOSTED + account, _at(home)):
         store.put_note(name, None)
     if forget_name and store.note(_name_key(home.name)) == account:
         store.put_note(_name_key(home.name), None)
@@ -157,7 +157,7 @@ def beginning(ctx: Reads, name: str) -> Iterator[AccountId]:
 
 
 def hosted(ctx: Reads, account: AccountId) -> Hosted | None:
-    raw = ctx.store.note(_HOSTED + account)
+    raw = ctx.store.note(HOSTED + account)
     if raw is None:
         return None
     index, name = decode(raw)
@@ -165,7 +165,7 @@ def hosted(ctx: Reads, account: AccountId) -> Hosted | None:
 
 
 def is_hosted(store: StoreReader, account: AccountId) -> bool:
-    return store.note(_HOSTED + account) is not None
+    return store.note(HOSTED + account) is not None
 
 
 def ids(ctx: Reads) -> list[AccountId]:
@@ -174,17 +174,17 @@ def ids(ctx: Reads) -> list[AccountId]:
 
 
 def ids_in(store: StoreReader) -> list[AccountId]:
-    return [AccountId(key[-32:]) for key, _ in store.notes(_HOSTED)]
+    return [AccountId(key[-32:]) for key, _ in store.notes(HOSTED)]
 
 
 def some(ctx: Reads) -> Iterator[AccountId]:
     """The accounts hosted here, read as they are asked for."""
-    return (AccountId(key[-32:]) for key, _ in ctx.store.notes(_HOSTED))
+    return (AccountId(key[-32:]) for key, _ in ctx.store.notes(HOSTED))
 
 
 def all_hosted(ctx: Reads) -> list[Hosted]:
     found = []
-    for key, raw in ctx.store.notes(_HOSTED):
+    for key, raw in ctx.store.notes(HOSTED):
         index, name = decode(raw)
         found.append(Hosted(AccountId(key[-32:]), index, name.decode()))
     return sorted(found, key=_at)

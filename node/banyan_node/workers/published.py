@@ -140,8 +140,9 @@ class SpreadSeen:
 class Published:
     """readers: peers that send us the whole network; left: the share of it that is still to come, 0 to 1. wrong_clock:
     a sentence if this machine's clock seems wrong. ahead_ms: how far it is ahead of the median of `platforms`. full:
-    why no entries of others are taken, or nothing. compared: some linked peer agreed with this node since it connected.
-    grounds: those that did cannot all be one stranger. spreads: the last messages of the gossip, the oldest first."""
+    why no entries of others are taken, or nothing. unheard: accounts that name accounts of this node, of which peers
+    told, and which wait to be held. compared: some linked peer agreed with this node since it connected. grounds: those
+    that did cannot all be one stranger. spreads: the last messages of the gossip, the oldest first."""
 
     links: tuple[LinkSeen, ...]
     interest: frozenset[AccountId] | None
@@ -158,8 +159,11 @@ class Published:
     platforms: int
     full: str
     strangers: StrangersSeen
+    unheard: int
     compared: bool
     grounds: bool
+    witnessed: bool
+    """Whether this node's state matched a statement of a named platform lately."""
     spreads: tuple[SpreadSeen, ...]
 
     def claims(self) -> dict[LogId, int]:
@@ -199,8 +203,10 @@ def published(ctx: Context, now: float, untaken: str | None = None) -> Published
         platforms=clock[1] if clock else 0,
         full=replica.sync.asking.full,
         strangers=_strangers(replica.strangers),
+        unheard=replica.sync.notices.waiting(now),
         compared=bool(met),
         grounds=bool(met) and (witnessed or are_independent(ctx.replica, met)),
+        witnessed=witnessed,
         spreads=_spreads(ctx.replica),
     )
 

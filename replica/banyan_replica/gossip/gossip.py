@@ -12,7 +12,7 @@ Invariant: only a message that was accepted, published or learned, and so is dur
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import asdict
 
 from banyan_replica.gossip.frames import (
@@ -40,7 +40,7 @@ def _nothing(_mid: bytes) -> bytes | None:
 class Gossip:
     """fetch(mid): reads a durable message from the store, for late grafts. addrs: this node's own addresses.
     join(items): the same content in fewer messages, each named after the last that it contains. ledger: points of
-    peers, shared with the caller that judges messages.
+    peers, shared with the caller that judges messages. named: peers that stay linked.
     """
 
     def __init__(
@@ -53,13 +53,14 @@ class Gossip:
         join: Callable[[Sequence[Push]], list[Push]] = list,
         ledger: Ledger | None = None,
         unread: Callable[[PeerId], int] = lambda peer: 0,
+        named: Container[PeerId] = (),
     ) -> None:
         self.settings = settings
         self._out: deque[GossipEffect] = deque()
         self._now: float | None = None
         self._ledger = ledger or Ledger()
         self._tree = Plumtree(settings, self._out, fetch, self._unanswered, join, unread)
-        self._members = Membership(me, settings, rng, self._out, self._ledger, self._tree)
+        self._members = Membership(me, settings, rng, self._out, self._ledger, self._tree, named)
         self._members.addrs = addrs
 
     # -- peers

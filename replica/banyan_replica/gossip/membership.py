@@ -5,14 +5,15 @@ After Leitão, Pereira, Rodrigues 2007, with three rules against an eclipse:
   - no request from outside evicts the `chosen` links that this node picked itself, and it always tries to have so
     many; nor the `elders`, the oldest links that others picked, because at the other end they are chosen ones;
   - the answer to a walk is accepted only from the neighbour that the walk was sent to, and returns on the same path.
-And a peer that is no neighbour, and brings more that is new than all neighbours together, is not hung up on.
+And a peer that is no neighbour, and brings more that is new than all neighbours together, is not hung up on. Those that
+are `named` never are: they stay linked, and that makes no place for them in a view.
 Invariant: the active view is a bounded subset of the connected peers, and no two of it share a group.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from collections.abc import Container
 
 from banyan_replica.gossip.drawing import pick
 from banyan_replica.gossip.frames import (
@@ -34,20 +35,12 @@ from banyan_replica.gossip.frames import (
 from banyan_replica.gossip.groups import LOCAL, group_of
 from banyan_replica.gossip.news import News
 from banyan_replica.gossip.passive import PassiveView
-from banyan_replica.gossip.records import Conn, Dial
+from banyan_replica.gossip.records import Conn, Dial, Neighbours
 from banyan_replica.gossip.settings import MAX_ADDRS, GossipSettings, Rng
 from banyan_replica.gossip.shuffles import Shuffles
 from banyan_replica.peers.ledger import Ledger
 
 NEVER = float("inf")
-
-
-class Neighbours(Protocol):
-    """Is told of changes of the active view: the tree."""
-
-    def neighbour_up(self, peer: PeerId, now: float) -> None: ...
-
-    def neighbour_down(self, peer: PeerId) -> None: ...
 
 
 class Membership:
@@ -59,8 +52,9 @@ class Membership:
         out: deque[GossipEffect],
         ledger: Ledger,
         tree: Neighbours,
+        named: Container[PeerId] = (),
     ) -> None:
-        self.me = me
+        self.me, self.named = me, named
         self.addrs: tuple[str, ...] = ()
         self.s = settings
         self.rng = rng
@@ -71,7 +65,7 @@ class Membership:
         self.active: dict[PeerId, float] = {}  # neighbour since
         self.news = News()
         self.passive = PassiveView(settings, rng, ledger)
-        self.contacts: dict[PeerId, PeerInfo] = {}  # given by the operator
+        self.contacts: dict[PeerId, PeerInfo] = {}  # dialled first: given by the operator, found near, of the last run
         self.anchored: dict[PeerId, PeerInfo] = {}
         self.dials: dict[PeerId, Dial] = {}
         self.asked: tuple[PeerId, float] | None = None  # the one open request to be neighbours, and its deadline
@@ -119,7 +113,7 @@ class Membership:
         for peer in self.active:
             conn = self.up[peer]
             addrs = tuple(a for a in conn.addrs if a.startswith("/dns") or group_of(a) == conn.group)
-            if addrs and not conn.dialled:
+            if addrs and conn.inbound:
                 found.append(PeerInfo(peer, addrs))
         return tuple(found[: self.s.anchors])
 
@@ -131,7 +125,8 @@ class Membership:
             return
         mine = dial is not None
         known = addrs[:MAX_ADDRS] or (dial.addrs if dial else ())
-        self.up[peer] = Conn(group, known, mine, bool(dial and dial.chosen), now, now + self.s.spare_s)
+        chosen = bool(dial and dial.chosen)
+        self.up[peer] = Conn(group, known, mine, not outbound, chosen, now, now + self.s.spare_s)
         if dial is not None:
             self.out += [SendFrame(peer, frame) for frame in dial.frames]
             if self.asked is not None and self.asked[0] == peer:
@@ -150,8 +145,12 @@ class Membership:
         if peer in self.active:
             self._leave(peer, now)
             self._note_passive(PeerInfo(peer, self.up[peer].addrs), now)
-        if self.up.pop(peer, None) is not None:
-            self._refill(now)
+        conn = self.up.pop(peer, None)
+        if conn is None:
+            return
+        if conn.inbound and peer in self.named:  # at its end it may be a spare one; one that we dial is none
+            self.trust_at = min(self.trust_at, now + self.s.tick_s)
+        self._refill(now)
 
     def expel(self, peer: PeerId, now: float) -> None:
         """Removes the peer from all views."""
@@ -354,7 +353,7 @@ class Membership:
             self._forget_asked(self.asked[0])
         self.expecting = {peer: until for peer, until in self.expecting.items() if until > now}
         for peer, conn in self.up.items():
-            if not conn.dialled or conn.spare_at > now or peer in self.active:
+            if not conn.dialled or conn.spare_at > now or peer in self.active or peer in self.named:
                 continue
             if self.news.of([peer], now) > self.news.of(self.active, now):
                 conn.spare_at = now + self.s.useful_s
@@ -365,10 +364,7 @@ class Membership:
             self.retry_s = self.s.retry_s
         if self.audit_at <= now:
             self._audit(now)
-        if any(peer in self.up for peer in self.contacts):
-            self.trust_at = now + self.s.trust_s
-        elif self.trust_at <= now:
-            self._ask_contact(now)
+        self._ask_contact(now)
         self._refill(now)
 
     def _audit(self, now: float) -> None:
@@ -383,13 +379,17 @@ class Membership:
             self._reach(pick(self.rng, beyond), Neighbour(urgent, self.addrs), now, chosen=False)
 
     def _ask_contact(self, now: float) -> None:
-        """Dials a contact, because none was linked for long. Strangers may have taken our neighbours and the passive
-        view, and the operator named the contacts. A link is enough: linked peers compare what they hold."""
-        self.trust_at = now + self.s.trust_s
-        known = [info for peer, info in self.contacts.items() if peer not in self.dials]
-        if known:
+        """Dials a named contact that was not linked for long, others if none is linked. Strangers may have taken our
+        neighbours and the passive view. A link is enough: linked peers compare what they hold."""
+        away = [info for peer, info in self.contacts.items() if peer not in self.up and peer not in self.dials]
+        if any(peer in self.up for peer in self.contacts):
+            away = [info for info in away if info.peer in self.named]
+        if not away:
+            self.trust_at = now + self.s.trust_s
+        elif self.trust_at <= now:
+            self.trust_at = now + self.s.trust_s
             urgent = self.rng.random() < self.s.audit_trade
-            self._reach(pick(self.rng, known), Neighbour(urgent, self.addrs), now, chosen=True)
+            self._reach(pick(self.rng, away), Neighbour(urgent, self.addrs), now, chosen=True)
 
     # -- small things
 
@@ -397,4 +397,4 @@ class Membership:
         where.pop(info.peer, None)
         where[info.peer] = info
         while len(where) > 2 * self.s.anchors:
-            del where[next(iter(where))]
+            del where[next((p for p in where if p not in self.named), next(iter(where)))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass, field
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from banyan_replica.gossip.frames import MemberFrame, PeerId, PeerInfo, Push
 from banyan_replica.gossip.settings import MAX_ITEMS
@@ -105,11 +105,20 @@ class Counters:
     frames: int = 0
 
 
+class Neighbours(Protocol):
+    """Is told of changes of the active view: the tree."""
+
+    def neighbour_up(self, peer: PeerId, now: float) -> None: ...
+
+    def neighbour_down(self, peer: PeerId) -> None: ...
+
+
 @dataclass(slots=True)
 class Conn:
     group: str
     addrs: tuple[str, ...]
     dialled: bool  # the gossip asked for this connection
+    inbound: bool  # the peer dialled
     chosen: bool  # and picked the peer itself
     since: float
     spare_at: float

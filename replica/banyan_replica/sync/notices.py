@@ -5,21 +5,24 @@ So it names the accounts that it hosts to its neighbours, each with a cursor in 
 answers as soon as its views have an entry that names one of them: which account wrote it, and which entry it is.
 
 The authors are held like accounts that were chosen, in a room of their own, so that they displace nobody who was. It
-is bounded. Where it is full, an author goes whom the peer told that told most of those in it, the one that was told
-first. Strangers that one peer brings so displace their like. What is told is believed once the entry is here and names
-the account. An author whose entry does not come, or names nobody, goes, and its peer is asked less often.
+is bounded. Of one peer only so many enter whose entries are not here yet; the others wait. Where the room is full, an
+author goes whom the peer told that told most of those in it, the one that was told first. Strangers that one peer
+brings so displace their like. What is told is believed once the entry is here and names the account. An author whose
+entry does not come, or names nobody, goes, and its peer is asked less often.
 """
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
 from banyan_crdt.ids import AccountId, EntryId, H, Head, LogId
 from banyan_replica.intake.ingest import Ingest
+from banyan_replica.intake.strangers import HEARD_PART
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.load import Leak
 from banyan_replica.peers.session import PeerSession
@@ -28,7 +31,7 @@ from banyan_replica.sync.interest import Interests
 from banyan_replica.wire import ID_BYTES, NAME_BYTES, PAGE, Message, Notices, WantNotices
 from banyan_storage.engine import after_prefix
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.noticed import Naming, names, naming
+from banyan_storage.noticed import Naming, namers, names, naming
 from banyan_storage.store import Store
 from banyan_storage.tables import part_place, u64
 
@@ -48,8 +51,6 @@ case."""
 PAUSE_S, PAUSE_MOST_S = 10.0, 60.0
 """For each author that a peer told of and whose entry did not come, it is asked so much later after its last answer.
 One is forgotten in PAUSE_MOST_S. No more than that: strangers can cut off what an honest peer told of already."""
-ROOM_PART = 4
-"""Once strangers' share of the disk is used up, the largest authors go until they take a part of so many."""
 ROOM, FROM = b"heard:", b"heard from:"
 """The keys of notes: an author in the room; and where a peer is asked from next."""
 
@@ -97,8 +98,10 @@ class Question:
     next_at: float = 0.0
     """When it may go on after an answer."""
     open: bool = True
+    more: bool = False
+    """Whether the last page is still to come."""
     found: OrderedDict[AccountId, tuple[AccountId, EntryId]] = field(default_factory=OrderedDict)
-    """Authors of the pages so far, those last that were told last."""
+    """Authors that were told and are not in the room yet, those last that were told last."""
 
 
 class NoticeExchange:
@@ -110,8 +113,12 @@ class NoticeExchange:
         self.refused: Callable[[AccountId], bool] = lambda account: False
         self.chosen: dict[AccountId, None] | None = None
         """The accounts that this node was told to hold, in their order; None: all, and nobody is asked."""
+        self.near: Collection[AccountId] | None = None
+        self.far: Collection[AccountId] = ()
+        """Those of them that matter more than the authors, and those that matter less."""
         self.room: OrderedDict[AccountId, Author] = OrderedDict()
         """The authors, those first that were told first."""
+        sync.asking.strangers.heard = self.room
         self._order = 0
         self._asked = dict[str, Question]()
         self._invented: OrderedDict[str, Leak] = OrderedDict()
@@ -188,12 +195,13 @@ class NoticeExchange:
                 begin = BEGIN  # its store is older than it was
             asked = self._asked[link.peer] = Question(accounts, begin, begin, now + LOOK_BACK_S)
         elif now >= asked.again_at:
-            asked = self._asked[link.peer] = Question(accounts, asked.back, asked.cursor, now + LOOK_BACK_S)
+            back = asked.back if asked.found else asked.cursor
+            asked = self._asked[link.peer] = Question(accounts, asked.back, back, now + LOOK_BACK_S)
         asked.open = True
         self._sync.out.append((link.peer, WantNotices(asked.cursor, b"".join(accounts))))
 
     def answered(self, link: PeerSession, m: Notices, now: float) -> None:
-        """An answer came. Authors are taken once the last page is there."""
+        """An answer came. Authors are taken once the last page is there, since only the last ones have room."""
         asked = self._asked[link.peer]
         asked.open = False
         if m.cursor <= asked.cursor:
@@ -208,32 +216,48 @@ class NoticeExchange:
                 asked.found.move_to_end(author)
         while len(asked.found) > self._limits.heard:
             asked.found.popitem(last=False)
+        asked.more = bool(m.more)
         if m.more:
             asked.open = True
             self._sync.out.append((link.peer, WantNotices(m.cursor, b"".join(asked.accounts))))
-        elif asked.found:
+        else:
             self._take(link, asked, now)
 
     def _take(self, link: PeerSession, asked: Question, now: float) -> None:
-        """Holds the authors that were found, as many as one peer may tell before they are proved."""
+        """Holds authors that were found: as many as one peer may tell before they are proved. The others wait."""
+        if asked.more or not asked.found:
+            return
         unproved = sum(not author.proved for author in self.room.values() if author.peer == link.peer)
         came = False
-        over = len(asked.found) - max(0, self._limits.heard_unproved - unproved)
-        for author, (named, entry) in islice(asked.found.items(), max(0, over), None):
+        while asked.found and unproved < self._limits.heard_unproved:
+            author, (named, entry) = asked.found.popitem(last=False)
             if self.chosen is None or author in self.chosen or self.refused(author):
                 continue
-            came = came or author not in self.room
-            about = self.room.setdefault(author, Author(named, entry, link.peer, now))
-            about.mine, about.entry = named, entry
-            self.room.move_to_end(author)
-            self._order += 1
-            self._store.put_note(ROOM + author, u64(self._order) + named + entry)
-        asked.found.clear()
-        while len(self.room) > self._limits.heard:
-            self._leave(self._last_of(author.peer for author in self.room.values()))
-        self._note(link, asked)
+            if author not in self.room:
+                self.room[author] = Author(named, entry, link.peer, now)
+                unproved, came = unproved + 1, True
+            self.room[author].mine, self.room[author].entry = named, entry
+            self._put(author)
+        self._make_room()
+        if not asked.found:
+            self._note(link, asked)
         if came:
             self._sync.hold(now)
+
+    def _put(self, author: AccountId) -> None:
+        """The author, who is in the room, is the one that was told last."""
+        about = self.room[author]
+        self.room.move_to_end(author)
+        self._order += 1
+        self._store.put_note(ROOM + author, u64(self._order) + about.mine + about.entry)
+
+    def _make_room(self) -> None:
+        while len(self.room) > self._limits.heard:
+            self._leave(self._last_of(author.peer for author in self.room.values()))
+
+    def waiting(self, now: float) -> int:
+        """How many authors wait to be held, of peers that have invented none lately."""
+        return sum(len(asked.found) for peer, asked in self._asked.items() if not self._pause(peer, now))
 
     def _note(self, link: PeerSession, asked: Question) -> None:
         key = FROM + link.peer.encode()
@@ -268,14 +292,29 @@ class NoticeExchange:
 
     # -- in the room
 
-    def held(self, chosen: Collection[AccountId] | None) -> Collection[AccountId] | None:
-        """The accounts to hold: those that were chosen, and the room. Who was chosen needs no room."""
-        self.chosen = mine = None if chosen is None else dict.fromkeys(chosen)
-        if mine is None:
+    def held(self, chosen: Collection[AccountId] | None, far: Collection[AccountId]) -> Collection[AccountId] | None:
+        """The accounts to hold, the most important first: those that were chosen, the room, and who was chosen because
+        others follow it. Who was chosen needs no room; who is not any more and names an account here moves into it."""
+        before, self.near, self.far = self.chosen or {}, chosen, far
+        self.chosen = mine = None if chosen is None else dict.fromkeys((*chosen, *far))
+        if chosen is None or mine is None:
             return None
         for author in [author for author in self.room if author in mine or self.refused(author)]:
             self._leave(author)
-        return [*mine, *self.room]
+        self._move_in(author for author in before if author not in mine and not self.refused(author))
+        return [*dict.fromkeys((*chosen, *self.room, *far))]
+
+    def _move_in(self, authors: Iterable[AccountId]) -> None:
+        """Those that name an account of this node, by what is held here."""
+        leaving = [*authors]
+        if not leaving or not self._store.has_views:
+            return
+        with suppress(ViewBuilding):
+            for one in namers(self._store.txn, self.hosted(), leaving):
+                _, author, entry = self._told(one)
+                self.room[author] = Author(one.named, entry, "", 0.0, proved=True)
+                self._put(author)
+        self._make_room()
 
     def tick(self, now: float) -> None:
         """Once a second."""
@@ -289,6 +328,8 @@ class NoticeExchange:
             if not (accounts and link.told.answers_notices and self._sync.near(link.peer)):
                 continue
             asked = self._asked.get(link.peer)
+            if asked is not None:
+                self._take(link, asked, now)
             if asked is None or asked.accounts != accounts or now >= (asked.again_at if asked.open else asked.next_at):
                 self._ask(link, accounts, now)
 
@@ -310,7 +351,7 @@ class NoticeExchange:
                 self._leave(author)
                 gone = True
         strangers = self._sync.asking.strangers
-        if strangers.full and sum(map(strangers.of, self.room)) > (strangers.most or 0) // ROOM_PART:
+        if strangers.full and sum(map(strangers.of, self.room)) > (strangers.most or 0) // HEARD_PART:
             self._leave(max(self.room, key=strangers.of))
             gone = True
         if gone:

@@ -16,10 +16,12 @@ import anyio
 import msgspec
 
 from banyan_crdt.ids import account_from_text
-from banyan_node.api.firehose import MODERATED, ArrivalPlace
+from banyan_node.api.firehose import ArrivalPlace
 from banyan_node.operator_errors import CallError
+from banyan_storage.acts import of_kind
 from banyan_web.firehose.forms import Form
 from banyan_web.firehose.tail import Source, Tail, TailEvent, place_of
+from banyan_web.open_streams import Ending
 
 HEARTBEAT_S = 15.0
 """At the latest after so long something is sent."""
@@ -54,21 +56,22 @@ class FirehoseFilter(NamedTuple):
         return self.platforms is not None or self.labels is not None or self.uncounted or self.proof
 
     def may_see(self, one: TailEvent) -> bool:
-        if one.kind == "labelled" and not self.moderation:
+        if not self.moderation and (rule := of_kind(one.kind)) is not None and rule.for_read == "nothing":
             return False
         return self.sealed or not one.collections or not one.collections <= SEALED
 
     def told(self, one: TailEvent) -> TailEvent:
         """As this reader is told it."""
-        if self.moderation or one.kind not in MODERATED:
+        if self.moderation or (rule := of_kind(one.kind)) is None or rule.for_read == "act":
             return one
         return one._replace(line=msgspec.json.encode(without_reason(msgspec.json.decode(one.line))))
 
     def takes(self, one: TailEvent) -> bool:
         if not self.may_see(one):
             return False
-        is_act = one.kind in ("dropped", "recounted")
-        if self.collections is not None and not is_act and self.collections.isdisjoint(one.collections):
+        rule = of_kind(one.kind)
+        always = rule is not None and rule.of_account
+        if self.collections is not None and not always and self.collections.isdisjoint(one.collections):
             return False
         if self.accounts is not None and one.account not in self.accounts:
             return False
@@ -109,6 +112,7 @@ async def follow(
     wanted: FirehoseFilter,
     since: str,
     form: Form,
+    ending: Ending,
     live: bool = True,
     elsewhere: Elsewhere = Elsewhere(),  # noqa: B008
 ) -> AsyncGenerator[bytes, None]:
@@ -151,6 +155,9 @@ async def follow(
             if tail.closed:
                 yield form.note("end", cursor, why="shutdown", message=_SHUTDOWN)
                 return
+            if ending.revoked:
+                yield form.note("end", cursor, why="revoked", message=_REVOKED)
+                return
             arrived = not more and (not live or not named)
             if every_s is not None and cursor != named and (arrived or anyio.current_time() - named_at > every_s):
                 if note := await _frontier(source, wanted, cursor, form):
@@ -164,12 +171,13 @@ async def follow(
             if not live:
                 yield form.note("end", cursor, why="caught_up", message=_ENDED)
                 return
-            if not await tail.moved(place, HEARTBEAT_S if every_s is None else min(HEARTBEAT_S, every_s)):
+            if not await tail.moved(place, HEARTBEAT_S if every_s is None else min(HEARTBEAT_S, every_s), ending):
                 yield form.note("heartbeat", cursor)
 
 
 _SLOW = f"A piece of the stream took longer than {SLOW_S:.0f} s to read. Connect again with `since`."
 _SHUTDOWN = "The node stops. Connect again with `since`."
+_REVOKED = "The token of this stream is good no more. Connect again with another one, and with `since`."
 _ENDED = "This is the end of what is held."
 
 

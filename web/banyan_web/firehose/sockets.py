@@ -16,6 +16,7 @@ from starlette.websockets import WebSocketDisconnect
 from banyan_web.endpoint import Web
 from banyan_web.firehose.asking import Opened, name_of, opened, token_for
 from banyan_web.firehose.endpoints import confirmed
+from banyan_web.open_streams import REVOKED
 from banyan_web.params import nested
 from banyan_web.refusals import Refused
 from banyan_web.sockets import Connection, SocketEndpoint
@@ -26,7 +27,7 @@ DONE = 1000
 
 async def _serve(web: Web, to: Connection) -> None:
     params = nested(to.socket.query_params.multi_items())
-    stream = await opened(web, token_for(to.token), params, to.socket.headers)
+    stream = await opened(web, token_for(to.token), params, to.socket)
     try:
         await to.accept()
         async with anyio.create_task_group() as tasks:
@@ -34,7 +35,7 @@ async def _serve(web: Web, to: Connection) -> None:
             tasks.start_soon(to.meter.beside, _listen, web, to, params.get("consumer"), lock, tasks.cancel_scope)
             await _tell(to, stream, lock)
             tasks.cancel_scope.cancel()
-        await to.socket.close(DONE)
+        await to.socket.close(REVOKED if stream.ending.revoked else DONE)
     except* (WebSocketDisconnect, RuntimeError):
         pass  # the client has left
     finally:

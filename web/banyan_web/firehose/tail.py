@@ -24,6 +24,8 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from banyan_node.api.firehose import ArrivalPlace
 from banyan_node.operator_errors import CallError
+from banyan_storage.acts import of_kind
+from banyan_web.open_streams import Ending
 
 KEPT_EVENTS, KEPT_BYTES = 16_384, 8 << 20
 """The most that is kept of the end."""
@@ -34,8 +36,6 @@ AGAIN_S = 1.0
 PAGE = 500
 
 
-ENDING = frozenset({"delete", "account", "withheld", "hidden", "dropped", "recounted"})
-"""Kinds of events after which what was told of the account may not be given out any more."""
 _log = logging.getLogger(__name__)
 
 
@@ -82,16 +82,24 @@ def events_of(page: Mapping[str, Any]) -> Iterator[TailEvent]:
     for event in page["events"]:
         cursor, names = event["cursor"], _names(event["collection"])
         kind = event["kind"]
-        ends = kind in ENDING
-        yield TailEvent(place_of(cursor), cursor, names, event["account"], msgspec.json.encode(event), ends, kind)
+        yield TailEvent(
+            place_of(cursor), cursor, names, event["account"], msgspec.json.encode(event), _ends(kind), kind
+        )
 
 
 def runs_of(page: Mapping[str, Any]) -> Iterator[TailEvent]:
     """Of a page of `firehose.runs`."""
     for item in page["items"]:
         cursor, names = item["cursor"], frozenset(item["collections"])
-        ends = item["deletes"] or "account" in names
-        yield TailEvent(place_of(cursor), cursor, names, item["account"], b64decode(item["frames"]), ends)
+        kind = item["act"] or ""
+        ends = item["deletes"] or "account" in names or _ends(kind)
+        yield TailEvent(place_of(cursor), cursor, names, item["account"], b64decode(item["frames"]), ends, kind)
+
+
+def _ends(kind: str) -> bool:
+    """Whether, after an event of this kind, what was told of the account may not be given out any more."""
+    rule = of_kind(kind)
+    return kind in ("delete", "account") if rule is None else rule.ends
 
 
 class Reading(NamedTuple):
@@ -145,10 +153,12 @@ class Tail:
             return None
         return self._kept[bisect_right(self._places, place) :]
 
-    async def moved(self, place: ArrivalPlace, seconds: float) -> bool:
+    async def moved(self, place: ArrivalPlace, seconds: float, ending: Ending | None = None) -> bool:
         """Waits until something arrived behind a place, or the end. False if nothing did in so many seconds."""
         with anyio.move_on_after(seconds):
             while not self.closed and (self.end is None or self.end <= place):
+                if ending is not None and ending.revoked:
+                    break
                 await self._changed.wait()
             return True
         return False
@@ -157,9 +167,10 @@ class Tail:
         """Followers end soon."""
         self.closed = True
         self._needed.set()
-        self._tell()
+        self.wake()
 
-    def _tell(self) -> None:
+    def wake(self) -> None:
+        """Followers look whether they have to do something."""
         self._changed.set()
         self._changed = anyio.Event()
 
@@ -205,7 +216,7 @@ class Tail:
             page = await self._source.call(self._reading.method, {})
             self.cursor, self._known = page["cursor"], place_of(page["end"])
             self._first = self.end = place_of(self.cursor)
-            self._tell()
+            self.wake()
             while self.followers and not self.closed:
                 with anyio.move_on_after(AGAIN_S):  # of an act of the node no event may tell
                     await more.wait()
@@ -223,8 +234,7 @@ class Tail:
             ended = {one.account for one in found if one.ends}
             known = place_of(page["end"])
             stale = max((n for n, one in enumerate(self._kept, 1) if one.account in ended), default=0)
-            # signed entries tell of no act
-            self._drop(len(self._kept) if self._reading is RUNS and known.a != self._known.a else stale)
+            self._drop(stale)
             for one in found:
                 self._kept.append(one)
                 self._places.append(one.place)
@@ -233,7 +243,7 @@ class Tail:
             self._known = self._known if more else known
             self.end = place_of(self.cursor)
             self._trim()
-            self._tell()
+            self.wake()
 
     def _trim(self) -> None:
         """Drops the oldest, a half at a time."""

@@ -19,9 +19,9 @@ from anyio import to_thread
 from msgspec import Meta
 
 from banyan_node.api.declare import NoResult, Request
-from banyan_node.api.firehose import MODERATED
 from banyan_node.client.types import Webhook, Webhooks
 from banyan_node.operator_errors import CallError
+from banyan_storage.acts import RULES, ActKind, of_kind
 from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Ask, Endpoints, Shape, Web
 from banyan_web.firehose.following import SEALED, without_reason
@@ -35,14 +35,10 @@ PREFIX = "whsec_"
 MOST, ACCOUNTS, COLLECTIONS = 100, 1_000, 100
 """Webhooks of one platform, and accounts and collections that one names."""
 Kind = Literal[
-    "entries", "control", "create", "update", "delete", "account",
-    "withheld", "hidden", "labelled", "returned", "dropped", "late", "recounted",
+    "entries", "control", "create", "update", "delete", "account", ActKind,
 ]  # fmt: skip
 EVENTS: tuple[Kind, ...] = ("entries", "control")
-CONTENT: tuple[Kind, ...] = (
-    "create", "update", "delete", "account",
-    "withheld", "hidden", "labelled", "returned", "dropped", "late", "recounted",
-)  # fmt: skip
+CONTENT: tuple[Kind, ...] = ("create", "update", "delete", "account", *RULES)
 """Events of the firehose, with what was said."""
 BEGINNING = "begin"
 ACTIVE, DISABLED = "active", "disabled"
@@ -79,7 +75,8 @@ class Hook(NamedTuple):
     def wants(self, event: dict[str, Any]) -> bool:
         """Of the node's events, or of the firehose: there the node applied the other filters."""
         said = self.said
-        if event.get("kind") == "labelled" and not said["moderation"]:
+        rule = of_kind(event.get("kind", ""))
+        if not said["moderation"] and rule is not None and rule.for_read == "nothing":
             return False
         if "kind" in event:
             return event["kind"] in said["events"] and (said["sealed"] or event["collection"] not in SEALED)
@@ -88,7 +85,8 @@ class Hook(NamedTuple):
 
     def told(self, event: dict[str, Any]) -> dict[str, Any]:
         """As this webhook is told it."""
-        return event if self.said["moderation"] or event.get("kind") not in MODERATED else without_reason(event)
+        rule = of_kind(event.get("kind", ""))
+        return event if self.said["moderation"] or rule is None or rule.for_read == "act" else without_reason(event)
 
     def sign(self, id: str, seconds: int, body: bytes) -> str:
         """The value of `webhook-signature`."""

@@ -36,6 +36,13 @@ from banyan_storage.views import touched
 
 METHODS = Declared()
 PAGE = 100
+_ACT: dict[standing.Kind, ActKind] = {
+    "label": "labelled",
+    "hide": "hidden",
+    "limit": "limited",
+    "suspend": "suspended",
+}
+"""What the firehose tells of them."""
 Number = Annotated[int, Meta(title="a number", description="As a list answers it.", ge=1, lt=1 << 53)]
 Order = Annotated[str, Meta(max_length=250)]
 """A statement takes 1,000 bytes."""
@@ -267,11 +274,11 @@ def _apply(ctx: Context, made: DecisionNote, account: AccountId, posts: Sequence
     holds, verdict = standing.Holds(made.id, made.text), made.verdict
     if verdict == "limit" or verdict == "suspend":
         standing.put(ctx.store, verdict, account, holds)
+        ctx.store.note_act(_ACT[verdict], account)
     elif verdict == "label" or verdict == "hide":
         for post in posts:
             standing.put(ctx.store, verdict, post.account + post.key, holds)
-            kind: ActKind = "labelled" if verdict == "label" else "hidden"
-            ctx.store.note_act(kind, post.account, post.key, (made.text,) if verdict == "label" else ())
+            ctx.store.note_act(_ACT[verdict], post.account, post.key, (made.text,) if verdict == "label" else ())
         tell_judged(ctx, posts)
     elif verdict == "withhold":
         for post in posts:
@@ -317,11 +324,12 @@ def undo(ctx: Context, ask: UndoDecision, now: float) -> DecisionRow:
 def _take_back(ctx: Context, made: DecisionNote, account: AccountId, now: float) -> None:
     verdict = made.verdict
     if verdict == "limit" or verdict == "suspend":
-        _end(ctx, verdict, account, made.id)
+        if _end(ctx, verdict, account, made.id):
+            ctx.store.note_act("lifted", account, said=(_ACT[verdict],))
     elif verdict == "label" or verdict == "hide":
         for post in map(target_of, made.posts):
-            _end(ctx, verdict, post.account + post.key, made.id)
-            ctx.store.note_act("returned", post.account, post.key)
+            if _end(ctx, verdict, post.account + post.key, made.id):
+                ctx.store.note_act("returned", post.account, post.key)
         tell_judged(ctx, map(target_of, made.posts))
     elif verdict == "withhold":
         for uri_ in made.posts:
@@ -332,10 +340,13 @@ def _take_back(ctx: Context, made: DecisionNote, account: AccountId, now: float)
                     raise
 
 
-def _end(ctx: Context, kind: standing.Kind, about: bytes, number: int) -> None:
+def _end(ctx: Context, kind: standing.Kind, about: bytes, number: int) -> bool:
+    """Whether it held because of this decision."""
     found = standing.find(ctx.store, kind, about)
-    if found is not None and found.decision == number:
-        standing.put(ctx.store, kind, about, None)
+    if found is None or found.decision != number:
+        return False
+    standing.put(ctx.store, kind, about, None)
+    return True
 
 
 @METHODS.read("decision.list", "refused", slow=True)

@@ -2,31 +2,45 @@
 
 Pages are as those of `firehose`: nothing is queued, and a cursor is a place in the order of arrival. An item is a run:
 the entries from one arrival on, up to the signature over them. What came in one piece is told in one piece, once. Where
-its entries came apart, the later ones are told again with the run that they are signed in: an entry has one id.
+its entries came apart, the later ones are told again with the run that they are signed in: an entry has one id. An act
+of this node is an item too; where it gives content out (`late`, `returned`), the run with it stands before it.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
 from banyan_crdt.checkpoint import encode_checkpoint
 from banyan_crdt.entry import Entry, encode_header
-from banyan_crdt.firehose import CHECKPOINT, CONTROL, PARTS, RUN, UNPROVED, frame
-from banyan_crdt.ids import AccountId, LogId
+from banyan_crdt.firehose import ACT, CHECKPOINT, CONTROL, PARTS, RUN, UNPROVED, frame
+from banyan_crdt.ids import AccountId, CellKey, EntryId, LogId
 from banyan_crdt.ops import Del, Op, Tomb, decode_body
 from banyan_crdt.run import MAX_RUN_ENTRIES, encode_control, encode_run, skips_below
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.firehose import cursor_text, did_text, store_name
-from banyan_node.api.methods.firehose import LOOKED, MOST, STEP, CollectionNames, SeenText, Shards, Since, Wanted, where
+from banyan_node.api.methods.firehose import (
+    LOOKED,
+    MOST,
+    STEP,
+    CollectionNames,
+    SeenText,
+    Shards,
+    Since,
+    Waiting,
+    Wanted,
+    where,
+)
 from banyan_node.api.methods.firehose import Labels as LabelNames
 from banyan_node.api.texts import AccountRef, Did, FirehoseCursor
 from banyan_node.hosting import hosted
 from banyan_schema.registry import SOCIAL
+from banyan_schema.social import POST
 from banyan_storage import acts
+from banyan_storage.acts import Act, ActKind
 from banyan_storage.given_out import GivenOut
 from banyan_storage.queries import Queries
 from banyan_storage.reader import Arrival, StoreReader
@@ -54,14 +68,15 @@ class RunsRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 class RunItem(Response, frozen=True):
     """cursor: behind it. account: whose it is. collections: of which it has something; `account`: a control log grew.
-    entries: how many. deletes: whether one of them deletes something, or takes it back. frames: base64, of the kinds
-    control, run, parts, unproved."""
+    entries: how many. deletes: whether one of them deletes something, or takes it back. act: the kind of what this node
+    did itself; null: entries arrived. frames: base64, of the kinds control, run, parts, unproved, act."""
 
     cursor: FirehoseCursor
     account: Did
     collections: list[str]
     entries: int
     deletes: bool
+    act: ActKind | None
     frames: str
 
 
@@ -95,29 +110,48 @@ def runs(at: CommitView, ask: RunsRequest) -> RunsPage:
     realm, last = reader.realm.id.hex(), reader.last_arrival
     end = cursor_text(store, last, 0, acts.last(reader.txn))
     if ask.since is None:
-        return RunsPage(realm, [], cursor_text(store, last), False, end)
+        return RunsPage(realm, [], end, False, end)
     place, seen = where(at, ask.since, ask.seen, False)
     n, looked, making = place.n, 0, _Making(at.queries(), store)
-    items = list[RunItem]()
+    making.last_act = place.a
+    waiting, items = Waiting(reader.txn, place.a), list[RunItem]()
+
+    def page(more: bool) -> RunsPage:
+        return RunsPage(realm, items, cursor_text(store, n, 0, making.last_act), more, end)
+
+    def is_full() -> bool:
+        return making.entries >= ask.limit or making.weight > PAGE_BYTES
+
+    def act(until: int) -> bool:
+        """Tells the acts up to an arrival. Whether there was room."""
+        while (one := waiting.next(until)) is not None:
+            if is_full():
+                return False
+            waiting.take()
+            making.last_act = one.number
+            item = making.act(one, n) if wanted.account(one.account) else None
+            if item is not None and (not item.collections or any(map(wanted.collection, item.collections))):
+                items.append(item)
+        return True
+
     while looked < LOOKED:
         rows = reader.arrivals(n, STEP)
         if not rows:
-            return RunsPage(realm, items, cursor_text(store, n), False, end)
+            return page(not act(last))
         looked += len(rows)
         for row in rows:
             if row.n <= n:
                 continue
+            if is_full() or not act(row.n - 1):
+                return page(True)
             is_told = seen is not None and row.seq <= seen.until(row.log)
             if not is_told and wanted.account(row.log.account):
-                item, until = making.item(row)
+                item, n = making.item(row)
                 if item is not None and (not row.log.log or any(map(wanted.collection, item.collections))):
                     items.append(item)
-                n = until
             else:
                 n = row.n
-            if making.entries >= ask.limit or making.weight > PAGE_BYTES:
-                return RunsPage(realm, items, cursor_text(store, n), n < last, end)
-    return RunsPage(realm, items, cursor_text(store, n), n < last, end)
+    return page(n < last)
 
 
 @METHODS.read("firehose.control", "not_found")
@@ -136,38 +170,88 @@ def _control_frames(reader: StoreReader, account: AccountId, entries: Sequence[E
             yield frame(CONTROL, account, [encode_control(entry, encode_header(entry.header))])
 
 
+class _Found(NamedTuple):
+    """The frames of what begins with an arrival. until: the last arrival that they tell. end: the last entry of the log
+    that they tell; None: they prove none. names: of the collections. bodies: the operations of each entry of a run."""
+
+    frames: list[bytes]
+    until: int
+    end: int | None
+    names: set[str]
+    bodies: Sequence[Sequence[Op]]
+
+
 class _Making:
-    """The items of a page. entries, weight: how many, and their bytes, so far."""
+    """The items of a page. entries, weight: how many, and their bytes, so far. last_act: the last act that was told."""
 
     def __init__(self, q: Queries, store: str) -> None:
-        self._reader, self._store, self._given = q.reader, store, GivenOut(q)
+        self._q, self._reader, self._store, self._given = q, q.reader, store, GivenOut(q)
         self._all_count = not q.reader.any_loose()
         self._until: dict[LogId, int] = {}
         """The last entry of each log that is in an item."""
-        self.entries = self.weight = 0
+        self.entries = self.weight = self.last_act = 0
+
+    def act(self, act: Act, n: int) -> RunItem | None:
+        """An act behind arrival n; None if what came late is gone."""
+        place = frame(
+            ACT,
+            act.account,
+            cursor_text(self._store, n, 0, act.number).encode(),
+            act.number,
+            act.kind.encode(),
+            act.about,
+            act.time_ms,
+            [one.encode() for one in act.said],
+        )
+        if acts.RULES[act.kind].of_account:
+            return self._made(act.account, n, set(), [], [place], act.kind)
+        if act.kind != "late":
+            key = CellKey(act.about)
+            shown = next(self._q.items(act.account, SOCIAL.by_id[POST], key), None) if act.kind == "returned" else None
+            again = [] if shown is None or shown.ref is None else self._again(shown.ref.entry)
+            return self._made(act.account, n, {"post"}, [], [*again, place], act.kind)
+        entry, op = EntryId(act.about[:32]), int.from_bytes(act.about[32:], "big")
+        found = self._reader.entry(entry)
+        ops = () if found is None else decode_body(found.ops).ops
+        if op >= len(ops) or not self._given.op(act.account, ops[op]) or not (again := self._again(entry)):
+            return None
+        return self._made(act.account, n, _collections([ops[op : op + 1]]), [], [*again, place], act.kind)
+
+    def _again(self, entry: EntryId) -> list[bytes]:
+        """The frames of the run of an entry that was told before; none if it does not count."""
+        n = self._reader.number_of(entry)
+        row = None if n is None else next(iter(self._reader.arrivals(n - 1, 1)), None)
+        if row is None or row.n != n or not (self._all_count or self._reader.is_counted(entry)):
+            return []
+        return self._run(row).frames
 
     def item(self, row: Arrival) -> tuple[RunItem | None, int]:
         """The item that begins with an arrival, and the arrival behind it. None: it does not count, or was told."""
         reader, log = self._reader, row.log
         if row.seq <= self._until.get(log, -1) or not (self._all_count or reader.is_counted(row.id)):
             return None, row.n
+        found = self._run(row)
+        if found.end is not None:
+            self._until[log] = found.end
+        return self._made(log.account, found.until, found.names, found.bodies, found.frames), found.until
+
+    def _run(self, row: Arrival) -> _Found:
+        reader, log = self._reader, row.log
         entry = reader.at(row.n)
         if not log.log:
-            self._until[log] = row.seq
             frames = [] if entry is None else [*_control_frames(reader, log.account, [entry])]
             frames += [self._parts(log.account, [] if entry is None else [(row.n, entry, decode_body(entry.ops).ops)])]
-            return self._made(row, row.n, {"account"}, [], frames), row.n
+            return _Found(frames, row.n, row.seq, {"account"}, [])
         is_signed = entry is not None and entry.sig is not None  # most are, and then nothing is searched for
         end = row.seq if is_signed else reader.next_signed(log, row.seq)
         if end is None or end - row.seq >= MAX_RUN_ENTRIES:
-            cursor = cursor_text(self._store, row.n).encode()
-            return self._made(row, row.n, set(), [], [frame(UNPROVED, log.account, row.id, cursor)]), row.n
+            cursor = cursor_text(self._store, row.n, 0, self.last_act).encode()
+            return _Found([frame(UNPROVED, log.account, row.id, cursor)], row.n, None, set(), [])
         entries, numbers = reader.chain(log, row.seq, end + 1) if entry is None or not is_signed else [entry], [row.n]
         if not is_signed:
             numbers = [reader.arrival_at(log, seq) or 0 for seq in range(row.seq, end + 1)]
         together = numbers == list(range(row.n, row.n + len(numbers)))
         until = numbers[-1] if together else row.n
-        self._until[log] = end
         first = entries[0].header
         parent = None if first.prev is None else reader.entry(first.prev)
         below = [(s, i) for s in skips_below(first.seq, len(entries)) if (i := reader.id_at(log, s)) is not None]
@@ -177,18 +261,24 @@ class _Making:
             frame(RUN, log.account, run),
             self._parts(log.account, list(zip(numbers, entries, bodies, strict=True))),
         ]
-        return self._made(row, until, _collections(bodies), bodies, frames), until
+        return _Found(frames, until, end, _collections(bodies), bodies)
 
     def _made(
-        self, row: Arrival, until: int, names: set[str], bodies: Sequence[Sequence[Op]], frames: list[bytes]
+        self,
+        account: AccountId,
+        until: int,
+        names: set[str],
+        bodies: Sequence[Sequence[Op]],
+        frames: list[bytes],
+        act: ActKind | None = None,
     ) -> RunItem:
-        """bodies: the operations of each entry of a run; empty: it is one entry of another kind."""
+        """bodies: the operations of each entry of a run; empty: it is one entry of another kind, or an act."""
         raw, entries = b"".join(frames), len(bodies) or 1
         deletes = any(isinstance(op, Tomb | Del) for ops in bodies for op in ops)
         self.entries += entries
         self.weight += len(raw)
-        cursor = cursor_text(self._store, until)
-        return RunItem(cursor, did_text(row.log.account), sorted(names), entries, deletes, b64encode(raw).decode())
+        cursor = cursor_text(self._store, until, 0, self.last_act)
+        return RunItem(cursor, did_text(account), sorted(names), entries, deletes, act, b64encode(raw).decode())
 
     def _parts(self, account: AccountId, arrived: Sequence[tuple[int, Entry, Sequence[Op]]]) -> bytes:
         """Frames of the content of entries that readers are given. arrived: each with its arrival and operations."""
