@@ -115,11 +115,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How far the erasing of an account is. */
+        /** How far the erasing of an account is, here and at peers. */
         get: operations["get_v1_accounts_account_erasure"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Takes back, here and at peers, that the account is to be erased, if that has not begun here. It stays closed. */
+        delete: operations["delete_v1_accounts_account_erasure"];
         options?: never;
         head?: never;
         patch?: never;
@@ -917,6 +918,26 @@ export interface paths {
         };
         /** What proves a post, in the frames of an archive: its author's control log, and the signed run with it. */
         get: operations["get_v1_posts_account_key_proof"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/posts/{account}/{key}/quotes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Posts, newest first, without those of accounts that the reading account blocks or mutes.
+         * @description Of a page, a post that several reposted is one row, where the latest of them stands.
+         */
+        get: operations["get_v1_posts_account_key_quotes"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1883,7 +1904,10 @@ export interface components {
         };
         /**
          * ErasureReceipt
-         * @description until_ms: by when all is gone here. erased_ms: when it was gone from every file of this node; null: not yet.
+         * @description reason: empty, if the account's control log asks for it and nobody here did. at_ms: when it was asked for, or
+         *         seen here. until_ms: by when all is gone here; of what the control log asks for, when it may go. erased_ms: when it
+         *         was gone from every file of this node; null: not yet. state: waits, erased, or shown to the operator, who decides.
+         *         peers: what other nodes answered to this one, where it was asked for.
          */
         ErasureReceipt: {
             /**
@@ -1903,6 +1927,9 @@ export interface components {
              */
             until_ms: number;
             erased_ms: number | null;
+            /** @enum {unknown} */
+            state: "erased" | "shown" | "unknown" | "waits";
+            peers: components["schemas"]["PeerAnswer"][];
         };
         /**
          * Explained
@@ -1998,7 +2025,7 @@ export interface components {
          */
         FirehoseEvent: {
             /** @enum {unknown} */
-            kind: "account" | "create" | "delete" | "dropped" | "gone" | "hidden" | "labelled" | "late" | "lifted" | "limited" | "recounted" | "returned" | "suspended" | "unknown" | "update" | "withheld";
+            kind: "account" | "create" | "delete" | "dropped" | "erasure" | "gone" | "hidden" | "labelled" | "late" | "lifted" | "limited" | "recounted" | "returned" | "suspended" | "unknown" | "update" | "withheld";
             /**
              * a place in the firehose
              * @description A place in the firehose of one store; those of `events` are such places too. It stays valid when the node restarts.
@@ -2064,7 +2091,7 @@ export interface components {
             time_ms: number;
             frontier?: string;
             /** @enum {unknown} */
-            why?: "caught_up" | "shutdown" | "slow";
+            why?: "caught_up" | "revoked" | "shutdown" | "slow";
             message?: string;
         };
         /**
@@ -2546,7 +2573,7 @@ export interface components {
              *       "control"
              *     ]
              */
-            events?: ("account" | "control" | "create" | "delete" | "dropped" | "entries" | "hidden" | "labelled" | "late" | "lifted" | "limited" | "recounted" | "returned" | "suspended" | "update" | "withheld")[];
+            events?: ("account" | "control" | "create" | "delete" | "dropped" | "entries" | "erasure" | "hidden" | "labelled" | "late" | "lifted" | "limited" | "recounted" | "returned" | "suspended" | "update" | "withheld")[];
             /** @default [] */
             collections?: string[];
             /** @default null */
@@ -2714,6 +2741,24 @@ export interface components {
             peer: string;
         };
         /**
+         * PeerAnswer
+         * @description What a peer does about it, by what it said last, at `at_ms`. state: erased; waits, until `until_ms`; shown, to
+         *         its operator; unknown: it said nothing, as one that does not have the account, or runs an older program. by: the key
+         *         that signed the answer.
+         */
+        PeerAnswer: {
+            peer: string;
+            /** @enum {unknown} */
+            state: "erased" | "shown" | "unknown" | "waits";
+            until_ms: number | null;
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            at_ms: number;
+            by: string | null;
+        };
+        /**
          * PeerBanned
          * @description by_operator: whether somebody made it; else the peer lied, and the ban ends by itself. since_ms: null if it is
          *         not known.
@@ -2869,6 +2914,7 @@ export interface components {
             quote: components["schemas"]["Quoted"] | null;
             poll: components["schemas"]["PollRow"] | null;
             replies: number;
+            quotes: number;
             reactions: {
                 [key: string]: number;
             };
@@ -3200,12 +3246,13 @@ export interface components {
         /**
          * StrangersRoom
          * @description bytes: taken by them on the disk. most: how many they may take; null: no bound. full: why nothing more of them is
-         *         taken, or null.
+         *         taken, or null. part: an account of which not all is taken though there is room for others, and why, or null.
          */
         StrangersRoom: {
             bytes: number;
             most: number | null;
             full: string | null;
+            part: string | null;
         };
         /**
          * Suspension
@@ -3284,6 +3331,7 @@ export interface components {
             quote: components["schemas"]["Quoted"] | null;
             poll: components["schemas"]["PollRow"] | null;
             replies: number;
+            quotes: number;
             reactions: {
                 [key: string]: number;
             };
@@ -3926,6 +3974,40 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
+            path: {
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasureReceipt"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    delete_v1_accounts_account_erasure: {
+        parameters: {
+            query?: {
+                why?: string;
+            };
+            header?: {
+                "Idempotency-Key"?: string;
+            };
             path: {
                 account: string;
             };
@@ -5922,6 +6004,59 @@ export interface operations {
                 };
                 content: {
                     "application/octet-stream": unknown;
+                };
+            };
+            /** @description What If-None-Match names is still so. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    get_v1_posts_account_key_quotes: {
+        parameters: {
+            query?: {
+                as?: string | null;
+                replies?: boolean;
+                reposts?: boolean;
+                langs?: string[] | null;
+                explain?: boolean;
+                local?: boolean;
+                remote?: boolean;
+                media?: boolean;
+                tag?: string | null;
+                before?: string | null;
+                after?: string | null;
+                limit?: number;
+            };
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path: {
+                account: string;
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Feed"];
                 };
             };
             /** @description What If-None-Match names is still so. */

@@ -17,7 +17,7 @@ from typing import Any
 from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Reject
-from banyan_crdt.ids import AccountId, LogId, control_log, is_checkpoint, is_control
+from banyan_crdt.ids import AccountId, EntryId, LogId, control_log, is_checkpoint, is_control
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, sign_all, verify_all
 from banyan_replica.effects import Commit, Effect
@@ -280,6 +280,13 @@ class Replica:
             self.sync.ask(link, now)
             self._out.collect()
 
+    def ask_about(self, peer: str, some: Sequence[tuple[EntryId, int]]) -> None:
+        """Asks a linked peer for its statements about operations without content (`missing.answers`)."""
+        if self.greeted(peer):
+            for question in self.missing.ask_about(peer, some):
+                self._out.send(peer, question)
+            self._out.collect()
+
     def ban(self, peer: str, reason: str, now: float) -> str:
         """Disconnects a peer and refuses it until it is pardoned, after a restart too."""
         self.store.put_note(BANNED + peer.encode(), reason.encode())
@@ -299,11 +306,12 @@ class Replica:
         if link is not None and not link.closing:
             self._out.bye(link, reason)
 
-    def set_interest(self, accounts: Collection[AccountId] | None, now: float) -> None:
+    def set_interest(self, accounts: Collection[AccountId] | None, now: float, far: Collection[AccountId] = ()) -> None:
         """Holds only these accounts; None: all. Call it before peers connect. A change asks them for new accounts.
 
-        The most important come first: a peer compares as many of the first ones as it has room for."""
-        self.sync.limit(accounts, now)
+        The most important come first: a peer compares as many of the first ones as it has room for. far: those that
+        come after whoever names this node's own accounts."""
+        self.sync.limit(accounts, now, far)
         self._out.collect()
 
     # -- writing

@@ -72,7 +72,8 @@ class Chosen:
         """Tells the replica which accounts it holds, if they are others than before."""
         found = self._found(self._reach, r)
         if found is not self._told:
-            r.set_interest(found, now)
+            near = self._reach.near
+            r.set_interest(found[:near], now, found[near:])
             self._told = found
 
     def roots(self) -> list[AccountId]:

@@ -12,6 +12,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import merge
+from itertools import chain, islice
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
@@ -36,6 +37,8 @@ from .views.registry import SHOWN_NAME
 from .views.social.moves import BROADCASTS
 from .views.social.notices import NAMINGS, NOTICES, VIEW, stretch_of
 
+READ = 65_536
+"""Of so many of the last rows of an account is read who names it."""
 A_DAY = 20
 """So many things of one account, kind and day are told."""
 DAY_MS = 86_400_000
@@ -100,6 +103,22 @@ def _untold(txn: ReadTxn, named: AccountId, after: bytes) -> Iterator[tuple[byte
     """The same of what it is not told."""
     for row in txn.dups(NAMINGS, named, after_prefix(after) or b""):
         yield row[:PLACE_BYTES], named, row[PLACE_BYTES:]
+
+
+def namers(txn: ReadTxn, accounts: Iterable[AccountId], authors: Iterable[AccountId]) -> list[Naming]:
+    """Those of these authors that name one of the accounts, each by the newest place, the newest last. Raises
+    ViewBuilding."""
+    need(cursors(txn), SHOWN_NAME, VIEW.name)
+    numbers = {number: AccountId(author) for author, number in txn.get_many(NUMBERS, sorted(authors))}
+    found = dict[AccountId, Naming]()
+    for named in accounts:
+        told = ((row[10:], row[5:9]) for row in islice(txn.dups(NOTICES, named, reverse=True), READ))
+        untold = ((row[:8], row[8:]) for row in islice(txn.dups(NAMINGS, named, reverse=True), READ))
+        for place, number in chain(told, untold):
+            author = numbers.get(number)
+            if author is not None and author != named and (author not in found or found[author].place < place):
+                found[author] = Naming(place, named, author)
+    return sorted(found.values())
 
 
 def names(txn: ReadTxn, n: int, named: AccountId, author: AccountId) -> bool:

@@ -1,6 +1,6 @@
 """Who reacted to a post and with what, and who reposted it: each account once, in an order that a page can go on in.
 
-It is the order of this store's numbers of accounts, which is that in which it met them.
+It is the order of this store's numbers of accounts, which is that in which it met them. And which posts quote it.
 """
 
 from __future__ import annotations
@@ -8,23 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 
-from banyan_crdt.ids import AccountId
+from banyan_crdt.ids import AccountId, CellKey
 from banyan_schema.address import Target
 from banyan_schema.social import REPOST
 
 from .engine import Table, after_prefix
 from .queries import Queries
 from .slots import shown_at, stamp_of
-from .timelines import Line
+from .timelines import Line, by_time
 from .view_rows import ELEMENT, NUMBERED, NUMBERS
+from .views.social.quotes import QUOTE_COUNTS, QUOTES
 from .views.social.reactions import FROM_END, REACTIONS, REPOSTS
 from .views.social.shares import SHARES
 from .views.social.thread import REPLIES
+from .views.view import count_of
 
 TARGET_BYTES = 48
 NUMBER_BYTES = 4
 CELL_AND_ELEMENT = 32
 RESPONSES = 2_000
+QUOTES_LOOKED = 200
+"""The newest quotes of a post, of which the hidden ones are not counted."""
 AT_ONCE = 10_000
 """Of what one account reposted in one millisecond, so many are looked at."""
 
@@ -85,6 +89,22 @@ def reposted_at(ask: Queries, account: AccountId, ms: int) -> Iterator[Target]:
         target = ask.reposted_at(Line(SHARES, number, account, row[8:24], row[:8], row[24:]))
         if target is not None:
             yield target
+
+
+def quoting(ask: Queries, target: Target, before: bytes | None, after: bytes | None) -> Iterator[Line]:
+    """The posts that quote a post, newest first; see `by_time`. Raises ViewBuilding."""
+    ask.need("quotes")
+    return by_time(ask.reader.txn, QUOTES, (target.raw,), before, after)
+
+
+def quote_count(ask: Queries, target: Target) -> int:
+    """How many posts quote a post; fewer while the view is being built. Those that are hidden here do not count, if
+    they are of the newest ones."""
+    count = count_of(ask.reader.txn.get(QUOTE_COUNTS, target.raw))
+    if not count or not ask.hides:
+        return count
+    newest = islice(by_time(ask.reader.txn, QUOTES, (target.raw,), None, None), QUOTES_LOOKED)
+    return count - sum(ask.is_hidden(Target(line.account, CellKey(line.key))) for line in newest)
 
 
 def numbers_of(ask: Queries, accounts: Iterable[AccountId]) -> frozenset[bytes]:

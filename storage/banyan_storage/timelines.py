@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from heapq import merge
 from typing import NamedTuple
@@ -13,7 +13,6 @@ from banyan_crdt.ids import AccountId
 from .answers import PostView, Reposted
 from .engine import ReadTxn, Table, after_prefix
 from .view_rows import NUMBERED, NUMBERS
-from .views.social.recent import RECENT
 from .views.social.shares import SHARES
 from .views.social.timeline import TIMELINE
 
@@ -88,28 +87,33 @@ def oldest(
     return merge(*[rising(table, *one) for table in tables for one in named], key=lambda line: line.cursor)
 
 
-def recent(txn: ReadTxn, kinds: Iterable[bytes], before: bytes | None, after: bytes | None) -> Iterator[Line]:
-    """The posts of all accounts, newest first: those of one time by the account's number. kinds: OPENING, ANSWER.
-    before: the cursor of the last line of the page before. after: then what is newer than that, the oldest first."""
+def by_time(
+    txn: ReadTxn, table: Table, prefixes: Sequence[bytes], before: bytes | None, after: bytes | None
+) -> Iterator[Line]:
+    """The posts of a table (prefix | time 8 | account number 4 | post key 16 | place 8), newest first: those of one
+    time by the account's number. prefixes: all as long. before: the cursor of the last line of the page before.
+    after: then what is newer than that, the oldest first."""
+    at = len(prefixes[0])
 
-    def walk(kind: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def walk(prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         if after is not None:
-            low = after_prefix(kind + _recent_key(txn, after, b"\0" * 4))
-            return txn.scan(RECENT, low or b"\xff", after_prefix(kind))
-        high = after_prefix(kind) if before is None else kind + _recent_key(txn, before, b"\xff" * 4)
-        return txn.scan(RECENT, kind, high, reverse=True)
+            low = after_prefix(prefix + _key_at(txn, after, b"\0" * 4))
+            return txn.scan(table, low or b"\xff", after_prefix(prefix))
+        high = after_prefix(prefix) if before is None else prefix + _key_at(txn, before, b"\xff" * 4)
+        return txn.scan(table, prefix, high, reverse=True)
 
-    walks = [walk(kind) for kind in kinds]
+    walks = [walk(prefix) for prefix in prefixes]
     accounts = dict[bytes, AccountId]()
-    for key, _ in merge(*walks, key=lambda row: row[0][1:], reverse=after is None):
-        number = key[9:13]
+    for row, _ in merge(*walks, key=lambda row: row[0][at:], reverse=after is None):
+        key = row[at:]
+        number = key[8:12]
         if number not in accounts:
             accounts[number] = AccountId(txn.get(NUMBERED, number) or b"")
-        yield Line(TIMELINE, number, accounts[number], key[13:29], key[1:9], key[29:])
+        yield Line(TIMELINE, number, accounts[number], key[12:28], key[:8], key[28:])
 
 
-def _recent_key(txn: ReadTxn, cursor: bytes, unknown: bytes) -> bytes:
-    """Where a cursor stands among the posts of all. unknown: the number of an account that is not held here."""
+def _key_at(txn: ReadTxn, cursor: bytes, unknown: bytes) -> bytes:
+    """Where a cursor stands in such a table. unknown: the number of an account that is not held here."""
     return cursor[:8] + (txn.get(NUMBERS, cursor[8:40]) or unknown) + cursor[40:]
 
 

@@ -170,6 +170,12 @@ class Masto:
     async def favourited_by(self, id_: str) -> list[str]:
         return [one["acct"] for one in await self._ask(f"v1.statuses[{id_}].favouritedBy.list")]
 
+    async def quote(self, id_: str, text: str) -> Post:
+        return _post(await self._ask("v1.statuses.create", {"status": text, "quotedStatusId": id_}))
+
+    async def quoted_by(self, id_: str) -> list[str]:
+        return _ids(await self._ask(f"v1.statuses[{id_}].quotes.list"))
+
     async def boosted_by(self, id_: str) -> list[str]:
         return [one["acct"] for one in await self._ask(f"v1.statuses[{id_}].rebloggedBy.list")]
 

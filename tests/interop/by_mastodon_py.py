@@ -95,6 +95,12 @@ class MastodonPy:
     async def favourited_by(self, id_: str) -> list[str]:
         return [one.acct for one in await self._ask("status_favourited_by", id_)]
 
+    async def quote(self, id_: str, text: str) -> Post:
+        return _post(await self._ask("status_post", text, quoted_status_id=id_))
+
+    async def quoted_by(self, id_: str) -> list[str]:
+        return _ids(await self._ask("status_quotes", id_))
+
     async def boosted_by(self, id_: str) -> list[str]:
         return [one.acct for one in await self._ask("status_reblogged_by", id_)]
 

@@ -91,6 +91,8 @@ class Toot:
             "edit",
             "history",
             "favourited_by",
+            "quote",
+            "quoted_by",
             "filter",
             "listen",
             "scheduled",

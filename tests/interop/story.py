@@ -166,6 +166,16 @@ async def favourited(at: Scene) -> None:
     assert await at.an.favourited_by(at.phở.id) == []
 
 
+@step("who quoted a post is told", "quote", "quoted_by")
+async def quoted(at: Scene) -> None:
+    said = await at.binh.quote(at.phở.id, "Xem này")
+    await at.settle()
+    assert await at.an.quoted_by(at.phở.id) == await at.binh.quoted_by(at.phở.id) == [said.id]
+    await at.binh.delete(said.id)
+    await at.settle()
+    assert await at.an.quoted_by(at.phở.id) == []
+
+
 @step("bookmarks and pins are kept")
 async def kept(at: Scene) -> None:
     await at.an.mark("bookmark", at.answer.id)

@@ -45,6 +45,13 @@ IN_FIREHOSE = (
         ("tests/web/test_acts.py",),
     ),
     Mutant(
+        "a stream whose token ends says nothing",
+        "web/banyan_web/open_streams.py",
+        "ending: Ending | None = self.scope.get(_ENDING)",
+        "ending: Ending | None = None",
+        ("tests/web/test_firehose_forms.py",),
+    ),
+    Mutant(
         "signed entries tell no act",
         "node/banyan_node/api/methods/firehose_runs.py",
         "frame(\n            ACT,",
@@ -187,8 +194,8 @@ IN_FIREHOSE = (
     Mutant(
         "a run is told with the entries that its reader has",
         "node/banyan_node/api/methods/firehose_runs.py",
-        "        self._until[log] = end\n",
-        "        self._until[log] = -1\n",
+        "            self._until[log] = found.end\n",
+        "            self._until[log] = -1\n",
         _PAGES,
     ),
     Mutant(

@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _NOTICES = "replica/banyan_replica/sync/notices.py"
+_STRANGERS = "replica/banyan_replica/intake/strangers.py"
 _TESTS, _WIRE = ("tests/replica/test_notices.py",), ("tests/vectors/test_vectors.py", "tests/vectors/test_grammar.py")
 
 IN_NOTICES = (
@@ -42,6 +43,37 @@ IN_NOTICES = (
         "unproved < self._limits.heard_unproved",
         "True",
         _TESTS,
+    ),
+    Mutant(
+        "whoever is followed no longer is forgotten, though it names an account here",
+        _NOTICES,
+        "        if not leaving or ",
+        "        if True or ",
+        _TESTS,
+    ),
+    Mutant(
+        "authors are named after friends of friends",
+        _NOTICES,
+        "(*chosen, *self.room, *far)",
+        "(*chosen, *far, *self.room)",
+        _TESTS,
+    ),
+    Mutant(
+        "friends of friends fill the room of authors", _STRANGERS, "account in self.heard and ", "False and ", _TESTS
+    ),
+    Mutant(
+        "of an account that has its part nothing is told after a while",
+        _STRANGERS,
+        "        self._part = {one: None for one in self._part if self._beyond(one)",
+        "        self._part = {one: None for one in self._part if False",
+        ("tests/replica/test_strangers.py",),
+    ),
+    Mutant(
+        "who was followed, is not any more and names an account here takes room that nobody counts",
+        "node/banyan_node/hosting/evicting.py",
+        "(self._interest - asking.interest) | (self._chosen - chosen)",
+        "self._interest - asking.interest",
+        ("tests/node/test_evicting.py",),
     ),
     Mutant("the room has no bound", _NOTICES, "while len(self.room) > self._limits.heard:", "while False:", _TESTS),
     Mutant(

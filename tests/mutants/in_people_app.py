@@ -9,6 +9,13 @@ _APP, _NOTICES = (f"tests/web/test_{name}.py" for name in ("accounts", "notices_
 
 IN_PEOPLE_APP = (
     Mutant(
+        "a limited account makes a trend",
+        _PEOPLE,
+        "ask.limit, standing.limited(at.store))",
+        "ask.limit)",
+        _METHODS,
+    ),
+    Mutant(
         "any platform that claims a domain makes a name",
         _KNOWING,
         "any(one.account in trusted for one in handle.platforms)",

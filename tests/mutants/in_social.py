@@ -259,4 +259,25 @@ IN_SOCIAL = (
         "one.post is None",
         ("tests/node/test_notices.py",),
     ),
+    Mutant(
+        "a hidden quote is counted",
+        "storage/banyan_storage/responding.py",
+        "    if not count or not ask.hides:\n        return count\n",
+        "    if count:\n        return count\n",
+        ("tests/node/test_quotes.py",),
+    ),
+    Mutant(
+        "quotes by whom the author blocks are listed",
+        "node/banyan_node/api/methods/feeds.py",
+        "lambda view: view.target.account not in blocked",
+        "lambda view: True or view.target.account not in blocked",
+        ("tests/node/test_quotes.py",),
+    ),
+    Mutant(
+        "all kinds of reactions of a post are read",
+        "storage/banyan_storage/views/social/reactions.py",
+        "txn.prefix(REACTION_COUNTS, target, limit=KINDS)",
+        "txn.prefix(REACTION_COUNTS, target)",
+        ("tests/node/test_flooded_reads.py",),
+    ),
 )

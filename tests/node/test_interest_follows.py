@@ -62,6 +62,7 @@ def test_who_is_within_some_follows_is_what_a_search_finds(hops: int, most: int,
         assert len(set(found)) == len(found)
         assert set(found[: len(each[0])]) == roots
         assert set(found[: len(near)]) == near
+        assert reach.near == len(near)
         assert len(found) == max(len(near), min(most, sum(map(len, each))))
         if most == 1_000:
             assert [set(found[sum(map(len, each[:n])) :][: len(each[n])]) for n in range(hops + 1)] == each

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from banyan_node.api import LocalBackend
 from banyan_node.local import open_local
+from banyan_node.moderation.decisions import Verdict
 from banyan_node.operator_errors import CallError
 from tests.node.real import load_settings, make_home
 
@@ -117,6 +118,51 @@ def test_trends_count_accounts_by_hour_and_follow_edits(node: LocalBackend) -> N
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("banyan_node.api.methods.people.now_ms", lambda: int(later))
         assert node.call("trends", hours=2)["trends"] == []
+
+
+SHOWN: dict[Verdict, set[str]] = {
+    "nothing": {"feed", "search", "trends", "suggestions"},
+    "label": {"feed", "search", "trends", "suggestions"},
+    "hide": {"suggestions"},
+    "withhold": {"suggestions"},
+    "limit": set(),
+    "suspend": {"feed", "search", "trends", "suggestions"},
+    "pass_on": {"feed", "search", "trends", "suggestions"},
+}
+"""Where each verdict leaves a post, or its author, for who does not follow him."""
+
+
+def test_each_verdict_takes_out_of_lists_what_it_says(node: LocalBackend) -> None:
+    assert set(get_args(Verdict)) == SHOWN.keys()
+    uri = node.call("post", text="#bậy đây", by="bình")["uri"]
+    others = [node.call("post", text="#bậy", by="chi")["uri"] for _ in range(2)]
+    node.call("follow", account="chi")
+    node.call("follow", account="bình", by="chi")
+
+    def shown() -> set[str]:
+        (trend,) = node.call("trends", hours=2)["trends"]
+        return {
+            name
+            for name, is_there in {
+                "feed": uri in [post["uri"] for post in node.call("feed", all=True, by="")["posts"]],
+                "search": uri in [post["uri"] for post in node.call("search", question="đây", by="")["posts"]],
+                "trends": (trend["accounts"], sum(trend["posts"])) == (2, 3),
+                "suggestions": "bình" in names(node.call("suggestions")["suggestions"]),
+            }.items()
+            if is_there
+        }
+
+    everywhere = shown()
+    assert everywhere == SHOWN["nothing"]
+    for verdict, left in SHOWN.items():
+        said = {"text": "ý", "order": "QĐ 12", "to": "sen"}
+        made = node.call("decision.add", verdict=verdict, account="bình", posts=[uri], **said)
+        assert shown() == left, verdict
+        if "trends" not in left:
+            (trend,) = node.call("trends", hours=2)["trends"]
+            assert (trend["accounts"], sum(trend["posts"])) == (1, len(others))
+        node.call("decision.undo", id=made["id"])
+        assert shown() == everywhere, verdict
 
 
 def test_no_trend_has_the_tag_of_a_hidden_or_withheld_post_until_it_is_back(node: LocalBackend) -> None:

@@ -52,6 +52,13 @@ def platform_and_hobbyist(limits: Limits | None = None, linked: bool = True) -> 
     return w, an
 
 
+def named(w: World, peer: str, by: str) -> list[bytes]:
+    """The names of the other that the peer keeps, in order."""
+    names = w.replicas[peer].sync.interests.shared_with(by).theirs
+    assert names is not None
+    return [*names.held]
+
+
 def strangers(w: World, an: Person, n: int, name: str = "stranger", push: bool = False) -> list[Person]:
     """So many at p mention an."""
     people = [w.person("p", f"{name} {k}") for k in range(n)]
@@ -108,6 +115,73 @@ def test_what_came_while_the_node_was_away_is_told_when_it_is_back() -> None:
     w.run(5)
     first = next(m for _, m in w.said if isinstance(m, WantNotices))
     assert first.cursor > BEGIN, "it goes on where it was ten minutes before"
+    no_points(w)
+
+
+def test_who_is_not_chosen_any_more_and_names_an_account_of_the_node_stays_in_the_room() -> None:
+    w, an = platform_and_hobbyist()
+    binh, chi, dung = (w.person("p", name) for name in ("bình", "chi", "dung"))
+    choose(w, "h", an, binh, chi, dung)
+    say(w, "p", binh, relate(binh.id, "follow", an.id))
+    say(w, "p", dung, write_vote(Target(an.id, CellKey(bytes(16))), Poll(("có", "không"), "one", NOW_MS * 2), [0]))
+    w.post("p", chi, 1)
+    w.until(lambda: held(w, "h") == ids([an, binh, chi, dung]), 20)
+    h = w.replicas["h"]
+    assert not h.sync.notices.room, "who is chosen needs no room"
+    choose(w, "h", an)
+    assert h.sync.interest == frozenset(ids([an, binh, dung]))
+    say(w, "p", binh, mention(an, 2), push=False)
+    w.until(lambda: w.head("h", binh.log()) == w.head("p", binh.log()), 20)
+    w.run(PROOF_S + 60)
+    w.start("h")
+    choose(w, "h", an)
+    assert w.replicas["h"].sync.interest == frozenset(ids([an, binh, dung])), "also after a restart"
+    no_points(w)
+
+
+def test_authors_are_named_to_peers_after_whom_people_here_follow_and_before_all_others() -> None:
+    w, an = platform_and_hobbyist(linked=False)
+    friend, *far = (w.person("p", f"person {k}") for k in range(20))
+    (binh,) = strangers(w, an, 1)
+
+    def hold(now: float) -> None:
+        w.replicas["h"].set_interest([an.id, friend.id], now, [person.id for person in far])
+
+    choose(w, "h", an)
+    hold(w.now)
+    w.link("h", "p")
+    w.until(lambda: binh.id in held(w, "h"), 5)
+    hold(w.now)
+    w.unlink("h", "p")
+    w.link("h", "p")
+    w.run(1)
+    assert named(w, "p", "h") == [person.id[:16] for person in (an, friend, binh, *far)]
+
+
+def test_who_names_an_account_is_heard_though_those_far_away_took_all_that_strangers_may() -> None:
+    w, an = platform_and_hobbyist(linked=False)
+    far = [w.person("p", f"far {k}") for k in range(60)]
+    for person in far:
+        w.post("p", person, 5)
+    h = w.replicas["h"]
+    h.sync.notices.hosted = lambda: [an.id]
+    h.sync.asking.ours = an.id.__eq__
+    h.sync.near = lambda peer: True
+    h.strangers.wanted_here = an.id.__eq__
+    h.sync.asking.set_room("", 60_000, "60 kB are allowed")
+    h.set_interest([an.id], w.now, [person.id for person in far])
+    w.drain("h")
+    w.link("h", "p")
+    w.until(lambda: bool(h.strangers.full), 30)
+    w.run(120)
+    assert h.strangers.used < 65_000
+    for k in range(3):
+        (who,) = strangers(w, an, 1, f"stranger {k}")
+        w.until(partial(lambda log: w.head("h", log) == w.head("p", log), who.log()), 5)
+    minted = strangers(w, an, 30, "minted")
+    w.run(60)
+    assert sum(map(h.strangers.of, ids(minted))) < 60_000 // 4 + 2_000
+    assert h.strangers.used < 60_000 + 60_000 // 4 + 4_000
     no_points(w)
 
 

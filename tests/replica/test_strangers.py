@@ -116,9 +116,16 @@ def test_one_account_gets_a_part_of_the_share() -> None:
     assert b.strangers.full == ""
     assert w.head("b", modest.log()).length == 3
     no_blame(w)
+    w.run(600)
+    assert b.strangers.part, "as long as it is so"
+    used = b.strangers.used
+    b.strangers.release(greedy.id)  # it is dropped
+    assert b.strangers.part == ""
+    b.strangers.took(greedy.log(), used)
+    w.until(lambda: bool(b.strangers.part), 600)
     bound(w, "b", 1 << 30)
     w.until(w.same, 60)
-    w.run(200)
+    w.run(2)
     assert b.strangers.part == ""
 
 

@@ -78,6 +78,7 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
         "post": Post(
             "hi",
             ReplyTo(there._replace(key=CellKey(b"r" * 16)), there),
+            there,
             poll=Poll(("a", "b"), "one", 1 << 40),
             group=there,
             urgency="urgent",

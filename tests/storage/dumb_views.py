@@ -31,8 +31,10 @@ from banyan_schema.social import (
 from banyan_schema.social.post import ANSWER, OPENING
 from banyan_schema.social.vote import ballot_of, vote_key
 from banyan_storage.queries import PostView, Queries
-from banyan_storage.timelines import recent
+from banyan_storage.responding import quote_count, quoting
+from banyan_storage.timelines import Line, by_time
 from banyan_storage.views.social.ballots import Tally, tally
+from banyan_storage.views.social.recent import RECENT
 
 Key = tuple[int, bytes, int]
 """(time, entry id, op index): the order of writes."""
@@ -179,18 +181,24 @@ def _same_tree(ask: Queries, dumb: Dumb, answers: dict[Target, list[Target]], ro
         assert rest or n == len(found) - 1 or len(found) > 60
 
 
-def by_time(ask: Queries, posts: list[Target]) -> None:
+def _recent(
+    ask: Queries, kinds: tuple[bytes, ...], before: bytes | None = None, after: bytes | None = None
+) -> list[Line]:
+    return list(by_time(ask.reader.txn, RECENT, kinds, before, after))
+
+
+def _same_by_time(ask: Queries, posts: list[Target]) -> None:
     """Checks the posts of all accounts by time, from any place upwards and downwards."""
-    found = list(recent(ask.reader.txn, (OPENING, ANSWER), None, None))
+    found = _recent(ask, (OPENING, ANSWER))
     views = [view for line in found if (view := ask.post_at(line)) is not None]
     assert {view.target for view in views} == {*posts}
     assert len(views) == len(posts)
     assert [line.time for line in found] == sorted([line.time for line in found], reverse=True)
     for n in range(0, len(found), 5):
         place = found[n].cursor
-        assert list(recent(ask.reader.txn, (OPENING, ANSWER), place, None)) == found[n + 1 :]
-        assert list(recent(ask.reader.txn, (OPENING, ANSWER), None, place)) == found[:n][::-1]
-    openings = {line.cursor for line in recent(ask.reader.txn, (OPENING,), None, None)}
+        assert _recent(ask, (OPENING, ANSWER), place) == found[n + 1 :]
+        assert _recent(ask, (OPENING, ANSWER), None, place) == found[:n][::-1]
+    openings = {line.cursor for line in _recent(ask, (OPENING,))}
     assert openings >= {view.cursor for view in views if view.post.reply is None}
     assert openings.isdisjoint(view.cursor for view in views if view.post.reply is not None)
 
@@ -206,7 +214,7 @@ def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
     assert [(cursor, None if view is None else view.target) for cursor, view in lines_found] == expected
     for n in range(0, len(lines_found), 3):
         assert list(islice(ask.timeline(accounts, lines_found[n][0], True), 3)) == lines_found[n + 1 : n + 4]
-    by_time(ask, posts)
+    _same_by_time(ask, posts)
     page: list[PostView] = []
     cursor: bytes | None = None
     while views := ask.feed(accounts, cursor, 3):
@@ -229,6 +237,16 @@ def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
         reply = dumb.posts[post][2].reply
         if reply is not None:
             answers.setdefault(reply.parent, []).append(post)
+    quotes: dict[Target, list[Target]] = {}
+    for post in posts:
+        quoted = dumb.posts[post][2].quote
+        if quoted is not None:
+            quotes.setdefault(quoted, []).append(post)
+    for target in {*dumb.posts, *quotes}:
+        by = [view for line in quoting(ask, target, None, None) if (view := ask.post_at(line)) is not None]
+        assert sorted(view.target for view in by) == sorted(quotes.get(target, []))
+        assert [view.time_ms for view in by] == sorted([view.time_ms for view in by], reverse=True)
+        assert quote_count(ask, target) == len(by)
     for target in {*dumb.posts, *answers, *(t for t, *_ in dumb.reactions), *(t for t, _ in dumb.reposts)}:
         assert [v.target for v in ask.replies(target)] == answers.get(target, [])
         assert ask.reply_count(target) == len(answers.get(target, []))

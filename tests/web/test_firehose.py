@@ -20,6 +20,7 @@ from banyan_node.operator_errors import CallError
 from banyan_web.door_store import Token
 from banyan_web.firehose import asking, following, forms, tail
 from banyan_web.firehose.consumers import owner_of
+from banyan_web.open_streams import Ending
 from tests.web.door import Client, Door, open_node
 from tests.web.lines import LineStream, open_lines
 
@@ -359,7 +360,7 @@ async def test_a_reading_that_fails_ends_no_stream_and_loses_nothing(
         source = Failing(door.node.backend)
         end = tail.Tail(source)
         begin = (await door.node.backend.call("firehose", {}))["cursor"]
-        pieces = following.follow(source, end, following.FirehoseFilter(), begin, forms.Lines())
+        pieces = following.follow(source, end, following.FirehoseFilter(), begin, forms.Lines(), Ending(end.wake))
         async with trio.open_nursery() as nursery, aclosing(pieces):
             await anext(pieces)
             source.fails = 3  # the readings of the end, which begin now

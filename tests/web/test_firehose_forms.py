@@ -15,7 +15,7 @@ import trio
 import zstandard
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, open_websocket_url
 
-from banyan_crdt.firehose import FrameReader, RunsVerifier, ToldEntry
+from banyan_crdt.firehose import END, FrameReader, RunsVerifier, ToldEntry
 from banyan_node.client import AsyncClient, Place, v1
 from banyan_node.client.follower import Unpacking
 from banyan_web.firehose import asking, endpoints, packing
@@ -94,6 +94,84 @@ async def test_each_piece_of_an_encoded_stream_can_be_read_when_it_comes() -> No
             assert decoder.decompress(await anext(rest)) == text.encode()
         assert decoder.decompress(await anext(rest)) == b""
         assert decoder.eof
+
+
+FORMS: dict[str, tuple[dict[str, str], str]] = {
+    "lines": ({}, "identity"),
+    "server-sent events": ({"format": "sse"}, "identity"),
+    "frames": ({"format": "cbor"}, "identity"),
+    "packed": ({"compress": "zstd"}, "identity"),
+    "packed frames": ({"format": "cbor", "compress": "zstd"}, "identity"),
+    "encoded": ({}, "zstd"),
+    "encoded frames": ({"format": "cbor"}, "zstd"),
+}
+"""Parameters, and which encodings the client takes."""
+
+
+def why_ended(form: str, told: bytes) -> str:
+    """What the last line or frame of a whole stream says."""
+    params, encodings = FORMS[form]
+    if params.get("compress") or encodings == "zstd":
+        unpacked = b""
+        while told:
+            frame = zstandard.ZstdDecompressor().decompressobj()
+            unpacked += frame.decompress(told)
+            assert frame.eof, f"{form}: a frame of zstd is not closed"
+            told = frame.unused_data
+        told = unpacked
+    if params.get("format") != "cbor":
+        last = json.loads(told.strip().splitlines()[-1].removeprefix(b"data: "))
+        assert last["kind"] == "end"
+        return str(last["why"])
+    reader = FrameReader()
+    *_, last_frame = reader.feed(told)
+    assert (reader.is_whole, last_frame.kind) == (True, END)
+    return str(last_frame.values[1].decode())
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+async def test_a_stream_that_the_node_ends_says_so_in_every_form(tmp_path: Path, workers: str) -> None:
+    async with open_node(tmp_path / "home", http__workers=workers) as door:
+        await door.person("an")
+        ended, left = dict[tuple[str, str], bytes](), trio.Event()
+
+        async def follow(form: str, why: str, token: str, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
+            params, encodings = FORMS[form]
+            asked, headers = {"since": "begin", **params}, {"accept-encoding": encodings}
+            told = b""
+            async with door.client().http.stream(
+                "GET", "/v1/firehose", params=asked, headers={**headers, "authorization": f"Bearer {token}"}
+            ) as answer:
+                pieces = answer.aiter_raw()
+                told += await anext(pieces)
+                task_status.started()
+                async for piece in pieces:
+                    told += piece
+            ended[form, why] = told
+            if len(ended) == len(FORMS):
+                left.set()
+
+        async with trio.open_nursery() as nursery:
+            revoked = []
+            for form in FORMS:
+                token = door.store.mint(None, form, ("firehose",))
+                await nursery.start(follow, form, "shutdown", door.store.mint(None, f"{form} stays", ("firehose",)))
+                await nursery.start(follow, form, "revoked", token)
+                revoked.append(token)
+            socket_token = door.store.mint(None, "socket", ("firehose",))
+            async with socket(Client(door.url, socket_token), "since=begin") as line:
+                await line.get_message()
+                for token in [*revoked, socket_token]:
+                    await trio.to_thread.run_sync(door.store.revoke, token)
+                with trio.fail_after(30):
+                    last = [message async for message in messages(line)][-1]
+                    await left.wait()
+                assert json.loads(last.splitlines()[-1])["why"] == "revoked"
+                assert line.closed is not None
+                assert line.closed.code == 1008
+            door.node.shutdown.set()
+        assert len(ended) == 2 * len(FORMS)
+        assert {key: why_ended(key[0], told) for key, told in ended.items()} == {key: key[1] for key in ended}
 
 
 async def test_signed_entries_come_over_the_door_and_are_verified_in_python(tmp_path: Path) -> None:

@@ -129,6 +129,8 @@ async def test_a_quote_a_filter_and_a_mention_by_handle_are_shown(tmp_path: Path
         assert "@nobody @an" in post.content
         quote = await run(other.status_post, "Xem này", quoted_status_id=post.id)
         assert (quote.quote.state, quote.quote.quoted_status.id) == ("accepted", post.id)
+        assert [one.id for one in await run(app.status_quotes, post.id)] == [quote.id]
+        assert (await run(app.status, post.id)).quotes_count == 1
         filter_ = (await call("filter.set", {"words": "xem này", "action": "warn", "as": an}))["id"]
         (shown,) = await run(app.account_statuses, quote.account.id)
         (found,) = shown.filtered
@@ -137,6 +139,8 @@ async def test_a_quote_a_filter_and_a_mention_by_handle_are_shown(tmp_path: Path
         assert (found.filter.filter_action, (await run(other.status, quote.id)).filtered) == ("warn", [])
         await run(app.status_delete, post.id)
         assert (await run(other.status, quote.id)).quote.state == "deleted"
+        with pytest.raises(MastodonNotFoundError):
+            await run(app.status_quotes, post.id)
 
 
 async def test_what_cannot_be_kept_is_refused_and_not_published(tmp_path: Path) -> None:

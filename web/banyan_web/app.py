@@ -59,7 +59,7 @@ from banyan_web.mastodon.streaming import endpoints as streaming
 from banyan_web.mastodon.streaming import sockets
 from banyan_web.oauth import authorize, login, tokens
 from banyan_web.oauth.forms import page, paragraph
-from banyan_web.open_streams import OpenStreams, token_shown
+from banyan_web.open_streams import REVOKED, OpenStreams, token_shown
 from banyan_web.page import (
     archive,
     channels,
@@ -160,8 +160,8 @@ _USUAL = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
 }
 _SLASHES = re.compile("/{2,}")
-GOING_AWAY, REVOKED = 1001, 1008
-"""Codes of a WebSocket that ends because the server stops, or its token (RFC 6455, 7.4.1)."""
+GOING_AWAY = 1001
+"""The code of a WebSocket that ends because the server stops (RFC 6455, 7.4.1)."""
 _log = logging.getLogger(__name__)
 
 

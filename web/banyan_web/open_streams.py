@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -21,7 +21,11 @@ from banyan_web.door_store import DoorStore, Token, hashed
 
 LOOK_S = 0.25
 """Between two looks at whether anything was revoked: some microseconds where nothing was written."""
-_SHOWN = "banyan.credentials"
+REVOKED = 1008
+"""The code of a WebSocket that ends because its token does (RFC 6455, 7.4.1)."""
+LAST_S = 0.5
+"""How long a stream may take to say that it ends. Then it is cut."""
+_SHOWN, _ENDING = "banyan.credentials", "banyan.ending"
 _log = logging.getLogger(__name__)
 
 
@@ -42,15 +46,41 @@ def person_shown(door: DoorStore, scope: Scope, raw: str) -> Person | None:
 
 
 @dataclass(slots=True, eq=False)
-class OpenStream:
-    """until: its scope. shown: hashes of what it was opened with. checked: the version of the store with which that was
-    good. ends: when it is good no more, seconds since 1970. revoked: it ended for that."""
+class Ending:
+    """Of a stream that says itself that it ends. wake: called when it has to. revoked: whether it has to."""
 
+    wake: Callable[[], None]
+    revoked: bool = False
+
+
+def says_its_end(scope: Scope, wake: Callable[[], None]) -> Ending:
+    """The stream that answers a request looks at this, and ends by itself. wake: it looks now."""
+    made: Ending = scope.setdefault(_ENDING, Ending(wake))
+    return made
+
+
+@dataclass(slots=True, eq=False)
+class OpenStream:
+    """scope: of its request. until: its end. shown: hashes of what it was opened with. checked: the version of the
+    store with which that was good. ends: when it is good no more, seconds since 1970. revoked: it ended for that."""
+
+    scope: Scope
     until: anyio.CancelScope
     shown: set[bytes]
     checked: object = None
     ends: float | None = None
     revoked: bool = field(default=False)
+
+    def revoke(self) -> None:
+        """It ends: at once, or in LAST_S if it wants to say so first."""
+        self.revoked = True
+        ending: Ending | None = self.scope.get(_ENDING)
+        if ending is None:
+            self.until.cancel()
+        else:
+            ending.revoked = True
+            ending.wake()
+            self.until.deadline = min(self.until.deadline, anyio.current_time() + LAST_S)
 
 
 class OpenStreams:
@@ -63,7 +93,7 @@ class OpenStreams:
     @contextmanager
     def stream(self, scope: Scope, until: anyio.CancelScope) -> Iterator[OpenStream]:
         """While a request is answered by a stream. scope: of the request. until: is cancelled when it has to end."""
-        made = OpenStream(until, scope.setdefault(_SHOWN, set()))
+        made = OpenStream(scope, until, scope.setdefault(_SHOWN, set()))
         self._open[made] = None
         try:
             yield made
@@ -94,5 +124,4 @@ class OpenStreams:
                 ends = [self._door.good_until(one) for one in stream.shown]
                 stream.ends, stream.checked = min((end for end in ends if end is not None), default=None), version
             if stream.ends is not None and stream.ends <= now:
-                stream.revoked = True
-                stream.until.cancel()
+                stream.revoke()

@@ -5,7 +5,8 @@ While there is room they stay for KEPT_S: who stopped following may think again,
 following everybody. When room ends all of them go, one after the other, so that other work comes between.
 
 An account that leaves the chosen ones counts as a stranger's from then on, and what is counted is noted in the store.
-So it is known after a restart what is to be erased; and what was imported from an archive stays.
+So it is known after a restart what is to be erased; and what was imported from an archive stays. Who names an account
+of this node is held further (sync/notices.py), as a stranger.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import trio
 
 from banyan_crdt.ids import AccountId, account_to_text, control_log, is_checkpoint
 from banyan_node.context import Context
-from banyan_node.hosting import dropped, hosted
+from banyan_node.hosting import dropped
 from banyan_replica.intake.prices import ENTRY_PRICE, OP_PRICE, PART_PRICE
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ class Evicting:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._chosen: frozenset[AccountId] | None = None
+        self._interest: frozenset[AccountId] = frozenset()
+        self._chosen: frozenset[AccountId] = frozenset()
+        """Of those that are held, those of the last look that are not held only because they name an account here."""
         self._leaving = list[AccountId]()
         """Those that left and are not counted yet."""
         self._outside: dict[AccountId, float] = {}
@@ -63,9 +66,10 @@ class Evicting:
         began, asking = self._clock(), ctx.replica.sync.asking
         if asking.interest is None:  # all, or not known while the node is being restored
             return False
-        if asking.interest is not self._chosen:
-            self._leaving += (self._chosen or frozenset()) - asking.interest
-            self._chosen = asking.interest
+        if asking.interest is not self._interest:
+            chosen = frozenset(ctx.replica.sync.notices.chosen or ())
+            self._leaving += (self._interest - asking.interest) | (self._chosen - chosen)
+            self._interest, self._chosen = asking.interest, chosen
             self._look(ctx)
         for account in self._leaving[:AT_ONCE]:
             self._count(ctx, account)
@@ -87,21 +91,18 @@ class Evicting:
         self._outside = {account: before.get(account, now) for account in counted if self._is_outside(ctx, account)}
 
     def _is_outside(self, ctx: Context, account: AccountId) -> bool:
-        return not (
-            ctx.replica.sync.asking.interesting(account)
-            or hosted.is_hosted(ctx.store, account)
-            or ctx.replica.strangers.wanted_here(account)
-        )
+        return not (ctx.replica.sync.asking.interesting(account) or ctx.replica.strangers.wanted_here(account))
 
     def _count(self, ctx: Context, account: AccountId) -> None:
         """Counts an account that left, at the least that its entries cost."""
-        if not self._is_outside(ctx, account) or not ctx.holds(account):
+        if ctx.replica.strangers.wanted_here(account) or not ctx.holds(account):
             return
         heads = ctx.store.heads(account).items()
         entries = sum(head.length for log, head in heads if not is_checkpoint(log))
         if not ctx.replica.strangers.of(account):
             ctx.replica.strangers.took(control_log(account), entries * (ENTRY_PRICE + OP_PRICE + PART_PRICE), new=True)
-        self._outside.setdefault(account, self._clock())
+        if self._is_outside(ctx, account):
+            self._outside.setdefault(account, self._clock())
 
     def _erase(self, ctx: Context, account: AccountId, now: float) -> None:
         del self._outside[account]

@@ -37,13 +37,14 @@ async def follow(worker: Worker[Context], context: Context) -> None:
         with suppress(ViewBuilding):  # follows are unknown until the view is built
             found = await trio.to_thread.run_sync(interest.look)
             if found is not told:
-                await worker.call(partial(_hold, found))
+                await worker.call(partial(_hold, found, interest.near))
                 told = found
 
 
 def hold(ctx: Context, now: float) -> None:
     """Tells the replica which accounts it holds now. Raises ViewBuilding."""
-    _hold(None if holds_all(ctx) else Interest(ctx).of(ctx.queries()), ctx, now)
+    interest = Interest(ctx)
+    _hold(None if holds_all(ctx) else interest.of(ctx.queries()), interest.near, ctx, now)
 
 
 def holds_all(ctx: Context) -> bool:
@@ -51,12 +52,15 @@ def holds_all(ctx: Context) -> bool:
     return ctx.settings.config.interest.mode == "all" or ctx.store.note(RESTORING) is not None
 
 
-def _hold(found: tuple[AccountId, ...] | None, context: Context, now: float) -> None:
-    """found: None is all. What was dropped or is awaited since it was found counts."""
-    if found is not None:
-        gone = set(dropped.dropped(context.store))
-        found = tuple(account for account in (*awaited.accounts(context.store), *found) if account not in gone)
-    context.replica.set_interest(found, now)
+def _hold(found: tuple[AccountId, ...] | None, near: int, context: Context, now: float) -> None:
+    """found: None is all. near: see `Reach`. What was dropped or is awaited since it was found counts."""
+    if found is None:
+        context.replica.set_interest(None, now)
+        return
+    gone = set(dropped.dropped(context.store))
+    first, far = (*awaited.accounts(context.store), *found[:near]), found[near:]
+    held, beyond = ([account for account in accounts if account not in gone] for accounts in (first, far))
+    context.replica.set_interest(held, now, beyond)
 
 
 class Interest:
@@ -68,6 +72,11 @@ class Interest:
         self._at, self._looks = -1, 0
         self._later: set[bytes] | None = None
         """Numbers of the accounts that were touched and are read again once a minute; None: perhaps all."""
+
+    @property
+    def near(self) -> int:
+        """See `Reach`, of what was found last."""
+        return self._reach.near
 
     def look(self) -> tuple[AccountId, ...] | None:
         """The accounts, with those that were dropped, as of the last commit; the same object while they are the same.

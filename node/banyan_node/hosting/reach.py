@@ -38,6 +38,8 @@ class Reach:
         """By account, those of which follows are needed."""
         self._roots: list[AccountId] | None = None
         self._found: tuple[AccountId, ...] = ()
+        self.near = 0
+        """How many of the first ones of those that were found are accounts here, or followed by them."""
 
     def update(
         self,
@@ -52,7 +54,7 @@ class Reach:
         for account in again:
             del self.known[account]
         before, self.known, self._roots = self.known, {}, roots
-        found, edge = dict.fromkeys(roots), roots
+        found, edge, near = dict.fromkeys(roots), roots, len(roots)
         for hop in range(self._hops):
             inner = len(found)
             for account in edge if hop == 0 or inner < self._most else ():
@@ -62,8 +64,9 @@ class Reach:
                     break
                 found[account] = None
             edge = [*found][inner:]
-        if (whole := tuple(found)) != self._found:
-            self._found = whole
+            near = len(found) if hop == 0 else near
+        if ((whole := tuple(found)), near) != (self._found, self.near):
+            self._found, self.near = whole, near
         return self._found
 
     def _each(

@@ -3,15 +3,16 @@
 What comes over the link of a peer that the operator did not name, of an account that nobody here hosts or follows, is
 counted against the strangers' share: what it costs on the disk, and not only its own bytes. Once the share is used up,
 nothing more of that kind is taken; everything else is. What a named peer brings is not counted, because that peer
-limits its strangers itself. An account that people here care about has room, whoever brings it. What is not taken stays
-a difference and costs nobody points.
+limits its strangers itself. An account that people here care about has room, whoever brings it. Those who name accounts
+of a node of chosen accounts have a part of the share kept for them, which others cannot fill. What is not taken stays a
+difference and costs nobody points.
 
 Nothing is dropped to make room: of two accounts that nobody here asked for, the new one is not the better one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 
 from banyan_crdt.ids import AccountId, LogId, account_to_text, is_control
@@ -20,8 +21,8 @@ from banyan_storage.store import Store
 
 ACCOUNT_PART = 16
 """One account of strangers gets at most a part in so many of their share."""
-PART_TOLD = 120
-"""Seconds for which an account is named of which not all was taken."""
+HEARD_PART = 4
+"""Those who name accounts of this node may take a part in so many of the share once it is used up."""
 REVIEWED = 1_000
 """Counted accounts that are looked at again in one step: whether somebody here follows them by now."""
 _BYTES, _TOTAL = b"strangers:", b"strangers"
@@ -41,10 +42,12 @@ class Strangers:
         self._cares: dict[AccountId, bool] = {}
         self._more: dict[AccountId, int] = {}
         """What was counted since the last `note`."""
-        self._part: tuple[AccountId, str] | None = None
-        """The last account that was kept out though there is room for others, and why."""
-        self._part_for = 0
-        """How many seconds this is still told."""
+        self.heard: Collection[AccountId] = ()
+        """Accounts that are held because they name accounts of this node."""
+        self._of_heard = 0
+        """Bytes that they took, while the share is used up; as of the last second."""
+        self._part: dict[AccountId, None] = {}
+        """Accounts of which not all was taken though there is room for others."""
         self._used = self._noted()
         self._cursor: bytes | None = None
 
@@ -67,10 +70,8 @@ class Strangers:
     @property
     def part(self) -> str:
         """Of which account only a part is taken, though there is room for others, and why; empty if of none lately."""
-        if self._part is None or self.full:
-            return ""
-        account, why = self._part
-        return f"{account_to_text(account)} is not taken whole: {why}"
+        account = None if self.full else next(iter(self._part), None)
+        return "" if account is None else f"{account_to_text(account)} is not taken whole: {self._beyond(account)}"
 
     def counts(self, peer: str, account: AccountId) -> bool:
         """Whether what the peer sends of the account is counted."""
@@ -80,17 +81,28 @@ class Strangers:
         """Why nothing of the account is taken from the peer, a sentence without a full stop; empty if it is."""
         if self.most is None or self._trusts(peer):
             return ""
-        full, part = self.full, self.most // ACCOUNT_PART
-        if not full and self._used >= part and (mine := self.of(account)) >= part:
-            full = (
-                f"this account of a stranger takes {mine / 1e6:.1f} MB, a {ACCOUNT_PART}th of what strangers may, and "
-                f"{self.allowance}"
-            )
-        if not full or self._cared_for(account):
+        kept = account in self.heard and self._of_heard < self.most // HEARD_PART
+        full = "" if kept else self.full
+        beyond = "" if full else self._beyond(account)
+        if not (full or beyond) or self._cared_for(account):
             return ""
-        if not self.full:
-            self._part, self._part_for = (account, full), PART_TOLD
-        return full
+        if beyond:
+            self._part[account] = None
+        return full or beyond
+
+    def _beyond(self, account: AccountId) -> str:
+        """Why nothing more of this one account is taken, a sentence without a full stop; empty if it is."""
+        part = (self.most or 0) // ACCOUNT_PART
+        if self.most is None or self._used < part or (mine := self.of(account)) < part:
+            return ""
+        return (
+            f"this account of a stranger takes {mine / 1e6:.1f} MB, and one may take 1/{ACCOUNT_PART} of what all "
+            f"strangers may together; {self.allowance}"
+        )
+
+    def hold(self, accounts: frozenset[AccountId]) -> None:
+        """Only these accounts are held from now on."""
+        self._part = {account: None for account in self._part if account in accounts}
 
     def closed_to(self, peer: str) -> bool:
         """Whether to ask the peer for nothing but accounts by name, because most of what it has would not be taken."""
@@ -104,6 +116,7 @@ class Strangers:
         if cost:
             self._more[account] = self._more.get(account, 0) + cost
             self._used += cost
+            self._of_heard += cost if account in self.heard else 0
 
     def of(self, account: AccountId) -> int:
         """Bytes that are counted of the account."""
@@ -125,6 +138,7 @@ class Strangers:
     def release(self, account: AccountId) -> None:
         """The account is counted no longer: it was erased, or somebody here follows it."""
         mine = self.of(account)
+        self._part.pop(account, None)
         if mine:
             self._more.pop(account, None)
             self._used -= mine
@@ -134,9 +148,8 @@ class Strangers:
     def review(self) -> None:
         """Once a second: while the share is used up, releases accounts that somebody here follows by now."""
         self._cares.clear()
-        self._part_for -= 1
-        if self._part_for <= 0:
-            self._part = None
+        self._part = {one: None for one in self._part if self._beyond(one) and not self._cared_for(one)}
+        self._of_heard = sum(map(self.of, self.heard)) if self.full else 0
         if not self.full:
             return
         keys = [key for key, _ in islice(self._store.notes(_BYTES, self._cursor), REVIEWED)]

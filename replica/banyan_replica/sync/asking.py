@@ -117,6 +117,7 @@ class Asking:
         """Sets the accounts that this node holds; None: all."""
         self.interest = interest
         if interest is not None:
+            self.strangers.hold(interest)
             self.agrees()
 
     # -- logs by name

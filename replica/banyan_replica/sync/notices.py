@@ -15,12 +15,14 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
 from banyan_crdt.ids import AccountId, EntryId, H, Head, LogId
 from banyan_replica.intake.ingest import Ingest
+from banyan_replica.intake.strangers import HEARD_PART
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.load import Leak
 from banyan_replica.peers.session import PeerSession
@@ -29,7 +31,7 @@ from banyan_replica.sync.interest import Interests
 from banyan_replica.wire import ID_BYTES, NAME_BYTES, PAGE, Message, Notices, WantNotices
 from banyan_storage.engine import after_prefix
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.noticed import Naming, names, naming
+from banyan_storage.noticed import Naming, namers, names, naming
 from banyan_storage.store import Store
 from banyan_storage.tables import part_place, u64
 
@@ -49,8 +51,6 @@ case."""
 PAUSE_S, PAUSE_MOST_S = 10.0, 60.0
 """For each author that a peer told of and whose entry did not come, it is asked so much later after its last answer.
 One is forgotten in PAUSE_MOST_S. No more than that: strangers can cut off what an honest peer told of already."""
-ROOM_PART = 4
-"""Once strangers' share of the disk is used up, the largest authors go until they take a part of so many."""
 ROOM, FROM = b"heard:", b"heard from:"
 """The keys of notes: an author in the room; and where a peer is asked from next."""
 
@@ -113,8 +113,12 @@ class NoticeExchange:
         self.refused: Callable[[AccountId], bool] = lambda account: False
         self.chosen: dict[AccountId, None] | None = None
         """The accounts that this node was told to hold, in their order; None: all, and nobody is asked."""
+        self.near: Collection[AccountId] | None = None
+        self.far: Collection[AccountId] = ()
+        """Those of them that matter more than the authors, and those that matter less."""
         self.room: OrderedDict[AccountId, Author] = OrderedDict()
         """The authors, those first that were told first."""
+        sync.asking.strangers.heard = self.room
         self._order = 0
         self._asked = dict[str, Question]()
         self._invented: OrderedDict[str, Leak] = OrderedDict()
@@ -288,14 +292,29 @@ class NoticeExchange:
 
     # -- in the room
 
-    def held(self, chosen: Collection[AccountId] | None) -> Collection[AccountId] | None:
-        """The accounts to hold: those that were chosen, and the room. Who was chosen needs no room."""
-        self.chosen = mine = None if chosen is None else dict.fromkeys(chosen)
-        if mine is None:
+    def held(self, chosen: Collection[AccountId] | None, far: Collection[AccountId]) -> Collection[AccountId] | None:
+        """The accounts to hold, the most important first: those that were chosen, the room, and who was chosen because
+        others follow it. Who was chosen needs no room; who is not any more and names an account here moves into it."""
+        before, self.near, self.far = self.chosen or {}, chosen, far
+        self.chosen = mine = None if chosen is None else dict.fromkeys((*chosen, *far))
+        if chosen is None or mine is None:
             return None
         for author in [author for author in self.room if author in mine or self.refused(author)]:
             self._leave(author)
-        return [*mine, *self.room]
+        self._move_in(author for author in before if author not in mine and not self.refused(author))
+        return [*dict.fromkeys((*chosen, *self.room, *far))]
+
+    def _move_in(self, authors: Iterable[AccountId]) -> None:
+        """Those that name an account of this node, by what is held here."""
+        leaving = [*authors]
+        if not leaving or not self._store.has_views:
+            return
+        with suppress(ViewBuilding):
+            for one in namers(self._store.txn, self.hosted(), leaving):
+                _, author, entry = self._told(one)
+                self.room[author] = Author(one.named, entry, "", 0.0, proved=True)
+                self._put(author)
+        self._make_room()
 
     def tick(self, now: float) -> None:
         """Once a second."""
@@ -332,7 +351,7 @@ class NoticeExchange:
                 self._leave(author)
                 gone = True
         strangers = self._sync.asking.strangers
-        if strangers.full and sum(map(strangers.of, self.room)) > (strangers.most or 0) // ROOM_PART:
+        if strangers.full and sum(map(strangers.of, self.room)) > (strangers.most or 0) // HEARD_PART:
             self._leave(max(self.room, key=strangers.of))
             gone = True
         if gone:

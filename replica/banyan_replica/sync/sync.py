@@ -68,7 +68,7 @@ class Sync:
         self.store = ingest.store
         self.out: list[tuple[str, Message | bytes]] = []
         """Frames to send: messages, or encoded ones."""
-        self.moves = 0
+        self.moves = self._settled = 0
         """How many heads have moved in all."""
         self.meetings = 0
         """Grows with each peer that says hello or leaves."""
@@ -224,11 +224,11 @@ class Sync:
             link.load.cost(tree.rows >> 9 if len(prefix) >= DEPTH else 0)  # at this depth all rows are read
             self.out.append((link.peer, Sums(salt, prefix, children)))
 
-    def limit(self, accounts: Collection[AccountId] | None, now: float) -> None:
-        """Holds only these accounts, the most important first, and those that name this node's own; None: all. Peers
-        are told, and their entries of new accounts are fetched."""
+    def limit(self, accounts: Collection[AccountId] | None, now: float, far: Collection[AccountId] = ()) -> None:
+        """Holds only these accounts, the most important first, then those that name this node's own, then the far ones;
+        None: all. Peers are told, and their entries of new accounts are fetched."""
         self.ingest.flush()
-        held = self.notices.held(accounts)
+        held = self.notices.held(accounts, far)
         self.asking.limit(None if held is None else frozenset(held))
         for link in self.interests.limit(held, now):
             link.course.renew()
@@ -236,7 +236,7 @@ class Sync:
 
     def hold(self, now: float) -> None:
         """Others name this node's accounts than before."""
-        self.limit(self.notices.chosen, now)
+        self.limit(self.notices.near, now, self.notices.far)
 
     def told(self, link: PeerSession, m: Interest, now: float) -> None:
         """The peer named accounts that it holds, or no longer holds."""
@@ -330,7 +330,9 @@ class Sync:
 
     def durable(self) -> None:
         self.tree.durable()
-        self.interests.durable()
+        if self._settled != self.moves:
+            self._settled = self.moves
+            self.interests.durable()
 
     def rolled_back(self) -> None:
         self.tree.rolled_back()

@@ -230,6 +230,8 @@ def _facts(seed: bytes) -> Facts:
             found.append(Fact("conversations", named + seed[:8] + parent))
         else:
             found.append(notice(_NOTICES[what], named))
+        if what == QUOTE:
+            found.append(Fact("quotes", named + seed[:8]))
     found.append(Fact("recent", (ANSWER if parent else OPENING) + seed[:8]))
     return tuple(found)
 
@@ -282,9 +284,8 @@ COLLECTION = Collection(
     limits={"text": MAX_TEXT, "lang": MAX_LANG},
     seed=_seed,
     seeds=4,
-    kinds=frozenset(
-        {"timeline", "replies", "conversations", "notices", "group_posts", "broadcasts", "own_polls", "recent"}
-    ),
+    kinds=frozenset({"timeline", "recent", "replies", "conversations", "quotes"})
+    | {"notices", "group_posts", "broadcasts", "own_polls"},
     facts=_facts,
     quick=quick_seeds,
     blobs=Blobs("media", blobs_of),

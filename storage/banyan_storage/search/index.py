@@ -14,6 +14,7 @@ that damage is noticed where it is read, and nothing that was there is missing w
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -46,6 +47,7 @@ _LATEST = (1 << 63 - APART) - 1
 
 
 HOUR_MS = 3_600_000
+_SEEN = "account not in (select unhex(value) from json_each(?))"
 
 
 class Document(NamedTuple):
@@ -222,22 +224,24 @@ class Index:
         with self._errors():
             return int(next(iter(self._db.execute("select count(*) from documents")))[0])
 
-    def trends(self, now_ms: int, hours: int, limit: int) -> list[Trend]:
+    def trends(self, now_ms: int, hours: int, limit: int, unseen: Iterable[AccountId] = ()) -> list[Trend]:
         """The tags that most accounts used in the last hours, this one included; those of as many by their posts, then
-        by name. Raises StorageError."""
+        by name. unseen: accounts that are not counted. Raises StorageError."""
         last = now_ms // HOUR_MS
-        span = (last - hours + 1, last)
+        without = json.dumps([account.hex() for account in unseen])
+        span = (last - hours + 1, last, without)
         with self._errors():
             most = self._db.execute(
                 "select tag, count(distinct account) as accounts, count(*) as posts from tags "
-                "where hour between ? and ? group by tag order by accounts desc, posts desc, tag limit ?",
+                f"where hour between ? and ? and {_SEEN} group by tag order by accounts desc, posts desc, tag limit ?",
                 (*span, limit),
             )
             found = []
             for tag, accounts, _ in list(most):
                 counts = [0] * hours
-                by_hour = "select hour, count(*) from tags where tag = ? and hour between ? and ? group by hour"
-                for hour, posts in self._db.execute(by_hour, (tag, *span)):
+                of_tag = f"where tag = ? and hour between ? and ? and {_SEEN}"
+                by_hour = self._db.execute(f"select hour, count(*) from tags {of_tag} group by hour", (tag, *span))
+                for hour, posts in by_hour:
                     counts[hour - span[0]] = posts
                 found.append(Trend(tag, accounts, tuple(counts)))
         return found

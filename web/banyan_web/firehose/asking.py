@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, NamedTuple
 
 import anyio
+from starlette.requests import HTTPConnection
 
 from banyan_crdt.frontier_cursor import PREFIX
 from banyan_node.operator_errors import CallError
@@ -17,6 +18,7 @@ from banyan_web.firehose.following import Elsewhere, FirehoseFilter, follow
 from banyan_web.firehose.forms import Form, Frames, Lines, ServerSentEvents
 from banyan_web.firehose.packing import ZSTD, dictionaries, packed
 from banyan_web.firehose.tail import RUNS, place_of
+from banyan_web.open_streams import Ending, says_its_end
 from banyan_web.params import boolean, number, text, texts
 from banyan_web.refusals import Refused, of_call
 
@@ -44,6 +46,7 @@ class Opened(NamedTuple):
     content_type: str
     packed: str | None
     is_text: bool
+    ending: Ending
 
 
 def token_for(token: Token | None) -> Token:
@@ -55,8 +58,9 @@ def token_for(token: Token | None) -> Token:
     return token
 
 
-async def opened(web: Web, token: Token, p: dict[str, Any], headers: Mapping[str, str]) -> Opened:
-    """Raises Refused."""
+async def opened(web: Web, token: Token, p: dict[str, Any], line: HTTPConnection) -> Opened:
+    """line: the request, which the stream answers. Raises Refused."""
+    headers = line.headers
     if unknown := sorted(p.keys() - KNOWN):
         raise Refused(400, f"firehose has no parameter '{unknown[0][:60]}'; it takes {', '.join(sorted(KNOWN))}.")
     if web.tail.followers + web.runs.followers >= web.bounds.share(MOST):
@@ -88,10 +92,11 @@ async def opened(web: Web, token: Token, p: dict[str, Any], headers: Mapping[str
         tail = web.runs if form.reading is RUNS else web.tail
         every_s = number(p, "frontier", 0, LONGEST_S) if p.get("frontier") else None
         live = boolean(p, "follow", True)
-        pieces = follow(web.backend, tail, wanted, since, form, live, Elsewhere(seen, every_s))
+        ending = says_its_end(line.scope, tail.wake)
+        pieces = follow(web.backend, tail, wanted, since, form, ending, live, Elsewhere(seen, every_s))
         if pack is not None:
             pieces = packed(pieces, None if pack == ZSTD else pack)
-        return Opened(await anext(pieces), pieces, form.content_type, pack, given != "cbor" and pack is None)
+        return Opened(await anext(pieces), pieces, form.content_type, pack, given != "cbor" and pack is None, ending)
     except CallError as why:
         raise refused(why) from None
 

@@ -101,7 +101,7 @@ async def firehose_from(web: Web, ask: Ask) -> Response:
 
 
 async def _stream(web: Web, ask: Ask, params: dict[str, Any]) -> Response:
-    found = await opened(web, token_for(ask.token), params, ask.request.headers)
+    found = await opened(web, token_for(ask.token), params, ask.request)
     first, pieces, headers = found.first, found.pieces, {"vary": "accept-encoding"}
     if found.packed is None and accepts_zstd(ask.request.headers.get("accept-encoding", "")):
         headers["content-encoding"] = ZSTD

@@ -21,6 +21,7 @@ from banyan_node.operator_errors import CallError
 from banyan_storage.acts import of_kind
 from banyan_web.firehose.forms import Form
 from banyan_web.firehose.tail import Source, Tail, TailEvent, place_of
+from banyan_web.open_streams import Ending
 
 HEARTBEAT_S = 15.0
 """At the latest after so long something is sent."""
@@ -111,6 +112,7 @@ async def follow(
     wanted: FirehoseFilter,
     since: str,
     form: Form,
+    ending: Ending,
     live: bool = True,
     elsewhere: Elsewhere = Elsewhere(),  # noqa: B008
 ) -> AsyncGenerator[bytes, None]:
@@ -153,6 +155,9 @@ async def follow(
             if tail.closed:
                 yield form.note("end", cursor, why="shutdown", message=_SHUTDOWN)
                 return
+            if ending.revoked:
+                yield form.note("end", cursor, why="revoked", message=_REVOKED)
+                return
             arrived = not more and (not live or not named)
             if every_s is not None and cursor != named and (arrived or anyio.current_time() - named_at > every_s):
                 if note := await _frontier(source, wanted, cursor, form):
@@ -166,12 +171,13 @@ async def follow(
             if not live:
                 yield form.note("end", cursor, why="caught_up", message=_ENDED)
                 return
-            if not await tail.moved(place, HEARTBEAT_S if every_s is None else min(HEARTBEAT_S, every_s)):
+            if not await tail.moved(place, HEARTBEAT_S if every_s is None else min(HEARTBEAT_S, every_s), ending):
                 yield form.note("heartbeat", cursor)
 
 
 _SLOW = f"A piece of the stream took longer than {SLOW_S:.0f} s to read. Connect again with `since`."
 _SHUTDOWN = "The node stops. Connect again with `since`."
+_REVOKED = "The token of this stream is good no more. Connect again with another one, and with `since`."
 _ENDED = "This is the end of what is held."
 
 

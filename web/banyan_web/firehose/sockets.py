@@ -21,7 +21,7 @@ from banyan_web.endpoint import Web
 from banyan_web.firehose.asking import Opened, name_of, opened, token_for
 from banyan_web.firehose.endpoints import confirmed
 from banyan_web.mastodon.streaming.sockets import shown
-from banyan_web.open_streams import token_shown
+from banyan_web.open_streams import REVOKED, token_shown
 from banyan_web.params import nested
 from banyan_web.refusals import Refused, refusal
 
@@ -44,7 +44,7 @@ class FirehoseSockets:
             counted(self._web.bounds, given, self._web.bounds.address_of(socket))
             token = token_for(given)
             params = nested(socket.query_params.multi_items())
-            stream = await opened(self._web, token, params, socket.headers)
+            stream = await opened(self._web, token, params, socket)
         except Refused as why:
             await socket.send_denial_response(refusal(why))
             return
@@ -56,7 +56,7 @@ class FirehoseSockets:
                 tasks.start_soon(self._listen, socket, token, params.get("consumer"), lock, tasks.cancel_scope)
                 await _tell(socket, stream, lock)
                 tasks.cancel_scope.cancel()
-            await socket.close(DONE)
+            await socket.close(REVOKED if stream.ending.revoked else DONE)
         except* (WebSocketDisconnect, RuntimeError):
             pass  # the client has left
         finally:

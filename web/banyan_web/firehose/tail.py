@@ -25,6 +25,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from banyan_node.api.firehose import ArrivalPlace
 from banyan_node.operator_errors import CallError
 from banyan_storage.acts import of_kind
+from banyan_web.open_streams import Ending
 
 KEPT_EVENTS, KEPT_BYTES = 16_384, 8 << 20
 """The most that is kept of the end."""
@@ -152,10 +153,12 @@ class Tail:
             return None
         return self._kept[bisect_right(self._places, place) :]
 
-    async def moved(self, place: ArrivalPlace, seconds: float) -> bool:
+    async def moved(self, place: ArrivalPlace, seconds: float, ending: Ending | None = None) -> bool:
         """Waits until something arrived behind a place, or the end. False if nothing did in so many seconds."""
         with anyio.move_on_after(seconds):
             while not self.closed and (self.end is None or self.end <= place):
+                if ending is not None and ending.revoked:
+                    break
                 await self._changed.wait()
             return True
         return False
@@ -164,9 +167,10 @@ class Tail:
         """Followers end soon."""
         self.closed = True
         self._needed.set()
-        self._tell()
+        self.wake()
 
-    def _tell(self) -> None:
+    def wake(self) -> None:
+        """Followers look whether they have to do something."""
         self._changed.set()
         self._changed = anyio.Event()
 
@@ -212,7 +216,7 @@ class Tail:
             page = await self._source.call(self._reading.method, {})
             self.cursor, self._known = page["cursor"], place_of(page["end"])
             self._first = self.end = place_of(self.cursor)
-            self._tell()
+            self.wake()
             while self.followers and not self.closed:
                 with anyio.move_on_after(AGAIN_S):  # of an act of the node no event may tell
                     await more.wait()
@@ -239,7 +243,7 @@ class Tail:
             self._known = self._known if more else known
             self.end = place_of(self.cursor)
             self._trim()
-            self._tell()
+            self.wake()
 
     def _trim(self) -> None:
         """Drops the oldest, a half at a time."""

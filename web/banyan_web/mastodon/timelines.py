@@ -1,4 +1,4 @@
-"""Timelines: home, public, of a tag, of a list, of an account; and what somebody favoured or bookmarked."""
+"""Timelines: home, public, of a tag, of a list, of an account; of quotes; and what somebody favoured or bookmarked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from banyan_node.api.methods.searching import MOST_TAGS
 from banyan_schema.social import tags_in
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.bodies import answer_of, bodies
-from banyan_web.mastodon.entities.statuses import rows_of, statuses
+from banyan_web.mastodon.entities.statuses import row_of, rows_of, statuses, uri_of
 from banyan_web.mastodon.ids import did_of, thing_of
 from banyan_web.mastodon.paging import LIMIT, MOST, Feed, both, bounds, cut, line, link, page, places, typed_line
 from banyan_web.mastodon.tags import followed
@@ -89,6 +89,14 @@ async def of_account(web: Web, ask: Ask) -> Any:
         "tag": text(params, "tagged", "").removeprefix("#") or None,
     }
     return await _shown(web, ask, account=did, by=ask.reader, **only)
+
+
+@ENDPOINTS.get("/api/v1/statuses/{id}/quotes")
+async def quotes(web: Web, ask: Ask) -> Any:
+    """The posts that quote a post."""
+    uri = await uri_of(web, ask.path["id"])
+    await row_of(web, uri, ask.reader)
+    return await _shown(web, ask, quotes=uri, by=ask.reader)
 
 
 @ENDPOINTS.get("/api/v1/timelines/tag/{tag}")

@@ -51,7 +51,7 @@ async def posts(web: Web, ask: Ask) -> Any:
     unseen = await _unseen(web, ask.reader)
     rows = [row for row in await _rows(web) if _weight(row) and row["account"] not in unseen]
     rows.sort(key=_weight, reverse=True)
-    page = [row for row in rows[skip : skip + limit] if not await is_limited(web, row["account"])]  # lately, perhaps
+    page = await _still_shown(web, rows[skip : skip + limit], ask.reader)
     held = await rows_of(web, [row["uri"] for row in page], ask.reader)
     return await statuses(web, list(held.values()), ask.reader)
 
@@ -66,9 +66,20 @@ async def links(web: Web, ask: Ask) -> Any:
             found.setdefault(link, []).append(row)
     by_people = {link: len({row["account"] for row in rows}) for link, rows in found.items()}
     names = sorted((link for link in found if by_people[link] >= LEAST), key=lambda link: -by_people[link])
-    cards = [(card, found[link]) for link in names if (card := web.cards.held(web, link)) is not None]
-    now = int(time.time())
-    return [{**card, "history": _history(rows, now)} for card, rows in cards[skip : skip + limit]]
+    now, cards = int(time.time()), list[dict[str, Any]]()
+    for link in names:
+        if len(cards) < skip + limit and (card := web.cards.held(web, link)) is not None:
+            rows = await _still_shown(web, found[link], ask.reader)
+            if len({row["account"] for row in rows}) >= LEAST:
+                cards.append({**card, "history": _history(rows, now)})
+    return cards[skip:]
+
+
+async def _still_shown(web: Web, rows: list[dict[str, Any]], reader: str | None) -> list[dict[str, Any]]:
+    """Without what moderators decided since the rows were read."""
+    seen = [row for row in rows if not await is_limited(web, row["account"])]
+    held = await rows_of(web, [row["uri"] for row in seen], reader)
+    return [row for row in seen if row["uri"] in held]
 
 
 def _history(rows: list[dict[str, Any]], now: int) -> list[dict[str, str]]:

@@ -145,6 +145,16 @@ async def conversation(web: Web, ask: Ask) -> Response:
     return await _thread(web, ask, await uri_in(web, did, ask.path["key"]))
 
 
+@ENDPOINTS.get("/@{name}/{key}/quotes")
+@as_page
+async def quotes(web: Web, ask: Ask) -> Response:
+    """The posts that quote a post."""
+    me, did = reader(web, ask), await did_of(web, ask.path["name"])
+    uri = await uri_in(web, did, ask.path["key"])
+    found = await web.call("feed", quotes=uri, before=_before(ask), limit=A_PAGE, by=me and me.did)
+    return await plain(web, ask, WORDS[language(ask)]["quotes_title"], found["posts"], found["before"])
+
+
 @ENDPOINTS.get("/p/{name}/{key}")
 @as_page
 async def by_uri(web: Web, ask: Ask) -> Response:

@@ -15,10 +15,21 @@ from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.kept_rows import KeptRows
 from banyan_node.api.methods.markers import home_read
 from banyan_node.api.methods.reading import CURSOR_BYTES, LOOKED, Named, PostRow, lens_of, now_ms, reader_of
-from banyan_node.api.texts import FeedCursor, Milliseconds, Reader, ThingRef, did, feed_cursor, key_of, place_of
+from banyan_node.api.texts import (
+    FeedCursor,
+    Milliseconds,
+    PostRef,
+    Reader,
+    ThingRef,
+    did,
+    feed_cursor,
+    key_of,
+    place_of,
+    target_of,
+)
 from banyan_node.hosting import home, hosted, ranking
 from banyan_node.hosting.home import Lines
-from banyan_node.hosting.lens import Lens, in_langs
+from banyan_node.hosting.lens import Lens, Where, in_langs
 from banyan_node.hosting.ranking import Rank
 from banyan_node.hosting.vault import Private
 from banyan_node.operator_errors import CallError
@@ -27,8 +38,9 @@ from banyan_schema.social import Target
 from banyan_schema.social.post import ANSWER, OPENING, tag_fold
 from banyan_storage.answers import Reposted
 from banyan_storage.queries import PostView, Queries
-from banyan_storage.responding import numbers_of, responses
-from banyan_storage.timelines import Line, recent
+from banyan_storage.responding import numbers_of, quoting, responses
+from banyan_storage.timelines import Line, by_time
+from banyan_storage.views.social.recent import RECENT
 
 METHODS = Declared()
 MOST = 1_000
@@ -44,17 +56,19 @@ Because = Literal["own", "followed", "reposted", "listed", "asked", "public"]
 
 
 class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """account: only its posts. all: the public posts of all accounts held here. in_list: of those on a list of
-    the reader's. Default: of the account that reads and those it follows. as: the account that reads. replies:
-    whether to include replies; reposted ones are. reposts: whether to include what these accounts reposted.
-    langs: only posts in these languages, and those that name none. rank: the order. newest: pages follow one
-    another for ever. catch_up: one page of what those whom one follows reposted, answered and reacted to most,
-    since the place that one noted as read, or for a day. explain: say of each post why it is shown, and why
-    there. local: with all, only of accounts hosted here; remote: only of others. media: only posts with pictures, films
-    or sounds. tag: only posts with this tag. after: the posts next to that place which are newer."""
+    """account: only its posts. all: the public posts of all accounts held here. in_list: of those on a list of the
+    reader's. quotes: the posts that quote this one, without those of accounts that its author blocks. Default: of the
+    account that reads and those it follows. as: the account that reads. replies: whether to include replies; reposted
+    ones are. reposts: whether to include what these accounts reposted. langs: only posts in these languages, and
+    those that name none. rank: the order. newest: pages follow one another for ever. catch_up: one page of what those
+    whom one follows reposted, answered and reacted to most, since the place that one noted as read, or for a day.
+    explain: say of each post why it is shown, and why there. local: with all, only of accounts hosted here; remote:
+    only of others. media: only posts with pictures, films or sounds. tag: only posts with this tag. after: the posts
+    next to that place which are newer."""
 
     by: Reader = None
     in_list: ThingRef | None = None
+    quotes: PostRef | None = None
     replies: bool = True
     reposts: bool = True
     langs: Annotated[list[str] | None, Meta(description="Such as vi and en.")] = None
@@ -112,11 +126,12 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
 
     Of a page, a post that several reposted is one row, where the latest of them stands."""
     reader = reader_of(at, ask.by)
-    if sum((ask.account is not None, ask.all, ask.in_list is not None)) > 1:
-        raise CallError("bad_request", "'account', 'all' and 'in_list' exclude one another; choose one.")
+    if sum((ask.account is not None, ask.all, ask.in_list is not None, ask.quotes is not None)) > 1:
+        raise CallError("bad_request", "'account', 'all', 'in_list' and 'quotes' exclude one another; choose one.")
     if (ask.local or ask.remote) and not (ask.all and ask.local != ask.remote):
         raise CallError("bad_request", "'local' or 'remote', one of them, goes with 'all'.")
-    lens = lens_of(at, reader, "account" if ask.account else "public" if ask.all else "home")
+    where: Where = "account" if ask.account else "public" if ask.all else "thread" if ask.quotes else "home"
+    lens = lens_of(at, reader, where)
     after = place_of(ask.after, CURSOR_BYTES, "in a feed", "after")
     if after is not None and (ask.before or ask.rank != "newest"):
         raise CallError("bad_request", "'after' goes with the order newest, and without 'before'.")
@@ -124,7 +139,7 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
     with _lines(at, ask, lens, reader) as lines:
         if ask.rank == "newest":
             place, fits = place_of(ask.before, CURSOR_BYTES, "in a feed"), _fitting(at, ask, lens, reader)
-            some, looked = lines(place, after), min(ask.limit * LOOKED, ASIDE if ask.all else math.inf)
+            some, looked = lines(place, after), min(ask.limit * LOOKED, ASIDE if ask.all or ask.quotes else math.inf)
             page, before = _page(rows, ask, lens, some, ask.limit, looked, fits=fits, takes=_placed(at, ask))
             if after is not None:
                 page, further, before = page[::-1], before, None
@@ -140,11 +155,14 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
 def _lines(at: CommitView, ask: FeedRequest, lens: Lens, reader: AccountId | None) -> Iterator[Lines]:
     """What gives the lines of the timeline that is asked for."""
     q, reposts = at.queries(), ask.reposts and not ask.all
+    if ask.quotes:
+        yield partial(quoting, q, target_of(ask.quotes))
+        return
     if ask.account or ask.all:
         accounts = _accounts(at, ask)
         if accounts is None:
             q.need("recent")
-            yield partial(recent, q.reader.txn, (OPENING, ANSWER) if ask.replies else (OPENING,))
+            yield partial(by_time, q.reader.txn, RECENT, (OPENING, ANSWER) if ask.replies else (OPENING,))
         else:
             yield partial(_of_some, q, accounts, reposts)
         return
@@ -210,6 +228,9 @@ def _fitting(at: CommitView, ask: FeedRequest, lens: Lens, reader: AccountId | N
     """What the reader wants of those whom it follows, or put on a list."""
     if ask.account or ask.all:
         return lambda view: True
+    if ask.quotes:
+        blocked = {*at.queries().blocks(target_of(ask.quotes).account)}
+        return lambda view: view.target.account not in blocked
     if ask.in_list is None:
         own = reader or hosted.my_account(at)
         apart = on_exclusive_lists(at.private(own)) - {own}
@@ -274,7 +295,7 @@ def _wanted(ask: FeedRequest, view: PostView) -> bool:
 def _ranked(
     at: CommitView, ask: FeedRequest, lens: Lens, lines: Lines, rows: KeptRows, reader: AccountId | None
 ) -> list[_Shown]:
-    if ask.account or ask.all or reader is None:
+    if ask.account or ask.all or ask.quotes or reader is None:
         raise CallError("bad_request", f"The order {ask.rank} is of the home timeline, or of a list.")
     if ask.before:
         raise CallError("bad_request", f"The order {ask.rank} has one page; leave `before` out.")
@@ -295,8 +316,8 @@ def _explain(rows: KeptRows, ask: FeedRequest, reader: AccountId | None, one: _S
     because: Because
     if one.reposted:
         because, by = "reposted", [r.by for r in one.reposted]
-    elif ask.account or ask.all:
-        because, by = "asked" if ask.account else "public", [author]
+    elif ask.account or ask.all or ask.quotes:
+        because, by = "public" if ask.all else "asked", [author]
     elif ask.in_list:
         because, by = "listed", [author]
     else:

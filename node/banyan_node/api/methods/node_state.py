@@ -155,11 +155,12 @@ class Throttled(Response, frozen=True):
 
 class StrangersRoom(Response, frozen=True):
     """bytes: taken by them on the disk. most: how many they may take; null: no bound. full: why nothing more of them is
-    taken, or null."""
+    taken, or null. part: an account of which not all is taken though there is room for others, and why, or null."""
 
     bytes: int
     most: int | None
     full: str | None
+    part: str | None
 
 
 class Ban(Response, frozen=True):
@@ -219,7 +220,7 @@ def _name(at: Looking) -> str:
 def status(at: Looking, ask: Nothing) -> Status:
     """What this node holds, and whether it is complete."""
     counts, seen, here = at.store.counts(), at.seen, at.here
-    config, claimed = here.settings.config, seen.claims()
+    config, claimed, strangers = here.settings.config, seen.claims(), seen.strangers
     behind = sum(_lag(log, at.store.head(log), known) for log, known in claimed.items())
     try:
         following, known = _following(at, claimed), True
@@ -259,7 +260,7 @@ def status(at: Looking, ask: Nothing) -> Status:
         failing={},
         unreached={},
         full=seen.full or None,
-        strangers=StrangersRoom(seen.strangers.used, seen.strangers.most, seen.strangers.full or None),
+        strangers=StrangersRoom(strangers.used, strangers.most, strangers.full or None, strangers.part or None),
         throttle=None,
     )
 

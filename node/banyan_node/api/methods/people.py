@@ -14,6 +14,7 @@ from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import Named, lens_of, name_of, now_ms, reader_of
 from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, Reader, did
 from banyan_node.hosting import hosted
+from banyan_node.moderation import standing
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import FollowWish, Mute, Note
 from banyan_storage.followed import following, numbers_of, relates
@@ -227,9 +228,9 @@ def _named(q: Queries, accounts: Sequence[AccountId], most: int = NAMED) -> list
 
 @METHODS.read("trends", "refused", slow=True, apart=False)
 def trends(at: CommitView, ask: TrendsRequest) -> Trends:
-    """The tags that most accounts used lately, hour by hour."""
+    """The tags that most accounts used lately, hour by hour. Accounts that are limited here are not counted."""
     if at.search is None:
         raise CallError("refused", "Trends need the search index, and this store's folder cannot be written.")
     index, _ = at.search.current(at.queries())
-    found = index.trends(now_ms(), ask.hours, ask.limit)
+    found = index.trends(now_ms(), ask.hours, ask.limit, standing.limited(at.store))
     return Trends([TrendRow(one.tag, one.accounts, [*one.posts]) for one in found])

@@ -34,7 +34,7 @@ from banyan_storage.faces import Face
 from banyan_storage.grouped import group_of
 from banyan_storage.moments import edited_ms, written_ms
 from banyan_storage.queries import PostView, Queries
-from banyan_storage.responding import reacted_by, reposted_by
+from banyan_storage.responding import quote_count, reacted_by, reposted_by
 from banyan_storage.verified import verified
 
 METHODS = Declared()
@@ -174,6 +174,7 @@ class PostRow(Response, frozen=True):
     quote: Quoted | None
     poll: PollRow | None
     replies: int
+    quotes: int
     reactions: dict[str, int]
     reposts: int
     reposted: list[Reposter]
@@ -318,6 +319,7 @@ class PostRows:
             quote=self._quoted(said.quote) if said.quote else None,
             poll=poll_row(q, view.target, said.poll, self._reader, now_ms()) if said.poll else None,
             replies=q.reply_count(view.target),
+            quotes=quote_count(q, view.target),
             reactions=reactions,
             reposts=reposts,
             reposted=[Reposter(did(r.by), self.name(r.by), r.time_ms) for r in reposted],

@@ -181,7 +181,7 @@ class _Made:
             "replies_count": row["replies"],
             "reblogs_count": row["reposts"],
             "favourites_count": sum(row["reactions"].values()),
-            "quotes_count": 0,
+            "quotes_count": row["quotes"],
             "content": self._html(row),
             "reblog": None,
             "application": None,
