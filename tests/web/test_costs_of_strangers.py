@@ -41,7 +41,7 @@ QUERIES = {
 }
 
 
-class _Rows:
+class Rows:
     """Rows that were read of any store of this process."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def _filled(names: Mapping[str, str], other: str, part: re.Match[str]) -> str:
     return names.get(part[1], other)
 
 
-async def _still(rows: _Rows) -> None:
+async def _still(rows: Rows) -> None:
     """The index follows, and other work of the node."""
     read = -1
     with trio.fail_after(60):
@@ -82,7 +82,7 @@ async def _still(rows: _Rows) -> None:
             await trio.sleep(1)
 
 
-async def _costs(door: Door, rows: _Rows, count: int) -> dict[str, int]:
+async def _costs(door: Door, rows: Rows, count: int) -> dict[str, int]:
     """The rows that each address reads that anybody may ask for, the first time."""
     lotus = platform(door)
     dids = await open_accounts(lotus, *[f"a{n}" for n in range(count)])
@@ -116,7 +116,7 @@ async def _costs(door: Door, rows: _Rows, count: int) -> dict[str, int]:
 class _Charges:
     """What the door charges, with a row that is read for a second of the processor."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, rows: _Rows) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, rows: Rows) -> None:
         self.by_address, spend = Counter[str](), Bounds.spend_anonymous
         monkeypatch.setattr(cost, "thread_time", lambda: float(rows.read))
 
@@ -130,7 +130,7 @@ class _Charges:
 async def test_each_answer_is_charged_to_who_asks_for_what_it_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = _Rows(monkeypatch)
+    rows = Rows(monkeypatch)
     charges = _Charges(monkeypatch, rows)
     async with open_node(tmp_path, http__anonymous_cpu="100000", http__address_rate="0") as door:
         an, _ = await door.person("an")
@@ -171,7 +171,7 @@ async def test_who_used_up_the_allowance_is_refused_everywhere_and_who_is_logged
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("banyan_web.bounds.CPU_S", 3_600)
-    _Charges(monkeypatch, _Rows(monkeypatch))
+    _Charges(monkeypatch, Rows(monkeypatch))
     async with open_node(tmp_path, http__anonymous_cpu="1", http__address_rate="0") as door:
         an, own = await door.person("an")
         anybody, app = door.client().http, door.token(None, "read")
@@ -316,7 +316,7 @@ async def test_no_address_costs_more_where_more_accounts_are_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "MERGED", FEW // 2)
-    rows, costs = _Rows(monkeypatch), list[dict[str, int]]()
+    rows, costs = Rows(monkeypatch), list[dict[str, int]]()
     for count in (FEW, MANY):
         async with open_node(tmp_path / str(count), http__address_rate="0", http__anonymous_cpu="0") as door:
             await door.person("Lotus")
