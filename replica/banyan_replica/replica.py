@@ -17,7 +17,7 @@ from typing import Any
 from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Reject
-from banyan_crdt.ids import AccountId, LogId, control_log, is_checkpoint, is_control
+from banyan_crdt.ids import AccountId, EntryId, LogId, control_log, is_checkpoint, is_control
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, sign_all, verify_all
 from banyan_replica.effects import Commit, Effect
@@ -278,6 +278,13 @@ class Replica:
         link = self.links.get(peer)
         if link is not None and link.hello is not None:
             self.sync.ask(link, now)
+            self._out.collect()
+
+    def ask_about(self, peer: str, some: Sequence[tuple[EntryId, int]]) -> None:
+        """Asks a linked peer for its statements about operations without content (`missing.answers`)."""
+        if self.greeted(peer):
+            for question in self.missing.ask_about(peer, some):
+                self._out.send(peer, question)
             self._out.collect()
 
     def ban(self, peer: str, reason: str, now: float) -> str:
