@@ -330,6 +330,10 @@ class Node:
         return self.tasks.failing()
 
     @property
+    def twin(self) -> str | None:
+        return self.links.twin
+
+    @property
     def unreached(self) -> dict[str, str]:
         return self.links.unreached()
 
