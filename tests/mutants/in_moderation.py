@@ -175,9 +175,9 @@ IN_MODERATION = (
     Mutant("reports keep what was erased", _ERASING, "    reports.forget(store, account)\n", "", _ERASED),
     Mutant(
         "an account is erased although its closing was undone",
-        _WISHES,
-        "control is None or not control.closed or control.frozen",
-        "control is None",
+        _ERASING,
+        "        if wishes.undone(known, control):\n",
+        "        if False:\n",
         _ERASED,
     ),
     Mutant(
