@@ -121,10 +121,11 @@ class Store(RewritingStore):
         self.changes += 1
         return True
 
-    def fold_again(self, size: int) -> bool:
-        """One step, of about `size` entries, of what `rebuild_views_later` began. Returns whether more is left."""
+    def fold_again(self, size: int, of: AccountId | None = None) -> bool:
+        """One step, of about `size` operations, of what `rebuild_views_later` or a long run began, for this account, or
+        for any. Returns whether more is left of it."""
         self.changes += 1
-        return self._views.fold_again(self._write, self, size, self._wanting)
+        return self._views.fold_again(self._write, self, size, self._wanting, of)
 
     def _wanting(self, counted: Iterable[tuple[Entry, Body]]) -> Iterator[CountedEntry]:
         for e, body in counted:

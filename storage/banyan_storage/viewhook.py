@@ -30,6 +30,8 @@ class Append(NamedTuple):
     puts: Puts | None = None
     """Set if every body is a single put that replaces nothing, and `parts` has the content of each. These are the usual
     posts, which are most entries."""
+    later: bool = False
+    """Whether it is folded in steps, by `fold_again`, unless views are being built: a long run of a peer."""
 
 
 class CountedEntry(NamedTuple):
@@ -75,8 +77,11 @@ class ViewHooks(Protocol):
     def put_off(self, txn: WriteTxn, account: AccountId) -> bool:
         """Fold the account again in steps, by `fold_again`. False, and nothing is done, if that cannot be now."""
 
-    def fold_again(self, txn: WriteTxn, reader: StoreReader, size: int, wanting: Wanting) -> bool:
-        """One such step, of about `size` entries. Returns whether more is left."""
+    def fold_again(
+        self, txn: WriteTxn, reader: StoreReader, size: int, wanting: Wanting, of: AccountId | None = None
+    ) -> bool:
+        """One such step, of about `size` operations, for this account, or for any. Returns whether more is left of
+        it."""
 
     def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
         """These entries of the account no longer count, and nothing else of it changed. Return False, without any
@@ -108,7 +113,9 @@ class NoViews:
     def put_off(self, txn: WriteTxn, account: AccountId) -> bool:
         return False
 
-    def fold_again(self, txn: WriteTxn, reader: StoreReader, size: int, wanting: Wanting) -> bool:
+    def fold_again(
+        self, txn: WriteTxn, reader: StoreReader, size: int, wanting: Wanting, of: AccountId | None = None
+    ) -> bool:
         return False
 
     def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:

@@ -9,6 +9,13 @@ _HELD = ("tests/node/test_interest_follows.py",)
 _COMPARED, _NAMED = ("tests/replica/test_interest.py",), ("tests/replica/test_names.py",)
 
 IN_INTEREST = (
+    Mutant(
+        "a node that holds all is complete among peers that hold little",
+        "node/banyan_node/links/completeness.py",
+        "elif not seen.witnessed:",
+        "elif False:",
+        ("tests/node/test_completeness.py",),
+    ),
     Mutant("of those far away as many are held as there are", _REACH, "len(found) >= self._most:", "False:", _HELD),
     Mutant(
         "who is followed first takes all the room",

@@ -721,8 +721,8 @@ IN_STORAGE = (
     Mutant(
         "what stops counting while its account is folded again is taken out alone",
         _HOOKS,
+        "        if large_accounts.has_steps(txn, account):\n            return large_accounts.put_off(txn, account)\n",
         "        if large_accounts.waits(txn, account):\n            return large_accounts.put_off(txn, account)\n",
-        "        if large_accounts.waits(txn, account):\n            return True\n",
         _FOLDED_AGAIN,
     ),
     Mutant(
@@ -751,6 +751,34 @@ IN_STORAGE = (
         _AGAIN,
         "below = max(0, first - 1)",
         "below = first",
+        _FOLDED_AGAIN,
+    ),
+    Mutant(
+        "a long run is folded with it",
+        "replica/banyan_replica/intake/ingest.py",
+        "                append = append._replace(later=True)\n",
+        "",
+        _FOLDED_AGAIN,
+    ),
+    Mutant(
+        "what a long run deletes goes when the steps come to it",
+        _AGAIN,
+        "    fold.take(number, ((n, e.id, e.header.time, body) for n, (e, body) in both), iter(()))\n",
+        "",
+        _FOLDED_AGAIN,
+    ),
+    Mutant(
+        "a step takes entries of any number of operations",
+        _AGAIN,
+        "        left -= max(1, len(body.ops))\n",
+        "        left -= 1\n",
+        _FOLDED_AGAIN,
+    ),
+    Mutant(
+        "a run is folded once more with its account",
+        _AGAIN,
+        "    drop(txn, account)\n    txn.put(AGAIN, account, _Progress(CLEARED",
+        "    txn.put(AGAIN, account, _Progress(CLEARED",
         _FOLDED_AGAIN,
     ),
     Mutant(

@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import trio
@@ -22,6 +23,7 @@ from banyan_node.workers.published import published
 from banyan_replica.intake.intake import NotTaken
 from banyan_replica.peers.named import NamedByOperator
 from banyan_replica.peers.witness import PLATFORMS, UNNAMED_BURST, UNNAMED_PER_S, Witnesses, _signed_hash
+from banyan_replica.sync.notices import Question
 from banyan_replica.wire import Witness
 from tests.node.real import converged, make_home, make_node, running
 
@@ -47,6 +49,18 @@ async def test_a_node_without_peers_is_not_complete_and_says_why(tmp_path: Path)
                 while not (said := await b.backend.call("status", {}))["complete"]:
                     await trio.sleep(0.1)
             assert said["doubt"] is None
+
+            def one_waits(c: Context, now: float) -> None:
+                author, waits = AccountId(bytes(32)), Question((), bytes(8), bytes(8), now)
+                waits.found[author] = author, EntryId(bytes(32))
+                c.replica.sync.notices._asked["a peer"] = waits
+
+            await b.worker.call(one_waits)
+            said = await b.backend.call("status", {})
+            assert (said["complete"], said["doubt"]) == (
+                False,
+                "accounts that name accounts of this node are yet to be fetched: 1",
+            )
 
 
 async def test_a_node_that_is_to_dial_only_itself_says_so(tmp_path: Path) -> None:
@@ -284,3 +298,28 @@ async def test_agreeing_with_a_hub_that_holds_none_of_its_accounts_is_not_comple
             doubt = await told(False, "no connected peer holds the posts of")
             assert followed in doubt
             assert "`banyan peers add`" in doubt
+
+
+async def test_a_node_that_holds_all_is_not_complete_among_peers_that_hold_little_of_it(tmp_path: Path) -> None:
+    chosen = {"node__role": "hobbyist", "interest__mode": "follows"}
+    hub, every, a = (make_home(tmp_path / name) for name in ("hub", "all", "a"))
+    async with (
+        running(make_node(hub, **chosen)) as one,
+        running(make_node(every, [one.edge.addresses[0]], interest__mode="all")) as all_,
+    ):
+
+        async def told(word: str) -> Any:
+            with trio.fail_after(60):
+                while word not in str((said := await all_.backend.call("status", {}))["doubt"]):
+                    await trio.sleep(0.1)
+            return said
+
+        async with running(make_node(a, [all_.edge.addresses[0]], **chosen)) as first:
+            account = (await first.backend.call("account.create", {"name": "An", "hosted": False}))["account"]
+            with trio.fail_after(60):
+                while not await all_.worker.call(lambda c, now: c.holds(account_from_text(account))):
+                    await trio.sleep(0.1)
+            await told("None")
+        said = await told("no connected peer holds the posts of")
+        assert not said["complete"]
+        assert account in said["doubt"]

@@ -689,7 +689,7 @@ class Seen:
         return
 
     def added(self, txn: WriteTxn, reader: StoreReader, batch: Sequence[Append], firsts: Sequence[int]) -> None:
-        for (log, entries, counted, parts, head, _), first in zip(batch, firsts, strict=True):
+        for (log, entries, counted, parts, head, *_), first in zip(batch, firsts, strict=True):
             assert [reader.number_of(e.id) for e in entries] == list(range(first, first + len(entries)))
             assert all(reader.entry(e.id) == e for e in entries)
             assert reader.head(log).length >= head.length
@@ -704,7 +704,9 @@ class Seen:
     def put_off(self, txn: WriteTxn, account: AccountId) -> bool:
         return False
 
-    def fold_again(self, txn: WriteTxn, reader: StoreReader, size: int, wanting: Any) -> bool:
+    def fold_again(
+        self, txn: WriteTxn, reader: StoreReader, size: int, wanting: Any, of: AccountId | None = None
+    ) -> bool:
         return False
 
     def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:

@@ -7,8 +7,9 @@ import pytest
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.ops import decode_body
 from banyan_crdt.realm import TEST
-from banyan_replica.intake import counting
-from banyan_schema.social import Post, write_post
+from banyan_crdt.run import decode_run
+from banyan_replica.intake import counting, ingest
+from banyan_schema.social import Post, delete_post, relate, write_post
 from banyan_storage.check import verify
 from banyan_storage.reader import StoreReader
 from banyan_storage.tables import log_name
@@ -16,6 +17,8 @@ from banyan_storage.views import large_accounts
 from banyan_storage.views.building import begin
 from banyan_storage.views.proof import Proof
 from banyan_storage.views.registry import AGAIN, NAMES
+from tests.crdt.make import Person, run_bytes
+from tests.replica.helpers import NOW_MS, give
 from tests.storage.views_world import World
 
 
@@ -162,3 +165,75 @@ def test_meanwhile_the_proof_leaves_the_views_out_and_small_accounts_are_folded_
     assert [p for p in verify(store, lambda account, n: None) if p.where.startswith("views")] == []
     drain(world)
     world.agrees()
+
+
+def write_run(world: World, person: Person, device: str) -> None:
+    """Several entries under one signature, some of them with their content."""
+    log = person.log(device)
+    if log in world.broken:
+        return
+    chain, first = world.chains[log], len(world.chains[log])
+    for _ in range(world.rng.randint(1, 6)):
+        drafts = [world.draft(person) for _ in range(world.rng.choice((1, 2, 5)))]
+        chain.append(world.entry(person, device, chain, drafts, 1 << 16))
+    give(world.node, chain, first)
+    ids = {entry.id for entry in chain[first:] if world.rng.random() < 0.6}
+    world.node.parts([item for item in world.waiting if item.entry in ids])
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_long_runs_that_are_folded_in_steps_are_the_dumb_fold(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is written, deleted, covered, forked and cut between the steps of a run, also of the same account."""
+    monkeypatch.setattr(ingest, "LONG_RUN", -1)
+    world, ran = World(f"runs {number}"), 0
+    world.node.put_off = []
+    for _ in range(2):
+        for _ in range(world.rng.randint(20, 80)):
+            person, what = world.rng.choice(world.people), world.rng.random()
+            if what < 0.3:
+                write_run(world, person, world.rng.choice(("phone", "tablet", "radio")))
+            else:
+                world.turn()
+            ran += len(large_accounts.waiting(world.engine.write()))
+            if what > 0.97:
+                world.node.store.rebuild_views_later(person.id, -1)
+            elif what > 0.8:
+                world.node.store.fold_again(world.rng.choice((1, 2, 5, 30)), world.rng.choice((None, person.id)))
+            elif what > 0.77:
+                begin(world.engine.write(), world.rng.sample(NAMES, world.rng.choice((1, 1, 2))))
+            elif what > 0.74:
+                world.build(world.rng.choice((1, 30)))
+        drain(world)
+        world.agrees()
+        world.proved()
+        assert not world.engine.write().count(AGAIN)
+    assert ran
+    assert world.node.put_off
+
+
+def test_a_long_run_of_a_peer_is_folded_some_operations_at_a_time_and_what_it_deletes_is_gone_at_once() -> None:
+    world = World("a long run")
+    person, store = world.people[0], world.node.store
+    world.node.put_off = []
+    world.write(person, "phone", [write_post(CellKey(bytes(16)), Post("gone soon", created_ms=5))])
+    world.node.parts(world.waiting)
+    assert world.ask.post_count(person.id) == 1
+    log, chain = person.log("tablet"), world.chains[person.log("tablet")]
+    follows = [relate(world.draw(), "follow", AccountId(world.draw() * 2)) for _ in range(ingest.LONG_RUN)]
+    for drafts in (*zip(*[iter(follows)] * 128, strict=True), (delete_post(CellKey(bytes(16))),)):
+        chain.append(world.entry(person, "tablet", chain, list(drafts), 1 << 16))
+    run = decode_run(TEST, run_bytes(chain, 0, len(chain)))
+    contents = [[(i.op, i.raw) for i in world.waiting if i.entry == e.id] for e in chain]
+    world.node.run(run, NOW_MS, contents=contents)
+    assert world.node.head(log).length == len(chain)
+    assert world.node.put_off == [person.id]
+    assert world.ask.post_count(person.id) == 0
+    known, steps = 0, 0
+    while store.fold_again(256, person.id):
+        now = len(world.ask.follows(person.id, None, 10_000))
+        assert known < now <= known + 256
+        known, steps = now, steps + 1
+    assert len(world.ask.follows(person.id, None, 10_000)) == ingest.LONG_RUN
+    assert steps == ingest.LONG_RUN // 256
+    world.agrees()
+    world.proved()

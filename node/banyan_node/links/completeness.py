@@ -3,13 +3,14 @@
 A node without peers knows of nothing missing. Nor does a node with a wrong clock, since its entries or those of others
 seem to come from the future, or a node whose peers may all be one stranger. So a node reports `complete` only after it
 has compared itself with a peer, and the operator named that peer, or such peers are in several networks, or its state
-matched a statement of a named platform lately; until then `doubt` says why not. A node of chosen accounts asks further
-whether linked peers hold them: a hub that holds none of them agrees with everybody.
+matched a statement of a named platform lately; until then `doubt` says why not. Where all linked peers hold chosen
+accounts, it is asked further whether they hold those of this node: a hub that holds none of them agrees with everybody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
+from itertools import islice
 
 from banyan_crdt.ids import AccountId, Head, LogId, account_to_text, control_log, is_control
 from banyan_node.hosting import claims, hosted
@@ -21,6 +22,8 @@ from banyan_storage.errors import ViewBuilding
 
 LOOKED = 1_000
 """Of accounts that no peer holds and nobody here follows, so many are looked at: whether they are held here."""
+SAMPLED = 10_000
+"""A node that holds all looks at so many of its accounts, the first by id: whether peers hold them."""
 
 
 def doubt(at: Reads, here: Here, seen: Published) -> str | None:
@@ -47,24 +50,29 @@ def doubt(at: Reads, here: Here, seen: Published) -> str | None:
             "stranger; name a peer that you trust (`banyan peers add`, node.bootstrap) or its platform (node.platforms)"
         )
     if seen.unheard:
-        return f"{seen.unheard} accounts that name accounts of this node are yet to be fetched"
+        return f"accounts that name accounts of this node are yet to be fetched: {seen.unheard}"
     return _held_by_nobody(at, seen)
 
 
 def _held_by_nobody(at: Reads, seen: Published) -> str | None:
-    """A sentence if no linked peer holds an account that a node of chosen accounts holds, or that people here follow:
-    then it agrees with its peers, and they cannot know what that account wrote since."""
+    """A sentence if no linked peer holds an account that this node holds, or that people at a node of chosen accounts
+    follow: then it agrees with its peers, and they cannot know what that account wrote since."""
     compared = [link.names for link in seen.links if link.compared]
     told = [names for names in compared if names is not None]
-    if seen.interest is None or len(told) < len(compared):
+    if len(told) < len(compared):
         return None
-    own = hosted.ids(at)
-    try:
-        follows = {account for one in own for account in at.queries().follows(one)}
-    except ViewBuilding:
-        return None
-    lacking = sorted(account for account in seen.interest.difference(own) if not _any_has(told, account))
-    followed = [account for account in lacking if account in follows]
+    lacking, followed = list[AccountId](), list[AccountId]()
+    if seen.interest is not None:
+        own = hosted.ids(at)
+        try:
+            follows = {account for one in own for account in at.queries().follows(one)}
+        except ViewBuilding:
+            return None
+        lacking = sorted(account for account in seen.interest.difference(own) if not _any_has(told, account))
+        followed = [account for account in lacking if account in follows]
+    elif not seen.witnessed:
+        some = islice(at.store.accounts(), SAMPLED)
+        lacking = [one for one in some if not _any_has(told, one) and not hosted.is_hosted(at.store, one)]
     held = (account for account in lacking[:LOOKED] if at.store.head(control_log(account)).length)
     first = next(iter(followed), None) or next(held, None)
     if first is None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from banyan_crdt.ids import AccountId
 from banyan_node.context import Context
 from banyan_node.edge import Link
 from banyan_node.workers.ahead import SLICE, Ahead
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.turns import Whose
-from banyan_node.workers.worker import Worker
+from banyan_node.workers.worker import TAKE_BYTES, Worker
 from banyan_replica.gossip.frames import brings_messages
 from banyan_replica.gossip.pushes import relays, without_messages
 from banyan_replica.intake.prepare import Prepared
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 FLOOD = 64 << 10
 """A gossip frame of more bytes is judged in slices at any time: news of honest people is seldom so large. Frames of
 some kilobytes come whenever many write at once, and cutting these up made posts late by seconds."""
+FOLD = 256
+"""Operations of a long run that one job folds, so that calls go between: some 8 ms."""
+FOLD_BYTES = TAKE_BYTES // 4
+"""What such a job counts as: so many operations touch some 1,000 pages of the store, which stay in memory until they
+are committed, and a process that once had many keeps them."""
 SHORTEST = 160
 """No smaller frame can hold an entry: two keys, a link and a signature have so many bytes."""
 
@@ -140,6 +146,19 @@ class Incoming:
     def _receive(self, frame: bytes, prepared: Prepared | None, context: Context, now: float) -> None:
         if not self._useless(frame):
             context.replica.receive(self._link.peer_id, frame, now, prepared)
+        if long := context.replica.ingest.put_off:
+            for account in dict.fromkeys(long):
+                self._fold_on(account)
+            long.clear()
+
+    def _fold_on(self, account: AccountId) -> None:
+        job = partial(self._fold, account)
+        self._worker.post(job, FOLD_BYTES, writes=True, whose=self._whose, lane=Lane.GOSSIP)
+
+    def _fold(self, account: AccountId, context: Context, now: float) -> None:
+        """The peer pays for what it sent, and its other frames wait in turn."""
+        if context.replica.store.fold_again(FOLD, account):
+            self._fold_on(account)
 
 
 def _may_write(frame: bytes) -> bool:

@@ -23,10 +23,10 @@ def unbuilt(engine: Engine) -> list[ViewStanding]:
         return [view for view in standings(txn) if view.done < 1]
 
 
-def folded_again(engine: Engine) -> int:
-    """Large accounts that are folded again, as of the last commit. Any thread."""
+def folded_again(engine: Engine, runs: bool = True) -> int:
+    """Accounts that are folded in steps, as of the last commit. runs: also those of which only runs are. Any thread."""
     with engine.read() as txn:
-        return len(large_accounts.waiting(txn))
+        return len(large_accounts.waiting(txn, runs))
 
 
 def finish(

@@ -1,4 +1,5 @@
-"""Builds views that are new, changed or asked for while the node runs: a step, then a pause.
+"""Builds views that are new, changed or asked for while the node runs: a step, then a pause. Long runs are folded on
+account of the peers that sent them (links/incoming.py); here only what is left of them, slowly while others write.
 
 Each step notes its progress in the store (banyan_storage/views/building.py), so the next program that opens it
 continues. A command without a running node finishes the views before it uses the store (finishing.py).
@@ -54,7 +55,8 @@ async def build(worker: Worker[Context], engine: LmdbEngine) -> None:
         more, changes, busy = True, 0, 0.0
         while more:
             at = trio.current_time()
-            size, rest = BUSY if at < busy else IDLE
+            runs_only = not (unbuilt(engine) or folded_again(engine, runs=False))
+            size, rest = BUSY if at < busy or runs_only else IDLE
             try:
                 before, (more, changes) = changes, await worker.call(partial(step, size=size))
             except StorageError as error:
@@ -63,7 +65,7 @@ async def build(worker: Worker[Context], engine: LmdbEngine) -> None:
                 continue
             if changes != before + 1:
                 busy = at + BUSY_S
-            await trio.sleep((trio.current_time() - at) * rest)
+            await trio.sleep(LOOK_S if at < busy and runs_only else (trio.current_time() - at) * rest)
             if trio.current_time() - said > SAY_S:
                 said = trio.current_time()
                 log.info("building views", **{view.name: f"{int(view.done * 100)} %" for view in unbuilt(engine)})

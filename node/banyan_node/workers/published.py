@@ -162,6 +162,8 @@ class Published:
     unheard: int
     compared: bool
     grounds: bool
+    witnessed: bool
+    """Whether this node's state matched a statement of a named platform lately."""
     spreads: tuple[SpreadSeen, ...]
 
     def claims(self) -> dict[LogId, int]:
@@ -204,6 +206,7 @@ def published(ctx: Context, now: float, untaken: str | None = None) -> Published
         unheard=replica.sync.notices.waiting(now),
         compared=bool(met),
         grounds=bool(met) and (witnessed or are_independent(ctx.replica, met)),
+        witnessed=witnessed,
         spreads=_spreads(ctx.replica),
     )
 

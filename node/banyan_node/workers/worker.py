@@ -204,6 +204,7 @@ class Worker(Generic[T]):
         self._spent()
         self._turns = Turns(partial(self._relied_on, context))
         replica.sync.interests.waits = self._throttle.has_to_wait
+        replica.ingest.put_off = []
         replica.sync.serving.makes_way = lambda: self._throttle.busy
         while not self._stopping:
             self._began = None

@@ -43,6 +43,8 @@ from banyan_storage.tables import BRANCH, VOUCHED, log_of_name
 
 DUE_AT_ONCE, FORGET_AT_ONCE = 200, 20_000
 """The most logs, and entries of them, that one call of `expire_due` handles."""
+LONG_RUN = 1_024
+"""The most operations of a run that are folded with it: some 30 ms. Runs of posts of one operation have no more."""
 ENDS_CACHED = 20_000
 """Logs whose last time and total are cached, for the next run."""
 
@@ -71,6 +73,9 @@ class Ingest:
         self.together = Together(store)
         """What waits to be written."""
         self._controls = ControlLogs(store, realm, self._accounts, self.slow, self.together, moved)
+        self.put_off: list[AccountId] | None = None
+        """Accounts of which peers sent long runs, whose views are folded in steps (`Store.fold_again`). The driver
+        takes them from here; None: it does not, so all is folded at once."""
         self.content_came: Callable[[Sequence[PartItem]], None] = lambda items: None
         """Told of content that came later than its entries, once the store has it."""
 
@@ -166,7 +171,7 @@ class Ingest:
         head = self.together.head(run.log)
         usual = run.first == head.length and run.prev == head.id and run.log not in known.loose and not head.flag
         if not usual:
-            return self._unusual(known, run, granted, cut, contents, proof, may, now_ms // 1000)
+            return self._unusual(known, run, granted, cut, contents, proof, may, now_ms // 1000, ours)
         if not ours and run.prev is not None:
             self._check_joint(run, run.prev)
         count = len(run.entries)
@@ -174,8 +179,8 @@ class Ingest:
             count = self._counting(run.entries, granted, cut)
         if count < len(run.entries) or (known.loose and any(isinstance(o, Pin) for b in run.bodies for o in b.ops)):
             self.flush()
-            return self._goes_on(known, run, head, 0, count, contents, granted, cut, may, now_ms // 1000)
-        self._extend(run, head, 0, contents, granted)
+            return self._goes_on(known, run, head, 0, count, contents, granted, cut, may, now_ms // 1000, ours)
+        self._extend(run, head, 0, contents, granted, ours)
         return run.entries
 
     def _granted(self, log: LogId) -> tuple[Known, Granted, Kept | None]:
@@ -218,6 +223,7 @@ class Ingest:
         proof: Sequence[Header],
         may: Callable[[int], bool],
         now_s: int,
+        ours: bool,
     ) -> Sequence[Entry]:
         """Judges a run that does not simply continue the log."""
         self.flush()
@@ -235,7 +241,7 @@ class Ingest:
         counts = parent is None or self.store.id_at(run.log, parent.header.seq) == parent.id
         place = 0 if parent is None else parent.header.seq + 1
         if counts and place == head.length and not head.flag:
-            return self._goes_on(known, run, head, fresh, count, contents, granted, cut, may, now_s)
+            return self._goes_on(known, run, head, fresh, count, contents, granted, cut, may, now_s, ours)
         if any(g.grant.stratum != granted.grant.stratum for gs in known.grants.grants.values() for g in gs):
             self._may_work(run.log, len(entries), may)  # pins are searched in all logs of lower strata
         pins = self.slow.pins(run.log)
@@ -274,6 +280,7 @@ class Ingest:
         cut: Kept | None,
         may: Callable[[int], bool],
         now_s: int,
+        ours: bool,
     ) -> Sequence[Entry]:
         """Extends the log by `count` of the run's entries from `fresh` on. The rest of the run does not count; it is
         held beside the log, because the run's signature is in its last entry. After a cut this happens once. After a
@@ -287,7 +294,7 @@ class Ingest:
                 raise NotYet("limit", f"the run exceeds the limit of its log: sign after {stop} of its entries")
             if not fits:
                 self._may_work(run.log, len(rest), may)
-        self._extend(run, head, fresh, contents, granted, stop)
+        self._extend(run, head, fresh, contents, granted, ours, stop)
         self.flush()
         if rest:
             self.slow.tail(run.log, rest, now_s)
@@ -320,7 +327,14 @@ class Ingest:
         return self.slow.pinned(log, self.slow.pins(log), known.grants.cut_of(log)[1]) if known is not None else 0
 
     def _extend(
-        self, run: Run, old: Head, fresh: int, contents: Sequence[Content], granted: Granted, stop: int | None = None
+        self,
+        run: Run,
+        old: Head,
+        fresh: int,
+        contents: Sequence[Content],
+        granted: Granted,
+        ours: bool,
+        stop: int | None = None,
     ) -> None:
         """Appends the run's entries from `fresh` up to, but without, `stop` to the log."""
         whole = not fresh and (stop is None or stop == len(run.entries))
@@ -330,7 +344,12 @@ class Ingest:
         new = Head(last.header.seq + 1, last.id, 0)
         plain = granted.grant.colls is None and (stop is None or stop == len(run.entries))
         append = of_plain(run, entries, contents, new) if plain else None
-        self.together.write(append or of_run(run, fresh, entries, contents, granted, new))
+        if append is None:
+            append = of_run(run, fresh, entries, contents, granted, new)
+            if not ours and self.put_off is not None and sum(len(body.ops) for body in append.bodies) > LONG_RUN:
+                append = append._replace(later=True)
+                self.put_off.append(run.log.account)
+        self.together.write(append)
         self._moved(run.log, old, new)
         if old.id is not None:
             self._ends.pop(old.id, None)

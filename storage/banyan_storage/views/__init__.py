@@ -6,7 +6,7 @@ view.py        what a view is                     changes.py    writes changed r
 hooks.py       what the store calls               folding.py    from operations to what is shown
 building.py    rebuilds views step by step, beside other writes
 refolding.py   folds an account again from its log
-large_accounts.py  the same for large accounts, in steps
+large_accounts.py  the same for large accounts and long runs, in steps
 proof.py       compares every row with the log
 progress.py    how much of each view is built
 journal.py     which posts changed, for an index outside the store

@@ -34,6 +34,8 @@ class SocialViews:
         fold = Fold(txn, reader, at)
         for append, first in pairs:
             number = numbers[append.log.account]
+            if append.later and not at and large_accounts.put_off_run(txn, number, append, first, fold):
+                continue
             if append.puts:
                 fold.take_puts(number, append, append.puts, first)
                 continue
@@ -54,8 +56,10 @@ class SocialViews:
     def put_off(self, txn: WriteTxn, account: AccountId) -> bool:
         return large_accounts.put_off(txn, account)
 
-    def fold_again(self, txn: WriteTxn, reader: StoreReader, size: int, wanting: Wanting) -> bool:
-        return large_accounts.step(txn, reader, size, wanting)
+    def fold_again(
+        self, txn: WriteTxn, reader: StoreReader, size: int, wanting: Wanting, of: AccountId | None = None
+    ) -> bool:
+        return large_accounts.step(txn, reader, size, wanting, of)
 
     def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
         """Only the slots of what they wrote are worked out anew. What they covered or ended would live again, and of
@@ -63,7 +67,7 @@ class SocialViews:
         at = cursors(txn)
         if not is_folded(at, account):
             return True
-        if large_accounts.waits(txn, account):
+        if large_accounts.has_steps(txn, account):
             return large_accounts.put_off(txn, account)
         number, slots = numbers_of(txn, {account})[account], Slots(txn, reader, at)
         for n, _, body in gone:
