@@ -23,6 +23,7 @@ python -m bench everybody --json
 from __future__ import annotations
 
 import time
+from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -43,7 +44,7 @@ from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.lmdb_writes import LmdbWriter
 from banyan_storage.views.social.recent import RECENT
 from bench.growth import PeerStore
-from bench.harness import BenchError, arguments, finish, median, workplace
+from bench.harness import BenchError, arguments, at_least, finish, median, workplace
 from bench.rig.people import copied, filling, kept, known_account, open_account, post, write_in_turn
 from bench.rig.processes import new_home
 
@@ -162,8 +163,11 @@ def compared(runs: Sequence[Iterator[float]], times: int) -> list[float]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = arguments("everybody", __doc__, argv)
-    many, posts = (MANY_QUICKLY, 100) if args.quick else (MANY, FEW)
+    def more(parser: ArgumentParser) -> None:
+        parser.add_argument("--accounts", type=at_least(FEW), help="of the larger node; default: 100000")
+
+    args = arguments("everybody", __doc__, argv, more=more)
+    many, posts = args.accounts or (MANY_QUICKLY if args.quick else MANY), 100 if args.quick else FEW
     with workplace(args.folder) as folder, ExitStack() as open_nodes:
         runs = list[dict[str, Iterator[float]]]()
         for accounts in (FEW, many):
