@@ -330,6 +330,10 @@ class Node:
         return self.tasks.failing()
 
     @property
+    def twin(self) -> str | None:
+        return self.links.twin
+
+    @property
     def unreached(self) -> dict[str, str]:
         return self.links.unreached()
 
@@ -418,6 +422,7 @@ def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -
     asking.ours = lambda account: hosted.is_hosted(context.store, account)
     context.replica.strangers.wanted_here = wanted.Wanted(context)
     context.replica.ingest.content_came = partial(content.tell_returned, context)
+    context.replica.keeps_back = partial(content.keep_back_edits, context)
     context.replica.missing.stated = partial(stated.met, context)
     context.replica.missing.says = partial(wishes.says, context)
     context.replica.missing.answers = partial(wishes.answered, context)

@@ -121,6 +121,8 @@ class Replica:
             soon=self._tell_soon,
             wall_ms=self.wall_ms,
         )
+        self.keeps_back: Callable[[AccountId, Sequence[Entry]], bool] = lambda account, added: False
+        """Told of entries that came and count; whether content of them is given to nobody."""
         self._tell_at: float | None = None
         self._tick_at: float | None = None
         self.ahead_s = 0.0
@@ -390,6 +392,8 @@ class Replica:
             link.load.served(now)
             self.gossip.brought(link.peer, now)
             self._told(judged.log, judged.added)
+            if self.keeps_back(judged.log.account, judged.added):
+                return judged._replace(news=False, lacking=False)  # it is not passed on
         elif judged.news and is_checkpoint(judged.log):
             self._fetch.remember(judged.entries[0], judged.log)
         elif judged.news and is_control(judged.log):

@@ -175,9 +175,9 @@ IN_MODERATION = (
     Mutant("reports keep what was erased", _ERASING, "    reports.forget(store, account)\n", "", _ERASED),
     Mutant(
         "an account is erased although its closing was undone",
-        _WISHES,
-        "control is None or not control.closed or control.frozen",
-        "control is None",
+        _ERASING,
+        "        if wishes.undone(known, control):\n",
+        "        if False:\n",
         _ERASED,
     ),
     Mutant(
@@ -252,9 +252,7 @@ IN_MODERATION = (
         "raw)\n\n\ndef _ref",
         _ORDERS,
     ),
-    Mutant(
-        "withheld content has no copy", _CONTENT, "0 if ask.erase else copies.keep(ctx, target, refs)", "0", _ORDERS
-    ),
+    Mutant("withheld content has no copy", _CONTENT, "0 if erase else copies.keep(ctx, target, refs)", "0", _ORDERS),
     Mutant("the term of an order never ends", _CONTENT, "order.expires_ms:", "False:", _ORDERS),
     Mutant(
         "a copy outlives what its author deleted",
@@ -276,6 +274,20 @@ IN_MODERATION = (
         "        if needed and not named:\n",
         "        if False:\n",
         ("tests/web/test_platform_reading.py",),
+    ),
+    Mutant(
+        "an edit after the order is given to peers",
+        _CONTENT,
+        "if next(ctx.store.notes(WITHHELD + account), None) is None:",
+        "if True:",
+        _ORDERS,
+    ),
+    Mutant(
+        "an edit after the order is passed on",
+        "replica/banyan_replica/replica.py",
+        "return judged._replace(news=False, lacking=False)",
+        "return judged",
+        _ORDERS,
     ),
     Mutant("a wish to be erased is obeyed at once", _WISH, "max(self.at_ms + GRACE_MS, min(", "max(0, min(", _MODEL),
     Mutant(

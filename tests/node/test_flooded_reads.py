@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ FIRST, ALL = 210, 450
 FIRST_CROWD, CROWD = 30, 60
 """The same where each is said by another account."""
 FACES = "😀😁😂😃😄😅😆😇😈😉😊😋😌😍😎😏😐😑😒😓😔😕😖😗😘😙"
+NUMBERS = count()
 Said = dict[str, Any]
 BY_ONE: dict[str, Callable[[str, int], Said]] = {
     "replies": lambda uri, n: {"do": "reply", "uri": uri, "text": "x"},
@@ -54,7 +56,7 @@ def reads(uri: str) -> dict[str, Said]:
 
 def _say(node: LocalBackend, said: list[Said]) -> None:
     for at in range(0, len(said), 1_000):
-        some = [{"id": f"{len(said)} {at + k}", **one} for k, one in enumerate(said[at : at + 1_000])]
+        some = [{"id": f"{next(NUMBERS)}", **one} for one in said[at : at + 1_000]]
         rows = node.call("bulk.write", operations=some)["rows"]
         assert [row for row in rows if row["state"] != "done"] == []
 

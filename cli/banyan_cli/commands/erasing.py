@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from banyan_cli import completing, refs, session
-from banyan_cli.commands.accounts import account_commands
+from banyan_cli.commands.accounts import Sure, account_commands
 from banyan_cli.commands.logins import door_of
 from banyan_cli.commands.stores import store_commands
 from banyan_cli.errors import BadInput
@@ -36,9 +36,11 @@ def erase(
     reason: Annotated[str, typer.Option(help="Why, such as the request of its owner.")],
     days: Annotated[int, typer.Option(min=0, max=90, help="Within how many days all is gone; 0: at once.")] = 0,
     confirm: Annotated[str | None, typer.Option(help="The name typed again; else it is asked for.")] = None,
+    yes: Sure = False,
 ) -> None:
     """Close a hosted account and erase all that this node holds of it, from every file; its control log stays."""
     s = session.of(ctx)
+    s.sure = yes
     account = refs.account(s, name)
     if confirm is None:
         if s.out.json or not sys.stdin.isatty():

@@ -202,6 +202,12 @@ class Author:
         """Appends one control entry to the account's path, or to a shorter `path`, and stores it."""
         path = self._control_of(account).path if path is None else path
         entry = self._control_entry(account, path, signer, (op,), 0, now_ms, deps)
+        if is_future(entry.header.time, now_ms):
+            raise Refused(
+                f"the control log of {account_to_text(account)} ends in the future, so no key of it can be changed and "
+                "nothing pinned until then: set the clock of this machine; if it was ahead and is right now, `banyan "
+                "account recover --undo N` takes back what was signed then; `banyan account new-log` is for posts"
+            )
         self.ingest.control(account, [entry], now_ms)
         if self.ingest.head(control_log(account)).id != entry.id:
             raise Refused(f"this key may not do that in account {account.hex()[:16]}; nothing was changed")

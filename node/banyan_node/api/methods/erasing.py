@@ -69,7 +69,7 @@ class Erasures(Response, frozen=True):
     erasures: list[ErasureReceipt]
 
 
-@METHODS.write("account.erase", "not_found", "refused", audited=True)
+@METHODS.write("account.erase", "not_found", "refused", audited=True, final=True)
 def erase(ctx: Context, ask: EraseRequest, now: float) -> ErasureReceipt:
     """Closes a hosted account, unless it is closed, and erases all that this node holds of it but its control log.
     Until the erasing begins, the recovery key undoes both (`account.recover`)."""
