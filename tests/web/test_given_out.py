@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import trio
 
+from banyan_node.api.firehose import ArrivalPlace
 from banyan_node.api.registry import EVERY
 from banyan_node.client.follower import Unpacking
 from banyan_node.context import Context
@@ -290,13 +291,13 @@ async def test_the_end_that_is_kept_loses_at_once_what_is_not_given_out_any_more
 ) -> None:
     """Each reason by itself: what one drops is dropped with everything before it. Erasing follows a deletion."""
     async with open_node(tmp_path) as door, trio.open_nursery() as nursery:
-        story, before = Story(door, backend, backend, tmp_path), dict[str, tail.ArrivalPlace]()
+        story, before = Story(door, backend, backend, tmp_path), dict[str, ArrivalPlace]()
         ends = [tail.Tail(door.node.backend, tail.EVENTS), tail.Tail(door.node.backend, tail.RUNS)]
         reasons = [reason for reason in REASONS if reason != "erased"]
         for reason in reasons:
             story.authors[reason], _ = await door.person("an" + reason.replace(" ", ""))
 
-        async def now() -> tail.ArrivalPlace:
+        async def now() -> ArrivalPlace:
             return tail.place_of((await story.call("firehose", {}))["cursor"])
 
         async def kept(end: tail.Tail) -> list[str]:
