@@ -89,15 +89,15 @@ IN_NODE = (
     Mutant(
         "what people here follow is a stranger's",
         _STRANGERS,
-        "        if not full or self._cared_for(account):",
-        "        if not full:",
+        "        if not (full or beyond) or self._cared_for(account):",
+        "        if not (full or beyond):",
         _SHARED,
     ),
     Mutant(
         "one account of a stranger gets the whole share",
         _STRANGERS,
-        "(mine := self.of(account)) >= part:",
-        "(mine := self.of(account)) >= self.most:",
+        "(mine := self.of(account)) < part:",
+        "(mine := self.of(account)) < self.most:",
         _SHARED,
     ),
     Mutant(
