@@ -2681,6 +2681,7 @@ export interface components {
             account?: string;
             answers?: number;
             clock?: string | null;
+            dropped?: boolean;
             /**
              * an entry
              * @description The id of an entry, in hexadecimal.

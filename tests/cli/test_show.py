@@ -152,6 +152,8 @@ def test_status_says_how_far_behind_each_followed_account_is() -> None:
     done = {**row, "held": 240, "behind": 0, "complete": True}
     assert tables.following(done) == "Lan: 240 entries, complete"
     assert tables.following({**row, "asking": 0}) == "Lan: 237 of 240 entries, 3 behind, nobody to ask"
+    gone = "Lan: dropped here; `banyan store undrop did:banyan:z1` takes it again, or unfollow it"
+    assert tables.following({**row, "dropped": True}) == gone
 
 
 def test_differences_are_listed_each_with_its_reason() -> None:

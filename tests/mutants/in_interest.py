@@ -16,6 +16,27 @@ IN_INTEREST = (
         "elif False:",
         ("tests/node/test_completeness.py",),
     ),
+    Mutant(
+        "a named peer that is ahead is called a stranger",
+        "node/banyan_node/links/completeness.py",
+        "return _named_ahead(at, seen) or (",
+        "return (",
+        ("tests/node/test_completeness.py",),
+    ),
+    Mutant(
+        "why nothing of a log is taken is not told",
+        "node/banyan_node/links/completeness.py",
+        "    if (refused := _refused(at, seen)) is not None:",
+        "    if (refused := _refused(at, seen)) is not None and False:",
+        ("tests/node/test_completeness.py",),
+    ),
+    Mutant(
+        "an account that was dropped keeps a node from being complete",
+        "node/banyan_node/api/methods/node_state.py",
+        "all(f.complete or f.dropped for f in following)",
+        "all(f.complete for f in following)",
+        ("tests/node/test_dropping.py",),
+    ),
     Mutant("of those far away as many are held as there are", _REACH, "len(found) >= self._most:", "False:", _HELD),
     Mutant(
         "who is followed first takes all the room",

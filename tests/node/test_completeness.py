@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,19 +14,21 @@ import pytest
 import trio
 
 from banyan_crdt.errors import BadSignature
-from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey, account_from_text, control_log
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey, account_from_text, account_to_text, control_log
 from banyan_crdt.realm import TEST
 from banyan_crdt.signing import Signer
 from banyan_node.api import differing
 from banyan_node.context import Context
 from banyan_node.links import grounds
-from banyan_node.workers.published import published
-from banyan_replica.intake.intake import NotTaken
+from banyan_node.links.completeness import doubt
+from banyan_node.local import open_local
+from banyan_node.workers.published import LinkSeen, here, published
+from banyan_replica.intake.intake import REASONS, NotTaken
 from banyan_replica.peers.named import NamedByOperator
 from banyan_replica.peers.witness import PLATFORMS, UNNAMED_BURST, UNNAMED_PER_S, Witnesses, _signed_hash
 from banyan_replica.sync.notices import Question
 from banyan_replica.wire import Witness
-from tests.node.real import converged, make_home, make_node, running
+from tests.node.real import converged, load_settings, make_home, make_node, running
 
 MINUTE = 60_000
 
@@ -61,6 +64,42 @@ async def test_a_node_without_peers_is_not_complete_and_says_why(tmp_path: Path)
                 False,
                 "accounts that name accounts of this node are yet to be fetched: 1",
             )
+
+
+def test_what_peers_have_and_is_refused_is_named_for_each_reason_and_a_named_peer_that_is_ahead_is_no_stranger(
+    tmp_path: Path,
+) -> None:
+    account, other, length = AccountId(b"a" * 32), AccountId(b"b" * 32), Head(7, EntryId(bytes(32)), 0)
+    logs = [LogId(one, WriterKey(bytes(32)), 1) for one in (account, account, other)]
+    logs[1] = control_log(account)
+    link = LinkSeen(
+        "P", "", False, True, False, b"", True, False, None, 0.0, False, False, 0.0, "", {logs[0]: length}, (), None
+    )
+    home = make_home(tmp_path / "a")
+    with open_local(home, load_settings(home)) as node:
+        at, me = node.context, here(node.context)
+        seen = replace(published(at, 0.0), links=(link,), compared=True)
+        assert "peers that nobody named" in (doubt(at, me, seen) or "")
+        named = replace(link, named=True)
+        is_named = replace(seen, links=(named,))
+        ahead = "the linked peer that you named does not agree with this node yet, which is 7 entries behind"
+        assert doubt(at, me, is_named) == ahead
+        same = replace(is_named, links=(replace(named, differences={}),))
+        assert doubt(at, me, same) == "the linked peer that you named does not agree with this node yet"
+        said = set[str]()
+        for reason in REASONS:
+            busy = {logs[1]: (NotTaken("busy" if reason != "busy" else "gap", "", 0.0), 1)}
+            refused = {log: (NotTaken(reason, f"no {reason}", 0.0), 2) for log in (logs[0], logs[2])}
+            why = doubt(at, me, replace(is_named, refused=busy | refused)) or ""
+            begins = (
+                f"4 entries of {account_to_text(account)} and of 1 other account, which peers have, are not taken: "
+            )
+            assert why.startswith(begins), reason
+            said.add(why.removeprefix(begins))
+        assert len(said) == len(REASONS)
+        assert "no full" in said, "its own sentence says where there is no room"
+        held = {control_log(account): (NotTaken("future", "", 0.0), 0)}
+        assert doubt(at, me, replace(is_named, refused=held)) == ahead, "what is here was taken"
 
 
 async def test_a_node_that_is_to_dial_only_itself_says_so(tmp_path: Path) -> None:
@@ -168,9 +207,11 @@ async def test_entries_of_the_future_from_one_stranger_say_nothing_about_the_clo
 
         def of_the_future(c: Context, now: float) -> str | None:
             (link,) = c.replica.links.values()
-            c.replica.intake.notes[link.peer, LogId(AccountId(bytes(32)), WriterKey(bytes(32)), 7)] = NotTaken(
-                "future", "it is dated in the future", now
-            )
+            log, why = LogId(AccountId(bytes(32)), WriterKey(bytes(32)), 7), NotTaken("future", "it is of then", now)
+            c.replica.intake.notes[link.peer, log] = c.replica.intake.notes["who left", log] = why
+            assert not published(c, now).refused, "it is here by now, or nobody has it any more"
+            link.told.differences[log] = Head(3, EntryId(bytes(32)), 0)
+            assert published(c, now).refused == {log: (why, 3)}
             return published(c, now).wrong_clock
 
         assert await a.worker.call(of_the_future) is None, "nobody named b at a"

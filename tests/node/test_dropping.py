@@ -42,6 +42,11 @@ async def test_a_dropped_account_is_gone_and_not_fetched_until_it_is_let_in_agai
             answer = await b.backend.call("store.drop", {"account": other})
             assert answer == {"account": other, "entries": 7}
             assert await texts(b) == {"of An"}
+            assert (await b.backend.call("follow", {"account": other}))["dropped"]
+            with trio.fail_after(30):
+                while not (said := await b.backend.call("status", {}))["complete"]:
+                    await trio.sleep(0.05)
+            assert {row["account"]: row["dropped"] for row in said["following"]} == {mine: False, other: True}
             await a.backend.call("post", {"text": "pushed", "as": other})
             await post(a, "later")
             with trio.fail_after(30):

@@ -403,7 +403,10 @@ def _complete(s: session.Session) -> tuple[bool | None, str]:
         return None, f"{status['doubt'][0].upper()}{status['doubt'][1:]}."
     if status["complete"]:
         return True, "All that this node is to hold is here."
-    return None, "Entries or content are missing; `banyan status` says how many."
+    behind, lacking = status["behind"], status["lacking_parts"]
+    missing = [f"{count(behind, 'entry', 'entries')} that peers have"] * bool(behind)
+    missing += [f"the content of {count(lacking, 'operation')}"] * bool(lacking)
+    return None, f"Still missing: {' and '.join(missing) or 'what peers are being asked for'}."
 
 
 def _whys(reasons: Mapping[str, str | None]) -> list[str]:

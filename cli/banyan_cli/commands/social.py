@@ -208,7 +208,9 @@ def follow(ctx: typer.Context, account: Who, by: By = None) -> None:
     whom = refs.account(s, account)
     answer = s.call("follow", account=whom, by=refs.acting(s, by))
     asked = "Asked to follow {}: it is locked, and has to accept that."
-    s.out.done(answer, (asked if answer["waits"] else "Following {}.").format(answer["account"]))
+    done = asked if answer["waits"] else "Following {}."
+    gone = " It was dropped here: `banyan store undrop {}` lets it in again." if answer.get("dropped") else ""
+    s.out.done(answer, (done + gone).format(*[answer["account"]] * 2))
 
 
 def unfollow(ctx: typer.Context, account: Who, by: By = None) -> None:

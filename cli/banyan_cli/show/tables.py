@@ -176,6 +176,8 @@ def following(row: Row) -> str:
     name = name_of(row["account"], row.get("name"))
     if row["complete"]:
         return f"{name}: {count(row['held'], 'entry', 'entries')}, complete"
+    if row.get("dropped"):
+        return f"{name}: dropped here; `banyan store undrop {row['account']}` takes it again, or unfollow it"
     asking = f"asking {count(row['asking'], 'peer')}" if row["asking"] else "nobody to ask"
     return f"{name}: {row['held']:,} of {row['known']:,} entries, {row['behind']:,} behind, {asking}"
 

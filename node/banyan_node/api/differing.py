@@ -120,12 +120,10 @@ def _why(at: Looking, known: Facts, log: LogId, mine: Head, theirs: Head) -> tup
         newer = (theirs.length, theirs.id or b"") > (mine.length, mine.id or b"")
         return ("behind" if newer else "ahead"), f"checkpoint {mine.length} is held here, {theirs.length} at the peer"
     if theirs.length > mine.length:
-        return "behind", f"the peer has {_entries(theirs.length - mine.length)} more"
+        return "behind", f"the peer has {completeness.entries(theirs.length - mine.length)} more"
     if theirs.length < mine.length:
         wrong = at.seen.wrong_clock
-        return "ahead", f"the peer lacks {_entries(mine.length - theirs.length)}" + (f": {wrong}" if wrong else "")
+        return "ahead", f"the peer lacks {completeness.entries(mine.length - theirs.length)}" + (
+            f": {wrong}" if wrong else ""
+        )
     return "diverged", f"both have {mine.length} entries and another last one"
-
-
-def _entries(n: int) -> str:
-    return "1 entry" if n == 1 else f"{n:,} entries"

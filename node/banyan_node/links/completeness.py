@@ -9,14 +9,16 @@ accounts, it is asked further whether they hold those of this node: a hub that h
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from itertools import islice
 
-from banyan_crdt.ids import AccountId, Head, LogId, account_to_text, control_log, is_control
+from banyan_crdt.errors import Reason
+from banyan_crdt.ids import AccountId, Head, LogId, account_to_text, control_log, is_checkpoint, is_control
 from banyan_node.hosting import claims, hosted
 from banyan_node.hosting.hosted import Reads
 from banyan_node.links.grounds import NETWORKS
-from banyan_node.workers.published import Here, Published
+from banyan_node.workers.published import Here, LinkSeen, Published
 from banyan_replica.wire import NAME_BYTES
 from banyan_storage.errors import ViewBuilding
 
@@ -24,6 +26,23 @@ LOOKED = 1_000
 """Of accounts that no peer holds and nobody here follows, so many are looked at: whether they are held here."""
 SAMPLED = 10_000
 """A node that holds all looks at so many of its accounts, the first by id: whether peers hold them."""
+
+
+REFUSED: dict[Reason, str] = {
+    "version": "a newer version of the protocol; update this software",
+    "account": "the account's control log, which they need, is asked for",
+    "grant": "no control log that is held here lets their writer write them; a newer one is asked for",
+    "gap": "entries before them are missing, and are asked for",
+    "future": "they are dated in the future, and taken when their time comes; there is nothing to do",
+    "until": "they are dated after the end of their writer's grant; only the account's owner can change that",
+    "limit": "their writer may not have written so many by now; there is nothing to do",
+    "cut": "the account has cut off their writer; there is nothing to do",
+    "control": "the rest of the account's control log is missing, and is asked for",
+    "branch": "they are on a branch that does not count; there is nothing to do",
+    "busy": "they cost too much just now; they are taken later, and there is nothing to do",
+    "full": "",
+}
+"""Why entries are not taken, and what to do, for each reason; empty: the sentence of the refusal says it."""
 
 
 def doubt(at: Reads, here: Here, seen: Published) -> str | None:
@@ -42,10 +61,12 @@ def doubt(at: Reads, here: Here, seen: Published) -> str | None:
         named = len(here.settings.config.node.bootstrap)
         tried = f"; no answer from any of the {named} in node.bootstrap" if named else ""
         return f"no peer is connected, so nothing tells what may be missing{_itself(here, seen) or tried}"
+    if (refused := _refused(at, seen)) is not None:
+        return refused
     if not seen.compared:
         return "no comparison with a peer is finished yet"
     if not seen.grounds:
-        return (
+        return _named_ahead(at, seen) or (
             f"it agrees with peers that nobody named, of fewer than {NETWORKS} networks, and these may all be one "
             "stranger; name a peer that you trust (`banyan peers add`, node.bootstrap) or its platform (node.platforms)"
         )
@@ -86,6 +107,49 @@ def _held_by_nobody(at: Reads, seen: Published) -> str | None:
 
 def _any_has(told: Iterable[Container[bytes]], account: AccountId) -> bool:
     return any(account[:NAME_BYTES] in names for names in told)
+
+
+def _refused(at: Reads, seen: Published) -> str | None:
+    """What is not taken though peers have it, and why: for the reason that keeps most entries away."""
+    lacking = {log: (why, lag(log, at.store.head(log), length)) for log, (why, length) in seen.refused.items()}
+    by_reason = Counter[Reason]()
+    for why, n in lacking.values():
+        by_reason[why.reason] += n
+    reason, n = next(iter(by_reason.most_common(1)), ("busy", 0))
+    if not n:
+        return None
+    logs = [log for log, (why, lacks) in lacking.items() if why.reason == reason and lacks]
+    accounts = sorted({log.account for log in logs})
+    more = len(accounts) - 1
+    others = f" and of {more:,} other account{'s' * (more > 1)}" if more else ""
+    said = REFUSED[reason] or lacking[logs[0]][0].sentence
+    are = "is" if n == 1 else "are"
+    return f"{entries(n)} of {account_to_text(accounts[0])}{others}, which peers have, {are} not taken: {said}"
+
+
+def _named_ahead(at: Reads, seen: Published) -> str | None:
+    """A sentence if a linked peer that the operator named does not agree with this node yet."""
+    named = [link for link in seen.links if link.named and link.greeted]
+    if not named:
+        return None
+    lacking = max(behind(at, link) for link in named)
+    who = "the linked peer that you named does" if len(named) == 1 else f"{len(named)} linked peers that you named do"
+    return f"{who} not agree with this node yet" + (f", which is {entries(lacking)} behind" if lacking else "")
+
+
+def entries(n: int) -> str:
+    return "1 entry" if n == 1 else f"{n:,} entries"
+
+
+def behind(at: Reads, link: LinkSeen) -> int:
+    """How many entries this node lacks by the peer's last claims."""
+    return sum(lag(log, at.store.head(log), theirs.length) for log, theirs in link.differences.items())
+
+
+def lag(log: LogId, mine: Head, claimed: int) -> int:
+    """How many entries this node lacks of a log by a claim; a newer checkpoint counts as one."""
+    lacking = max(0, claimed - mine.length)
+    return min(lacking, 1) if is_checkpoint(log) else lacking
 
 
 def _linked(seen: Published) -> bool:

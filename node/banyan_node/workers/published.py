@@ -22,6 +22,7 @@ from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
 from banyan_node.links.grounds import Untaken, are_independent, wrong_clock
 from banyan_replica.gossip.trail import Way
+from banyan_replica.intake.intake import NotTaken
 from banyan_replica.intake.strangers import Strangers
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.replica import Replica
@@ -78,7 +79,8 @@ class Here:
 
 @dataclass(frozen=True, slots=True)
 class LinkSeen:
-    """A linked peer. greeted: it said hello. equal: we agree now. compared: we did once since it connected.
+    """A linked peer. named: by the operator. greeted: it said hello. equal: we agree now. compared: we did once since
+    it connected.
 
     platform: the key with which it says that it signs as one. neighbour: of the gossip. served_at: when it last sent an
     entry that was new here. differences: its heads of logs on which we differ. asked: logs that it owes us. points: its
@@ -87,6 +89,7 @@ class LinkSeen:
 
     peer: str
     address: str
+    named: bool
     greeted: bool
     operator: bool
     platform: bytes
@@ -140,7 +143,8 @@ class SpreadSeen:
 class Published:
     """readers: peers that send us the whole network; left: the share of it that is still to come, 0 to 1. wrong_clock:
     a sentence if this machine's clock seems wrong. ahead_ms: how far it is ahead of the median of `platforms`. full:
-    why no entries of others are taken, or nothing. unheard: accounts that name accounts of this node, of which peers
+    why no entries of others are taken, or nothing. refused: logs that differ at a linked peer of which something was
+    not taken from it, why, and their length there. unheard: accounts that name accounts of this node, of which peers
     told, and which wait to be held. compared: some linked peer agreed with this node since it connected. grounds: those
     that did cannot all be one stranger. spreads: the last messages of the gossip, the oldest first."""
 
@@ -159,6 +163,7 @@ class Published:
     platforms: int
     full: str
     strangers: StrangersSeen
+    refused: Mapping[LogId, tuple[NotTaken, int]]
     unheard: int
     compared: bool
     grounds: bool
@@ -203,12 +208,22 @@ def published(ctx: Context, now: float, untaken: str | None = None) -> Published
         platforms=clock[1] if clock else 0,
         full=replica.sync.asking.full,
         strangers=_strangers(replica.strangers),
+        refused=_refused(replica),
         unheard=replica.sync.notices.waiting(now),
         compared=bool(met),
         grounds=bool(met) and (witnessed or are_independent(ctx.replica, met)),
         witnessed=witnessed,
         spreads=_spreads(ctx.replica),
     )
+
+
+def _refused(replica: Replica) -> dict[LogId, tuple[NotTaken, int]]:
+    found = dict[LogId, tuple[NotTaken, int]]()
+    for (peer, log), note in replica.intake.notes.items():
+        theirs = replica.links[peer].told.differences.get(log) if peer in replica.links else None
+        if theirs is not None:
+            found[log] = note, theirs.length
+    return found
 
 
 def _spreads(replica: Replica) -> tuple[SpreadSeen, ...]:
@@ -229,6 +244,7 @@ def _link(ctx: Context, link: PeerSession, neighbours: Set[str], now: float) -> 
     return LinkSeen(
         peer=link.peer,
         address=link.address,
+        named=link.peer in ctx.replica.witnesses.named.peers,
         greeted=link.hello is not None,
         operator=link.hello is not None and bool(link.hello.operator),
         platform=b"" if link.hello is None else link.hello.operator,

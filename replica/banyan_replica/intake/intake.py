@@ -75,7 +75,7 @@ class Judged(NamedTuple):
 class NotTaken(NamedTuple):
     """Why an item was not accepted yet."""
 
-    reason: str
+    reason: Reason
     sentence: str
     at: float
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
-from banyan_crdt.ids import AccountId, Head, LogId, WriterKey, control_log, is_checkpoint
+from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log, is_checkpoint
 from banyan_crdt.logs import NOTHING
 from banyan_node.api.declare import Declared, Looking, Nothing, Response
 from banyan_node.api.door_state import DoorState
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
-from banyan_node.hosting import claims, hosted, own_account, stated
+from banyan_node.hosting import claims, dropped, hosted, own_account, stated
 from banyan_node.links import completeness
 from banyan_node.own_log import number_in
 from banyan_node.upkeep import trusted_clock
@@ -49,7 +49,8 @@ class CatchingUp(Response, frozen=True):
 
 
 class Followed(Response, frozen=True):
-    """held: entries held here. known: the most that a peer claims. asking: peers that are being asked."""
+    """held: entries held here. known: the most that a peer claims. asking: peers that are being asked. dropped: it was
+    dropped here (`store.drop`), so nothing of it is fetched, and the node is complete without it."""
 
     account: Did
     name: str
@@ -58,6 +59,7 @@ class Followed(Response, frozen=True):
     behind: int
     asking: int
     complete: bool
+    dropped: bool
 
 
 class ClockStatus(Response, frozen=True):
@@ -221,7 +223,7 @@ def status(at: Looking, ask: Nothing) -> Status:
     """What this node holds, and whether it is complete."""
     counts, seen, here = at.store.counts(), at.seen, at.here
     config, claimed, strangers = here.settings.config, seen.claims(), seen.strangers
-    behind = sum(_lag(log, at.store.head(log), known) for log, known in claimed.items())
+    behind = sum(completeness.lag(log, at.store.head(log), known) for log, known in claimed.items())
     try:
         following, known = _following(at, claimed), True
     except ViewBuilding:
@@ -230,7 +232,7 @@ def status(at: Looking, ask: Nothing) -> Status:
     asked = seen.reading or any(link.asked for link in greeted)
     doubt, restoring = completeness.doubt(at, here, seen), claims.restoring(at)
     lacking = counts.lacking and counts.lacking - stated.withheld(at.store, time.time_ns() // 1_000_000)
-    whole = not behind and not lacking and not asked and all(f.complete for f in following)
+    whole = not behind and not lacking and not asked and all(f.complete or f.dropped for f in following)
     return Status(
         running=False,
         ready=True,
@@ -265,12 +267,6 @@ def status(at: Looking, ask: Nothing) -> Status:
     )
 
 
-def _lag(log: LogId, mine: Head, claimed: int) -> int:
-    """How many entries we lack by a claim; a newer checkpoint counts as one."""
-    lag = max(0, claimed - mine.length)
-    return min(lag, 1) if is_checkpoint(log) else lag
-
-
 def _following(at: Looking, claims: dict[LogId, int]) -> list[Followed]:
     me = hosted.me(at)
     if me is None:
@@ -285,7 +281,7 @@ def _following(at: Looking, claims: dict[LogId, int]) -> list[Followed]:
         heads = at.store.heads(account)
         held = sum(h.length for log, h in heads.items() if not is_checkpoint(log))
         ahead = by_account.get(account, {})
-        behind = sum(_lag(log, heads.get(log, NOTHING), known) for log, known in ahead.items())
+        behind = sum(completeness.lag(log, heads.get(log, NOTHING), known) for log, known in ahead.items())
         rows.append(
             Followed(
                 account=did(account),
@@ -295,6 +291,7 @@ def _following(at: Looking, claims: dict[LogId, int]) -> list[Followed]:
                 behind=behind,
                 asking=sum(account in accounts for accounts in asked),
                 complete=bool(held) and not behind and grounds and at.seen.wrong_clock is None,
+                dropped=dropped.is_dropped(at.store, account),
             )
         )
     return rows
@@ -351,7 +348,7 @@ def _behind(at: Looking, link: LinkSeen) -> int | None:
         return None
     if link.equal:
         return 0
-    return sum(_lag(log, at.store.head(log), theirs.length) for log, theirs in link.differences.items())
+    return completeness.behind(at, link)
 
 
 def _lacks(at: Looking, link: LinkSeen) -> int | None:

@@ -8,7 +8,7 @@ from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.methods.social import Undo, add_or_undo
 from banyan_node.api.texts import AccountRef, Did, EntryHex, Milliseconds, Own, did, entry_hex
 from banyan_node.context import Context
-from banyan_node.hosting import hosted, private
+from banyan_node.hosting import dropped, hosted, private
 from banyan_node.hosting.writing import append
 from banyan_node.media.following import look_again_at
 from banyan_node.operator_errors import CallError
@@ -35,11 +35,13 @@ class MuteRequest(RelationRequest, frozen=True, forbid_unknown_fields=True):
 
 
 class Related(Response, frozen=True):
-    """waits: whether the account is locked, and has to accept the follow first."""
+    """waits: whether the account is locked, and has to accept the follow first. dropped: whether it was dropped
+    here (`store.drop`), so that nothing of it is fetched until `store.undrop`."""
 
     entry: EntryHex
     account: Did
     waits: bool = False
+    dropped: bool = False
 
 
 def _drafts(ctx: Context, ask: RelationRequest, relation: Relation) -> tuple[AccountId, AccountId, Draft]:
@@ -67,7 +69,8 @@ def follow(ctx: Context, ask: RelationRequest, now: float) -> Related:
         raise CallError("refused", why, 403)
     said = _relate(ctx, ask, now, "follow", "follow", False)
     look_again_at(ctx, other)
-    return Related(said.entry, said.account, locking.waits(ctx.queries(), account, other))
+    waits = locking.waits(ctx.queries(), account, other)
+    return Related(said.entry, said.account, waits, dropped.is_dropped(ctx.store, other))
 
 
 def why_apart(ctx: Context, account: AccountId, other: AccountId) -> str | None:
