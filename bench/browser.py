@@ -117,7 +117,7 @@ def browsing() -> Iterator[Page]:
 
 
 def node_at(home: Path, name: str) -> Child:
-    flags = {"http.address": "127.0.0.1:0", "node.role": "platform", "http.address_rate": "0"}
+    flags = {"http.address": "127.0.0.1:0", "node.role": "platform"}
     return Child("bench.browser:door", [home], flags, name=name)
 
 

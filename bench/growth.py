@@ -53,11 +53,11 @@ REST_S = 5.0
 PEER = "a peer"
 
 
-class Store:
+class PeerStore:
     """A replica on a store, with one peer that only sends."""
 
-    def __init__(self, home: Path) -> None:
-        self.engine = LmdbEngine(Home(home).store, TABLES)
+    def __init__(self, home: Path, engine: type[LmdbEngine] = LmdbEngine) -> None:
+        self.engine = engine(Home(home).store, TABLES)
         self.replica = _replica(self.engine, "here")
         self.now = time.time()
         other = _replica(MemoryEngine(TABLES), PEER)
@@ -125,7 +125,7 @@ def compare(folder: Path, homes: Sequence[Path], rounds: int, run: int, scattere
     each = WRITERS + scattered
     if len(people) < (rounds + 1) * each:
         raise BenchError(f"{rounds} rounds take {(rounds + 1) * each} accounts, there are {len(people)}: ask for fewer")
-    larger = [Store(home) for home in homes[1:]]
+    larger = [PeerStore(home) for home in homes[1:]]
     memory.prepare()  # as a node does; which store is charged with a look at all of them would be chance
     spent: dict[str, list[list[float]]] = {kind: [[] for _ in homes] for kind in KINDS}
     counts = {"runs": WRITERS * run, "scattered": scattered}
@@ -133,7 +133,7 @@ def compare(folder: Path, homes: Sequence[Path], rounds: int, run: int, scattere
         for turn in range(rounds + 1):
             some = people[turn * each : (turn + 1) * each]
             frames = news(copied(homes[0], folder / "news"), some[:WRITERS], some[WRITERS:], run)
-            smallest = Store(copied(homes[0], folder / "smallest"))
+            smallest = PeerStore(copied(homes[0], folder / "smallest"))
             gc.collect()
             os.sync()  # what copying left to write would otherwise be charged to the first commit
             for kind in KINDS:

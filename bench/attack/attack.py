@@ -12,9 +12,10 @@ def names() -> list[str]:
 
 
 def names_of_chosen() -> list[str]:
-    """Half of them, with `nothing`: those that a victim with chosen accounts meets if none are named."""
+    """Half of them, with `nothing` and those that aim at such nodes: those that a victim with chosen accounts meets if
+    none are named."""
     first, *rest = names()
-    return [first, *rest[::2]]
+    return [first, *(name for i, name in enumerate(rest) if i % 2 == 0 or named(name).on_chosen)]
 
 
 def named(name: str) -> type[attack.Attack]:

@@ -22,6 +22,8 @@ from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
 from bench.harness import ROOT, BenchError
 
+USUAL = {"node.realm": "test", "interest.mode": "all", "http.address_rate": "0", "http.anonymous_cpu": "0"}
+"""Settings of every node of a bench: one that asks flat out without a token is not to be held up."""
 PATIENCE_S = 300.0
 """How long an answer is waited for where the bench names no other time."""
 
@@ -30,8 +32,7 @@ class Child:
     """One process that plays `role` ("module:function") on nodes in `homes`. Use it as a context manager."""
 
     def __init__(self, role: str, homes: Sequence[Path], flags: dict[str, str] | None = None, **params: Any) -> None:
-        usual = {"node.realm": "test", "interest.mode": "all"}
-        given = {"homes": list(map(str, homes)), "flags": {**usual, **(flags or {})}, **params}
+        given = {"homes": list(map(str, homes)), "flags": {**USUAL, **(flags or {})}, **params}
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
         self._role = role
         self._process = subprocess.Popen(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -82,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
         for argument in arguments:
             if not _is_text(argument):
                 raise BadInput(f"The argument {argument!r} is not UTF-8; give it in the encoding of your terminal.")
-        result: Any = command_of(app)(args=arguments, prog_name="banyan", standalone_mode=False)
+        result: Any = command_of(app, _behind(arguments))(args=arguments, prog_name="banyan", standalone_mode=False)
         return result if isinstance(result, int) else errors.OK
     except typer.TyperException as error:
         return _usage(error, json, arguments)
@@ -126,6 +126,16 @@ def hoist(argv: Sequence[str]) -> list[str]:
 
 def _front(arguments: Sequence[str]) -> list[str]:
     return list(arguments[: arguments.index("--")]) if "--" in arguments else list(arguments)
+
+
+def _behind(arguments: Sequence[str]) -> Iterator[str]:
+    """The words behind the options that `hoist` moved to the front."""
+    words = iter(arguments)
+    for word in words:
+        if word == "--home":
+            next(words, None)
+        elif word not in _FLAGS and not word.startswith("--home="):
+            yield word
 
 
 def _is_text(argument: str) -> bool:

@@ -18,7 +18,7 @@ import typer
 
 from banyan_cli.out import Out
 from banyan_node.home.folder import Home
-from banyan_node.operator_errors import CopiedHome, NoNode
+from banyan_node.operator_errors import CallError, CopiedHome, NoNode
 
 if TYPE_CHECKING:
     from banyan_node.home.settings import Settings
@@ -51,6 +51,8 @@ class Session:
         self._backend: CallTarget | None = None
         self._passphrase: str | None = None
         self._said_copied = self._said_late = False
+        self.sure = False
+        """Whether the command was given --yes."""
 
     @cached_property
     def settings(self) -> Settings:
@@ -72,8 +74,17 @@ class Session:
         late.start()
         try:
             return backend.call(method, **given)
+        except CallError as error:
+            if "sure" not in error.more or not (self.sure or self._asked(error.message)):
+                raise
+            self.out.note(error.message)
+            return backend.call(method, **given, sure=True)
         finally:
             late.cancel()
+
+    def _asked(self, why: str) -> bool:
+        """Whether a person at a terminal wants it although it may not be wise."""
+        return not self.out.json and sys.stdin.isatty() and typer.confirm(f"{why} Go on?", abort=True, err=True)
 
     def _say_late(self) -> None:
         """Once, of a call that takes long."""

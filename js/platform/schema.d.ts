@@ -115,11 +115,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How far the erasing of an account is. */
+        /** How far the erasing of an account is, here and at peers. */
         get: operations["get_v1_accounts_account_erasure"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Takes back, here and at peers, that the account is to be erased, if that has not begun here. It stays closed. */
+        delete: operations["delete_v1_accounts_account_erasure"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1903,7 +1904,10 @@ export interface components {
         };
         /**
          * ErasureReceipt
-         * @description until_ms: by when all is gone here. erased_ms: when it was gone from every file of this node; null: not yet.
+         * @description reason: empty, if the account's control log asks for it and nobody here did. at_ms: when it was asked for, or
+         *         seen here. until_ms: by when all is gone here; of what the control log asks for, when it may go. erased_ms: when it
+         *         was gone from every file of this node; null: not yet. state: waits, erased, or shown to the operator, who decides.
+         *         peers: what other nodes answered to this one, where it was asked for.
          */
         ErasureReceipt: {
             /**
@@ -1923,6 +1927,9 @@ export interface components {
              */
             until_ms: number;
             erased_ms: number | null;
+            /** @enum {unknown} */
+            state: "erased" | "shown" | "unknown" | "waits";
+            peers: components["schemas"]["PeerAnswer"][];
         };
         /**
          * Explained
@@ -2018,7 +2025,7 @@ export interface components {
          */
         FirehoseEvent: {
             /** @enum {unknown} */
-            kind: "account" | "create" | "delete" | "dropped" | "gone" | "hidden" | "labelled" | "late" | "lifted" | "limited" | "recounted" | "returned" | "suspended" | "unknown" | "update" | "withheld";
+            kind: "account" | "create" | "delete" | "dropped" | "erasure" | "gone" | "hidden" | "labelled" | "late" | "lifted" | "limited" | "recounted" | "returned" | "suspended" | "unknown" | "update" | "withheld";
             /**
              * a place in the firehose
              * @description A place in the firehose of one store; those of `events` are such places too. It stays valid when the node restarts.
@@ -2566,7 +2573,7 @@ export interface components {
              *       "control"
              *     ]
              */
-            events?: ("account" | "control" | "create" | "delete" | "dropped" | "entries" | "hidden" | "labelled" | "late" | "lifted" | "limited" | "recounted" | "returned" | "suspended" | "update" | "withheld")[];
+            events?: ("account" | "control" | "create" | "delete" | "dropped" | "entries" | "erasure" | "hidden" | "labelled" | "late" | "lifted" | "limited" | "recounted" | "returned" | "suspended" | "update" | "withheld")[];
             /** @default [] */
             collections?: string[];
             /** @default null */
@@ -2732,6 +2739,24 @@ export interface components {
              * @description The whole id of a peer, as `peers` answers it.
              */
             peer: string;
+        };
+        /**
+         * PeerAnswer
+         * @description What a peer does about it, by what it said last, at `at_ms`. state: erased; waits, until `until_ms`; shown, to
+         *         its operator; unknown: it said nothing, as one that does not have the account, or runs an older program. by: the key
+         *         that signed the answer.
+         */
+        PeerAnswer: {
+            peer: string;
+            /** @enum {unknown} */
+            state: "erased" | "shown" | "unknown" | "waits";
+            until_ms: number | null;
+            /**
+             * a time
+             * @description Milliseconds since 1970.
+             */
+            at_ms: number;
+            by: string | null;
         };
         /**
          * PeerBanned
@@ -3949,6 +3974,40 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
+            path: {
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasureReceipt"];
+                };
+            };
+            400: components["responses"]["Refused400"];
+            401: components["responses"]["Refused401"];
+            403: components["responses"]["Refused403"];
+            404: components["responses"]["Refused404"];
+            422: components["responses"]["Refused422"];
+            500: components["responses"]["Refused500"];
+            503: components["responses"]["Refused503"];
+            507: components["responses"]["Refused507"];
+        };
+    };
+    delete_v1_accounts_account_erasure: {
+        parameters: {
+            query?: {
+                why?: string;
+            };
+            header?: {
+                "Idempotency-Key"?: string;
+            };
             path: {
                 account: string;
             };

@@ -32,7 +32,7 @@ from banyan_node.edge.made_of import edge_of
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
-from banyan_node.hosting import claims, dropped, erasing, evicting, hosted, interest, stated, wanted
+from banyan_node.hosting import claims, dropped, erasing, evicting, hosted, interest, stated, wanted, wishes
 from banyan_node.links import anchors, bans
 from banyan_node.links.filling import Filling
 from banyan_node.links.linking import Links
@@ -330,6 +330,10 @@ class Node:
         return self.tasks.failing()
 
     @property
+    def twin(self) -> str | None:
+        return self.links.twin
+
+    @property
     def unreached(self) -> dict[str, str]:
         return self.links.unreached()
 
@@ -418,7 +422,10 @@ def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -
     asking.ours = lambda account: hosted.is_hosted(context.store, account)
     context.replica.strangers.wanted_here = wanted.Wanted(context)
     context.replica.ingest.content_came = partial(content.tell_returned, context)
+    context.replica.keeps_back = partial(content.keep_back_edits, context)
     context.replica.missing.stated = partial(stated.met, context)
+    context.replica.missing.says = partial(wishes.says, context)
+    context.replica.missing.answers = partial(wishes.answered, context)
     context.replica.gossip.set_addrs(addrs)
     context.replica.me = replace(context.replica.me, addrs=addrs)
     return context

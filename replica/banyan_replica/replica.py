@@ -17,7 +17,7 @@ from typing import Any
 from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Reject
-from banyan_crdt.ids import AccountId, LogId, control_log, is_checkpoint, is_control
+from banyan_crdt.ids import AccountId, EntryId, LogId, control_log, is_checkpoint, is_control
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, sign_all, verify_all
 from banyan_replica.effects import Commit, Effect
@@ -121,6 +121,8 @@ class Replica:
             soon=self._tell_soon,
             wall_ms=self.wall_ms,
         )
+        self.keeps_back: Callable[[AccountId, Sequence[Entry]], bool] = lambda account, added: False
+        """Told of entries that came and count; whether content of them is given to nobody."""
         self._tell_at: float | None = None
         self._tick_at: float | None = None
         self.ahead_s = 0.0
@@ -280,6 +282,13 @@ class Replica:
             self.sync.ask(link, now)
             self._out.collect()
 
+    def ask_about(self, peer: str, some: Sequence[tuple[EntryId, int]]) -> None:
+        """Asks a linked peer for its statements about operations without content (`missing.answers`)."""
+        if self.greeted(peer):
+            for question in self.missing.ask_about(peer, some):
+                self._out.send(peer, question)
+            self._out.collect()
+
     def ban(self, peer: str, reason: str, now: float) -> str:
         """Disconnects a peer and refuses it until it is pardoned, after a restart too."""
         self.store.put_note(BANNED + peer.encode(), reason.encode())
@@ -383,6 +392,8 @@ class Replica:
             link.load.served(now)
             self.gossip.brought(link.peer, now)
             self._told(judged.log, judged.added)
+            if self.keeps_back(judged.log.account, judged.added):
+                return judged._replace(news=False, lacking=False)  # it is not passed on
         elif judged.news and is_checkpoint(judged.log):
             self._fetch.remember(judged.entries[0], judged.log)
         elif judged.news and is_control(judged.log):

@@ -145,11 +145,13 @@ class Strangers(ABC):
 
 class Attack(ABC):
     """One attack. about: a sentence for people. needs: the identities below which it is not this attack; more are used
-    if there are more. spreads: whether honest nodes pass on what it sends, so that all of them judge it."""
+    if there are more. spreads: whether honest nodes pass on what it sends, so that all of them judge it. on_chosen:
+    whether it aims at nodes that hold chosen accounts."""
 
     about: ClassVar[str]
     needs: ClassVar[int] = 1
     spreads: ClassVar[bool] = False
+    on_chosen: ClassVar[bool] = False
 
     @abstractmethod
     async def run(self, strangers: Any, victim: Victim) -> None:

@@ -16,7 +16,17 @@ from . import tables as t
 from .engine import ReadTxn, WriteTxn
 
 ActKind: TypeAlias = Literal[
-    "withheld", "hidden", "labelled", "returned", "limited", "suspended", "lifted", "dropped", "late", "recounted"
+    "withheld",
+    "hidden",
+    "labelled",
+    "returned",
+    "limited",
+    "suspended",
+    "lifted",
+    "dropped",
+    "late",
+    "recounted",
+    "erasure",
 ]
 JUDGED: frozenset[ActKind] = frozenset(("withheld", "hidden", "returned"))
 """After these readers are given a post no more, or again."""
@@ -44,6 +54,7 @@ RULES: dict[ActKind, ActRule] = {
     "dropped": ActRule(True, True, "act"),
     "late": ActRule(False, False, "act"),
     "recounted": ActRule(True, True, "act"),
+    "erasure": ActRule(True, False, "act"),
 }
 
 

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from banyan_node.home.folder import Home
+from banyan_node.home.settings import load as load_settings
 from banyan_sim.attack import NOTHING, Attack
 from bench.__main__ import main
 from bench.attack.attack import named, names, names_of_chosen
 from bench.attack.laboratory import QUICK
 from bench.attack.table import KEPT_CHOSEN, PAGE, filled, load, table, taken_over
 from bench.attack.verdict import hurts
+from bench.rig.processes import USUAL
 
 
 def test_every_module_is_one_attack_and_says_what_it_does() -> None:
@@ -26,10 +29,17 @@ def test_every_module_is_one_attack_and_says_what_it_does() -> None:
         assert attack.about
 
 
-def test_a_victim_with_chosen_accounts_meets_half_of_the_attacks() -> None:
+def test_a_victim_with_chosen_accounts_meets_half_of_the_attacks_and_all_that_aim_at_it() -> None:
+    aimed = {name for name in names() if named(name).on_chosen}
+    assert aimed == {"false_notices", "interests"}
     assert names_of_chosen()[0] == NOTHING
-    assert len(names_of_chosen()) == 1 + len(names()) // 2
-    assert "interests" in names_of_chosen()
+    assert aimed <= set(names_of_chosen())
+    assert len(names_of_chosen()) <= 1 + len(names()) // 2 + len(aimed)
+
+
+def test_benches_ask_without_a_token_as_often_and_as_much_as_they_like(tmp_path: Path) -> None:
+    http = load_settings(Home(tmp_path), USUAL, env={}).config.http
+    assert (http.address_rate, http.anonymous_cpu) == (0, 0)
 
 
 def test_a_quick_run_has_every_figure_of_every_phase(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

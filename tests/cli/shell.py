@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,27 +72,37 @@ def clean_environment() -> dict[str, str]:
 @contextmanager
 def node_up(home: Path, *flags: str) -> Iterator[ControlClient]:
     """`banyan up` as a process, answering; stopped at the end, if the test has not stopped it."""
-    log = home.with_suffix(".log").open("ab")
-    node = subprocess.Popen(
-        [*COMMAND, "--home", str(home), "up", "--interest", "all", *flags],
-        stdout=log,
-        stderr=log,
-        env=clean_environment(),
+    log = home.with_suffix(".log")
+    node = _LOADED.Process(
+        target=_run, args=(log, clean_environment(), ["--home", str(home), "up", "--interest", "all", *flags])
     )
+    node.start()
     try:
         with _answering(node, home) as client:
             yield client
     finally:
         node.terminate()
-        node.wait(15)
-        log.close()
+        node.join(15)
 
 
-def _answering(node: subprocess.Popen[bytes], home: Path) -> ControlClient:
-    import time
+_LOADED = multiprocessing.get_context("forkserver")
+"""Forks processes from one that has loaded the program, because loading is most of the work of a short life."""
+_LOADED.set_forkserver_preload(["banyan_cli.main", "banyan_node.process", "banyan_web.opening", __name__])
 
+
+def _run(log: Path, environment: dict[str, str], words: Sequence[str]) -> None:
+    with log.open("ab") as out:
+        os.dup2(out.fileno(), 1)
+        os.dup2(out.fileno(), 2)
+    os.environ.clear()
+    os.environ.update(environment)
+    warnings.filterwarnings("error", category=DeprecationWarning, module="banyan_cli")
+    sys.exit(main(words))
+
+
+def _answering(node: BaseProcess, home: Path) -> ControlClient:
     deadline = time.monotonic() + 120
-    while node.poll() is None and time.monotonic() < deadline:
+    while node.is_alive() and time.monotonic() < deadline:
         try:
             client = ControlClient.from_home(Home(home))
             client.call("id")

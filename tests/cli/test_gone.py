@@ -54,3 +54,8 @@ def test_a_hosted_account_is_erased_by_who_types_its_name_again(home: Path) -> N
     ran = banyan("--home", home, *erase, "Lan")
     assert (ran.code, "The account is closed" in ran.out) == (0, True)
     assert "still here" in banyan("--home", home, "account", "erasure", "Lan").out
+    (row,) = banyan("--home", home, "--json", "store", "erasures").lines
+    assert (row["state"], row["reason"], row["peers"]) == ("waits", "her wish", [])
+    assert "hosted here" in banyan("--home", home, "store", "erase", "Lan").err
+    assert "not to be erased" in banyan("--home", home, "account", "erasure", "Lan", "--undo").out
+    assert "No account asks" in banyan("--home", home, "store", "erasures").err

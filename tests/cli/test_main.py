@@ -6,7 +6,6 @@ import errno
 import json
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from banyan_cli import errors, main, refs
 from banyan_cli.errors import BadInput
 from banyan_cli.main import hoist
 from banyan_cli.out import Out
+from banyan_cli.plain_params import command_of
 from banyan_cli.session import Session
 from banyan_crdt.errors import Malformed
 from banyan_node.home.folder import Home
@@ -92,10 +92,23 @@ def test_every_exit_code_is_in_the_help() -> None:
         assert f"{code} {meaning}" in help_text
 
 
-def test_help_is_quick() -> None:
-    began = time.perf_counter()
-    assert process("--help").code == 0
-    assert time.perf_counter() - began < 5.0  # 0.4 s on an idle machine; a second for libp2p alone would show
+@pytest.mark.parametrize(
+    ("words", "made", "below"),
+    [
+        (("account", "show", "x"), {"account"}, {"show"}),
+        (("post", "account"), {"post"}, set()),
+        (("account", "shwo"), {"account"}, None),
+        (("acount", "show"), None, set()),
+        ((), None, set()),
+    ],
+)
+def test_only_those_commands_are_made_that_the_line_names(
+    words: tuple[str, ...], made: set[str] | None, below: set[str] | None
+) -> None:
+    command, every = command_of(main.app, words), command_of(main.app, ())
+    assert set(command.commands) == (made or set(every.commands))
+    named = command.commands[words[0]] if words and made else None
+    assert set(getattr(named, "commands", ())) == (set(every.commands["account"].commands) if below is None else below)
 
 
 def loaded_by(*words: object) -> tuple[str, set[str]]:

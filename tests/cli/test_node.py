@@ -262,6 +262,24 @@ def test_a_node_that_is_banned_says_that_it_may_be_until_it_is_pardoned(home: Pa
             assert "1 is connected." in banyan("--home", home, "doctor").out
 
 
+def test_two_nodes_with_one_home_are_told_so_and_not_banned(home: Path, tmp_path: Path) -> None:
+    other, copy = _new(tmp_path / "other", "Lan"), tmp_path / "copy"
+    shutil.copytree(home, copy)
+    with node_up(other) as node:
+        address = node.call("id")["addresses"][0]
+        with node_up(home, "--bootstrap", address), node_up(copy, "--bootstrap", address):
+            deadline = time.monotonic() + 60
+            found = ""
+            while "a copy of th" not in found:  # the one that has no link now, or whose link was replaced
+                assert time.monotonic() < deadline
+                time.sleep(1.0)
+                shown = [_json("--home", at, "status") for at in (home, copy)]
+                found = "".join(
+                    [*(s["trouble"] or "" for s in shown), *(w for s in shown for w in s["unreached"].values())]
+                )
+            assert [peer["ban"] for peer in node.call("peers")] == [None]
+
+
 def test_a_damaged_store_is_named_repaired_and_made_whole_by_a_peer(home: Path, tmp_path: Path) -> None:
     other = _new(tmp_path / "other", "Lan")
     for k in range(60):

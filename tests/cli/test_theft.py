@@ -557,14 +557,17 @@ def test_a_home_can_be_made_with_words_that_were_made_elsewhere(tmp_path: Path) 
     assert slot["current"] + slot["next"] == made["commitment"]
 
 
-@pytest.mark.parametrize("text", ["", "12", "ab" * 64, "g" * 128, "0" * 127, "commit"])
-def test_a_malformed_commitment_gives_one_sentence_and_opens_no_account(tmp_path: Path, home: Path, text: str) -> None:
-    _refused(banyan("--home", home, "account", "create", "Lan", "--recovery", text), errors.USAGE, "128")
+def test_a_malformed_commitment_gives_one_sentence_and_opens_no_account(tmp_path: Path, home: Path) -> None:
+    malformed = ("", "12", "ab" * 64, "g" * 128, "0" * 127, "commit")
+    for text in malformed:
+        _refused(banyan("--home", home, "account", "create", "Lan", "--recovery", text), errors.USAGE, "128")
+        _refused(banyan("--home", tmp_path / "new", "init", "--recovery", text), errors.USAGE, "128")
+        assert not (tmp_path / "new").exists()
+    with node_up(home) as client:
+        for text in malformed:
+            with pytest.raises(Exception, match="128"):
+                client.call("account.create", name="Lan", hosted=True, recovery=text)
     assert len(banyan("--home", home, "account", "list", "--json").lines) == 1
-    _refused(banyan("--home", tmp_path / "new", "init", "--recovery", text), errors.USAGE, "128")
-    assert not (tmp_path / "new").exists()
-    with node_up(home) as client, pytest.raises(Exception, match="128"):
-        client.call("account.create", name="Lan", hosted=True, recovery=text)
 
 
 def test_an_account_whose_recovery_key_is_kept_needs_no_words_and_its_keys_are_not_renewed(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ _PAGE, _CONTENT = "web/banyan_web/page/moderation.py", "node/banyan_node/api/met
 _LOGGED, _DECIDED = ("tests/node/test_audit.py",), ("tests/node/test_moderation.py",)
 _COPIES, _ORDERS = "node/banyan_node/moderation/copies.py", ("tests/node/test_withholding.py",)
 _ERASING, _ERASED = "node/banyan_node/hosting/erasing.py", ("tests/node/test_erasing.py",)
+_WISH, _WISHES = "crdt/banyan_crdt/erasure.py", "node/banyan_node/hosting/wishes.py"
+_MODEL, _OBEYED = ("tests/crdt/test_erasure.py",), ("tests/node/test_wishes.py",)
 _STATED, _SAID = "node/banyan_node/hosting/stated.py", ("tests/node/test_stated.py",)
 _JUDGED = ("tests/web/test_judged.py",)
 _ADMIN, _PAGES = ("tests/web/test_admin.py",), ("tests/web/test_moderation.py",)
@@ -174,8 +176,8 @@ IN_MODERATION = (
     Mutant(
         "an account is erased although its closing was undone",
         _ERASING,
-        "control is not None and control.closed and not control.frozen",
-        "control is not None",
+        "        if wishes.undone(known, control):\n",
+        "        if False:\n",
         _ERASED,
     ),
     Mutant(
@@ -250,9 +252,7 @@ IN_MODERATION = (
         "raw)\n\n\ndef _ref",
         _ORDERS,
     ),
-    Mutant(
-        "withheld content has no copy", _CONTENT, "0 if ask.erase else copies.keep(ctx, target, refs)", "0", _ORDERS
-    ),
+    Mutant("withheld content has no copy", _CONTENT, "0 if erase else copies.keep(ctx, target, refs)", "0", _ORDERS),
     Mutant("the term of an order never ends", _CONTENT, "order.expires_ms:", "False:", _ORDERS),
     Mutant(
         "a copy outlives what its author deleted",
@@ -275,4 +275,45 @@ IN_MODERATION = (
         "        if False:\n",
         ("tests/web/test_platform_reading.py",),
     ),
+    Mutant(
+        "an edit after the order is given to peers",
+        _CONTENT,
+        "if next(ctx.store.notes(WITHHELD + account), None) is None:",
+        "if True:",
+        _ORDERS,
+    ),
+    Mutant(
+        "an edit after the order is passed on",
+        "replica/banyan_replica/replica.py",
+        "return judged._replace(news=False, lacking=False)",
+        "return judged",
+        _ORDERS,
+    ),
+    Mutant("a wish to be erased is obeyed at once", _WISH, "max(self.at_ms + GRACE_MS, min(", "max(0, min(", _MODEL),
+    Mutant(
+        "a rotation after the wish begins no days anew",
+        _WISH,
+        "            stands = entry.id\n",
+        "            stands = stands or entry.id\n",
+        _MODEL,
+    ),
+    Mutant(
+        "a wish puts erasing off for ever",
+        _WISH,
+        "min(self.wish.from_ms, self.at_ms + MOST_MS)",
+        "self.wish.from_ms",
+        _MODEL,
+    ),
+    Mutant("the wish of a frozen account stands", _WISH, "not control.closed or control.frozen", "False", _MODEL),
+    Mutant("a close without a wish takes none back", _WISH, "if times else None", "if times else wish", _MODEL),
+    Mutant("everybody obeys by himself", _WISHES, "one.here or one.obeyed or _is_named(ctx, account)", "True", _OBEYED),
+    Mutant(
+        "an operator who obeys does not wait",
+        _ERASING,
+        "    if known.until_ms > now_ms:\n",
+        "    if known.until_ms > now_ms and not known.obeyed:\n",
+        _OBEYED,
+    ),
+    Mutant("a peer is not asked again", _WISHES, "and known.at_ms < now_ms - DAY_MS", "and False", _OBEYED),
+    Mutant("an undone wish stays", _WISHES, "        take_back(ctx, account)\n    if", "        pass\n    if", _OBEYED),
 )

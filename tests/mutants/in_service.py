@@ -42,6 +42,27 @@ IN_SERVICE = (
         ("tests/node/test_completeness.py",),
     ),
     Mutant(
+        "keys are changed by a clock that is ahead",
+        "node/banyan_node/api/dispatch.py",
+        "if not sure and wrong_clock is not None and (ahead_ms or 0) > FUTURE_MS:",
+        "if False:",
+        ("tests/node/test_own_log.py",),
+    ),
+    Mutant(
+        "a control log that ends in the future is refused without what to do",
+        "replica/banyan_replica/intake/author.py",
+        '        if is_future(entry.header.time, now_ms):\n            raise Refused(\n                f"the control',
+        '        if False:\n            raise Refused(\n                f"the control',
+        ("tests/node/test_own_log.py",),
+    ),
+    Mutant(
+        "a dial that is answered without a link is no sign of a copied home",
+        "node/banyan_node/links/linking.py",
+        'or f"{why}; {self._hint(peer)}"',
+        "or str(why)",
+        ("tests/cli/test_node.py",),
+    ),
+    Mutant(
         "a port of another program is taken for the node's own",
         "cli/banyan_cli/checks/ports.py",
         "if not open_now[port] & own:",

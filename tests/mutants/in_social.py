@@ -273,4 +273,11 @@ IN_SOCIAL = (
         "lambda view: True or view.target.account not in blocked",
         ("tests/node/test_quotes.py",),
     ),
+    Mutant(
+        "all kinds of reactions of a post are read",
+        "storage/banyan_storage/views/social/reactions.py",
+        "txn.prefix(REACTION_COUNTS, target, limit=KINDS)",
+        "txn.prefix(REACTION_COUNTS, target)",
+        ("tests/node/test_flooded_reads.py",),
+    ),
 )

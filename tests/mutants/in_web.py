@@ -47,8 +47,8 @@ IN_WEB = (
     Mutant(
         "the firehose takes a token in its address",
         "web/banyan_web/firehose/sockets.py",
-        "shown(socket, in_query=False)",
-        "shown(socket)",
+        'SocketEndpoint("/v1/firehose", False, ',
+        'SocketEndpoint("/v1/firehose", True, ',
         ("tests/web/test_counted_sockets.py",),
     ),
     Mutant(
@@ -170,8 +170,8 @@ IN_WEB = (
     ),
     Mutant(
         "messages of a socket are not counted",
-        _SOCKETS,
-        'counted(self._web.bounds, token, "")',
+        "web/banyan_web/sockets.py",
+        'counted(self._web.bounds, self.token, "")',
         "pass",
         _ATTACKED,
     ),
@@ -267,9 +267,9 @@ IN_WEB = (
         ("tests/web/test_live_hides.py",),
     ),
     Mutant(
-        "handshakes of the firehose are not counted",
-        "web/banyan_web/firehose/sockets.py",
-        "counted(self._web.bounds, given, self._web.bounds.address_of(socket))",
+        "handshakes of WebSockets are not counted",
+        "web/banyan_web/sockets.py",
+        "counted(web.bounds, token, address)",
         "pass",
         ("tests/web/test_counted_sockets.py",),
     ),

@@ -39,6 +39,27 @@ IN_WORKERS = (
         _COSTS,
     ),
     Mutant("a token of an app alone costs nothing", _COUNTING, "token is None or (", "token is None and (", _COSTS),
+    Mutant(
+        "an app without a person speaks over a WebSocket for nothing",
+        "web/banyan_web/sockets.py",
+        "        self.meter.demand()\n",
+        "",
+        _COSTS,
+    ),
+    Mutant(
+        "all who read wait for an archive",
+        "node/banyan_node/api/methods/exporting.py",
+        '"too_large", slow=True',
+        '"too_large"',
+        _COSTS,
+    ),
+    Mutant(
+        "one address watches with as many streams as it likes",
+        _BOUNDS,
+        "counts[address] >= self.share(of_address) or ",
+        "",
+        _COSTS,
+    ),
     Mutant("one network has all there is", _BOUNDS, "OF_NEAR, OF_ADDRESS = 4, 8", "OF_NEAR, OF_ADDRESS = 1, 8", _COSTS),
     Mutant("all at once find the whole allowance", _BOUNDS, " or count.left < self._begun[key] * BEGUN_US", "", _COSTS),
     Mutant(

@@ -42,12 +42,13 @@ TELLS: dict[str, set[str]] = {
     "account.create": set(),
     "account.cut": {"recounted"},
     "account.drop": {"recounted"},
-    "account.erase": {"recounted", "dropped"},
+    "account.erase": {"recounted", "dropped", "erasure"},
     "account.grant": set(),
     "account.handover": set(),
     "account.recover": {"recounted"},
     "account.rotate": set(),
     "account.take": set(),
+    "account.unerase": {"erasure"},
     "archive.export": set(),
     "archive.import": {"late"},
     "clock.trust": set(),
@@ -70,6 +71,7 @@ TELLS: dict[str, set[str]] = {
     "policy.set": set(),
     "store.compact": set(),
     "store.drop": {"recounted", "dropped"},
+    "store.erase": {"erasure", "dropped"},
     "store.rebuild": set(),
     "store.undrop": set(),
     "works.begin": set(),
@@ -261,4 +263,4 @@ def test_content_that_comes_late_and_accounts_that_are_dropped_are_told(tmp_path
         b.call("account.erase", account=mine, confirm="chi", reason="yêu cầu")
         while erasing.step(b.context, time.time() + 90 * 86_400):
             pass
-        assert did(b, since) == ["recounted", "dropped"]
+        assert did(b, since) == ["recounted", "erasure", "dropped", "erasure"]

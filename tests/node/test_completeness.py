@@ -23,6 +23,7 @@ from banyan_node.workers.published import published
 from banyan_replica.intake.intake import NotTaken
 from banyan_replica.peers.named import NamedByOperator
 from banyan_replica.peers.witness import PLATFORMS, UNNAMED_BURST, UNNAMED_PER_S, Witnesses, _signed_hash
+from banyan_replica.sync.notices import Question
 from banyan_replica.wire import Witness
 from tests.node.real import converged, make_home, make_node, running
 
@@ -48,6 +49,18 @@ async def test_a_node_without_peers_is_not_complete_and_says_why(tmp_path: Path)
                 while not (said := await b.backend.call("status", {}))["complete"]:
                     await trio.sleep(0.1)
             assert said["doubt"] is None
+
+            def one_waits(c: Context, now: float) -> None:
+                author, waits = AccountId(bytes(32)), Question((), bytes(8), bytes(8), now)
+                waits.found[author] = author, EntryId(bytes(32))
+                c.replica.sync.notices._asked["a peer"] = waits
+
+            await b.worker.call(one_waits)
+            said = await b.backend.call("status", {})
+            assert (said["complete"], said["doubt"]) == (
+                False,
+                "accounts that name accounts of this node are yet to be fetched: 1",
+            )
 
 
 async def test_a_node_that_is_to_dial_only_itself_says_so(tmp_path: Path) -> None:

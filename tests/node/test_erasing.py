@@ -9,9 +9,10 @@ import pytest
 import trio
 
 from banyan_node.hosting import erasing
+from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from tests.node.pictures import photo
-from tests.node.real import make_home, make_node, running
+from tests.node.real import load_settings, make_home, make_node, running
 
 SAID = ("bí mật số một", "câu trả lời kín", "sửa lại rồi đó", "Nguyễn Văn Ẩn", "thợ sửa đồng hồ", "con mèo trên ghế")
 
@@ -80,3 +81,17 @@ def found(folder: Path, said: str | bytes) -> list[str]:
     """The files that have these bytes."""
     raw = said.encode() if isinstance(said, str) else said
     return [str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file() and raw in file.read_bytes()]
+
+
+def test_an_account_whose_closing_was_undone_is_not_erased(tmp_path: Path) -> None:
+    home = make_home(tmp_path)
+    with open_local(home, load_settings(home)) as node:
+        node.call("account.create", name="chủ")
+        an = node.call("account.create", name="an", hosted=True)["account"]
+        uri = node.call("post", text="một", **{"as": an})["uri"]
+        node.call("account.erase", account=an, confirm="an", reason="x", days=30)
+        node.call("account.recover", account=an, undo=1)
+        while erasing.step(node.context, time.time() + 40 * 86_400):
+            pass
+        assert node.call("store.erasures")["erasures"] == []
+        assert node.call("post.get", uri=uri)["text"] == "một"

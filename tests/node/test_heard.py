@@ -60,12 +60,15 @@ async def test_two_hobbyists_hear_each_other_through_a_platform_also_after_one_w
                 await hears(an, binh_id, "follow")
                 assert await followers(an) == [binh_id]
                 await reached(binh, first)
-                await call(binh, "reply", uri=first, text="Chào An!")
+                said = [(await call(binh, "reply", uri=first, text="Chào An!"))["uri"]]
                 await call(binh, "react", uri=first, emoji="🌳")
                 await call(binh, "repost", uri=first)
-                await call(binh, "quote", uri=first, text="Nghe này")
-                await call(binh, "post", text="Gửi An", mentions=[an_id])
+                said += [(await call(binh, "quote", uri=first, text="Nghe này"))["uri"]]
+                said += [(await call(binh, "post", text="Gửi An", mentions=[an_id]))["uri"]]
                 await hears(an, binh_id, *ALL)
+                opened = [(await call(an, "thread", uri=uri))["posts"][-1]["text"] for uri in said]
+                assert opened == ["Chào An!", "Nghe này", "Gửi An"]
+                assert [post["uri"] for post in (await call(an, "feed", quotes=first))["posts"]] == [said[1]]
                 await call(binh, "follow", account=an_id, undo=True)
                 with trio.fail_after(WITHIN_S):
                     while await followers(an):

@@ -198,6 +198,7 @@ def test_who_may_decide_and_what_cannot_be_decided(tmp_path: Path) -> None:
         refused(node, "needs 'to'", "decision.add", report=report, verdict="pass_on", by="chi")
         refused(node, "are of one account", "decision.add", posts=[mine], by="chi", **add)
         refused(node, "Name the 'report'", "decision.add", verdict="limit")
+        refused(node, "Name the 'report'", "decision.add", verdict="hide", posts=[mine])  # not the node's own account
         refused(node, "There is no report 99", "decision.add", report=99, verdict="nothing")
         refused(node, "There is no decision 9", "decision.undo", id=9)
         refused(node, "is about posts", "decision.add", account="an", verdict="hide")

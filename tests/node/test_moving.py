@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from banyan_crdt.entry import MAX_PART_BYTES
-from banyan_crdt.realm import TEST
+from banyan_crdt.realm import MAIN, REALMS, TEST
 from banyan_node.api import LocalBackend
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
@@ -24,15 +26,21 @@ from banyan_schema.social import MAX_TEXT, Post, post_key, write_post
 THEN = 1_600_000_000_000
 
 
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[LocalBackend]:
-    home = Home(tmp_path / "home")
+@contextmanager
+def opened(folder: Path) -> Iterator[LocalBackend]:
+    home = Home(folder / "home")
     home.prepare()
     Keystore.create(home.keys)
-    with open_local(home, load(home)) as opened:
+    with open_local(home, load(home)) as found:
         for name in ("an", "binh"):
-            opened.call("account.create", name=name, hosted=True)
-        yield opened
+            found.call("account.create", name=name, hosted=True)
+        yield found
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[LocalBackend]:
+    with opened(tmp_path) as found:
+        yield found
 
 
 def said(number: int, text: str = "", **more: Any) -> dict[str, Any]:
@@ -266,20 +274,24 @@ def test_ties_that_lack_their_other_end_are_refused_whole(backend: LocalBackend)
     assert tie(backend, {"kind": "follow", "account": "binh"}) == ["came"]
 
 
-def test_a_log_that_is_full_is_named_with_the_time_when_it_has_room(backend: LocalBackend) -> None:
-    text, refused = "x" * 1_000_000, None
-    for n in range(0, 80, 4):
-        try:
-            move(backend, *(said(n + k, text) for k in range(4)))
-        except CallError as error:
-            refused = error
-            break
-    assert refused is not None
-    an = backend.call("account.show", account="an")["account"]
-    assert refused.code == "refused"
-    assert f"the log of {an} would hold" in str(refused)
-    assert "there is room for them from 20" in str(refused)
-    assert backend.call("store.verify")["problems"] == []
+def test_a_log_that_is_full_is_named_with_the_time_when_it_has_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(REALMS, "main", replace(MAIN, byte_burst=4 << 20))
+    with opened(tmp_path) as backend:
+        text, refused = "x" * 250_000, None
+        for n in range(0, 20, 4):
+            try:
+                move(backend, *(said(n + k, text) for k in range(4)))
+            except CallError as error:
+                refused = error
+                break
+        assert refused is not None
+        an = backend.call("account.show", account="an")["account"]
+        assert refused.code == "refused"
+        assert f"the log of {an} would hold" in str(refused)
+        assert "there is room for them from 20" in str(refused)
+        assert backend.call("store.verify")["problems"] == []
 
 
 @pytest.mark.parametrize("size", [1, 200, 900, 20_000, MAX_TEXT])

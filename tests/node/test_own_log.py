@@ -11,6 +11,8 @@ import trio
 
 from banyan_crdt.ids import account_from_text
 from banyan_node import own_log
+from banyan_node.api.dispatch import if_sure
+from banyan_node.api.registry import EVERY
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node
@@ -97,10 +99,16 @@ def test_a_log_that_ends_in_the_future_is_said_by_status_and_another_one_goes_on
         try:
             time.time = lambda: real() + ahead  # a wrong zone
             method("post", text="mai")
+            method("account.pin", account="an")
         finally:
             time.time = real
-        with pytest.raises(Exception, match="account new-log"):
-            node.call("post", text="nay")
+        for stuck, asked in (
+            ("post", {"text": "nay"}),
+            ("account.pin", {"account": "an"}),
+            ("account.rotate", {"account": "an", "slot": 0}),
+        ):
+            with pytest.raises(Exception, match="account new-log"):
+                node.call(stuck, **asked)
         assert node.call("status")["clock"]["log_ahead_ms"] > 6 * 3_600_000
         before = c.logs.number
         assert node.call("log.begin") == {"log": c.logs.number, "before": before}
@@ -130,3 +138,26 @@ def test_a_backup_that_is_put_back_is_another_store_so_that_cursors_from_after_i
         assert caught.value.status == 410
         node.call("post", text="hai")
         assert node.call("store.verify")["problems"] == []
+
+
+def test_what_is_signed_for_good_is_refused_while_named_platforms_say_that_this_clock_is_ahead() -> None:
+    wrong = "this clock is 60 min ahead of the only named platform; set it, with NTP if you can"
+    with pytest.raises(CallError, match="60 min ahead") as refused:
+        if_sure({"account": "an"}, wrong, 3_600_000)
+    assert "sure" in refused.value.more
+    for given, sentence, ahead in (
+        ({"sure": True}, wrong, 3_600_000),
+        ({"check": True}, wrong, 3_600_000),
+        ({}, None, 200_000),
+        ({}, wrong, -3_600_000),
+        ({}, wrong, None),
+    ):
+        assert if_sure(given, sentence, ahead) == {name: True for name in given if name != "sure"}
+    with pytest.raises(CallError):
+        if_sure({"sure": 1}, wrong, 3_600_000)
+
+
+def test_every_method_that_changes_the_keys_of_an_account_is_final() -> None:
+    others = {"account.create", "account.await", "account.unerase"}  # the last can't wait until a clock is set
+    changes = {name for name, m in EVERY.items() if name.startswith("account.") and m.kind == "write"}
+    assert {name for name, m in EVERY.items() if m.final} == changes - others

@@ -205,7 +205,7 @@ async def test_status_names_an_account_of_which_only_a_part_is_taken(tmp_path: P
         assert status["doubt"].startswith(
             f"{account_to_text(log.account)} is not taken whole: this account of a stranger takes"
         )
-        assert "storage.strangers allows" in status["doubt"]
+        assert "storage.strangers allows" in status["doubt"] == status["strangers"]["part"]
         assert status["strangers"]["full"] is None
 
 

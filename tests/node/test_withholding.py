@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+import trio
 
 from banyan_crdt.errors import BadSignature, Malformed
 from banyan_crdt.ids import EntryId
@@ -32,7 +33,7 @@ from banyan_replica.peers.withholding import Withheld, read_withheld, sign_withh
 from banyan_schema.social import POST, Post, post_from_text, write_post
 from banyan_storage.due import Work
 from tests.node.pictures import photo
-from tests.node.real import make_home, make_node, running
+from tests.node.real import converged, make_home, make_node, running
 
 DAY_S = chores.DAY_S
 
@@ -246,3 +247,31 @@ def at(node: LocalBackend, seconds: float, work: Callable[[Context, float], obje
     """Does the daily work as it is done so many seconds later."""
     work(node.context, time.time() + seconds)
     node.context.store.commit()
+
+
+@pytest.mark.parametrize("erase", [False, True])
+async def test_an_edit_that_comes_after_the_order_is_given_to_no_peer(tmp_path: Path, erase: bool) -> None:
+    async with running(make_node(make_home(tmp_path / "a"))) as a:
+        await a.backend.call("account.create", {"name": "An"})
+        uri = (await a.backend.call("post", {"text": "một tin"}))["uri"]
+
+        def answer(c: Context, now: float) -> list[tuple[bytes | None, bool]]:
+            rows = c.replica.missing.answer(_writes(c, post_from_text(uri)))
+            return [(raw, bool(reason)) for _, _, raw, reason in rows]
+
+        async with running(make_node(make_home(tmp_path / "b"), a.edge.addresses)) as b:
+            await converged([a, b])
+            await b.backend.call("content.withhold", {"uri": uri, "order": "QĐ 12", "erase": erase})
+            for number, text in ((2, "sửa một"), (3, "sửa hai")):
+                await a.backend.call("edit", {"uri": uri, "text": text})
+                with trio.fail_after(20):
+                    while len(await b.worker.call(answer)) < number:
+                        await trio.sleep(0.05)
+                assert await b.worker.call(answer) == [(None, True)] * number
+            recent = await b.worker.call(lambda c, now: [*c.replica.gossip._tree.recent.items.values()])
+            assert not any("sửa".encode() in kept.payload for kept in recent)
+            assert (await b.backend.call("content.release", {"uri": uri}))["kept"] == (0 if erase else 3)
+            with trio.fail_after(20):
+                while len(rows := await b.worker.call(answer)) < 3 or not all(raw for raw, _ in rows):
+                    await trio.sleep(0.1)
+            assert (await b.backend.call("post.get", {"uri": uri}))["text"] == "sửa hai"

@@ -293,3 +293,21 @@ def test_what_is_refused_for_whatever_reason_is_not_sent_again_and_again(reason:
     assert spent <= ALLOWED * HOURS + news
     w.post("a", honest, 3)
     w.until(lambda: w.head("b", honest.log()) == w.head("a", honest.log()), 120)
+
+
+def test_what_stays_as_it_is_and_cannot_be_taken_is_asked_for_ever_more_seldom() -> None:
+    """Six logs that stay as they are, while an honest one beside them grows each minute, so that much is compared."""
+    w, who = Pair(WIDE), Forger(WIDE)
+    honest = w.person("a", "honest")
+    for name in "ab":
+        w.control(name, who)
+    w.link("a", "b")
+    refuse(w, "b", who.id, "busy")
+    for n in range(1, 7):
+        assert not w.give("a", who.write(100, pad=500, every=20, log=n))
+    spent = 0
+    for minute in range(20):
+        w.post("a", honest, 1)
+        over = w.pass_time(60)
+        spent += over if minute >= 10 else 0
+    assert spent <= ALLOWED / 4, "eight megabytes if they are asked for after each comparison"

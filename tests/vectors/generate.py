@@ -16,6 +16,7 @@ from banyan_crdt import ops as o
 from banyan_crdt.checkpoint import encode_checkpoint
 from banyan_crdt.codec import encode
 from banyan_crdt.entry import encode_header, skip_seq
+from banyan_crdt.erasure import erasure_dep
 from banyan_crdt.frontier import frontier_digest, head_bytes, head_item
 from banyan_crdt.ids import (
     AccountId,
@@ -200,6 +201,10 @@ def ops() -> dict[str, Any]:
     return {
         "ops": [{"name": n, "body": o.encode_ops((op,)).hex()} for n, op in every_op().items()],
         "with deps": o.encode_ops((add("x"),), (EntryId(b32("dep")),)).hex(),
+        "wish": {
+            "from_ms": 1_800_000_000_000,
+            "close": o.encode_ops((o.Close(),), (erasure_dep(1_800_000_000_000),)).hex(),
+        },
         "verdicts": [{"name": n, "verdict": v, "body": raw} for n, (v, raw) in BAD_BODIES.items()],
     }
 
@@ -397,6 +402,7 @@ def examples(made: dict[str, Any]) -> dict[str, str]:
         "checkpoint": f"{block(made['checkpoints'][1]['checkpoint'])}\nid\n{made['checkpoints'][1]['id']}",
         "part": block(made["ids"]["part"]["raw"]) + "\nhash\n" + made["ids"]["part"]["hash"],
         "ops": "\n".join(ops),
+        "wish": f"{made['ops']['wish']['from_ms']}\n{block(made['ops']['wish']['close'])}",
         "private": _private(made["private"]),
         "blob": _blob(made["blobs"]),
         "skips": " ".join("-" if s is None else str(s) for s in made["ids"]["skips"][:40]),

@@ -11,11 +11,25 @@ from banyan_crdt.blob import BlobRoot, blob_of, check_list
 from banyan_crdt.cells import fold
 from banyan_crdt.checkpoint import decode_checkpoint, encode_checkpoint
 from banyan_crdt.codec import decode
+from banyan_crdt.control import control_op, resolve_control
 from banyan_crdt.entry import Entry, Header, encode_header, make_entry, skip_seq
+from banyan_crdt.erasure import wish_of
 from banyan_crdt.errors import BadSignature, BanyanError, Malformed, NotYet, Reject
 from banyan_crdt.frontier import frontier_digest, head_bytes, head_item
-from banyan_crdt.ids import AccountId, CellKey, EntryId, H, Head, LogId, WriterKey, account_to_text, coll, key_digest
-from banyan_crdt.ops import decode_body, encode_ops
+from banyan_crdt.ids import (
+    AccountId,
+    CellKey,
+    EntryId,
+    H,
+    Head,
+    LogId,
+    WriterKey,
+    account_to_text,
+    coll,
+    control_log,
+    key_digest,
+)
+from banyan_crdt.ops import Close, decode_body, encode_ops
 from banyan_crdt.parts import make_part, open_part
 from banyan_crdt.realm import REALMS, TEST, Realm
 from banyan_crdt.run import decode_control, decode_run, encode_run, verify_run
@@ -29,6 +43,7 @@ from banyan_replica.wire import TABLE, decode_message, encode_message, opens_as,
 from banyan_replica.wire.blobs import NotHere, decode_chunk_answer, decode_list_answer, decode_question
 from banyan_schema.privately import text_of
 from banyan_schema.social.private import SEALED, private_key, read_privately, say_privately
+from tests.crdt.make import Person, follow
 from tests.replica.helpers import NOW_MS, new_ingest
 from tests.vectors.borders import shown
 from tests.vectors.generate import files, label
@@ -127,6 +142,16 @@ def test_operations_read_and_are_written_the_same() -> None:
         body = decode_body(x(v["body"]))
         assert not body.void, v["name"]
         assert encode_ops(body.ops, body.deps).hex() == v["body"]
+
+
+def test_a_wish_to_be_erased_is_read_and_an_older_node_reads_a_close() -> None:
+    wish, an = load("ops")["wish"], Person()
+    body = decode_body(x(wish["close"]))
+    assert control_op(body) == (Close(),)
+    closed = follow(an.full("root0"), control_log(an.id), an.control, raw=x(wish["close"]))
+    found = wish_of(resolve_control([*an.control, closed]))
+    assert found is not None
+    assert (found.entry, found.from_ms) == (closed.id, wish["from_ms"])
 
 
 @pytest.mark.parametrize("v", load("ops")["verdicts"], ids=[v["name"] for v in load("ops")["verdicts"]])

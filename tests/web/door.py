@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,16 @@ class Door:
         self.store.close()
 
 
-@asynccontextmanager
-async def open_node(folder: Path, bootstrap: Iterable[str] = (), **flags: str) -> AsyncIterator[Door]:
+def open_node(folder: Path, bootstrap: Iterable[str] = (), **flags: str) -> AbstractAsyncContextManager[Door]:
     """A running node with a door on a free port. folder: a home, which is made if there is none."""
+    return open_node_by(time.time, folder, bootstrap, **flags)
+
+
+@asynccontextmanager
+async def open_node_by(
+    clock: Callable[[], float], folder: Path, bootstrap: Iterable[str] = (), **flags: str
+) -> AsyncIterator[Door]:
+    """The same; requests are counted by this clock."""
     quick = {"node__role": "platform", "discovery__reconcile_seconds": "0.5", "discovery__redial_seconds": "1"}
     home = Home(folder) if Home(folder).keys.exists() else make_home(folder)
     quick["http__cards"] = "off"  # tests ask nobody outside
@@ -84,7 +92,7 @@ async def open_node(folder: Path, bootstrap: Iterable[str] = (), **flags: str) -
 
     async def opening(node: Node, task_status: Any) -> None:
         async with trio.open_nursery() as nursery:
-            endpoint = await nursery.start(open_door, node, hub)
+            endpoint = await nursery.start(open_door, node, hub, clock)
             found.append(endpoint.url)
             task_status.started(endpoint)
 

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import threading
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trio
+from trio_websocket import open_websocket_url
 
 from banyan_node.api import cost
 from banyan_node.api.methods import exporting, feeds
 from banyan_storage import lmdb_reads
-from banyan_web.app import EVERY, FREE
-from banyan_web.bounds import BEGUN_US, Bounds
+from banyan_web.app import EVERY, FREE, SOCKETS
+from banyan_web.bounds import BEGUN_US, STREAMS, Bounds
 from banyan_web.door_logins import Person, open_session
 from banyan_web.mastodon.ids import account_id, status_id
+from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.page import archive
 from banyan_web.shared_counts import KEY_BYTES, SharedCounts, shared_memory
 from banyan_web.workers.frames import MICROSECONDS, Frame, Frames, Kind, frame_of
 from banyan_web.workers.node_end import NodeEnd
 from tests.web.door import Door, open_node
+from tests.web.test_counted_sockets import handshake
 from tests.web.test_platform import open_accounts, platform
+from tests.web.test_revoked_streams import OF_NOBODY, OF_SESSIONS
 from tests.web.test_workers import LIVE, fresh
 
 FEW, MANY = 120, 420
@@ -41,11 +49,11 @@ QUERIES = {
 }
 
 
-class _Rows:
-    """Rows that were read of any store of this process."""
+class Rows:
+    """Rows that were read of any store of this process, and those of them that were read for an answer."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.read = 0
+        self.read = self.asked = 0
         for name in ("get", "last"):
             monkeypatch.setattr(lmdb_reads.Reader, name, self._one(getattr(lmdb_reads.Reader, name)))
         for name in ("get_many", "scan", "prefix", "dups", "beginning", "ending"):
@@ -54,7 +62,7 @@ class _Rows:
     def _one(self, read: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(read)
         def counted(*given: Any, **more: Any) -> Any:
-            self.read += 1
+            self._count()
             return read(*given, **more)
 
         return counted
@@ -63,17 +71,21 @@ class _Rows:
         @wraps(read)
         def counted(*given: Any, **more: Any) -> Iterator[Any]:
             for row in read(*given, **more):
-                self.read += 1
+                self._count()
                 yield row
 
         return counted
+
+    def _count(self) -> None:
+        self.read += 1
+        self.asked += cost.SPENT.get() is not None
 
 
 def _filled(names: Mapping[str, str], other: str, part: re.Match[str]) -> str:
     return names.get(part[1], other)
 
 
-async def _still(rows: _Rows) -> None:
+async def _still(rows: Rows) -> None:
     """The index follows, and other work of the node."""
     read = -1
     with trio.fail_after(60):
@@ -82,7 +94,7 @@ async def _still(rows: _Rows) -> None:
             await trio.sleep(1)
 
 
-async def _costs(door: Door, rows: _Rows, count: int) -> dict[str, int]:
+async def _costs(door: Door, rows: Rows, count: int) -> dict[str, int]:
     """The rows that each address reads that anybody may ask for, the first time."""
     lotus = platform(door)
     dids = await open_accounts(lotus, *[f"a{n}" for n in range(count)])
@@ -103,26 +115,26 @@ async def _costs(door: Door, rows: _Rows, count: int) -> dict[str, int]:
         ids = account_id(account) if "/accounts/" in endpoint.path else status_id(done[-1], row["time_ms"])
         path = re.sub(r"\{(\w+)(:path)?\}", partial(_filled, names, ids), endpoint.path)
         for query in QUERIES.get(endpoint.path, ("",)):
-            before = rows.read
+            before = rows.asked
             answer = await anybody.http.get(path + query)
             assert answer.status_code < 500, (path, answer.text)
-            found[endpoint.path + query] = rows.read - before
-    before = rows.read
+            found[endpoint.path + query] = rows.asked - before
+    before = rows.asked
     assert (await lotus.http.get("/v1/counts")).json()["accounts"] == count + 1
-    found["/v1/counts"] = rows.read - before
+    found["/v1/counts"] = rows.asked - before
     return found
 
 
 class _Charges:
     """What the door charges, with a row that is read for a second of the processor."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, rows: _Rows) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, rows: Rows) -> None:
         self.by_address, spend = Counter[str](), Bounds.spend_anonymous
         monkeypatch.setattr(cost, "thread_time", lambda: float(rows.read))
 
-        def spent(bounds: Bounds, address: str, seconds: float, now: float | None = None) -> None:
+        def spent(bounds: Bounds, address: str, seconds: float) -> None:
             self.by_address[address] += round(seconds)
-            spend(bounds, address, seconds, now)
+            spend(bounds, address, seconds)
 
         monkeypatch.setattr(Bounds, "spend_anonymous", spent)
 
@@ -130,7 +142,7 @@ class _Charges:
 async def test_each_answer_is_charged_to_who_asks_for_what_it_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = _Rows(monkeypatch)
+    rows = Rows(monkeypatch)
     charges = _Charges(monkeypatch, rows)
     async with open_node(tmp_path, http__anonymous_cpu="100000", http__address_rate="0") as door:
         an, _ = await door.person("an")
@@ -171,18 +183,21 @@ async def test_who_used_up_the_allowance_is_refused_everywhere_and_who_is_logged
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("banyan_web.bounds.CPU_S", 3_600)
-    _Charges(monkeypatch, _Rows(monkeypatch))
+    _Charges(monkeypatch, Rows(monkeypatch))
     async with open_node(tmp_path, http__anonymous_cpu="1", http__address_rate="0") as door:
         an, own = await door.person("an")
         anybody, app = door.client().http, door.token(None, "read")
         stranger = {"x-forwarded-for": "9.9.0.1"}
         assert (await anybody.get(f"/@{an}", headers=stranger)).status_code == 200
         assert (await anybody.get(f"/@{an}", headers=stranger)).status_code == 429
-        for endpoint in (one for one in ANYBODY if not LIVE.search(one.path)):
+        for endpoint in (one for module in EVERY for one in module.all):
             path = endpoint.path.replace("{", "").replace("}", "").replace(":path", "")
-            answer = await anybody.get(path, headers=stranger)
-            assert (answer.status_code == 429) != path.startswith(FREE), path
-            assert path.startswith(FREE) or 1 <= int(answer.headers["retry-after"]) <= 7_200
+            async with anybody.stream(endpoint.verb, path, headers=stranger) as answer:
+                assert (answer.status_code == 429) != path.startswith(FREE), (endpoint.verb, path, answer.status_code)
+                assert path.startswith(FREE) or 1 <= int(answer.headers["retry-after"]) <= 7_200
+        for one in SOCKETS:
+            assert (await handshake(door, one.path, app, "9.9.0.1")).status_code == 429, one.path
+            assert (await handshake(door, one.path, "wrong", "9.9.0.1")).status_code == 429, one.path
         page = "/api/v1/timelines/public"
         with_app = {**stranger, "authorization": f"Bearer {app}"}
         assert (await anybody.get(page, headers=with_app)).status_code == 429, "anybody may register an app"
@@ -193,16 +208,79 @@ async def test_who_used_up_the_allowance_is_refused_everywhere_and_who_is_logged
         assert (await anybody.get("/rules", headers={"x-forwarded-for": "8.8.0.1"})).status_code == 200
 
 
+async def test_a_message_of_a_socket_is_charged_to_who_has_an_app_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("banyan_web.bounds.CPU_S", 3_600)
+    charges = _Charges(monkeypatch, Rows(monkeypatch))
+    async with open_node(tmp_path, http__anonymous_cpu="1") as door:
+        await door.person("an")
+        made = 0
+
+        async def add(hub: Hub, web: Any, stream: Any, channel: Any) -> None:
+            nonlocal made
+            made += 1
+            await web.call("feed", all=True, by=None)
+
+        monkeypatch.setattr(Hub, "add", add)
+        headers = [(b"Authorization", f"Bearer {door.token(None, 'read')}".encode()), (b"X-Forwarded-For", b"9.9.0.1")]
+        said = list[Any]()
+        async with open_websocket_url(f"ws{door.url[4:]}/api/v1/streaming", extra_headers=headers) as socket:
+            for _ in range(20):
+                await socket.send_message(json.dumps({"type": "subscribe", "stream": "public"}))
+                with trio.move_on_after(0.3):
+                    said.append(json.loads(await socket.get_message()))
+                    break
+        assert charges.by_address["9.9.0.1"] > 4, "an eighth of 36 s"
+        assert 1 <= made < 20
+        assert said == [{"error": "Too much was asked for without logging in.", "status": 429}]
+
+
+STREAMS_OF_ANYBODY = [*OF_SESSIONS, *OF_NOBODY]
+
+
+@pytest.mark.parametrize("path", [*STREAMS_OF_ANYBODY, "/api/v1/streaming/public"])
+async def test_who_is_not_logged_in_has_a_few_streams_of_an_address(tmp_path: Path, path: str) -> None:
+    async with open_node(tmp_path, http__address_rate="40") as door, AsyncExitStack() as held:
+        an, _ = await door.person("an")
+        of_app = None if path in STREAMS_OF_ANYBODY else f"Bearer {door.token(None, 'read')}"
+        http = await held.enter_async_context(httpx.AsyncClient(base_url=door.url, timeout=20))
+
+        async def status(address: str, within: AsyncExitStack = held, **headers: str) -> int:
+            given = {"authorization": of_app, **headers} if of_app else headers
+            ask = http.stream("GET", path, headers={"x-forwarded-for": address, **given})
+            return (await within.enter_async_context(ask)).status_code
+
+        async with AsyncExitStack() as first:
+            assert [await status("9.9.0.1", first) for _ in range(2)] == [200, 200], "a twentieth of the requests"
+            for _ in range(2):
+                assert await status("9.9.0.1") == 429
+            assert await status("9.9.0.2") == 200
+            cookie = open_session(door.store, Person(an, "an"))
+            assert await status("9.9.0.1", cookie=f"banyan={cookie}") == 200
+            own = door.token(an, "read")
+            assert await status("9.9.0.1", authorization=f"Bearer {own}") == 200, "as a person"
+        with trio.fail_after(10):
+            while await status("9.9.0.1") == 429:
+                await trio.sleep(0.1)
+
+
+def test_streams_are_bounded_for_all_who_are_not_logged_in() -> None:
+    bounds = Bounds(processes=2)
+    assert sum(bounds.open_stream(f"9.9.{n}.1") for n in range(200)) == STREAMS // 2
+    bounds.close_stream("9.9.1.1")
+    assert bounds.open_stream("9.8.0.1")
+    assert not bounds.open_stream("9.8.0.2")
+
+
 def test_an_allowance_is_of_an_address_of_its_network_and_of_all() -> None:
-    def over(address: str, now: float = 6_000.0) -> bool:
-        return bounds.anonymous_over(address, now) is not None
+    def over(address: str) -> bool:
+        return bounds.anonymous_over(address) is not None
 
-    def spend(address: str, seconds: float) -> None:
-        bounds.spend_anonymous(address, seconds, 6_000.0)
-
-    bounds = Bounds(
-        anonymous_cpu=40
-    )  # 24 s in a minute: 3 s of an address, 6 s of a /24, and 0.6 s when all is used up
+    now = 6_000.0
+    bounds = Bounds(anonymous_cpu=40, clock=lambda: now)
+    spend = bounds.spend_anonymous
+    # 24 s in a minute: 3 s of an address, 6 s of a /24, and 0.6 s when all is used up
     spend("9.9.9.1", 2.9)
     assert not over("9.9.9.1")
     spend("9.9.9.1", 0.2)
@@ -222,8 +300,10 @@ def test_an_allowance_is_of_an_address_of_its_network_and_of_all() -> None:
     assert not over("7.7.7.7"), "who took little gets an answer"
     spend("7.7.7.7", 0.7)
     assert over("7.7.7.7")
-    assert over("9.9.9.1", 6_059.0)
-    assert not over("9.9.9.1", 6_100.0)
+    now = 6_059.0
+    assert over("9.9.9.1")
+    now = 6_100.0
+    assert not over("9.9.9.1")
     assert not any(Bounds(anonymous_cpu=0).anonymous_over(one) for one in ("9.9.9.1", "local"))
 
 
@@ -312,11 +392,53 @@ async def test_an_archive_that_is_too_large_is_refused_before_anything_is_writte
     assert len(made) == 1
 
 
+async def test_while_archives_are_written_pages_and_searches_are_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, goes_on, write = list[Path](), threading.Event(), exporting._written
+
+    def written(at: Any, of: Any, path: Path, ask: Any) -> Any:
+        begun.append(path)
+        goes_on.wait(30)
+        return write(at, of, path, ask)
+
+    monkeypatch.setattr(exporting, "_written", written)
+    async with open_node(tmp_path) as door, trio.open_nursery() as nursery:
+        an, own = await door.person("an")
+        await door.node.backend.call("post", {"text": "mot"})
+        answers = list[tuple[int, int]]()
+
+        async def take(n: int) -> None:
+            found = await door.client().http.get(f"/archives/{an}", headers={"x-forwarded-for": f"9.9.{n % 2}.1"})
+            answers.append((found.status_code, len(found.content)))
+
+        for n in range(10):
+            nursery.start_soon(take, n)
+        try:
+            with trio.fail_after(25):
+                while not begun or len(answers) < 2:
+                    await trio.sleep(0.05)
+                assert len(await own.get("/api/v1/timelines/home")) == 1
+                while not (await own.get("/api/v2/search", q="mot", type="statuses"))["statuses"]:
+                    await trio.sleep(0.05)  # the index follows
+            assert len(begun) == 1, "one after the other"
+            assert answers == [(429, answers[0][1])] * 2, "four of an address are under way"
+        finally:
+            goes_on.set()
+        with trio.fail_after(30):
+            while len(answers) < 10:
+                await trio.sleep(0.05)
+        assert [status for status, _ in answers[2:]] == [200] * 8
+        await take(0)
+        assert answers[-1] == answers[-2], "their places are free again"
+    assert not list(door.node.home.door_files.rglob("archive"))
+
+
 async def test_no_address_costs_more_where_more_accounts_are_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "MERGED", FEW // 2)
-    rows, costs = _Rows(monkeypatch), list[dict[str, int]]()
+    rows, costs = Rows(monkeypatch), list[dict[str, int]]()
     for count in (FEW, MANY):
         async with open_node(tmp_path / str(count), http__address_rate="0", http__anonymous_cpu="0") as door:
             await door.person("Lotus")

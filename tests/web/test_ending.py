@@ -11,6 +11,9 @@ from banyan_web.door_logins import Person, open_session, session
 from tests.node.test_erasing import found
 from tests.web.door import open_node
 from tests.web.test_admin import admin
+from tests.web.test_platform_webhooks import Backend, backend, until
+
+__all__ = ["backend"]
 
 
 async def test_an_account_is_closed_or_erased_by_an_admin_who_types_its_name_again(tmp_path: Path) -> None:
@@ -56,3 +59,24 @@ async def test_an_account_is_closed_or_erased_by_an_admin_who_types_its_name_aga
         assert {"account.close", "account.erase"} <= {act["do"] for act in acts}
         rows = (await host.get("/v1/accounts"))["accounts"]
         assert an not in {row["account"] for row in rows}
+
+
+async def test_an_erasure_is_taken_back_with_workers_and_webhooks_hear_of_both(
+    tmp_path: Path, backend: Backend
+) -> None:
+    async with open_node(tmp_path, http__local_webhooks="true", http__workers="2") as door:
+        await door.person("Chủ")
+        host, client = admin(door, "host", "write", "firehose"), admin(door)
+        an = (await host.post("/v1/accounts", name="An"))["account"]
+        await host.post("/v1/webhooks", url=backend.url, events=["erasure", "create"])
+        path = f"/v1/accounts/{an}"
+        await client.ask("DELETE", f"{path}/erasure", 404)
+        ended = await client.ask("DELETE", f"{path}?confirm=An&erase=true&reason=x&days=9")
+        assert (ended["erasure"]["state"], ended["erasure"]["peers"]) == ("waits", [])
+        await host.ask("DELETE", f"{path}/erasure", 403)
+        await client.ask("DELETE", f"{path}/erasure?colour=red", 422)
+        assert (await client.ask("DELETE", f"{path}/erasure"))["account"] == an
+        await client.get(f"{path}/erasure", 404)
+        until_ms = str(ended["erasure"]["until_ms"])
+        await until(lambda: len(backend.events) >= 2)
+        assert [event["said"] for event in backend.events] == [["waits", until_ms], ["taken back", "0"]]

@@ -192,7 +192,7 @@ class Story:
         self.backend.came.clear()
         await self.platform.post(f"/v1/webhooks/{self.hook}/replay", since="begin")
         last = (await self.call("firehose", {}))["cursor"]
-        with trio.fail_after(20):
+        with trio.fail_after(120):
             while not any(one["cursor"] == last for one in (await self.platform.get("/v1/webhooks"))["webhooks"]):
                 await trio.sleep(0.1)
         return b"".join(body for _, body in self.backend.came)
@@ -201,7 +201,7 @@ class Story:
         """What the app could not be told before."""
         self.service.came.clear()
         self.service.status = 201
-        with trio.fail_after(20):
+        with trio.fail_after(120):
             while not any(word(SHOWN).encode() in found for found in self._pushed()):
                 await trio.sleep(0.1)
         await trio.sleep(0.5)

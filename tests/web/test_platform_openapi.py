@@ -100,4 +100,4 @@ def _run(
         line += ["--exclude-path", path]
     line += ["--phases", phases, "--max-examples", "3", "--continue-on-failure"]
     env = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.web.ndjson_hooks", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, timeout=400, check=False)

@@ -17,7 +17,7 @@ import trio
 from trio_websocket import open_websocket_url
 
 from banyan_web import door_logins, open_streams
-from banyan_web.app import EVERY
+from banyan_web.app import EVERY, SOCKETS
 from banyan_web.firehose import sockets as firehose_sockets
 from banyan_web.mastodon.streaming import endpoints as streaming
 from banyan_web.mastodon.streaming import sockets
@@ -44,9 +44,9 @@ OF_TOKENS: list[tuple[str, str, dict[str, str]]] = [
     ("POST", "/v1/firehose", {}),
     ("POST", "/v1/operations", {}),
     ("POST", "/v1/accounts/bulk", {}),
-    (SOCKET, sockets.PATH, {"stream": "public"}),
-    (SOCKET, firehose_sockets.PATH, {}),
-    (SOCKET, firehose_sockets.PATH, {"format": "cbor"}),
+    (SOCKET, sockets.SOCKET.path, {"stream": "public"}),
+    (SOCKET, firehose_sockets.SOCKET.path, {}),
+    (SOCKET, firehose_sockets.SOCKET.path, {"format": "cbor"}),
 ]
 OF_SESSIONS = ["/live/events"]
 OF_NOBODY = ["/network/events"]
@@ -62,6 +62,7 @@ def test_every_endpoint_that_goes_on_is_tried_here() -> None:
         if any(name in inspect.getsource(module) for name in GOES_ON):
             paths = {one.path for one in module.ENDPOINTS.all}
             assert paths & tried, f"{module.__name__} has streams: name its paths here"
+    assert {one.path for one in SOCKETS} <= {path for verb, path, _ in OF_TOKENS if verb == SOCKET}
     made = [name for name in GOES_ON if f"class {name}" in _source_of_all()]
     assert made == list(GOES_ON)
     assert _source_of_all().count('del self.headers["content-length"]') == len(GOES_ON), "a new kind of answer goes on"

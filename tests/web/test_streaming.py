@@ -244,6 +244,7 @@ async def test_a_mute_ends_in_streams_when_it_ends(tmp_path: Path, monkeypatch: 
         await call("post", {"text": "một", "as": an})
         assert (await public.next())[0][1].content == "<p>một</p>"
         await trio.sleep(max(0.0, until / 1000 - time.time()))
+        monkeypatch.setattr(endpoints, "HEARTBEAT_S", 0.2)  # so that it soon finds its reader gone
         await call("post", {"text": "nghe", "as": binh})
         assert (await public.next())[0][1].content == "<p>nghe</p>"
         await listening.close()

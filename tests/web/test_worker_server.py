@@ -282,17 +282,18 @@ def test_processes_count_together() -> None:
 
 def test_shared_counts_bound_as_own_ones_and_take_no_more_room() -> None:
     memory = shared_memory()
-    shared = [Bounds(counts=SharedCounts(memory, bytes(KEY_BYTES)), processes=2) for _ in range(2)]
-    own = Bounds()
+    counts = SharedCounts(memory, bytes(KEY_BYTES))
+    shared = [Bounds(counts=counts, processes=2, clock=lambda: 1_000.0) for _ in range(2)]
+    own = Bounds(clock=lambda: 1_000.0)
     for n in range(40):
-        told = own.take("address", "192.0.2.1", 30, 300, 1_000.0)
-        assert shared[n % 2].take("address", "192.0.2.1", 30, 300, 1_000.0) == told
+        told = own.take("address", "192.0.2.1", 30, 300)
+        assert shared[n % 2].take("address", "192.0.2.1", 30, 300) == told
     assert told.over
     kept = 0
     for n in range(3_000):
-        shared[0].take("address", f"other {n}", 30, 300, 1_000.0)
+        shared[0].take("address", f"other {n}", 30, 300)
     for n in range(3_000):
-        kept += shared[1].take("address", f"other {n}", 30, 300, 1_000.0).left == 28
+        kept += shared[1].take("address", f"other {n}", 30, 300).left == 28
     assert kept == 3_000
     assert (own.share(5), shared[0].share(5)) == (5, 3)
     os.close(memory)

@@ -28,6 +28,7 @@ from banyan_web.opening import serve_by_itself
 from tests.node.real import load_settings, make_home
 from tests.web.door import Client, Door, open_node
 from tests.web.lines import open_lines
+from tests.web.test_firehose import Consumer
 from tests.web.test_platform_kill import Life
 from tests.web.test_platform_webhooks import Backend, backend
 
@@ -294,7 +295,7 @@ async def test_each_event_goes_to_a_webhook_once_and_streams_hear_of_all(tmp_pat
 
 async def test_a_worker_that_is_killed_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     async with open_node(tmp_path, http__workers="2") as door:
-        _, client = await door.person("an")
+        an, client = await door.person("an")
         said, failed, stop = list[str](), 0, False
         before = pids(door)
         assert len(before) == 2
@@ -313,18 +314,26 @@ async def test_a_worker_that_is_killed_loses_nothing_that_was_acknowledged(tmp_p
                         continue
                     assert answer.status_code == 200, answer.text
                     said.append(answer.json()["id"])
+                    texts.add(f"{who} {n}")
 
+        reader, texts = Consumer(1, door.token(an, "firehose")), set[str]()
         with trio.fail_after(60):
-            async with trio.open_nursery() as nursery:
-                for who in range(4):
-                    nursery.start_soon(write, who)
-                for victim in before:
-                    await trio.sleep(0.4)
-                    os.kill(victim, signal.SIGKILL)
-                    held = len(said)
-                    while len(said) < held + 10 or len(pids(door)) < 2:
-                        await trio.sleep(0.02)
-                stop = True
+            async with trio.open_nursery() as streams:
+                streams.start_soon(reader.run, [door.url], "the last")
+                async with trio.open_nursery() as nursery:
+                    for who in range(4):
+                        nursery.start_soon(write, who)
+                    for victim in before:
+                        await trio.sleep(0.4)
+                        os.kill(victim, signal.SIGKILL)
+                        held = len(said)
+                        while len(said) < held + 10 or len(pids(door)) < 2:
+                            await trio.sleep(0.02)
+                    stop = True
+                await door.node.backend.call("post", {"text": "the last"})
+            assert len(reader.seen) == len(set(reader.seen)), "the firehose told nothing twice"
+            assert texts <= set(reader.seen), "and missed nothing that was acknowledged"
+            assert reader.killed
             state = (await door.node.backend.call("status", {}))["door"]
             assert [one["ended"] for one in state["workers"]] == [1, 1]
             assert not {one["pid"] for one in state["workers"]} & {*before, None}

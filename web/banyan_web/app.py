@@ -80,6 +80,7 @@ from banyan_web.page import reading as pages
 from banyan_web.platform import hosting, operations, proofs, reading, users, webhooks
 from banyan_web.refusals import Refused, answer, refusal
 from banyan_web.sessions import is_person
+from banyan_web.sockets import SocketEndpoint, SocketPlace
 
 EVERY: Sequence[Endpoints] = (
     accounts.ENDPOINTS,
@@ -137,6 +138,7 @@ EVERY: Sequence[Endpoints] = (
     wellknown.ENDPOINTS,
     writing.ENDPOINTS,
 )
+SOCKETS: Sequence[SocketEndpoint] = (sockets.SOCKET, firehose_sockets.SOCKET)
 UNCOUNTED = ("/archives/", "/cards/", "/media/", "/static/", "/health", "/.well-known/", "/nodeinfo/")
 """Bytes that a page or a monitor asks for: no limit by address. The connections are limited."""
 FREE = ("/static/", "/health")
@@ -175,8 +177,9 @@ def door_app(web: Web, every: Iterable[Endpoints] = EVERY) -> DoorApp:
         if endpoint.verb in verbs:
             raise ValueError(f"{endpoint.verb} {endpoint.path} is declared twice")
         verbs[endpoint.verb] = endpoint
-    routes: list[BaseRoute] = [WebSocketRoute(sockets.PATH + end, sockets.Sockets(web)) for end in ("", "/")]
-    routes.append(WebSocketRoute(firehose_sockets.PATH, firehose_sockets.FirehoseSockets(web)))
+    routes: list[BaseRoute] = [
+        WebSocketRoute(one.path + end, SocketPlace(web, one)) for one in SOCKETS for end in ("", "/")
+    ]
     routes += [Route(path, _Place(web, verbs)) for path, verbs in sorted(paths.items(), key=_order)]
     routes += [Route(path + "/", _Place(web, verbs)) for path, verbs in sorted(paths.items(), key=_order)]
     inner = Starlette(routes=routes, exception_handlers={HTTPException: _not_here})
@@ -272,7 +275,7 @@ class _Place:
         self._web, self._verbs = web, verbs
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        meter = Meter(self._web.bounds, send)
+        meter = Meter(self._web.bounds, scope, receive, send)
         await meter.run(self._answered(Request(scope, receive), receive, meter))
 
     async def _answered(self, request: Request, receive: Receive, meter: Meter) -> None:

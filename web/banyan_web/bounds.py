@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple, Protocol
@@ -31,8 +32,9 @@ BODY_BYTES, FILE_BYTES = 1 << 20, MEDIA_BYTES + (1 << 20)
 """The largest body, and the largest with files."""
 BODY_S, FILE_S = 20.0, 600.0
 """The time limit of a body, and of one with files."""
-ARCHIVES_AT_ONCE, ARCHIVES_WAITING = 4, 200
-"""Archives of accounts that are written out at one time, and requests that wait for that."""
+ARCHIVES_AT_ONCE, ARCHIVES_WAITING = 1, 200
+"""Archives of accounts that are written out at one time, fewer than there may be slow reads, and requests that wait for
+that."""
 PERIOD_S = 300
 """The window in which requests are counted, as with Mastodon."""
 TOKEN_RATE, ADDRESS_RATE = 1_500, 600
@@ -45,6 +47,11 @@ AT_LEAST = 40
 """When all is used up, a network that took less than this part still gets an answer."""
 BEGUN_US = 20_000
 """What an answer counts as until it begins, so that many at once do not all find an allowance that none has used."""
+STREAM_S = 15
+"""An open stream counts as a request in so many seconds: of one address as many may be open as `address_rate` has such
+requests."""
+STREAMS = 150
+"""Streams that are open at once of all who ask without a token of a person."""
 UNLIMITED = ("host", "admin", "firehose")
 """A token with one of these scopes is of the node's own people or programs: it has no limit."""
 ATTEMPT_S = 900
@@ -120,14 +127,18 @@ class Bounds:
         counts: Counts | None = None,
         processes: int = 1,
         anonymous_cpu: int = ANONYMOUS_CPU,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """proxies: networks of those whose X-Forwarded-For is believed. counts: of all `processes` that serve the door;
-        default: this one alone does."""
+        default: this one alone does. clock: seconds since 1970."""
+        self.clock = clock
         self.token_rate, self.address_rate = token_rate, address_rate
         self._proxies = [ip_network(net, strict=False) for net in proxies]
         self._counts: Counts = OwnCounts() if counts is None else counts
         self._processes = processes
         self._anonymous_us, self._begun = anonymous_cpu * CPU_S * 10_000, Counter[str]()
+        self._open: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """What is open at this time, by kind and address."""
         self.hashing = anyio.CapacityLimiter(self.share(HASHES_AT_ONCE))
         self.strangers = Strangers(SHARE / processes)
         self.archives = anyio.CapacityLimiter(self.share(ARCHIVES_AT_ONCE))
@@ -141,9 +152,9 @@ class Bounds:
         """What this process may have at one time, of what all together may."""
         return -(-most // self._processes)
 
-    def take(self, kind: str, key: str, limit: int, seconds: int, now: float | None = None, more: int = 1) -> Count:
+    def take(self, kind: str, key: str, limit: int, seconds: int, more: int = 1) -> Count:
         """Counts so many more of this kind and key."""
-        now = time.time() if now is None else now
+        now = self.clock()
         ends = (int(now) // seconds + 1) * seconds
         count, before = self._counts.add(kind, key, ends, seconds, more)
         before = min(before, limit)
@@ -163,20 +174,20 @@ class Bounds:
             return self.take("token", token.id, self.token_rate, PERIOD_S)
         return self.take("address", address, self.address_rate, PERIOD_S) if self.address_rate else None
 
-    def anonymous_over(self, address: str, now: float | None = None) -> Count | None:
+    def anonymous_over(self, address: str) -> Count | None:
         """The allowance that who asks from there has used up, None while there is one."""
         total = self._anonymous_us
         if not total:
             return None
-        everybody, nets = self._left("all", total, now), self._nets(address)
+        everybody, nets = self._left("all", total), self._nets(address)
         for key, part in nets:
-            count = self._left(key, total // (AT_LEAST if everybody.over else part), now)
+            count = self._left(key, total // (AT_LEAST if everybody.over else part))
             if count.over:
                 return count
         return None if nets or not everybody.over else everybody
 
-    def _left(self, key: str, limit: int, now: float | None) -> Count:
-        count = self.take("cpu", key, limit, CPU_S, now, more=0)
+    def _left(self, key: str, limit: int) -> Count:
+        count = self.take("cpu", key, limit, CPU_S, more=0)
         return count._replace(over=count.over or count.left < self._begun[key] * BEGUN_US)
 
     def begin_anonymous(self, address: str, answers: int) -> None:
@@ -186,16 +197,38 @@ class Bounds:
             if not self._begun[key]:
                 del self._begun[key]
 
-    def spend_anonymous(self, address: str, seconds: float, now: float | None = None) -> None:
+    def spend_anonymous(self, address: str, seconds: float) -> None:
         """What an answer cost. Addresses of this machine and of private networks are not told apart: what asks from
         there counts for all alone."""
         for key in ("all", *(net for net, _ in self._nets(address))) if self._anonymous_us else ():
-            self.take("cpu", key, 1, CPU_S, now, more=round(seconds * 1e6))
+            self.take("cpu", key, 1, CPU_S, more=round(seconds * 1e6))
 
     @staticmethod
     def _nets(address: str) -> tuple[tuple[str, int], ...]:
         nets = nets_of(address.partition("/")[0])
         return () if nets.local or not nets.near else ((nets.near, OF_NEAR), (nets.address, OF_ADDRESS))
+
+    def open_stream(self, address: str) -> bool:
+        """A stream that who asks from there opens without a token of a person; see `open`."""
+        most = max(1, self.address_rate * STREAM_S // PERIOD_S) if self.address_rate else STREAMS
+        return self.open("streams", address, most, STREAMS)
+
+    def close_stream(self, address: str) -> None:
+        self.close("streams", address)
+
+    def open(self, kind: str, address: str, of_address: int, of_all: int) -> bool:
+        """Counts one more of a kind that is open at one time; close it. False if so many are open of this address, or
+        of all."""
+        counts = self._open[kind]
+        full = counts[address] >= self.share(of_address) or counts.total() >= self.share(of_all)
+        if not full:
+            counts[address] += 1
+        return not full
+
+    def close(self, kind: str, address: str) -> None:
+        self._open[kind][address] -= 1
+        if not self._open[kind][address]:
+            del self._open[kind][address]
 
     def forget(self, kind: str, key: str) -> None:
         """The count begins anew."""

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-from starlette.types import Message, Send
+import anyio.lowlevel
+from starlette.types import Message, Receive, Scope, Send
 
 from banyan_node.api.cost import SPENT, Cost, Driven
 from banyan_web.bounds import UNLIMITED, Bounds, Count
 from banyan_web.door_store import Token
-from banyan_web.refusals import Refused
+from banyan_web.refusals import Refused, refusal
 
 BYTE_S = 1e-8
 """What a byte of an answer counts as, seconds: 100 MB as one."""
 STEP_S = 0.05
 """An answer that goes on is charged whenever it cost so much."""
+_MANY_STREAMS = Refused(
+    429, "Too many streams are open without logging in: close one, or log in.", {"retry-after": "10"}
+)
 
 
 def counted(bounds: Bounds, token: Token | None, address: str) -> dict[str, str]:
@@ -28,32 +31,53 @@ def counted(bounds: Bounds, token: Token | None, address: str) -> dict[str, str]
         return {}
     headers = _headers(count)
     if count.over:
-        headers["retry-after"] = _again(count)
+        headers["retry-after"] = _again(bounds, count)
         raise Refused(429, "Too many requests", headers)
     return headers
 
 
 class Meter:
-    """What one answer costs. It is charged to nobody until `charge` says to whom."""
+    """What one answer costs, or one WebSocket from its handshake to its end. It is charged to nobody until `charge`
+    says to whom."""
 
-    def __init__(self, bounds: Bounds, send: Send) -> None:
-        self._bounds, self._send, self._cost = bounds, send, Cost()
+    def __init__(self, bounds: Bounds, scope: Scope, receive: Receive, send: Send) -> None:
+        self._bounds, self._cost = bounds, Cost()
+        self._scope, self._receive, self._send = scope, receive, send
         self._address: str | None = None
-        self._charged, self._begun = 0.0, True
+        self._charged, self._begun, self._streaming = 0.0, True, False
+        self._until, self._refused = anyio.CancelScope(), False
 
     def charge(self, address: str) -> None:
         """Who asks from there pays. Raises Refused (429), with `Retry-After`, if nothing of their allowance is left."""
-        over = self._bounds.anonymous_over(address)
-        if over is not None:
-            raise Refused(429, "Too much was asked for without logging in.", {"retry-after": _again(over)})
-        self._address, self._begun = address, False
+        self._address = address
+        try:
+            self.demand()
+        except Refused:
+            self._address = None
+            raise
+        self._begun = False
         self._bounds.begin_anonymous(address, 1)
 
+    def demand(self) -> None:
+        """Before more work for who pays. Raises Refused (429) as `charge` does."""
+        self._spend()
+        over = None if self._address is None else self._bounds.anonymous_over(self._address)
+        if over is not None:
+            again = {"retry-after": _again(self._bounds, over)}
+            raise Refused(429, "Too much was asked for without logging in.", again)
+
     async def send(self, message: Message) -> None:
-        """Sends a part of the answer."""
+        """Sends a part of the answer. A stream that is one too many is ended before its first part."""
+        if self._address is not None and _opens_stream(message):
+            self._streaming = self._bounds.open_stream(self._address)
+            if not self._streaming:
+                self._refused = True
+                self._until.cancel()
+                await anyio.lowlevel.checkpoint()
         self._begins()
         await self._send(message)
-        self._cost.seconds += len(message.get("body", b"")) * BYTE_S
+        sent = message.get("body") or message.get("bytes") or message.get("text") or b""
+        self._cost.seconds += len(sent) * BYTE_S
         if self._cost.seconds - self._charged > STEP_S:
             self._spend()
 
@@ -61,11 +85,20 @@ class Meter:
         """Makes and sends the answer."""
         before = SPENT.set(self._cost)
         try:
-            await Driven(answering, self._cost)
+            with self._until:
+                await Driven(answering, self._cost)
+            if self._refused:
+                await refusal(_MANY_STREAMS)(self._scope, self._receive, self._send)
         finally:
             SPENT.reset(before)
             self._begins()
             self._spend()
+            if self._streaming and self._address is not None:
+                self._bounds.close_stream(self._address)
+
+    async def beside(self, work: Callable[..., Coroutine[Any, Any, None]], *given: Any) -> None:
+        """What another task does for the answer."""
+        await Driven(work(*given), self._cost)
 
     def _begins(self) -> None:
         if self._address is not None and not self._begun:
@@ -78,13 +111,21 @@ class Meter:
             self._charged = self._cost.seconds
 
 
+def _opens_stream(message: Message) -> bool:
+    """Whether an answer begins that ends when the client leaves."""
+    if message["type"] == "websocket.accept":
+        return True
+    begins = message["type"] == "http.response.start" and message["status"] == 200
+    return begins and not any(name.lower() == b"content-length" for name, _ in message["headers"])
+
+
 def is_anonymous(token: Token | None) -> bool:
     """Whether anybody can ask so: without a token, or with one of an app alone, which whoever registers one has."""
     return token is None or (token.account is None and not any(scope in token.scopes for scope in UNLIMITED))
 
 
-def _again(count: Count) -> str:
-    return str(max(1, count.ends - int(time.time())))
+def _again(bounds: Bounds, count: Count) -> str:
+    return str(max(1, count.ends - int(bounds.clock())))
 
 
 def _headers(count: Count) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -23,20 +25,30 @@ from banyan_web.streaming import LAST_LINES_S
 from banyan_web.wiring import web_of
 
 
-async def open_door(node: Node, hub: Hub | None = None, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
+async def open_door(
+    node: Node,
+    hub: Hub | None = None,
+    clock: Callable[[], float] = time.time,
+    task_status: Any = trio.TASK_STATUS_IGNORED,
+) -> None:
     """Serves HTTP at `http.address` until the node stops, by `http.workers` processes or by itself. Reports the
-    endpoint. hub: see `serve_by_itself`. Raises PortBusy, ControlError, ConfigError."""
+    endpoint. hub, clock: see `serve_by_itself`. Raises PortBusy, ControlError, ConfigError."""
     if node.settings.config.http.workers:
         from banyan_web.workers.starting import serve_by_workers  # whoever serves without them need not load this
 
         await serve_by_workers(node, task_status=task_status)
     else:
-        await serve_by_itself(node, hub, task_status=task_status)
+        await serve_by_itself(node, hub, clock, task_status=task_status)
 
 
-async def serve_by_itself(node: Node, hub: Hub | None = None, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
-    """Serves HTTP in this process. hub: of the streams of apps; default: a new one. Raises PortBusy, ControlError,
-    ConfigError."""
+async def serve_by_itself(
+    node: Node,
+    hub: Hub | None = None,
+    clock: Callable[[], float] = time.time,
+    task_status: Any = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serves HTTP in this process. hub: of the streams of apps; default: a new one. clock: by which requests are
+    counted. Raises PortBusy, ControlError, ConfigError."""
     http = node.settings.config.http
     bind, house = Bind.at(http.address), House.read(http, node.home.path)
     door, files = DoorStore(node.home.door), DoorFiles(node.home)
@@ -45,7 +57,8 @@ async def serve_by_itself(node: Node, hub: Hub | None = None, task_status: Any =
 
     def app(url: str) -> DoorApp:
         node.door = DoorState(url, [], None)
-        bounds = Bounds(http.token_rate, http.address_rate, tuple(http.proxies), anonymous_cpu=http.anonymous_cpu)
+        proxies, cpu = tuple(http.proxies), http.anonymous_cpu
+        bounds = Bounds(http.token_rate, http.address_rate, proxies, anonymous_cpu=cpu, clock=clock)
         web = web_of(node.backend, door, files, house, http, url, tail, streams, bounds, node.keys.derive(PUSH))
         beside.start_soon(streams.run, web)
         beside.start_soon(web.runs.run)

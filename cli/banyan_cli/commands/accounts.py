@@ -112,9 +112,11 @@ def grant(
     stratum: Annotated[int | None, typer.Option(min=0, help="Lower is stronger where two grants meet.")] = None,
     until: Annotated[str | None, typer.Option(help="The last day or moment, ISO 8601 (UTC).")] = None,
     coll: Annotated[list[str] | None, typer.Option(help="Only this collection; may be repeated.")] = None,
+    yes: Sure = False,
 ) -> None:
     """Let a device or a platform write in the account."""
     s = session.of(ctx)
+    s.sure = yes
     params = {"stratum": stratum, "until": None if until is None else until_ms(until), "colls": coll or None}
     key = _writer(s, writer)
     answer = s.call("account.grant", account=which(s, account), writer=key, **params)
@@ -132,9 +134,11 @@ def pin(
     ] = None,
     log: Annotated[int | None, typer.Option(min=1, help="Only this log of the writer.")] = None,
     account: Account = None,
+    yes: Sure = False,
 ) -> None:
     """Sign where logs stand now, so that no later fork can undo what was written before."""
     s = session.of(ctx)
+    s.sure = yes
     if log is not None and writer is None:
         raise BadInput("--log names a log of one writer; give the writer too.")
     who = which(s, account)
@@ -172,12 +176,14 @@ def rotate(
     slot: Annotated[int | None, typer.Option(min=0, help="0 root, 1 recovery.")] = None,
     account: Account = None,
     words_file: paper.WordsFile = None,
+    yes: Sure = False,
 ) -> None:
     """Replace a key by the next one that it committed to.
 
     With --slot 1 and --words-file a recovery key that was kept on this node moves to those words.
     """
     s = session.of(ctx)
+    s.sure = yes
     who = which(s, account)
     key = s.call("account.show", account=who)["keys"][RECOVERY] if slot == RECOVERY else {"held": True}
     if words_file is not None and slot != RECOVERY:
@@ -292,6 +298,7 @@ def until_ms(text: str, option: str = "--until") -> int:
 
 def confirm(s: session.Session, question: str, yes: bool) -> None:
     """Goes on if the answer is yes. Raises BadInput where nobody can answer."""
+    s.sure = yes
     if yes:
         return
     if s.out.json or not sys.stdin.isatty():

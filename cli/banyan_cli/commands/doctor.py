@@ -73,6 +73,7 @@ def _findings(s: session.Session) -> Iterator[Finding]:
         ("store", _store),
         ("media", _media),
         ("account", _account),
+        ("erasures", _erasures),
         ("ports", _ports),
         ("node", _node),
         ("door", _door),
@@ -214,6 +215,14 @@ def _account(s: session.Session) -> tuple[bool | None, str]:
     if s.call("id")["account"] is None:
         return None, "This node has no account of its own yet."
     return True, "This node controls its own account."
+
+
+def _erasures(s: session.Session) -> tuple[bool | None, str]:
+    rows = s.call("store.erasures")["erasures"] if s.home.keys.exists() else []
+    shown = sum(row["state"] == "shown" for row in rows)
+    if not shown:
+        return None, "No account asks this operator to be erased."
+    return None, f"{shown} {'asks' if shown == 1 else 'ask'} to be erased: `banyan store erasures`."
 
 
 def _versions(s: session.Session) -> tuple[bool | None, str]:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from banyan_cli import completing, refs, session
-from banyan_cli.commands.accounts import account_commands
+from banyan_cli.commands.accounts import Sure, account_commands
 from banyan_cli.commands.logins import door_of
+from banyan_cli.commands.stores import store_commands
 from banyan_cli.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="An account hosted here: name or id.", autocompletion=completing.accounts)
@@ -22,6 +26,8 @@ def add_to(app: typer.Typer) -> None:
     commands = account_commands()
     commands.command("erase")(erase)
     commands.command("erasure")(erasure)
+    store_commands().command("erase")(obey)
+    store_commands().command("erasures")(erasures)
 
 
 def erase(
@@ -30,9 +36,11 @@ def erase(
     reason: Annotated[str, typer.Option(help="Why, such as the request of its owner.")],
     days: Annotated[int, typer.Option(min=0, max=90, help="Within how many days all is gone; 0: at once.")] = 0,
     confirm: Annotated[str | None, typer.Option(help="The name typed again; else it is asked for.")] = None,
+    yes: Sure = False,
 ) -> None:
     """Close a hosted account and erase all that this node holds of it, from every file; its control log stays."""
     s = session.of(ctx)
+    s.sure = yes
     account = refs.account(s, name)
     if confirm is None:
         if s.out.json or not sys.stdin.isatty():
@@ -43,21 +51,67 @@ def erase(
 
     with door_of(s) as door:
         forget(door, answer["account"])
-    by = time.strftime("%Y-%m-%d", time.localtime(answer["until_ms"] / 1000))
-    s.out.done(answer, f"The account is closed; a running node erases it by {by}.")
+    s.out.done(answer, f"The account is closed; a running node erases it by {day(answer['until_ms'])}.")
     s.out.note(
-        f"`banyan account erasure {answer['account']}` says how far that is. Backups and archives keep what they have."
+        f"`banyan account erasure {answer['account']}` says how far that is, here and at peers. "
+        "Backups and archives keep what they have."
     )
 
 
-def erasure(ctx: typer.Context, name: Name) -> None:
-    """How far the erasing of an account is."""
+def erasure(
+    ctx: typer.Context,
+    name: Name,
+    undo: Annotated[bool, typer.Option("--undo", help="Take it back, here and at peers, if it has not begun.")] = False,
+) -> None:
+    """How far the erasing of an account is, here and at peers."""
     s = session.of(ctx)
-    answer = s.call("account.erasure", account=refs.account(s, name))
-    if answer["erased_ms"] is None:
-        by = time.strftime("%Y-%m-%d", time.localtime(answer["until_ms"] / 1000))
-        says = f"It is still here; a running node erases it by {by}."
-    else:
-        at = time.strftime("%Y-%m-%d %H:%M", time.localtime(answer["erased_ms"] / 1000))
-        says = f"It is gone from every file of this node since {at}."
-    s.out.done(answer, says)
+    answer = s.call("account.unerase" if undo else "account.erasure", account=refs.account(s, name))
+    s.out.done(answer, "It is not to be erased any more; it stays closed." if undo else _said(answer))
+    for peer in () if undo else answer["peers"]:
+        s.out.note(f"{peer['peer']}: {_PEERS[peer['state']]}{until(peer['until_ms'])}, on {day(peer['at_ms'])}")
+
+
+_PEERS = {
+    "erased": "says that it is erased",
+    "waits": "erases it when its 30 days are over",
+    "shown": "shows it to its operator",
+    "unknown": "says nothing of it",
+}
+
+
+def _said(answer: dict[str, Any]) -> str:
+    if answer["erased_ms"] is not None:
+        return f"It is gone from every file of this node since {day(answer['erased_ms'])}."
+    if answer["state"] == "shown":
+        return f"It asks to be erased: `banyan store erase {answer['account']}` obeys{until(answer['until_ms'])}."
+    return f"It is still here; a running node erases it by {day(answer['until_ms'])}."
+
+
+def until(at_ms: int | None) -> str:
+    return "" if at_ms is None else f", from {day(at_ms)} on"
+
+
+def day(at_ms: int) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(at_ms / 1000))
+
+
+def obey(
+    ctx: typer.Context,
+    account: Annotated[str, typer.Argument(help="An account that asks to be erased: its id or the beginning of it.")],
+) -> None:
+    """Obey an account that asks to be erased: it goes from this node's files when its 30 days are over."""
+    s = session.of(ctx)
+    answer = s.call("store.erase", account=refs.account(s, account))
+    s.out.done(answer, _said(answer))
+
+
+def erasures(ctx: typer.Context) -> None:
+    """The accounts that ask to be erased, and what this node does about each."""
+    s = session.of(ctx)
+    rows = s.call("store.erasures")["erasures"]
+
+    def show(console: Console, shown: list[dict[str, Any]]) -> None:
+        for row in shown:
+            console.print(f"{row['account']}  {_said(row)}", soft_wrap=True)
+
+    s.out.answers(rows, show, "No account asks to be erased.")

@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 LOOK_SECONDS, SAY_SECONDS = 0.25, 10.0
 """How often a running node is asked how far it is, and how often that is said where there is no terminal."""
 _store = typer.Typer(
-    help="The store: verify, repair, rebuild, compact, stats, mend; withhold, withheld, release; drop, dropped, undrop",
+    help="The store: verify, repair, rebuild, compact, stats, mend; withhold, withheld, release; "
+    "drop, dropped, undrop, erasures, erase",
     no_args_is_help=True,
 )
 
 
 def add_to(app: typer.Typer) -> None:
     app.add_typer(_store, name="store")
+
+
+def store_commands() -> typer.Typer:
+    """The group, for a module that adds to it."""
+    return _store
 
 
 @_store.command("stats")

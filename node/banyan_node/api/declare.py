@@ -185,6 +185,10 @@ class Shell(Protocol):
         """Background tasks that failed lately, each with why."""
 
     @property
+    def twin(self) -> str | None:
+        """A sentence if a named peer said lately that another node runs with this one's key."""
+
+    @property
     def unreached(self) -> dict[str, str]:
         """Contacts that no link leads to, each with why."""
 
@@ -230,7 +234,9 @@ class Method:
     on_node: async (Shell, answer), which completes the answer of `do` on a running node. alone, together: see
     Worker.call. slow: a read that may take more than some 20 ms, which others do not wait for. apart: a read that needs
     the store and files of blobs and nothing else, so another process may answer it. audited: an act of an operator, an
-    admin or a moderator, which the audit log gets first.
+    admin or a moderator, which the audit log gets first. final: it signs in a control log, where nothing can be added
+    below an entry that is dated in the future: it is refused while named platforms say that this clock is ahead, but
+    with `"sure": true` beside its parameters.
     """
 
     name: str
@@ -246,6 +252,7 @@ class Method:
     slow: bool = False
     apart: bool = False
     audited: bool = False
+    final: bool = False
 
     @property
     def about(self) -> str:
@@ -275,9 +282,15 @@ class Declared:
         return self._add(name, kind, "work", errors, audited=audited)
 
     def write(
-        self, name: str, *errors: str, alone: bool = False, together: bool = False, audited: bool = False
+        self,
+        name: str,
+        *errors: str,
+        alone: bool = False,
+        together: bool = False,
+        audited: bool = False,
+        final: bool = False,
     ) -> Callable[[F], F]:
-        return self._add(name, "write", "replica", errors, alone, together, audited=audited)
+        return self._add(name, "write", "replica", errors, alone, together, audited=audited, final=final)
 
     def node(self, name: str, kind: Literal["read", "write"], *errors: str, audited: bool = False) -> Callable[[F], F]:
         return self._add(name, kind, "node", errors, audited=audited)
@@ -302,13 +315,14 @@ class Declared:
         slow: bool = False,
         audited: bool = False,
         apart: bool = False,
+        final: bool = False,
     ) -> Callable[[F], F]:
         def add(do: F) -> F:
             hints = get_type_hints(do, include_extras=True)
             answers = hints.pop("return")
             (asks,) = (t for t in hints.values() if isinstance(t, type) and issubclass(t, Request))
             assert name not in self._methods, f"{name} is declared twice"
-            more = (None, alone, together, slow, apart, audited)
+            more = (None, alone, together, slow, apart, audited, final)
             self._methods[name] = Method(name, kind, runs, asks, answers, errors, do, *more)
             return do
 

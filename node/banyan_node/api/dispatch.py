@@ -39,6 +39,7 @@ from banyan_node.workers.ahead import GivingWay
 from banyan_node.workers.beside import Beside, Waiting
 from banyan_node.workers.published import Here, Published, here, published
 from banyan_replica.effects import Commit
+from banyan_replica.intake.future import FUTURE_MS
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
@@ -82,6 +83,21 @@ def look(context: Context, who: Here, seen: Published, do: Callable[[Looking], T
         return do(Looking(q, context.blobs, context.vault, context.search, kept, who, seen))
 
 
+def if_sure(params: Mapping[str, Any], wrong_clock: str | None, ahead_ms: int | None) -> dict[str, Any]:
+    """The parameters without `sure`. Raises CallError if others will only take later what is signed now."""
+    given = dict(params)
+    sure = given.pop("sure", False) is True or given.get("check") is True
+    if not sure and wrong_clock is not None and (ahead_ms or 0) > FUTURE_MS:
+        raise CallError(
+            "refused",
+            f"Nothing was signed, because {wrong_clock}: nobody else takes it before that time, and no key of the "
+            "account can be changed until then. If the clock is right, say --yes (`sure` in the API).",
+            409,
+            {"sure": False},
+        )
+    return given
+
+
 class NodeBackend:
     """The methods of a running node. Implements `banyan_node.server.control.Backend`."""
 
@@ -108,7 +124,9 @@ class NodeBackend:
 
     async def _acted(self, name: str, params: Mapping[str, Any], by: Actor) -> Any:
         method = method_of(name)
-        ask = decode.request(method, params)
+        ask = decode.request(
+            method, if_sure(params, self._shell.seen.wrong_clock, self._shell.seen.ahead_ms) if method.final else params
+        )
         self._shell.throttle.works()
         if not method.audited:
             return await self._answer(method, ask)

@@ -19,12 +19,14 @@ from .config import (
     Paused,
     SlowPeer,
 )
+from .door import TWIN
 from .edge import SYNC_PROTOCOL, Edge, open_edge
 from .link import Link
 
 __all__ = [
     "BLOB_PROTOCOL",
     "SYNC_PROTOCOL",
+    "TWIN",
     "BlobLines",
     "CreditBroken",
     "DialFailed",

@@ -17,6 +17,8 @@ MADE_ROOM = (
     "its slot is needed for another peer: the slots, or those for its network, are in use, and it was of least use"
 )
 TOO_LATE = "no hello came in time"
+TWIN = "another node runs with the same key, a copy of the home: stop one of the two"
+"""Said to a peer that dialled again while it was linked. A node that is alone with its key reads it no more."""
 
 
 class Door:
@@ -103,6 +105,11 @@ class Door:
             return False
         self.pauses.count(peer, now)
         return True
+
+    def replace(self, link: Link) -> None:
+        """Ends a link whose peer dialled again, and tells it: if it is still there, another node has its key."""
+        link.excused = True
+        self.part(link, TWIN)
 
     def settle(self, link: Link) -> None:
         """The peer of an inbound link said hello: the link takes a slot, or is parted with."""

@@ -278,7 +278,7 @@ class Edge:
             standing = self._standing(peer)
             if standing is not None:
                 if standing.inbound and self.door.replaces(peer):
-                    standing.close(f"{peer} dialled again", excused=True)
+                    self.door.replace(standing)
                 else:
                     standing.probe()
                 await standing.wait_closed()

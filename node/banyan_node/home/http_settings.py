@@ -116,7 +116,8 @@ class HttpSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(
             ge=0,
             le=1_000_000,
-            description="Requests in five minutes without a token from one address (IPv6: /64); 0: no limit",
+            description="Requests in five minutes without a token from one address (IPv6: /64), and twenty times the "
+            "streams that it may have open; 0: no limit",
         ),
     ] = 600
     anonymous_cpu: Annotated[

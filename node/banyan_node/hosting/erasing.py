@@ -10,72 +10,53 @@ Each part is one commit, and what is left to do is noted in it, so a crash only 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 import structlog
 
 from banyan_crdt.blob import BlobRoot
-from banyan_crdt.ids import AccountId
+from banyan_crdt.ids import AccountId, EntryId
 from banyan_node.context import Context
-from banyan_node.hosting import dropped, hosted
+from banyan_node.hosting import dropped, hosted, wishes
+from banyan_node.hosting.wishes import Erasure
 from banyan_node.moderation import moderators, reports, telling
+from banyan_node.upkeep import trusted_clock
 from banyan_storage import tables as t
 from banyan_storage.blob_names import is_named, split
 from banyan_storage.due import Work, planned
 from banyan_storage.errors import StorageError
-from banyan_storage.reader import StoreReader
 
 log = structlog.get_logger("banyan")
 DAY_MS = 86_400_000
 MOST_DAYS = 90
-_ERASURE, _BLOB, _REWRITE = b"erasure:", b"blob to erase:", b"store to be written anew"
+_BLOB, _REWRITE = b"blob to erase:", b"store to be written anew"
 
 
-class Erasure(msgspec.Struct, frozen=True):
-    """until_ms: by when all is gone here. erased_ms: when it was; None: not yet."""
-
-    at_ms: int
-    until_ms: int
-    reason: str
-    erased_ms: int | None = None
-
-
-def plan(ctx: Context, account: AccountId, reason: str, days: int, now_ms: int) -> Erasure:
-    """Notes an erasure, which begins a day before the term ends, so that it is done by then."""
-    made = Erasure(now_ms, now_ms + max(1, days) * DAY_MS, reason)
-    ctx.store.set_due(Work.ERASE_ACCOUNT, account, now_ms + max(0, days - 1) * DAY_MS)
-    _put(ctx, account, made)
-    return made
+def plan(ctx: Context, account: AccountId, reason: str, days: int, now_ms: int, entry: EntryId | None) -> Erasure:
+    """Notes an erasure, which begins a day before the term ends, so that it is done by then. entry: says it to
+    peers."""
+    made = Erasure(now_ms, now_ms + max(1, days) * DAY_MS, reason, entry="" if entry is None else entry.hex())
+    ctx.store.set_due(Work.ERASE_ACCOUNT, account, begins(days, now_ms))
+    return wishes.put(ctx, account, made, now_ms)
 
 
-def find(reader: StoreReader, account: AccountId) -> Erasure | None:
-    raw = reader.note(_ERASURE + account)
-    return None if raw is None else msgspec.json.decode(raw, type=Erasure)
-
-
-def every(reader: StoreReader) -> Iterator[tuple[AccountId, Erasure]]:
-    for key, raw in reader.notes(_ERASURE):
-        yield AccountId(key[len(_ERASURE) :]), msgspec.json.decode(raw, type=Erasure)
-
-
-def _put(ctx: Context, account: AccountId, erasure: Erasure) -> None:
-    ctx.store.put_note(_ERASURE + account, msgspec.json.encode(erasure))
+def begins(days: int, now_ms: int) -> int:
+    return now_ms + max(0, days - 1) * DAY_MS
 
 
 def step(ctx: Context, now: float) -> bool:
     """Does the next part of what is due. Returns whether more is waiting. It commits, so nothing may be pending."""
     now_ms = ctx.replica.wall_ms(now)
     for _, key in ctx.store.due(Work.ERASE_ACCOUNT, now_ms, 1):
-        account, control = AccountId(key), ctx.replica.ingest.control_of(AccountId(key))
-        ctx.store.drop_due(Work.ERASE_ACCOUNT, key)
-        if control is not None and control.closed and not control.frozen:
+        account = AccountId(key)
+        if (again_ms := _waits(ctx, account, now_ms)) is not None:
+            ctx.store.set_due(Work.ERASE_ACCOUNT, account, again_ms)
+        elif wishes.find(ctx.store, account) is not None:
+            ctx.store.drop_due(Work.ERASE_ACCOUNT, key)
             _erase(ctx, account, now)
             ctx.store.put_note(_REWRITE, b"1")
-        else:  # its recovery key undid the closing
-            ctx.store.put_note(_ERASURE + account, None)
         ctx.store.commit()
         return True
+    wishes.ask(ctx, now)
     for name, _ in [*ctx.store.notes(_BLOB)]:
         root = BlobRoot(name[len(_BLOB) :])
         if not is_named(ctx.store.txn, root):
@@ -90,11 +71,28 @@ def step(ctx: Context, now: float) -> bool:
             return False
         ctx.logs.note_place()
         ctx.store.put_note(_REWRITE, None)
-        for account, erasure in [*every(ctx.store)]:
+        for account, erasure in [*wishes.every(ctx.store)]:
             if erasure.erased_ms is None and ctx.store.due_at(Work.ERASE_ACCOUNT, account) is None:
-                _put(ctx, account, msgspec.structs.replace(erasure, erased_ms=now_ms))
+                wishes.put(ctx, account, msgspec.structs.replace(erasure, erased_ms=now_ms), now_ms)
     ctx.store.commit()
     return False
+
+
+def _waits(ctx: Context, account: AccountId, now_ms: int) -> int | None:
+    """When to look again whether it is erased. None: it is to be erased now, or was taken back."""
+    known, control = wishes.find(ctx.store, account), ctx.replica.ingest.control_of(account)
+    if known is not None and known.here:
+        if wishes.undone(known, control):
+            wishes.take_back(ctx, account)
+        return None
+    known = wishes.look_again(ctx, account, now_ms)
+    if known is None:
+        return None
+    known = wishes.put(ctx, account, known, now_ms)
+    doubt = trusted_clock.doubt(ctx, trusted_clock.moment(now_ms))
+    if known.until_ms > now_ms:
+        return known.until_ms
+    return now_ms + DAY_MS if doubt or known.word == "shown" else None
 
 
 def _erase(ctx: Context, account: AccountId, now: float) -> None:

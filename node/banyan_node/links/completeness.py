@@ -50,7 +50,7 @@ def doubt(at: Reads, here: Here, seen: Published) -> str | None:
             "stranger; name a peer that you trust (`banyan peers add`, node.bootstrap) or its platform (node.platforms)"
         )
     if seen.unheard:
-        return f"{seen.unheard} accounts that name accounts of this node are yet to be fetched"
+        return f"accounts that name accounts of this node are yet to be fetched: {seen.unheard}"
     return _held_by_nobody(at, seen)
 
 

@@ -10,13 +10,14 @@ import random
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
 from functools import partial
+from math import inf
 
 import structlog
 import trio
 
 from banyan_crdt.realm import REALMS
 from banyan_node.context import Context
-from banyan_node.edge import Edge, EdgeError, Link, Paused
+from banyan_node.edge import TWIN, Edge, EdgeError, Link, Paused
 from banyan_node.home.config import Config
 from banyan_node.links.bans import Network, is_within
 from banyan_node.links.incoming import Incoming
@@ -35,7 +36,9 @@ SILENT = (
     "it hung up before it said hello: it may have banned this node, have no room for it, or be linked to another node "
     "that runs with a copy of this home; stop that one, if there is one"
 )
-"""Why a contact is not reached whose link ended before its first frame."""
+"""Why a contact is not reached whose link ended before its first frame, or that answers and gives no link."""
+TWIN_S = 600.0
+"""A node that was told so shows it for so long."""
 GOODBYES = 256
 """Peers whose last reason for disconnecting is remembered."""
 LAST_WORD_S = 1.0
@@ -62,6 +65,7 @@ class Links:
         self._failed: dict[str, str] = {}
         """Contacts that the last attempt did not reach, each with why."""
         self._goodbyes: dict[str, str] = {}
+        self._twin_until = -inf
         edge.door.part = self._turn_away
 
     # -- links
@@ -184,6 +188,8 @@ class Links:
         again = self._goodbyes.get(peer) == reason  # a refused peer that keeps dialling must not fill the log
         (log.debug if again else log.info)("disconnect", peer=peer, reason=reason)
         self._goodbyes[peer] = reason
+        if reason == f"the peer says: {TWIN}" and self._edge.door.slots.is_named(peer):  # others may say what they like
+            self._twin_until = trio.current_time() + TWIN_S
         if len(self._goodbyes) > GOODBYES:
             del self._goodbyes[next(iter(self._goodbyes))]
         self._nursery.start_soon(self._part, peer)
@@ -279,7 +285,7 @@ class Links:
                 except Paused as why:
                     wait = max(wait, why.seconds)
                 except EdgeError as why:
-                    reason = await _in_words(addr) or str(why)
+                    reason = await _in_words(addr) or f"{why}; {self._hint(peer)}"
                     self._failed[addr] = reason
                     log.info("cannot reach contact", addr=addr, reason=reason, again_in_s=round(wait, 1))
                 except ValueError as why:
@@ -293,6 +299,15 @@ class Links:
         """The peer sent its first frame, so its address is right."""
         for addr in [addr for addr in self._failed if addr.endswith(peer)]:
             del self._failed[addr]
+
+    def _hint(self, peer: str) -> str:
+        """What may be the cause if a peer answers and gives no link."""
+        return f"the peer said: {TWIN}" if TWIN in self._goodbyes.get(peer, "") else SILENT
+
+    @property
+    def twin(self) -> str | None:
+        """A sentence if a named peer said lately that another node runs with the key of this one."""
+        return TWIN if trio.current_time() < self._twin_until else None
 
     def unreached(self) -> dict[str, str]:
         """The contacts that no link leads to, each with why the last attempt failed or the link ended. A link that has

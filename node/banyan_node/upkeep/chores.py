@@ -33,7 +33,7 @@ from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body, encode_ops, pa
 from banyan_crdt.shapes import ONE_OP, between
 from banyan_crdt.state import counted_entries
 from banyan_node.context import Context
-from banyan_node.hosting import claims, drafts, dropped, hosted, private
+from banyan_node.hosting import claims, drafts, dropped, hosted, private, wishes
 from banyan_node.moderation import copies
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import trusted_clock
@@ -161,6 +161,9 @@ def follow(ctx: Context, now: float) -> bool:
     now_ms, queries = ctx.replica.wall_ms(now), ctx.queries()
     grown = {row.log.account for row in rows if row.log.log}
     claims.take(ctx, {row.log.account for row in rows if not row.log.log})
+    for row in rows:
+        if not row.log.log:
+            wishes.heard(ctx, row.log.account, row.record, now_ms)
     for account in {row.log.account for row in rows}:
         if ctx.store.due_at(Work.CHECKPOINT, account) is None and hosted.is_hosted(ctx.store, account):
             ctx.store.set_due(Work.CHECKPOINT, account, now_ms)

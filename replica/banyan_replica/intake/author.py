@@ -197,10 +197,17 @@ class Author:
         op: ControlOp | Pin,
         now_ms: int,
         path: Sequence[Entry] | None = None,
+        deps: tuple[EntryId, ...] = (),
     ) -> Entry:
         """Appends one control entry to the account's path, or to a shorter `path`, and stores it."""
         path = self._control_of(account).path if path is None else path
-        entry = self._control_entry(account, path, signer, (op,), 0, now_ms)
+        entry = self._control_entry(account, path, signer, (op,), 0, now_ms, deps)
+        if is_future(entry.header.time, now_ms):
+            raise Refused(
+                f"the control log of {account_to_text(account)} ends in the future, so no key of it can be changed and "
+                "nothing pinned until then: set the clock of this machine; if it was ahead and is right now, `banyan "
+                "account recover --undo N` takes back what was signed then; `banyan account new-log` is for posts"
+            )
         self.ingest.control(account, [entry], now_ms)
         if self.ingest.head(control_log(account)).id != entry.id:
             raise Refused(f"this key may not do that in account {account.hex()[:16]}; nothing was changed")
@@ -330,9 +337,16 @@ class Author:
         return _Made(entry, content_of(raws), len(raw_ops) + size + 64)
 
     def _control_entry(
-        self, account: AccountId, path: Sequence[Entry], signer: Signer, ops: tuple[Op, ...], parts: int, now_ms: int
+        self,
+        account: AccountId,
+        path: Sequence[Entry],
+        signer: Signer,
+        ops: tuple[Op, ...],
+        parts: int,
+        now_ms: int,
+        deps: tuple[EntryId, ...] = (),
     ) -> Entry:
-        raw = encode_ops(ops)
+        raw = encode_ops(ops, deps)
         parent = path[-1] if path else None
         seq = len(path)
         target = skip_seq(seq)

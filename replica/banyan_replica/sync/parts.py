@@ -12,7 +12,7 @@ neighbours that withhold cannot keep from us for long what another has:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 
 from banyan_crdt.errors import NotYet
@@ -56,6 +56,12 @@ class MissingParts:
         """The last reason given for a part that is still missing; bounded by `Limits.notes`."""
         self.stated: Callable[[EntryId, int, bytes], None] = lambda entry, op, reason: None
         """Told of each valid statement about content that was asked for."""
+        self._also: dict[str, frozenset[tuple[EntryId, int]]] = {}
+        """What each neighbour was asked about by `ask_about`, while that is open."""
+        self.says: Callable[[EntryId, int], bytes | None] = lambda entry, op: None
+        """A statement about an operation without content, for a peer that asks for it."""
+        self.answers: Callable[[str, Mapping[tuple[EntryId, int], bytes], float], None] = lambda peer, said, now: None
+        """Told of the answer to `ask_about`: the statement about each, empty where there was none."""
 
     def ask(self, links: Sequence[PeerSession], now: float) -> list[tuple[str, WantParts]]:
         """At most one question, to one neighbour."""
@@ -120,6 +126,14 @@ class MissingParts:
         self._named[peer] = frozenset(wanted)
         return [(peer, WantParts(wanted))]
 
+    def ask_about(self, peer: str, some: Sequence[tuple[EntryId, int]]) -> list[WantParts]:
+        """Asks for statements about operations without content, unless another question is open."""
+        if self.asked(peer):
+            return []
+        self._asked[peer], asked = 1, [*some[: self._limits.parts_asked]]
+        self._also[peer] = frozenset(asked)
+        return [WantParts(asked)]
+
     def _is_taken(self, peer: str, entry: EntryId) -> bool:
         """Whether there is room for the content of the entry if the peer sends it."""
         place = self._store.place(entry)
@@ -137,7 +151,7 @@ class MissingParts:
         size = 0
         for entry, op in wanted[: self._limits.parts_asked]:
             raw = self._store.part(entry, op)
-            reason = self._store.withheld(entry, op) if raw is None else None
+            reason = self._store.withheld(entry, op) or self.says(entry, op) if raw is None else None
             if raw is None and reason is None:
                 continue
             size += len(raw or b"") + 64
@@ -154,13 +168,17 @@ class MissingParts:
         """The link is down."""
         self._asked.pop(peer, None)
         self._named.pop(peer, None)
+        self._also.pop(peer, None)
         self._in_vain.pop(peer, None)
 
     def answered(self, link: PeerSession, m: Parts, now: float) -> None:
         """Notes why content is withheld. Raises Reject if a statement is not valid; an empty one, or one of a later
         version, is accepted."""
         self._asked[link.peer] -= 1
-        asked = self._named.pop(link.peer, frozenset())
+        asked, also = self._named.pop(link.peer, frozenset()), self._also.pop(link.peer, frozenset())
+        said = {row[:2]: self._statement(row[3], *row[:2]) for row in m.parts if row[:2] in also}
+        if also and (said or not asked):  # else it may be the answer to another question
+            self.answers(link.peer, dict.fromkeys(also, b"") | said, now)
         if self._to_try:
             self._try_by(now + self._limits.parts_next_s)
         for entry, op, raw, reason in m.parts:

@@ -68,7 +68,7 @@ class Sync:
         self.store = ingest.store
         self.out: list[tuple[str, Message | bytes]] = []
         """Frames to send: messages, or encoded ones."""
-        self.moves = 0
+        self.moves = self._settled = 0
         """How many heads have moved in all."""
         self.meetings = 0
         """Grows with each peer that says hello or leaves."""
@@ -330,7 +330,9 @@ class Sync:
 
     def durable(self) -> None:
         self.tree.durable()
-        self.interests.durable()
+        if self._settled != self.moves:
+            self._settled = self.moves
+            self.interests.durable()
 
     def rolled_back(self) -> None:
         self.tree.rolled_back()

@@ -8,6 +8,7 @@ NAMES = 65_536
 
 class Interests(Attack):
     about = "everybody follows 65,536 accounts, and others the next moment"
+    on_chosen = True
 
     async def run(self, strangers: Strangers, victim: Victim) -> None:
         async def follow(n: int) -> None:

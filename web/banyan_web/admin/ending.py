@@ -38,6 +38,10 @@ class EndOfAccount(Request, frozen=True, forbid_unknown_fields=True):
     why: _Why | None = None
 
 
+class UndoErasure(Request, frozen=True, forbid_unknown_fields=True):
+    why: _Why | None = None
+
+
 class EndedAccount(Said, frozen=True):
     """entry: the one that closed it; null: it was closed, or `erasure` says more."""
 
@@ -46,6 +50,7 @@ class EndedAccount(Said, frozen=True):
     erasure: ErasureReceipt | None
 
 
+_UNDO: dict[str, Any] = {"why": _Why}
 _QUERY: dict[str, Any] = {"confirm": str, "erase": bool, "reason": _Reason, "days": _Days, "why": _Why}
 
 
@@ -72,6 +77,13 @@ async def end(web: Web, ask: Ask) -> Any:
 
 @ENDPOINTS.get("/v1/accounts/{account}/erasure", ADMIN, Shape(None, ErasureReceipt))
 async def receipt(web: Web, ask: Ask) -> Any:
-    """How far the erasing of an account is."""
+    """How far the erasing of an account is, here and at peers."""
     only(ask.params)
     return await web.call("account.erasure", account=ask.path["account"])
+
+
+@ENDPOINTS.delete("/v1/accounts/{account}/erasure", ADMIN, Shape(None, ErasureReceipt, query=_UNDO, keyed=True))
+async def take_back(web: Web, ask: Ask) -> Any:
+    """Takes back, here and at peers, that the account is to be erased, if that has not begun here. It stays closed."""
+    by = actor(ask, queried(ask, UndoErasure).get("why"))
+    return await once(web, ask, lambda: web.act(by, "account.unerase", account=ask.path["account"]))

@@ -13,8 +13,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, CellKey, Ref, account_to_text
-from banyan_crdt.ops import Put, part_of
+from banyan_crdt.ops import Put, decode_body, part_of
 from banyan_crdt.state import counted_entries
 from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
 from banyan_node.api.events import JudgedPost
@@ -30,6 +31,7 @@ from banyan_replica.peers.withholding import Withheld, sign_withheld
 from banyan_schema.social import POST, Target, post_to_text
 from banyan_storage.due import Work
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.queries import WITHHELD
 
 METHODS = Declared()
 DAY_MS = 86_400_000
@@ -106,18 +108,44 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
     if not refs:
         raise CallError("not_found", f"No content of {post_to_text(target)} is here to withhold.", 404)
     tell_judged(ctx, [target])  # before the content is gone, which has the time of the post
-    kept = 0 if ask.erase else copies.keep(ctx, target, refs)
+    order = Order(ask.order, ask.basis, ask.scope, now_ms, expires or 0)
+    kept = _keep_back(ctx, target, refs, order, ask.erase)
+    if ask.erase:
+        copies.drop(ctx.store, target.account, target.key)
+    _note(ctx, target, order)
+    ctx.store.note_act("withheld", target.account, target.key, (ask.order, ask.basis, ask.scope, str(expires or 0)))
+    return WithheldAnswer(uri(target), len(refs), kept, expires)
+
+
+def _keep_back(ctx: Context, target: Target, refs: list[Ref], order: Order, erase: bool) -> int:
+    """Gives these writes of the post to nobody any more. Returns of how many a copy is kept."""
+    kept = 0 if erase else copies.keep(ctx, target, refs)
     for entry, op in refs:
-        stated = Withheld(ctx.device.key, now_ms, entry, op, ask.order, ask.basis, ask.scope, expires)
+        stated = Withheld(ctx.device.key, order.since_ms, entry, op, *order[:3], order.expires_ms or None)
         if (raw := ctx.store.part(entry, op)) is not None:
             ctx.replica.gossip.forget_content(raw)
         ctx.store.erase_part(entry, op, sign_withheld(ctx.device, stated))
         returning.wait_for(ctx.store, entry, op, None)
-    if ask.erase:
-        copies.drop(ctx.store, target.account, target.key)
-    _note(ctx, target, Order(ask.order, ask.basis, ask.scope, now_ms, expires or 0))
-    ctx.store.note_act("withheld", target.account, target.key, (ask.order, ask.basis, ask.scope, str(expires or 0)))
-    return WithheldAnswer(uri(target), len(refs), kept, expires)
+    return kept
+
+
+def keep_back_edits(ctx: Context, account: AccountId, added: Iterable[Entry]) -> bool:
+    """Withholds what came now of posts that an order withholds, with a copy if there are copies of them. Returns
+    whether there was any."""
+    if next(ctx.store.notes(WITHHELD + account), None) is None:
+        return False
+    edits: dict[Target, list[Ref]] = {}
+    for entry in added:
+        for at, op in enumerate(decode_body(entry.ops).ops):
+            if isinstance(op, Put) and op.coll == POST and part_of(op):
+                edits.setdefault(Target(account, op.key), []).append(Ref(entry.id, at))
+    judged = [(post, refs, order) for post, refs in edits.items() if (order := order_of(ctx.store, post)) is not None]
+    if judged:
+        ctx.replica.ingest.flush()
+    for post, refs, order in judged:
+        new = [ref for ref in refs if ctx.store.withheld(ref.entry, ref.op) is None]
+        _keep_back(ctx, post, new, order, erase=not copies.any_of(ctx.store, post))
+    return bool(judged)
 
 
 def _note(ctx: Context, target: Target, order: Order | None) -> None:

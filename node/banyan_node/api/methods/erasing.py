@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, structs
 
-from banyan_crdt.ids import AccountId, account_to_text
+from banyan_crdt.erasure import erasure_dep, wish_of
+from banyan_crdt.errors import Refused
+from banyan_crdt.ids import AccountId, EntryId, account_to_text
 from banyan_crdt.ops import Close
-from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
 from banyan_node.api.methods import keys
-from banyan_node.api.texts import AccountRef, Did, Milliseconds, did
+from banyan_node.api.texts import AccountRef, Did, Milliseconds, WriterHex, did, writer_hex
 from banyan_node.context import Context
 from banyan_node.home.keystore import ROOT_SLOT
-from banyan_node.hosting import erasing, hosted
-from banyan_node.hosting.erasing import Erasure
+from banyan_node.hosting import erasing, hosted, wishes
+from banyan_node.hosting.wishes import Erasure, Word
 from banyan_node.operator_errors import CallError
+from banyan_storage.due import Work
+from banyan_storage.reader import StoreReader
 
 METHODS = Declared()
 
@@ -34,17 +38,38 @@ class ErasureOf(Request, frozen=True, forbid_unknown_fields=True):
     account: AccountRef
 
 
+class PeerAnswer(Response, frozen=True):
+    """What a peer does about it, by what it said last, at `at_ms`. state: erased; waits, until `until_ms`; shown, to
+    its operator; unknown: it said nothing, as one that does not have the account, or runs an older program. by: the key
+    that signed the answer."""
+
+    peer: str
+    state: Word
+    until_ms: Milliseconds | None
+    at_ms: Milliseconds
+    by: WriterHex | None
+
+
 class ErasureReceipt(Response, frozen=True):
-    """until_ms: by when all is gone here. erased_ms: when it was gone from every file of this node; null: not yet."""
+    """reason: empty, if the account's control log asks for it and nobody here did. at_ms: when it was asked for, or
+    seen here. until_ms: by when all is gone here; of what the control log asks for, when it may go. erased_ms: when it
+    was gone from every file of this node; null: not yet. state: waits, erased, or shown to the operator, who decides.
+    peers: what other nodes answered to this one, where it was asked for."""
 
     account: Did
     reason: str
     at_ms: Milliseconds
     until_ms: Milliseconds
     erased_ms: Milliseconds | None
+    state: Word
+    peers: list[PeerAnswer]
 
 
-@METHODS.write("account.erase", "not_found", "refused", audited=True)
+class Erasures(Response, frozen=True):
+    erasures: list[ErasureReceipt]
+
+
+@METHODS.write("account.erase", "not_found", "refused", audited=True, final=True)
 def erase(ctx: Context, ask: EraseRequest, now: float) -> ErasureReceipt:
     """Closes a hosted account, unless it is closed, and erases all that this node holds of it but its control log.
     Until the erasing begins, the recovery key undoes both (`account.recover`)."""
@@ -55,24 +80,80 @@ def erase(ctx: Context, ask: EraseRequest, now: float) -> ErasureReceipt:
     if account == hosted.me(ctx):
         raise CallError("refused", "This is the node's own account: close it, and delete the home.", 409)
     keys.demand_name(home, ask.confirm)
-    control = hosted.control_of(ctx, account)
+    control, now_ms = hosted.control_of(ctx, account), ctx.replica.wall_ms(now)
     if control.frozen:
         raise CallError("refused", "The account is frozen: a key of a higher slot has to decide first.", 409)
-    if not control.closed:
-        root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
-        keys.change(ctx, account, root, Close(), now)
-    return _receipt(account, erasing.plan(ctx, account, ask.reason, ask.days, ctx.replica.wall_ms(now)))
+    wish = wish_of(control)
+    entry = None if wish is None else wish.entry
+    try:
+        entry = _close(ctx, account, erasure_dep(erasing.begins(ask.days, now_ms)), now)
+    except (CallError, Refused):
+        if not control.closed:
+            raise
+    return _receipt(ctx.store, account, erasing.plan(ctx, account, ask.reason, ask.days, now_ms, entry))
+
+
+def _close(ctx: Context, account: AccountId, wish: EntryId | None, now: float) -> EntryId:
+    """Closes the account, also once more, with a wish or to take one back."""
+    root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
+    deps = () if wish is None else (wish,)
+    entry = ctx.replica.author.control(account, root, Close(), ctx.replica.wall_ms(now), deps=deps)
+    ctx.replica.publish_control(account, now)
+    return entry.id
+
+
+@METHODS.write("account.unerase", "not_found", "refused", audited=True)
+def take_back(ctx: Context, ask: ErasureOf, now: float) -> ErasureReceipt:
+    """Takes back, here and at peers, that the account is to be erased, if that has not begun here. It stays closed,
+    until its recovery key undoes that."""
+    account, known = _known(ctx, ask)
+    if not known.here:
+        raise CallError("refused", "It was not asked for here: its root key takes it back.", 409)
+    if ctx.store.due_at(Work.ERASE_ACCOUNT, account) is None:
+        raise CallError("refused", "It is erased here already.", 409)
+    if known.entry:
+        _close(ctx, account, None, now)
+    wishes.take_back(ctx, account)
+    return _receipt(ctx.store, account, known)
+
+
+@METHODS.write("store.erase", "not_found", "refused", audited=True)
+def obey(ctx: Context, ask: ErasureOf, now: float) -> ErasureReceipt:
+    """Obeys an account that asks by its control log to be erased: it goes from this node's files when 30 days are over
+    in which whoever was robbed can undo it."""
+    account, known = _known(ctx, ask)
+    if hosted.is_hosted(ctx.store, account):
+        raise CallError("refused", "This account is hosted here: `banyan account erase` erases it.", 409)
+    if known.word == "shown":
+        now_ms = ctx.replica.wall_ms(now)
+        ctx.store.set_due(Work.ERASE_ACCOUNT, account, now_ms)  # it is looked again, and waits
+        known = wishes.put(ctx, account, structs.replace(known, obeyed=True), now_ms)
+    return _receipt(ctx.store, account, known)
+
+
+@METHODS.read("store.erasures", slow=True)
+def listing(at: CommitView, ask: Nothing) -> Erasures:
+    """The accounts that are to be erased or were: asked for here, or by the account itself, wherever it is hosted."""
+    return Erasures([_receipt(at.store, account, one) for account, one in wishes.every(at.store)])
 
 
 @METHODS.read("account.erasure", "not_found", "refused")
 def receipt(at: CommitView, ask: ErasureOf) -> ErasureReceipt:
-    """How far the erasing of an account is."""
+    """How far the erasing of an account is, here and at peers."""
+    return _receipt(at.store, *_known(at, ask))
+
+
+def _known(at: Context | CommitView, ask: ErasureOf) -> tuple[AccountId, Erasure]:
     account = hosted.account_of(at, ask.account)
-    found = erasing.find(at.store, account)
+    found = wishes.find(at.store, account)
     if found is None:
         raise CallError("not_found", f"No erasing of {account_to_text(account)} was asked for here.", 404)
-    return _receipt(account, found)
+    return account, found
 
 
-def _receipt(account: AccountId, made: Erasure) -> ErasureReceipt:
-    return ErasureReceipt(did(account), made.reason, made.at_ms, made.until_ms, made.erased_ms)
+def _receipt(reader: StoreReader, account: AccountId, made: Erasure) -> ErasureReceipt:
+    peers = [
+        PeerAnswer(one.peer, one.word, one.until_ms, one.at_ms, None if one.by is None else writer_hex(one.by))
+        for one in wishes.answers(reader, account)
+    ]
+    return ErasureReceipt(did(account), made.reason, made.at_ms, made.until_ms, made.erased_ms, made.word, peers)

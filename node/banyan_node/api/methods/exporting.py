@@ -54,7 +54,7 @@ class AccountExported(Response, frozen=True):
     lacking: int
 
 
-@METHODS.read("account.export", "not_found", "refused", "too_large")
+@METHODS.read("account.export", "not_found", "refused", "too_large", slow=True)
 def account_export(at: CommitView, ask: AccountExportRequest) -> AccountExported:
     """Writes one account to a file or folder, which has its name once it is whole."""
     account, path = hosted.account_of(at, ask.account), whole_path("account.export", ask.path)

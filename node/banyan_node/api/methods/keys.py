@@ -161,7 +161,7 @@ def change(ctx: Context, account: AccountId, signer: Signer, op: ControlOp | Pin
     return entry.id
 
 
-@METHODS.write("account.grant", "not_found", "refused", audited=True)
+@METHODS.write("account.grant", "not_found", "refused", audited=True, final=True)
 def grant(ctx: Context, ask: GrantRequest, now: float) -> WrittenEntry:
     """Lets a writer write in the account: another device, or another node."""
     account, writer = hosted.account_of(ctx, ask.account), writer_of(ask.writer)
@@ -186,7 +186,7 @@ def grant(ctx: Context, ask: GrantRequest, now: float) -> WrittenEntry:
     return WrittenEntry(entry_hex(entry))
 
 
-@METHODS.write("account.pin", "not_found", "refused")
+@METHODS.write("account.pin", "not_found", "refused", final=True)
 def pin(ctx: Context, ask: PinRequest, now: float) -> Pinned:
     """Pins logs at their last entry: one log, every log of a writer, or every log of the account."""
     account = hosted.account_of(ctx, ask.account)
@@ -205,7 +205,7 @@ def pin(ctx: Context, ask: PinRequest, now: float) -> Pinned:
     return Pinned([pin_row(op) for op in chosen], sum(h.flag > 0 for h in of.values()))
 
 
-@METHODS.write("account.cut", "not_found", "refused", alone=True, audited=True)
+@METHODS.write("account.cut", "not_found", "refused", alone=True, audited=True, final=True)
 def cut(ctx: Context, ask: CutRequest, now: float) -> CutOff:
     """Cuts a writer off for ever. What it wrote up to a point still counts, by default all that is held now; what it
     wrote later does not, deletions neither."""
@@ -235,7 +235,7 @@ def _would_change(ctx: Context, account: AccountId, before: Mapping[CellKey, Pos
     return None if before is None or after is None else changes_of(before, after)
 
 
-@METHODS.write("account.drop", "not_found", "refused", audited=True)
+@METHODS.write("account.drop", "not_found", "refused", audited=True, final=True)
 def drop(ctx: Context, ask: DropRequest, now: float) -> WrittenEntry:
     """Removes one log of a writer with all its entries. (The copy of a home that a thief uses writes another log.) Only
     the account's recovery key can undo that."""
@@ -246,7 +246,7 @@ def drop(ctx: Context, ask: DropRequest, now: float) -> WrittenEntry:
     return WrittenEntry(entry_hex(change(ctx, account, root, Drop(writer, log), now)))
 
 
-@METHODS.write("account.rotate", "not_found", "refused", audited=True)
+@METHODS.write("account.rotate", "not_found", "refused", audited=True, final=True)
 def rotate(ctx: Context, ask: RotateRequest, now: float) -> Rotated:
     """Rotates a slot to its next key."""
     account, slot = hosted.account_of(ctx, ask.account), ask.slot
@@ -267,7 +267,7 @@ def rotate(ctx: Context, ask: RotateRequest, now: float) -> Rotated:
     return Rotated(entry_hex(change(ctx, account, signer, Rotate(slot, following), now)), slot, generation)
 
 
-@METHODS.write("account.recover", "not_found", "refused", alone=True, audited=True)
+@METHODS.write("account.recover", "not_found", "refused", alone=True, audited=True, final=True)
 def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     """Uses the recovery key to install a new root from this node's own secret. Only this device and `keep` may then
     write.
@@ -394,7 +394,7 @@ def demand_name(home: hosted.Hosted, typed: str) -> None:
         raise CallError("bad_request", f"'{typed[:60]}' is not the name of this account; type it again.")
 
 
-@METHODS.write("account.close", "not_found", "refused", audited=True)
+@METHODS.write("account.close", "not_found", "refused", audited=True, final=True)
 def close(ctx: Context, ask: CloseRequest, now: float) -> WrittenEntry:
     """Closes the account: nobody can write in it and nothing of it is shown. Only its recovery key can undo that."""
     account = hosted.account_of(ctx, ask.account)

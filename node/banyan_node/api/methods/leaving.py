@@ -126,7 +126,7 @@ class Taken(Response, frozen=True):
     uncut: list[WriterHex]
 
 
-@METHODS.write("account.handover", "not_found", "refused", alone=True, audited=True)
+@METHODS.write("account.handover", "not_found", "refused", alone=True, audited=True, final=True)
 def handover(ctx: Context, ask: HandoverRequest, now: float) -> HandedOver:
     """Moves the root key of a hosted account to its user's paper, and the recovery key if this node has it or is given
     it. Afterwards this node is one of the account's writers, and nothing more."""
@@ -254,7 +254,7 @@ def arrival(at: Looking, ask: AccountOf) -> Arrival:
     )
 
 
-@METHODS.write("account.take", "not_found", "refused", alone=True, audited=True)
+@METHODS.write("account.take", "not_found", "refused", alone=True, audited=True, final=True)
 def take(ctx: Context, ask: TakeRequest, now: float) -> Taken:
     """Takes an account with keys of its user's paper: a new root key, made here, this node's writer, and every other
     writer cut but for `keep`. Everything is checked before the first entry is signed."""

@@ -140,6 +140,6 @@ async def status(shell: Shell, shown: node_state.Status) -> node_state.Status:
     used = shell.slots
     slots = convert({**used._asdict(), "crowded": used.crowded}, node_state.SlotsUsed)
     running = {"running": True, "ready": shell.ready, "uptime_s": uptime}
-    lately = {"failing": shell.failing, "unreached": shell.unreached}
+    lately = {"failing": shell.failing, "unreached": shell.unreached, "trouble": shown.trouble or shell.twin}
     throttle = node_state.Throttled(round(shell.throttle.used_by_all, 3), shell.throttle.waiting)
     return structs.replace(shown, **running, **lately, slots=slots, throttle=throttle, door=shell.door)
