@@ -70,7 +70,7 @@ IN_FIREHOSE = (
         "storage/banyan_storage/rewriting.py",
         'if loose:\n            self.note_act("recounted", log.account)',
         "if loose:\n            pass",
-        ("tests/node/test_acts.py",),
+        ("tests/storage/test_store.py",),
     ),
     Mutant(
         "a cursor does not say which acts were told",

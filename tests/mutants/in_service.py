@@ -60,7 +60,7 @@ IN_SERVICE = (
         "node/banyan_node/links/linking.py",
         'or f"{why}; {self._hint(peer)}"',
         "or str(why)",
-        ("tests/cli/test_node.py",),
+        ("tests/node/test_node.py",),
     ),
     Mutant(
         "a port of another program is taken for the node's own",

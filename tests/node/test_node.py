@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -376,3 +377,17 @@ async def test_a_node_that_is_stopped_while_it_checks_its_store_goes_on_at_the_n
         async with running(make_node(home, node__realm="test")) as node:
             assert (await node.backend.call("store.verify", {}))["problems"] == []
     assert "The store was checked: 17 logs" in said[0]["event"]
+
+
+async def test_a_contact_that_hangs_up_at_once_may_be_linked_to_a_copy_of_this_home(tmp_path: Path) -> None:
+    async with trio.open_nursery() as nursery:
+        hanging_up = partial(trio.serve_tcp, trio.SocketStream.aclose, 0, host="127.0.0.1")
+        (listener,) = await nursery.start(hanging_up)
+        port, peer = listener.socket.getsockname()[1], "12D3KooWJT1xxD6Si5hs6jQ9Z9v4ZBaJ4cXLRcp1wEeCog4TbN6c"
+        address = f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer}"
+        async with running(make_node(make_home(tmp_path), [address])) as node:
+            with trio.fail_after(20):
+                while not (why := (await node.backend.call("status", {}))["unreached"]):
+                    await trio.sleep(0.05)
+            assert "runs with a copy of this home" in why[address]
+        nursery.cancel_scope.cancel()

@@ -17,7 +17,7 @@ from banyan_crdt.logs import NOTHING
 from banyan_crdt.ops import Body, Op, decode_body, part_of
 from banyan_crdt.parts import content_of, make_part, open_part
 from banyan_crdt.realm import MAIN, TEST
-from banyan_storage import id_index
+from banyan_storage import acts, id_index
 from banyan_storage import tables as t
 from banyan_storage.check import verify
 from banyan_storage.engine import Engine, WriteTxn
@@ -411,10 +411,19 @@ def test_what_is_shortened_is_held_beside_with_its_content_and_no_more_is_asked_
     assert [x.entry for x in store.lacking(b"", 9)] == [e.id for e in chain[:keep] if e.header.seq >= 3]
     assert {row.kind for row in store.loose_rows(account.log)} <= {t.QUARANTINED}
     assert [store.is_counted(e.id) for e in chain] == [e.header.seq < keep for e in chain]
+    assert acts_of(store) == [("recounted", account.id)] * (keep < 6), (
+        "whoever reads acts learns that entries count no more"
+    )
     check_but_for_signatures(store)
     store.rewrite(account.log, chain, [], head_of(chain), NOW_S)
     assert [x.entry for x in store.lacking(b"", 9)] == [e.id for e in chain[3:]]
     check(store)
+
+
+def acts_of(store: Store) -> list[tuple[str, AccountId]]:
+    store.commit()
+    with store.snapshot() as reader:
+        return [(act.kind, act.account) for act in acts.after(reader.txn, 0)]
 
 
 def check_but_for_signatures(store: Store) -> None:

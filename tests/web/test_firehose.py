@@ -306,6 +306,27 @@ async def test_who_is_ahead_of_what_is_kept_is_not_led_back(tmp_path: Path, monk
         assert end["cursor"] == seen[-1]["cursor"]
 
 
+async def test_of_what_was_dropped_from_the_end_nothing_is_given_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "KEPT_EVENTS", 2)
+    async with open_node(tmp_path) as door, trio.open_nursery() as nursery:
+        await door.person("an")
+        backend = door.node.backend
+        begin, end = tail.place_of((await backend.call("firehose", {}))["cursor"]), tail.Tail(backend)
+        nursery.start_soon(end.run)
+        with end.followed(), trio.fail_after(20):
+            while end.end is None:
+                await trio.sleep(0.01)
+            await write(door, ["một", "hai", "ba", "bốn"], 1)
+            last = tail.place_of((await backend.call("firehose", {}))["cursor"])
+            while end.end < last:
+                await trio.sleep(0.01)
+            assert end.after(last) == []
+            assert end.after(begin) is None, "who is there reads the store"
+        nursery.cancel_scope.cancel()
+
+
 async def until(lines: Events, text: str) -> AsyncIterator[dict[str, Any]]:
     """Lines up to that of a post."""
     async for line in lines:

@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 import trio
 
+from banyan_node.api.firehose import ArrivalPlace
 from banyan_node.api.registry import EVERY
 from banyan_node.client.follower import Unpacking
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import post_from_text
-from banyan_web.firehose import following
+from banyan_web.firehose import following, tail
 from banyan_web.mastodon.ids import account_id
 from banyan_web.mastodon.push import sending
 from banyan_web.platform import deliveries
@@ -285,6 +286,43 @@ async def followed(door: Door, token: str, streams: int = 1) -> AsyncIterator[No
         nursery.cancel_scope.cancel()
 
 
+async def test_the_end_that_is_kept_loses_at_once_what_is_not_given_out_any_more(
+    tmp_path: Path, backend: Backend
+) -> None:
+    """Each reason by itself: what one drops is dropped with everything before it. Erasing follows a deletion."""
+    async with open_node(tmp_path) as door, trio.open_nursery() as nursery:
+        story, before = Story(door, backend, backend, tmp_path), dict[str, ArrivalPlace]()
+        ends = [tail.Tail(door.node.backend, tail.EVENTS), tail.Tail(door.node.backend, tail.RUNS)]
+        reasons = [reason for reason in REASONS if reason != "erased"]
+        for reason in reasons:
+            story.authors[reason], _ = await door.person("an" + reason.replace(" ", ""))
+
+        async def now() -> ArrivalPlace:
+            return tail.place_of((await story.call("firehose", {}))["cursor"])
+
+        async def kept(end: tail.Tail) -> list[str]:
+            last = await now()
+            with trio.fail_after(20):
+                while end.end is None or end.end < last:
+                    await trio.sleep(0.01)
+            found = {reason: end.after(place) or () for reason, place in before.items()}
+            return [r for r, some in found.items() if any(word(r).encode() in one.line for one in some)]
+
+        for end in ends:
+            nursery.start_soon(end.run)
+        with ends[0].followed(), ends[1].followed():
+            assert [await kept(end) for end in ends] == [[], []]
+            for reason, author in story.authors.items():
+                before[reason] = await now()
+                story.uris[reason] = (await story.call("post", {"text": word(reason), "as": author}))["uri"]
+            while reasons:
+                assert [await kept(end) for end in ends] == [reasons, reasons]
+                await story.decide(reasons.pop(0))
+            assert [await kept(end) for end in ends] == [[], []]
+        nursery.cancel_scope.cancel()
+        await story.platform.http.aclose()
+
+
 async def test_what_is_not_given_out_comes_out_by_no_way(tmp_path: Path, backend: Backend, service: Backend) -> None:
     service.status = 503
     flags = {"http__local_webhooks": "true", "http__local_push": "true", "http__email": "an@vn.example"}
@@ -315,19 +353,18 @@ async def test_what_is_not_given_out_comes_out_by_no_way(tmp_path: Path, backend
 async def test_workers_that_were_followed_before_tell_it_no_more(tmp_path: Path, backend: Backend) -> None:
     """Each worker keeps the end for itself, and a reader may meet any of them."""
     async with open_node(tmp_path, http__workers="2", http__token_rate="0") as door:
-        story, reasons = Story(door, backend, backend, tmp_path), ("by decision", "by statement", "hidden", "deleted")
+        story = Story(door, backend, backend, tmp_path)
+        author, _ = await door.person("an")
         async with followed(door, story.platform.token or "", 4):
-            for reason in (SHOWN, *reasons):
-                author, _ = await door.person("an" + reason.replace(" ", ""))
+            for reason in ("hidden", "deleted"):
+                begin = (await story.call("firehose", {}))["cursor"]
+                await write(door, [f"bài {n}" for n in range(520)], 50)  # more than a page: then comes what is kept
+                story.uris[reason] = (await story.call("post", {"text": word(reason)}))["uri"]
                 story.authors[reason] = author
-                story.uris[reason] = (await story.call("post", {"text": word(reason), "as": author}))["uri"]
-            await write(door, [f"bài {n}" for n in range(1_100)], 50)
-            told = set(story.uris)
-            for reason in (SHOWN, *reasons):
-                if reason != SHOWN:
-                    await story.decide(reason)
-                    told.discard(reason)
-                for form in ("ndjson", "cbor"):
-                    found = await story.firehose(format=form)
-                    assert {one for one in story.uris if word(one).encode() in found} == told, (reason, form)
+                for told in (True, False):
+                    for form in ("ndjson", "cbor"):
+                        found = await story.firehose(format=form, since=begin)
+                        assert (word(reason).encode() in found) == told, (reason, form)
+                    if told:
+                        await story.decide(reason)
         await story.platform.http.aclose()
