@@ -24,8 +24,9 @@ from .records import Line, decode_line, decode_record, record_after, record_id, 
 
 NAMES = 100_000
 """Cached names of logs."""
-STEP = 1_024
-"""Entries read at a time when a whole log is walked."""
+FIRST_STEP, STEP = 4, 1_024
+"""Entries read at a time when a log is walked: at first, and at most; each time twice as many. An entry can have 512
+operations, and a step of a fold (views/large_accounts.py) takes two of these."""
 
 
 class Arrival(NamedTuple):
@@ -231,10 +232,11 @@ class EntryReader:
         return lines
 
     def walk(self, log: LogId, first: int = 0) -> Iterator[Entry]:
-        """Counted entries from `first` on, a block at a time."""
-        while block := self.chain(log, first, first + STEP):
+        """Counted entries from `first` on, a block at a time. The first blocks are small: many readers soon stop."""
+        size = FIRST_STEP
+        while block := self.chain(log, first, first + size):
             yield from block
-            first += len(block)
+            first, size = first + len(block), min(2 * size, STEP)
 
     def counted_arrivals(self, log: LogId) -> Iterator[int]:
         """The arrival numbers of its counted entries, in order."""

@@ -2,7 +2,6 @@
 between their rows. The copy is not durable before `lmdb_folder.put_data`.
 """
 
-import os
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 import lmdb
 
 from .engine import Table
-from .errors import SnapshotHeld
 
 COPIED = 10_000
 """Rows of a transaction of the copy."""
@@ -29,10 +27,3 @@ def copy_rows(env: lmdb.Environment, tables: Mapping[Table, Any], copy: Path, ma
                 while batch := list(islice(found, COPIED)):
                     with to.begin(db=into, write=True) as txn, txn.cursor() as end:
                         end.putmulti(batch, append=not table.dupsort)
-
-
-def refuse_others(env: lmdb.Environment, path: Path) -> None:
-    """Raises SnapshotHeld if another process reads the store: it would go on with the old file."""
-    readers = {line.split()[0] for line in env.readers().splitlines()[1:]} - {str(os.getpid())}
-    if readers:
-        raise SnapshotHeld(f"{path} is read by process {', '.join(sorted(readers))}; it is written anew later")

@@ -21,8 +21,8 @@ from .errors import (
     StoreReadOnly,
     StoreVersion,
 )
-from .lmdb_copying import copy_rows, refuse_others
-from .lmdb_folder import DATA, DRAFT, Folder, check_extent, make_folder, put_data
+from .lmdb_copying import copy_rows
+from .lmdb_folder import DATA, DRAFT, LOCK, Folder, check_extent, make_folder, put_data
 from .lmdb_reads import Reader, Snapshot, Txn, explain
 from .lmdb_writes import LmdbWriter
 
@@ -75,8 +75,9 @@ class LmdbEngine:
 
     def _open(self) -> lmdb.Environment:
         """Opens the environment and its tables, after checking the file's length. A missing file is made."""
+        self._lock = self._lock_file()
         mode: dict[str, Any] = {"readonly": not self.writable, "create": self.writable, "mode": 0o600}
-        mode["lock"] = self.writable or os.access(self.path / "lock.mdb", os.W_OK)
+        mode["lock"] = self.writable or os.access(self.path / LOCK, os.W_OK)
         mode |= {"max_dbs": len(self.tables) + 1, "map_size": self._map_size, "readahead": False, "lib_version": 0}
         try:
             if self.writable and not (self.path / DATA).exists():
@@ -206,20 +207,21 @@ class LmdbEngine:
             self._gate.wait_for(lambda: not self._hushed or me in self._readers)
             self._refuse_closed()
             self._readers.append(me)
-        txn: Txn | None = None
+        snapshot: Snapshot | None = None
         try:
-            txn = self._begin_read()
-            yield Snapshot(txn, self.dbs, self.path)
+            snapshot = self._begin_read()
+            yield snapshot
         finally:
-            if txn is not None:
-                txn.abort()
+            if snapshot is not None:
+                snapshot.end()
             with self._gate:
                 self._readers.remove(me)
                 self._gate.notify_all()
 
-    def _begin_read(self) -> Txn:
+    def _begin_read(self) -> Snapshot:
+        self._follow()
         try:
-            return self._env.begin()
+            return Snapshot(self._env.begin(), self.dbs, self.path)
         except lmdb.MapResizedError:  # the writing process grew the map
             with self._gate:
                 if len(self._readers) > 1:
@@ -228,6 +230,24 @@ class LmdbEngine:
             return self._begin_read()
         except lmdb.Error as error:
             raise explain(error, self.path) from error
+
+    def _follow(self) -> None:
+        """Opens the files of the store again if the writing process has put others there (`rewrite`). The old data file
+        is closed, and then gone, with the last snapshot of it."""
+        if self.writable:
+            return
+        with self._gate:
+            if self._lock_file() not in (self._lock, None):
+                self.dbs = {}
+                self._env = self._open()
+                self._writer = LmdbWriter(self)  # the old one refers to the old tables
+
+    def _lock_file(self) -> int | None:
+        """Which file lock.mdb is. `rewrite` puts it in its place after the data file that belongs to it."""
+        try:
+            return (self.path / LOCK).stat().st_ino
+        except FileNotFoundError:
+            return None
 
     def compact(self, path: Path) -> None:
         make_folder(path)
@@ -247,8 +267,8 @@ class LmdbEngine:
     def rewrite(self) -> None:
         """Writes the data file anew, row by row, so that no byte of what was deleted is in it. (`compact` copies pages,
         and LMDB leaves what was deleted between the rows of a page and behind large values.) Nothing may be pending.
-        It needs room for a copy. Snapshots are open meanwhile, and writes wait. Raises SnapshotHeld if a snapshot
-        stays open; then call it again later."""
+        It needs room for a copy. Snapshots are open meanwhile, and writes wait. Raises SnapshotHeld if a snapshot of
+        this process stays open; then call it again later. Other processes take the new file at their next read."""
         self._refuse_closed()
         if self.pending:
             raise ValueError("commit what is pending before the data file is written anew")
@@ -256,13 +276,13 @@ class LmdbEngine:
         draft = self.path / DRAFT
         try:
             with self._still(REWRITE_PATIENCE):  # before the work
-                refuse_others(self._env, self.path)
+                pass
             copy_rows(self._env, self.dbs, draft, self._map_size)
             with self._still(REWRITE_PATIENCE):
-                refuse_others(self._env, self.path)
                 self._env.close()
                 put_data(draft, self.path)
-                (self.path / "lock.mdb").unlink()  # it counts the commits of the old file
+                (self.path / LOCK).unlink()  # it counts the commits of the old file
+                self._folder.make_room_for_readers()
                 self._env = self._open()
         except lmdb.Error as error:
             raise explain(error, self.path) from error

@@ -18,6 +18,8 @@ from .lmdb_pages import Pages
 
 DATA, DRAFT = "data.mdb", "data.new"
 """The data file, and one that shall become it: a crash leaves the old one or the new one."""
+LOCK = "lock.mdb"
+"""LMDB's table of readers, in all processes."""
 _READER_TABLE = 1 << 16  # bytes of lock.mdb, about a thousand readers
 
 
@@ -35,7 +37,7 @@ class Folder:
         if self.writable:
             with contextlib.suppress(OSError):
                 (path / DRAFT).unlink(missing_ok=True)  # of a program that was killed while it wrote the store anew
-            self._make_room_for_readers()
+            self.make_room_for_readers()
 
     def _take(self) -> int | None:
         """The descriptor that holds LOCK, or None if the folder cannot be written."""
@@ -67,9 +69,9 @@ class Folder:
         if not self.writable and size == 0:
             raise StoreReadOnly(f"{self.path} holds no store, and none can be made by a reader; start the node first")
 
-    def _make_room_for_readers(self) -> None:
+    def make_room_for_readers(self) -> None:
         """Allocates the blocks of lock.mdb now: LMDB maps it, and on a full disk a missing block kills a reader."""
-        table = os.open(self.path / "lock.mdb", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        table = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if os.fstat(table).st_size < _READER_TABLE:
                 os.posix_fallocate(table, 0, _READER_TABLE)

@@ -211,17 +211,23 @@ class Reader:
 
 
 class Snapshot(Reader):
-    """Reads of one commit."""
+    """Reads of one commit, until `end`."""
 
     def __init__(self, txn: Txn, dbs: dict[Table, Any], path: Path) -> None:
         super().__init__(dbs, path)
-        self._open = txn
+        self._open: Txn | None = txn
 
     def _txn(self) -> Txn:
-        return self._open
+        return self._open or super()._txn()
 
     def faults(self) -> list[str]:
-        return _faults(self._path, self._open.id())
+        return _faults(self._path, self._txn().id())
+
+    def end(self) -> None:
+        """Lets go of the transaction: LMDB's place for it is taken as long as anything refers to it, such as the
+        traceback of an error."""
+        txn, self._open = self._txn(), None
+        txn.abort()
 
 
 def _faults(path: Path, commit: int | None) -> list[str]:

@@ -692,9 +692,23 @@ IN_STORAGE = (
     Mutant(
         "the check does not look for rows that no entry gives",
         _PROOF,
-        "                if self._txn.count(table) != self._rows[table]:\n",
-        "                if self._txn.count(table) < self._rows[table]:\n",
+        "self._of_waiting(view, table) != self._rows[table]:\n",
+        "self._of_waiting(view, table) < self._rows[table]:\n",
         _PROVED,
+    ),
+    Mutant(
+        "a fold in steps reads a thousand entries ahead at each step",
+        "storage/banyan_storage/entry_reader.py",
+        "        size = FIRST_STEP\n",
+        "        size = STEP\n",
+        _FOLDED_AGAIN,
+    ),
+    Mutant(
+        "the check leaves out all accounts while one is folded in steps",
+        _PROOF,
+        "            if account not in self.waiting:\n",
+        "            if not self.waiting:\n",
+        _FOLDED_AGAIN,
     ),
     Mutant(
         "the check does not look at counters of nothing",

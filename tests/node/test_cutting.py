@@ -113,6 +113,8 @@ def test_a_time_ends_the_logs_of_others_and_says_nothing_of_what_was_written_her
     (second,) = [row["time_ms"] for row in m.call("account.activity")["entries"] if row["uri"] == posts[1]][-1:]
     with pytest.raises(CallError, match="is no entry of"):
         m.call("account.cut", writer=writer, after=["ab" * 32])
+    would = m.call("account.cut", writer=writer, after=[posts[0], mine], check=True)["changes"]
+    assert (would["back"], would["gone"]) == (1, 1), "the later post of another log says nothing of this one"
     m.call("account.cut", writer=writer, after_ms=second)
     assert _texts(m, account) == ["của tôi", "hai", "một"]
     here = m.call("id")["writer"]

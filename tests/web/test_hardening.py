@@ -311,6 +311,7 @@ def test_counts_take_no_more_memory_however_many_ask(monkeypatch: pytest.MonkeyP
 
 
 @example([700, 700, 800], 2)
+@example([699] * 10 + [700] * 10, 10)
 @given(st.lists(st.integers(0, 900), min_size=1, max_size=60), st.integers(1, 12))
 def test_nobody_has_twice_as_much_at_the_border_of_two_windows(times: list[int], limit: int) -> None:
     """Within any tenth of a window at most the limit is let through, and who comes again when it is told to is let

@@ -45,6 +45,7 @@ from banyan_storage.archive import (
 )
 from banyan_storage.errors import StorageError
 from banyan_storage.reader import StoreReader
+from banyan_storage.views.large_accounts import waiting
 
 METHODS = Declared()
 COMMIT_BYTES = 4 << 20
@@ -112,7 +113,7 @@ class ProblemRow(Response, frozen=True):
 
 
 class Verified(Response, frozen=True):
-    """checked: entries. unchecked: views that are being built."""
+    """checked: entries. unchecked: views that are being built, and accounts of which something is left to be folded."""
 
     checked: int
     unchecked: list[str]
@@ -291,6 +292,7 @@ def verify(at: CommitView, ask: Nothing) -> Verified:
     with at.works.running("store.verify", "", at.store.counts().accounts) as step:
         problems = check.verify(at.store, _each(step))
     unchecked = [view.name for view in at.queries().standings() if view.done < 1]
+    unchecked += map(did, waiting(at.store.txn))
     return Verified(
         at.store.counts().entries, unchecked, [ProblemRow(found.where, found.sentence) for found in problems]
     )
