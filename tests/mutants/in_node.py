@@ -20,6 +20,7 @@ _GIVEN = ("tests/replica/test_asking.py", "tests/replica/test_replaying.py", "te
 
 _ROOM = ("tests/replica/test_room.py",)
 _SYNC, _LOGS = "replica/banyan_replica/sync/sync.py", "crdt/banyan_crdt/logs.py"
+_PRICES = "replica/banyan_replica/intake/prices.py"
 _STRANGERS, _COMPARING = "replica/banyan_replica/intake/strangers.py", "replica/banyan_replica/sync/comparing.py"
 _SHARED = ("tests/replica/test_strangers.py",)
 _REPEATS, _REFUSED = "replica/banyan_replica/sync/repeats.py", ("tests/replica/test_refusals.py",)
@@ -78,6 +79,20 @@ IN_NODE = (
         "sizes.live + used(index)",
         "sizes.used + used(index)",
         _EVICTING,
+    ),
+    Mutant(
+        "a text without spaces counts as few words for the index of the search",
+        _PRICES,
+        "number = sum(max(1, len(word.translate(None, _LETTERS)) // _CHARACTER) for word in words)",
+        "number = len(words)",
+        _SHARED,
+    ),
+    Mutant(
+        "content that comes later is not counted for the index of the search",
+        _PRICES,
+        "return int(len(raw) * SPREAD) + _found(raw)",
+        "return int(len(raw) * SPREAD)",
+        _SHARED,
     ),
     Mutant(
         "what a named peer brings is a stranger's",

@@ -16,14 +16,18 @@ from banyan_crdt.parts import make_part
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
 from banyan_replica.effects import Commit
-from banyan_replica.intake.prepare import check_items
-from banyan_replica.intake.prices import cost_of_content
+from banyan_replica.intake.prepare import CheckedRun, check_items
+from banyan_replica.intake.prices import cost, cost_of_content
 from banyan_replica.intake.strangers import ACCOUNT_PART
 from banyan_replica.replica import Identity, Replica
 from banyan_replica.wire import Content, Item, Parts, WantParts, Wants
 from banyan_schema.social import FOLLOW, POST, Draft, Post, ReplyTo, Target, encode_post, react, relate, repost
 from banyan_sim.forge import Forge, Log
 from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.queries import queries
+from banyan_storage.search.following import Follower
+from banyan_storage.search.index import Document, Index, used
+from banyan_storage.search.words import exact, fold, words_of
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews
 from tests.replica.helpers import NOW_MS, START_S, World, data
@@ -110,7 +114,7 @@ def test_one_account_gets_a_part_of_the_share() -> None:
     w.post("a", modest, 3, push=True)
     w.run(60)
     b = w.replicas["b"]
-    assert 160_000 // ACCOUNT_PART <= b.strangers.of(greedy.id) < 160_000 // ACCOUNT_PART + 1_000
+    assert 160_000 // ACCOUNT_PART <= b.strangers.of(greedy.id) < 160_000 // ACCOUNT_PART + 2_000
     assert w.head("b", greedy.log()).length < 60
     assert b.strangers.part.startswith(f"{account_to_text(greedy.id)} is not taken whole: this account of a stranger")
     assert b.strangers.full == ""
@@ -149,7 +153,7 @@ def test_content_is_counted_when_it_comes_and_beyond_the_share_it_is_neither_ask
     assert len(question.parts) > 100
     parts: list[tuple[EntryId, int, bytes | None, bytes]] = [(log.ids[k], 0, contents[k], b"") for k in range(500)]
     w.say("r", "b", Parts(parts[:10]))
-    assert b.strangers.of(account.id) == named + sum(cost_of_content(len(raw)) for raw in contents[:10])
+    assert b.strangers.of(account.id) == named + sum(map(cost_of_content, contents[:10]))
     assert b.store.counts().lacking == 490
     w.run(3)
     assert asked(w) == []
@@ -165,7 +169,7 @@ def test_content_is_counted_when_it_comes_and_beyond_the_share_it_is_neither_ask
     w.say("r", "b", Parts(parts[10:20]))
     w.say("r", "b", data(log.run(0, 500, contents[:30])))  # of entries that are held, with content that they lack
     assert b.store.counts().lacking == 470
-    came = cost_of_content(sum(map(len, contents[:30])))
+    came = sum(map(cost_of_content, contents[:30]))
     assert named + came - 30 < b.strangers.of(account.id) <= named + came
 
 
@@ -261,7 +265,7 @@ def long_posts(forge: Forge) -> Iterator[Item]:
     opening, log = begun(forge)
     yield opening
     for k in range(400):
-        ops, size, raw = forge.large_post(8_000)
+        ops, size, raw = wordless(forge, 8_000)
         log.write(ops, size)
         yield log.run(k, k + 1, [raw])
 
@@ -315,9 +319,15 @@ def a_long_end(forge: Forge) -> Iterator[Item]:
     log.write(count=1_023)
     yield log.run(0, 1_023)
     for k in range(40):
-        ops, size, raw = forge.large_post(60_000)
+        ops, size, raw = wordless(forge, 60_000)
         log.write(ops, size)
         yield log.run(k, 1_024 + k, [None] * 1_023 + [raw])
+
+
+def wordless(forge: Forge, size: int) -> tuple[bytes, int, bytes]:
+    """As `large_post`, with no word in it."""
+    part, raw = make_part(forge.random(16), bytes(size))
+    return encode_ops((Put(POST, CellKey(forge.random(16)), (), part),)), part.size, raw
 
 
 Said = tuple[Op, bytes | None]
@@ -426,9 +436,66 @@ def test_what_strangers_take_is_counted_at_no_less_than_it_costs_on_the_disk(sha
             if not n % 100:
                 commit(replica)
         commit(replica)
-        grown, counted = engine.sizes().used - empty, replica.strangers.used
+        with closing(Index(tmp_path / "search.db", bytes(16))) as index:
+            follower, more = Follower(index), True
+            while more:
+                with queries(engine, TEST) as q:
+                    more = follower.step(q, 1_000)
+        indexed = used(tmp_path / "search.db")
+        grown, counted = engine.sizes().used - empty + indexed, replica.strangers.used
         print(f"{shape.__name__}: {grown:,} bytes on the disk, {counted:,} counted")
-        assert grown <= counted <= 3 * grown
+        assert grown <= counted <= 4 * grown
+
+
+def letters(forge: Forge, size: int) -> str:
+    return "".join(chr(97 + byte % 26) for byte in forge.random(size))
+
+
+def character(forge: Forge) -> str:
+    return chr(0x4E00 + int.from_bytes(forge.random(2), "big") % 20_000)
+
+
+TEXTS: dict[str, Callable[[Forge], str]] = {
+    "four letters": lambda forge: " ".join(letters(forge, 4) for _ in range(6_500)),
+    "three, no spaces": lambda forge: ",".join(letters(forge, 3) for _ in range(8_000)),
+    "six letters": lambda forge: " ".join(letters(forge, 6) for _ in range(4_600)),
+    "forty letters": lambda forge: " ".join(letters(forge, 40) for _ in range(790)),
+    "one letter": lambda forge: " ".join(letters(forge, 1) for _ in range(16_000)),
+    "characters": lambda forge: "".join(character(forge) for _ in range(10_000)),
+    "one word": lambda forge: letters(forge, 32_000),
+    "short": lambda forge: " ".join(letters(forge, 5) for _ in range(4)),
+}
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+@pytest.mark.parametrize("late", [False, True])
+def test_words_are_counted_at_no_less_than_their_index_takes(kind: str, late: bool, tmp_path: Path) -> None:
+    """Whatever they say, and whether it comes with its entries or after them."""
+    forge, texts = Forge(random.Random(2).randbytes, lambda: NOW_MS), list[Post]()
+    for _ in range(400 if kind == "short" else 24):
+        texts.append(Post(TEXTS[kind](forge), created_ms=NOW_MS))
+    index, documents, counted = Index(tmp_path / "search.db", bytes(16)), list[Document](), 0
+    account = forge.account()
+    for n, post in enumerate(texts):
+        key = CellKey(forge.random(16))
+        op, raw = filled(forge, Draft(Put(POST, key, (), None), encode_post(post)))
+        if late:
+            counted += cost_of_content(raw or b"")
+        else:
+            log = account.log(n + 1)
+            log.write(encode_ops((op,)), len(raw or b""))
+            (checked,) = check_items(TEST, [log.run(0, 1, [raw])])
+            assert isinstance(checked, CheckedRun)
+            counted += cost(checked, [0], 1)
+        said, folded = (" ".join(words_of(form(post.text))) for form in (exact, fold))
+        documents.append(Document(Target(account.id, key), NOW_MS + n, said, folded, "x"))
+    for at in range(0, len(documents), 8):
+        with index.commit(at):
+            index.put(documents[at : at + 8])
+    index.close()
+    taken = used(tmp_path / "search.db") + sum(len(post.text.encode()) for post in texts)
+    print(f"{kind}: {taken:,} bytes on the disk, {counted:,} counted")
+    assert taken <= counted <= 6 * taken
 
 
 def commit(replica: Replica) -> None:

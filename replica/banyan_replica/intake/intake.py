@@ -121,7 +121,7 @@ class Intake:
             judged = self._judge(link, item, now, wall_ms)
         finally:
             if late:
-                strangers.took(log, cost_of_content(late - self._lacking(item, places)))
+                strangers.took(log, late - self._lacking(item, places))
         entries = self._ingest.arrived - arrived
         if entries or judged.news:
             strangers.took(log, cost(item, places, entries), old == NOTHING)
@@ -136,7 +136,7 @@ class Intake:
         stored = self._ingest.parts(taken)
         for item in stored:
             if self._asking.counted(link.peer, logs[item.entry].account):
-                self._asking.strangers.took(logs[item.entry], cost_of_content(len(item.raw)))
+                self._asking.strangers.took(logs[item.entry], cost_of_content(item.raw))
         return bool(stored)
 
     def _fresh(self, item: CheckedRun | CheckedControl, head: Head) -> Sequence[int]:
@@ -148,8 +148,8 @@ class Intake:
         return [k for k, entry in enumerate(entries) if not self._store.has(entry.id)]
 
     def _lacking(self, item: CheckedRun | CheckedControl, fresh: Sequence[int]) -> int:
-        """Bytes of content that the item brings for entries which are held without it. fresh: the places of the entries
-        that are not held."""
+        """The cost of content that the item brings for entries which are held without it. fresh: the places of the
+        entries that are not held."""
         entries = item.run.entries if isinstance(item, CheckedRun) else item.entries
         if len(fresh) == len(entries) or not item.contents:
             return 0
@@ -157,7 +157,7 @@ class Intake:
         for k, content in enumerate(item.contents[: len(entries)]):
             if content is not None and k not in new:
                 held = entries[k].id
-                found += sum(len(raw) for op, raw in pieces(content) if self._store.lacks_part(held, op))
+                found += sum(cost_of_content(raw) for op, raw in pieces(content) if self._store.lacks_part(held, op))
         return found
 
     def _judge(

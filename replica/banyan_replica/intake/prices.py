@@ -6,6 +6,7 @@ because cells, covered writes and views have rows of it, most of them in places 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from heapq import nlargest
 
@@ -15,6 +16,7 @@ from banyan_crdt.ops import Add, Body, Del, Put, part_of
 from banyan_crdt.run import Run
 from banyan_replica.intake.prepare import CheckedControl, CheckedRun
 from banyan_replica.wire import Content, pieces
+from banyan_schema.social import POST
 
 ACCOUNT_PRICE, LOG_PRICE, ENTRY_PRICE, SIGNATURE_PRICE = 1_000, 350, 220, 160
 """Bytes of disk that each costs beside its own bytes: rows of accounts, logs, heads, ids and chains. Measured, as those
@@ -27,6 +29,12 @@ NAMED, NAMING = 330, 3.6
 """A post may name 10 accounts in so many bytes, and views make a row of each: NAMING bytes for each of these bytes."""
 SPREAD = 1.25
 """Own bytes take so much more, because no page is quite full."""
+FOUND_PRICE, WORD_PRICE, FOUND = 250, 35, 2.8
+"""What a post takes in the index of the search: its row, each different word, and FOUND bytes for each of its bytes."""
+_WORDS = re.compile(rb"[0-9A-Za-z\x80-\xff]+")
+_LETTERS = bytes(range(0x80))
+_CHARACTER = 3
+"""Bytes of a character of Chinese or Japanese, each of which is a word."""
 
 
 def cost(item: CheckedRun | CheckedControl, places: Sequence[int], stored: int) -> int:
@@ -35,9 +43,19 @@ def cost(item: CheckedRun | CheckedControl, places: Sequence[int], stored: int) 
     return _of_stored(item, places, stored) + ENTRY_PRICE * stored + SIGNATURE_PRICE * signatures
 
 
-def cost_of_content(size: int) -> int:
-    """What so many bytes of content cost that come after the entry that names them."""
-    return int(size * SPREAD)
+def cost_of_content(raw: bytes) -> int:
+    """What content costs that comes after the entry that names it; of a post, if its kind is not known."""
+    return int(len(raw) * SPREAD) + _found(raw)
+
+
+def _found(content: Content) -> int:
+    """What the content of posts takes in the index of the search."""
+    total = 0
+    for _, raw in pieces(content):
+        words = set(_WORDS.findall(raw.lower()))
+        number = sum(max(1, len(word.translate(None, _LETTERS)) // _CHARACTER) for word in words)
+        total += FOUND_PRICE + WORD_PRICE * number + int(FOUND * len(raw))
+    return total
 
 
 def cost_of_checkpoint(new: Checkpoint, before: Checkpoint | None) -> int:
@@ -53,12 +71,18 @@ def _of_stored(item: CheckedRun | CheckedControl, places: Sequence[int], stored:
         ops = _ops(item.run)
         if stored == len(ops):
             size = sum(map(len, ops)) + sum(_size(item.contents, k) for k in range(min(stored, len(item.contents))))
-            return int(size * SPREAD) + (OP_PRICE + PART_PRICE) * stored + sum(map(_naming, puts.sizes))
+            found = sum(_found(raw) for coll, raw in zip(puts.colls, item.contents, strict=False) if coll == POST)
+            return int(size * SPREAD) + (OP_PRICE + PART_PRICE) * stored + sum(map(_naming, puts.sizes)) + found
         fixed = OP_PRICE + PART_PRICE
         each = [int((len(ops[k]) + _size(item.contents, k)) * SPREAD) + fixed + _naming(puts.sizes[k]) for k in places]
+        posts = [puts.colls[k] == POST and k < len(item.contents) for k in places]
+        each = [
+            price + (_found(item.contents[k]) if is_post else 0)
+            for price, is_post, k in zip(each, posts, places, strict=True)
+        ]
     else:
         ops = _ops(item.run)
-        each = [_of_body(len(ops[k]) + _size(item.contents, k), item.run.bodies[k]) for k in places]
+        each = [_of_body(len(ops[k]), item.run.bodies[k], _content(item.contents, k)) for k in places]
     return sum(each) if stored >= len(each) else sum(nlargest(stored, each))
 
 
@@ -71,11 +95,13 @@ def _of_control(item: CheckedControl, places: Sequence[int]) -> list[int]:
     return [int((len(item.entries[k].ops) + _size(item.contents, k)) * SPREAD) for k in places]
 
 
+def _content(contents: Sequence[Content], k: int) -> Content:
+    """The content that came with an entry. Content of which only the hash came costs nothing yet."""
+    return contents[k] if k < len(contents) else None
+
+
 def _size(contents: Sequence[Content], k: int) -> int:
-    """Bytes of the content that came with an entry. Content of which only the hash came costs nothing yet."""
-    if k >= len(contents):
-        return 0
-    content = contents[k]
+    content = _content(contents, k)
     return len(content) if isinstance(content, bytes) else sum(len(raw) for _, raw in pieces(content))
 
 
@@ -84,9 +110,11 @@ def _naming(size: int) -> int:
     return int(min(size, NAMED) * NAMING)
 
 
-def _of_body(size: int, body: Body) -> int:
-    """size: bytes of the operations and of their content."""
-    rows = OP_PRICE * len(body.ops)
+def _of_body(size: int, body: Body, content: Content) -> int:
+    """size: bytes of the operations. content: what came of theirs."""
+    rows, came = OP_PRICE * len(body.ops), pieces(content)
+    size += sum(len(raw) for _, raw in came)
+    rows += sum(_found(raw) for at, raw in came if at < len(body.ops) and getattr(body.ops[at], "coll", None) == POST)
     for op in body.ops:
         if isinstance(op, Put | Del):
             rows += REF_PRICE * len(op.refs)

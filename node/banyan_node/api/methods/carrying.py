@@ -120,7 +120,8 @@ def take(ctx: Context, ask: CarriedRequest, now: float) -> Carried:
         if asking.counted("", account):
             arrived = replica.ingest.arrived - before
             price = arrived * (ENTRY_PRICE + SIGNATURE_PRICE + OP_PRICE + PART_PRICE)
-            spent = price + cost_of_content(len(ask.archive) * 3 // 4) if arrived else 0
+            parts = (raw for frame in frames if isinstance(frame, PartsFrame) for _, _, raw in frame.parts)
+            spent = price + len(ask.archive) * 3 // 4 + sum(map(cost_of_content, parts)) if arrived else 0
             replica.strangers.took(control_log(account), spent, not known and ctx.holds(account))
     if ctx.holds(account) and not known:
         replica.publish_control(account, now)
