@@ -307,7 +307,7 @@ async def test_strangers_have_a_share_of_the_disk_beyond_which_who_is_followed_a
                     people.append(made["account"])
                 for who in people:
                     for k in range(6):
-                        await b.backend.call("post", {"as": who, "text": f"{k} ".ljust(3_000, "x")})
+                        await b.backend.call("post", {"as": who, "text": f"{k} ".ljust(1_000, "x")})
                 with trio.fail_after(20):
                     while not (status := await a.backend.call("status", {}))["strangers"]["full"]:
                         await trio.sleep(0.05)
