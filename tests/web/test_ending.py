@@ -20,10 +20,15 @@ async def test_an_account_is_closed_or_erased_by_an_admin_who_types_its_name_aga
     async with open_node(tmp_path) as door:
         await door.person("Chủ")
         host = admin(door, "host", "write")
-        an, binh = [(await host.post("/v1/accounts", name=name))["account"] for name in ("An", "Bình")]
+        an, binh = [
+            (await host.post("/v1/accounts", name=name, profile={"bio": f"{name} có lời của {name}"}))["account"]
+            for name in ("An", "Bình")
+        ]
         for who in ("An", "Bình"):
             said = {"id": who, "do": "post", "as": who, "text": f"lời của {who}"}
             await host.ask("POST", "/v1/operations", json=said)
+            made = {"id": f"{who} 2", "do": "profile.set", "as": who, "fields": {"bio": f"lời của {who}"}}
+            await host.ask("POST", "/v1/operations", json=made)
         opened = {did: open_session(door.store, Person(did, did)) for did in (an, binh)}
         path = f"/v1/accounts/{an}"
         await host.ask("DELETE", f"{path}?confirm=An", 403)
@@ -55,6 +60,8 @@ async def test_an_account_is_closed_or_erased_by_an_admin_who_types_its_name_aga
             while found(tmp_path, "lời của An"):
                 await trio.sleep(0.2)
         assert found(tmp_path, "lời của Bình")
+        again = await host.post("/v1/accounts", name="An", profile={"bio": "An có lời của An"})
+        assert again["account"] != an
         acts = (await client.get("/v1/admin/audit?do=account."))["acts"]
         assert {"account.close", "account.erase"} <= {act["do"] for act in acts}
         rows = (await host.get("/v1/accounts"))["accounts"]

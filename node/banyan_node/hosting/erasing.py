@@ -16,7 +16,7 @@ import structlog
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_node.context import Context
-from banyan_node.hosting import dropped, hosted, wishes
+from banyan_node.hosting import dropped, hosted, once, wishes
 from banyan_node.hosting.wishes import Erasure
 from banyan_node.moderation import moderators, reports, telling
 from banyan_node.upkeep import trusted_clock
@@ -107,6 +107,7 @@ def _erase(ctx: Context, account: AccountId, now: float) -> None:
     moderators.note(store, account, None)
     reports.forget(store, account)
     telling.forget(store, account)
+    once.forget_of(store, account)
     for work in (Work.PUBLISH, Work.ERASE, Work.REPLACED, Work.CHECKPOINT, Work.WITHHELD):
         for key in planned(store.txn, work, account, 1 << 30):
             store.drop_due(work, key)

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from banyan_crdt.codec import decode, encode
-from banyan_crdt.ids import H
+from banyan_crdt.ids import AccountId, H, account_to_text
 from banyan_node.context import Context
+from banyan_storage.store import Store
 
 _NOTE = b"once:"
 DAY_MS = 24 * 3_600_000
@@ -67,6 +68,14 @@ def forget(ctx: Context, now_ms: int, most: int) -> None:
         if key >= kept:
             break
         ctx.store.put_note(key, None)
+
+
+def forget_of(store: Store, account: AccountId) -> None:
+    """Removes the answers that name an account."""
+    name = account_to_text(account).encode()
+    for key, raw in [*store.notes(_NOTE)]:
+        if name in raw:
+            store.put_note(key, None)
 
 
 def _of(day: int) -> bytes:
