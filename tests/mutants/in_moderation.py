@@ -216,13 +216,6 @@ IN_MODERATION = (
         (*_ERASED, "tests/web/test_ending.py"),
     ),
     Mutant(
-        "the data file is written anew beside another process that reads it",
-        "storage/banyan_storage/lmdb_copying.py",
-        "    if readers:\n",
-        "    if False:\n",
-        ("tests/storage/test_lmdb_copying.py",),
-    ),
-    Mutant(
         "who took an account elsewhere is still hosted",
         "node/banyan_node/hosting/claims.py",
         "            hosted.end(ctx, account)\n",
