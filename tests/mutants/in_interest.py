@@ -44,6 +44,13 @@ IN_INTEREST = (
         "",
         ("tests/node/test_dropping.py",),
     ),
+    Mutant(
+        "who left for want of room is held again at once",
+        "replica/banyan_replica/sync/notices.py",
+        "asked.found.pop(most, None)",
+        "pass",
+        ("tests/replica/test_notices.py",),
+    ),
     Mutant("of those far away as many are held as there are", _REACH, "len(found) >= self._most:", "False:", _HELD),
     Mutant(
         "who is followed first takes all the room",
