@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from banyan_crdt.ids import Head, LogId
+from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_crdt.logs import NOTHING
 
 from . import tables as t
@@ -50,6 +50,17 @@ class LogStore(PendingStore):
         lid, head = self._log(log)
         if log.log and head == NOTHING and not any(self._write.prefix(t.LOOSE, t.u32(lid), limit=1)):
             self._unname(log, lid)
+
+    def forget(self, account: AccountId) -> None:
+        """Deletes the names of an account and of its logs, if nothing is held in any of them."""
+        self.changes += 1
+        for log in self.logs(account):
+            lid, head = self._log(log)
+            if head != NOTHING or any(self._write.prefix(t.LOOSE, t.u32(lid), limit=1)):
+                return
+        for log in self.logs(account):
+            self._unname(log, self._log(log)[0])
+        self._write.delete(t.ACCOUNTS, account)
 
     def _unname(self, log: LogId, lid: int) -> None:
         self._write.delete(t.LOGS, t.u32(lid))

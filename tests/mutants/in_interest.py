@@ -37,6 +37,20 @@ IN_INTEREST = (
         "all(f.complete for f in following)",
         ("tests/node/test_dropping.py",),
     ),
+    Mutant(
+        "an account that was erased is counted for ever",
+        "node/banyan_node/hosting/dropped.py",
+        "    store.forget(account)\n",
+        "",
+        ("tests/node/test_dropping.py",),
+    ),
+    Mutant(
+        "who left for want of room is held again at once",
+        "replica/banyan_replica/sync/notices.py",
+        "asked.found.pop(most, None)",
+        "pass",
+        ("tests/replica/test_notices.py",),
+    ),
     Mutant("of those far away as many are held as there are", _REACH, "len(found) >= self._most:", "False:", _HELD),
     Mutant(
         "who is followed first takes all the room",

@@ -87,6 +87,7 @@ def test_a_drop_that_was_broken_off_is_finished_and_what_comes_all_the_same_is_e
             chores.bring_back(ctx, time.time())
             commit(ctx)
             assert list(ctx.store.all_heads()) == []
+            assert ctx.store.counts()[:3] == (0, 0, 0), "accounts, logs and entries"
             assert not node.call("feed", all=True)["posts"]
             node.call("archive.import", path=str(tmp_path / "archive"))
         with ctx.store.snapshot() as reader:

@@ -185,6 +185,27 @@ def test_who_names_an_account_is_heard_though_those_far_away_took_all_that_stran
     no_points(w)
 
 
+def test_who_left_for_want_of_room_is_not_held_again_by_what_was_told_before() -> None:
+    w, an = platform_and_hobbyist(linked=False)
+    h = w.replicas["h"]
+    h.strangers.wanted_here = an.id.__eq__
+    h.sync.asking.set_room("", 60_000, "60 kB are allowed")
+    w.link("h", "p")
+    people = strangers(w, an, 2)
+    for person in people:
+        w.until(partial(lambda one: one.id in held(w, "h"), person), 20)
+    w.run(2)
+    (asked,) = h.sync.notices._asked.values()
+    for person in people:
+        asked.found[person.id] = an.id, EntryId(b32("a later word"))
+    h.sync.asking.set_room("", 1_000, "1 kB is allowed")
+    assert h.strangers.full
+    h.sync.notices.tick(w.now)
+    (stays,) = h.sync.notices.room
+    assert stays in ids(people), "one leaves a second, the other one stays"
+    assert not asked.found, "what was told of the one that stays is taken"
+
+
 def test_minted_accounts_take_the_room_and_displace_nobody_who_was_chosen() -> None:
     limits = Limits(heard=20, heard_unproved=15)
     w, an = platform_and_hobbyist(limits)

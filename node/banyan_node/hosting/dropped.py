@@ -57,6 +57,7 @@ def erase(ctx: Context, account: AccountId, now: float, keep_control: bool = Fal
             ctx.replica.sync.moved(log, head, NOTHING)
     copies.drop(store, account)
     store.rebuild_views(account, ())
+    store.forget(account)
     store.note_act("dropped", account)
     ctx.replica.strangers.release(account)
     ctx.replica.ingest.forget()

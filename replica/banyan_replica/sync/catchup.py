@@ -40,8 +40,8 @@ DOUBT, DOUBT_FROM = 16, 64
 its own count times the share of the line: names are hashes, so they are spread evenly. If an attacker has ground names,
 a second reader reports the same, and is believed."""
 AGAIN_S, AGAIN_MOST_S = 600.0, 86_400.0
-"""A peer that read most of the network to us and still claims many times more than we hold is ignored for so long, twice
-as long after each further reading: what is not taken would come again and again. Comparing goes on."""
+"""A peer that read most of the network to us and still claims many times more than we hold is ignored for so long, and
+twice as long after each further reading: what is not taken would come again and again. Comparing goes on."""
 MEMORY = 1_024
 """Peers remembered for that."""
 

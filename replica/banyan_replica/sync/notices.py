@@ -352,7 +352,10 @@ class NoticeExchange:
                 gone = True
         strangers = self._sync.asking.strangers
         if strangers.full and sum(map(strangers.of, self.room)) > (strangers.most or 0) // HEARD_PART:
-            self._leave(max(self.room, key=strangers.of))
+            most = max(self.room, key=strangers.of)
+            self._leave(most)
+            for asked in self._asked.values():  # else it would be fetched and erased again
+                asked.found.pop(most, None)
             gone = True
         if gone:
             self._sync.hold(now)
