@@ -169,7 +169,8 @@ async def test_the_wish_is_taken_back_before_it_is_carried_out_and_a_rotation_be
         asked = {"account": an, "confirm": "ẩn", "reason": "tôi muốn", "days": 40}
         async with running(make_node(near_home, host.edge.addresses, node__platforms=key)) as near:
             await converged([host, near])
-            near.context.replica.missing.says = lambda entry, op: None  # type: ignore[union-attr]
+            assert near.context is not None
+            near.context.replica.missing.says = lambda entry, op: None
             await call("account.erase", asked)
             waits = await until(near, state="waits")
             assert waits["until_ms"] - waits["at_ms"] > 38 * DAY * 1000, "its term is longer than 30 days"

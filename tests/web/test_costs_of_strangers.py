@@ -339,7 +339,7 @@ async def test_the_node_says_what_it_answered_for_a_worker_took(monkeypatch: pyt
             return b""
 
         async def events(self, params: Mapping[str, str]) -> AsyncGenerator[Any, None]:
-            raise NotImplementedError
+            raise AssertionError("nobody follows")
 
         async def answer(self, name: str, params: Mapping[str, Any], by: object = None) -> Any:
             nonlocal used
