@@ -248,7 +248,7 @@ def test_a_node_that_is_banned_says_that_it_may_be_until_it_is_pardoned(home: Pa
         me, address = _json("--home", home, "id")["peer_id"], node.call("id")["addresses"][0]
         _json("--home", other, "peers", "ban", me)
         with node_up(home, "--bootstrap", address):
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 120
             while not (found := _json("--home", home, "status")["unreached"]):
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
@@ -268,7 +268,7 @@ def test_two_nodes_with_one_home_are_told_so_and_not_banned(home: Path, tmp_path
     with node_up(other) as node:
         address = node.call("id")["addresses"][0]
         with node_up(home, "--bootstrap", address), node_up(copy, "--bootstrap", address):
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 120
             found = ""
             while "a copy of th" not in found:  # the one that has no link now, or whose link was replaced
                 assert time.monotonic() < deadline
@@ -277,7 +277,7 @@ def test_two_nodes_with_one_home_are_told_so_and_not_banned(home: Path, tmp_path
                 found = "".join(
                     [*(s["trouble"] or "" for s in shown), *(w for s in shown for w in s["unreached"].values())]
                 )
-            assert [peer["ban"] for peer in node.call("peers")] == [None]
+            assert not any(peer["ban"] for peer in node.call("peers")), "one of them may have no link just now"
 
 
 def test_a_damaged_store_is_named_repaired_and_made_whole_by_a_peer(home: Path, tmp_path: Path) -> None:
@@ -311,7 +311,7 @@ def test_a_damaged_store_is_named_repaired_and_made_whole_by_a_peer(home: Path, 
 
 
 def _equal(*homes: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while len({str(_json("--home", home, "digest")) for home in homes}) > 1:
         assert time.monotonic() < deadline, "they did not become equal"
         time.sleep(0.2)
