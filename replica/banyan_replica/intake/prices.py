@@ -31,7 +31,7 @@ SPREAD = 1.25
 """Own bytes take so much more, because no page is quite full."""
 FOUND_PRICE, WORD_PRICE, FOUND = 250, 35, 2.8
 """What a post takes in the index of the search: its row, each different word, and FOUND bytes for each of its bytes."""
-_WORDS = re.compile(r"[0-9A-Za-z\x80-\xff]+".encode())
+_WORDS = re.compile(b"[0-9A-Za-z%c-%c]+" % (0x80, 0xFF))
 _LETTERS = bytes(range(0x80))
 _CHARACTER = 3
 """Bytes of a character of Chinese or Japanese, each of which is a word."""
