@@ -828,13 +828,18 @@ IN_NODE = (
     Mutant(
         "what comes again costs nothing",
         _REPEATS,
-        "            self._bytes.rise(min(wasted, before.cost))\n",
-        "",
+        "            self._bytes.rise(vain.cost)\n",
+        "            pass\n",
         _REFUSED,
     ),
     Mutant(
-        "news is counted with what comes again", _REPEATS, "rise(min(wasted, before.cost))", "rise(wasted)", _REFUSED
+        "news is counted with what comes again",
+        _REPEATS,
+        "rise(min(wasted - before.cost, 0))",
+        "rise(wasted)",
+        _REFUSED,
     ),
+    Mutant("a reservation is not given back", _REPEATS, "rise(min(wasted - before.cost, 0))", "rise(0)", _REFUSED),
     Mutant(
         "what came in vain is remembered without end", _REPEATS, "while self.logs >= most:", "while False:", _REFUSED
     ),
