@@ -320,6 +320,13 @@ IN_NODE = (
         _TAKEN,
     ),
     Mutant(
+        "judging an account anew is metered by its entries",
+        _INGEST,
+        " or not may(max(0, self.store.operations(log.account, COUNTED) - length))",
+        "",
+        _TAKEN,
+    ),
+    Mutant(
         "a pin makes an account be judged anew however often",
         _INGEST,
         "            self._may_work(run.log, len(entries), may)\n            newly",
