@@ -4,6 +4,7 @@ comes from outside."""
 import gc
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,12 @@ from hypothesis import settings
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of few tests come first: theirs are the long ones, and the other workers wait for whichever ends with one."""
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: tests[item.path])
 
 
 def pytest_collection_finish() -> None:

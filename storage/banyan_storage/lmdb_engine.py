@@ -87,7 +87,7 @@ class LmdbEngine:
             raise explain(error, self.path) from error
         try:
             check_extent(self.path, env.info()["last_pgno"], env.stat()["psize"], self.writable)
-            # One transaction for all: each new table would wait for the disk. What a reader opens in one is lost with it.
+            # One for all: each new table would wait for the disk. What a read transaction opens is gone with it.
             with env.begin(write=True) if self.writable else nullcontext() as txn:
                 for table in (FORMAT, *self.tables):
                     key, dups = table.name.encode(), table.dupsort

@@ -11,7 +11,7 @@ from tests.model.scenarios import Scenario, scenario
 from tests.model.spec import LIMITS, RULES, state
 from tests.model.test_spec import INIT, Pen, granted, posts
 
-RUNS = int(os.environ.get("BANYAN_MODEL_RUNS", "40000"))
+RUNS = int(os.environ.get("BANYAN_MODEL_RUNS", "20000"))
 
 
 def test_heads_cells_and_what_stays_after_30_days_are_as_the_model_says() -> None:
