@@ -17,7 +17,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files of few tests come first: theirs are the long ones, and the other workers wait for whichever ends with one."""
+    """Files of few tests come first: theirs are the long ones, and at the end all wait for the last one."""
     tests = Counter(item.path for item in items)
     items.sort(key=lambda item: tests[item.path])
 
