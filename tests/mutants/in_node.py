@@ -320,6 +320,13 @@ IN_NODE = (
         _TAKEN,
     ),
     Mutant(
+        "judging an account anew is metered by its entries",
+        _INGEST,
+        " or not may(max(0, self.store.operations(log.account, COUNTED) - length))",
+        "",
+        _TAKEN,
+    ),
+    Mutant(
         "a pin makes an account be judged anew however often",
         _INGEST,
         "            self._may_work(run.log, len(entries), may)\n            newly",
@@ -856,13 +863,18 @@ IN_NODE = (
     Mutant(
         "what comes again costs nothing",
         _REPEATS,
-        "            self._bytes.rise(min(wasted, before.cost))\n",
-        "",
+        "            self._bytes.rise(vain.cost)\n",
+        "            pass\n",
         _REFUSED,
     ),
     Mutant(
-        "news is counted with what comes again", _REPEATS, "rise(min(wasted, before.cost))", "rise(wasted)", _REFUSED
+        "news is counted with what comes again",
+        _REPEATS,
+        "rise(min(wasted - before.cost, 0))",
+        "rise(wasted)",
+        _REFUSED,
     ),
+    Mutant("a reservation is not given back", _REPEATS, "rise(min(wasted - before.cost, 0))", "rise(0)", _REFUSED),
     Mutant(
         "what came in vain is remembered without end", _REPEATS, "while self.logs >= most:", "while False:", _REFUSED
     ),

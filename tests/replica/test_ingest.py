@@ -639,6 +639,23 @@ def test_a_signature_that_comes_later_is_kept_and_the_log_served_up_to_it() -> N
     assert served_to_another(node, TEST, NOW_MS).store.digest() == node.store.digest()
 
 
+def test_judging_anew_is_metered_by_operations() -> None:
+    """An entry can have 512, and each is read and folded again."""
+    an = Person()
+    log = list[Entry]()
+    for k in range(4):
+        log.append(follow(an.full("phone"), an.log(), log, *(add(f"{k} {n}") for n in range(300)), signed=True))
+    node, asked = known(an), list[int]()
+    give(node, log)
+
+    def may(n: int) -> bool:
+        asked.append(n)
+        return True
+
+    node.run(decode_run(TEST, run_bytes(an.write(1, below=log[:3], tag="x"), 3, 4)), NOW_MS, may)
+    assert 1_200 <= sum(asked) <= 1_210
+
+
 def test_judging_anew_is_metered_and_refused_without_a_trace() -> None:
     an = Person()
     log, node = an.write(30), known(an)

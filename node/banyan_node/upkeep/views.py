@@ -27,6 +27,8 @@ LOOK_S = 1.0
 """Seconds between two looks whether a view is to be built, if something was written."""
 BUSY_S = 2.0
 """How long the node counts as busy after another write."""
+BEHIND = 4.0
+"""The pause, relative to the step, while others write and only long runs are left: own people and news go first."""
 BUSY, IDLE = (256, 0.5), (1_024, 0.1)
 """Entries in a step, and the length of the pause after it relative to the step, while others write and while none does.
 A step of 256 takes about 10 ms and a commit, and a writer waits for at most one. With 1,024 posts waited four times as
@@ -65,7 +67,8 @@ async def build(worker: Worker[Context], engine: LmdbEngine) -> None:
                 continue
             if changes != before + 1:
                 busy = at + BUSY_S
-            await trio.sleep(LOOK_S if at < busy and runs_only else (trio.current_time() - at) * rest)
+            rest = BEHIND if at < busy and runs_only else rest
+            await trio.sleep((trio.current_time() - at) * rest)
             if trio.current_time() - said > SAY_S:
                 said = trio.current_time()
                 log.info("building views", **{view.name: f"{int(view.done * 100)} %" for view in unbuilt(engine)})

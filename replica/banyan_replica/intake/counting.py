@@ -38,7 +38,7 @@ KEEP_S = 30 * 86_400
 BESIDE_ENTRIES, BESIDE_BYTES = 4_096, 4 << 20
 """Limits of the entries of a log that never counted here, because the owner of its key can write endless branches."""
 FOLDED_AT_ONCE = 8_192
-"""Views of accounts of fewer entries are folded again at once: that takes less than 0.1 s."""
+"""Views of accounts of fewer operations are folded again at once: that takes 0.1 to 0.4 s."""
 ROOMS = 1_000
 """Logs whose used room is cached."""
 LoosePart: TypeAlias = tuple[EntryId, int, bytes]

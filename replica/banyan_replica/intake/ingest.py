@@ -45,6 +45,8 @@ DUE_AT_ONCE, FORGET_AT_ONCE = 200, 20_000
 """The most logs, and entries of them, that one call of `expire_due` handles."""
 LONG_RUN = 1_024
 """The most operations of a run that are folded with it: some 30 ms. Runs of posts of one operation have no more."""
+COUNTED = 1 << 15
+"""Operations of an account of which it is known that they are too many for the next such work of the same peer."""
 ENDS_CACHED = 20_000
 """Logs whose last time and total are cached, for the next run."""
 
@@ -264,9 +266,11 @@ class Ingest:
         return ()
 
     def _may_work(self, log: LogId, entries: int, may: Callable[[int], bool]) -> None:
-        """Raises NotYet if counting the account again is too much work now."""
+        """Raises NotYet if counting the account again is too much work now. Operations are counted once the entries are
+        paid for: that reads some of them."""
         held = self.store.heads(log.account).items()
-        if not may(entries + sum(head.length for other, head in held if not is_checkpoint(other))):
+        length = sum(head.length for other, head in held if not is_checkpoint(other))
+        if not may(entries + length) or not may(max(0, self.store.operations(log.account, COUNTED) - length)):
             raise NotYet("busy", "the whole account must be judged again, which this peer has caused often just now")
 
     def _may_make_room(self, log: LogId, tail: Sequence[Entry], may: Callable[[int], bool]) -> None:

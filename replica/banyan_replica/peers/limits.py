@@ -101,6 +101,10 @@ class Limits:
     """Remembered claims of one peer about heads that differ from ours."""
     differences_of_all: int = 65_536
     """And of all peers together, in equal parts: about 0.5 kB each."""
+    vain: int = 16_384
+    """Logs that one peer was asked for in vain and that are remembered: about 0.7 kB each."""
+    vain_of_all: int = 32_768
+    """And of all peers together, in equal parts."""
     scale: Scale = field(default_factory=Scale)
     """Points and their consequences (ledger.py)."""
     excused: int = 16
@@ -123,3 +127,7 @@ class Limits:
     def differences_of_each(self, peers: int) -> int:
         """Remembered claims of one of so many peers."""
         return max(1, min(self.differences, self.differences_of_all // max(1, peers)))
+
+    def vain_of_each(self, peers: int) -> int:
+        """Logs that came in vain of one of so many peers."""
+        return max(1, min(self.vain, self.vain_of_all // max(1, peers)))

@@ -177,7 +177,7 @@ class Asking:
         If what the peer claimed did not come, the next peer that claims it is asked.
         """
         logs = link.owed.logs
-        most = self._limits.differences_of_each(len(self._links))
+        most = self._limits.vain_of_each(len(self._links))
         for log, asked in logs.through(m.logs):
             if self._asked_of.get(log) == (link.peer, asked.head):
                 del self._asked_of[log]
@@ -187,6 +187,8 @@ class Asking:
                 logs.served()
             else:
                 logs.unserved(log, asked.root)
+        while len(self._repeats) > 1 and sum(r.logs for r in self._repeats.values()) > self._limits.vain_of_all:
+            self._repeats.popitem(last=False)
         return logs.room_again()
 
     def told(self, link: PeerSession) -> None:
@@ -210,6 +212,7 @@ class Asking:
         size = WANT_BYTES + PLACE_BYTES * (len(want.locator) + len(want.pins))
         if not link.owed.logs.ask(log, head, link.told.root if root is None else root, most, size):
             return False
+        self._repeats_of(link).asked(log)
         self._asked_of[log] = (link.peer, head)
         last = self._out[-1] if self._out else ("", Wants([]))
         if last[0] == link.peer and isinstance(last[1], Wants) and len(last[1].wants) < WANTS:

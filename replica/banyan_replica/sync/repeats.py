@@ -56,6 +56,13 @@ class Repeats:
         level = self._bytes.sink(REPEATED / 3_600, now)
         return not level or level + vain.cost <= REPEATED
 
+    def asked(self, log: LogId) -> None:
+        """The peer is asked for the log. What it cost the last time counts at once: one comparison asks for many before
+        the first answer comes."""
+        vain = self._accounts.get(log.account, {}).get(log)
+        if vain is not None:
+            self._bytes.rise(vain.cost)
+
     def answered(self, log: LogId, head: Head | None, wasted: int, news: bool, most: int, now: float) -> None:
         """The peer answered. head: what it claimed. wasted: bytes that were held or not taken, with the question. news:
         whether it sent anything else. most: how many logs to remember; those go first whose account came first."""
@@ -63,8 +70,7 @@ class Repeats:
         before = mine.pop(log, None)
         self.logs -= before is not None
         if before is not None:
-            self._bytes.sink(REPEATED / 3_600, now)
-            self._bytes.rise(min(wasted, before.cost))
+            self._bytes.rise(min(wasted - before.cost, 0))
         if wasted:
             times = 0 if news else 1 if before is None else before.times + 1
             pause = min(FIRST_S * 2 ** min(times - 2, 20), MOST_S) if times > 1 else 0.0
