@@ -357,7 +357,7 @@ async def test_a_body_that_pauses_is_ended_and_what_came_is_answered(
             await trio.sleep(2)
             yield ndjson([{"id": "2", "do": "post", "text": "hai"}])
 
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             async with person.http.stream("POST", "/v1/operations", content=slowly(), headers=NDJSON) as answer:
                 rows = [json.loads(row) async for row in answer.aiter_lines()]
         assert [(row["line"], row["status"]) for row in rows] == [(1, 200), (2, 408)]
