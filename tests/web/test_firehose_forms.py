@@ -349,7 +349,7 @@ async def test_the_client_follows_compressed_over_a_restart_and_confirms(tmp_pat
 
 async def test_a_store_that_becomes_another_ends_all_that_has_its_cursors(tmp_path: Path) -> None:
     async with open_node(tmp_path / "home") as door, trio.open_nursery() as nursery:
-        an, client = await door.person("an")
+        _, client = await door.person("an")
         await write(door, TEXTS[:3])
         old = (await door.node.backend.call("firehose", {}))["cursor"]
         events = await door.node.backend.events({})
