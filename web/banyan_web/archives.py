@@ -1,6 +1,6 @@
 """Archives of accounts over HTTP: written one after the other, so that other slow reads do not wait for them, and sent
-from the disk piece by piece, as fast as the client takes them. Few are sent at a time, since each is a file of the disk;
-but for whose it is and platforms, the size is bounded, and known before anything is written."""
+from the disk piece by piece, as fast as the client takes them. Few are sent at a time, since each is a file of the
+disk; but for whose it is and platforms, the size is bounded, and known before anything is written."""
 
 from __future__ import annotations
 
