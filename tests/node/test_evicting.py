@@ -27,6 +27,7 @@ CHOSEN = {"node__role": "hobbyist", "interest__mode": "follows", "storage__stran
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interest, "LOOK_S", 0.2)
     monkeypatch.setattr(evicting, "LOOK_S", 0.2)
+    monkeypatch.setattr(dropped, "AT_ONCE", 4)
 
 
 async def until_told(node: Node, text: str) -> None:
@@ -141,7 +142,9 @@ async def test_what_was_erased_leaves_room_in_the_store(tmp_path: Path) -> None:
             await node.backend.call("post", {"as": other, "text": f"{n} ".ljust(30_000, "x")})
 
         def erase(c: Context, now: float) -> None:
-            dropped.erase(c, account_from_text(other), now)
+            dropped.begin(c, account_from_text(other))
+            while dropped.step(c, account_from_text(other), now):
+                pass
 
         assert node.context is not None
         engine = node.context.engine
