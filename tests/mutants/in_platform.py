@@ -41,6 +41,13 @@ IN_PLATFORM = (
         _DOOR,
     ),
     Mutant(
+        "of accounts of one name the last one is opened",
+        f"{_WEB}/platform/hosting.py",
+        "if name in names:",
+        "if name == ' ':",
+        _DOOR,
+    ),
+    Mutant(
         "a person acts as another one",
         f"{_WEB}/platform/acting.py",
         "if named in (None, ask.account) or (own is not None and named == own):",
