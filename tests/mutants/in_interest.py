@@ -45,6 +45,13 @@ IN_INTEREST = (
         ("tests/node/test_dropping.py",),
     ),
     Mutant(
+        "what came is called diverged",
+        "node/banyan_node/api/differing.py",
+        "if mine != theirs and not reached:",
+        "if mine != theirs:",
+        ("tests/node/test_completeness.py",),
+    ),
+    Mutant(
         "an account is shown while it is erased",
         "storage/banyan_storage/queries.py",
         "        return target.account in self.leaving or any(",
