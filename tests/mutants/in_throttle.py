@@ -482,6 +482,20 @@ IN_THROTTLE = (
         ("tests/replica/test_slices.py",),
     ),
     Mutant(
+        "long runs are folded without pauses while own people work",
+        "node/banyan_node/links/incoming.py",
+        "        if self._throttle.busy:\n            return\n        job =",
+        "        job =",
+        _THROTTLED,
+    ),
+    Mutant(
+        "a post of a run that is not folded yet is told to no stream",
+        "web/banyan_web/mastodon/entities/statuses.py",
+        "if why.status in (451, BUILDING):",
+        "if why.status == 451:",
+        ("tests/web/test_streaming.py",),
+    ),
+    Mutant(
         "steps of a fold share a commit",
         "node/banyan_node/links/incoming.py",
         "FOLD_BYTES = TAKE_BYTES\n",

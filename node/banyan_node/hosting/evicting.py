@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 import structlog
@@ -30,7 +31,7 @@ log = structlog.get_logger("banyan")
 LOOK_S = 2.0
 """Seconds between two looks whether something is to be erased."""
 PAUSE = 1.0
-"""The pause after an account was erased, relative to the time that it took."""
+"""The pause after a step, relative to the time that it took."""
 KEPT_S = 86_400.0
 """Seconds for which they stay while there is room."""
 AT_ONCE = 1_000
@@ -51,8 +52,8 @@ class Evicting:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._interest: frozenset[AccountId] = frozenset()
-        self._chosen: frozenset[AccountId] = frozenset()
+        self._interest: AbstractSet[AccountId] = frozenset()
+        self._chosen: AbstractSet[AccountId] = frozenset()
         """Of those that are held, those of the last look that are not held only because they name an account here."""
         self._leaving = list[AccountId]()
         """Those that left and are not counted yet."""
@@ -62,12 +63,12 @@ class Evicting:
         """How long the last step took, seconds."""
 
     def step(self, ctx: Context, now: float) -> bool:
-        """Counts some accounts that left, or erases one. Returns whether there is more to do now."""
+        """Counts some accounts that left, or erases some of one. Returns whether there is more to do now."""
         began, asking = self._clock(), ctx.replica.sync.asking
         if asking.interest is None:  # all, or not known while the node is being restored
             return False
         if asking.interest is not self._interest:
-            chosen = frozenset(ctx.replica.sync.notices.chosen or ())
+            chosen = (ctx.replica.sync.notices.chosen or {}).keys()
             self._leaving += (self._interest - asking.interest) | (self._chosen - chosen)
             self._interest, self._chosen = asking.interest, chosen
             self._look(ctx)
@@ -82,7 +83,7 @@ class Evicting:
         if due and not self._leaving:
             self._erase(ctx, due[0], now)
         self.took_s = self._clock() - began
-        return len(due) > 1 or bool(self._leaving)
+        return any(account in self._outside for account in due) or bool(self._leaving)
 
     def _look(self, ctx: Context) -> None:
         """Which counted accounts are held no longer."""
@@ -91,7 +92,7 @@ class Evicting:
         self._outside = {account: before.get(account, now) for account in counted if self._is_outside(ctx, account)}
 
     def _is_outside(self, ctx: Context, account: AccountId) -> bool:
-        return not (ctx.replica.sync.asking.interesting(account) or ctx.replica.strangers.wanted_here(account))
+        return not dropped.is_wanted(ctx, account)
 
     def _count(self, ctx: Context, account: AccountId) -> None:
         """Counts an account that left, at the least that its entries cost."""
@@ -105,10 +106,16 @@ class Evicting:
             self._outside.setdefault(account, self._clock())
 
     def _erase(self, ctx: Context, account: AccountId, now: float) -> None:
-        del self._outside[account]
+        """One step of it."""
         if not self._is_outside(ctx, account):
+            del self._outside[account]
             return
-        entries = dropped.erase(ctx, account, now)
-        log.info(
-            "erased an account that nobody here follows any more", account=account_to_text(account), entries=entries
-        )
+        if account not in ctx.store.leaving():
+            entries = dropped.begin(ctx, account)
+            log.info(
+                "erasing an account that nobody here follows any more",
+                account=account_to_text(account),
+                entries=entries,
+            )
+        if not dropped.step(ctx, account, now):
+            del self._outside[account]

@@ -152,6 +152,10 @@ class Incoming:
             long.clear()
 
     def _fold_on(self, account: AccountId) -> None:
+        """While own people work, upkeep/views.py does it, with pauses: each step ends in a commit, which costs the disk
+        more time than the processor, and a post that comes waits for it."""
+        if self._throttle.busy:
+            return
         job = partial(self._fold, account)
         self._worker.post(job, FOLD_BYTES, writes=True, whose=self._whose, lane=Lane.GOSSIP)
 

@@ -1,5 +1,6 @@
 """Builds views that are new, changed or asked for while the node runs: a step, then a pause. Long runs are folded on
-account of the peers that sent them (links/incoming.py); here only what is left of them, slowly while others write.
+account of the peers that sent them (links/incoming.py) while own people rest; here what is left, slowly while others
+write.
 
 Each step notes its progress in the store (banyan_storage/views/building.py), so the next program that opens it
 continues. A command without a running node finishes the views before it uses the store (finishing.py).
