@@ -21,9 +21,9 @@ import trio
 
 from banyan_node.home.settings import set_in_file
 from banyan_node.local import open_local
+from banyan_schema.dates import iso
 from banyan_web.app import EVERY
 from banyan_web.door_store import DoorStore
-from banyan_web.mastodon.entities.accounts import iso
 from banyan_web.mastodon.ids import account_id
 from banyan_web.opening import serve_by_itself
 from banyan_web.workers import starting
