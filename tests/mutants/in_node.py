@@ -320,6 +320,13 @@ IN_NODE = (
         _TAKEN,
     ),
     Mutant(
+        "heads of accounts that left and were never held are cached",
+        "node/banyan_node/hosting/evicting.py",
+        "if control_log(account) not in heads or ",
+        "if not ctx.holds(account) or ",
+        _EVICTING,
+    ),
+    Mutant(
         "judging an account anew is metered by its entries",
         _INGEST,
         " or not may(max(0, self.store.operations(log.account, COUNTED) - length))",
