@@ -61,6 +61,8 @@ class Asking:
         """The peer that was asked for a log, and up to which head. Others that claim no more are not asked."""
         self._repeats: OrderedDict[str, Repeats] = OrderedDict()
         """What came in vain, by peer."""
+        self._taken: set[AccountId] = set()
+        """Accounts that moved since the last tick, and of which something came in vain before."""
         self._now = 0.0
         self.waiting: Callable[[str], int] = lambda peer: 0
         """Bytes of a peer that wait in the driver's queue."""
@@ -182,7 +184,8 @@ class Asking:
             if self._asked_of.get(log) == (link.peer, asked.head):
                 del self._asked_of[log]
             wasted = 0 if asked.news and asked.wasted <= asked.size else asked.wasted
-            self._repeats_of(link).answered(log, asked.head, wasted, asked.news, most, self._now)
+            again = self._repeats_of(link).answered(log, asked.head, wasted, asked.news, most, self._now)
+            link.course.stuck.again(again)
             if asked.head is None or asked.unready or self._reached(log, asked):
                 logs.served()
             else:
@@ -229,9 +232,9 @@ class Asking:
         return found
 
     def moved(self, account: AccountId) -> None:
-        """A head of the account moved here."""
-        for repeats in self._repeats.values():
-            repeats.moved(account)
+        """A head of the account moved here: soon it is asked again for what came in vain."""
+        if sum(repeats.moved(account) for repeats in self._repeats.values()):
+            self._taken.add(account)
 
     def _reached(self, log: LogId, asked: AskedLog) -> bool:
         """Whether what was claimed came. A claim without an id only names a length. What the peer counts may be cut off
@@ -264,6 +267,8 @@ class Asking:
     def read_through(self, link: PeerSession, logs: int, held: int, now: float) -> bool:
         """Whether a peer that claims so many logs reads to us; then it is not compared with."""
         fresh = not self.catchup.active
+        if fresh and link.course.stuck.spent(now):
+            return False  # what it reads is not taken
         if not self.catchup.join(link.peer, logs, held, now):
             return False
         self._assign(now)
@@ -320,6 +325,7 @@ class Asking:
             return
         if ranges.cover(log.account):
             self.catchup.came(link.peer, log)
+            link.course.stuck.again(wasted)
             return
         if link.course.replaying:
             return
@@ -361,6 +367,10 @@ class Asking:
                     self.slighted.append((link.peer, Charge(Offence.STALLED, why)))
                 self.failed(link, now)
         self._assign(now)
+        taken, self._taken = self._taken, set()
+        for account in taken:
+            for link in [k for k in self._links.values() if k.hello is not None]:
+                self.pull(link, self._repeats_of(link).claimed(account))
 
     def failed(self, link: PeerSession, now: float) -> None:
         """Asks others for what the peer owes us; it may still send it."""
