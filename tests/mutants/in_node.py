@@ -884,6 +884,7 @@ IN_NODE = (
     ),
     Mutant("comparing costs nothing", _STANDING, "            self.again(size)\n", "            pass\n", _STANDS),
     Mutant("news does not pay for comparing", _STANDING, "rise(-min(size, self._purse.level))", "rise(0)", _STANDS),
+    Mutant("what moves does not pay for comparing", _ASKING, "stuck.news(MOVED * moves)", "stuck.news(0)", _STANDS),
     Mutant("bulk that comes stands", _STANDING, "if under_way < FEW:", "if True:", _STANDS),
     Mutant(
         "what differed before sums were compared is forgotten",

@@ -198,3 +198,11 @@ def test_what_could_not_be_taken_is_asked_for_once_something_of_the_account_was(
         w.control(name, there.who)
     w.run(2)
     assert w.head("b", there.who.log).length
+
+
+def test_what_moves_pays_for_comparing_since_comparisons_find_it_under_way() -> None:
+    there = settled()
+    for _ in range(1_000):
+        there.w.replicas["b"].sync.asking.moved(there.who.id)
+    there.w.run(2)
+    assert [link.course.stuck.spent(there.w.now) for link in links(there)] == [True, False]

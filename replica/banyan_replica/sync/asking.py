@@ -32,6 +32,8 @@ WANTS = 1_000
 """Questions in one frame."""
 WANT_BYTES, PLACE_BYTES = 120, 40
 """Bytes of a question, and of each place that it names, about."""
+MOVED = 500
+"""Bytes of comparing that each head pays for that moves here: until the peer has it too, comparisons find it."""
 PEERS = 256
 """Peers of which it is remembered what came in vain."""
 NOTE = b"catchup"
@@ -62,7 +64,8 @@ class Asking:
         self._repeats: OrderedDict[str, Repeats] = OrderedDict()
         """What came in vain, by peer."""
         self._taken: set[AccountId] = set()
-        """Accounts that moved since the last tick, and of which something came in vain before."""
+        self._moves = 0
+        """Accounts that moved since the last tick, and of which something came in vain before; how many heads moved."""
         self._now = 0.0
         self.waiting: Callable[[str], int] = lambda peer: 0
         """Bytes of a peer that wait in the driver's queue."""
@@ -233,6 +236,7 @@ class Asking:
 
     def moved(self, account: AccountId) -> None:
         """A head of the account moved here: soon it is asked again for what came in vain."""
+        self._moves += 1
         if sum(repeats.moved(account) for repeats in self._repeats.values()):
             self._taken.add(account)
 
@@ -367,9 +371,10 @@ class Asking:
                     self.slighted.append((link.peer, Charge(Offence.STALLED, why)))
                 self.failed(link, now)
         self._assign(now)
-        taken, self._taken = self._taken, set()
-        for account in taken:
-            for link in [k for k in self._links.values() if k.hello is not None]:
+        taken, moves, self._taken, self._moves = self._taken, self._moves, set(), 0
+        for link in [k for k in self._links.values() if k.hello is not None]:
+            link.course.stuck.news(MOVED * moves)
+            for account in taken:
                 self.pull(link, self._repeats_of(link).claimed(account))
 
     def failed(self, link: PeerSession, now: float) -> None:

@@ -140,8 +140,8 @@ class Comparing:
         # than were asked for last: an answer that came late, to a question that had lapsed, took the place of this one.
         standing = link.course.stuck
         if at.all is not None:
-            del self._exchanges[link.peer, at.salt]
             if len(came) == CELLS:
+                del self._exchanges[link.peer, at.salt]
                 standing.differed(submod(at.all, came))
             return
         if not m.start:
