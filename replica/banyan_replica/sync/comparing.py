@@ -59,7 +59,7 @@ class Fetching(Protocol):
 
     def tree_of(self, link: PeerSession) -> FrontierIndex: ...
 
-    def by_ranges(self, link: PeerSession, salt: bytes) -> None: ...
+    def by_ranges(self, link: PeerSession, salt: bytes) -> bool: ...
 
     def spares(self, link: PeerSession, now: float) -> bool: ...
 
@@ -190,14 +190,15 @@ class Comparing:
         if at.salt:
             self._sync.by_ranges(link, at.salt)
         elif ((at.whole and standing.cells is not None) or standing.beyond(self._under_way(link), now)) and table:
-            # no moment has the stamp, so all cells come
-            self._exchanges[link.peer, b""] = Exchange(b"", now, all=table.cells.copy())
+            # all cells of before the other comparison; no moment has the stamp, so they come from the first one on
+            cells = table.cells.copy()
             self._out.append((link.peer, Sketch(b"", 1, CELLS - 1, stamp ^ 1, b"")))
-            if left > CELLS // 4:
-                self._sync.by_ranges(link, b"")
-            else:
+            if left <= CELLS // 4:
                 self._due[link.peer] = now
                 standing.want()
+            elif not self._sync.by_ranges(link, b""):
+                return
+            self._exchanges[link.peer, b""] = Exchange(b"", now, all=cells)
 
     def _under_way(self, link: PeerSession) -> int:
         return len(link.owed.logs) + len(link.orders.named)

@@ -221,18 +221,18 @@ class Sync:
         differ = max(abs(link.told.logs - self.tree.count), len(link.told.differences))
         return min(max(self.limits.session_s, differ * self.limits.closed_log_s), self.limits.closed_s)
 
-    def by_ranges(self, link: PeerSession, salt: bytes, prefix: bytes = b"") -> None:
+    def by_ranges(self, link: PeerSession, salt: bytes, prefix: bytes = b"") -> bool:
         """Compares sums below a prefix, if a sketch is not enough. Not while much of what the peer answered before
-        waits here: it would find the same again, and all that the peer says would wait behind it."""
+        waits here: it would find the same again, and all that the peer says would wait behind it. Returns whether it
+        asked."""
         if not prefix:
             self.tell_lately(link)
-        if self._behind(link):
-            return
         tree = self.tree_of(link)
-        children = tree.children(salt, prefix)
+        children = None if self._behind(link) else tree.children(salt, prefix)
         if children is not None:
             link.load.cost(tree.rows >> 9 if len(prefix) >= DEPTH else 0)  # at this depth all rows are read
             self.out.append((link.peer, Sums(salt, prefix, children)))
+        return children is not None
 
     def limit(self, accounts: Collection[AccountId] | None, now: float, far: Collection[AccountId] = ()) -> None:
         """Holds only these accounts, the most important first, then those that name this node's own, then the far ones;
