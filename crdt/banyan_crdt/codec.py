@@ -147,6 +147,12 @@ def bytes_head(size: int) -> bytes:
     return encode(bytes(size))[: -size or None]
 
 
+def array_at(raw: bytes, at: int) -> tuple[int, int]:
+    """How many values the array has that begins there, of bytes that are well-formed, and where the first begins."""
+    count = raw[at] - 0x80
+    return (count, at + 1) if count < 24 else _argument(raw, at + 1, count)
+
+
 def array_head(count: int) -> bytes:
     """What stands before the members of an array of so many."""
     return encode([0] * count)[: -count or None]

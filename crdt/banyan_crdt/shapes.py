@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from banyan_crdt.codec import Value, encode
+from banyan_crdt.codec import Value, array_at, bytes_head, encode
 
 
 def plain_body(deps: Iterable[bytes], ops: Iterable[Value]) -> Value:
@@ -39,5 +39,14 @@ def _nested(value: Value) -> Value:
     return [*map(_nested, value)] if isinstance(value, tuple) else value
 
 
+def ops_in(raw: bytes) -> int:
+    """How many operations a well-formed body has; they are not read."""
+    if raw.startswith(ONE_OP):
+        return 1
+    deps, at = array_at(raw, 1)
+    return array_at(raw, at + deps * _DEP)[0]
+
+
+_DEP = len(bytes_head(32)) + 32
 ONE_OP = encode(plain_body((), [0]))[:-1]
 """The beginning of a body with one operation and no deps."""

@@ -49,10 +49,11 @@ def control_head(control: Control) -> Head:
     return Head(len(path), path[-1].id if path else None, int(control.frozen))
 
 
-def counted_entries(grants: Grants, log: LogId, chain: Iterable[Entry]) -> Iterator[tuple[Entry, Body]]:
-    """The entries of a chain, which begins at seq 0, each with the ops that count under its grant."""
+def counted_entries(
+    grants: Grants, log: LogId, chain: Iterable[Entry], parent: Entry | None = None
+) -> Iterator[tuple[Entry, Body]]:
+    """The entries of a chain, which begins at seq 0 or after `parent`, each with the ops that count under its grant."""
     granted = grants.grant_of(log.writer, log.log)
-    parent: Entry | None = None
     for e in chain:
         if granted is not None:
             yield e, counted_body(decode_body(e.ops), granted, part_bytes(e, parent))

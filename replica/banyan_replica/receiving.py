@@ -154,7 +154,7 @@ class Receiving:
             case Hello():
                 self._hello(link, m, now)
             case GossipFrame(frame):
-                self.spreading.frame(link, frame, now)
+                self.spreading.frame(link, frame, now, whole.pushed)
             case DataItems():
                 self._data(link, whole, now)
             case Credit(more):

@@ -15,6 +15,7 @@ from banyan_crdt.frontier import frontier_digest
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_crdt.logs import NOTHING
 from banyan_crdt.realm import Realm
+from banyan_crdt.shapes import ops_in
 
 from . import id_index
 from . import tables as t
@@ -27,6 +28,10 @@ NAMES = 100_000
 FIRST_STEP, STEP = 4, 1_024
 """Entries read at a time when a log is walked: at first, and at most; each time twice as many. An entry can have 512
 operations, and a step of a fold (views/large_accounts.py) takes two of these."""
+
+
+COUNTED = 64
+"""Entries read at a time when operations are counted: these may be 2 MB."""
 
 
 class Arrival(NamedTuple):
@@ -230,6 +235,18 @@ class EntryReader:
         if len(lines) != len(ns):
             raise CorruptStore(f"{len(ns)} entries are indexed, {len(lines)} are there; run a check, then sync again")
         return lines
+
+    def operations(self, account: AccountId, most: int) -> int:
+        """How many operations the counted entries of its logs have, at least one each; once there are more than `most`,
+        no more are read."""
+        heads = [(log, head.length) for log, head in self.heads(account).items() if log.log]
+        found = sum(length for _, length in heads)
+        for log, length in heads:
+            for first in range(0, length, COUNTED):
+                if found > most:
+                    return found
+                found += sum(max(1, ops_in(line.ops)) - 1 for line in self.lines(log, first, first + COUNTED))
+        return found
 
     def walk(self, log: LogId, first: int = 0) -> Iterator[Entry]:
         """Counted entries from `first` on, a block at a time. The first blocks are small: many readers soon stop."""

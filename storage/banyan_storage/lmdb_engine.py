@@ -7,7 +7,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +87,11 @@ class LmdbEngine:
             raise explain(error, self.path) from error
         try:
             check_extent(self.path, env.info()["last_pgno"], env.stat()["psize"], self.writable)
-            for table in (FORMAT, *self.tables):
-                self.dbs[table] = env.open_db(table.name.encode(), dupsort=table.dupsort, create=self.writable)
+            # One for all: each new table would wait for the disk. What a read transaction opens is gone with it.
+            with env.begin(write=True) if self.writable else nullcontext() as txn:
+                for table in (FORMAT, *self.tables):
+                    key, dups = table.name.encode(), table.dupsort
+                    self.dbs[table] = env.open_db(key, txn, dupsort=dups, create=self.writable)
         except lmdb.NotFoundError as error:
             env.close()
             raise StoreVersion(

@@ -113,10 +113,9 @@ class Store(RewritingStore):
         self._views.rebuilt(self._write, self, account, self._wanting(counted))
 
     def rebuild_views_later(self, account: AccountId, at_once: int) -> bool:
-        """The same in steps, if more than `at_once` entries of the account count: then call `fold_again` while there is
-        more. False: nothing was done; call `rebuild_views`."""
-        entries = sum(head.length for log, head in self.heads(account).items() if log.log)
-        if entries <= at_once or not self._views.put_off(self._write, account):
+        """The same in steps, if more than `at_once` operations of the account count: then call `fold_again` while there
+        is more. False: nothing was done; call `rebuild_views`."""
+        if self.operations(account, at_once) <= at_once or not self._views.put_off(self._write, account):
             return False
         self.changes += 1
         return True

@@ -6,7 +6,6 @@ import io
 import json
 import multiprocessing
 import os
-import subprocess
 import sys
 import time
 import warnings
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from banyan_cli.main import main
@@ -51,18 +51,18 @@ def banyan(*words: object) -> Ran:
 
 
 def process(*words: object, stdin: str = "", **env: str) -> Ran:
-    """Runs it in a separate process."""
-    result = subprocess.run(
-        [*COMMAND, *map(str, words)],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        env={**clean_environment(), **env},
-        timeout=60,
-        check=False,
-    )
-    return Ran(result.returncode, result.stdout, result.stderr)
+    """Runs it in a separate process, forked from one that has loaded the program."""
+    with TemporaryDirectory() as folder:
+        said, out, err = (Path(folder) / name for name in ("in", "out", "err"))
+        said.write_text(stdin, "utf-8")
+        environment = {**clean_environment(), **env}
+        child = _LOADED.Process(target=_run, args=(out, err, environment, list(map(str, words)), said))
+        child.start()
+        child.join(120)
+        if child.exitcode is None:
+            child.kill()
+        assert child.exitcode is not None, f"banyan {words} goes on: {err.read_text('utf-8')}"
+        return Ran(child.exitcode, out.read_text("utf-8"), err.read_text("utf-8"))
 
 
 def clean_environment() -> dict[str, str]:
@@ -74,7 +74,7 @@ def node_up(home: Path, *flags: str) -> Iterator[ControlClient]:
     """`banyan up` as a process, answering; stopped at the end, if the test has not stopped it."""
     log = home.with_suffix(".log")
     node = _LOADED.Process(
-        target=_run, args=(log, clean_environment(), ["--home", str(home), "up", "--interest", "all", *flags])
+        target=_run, args=(log, log, clean_environment(), ["--home", str(home), "up", "--interest", "all", *flags])
     )
     node.start()
     try:
@@ -90,10 +90,12 @@ _LOADED = multiprocessing.get_context("forkserver")
 _LOADED.set_forkserver_preload(["banyan_cli.main", "banyan_node.process", "banyan_web.opening", __name__])
 
 
-def _run(log: Path, environment: dict[str, str], words: Sequence[str]) -> None:
-    with log.open("ab") as out:
-        os.dup2(out.fileno(), 1)
-        os.dup2(out.fileno(), 2)
+def _run(out: Path, err: Path, environment: dict[str, str], words: Sequence[str], said: Path | None = None) -> None:
+    with out.open("ab") as first, err.open("ab") as second:
+        os.dup2(first.fileno(), 1)
+        os.dup2(second.fileno(), 2)
+    if said is not None:
+        sys.stdin = said.open(encoding="utf-8")
     os.environ.clear()
     os.environ.update(environment)
     warnings.filterwarnings("error", category=DeprecationWarning, module="banyan_cli")

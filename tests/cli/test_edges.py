@@ -62,7 +62,7 @@ def test_a_gzip_file_that_unpacks_to_very_much_is_refused_while_it_is_read(tmp_p
     line = b"# nothing at all" + b" " * 1000 + b"\n"
     path.write_bytes(gzip.compress(b"0 1\n" + line * (UNPACKED // len(line) - 1)))
     assert read_edges(path).edges == 1
-    path.write_bytes(gzip.compress(b"0 1\n" + line * (20 * UNPACKED // len(line))))
+    path.write_bytes(gzip.compress(b"0 1\n" + line * (20 * UNPACKED // len(line)), 1))
     seen: list[int] = []
     with pytest.raises(BadInput, match=r"unpack to 1[67],[0-9,]*, which no list of edges does"):
         read_edges(path, advance=seen.append)

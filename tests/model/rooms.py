@@ -18,13 +18,17 @@ NAMED = 4
 """How many pins a question names."""
 RUN = 12
 """Entries of a run at most."""
+MOST = 4 * RUN
+"""Entries that cannot give way, beyond which no long tail is taken: a log may hold as much as many runs."""
 
 
 class Rules(NamedTuple):
     """The rules in force, and switches to show what each is for. Only RULES is the protocol."""
 
     gives_way: bool = True
-    """False: what lies past a limit is taken up to `FREE` entries, and more if there is room."""
+    """False: branches do not give way to a tail; it is taken up to `FREE` entries, and more if there is room."""
+    takes_long: bool = True
+    """False: a tail of more than half a run is taken only if there is room."""
     leads_down: bool = True
     """False: a server leads down from pins that were named alone."""
     shows_part: bool = True
@@ -76,9 +80,9 @@ class Node:
         return []
 
     def needed(self) -> set[Id]:
-        """What counts, two branches of a fork, and for each of these entries a way to a signature."""
-        s = self.state()
-        return {x.id for e in (*s.entries, *s.children[:2]) for x in (e, *self.way(e))}
+        """What counts or is below a pin, two branches of a fork, and for each of these entries a way to a signature."""
+        s, below = self.state(), [self.held[i] for i in self.vouched]
+        return {x.id for e in (*s.entries, *s.children[:2], *below) for x in (e, *self.way(e))}
 
     def take(self, run: Sequence[Entry], below: Id = None) -> bool:
         """Whether a run was taken of which something was new. below: a pinned entry that is shown to stand above it."""
@@ -90,30 +94,34 @@ class Node:
         was, before = self.state(), (dict(self.held), set(self.signed))
         self.held.update((e.id, e) for e in fresh)
         self.signed.add(run[-1].id)
-        past = sum(e.seq >= self.attack.limit for e in fresh)
         if self.state() != was:
-            if self.rules.gives_way:
-                if 2 * past <= RUN:
-                    self.give_way()
-                    return True
-            elif past <= FREE or len(self.branches()) <= self.attack.room:
-                return True
-        elif self.shown(fresh, below):
-            self.vouched |= {e.id for e in fresh}
-            return True
-        elif len(self.branches()) <= self.attack.room:
-            return True
-        self.held, self.signed = before
-        return False
+            taken = self.takes_tail(sum(e.seq >= self.attack.limit for e in fresh))
+        elif shown := self.shown(fresh, below):
+            self.vouched |= {e.id for e in fresh[:shown]}
+            taken = self.takes_tail(len(fresh) - shown)
+        else:
+            taken = len(self.branches()) <= self.attack.room
+        if not taken:
+            self.held, self.signed = before
+            self.vouched &= set(self.held)
+        return taken
 
-    def shown(self, fresh: Sequence[Entry], below: Id) -> bool:
-        """Whether a pin shows so many of these entries that the others are a tail."""
+    def takes_tail(self, past: int) -> bool:
+        """Whether so many of the entries that came last may lead to a signature. Branches have given way to them."""
+        if not self.rules.gives_way:
+            return past <= FREE or len(self.branches()) <= self.attack.room
+        fits = len(self.branches()) <= self.attack.room or 2 * past <= RUN
+        if fits or self.rules.takes_long:
+            self.give_way()
+        return fits or (self.rules.takes_long and len(self.branches()) <= MOST)
+
+    def shown(self, fresh: Sequence[Entry], below: Id) -> int:
+        """How many of these entries a pin is shown to stand above. The others are a tail."""
         if all(i != below for _, i in self.attack.pins):
-            return False
-        number = len({e.id for e in fresh} & {e.id for e in self.attack.path(below)})
-        if not self.rules.shows_part:
-            return number == len(fresh)
-        return number > 0 and 2 * (len(fresh) - number) <= RUN
+            return 0
+        above = {e.id for e in self.attack.path(below)}
+        number = sum(e.id in above for e in fresh)
+        return number if self.rules.shows_part or number == len(fresh) else 0
 
     def branches(self) -> set[Id]:
         return set(self.held) - {e.id for e in self.state().entries} - self.vouched
@@ -166,13 +174,17 @@ def attack(rng: random.Random) -> Attack:
     for e in rng.sample(list(entries.values()), min(len(entries), 3)):
         past = limit - 1 - e.seq
         write(e, past + rng.randrange(1, 5) if past + 4 < RUN and rng.random() < 0.7 else 1)
+    if rng.random() < 0.5:  # the signature of some of the chain is far away, beside it
+        e = rng.choice([e for e in entries.values() if e.seq < limit])
+        write(e, RUN - 2)
+        signed.discard(e.id)
     for _ in range(rng.randrange(30)):
         write(rng.choice([None, *list(entries.values())[:3]]), rng.choice([1, 1, 2]))
     real = [e for e in entries.values() if e.seq < limit]
     pins = [(e.seq, e.id) for e in rng.sample(real, min(len(real), 2))]
     pins += [(limit + k, -1 - k) for k in range(rng.choice([0, 0, 3, 9]))]
     rng.shuffle(pins)
-    return Attack(limit, rng.randrange(2, 8), tuple(pins), entries, frozenset(signed))
+    return Attack(limit, rng.choice([2, 4, 7, RUN + 2]), tuple(pins), entries, frozenset(signed))
 
 
 def runs(a: Attack, rng: random.Random, share: float) -> list[list[Entry]]:

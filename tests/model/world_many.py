@@ -24,8 +24,8 @@ from tests.model.world_sets import WorldSet, world_set
 CHUNK = 10
 FIRST = 40
 """Failing sets that are named of each check."""
-CI_SETS = int(os.environ.get("BANYAN_WORLD_SETS", "1500"))
-CI_CHUNKS = 40
+CI_SETS = int(os.environ.get("BANYAN_WORLD_SETS", "600"))
+CI_CHUNKS = 20
 ROOMS = ("crdt", "schema", "storage", "replica", "tests/model")
 Job = tuple[str, int, int, str]
 

@@ -404,8 +404,8 @@ IN_CHECKPOINTS = (
     Mutant(
         "pins vouch for entries without end",
         _COUNTING,
-        "most = 2 * self._realm.entries_allowed(elapsed), ",
-        "most = 1 << 40, ",
+        "return 2 * self._realm.entries_allowed(elapsed), ",
+        "return 1 << 40, ",
         _HELD,
     ),
     Mutant(

@@ -321,6 +321,13 @@ IN_NODE = (
         _TAKEN,
     ),
     Mutant(
+        "judging an account anew is metered by its entries",
+        _INGEST,
+        " or not may(max(0, self.store.operations(log.account, COUNTED) - length))",
+        "",
+        _TAKEN,
+    ),
+    Mutant(
         "a pin makes an account be judged anew however often",
         _INGEST,
         "            self._may_work(run.log, len(entries), may)\n            newly",
@@ -330,7 +337,7 @@ IN_NODE = (
     Mutant(
         "what lies past a limit is held without end",
         _INGEST,
-        "            if not fits and not is_tail(rest):\n",
+        "            if not self.slow.takes_tail(run.log, granted, rest):\n",
         "            if False:\n",
         _TAKEN,
     ),
@@ -351,15 +358,15 @@ IN_NODE = (
     Mutant(
         "entries that a pin stands above are charged to the room of the log",
         _INGEST,
-        "parts, granted if vouched else None, now_s)",
-        "parts, None, now_s)",
+        "self._beside(run.log, entries, shown,",
+        "self._beside(run.log, entries, 0,",
         _TAKEN,
     ),
     Mutant(
         "entries past a limit are held without room where a pin stands above them",
         _INGEST,
-        "vouched = 0 < shown <= count and",
-        "vouched = 0 < shown and",
+        "shown = shown if shown <= count else 0",
+        "pass",
         _TAKEN,
     ),
     Mutant(
@@ -779,9 +786,37 @@ IN_NODE = (
     Mutant(
         "branches do not give way to what the state depends on",
         _COUNTING,
-        "        if room.over:\n            rows",
-        "        if False:\n            rows",
+        "        if room.over:\n            self",
+        "        if False:\n            self",
         _COUNTED,
+    ),
+    Mutant(
+        "branches do not give way to a long tail",
+        _COUNTING,
+        "        self._drop_kind(log, BRANCH)\n        used",
+        "        used",
+        _REFUSED,
+    ),
+    Mutant(
+        "a long tail is taken only if there is room for a branch",
+        _COUNTING,
+        ".limited(*self._twice(granted, entries)).would_take",
+        ".would_take",
+        _TAKEN,
+    ),
+    Mutant(
+        "what is below a pin has its own signature, or is a branch",
+        _INGEST,
+        "            and self.slow.takes_tail(log, granted, tail)\n",
+        "            and not tail\n",
+        _REFUSED,
+    ),
+    Mutant(
+        "of what is below a pin the signature is not held",
+        _INGEST,
+        "            if tail:\n                self.slow.tail(log, tail, now_s)\n",
+        "",
+        _REFUSED,
     ),
     Mutant("each entry of a chain keeps a tail", _LOGS, "if along and e.sig is None:", "if False:", _COUNTED),
     Mutant(
@@ -801,7 +836,7 @@ IN_NODE = (
     Mutant(
         "what came below the same pin gives way too",
         _COUNTING,
-        "is not None} - below)",
+        "is not None} - but)",
         "is not None})",
         _REFUSED,
     ),

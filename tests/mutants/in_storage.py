@@ -763,8 +763,8 @@ IN_STORAGE = (
     Mutant(
         "the first entry of a step is judged without the one before it",
         _AGAIN,
-        "below = max(0, first - 1)",
-        "below = first",
+        "_some(chain, size), parent)",
+        "_some(chain, size))",
         _FOLDED_AGAIN,
     ),
     Mutant(
@@ -784,8 +784,29 @@ IN_STORAGE = (
     Mutant(
         "a step takes entries of any number of operations",
         _AGAIN,
-        "        left -= max(1, len(body.ops))\n",
+        "        left -= _size(entry)\n",
         "        left -= 1\n",
+        _FOLDED_AGAIN,
+    ),
+    Mutant(
+        "a step decodes what it does not fold",
+        _AGAIN,
+        "_some(chain, size), parent)",
+        "_some(chain, size + 31), parent)",
+        _FOLDED_AGAIN,
+    ),
+    Mutant(
+        "whether an account is large is told by its entries",
+        "storage/banyan_storage/entry_reader.py",
+        "found += sum(max(1, ops_in(line.ops)) - 1 for",
+        "found += sum(0 for",
+        _FOLDED_AGAIN,
+    ),
+    Mutant(
+        "views are built of so many entries at a time",
+        _REFOLDING,
+        "return len(plain) + sum(max(1, len(body.ops)) for _, _, _, body in others)",
+        "return len(lines)",
         _FOLDED_AGAIN,
     ),
     Mutant(

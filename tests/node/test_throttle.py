@@ -18,10 +18,12 @@ import pytest
 import trio
 import trio.testing
 
+from banyan_crdt.ids import AccountId
 from banyan_crdt.realm import MAIN
 from banyan_node.context import Context
 from banyan_node.edge import Edge, Link, open_edge
 from banyan_node.edge.addresses import host_of
+from banyan_node.links.incoming import Incoming
 from banyan_node.node import Node
 from banyan_node.workers.ahead import AHEAD_BYTES, SLICE
 from banyan_node.workers.budget import ALLOWANCE_S, DEEPEST_S, JUDGING, LEAST, OWN, READING, SAVED_S
@@ -36,6 +38,7 @@ from banyan_node.workers.throttle import (
 )
 from banyan_node.workers.turns import Whose
 from banyan_node.workers.usage import CAUSE, Usage
+from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.frames import Push, Pushes, encode_frame
 from banyan_replica.gossip.groups import group_of
 from banyan_replica.intake.prepare import Prepared
@@ -1181,3 +1184,16 @@ async def test_who_was_not_read_from_is_not_called_slow(tmp_path: Path) -> None:
             assert asking.held(peer)
             assert asking.waiting(peer) > 0
         assert asking.held(peer), "what it owes may be on its way"
+
+
+def test_while_own_people_work_no_peer_has_its_long_runs_folded_without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step ends in a commit, and a post that comes waits for it."""
+    posted, throttle, unused = list[Any](), Throttle(SHARE, lambda: 0.0), None
+    monkeypatch.setattr(Worker, "post", lambda worker, job, *rest, **more: posted.append(job))
+    parts: Any = (unused, Whose("peer", "net"), unused, unused, object.__new__(Worker), throttle)
+    incoming = Incoming(*parts)
+    incoming._fold_on(AccountId(bytes(32)))
+    assert len(posted) == 1
+    throttle.works()
+    incoming._fold_on(AccountId(bytes(32)))
+    assert len(posted) == 1

@@ -14,6 +14,7 @@ import pytest
 import trio
 
 from banyan_crdt.errors import Refused
+from banyan_node.links.incoming import FOLD_BYTES
 from banyan_node.server.running import find_running
 from banyan_node.workers import worker
 from banyan_node.workers.turns import Whose
@@ -182,6 +183,25 @@ async def test_a_call_waits_for_no_more_than_the_frame_that_is_being_handled(tmp
             gate.set()
         assert order.index("call") <= 2
         await node.worker.call(lambda c, now: None)
+
+
+async def test_no_two_steps_of_a_fold_share_a_commit(tmp_path: Path) -> None:
+    """A post that comes waits for what is written, and a process that once had many pages keeps their memory."""
+    async with running(make_node(make_home(tmp_path / "a"))) as node:
+        gate, commits = threading.Event(), list[int]()
+
+        def step(c: Any, now: float) -> None:
+            gate.wait()
+            commits.append(c.engine.commits)
+            c.store.put_note(b"n", len(commits).to_bytes())
+
+        for _ in range(3):
+            node.worker.post(step, FOLD_BYTES, writes=True, whose=Whose("stranger", "net"))
+        gate.set()
+        await node.worker.call(lambda c, now: None)
+        while len(commits) < 3:
+            await trio.sleep(0.01)
+        assert len(set(commits)) == 3
 
 
 async def test_frames_have_their_share_while_calls_never_end(tmp_path: Path) -> None:

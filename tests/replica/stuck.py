@@ -14,7 +14,8 @@ from typing import NamedTuple
 from banyan_crdt.errors import Reason
 from banyan_crdt.ops import Grant
 from tests.crdt.make import Person, run_bytes
-from tests.replica.test_refusals import WIDE, Forger, Pair, refuse
+from tests.replica.forging import WIDE, Forger, Pair
+from tests.replica.test_refusals import refuse
 
 
 class Stuck(NamedTuple):

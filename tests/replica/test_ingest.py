@@ -12,7 +12,9 @@ import pytest
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry, Header, decode_header
 from banyan_crdt.errors import Malformed, NotYet, WrongLink
+from banyan_crdt.grants import Granted
 from banyan_crdt.ids import AccountId, CellKey, EntryId, Head, LogId, Ref, coll, control_log, key_digest
+from banyan_crdt.logs import within_limits
 from banyan_crdt.ops import Grant, Init, Op, Pin, Put, Slot
 from banyan_crdt.realm import TEST, Realm
 from banyan_crdt.run import (
@@ -34,6 +36,7 @@ from banyan_schema.social import Post, encode_post
 from banyan_storage.check import StoreProblem, verify
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import Arrival
+from banyan_storage.records import encode_record
 from banyan_storage.store import Store
 from banyan_storage.tables import STORE_TABLES
 from banyan_storage.views import SocialViews
@@ -408,33 +411,65 @@ def test_each_entry_of_a_run_must_be_within_the_limit_of_its_own_date() -> None:
     assert tight.node.head(tight.name) == Head(3, log[2].id, 0)
 
 
-def test_what_lies_past_a_limit_is_held_up_to_half_a_run_and_branches_give_way_to_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def refused_by(tight: Tight, log: Sequence[Entry], first: int) -> str:
+    with pytest.raises(NotYet) as why:
+        tight.give(log, first)
+    return why.value.reason
+
+
+def test_half_a_run_past_a_limit_is_always_held_and_branches_give_way_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
+    monkeypatch.setattr(counting.Counting, "_twice", lambda *_: (0, 0))  # no longer one is taken
     tight = Tight()
     log = tight.write(8)
     tight.say(Pin(tight.name.writer, 1, 0, log[0].id))
-    branches = [tight.write(1, tag) for tag in "ab"]
-    for some in (log[:1], *branches):
+    for some in (log[:1], *[tight.write(1, tag) for tag in "ab"]):
         tight.give(some)
-    assert {e.id for e in tight.node.store.loose(tight.name)} == {b[0].id for b in branches}
+    assert len(tight.node.store.loose(tight.name)) == 2
     unsigned = [*log[:1], *(e._replace(sig=None) for e in log[1:-1]), log[-1]]
     with monkeypatch.context() as m:
         m.setattr(joints, "MAX_RUN_ENTRIES", 9)
-        with pytest.raises(NotYet) as why:
-            tight.give(unsigned, 1)
-        assert why.value.reason == "limit"
+        assert refused_by(tight, unsigned, 1) == "limit"
         assert tight.node.head(tight.name) == Head(1, log[0].id, 0)
     with monkeypatch.context() as m:
         m.setattr(joints, "RUN_ROWS_BYTES", 2 * sum(run_row_bytes(e.ops) for e in log[3:]) - 1)
-        with pytest.raises(NotYet):
-            tight.give(unsigned, 1)
+        assert refused_by(tight, unsigned, 1) == "limit"
         m.setattr(joints, "RUN_ROWS_BYTES", 2 * sum(run_row_bytes(e.ops) for e in log[3:]))
         m.setattr(joints, "MAX_RUN_ENTRIES", 10)
         assert tight.give(unsigned, 1) == 2
     assert [e.id for e in tight.node.store.loose(tight.name)] == [e.id for e in log[3:]]
     assert served_to_another(tight.node, tight.realm, NOW_MS).head(tight.name) == Head(3, log[2].id, 0)
+
+
+@pytest.mark.parametrize(("entries", "size"), [(3, 64 << 20), (100, 250)])
+def test_a_longer_tail_is_held_until_what_cannot_give_way_is_twice_what_the_log_may_hold(
+    entries: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
+    monkeypatch.setattr(joints, "MAX_RUN_ENTRIES", 2)
+    results = set[bool]()
+    for n in range(4, 12):
+        tight = Tight(entries, size)
+        log = [e._replace(sig=None) for e in tight.write(1 + n)]
+        whole = tight.write(1, "end", log)
+        granted = Granted(Grant(tight.name.writer, 1, 1, 8, None, None, None), tight.control[-1].header.time, 0)
+        count = sum(within_limits(tight.realm, granted, e.header.seq, e.header.time, e.header.total) for e in whole)
+        tail = whole[count:]
+        taken = len(tail) <= 2 * entries and sum(len(encode_record(0, e)) for e in tail) <= 2 * size
+        first = tight.write(1)
+        tight.say(Pin(tight.name.writer, 1, 0, first[0].id))
+        for some in (first, *[tight.write(1, tag) for tag in "ab"]):
+            tight.give(some)
+        assert len(tight.node.store.loose(tight.name)) == 2
+        if taken:
+            assert tight.give(whole, 1) == count - 1
+            other = served_to_another(tight.node, tight.realm, NOW_MS)
+            assert other.head(tight.name) == tight.node.head(tight.name) == Head(count, whole[count - 1].id, 0)
+        else:
+            assert refused_by(tight, whole, 1) == "limit"
+            assert tight.node.head(tight.name).length == 1
+        results.add(taken)
+    assert results == {True, False}
 
 
 def test_of_tails_that_one_signature_makes_needless_none_stays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -484,7 +519,7 @@ def test_above_a_limit_a_pin_gives_no_room(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_run_that_ends_at_a_cut_is_taken_though_no_room_is_left_for_its_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(joints, "TAIL", 10**9)
+    monkeypatch.setattr(counting.Counting, "takes_tail", lambda *_: False)
     monkeypatch.setattr(counting, "BESIDE_ENTRIES", 2)
     an = Person()
     log, node = an.write(10), known(an)
@@ -602,6 +637,23 @@ def test_a_signature_that_comes_later_is_kept_and_the_log_served_up_to_it() -> N
     assert give(node, log, 0, 5) == 0
     assert signed() == [4, 7]
     assert served_to_another(node, TEST, NOW_MS).store.digest() == node.store.digest()
+
+
+def test_judging_anew_is_metered_by_operations() -> None:
+    """An entry can have 512, and each is read and folded again."""
+    an = Person()
+    log = list[Entry]()
+    for k in range(4):
+        log.append(follow(an.full("phone"), an.log(), log, *(add(f"{k} {n}") for n in range(300)), signed=True))
+    node, asked = known(an), list[int]()
+    give(node, log)
+
+    def may(n: int) -> bool:
+        asked.append(n)
+        return True
+
+    node.run(decode_run(TEST, run_bytes(an.write(1, below=log[:3], tag="x"), 3, 4)), NOW_MS, may)
+    assert 1_200 <= sum(asked) <= 1_210
 
 
 def test_judging_anew_is_metered_and_refused_without_a_trace() -> None:

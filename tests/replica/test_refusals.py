@@ -3,114 +3,20 @@ which one of them does not take it; and they become equal where the rules allow 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
 import pytest
 
-from banyan_crdt.entry import Entry, skip_seq
 from banyan_crdt.errors import NotYet, Reason
-from banyan_crdt.ids import AccountId, CellKey, EntryId, Head, LogId, coll, control_log, key_digest
-from banyan_crdt.ops import Count, Grant, Init, Op, Pin, Slot, Unknown
-from banyan_crdt.realm import TEST, Realm
-from banyan_crdt.run import decode_run
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_replica.intake.intake import REASONS
 from banyan_replica.sync.repeats import REPEATED, Repeats
-from tests.crdt.make import NOBODY, TICK, follow, run_bytes, signer
+from tests.crdt.make import run_bytes, signer
 from tests.model.world_net import Tuning, tuned
-from tests.replica.helpers import World
+from tests.replica.forging import NARROW, WIDE, Forger, Pair, proof
 
-BIRTH_MS = TEST.birth_ms
-DAY_MS = 86_400_000
-NOW_S = BIRTH_MS / 1000 + 40 * 86_400
-NARROW = Realm("narrow", BIRTH_MS, 20, 1, 1 << 20, 1 << 20)
-"""A log may hold 20 entries, and one more each day."""
-WIDE = TEST
 NAMES = [LogId(AccountId(bytes([k]) * 32), signer("device").key, 1) for k in range(8)]
-
-
-class Forger:
-    """An account whose owner writes what he likes, of the realm."""
-
-    def __init__(self, realm: Realm) -> None:
-        self.realm, self.at = realm, (BIRTH_MS + DAY_MS) << 16
-        slot = Slot(key_digest(signer("root", realm).key), bytes(32))
-        born = follow("root", control_log(NOBODY), [], Init((slot,), None), realm=realm, time=self.at)
-        self.id = AccountId(born.id)
-        self.control = [born]
-        self.device = signer("device", realm).key
-        self.log = LogId(self.id, self.device, 1)
-        self.say(Grant(self.device, 1, 99, 8, None, None, None))
-
-    def say(self, *ops: Op) -> None:
-        self.control.append(follow("root", control_log(self.id), self.control, *ops, realm=self.realm))
-
-    def pin(self, seq: int, entry: EntryId) -> Pin:
-        return Pin(self.device, self.log.log, seq, entry)
-
-    def write(
-        self, n: int, below: Sequence[Entry] = (), salt: int = 0, pad: int = 0, every: int = 0, log: int = 1
-    ) -> list[Entry]:
-        """n entries over `below`, of which the last is signed, and each one after `every` others."""
-        out, name = list(below), self.log._replace(log=log)
-        for j in range(n):
-            k = len(out)
-            op: Op = (
-                Unknown(99, (k + salt, bytes(pad))) if pad else Count(coll("post"), CellKey(bytes(16)), k + salt + 1)
-            )
-            time = out[-1].header.time + TICK if out else self.at + (k + 1) * TICK
-            signed = j == n - 1 or bool(every and (j + 1) % every == 0)
-            out.append(follow("device", name, out, op, realm=self.realm, time=time, signed=signed))
-        return out
-
-
-def proof(log: Sequence[Entry], last: int) -> list[Entry]:
-    """Entries from the last of the log down to one that links to place `last`."""
-    out, at = list[Entry](), len(log) - 1
-    while at > last:
-        out.append(log[at])
-        target = skip_seq(at)
-        at = target if target is not None and target >= last else at - 1
-    return out
-
-
-class Pair(World):
-    """Two nodes that are given things, and then linked."""
-
-    def __init__(self, realm: Realm) -> None:
-        super().__init__("a", "b", realm=realm)
-        self.now = NOW_S
-
-    def control(self, name: str, who: Forger) -> None:
-        replica = self.replicas[name]
-        replica.ingest.control(who.id, who.control, replica.wall_ms(self.now))
-        self.drain(name)
-
-    def give(
-        self, name: str, log: Sequence[Entry], first: int = 0, stop: int | None = None, proof: Sequence[Entry] = ()
-    ) -> str:
-        """Gives a run to a node. Returns why it was not taken, or an empty string. proof: of a pin above it."""
-        replica = self.replicas[name]
-        run = decode_run(self.realm, run_bytes(log, first, len(log) if stop is None else stop))
-        try:
-            replica.ingest.run(run, replica.wall_ms(self.now), proof=[e.header for e in proof])
-        except NotYet as why:
-            return why.reason
-        finally:
-            self.drain(name)
-        return ""
-
-    def heads(self, log: LogId) -> list[Head]:
-        return [self.head(name, log) for name in ("a", "b")]
-
-    def pass_time(self, seconds: float) -> int:
-        """Runs, and makes a link that ended again. Returns how many bytes went over it."""
-        before = sum(self.bytes.values())
-        for _ in range(int(seconds // 10)):
-            if "b" not in self.replicas["a"].links:
-                self.link("a", "b")
-            self.run(10)
-        return sum(self.bytes.values()) - before
 
 
 HOURS = 0.5
@@ -246,6 +152,44 @@ def test_a_pinned_chain_whose_signatures_are_beside_it_is_taken_where_branches_f
         assert w.head("a", who.log) == Head(18, chain[-1].id, 0)
         for k in range(60):
             w.give("b", who.write(1, salt=1_000 + k))
+        w.pass_time(60)
+        assert w.same(), w.heads(who.log)
+
+
+def test_a_tail_of_more_than_half_a_run_past_a_limit_is_taken_where_branches_fill_the_room() -> None:
+    with tuned(Tuning(piece=2_000, small=1_000, run=12, beside=40)):
+        w, who = Pair(NARROW), Forger(NARROW)
+        trunk = who.write(18, every=6)
+        who.say(who.pin(17, trunk[17].id))
+        for name in "ab":
+            w.control(name, who)
+            for k in range(0, 18, 6):
+                assert not w.give(name, trunk, k, k + 6)
+        for k in range(60):
+            w.give("b", who.write(1, trunk[:3], salt=1_000 + k), 3)
+        assert not w.give("a", who.write(9, trunk), 18)
+        w.pass_time(60)
+        assert w.same(), w.heads(who.log)
+
+
+def test_a_pinned_chain_whose_signature_is_more_than_half_a_run_beside_it_is_taken_where_branches_fill_the_room() -> (
+    None
+):
+    with tuned(Tuning(piece=2_000, small=1_000, run=12, beside=40)):
+        w, who = Pair(WIDE), Forger(WIDE)
+        chain = [e._replace(sig=None) for e in who.write(13)]
+        chain += who.write(1, chain)[-1:]
+        for name in "ab":
+            w.control(name, who)
+        assert not w.give("a", who.write(8, chain[:3], salt=100))
+        assert not w.give("a", who.write(1, chain[:12], salt=200), 3)
+        assert not w.give("a", chain, 12)
+        for k in range(60):
+            w.give("b", who.write(1, salt=1_000 + k))
+        who.say(who.pin(13, chain[-1].id))
+        for name in "ab":
+            w.control(name, who)
+        assert w.head("a", who.log) == Head(14, chain[-1].id, 0)
         w.pass_time(60)
         assert w.same(), w.heads(who.log)
 

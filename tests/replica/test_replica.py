@@ -16,7 +16,9 @@ from banyan_crdt.ops import Pin
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.run import encode_control
 from banyan_crdt.signing import Signer
+from banyan_replica.gossip import spreading
 from banyan_replica.gossip.frames import Join, Push, Pushes, encode_frame
+from banyan_replica.intake.prepare import prepare
 from banyan_replica.peers.flow import FIRST_ROOM, OVERSHOOT, WINDOW
 from banyan_replica.peers.ledger import Scale
 from banyan_replica.peers.limits import Limits
@@ -298,6 +300,33 @@ def test_a_message_of_an_account_that_is_not_held_is_seen_under_its_own_name_onl
     w.rogue("honest", "a")
     w.say("honest", "a", gossip(run_item(log), log[0].id))
     assert w.head("a", an.log()).length == 1
+
+
+@pytest.mark.parametrize("kind", ["held", "not held", "forged", "forged and not held", "malformed"])
+def test_a_large_message_that_was_read_ahead_comes_to_the_same_and_is_not_read_again(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for ahead in (False, True):
+        w = World("a", "b")
+        an, binh = w.person("b", "an"), Person("binh")
+        w.replicas["a"].set_interest([an.id], w.now)
+        w.link("a", "b")
+        w.run(10)
+        log = (binh if "not held" in kind else an).write(600)
+        run = run_item(log).run
+        forged = run[:-1] + bytes((run[-1] ^ 1,)) if "forged" in kind else run
+        frame = encode_message(gossip(RunItem(forged[1:] if kind == "malformed" else forged, []), log[-1].id))
+        w.rogue("r", "a")
+        prepared = prepare(TEST, frame, pushed=True) if ahead else None
+        with monkeypatch.context() as patch:
+            if ahead and "forged" not in kind:
+                patch.setattr(spreading, "opened", lambda delivery: pytest.fail("it is read again"))
+            w.replicas["a"].receive("r", frame, w.now, prepared)
+        w.run(0.1)
+        found.append((w.head("a", an.log()), w.points("a", "r"), len(w.rejections("a"))))
+    assert found[0] == found[1]
+    assert (found[1][0].length == 600) == (kind == "held")
 
 
 def test_no_stranger_can_make_a_node_announce_what_it_does_not_send() -> None:

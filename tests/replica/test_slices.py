@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
+from banyan_crdt.codec import encode
 from banyan_crdt.errors import Malformed
 from banyan_crdt.realm import TEST
 from banyan_replica.gossip.frames import Push, Pushes, decode_frame, encode_frame
 from banyan_replica.gossip.settings import MAX_ITEMS
-from banyan_replica.intake.prepare import Prepared, prepare
+from banyan_replica.intake.prepare import LARGE, CheckedRun, Prepared, prepare
 from banyan_replica.intake.slices import slices
-from banyan_replica.wire import Credit, DataItems, GossipFrame, Message, encode_message, size_of
+from banyan_replica.wire import Credit, DataItems, GossipFrame, Message, encode_item, encode_message, size_of
 from tests.crdt.make import Person
 from tests.replica.helpers import run_item
 
@@ -85,3 +86,18 @@ def test_a_frame_that_is_wrong_beside_its_messages_is_wrong_in_its_last_slice() 
 def test_other_frames_and_wrong_ones_stay_whole() -> None:
     for whole in (prepared(Credit(5)), prepare(TEST, b"\xff"), prepared(DataItems([]))):
         assert slices(whole, MOST) == [whole]
+
+
+def test_a_large_message_of_the_gossip_is_read_ahead_and_goes_with_each_slice() -> None:
+    small, large = (encode(encode_item(run_item(Person(f"p{n}").write(n)))) for n in (1, 600))
+    assert len(large) >= LARGE
+    lie = bytes(LARGE)
+    frame = GossipFrame(
+        encode_frame(Pushes(tuple(Push(bytes([n]) * 16, 0, raw) for n, raw in enumerate((small, large, lie)))))
+    )
+    assert not prepared(frame).pushed
+    whole = prepare(TEST, encode_message(frame), pushed=True)
+    assert whole.pushed.keys() == {large, lie}
+    assert isinstance(whole.pushed[large], CheckedRun)
+    assert isinstance(whole.pushed[lie], Malformed)
+    assert [part.pushed for part in slices(whole, MOST)] == [whole.pushed] * 3

@@ -13,8 +13,9 @@ from banyan_replica.frontier.sketch import CELLS, Numbers, P, add_one, decode, e
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.standing import COMPARED, FEW, FORCED_S, MOST, WHOLE_S, Standing
 from banyan_replica.wire import BUSY, HERE, Heads, Sketch, SketchCells, SketchNames
+from tests.replica.forging import WIDE, Forger, Pair
 from tests.replica.stuck import Scene, measure, scene
-from tests.replica.test_refusals import WIDE, Forger, Pair, refuse
+from tests.replica.test_refusals import refuse
 
 NOW = 1e9
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from banyan_crdt import state
 from banyan_crdt.ids import AccountId, CellKey
-from banyan_crdt.ops import decode_body
+from banyan_crdt.ops import Body, decode_body
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
 from banyan_replica.intake import counting, ingest
@@ -16,6 +19,7 @@ from banyan_storage.tables import log_name
 from banyan_storage.view_rows import NUMBERED, NUMBERS
 from banyan_storage.views import large_accounts
 from banyan_storage.views.building import begin
+from banyan_storage.views.folding import Fold, Said
 from banyan_storage.views.proof import Proof
 from banyan_storage.views.registry import AGAIN, NAMES
 from banyan_storage.views.social.relations import FOLLOWS
@@ -169,7 +173,9 @@ def test_meanwhile_the_proof_leaves_out_that_account_only_and_small_accounts_are
     for _ in range(150):
         world.turn()
     store, account = world.node.store, world.people[0].id
-    size = sum(head.length for log, head in store.heads(account).items() if log.log)
+    entries = [e for log in store.heads(account) if log.log for e in store.chain(log)]
+    size = sum(len(decode_body(e.ops).ops) for e in entries)
+    assert size > len(entries)
     assert not store.rebuild_views_later(account, size)
     assert store.rebuild_views_later(account, size - 1)
     fold(world, 30)
@@ -268,3 +274,54 @@ def test_a_long_run_of_a_peer_is_folded_some_operations_at_a_time_and_what_it_de
     assert steps == ingest.LONG_RUN // 256
     world.agrees()
     world.proved()
+
+
+def test_a_step_decodes_the_operations_that_it_folds_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The entry before a step and the one after it may have 512 operations each."""
+    world = World("decoded once")
+    person, store, decoded = world.people[0], world.node.store, list[int]()
+    for _ in range(12):
+        follows = [relate(world.draw(), "follow", AccountId(world.draw() * 2)) for _ in range(30)]
+        world.write(person, "phone", follows)
+    assert not store.rebuild_views_later(person.id, 12 * 30)
+    assert store.rebuild_views_later(person.id, 12 * 30 - 1)
+    assert fold(world, 1_000)
+
+    def counting(raw: bytes) -> Body:
+        decoded.append(len(decode_body(raw).ops))
+        return decode_body(raw)
+
+    monkeypatch.setattr(state, "decode_body", counting)
+    while fold(world, 64):
+        assert sum(decoded) <= 64
+        decoded.clear()
+    world.agrees()
+
+
+def test_all_views_are_built_from_so_many_operations_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of entries of 512 operations, 4,096 are two million."""
+    monkeypatch.setattr("banyan_storage.views.refolding.STEP", 64)
+    world, settled, settle = World("by operations"), list[int](), Fold.settle
+    for _ in range(12):
+        follows = [relate(world.draw(), "follow", AccountId(world.draw() * 2)) for _ in range(30)]
+        world.write(world.people[0], "phone", follows)
+    begin(world.engine.write(), NAMES)
+    taken = list[int]()
+
+    def counting(fold: Fold, number: bytes, said: list[Said], parts: Iterator[bytes | None]) -> None:
+        taken.append(sum(len(body.ops) for _, _, _, body in said))
+        take(fold, number, said, parts)
+
+    def settling(fold: Fold) -> None:
+        settled.append(sum(taken))
+        taken.clear()
+        settle(fold)
+
+    take = Fold.take
+    monkeypatch.setattr(Fold, "take", counting)
+    monkeypatch.setattr(Fold, "settle", settling)
+    while world.build(1_000):
+        pass
+    world.agrees()
+    assert sum(settled) >= 12 * 30
+    assert max(settled) <= 64 + 2 * 30

@@ -15,9 +15,14 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, open_websocket_url
 
+from banyan_crdt.ids import CellKey, account_from_text
+from banyan_node.hosting.writing import append
+from banyan_node.links.incoming import Incoming
+from banyan_replica.intake import ingest
+from banyan_schema.social import Post, write_post
 from banyan_web.firehose.tail import Tail
 from banyan_web.mastodon.ids import thing_id
-from banyan_web.mastodon.streaming import endpoints, sockets
+from banyan_web.mastodon.streaming import endpoints, hub, sockets
 from tests.node.real import converged
 from tests.web.door import Client, Door, open_node
 from tests.web.lines import open_lines
@@ -136,6 +141,27 @@ async def test_a_post_of_another_node_reaches_an_app_that_listens(tmp_path: Path
         for stream in (home, public, remote, tagged):
             assert await stream.next() == [("delete", str(edited.id))]
         assert not any(stream.got for stream in (home, public, local, remote, tagged))
+        await listening.close()
+
+
+async def test_posts_of_a_long_run_are_told_once_it_is_folded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come to no view with their run, so whoever asks for one at once is told to come again."""
+    monkeypatch.setattr(ingest, "LONG_RUN", 1)
+    monkeypatch.setattr(hub, "LOOK_S", 0.2)
+    monkeypatch.setattr(Incoming, "_fold_on", lambda incoming, account: None)  # the node does it at rest, in a second
+    async with open_node(tmp_path / "a") as here, open_node(tmp_path / "b", [here.node.edge.addresses[0]]) as there:
+        an, _ = await here.person("an")
+        binh, _ = await there.person("bình")
+        await converged([here.node, there.node])
+        await here.node.backend.call("follow", {"account": binh})
+        listening = Listening(here)
+        home = await listening.to(app(here, an), "stream_user")
+        both = ((CellKey(bytes(16)), "một"), (CellKey(bytes(15) + b"1"), "hai"))
+        posts = [write_post(key, Post(text, created_ms=1)) for key, text in both]
+        await there.node.worker.call(lambda ctx, now: append(ctx, account_from_text(binh), posts, now))
+        found = await home.next(2)
+        assert [event for event, _ in found] == ["update", "update"]
+        assert [status.content for _, status in found] == ["<p>một</p>", "<p>hai</p>"]
         await listening.close()
 
 

@@ -10,6 +10,9 @@ from starlette.responses import Response
 
 from banyan_node.operator_errors import CallError
 
+BUILDING = 503
+"""What is asked for is not shown yet: a view that it needs is being built, or what its author wrote is being folded."""
+
 
 class Refused(Exception):
     """A request is refused. message: one sentence that says what to do. more: further fields of the answer."""

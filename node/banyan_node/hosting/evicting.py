@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 import structlog
@@ -51,8 +52,8 @@ class Evicting:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._interest: frozenset[AccountId] = frozenset()
-        self._chosen: frozenset[AccountId] = frozenset()
+        self._interest: AbstractSet[AccountId] = frozenset()
+        self._chosen: AbstractSet[AccountId] = frozenset()
         """Of those that are held, those of the last look that are not held only because they name an account here."""
         self._leaving = list[AccountId]()
         """Those that left and are not counted yet."""
@@ -67,7 +68,7 @@ class Evicting:
         if asking.interest is None:  # all, or not known while the node is being restored
             return False
         if asking.interest is not self._interest:
-            chosen = frozenset(ctx.replica.sync.notices.chosen or ())
+            chosen = (ctx.replica.sync.notices.chosen or {}).keys()
             self._leaving += (self._interest - asking.interest) | (self._chosen - chosen)
             self._interest, self._chosen = asking.interest, chosen
             self._look(ctx)

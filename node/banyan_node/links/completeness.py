@@ -89,7 +89,7 @@ def _held_by_nobody(at: Reads, seen: Published) -> str | None:
             follows = {account for one in own for account in at.queries().follows(one)}
         except ViewBuilding:
             return None
-        lacking = sorted(account for account in seen.interest.difference(own) if not _any_has(told, account))
+        lacking = sorted(account for account in seen.interest - set(own) if not _any_has(told, account))
         followed = [account for account in lacking if account in follows]
     elif not seen.witnessed:
         some = islice(at.store.accounts(), SAMPLED)

@@ -28,9 +28,9 @@ FLOOD = 64 << 10
 some kilobytes come whenever many write at once, and cutting these up made posts late by seconds."""
 FOLD = 256
 """Operations of a long run that one job folds, so that calls go between: some 8 ms."""
-FOLD_BYTES = TAKE_BYTES // 4
-"""What such a job counts as: so many operations touch some 1,000 pages of the store, which stay in memory until they
-are committed, and a process that once had many keeps them."""
+FOLD_BYTES = TAKE_BYTES
+"""What such a job counts as, so that none shares a commit with the next: so many operations touch some 1,000 pages of
+the store, and a post that comes waits until these are on the disk."""
 SHORTEST = 160
 """No smaller frame can hold an entry: two keys, a link and a signature have so many bytes."""
 
@@ -152,6 +152,10 @@ class Incoming:
             long.clear()
 
     def _fold_on(self, account: AccountId) -> None:
+        """While own people work, upkeep/views.py does it, with pauses: each step ends in a commit, which costs the disk
+        more time than the processor, and a post that comes waits for it."""
+        if self._throttle.busy:
+            return
         job = partial(self._fold, account)
         self._worker.post(job, FOLD_BYTES, writes=True, whose=self._whose, lane=Lane.GOSSIP)
 

@@ -1,5 +1,6 @@
 """Builds views that are new, changed or asked for while the node runs: a step, then a pause. Long runs are folded on
-account of the peers that sent them (links/incoming.py); here only what is left of them, slowly while others write.
+account of the peers that sent them (links/incoming.py) while own people rest; here what is left, slowly while others
+write.
 
 Each step notes its progress in the store (banyan_storage/views/building.py), so the next program that opens it
 continues. A command without a running node finishes the views before it uses the store (finishing.py).
@@ -27,6 +28,8 @@ LOOK_S = 1.0
 """Seconds between two looks whether a view is to be built, if something was written."""
 BUSY_S = 2.0
 """How long the node counts as busy after another write."""
+BEHIND = 4.0
+"""The pause, relative to the step, while others write and only long runs are left: own people and news go first."""
 BUSY, IDLE = (256, 0.5), (1_024, 0.1)
 """Entries in a step, and the length of the pause after it relative to the step, while others write and while none does.
 A step of 256 takes about 10 ms and a commit, and a writer waits for at most one. With 1,024 posts waited four times as
@@ -65,7 +68,8 @@ async def build(worker: Worker[Context], engine: LmdbEngine) -> None:
                 continue
             if changes != before + 1:
                 busy = at + BUSY_S
-            await trio.sleep(LOOK_S if at < busy and runs_only else (trio.current_time() - at) * rest)
+            rest = BEHIND if at < busy and runs_only else rest
+            await trio.sleep((trio.current_time() - at) * rest)
             if trio.current_time() - said > SAY_S:
                 said = trio.current_time()
                 log.info("building views", **{view.name: f"{int(view.done * 100)} %" for view in unbuilt(engine)})

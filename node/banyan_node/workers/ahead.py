@@ -68,7 +68,7 @@ class Ahead:
     def _prepare(self, frame: bytes, spent: Callable[[float], None]) -> Prepared:
         began = thread_time()
         try:
-            return prepare(self._realm, frame, self._checking)
+            return prepare(self._realm, frame, self._checking, True)
         finally:
             spent(thread_time() - began)
 

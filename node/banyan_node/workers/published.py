@@ -149,7 +149,7 @@ class Published:
     that did cannot all be one stranger. spreads: the last messages of the gossip, the oldest first."""
 
     links: tuple[LinkSeen, ...]
-    interest: frozenset[AccountId] | None
+    interest: Set[AccountId] | None
     """The accounts that this node holds; None: all."""
     bans: tuple[BanSeen, ...]
     logs: int

@@ -93,7 +93,8 @@ class GossipSettings:
 
     The memory
       seen: ids in one of the two generations of the seen set.
-      recent, recent_bytes: payloads kept to answer grafts without reading the store.
+      recent, recent_bytes: payloads kept to answer grafts without reading the store: of usual posts as many as `recent`
+        says, of the runs of a bulk import few.
       pending, pending_s: messages being judged; without a verdict in this time, it counts as "not yet".
       notes: announced messages that have not arrived. notes_per_peer: one peer's share.
       queue, queue_bytes: messages waiting for one peer; more are announced instead of pushed.
@@ -159,7 +160,7 @@ class GossipSettings:
 
     seen: int = 1 << 17
     recent: int = 4096
-    recent_bytes: int = 16 << 20
+    recent_bytes: int = 4 << 20
     pending: int = 8192
     pending_s: float = 10.0
     notes: int = 16384

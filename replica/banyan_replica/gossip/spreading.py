@@ -8,7 +8,8 @@ gossip takes it as not received, so that a neighbour that has the content sends 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from banyan_crdt.codec import encode
@@ -23,13 +24,14 @@ from banyan_replica.gossip.pushes import opened
 from banyan_replica.intake.author import Written
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.intake import Judged, account_of
-from banyan_replica.intake.prepare import Checked, CheckedLater, CheckedRun, Verify, check_items, ids_of
+from banyan_replica.intake.prepare import Checked, CheckedLater, CheckedRun, Verify, check_items, ids_of, named
 from banyan_replica.peers.ledger import Charge, Offence, charge_of
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.wire import Item, RunItem, encode_item
 
 BARE = 4_096
 """Messages that came without content and are remembered, so that they are passed on once it came."""
+_NOTHING: Mapping[bytes, Checked | Reject] = MappingProxyType({})
 Take: TypeAlias = Callable[[PeerSession, Checked, float], Judged]
 """Judges an item and stores it. Raises Reject or NotYet."""
 
@@ -69,7 +71,10 @@ class Spreading:
 
     # -- incoming
 
-    def frame(self, link: PeerSession, frame: list[Any], now: float) -> None:
+    def frame(
+        self, link: PeerSession, frame: list[Any], now: float, read: Mapping[bytes, Checked | Reject] = _NOTHING
+    ) -> None:
+        """read: messages of it that were read already, by their bytes."""
         try:
             decoded = decode_frame(frame)
         except Malformed as error:
@@ -78,7 +83,7 @@ class Spreading:
         lies: list[Charge] = []
         deliveries = self._gossip.receive(link.peer, decoded, now)
         with self._ingest.batch():
-            for delivery, pushed in zip(deliveries, self._opened(deliveries), strict=True):
+            for delivery, pushed in zip(deliveries, self._opened(deliveries, read), strict=True):
                 try:
                     self._judge(link, delivery, pushed, now)
                 except Reject as error:  # the other messages of the frame get their own verdicts
@@ -86,12 +91,17 @@ class Spreading:
         for lie in lies:
             self._charge(link, lie, now)
 
-    def _opened(self, deliveries: Sequence[Delivery]) -> list[_Opened]:
+    def _opened(self, deliveries: Sequence[Delivery], read: Mapping[bytes, Checked | Reject]) -> list[_Opened]:
         out = [_Opened(Malformed("not read yet"), False)] * len(deliveries)
         items: dict[bool, list[tuple[int, Item]]] = {True: [], False: []}
         for k, delivery in enumerate(deliveries):
-            item = opened(delivery)
+            ready = read.get(delivery.payload)
             try:
+                if ready is not None and not isinstance(ready, Reject):
+                    out[k] = _Opened(ready, self._wanted(delivery.peer, named(ready)[0].account))
+                    continue
+                # a wrong signature matters only if the account is held here
+                item = opened(delivery) if ready is None or isinstance(ready, BadSignature) else ready
                 if isinstance(item, Reject):
                     raise item
                 items[self._wanted(delivery.peer, account_of(item))].append((k, item))

@@ -25,6 +25,7 @@ from banyan_crdt.ops import Body, Kept, Pin, decode_body
 from banyan_crdt.realm import Realm
 from banyan_crdt.state import counted_entries, pins_in, pins_of, turn_of
 from banyan_replica.intake.accounts import Accounts
+from banyan_replica.intake.joints import is_tail
 from banyan_replica.intake.own import own_tips
 from banyan_replica.wire import MAX_PINS
 from banyan_storage.due import Work
@@ -37,7 +38,7 @@ KEEP_S = 30 * 86_400
 BESIDE_ENTRIES, BESIDE_BYTES = 4_096, 4 << 20
 """Limits of the entries of a log that never counted here, because the owner of its key can write endless branches."""
 FOLDED_AT_ONCE = 8_192
-"""Views of accounts of fewer entries are folded again at once: that takes less than 0.1 s."""
+"""Views of accounts of fewer operations are folded again at once: that takes 0.1 to 0.4 s."""
 ROOMS = 1_000
 """Logs whose used room is cached."""
 LoosePart: TypeAlias = tuple[EntryId, int, bytes]
@@ -176,9 +177,19 @@ class Counting:
         if named or not self._store.take_out_of_views(account, removed):
             self.recount(account, named, now_s, rebuild=True)
 
+    def takes_tail(self, log: LogId, granted: Granted, entries: Sequence[Entry]) -> bool:
+        """Whether entries are taken that do not count, but lead from some that do, or that a pin will make count, to
+        their signature. Branches give way to them, else what counts would depend on the room for branches. Half a run
+        is always taken. A longer one is, until what cannot give way takes twice what the log may hold: who has the
+        log's key can write such a tail for every entry."""
+        if is_tail(entries) or self.room(log).would_take(entries):
+            return True
+        self._drop_kind(log, BRANCH)
+        used = self.room(log)
+        return Room(used.entries, used.size).limited(*self._twice(granted, entries)).would_take(entries)
+
     def tail(self, log: LogId, entries: Sequence[Entry], now_s: int) -> None:
-        """These entries do not count, but lead from some that do to their signature. They are always taken; other
-        entries are dropped for them."""
+        """Holds entries of which `takes_tail` said yes."""
         self._give_way(log, self._take(log, entries, now_s))
 
     def _take(self, log: LogId, entries: Sequence[Entry], now_s: int, parts: Sequence[LoosePart] = ()) -> Room:
@@ -191,8 +202,7 @@ class Counting:
     def _give_way(self, log: LogId, room: Room) -> None:
         """Drops branches on which nothing depends, if there are more than there is room for."""
         if room.over:
-            rows = {row.n for row in self._store.loose_rows(log) if row.kind == BRANCH}
-            self._drop(log, {e.id for n in rows if (e := self._store.at(n)) is not None})
+            self._drop_kind(log, BRANCH)
 
     def recount(
         self,
@@ -312,16 +322,20 @@ class Counting:
         """The room for entries below a pinned one: twice what the log may hold by then. It is bounded because the owner
         of the root key can also make contradictory pins without end. If these do not fit, those below other pins have
         given way: the pinned entry above them may never come."""
-        elapsed = (entries[-1].header.time >> 16) - max(granted.since >> 16, self._realm.birth_ms)
-        most = 2 * self._realm.entries_allowed(elapsed), 2 * self._realm.bytes_allowed(elapsed)
+        most = self._twice(granted, entries)
         room = self._used(log, VOUCHED).limited(*most)
         if room.would_take(entries, content):
             return room
         loose = self._store.loose(log)
-        below = _with_ancestors(loose, [e.header.prev for e in entries[:1] if e.header.prev is not None])
-        rows = {row.n for row in self._store.loose_rows(log) if row.kind == VOUCHED}
-        self._drop(log, {e.id for n in rows if (e := self._store.at(n)) is not None} - below)
+        self._drop_kind(
+            log, VOUCHED, _with_ancestors(loose, [e.header.prev for e in entries[:1] if e.header.prev is not None])
+        )
         return self._used(log, VOUCHED).limited(*most)
+
+    def _twice(self, granted: Granted, entries: Sequence[Entry]) -> tuple[int, int]:
+        """Twice what the log may hold by the last of these: entries, bytes."""
+        elapsed = (entries[-1].header.time >> 16) - max(granted.since >> 16, self._realm.birth_ms)
+        return 2 * self._realm.entries_allowed(elapsed), 2 * self._realm.bytes_allowed(elapsed)
 
     def _used(self, log: LogId, kind: int) -> Room:
         """What loose entries of a kind take, counted from the store when it is first asked for."""
@@ -379,6 +393,11 @@ class Counting:
         while gone := self._drop(log, {e.id for n in due if (e := self._store.at(n)) is not None}):
             forgotten += gone  # other entries may have been kept only for these
         return forgotten
+
+    def _drop_kind(self, log: LogId, kind: int, but: AbstractSet[EntryId] = frozenset()) -> None:
+        """Forgets entries of this kind on which nothing depends."""
+        rows = {row.n for row in self._store.loose_rows(log) if row.kind == kind}
+        self._drop(log, {e.id for n in rows if (e := self._store.at(n)) is not None} - but)
 
     def _drop(self, log: LogId, old: AbstractSet[EntryId]) -> int:
         """Forgets those of `old` that neither the log's state nor a remaining entry needs, and that others wrote."""

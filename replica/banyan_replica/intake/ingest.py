@@ -34,7 +34,7 @@ from banyan_replica.intake.appending import loose_parts, of_plain, of_run
 from banyan_replica.intake.control_logs import ControlLogs
 from banyan_replica.intake.counting import Counting, LoosePart, Moved, parts_size
 from banyan_replica.intake.future import is_future
-from banyan_replica.intake.joints import check_joint, check_place, first_fresh, is_tail, shown_below
+from banyan_replica.intake.joints import check_joint, check_place, first_fresh, shown_below
 from banyan_replica.intake.together import Together
 from banyan_replica.wire import Content, pieces
 from banyan_storage.due import Work
@@ -45,6 +45,8 @@ DUE_AT_ONCE, FORGET_AT_ONCE = 200, 20_000
 """The most logs, and entries of them, that one call of `expire_due` handles."""
 LONG_RUN = 1_024
 """The most operations of a run that are folded with it: some 30 ms. Runs of posts of one operation have no more."""
+COUNTED = 1 << 15
+"""Operations of an account of which it is known that they are too many for the next such work of the same peer."""
 ENDS_CACHED = 20_000
 """Logs whose last time and total are cached, for the next run."""
 
@@ -257,16 +259,24 @@ class Ingest:
             self.slow.fork(run.log, entries, Head(place, parent.id if parent else None, 1), now_s, parts)
             return ()
         shown = shown_below(self.realm, proof, named, entries)
-        vouched = 0 < shown <= count and is_tail(entries[shown:])
+        shown = shown if shown <= count else 0
+        self._may_make_room(run.log, entries[shown:] if shown else (), may)
         parts = loose_parts(run, fresh, parent, contents, granted)
-        self._beside(run.log, entries, parts, granted if vouched else None, now_s)
+        self._beside(run.log, entries, shown, parts, granted, now_s)
         return ()
 
     def _may_work(self, log: LogId, entries: int, may: Callable[[int], bool]) -> None:
-        """Raises NotYet if counting the account again is too much work now."""
+        """Raises NotYet if counting the account again is too much work now. Operations are counted once the entries are
+        paid for: that reads some of them."""
         held = self.store.heads(log.account).items()
-        if not may(entries + sum(head.length for other, head in held if not is_checkpoint(other))):
+        length = sum(head.length for other, head in held if not is_checkpoint(other))
+        if not may(entries + length) or not may(max(0, self.store.operations(log.account, COUNTED) - length)):
             raise NotYet("busy", "the whole account must be judged again, which this peer has caused often just now")
+
+    def _may_make_room(self, log: LogId, tail: Sequence[Entry], may: Callable[[int], bool]) -> None:
+        """The same if branches have to give way to these entries."""
+        if tail and not self.slow.room(log).would_take(tail):
+            self._may_work(log, len(tail), may)
 
     def _goes_on(
         self,
@@ -284,16 +294,14 @@ class Ingest:
     ) -> Sequence[Entry]:
         """Extends the log by `count` of the run's entries from `fresh` on. The rest of the run does not count; it is
         held beside the log, because the run's signature is in its last entry. After a cut this happens once. After a
-        limit as much as TAIL says is held, for which branches give way; more needs room, or nothing is taken."""
+        limit as much as `takes_tail` says, or nothing is taken."""
         stop = fresh + count
         rest = run.entries[stop:]
         ends_it = cut is not None and stop and run.entries[stop - 1].header.seq == cut.seq
         if rest and not ends_it:
-            fits = self.slow.room(run.log).would_take(rest)
-            if not fits and not is_tail(rest):
+            self._may_make_room(run.log, rest, may)
+            if not self.slow.takes_tail(run.log, granted, rest):
                 raise NotYet("limit", f"the run exceeds the limit of its log: sign after {stop} of its entries")
-            if not fits:
-                self._may_work(run.log, len(rest), may)
         self._extend(run, head, fresh, contents, granted, ours, stop)
         self.flush()
         if rest:
@@ -305,14 +313,28 @@ class Ingest:
         return run.entries[fresh:stop]
 
     def _beside(
-        self, log: LogId, entries: Sequence[Entry], parts: Sequence[LoosePart], vouched: Granted | None, now_s: int
+        self,
+        log: LogId,
+        entries: Sequence[Entry],
+        shown: int,
+        parts: Sequence[LoosePart],
+        granted: Granted,
+        now_s: int,
     ) -> None:
-        """Holds entries that change nothing now, if there is room. vouched: the grant, if a proof shows that the
-        entries are below a pinned one."""
-        content = parts_size(parts)
-        if vouched is not None and self.slow.vouched_room(log, vouched, entries, content).takes(entries, content):
-            self.slow.beside(log, entries, VOUCHED, now_s, parts)
-        elif self.slow.room(log).takes(entries, content):
+        """Holds entries that change nothing now, if there is room. shown: a proof shows so many of the first to be
+        below a pinned one; the others lead to their signature."""
+        pinned, tail = entries[:shown], entries[shown:]
+        below = [part for part in parts if part[0] in {e.id for e in pinned}]
+        content = parts_size(below)
+        if (
+            pinned
+            and self.slow.takes_tail(log, granted, tail)
+            and self.slow.vouched_room(log, granted, pinned, content).takes(pinned, content)
+        ):
+            self.slow.beside(log, pinned, VOUCHED, now_s, below)
+            if tail:
+                self.slow.tail(log, tail, now_s)
+        elif self.slow.room(log).takes(entries, parts_size(parts)):
             self.slow.beside(log, entries, BRANCH, now_s, parts)
         else:
             raise NotYet("branch", f"entry {entries[-1].header.seq} is on a branch that does not count, beside many")

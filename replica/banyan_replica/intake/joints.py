@@ -17,9 +17,9 @@ from banyan_crdt.run import MAX_RUN_ENTRIES, RUN_ROWS_BYTES, Run, run_row_bytes
 from banyan_storage.reader import StoreReader
 
 TAIL = 2
-"""A run may end in entries past a limit that take up one part in so many of what a run may hold. They are always taken,
-because its signature is behind them, or what counts would depend on the room for branches. Two tails of half a run are
-needed at once only where as much of the log is between them (`must_hold`), so they take no more than the log itself."""
+"""A run may end in entries that do not count but lead to its signature, a tail. If it takes up one part in so many of
+what a run may hold, it is always taken: two tails of half a run are needed at once only where as much of the log is
+between them (`must_hold`), so they take no more than the log itself. For longer ones see `Counting.takes_tail`."""
 
 
 def first_fresh(store: StoreReader, run: Run) -> int:
@@ -105,7 +105,7 @@ def proof(store: StoreReader, log: LogId, above: int, last: int) -> list[bytes]:
 
 
 def is_tail(rest: Sequence[Entry]) -> bool:
-    """Whether so much may follow in a run that does not count, but leads to its signature."""
+    """Whether so much may always follow in a run that does not count, but leads to its signature."""
     size = sum(run_row_bytes(e.ops) for e in rest)
     return TAIL * size <= RUN_ROWS_BYTES and TAIL * len(rest) <= MAX_RUN_ENTRIES
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 from banyan_replica.gossip.frames import Pushes, encode_frame
-from banyan_replica.gossip.settings import MAX_ITEMS
 from banyan_replica.wire import DataItems, GossipFrame, size_of
 
-from .prepare import Prepared
+from .prepare import Prepared, brings_items
 
 
 def slices(whole: Prepared, most: int) -> list[Prepared]:
@@ -25,24 +23,15 @@ def slices(whole: Prepared, most: int) -> list[Prepared]:
         groups = _groups([size_of(item) for item in message.items], most)
         parts = [Prepared(0, DataItems(message.items[a:b]), whole.items[a:b]) for a, b in groups]
         return [*parts[:-1], parts[-1]._replace(size=whole.size)]
-    if isinstance(message, GossipFrame) and _pushes(message.frame):
+    if isinstance(message, GossipFrame) and brings_items(message.frame):
         code, items, *more = message.frame
         *first, (last, _) = _groups([len(payload) for _, _, payload in items], most)
-        parts = [Prepared(0, GossipFrame([code, items[a:b], *_NOTHING_MORE]), []) for a, b in first]
-        return [*parts, Prepared(whole.size, GossipFrame([code, items[last:], *more]), [])]
+        parts = [Prepared(0, GossipFrame([code, items[a:b], *_NOTHING_MORE]), [], whole.pushed) for a, b in first]
+        return [*parts, whole._replace(message=GossipFrame([code, items[last:], *more]))]
     return [whole]
 
 
-_CODE, _, *_NOTHING_MORE = encode_frame(Pushes())
-
-
-def _pushes(frame: list[Any]) -> bool:
-    """Whether a gossip frame brings messages, and has as many fields as such a frame."""
-    if len(frame) != 2 + len(_NOTHING_MORE) or frame[0] != _CODE or type(frame[1]) is not list:
-        return False
-    return 0 < len(frame[1]) <= MAX_ITEMS and all(
-        type(row) is list and len(row) == 3 and type(row[2]) is bytes for row in frame[1]
-    )
+_, _, *_NOTHING_MORE = encode_frame(Pushes())
 
 
 def _groups(sizes: Sequence[int], most: int) -> list[tuple[int, int]]:

@@ -12,7 +12,7 @@ Nothing is dropped to make room: of two accounts that nobody here asked for, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
 from itertools import islice
 
 from banyan_crdt.ids import AccountId, LogId, account_to_text, is_control
@@ -100,7 +100,7 @@ class Strangers:
             f"strangers may together; {self.allowance}"
         )
 
-    def hold(self, accounts: frozenset[AccountId]) -> None:
+    def hold(self, accounts: Container[AccountId]) -> None:
         """Only these accounts are held from now on."""
         self._part = {account: None for account in self._part if account in accounts}
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 
 from banyan_crdt.ids import AccountId, Head, LogId, control_log, is_checkpoint
 from banyan_replica.frontier.index import by_account
@@ -53,7 +54,7 @@ class Asking:
     ) -> None:
         self._ingest, self._store, self._limits, self._links, self._out = ingest, ingest.store, limits, links, out
         self.strangers = strangers
-        self.interest: frozenset[AccountId] | None = None
+        self.interest: AbstractSet[AccountId] | None = None
         self.full = ""
         """Why there is no room for entries of others, a sentence without a full stop; empty while there is."""
         self.ours: Callable[[AccountId], bool] = lambda account: False
@@ -118,7 +119,7 @@ class Asking:
         only chosen accounts are compared, what people here follow is among them."""
         return bool(self.full) or (self.interest is None and self.strangers.closed_to(peer))
 
-    def limit(self, interest: frozenset[AccountId] | None) -> None:
+    def limit(self, interest: AbstractSet[AccountId] | None) -> None:
         """Sets the accounts that this node holds; None: all."""
         self.interest = interest
         if interest is not None:

@@ -114,9 +114,9 @@ class Interests:
             return []
         names = Names(islice(dict.fromkeys(account[:NAME_BYTES] for account in accounts), self._limits.interest))
         come, go = names.held.keys() - self._mine.held.keys(), self._mine.held.keys() - names.held.keys()
-        self._mine = names
+        self._mine.become(names)
         if self._own is None:
-            self._own = Share(self._store, self._public, dict(names.held))
+            self._own = Share(self._store, self._public, self._mine.held)
         else:
             self._own.change(come, go)
         changed = list[PeerSession]()

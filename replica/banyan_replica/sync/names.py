@@ -55,6 +55,14 @@ class Names:
         self.held.update(dict.fromkeys(come))
         self._sum, self._sums = (self._sum + _summed(come) - _summed(go)) % (1 << 64), None
 
+    def become(self, names: Names) -> None:
+        """Holds the same names as another, in its order. `held` stays the object that it is, and so do names that stay:
+        others have them too, and all together take megabytes."""
+        same = {name: name for name in self.held}
+        self.held.clear()
+        self.held.update((same.get(name, name), None) for name in names.held)
+        self._sum, self._sums = names._sum, None
+
     def receive(self, frame: Interest, room: int) -> tuple[list[bytes], list[bytes]]:
         """Does what a frame says, as far as `room` names go. Returns those that came and those that went."""
         named = dict.fromkeys(np.frombuffer(frame.names, f"V{NAME_BYTES}").tolist())

@@ -292,7 +292,7 @@ class NoticeExchange:
 
     # -- in the room
 
-    def held(self, chosen: Collection[AccountId] | None, far: Collection[AccountId]) -> Collection[AccountId] | None:
+    def held(self, chosen: Collection[AccountId] | None, far: Collection[AccountId]) -> dict[AccountId, None] | None:
         """The accounts to hold, the most important first: those that were chosen, the room, and who was chosen because
         others follow it. Who was chosen needs no room; who is not any more and names an account here moves into it."""
         before, self.near, self.far = self.chosen or {}, chosen, far
@@ -302,7 +302,7 @@ class NoticeExchange:
         for author in [author for author in self.room if author in mine or self.refused(author)]:
             self._leave(author)
         self._move_in(author for author in before if author not in mine and not self.refused(author))
-        return [*dict.fromkeys((*chosen, *self.room, *far))]
+        return dict.fromkeys((*chosen, *self.room, *far)) if self.room else mine  # each takes megabytes
 
     def _move_in(self, authors: Iterable[AccountId]) -> None:
         """Those that name an account of this node, by what is held here."""

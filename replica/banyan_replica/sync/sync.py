@@ -15,6 +15,7 @@ holds only some accounts, the accounts that both hold are compared (interest.py)
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from collections.abc import Set as AbstractSet
 from itertools import islice
 
 from banyan_crdt.ids import AccountId, Head, LogId
@@ -89,7 +90,7 @@ class Sync:
         self.notices = NoticeExchange(self, links)
 
     @property
-    def interest(self) -> frozenset[AccountId] | None:
+    def interest(self) -> AbstractSet[AccountId] | None:
         """The accounts that this node holds, those that name its own included; None: all."""
         return self.asking.interest
 
@@ -239,7 +240,7 @@ class Sync:
         None: all. Peers are told, and their entries of new accounts are fetched."""
         self.ingest.flush()
         held = self.notices.held(accounts, far)
-        self.asking.limit(None if held is None else frozenset(held))
+        self.asking.limit(None if held is None else held.keys())
         for link in self.interests.limit(held, now):
             link.course.renew()
             self.root(link, now)

@@ -32,7 +32,7 @@ from .social.timeline import TIMELINE
 from .view import Showing
 
 STEP = 512
-"""Entries, or rows of what is shown, that one step reads: about 20 ms."""
+"""Operations, or rows of what is shown, that one step reads: about 20 ms."""
 QUIET_ACCOUNTS = 256
 """The most accounts of one step; they may have few entries."""
 
@@ -117,7 +117,7 @@ def _accounts(reader: StoreReader, cursor: bytes) -> Iterator[AccountId]:
 
 
 def _step_shown(txn: WriteTxn, reader: StoreReader, cursor: bytes, size: int) -> bytes | None:
-    """Folds accounts from the log until `size` entries are read. Returns the new cursor, or None at the end."""
+    """Folds accounts from the log until `size` operations are read. Returns the new cursor, or None at the end."""
     folding, read, last = Refolding(txn, reader), 0, None
     accounts = list(islice(_accounts(reader, cursor), QUIET_ACCOUNTS))
     for account in accounts:

@@ -21,6 +21,7 @@ from banyan_crdt.errors import BanyanError
 from banyan_crdt.grants import Grants
 from banyan_crdt.ids import AccountId, LogId
 from banyan_crdt.ops import Body, Tomb
+from banyan_crdt.shapes import ops_in
 from banyan_crdt.state import counted_entries
 
 from .. import tables as t
@@ -176,11 +177,11 @@ def _fold(
         if grants is None or not log.log or head.length <= first:
             continue
         try:
-            some = list(wanting(_some(_from(grants, log, reader, first), left + 1)))
+            some = list(wanting(_from(grants, log, reader, first, left + 1)))
         except (BanyanError, CorruptStore):
             continue
         found += [entry for entry in some if entry.n <= at.upto]
-        left -= sum(map(_size, some))
+        left -= sum(_size(one.entry) for one in some)
         if first + len(some) < head.length and not (at.phase == RUN and some[-1].n >= at.upto):
             after = at._replace(name=name, seq=first + len(some))
             break
@@ -189,21 +190,23 @@ def _fold(
     return after
 
 
-def _some(entries: Iterator[tuple[Entry, Body]], size: int) -> Iterator[tuple[Entry, Body]]:
+def _from(grants: Grants, log: LogId, reader: StoreReader, first: int, size: int) -> Iterator[tuple[Entry, Body]]:
+    """The counted entries of a log from place `first` on, up to so many operations; at least one. No other is decoded.
+    The one before says how much content the next declares."""
+    chain = reader.walk(log, max(0, first - 1))
+    parent = next(chain, None) if first else None
+    return counted_entries(grants, log, _some(chain, size), parent)
+
+
+def _some(entries: Iterator[Entry], size: int) -> Iterator[Entry]:
     """The first of them, up to so many operations; at least one."""
     left = size
-    for entry, body in entries:
-        left -= max(1, len(body.ops))
-        if left < 0 and left + len(body.ops) < size:
+    for entry in entries:
+        left -= _size(entry)
+        if left < 0 and left + _size(entry) < size:
             return
-        yield entry, body
+        yield entry
 
 
-def _size(entry: CountedEntry) -> int:
-    return max(1, len(entry.body.ops))
-
-
-def _from(grants: Grants, log: LogId, reader: StoreReader, first: int) -> Iterator[tuple[Entry, Body]]:
-    """The counted entries of a log from place `first` on. The one before says how much content the next declares."""
-    below = max(0, first - 1)
-    return islice(counted_entries(grants, log, reader.walk(log, below)), first - below, None)
+def _size(entry: Entry) -> int:
+    return max(1, ops_in(entry.ops))

@@ -13,7 +13,8 @@ from banyan_crdt.errors import BanyanError
 from banyan_crdt.grants import Granted
 from banyan_crdt.ids import AccountId, EntryId, LogId
 from banyan_crdt.logs import counted_body
-from banyan_crdt.ops import decode_body, part_of
+from banyan_crdt.ops import MAX_OPS, decode_body, part_of
+from banyan_crdt.shapes import ops_in
 from banyan_crdt.single import PUT, read_single
 
 from .. import tables as t
@@ -42,12 +43,12 @@ class Refolding:
     def __init__(self, txn: WriteTxn, reader: StoreReader) -> None:
         self._txn, self._reader = txn, reader
         self._waiting: list[_Read] = []
-        self._entries = 0
+        self._ops = 0
         self._empty: set[bytes] = set()
 
     def take(self, account: AccountId) -> int:
-        """Reads an account; how many entries it has."""
-        grants, read, entries = self._reader.grants(account), None, 0
+        """Reads an account; how many operations it has."""
+        grants, read, ops = self._reader.grants(account), None, 0
         for log in [log for log in self._reader.heads(account) if log.log]:
             granted = None if grants is None else grants.grant_of(log.writer, log.log)
             if granted is None:
@@ -58,20 +59,20 @@ class Refolding:
                 self._waiting.append(read)
             try:
                 for below, lines in _blocks(self._reader, log):
-                    _take(read, granted, below, lines)
-                    entries += len(lines)
-                    self._entries += len(lines)
-                    if self._entries >= STEP:
+                    taken = _take(read, granted, below, lines)
+                    ops += taken
+                    self._ops += taken
+                    if self._ops >= STEP:
                         self.settle()
                         read = _Read(read.number, [], [])
                         self._waiting.append(read)
             except (BanyanError, CorruptStore):
                 continue
-        return entries
+        return ops
 
     def settle(self) -> None:
         """Writes what the accounts show that were taken."""
-        waiting, empty, self._waiting, self._empty, self._entries = self._waiting, self._empty, [], set(), 0
+        waiting, empty, self._waiting, self._empty, self._ops = self._waiting, self._empty, [], set(), 0
         try:
             self._fold(waiting, empty)
         except (BanyanError, CorruptStore):  # nothing of a slot was written: each alone, so that only one is left out
@@ -98,15 +99,17 @@ class Refolding:
 
 
 def _blocks(reader: StoreReader, log: LogId) -> Iterator[tuple[int, list[Line]]]:
-    """The counted entries of a log in blocks, each with the log's total before it (bytes)."""
-    first = below = 0
-    while lines := reader.lines(log, first, first + STEP):
+    """The counted entries of a log in blocks of about so many operations, each with the log's total before it (bytes).
+    An entry can have 512 operations, so the next block is as long as the last one allows."""
+    first, below, size = 0, 0, max(1, STEP // MAX_OPS)
+    while lines := reader.lines(log, first, first + size):
         yield below, lines
         first, below = first + len(lines), lines[-1].total
+        size = max(1, min(2 * size, STEP * len(lines) // sum(ops_in(line.ops) + 1 for line in lines)))
 
 
-def _take(read: _Read, granted: Granted, below: int, lines: list[Line]) -> None:
-    """All of them or, where one cannot be read, none."""
+def _take(read: _Read, granted: Granted, below: int, lines: list[Line]) -> int:
+    """All of them or, where one cannot be read, none. Returns how many operations they have."""
     number, anything = read.number, granted.grant.colls is None
     plain: list[tuple[bytes, bytes, EntryId]] = []
     others: list[Said] = []
@@ -121,3 +124,4 @@ def _take(read: _Read, granted: Granted, below: int, lines: list[Line]) -> None:
         plain.append((slot, stamp_bytes(time, n << 16), entry))
     read.plain.extend(plain)
     read.others.extend(others)
+    return len(plain) + sum(max(1, len(body.ops)) for _, _, _, body in others)

@@ -40,7 +40,7 @@ def zipped(path: Path, files: Files) -> Path:
 
 
 def tarred(path: Path, files: Files) -> Path:
-    with tarfile.open(path, "w:gz") as out:
+    with tarfile.open(path, "w:gz", compresslevel=1) as out:
         for name, raw in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(raw)

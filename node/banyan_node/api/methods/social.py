@@ -61,6 +61,7 @@ from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_
 from banyan_storage.grouped import group_of
 from banyan_storage.pins import SHOWN, pinned
 from banyan_storage.queries import PostView, Queries
+from banyan_storage.views.large_accounts import has_steps
 
 METHODS = Declared()
 SKINS = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
@@ -276,6 +277,8 @@ def held(ctx: Context, post: str, hidden: bool = False) -> PostView:
 
 def missing(q: Queries, target: Target) -> CallError:
     gone = why_gone(q, target)
+    if gone.word == "unknown" and has_steps(q.reader.txn, target.account):
+        return CallError("building", f"{post_to_text(target)} may be in what is being read: ask again later.", 503)
     says = f"The post {post_to_text(target)} is {gone.sentence}."
     if (order := withheld_row(gone)) is None:
         return CallError("not_found", says, 404)

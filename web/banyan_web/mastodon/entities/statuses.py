@@ -15,7 +15,7 @@ from banyan_web.mastodon.entities.media import attachment
 from banyan_web.mastodon.entities.polls import poll
 from banyan_web.mastodon.html import Place, folded, html, tag_url
 from banyan_web.mastodon.ids import RepostId, account_id, parsed, repost_id, status_id, thing_id
-from banyan_web.refusals import Refused
+from banyan_web.refusals import BUILDING, Refused
 
 FAVOURITE = "❤"
 """A favourite is a reaction; every reaction counts as one."""
@@ -41,7 +41,7 @@ async def row_of(
         try:
             await web.call("post.get", uri=uri, by=reader)
         except Refused as why:
-            if why.status == 451:  # with the order by which it is withheld
+            if why.status in (451, BUILDING):  # with the order by which it is withheld, or it is shown later
                 raise
         raise Refused(404, GONE)
     found: dict[str, Any] = row

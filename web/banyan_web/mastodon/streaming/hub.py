@@ -20,13 +20,13 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from banyan_node.api.firehose import ArrivalPlace
 from banyan_web.endpoint import Web
-from banyan_web.firehose.tail import Tail
+from banyan_web.firehose.tail import Tail, TailEvent
 from banyan_web.mastodon.ids import repost_id, status_id
 from banyan_web.mastodon.moderated import is_limited
 from banyan_web.mastodon.streaming import shown
 from banyan_web.mastodon.streaming.channels import OF_PERSON, WITHOUT_POSTS, StreamName, public_channels
 from banyan_web.mastodon.streaming.people import LETTING, MOVING, Listener
-from banyan_web.refusals import Refused
+from banyan_web.refusals import BUILDING, Refused
 
 QUEUED = 256
 """The most messages that wait for one stream."""
@@ -97,6 +97,8 @@ class Hub:
         self.channels: dict[StreamName, dict[AppStream, None]] = {}
         """The streams that listen to each."""
         self._ids: OrderedDict[str, tuple[str, frozenset[StreamName]]] = OrderedDict()
+        self._later: deque[TailEvent] = deque(maxlen=QUEUED)
+        """Posts of long runs, which are shown only once these are folded; of many the last ones."""
         self._needed, self._live = anyio.Event(), anyio.Event()
         """Whether any stream is open; whether what happens is read."""
         self._closed = False
@@ -167,8 +169,6 @@ class Hub:
         for stream in list(self._streams):
             stream.end("shutdown")
 
-    # -- what happened
-
     async def run(self, web: Web) -> None:
         """Until it is cancelled."""
         decided_now, decided = anyio.create_memory_object_stream[Sequence[Mapping[str, Any]]](JUDGED)
@@ -191,7 +191,7 @@ class Hub:
     async def _follow(self, web: Web, tail: Tail) -> None:
         while tail.end is None and not tail.closed:
             await tail.moved(ArrivalPlace(-1), LOOK_S)
-        place = tail.end
+        place, again = tail.end, 0.0
         self._live.set()
         while self._streams and not tail.closed:
             await tail.moved(ArrivalPlace(-1) if place is None else place, LOOK_S)
@@ -199,11 +199,15 @@ class Hub:
             if found is None and place is not None:
                 _log.warning("streams of apps missed events: more came at once than are kept")
             place = tail.end
+            if anyio.current_time() >= again:
+                found, again = (*self._later, *(found or ())), anyio.current_time() + LOOK_S
+                self._later.clear()
             for one in found or ():
                 try:
                     await self._happened(web, one.account, one.collection, one.line)
-                except Refused:
-                    continue  # it is not shown, or not any more
+                except Refused as why:  # it is not shown, not any more, or not yet
+                    if why.status == BUILDING:
+                        self._later.append(one)
                 except Exception:
                     _log.exception("an event could not be shown to streams")
 
@@ -347,9 +351,12 @@ class Hub:
                 eyes = person.eyes("public", marks=True if quoted in person.unseen else None)
             if eyes not in made:
                 made[eyes] = None
-                with suppress(Refused):
+                try:
                     entity = await make(eyes)
                     made[eyes] = entity, msgspec.json.encode(entity).decode()
+                except Refused as why:
+                    if why.status == BUILDING:
+                        raise
             one = made[eyes]
             if one is not None:
                 stream.put(Message(channel, event, one[1]))
