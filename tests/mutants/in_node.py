@@ -25,6 +25,7 @@ _STRANGERS, _COMPARING = "replica/banyan_replica/intake/strangers.py", "replica/
 _SHARED = ("tests/replica/test_strangers.py",)
 _STANDING, _STANDS = "replica/banyan_replica/sync/standing.py", ("tests/replica/test_standing.py",)
 _REPEATS, _REFUSED = "replica/banyan_replica/sync/repeats.py", ("tests/replica/test_refusals.py",)
+_MIXED = ("tests/replica/test_mixtures.py",)
 _EVICTS, _EVICTING = "node/banyan_node/hosting/evicting.py", ("tests/node/test_evicting.py",)
 
 IN_NODE = (
@@ -817,6 +818,20 @@ IN_NODE = (
         "            if tail:\n                self.slow.tail(log, tail, now_s)\n",
         "",
         _REFUSED,
+    ),
+    Mutant(
+        "a chain that is signed beside it is not served",
+        "replica/banyan_replica/sync/serve.py",
+        "way = _vouching(reader, log, at, length)",
+        "way = list[Entry]()",
+        _MIXED,
+    ),
+    Mutant(
+        "what is below a pin gives way to a tail",
+        _COUNTING,
+        "if row.kind == kind}",
+        "if row.kind in (kind, VOUCHED)}",
+        _MIXED,
     ),
     Mutant("each entry of a chain keeps a tail", _LOGS, "if along and e.sig is None:", "if False:", _COUNTED),
     Mutant(

@@ -11,6 +11,7 @@ import pytest
 from banyan_crdt.ids import AccountId, LogId, WriterKey
 from banyan_replica.sync.catchup import AGAIN_S, REST_S, WHOLE, Ask, Catchup, Span
 from banyan_replica.wire import CANNOT, LAST, Scan, Scanned
+from tests.needs import numbers
 
 MIDDLE = b"\x7f" + b"\xff" * 31
 
@@ -268,7 +269,7 @@ class Model:
         c.scanned(peer, Scanned(scan.reading, cursor, int(done)), now)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", numbers(60))
 def test_every_account_is_read_to_us_whoever_stalls_lies_or_goes_away_and_whenever_we_restart(seed: int) -> None:
     rng = random.Random(seed)
     m = Model(rng, sorted(rng.randbytes(32) for _ in range(1_000)))
