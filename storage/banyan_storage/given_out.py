@@ -28,7 +28,7 @@ class GivenOut:
     def cell(self, account: AccountId, coll: Coll, key: CellKey) -> bool:
         """Whether readers are given what counts of a cell: it was not deleted, and is not hidden here. Of an account
         that is folded anew it is not known yet what was deleted."""
-        if coll == POST and self._q.is_hidden(Target(account, key)):
+        if account in self._q.leaving or (coll == POST and self._q.is_hidden(Target(account, key))):
             return False
         return not waits(self._q.reader.txn, account) and not self._q.is_dead(account, coll, key)
 

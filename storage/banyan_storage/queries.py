@@ -88,7 +88,9 @@ class Queries:
         self._used = used
         self._building = cursors(txn)
         self._hiding = [prefix for prefix in (HIDDEN, WITHHELD) if next(reader.notes(prefix), None) is not None]
-        self.hides = bool(self._hiding)
+        self.leaving = reader.leaving()
+        """Accounts that are erased in steps: nothing of them is shown."""
+        self.hides = bool(self._hiding or self.leaving)
         """Whether any post is hidden or withheld here."""
 
     def need(self, *views: str) -> None:
@@ -119,7 +121,7 @@ class Queries:
 
     def number(self, account: AccountId) -> bytes | None:
         """The account's number in this store, which slots begin with; None if nothing of it shows."""
-        return self._txn.get(NUMBERS, account)
+        return None if account in self.leaving else self._txn.get(NUMBERS, account)
 
     def _account(self, number: bytes) -> AccountId:
         account = self._txn.get(NUMBERED, number)
@@ -243,9 +245,11 @@ class Queries:
         return None if raw is None else read_content(slot, content_of(raw))
 
     def is_hidden(self, target: Target) -> bool:
-        """Whether this node hides or withholds the post."""
+        """Whether this node hides or withholds the post, or all of its author."""
         raw = target_bytes(target)
-        return any(self._reader.note(prefix + raw) is not None for prefix in self._hiding)
+        return target.account in self.leaving or any(
+            self._reader.note(prefix + raw) is not None for prefix in self._hiding
+        )
 
     def _view(
         self, number: bytes, account: AccountId, key: bytes, time: bytes, place: bytes, hidden: bool = False

@@ -26,6 +26,8 @@ __all__ = ["Arrival", "Counts", "Lack", "StoreReader"]
 NO_LOGS: frozenset[LogId] = frozenset()
 CONTROL = t.u32(0)
 """The end of the names of control logs and checkpoints."""
+LEAVING = b"leaving account:"
+"""The key of notes: an account that is erased in steps."""
 LOOKED_AT = 1_024
 """The most loose entries that are searched for the highest."""
 
@@ -216,6 +218,10 @@ class StoreReader(EntryReader):
     def store_id(self) -> bytes:
         """16 random bytes, chosen when the store was made."""
         return self._txn.get(t.META, t.STORE_ID_KEY) or b""
+
+    def leaving(self) -> dict[AccountId, bytes]:
+        """The accounts of which readers are shown nothing, because they are erased in steps; and why."""
+        return {AccountId(key[len(LEAVING) :]): why for key, why in self.notes(LEAVING)}
 
     def note(self, key: bytes) -> bytes | None:
         """A local note, which is never sent to peers: own log numbers, cursors, ..."""

@@ -5,11 +5,12 @@ An entry that stays keeps its arrival number and its content; a dropped entry lo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import EntryId, Head, LogId
+from banyan_crdt.logs import NOTHING
 from banyan_crdt.ops import decode_body
 
 from . import blob_names
@@ -146,6 +147,44 @@ class RewritingStore(ContentStore):
             self._delete(n, entry)
         self._any_loose = None
         self._unname_empty(log)
+
+    def drop_end(self, log: LogId, most: int, look: Callable[[Sequence[int]], None]) -> int:
+        """Drops about so many entries from the end of a granted log: first those that do not count, then whole runs, so
+        that what is left can be served. look: gets their arrivals before. Returns how many; less than `most` if nothing
+        is left."""
+        self.changes += 1
+        lid, old = self._log(log)
+        gone, loose, chain, length = list[int](), list[bytes](), list[bytes](), old.length
+        for key, raw in self._write.prefix(t.LOOSE, t.u32(lid), reverse=True):
+            row = t.loose_of(key, raw)
+            if len(gone) >= most and record_signed(self._write.get(t.ENTRIES, t.u48(row.n)) or b""):
+                break
+            gone.append(row.n)
+            loose.append(key)
+        for key, raw in self._write.prefix(t.CHAIN, t.u32(lid), reverse=True) if len(gone) < most else ():
+            stretch = t.stretch_of(key, raw)
+            if len(gone) >= most and stretch.signed:
+                break
+            gone += range(stretch.n, stretch.n + stretch.size)
+            chain.append(key)
+            length = stretch.seq
+        if not gone:
+            self._unname_empty(log)
+            return 0
+        last = self.id_at(log, length - 1) if length else None
+        look(gone)
+        for n in sorted(gone, reverse=True):
+            record = self._write.get(t.ENTRIES, t.u48(n))
+            if record is not None and is_record(record) and record_name(record).lid == lid:
+                self._delete(n, record_id(record))
+        for table, keys in ((t.LOOSE, loose), (t.CHAIN, chain)):
+            for key in keys:
+                self._write.delete(table, key)
+        self._any_loose = None
+        if length < old.length:
+            self._set_head(log, lid, NOTHING if last is None else Head(length, last, old.flag))
+        self._unname_empty(log)
+        return len(gone)
 
     def forget_arrivals(self, log: LogId, ns: Collection[int]) -> None:
         """Drops unreadable arrivals of a log, with their content. Then call `put_control` or `rewrite`, and `mend_ids`

@@ -29,6 +29,7 @@ from .batch import AppendedRows
 from .errors import CorruptStore
 from .grant_rows import encode_grants
 from .pending import snapshot
+from .reader import LEAVING
 from .rewriting import RewritingStore
 from .viewhook import Append, CountedEntry
 
@@ -125,6 +126,16 @@ class Store(RewritingStore):
         for any. Returns whether more is left of it."""
         self.changes += 1
         return self._views.fold_again(self._write, self, size, self._wanting, of)
+
+    def set_leaving(self, account: AccountId, why: bytes | None) -> None:
+        """Readers are shown nothing of the account from the commit on, because it is erased in steps. why: for the
+        caller, who finds it in `leaving`; None: it is shown."""
+        self.put_note(LEAVING + account, why)
+
+    def unshow(self, account: AccountId, size: int) -> bool:
+        """One step of clearing what a leaving account shows: about `size` rows. Returns whether more is left."""
+        self.changes += 1
+        return self._views.cleared(self._write, account, size)
 
     def _wanting(self, counted: Iterable[tuple[Entry, Body]]) -> Iterator[CountedEntry]:
         for e, body in counted:

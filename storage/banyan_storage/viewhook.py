@@ -83,6 +83,9 @@ class ViewHooks(Protocol):
         """One such step, of about `size` operations, for this account, or for any. Returns whether more is left of
         it."""
 
+    def cleared(self, txn: WriteTxn, account: AccountId, size: int) -> bool:
+        """Remove about `size` rows of what the account shows. Returns whether more are left."""
+
     def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
         """These entries of the account no longer count, and nothing else of it changed. Return False, without any
         change, if deleting their rows is not enough; then `rebuilt` is called."""
@@ -116,6 +119,9 @@ class NoViews:
     def fold_again(
         self, txn: WriteTxn, reader: StoreReader, size: int, wanting: Wanting, of: AccountId | None = None
     ) -> bool:
+        return False
+
+    def cleared(self, txn: WriteTxn, account: AccountId, size: int) -> bool:
         return False
 
     def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:

@@ -140,7 +140,7 @@ async def test_the_goodbye_of_a_peer_is_logged_harmlessly(home: Path) -> None:
         address = node.call("id")["addresses"][0]
         for number, said in enumerate(HOSTILE):
             config = EdgeConfig(identity_seed=bytes([number + 1]) * 32, listen=("/ip4/127.0.0.1/tcp/0",))
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 async with open_edge(config) as edge:
                     link = await edge.dial(address)
                     await link.send([encode_message(Bye(f"{said} number {number}".encode()))])

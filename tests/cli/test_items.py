@@ -45,7 +45,7 @@ def node_with_polls(env: dict[str, str], home: Path) -> Iterator[None]:
     with home.with_suffix(".log").open("ab") as log:
         node = subprocess.Popen([*COMMAND, "--home", str(home), "up"], stdout=log, stderr=log, env=env)
         try:
-            deadline = time.monotonic() + 40
+            deadline = time.monotonic() + 60
             while time.monotonic() < deadline:
                 try:
                     with ControlClient.from_home(Home(home)) as client:

@@ -40,7 +40,7 @@ def test_a_report_is_shown_decided_and_taken_back_and_all_of_it_is_in_the_audit_
         assert "192.0.2.0/24" in banyan("--home", home, "peers", "bans").out
         assert banyan("--home", home, "peers", "pardon", "192.0.2.0/24").code == 0
         begun = banyan("--home", home, "tasks", "begin", "export", "all.banyan", "--json").json
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while banyan("--home", home, "tasks", "--json").lines[0]["state"] != "done" and time.monotonic() < deadline:
             time.sleep(0.05)
         assert begun["do"] == "archive.export"

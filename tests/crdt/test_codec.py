@@ -117,10 +117,10 @@ BOMBS = {
 
 @pytest.mark.parametrize("raw", BOMBS.values(), ids=BOMBS.keys())
 def test_a_bomb_costs_no_more_than_its_length(raw: bytes) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(Malformed):
         decode(raw)
-    assert time.perf_counter() - began < 10.0
+    assert time.process_time() - began < 10.0
 
 
 @given(st.integers(0, 2**64 - 1))

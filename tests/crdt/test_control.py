@@ -351,9 +351,9 @@ def test_a_path_of_two_thousand_forks_is_read_in_a_moment() -> None:
     for k in range(2_000):
         beside.append(an.say(an.grant_op("thief"), by=f"root{k}", below=an.control))
         an.say(an.rotate(0, f"root{k + 2}"), by=f"root{k + 1}")
-    began = time.perf_counter()
+    began = time.process_time()
     c = resolve_control([*beside, *an.control])
-    assert time.perf_counter() - began < 3.0
+    assert time.process_time() - began < 3.0
     assert list(c.path) == an.control
 
 

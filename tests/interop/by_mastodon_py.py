@@ -233,7 +233,7 @@ class _Heard(mastodon.StreamListener):
         self._got.append(Told("notification", notification.type))
 
     async def next(self) -> Told:
-        with trio.fail_after(15):
+        with trio.fail_after(60):
             while not self._got:
                 await trio.sleep(0.01)
         return self._got.pop(0)
@@ -245,7 +245,7 @@ def streams_open(door: Door) -> int:
 
 async def until_open(door: Door, count: int) -> None:
     """Until the door knows of so many streams: what happens from then on is in them."""
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         while streams_open(door) != count:
             await trio.sleep(0.01)
 

@@ -56,7 +56,7 @@ class Shell:
                 path.write_bytes(b"")
             line = json.dumps([command, str(said), str(complaints)])
             await self._process.stdin.send_all(line.encode() + b"\n")
-            with trio.fail_after(30):
+            with trio.fail_after(60):
                 code = await self._process.stdout.receive_some()
             if int(code) != 0:
                 raise Refusal(complaints.read_text("utf-8"))

@@ -18,8 +18,8 @@ IN_FIREHOSE = (
     Mutant(
         "hidden posts are told",
         _GIVEN,
-        "if coll == POST and self._q.is_hidden",
-        "if False and self._q.is_hidden",
+        "(coll == POST and self._q.is_hidden(",
+        "(False and self._q.is_hidden(",
         _WALK,
     ),
     Mutant(

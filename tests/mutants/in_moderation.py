@@ -161,7 +161,7 @@ IN_MODERATION = (
     Mutant(
         "answers to an erased account are given again",
         _ERASING,
-        "    once.forget_of(store, account)\n",
+        "    once.forget_of(ctx.store, account)\n",
         "",
         ("tests/web/test_ending.py",),
     ),
@@ -200,7 +200,7 @@ IN_MODERATION = (
         "if True:",
         _ERASED,
     ),
-    Mutant("reports keep what was erased", _ERASING, "    reports.forget(store, account)\n", "", _ERASED),
+    Mutant("reports keep what was erased", _ERASING, "    reports.forget(ctx.store, account)\n", "", _ERASED),
     Mutant(
         "an account is erased although its closing was undone",
         _ERASING,

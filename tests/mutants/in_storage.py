@@ -833,8 +833,8 @@ IN_STORAGE = (
     Mutant(
         "an account that is folded as a whole is folded in steps too",
         _HOOKS,
-        "        large_accounts.drop(txn, account)\n",
-        "",
+        "        large_accounts.drop(txn, account)\n        if not",
+        "        if not",
         _FOLDED_AGAIN,
     ),
 )

@@ -56,7 +56,7 @@ async def digest_of(node: Node) -> tuple[str, str]:
     return found["digest"], found["views"]
 
 
-async def converged(nodes: Sequence[Node], within: float = 10.0) -> None:
+async def converged(nodes: Sequence[Node], within: float = 60.0) -> None:
     """Returns once all nodes have equal heads and views."""
     with trio.fail_after(within):
         while len({await digest_of(n) for n in nodes}) != 1:

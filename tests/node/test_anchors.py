@@ -14,13 +14,13 @@ from tests.node.real import converged, make_home, make_node, running
 
 
 async def linked(node: Node, peer: str) -> None:
-    with trio.fail_after(15):
+    with trio.fail_after(60):
         while not any(p["peer"] == peer and p["connected"] for p in await node.backend.call("peers", {})):
             await trio.sleep(0.05)
 
 
 async def neighbours(node: Node, number: int) -> None:
-    with trio.fail_after(15):
+    with trio.fail_after(60):
         while len(await node.worker.call(lambda c, now: c.replica.gossip.callers())) < number:
             await trio.sleep(0.05)
 

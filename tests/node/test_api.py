@@ -471,7 +471,7 @@ async def test_a_comparison_is_worked_out_beside_the_writer(tmp_path: Path) -> N
             return differing.facts(c, link.peer)
 
         known = await b.worker.call(say)
-        with held(b), trio.fail_after(10):
+        with held(b), trio.fail_after(60):
             (row,) = await b.look(lambda at: differing.differences(at, known))
         assert (row.log, row.mine, row.theirs, row.reason) == (7, 0, 3, "not yet granted")
 
@@ -496,7 +496,7 @@ async def test_the_document_is_served_and_a_misspelt_parameter_refused_over_http
 async def heard(node: Node, until: int, **params: str) -> list[Any]:
     """Events until one says that the log has so many entries."""
     found = []
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with aclosing(await node.backend.events(params)) as events:
             async for event in events:
                 found.append(event)
@@ -559,7 +559,7 @@ async def test_a_slow_reader_is_told_what_it_missed_and_no_entry_is_lost(tmp_pat
             for k in range(60):
                 await node.backend.call("post", {"text": f"tin {k}"})
             lost, lengths = 0, []
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 async for event in events:
                     lost += event.get("events", 0)
                     if event["event"] == "entries":
@@ -587,7 +587,7 @@ async def test_a_stream_misses_nothing_that_is_told_while_it_begins(
         monkeypatch.setattr(Events, "_last", last)
         async with aclosing(await node.backend.events({})) as events:
             begin = await anext(events)
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 event = await anext(events)
         assert (begin["event"], event["event"], event["length"]) == ("begin", "entries", 2)
 

@@ -103,7 +103,7 @@ async def test_a_fresh_node_has_everything_though_one_of_three_that_read_to_it_i
         servers = [one, two, three]
         fresh = make_node(make_home(tmp_path / "fresh"), [s.address for s in servers])
         async with running(fresh, 120) as node:
-            with trio.fail_after(40):
+            with trio.fail_after(60):
                 while len(readers := await node.worker.call(_readers)) < 2:
                     await trio.sleep(0.02)
             assert await node.worker.call(_entries) < total, "it was over before anybody could help"

@@ -30,7 +30,7 @@ def forged(check: Signed) -> Signed:
 def process() -> Iterator[Checker]:
     """A checking process that is ready."""
     made = Checker(TEST)
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while made.pid is None and time.monotonic() < until:
         made(TEST, signatures(MANY))
         time.sleep(0.02)
@@ -83,7 +83,7 @@ def test_a_killed_process_is_replaced_and_no_check_is_lost(process: Checker, mon
     checks = [*signatures(MANY), forged(signatures(1)[0])]
     assert same_as_here(process, checks)
     assert process.pid is None
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while process.pid is None and time.monotonic() < until:
         assert same_as_here(process, checks)
     assert process.pid is not None
@@ -112,7 +112,7 @@ def test_a_question_that_would_wait_goes_to_the_next_process() -> None:
     made = Checking(TEST)
     first, second = made._checkers
     checks = [*signatures(MANY), forged(signatures(1)[0])]
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while second.pid is None and time.monotonic() < until:
         assert bad(made(TEST, checks)) == [MANY]
         if first.pid is not None:

@@ -27,7 +27,7 @@ async def told(node: Node, account: str) -> list[Any]:
 
 
 async def shows(nodes: Sequence[Node], account: str, texts: list[str]) -> None:
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         while [await told(node, account) for node in nodes] != [sorted(2 * texts)] * len(nodes):
             await trio.sleep(0.05)
 
@@ -51,7 +51,7 @@ async def test_what_a_thief_deleted_is_told_to_nobody_and_comes_back_with_the_cu
         async with running(make_node(restored(tmp_path / "new", words), p.edge.addresses)) as new:
             await converged([new, p])
             await shows([new, p], account, [])
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 while (await new.backend.call("id", {}))["account"] != account:
                     await trio.sleep(0.05)
             (stolen,) = {

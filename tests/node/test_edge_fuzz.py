@@ -208,7 +208,7 @@ async def test_five_thousand_malformed_inputs_at_every_door_leave_the_host_up(br
             for _ in range(AT_ONCE):
                 workers.start_soon(worker)
         assert sum(doors.said.values()) >= 5000, doors.said
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             await link.send([b"echo to the one who was there all along"])
             assert await link.receive() == b"echo to the one who was there all along"
             await link.aclose()

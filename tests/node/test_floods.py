@@ -49,7 +49,7 @@ async def test_while_own_people_work_a_relayed_flood_is_dropped_beyond_what_may_
         monkeypatch.setattr(replica, "receive", noted)
         link = await edge.dial(node.edge.addresses[0])
         await link.send([encode_message(Hello(VERSION, MAIN.id, bytes(16), 0, bytes(32), 0, b"", 0)), gossip(Join())])
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             while not await node.worker.call(lambda c, now: c.replica.gossip.neighbours()):
                 await trio.sleep(0.01)
         (here,), (backlog,) = node.edge.links.values(), node.links._backlogs.values()
@@ -75,13 +75,13 @@ async def test_while_own_people_work_a_relayed_flood_is_dropped_beyond_what_may_
 
         nursery.start_soon(flood)
         try:
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 while question not in kept if at_work else backlog.waiting <= 4 << 20:
                     await trio.sleep(0.01)
         finally:
             go_on.set()
         last = relayed(MANY, asked=(b"g" * 16,)) if not at_work else gossip(Pushes((), (), (b"g" * 16,)))
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             while not (question in read and last in read):  # what it asks for is heard, whatever is dropped
                 await trio.sleep(0.01)
         came = [frame for frame in read if len(frame) > SIZE]

@@ -99,7 +99,7 @@ async def serving(path: Path, grace: float = 0.3, **bounds: Any) -> AsyncIterato
             **bounds,
         )
 
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             endpoint = await nursery.start(run)
             it = Served(endpoint.port)

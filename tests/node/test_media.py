@@ -49,7 +49,7 @@ async def posted(node: Node, *files: Path, text: str = "look") -> dict[str, Any]
     return dict((await call(node, "thread", uri=uri))["posts"][0])
 
 
-async def here(node: Node, blob: str, within: float = 20.0) -> None:
+async def here(node: Node, blob: str, within: float = 60.0) -> None:
     with trio.fail_after(within):
         while not (await held(node, blob)):
             await trio.sleep(0.05)
@@ -64,7 +64,7 @@ async def held(node: Node, blob: str) -> bool:
 
 async def fetched(node: Node, blob: str) -> dict[str, Any]:
     """The state of a fetch at its end."""
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         while True:
             state = await call(node, "media.fetch", blob=blob, wait_s=5)
             if state["whole"] or state["failed"]:
@@ -125,7 +125,7 @@ async def test_a_film_comes_from_two_peers_and_goes_on_after_its_peer_left(tmp_p
         third = make_node(make_home(tmp_path / "three"), [one.edge.addresses[0], two.edge.addresses[0]])
         async with running(third):
             await converged([one, third])
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 while len(third.edge.links) < 2:
                     await trio.sleep(0.05)
             most = 0
@@ -171,7 +171,7 @@ async def test_a_peer_that_lies_is_charged_and_nothing_of_its_lie_is_kept(tmp_pa
         state = await fetched(two, item["blob"])
         assert state["failed"] == "the linked peer does not give it now"
         assert state["held"] == (CHUNK if kind == "chunk" else 0)
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             while not (points := [row["points"] for row in await peers(two)])[0]:
                 await trio.sleep(0.05)
         assert 9 < points[0] <= 10
@@ -192,7 +192,7 @@ async def test_a_peer_that_sends_no_list_does_not_delay_the_one_of_another(
         third = make_node(make_home(tmp_path / "three"), [one.edge.addresses[0], two.edge.addresses[0]])
         async with running(third):
             await converged([one, third])
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 while len(third.edge.links) < 2:
                     await trio.sleep(0.05)
             asked = stalls(two, kind, monkeypatch)
@@ -282,7 +282,7 @@ async def test_a_deleted_post_takes_its_blobs_with_it_and_a_shared_one_stays(tmp
         await call(one, "delete", uri=gone["uri"])
         await converged([one, two])
         for node in (one, two):
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 while await held(node, alone):
                     await trio.sleep(0.05)
             assert await held(node, shared), "a post that is shown has it"
@@ -413,7 +413,7 @@ async def test_a_preview_that_is_large_is_not_fetched_by_itself(tmp_path: Path) 
         one.edge.blobs = answer
         await one.worker.call(post)
         await converged([one, two])
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while not asked:
                 await trio.sleep(0.05)
         await trio.sleep(0.5)

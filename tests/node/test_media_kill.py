@@ -37,7 +37,7 @@ def victim() -> Iterator[Victim]:
 def opened(home: Home) -> Iterator[LocalBackend]:
     """The store, once a process that the killed one had just begun has let go of it."""
     with ExitStack() as stack:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             try:
                 local = stack.enter_context(open_local(home, load_settings(home)))

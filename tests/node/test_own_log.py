@@ -52,7 +52,7 @@ async def test_the_first_post_after_a_rollback_waits_for_a_named_peer_and_forks_
         _put_back(home, kept)
         async with running(make_node(home, named), 60) as b:
             await b.backend.call("post", {"text": "ba"})  # at once, before any peer is linked
-            with trio.fail_after(30):
+            with trio.fail_after(60):
                 while await _texts(b, account) != ["ba", "hai", "một"] or await _texts(a, account) != [
                     "ba",
                     "hai",

@@ -187,7 +187,7 @@ async def test_a_picture_that_was_replaced_goes_after_30_days_at_every_node_and_
         await converged([one, two], 30)
         for node in (one, two):
             assert await node.worker.call(partial(erase, time.time())) == 0  # it notes when they were replaced
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 while await held(node, old["preview"]):
                     await trio.sleep(0.05)
             assert await held(node, new["preview"])

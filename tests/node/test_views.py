@@ -38,7 +38,7 @@ def held_up(monkeypatch: pytest.MonkeyPatch) -> trio.Event:
 
 
 async def built(node: Node) -> None:
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         while not all(v["built"] for v in (await node.backend.call("store.views", {}))["views"]):
             await trio.sleep(0.02)
 

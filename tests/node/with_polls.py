@@ -44,7 +44,7 @@ def tally(engine: LmdbEngine, poll: Target) -> Any:
 
 
 async def built(node: Node, names: set[str]) -> None:
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         while names & {v["view"] for v in (await node.backend.call("store.views", {}))["views"] if not v["built"]}:
             await trio.sleep(0.02)
 

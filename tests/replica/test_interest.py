@@ -35,6 +35,7 @@ from banyan_replica.wire import (
 from banyan_replica.wire import SketchNames as NamesMessage
 from banyan_storage.tables import log_name
 from tests.crdt.make import Person, b32
+from tests.needs import numbers
 from tests.replica.helpers import DELAY_S, NOW_MS, World, data, draft, give, phone_of, run_item
 
 
@@ -492,7 +493,7 @@ def test_a_digest_that_is_never_right_has_names_told_ever_more_slowly() -> None:
     assert 3 < sum(isinstance(m, Interest) and not m.how for m in w.heard["r"]) < 10
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", numbers(20))
 def test_beyond_the_bound_the_most_important_accounts_are_compared(seed: int) -> None:
     """What a friend wrote while a node was away comes within a minute, though more accounts are in reach than may be
     named, and more every few seconds."""

@@ -527,6 +527,33 @@ def test_arrival_numbers_are_never_given_twice(store: Store) -> None:
     check(store)
 
 
+def test_a_log_goes_from_its_end_in_steps_each_of_which_leaves_a_whole_log(store: Store) -> None:
+    account = started(store, n=4)
+    for _ in range(2):
+        account.write(store, 3)
+    last, _ = account.run(3)
+    for some in (last[:1], last[1:]):  # a run whose entries do not arrive one after the other
+        account.chain += some
+        store.append([Append(account.log, some, bodies(some), (), head_of(account.chain))])
+        started(store, name=f"other {len(account.chain)}")
+    chain = list(account.chain)
+    beside, _ = account.run(3, below=chain[:5], tag="fork")
+    store.add_loose(account.log, beside[:2], t.BRANCH, NOW_S)
+    store.commit()
+    seen: list[int] = []
+    steps = []
+    while dropped := store.drop_end(account.log, 2, seen.extend):
+        store.commit()
+        check(store)
+        steps.append((dropped, store.head(account.log).length))
+        assert store.held(account.log) == (chain[: steps[-1][1]], [])
+    assert steps == [(2, 13), (3, 10), (3, 7), (3, 4), (4, 0)]
+    assert len(set(seen)) == len(chain) + 2
+    assert not any(store.has(e.id) or store.part(e.id, 0) is not None for e in (*chain, *beside))
+    assert store.head(account.log) == NOTHING
+    assert account.log not in store.logs(account.id)
+
+
 def test_what_was_lost_with_its_transaction_is_not_at_hand_after_it(engine: Engine) -> None:
     store = open_store(engine, Seen())
     an, binh = Account("an"), Account("binh")
@@ -716,6 +743,9 @@ class Seen:
     def fold_again(
         self, txn: WriteTxn, reader: StoreReader, size: int, wanting: Any, of: AccountId | None = None
     ) -> bool:
+        return False
+
+    def cleared(self, txn: WriteTxn, account: AccountId, size: int) -> bool:
         return False
 
     def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:

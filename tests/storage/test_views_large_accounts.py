@@ -24,6 +24,7 @@ from banyan_storage.views.proof import Proof
 from banyan_storage.views.registry import AGAIN, NAMES
 from banyan_storage.views.social.relations import FOLLOWS
 from tests.crdt.make import Person, run_bytes
+from tests.needs import numbers
 from tests.replica.helpers import NOW_MS, give
 from tests.storage.views_world import World
 
@@ -45,7 +46,7 @@ def drain(world: World) -> None:
         pass
 
 
-@pytest.mark.parametrize("number", range(60))
+@pytest.mark.parametrize("number", numbers(60))
 def test_views_that_are_folded_again_in_steps_are_the_dumb_fold(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "FOLDED_AT_ONCE", -1)
     monkeypatch.setattr("banyan_storage.views.refolding.LARGE", number % 12)
@@ -220,7 +221,7 @@ def write_run(world: World, person: Person, device: str) -> None:
     world.node.parts([item for item in world.waiting if item.entry in ids])
 
 
-@pytest.mark.parametrize("number", range(40))
+@pytest.mark.parametrize("number", numbers(40))
 def test_long_runs_that_are_folded_in_steps_are_the_dumb_fold(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is written, deleted, covered, forked and cut between the steps of a run, also of the same account."""
     monkeypatch.setattr(ingest, "LONG_RUN", -1)

@@ -41,7 +41,7 @@ class Talk:
         self.bulk += len(frame) if name == "data" else 0
         await self.link.send([frame])
 
-    async def hear(self, name: str, right: Callable[[list[Any]], bool] = lambda m: True, within: float = 8.0) -> Any:
+    async def hear(self, name: str, right: Callable[[list[Any]], bool] = lambda m: True, within: float = 60.0) -> Any:
         """The fields of the next message of that name for which `right` holds; others are kept in `heard`."""
         with trio.fail_after(within):
             while True:
@@ -128,7 +128,7 @@ async def test_entries_made_by_the_page_are_taken_and_the_node_stands_where_the_
         log, contents = written(an, 30)
         await t.say("data", [an.item(), [1, log.run(0, 13), contents[:13]], [1, log.run(13, 30), contents[13:]]])
         await t.stands_at([an.control.head, log.head])
-        with trio.fail_after(8):  # whole frames are credited, and nothing else
+        with trio.fail_after(60):  # whole frames are credited, and nothing else
             while sum(m[0] for m in t.all("credit")) < t.bulk:
                 await t.hear("credit")
         assert sum(m[0] for m in t.all("credit")) == t.bulk

@@ -21,7 +21,7 @@ class Line:
 
     def __init__(self, door: Door, token: str) -> None:
         at = urlsplit(door.url)
-        self._line = socket.create_connection((at.hostname, at.port), timeout=10)
+        self._line = socket.create_connection((at.hostname, at.port), timeout=60)
         self._line.sendall(HANDSHAKE.format(token).encode())
         while not self._got().endswith(b"\r\n\r\n"):
             pass

@@ -13,7 +13,7 @@ from tests.web.door import Door
 
 def app_of(door: Door, did: str | None) -> Mastodon:
     token = None if did is None else door.token(did)
-    return Mastodon(access_token=token, api_base_url=door.url, mastodon_version="4.5.0", request_timeout=20)
+    return Mastodon(access_token=token, api_base_url=door.url, mastodon_version="4.5.0", request_timeout=60)
 
 
 async def run(do: Callable[..., Any], *given: Any, **named: Any) -> Any:

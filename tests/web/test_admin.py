@@ -55,7 +55,7 @@ async def test_peers_are_dialled_dropped_and_banned_with_reasons_and_ends(tmp_pa
         await client.post("/v1/admin/bans", 422, network="10.0.0.0/99")
         made = await client.post("/v1/admin/bans", network="127.0.0.0/8", reason="họ gửi rác")
         assert made["networks"][0]["until_ms"] is None
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while any(row["connected"] for row in (await client.get("/v1/admin/peers"))["peers"]):
                 await trio.sleep(0.05)
         refused = await client.post("/v1/admin/peers", 502, address=address)
@@ -158,13 +158,13 @@ async def test_storage_policy_and_long_work(tmp_path: Path) -> None:
             await client.ask("PATCH", "/v1/admin/policy", 422, json={"settings": wrong})
         for do, name in (("verify", None), ("export", "all.banyan"), ("import", "all.banyan"), ("compact", "copy")):
             made = await client.ask("POST", "/v1/admin/tasks", json={"do": do, "name": name})
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 while (row := await _task(client, made["id"]))["state"] in ("waiting", "running"):
                     await trio.sleep(0.02)
             assert (row["state"], row["why"]) == ("done", None), row
         assert (door.node.home.archives / "all.banyan").stat().st_size > 0
         made = await client.post("/v1/admin/tasks", do="export", name="all.banyan")
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while (row := await _task(client, made["id"]))["state"] in ("waiting", "running"):
                 await trio.sleep(0.02)
         assert (row["state"], "is there already" in row["why"]) == ("failed", True)

@@ -91,14 +91,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def card(who: Person, id_: Any) -> Any:
     """Once it is there."""
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         while (found := (await who.ask("status", id_)).card) is None:
             await trio.sleep(0.05)
     return found
 
 
 async def asked(site: Site, path: str) -> None:
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         while not site.asked[path]:
             await trio.sleep(0.02)
 
@@ -189,7 +189,7 @@ async def test_by_default_a_node_asks_only_for_what_its_own_people_link(tmp_path
         an, binh = await person(here, "an"), await person(there, "binh")
         far = (await binh.node("post", text=f"của Bình: {pages[1]}"))["uri"]
         await binh.ask("status_post", pages[2])
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             while not (found := (await here.client().get("/api/v1/timelines/public"))):
                 await trio.sleep(0.05)
         assert found[-1]["uri"] == far

@@ -77,7 +77,7 @@ async def test_confirmations_over_a_socket_count_too(tmp_path: Path) -> None:
         reader = door.client(an, "read")
         async with socket(reader, "since=begin&consumer=index&collection=post") as line:
             found = list[dict[str, Any]]()
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 while not found:
                     found += events(await line.get_message())
                 told = []

@@ -315,7 +315,7 @@ async def test_of_what_was_dropped_from_the_end_nothing_is_given_out(
         backend = door.node.backend
         begin, end = tail.place_of((await backend.call("firehose", {}))["cursor"]), tail.Tail(backend)
         nursery.start_soon(end.run)
-        with end.followed(), trio.fail_after(20):
+        with end.followed(), trio.fail_after(60):
             while end.end is None:
                 await trio.sleep(0.01)
             await write(door, ["một", "hai", "ba", "bốn"], 1)
@@ -386,7 +386,7 @@ async def test_a_reading_that_fails_ends_no_stream_and_loses_nothing(
             await anext(pieces)
             source.fails = 3  # the readings of the end, which begin now
             nursery.start_soon(end.run)
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 while source.fails:
                     await trio.sleep(0.01)
                 await write(door, ["một", "hai"], 1)

@@ -163,7 +163,7 @@ async def test_a_stream_that_the_node_ends_says_so_in_every_form(tmp_path: Path,
                 await line.get_message()
                 for token in [*revoked, socket_token]:
                     await trio.to_thread.run_sync(door.store.revoke, token)
-                with trio.fail_after(30):
+                with trio.fail_after(60):
                     last = [message async for message in messages(line)][-1]
                     await left.wait()
                 assert json.loads(last.splitlines()[-1])["why"] == "revoked"
@@ -257,7 +257,7 @@ async def test_a_websocket_tells_the_same_and_takes_confirmations(tmp_path: Path
         assert events(lines) == plain
         async with socket(client, "since=begin&consumer=index&collection=post") as line:
             found: list[dict[str, Any]] = []
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 while len(found) < 5:
                     found += events(await line.get_message())
                 await line.send_message(json.dumps({"ack": found[2]["cursor"]}))
@@ -275,7 +275,7 @@ async def test_a_websocket_tells_the_same_and_takes_confirmations(tmp_path: Path
         async with socket(client, "since=now") as line:
             await line.get_message()
             door.node.shutdown.set()
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 last = [json.loads(message.splitlines()[-1]) async for message in messages(line)][-1]
         assert last["why"] == "shutdown"
 

@@ -45,7 +45,7 @@ async def _story(disk: Path) -> None:
         answer = await reader.http.post("/api/v1/statuses", json={"status": "x" * 4_000})
         assert answer.status_code == 507, answer.text
         filler.unlink()
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             while (await reader.http.post("/api/v1/statuses", json={"status": "sau"})).status_code != 200:
                 await trio.sleep(0.2)
         made = await reader.ask("POST", "/api/v1/media", files={"file": ("a.png", picture(40), "image/png")})

@@ -302,7 +302,7 @@ async def test_the_end_that_is_kept_loses_at_once_what_is_not_given_out_any_more
 
         async def kept(end: tail.Tail) -> list[str]:
             last = await now()
-            with trio.fail_after(20):
+            with trio.fail_after(60):
                 while end.end is None or end.end < last:
                     await trio.sleep(0.01)
             found = {reason: end.after(place) or () for reason, place in before.items()}

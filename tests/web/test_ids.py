@@ -115,6 +115,6 @@ async def write(client: Client, text: str) -> dict[str, Any]:
 
 async def marked(client: Client, id_: str) -> str:
     await client.post("/api/v1/markers", home={"last_read_id": id_})
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         found = await client.ask("GET", "/api/v1/markers", params={"timeline[]": "home"})
     return str(found["home"]["last_read_id"])

@@ -68,7 +68,7 @@ class Told:
 
     async def next(self) -> list[tuple[str, Any]]:
         """The next of each stream; they are taken away."""
-        with trio.fail_after(15):
+        with trio.fail_after(60):
             while not all(self.of.values()):
                 await trio.sleep(0.02)
         return [told.pop(0) for told in self.of.values()]
@@ -79,7 +79,7 @@ async def listen(nursery: trio.Nursery, *streams: Callable[[trio.Event], Awaitab
     for stream in streams:
         opened = trio.Event()
         nursery.start_soon(stream, opened)
-        with trio.fail_after(15):
+        with trio.fail_after(60):
             await opened.wait()
 
 

@@ -144,7 +144,7 @@ async def test_search_finds_accounts_posts_and_tags_and_resolves_addresses(tmp_p
         uri = (await chi.node("post", text="Hội phở ở #HàNội"))["uri"]
         await chi.node("post", text="chi nói")
         await converged([a.node, b.node])
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             while (await an.node("search", question="phở"))["behind"]:
                 await trio.sleep(0.1)
         found = await an.ask("search_v2", "phở")

@@ -39,7 +39,7 @@ class Watchers:
 
     async def heard(self, name: str, words: str) -> Any:
         """The data of an event with these words."""
-        with trio.fail_after(15):
+        with trio.fail_after(60):
             while True:
                 for _, data in self.told[name]:
                     if words in json.dumps(data, ensure_ascii=False):

@@ -234,7 +234,7 @@ async def test_a_person_sets_who_they_are_and_what_they_read(tmp_path: Path) -> 
         assert 'action="/follow"' not in await me.see(account_path(binh))
         assert "blocks this account" in await me.send("/follow", 403, account=binh)
         assert 'data-theme="dark"' in await me.see("/theme/dark?to=/about")
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             while (await call(door, "search", question="bóng"))["behind"]:
                 await trio.sleep(0.02)
         for path in ("/search?q=An", "/search", "/more", "/favourites", account_path(an) + "/groups", "/own"):

@@ -53,7 +53,7 @@ async def test_a_post_appears_in_a_browser_at_another_node_as_it_comes(tmp_path:
                 await there.wait()
                 await call(one, "post", text="vừa mới viết <b>", media=[{"blob": blob, "description": "đỏ"}], by=an)
 
-            with trio.fail_after(25):
+            with trio.fail_after(60):
                 while not await call(two, "peers"):
                     await trio.sleep(0.05)
                 async with trio.open_nursery() as nursery:

@@ -63,7 +63,7 @@ async def test_everything_is_read_as_any_account(tmp_path: Path) -> None:
         home = await client.ask("GET", f"/v1/feed?as={binh}")
         assert {p["text"] for p in home["posts"]} == {"phở ngon", "ngon"}
         assert len((await client.ask("GET", f"/v1/feed?all=true&as={an}"))["posts"]) == 3
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             while True:  # until the index has it
                 found = await client.ask("GET", f"/v1/search?question=phở&as={binh}")
                 if found["posts"] and not found["behind"]:

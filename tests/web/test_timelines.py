@@ -25,7 +25,7 @@ async def test_pages_go_on_where_the_last_one_ended(tmp_path: Path) -> None:
         ids.reverse()
         of_lan = ids[::2]
         lan_id = (await run(app.status, of_lan[0])).account.id
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             while len(await run(app.timeline_hashtag, "thử")) < 12:
                 await trio.sleep(0.2)
         for name, wanted, first in (

@@ -5,10 +5,14 @@ their content go, with the pictures that nothing else names, reports' copies of 
 control log stays: it says that the account is closed, and whose key may undo that. Then the data file is written anew
 (`LmdbEngine.rewrite`), because a database leaves what was deleted in its file.
 
-Each part is one commit, and what is left to do is noted in it, so a crash only delays the rest.
+Each part is one commit, and what is left to do is noted in it, so a crash only delays the rest. The entries go in steps
+(dropped.py), from the first of which on the account has no name here.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 import structlog
@@ -46,14 +50,19 @@ def begins(days: int, now_ms: int) -> int:
 def step(ctx: Context, now: float) -> bool:
     """Does the next part of what is due. Returns whether more is waiting. It commits, so nothing may be pending."""
     now_ms = ctx.replica.wall_ms(now)
+    for account in [account for account, why in ctx.store.leaving().items() if why == dropped.ERASE]:
+        if not dropped.step(ctx, account, now, dropped.ERASE, partial(_note_blobs, ctx)):
+            _forget(ctx, account)
+            ctx.store.put_note(_REWRITE, b"1")
+        ctx.store.commit()
+        return True
     for _, key in ctx.store.due(Work.ERASE_ACCOUNT, now_ms, 1):
         account = AccountId(key)
         if (again_ms := _waits(ctx, account, now_ms)) is not None:
             ctx.store.set_due(Work.ERASE_ACCOUNT, account, again_ms)
         elif wishes.find(ctx.store, account) is not None:
             ctx.store.drop_due(Work.ERASE_ACCOUNT, key)
-            _erase(ctx, account, now)
-            ctx.store.put_note(_REWRITE, b"1")
+            _begin(ctx, account)
         ctx.store.commit()
         return True
     wishes.ask(ctx, now)
@@ -95,19 +104,26 @@ def _waits(ctx: Context, account: AccountId, now_ms: int) -> int | None:
     return now_ms + DAY_MS if doubt or known.word == "shown" else None
 
 
-def _erase(ctx: Context, account: AccountId, now: float) -> None:
-    store = ctx.store
-    for n in [row.n for log in store.loose_logs(account) for row in store.loose_rows(log)]:
-        for _, roots in store.txn.scan(t.MEDIA, t.part_key(n, 0), t.part_key(n + 1, 0)):
+def _note_blobs(ctx: Context, ns: Sequence[int]) -> None:
+    """Notes which pictures the content of these arrivals names."""
+    for n in ns:
+        for _, roots in ctx.store.txn.scan(t.MEDIA, t.part_key(n, 0), t.part_key(n + 1, 0)):
             for root in split(roots):
-                store.put_note(_BLOB + root, b"")
-    ctx.replica.gossip.forget_content(b"")
-    dropped.erase(ctx, account, now, keep_control=True)
+                ctx.store.put_note(_BLOB + root, b"")
+
+
+def _begin(ctx: Context, account: AccountId) -> None:
+    dropped.begin(ctx, account, dropped.ERASE)
     hosted.end(ctx, account, forget_name=True)
-    moderators.note(store, account, None)
-    reports.forget(store, account)
-    telling.forget(store, account)
-    once.forget_of(store, account)
+    moderators.note(ctx.store, account, None)
+    reports.forget(ctx.store, account)
+    telling.forget(ctx.store, account)
+    once.forget_of(ctx.store, account)
+
+
+def _forget(ctx: Context, account: AccountId) -> None:
+    """What a step may have left in memory, and what was to be done for the account."""
+    ctx.replica.gossip.forget_content(b"")
     for work in (Work.PUBLISH, Work.ERASE, Work.REPLACED, Work.CHECKPOINT, Work.WITHHELD):
-        for key in planned(store.txn, work, account, 1 << 30):
-            store.drop_due(work, key)
+        for key in planned(ctx.store.txn, work, account, 1 << 30):
+            ctx.store.drop_due(work, key)

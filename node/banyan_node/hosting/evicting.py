@@ -31,7 +31,7 @@ log = structlog.get_logger("banyan")
 LOOK_S = 2.0
 """Seconds between two looks whether something is to be erased."""
 PAUSE = 1.0
-"""The pause after an account was erased, relative to the time that it took."""
+"""The pause after a step, relative to the time that it took."""
 KEPT_S = 86_400.0
 """Seconds for which they stay while there is room."""
 AT_ONCE = 1_000
@@ -63,7 +63,7 @@ class Evicting:
         """How long the last step took, seconds."""
 
     def step(self, ctx: Context, now: float) -> bool:
-        """Counts some accounts that left, or erases one. Returns whether there is more to do now."""
+        """Counts some accounts that left, or erases some of one. Returns whether there is more to do now."""
         began, asking = self._clock(), ctx.replica.sync.asking
         if asking.interest is None:  # all, or not known while the node is being restored
             return False
@@ -83,7 +83,7 @@ class Evicting:
         if due and not self._leaving:
             self._erase(ctx, due[0], now)
         self.took_s = self._clock() - began
-        return len(due) > 1 or bool(self._leaving)
+        return any(account in self._outside for account in due) or bool(self._leaving)
 
     def _look(self, ctx: Context) -> None:
         """Which counted accounts are held no longer."""
@@ -92,7 +92,7 @@ class Evicting:
         self._outside = {account: before.get(account, now) for account in counted if self._is_outside(ctx, account)}
 
     def _is_outside(self, ctx: Context, account: AccountId) -> bool:
-        return not (ctx.replica.sync.asking.interesting(account) or ctx.replica.strangers.wanted_here(account))
+        return not dropped.is_wanted(ctx, account)
 
     def _count(self, ctx: Context, account: AccountId) -> None:
         """Counts an account that left, at the least that its entries cost."""
@@ -106,10 +106,16 @@ class Evicting:
             self._outside.setdefault(account, self._clock())
 
     def _erase(self, ctx: Context, account: AccountId, now: float) -> None:
-        del self._outside[account]
+        """One step of it."""
         if not self._is_outside(ctx, account):
+            del self._outside[account]
             return
-        entries = dropped.erase(ctx, account, now)
-        log.info(
-            "erased an account that nobody here follows any more", account=account_to_text(account), entries=entries
-        )
+        if account not in ctx.store.leaving():
+            entries = dropped.begin(ctx, account)
+            log.info(
+                "erasing an account that nobody here follows any more",
+                account=account_to_text(account),
+                entries=entries,
+            )
+        if not dropped.step(ctx, account, now):
+            del self._outside[account]

@@ -197,11 +197,9 @@ def _scan(ctx: Context, fresh: bool) -> bool:
 
 
 def bring_back(ctx: Context, now: float) -> Done:
-    """Finds accounts of restored keys among the arrivals and names them. Returns how many were found. Also ends the
-    erasing of one dropped account, which a crash may have interrupted."""
-    more = follow(ctx, now)
-    for account in dropped.unfinished(ctx)[:1]:
-        dropped.erase(ctx, account, now)
+    """Finds accounts of restored keys among the arrivals and names them. Returns how many were found. Also goes on
+    with the erasing of dropped accounts."""
+    more = dropped.go_on(ctx, now) | follow(ctx, now)
     named = claims.give_names(ctx)
     found, ctx.claims.found = ctx.claims.found, 0
     return Done(found, more or named > 0 or (claims.restoring(ctx) and not claims.settle(ctx, now)))

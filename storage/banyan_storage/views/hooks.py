@@ -61,6 +61,10 @@ class SocialViews:
     ) -> bool:
         return large_accounts.step(txn, reader, size, wanting, of)
 
+    def cleared(self, txn: WriteTxn, account: AccountId, size: int) -> bool:
+        large_accounts.drop(txn, account)
+        return not large_accounts.clear(txn, account, size)
+
     def taken_out(self, txn: WriteTxn, reader: StoreReader, account: AccountId, gone: Sequence[CountedEntry]) -> bool:
         """Only the slots of what they wrote are worked out anew. What they covered or ended would live again, and of
         what was covered it is not known by whom: these need the whole log."""

@@ -140,7 +140,7 @@ def step(txn: WriteTxn, reader: StoreReader, size: int, wanting: Wanting, of: Ac
     key, at = found[0], _read(found[1])
     account = AccountId(key[:32])
     if at.phase == CLEARED:
-        if _clear(txn, account, size):
+        if clear(txn, account, size):
             txn.put(AGAIN, key, at._replace(phase=FOLDED, upto=reader.last_arrival).row())
         return True
     after = _fold(txn, reader, account, at, size, wanting)
@@ -151,7 +151,7 @@ def step(txn: WriteTxn, reader: StoreReader, size: int, wanting: Wanting, of: Ac
     return bool(txn.count(AGAIN)) if of is None else any(txn.scan(AGAIN, of, stop, limit=1))
 
 
-def _clear(txn: WriteTxn, account: AccountId, size: int) -> bool:
+def clear(txn: WriteTxn, account: AccountId, size: int) -> bool:
     """Removes rows of what the account shows. Returns whether all are gone."""
     number = txn.get(NUMBERS, account)
     if number is None:

@@ -56,13 +56,13 @@ class WrongRow(NamedTuple):
 
 
 class Proof:
-    """Compares one state of a store. Views that are being built are skipped, and accounts that are folded in steps:
-    `waiting` names these."""
+    """Compares one state of a store. Views that are being built are skipped, and accounts that are folded or erased
+    in steps: `waiting` names these."""
 
     def __init__(self, reader: StoreReader) -> None:
         self._reader, self._txn = reader, reader.txn
         building = cursors(self._txn)
-        self.waiting = frozenset(waiting(self._txn))
+        self.waiting = frozenset(waiting(self._txn)) | reader.leaving().keys()
         self._apart = frozenset(self._txn.get(NUMBERS, account) for account in self.waiting)
         self._shown = SHOWN_NAME not in building
         self._views = [view for view in VIEWS if view.name not in building and self._shown]

@@ -33,7 +33,8 @@ class DroppedAccounts(Response, frozen=True):
 
 @METHODS.write("store.drop", "refused", "not_found", alone=True, audited=True)
 def drop(ctx: Context, ask: DropAccountRequest, now: float) -> DroppedAnswer:
-    """Erases an account from this node, which does not fetch it again. Other nodes decide for themselves."""
+    """Erases an account from this node, which does not fetch it again. Readers are shown nothing of it any more; a
+    large one is erased in steps after the answer. Other nodes decide for themselves."""
     account = hosted.account_of(ctx, ask.account)
     if ctx.settings.config.interest.mode == "all":
         raise CallError(
@@ -49,7 +50,8 @@ def drop(ctx: Context, ask: DropAccountRequest, now: float) -> DroppedAnswer:
     dropped.note(ctx, account, True)
     commit(ctx)
     interest.hold(ctx, now)
-    entries = dropped.erase(ctx, account, now)
+    entries = dropped.begin(ctx, account)
+    dropped.step(ctx, account, now)
     return DroppedAnswer(did(account), entries)
 
 
@@ -64,6 +66,8 @@ def undrop(ctx: Context, ask: DropAccountRequest, now: float) -> UndroppedAnswer
     dropped.note(ctx, account, False)
     commit(ctx)
     interest.hold(ctx, now)
+    if account in ctx.store.leaving() and dropped.is_wanted(ctx, account):
+        dropped.stay(ctx, account, now)
     return UndroppedAnswer(did(account))
 
 
