@@ -10,6 +10,20 @@ _COMPARED, _NAMED = ("tests/replica/test_interest.py",), ("tests/replica/test_na
 
 IN_INTEREST = (
     Mutant(
+        "names that stay are kept twice when others change",
+        _NAMES,
+        "self.held.update((same.get(name, name), None) for name in names.held)",
+        "self.held.update(names.held)",
+        _COMPARED,
+    ),
+    Mutant(
+        "the share of a node has a table of names of its own",
+        _INTEREST,
+        "Share(self._store, self._public, self._mine.held)",
+        "Share(self._store, self._public, dict(self._mine.held))",
+        _COMPARED,
+    ),
+    Mutant(
         "a node that holds all is complete among peers that hold little",
         "node/banyan_node/links/completeness.py",
         "elif not seen.witnessed:",
