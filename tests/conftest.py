@@ -11,8 +11,10 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from tests.needs import NIGHT
+
 settings.register_profile("here", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True, max_examples=100 if NIGHT else 40)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 

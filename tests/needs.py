@@ -1,4 +1,4 @@
-"""What some tests need of the machine: a file system of their own, or strace.
+"""What some tests need of the machine: a file system of their own, or strace; and a night.
 
 Where a machine has it not, they are skipped and say what is missing; with `CI` in the environment they run and fail.
 """
@@ -19,6 +19,15 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OWN_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount")
 """Runs a command as the root of a user namespace, whose mounts nobody else sees."""
+
+
+NIGHT = "BANYAN_NIGHT" in os.environ
+"""More random worlds and examples than `.ci/run` has time for."""
+
+
+def numbers(by_night: int) -> range:
+    """The numbers of random worlds: by day the first third of them."""
+    return range(by_night if NIGHT else by_night // 3)
 
 
 def skipped_without(missing: str | None) -> pytest.MarkDecorator:

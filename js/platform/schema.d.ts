@@ -64,7 +64,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The archive of an account: all its entries and their content. Another node imports it. */
+        /** The archive of an account: all its entries and their content. Another node imports it. One of more than 64 MiB is for its account and for a platform. */
         get: operations["get_v1_accounts_account_archive"];
         put?: never;
         post?: never;

@@ -19,6 +19,7 @@ from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.views.registry import NAMES
 from banyan_storage.views.social.timeline import TIMELINE
 from tests.cli.shell import COMMAND, banyan, clean_environment, node_up, process
+from tests.needs import NIGHT
 
 
 def _json(*words: object) -> Any:
@@ -201,7 +202,7 @@ def test_a_port_in_use_gives_one_sentence(home: Path) -> None:
             assert "Traceback" not in ran.err
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(5 if NIGHT else 2))
 def test_an_import_killed_at_any_moment_goes_on_and_ends_with_everything(home: Path, tmp_path: Path, seed: int) -> None:
     edges = tmp_path / "g.txt"
     edges.write_text("".join(f"{a} {b}\n" for a in range(500) for b in range(a + 1, min(a + 20, 500))))

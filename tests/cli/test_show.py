@@ -121,7 +121,7 @@ def test_times_are_said_as_people_say_them(passed: int, said: str) -> None:
 def test_old_times_are_dates_and_times_beyond_the_calendar_are_no_crash() -> None:
     assert ago(0, NOW) == "1 Jan 1970"
     assert ago((1 << 64) - 1, NOW).startswith("in ")
-    assert ago(-(1 << 62), NOW) == "?"
+    assert ago(-(1 << 62), NOW) == "1 Jan 1"
 
 
 def test_words() -> None:

@@ -9,6 +9,13 @@ _NODE, _DOOR = ("tests/node/test_bulk.py",), ("tests/web/test_platform.py",)
 _READING, _HOOKS = ("tests/web/test_platform_reading.py",), ("tests/web/test_platform_webhooks.py",)
 
 IN_PLATFORM = (
+    Mutant(
+        "anybody has a huge archive made",
+        "web/banyan_web/platform/proofs.py",
+        "whole=is_platform(ask.token) or who == account",
+        "whole=True",
+        ("tests/web/test_costs_of_strangers.py",),
+    ),
     Mutant("an id is done again", _BULK, "if before is not None:", "if before is not None and not id:", _NODE),
     Mutant("an id stands for any content", _BULK, "if before.said != said:", "if before.said == b'':", _NODE),
     Mutant(
@@ -31,6 +38,13 @@ IN_PLATFORM = (
         f"{_WEB}/platform/acting.py",
         "token.account is None and token.allows(HOST)",
         "token.account is None",
+        _DOOR,
+    ),
+    Mutant(
+        "of accounts of one name the last one is opened",
+        f"{_WEB}/platform/hosting.py",
+        "if name in names:",
+        "if name == ' ':",
         _DOOR,
     ),
     Mutant(

@@ -17,6 +17,13 @@ _READ = ("tests/storage/test_queries.py", "tests/node/test_reading.py")
 _ENDED, _TOLD_ENDED = "storage/banyan_storage/ended.py", ("tests/storage/test_ended.py",)
 _SOCIAL = "node/banyan_node/api/methods/social.py"
 IN_SOCIAL = (
+    Mutant(
+        "a time that no calendar has is an error",
+        "schema/banyan_schema/dates.py",
+        "milliseconds=min(max(FIRST_MS, ms), LAST_MS)",
+        "milliseconds=ms",
+        ("tests/schema/test_dates.py",),
+    ),
     Mutant("a vote that is late counts", _VOTE, "if late or (choices", "if (choices", _POLLED),
     Mutant("a vote for two counts where one is asked for", _VOTE, "len(options) != 1", "not options", _POLLED),
     Mutant(

@@ -59,7 +59,7 @@ class Copy:
         self._warm = subprocess.Popen(
             [sys.executable, "-m", "tests.mutants.warm", *suites],
             cwd=folder,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(path), "CI": "true"},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(path), "CI": "true", "BANYAN_NIGHT": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -298,6 +298,10 @@ async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_f
             control, log = control_log(account), LogId(account, WriterKey(bytes(32)), 7)
             link.told.differences[control] = Head(9, EntryId(bytes(32)), 0)
             link.told.differences[log] = Head(3, EntryId(bytes(32)), 0)
+            for held, head in c.store.heads(account).items():  # what a sketch said, and came
+                if held.log:
+                    link.told.differences[held] = Head(head.length, None, 0)
+            assert len(link.told.differences) > 2
             known = differing.facts(c, link.peer)
             link.told.differences.clear()
             return known
@@ -310,6 +314,7 @@ async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_f
             "the account's control log has length 1 here and 9 at the peer: this log waits for the rest of it",
         )
         assert said[0][0] == "behind"
+        assert len(rows) == 2, "what was behind and came is no difference, and has not diverged"
 
 
 async def test_agreeing_with_a_hub_that_holds_none_of_its_accounts_is_not_complete(tmp_path: Path) -> None:

@@ -25,11 +25,12 @@ from banyan_storage.check import verify
 from banyan_storage.views import VIEW_TABLES
 from banyan_storage.views.journal import JOURNAL
 from banyan_storage.views.touched import TOUCHED
+from tests.needs import NIGHT
 from tests.node.real import converged, load_settings, make_home, make_node, running
 from tests.replica.helpers import draft
 from tests.storage.old.load import old_home
 
-KILLS = int(os.environ.get("BANYAN_KILLS", "20"))
+KILLS = 50 if NIGHT else 20
 LIVES_PER_HOME = 10
 
 

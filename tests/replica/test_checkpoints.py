@@ -25,6 +25,7 @@ from banyan_replica.wire import Answered, CheckpointItem, ControlItem, DataItems
 from banyan_storage import check
 from banyan_storage.store import Store
 from tests.crdt.make import Person, digest, signer
+from tests.needs import numbers
 from tests.replica.helpers import NOW_MS, World, control_item, data, give, new_ingest
 from tests.replica.judging import notes, run_of
 
@@ -618,7 +619,7 @@ def random_set(rng: random.Random) -> tuple[Person, list[Entry], list[list[Entry
     return an, control, logs, said
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", numbers(150))
 def test_every_order_of_entries_and_checkpoints_is_one_state_and_the_stores(seed: int) -> None:
     rng = random.Random(seed)
     an, control, logs, said = random_set(rng)
@@ -639,7 +640,7 @@ def test_every_order_of_entries_and_checkpoints_is_one_state_and_the_stores(seed
         assert a.store.heads(an.id) == state.heads
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", numbers(25))
 def test_three_nodes_converge_whatever_each_of_them_met_first(seed: int) -> None:
     rng = random.Random(1_000 + seed)
     an, control, logs, said = random_set(rng)

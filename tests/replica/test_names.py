@@ -14,6 +14,7 @@ from banyan_replica.peers.limits import Limits
 from banyan_replica.sync import names as naming
 from banyan_replica.sync.names import ADD, REMOVE, REPLACE, Names, SentNames
 from banyan_replica.wire import Interest, Shared
+from tests.needs import numbers
 from tests.replica.helpers import World
 
 LIMIT = 24
@@ -161,7 +162,7 @@ MODELS = pytest.mark.parametrize("model", [OldReceiver, Receiver])
 
 
 @MODELS
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", numbers(30))
 def test_whatever_is_lost_a_receiver_charges_nothing_and_compares_in_the_end(
     model: Callable[[int], OldReceiver | Receiver], seed: int
 ) -> None:
@@ -253,7 +254,7 @@ def test_a_receiver_without_room_compares_the_first_names_and_more_once_there_is
     assert x.w.bytes["h", "o"] - sent < 200_000
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", numbers(20))
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_an_older_sender_is_charged_nothing_and_is_compared_with(seed: int, shuffled: bool) -> None:
     rng = random.Random(seed)

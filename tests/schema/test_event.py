@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_schema.address import Target
+from banyan_schema.dates import FIRST_MS, LAST_MS
 from banyan_schema.social.event import (
     ANSWERS,
     COLLECTIONS,
-    FIRST_MS,
-    LAST_MS,
     LATITUDE,
     LONGITUDE,
     EventInvite,

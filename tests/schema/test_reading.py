@@ -18,6 +18,7 @@ from banyan_schema.social.post import COLLECTION as POSTS
 from banyan_storage.tables import PARTS
 from banyan_storage.view_rows import NUMBERS, REGISTER, SHOWN
 from tests.crdt.make import START, key
+from tests.needs import numbers
 from tests.schema.laws import Said
 from tests.storage.social_accounts import social_store
 from tests.storage.test_views import deliver, random_people
@@ -26,7 +27,7 @@ LIKES: Collection[None] = Collection("vn.example.reads", "counter")
 NOTES: Collection[None] = Collection("vn.example.notes", "text")
 
 
-@pytest.mark.parametrize("number", range(40))
+@pytest.mark.parametrize("number", numbers(40))
 def test_what_is_read_from_the_cells_is_what_the_views_show(number: int) -> None:
     rng = random.Random(number)
     people = random_people(rng)

@@ -24,6 +24,7 @@ from banyan_storage.viewhook import ArrivedPart
 from banyan_storage.views import VIEW_TABLES, SocialViews
 from banyan_storage.views.social.relations import FOLLOWS
 from banyan_storage.views.social.timeline import TIMELINE
+from tests.needs import numbers
 from tests.storage.accounts import bodies, head_of
 from tests.storage.social_accounts import Person, agrees, key, social_store
 
@@ -167,7 +168,7 @@ def deliver(rng: random.Random, store: Store, people: list[Person], erase: bool)
     return gone
 
 
-@pytest.mark.parametrize("number", range(150))
+@pytest.mark.parametrize("number", numbers(150))
 def test_views_are_the_pure_fold_in_every_order_of_arrival(number: int) -> None:
     people = random_people(random.Random(number))
     digests = set()
@@ -181,7 +182,7 @@ def test_views_are_the_pure_fold_in_every_order_of_arrival(number: int) -> None:
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize("number", range(60))
+@pytest.mark.parametrize("number", numbers(60))
 def test_erased_content_takes_its_rows_along_and_lifting_the_erasure_brings_them_back(number: int) -> None:
     rng = random.Random(number)
     people = random_people(rng)
@@ -226,7 +227,7 @@ def test_what_stopped_counting_is_taken_out_alone_where_nothing_else_follows_and
     assert 50 < sum(alone) < len(alone) - 50
 
 
-@pytest.mark.parametrize("number", range(60))
+@pytest.mark.parametrize("number", numbers(60))
 def test_a_rebuild_after_entries_stopped_counting_leaves_nothing_of_them(number: int) -> None:
     rng = random.Random(number)
     people = random_people(rng)
@@ -250,7 +251,7 @@ def test_a_rebuild_after_entries_stopped_counting_leaves_nothing_of_them(number:
     agrees(store, engine, people)
 
 
-@pytest.mark.parametrize("number", range(20))
+@pytest.mark.parametrize("number", numbers(20))
 def test_content_that_arrives_many_at_once_shows_as_one_by_one(number: int) -> None:
     people = random_people(random.Random(number))
     store, engine = social_store()

@@ -22,10 +22,11 @@ from banyan_storage.views.building import begin, step
 from banyan_storage.views.folding import Fold
 from banyan_storage.views.progress import standings
 from banyan_storage.views.registry import NAMES, SHOWN_NAME, shown_version, version_of
+from tests.needs import numbers
 from tests.storage.views_world import World
 
 
-@pytest.mark.parametrize("number", range(30))
+@pytest.mark.parametrize("number", numbers(30))
 def test_views_in_step_and_views_built_again_are_the_dumb_fold(number: int) -> None:
     world = World(number)
     for _ in range(world.rng.randint(20, 150)):
@@ -83,7 +84,7 @@ def test_an_account_that_cannot_be_folded_is_left_out_and_those_beside_it_are_no
     assert world.ask.post_count(broken) == 0
 
 
-@pytest.mark.parametrize("number", range(30))
+@pytest.mark.parametrize("number", numbers(30))
 def test_what_is_written_while_views_are_built_is_not_lost(number: int) -> None:
     world = World(f"meanwhile {number}")
     for _ in range(world.rng.randint(20, 100)):

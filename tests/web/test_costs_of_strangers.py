@@ -21,12 +21,12 @@ from trio_websocket import open_websocket_url
 from banyan_node.api import cost
 from banyan_node.api.methods import exporting, feeds
 from banyan_storage import lmdb_reads
+from banyan_web import archives
 from banyan_web.app import EVERY, FREE, SOCKETS
 from banyan_web.bounds import BEGUN_US, STREAMS, Bounds
 from banyan_web.door_logins import Person, open_session
 from banyan_web.mastodon.ids import account_id, status_id
 from banyan_web.mastodon.streaming.hub import Hub
-from banyan_web.page import archive
 from banyan_web.shared_counts import KEY_BYTES, SharedCounts, shared_memory
 from banyan_web.workers.frames import MICROSECONDS, Frame, Frames, Kind, frame_of
 from banyan_web.workers.node_end import NodeEnd
@@ -380,16 +380,19 @@ async def test_an_archive_that_is_too_large_is_refused_before_anything_is_writte
 
     monkeypatch.setattr(exporting, "_written", written)
     async with open_node(tmp_path) as door:
-        an, _ = await door.person("an")
+        an, person = await door.person("an")
         for n in range(4):
             await door.node.backend.call("post", {"text": str(n) * 9_000})
         anybody = door.client()
         assert len((await anybody.http.get(f"/archives/{an}")).content) > 36_000
-        monkeypatch.setattr(archive, "MOST", 30_000)
-        answer = await anybody.http.get(f"/archives/{an}")
-        assert answer.status_code == 413
-        assert "banyan export" in answer.json()["error"]
-    assert len(made) == 1
+        monkeypatch.setattr(archives, "MOST", 30_000)
+        _, other = await door.person("bình")
+        for path, who in ((f"/archives/{an}", anybody), (f"/v1/accounts/{an}/archive", other)):
+            answer = await who.http.get(path)
+            assert answer.status_code == 413
+            assert "banyan export" in answer.text
+        assert len(made) == 1
+        assert len((await person.http.get(f"/v1/accounts/{an}/archive")).content) > 36_000, "it is theirs"
 
 
 async def test_while_archives_are_written_pages_and_searches_are_answered(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,56 @@ async def test_accounts_in_bulk_tell_which_lines_were_refused_and_why(tmp_path: 
         _, person = await door.person("an")
         await person.post("/v1/accounts", 403, name="x")
         await platform(door, "read", "write").post("/v1/accounts", 403, name="x")
+
+
+async def test_lines_of_one_request_are_answered_as_if_each_had_come_alone(tmp_path: Path) -> None:
+    """Of accounts and of operations, also where a name or an id is there twice: the first one has it."""
+    draw = random.Random(7)
+    async with open_node(tmp_path) as door:
+        await door.person("Lotus")
+        client = platform(door)
+
+        async def answers(path: str, rows: list[dict[str, Any]], how: str) -> list[Any]:
+            parts = [[row] for row in rows] if how == "-alone" else [rows]
+            if how == "-lines":
+                found = await send(client, path, rows)
+            else:
+                found = [one for part in parts for one in (await client.http.post(path, json=part)).json()]
+            return [(row["status"], row.get("repeated"), row.get("error")) for row in found]
+
+        profiles: list[dict[str, str]] = [{}, {"bio": "1"}, {"bio": "2"}, {"bio": "x" * 100_000}]
+        first = ["a", "a", "b", "a"], [0, 1, 3, 0]
+        for turn in range(3):
+            names = first[0] if turn == 0 else draw.choices(["a", "b", "", "Lotus"], k=8)
+            said = [profiles[n] for n in (first[1] if turn == 0 else draw.choices(range(4), k=8))]
+            found = []
+            for how in ("-alone", "-array", "-lines"):
+                rows = [
+                    {"name": f"{name}{turn}{how}" if name in ("a", "b") else name, "profile": profile}
+                    for name, profile in zip(names, said, strict=True)
+                ]
+                found.append(await answers("/v1/accounts/bulk", rows, how))
+            assert found[0] == found[1] == found[2], (names, said)
+            if turn == 0:
+                assert [status for status, _, _ in found[0]] == [200, 409, 422, 200]
+        done: list[dict[str, Any]] = [
+            {"do": "post", "text": "1"},
+            {"do": "post", "text": "2"},
+            {"do": "post", "text": ""},
+            {"do": "follow", "account": "bình"},
+            {"do": "block", "account": "bình"},
+            {"do": "pots"},
+        ]
+        await open_accounts(client, "bình")
+        for turn in range(4):
+            ids, chosen = draw.choices("abc", k=8), draw.choices(done, k=8)
+            found = []
+            for how in ("-alone", "-array", "-lines"):
+                await open_accounts(client, name := f"o{turn}{how}")
+                rows = [{**one, "id": f"{name}{id}", "as": name} for id, one in zip(ids, chosen, strict=True)]
+                found.append(await answers("/v1/operations", rows, how))
+                found[-1] = [(*row[:2], (row[2] or "").replace(how, "")) for row in found[-1]]
+            assert found[0] == found[1] == found[2], (ids, chosen)
 
 
 async def test_operations_are_done_in_order_and_once(tmp_path: Path) -> None:

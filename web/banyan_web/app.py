@@ -10,13 +10,14 @@ import logging
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from functools import cache
 
 import anyio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Match, WebSocketRoute, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from banyan_node.server.http_connections import let_in
@@ -177,19 +178,39 @@ def door_app(web: Web, every: Iterable[Endpoints] = EVERY) -> DoorApp:
         if endpoint.verb in verbs:
             raise ValueError(f"{endpoint.verb} {endpoint.path} is declared twice")
         verbs[endpoint.verb] = endpoint
-    routes: list[BaseRoute] = [
-        WebSocketRoute(one.path + end, SocketPlace(web, one)) for one in SOCKETS for end in ("", "/")
-    ]
-    routes += [Route(path, _Place(web, verbs)) for path, verbs in sorted(paths.items(), key=_order)]
-    routes += [Route(path + "/", _Place(web, verbs)) for path, verbs in sorted(paths.items(), key=_order)]
-    inner = Starlette(routes=routes, exception_handlers={HTTPException: _not_here})
+    sockets = [WebSocketRoute(one.path + end, SocketPlace(web, one)) for one in SOCKETS for end in ("", "/")]
+    places = _Places({path: _Place(web, verbs) for path, verbs in paths.items()})
+    inner = Starlette(routes=[*sockets, places], exception_handlers={HTTPException: _not_here})
     inner.router.redirect_slashes = False
     return DoorApp(inner, OpenStreams(web.door))
 
 
-def _order(item: tuple[str, object]) -> tuple[bool, str]:
-    """Paths with braces come behind those that they would hide."""
-    return "{" in item[0], item[0]
+class _Places(BaseRoute):
+    """Every path, with or without a slash at its end. A route for each would be tried one after the other."""
+
+    def __init__(self, places: dict[str, ASGIApp]) -> None:
+        self._plain = {path: place for path, place in places.items() if "{" not in path}
+        named = sorted(path for path in places if "{" in path)  # "{" comes behind all letters: it hides no other path
+        self._named = [(_pattern(path), places[path]) for path in named]
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        path = scope["path"] if scope["path"] == "/" else scope["path"].removesuffix("/")
+        if (place := self._plain.get(path)) is not None:
+            return Match.FULL, {"endpoint": place, "path_params": {}}
+        for pattern, place in self._named:
+            if (found := pattern.match(path)) is not None:
+                return Match.FULL, {"endpoint": place, "path_params": found.groupdict()}
+        return Match.NONE, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await scope["endpoint"](scope, receive, send)
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    return compile_path(path)[0]
 
 
 async def _not_here(request: Request, error: Exception) -> Response:

@@ -1,5 +1,6 @@
 """Archives of accounts over HTTP: written one after the other, so that other slow reads do not wait for them, and sent
-from the disk piece by piece, as fast as the client takes them."""
+from the disk piece by piece, as fast as the client takes them. Few are sent at a time, since each is a file of the
+disk; but for whose it is and platforms, the size is bounded, and known before anything is written."""
 
 from __future__ import annotations
 
@@ -7,19 +8,45 @@ import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from anyio import to_thread
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from banyan_web.door_files import PIECE, remove
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import Ask, Web
 from banyan_web.refusals import Refused
 
+MOST = 64 << 20
+"""Bytes of an archive that is given to anybody."""
+OF_ADDRESS, OF_ALL = 4, 32
+"""Archives that are being sent: to one address, and to all."""
+_SENDING = "archives"
+Over: TypeAlias = Callable[[], None]
 
-async def archive_of(web: Web, account: str, most: int | None = None) -> BinaryIO:
-    """The file, which has no name any more: close it. most: the largest, in bytes. Raises Refused."""
+
+async def archive_of(web: Web, ask: Ask, account: str, whole: bool = False) -> tuple[BinaryIO, Over]:
+    """The file, which has no name any more, and what closes it: call that once. whole: of any size. Raises Refused."""
+    if not web.bounds.open(_SENDING, ask.address, OF_ADDRESS, OF_ALL):
+        raise Refused(429, "Many archives are being sent; take these first, then try again.", {"retry-after": "10"})
+    try:
+        file = await _written(web, account, None if whole else MOST)
+    except BaseException:
+        web.bounds.close(_SENDING, ask.address)
+        raise
+
+    def over() -> None:
+        file.close()
+        web.bounds.close(_SENDING, ask.address)
+
+    if not whole and os.fstat(file.fileno()).st_size > MOST:
+        over()
+        raise Refused(413, f"The account has more than {MOST >> 20} MiB: use `banyan export`.")
+    return file, over
+
+
+async def _written(web: Web, account: str, most: int | None) -> BinaryIO:
     if web.bounds.archives_full:
         raise Refused(503, "Many archives are written at the moment; try again soon.", {"retry-after": "10"})
     folder = await to_thread.run_sync(web.files.made_folder)
@@ -37,21 +64,20 @@ def _open(path: Path) -> BinaryIO:
 
 
 class FileAnswer(Response):
-    """Closes the file; then calls `over`."""
+    """Calls `over` at its end, which closes the file."""
 
-    def __init__(self, file: BinaryIO, headers: dict[str, str], over: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, file: BinaryIO, over: Over, headers: dict[str, str]) -> None:
         super().__init__(headers={"content-type": "application/octet-stream", **headers})
         self._file, self._over = file, over
         self.headers["content-length"] = str(os.fstat(file.fileno()).st_size)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            with self._file:
-                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-                async with aclosing(self._pieces()) as pieces:
-                    async for piece in pieces:
-                        await send({"type": "http.response.body", "body": piece, "more_body": True})
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            async with aclosing(self._pieces()) as pieces:
+                async for piece in pieces:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             self._over()
 

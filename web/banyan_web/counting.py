@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
 from typing import Any
 
 import anyio.lowlevel
 from starlette.types import Message, Receive, Scope, Send
 
 from banyan_node.api.cost import SPENT, Cost, Driven
+from banyan_schema.dates import iso
 from banyan_web.bounds import UNLIMITED, Bounds, Count
 from banyan_web.door_store import Token
 from banyan_web.refusals import Refused, refusal
@@ -129,9 +129,8 @@ def _again(bounds: Bounds, count: Count) -> str:
 
 
 def _headers(count: Count) -> dict[str, str]:
-    ends = datetime.fromtimestamp(count.ends, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     return {
         "x-ratelimit-limit": str(count.limit),
         "x-ratelimit-remaining": str(count.left),
-        "x-ratelimit-reset": ends,
+        "x-ratelimit-reset": iso(count.ends * 1000),
     }

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from banyan_schema import dates
+
 SECONDS = 5.0
 """How long an answer may take."""
 SOON_DAYS = 14
@@ -69,7 +71,7 @@ def certificate(url: str) -> tuple[bool | None, str]:
         return False, f"{host} speaks no TLS ({why.reason}); put a proxy with a certificate before the door."
     except OSError as why:
         return False, f"{url} is not reached from here ({why.strerror or why}); look at its DNS and at the proxy."
-    left, day = int((ends - time.time()) // _DAY_S), time.strftime("%Y-%m-%d", time.gmtime(ends))
+    left, day = int((ends - time.time()) // _DAY_S), dates.day(int(ends * 1000))
     if left < SOON_DAYS:
         return (
             False,

@@ -12,6 +12,7 @@ from banyan_cli import completing, refs, session
 from banyan_cli.commands.social import By, Undo, Uri
 from banyan_cli.errors import BadInput
 from banyan_cli.putting import put
+from banyan_schema import dates
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -324,7 +325,7 @@ def show_episodes(console: Console, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         number = "" if row["number"] is None else str(row["number"])
         number = number if row["season"] is None else f"{row['season']}x{number or '-'}"
-        day = datetime.fromtimestamp(min(row["published"], 253_402_300_799_000) / 1000, UTC).date().isoformat()
+        day = dates.day(row["published"])
         title = plain(row["title"]) + (f"  ({row['gone']})" if row["gone"] else "")
         chapters = "".join(f"\n  {clock(one['at_ms'])} {plain(one['title'])}" for one in row["chapters"])
         channel = plain(row["channel"]["title"])

@@ -23,6 +23,7 @@ from banyan_cli.checks.versions import versions
 from banyan_cli.show.words import count, size, span
 from banyan_node.harmless import plain
 from banyan_node.operator_errors import NoNode
+from banyan_schema import dates
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -150,7 +151,7 @@ def _clock(s: session.Session) -> tuple[bool | None, str]:
     behind = newest - time.time()
     if behind > 60:
         return False, f"The clock is {behind:.0f} s behind files already written; set it, with NTP if you can."
-    said = time.strftime("It is %Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    said = f"It is {dates.second(int(time.time() * 1000))} UTC"
     node = s.node()
     clock = s.call("status").get("clock") if s.home.keys.exists() else None
     if clock is not None and (wrong := _of_clock(clock)) is not None:

@@ -13,6 +13,7 @@ from banyan_cli.commands.social import Alt, By, File, Lang, Unlisted, Warn, Word
 from banyan_cli.errors import BadInput
 from banyan_cli.putting import put_all
 from banyan_node.harmless import plain
+from banyan_schema import dates
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -115,10 +116,9 @@ def _one(s: session.Session, which: str, by: str | None) -> dict[str, Any]:
 
 def _when(text: str) -> int:
     try:
-        then = datetime.fromisoformat(text)
-    except ValueError as error:
+        at_ms = int(datetime.fromisoformat(text).timestamp() * 1000)
+    except (ValueError, OverflowError) as error:
         raise BadInput(f"'{text}' is no time; write it as 2026-12-24T18:00.") from error
-    at_ms = int(then.timestamp() * 1000)
     if at_ms <= time.time() * 1000:
         raise BadInput(f"{text} is over; give a time to come.")
     return at_ms
@@ -131,7 +131,7 @@ def _show(console: Console, rows: list[Any]) -> None:
     from banyan_cli.show.feed import text_of
 
     for row in rows:
-        due = "" if row["due"] is None else f"  {datetime.fromtimestamp(row['due'] / 1000):%Y-%m-%d %H:%M}"
+        due = "" if row["due"] is None else f"  {dates.moment(row['due'], None):%Y-%m-%d %H:%M}"
         console.print(Text.assemble((f"{row['id'][: refs.SHORT]}{due}  ", "dim"), text_of(row["text"])))
         for item in row["media"]:
             console.print(Text.assemble("  ", media.line(item)))

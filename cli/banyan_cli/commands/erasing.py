@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +12,7 @@ from banyan_cli.commands.accounts import Sure, account_commands
 from banyan_cli.commands.logins import door_of
 from banyan_cli.commands.stores import store_commands
 from banyan_cli.errors import BadInput
+from banyan_schema import dates
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -92,7 +92,7 @@ def until(at_ms: int | None) -> str:
 
 
 def day(at_ms: int) -> str:
-    return time.strftime("%Y-%m-%d", time.localtime(at_ms / 1000))
+    return f"{dates.moment(at_ms, None):%Y-%m-%d}"
 
 
 def obey(

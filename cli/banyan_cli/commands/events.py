@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,7 @@ from banyan_cli import completing, refs, session
 from banyan_cli.commands.groups import group_of
 from banyan_cli.commands.social import By, Undo, Who
 from banyan_cli.errors import BadInput
+from banyan_schema import dates
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -271,11 +272,10 @@ def _degrees(at: str | None) -> tuple[int | None, int | None]:
 
 def when(row: dict[str, Any]) -> str:
     """`Thu 24 Dec 2026 19:00 +07`, in the clock of the event."""
-    moment = _EPOCH + timedelta(milliseconds=row["begins"])
     try:
-        local = moment.astimezone(ZoneInfo(row["zone"]))
-    except (KeyError, ValueError, OSError, OverflowError):  # a zone that is younger than this system's list
-        local = moment
+        local = dates.moment(row["begins"], ZoneInfo(row["zone"]))
+    except (KeyError, ValueError, OSError):  # a zone that is younger than this system's list
+        local = dates.moment(row["begins"])
     return f"{local:%a} {local.day} {local:%b} {local.year} {local:%H:%M %Z}"
 
 

@@ -17,6 +17,7 @@ import typer
 from banyan_cli import completing, refs, session
 from banyan_cli.errors import BadInput
 from banyan_cli.show.words import count
+from banyan_schema import dates
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -260,6 +261,4 @@ def _show_tokens(console: Console, rows: list[dict[str, Any]]) -> None:
 
 
 def _day(seconds: int) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+    return dates.day(seconds * 1000)

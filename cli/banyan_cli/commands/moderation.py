@@ -10,6 +10,7 @@ import typer
 
 from banyan_cli import completing, refs, session
 from banyan_cli.show.words import count
+from banyan_schema import dates
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -306,7 +307,7 @@ def _show_acts(console: Console, rows: list[dict[str, Any]]) -> None:
     import json
 
     for row in rows:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(row["at_ms"] / 1000))
+        when = dates.second(row["at_ms"])
         said = f"refused, as line {row['of']}: {row['refused']}" if row["of"] else _given(row["given"], json.dumps)
         why = f"  why: {row['why']}" if row["why"] else ""
         console.print(f"{row['n']}  {when}  {row['who']} ({row['via']})  {row['do']}  {said}{why}", markup=False,

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.text import Text
 
 from banyan_cli.show.tables import table
-from banyan_cli.show.words import count, moment, name_of
+from banyan_cli.show.words import count, name_of
 from banyan_node.harmless import plain
+from banyan_schema.dates import minute
 
 Row = dict[str, Any]
 
@@ -31,7 +32,7 @@ def account(console: Console, value: Row, here: str = "") -> None:
     _logs(console, value)
     history = table("entry#", "when", "op", "what")
     for step in value["path"]:
-        history.add_row(str(step["seq"]), _when(step["time_ms"]), step["op"], Text(plain(step["sentence"])))
+        history.add_row(str(step["seq"]), minute(step["time_ms"]), step["op"], Text(plain(step["sentence"])))
     console.print(history)
 
 
@@ -48,7 +49,7 @@ def activity(console: Console, rows: list[Row]) -> None:
         about = "" if row["uri"] is None else f"{row['uri'].rpartition('/')[2][-8:]} "
         what = Text(f"{_DID[row['does']]} {about}{said}".rstrip())
         marked = Text(", ".join(marks), "" if marks == ["written here"] else "bold")
-        shown.add_row(row["entry"][:8], _when(row["time_ms"]), row["writer"][:16], str(row["log"]), marked, what)
+        shown.add_row(row["entry"][:8], minute(row["time_ms"]), row["writer"][:16], str(row["log"]), marked, what)
     console.print(shown)
 
 
@@ -64,7 +65,7 @@ def _writers(console: Console, value: Row, here: str) -> None:
     shown = table("writer", "stratum#", "until", "collections", "")
     for grant in value["grants"]:
         cut = cuts.get(grant["writer"])
-        until = "no end" if grant["until_ms"] is None else _when(grant["until_ms"])
+        until = "no end" if grant["until_ms"] is None else minute(grant["until_ms"])
         colls = "all" if grant["colls"] is None else ", ".join(grant["colls"])
         shown.add_row(
             grant["writer"][:16], str(grant["stratum"]), until, plain(colls), _state(cut, grant["writer"] == here)
@@ -88,8 +89,3 @@ def _logs(console: Console, value: Row) -> None:
     if value["host"]:
         console.print(Text(f"hosted by {value['host']}", "dim"), soft_wrap=True)
     console.print(Text(count(len(value["logs"]), "log"), "dim"))
-
-
-def _when(time_ms: int) -> str:
-    then = moment(time_ms)
-    return "?" if then is None else f"{then:%Y-%m-%d %H:%M}"

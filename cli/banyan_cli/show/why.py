@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from banyan_cli.show.feed import text_of
-from banyan_cli.show.words import ago, count, moment, name_of
+from banyan_cli.show.words import ago, count, name_of
+from banyan_schema.dates import second
 
 KEY_DIGITS = 16
 """Of keys and entries so many digits are shown; `--json` has all."""
@@ -45,8 +46,7 @@ def _lines(value: dict[str, Any], now_ms: int) -> list[tuple[str, str]]:
 
 
 def _when(time_ms: int, now_ms: int) -> str:
-    then = moment(time_ms)
-    return "at an unknown time" if then is None else f"{then:%Y-%m-%d %H:%M:%S} UTC ({ago(time_ms, now_ms)})"
+    return f"{second(time_ms)} UTC ({ago(time_ms, now_ms)})"
 
 
 def _came(value: dict[str, Any], now_ms: int) -> str:

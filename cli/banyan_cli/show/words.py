@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from banyan_node.harmless import plain
+from banyan_schema.dates import moment
 
 _SECOND, _MINUTE, _HOUR, _DAY = 1000, 60_000, 3_600_000, 86_400_000
 
@@ -19,11 +18,7 @@ def ago(time_ms: int, now_ms: int) -> str:
     if passed < 7 * _DAY:
         return span(passed)
     then = moment(time_ms)
-    if then is None:
-        return "?"
-    now = moment(now_ms)
-    this_year = now is not None and then.year == now.year
-    return f"{then.day} {then:%b}" if this_year else f"{then.day} {then:%b %Y}"
+    return f"{then.day} {then:%b}" if then.year == moment(now_ms).year else f"{then.day} {then:%b %Y}"
 
 
 def span(ms: int) -> str:
@@ -32,14 +27,6 @@ def span(ms: int) -> str:
         if ms >= unit:
             return f"{ms // unit} {word}"
     return f"{ms} ms"
-
-
-def moment(time_ms: int) -> datetime | None:
-    """None if it is beyond the calendar: times are claims of others."""
-    try:
-        return datetime.fromtimestamp(time_ms / 1000, UTC)
-    except (OverflowError, ValueError, OSError):
-        return None
 
 
 def count(n: int, noun: str, plural: str = "") -> str:

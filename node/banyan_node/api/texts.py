@@ -13,8 +13,8 @@ from msgspec import Meta
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId, CellKey, EntryId, WriterKey, account_to_text
 from banyan_node.operator_errors import CallError
+from banyan_schema.dates import FIRST_MS, LAST_MS
 from banyan_schema.social import Target, post_from_text, post_to_text
-from banyan_schema.social.event import FIRST_MS, LAST_MS
 
 _DID = "did:banyan:z[1-9A-HJ-NP-Za-km-z]+"
 

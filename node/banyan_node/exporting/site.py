@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from itertools import islice
 from typing import IO, NamedTuple
 
@@ -22,6 +21,7 @@ from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.exporting.html import TAIL, Markup, element, head, joined
 from banyan_node.exporting.pictures import file_of, write_medium
 from banyan_node.exporting.sinks import FolderSink
+from banyan_schema import dates
 from banyan_schema.media import Media
 from banyan_schema.social import Target
 from banyan_storage.answers import PostView, ProfileView
@@ -86,12 +86,7 @@ def write_site(q: Queries, blobs: BlobStore, account: AccountId, sink: FolderSin
 
 def _month(view: PostView) -> str:
     ms = view.time_ms if view.reposted is None else view.reposted.time_ms
-    return _when(ms).strftime("%Y-%m")
-
-
-def _when(ms: int) -> datetime:
-    """A date for any time; one that no calendar has is the last one that it has."""
-    return datetime.fromtimestamp(min(ms // 1000, 253_402_300_799), UTC)
+    return dates.day(ms)[:7]
 
 
 def _foot(pages: list[Page], older: Page | None) -> Markup:
@@ -152,8 +147,7 @@ class _Site:
     def post(self, view: PostView, up: str, depth: int = 0) -> Markup:
         """One post. up: how the page leads to the folder of the index."""
         said, author = view.post, self._name(view.target.account)
-        stamp = _when(view.time_ms)
-        time = element("time", stamp.strftime("%Y-%m-%d %H:%M"), datetime=stamp.isoformat())
+        time = element("time", dates.minute(view.time_ms), datetime=dates.iso(view.time_ms))
         line: list[str | Markup] = [element("b", author), " · ", self._linked(view, time, up)]
         if view.reposted is not None:
             line = [f"{self._name(view.reposted.by)} reposted · ", *line]

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from banyan_crdt.ids import AccountId, account_to_text
@@ -27,6 +26,7 @@ from banyan_node.api.texts import uri
 from banyan_node.exporting.html import element
 from banyan_node.exporting.pictures import file_of, write_medium
 from banyan_node.exporting.sinks import Sink
+from banyan_schema.dates import iso
 from banyan_schema.media import Media
 from banyan_schema.social import Target
 from banyan_schema.social.reaction import COLLECTION as REACTIONS
@@ -60,8 +60,6 @@ _OF_A_PERSON = {"name": "name", "bio": "summary"}
 _IMAGES = {"avatar": "icon", "banner": "image"}
 """The same of its pictures."""
 MEDIA_FOLDER = "media_attachments"
-LATEST_MS = 253_402_300_799_999
-"""The last millisecond that a calendar has."""
 
 
 def write_streams(q: Queries, blobs: BlobStore, account: AccountId, sink: Sink) -> int:
@@ -244,4 +242,4 @@ def _paragraph(said: str) -> bytes:
 
 
 def _when(ms: int) -> str:
-    return datetime.fromtimestamp(min(ms, LATEST_MS) / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return iso(ms)[:19] + "Z"

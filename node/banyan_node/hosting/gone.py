@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import date
 from typing import NamedTuple
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.ids import AccountId, CellKey, Coll, WriterKey
 from banyan_node.hosting import stated
 from banyan_node.operator_errors import CallError
+from banyan_schema import dates
 from banyan_schema.social import POST, Target, post_to_text
 from banyan_storage.queries import WITHHELD, Queries
 from banyan_storage.reader import StoreReader
@@ -46,7 +46,7 @@ class WithheldBy(NamedTuple):
     @property
     def sentence(self) -> str:
         who = "this node" if self.by is None else f"{self.by.hex()[:16]}, its host or a platform named here"
-        until = f"until {date.fromtimestamp(self.until_ms / 1000).isoformat()}" if self.until_ms else ""
+        until = f"until {dates.day(self.until_ms)}" if self.until_ms else ""
         said = "; ".join(text for text in (self.order, self.basis, self.scope, until) if text)
         return f"withheld by {who}: {said or 'no reason given'}"
 

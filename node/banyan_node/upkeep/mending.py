@@ -26,6 +26,7 @@ from banyan_crdt.state import control_head
 from banyan_replica.frontier.index import FRONTIER_NOTE
 from banyan_replica.intake.accounts import Accounts
 from banyan_replica.intake.counting import Counting
+from banyan_schema import dates
 from banyan_storage import tables
 from banyan_storage.check import bad_parts
 from banyan_storage.errors import DiskFailed
@@ -280,7 +281,7 @@ def _append(path: Path, lines: Sequence[str]) -> None:
     """Appends the lines durably, because their entries are dropped afterwards."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        date = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+        date = dates.second(int(time.time() * 1000))
         file.writelines(f"{line if line.startswith(' ') else f'{date} {line}'}\n" for line in lines)
         file.flush()
         os.fsync(file.fileno())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
@@ -54,6 +53,7 @@ from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_replica.intake.own import own_key, wrote_control
 from banyan_replica.sync.serve import content_of
 from banyan_replica.wire import Content
+from banyan_schema import dates
 
 OWN_LOGS = 65_535
 """Log numbers that a grant allows a writer. Each data folder draws one, so collisions are rare."""
@@ -393,10 +393,9 @@ class Author:
 def _no_room(realm: Realm, granted: Granted, h: Header) -> str:
     """Says whose log is full, and from when on it takes this entry."""
     from_ms = max(granted.since >> 16, realm.birth_ms) + realm.allows_after(h.seq + 1, h.total)
-    day = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=from_ms)).strftime("%Y-%m-%d %H:%M UTC")
     return (
         f"the log of {account_to_text(h.account)} would hold {h.seq + 1:,} entries and {h.total:,} bytes, more than "
-        f"it may by now: there is room for them from {day} on"
+        f"it may by now: there is room for them from {dates.minute(from_ms)} UTC on"
     )
 
 

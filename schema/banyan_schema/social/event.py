@@ -23,6 +23,7 @@ from banyan_crdt.ops import Add, Put, Tomb
 
 from ..address import Target
 from ..collection import Collection, Draft, Fact, Facts, cell_key
+from ..dates import FIRST_MS, LAST_MS
 from ..fields import ACCOUNT, KEY, TARGET, choice, formed, optional, signed, text
 from ..layout import Layout
 from ..notices import names, notice
@@ -30,8 +31,6 @@ from .group import group_digest
 
 MAX_TITLE, MAX_ABOUT, MAX_PLACE, MAX_ZONE = 512, 16_384, 1_024, 64
 """The most bytes of UTF-8 of an event's title, its text, its place and the name of its time zone."""
-FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999
-"""The first and the last millisecond of the years 1 to 9999, which every calendar of a computer can show."""
 LATITUDE, LONGITUDE = 900_000_000, 1_800_000_000
 """The most of both, in 1e-7 degrees: 11 mm on the ground."""
 Answer = Literal["yes", "no", "maybe"]

@@ -18,7 +18,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from banyan_schema.social.post import tag_fold, tags_in
 
@@ -150,7 +150,7 @@ def _filter(out: Question, name: str, value: str, minus: bool) -> None:
     elif name == "since":
         out.since_ms = _day(name, value)
     else:
-        out.until_ms = _day(name, value) + int(timedelta(days=1).total_seconds() * 1000)
+        out.until_ms = _day(name, value) + 86_400_000
 
 
 def with_any_tag(tags: Iterable[str]) -> Question:

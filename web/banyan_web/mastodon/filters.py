@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from banyan_schema.dates import iso
 from banyan_web.endpoint import Ask, Endpoints, Web
-from banyan_web.mastodon.entities.accounts import iso
 from banyan_web.mastodon.ids import thing_id, thing_of
 from banyan_web.params import number, text, texts, truthy
 from banyan_web.refusals import Refused

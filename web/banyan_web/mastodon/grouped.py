@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from banyan_schema.dates import iso
 from banyan_web.endpoint import Ask, Endpoints, Web
-from banyan_web.mastodon.entities.accounts import accounts, iso
+from banyan_web.mastodon.entities.accounts import accounts
 from banyan_web.mastodon.ids import account_id
 from banyan_web.mastodon.moderated import TYPES
 from banyan_web.mastodon.noticing import (

@@ -12,6 +12,7 @@ from typing import Any
 from banyan_node.api.methods.social import LONGEST_POLL_MS
 from banyan_node.media.limits import MAX_PIXELS
 from banyan_node.media.looking import FILMS, MAX_PICTURE, PICTURES, SOUNDS
+from banyan_schema.dates import iso
 from banyan_schema.media import MAX_DESCRIPTION
 from banyan_schema.social.post import MAX_MEDIA, MAX_OPTION, MAX_OPTIONS, MAX_TEXT
 from banyan_schema.social.profile import MAX_FIELD, MAX_VALUE
@@ -19,7 +20,7 @@ from banyan_storage.pins import SHOWN
 from banyan_web.bounds import MEDIA_BYTES
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon import defaults
-from banyan_web.mastodon.entities.accounts import account, iso, paragraphs
+from banyan_web.mastodon.entities.accounts import account, paragraphs
 from banyan_web.mastodon.tags import FEATURED
 from banyan_web.refusals import Refused
 

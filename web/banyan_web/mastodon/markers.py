@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 from banyan_crdt.ids import AccountId, CellKey, account_from_text, account_to_text
+from banyan_schema.dates import iso
 from banyan_schema.social import Target, post_from_text, post_to_text
 from banyan_web.endpoint import Ask, Endpoints, Web
-from banyan_web.mastodon.entities.accounts import iso
 from banyan_web.mastodon.ids import RepostId, id_of_repost, parsed, status_id
 from banyan_web.mastodon.notice_ids import notice_id, place_of
 from banyan_web.params import text, texts

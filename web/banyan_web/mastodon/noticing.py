@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from banyan_schema.dates import iso
 from banyan_web.endpoint import Ask, Web
 from banyan_web.mastodon import moderated, reports
-from banyan_web.mastodon.entities.accounts import accounts, iso
+from banyan_web.mastodon.entities.accounts import accounts
 from banyan_web.mastodon.entities.statuses import rows_of, statuses
 from banyan_web.mastodon.ids import did_of
 from banyan_web.mastodon.notice_ids import LARGEST, PLACE_BYTES, notice_id, place_of

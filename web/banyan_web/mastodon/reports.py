@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from banyan_node.moderation.reports import COMMENT, POSTS
+from banyan_schema.dates import iso
 from banyan_web.endpoint import Ask, Endpoints, Web
-from banyan_web.mastodon.entities.accounts import account, iso
+from banyan_web.mastodon.entities.accounts import account
 from banyan_web.mastodon.entities.statuses import uri_of
 from banyan_web.mastodon.ids import did_of, status_id
 from banyan_web.params import text, texts, truthy

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from banyan_schema.dates import iso
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.composing import due_ms
-from banyan_web.mastodon.entities.accounts import iso
 from banyan_web.mastodon.entities.media import attachment, blob_id
 from banyan_web.mastodon.entities.statuses import GONE, SENSITIVE, rows_of
 from banyan_web.mastodon.ids import status_id, thing_id, thing_of

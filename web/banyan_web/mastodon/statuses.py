@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+from banyan_schema.dates import iso
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.composing import answered_uri, attached, content, due_ms, mentioned, warning_of
-from banyan_web.mastodon.entities.accounts import account, iso
+from banyan_web.mastodon.entities.accounts import account
 from banyan_web.mastodon.entities.media import attachment, blob_id
 from banyan_web.mastodon.entities.statuses import GONE, row_of, rows_of, status, status_by_id, statuses, uri_of
 from banyan_web.mastodon.html import html

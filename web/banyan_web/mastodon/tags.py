@@ -9,10 +9,11 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
+from banyan_schema.dates import iso
 from banyan_schema.social import tags_in
 from banyan_schema.social.post import tag_fold
 from banyan_web.endpoint import Ask, Endpoints, Web
-from banyan_web.mastodon.entities.accounts import TAGS, iso, profiles
+from banyan_web.mastodon.entities.accounts import TAGS, profiles
 from banyan_web.mastodon.entities.tags import tag
 from banyan_web.mastodon.html import tag_url
 from banyan_web.mastodon.ids import did_of

@@ -6,9 +6,9 @@ import re
 import time
 from typing import Any
 
+from banyan_schema.dates import iso
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities import accounts
-from banyan_web.mastodon.entities.accounts import iso
 from banyan_web.mastodon.entities.relationships import relationship
 from banyan_web.mastodon.ids import account_id, did_of
 from banyan_web.mastodon.paging import between

@@ -6,13 +6,13 @@ Attempts are counted before the password is looked at, by name, by address and b
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import anyio.to_thread
 from starlette.responses import Response
 
+from banyan_schema import dates
 from banyan_web import door_logins
 from banyan_web.bounds import ATTEMPT_S, ATTEMPTS_ADDRESS, ATTEMPTS_HERE, ATTEMPTS_NAME, HASHES_WAITING
 from banyan_web.door_logins import Person
@@ -188,8 +188,7 @@ def _mine(web: Web, at: Visit, person: Person, lang: str, wrong: str = "", statu
 
 
 def _of_app(token: Token, at: Visit, words: dict[str, str]) -> str:
-    day = datetime.fromtimestamp(token.created, UTC).strftime("%Y-%m-%d")
-    said = paragraph(f"{token.app}, {day}: {' '.join(token.scopes)}")
+    said = paragraph(f"{token.app}, {dates.day(token.created * 1000)}: {' '.join(token.scopes)}")
     return form("/login/revoke", {"csrf": at.csrf, "id": token.id}, said, button(words["revoke"]))
 
 

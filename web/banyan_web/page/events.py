@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from starlette.responses import Response
 
+from banyan_schema.dates import icalendar
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.page.forms import form, saying, sure
 from banyan_web.page.naming import thing_in
 from banyan_web.page.rendering import as_page, reader, render
 from banyan_web.page.texts import post_path, readable
-from banyan_web.page.times import MOST_MS, from_input
+from banyan_web.page.times import from_input
 from banyan_web.page.visitor import Visitor
 from banyan_web.params import text
 from banyan_web.refusals import Refused
@@ -62,9 +62,9 @@ async def calendar(web: Web, ask: Ask) -> Response:
     found = await web.call("event.show", event=uri, by=me and me.did)
     rows = [
         ("UID", uri.replace("/", "-")),
-        ("DTSTAMP", _stamp(found["begins"])),
-        ("DTSTART", _stamp(found["begins"])),
-        *([("DTEND", _stamp(found["ends"]))] if found["ends"] else []),
+        ("DTSTAMP", icalendar(found["begins"])),
+        ("DTSTART", icalendar(found["begins"])),
+        *([("DTEND", icalendar(found["ends"]))] if found["ends"] else []),
         ("SUMMARY", _escaped(found["title"])),
         *([("LOCATION", _escaped(found["place"]))] if found["place"] else []),
         *([("DESCRIPTION", _escaped(found["text"]))] if found["text"] else []),
@@ -78,10 +78,6 @@ async def calendar(web: Web, ask: Ask) -> Response:
         "content-disposition": 'attachment; filename="event.ics"',
     }
     return Response(body, headers=headers)
-
-
-def _stamp(ms: int) -> str:
-    return datetime.fromtimestamp(max(0, min(MOST_MS, ms)) // 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def _escaped(said: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import RedirectResponse, Response
 
+from banyan_schema.dates import iso
 from banyan_web.endpoint import Ask, Web
 from banyan_web.page import texts, times
 from banyan_web.page.static_files import tree
@@ -85,7 +86,7 @@ def _templates() -> Environment:
         "linked": texts.linked,
         "readable": texts.readable,
         "day": texts.day,
-        "machine_time": texts.machine_time,
+        "machine_time": iso,
         "account_path": texts.account_path,
         "post_path": texts.post_path,
         "colour": texts.colour_of,

@@ -4,19 +4,18 @@ was signed. Markup is only added around it, and only the functions here make `Ma
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from markupsafe import Markup, escape
+
+from banyan_schema.dates import minute
 
 _UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 """What a page must not contain; each becomes U+FFFD. The script of the page does the same before it compares."""
 _LINK = re.compile(r"https?://[^\s<>\"'`\\^{|}]{1,2000}|(?<![\w/&#])#\w{1,128}")
 _CLOSING = ".,;:!?…)]»”’"
 _BASE83 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"
-LAST_MS = 253_402_300_799_000
-"""The end of the year 9999."""
 
 
 def readable(said: str) -> str:
@@ -52,16 +51,7 @@ def colour_of(blurhash: str | None) -> str:
 
 def day(ms: int) -> str:
     """A time as a reader without scripts sees it."""
-    return _at(ms).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def machine_time(ms: int) -> str:
-    """A time for the attribute `datetime`."""
-    return _at(ms).strftime("%Y-%m-%dT%H:%M:%S.") + f"{max(0, ms) % 1000:03d}Z"
-
-
-def _at(ms: int) -> datetime:
-    return datetime.fromtimestamp(min(max(0, ms), LAST_MS) // 1000, UTC)
+    return f"{minute(ms)} UTC"
 
 
 def safe_site(address: str | None) -> str | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from banyan_schema.dates import moment
 from banyan_web.refusals import Refused
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MOST_MS = 253_402_300_799_000
 
 
 @lru_cache(512)
@@ -23,21 +23,20 @@ def zone_of(name: str) -> ZoneInfo | None:
 
 def at(ms: int, zone: str) -> datetime:
     """A time in a zone; in UTC if this machine does not know the zone."""
-    moment = _EPOCH + timedelta(milliseconds=max(-60_000_000_000_000, min(MOST_MS, ms)))
-    return moment.astimezone(zone_of(zone) or UTC)
+    return moment(ms, zone_of(zone) or UTC)
 
 
 def in_zone(ms: int, zone: str) -> str:
-    return at(ms, zone).strftime("%Y-%m-%d %H:%M")
+    return f"{at(ms, zone):%Y-%m-%d %H:%M}"
 
 
 def for_input(ms: int, zone: str) -> str:
     """As a field for date and time has it."""
-    return at(ms, zone).strftime("%Y-%m-%dT%H:%M")
+    return f"{at(ms, zone):%Y-%m-%dT%H:%M}"
 
 
 def month(ms: int, zone: str) -> str:
-    return at(ms, zone).strftime("%m/%Y")
+    return f"{at(ms, zone):%m/%Y}"
 
 
 def day_of_month(ms: int, zone: str) -> str:

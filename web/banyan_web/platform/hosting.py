@@ -8,7 +8,7 @@ keeps a hash only (sealed.py). They are kept before the account is opened, so th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -63,7 +63,7 @@ async def create_many(web: Web, ask: Ask) -> Response:
     given = await objects_of(ask.request) if is_json(ask.request) else None
 
     async def do(lines: Sequence[Line]) -> list[dict[str, Any]]:
-        return await _create(web, ask, lines, None)
+        return [row for run in _runs(lines) for row in await _create(web, ask, run, None)]
 
     if isinstance(given, Line):
         raise given.why or Refused(422, "Send an array of accounts. POST /v1/accounts opens one.")
@@ -84,8 +84,21 @@ def _demand_platform(ask: Ask) -> None:
         raise Refused(403, "Accounts are opened with a platform's token, which is of no account.")
 
 
+def _runs(lines: Sequence[Line]) -> Iterator[list[Line]]:
+    """Neighbours without a name that is there twice: a line is read after what the one before it of its name did."""
+    run, names = list[Line](), set[str]()
+    for line in lines:
+        name = str(line.value.get("name")) if line.why is None else ""
+        if name in names:
+            yield run
+            run, names = [], set()
+        run.append(line)
+        names.update([name] if name else [])
+    yield run
+
+
 async def _create(web: Web, ask: Ask, lines: Sequence[Line], key: str | None) -> list[dict[str, Any]]:
-    """Opens an account for each line. The name is the key of a line: it is there once."""
+    """Opens an account for each line. The name is the key of a line: it is there once (`_runs`)."""
     seal, giver = Seal(web.door, ask), whose(ask)
     wanted = [_read(line) for line in lines]
     names = [seal.name(f"account {one.name if key is None else key}") for one in wanted if isinstance(one, NewAccount)]

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from banyan_web.archives import FileAnswer, archive_of
 from banyan_web.endpoint import Ask, Endpoints, Shape, Web
-from banyan_web.platform.acting import only, reading
+from banyan_web.platform.acting import is_platform, only, reading
 from banyan_web.platform.reading import READ, has
 
 ENDPOINTS = Endpoints()
@@ -34,7 +34,9 @@ async def proof(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/v1/accounts/{account}/archive", READ, _ARCHIVE)
 async def archive(web: Web, ask: Ask) -> Response:
-    """The archive of an account: all its entries and their content. Another node imports it."""
+    """The archive of an account: all its entries and their content. Another node imports it. One of more than 64 MiB is
+    for its account and for a platform."""
     only(ask.params)
-    await reading(web, ask)
-    return FileAnswer(await archive_of(web, ask.path["account"]), _RAW | {"cache-control": "no-store"})
+    who, account = await reading(web, ask), ask.path["account"]
+    file, over = await archive_of(web, ask, account, whole=is_platform(ask.token) or who == account)
+    return FileAnswer(file, over, _RAW | {"cache-control": "no-store"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import chain
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -39,6 +38,7 @@ from banyan_node.hosting import groups, hosted
 from banyan_node.hosting.gone import not_shown
 from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
+from banyan_schema import dates
 from banyan_schema.address import Target
 from banyan_schema.collection import Draft, undo
 from banyan_schema.social import post_key
@@ -303,7 +303,7 @@ def _checked(event: SocialEvent) -> SocialEvent:
     try:
         if event.zone in OF_THE_MACHINE:
             raise KeyError
-        datetime.fromtimestamp(0, UTC).astimezone(ZoneInfo(event.zone))
+        dates.moment(0, ZoneInfo(event.zone))
     except (KeyError, ValueError, OSError):
         says = f"'{event.zone[:60]}' is no time zone; give a name of IANA's list, such as Asia/Ho_Chi_Minh."
         raise CallError("bad_request", says) from None

@@ -17,8 +17,8 @@ import anyio
 from anyio import to_thread
 
 from banyan_node.media.limits import MAX_PAGE
+from banyan_schema.dates import iso
 from banyan_web.endpoint import Web
-from banyan_web.mastodon.entities.accounts import iso
 from banyan_web.outward import MAX_URL, Outside, OutsideAnswer, Unreachable
 from banyan_web.refusals import Refused
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
+from banyan_schema.dates import iso
 from banyan_schema.social.profile import LOCKED
 from banyan_web.endpoint import Web
 from banyan_web.mastodon import defaults
@@ -30,11 +30,6 @@ LONGEST_USER = 30
 """Letters of a name before the @; a DID's end is longer."""
 _LINK = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
 _TAIL = ".,;:!?)]}"
-
-
-def iso(ms: int) -> str:
-    """A time as Mastodon writes it."""
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}Z"
 
 
 def media_url(web: Web, blob: str) -> str:

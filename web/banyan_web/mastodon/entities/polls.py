@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from banyan_web.mastodon.entities.accounts import iso
+from banyan_schema.dates import iso
 
 
 def poll(row: Mapping[str, Any], id_: str, reader: str | None, own: bool = False) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from banyan_schema.dates import iso
 from banyan_web.endpoint import Web
-from banyan_web.mastodon.entities.accounts import AT_ONCE, iso
+from banyan_web.mastodon.entities.accounts import AT_ONCE
 from banyan_web.mastodon.ids import account_id
 
 

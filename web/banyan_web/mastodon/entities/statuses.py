@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from banyan_schema.dates import iso
 from banyan_web.endpoint import Web
-from banyan_web.mastodon.entities.accounts import accounts, iso
+from banyan_web.mastodon.entities.accounts import accounts
 from banyan_web.mastodon.entities.media import attachment
 from banyan_web.mastodon.entities.polls import poll
 from banyan_web.mastodon.html import Place, folded, html, tag_url
