@@ -201,6 +201,8 @@ async def pages(door: Door, named: dict[str, Any]) -> None:
         for path in paths:
             answer = await client.http.get(path, params={"q": "words"})
             assert answer.status_code < 429, (path, answer.text[:300])
+            long = re.search(r'"\w+":-?\d{11}', answer.text)
+            assert long is None or not path.startswith("/api/"), (path, long, "apps read 32 bits")
 
 
 async def test_every_read_takes_the_numbers_of_strangers(tmp_path: Path) -> None:
