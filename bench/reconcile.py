@@ -47,7 +47,7 @@ from banyan_replica.frontier.sketch import (
     walk,
 )
 from banyan_replica.frontier.table import DEPTH
-from banyan_replica.sync.comparing import answer
+from banyan_replica.sync.exchange import answer
 from banyan_replica.wire import Sketch, Sums, encode_message
 from bench.harness import BenchError, anon_mb, arguments, at_least, finish, interleaved, median, say
 

@@ -26,6 +26,9 @@ from banyan_replica.wire import (
     says_nothing_stored,
 )
 
+SERVED = 0.5
+"""So much of what a peer asked for pays for comparing: it may ask in vain."""
+
 
 class Outbox:
     """Waiting effects. links: the peers that messages can be sent to."""
@@ -42,10 +45,12 @@ class Outbox:
             self.collect_gossip()
         return self._waits.popleft() if self._waits else None
 
-    def send(self, peer: str, message: Message | bytes) -> None:
+    def send(self, peer: str, message: Message | bytes) -> int:
+        """Returns how many bytes it is."""
         data = message if isinstance(message, bytes) else encode_message(message)
         self.size += len(data)
         self._waits.append(Send(peer, data))
+        return len(data)
 
     def tell(self, name: str, **fields: Any) -> None:
         """Adds an event for this node's listeners."""
@@ -78,7 +83,11 @@ class Outbox:
         """Collects the messages and faults of reconciliation."""
         for peer, message in self._sync.out:
             if peer in self._links:
-                self.send(peer, message)
+                standing, size = self._links[peer].course.stuck, self.send(peer, message)
+                if isinstance(message, bytes):
+                    standing.news(size * SERVED)
+                else:
+                    standing.passed(message, size)
         self._sync.out.clear()
         for sentence in self._sync.serving.sound.found:
             self.tell("storage", error=sentence)

@@ -102,6 +102,7 @@ class Receiving:
                 self._wrong(link, message)
             raise message
         if self._heard(link, message):
+            link.course.stuck.passed(message, len(raw))
             try:
                 self._message(link, message, frame, now)
             except Reject as why:
@@ -260,4 +261,6 @@ class Receiving:
                 wasted = 0
                 if before == (self.ingest.arrived, self.sync.moves) and isinstance(whole.message, DataItems):
                     wasted = size_of(whole.message.items[k])
+                else:
+                    link.course.stuck.news(whole.size / len(items))
                 self.sync.asking.came(link, log, entries, ready, now, wasted)

@@ -101,8 +101,8 @@ IN_FLOODS = (
     Mutant(
         "sums are asked of a peer of which much waits unread",
         _SYNC,
-        "        if self._behind(link):\n            return\n        tree",
-        "        tree",
+        "None if self._behind(link) else tree.children(salt, prefix)",
+        "tree.children(salt, prefix)",
         _COMPARING,
     ),
     Mutant(

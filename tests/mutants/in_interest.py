@@ -10,6 +10,20 @@ _COMPARED, _NAMED = ("tests/replica/test_interest.py",), ("tests/replica/test_na
 
 IN_INTEREST = (
     Mutant(
+        "names that stay are kept twice when others change",
+        _NAMES,
+        "self.held.update((same.get(name, name), None) for name in names.held)",
+        "self.held.update(names.held)",
+        _COMPARED,
+    ),
+    Mutant(
+        "the share of a node has a table of names of its own",
+        _INTEREST,
+        "Share(self._store, self._public, self._mine.held)",
+        "Share(self._store, self._public, dict(self._mine.held))",
+        _COMPARED,
+    ),
+    Mutant(
         "a node that holds all is complete among peers that hold little",
         "node/banyan_node/links/completeness.py",
         "elif not seen.witnessed:",
@@ -43,6 +57,13 @@ IN_INTEREST = (
         "    store.forget(account)\n",
         "",
         ("tests/node/test_dropping.py",),
+    ),
+    Mutant(
+        "room that comes back between two looks is not noticed",
+        "replica/banyan_replica/sync/asking.py",
+        "        self._shut |= bool(why and self.strangers.full)\n",
+        "",
+        ("tests/replica/test_strangers.py",),
     ),
     Mutant(
         "what came is called diverged",

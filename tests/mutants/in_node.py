@@ -23,7 +23,9 @@ _SYNC, _LOGS = "replica/banyan_replica/sync/sync.py", "crdt/banyan_crdt/logs.py"
 _PRICES = "replica/banyan_replica/intake/prices.py"
 _STRANGERS, _COMPARING = "replica/banyan_replica/intake/strangers.py", "replica/banyan_replica/sync/comparing.py"
 _SHARED = ("tests/replica/test_strangers.py",)
+_STANDING, _STANDS = "replica/banyan_replica/sync/standing.py", ("tests/replica/test_standing.py",)
 _REPEATS, _REFUSED = "replica/banyan_replica/sync/repeats.py", ("tests/replica/test_refusals.py",)
+_MIXED = ("tests/replica/test_mixtures.py",)
 _EVICTS, _EVICTING = "node/banyan_node/hosting/evicting.py", ("tests/node/test_evicting.py",)
 
 IN_NODE = (
@@ -318,6 +320,13 @@ IN_NODE = (
         "            self._may_work(run.log, len(entries), may)\n            parts = loose",
         "            parts = loose",
         _TAKEN,
+    ),
+    Mutant(
+        "heads of accounts that left and were never held are cached",
+        "node/banyan_node/hosting/evicting.py",
+        "if control_log(account) not in heads or ",
+        "if not ctx.holds(account) or ",
+        _EVICTING,
     ),
     Mutant(
         "judging an account anew is metered by its entries",
@@ -817,6 +826,20 @@ IN_NODE = (
         "",
         _REFUSED,
     ),
+    Mutant(
+        "a chain that is signed beside it is not served",
+        "replica/banyan_replica/sync/serve.py",
+        "way = _vouching(reader, log, at, length)",
+        "way = list[Entry]()",
+        _MIXED,
+    ),
+    Mutant(
+        "what is below a pin gives way to a tail",
+        _COUNTING,
+        "if row.kind == kind}",
+        "if row.kind in (kind, VOUCHED)}",
+        _MIXED,
+    ),
     Mutant("each entry of a chain keeps a tail", _LOGS, "if along and e.sig is None:", "if False:", _COUNTED),
     Mutant(
         "a tail is longer than a run because of what leads to it",
@@ -858,8 +881,10 @@ IN_NODE = (
     Mutant(
         "a log that brings nothing is asked for as often as ever", _REPEATS, "if now < vain.due", "if False", _REFUSED
     ),
-    Mutant("another claim must wait", _REPEATS, " and head == vain.head:", ":", _REFUSED),
-    Mutant("what an account took is not noticed", _REPEATS, "vain._replace(times=0, due=0.0)", "vain", _REFUSED),
+    Mutant("another claim must wait", _REPEATS, " and head == vain.head and", " and", _REFUSED),
+    Mutant(
+        "what an account took is not noticed", _REPEATS, "self._moved.get(log.account, 0) > vain.n", "False", _REFUSED
+    ),
     Mutant(
         "what comes again costs nothing",
         _REPEATS,
@@ -885,12 +910,86 @@ IN_NODE = (
         "looked like what we cannot take\n                pass\n",
         _ASKED,
     ),
+    Mutant("the same is found every few seconds", _STANDING, "if len(same) > under_way or", "if", _STANDS),
+    Mutant("what comes stands before it has come", _STANDING, "if len(same) > under_way or", "if same or", _STANDS),
+    Mutant("what is found once stands", _STANDING, "if self._before.get(h) == w}", "}", _STANDS),
+    Mutant("it is told again whatever it costs", _STANDING, "self._before if spent else items", "items", _STANDS),
+    Mutant("everything is compared whatever it costs", _STANDING, "if self.spent(now):\n", "if False:\n", _STANDS),
     Mutant(
-        "the same is found every few seconds",
+        "everything is compared each time",
+        _STANDING,
+        "elif not self._wanted and now <",
+        "elif now > 1e99 and now <",
+        _STANDS,
+    ),
+    Mutant(
+        "however much there is reason to compare everything, it waits",
+        _STANDING,
+        "if not self._wanted or now < self._forced_at + FORCED_S:",
+        "if True:",
+        _STANDS,
+    ),
+    Mutant(
+        "each reason to compare everything is enough",
+        _STANDING,
+        "if not self._wanted or now < self._forced_at + FORCED_S:",
+        "if not self._wanted:",
+        _STANDS,
+    ),
+    Mutant(
+        "what costs much is never compared again", _STANDING, "min(size, MOST - self._purse.level)", "size", _STANDS
+    ),
+    Mutant("comparing costs nothing", _STANDING, "            self.again(size)\n", "            pass\n", _STANDS),
+    Mutant("news does not pay for comparing", _STANDING, "rise(-min(size, self._purse.level))", "rise(0)", _STANDS),
+    Mutant("what moves does not pay for comparing", _ASKING, "stuck.news(MOVED * moves)", "stuck.news(0)", _STANDS),
+    Mutant("bulk that comes stands", _STANDING, "if under_way < FEW:", "if True:", _STANDS),
+    Mutant(
+        "what differed before sums were compared is forgotten",
+        _COMPARING,
+        "                standing.differed(submod(at.all, came))\n",
+        "                pass\n",
+        _STANDS,
+    ),
+    Mutant("what stands is shown in each question", _COMPARING, "or standing.cells is None or", "or True or", _STANDS),
+    Mutant("what stands is told under each salt", _COMPARING, "and not standing.whole(now)", "and False", _STANDS),
+    Mutant(
+        "who compares everything each time is answered",
+        _STANDING,
+        "return self.cells is not None and",
+        "return False and",
+        _STANDS,
+    ),
+    Mutant("who has much news is not answered", _STANDING, "theirs) < FEW", "theirs) >= 0", _STANDS),
+    Mutant(
+        "with the link goes what was known to stand",
         _SYNC,
-        "if link.course.stuck else 0.0",
-        "if False else 0.0",
-        _REFUSED,
+        "            link.course.again(self._stood.pop(link.peer))\n",
+        "            pass\n",
+        _STANDS,
+    ),
+    Mutant(
+        "of whom nothing is taken reads everything again",
+        _ASKING,
+        "if fresh and link.course.stuck.spent(now):",
+        "if False:",
+        _STANDS,
+    ),
+    Mutant(
+        "what was read in vain costs nothing", _ASKING, "            link.course.stuck.again(wasted)\n", "", _STANDS
+    ),
+    Mutant(
+        "what was forgotten comes for nothing",
+        _REPEATS,
+        "if before is None and self._forgot else 0",
+        "if False else 0",
+        _STANDS,
+    ),
+    Mutant(
+        "an account that moved waits for a comparison",
+        _ASKING,
+        "            self._taken.add(account)\n",
+        "            pass\n",
+        _STANDS,
     ),
     # -- judging what peers send
     Mutant(

@@ -49,7 +49,7 @@ IN_OMISSIONS = (
     Mutant(
         "what does not decode is compared no further",
         _COMPARING,
-        "            self._failed(link, at.salt, found.left, now)\n",
+        "            self._failed(link, at, found.left, m.stamp, now)\n",
         "            pass\n",
         _SKETCHED,
     ),

@@ -112,6 +112,13 @@ IN_SERVICE = (
         ("tests/web/test_workers.py",),
     ),
     Mutant(
+        "who asks while no worker serves waits",
+        "web/banyan_web/workers/starting.py",
+        "                if trio.current_time() - last < WAIT_S:",
+        "                if last:",
+        ("tests/web/test_workers.py",),
+    ),
+    Mutant(
         "a worker that was killed leaves its files",
         "web/banyan_web/workers/starting.py",
         "run_sync(remove, folder_of(self._node.home, process.pid))",

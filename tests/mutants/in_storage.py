@@ -803,6 +803,20 @@ IN_STORAGE = (
         _FOLDED_AGAIN,
     ),
     Mutant(
+        "a large account is folded in one commit when all views are built",
+        _REFOLDING,
+        "if ops >= LARGE and goes_on(",
+        "if ops < 0 and goes_on(",
+        _FOLDED_AGAIN,
+    ),
+    Mutant(
+        "content of a large account is not asked for any more where its building stopped",
+        _AGAIN,
+        "    if txn.get(AGAIN, log.account):\n        return False\n    txn.put(AGAIN, log.account, _Progress(FOLDED",
+        "    txn.put(AGAIN, log.account, _Progress(FOLDED",
+        _FOLDED_AGAIN,
+    ),
+    Mutant(
         "views are built of so many entries at a time",
         _REFOLDING,
         "return len(plain) + sum(max(1, len(body.ops)) for _, _, _, body in others)",

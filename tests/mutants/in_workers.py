@@ -15,6 +15,13 @@ IN_WORKERS = (
     Mutant("a stranger keeps others out", _HELD, "if not held.shown.let_in), None)", "if False), None)", _SERVER),
     Mutant("a length and chunks are taken", _SERVING, 'if b"content-length" in names and', "if False and", _SERVER),
     Mutant(
+        "a long head that came whole is taken",
+        "node/banyan_node/server/http_protocol.py",
+        "if size > HEAD_BYTES:",
+        "if size > 4 * HEAD_BYTES:",
+        ("tests/web/test_worker_server.py",),
+    ),
+    Mutant(
         "each worker counts for itself",
         _COUNTS,
         "count, before = moved_on(at_last, counted, earlier, ends, seconds, more)",

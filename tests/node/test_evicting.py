@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trio
 
-from banyan_crdt.ids import account_from_text
+from banyan_crdt.ids import AccountId, LogId, account_from_text
 from banyan_node.context import Context
 from banyan_node.hosting import dropped, evicting, interest
 from banyan_node.hosting.evicting import Evicting
@@ -157,3 +157,19 @@ async def test_what_was_erased_leaves_room_in_the_store(tmp_path: Path) -> None:
         for most, full in ((after.live, True), (before.live, False)):
             bound = storage.__class__(max_bytes=most, reserve=0)
             assert bool(why_full(engine, tmp_path / "none", bound, False)) == full
+
+
+async def test_of_accounts_that_leave_and_were_never_held_nothing_is_cached(tmp_path: Path) -> None:
+    """Who follows 300,000 accounts has thousands of them come and go."""
+    reached = [AccountId(n.to_bytes(32)) for n in range(1, 300)]
+
+    def steps(ctx: Context, now: float) -> list[LogId]:
+        looking = Evicting()
+        for accounts in (reached, reached[:1]):
+            ctx.replica.set_interest(accounts, now)
+            while looking.step(ctx, now):
+                pass
+        return [log for log in ctx.store._logs if log.account in reached]
+
+    async with running(make_node(make_home(tmp_path / "a"), **CHOSEN)) as node:
+        assert await node.worker.call(steps) == []

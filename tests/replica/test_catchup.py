@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from banyan_crdt.ids import AccountId, LogId, WriterKey
-from banyan_replica.sync.catchup import AGAIN_MOST_S, AGAIN_S, REST_S, WHOLE, Ask, Catchup, Span
+from banyan_replica.sync.catchup import AGAIN_S, REST_S, WHOLE, Ask, Catchup, Span
 from banyan_replica.wire import CANNOT, LAST, Scan, Scanned
 from tests.needs import numbers
 
@@ -230,21 +230,6 @@ def test_who_read_everything_and_still_claims_far_more_is_not_asked_again_soon()
     assert c.join("b", 1_000, 100, 6.0)
     c.close()
     assert c.join("a", 1_000, 100, 6.0 + AGAIN_S)
-
-
-def test_what_is_never_taken_is_read_again_ever_more_seldom() -> None:
-    c, when, now = Catchup(), list[float](), 0.0
-    while now < 10 * 86_400:
-        if c.join("a", 1_000, 100, now):
-            when.append(now)
-            (ask,) = c.assign(now)
-            read(c, "a", 1_000)
-            c.scanned("a", Scanned(ask.scan.reading, LAST, 1), now)
-            assert not c.active
-        now += 60.0
-    pauses = [later - before for before, later in pairwise(when)]
-    assert pauses[:4] == [AGAIN_S, 2 * AGAIN_S, 4 * AGAIN_S, 8 * AGAIN_S]
-    assert set(pauses[8:]) == {AGAIN_MOST_S}
 
 
 @dataclass

@@ -647,3 +647,25 @@ def test_what_a_share_was_is_freed_at_once_and_not_when_garbage_is_collected() -
         assert tree() is None
     finally:
         gc.enable()
+
+
+def test_what_a_node_holds_takes_memory_once() -> None:
+    """A default node can reach 50,000 accounts; each table of their names takes megabytes, and so do the names."""
+    w, ids = World("a", "h"), [AccountId(b32(f"account {n}")) for n in range(200)]
+    a = w.replicas["a"]
+    a.set_interest(ids[:199], w.now)
+    w.link("a", "h")
+    w.run(10)
+    for now in (ids, ids[::-1]):
+        a.set_interest(now, w.now)
+        w.drain("a")
+        w.run(10)
+    interests = a.sync.interests
+    assert interests._own is not None
+    pairs = [pair.ours.names.held for pair in interests._pairs.values() if pair.ours is not None]
+    assert pairs
+    assert [*interests._mine.held] == [account[:16] for account in ids[::-1]]
+    assert interests._own.names is interests._mine.held
+    assert len({id(name) for table in (interests._mine.held, *pairs) for name in table}) == 200
+    assert a.sync.notices.chosen is not None
+    assert {id(account) for account in a.sync.asking.interest or ()} == set(map(id, a.sync.notices.chosen))

@@ -19,7 +19,7 @@ from tests.replica.forging import NARROW, WIDE, Forger, Pair, proof
 NAMES = [LogId(AccountId(bytes([k]) * 32), signer("device").key, 1) for k in range(8)]
 
 
-HOURS = 1
+HOURS = 0.5
 ALLOWED = 1_000_000
 """Bytes that may go over a link in an hour beside what is news."""
 
@@ -103,6 +103,8 @@ def test_as_many_logs_are_remembered_as_there_is_room_for() -> None:
         repeats.answered(log, None, 100, False, 4, 0)
     assert repeats.logs == 4
     assert [repeats.may_ask(log, None, 1) for log in NAMES] == [True] * (len(NAMES) - 4) + [False] * 4
+    assert repeats.answered(NAMES[-1], None, 100, False, 4, 0) == 0
+    assert repeats.answered(NAMES[0], None, 100, False, 4, 0) == 100, "it may have come before, and was forgotten"
 
 
 def test_a_tail_past_a_limit_is_taken_where_branches_fill_the_room() -> None:
@@ -229,7 +231,7 @@ def test_what_is_refused_for_whatever_reason_is_not_sent_again_and_again(reason:
         assert not w.give("a", log, 20)
     w.pass_time(60)
     spent, news = 0, 0
-    for minute in range(HOURS * 60):
+    for minute in range(int(HOURS * 60)):
         for n, log in logs.items():
             if minute % 6 == n - 1:
                 log[:] = who.write(1, log, log=n)

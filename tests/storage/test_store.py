@@ -529,8 +529,13 @@ def test_arrival_numbers_are_never_given_twice(store: Store) -> None:
 
 def test_a_log_goes_from_its_end_in_steps_each_of_which_leaves_a_whole_log(store: Store) -> None:
     account = started(store, n=4)
-    for _ in range(3):
+    for _ in range(2):
         account.write(store, 3)
+    last, _ = account.run(3)
+    for some in (last[:1], last[1:]):  # a run whose entries do not arrive one after the other
+        account.chain += some
+        store.append([Append(account.log, some, bodies(some), (), head_of(account.chain))])
+        started(store, name=f"other {len(account.chain)}")
     chain = list(account.chain)
     beside, _ = account.run(3, below=chain[:5], tag="fork")
     store.add_loose(account.log, beside[:2], t.BRANCH, NOW_S)

@@ -49,6 +49,7 @@ def drain(world: World) -> None:
 @pytest.mark.parametrize("number", numbers(60))
 def test_views_that_are_folded_again_in_steps_are_the_dumb_fold(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "FOLDED_AT_ONCE", -1)
+    monkeypatch.setattr("banyan_storage.views.refolding.LARGE", number % 12)
     world, waited = World(f"again {number}"), 0
     for _ in range(3):
         assert world.node.store.rebuild_views_later(world.people[0].id, -1)
@@ -78,6 +79,7 @@ def test_content_that_is_wanted_is_the_same(number: int, monkeypatch: pytest.Mon
     for _ in range(150):
         at_once.turn()
     monkeypatch.setattr(counting, "FOLDED_AT_ONCE", -1)
+    monkeypatch.setattr("banyan_storage.views.refolding.LARGE", number)
     for turn in range(150):
         later.turn()
         if turn % 40 == 20:
@@ -302,6 +304,7 @@ def test_a_step_decodes_the_operations_that_it_folds_and_no_others(monkeypatch: 
 def test_all_views_are_built_from_so_many_operations_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of entries of 512 operations, 4,096 are two million."""
     monkeypatch.setattr("banyan_storage.views.refolding.STEP", 64)
+    monkeypatch.setattr("banyan_storage.views.refolding.LARGE", 180)
     world, settled, settle = World("by operations"), list[int](), Fold.settle
     for _ in range(12):
         follows = [relate(world.draw(), "follow", AccountId(world.draw() * 2)) for _ in range(30)]
@@ -321,8 +324,27 @@ def test_all_views_are_built_from_so_many_operations_at_a_time(monkeypatch: pyte
     take = Fold.take
     monkeypatch.setattr(Fold, "take", counting)
     monkeypatch.setattr(Fold, "settle", settling)
-    while world.build(1_000):
-        pass
+    assert world.build(1_000)
+    assert 180 <= sum(settled) <= 180 + 2 * 30
+    assert large_accounts.waiting(world.engine.write()) == [world.people[0].id]
+    drain(world)
     world.agrees()
-    assert sum(settled) >= 12 * 30
+    world.proved()
+    assert sum(settled) == 12 * 30
     assert max(settled) <= 64 + 2 * 30
+
+
+def test_content_still_to_be_asked_for_is_kept_while_all_views_are_built(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("banyan_storage.views.refolding.LARGE", 0)
+    world = World("asked for")
+    person = world.people[0]
+    for k in range(5):
+        world.write(person, "phone", [write_post(CellKey(k.to_bytes(16)), Post("a post", created_ms=5))])
+    assert world.node.store.rebuild_views_later(person.id, -1)
+    begin(world.engine.write(), NAMES)
+    assert not world.build(1_000)
+    assert (world.engine.write().get(AGAIN, person.id) or b"")[:1] == large_accounts.WANTED
+    drain(world)
+    world.agrees()

@@ -193,50 +193,29 @@ def _raw(url: str, request: bytes, wait: float = 5.0) -> bytes:
         return found
 
 
-HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
 ONCE = b"Host: x\r\nConnection: close\r\n"
 
 
-@pytest.mark.parametrize(
-    ("request_", "says"),
-    [
-        (b"GET /\xff\xfe HTTP/1.1\r\n" + ONCE + b"\r\n", (b"400", b"404")),
-        (b"GET /%ff%fe HTTP/1.1\r\n" + ONCE + b"\r\n", (b"400", b"404")),
-        (b"GET /%00%0d%0aX:%20y HTTP/1.1\r\n" + ONCE + b"\r\n", (b"400", b"404")),
-        (b"GET /api/v1/instance/%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\n" + ONCE + b"\r\n", (b"400", b"404")),
-        (b"GET /api/v1/apps/verify_credentials?a=%ff&%fe[=1 HTTP/1.1\r\n" + ONCE + b"\r\n", (b"400", b"401")),
-        (b"GET http://evil.example/health HTTP/1.1\r\n" + ONCE + b"\r\n", (b"200", b"400", b"404")),
-        (b"GET /login HTTP/1.1\r\nHost: [\r\nConnection: close\r\n\r\n", (b"200",)),
-        (b"GET /api/v1/apps HTTP/1.1\r\nHost: [\r\nConnection: close\r\n\r\n", (b"405",)),
-        (b"GET /nothing HTTP/1.1\r\nHost: ]/a?b\r\nConnection: close\r\n\r\n", (b"404",)),
-        (b"GET /login HTTP/1.1\r\nHost: x\r\nCookie: \xff; banyan=\xe9\r\nConnection: close\r\n\r\n", (b"200",)),
-        (b"GET /login HTTP/1.1\r\n" + ONCE + b"Authorization: Bearer \xff\r\n\r\n", (b"401",)),
-        (b"GET /health HTTP/1.1\r\n" + ONCE + b"A: " + b"b" * 100_000 + b"\r\n\r\n", (b"431", b"400")),
-        (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n" + ONCE + b"\r\n", (b"431", b"414", b"400")),
-        (b"GET /health HTTP/1.1\r\n" + ONCE + b"A\x00: b\r\n\r\n", (b"400",)),
-        (b"GET /health HTTP/1.1\r\n" + ONCE + b"A : b\r\n\r\n", (b"400",)),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (b"505", b"400")),
-        (b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-         + HEALTH, (b"400",)),
-        (b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef" + HEALTH,
-         (b"400",)),
-        (b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: +5\r\n\r\nabcde" + HEALTH, (b"400",)),
-        (b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" + HEALTH,
-         (b"400", b"501")),
-        (b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n" + HEALTH,
-         (b"400", b"501")),
-        (b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + HEALTH, (b"400",)),
-    ],
-)  # fmt: skip
-async def test_a_broken_request_is_refused_and_nothing_hides_behind_it(
-    tmp_path: Path, request_: bytes, says: tuple[bytes, ...]
-) -> None:
+async def test_an_odd_request_is_refused_and_nothing_breaks(tmp_path: Path) -> None:
+    """Beside those that no application sees (oddities.py)."""
+    login = b"GET /login HTTP/1.1\r\n"
     async with open_node(tmp_path) as at:
-        found = await trio.to_thread.run_sync(_raw, at.url, request_)
-        assert found.split(b" ", 2)[1] in says, found[:200]
-        assert b"HTTP/1.1 200" in found or b"text/html" in found or b'"error":"' in found
-        assert found.count(b"HTTP/1.1 ") == 1, found[:500]
-        assert b"Traceback" not in found
+        for sent, status in (
+            (b"GET /%00%0d%0aX:%20y HTTP/1.1\r\n" + ONCE, b"404"),
+            (b"GET /api/v1/instance/%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\n" + ONCE, b"404"),
+            (b"GET /api/v1/apps/verify_credentials?a=%ff&%fe[=1 HTTP/1.1\r\n" + ONCE, b"400"),
+            (b"GET http://evil.example/health HTTP/1.1\r\n" + ONCE, b"404"),
+            (login + b"Host: [\r\nConnection: close\r\n", b"200"),
+            (b"GET /api/v1/apps HTTP/1.1\r\nHost: [\r\nConnection: close\r\n", b"405"),
+            (b"GET /nothing HTTP/1.1\r\nHost: ]/a?b\r\nConnection: close\r\n", b"404"),
+            (login + ONCE + b"Cookie: \xff; banyan=\xe9\r\n", b"200"),
+            (login + ONCE + b"Authorization: Bearer \xff\r\n", b"401"),
+        ):
+            found = await trio.to_thread.run_sync(_raw, at.url, sent + b"\r\n")
+            assert found.split(b" ", 2)[1] == status, (sent, found[:200])
+            assert b"HTTP/1.1 200" in found or b"text/html" in found or b'"error":"' in found
+            assert found.count(b"HTTP/1.1 ") == 1, found[:500]
+            assert b"Traceback" not in found
         assert (await at.client().http.get("/health")).text == "OK"
 
 

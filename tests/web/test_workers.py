@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import trio
 
 from banyan_node.home.settings import set_in_file
@@ -25,6 +26,7 @@ from banyan_web.app import EVERY
 from banyan_web.door_store import DoorStore
 from banyan_web.mastodon.ids import account_id
 from banyan_web.opening import serve_by_itself
+from banyan_web.workers import starting
 from tests.node.real import load_settings, make_home
 from tests.web.door import Client, Door, open_node
 from tests.web.lines import open_lines
@@ -218,6 +220,28 @@ async def test_what_one_worker_wrote_any_worker_reads(tmp_path: Path) -> None:
         assert state["trouble"] is None
 
 
+async def test_while_no_worker_serves_each_request_is_answered_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starting, "WAIT_S", 0.3)
+    serves = True
+    with socket.create_server(("127.0.0.1", 0)) as listener, trio.fail_after(30):
+        listener.setblocking(False)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        async with trio.open_nursery() as nursery, httpx.AsyncClient(trust_env=False, timeout=20) as client:
+            nursery.start_soon(starting.stand_in, listener, lambda: serves)
+            await trio.sleep(0.5)
+            with socket.create_connection(listener.getsockname()) as waiting:
+                await trio.sleep(0.5)
+                waiting.setblocking(False)
+                with pytest.raises(BlockingIOError):  # it is the workers'
+                    waiting.recv(1)
+            serves = False
+            for body in (b"", b"x" * 300_000):
+                answer = await client.post(url, content=body)
+                assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+                assert "try again" in answer.json()["error"]
+            nursery.cancel_scope.cancel()
+
+
 async def test_connections_that_stay_are_shared_evenly(tmp_path: Path) -> None:
     async with open_node(tmp_path, http__workers="2") as door:
         for together_, count in ((False, 16), (True, 32)):
@@ -241,7 +265,11 @@ async def test_connections_that_stay_are_shared_evenly(tmp_path: Path) -> None:
 # -- bounds
 
 
-async def test_limits_hold_over_all_workers(tmp_path: Path) -> None:
+async def test_limits_hold_over_all_workers_and_without_any_the_node_answers_503(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "FIRST_S", 600.0)
+    monkeypatch.setattr(starting, "WAIT_S", 0.5)
     async with open_node(tmp_path, http__workers="2", http__token_rate="20") as door:
         while time.time() % 300 > 285:
             await trio.sleep(1)  # a window begins
@@ -251,6 +279,13 @@ async def test_limits_hold_over_all_workers(tmp_path: Path) -> None:
         assert sorted(answer.status_code for answer in answers) == [200] * 20 + [429] * 10
         left = sorted(int(answer.headers["x-ratelimit-remaining"]) for answer in answers if answer.status_code == 200)
         assert left == list(range(20))
+        for pid in pids(door):
+            os.kill(pid, signal.SIGKILL)
+        async with fresh(door, door.token(an, "read")) as client:
+            with trio.fail_after(30), suppress(httpx.HTTPError):  # a worker may have taken it before it died
+                await client.http.get("/api/v1/preferences")
+            with trio.fail_after(30):
+                assert (await client.http.get("/api/v1/preferences")).status_code == 503
 
 
 async def test_each_event_goes_to_a_webhook_once_and_streams_hear_of_all(tmp_path: Path, backend: Backend) -> None:

@@ -96,10 +96,10 @@ class Evicting:
 
     def _count(self, ctx: Context, account: AccountId) -> None:
         """Counts an account that left, at the least that its entries cost."""
-        if ctx.replica.strangers.wanted_here(account) or not ctx.holds(account):
+        heads = ctx.store.heads(account)  # of no account that is not held, of which there are many, is anything cached
+        if control_log(account) not in heads or ctx.replica.strangers.wanted_here(account):
             return
-        heads = ctx.store.heads(account).items()
-        entries = sum(head.length for log, head in heads if not is_checkpoint(log))
+        entries = sum(head.length for log, head in heads.items() if not is_checkpoint(log))
         if not ctx.replica.strangers.of(account):
             ctx.replica.strangers.took(control_log(account), entries * (ENTRY_PRICE + OP_PRICE + PART_PRICE), new=True)
         if self._is_outside(ctx, account):

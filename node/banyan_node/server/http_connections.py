@@ -28,7 +28,7 @@ from anycorn.events import Closed, Event, RawData, Updated
 from anycorn.typing import ConnectionState
 from starlette.types import ASGIApp
 
-from banyan_node.server.http_protocol import Http, NotSpoken, ServerContext, ServerSettings, Tasks
+from banyan_node.server.http_protocol import Http, ServerContext, ServerSettings, Tasks
 from banyan_node.server.web_sockets import SILENT_S
 
 STATE = "banyan.connection"
@@ -79,8 +79,6 @@ class Connection:
                     self._http = Http(settings, context, tasks, state, self._told, self._write, self._client)
                     self._wait_for_a_head()
                     await self._read()
-        except* NotSpoken:
-            pass
         except* Exception as errors:
             _log.warning("a connection to the control API ended by an error: %r", errors.exceptions)  # perhaps a flood
             _log.debug("where it was", exc_info=errors)

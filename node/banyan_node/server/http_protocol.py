@@ -10,7 +10,9 @@ The differences from anycorn's own server, and why:
   client that starts in HTTP/2 is disconnected.
 - Bytes after the last request of a connection are dropped. h11 takes them for an error of the client, and would answer
   400 instead of the request's own answer, although the request was carried out.
-- A request with both a length and chunks is refused, because a program in between may have used the other one.
+- What is refused before an application sees it, and with which status, is decided by `HttpConversation`, for workers
+  of the door too (web/banyan_web/workers/serving.py): a request with both a length and chunks, for example, because a
+  program in between may have used the other one.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import h11
 import trio
@@ -39,12 +41,10 @@ from banyan_node.server.web_sockets import MESSAGE_BYTES, PING_S, Socket, wants_
 
 PIECES = 10
 """The most pieces of a body that wait for the application; meanwhile the connection is not read."""
+HEAD_BYTES = 64 << 10
+"""The largest head of a request, in however many pieces it comes."""
 _log = logging.getLogger(__name__)
 Send = Callable[[Any], Awaitable[None]]
-
-
-class NotSpoken(Exception):
-    """The request is refused, and the connection ends."""
 
 
 class ServerSettings(Config):
@@ -158,14 +158,46 @@ class ServerContext(WorkerContext):
 
 
 class HttpConversation(h11.Connection):
-    """Drops bytes after the last request. `their_state` is MUST_CLOSE from the end of that request on."""
+    """What is taken as a request; the rest raises h11.RemoteProtocolError, whose status `refused` keeps. Drops bytes
+    after the last request. `their_state` is MUST_CLOSE from the end of that request on."""
+
+    refused = 400
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
 
     def receive_data(self, data: bytes) -> None:
         if self.their_state is not h11.MUST_CLOSE:
             super().receive_data(data)
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        return h11.NEED_DATA if self.their_state is h11.MUST_CLOSE else super().next_event()
+        if self.their_state is h11.MUST_CLOSE:
+            return h11.NEED_DATA
+        try:
+            waiting = len(self._receive_buffer)
+            event = super().next_event()
+            if isinstance(event, h11.Request):
+                _check(event, waiting - len(self._receive_buffer))
+        except h11.RemoteProtocolError as error:
+            self.refused = error.error_status_hint
+            self._process_error(self.their_role)  # nothing more is read
+            raise
+        return event
+
+
+def _check(request: h11.Request, size: int) -> None:
+    """size: bytes of its head. Raises h11.RemoteProtocolError."""
+    if size > HEAD_BYTES:
+        raise h11.RemoteProtocolError("a long head", error_status_hint=431)
+    if request.http_version == b"2.0":
+        raise h11.RemoteProtocolError("HTTP/2", error_status_hint=505)
+    names = [name for name, _value in request.headers]
+    if b"content-length" in names and b"transfer-encoding" in names:
+        raise h11.RemoteProtocolError("a length and chunks")
+    try:
+        decode_asgi_path(request.target.partition(b"?")[0])
+    except InvalidRequestPathError:
+        raise h11.RemoteProtocolError("a path that is no UTF-8") from None
 
 
 class Http(H11Protocol):
@@ -182,7 +214,7 @@ class Http(H11Protocol):
         client: tuple[str, int] | None = None,
     ) -> None:
         super().__init__(cast(Any, None), config, cast(Any, context), cast(Any, tasks), state, client, None, tell, None)
-        self.connection = HttpConversation(h11.SERVER, max_incomplete_event_size=config.h11_max_incomplete_size)
+        self.connection = HttpConversation()
         self._write, self._sockets, self._body = write, config.sockets, config.body
         self._head = b""
         """The head of an answer, which waits for the body."""
@@ -217,15 +249,7 @@ class Http(H11Protocol):
             return b""
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        names = [name for name, _value in event.headers]
-        if event.http_version == b"2.0":
-            await self._refuse(505)
-        if b"content-length" in names and b"transfer-encoding" in names:
-            await self._refuse(400)
-        try:
-            decode_asgi_path(event.target.partition(b"?")[0])
-        except InvalidRequestPathError:
-            await self._refuse(400)
+        """`HttpConversation` did; anycorn's own would begin HTTP/2."""
 
     async def _send_error_response(self, status_code: int) -> None:
         body = no_http.said(status_code, self._body)
@@ -233,10 +257,6 @@ class Http(H11Protocol):
         await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
         await self._send_h11_event(h11.Data(data=body))
         await self._send_h11_event(h11.EndOfMessage())
-
-    async def _refuse(self, status: int) -> NoReturn:
-        await self._send_error_response(status)
-        raise NotSpoken
 
     @property
     def is_socket(self) -> bool:
@@ -264,7 +284,7 @@ class Http(H11Protocol):
                 STREAM_ID,
                 headers=list(request.headers),
                 http_version=request.http_version.decode(),
-                method=request.method.decode("ascii").upper(),
+                method=request.method.decode("ascii"),
                 raw_path=request.target,
                 state=self.connection_state,
             )

@@ -46,11 +46,6 @@ class Limits:
     """How often neighbours tell each other their root; bounds how long a lost gossip message stays lost."""
     session_s: float = 4.0
     """Time limit of a comparison with a peer; there is one at a time."""
-    stuck_s: float = 10.0
-    """The pause between two comparisons with a peer while a log differs in the same way again and again, because one of
-    the two cannot take what the other holds: the same would be found again every few seconds."""
-    stuck_log_s: float = 2.0
-    """And so much more for each such log, of which a comparison tells some 150 B; `closed_s` at most."""
     closed_s: float = 600.0
     """The longest pause between two comparisons with a peer of whose entries most would not be taken now."""
     closed_log_s: float = 0.1

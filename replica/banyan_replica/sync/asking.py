@@ -33,6 +33,8 @@ WANTS = 1_000
 """Questions in one frame."""
 WANT_BYTES, PLACE_BYTES = 120, 40
 """Bytes of a question, and of each place that it names, about."""
+MOVED = 500
+"""Bytes of comparing that each head pays for that moves here: until the peer has it too, comparisons find it."""
 PEERS = 256
 """Peers of which it is remembered what came in vain."""
 NOTE = b"catchup"
@@ -55,6 +57,8 @@ class Asking:
         self.interest: AbstractSet[AccountId] | None = None
         self.full = ""
         """Why there is no room for entries of others, a sentence without a full stop; empty while there is."""
+        self._shut = False
+        """Whether something was not taken for want of room since there was some: room comes back between two looks."""
         self.ours: Callable[[AccountId], bool] = lambda account: False
         """Whether the account is one of this node's own, for which there is always room."""
         self.catchup = Catchup(self._store.note(NOTE))
@@ -62,6 +66,9 @@ class Asking:
         """The peer that was asked for a log, and up to which head. Others that claim no more are not asked."""
         self._repeats: OrderedDict[str, Repeats] = OrderedDict()
         """What came in vain, by peer."""
+        self._taken: set[AccountId] = set()
+        self._moves = 0
+        """Accounts that moved since the last tick, and of which something came in vain before; how many heads moved."""
         self._now = 0.0
         self.waiting: Callable[[str], int] = lambda peer: 0
         """Bytes of a peer that wait in the driver's queue."""
@@ -81,10 +88,11 @@ class Asking:
         """Takes no entries and no content of others while `full` says why, and goes on with the node's own accounts. It
         is not the peers' fault, so it costs them nothing. Empty: there is room again. strangers, allowance: bytes that
         strangers may take, and why so many."""
-        shut = bool(self.full or self.strangers.full)
+        self._shut |= bool(self.full or self.strangers.full)
         self.full = full
         self.strangers.allow(strangers, allowance)
-        if shut and not (full or self.strangers.full):
+        if self._shut and not (full or self.strangers.full):
+            self._shut = False
             for link in self._links.values():
                 link.course.anew()
 
@@ -93,7 +101,9 @@ class Asking:
         What is not taken stays a difference, and is asked for once there is room again; it costs the sender nothing."""
         if self.full:
             return "" if self.ours(account) else f"nothing of others is taken: {self.full}"
-        return self.strangers.why_not(self._bringer(peer), account)
+        why = self.strangers.why_not(self._bringer(peer), account)
+        self._shut |= bool(why and self.strangers.full)
+        return why
 
     def wanted(self, peer: str, account: AccountId) -> bool:
         """Whether an entry of the account that the peer pushes is judged."""
@@ -183,7 +193,8 @@ class Asking:
             if self._asked_of.get(log) == (link.peer, asked.head):
                 del self._asked_of[log]
             wasted = 0 if asked.news and asked.wasted <= asked.size else asked.wasted
-            self._repeats_of(link).answered(log, asked.head, wasted, asked.news, most, self._now)
+            again = self._repeats_of(link).answered(log, asked.head, wasted, asked.news, most, self._now)
+            link.course.stuck.again(again)
             if asked.head is None or asked.unready or self._reached(log, asked):
                 logs.served()
             else:
@@ -230,9 +241,10 @@ class Asking:
         return found
 
     def moved(self, account: AccountId) -> None:
-        """A head of the account moved here."""
-        for repeats in self._repeats.values():
-            repeats.moved(account)
+        """A head of the account moved here: soon it is asked again for what came in vain."""
+        self._moves += 1
+        if sum(repeats.moved(account) for repeats in self._repeats.values()):
+            self._taken.add(account)
 
     def _reached(self, log: LogId, asked: AskedLog) -> bool:
         """Whether what was claimed came. A claim without an id only names a length. What the peer counts may be cut off
@@ -265,6 +277,8 @@ class Asking:
     def read_through(self, link: PeerSession, logs: int, held: int, now: float) -> bool:
         """Whether a peer that claims so many logs reads to us; then it is not compared with."""
         fresh = not self.catchup.active
+        if fresh and link.course.stuck.spent(now):
+            return False  # what it reads is not taken
         if not self.catchup.join(link.peer, logs, held, now):
             return False
         self._assign(now)
@@ -321,6 +335,7 @@ class Asking:
             return
         if ranges.cover(log.account):
             self.catchup.came(link.peer, log)
+            link.course.stuck.again(wasted)
             return
         if link.course.replaying:
             return
@@ -362,6 +377,11 @@ class Asking:
                     self.slighted.append((link.peer, Charge(Offence.STALLED, why)))
                 self.failed(link, now)
         self._assign(now)
+        taken, moves, self._taken, self._moves = self._taken, self._moves, set(), 0
+        for link in [k for k in self._links.values() if k.hello is not None]:
+            link.course.stuck.news(MOVED * moves)
+            for account in taken:
+                self.pull(link, self._repeats_of(link).claimed(account))
 
     def failed(self, link: PeerSession, now: float) -> None:
         """Asks others for what the peer owes us; it may still send it."""

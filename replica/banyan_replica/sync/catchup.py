@@ -39,9 +39,8 @@ DOUBT, DOUBT_FROM = 16, 64
 """A reader is doubted if fewer than 1/DOUBT of the expected logs came, after subtracting DOUBT_FROM. The expectation is
 its own count times the share of the line: names are hashes, so they are spread evenly. If an attacker has ground names,
 a second reader reports the same, and is believed."""
-AGAIN_S, AGAIN_MOST_S = 600.0, 86_400.0
-"""A peer that read most of the network to us and still claims many times more than we hold is ignored for so long, and
-twice as long after each further reading: what is not taken would come again and again. Comparing goes on."""
+AGAIN_S = 600.0
+"""A peer that read most of the network to us and still claims many times more than we hold is ignored for so long."""
 MEMORY = 1_024
 """Peers remembered for that."""
 
@@ -58,14 +57,6 @@ class Span(NamedTuple):
 
 
 WHOLE = Span(b"", LAST)
-
-
-class _Before(NamedTuple):
-    """most: whether a peer read most of the network to us. pause_s, until: how long it is not asked for that again."""
-
-    most: bool
-    pause_s: float
-    until: float
 
 
 @dataclass(slots=True)
@@ -162,7 +153,7 @@ class Catchup:
         self._base = 0
         """Logs held here when this catch-up began."""
         self._number = 0
-        self._read: dict[str, _Before] = {}
+        self._read: dict[str, tuple[int, float]] = {}
         """How much each peer read in finished catch-ups, and when its last one ended."""
         self.reopen(note)
 
@@ -215,8 +206,8 @@ class Catchup:
             self._sources[peer].logs = logs
             return not self._sources[peer].rests_at(now)
         if not self.active:
-            before = self._read.get(peer)
-            if held * SHARE >= logs or (before is not None and before.most and now < before.until):
+            read, at = self._read.get(peer, (0, -AGAIN_S))
+            if held * SHARE >= logs or (2 * read > WHOLE.width and now - at < AGAIN_S):
                 return False
             self._base, self._free = held, [(WHOLE, "")]
         elif self._base * SHARE >= logs or held >= logs:
@@ -366,10 +357,8 @@ class Catchup:
         if self.active:
             return
         for peer, source in self._sources.items():
-            before, most = self._read.pop(peer, None), 2 * source.read > WHOLE.width
-            again = most and before is not None and before.most
-            pause_s = min(2 * before.pause_s, AGAIN_MOST_S) if again and before is not None else AGAIN_S
-            self._read[peer] = _Before(most, pause_s, now + pause_s)
+            self._read.pop(peer, None)
+            self._read[peer] = (source.read, now)
             if len(self._read) > MEMORY:
                 del self._read[next(iter(self._read))]
         self._sources = {}

@@ -17,7 +17,6 @@ heads that move, or more differences than a table holds, look the same. What no 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -25,14 +24,16 @@ import numpy as np
 from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import Head, LogId, is_checkpoint
 from banyan_replica.frontier.index import FrontierIndex
-from banyan_replica.frontier.probes import PROBE_BYTES, cells_for, estimate, probes
-from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, Numbers, P, decode, length_of, pack, submod, unpack
+from banyan_replica.frontier.probes import PROBE_BYTES, probes
+from banyan_replica.frontier.sketch import CELL_BYTES, CELLS, Numbers, P, decode, length_of, submod
 from banyan_replica.frontier.table import FrontierTable
 from banyan_replica.gossip.settings import Rng
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.asking import Asking
+from banyan_replica.sync.exchange import Build, Exchange, answer, unpacked
+from banyan_replica.sync.standing import FEW
 from banyan_replica.wire import BUSY, HERE, TOO_MANY, Message, Sketch, SketchCells, SketchNames
 from banyan_storage.store import Store
 
@@ -43,33 +44,6 @@ ITEM_ROWS = 5
 """The cost of decoding an item, in rows of the store."""
 BUILD_S = 1e-5
 """Seconds between two tables, for each row of one: fifteen times the cost of building it."""
-
-
-@dataclass(slots=True)
-class Exchange:
-    """A question of ours. mine: our cells at the time of the first answer, if that did not suffice."""
-
-    salt: bytes
-    since: float
-    asked: int = 1
-    stamp: int = 0
-    mine: Numbers | None = None
-    root: bytes = b""
-    """Our root when `mine` was taken; if it has changed, weights have changed too."""
-    theirs: Numbers = field(default_factory=lambda: np.zeros((0, 3), np.uint64))
-
-
-@dataclass(slots=True)
-class Build:
-    """A table under a salt, built for one neighbour. told: whether the question or answer was sent, at `since`."""
-
-    peer: str
-    tree: FrontierIndex
-    salt: bytes
-    since: float
-    question: Sketch | None
-    """The peer's question; None if we will ask."""
-    told: bool = False
 
 
 class Fetching(Protocol):
@@ -85,7 +59,7 @@ class Fetching(Protocol):
 
     def tree_of(self, link: PeerSession) -> FrontierIndex: ...
 
-    def by_ranges(self, link: PeerSession, salt: bytes) -> None: ...
+    def by_ranges(self, link: PeerSession, salt: bytes) -> bool: ...
 
     def spares(self, link: PeerSession, now: float) -> bool: ...
 
@@ -124,8 +98,14 @@ class Comparing:
         table = self._sync.tree_of(link).table(salt)
         if table is None:
             return  # the frontier is still being read; the next root starts it again
-        self._exchanges[link.peer, salt] = Exchange(salt, now)
-        self._out.append((link.peer, Sketch(salt, 0, 0, 0, probes(table.cells))))
+        under_way = self._exchanges.get((link.peer, salt))
+        if under_way is not None and under_way.all is not None:
+            return
+        standing = link.course.stuck
+        whole = bool(salt) or standing.cells is None or standing.whole(now)
+        self._exchanges[link.peer, salt] = Exchange(salt, now, whole=whole)
+        shown = table.cells if whole else standing.shown(table.cells)
+        self._out.append((link.peer, Sketch(salt, 0, 0, 0, probes(shown))))
 
     def met(self, link: PeerSession, now: float) -> None:
         """A new link, after the hellos: the side that dialled will ask under a salt."""
@@ -149,7 +129,7 @@ class Comparing:
         if m.state != HERE:
             self._refused(link, at, m, now)
             return
-        came = _unpacked(m)
+        came = unpacked(m)
         if m.start + len(came) > CELLS:
             raise Malformed(f"a table has {CELLS} cells, these end at {m.start + len(came)}")
         table = self._sync.tree_of(link).table(at.salt)
@@ -158,25 +138,34 @@ class Comparing:
             return
         # Cells from the first one on are the first answer, or a new start because heads moved there. They may be more
         # than were asked for last: an answer that came late, to a question that had lapsed, took the place of this one.
+        standing = link.course.stuck
+        if at.all is not None:
+            if len(came) == CELLS:
+                del self._exchanges[link.peer, at.salt]
+                standing.differed(submod(at.all, came))
+            return
         if not m.start:
             at.mine, at.theirs = None, np.zeros((0, 3), np.uint64)
         at.theirs, at.stamp = np.concatenate((at.theirs, came)), m.stamp
-        mine = table.cells if at.mine is None else at.mine
+        shown = table.cells if at.whole else standing.shown(table.cells)
+        mine = shown if at.mine is None else at.mine
         found = decode(submod(mine[: len(at.theirs)], at.theirs))
         link.load.cost(ITEM_ROWS * len(found.items))
         if found.left and len(at.theirs) < CELLS and at.asked < QUESTIONS:
             self._ask_more(link, at, mine)
             return
         del self._exchanges[link.peer, at.salt]
-        if not at.salt:
-            link.course.found(frozenset(found.items.items()), len(link.owed.logs) + len(link.orders.named))
+        stands = standing.cells is not None
+        items = found.items
+        if not (at.salt or found.left or (at.whole and stands)):
+            items = standing.found(items, self._under_way(link), now)
         moved = at.mine is not None and at.root != self._sync.tree_of(link).root
-        self._act(link, at.salt, found.items, moved)
+        self._act(link, at.salt, items, moved or not at.whole)
         if found.left:
-            self._failed(link, at.salt, found.left, now)
+            self._failed(link, at, found.left, m.stamp, now)
         elif at.salt:
             self._built(at.salt)
-        elif not found.items and m.stamp != self._stamp(link):
+        elif not (found.items or stands) and m.stamp != self._stamp(link):
             self._due[link.peer] = now  # the frontiers differ, but nothing shows without a salt
 
     def _ask_more(self, link: PeerSession, at: Exchange, mine: Numbers) -> None:
@@ -190,17 +179,29 @@ class Comparing:
     def _refused(self, link: PeerSession, at: Exchange, m: SketchCells, now: float) -> None:
         del self._exchanges[link.peer, at.salt]
         if m.state == TOO_MANY:
-            self._sync.by_ranges(link, at.salt)
+            self._failed(link, at, CELLS, m.stamp, now)
         elif at.salt:
             self._built(at.salt)
             self._due[link.peer] = now + self._limits.salt_s
 
-    def _failed(self, link: PeerSession, salt: bytes, left: int, now: float) -> None:
+    def _failed(self, link: PeerSession, at: Exchange, left: int, stamp: int, now: float) -> None:
         """Not all cells decoded. If few are left without a salt, an attacker may have ground them: try a salt."""
-        if salt or left > CELLS // 4:
-            self._sync.by_ranges(link, salt)
-        else:
-            self._due[link.peer] = now
+        standing, table = link.course.stuck, self._sync.tree_of(link).table(b"")
+        if at.salt:
+            self._sync.by_ranges(link, at.salt)
+        elif ((at.whole and standing.cells is not None) or standing.beyond(self._under_way(link), now)) and table:
+            # all cells of before the other comparison; no moment has the stamp, so they come from the first one on
+            cells = table.cells.copy()
+            self._out.append((link.peer, Sketch(b"", 1, CELLS - 1, stamp ^ 1, b"")))
+            if left <= CELLS // 4:
+                self._due[link.peer] = now
+                standing.want()
+            elif not self._sync.by_ranges(link, b""):
+                return
+            self._exchanges[link.peer, b""] = Exchange(b"", now, all=cells)
+
+    def _under_way(self, link: PeerSession) -> int:
+        return len(link.owed.logs) + len(link.orders.named)
 
     def _stamp(self, link: PeerSession) -> int:
         """32 bits of the root. They identify the moment of the cells, and show whether frontiers really are equal."""
@@ -227,6 +228,8 @@ class Comparing:
                 ask.append(h)
                 continue
             log, mine = held[0]
+            if moved and (tree.weigh(salt, mine) + w) % P == 0:
+                continue  # the peer lacked it when it was compared, and holds it by now
             t = (tree.weigh(salt, mine) - w) % P
             length = None if moved else length_of(t)
             if length is not None:
@@ -268,7 +271,7 @@ class Comparing:
         if self._on_its_way(link, now) or not self._sync.may(link, 64, now):
             self._refuse(link, m)
         elif (table := tree.table(m.salt)) is not None:
-            self._answer(link, m, table)
+            self._answer(link, m, table, now)
         elif m.salt and tree.ready and self._may_build(link, tree.rows, now):
             self._theirs = Build(link.peer, tree, m.salt, now, m)
             tree.begin(m.salt)
@@ -293,8 +296,12 @@ class Comparing:
         if looked >= most:
             self._sync.by_ranges(link, m.salt)
 
-    def _answer(self, link: PeerSession, m: Sketch, table: FrontierTable) -> None:
+    def _answer(self, link: PeerSession, m: Sketch, table: FrontierTable, now: float) -> None:
         reply = answer(m, table.cells, self._stamp(link))
+        much = reply.state == TOO_MANY or len(reply.cells) > FEW * CELL_BYTES
+        if much and not (m.salt or m.start) and link.course.stuck.known(table.cells, m.probes, now):
+            self._refuse(link, m)
+            return
         link.load.cost(len(reply.cells) // CELL_BYTES)
         self._out.append((link.peer, reply))
         if reply.state == TOO_MANY:
@@ -323,7 +330,7 @@ class Comparing:
             if self._sync.tree_of(link) is not build.tree:
                 continue  # another set of accounts is compared with the peer by now
             if build.question is not None:
-                self._answer(link, build.question, table)
+                self._answer(link, build.question, table, now)
             else:
                 self.ask(link, now, build.salt)
 
@@ -352,7 +359,12 @@ class Comparing:
             link = self._links.get(peer)
             if due > now or link is None or not self._comparable(link):
                 continue
-            if link.orders.reading or self._on_its_way(link, now):
+            standing = link.course.stuck
+            if (
+                link.orders.reading
+                or self._on_its_way(link, now)
+                or (standing.cells is not None and not standing.whole(now))
+            ):
                 continue
             del self._due[peer]
             tree = self._sync.tree_of(link)
@@ -375,25 +387,3 @@ class Comparing:
             self._ours = None
         if build is self._theirs:
             self._theirs = None
-
-
-def answer(m: Sketch, mine: Numbers, stamp: int) -> SketchCells:
-    """The answer of a table to a question. stamp: that of the heads in the table."""
-    if m.start and m.stamp == stamp:
-        start, count = m.start, m.wanted
-    elif m.start:  # heads moved since the first answer: cells of two moments do not decode together
-        start, count = 0, m.start + m.wanted
-    else:
-        start, count = 0, cells_for(estimate(mine, m.probes))
-    state = HERE if count else TOO_MANY
-    return SketchCells(m.salt, start, state, stamp, pack(mine[start : start + count]))
-
-
-def _unpacked(m: SketchCells) -> Numbers:
-    try:
-        came = unpack(m.cells)
-    except ValueError as why:
-        raise Malformed(str(why)) from None
-    if not len(came):
-        raise Malformed("an answer without cells")
-    return came

@@ -6,6 +6,7 @@ The states and their steps are in peers/states.py; this module has the times.
 from __future__ import annotations
 
 from banyan_replica.peers.states import COURSE, CourseEvent, CourseState, step
+from banyan_replica.sync.standing import Standing
 
 NEVER = -1e9
 
@@ -13,7 +14,7 @@ NEVER = -1e9
 class Course:
     """All times are seconds."""
 
-    __slots__ = ("_before", "heard_at", "met", "settled_at", "state", "stuck", "told_at", "until")
+    __slots__ = ("heard_at", "met", "settled_at", "state", "stuck", "told_at", "until")
 
     def __init__(self, now: float) -> None:
         self.state = CourseState.APART
@@ -27,9 +28,8 @@ class Course:
         """When equal frontiers were last noted."""
         self.heard_at = NEVER
         """When the comparison began that the peer asked for, of those that are answered now and then only."""
-        self.stuck = 0
-        """How many logs differ as they did at the comparison before, and are not under way either."""
-        self._before: frozenset[tuple[int, int]] = frozenset()
+        self.stuck = Standing(now)
+        """What stands between us and the peer, and is known."""
 
     @property
     def live(self) -> bool:
@@ -66,6 +66,7 @@ class Course:
         self._on(CourseEvent.EQUAL)
         self.met = True
         self.until = 0.0
+        self.stuck.equal()
 
     def moved(self) -> None:
         self._on(CourseEvent.MOVED)
@@ -84,15 +85,15 @@ class Course:
         """The peer asks for a comparison, from which we learn too; ours waits until then."""
         self.until = max(self.until, until)
 
-    def found(self, differences: frozenset[tuple[int, int]], under_way: int) -> None:
-        """A comparison found these. under_way: how many logs one of the two owes the other."""
-        self.stuck = max(0, len(differences & self._before) - under_way)
-        self._before = differences
+    def again(self, standing: Standing) -> None:
+        """The peer was linked before, and so much stood between us."""
+        self.stuck = standing
+        standing.want()
 
     def anew(self) -> None:
         """The comparison has told what it could; the next may start."""
         self.until, self.heard_at = 0.0, NEVER
-        self.found(frozenset(), 0)
+        self.stuck.want()
         if self.state is CourseState.COMPARING:
             self._on(CourseEvent.LAPSED)
 

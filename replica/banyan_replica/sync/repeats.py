@@ -15,26 +15,31 @@ This outlasts the link, or whoever ends links would begin it anew.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_replica.peers.load import Leak
 
-REPEATED = 300_000
+REPEATED = 150_000
 """Bytes that a peer is asked for again in an hour, and at once. A log that costs more by itself is asked for once
-nothing is left of what came again before. With comparisons (`Limits.stuck_s`) it is below a megabyte an hour."""
+nothing is left of what came again before. Both ways, and with comparing (standing.py), it is a megabyte an hour."""
+SOME = 64
+"""So many logs of an account are asked for again at once because something of it was taken."""
 FIRST_S, MOST_S = 4.0, 3_600.0
 """The pause before a log is asked for again that twice brought nothing, and the longest; it doubles each time."""
 
 
 class Vain(NamedTuple):
     """cost: bytes that came in vain the last time, with the question. times: answers in a row without anything new.
-    due: it is not asked for earlier, unless the peer claims another head than `head`."""
+    due: it is not asked for earlier, unless the peer claims another head than `head`. n: how often anything was taken
+    before."""
 
     cost: int
     times: int
     due: float
     head: Head | None
+    n: int
 
 
 class Repeats:
@@ -42,6 +47,11 @@ class Repeats:
 
     def __init__(self) -> None:
         self._accounts: dict[AccountId, dict[LogId, Vain]] = {}
+        self._moved: dict[AccountId, int] = {}
+        """When something of an account of these was last taken here, as a number."""
+        self._moves = 0
+        self._forgot = False
+        """Whether there was no room for some."""
         self._bytes = Leak()
         self.logs = 0
         """How many logs are remembered."""
@@ -51,7 +61,7 @@ class Repeats:
         vain = self._accounts.get(log.account, {}).get(log)
         if vain is None:
             return True
-        if now < vain.due and head == vain.head:
+        if now < vain.due and head == vain.head and not self._new_since(log, vain):
             return False
         level = self._bytes.sink(REPEATED / 3_600, now)
         return not level or level + vain.cost <= REPEATED
@@ -63,27 +73,44 @@ class Repeats:
         if vain is not None:
             self._bytes.rise(vain.cost)
 
-    def answered(self, log: LogId, head: Head | None, wasted: int, news: bool, most: int, now: float) -> None:
+    def answered(self, log: LogId, head: Head | None, wasted: int, news: bool, most: int, now: float) -> int:
         """The peer answered. head: what it claimed. wasted: bytes that were held or not taken, with the question. news:
-        whether it sent anything else. most: how many logs to remember; those go first whose account came first."""
+        whether it sent anything else. most: how many logs to remember; those go first whose account came first.
+        Returns how many bytes may have come before although that is not remembered."""
         mine = self._accounts.get(log.account, {})
         before = mine.pop(log, None)
         self.logs -= before is not None
         if before is not None:
             self._bytes.rise(min(wasted - before.cost, 0))
         if wasted:
-            times = 0 if news else 1 if before is None else before.times + 1
+            fresh = before is None or self._new_since(log, before)
+            times = 0 if news else 1 if fresh or before is None else before.times + 1
             pause = min(FIRST_S * 2 ** min(times - 2, 20), MOST_S) if times > 1 else 0.0
             while self.logs >= most:
-                oldest = self._accounts.pop(next(iter(self._accounts)))
-                self.logs -= len(oldest)
-            self._accounts.setdefault(log.account, {})[log] = Vain(wasted, times, now + pause, head)
+                oldest = next(iter(self._accounts))
+                self.logs -= len(self._accounts.pop(oldest))
+                self._moved.pop(oldest, None)
+                self._forgot = True
+            self._accounts.setdefault(log.account, {})[log] = Vain(wasted, times, now + pause, head, self._moves)
             self.logs += 1
         elif not mine:
             self._accounts.pop(log.account, None)
+            self._moved.pop(log.account, None)
+        return wasted if before is None and self._forgot else 0
 
-    def moved(self, account: AccountId) -> None:
-        """Something of the account was taken here: what came in vain before may be taken now."""
-        mine = self._accounts.get(account)
-        for log, vain in mine.items() if mine else ():
-            self._accounts[account][log] = vain._replace(times=0, due=0.0)
+    def _new_since(self, log: LogId, vain: Vain) -> bool:
+        """Whether something of the account was taken here since the answer: the log may be taken now."""
+        return self._moved.get(log.account, 0) > vain.n
+
+    def moved(self, account: AccountId) -> bool:
+        """Something of the account was taken here. Returns whether anything of it came in vain before."""
+        if account not in self._accounts:
+            return False
+        self._moves += 1
+        self._moved[account] = self._moves
+        return True
+
+    def claimed(self, account: AccountId) -> dict[LogId, Head]:
+        """What the peer claims of some logs that came in vain, those first that were asked for least lately."""
+        mine = islice(self._accounts.get(account, {}).items(), SOME)
+        return {log: vain.head for log, vain in mine if vain.head is not None}

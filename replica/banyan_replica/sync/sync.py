@@ -33,6 +33,7 @@ from banyan_replica.sync.lately import Lately
 from banyan_replica.sync.notices import NoticeExchange
 from banyan_replica.sync.replaying import Replaying
 from banyan_replica.sync.serving import Serving
+from banyan_replica.sync.standing import Standing
 from banyan_replica.wire import (
     FANOUT,
     MAX_RANGE,
@@ -50,6 +51,9 @@ from banyan_replica.wire import (
     Sums,
     Wants,
 )
+
+STOOD = 64
+"""Peers without a link of which it is remembered what stands: 100 kB each."""
 
 
 class Sync:
@@ -69,6 +73,8 @@ class Sync:
         self.store = ingest.store
         self.out: list[tuple[str, Message | bytes]] = []
         """Frames to send: messages, or encoded ones."""
+        self._stood: dict[str, Standing] = {}
+        """What stood between us and peers whose link is down."""
         self.moves = self._settled = 0
         """How many heads have moved in all."""
         self.meetings = 0
@@ -110,6 +116,8 @@ class Sync:
     def met(self, link: PeerSession, now: float) -> None:
         """Hellos were exchanged."""
         self.meetings += 1
+        if link.peer in self._stood:
+            link.course.again(self._stood.pop(link.peer))
         self.interests.met(link, self.interest is not None, now)
         if link.hello is not None and self.interests.pair(link.peer) is None:
             self.compare(link, link.hello.logs, link.hello.root, link.hello.arrival, now)
@@ -120,6 +128,9 @@ class Sync:
     def gone(self, link: PeerSession, now: float) -> None:
         """The link is down."""
         self.meetings += 1
+        self._stood[link.peer] = link.course.stuck
+        if len(self._stood) > STOOD:
+            del self._stood[next(iter(self._stood))]
         self.asking.gone(link, now)
         self.comparing.gone(link.peer)
         self.serving.gone(link)
@@ -207,23 +218,22 @@ class Sync:
     def _pause(self, link: PeerSession) -> float:
         """Seconds from one comparison with the peer to the next."""
         if not self.asking.closed_to(link.peer):
-            stuck = self.limits.stuck_s + self.limits.stuck_log_s * link.course.stuck if link.course.stuck else 0.0
-            return min(max(self.limits.session_s, stuck), self.limits.closed_s)
+            return self.limits.session_s
         differ = max(abs(link.told.logs - self.tree.count), len(link.told.differences))
         return min(max(self.limits.session_s, differ * self.limits.closed_log_s), self.limits.closed_s)
 
-    def by_ranges(self, link: PeerSession, salt: bytes, prefix: bytes = b"") -> None:
+    def by_ranges(self, link: PeerSession, salt: bytes, prefix: bytes = b"") -> bool:
         """Compares sums below a prefix, if a sketch is not enough. Not while much of what the peer answered before
-        waits here: it would find the same again, and all that the peer says would wait behind it."""
+        waits here: it would find the same again, and all that the peer says would wait behind it. Returns whether it
+        asked."""
         if not prefix:
             self.tell_lately(link)
-        if self._behind(link):
-            return
         tree = self.tree_of(link)
-        children = tree.children(salt, prefix)
+        children = None if self._behind(link) else tree.children(salt, prefix)
         if children is not None:
             link.load.cost(tree.rows >> 9 if len(prefix) >= DEPTH else 0)  # at this depth all rows are read
             self.out.append((link.peer, Sums(salt, prefix, children)))
+        return children is not None
 
     def limit(self, accounts: Collection[AccountId] | None, now: float, far: Collection[AccountId] = ()) -> None:
         """Holds only these accounts, the most important first, then those that name this node's own, then the far ones;

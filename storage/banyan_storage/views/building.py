@@ -81,7 +81,8 @@ def begin(txn: WriteTxn, names: Iterable[str]) -> list[str]:
 
 
 def step(txn: WriteTxn, reader: StoreReader, size: int = STEP) -> bool:
-    """One step of building, about `size` entries or rows. Returns whether more is left. Commits nothing."""
+    """One step of building, about `size` operations or rows. Returns whether more is left, here or to the steps of
+    large accounts. Commits nothing."""
     at = cursors(txn)
     if not at:
         return False
@@ -94,7 +95,7 @@ def step(txn: WriteTxn, reader: StoreReader, size: int = STEP) -> bool:
         cursor = _step_rows(txn, reader, group, least, size)
     for name in group:
         _move(txn, name, cursor)
-    return cursor is not None or len(group) < len(at)
+    return cursor is not None or len(group) < len(at) or bool(large_accounts.waiting(txn))
 
 
 def _move(txn: WriteTxn, name: str, cursor: bytes | None) -> None:

@@ -85,6 +85,15 @@ def put_off_run(txn: WriteTxn, number: bytes, append: Append, first: int, fold: 
     return True
 
 
+def goes_on(txn: WriteTxn, reader: StoreReader, log: LogId, seq: int) -> bool:
+    """Leaves to the steps what the log's account says from this place on. False, and nothing is done, if they have
+    something of it to do."""
+    if txn.get(AGAIN, log.account):
+        return False
+    txn.put(AGAIN, log.account, _Progress(FOLDED, reader.last_arrival, t.log_name(log), seq).row())
+    return True
+
+
 def drop(txn: WriteTxn, account: AccountId) -> None:
     """The account was folded as a whole, or will be."""
     if txn.count(AGAIN):

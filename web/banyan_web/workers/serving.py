@@ -3,7 +3,7 @@
 The differences from uvicorn's own, and why:
 
 - Connections are accepted here, some at a time: one that is too many stays for another worker.
-- A request with both a length and chunks is refused, and so is HTTP/2, as by the embedded server (http_protocol.py).
+- What is refused, and with which status, is decided as by the embedded server (`HttpConversation` of http_protocol.py).
 - Bytes after the last request of a connection are dropped: uvicorn would answer 400 instead of the request's answer.
 - What is no HTTP while a request is answered ends the connection, without a second answer; before that it is refused.
 - A WebSocket whose handshake broke does not end the requests of others when the worker ends.
@@ -34,8 +34,6 @@ from banyan_node.server.web_sockets import MESSAGE_BYTES, PING_S, SILENT_S, want
 from banyan_web.shared_counts import SharedCounts
 from banyan_web.workers.held import Held, HeldLines
 
-HEAD_BYTES = 64 << 10
-"""The largest head of a request."""
 ACCEPT, ACCEPT_AGAIN_S = 8, 0.2
 """Connections that are accepted in one turn; the pause after one that could not be."""
 GIVE_WAY_S = 0.005
@@ -83,7 +81,6 @@ class DoorServer(uvicorn.Server):
             server_header=False,
             timeout_keep_alive=math.ceil(patience.head),
             timeout_graceful_shutdown=math.ceil(grace_seconds),
-            h11_max_incomplete_event_size=HEAD_BYTES,
         )
         super().__init__(config)
         self.lines = HeldLines(most, patience, self._fewer)
@@ -187,20 +184,6 @@ class DoorServer(uvicorn.Server):
             line.close()
 
 
-class _Conversation(HttpConversation):
-    """Refuses what programs in between may have understood otherwise."""
-
-    def next_event(self) -> Any:
-        event = super().next_event()
-        if isinstance(event, h11.Request):
-            names = [name for name, _ in event.headers]
-            if b"content-length" in names and b"transfer-encoding" in names:
-                raise h11.RemoteProtocolError("a length and chunks")
-            if event.http_version == b"2.0":
-                raise h11.RemoteProtocolError("HTTP/2")
-        return event
-
-
 class DoorProtocol(H11Protocol):
     """HTTP/1.1 on one connection."""
 
@@ -213,7 +196,7 @@ class DoorProtocol(H11Protocol):
     ) -> None:
         self._held, self._lines = app_state[_HELD], app_state[_LINES]
         super().__init__(config, server_state, {**app_state, STATE: self._held.shown}, _loop)
-        self.conn = _Conversation(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
+        self.conn: HttpConversation = HttpConversation()
         self._upgraded = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -267,8 +250,8 @@ class DoorProtocol(H11Protocol):
             self._refuse()
 
     def _refuse(self) -> None:
-        body = no_http.said(400, no_http.flat)
-        answer = h11.Response(status_code=400, headers=no_http.headers(body), reason=b"Bad Request")
+        body = no_http.said(self.conn.refused, no_http.flat)
+        answer = h11.Response(status_code=self.conn.refused, headers=no_http.headers(body))
         events = answer, h11.Data(data=body), h11.EndOfMessage()
         self.transport.write(b"".join(self.conn.send(event) or b"" for event in events))
         self.transport.close()

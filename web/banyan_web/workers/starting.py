@@ -1,7 +1,8 @@
 """Starts the workers of the door, keeps them running, and ends them: the node's side.
 
 The node listens, so the port is its own and stays so whatever happens to workers; they inherit the socket and share
-it, so what arrives while one is started anew waits for the next or goes to another. A worker that ends without being
+it, so what arrives while one is started anew waits for the next or goes to another. If none serves for a while, because
+each dies again before it serves, the node takes what arrives and answers 503. A worker that ends without being
 asked is started anew, later each time that it ends soon. What it was answering is lost to its client; what it had
 acknowledged was durable in the node.
 """
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,14 @@ QUIET_S = 10.0
 """A worker that says nothing for so long is trouble; `SILENT_S` ends it."""
 END_S = 1.0
 """How much longer than its requests may take a worker has to end, before it is killed."""
+WAIT_S = 5.0
+"""For so long a connection waits for a worker while none serves."""
+_LOOK_S, _REFUSING_S = 0.2, 10.0
+_SAYS = b'{"error": "The workers of the door are started anew; try again soon."}'
+_NONE_SERVES = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_SAYS), _SAYS)
+)
 _CODE = "from banyan_web.workers.child import main; main()"
 _log = structlog.get_logger("banyan")
 
@@ -67,15 +77,43 @@ async def serve_by_workers(node: Node, task_status: Any = trio.TASK_STATUS_IGNOR
 
         made += [DoorProcess(node, number, endpoint, listener, counts, key, changed) for number in range(http.workers)]
         async with trio.open_nursery() as nursery:
-            async with trio.open_nursery() as starting:
-                for one in made:
-                    starting.start_soon(nursery.start, one.run)
-            task_status.started(endpoint)
+            async with trio.open_nursery() as running:
+                async with trio.open_nursery() as starting:
+                    for one in made:
+                        starting.start_soon(running.start, one.run)
+                nursery.start_soon(stand_in, listener, lambda: any(one.serves for one in made))
+                task_status.started(endpoint)
+            nursery.cancel_scope.cancel()
     finally:
         listener.close()
         os.close(counts)
         if endpoint.socket:
             Path(endpoint.socket).unlink(missing_ok=True)
+
+
+async def stand_in(listener: socket.socket, serves: Callable[[], bool]) -> None:
+    """For ever: while no worker serves for longer than WAIT_S, each connection is answered 503."""
+    last = trio.current_time()
+    with trio.socket.from_stdlib_socket(listener.dup()) as shared:
+        async with trio.open_nursery() as nursery:
+            while True:
+                if serves():
+                    last = trio.current_time()
+                if trio.current_time() - last < WAIT_S:
+                    await trio.sleep(_LOOK_S)
+                    continue
+                with trio.move_on_after(_LOOK_S):
+                    nursery.start_soon(_refuse, (await shared.accept())[0])
+
+
+async def _refuse(connection: trio.socket.SocketType) -> None:
+    """Reads the request's head, and no more of it than there is: who is answered unread gets a reset instead."""
+    with connection, trio.move_on_after(_REFUSING_S), suppress(OSError):
+        await connection.recv(1 << 16)
+        await connection.send(_NONE_SERVES)
+        connection.shutdown(socket.SHUT_WR)
+        while await connection.recv(1 << 16):
+            pass
 
 
 def _state(endpoint: Endpoint, made: list[DoorProcess]) -> DoorState:
@@ -87,7 +125,8 @@ def _state(endpoint: Endpoint, made: list[DoorProcess]) -> DoorState:
 
 class DoorProcess:
     """One worker, and those that follow it. pid: None while none runs. started: when, seconds since 1970. ended: how
-    often without being asked. trouble: why none runs, a sentence without a full stop."""
+    often without being asked. serves: whether it takes connections. trouble: why none runs, a sentence without a full
+    stop."""
 
     def __init__(
         self,
@@ -123,6 +162,7 @@ class DoorProcess:
         self.pid: int | None = None
         self.started, self.ended, self.trouble = time.time(), 0, ""
         self.does = WorkerDoes(0, 0)
+        self.serves = False
 
     async def run(self, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
         """Until the node stops. Reports when the first one serves. Raises ControlError if it never does."""
@@ -157,7 +197,7 @@ class DoorProcess:
                 self._node.metrics.door_requests(max(0, does.requests - self.does.requests))
                 self.does = does
             elif not served:
-                served = True
+                served = self.serves = True
                 if ready is not None:
                     ready()
             if served:
@@ -189,7 +229,7 @@ class DoorProcess:
                 process.kill()
                 with trio.CancelScope(shield=True):
                     await process.wait()
-            self.pid, self.does = None, WorkerDoes(0, 0)
+            self.pid, self.does, self.serves = None, WorkerDoes(0, 0), False
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(remove, folder_of(self._node.home, process.pid))
         return status, served

@@ -1,0 +1,128 @@
+"""What stands between the frontiers of two nodes, and is known: one of them cannot take what the other holds.
+
+Attackers can make such differences, as many as they like. Comparing would find and tell them all each time, or would
+have to become rare, and what else differs would come late. So:
+
+- A difference that two comparisons found unchanged stands. The next question is asked as if we held what the peer holds
+  there, so the answer has cells only for what moved since. If too much differs for cells, all cells of the peer are
+  fetched before sums are compared, and what differed then stands.
+- Everything is compared again, what stands too, within COMPARED bytes an hour: a frame may have been lost, and what
+  could not be taken may be taken now. Comparisons under a salt, and by sums, use the same purse. News pays for them.
+
+Invariant: our cells minus what stands are the peer's as of some earlier comparison. Whatever moves is a difference to
+that. So what stands may be out of date or made up, and comparing is right all the same; but it names no heads.
+
+This outlasts the link, or whoever ends links would begin it anew.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from banyan_replica.frontier.probes import estimate
+from banyan_replica.frontier.sketch import CELL_BYTES, Numbers, add, empty, submod
+from banyan_replica.peers.load import Leak
+from banyan_replica.wire import Heads, Message, SketchCells, SketchNames, Sums
+
+COMPARED = 100_000
+"""Bytes of comparing that bring nothing, in an hour and on a link; half of them at once."""
+MOST = 24 * COMPARED
+"""What costs more waits no longer than what costs so much: a day."""
+WHOLE_S = 20.0
+"""The pause between two comparisons of everything while something stands."""
+FORCED_S = 3_600.0
+"""If there is a reason for one, such as more that moved than cells can tell, one in this time needs no bytes left."""
+FEW = 64
+"""An answer of so many cells is always given. And with fewer logs under way what differs is no bulk that comes."""
+
+
+class Standing:
+    """What stands with one peer. The times are seconds."""
+
+    __slots__ = ("_before", "_earlier", "_forced_at", "_purse", "_wanted", "_whole_at", "cells")
+
+    def __init__(self, now: float) -> None:
+        self.cells: Numbers | None = None
+        """What stands, as our cells minus the peer's under the public key; None: nothing."""
+        self._wanted = False
+        """Whether there is a reason to compare everything."""
+        self._before: dict[int, int] = {}
+        self._earlier: Numbers | None = None
+        """Our cells minus the peer's, of before sums were compared the last time."""
+        self._purse = Leak()
+        self._purse.sink(0.0, now)
+        self._whole_at = self._forced_at = -FORCED_S
+
+    def shown(self, cells: Numbers) -> Numbers:
+        """Our cells, as if we held what the peer holds where a difference stands."""
+        return cells if self.cells is None else submod(cells, self.cells)
+
+    def found(self, items: dict[int, int], under_way: int, now: float) -> dict[int, int]:
+        """A comparison found these beside what stands. under_way: how many logs one side owes the other. Returns those
+        that should be told."""
+        self._earlier = None
+        spent, same = self.spent(now), {h: w for h, w in items.items() if self._before.get(h) == w}
+        if len(same) > under_way or (same and spent):
+            self.cells = empty() if self.cells is None else self.cells
+            add(self.cells, np.array(list(same), np.uint64), np.array(list(same.values()), np.uint64))
+        else:
+            same = {}
+        self._before = {h: w for h, w in items.items() if h not in same}
+        return self._before if spent else items
+
+    def differed(self, cells: Numbers) -> None:
+        """Our cells minus the peer's when a comparison by sums began."""
+        self._earlier = cells
+
+    def beyond(self, under_way: int, now: float) -> bool:
+        """More differs than cells can tell. Whether to compare by sums."""
+        self._wanted = True
+        if not self.spent(now) or self._earlier is None:
+            return self.whole(now)
+        if under_way < FEW:
+            self.cells, self._earlier, self._before, self._wanted = self._earlier, None, {}, False
+        return False
+
+    def want(self) -> None:
+        """What stands may be gone: everything should be compared."""
+        self._wanted = True
+
+    def whole(self, now: float) -> bool:
+        """Whether to compare everything now."""
+        if self.spent(now):
+            if not self._wanted or now < self._forced_at + FORCED_S:
+                return False
+            self._forced_at = now
+        elif not self._wanted and now < self._whole_at + WHOLE_S:
+            return False
+        self._wanted, self._whole_at = False, now
+        return True
+
+    def spent(self, now: float) -> bool:
+        """Whether so much was compared in vain lately that it must wait."""
+        return self._purse.sink(COMPARED / 3_600, now) > COMPARED / 2
+
+    def known(self, mine: Numbers, theirs: bytes, now: float) -> bool:
+        """Whether the peer, by these probes, asks about little but what stands, and about all of that, while it must
+        wait: nodes that do not know what stands ask so every few seconds."""
+        return self.cells is not None and self.spent(now) and estimate(self.shown(mine), theirs) < FEW
+
+    def passed(self, m: Message, size: int) -> None:
+        """A message went over the link, in one of the two directions."""
+        if isinstance(m, Heads | Sums | SketchNames):
+            self.again(size)
+        elif isinstance(m, SketchCells):
+            self.again(len(m.cells) - CELL_BYTES if m.cells else 0)
+
+    def again(self, size: int) -> None:
+        """So many bytes went over the link that may have done so before."""
+        self._purse.rise(min(size, MOST - self._purse.level))
+
+    def news(self, size: float) -> None:
+        """So many bytes of news went over the link."""
+        self._purse.rise(-min(size, self._purse.level))
+
+    def equal(self) -> None:
+        """The frontiers are equal."""
+        self.cells = self._earlier = None
+        self._before = {}
