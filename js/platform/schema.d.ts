@@ -2091,7 +2091,7 @@ export interface components {
             time_ms: number;
             frontier?: string;
             /** @enum {unknown} */
-            why?: "caught_up" | "revoked" | "shutdown" | "slow";
+            why?: "caught_up" | "restored" | "revoked" | "shutdown" | "slow";
             message?: string;
         };
         /**

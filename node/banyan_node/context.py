@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
+from banyan_crdt.entry import Header
 from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log
 from banyan_crdt.realm import REALMS, Realm
 from banyan_crdt.sealing import Opener
@@ -125,6 +126,11 @@ class Context:
     def own_log(self, account: AccountId) -> LogId:
         """The log that this data folder writes in an account: see `own_log.py`. Raises Refused."""
         return self.logs.of(self.replica, LogId(account, self.device.key, 0))
+
+    def came(self, account: AccountId, first: Header) -> None:
+        """Entries came from a peer, this one first: see `own_log.py`."""
+        if first.writer == self.device.key and self.store.note(HOSTED + account) is not None:
+            self.logs.came(self.replica, first)
 
     def queries(self) -> Queries:
         """Queries that also see uncommitted writes, as a writer needs."""
@@ -283,12 +289,12 @@ def gossip_of(settings: Settings) -> GossipSettings:
 
 
 def close_context(context: Context) -> None:
-    """Rolls back, closes all, and notes the store's last arrival in the home."""
+    """Rolls back, and closes all."""
     context.decoders.close()
     context.store.rollback()
     context.replica.tree.close()
     with suppress(StorageError):
         context.store.commit()
-    context.logs.note_seen()
     context.store.close()
+    context.logs.close()
     context.verifier.close()

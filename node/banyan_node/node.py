@@ -21,7 +21,8 @@ from msgspec import to_builtins
 from prometheus_client import CollectorRegistry
 
 from banyan_crdt.codec import encode
-from banyan_crdt.ids import LogId
+from banyan_crdt.entry import Entry
+from banyan_crdt.ids import AccountId, LogId
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import Looking, Nothing
 from banyan_node.api.door_state import DoorState
@@ -422,13 +423,19 @@ def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -
     asking.ours = lambda account: hosted.is_hosted(context.store, account)
     context.replica.strangers.wanted_here = wanted.Wanted(context)
     context.replica.ingest.content_came = partial(content.tell_returned, context)
-    context.replica.keeps_back = partial(content.keep_back_edits, context)
+    context.replica.keeps_back = partial(_came, context)
     context.replica.missing.stated = partial(stated.met, context)
     context.replica.missing.says = partial(wishes.says, context)
     context.replica.missing.answers = partial(wishes.answered, context)
     context.replica.gossip.set_addrs(addrs)
     context.replica.me = replace(context.replica.me, addrs=addrs)
     return context
+
+
+def _came(context: Context, account: AccountId, added: Sequence[Entry]) -> bool:
+    """Of entries of a peer that count: whether content of them is given to nobody."""
+    context.came(account, added[0].header)
+    return content.keep_back_edits(context, account, added)
 
 
 def _said(at: Looking) -> dict[str, Any]:

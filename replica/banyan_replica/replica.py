@@ -82,6 +82,7 @@ class Replica:
         self.store, self.realm, self.me, self._verify = store, realm, me, verify
         self.limits = limits or Limits()
         keeping = None if keeper is None else Keeping(keeper, store.moves, store.store_id)
+        self._store_id = store.store_id  # a peer takes one for a connection, also if the store becomes another
         self.tree = FrontierIndex(store, realm.id, keeping)
         self.ingest = Ingest(store, realm, lambda log, old, new: self.sync.moved(log, old, new))
         self.author = Author(self.ingest, realm, random_bytes, sign)
@@ -152,7 +153,7 @@ class Replica:
         hello = Hello(
             VERSION,
             self.realm.id,
-            self.store.store_id,
+            self._store_id,
             self.tree.count,
             self.tree.root,
             self.store.last_arrival,

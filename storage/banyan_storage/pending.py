@@ -6,7 +6,7 @@ for logs that are not held.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from banyan_crdt.entry import Entry
@@ -61,6 +61,8 @@ class PendingStore(StoreReader):
         self._last = self._noted = self._lids = 0
         self.changes = 0
         """Grows with every call that may write."""
+        self.committed: Callable[[int, int], None] = lambda arrival, act: None
+        """Told of the last arrival and the last act once they are durable."""
         self.fresh = self._write.get(t.META, t.STORE_ID_KEY) is None
         if self.fresh:
             about = {t.STORE_ID_KEY: new_store_id, t.REALM_KEY: realm.id, t.SCHEMA_KEY: t.u32(t.SCHEMA)}
@@ -84,11 +86,14 @@ class PendingStore(StoreReader):
         """Makes all pending changes durable, or raises StorageError and drops them."""
         try:
             self._flush()
+            reached = (self._last, acts.last(self._write)) if self.pending else None
             self._engine.commit()
         except StorageError:
             self.rollback()
             raise
         self._ids.committed()
+        if reached is not None:
+            self.committed(*reached)
 
     @property
     def pending(self) -> bool:

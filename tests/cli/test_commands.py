@@ -152,6 +152,8 @@ def test_sealed_keys_open_with_their_passphrase_only(tmp_path: Path) -> None:
     assert (wrong.code, wrong.json["error"]["code"]) == (errors.KEYS, "wrong_passphrase")
     missing = process("--home", home, "id", "--json")
     assert (missing.code, missing.json["error"]["code"]) == (errors.KEYS, "keys_locked")
+    doctor = process("--home", home, "doctor", "--json", BANYAN_PASSPHRASE="p\udce4ss").json["checks"]
+    assert [one["check"] for one in doctor if "UTF-8" in one["sentence"]] == ["clock"], "one sentence, said once"
     (tmp_path / "new").write_text("mới\n", "utf-8")
     changed = ("keys", "passphrase", "--new-file", tmp_path / "new")
     assert process("--home", home, *changed, BANYAN_PASSPHRASE="đúng rồi").code == 0

@@ -59,6 +59,13 @@ IN_INTEREST = (
         ("tests/node/test_dropping.py",),
     ),
     Mutant(
+        "room that comes back between two looks is not noticed",
+        "replica/banyan_replica/sync/asking.py",
+        "        self._shut |= bool(why and self.strangers.full)\n",
+        "",
+        ("tests/replica/test_strangers.py",),
+    ),
+    Mutant(
         "what came is called diverged",
         "node/banyan_node/api/differing.py",
         "if mine != theirs and not reached:",

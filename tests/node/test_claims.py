@@ -41,7 +41,7 @@ async def test_200_hosted_accounts_come_back_by_name_and_only_the_owners_own_is_
     async with running(make_node(other)) as b:
         address = b.edge.addresses[0]
         async with running(make_node(lost, [address])) as a:
-            await converged([a, b], 60)
+            await converged([a, b])
         again = restored(tmp_path / "again", words)
         async with running(make_node(again, [address], interest__mode=mode), 120) as a:
             with trio.fail_after(60):

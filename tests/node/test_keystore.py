@@ -185,6 +185,10 @@ def test_the_passphrase_comes_from_file_then_environment_then_prompt(tmp_path: P
     assert passphrase_from(None, {}) is None
     with pytest.raises(KeystoreError, match="cannot be read"):
         passphrase_from(tmp_path / "missing", {})
+    for env in ({"BANYAN_PASSPHRASE": "p\udce4ss"}, {"BANYAN_PASSPHRASE_FILE": str(tmp_path / "latin")}):
+        (tmp_path / "latin").write_bytes(b"p\xe4ss")
+        with pytest.raises(KeystoreError, match="it is not UTF-8"):
+            passphrase_from(None, env)
 
 
 def test_secrets_do_not_show_in_a_repr(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ async def test_two_sides_of_a_partition_both_write_and_then_agree(tmp_path: Path
         for k in range(10):
             await post(a, f"a {k}")
             await post(b, f"b {k}")
-        await converged([a, b], 20)
+        await converged([a, b])
         assert len(await texts(a)) == 20
 
 
@@ -155,7 +155,7 @@ async def test_a_peer_that_dials_while_the_node_starts_is_greeted(tmp_path: Path
         for _ in range(3):
             async with running(make_node(homes[0], node__listen=f"/ip4/127.0.0.1/tcp/{port}")) as a:
                 await settled(b, 1, 20)
-                await converged([a, b], 20)
+                await converged([a, b])
                 assert [p["ban"] for p in await b.backend.call("peers", {})] == [None]
                 assert [p["points"] == 0 for p in await b.backend.call("peers", {})] == [True]
 
@@ -288,7 +288,7 @@ async def test_an_operator_bans_a_peer_and_pardons_it(tmp_path: Path) -> None:
         await trio.sleep(1)
         assert await texts(b) == set()
         await a.backend.call("peers.pardon", {"peer": b.edge.peer_id})
-        await converged([a, b], 20)
+        await converged([a, b])
 
 
 async def test_a_node_that_is_refused_dials_ever_more_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -37,7 +40,10 @@ def _put_back(home: Home, kept: Path) -> None:
     home.rows.unlink(missing_ok=True)
 
 
-async def test_the_first_post_after_a_rollback_waits_for_a_named_peer_and_forks_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("writes", [True, False])
+async def test_the_first_post_after_a_rollback_waits_for_a_named_peer_and_forks_nothing(
+    tmp_path: Path, writes: bool
+) -> None:
     home, kept = make_home(tmp_path / "b"), tmp_path / "kept"
     async with running(make_node(make_home(tmp_path / "a")), 120) as a:
         named = [a.edge.addresses[0]]
@@ -49,8 +55,13 @@ async def test_the_first_post_after_a_rollback_waits_for_a_named_peer_and_forks_
         async with running(make_node(home, named), 60) as b:
             await b.backend.call("post", {"text": "hai"})
             await converged([a, b])
+            cursor = (await b.backend.call("firehose", {}))["cursor"]
         _put_back(home, kept)
         async with running(make_node(home, named), 60) as b:
+            before = (await b.backend.call("id", {}))["store_id"]
+            with trio.fail_after(60):
+                while not writes and (await b.backend.call("id", {}))["store_id"] == before:
+                    await trio.sleep(0.02)  # what it wrote comes back from the peer
             await b.backend.call("post", {"text": "ba"})  # at once, before any peer is linked
             with trio.fail_after(60):
                 while await _texts(b, account) != ["ba", "hai", "một"] or await _texts(a, account) != [
@@ -59,6 +70,8 @@ async def test_the_first_post_after_a_rollback_waits_for_a_named_peer_and_forks_
                     "một",
                 ]:
                     await trio.sleep(0.1)
+            with pytest.raises(CallError, match="it is of another store"):
+                await b.backend.call("firehose", {"since": cursor})
             shown = await a.backend.call("account.show", {"account": account})
             assert [log["flag"] for log in shown["logs"]] == [0, 0, 0], "the control log, and two that are whole"
 
@@ -138,6 +151,104 @@ def test_a_backup_that_is_put_back_is_another_store_so_that_cursors_from_after_i
         assert caught.value.status == 410
         node.call("post", text="hai")
         assert node.call("store.verify")["problems"] == []
+
+
+_PEOPLE = ("an", "binh", "chi", "dung")
+_KILLED = """
+import os, signal, sys
+from contextlib import ExitStack
+from pathlib import Path
+from banyan_node.home.folder import Home
+from banyan_node.local import open_local
+from tests.node.real import load_settings
+with ExitStack() as nodes:
+    for path in sys.argv[1:]:
+        home = Home(Path(path))
+        node = nodes.enter_context(open_local(home, load_settings(home)))
+        for name in ("an", "binh", "chi", "dung"):
+            node.call("post", text="before the restore", **{"as": name})
+        print(node.call("firehose")["cursor"], flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, str]]:
+    """Folders, each with `home`, whose node was killed, and `kept`, a backup of before; and its last cursor."""
+    folder = tmp_path_factory.mktemp("killed")
+    home = make_home(folder / "made")
+    with open_local(home, load_settings(home)) as node:
+        for name in _PEOPLE:
+            node.call("account.create", name=name, hosted=name != "an")
+    names = ("in place", "beside", "with the home", "not at all")
+    for name in names:
+        shutil.copytree(home.path, folder / name / "home")
+        with open_local(Home(folder / name / "home"), load_settings(home)):
+            pass  # it is in its place
+        shutil.copytree(folder / name / "home", folder / name / "kept")
+    homes = [str(folder / name / "home") for name in names]
+    told = subprocess.run([sys.executable, "-c", _KILLED, *homes], stdout=subprocess.PIPE, timeout=60)
+    assert told.returncode == -signal.SIGKILL
+    return {name: (folder / name, line) for name, line in zip(names, told.stdout.decode().split(), strict=True)}
+
+
+@pytest.mark.parametrize("file", ["in place", "beside", "with the home"])
+def test_a_backup_under_a_killed_node_is_another_store_wherever_its_file_is(
+    killed: dict[str, tuple[Path, str]], file: str
+) -> None:
+    folder, cursor = killed[file]
+    home, kept = Home(folder / "home"), folder / "kept"
+    if file == "in place":
+        shutil.copyfile(kept / "store" / "data.mdb", home.store / "data.mdb")
+    elif file == "beside":
+        (kept / "store" / "data.mdb").replace(home.store / "data.mdb")
+        (kept / home.seen.name).replace(home.seen)
+    else:
+        shutil.rmtree(home.path)
+        kept.replace(home.path)
+    with open_local(home, load_settings(home)) as node:
+        for name in (*_PEOPLE, *_PEOPLE):  # it grows past the cursor
+            node.call("post", text="after it", **{"as": name})
+        with pytest.raises(CallError, match="it is of another store"):
+            node.call("firehose", since=cursor)
+
+
+def test_a_store_whose_node_was_killed_or_that_the_program_wrote_anew_stays_the_same(
+    killed: dict[str, tuple[Path, str]],
+) -> None:
+    folder, cursor = killed["not at all"]
+    home = Home(folder / "home")
+    with open_local(home, load_settings(home)) as node:
+        assert node.call("firehose", since=cursor)["events"] == []
+        store, logs = node.context.store, node.context.logs
+        before = store.store_id, logs.number
+        node.context.engine.rewrite()  # as an erasure does
+        logs.note_place()
+        store.commit()
+    with open_local(home, load_settings(home)) as node:
+        store = node.context.store
+        assert (store.store_id, node.context.logs.number) == before
+        place = own_log._place(home.store)
+        older = place.rpartition(b":")[0] if place.count(b":") == 2 else place
+        store.put_note(own_log.LOG_NOTE, before[1].to_bytes(4, "big") + older)  # as older programs did
+        store.commit()
+    home.seen.write_text(f"{before[0].hex()} 1\n")
+    with open_local(home, load_settings(home)) as node:
+        assert (node.context.store.store_id, node.context.logs.number) == before
+
+
+def test_acts_of_a_later_day_make_a_store_another_too(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home")
+    with open_local(home, load_settings(home)) as node:
+        an = account_from_text(node.call("account.create", name="an", hosted=False)["account"])
+        before = node.context.store.store_id
+    shutil.copyfile(home.store / "data.mdb", tmp_path / "kept")
+    with open_local(home, load_settings(home)) as node:
+        node.context.store.note_act("limited", an)
+        node.context.store.commit()
+    shutil.copyfile(tmp_path / "kept", home.store / "data.mdb")
+    with open_local(home, load_settings(home)) as node:
+        assert node.context.store.store_id != before
 
 
 def test_what_is_signed_for_good_is_refused_while_named_platforms_say_that_this_clock_is_ahead() -> None:

@@ -156,13 +156,13 @@ async def test_a_follower_has_the_picture_by_itself_and_who_follows_later_too(tm
         await call(one, "profile.set", pictures={"avatar": {"blob": face["blob"]}})
         await here(two, face["preview"])
         await here(two, face["blob"])
-        await converged([one, two], 30)
+        await converged([one, two])
         (row,) = [post for post in (await call(two, "feed"))["posts"] if post["text"] == "một"]
         assert row["avatar"] == face["preview"]
         stranger = str((await call(one, "account.create", name="Chi", hosted=True))["account"])
         other = await call(one, "media.put", path=str(photo(tmp_path / "b.jpg", 700, 500)))
         await call(one, "profile.set", pictures={"avatar": {"blob": other["blob"]}}, by=stranger)
-        await converged([one, two], 30)
+        await converged([one, two])
         await trio.sleep(1.5)  # longer than a look for what is fetched by itself
         assert not await held(two, other["blob"]), "nobody there follows Chi"
         await call(two, "follow", account=stranger)
@@ -184,7 +184,7 @@ async def test_a_picture_that_was_replaced_goes_after_30_days_at_every_node_and_
         await call(one, "profile.set", pictures={"banner": None}, fields={"bio": "hai"})
         await here(two, new["blob"])
         await here(two, new["preview"])
-        await converged([one, two], 30)
+        await converged([one, two])
         for node in (one, two):
             assert await node.worker.call(partial(erase, time.time())) == 0  # it notes when they were replaced
             with trio.fail_after(60):

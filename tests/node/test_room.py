@@ -143,7 +143,7 @@ async def test_below_the_reserve_own_posts_go_on_and_all_is_fetched_once_there_i
                 assert await texts(b) == {"of b"}
                 filler.unlink()
                 await until_full(b, False)
-                await converged([a, b], 20)
+                await converged([a, b])
                 assert await texts(b) == {"of a", "of b"}
 
 
@@ -332,7 +332,7 @@ async def test_strangers_have_a_share_of_the_disk_beyond_which_who_is_followed_a
                     (row,) = await node.backend.call("peers", {})
                     assert (row["points"], row["connected"], row["ban"]) == (0, True, None)
                 await a.backend.call("peers.add", {"addr": b.edge.addresses[0]})
-                await converged([a, b], 60)
+                await converged([a, b])
     said = sum(line["event"] == "nothing more of strangers is taken" for line in lines)
     assert 1 <= said <= 2  # who is followed leaves its room to others if some of it was held
 

@@ -57,7 +57,7 @@ async def test_an_upgraded_node_serves_at_once_syncs_and_says_how_far_its_views_
         await new.backend.call("peers.add", {"addr": old.edge.addresses[0]})
         held_up.set()
         await built(old)
-        await converged([old, new], 30)
+        await converged([old, new])
         found = [await node.backend.call("profile.get", {"account": who}) for node in (old, new)]
         assert found[0] == found[1]
         assert found[0]["followers"]

@@ -79,6 +79,23 @@ def test_strangers_fill_their_share_and_no_more_by_gossip_and_by_comparison() ->
         w.until(w.same, 120)
 
 
+def test_room_that_comes_back_between_two_looks_is_used_at_once() -> None:
+    w = World("a", "b")
+    bound(w, "b", 100_000)
+    for k in range(100):
+        w.post("a", w.person("a", f"person {k}"), 5, push=False)
+    w.link("a", "b")
+    w.run(300)
+    b = w.replicas["b"]
+    entries = b.store.last_arrival
+    for account in list(held(w, "b"))[:20]:
+        b.strangers.release(account)
+    assert not b.strangers.full
+    bound(w, "b", 100_000)
+    w.run(4)
+    assert b.store.last_arrival > entries
+
+
 def test_what_people_here_want_and_what_a_named_peer_brings_has_room_beyond_the_share() -> None:
     w = World("a", "b", "c")
     wanted, other, of_c = w.person("a", "wanted"), w.person("a", "other"), w.person("c", "of c")

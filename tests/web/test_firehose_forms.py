@@ -18,6 +18,7 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnec
 from banyan_crdt.firehose import END, FrameReader, RunsVerifier, ToldEntry
 from banyan_node.client import AsyncClient, Place, v1
 from banyan_node.client.follower import Unpacking
+from banyan_node.operator_errors import CallError
 from banyan_web.firehose import asking, endpoints, packing
 from tests.js.test_client import CLIENT, needs_node
 from tests.web.door import Client, Door, open_node
@@ -344,3 +345,41 @@ async def test_the_client_follows_compressed_over_a_restart_and_confirms(tmp_pat
         await write(door, TEXTS[5:8], 1)
         await read(door, token, TEXTS[7])
     assert told == TEXTS[:8]
+
+
+async def test_a_store_that_becomes_another_ends_all_that_has_its_cursors(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "home") as door, trio.open_nursery() as nursery:
+        _, client = await door.person("an")
+        await write(door, TEXTS[:3])
+        old = (await door.node.backend.call("firehose", {}))["cursor"]
+        events = await door.node.backend.events({})
+        at = (await anext(events))["cursor"]
+        last = dict[str, bytes]()
+
+        async def read(form: str) -> None:
+            last[form] = (await raw(client, format=form, since="begin", follow="1", consumer=form))[1]
+
+        async def hear() -> None:
+            async with socket(client, "since=begin") as line:
+                async for message in messages(line):
+                    last["socket"] = message if isinstance(message, bytes) else message.encode()
+
+        for form in ("ndjson", "sse", "cbor"):
+            nursery.start_soon(read, form)
+        nursery.start_soon(hear)
+        with trio.fail_after(60):
+            while len((await client.get("/v1/firehose/consumers"))["consumers"]) < 3 or "socket" not in last:
+                await trio.sleep(0.02)
+            await door.node.worker.call(lambda ctx, now: ctx.logs.put_back(ctx.replica))
+            while len(last) < 4 or b"restored" not in last["socket"]:
+                await trio.sleep(0.02)
+            assert [event async for event in events if event["event"] != "entries"] == []
+        for form, said in last.items():
+            assert b"restored" in said[-400:], form
+        for query in ({"since": old}, {"consumer": "ndjson"}, {"consumer": "cbor", "format": "cbor"}):
+            await client.get("/v1/firehose", 410, **query)
+        await client.get("/v1/firehose/frontier", 410, since=old)
+        await client.post("/v1/firehose/consumers/sse/ack", 410, cursor=old)
+        with pytest.raises(CallError, match="another store"):
+            await door.node.backend.events({"since": at})
+        assert len(await whole(client, collection="post")) == 3

@@ -84,13 +84,16 @@ def _findings(s: session.Session) -> Iterator[Finding]:
         ("slots", _slots),
         ("complete", _complete),
     )
+    failed = dict[str, str]()
     for name, check in checks:
         try:
             yield Finding(name, *check(s))
         except Exception as error:
             if errors.exit_code(error) is None and not isinstance(error, OSError):
                 raise
-            yield Finding(name, False, errors.sentence(error))
+            said = errors.sentence(error)
+            first = failed.setdefault(said, name)
+            yield Finding(name, False, said) if first == name else Finding(name, None, f"Unknown, as is {first}.")
 
 
 def _python(s: session.Session) -> tuple[bool | None, str]:

@@ -71,7 +71,7 @@ class FirehoseNote(Response, frozen=True, kw_only=True):
     cursor: FirehoseCursor
     time_ms: Milliseconds
     frontier: str | msgspec.UnsetType = msgspec.UNSET
-    why: Literal["slow", "shutdown", "revoked", "caught_up"] | msgspec.UnsetType = msgspec.UNSET
+    why: Literal["slow", "shutdown", "revoked", "restored", "caught_up"] | msgspec.UnsetType = msgspec.UNSET
     message: str | msgspec.UnsetType = msgspec.UNSET
 
 

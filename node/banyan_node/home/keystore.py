@@ -228,7 +228,12 @@ def passphrase_from(
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
             raise KeystoreError(f"The passphrase file {file} cannot be read ({why}).") from error
-    return variables.get("BANYAN_PASSPHRASE") or (prompt() if prompt is not None else None) or None
+    given = variables.get("BANYAN_PASSPHRASE") or (prompt() if prompt is not None else None) or None
+    try:
+        (given or "").encode()
+    except UnicodeEncodeError as error:  # the system's bytes, as Python escapes them
+        raise KeystoreError("The passphrase cannot be read (it is not UTF-8); give it in that encoding.") from error
+    return given
 
 
 def keys_from_words(words: str) -> Keys:

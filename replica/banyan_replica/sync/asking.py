@@ -57,6 +57,8 @@ class Asking:
         self.interest: AbstractSet[AccountId] | None = None
         self.full = ""
         """Why there is no room for entries of others, a sentence without a full stop; empty while there is."""
+        self._shut = False
+        """Whether something was not taken for want of room since there was some: room comes back between two looks."""
         self.ours: Callable[[AccountId], bool] = lambda account: False
         """Whether the account is one of this node's own, for which there is always room."""
         self.catchup = Catchup(self._store.note(NOTE))
@@ -86,10 +88,11 @@ class Asking:
         """Takes no entries and no content of others while `full` says why, and goes on with the node's own accounts. It
         is not the peers' fault, so it costs them nothing. Empty: there is room again. strangers, allowance: bytes that
         strangers may take, and why so many."""
-        shut = bool(self.full or self.strangers.full)
+        self._shut |= bool(self.full or self.strangers.full)
         self.full = full
         self.strangers.allow(strangers, allowance)
-        if shut and not (full or self.strangers.full):
+        if self._shut and not (full or self.strangers.full):
+            self._shut = False
             for link in self._links.values():
                 link.course.anew()
 
@@ -98,7 +101,9 @@ class Asking:
         What is not taken stays a difference, and is asked for once there is room again; it costs the sender nothing."""
         if self.full:
             return "" if self.ours(account) else f"nothing of others is taken: {self.full}"
-        return self.strangers.why_not(self._bringer(peer), account)
+        why = self.strangers.why_not(self._bringer(peer), account)
+        self._shut |= bool(why and self.strangers.full)
+        return why
 
     def wanted(self, peer: str, account: AccountId) -> bool:
         """Whether an entry of the account that the peer pushes is judged."""

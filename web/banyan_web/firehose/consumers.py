@@ -10,7 +10,7 @@ import time
 from typing import NamedTuple
 
 from banyan_web.door_store import DoorStore, Token
-from banyan_web.firehose.tail import place_of
+from banyan_web.firehose.tail import place_of, store_of
 
 _SCHEMA = """
 create table if not exists consumers (
@@ -74,7 +74,7 @@ class Consumers:
             held = self.find(owner, name)
             if held is None:
                 return None
-            same_store = held.cursor.partition("-")[0] == cursor.partition("-")[0]
+            same_store = store_of(held.cursor) == store_of(cursor)
             if not back and same_store and place_of(cursor) <= place_of(held.cursor):
                 return held
             now = int(time.time())

@@ -20,7 +20,7 @@ from banyan_node.api.firehose import ArrivalPlace
 from banyan_node.operator_errors import CallError
 from banyan_storage.acts import of_kind
 from banyan_web.firehose.forms import Form
-from banyan_web.firehose.tail import Source, Tail, TailEvent, place_of
+from banyan_web.firehose.tail import Source, Tail, TailEvent, place_of, store_of
 from banyan_web.open_streams import Ending
 
 HEARTBEAT_S = 15.0
@@ -132,13 +132,19 @@ async def follow(
             named = since
         while True:
             found: Sequence[TailEvent] | None = None
-            if page is None and seen is None and not wanted.by_node_alone:
+            if page is None and seen is None and not wanted.by_node_alone and store_of(tail.cursor) == store_of(cursor):
                 found = tail.after(place, known)
             if found is not None:
                 some = [wanted.told(one) for one in found if wanted.takes(one)]
                 end = tail.cursor if tail.end is not None and tail.end > place else cursor  # it may be behind this one
             else:
-                page = page or await _page(source, wanted, cursor, form, seen)
+                try:
+                    page = page or await _page(source, wanted, cursor, form, seen)
+                except CallError as why:
+                    if why.code != "cursor_gone":
+                        raise
+                    yield form.note("end", cursor, why="restored", message=why.message)
+                    return
                 known = place_of(page["end"])
                 some, end = [wanted.told(one) for one in form.reading.of(page) if wanted.may_see(one)], page["cursor"]
             for piece in _pieces(some):
@@ -191,7 +197,7 @@ async def _frontier(source: Source, wanted: FirehoseFilter, cursor: str, form: F
     try:
         found = await source.call("firehose.frontier", {"since": cursor, **wanted.params("accounts", "shards")})
     except CallError as why:
-        if why.code != "refused":
+        if why.code not in ("refused", "cursor_gone"):  # the next page says that the cursor is gone
             raise
         return b""
     return form.note("frontier", cursor, frontier=found["frontier"])

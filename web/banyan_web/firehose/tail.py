@@ -74,6 +74,11 @@ def place_of(cursor: str) -> ArrivalPlace:
     return ArrivalPlace(int(n), int(k or 0), int(a or 0))
 
 
+def store_of(cursor: str) -> str:
+    """Of which store it is."""
+    return cursor.partition("-")[0]
+
+
 _names = lru_cache(256)(lambda name: frozenset((name,)))
 
 
@@ -154,9 +159,11 @@ class Tail:
         return self._kept[bisect_right(self._places, place) :]
 
     async def moved(self, place: ArrivalPlace, seconds: float, ending: Ending | None = None) -> bool:
-        """Waits until something arrived behind a place, or the end. False if nothing did in so many seconds."""
+        """Waits until something arrived behind a place, or the end, or the store became another. False if nothing did
+        in so many seconds."""
+        store = store_of(self.cursor)
         with anyio.move_on_after(seconds):
-            while not self.closed and (self.end is None or self.end <= place):
+            while not self.closed and store == store_of(self.cursor) and (self.end is None or self.end <= place):
                 if ending is not None and ending.revoked:
                     break
                 await self._changed.wait()

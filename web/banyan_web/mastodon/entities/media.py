@@ -12,6 +12,8 @@ _KINDS = {"image": "image", "video": "video", "audio": "audio"}
 ROOT_DIGITS, LOST_ZEROS = 78, 8
 """Of a blob's id, which is its root as a number."""
 _PREVIEW_SIDE = 640
+_MOST = (1 << 31) - 1
+"""Apps read a length as 32 bits, and fail at the whole page past that; lengths are claims of who posts."""
 
 
 def blob_id(blob: str) -> str:
@@ -63,10 +65,10 @@ def _meta(item: Mapping[str, Any], focus: tuple[float, float], kind: str) -> dic
     meta: dict[str, Any] = {}
     if kind == "image":
         meta["focus"] = {"x": focus[0], "y": focus[1]}
-    if width and height:
+    if min(width or 0, height or 0) > 0 and max(width, height) <= _MOST:
         size = {"width": width, "height": height, "size": f"{width}x{height}", "aspect": width / height}
         meta |= {"original": size, **({} if kind == "audio" else {"small": _small(width, height)})}
-    if ms is not None:
+    if ms is not None and ms <= _MOST:
         meta["original"] = {**meta.get("original", {}), "duration": ms / 1000}
     return meta
 
