@@ -200,6 +200,13 @@ IN_MODERATION = (
         "if True:",
         _ERASED,
     ),
+    Mutant(
+        "a clock that jumps ends the time to take an erasure back",
+        _ERASING,
+        "now_ms + DAY_MS if doubt and known.until_ms - known.at_ms > DAY_MS else None",
+        "None",
+        _ERASED,
+    ),
     Mutant("reports keep what was erased", _ERASING, "    reports.forget(ctx.store, account)\n", "", _ERASED),
     Mutant(
         "an account is erased although its closing was undone",
