@@ -24,6 +24,20 @@ IN_MODERATION = (
         ("tests/web/test_moderation.py",),
     ),
     Mutant(
+        "what was decided before a stream was opened is told to it",
+        "web/banyan_web/mastodon/streaming/hub.py",
+        "web.tail.judged, self._live = None, anyio.Event()",
+        "self._live = anyio.Event()",
+        ("tests/web/test_streaming.py",),
+    ),
+    Mutant(
+        "who was muted is told of afterwards",
+        "web/banyan_web/mastodon/streaming/people.py",
+        'one["time_ms"] > self.unheard.get',
+        'one["time_ms"] >= 0 * self.unheard.get',
+        ("tests/web/test_streaming.py",),
+    ),
+    Mutant(
         "a quote brings to a public stream what its reader does not see",
         "web/banyan_web/mastodon/streaming/hub.py",
         "marks=True if quoted in person.unseen else None",
