@@ -97,8 +97,8 @@ def decode_frontier_cursor(text: str) -> FrontierCursor:
         packed = b64decode(body.encode("ascii") + b"=" * (-len(body) % 4), b"-_", validate=True)
         unpacking = zlib.decompressobj()
         raw = unpacking.decompress(packed, ROW_BYTES * MAX_ROWS + 1)
-    except (UnicodeEncodeError, Error, zlib.error) as error:
-        raise Malformed(f"this frontier cursor is damaged: {error}") from None
+    except (UnicodeEncodeError, Error, zlib.error):
+        raise Malformed("this frontier cursor is damaged: take it again from where it was answered") from None
     if len(raw) > ROW_BYTES * MAX_ROWS:
         raise Malformed(f"a frontier cursor has at most {MAX_ROWS} rows")
     if not unpacking.eof or unpacking.unused_data:

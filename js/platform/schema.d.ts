@@ -2463,6 +2463,7 @@ export interface components {
          *         the user made (`banyan keys words`), 128 hexadecimal digits; default: a key is made, and shown once.
          */
         NewAccount: {
+            /** a text that does not begin with did: */
             name: string;
             /** @default {} */
             profile?: {
@@ -3009,12 +3010,11 @@ export interface components {
         };
         /**
          * RefusedBody
-         * @description error: a sentence for people. code: for programs, where there is one.
+         * @description error: a sentence for people. code: for programs.
          */
         RefusedBody: {
             error: string;
-            /** @default null */
-            code?: string | null;
+            code: string;
         };
         /**
          * Replaying

@@ -29,6 +29,20 @@ IN_FIREHOSE = (
         "",
         ("tests/node/test_deleted_by_a_thief.py",),
     ),
+    Mutant(
+        "a post that something else keeps back is told to be shown again",
+        _EVENTS,
+        'if act.kind == "returned" and shown is None:',
+        "if False:",
+        ("tests/node/test_acts.py",),
+    ),
+    Mutant(
+        "the label of a post that is shown again is not told",
+        "node/banyan_node/api/methods/content.py",
+        "if (label := standing.label_of(ctx.store, post)) is not None:",
+        "if (label := standing.label_of(ctx.store, post)) == '':",
+        ("tests/node/test_acts.py",),
+    ),
     Mutant("the end that is kept outlives a deletion", _TAIL, 'kind in ("delete", "account")', "False", _WALK),
     Mutant(
         "the end that is kept outlives a decision",

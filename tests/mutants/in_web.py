@@ -17,6 +17,20 @@ _LISTENER = "web/banyan_web/mastodon/streaming/people.py"
 
 IN_WEB = (
     Mutant(
+        "the body is read before the token is looked at",
+        "web/banyan_web/app.py",
+        "demand(token, endpoint.scope)",
+        "demand(token, endpoint.scope) if endpoint.raw else None",
+        ("tests/web/test_hardening.py",),
+    ),
+    Mutant(
+        "refusals show patterns",
+        "node/banyan_node/api/decode.py",
+        '_REGEX.sub(" of that form", _PLACE.sub("", error))',
+        '_PLACE.sub("", error)',
+        ("tests/node/test_api.py",),
+    ),
+    Mutant(
         "an upload to a full disk is a fault of the node",
         _APP,
         "if is_full(why):",

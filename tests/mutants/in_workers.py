@@ -8,18 +8,19 @@ _BLOBS, _IDS = "storage/banyan_storage/blobs/blob_store.py", "storage/banyan_sto
 _COUNTING, _COST = "web/banyan_web/counting.py", "node/banyan_node/api/cost.py"
 _COSTS = ("tests/web/test_costs_of_strangers.py",)
 _SERVER = ("tests/web/test_worker_server.py",)
+_HTTP = "node/banyan_node/server/http_protocol.py"
 
 IN_WORKERS = (
     Mutant("the head of a request may take for ever", _HELD, "late = held.head_since", "late = None", _SERVER),
     Mutant("an answer need not be read", _HELD, "stuck = waits and", "stuck = False and", _SERVER),
     Mutant("a stranger keeps others out", _HELD, "if not held.shown.let_in), None)", "if False), None)", _SERVER),
-    Mutant("a length and chunks are taken", _SERVING, 'if b"content-length" in names and', "if False and", _SERVER),
+    Mutant("a length and chunks are taken", _HTTP, 'if b"content-length" in names and', "if False and", _SERVER),
     Mutant(
         "a long head that came whole is taken",
-        "node/banyan_node/server/http_protocol.py",
+        _HTTP,
         "if size > HEAD_BYTES:",
         "if size > 4 * HEAD_BYTES:",
-        ("tests/web/test_worker_server.py",),
+        _SERVER,
     ),
     Mutant(
         "each worker counts for itself",

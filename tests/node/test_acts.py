@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,6 +14,7 @@ from banyan_crdt.firehose import RunsVerifier, Told
 from banyan_crdt.ids import account_to_text
 from banyan_node.api import LocalBackend
 from banyan_node.api.firehose import Kind
+from banyan_node.api.methods import content
 from banyan_node.api.registry import EVERY
 from banyan_node.context import Context
 from banyan_node.hosting import erasing
@@ -25,6 +28,7 @@ from tests.node.real import load_settings, make_home
 from tests.node.test_api import local
 from tests.node.test_dropping import CHOSEN
 from tests.node.test_firehose import again, runs_of, whole
+from tests.node.test_withholding import DAY_S, at
 
 PAGE = {"collections": ["post"]}
 VERDICTS: dict[Verdict, tuple[list[ActKind], list[ActKind]]] = {
@@ -98,7 +102,7 @@ def test_decisions_are_told_after_what_they_are_about_with_both_numbers_in_the_c
         node.call("content.release", uri=uri)
         node.call("post", text="hai")
         page = node.call("firehose", since=before)
-        assert kinds(page["events"]) == ["labelled", "returned", "hidden", "withheld", "returned", "create"]
+        assert kinds(page["events"]) == ["labelled", "hidden", "withheld", "create"]
         acts_told = page["events"][:-1]
         assert {event["uri"] for event in acts_told} == {uri}
         assert [event["content"] for event in acts_told] == [None] * len(acts_told), "it is hidden now"
@@ -264,3 +268,65 @@ def test_content_that_comes_late_and_accounts_that_are_dropped_are_told(tmp_path
         while erasing.step(b.context, time.time() + 90 * 86_400):
             pass
         assert did(b, since) == ["recounted", "erasure", "dropped", "erasure"]
+
+
+class Index:
+    """What a program shows that does with each event what docs/firehose.md says, and reads nothing else."""
+
+    def __init__(self) -> None:
+        self.since = "begin"
+        self.shown: dict[str, dict[str, Any]] = {}
+        """By post: its text, None while it is not given out, and its label."""
+
+    def read(self, node: LocalBackend) -> dict[str, tuple[str, str | None]]:
+        page = node.call("firehose", since=self.since, **PAGE)
+        self.since = page["cursor"]
+        for event in page["events"]:
+            kind, uri, said = event["kind"], event["uri"], event["content"]
+            assert kind != "returned" or said is not None, "it is given out"
+            if kind == "delete":
+                self.shown.pop(uri, None)
+                continue
+            post = self.shown.setdefault(uri, {"text": None, "label": None})
+            if kind == "labelled":
+                post["label"] = event["said"][0]
+            else:
+                post["text"] = None if said is None else said["text"]
+            if kind == "returned":
+                post["label"] = None
+        return {uri: (one["text"], one["label"]) for uri, one in self.shown.items() if one["text"] is not None}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_index_that_only_follows_shows_what_the_node_shows(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    with local(tmp_path / "home") as node:
+        an = node.call("account.create", name="an")["account"]
+        uris = [node.call("post", text=f"bài {n}")["uri"] for n in range(2)]
+        made, index = list[int](), Index()
+        since = node.call("firehose")["cursor"]
+        for n in range(60):
+            uri, days = rng.choice(uris), rng.choice((0, 1))
+            do = rng.choice(("label", "hide", "withhold", "undo", "undo", "release", "term", "edit", "delete", "post"))
+            with suppress(CallError):  # it is so already
+                if do in ("label", "hide", "withhold"):
+                    words = {"text": f"ý {n}", "order": f"Lệnh {n}", "days": days}
+                    made.append(node.call("decision.add", verdict=do, account=an, posts=[uri], **words)["id"])
+                elif do == "undo" and made:
+                    node.call("decision.undo", id=made.pop(rng.randrange(len(made))))
+                elif do == "release":
+                    node.call("content.release", uri=uri)
+                elif do == "term":
+                    at(node, 2 * DAY_S, content.end_terms)
+                elif do == "edit":
+                    node.call("edit", uri=uri, text=f"sửa {n}")
+                elif do == "delete" and rng.random() < 0.2:
+                    node.call("delete", uri=uri)
+                elif do == "post":
+                    uris.append(node.call("post", text=f"bài {n}")["uri"])
+            if rng.random() < 0.7:  # else it reads of several at once
+                posts = node.call("feed", limit=100)["posts"]
+                shows = {post["uri"]: (post["text"], post["label"]) for post in posts}
+                assert index.read(node) == shows, (n, do)
+                assert n % 10 or Index().read(node) == shows, "an index that begins now"
+        did(node, since)

@@ -18,6 +18,7 @@ import httpx
 import msgspec
 import pytest
 import trio
+from msgspec import inspect
 from PIL import Image
 
 from banyan_crdt.ids import EntryId, Head, LogId, WriterKey, account_from_text
@@ -610,3 +611,34 @@ async def test_an_event_comes_after_what_it_tells_of_is_in_the_store(tmp_path: P
                 later = await begun(node, since=event["cursor"])
                 assert later["cursor"] == event["cursor"]
                 assert (await heard(node, event["length"], since=event["cursor"]))[-1]["head"] == event["head"]
+
+
+def _patterns(kind: inspect.Type) -> Iterator[str]:
+    """Those of the texts in a type."""
+    match kind:
+        case inspect.StrType(pattern=str(pattern)):
+            yield pattern
+        case inspect.Metadata(type=inner) | inspect.ListType(item_type=inner) | inspect.VarTupleType(item_type=inner):
+            yield from _patterns(inner)
+        case inspect.UnionType(types=types):
+            for one in types:
+                yield from _patterns(one)
+        case inspect.DictType(key_type=key, value_type=value):
+            yield from (*_patterns(key), *_patterns(value))
+
+
+def test_no_refusal_of_a_text_shows_a_pattern() -> None:
+    seen = 0
+    for name, method in EVERY.items():
+        info = inspect.type_info(method.asks)
+        assert isinstance(info, inspect.StructType)
+        for field in info.fields:
+            if patterns := [*_patterns(field.type)]:
+                seen += 1
+                for odd in ("\0?", ["\0?"], {"\0?": "\0?"}):
+                    with pytest.raises(CallError) as refused:
+                        request(method, {field.encode_name: odd})
+                    said = str(refused.value)
+                    assert "regex" not in said, (name, said)
+                    assert not any(pattern in said for pattern in patterns), (name, said)
+    assert seen > 50

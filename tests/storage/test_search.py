@@ -15,7 +15,7 @@ from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.realm import TEST
 from banyan_schema.social import Post, Target, delete_post, write_post
 from banyan_storage.engine import Engine, WriteTxn
-from banyan_storage.errors import IndexDamaged, StorageError
+from banyan_storage.errors import DiskFull, IndexDamaged, StorageError
 from banyan_storage.queries import Queries, queries
 from banyan_storage.search import words
 from banyan_storage.search.following import Follower
@@ -210,6 +210,18 @@ def test_damage_is_noticed_where_it_is_read_and_nothing_is_missing_without_a_wor
             noticed += 1
         index.close()
     assert noticed > 10
+
+
+def test_a_full_disk_is_said_and_is_no_mistake_of_the_index() -> None:
+    rng = random.Random("full")
+    with indexed() as index:
+        index._db.execute("pragma max_page_count = 300")
+        with pytest.raises(DiskFull, match="is full: make room"), index.commit(1):
+            index.put(document(rng.randbytes(9_000).hex(" ", 3), n) for n in range(300))
+        index._db.execute("pragma max_page_count = 100000")
+        with index.commit(1):
+            index.put([document("room again", 1)])
+        assert hits(index, "again") == [1]
 
 
 def test_what_was_deleted_is_in_no_page_of_the_file(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ async def test_a_token_opens_what_its_scopes_allow(tmp_path: Path) -> None:
         assert await client.get("/api/v1/preferences/") == await client.get("/api/v1/preferences")
         for scopes, status in ((("read:accounts",), 200), (("write",), 403), (("read:lists",), 403)):
             await door.client(an, *scopes).get("/api/v1/preferences", status)
-        assert await door.client().get("/api/v1/preferences", 401) == {"error": "The access token is invalid"}
+        said = await door.client().get("/api/v1/preferences", 401)
+        assert said == {"error": "The access token is invalid", "code": "not_allowed"}
         door.store.revoke(client.token or "")
         await client.get("/api/v1/preferences", 401)
         late = door.store.mint(an, "test", ("read",), -1)
@@ -31,7 +32,7 @@ async def test_a_token_opens_what_its_scopes_allow(tmp_path: Path) -> None:
         answer = await client.http.options("/api/v1/preferences", headers={"origin": "https://app.example"})
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (204, "*")
         answer = await client.http.get("/nothing")
-        assert (answer.status_code, answer.json()) == (404, {"error": "Nothing is here."})
+        assert (answer.status_code, answer.json()) == (404, {"error": "Nothing is here.", "code": "not_here"})
         assert "access-control-allow-origin" not in answer.headers
 
 

@@ -118,6 +118,26 @@ BODIES = (
 )  # fmt: skip
 
 
+async def test_who_shows_no_token_learns_that_before_the_body_is_read(tmp_path: Path) -> None:
+    """And every refusal has a code for programs."""
+    async with open_node(tmp_path, http__address_rate="0", http__token_rate="0") as at:
+        client, poor = at.client().http, at.client((await at.person("an"))[0], "push").http
+        for endpoint in _every():
+            path = _path(endpoint, "x")
+            kinds = (b"{", "application/json"), (b"x", "text/x")
+            for body, kind in kinds if endpoint.verb != "GET" else kinds[:1]:
+                headers = {"content-type": kind, "accept": "application/json"}
+                answer = await client.request(endpoint.verb, path, content=body, headers=headers)
+                if endpoint.scope is not None:
+                    assert answer.status_code == 401, (endpoint.verb, path, body, answer.text[:200])
+                if answer.status_code >= 400 and answer.headers["content-type"].startswith("application/json"):
+                    assert answer.json()["code"], (path, answer.text)
+            if endpoint.scope not in (None, "push"):
+                answer = await poor.request(endpoint.verb, path, content=b"{", headers=headers)
+                assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed"), (path, answer.text)
+        assert (await client.get("/nothing")).json()["code"] == "not_here"
+
+
 def _quoted(fill: str) -> str:
     from urllib.parse import quote
 
@@ -270,7 +290,7 @@ async def test_requests_are_counted_by_token_and_by_address(tmp_path: Path) -> N
             assert (found.status_code, found.headers["x-ratelimit-remaining"]) == (200, str(left))
         found = await app.http.get("/api/v1/preferences")
         assert (found.status_code, found.headers["x-ratelimit-limit"]) == (429, "5")
-        assert found.json() == {"error": "Too many requests"}
+        assert found.json() == {"error": "Too many requests", "code": "too_many"}
         assert (found.headers["retry-after"], found.headers["x-ratelimit-reset"]) == ("210", "2027-01-15T08:06:00.000Z")
         for status in (401, 401, 401, 429):  # a wrong token counts as no token
             wrong = await stranger.http.get("/api/v1/preferences", headers={"authorization": "Bearer no"})

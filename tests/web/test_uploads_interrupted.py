@@ -69,7 +69,7 @@ async def test_an_upload_whose_worker_was_killed_is_to_be_sent_again(tmp_path: P
             assert (await asked()).status_code == 206
             later(door, READING_S + 1)
             answer = await asked()
-            assert (answer.status_code, answer.json()) == (422, {"error": INTERRUPTED})
+            assert (answer.status_code, answer.json()) == (422, {"error": INTERRUPTED, "code": "bad_request"})
             async with fresh(door, token) as client:
                 await client.ask("POST", "/api/v1/statuses", 422, json={"status": "x", "media_ids": [id]})
                 files = {"file": ("a.wav", sound(1), "audio/wav")}

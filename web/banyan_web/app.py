@@ -29,7 +29,7 @@ from banyan_web.bodies import asked_of, params_of
 from banyan_web.counting import Meter, counted, is_anonymous
 from banyan_web.describing import describing
 from banyan_web.door_store import Token, is_full
-from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web
+from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web, demand
 from banyan_web.firehose import endpoints as firehose
 from banyan_web.firehose import sockets as firehose_sockets
 from banyan_web.mastodon import (
@@ -215,7 +215,8 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 async def _not_here(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    return _shown(request, Refused(status, "Nothing is here." if status == 404 else "This cannot be asked so."))
+    says = "Nothing is here." if status == 404 else "This cannot be asked so."
+    return _shown(request, Refused(status, says, code="not_here"))
 
 
 def _shown(request: Request, why: Refused) -> Response:
@@ -325,7 +326,7 @@ class _Place:
             raise Refused(405, f"{request.method} is not for {_path(request)[:80]}.", allowed)
         token, address = self._let_in(request, more, meter)
         if endpoint.scope is not None:
-            _check(token, endpoint.scope)
+            demand(token, endpoint.scope)
         params = asked_of(request) if endpoint.raw else await params_of(request, endpoint.files)
         ask = Ask(request, dict(request.path_params), params, token, address)
         found = await endpoint.do(self._web, ask)
@@ -374,10 +375,3 @@ def _token(web: Web, request: Request) -> Token | None:
     if found is None:
         raise Refused(401, "The access token is invalid", {"www-authenticate": 'Bearer error="invalid_token"'})
     return found
-
-
-def _check(token: Token | None, scope: str) -> None:
-    if token is None:
-        raise Refused(401, "The access token is invalid", {"www-authenticate": "Bearer"})
-    if not token.allows(scope):
-        raise Refused(403, "This action is outside the authorized scopes")

@@ -49,10 +49,10 @@ _WHY = {
 
 
 class RefusedBody(Said, frozen=True):
-    """error: a sentence for people. code: for programs, where there is one."""
+    """error: a sentence for people. code: for programs."""
 
     error: str
-    code: str | None = None
+    code: str
 
 
 def describing(every: Iterable[Endpoints]) -> Endpoints:
@@ -127,7 +127,7 @@ def _operation(endpoint: Endpoint, schemas: Mapping[int, Any]) -> dict[str, Any]
         "operationId": f"{endpoint.verb.lower()}{re.sub(r'[^a-zA-Z0-9]+', '_', endpoint.path).rstrip('_')}",
         "summary": about[0],
         **({"description": " ".join(about[1:])} if about[1:] else {}),
-        "security": [{"token": []}] if endpoint.scope is not None or shape.token else [],
+        "security": [{"token": []}] if endpoint.scope is not None else [],
         **({} if endpoint.scope is None else {"x-scope": endpoint.scope}),
         "parameters": parameters,
         "responses": answers,

@@ -155,6 +155,15 @@ def _named(params: Mapping[str, Any]) -> dict[str, Any]:
     return named
 
 
+def demand(token: Token | None, scope: str) -> Token:
+    """The token, if it has the scope of an endpoint. Raises Refused."""
+    if token is None:
+        raise Refused(401, "The access token is invalid", {"www-authenticate": "Bearer"})
+    if not any(token.allows(one) for one in scope.split("|")):
+        raise Refused(403, "This action is outside the authorized scopes")
+    return token
+
+
 Do: TypeAlias = Callable[[Web, Ask], Awaitable[Any]]
 
 
@@ -162,7 +171,7 @@ class Shape(NamedTuple):
     """What an endpoint takes and answers, for the OpenAPI document. asks, answers: types that msgspec knows; a tuple:
     one of these. gives: its content type. also: others that it gives if it is asked to. query: types of the
     parameters in the query. refuses: with which statuses, beside the usual ones. keyed: it takes an Idempotency-Key.
-    tagged: it answers with an ETag. token: it needs one, and looks itself at what that allows. lines: it takes many,
+    tagged: it answers with an ETag. lines: it takes many,
     as an array or as NDJSON (with `keyed` one object too), and answers with as many."""
 
     asks: Any = None
@@ -173,7 +182,6 @@ class Shape(NamedTuple):
     refuses: tuple[int, ...] = ()
     keyed: bool = False
     tagged: bool = False
-    token: bool = False
     lines: bool = False
 
     @property
@@ -184,7 +192,8 @@ class Shape(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """scope: that the token must have, such as `read:lists`; None: no token is needed, and one that comes is read.
+    """scope: that the token must have, such as `read:lists`, or one of some, `profile|read:accounts`; None: no token is
+    needed, and one that comes is read. It is looked at before the body is.
     files: whether it takes files. raw: whether it reads the body itself; params are then those of the query."""
 
     verb: str

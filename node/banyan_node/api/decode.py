@@ -18,6 +18,7 @@ from banyan_node.api.declare import Method, Request
 from banyan_node.operator_errors import CallError
 
 _PLACE = re.compile(r" - at `\$\.?([^`]*)`$")
+_REGEX = re.compile(r" matching regex .*$", re.DOTALL)
 _MISSING = re.compile(r"required field `([^`]*)`")
 _SHOWN = 60
 
@@ -31,7 +32,7 @@ def request(method: Method, params: Mapping[str, Any]) -> Request:
     try:
         return msgspec.convert(params, method.asks)
     except msgspec.ValidationError as error:
-        raise CallError("bad_request", _wrong(method, params, str(error))) from None
+        raise CallError("bad_request", wrong(method.name, method.asks, params, str(error))) from None
     except UnicodeEncodeError:  # of a command line, whose bytes may be any
         raise CallError("bad_request", f"{method.name}: a text of the request is not UTF-8.") from None
     except RecursionError:
@@ -63,36 +64,37 @@ def _unknown(method: str, name: str, names: tuple[str, ...]) -> str:
     return f"{method} has no parameter '{name[:_SHOWN]}'; {takes}."
 
 
-def _wrong(method: Method, params: Mapping[str, Any], error: str) -> str:
+def wrong(name: str, asks: type[msgspec.Struct], params: Mapping[str, Any], error: str) -> str:
+    """Why the parameters of `name` are none, in a sentence without msgspec's patterns. error: what it says."""
     place = _PLACE.search(error)
     field, _, inside = (place[1] if place else "").partition("[")
     field, _, deeper = field.partition(".")
     if not field and (missing := _MISSING.search(error)):
-        return f"{method.name} needs '{missing[1]}', {takes(method.asks, missing[1])}; it got nothing."
+        return f"{name} needs '{missing[1]}', {takes(asks, missing[1])}; it got nothing."
     if inside or deeper:
-        what = _PLACE.sub("", error)
-        return f"{method.name} takes '{field}' as {takes(method.asks, field)}; {what[:1].lower()}{what[1:]} inside it."
-    secret = is_secret(method.asks, field)
+        what = _REGEX.sub(" of that form", _PLACE.sub("", error))
+        return f"{name} takes '{field}' as {takes(asks, field)}; {what[:1].lower()}{what[1:]} inside it."
+    secret = is_secret(asks, field)
     shown = "something else" if secret else _shown(params.get(field))
-    return f"{method.name} takes '{field}' as {takes(method.asks, field)}; it got {shown}."
+    return f"{name} takes '{field}' as {takes(asks, field)}; it got {shown}."
 
 
 def _shown(value: Any) -> str:
     return "nothing" if value is None else repr(value)[:_SHOWN]
 
 
-def takes(asks: type[Request], field: str) -> str:
+def takes(asks: type[msgspec.Struct], field: str) -> str:
     """The type of a field, in words."""
     return words(_type_of(asks, field))
 
 
-def is_secret(asks: type[Request], field: str) -> bool:
+def is_secret(asks: type[msgspec.Struct], field: str) -> bool:
     return any(
         isinstance(t, inspect.Metadata) and (t.extra or {}).get("secret") for t in _layers(_type_of(asks, field))
     )
 
 
-def _type_of(asks: type[Request], field: str) -> inspect.Type:
+def _type_of(asks: type[msgspec.Struct], field: str) -> inspect.Type:
     info = inspect.type_info(asks)
     assert isinstance(info, inspect.StructType)
     return next((f.type for f in info.fields if f.encode_name == field), inspect.AnyType())

@@ -196,7 +196,8 @@ class EventsOf:
             )
 
     def act(self, act: Act, place: ArrivalPlace) -> FirehoseEvent | None:
-        """An act as an event; None if what came late is gone. place: behind it."""
+        """An act as an event; None if what came late, or would be shown again, is given to no reader now. place: behind
+        it."""
         if act.kind == "late":
             n = self._reader.number_of(EntryId(act.about[:32]))
             row = None if n is None else next(iter(self._reader.arrivals(n - 1, 1)), None)
@@ -210,6 +211,8 @@ class EventsOf:
             return structs.replace(found, kind="late", **about)
         key = CellKey(act.about) if act.about else None
         shown = None if key is None else next(self._q.items(act.account, SOCIAL.by_id[POST], key), None)
+        if act.kind == "returned" and shown is None:
+            return None  # something else still keeps it back: what lifts that tells it
         layout, account = SOCIAL.by_id[POST].layout, did_text(act.account)
         content = None
         if shown is not None and layout is not None:

@@ -62,6 +62,9 @@ class Document(NamedTuple):
     tags: tuple[str, ...] = ()
 
 
+_FAILURES = (apsw.Error, OSError, UnicodeDecodeError, DecompressError)
+
+
 class Trend(NamedTuple):
     """A tag, how many accounts used it within the time asked for, and in how many posts of each hour, the oldest
     first."""
@@ -114,14 +117,15 @@ class Index:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except (apsw.Error, OSError, UnicodeDecodeError, DecompressError) as why:
-            raise self._told(why) from why
+        except _FAILURES as why:
+            first = why.__context__  # the end of a transaction fails after what ended it
+            raise self._told(first if isinstance(first, _FAILURES) else why) from why
 
     def _told(self, why: Exception) -> StorageError:
-        if _is_damage(why) or _is_damage(why.__context__):  # the end of a transaction fails after it
+        if _is_damage(why):
             return IndexDamaged(f"the search index {self._path} is damaged ({why}); it is made again")
         if isinstance(why, apsw.FullError):
-            return DiskFull(f"no room for the search index {self._path}; it goes on when there is")
+            return DiskFull(f"the disk of the search index {self._path} is full: make room; it goes on then")
         if isinstance(why, apsw.ReadOnlyError | apsw.CantOpenError | OSError):
             return StoreReadOnly(
                 f"the search index {self._path} cannot be opened and written; remove what is there, which is made "
@@ -284,7 +288,7 @@ def remove(path: Path) -> None:
         Path(f"{path}{end}").unlink(missing_ok=True)
 
 
-def _is_damage(why: BaseException | None) -> bool:
+def _is_damage(why: Exception) -> bool:
     if isinstance(why, apsw.IOError):
         return getattr(why, "extendedresult", 0) == _WRONG_CHECKSUM
     return isinstance(why, apsw.NotADBError | apsw.CorruptError | UnicodeDecodeError | DecompressError)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from anyio import to_thread
 
+from banyan_node.api import decode
 from banyan_node.api.declare import Request
 from banyan_node.home.audit import Actor
 from banyan_storage.errors import StorageError
@@ -38,7 +39,7 @@ def queried(ask: Ask, kind: type[R]) -> dict[str, Any]:
     try:
         asked = msgspec.convert(ask.params, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise Refused(422, f"{error}; /openapi.json says what is taken here.", code="bad_request") from None
+        raise Refused(422, decode.wrong("This", kind, ask.params, str(error)), code="bad_request") from None
     return {name: getattr(asked, name) for name in kind.__struct_fields__ if getattr(asked, name) is not None}
 
 

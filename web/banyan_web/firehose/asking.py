@@ -23,6 +23,7 @@ from banyan_web.params import boolean, number, text, texts
 from banyan_web.refusals import Refused, of_call
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+SCOPE = "firehose|read"
 FORMATS = ("ndjson", "sse", "cbor")
 KNOWN = frozenset(
     {"since", "seen", "consumer", "format", "collection", "account", "shard", "platform", "label"}
@@ -47,15 +48,6 @@ class Opened(NamedTuple):
     packed: str | None
     is_text: bool
     ending: Ending
-
-
-def token_for(token: Token | None) -> Token:
-    """Raises Refused."""
-    if token is None:
-        raise Refused(401, "The access token is invalid", {"www-authenticate": "Bearer"})
-    if not (token.allows("firehose") or token.allows("read")):
-        raise Refused(403, "This action is outside the authorized scopes")
-    return token
 
 
 async def opened(web: Web, token: Token, p: dict[str, Any], line: HTTPConnection) -> Opened:

@@ -18,8 +18,8 @@ from banyan_node.client.types import ConsumerRow, ConsumerRows, FirehoseDictiona
 from banyan_node.operator_errors import CallError
 from banyan_web.bounds import BODY_S
 from banyan_web.door_store import Token
-from banyan_web.endpoint import Ask, Endpoints, Shape, Web
-from banyan_web.firehose.asking import FORMATS, LONGEST_S, name_of, opened, refused, token_for
+from banyan_web.endpoint import Ask, Endpoints, Shape, Web, demand
+from banyan_web.firehose.asking import FORMATS, LONGEST_S, SCOPE, name_of, opened, refused
 from banyan_web.firehose.consumers import Consumer, owner_of
 from banyan_web.firehose.packing import ZSTD, accepts_zstd, dictionaries, encoded
 from banyan_web.params import boolean, text, texts
@@ -78,12 +78,11 @@ _LINES = Shape(
     also=("text/event-stream", "application/vnd.banyan.firehose", "application/zstd"),
     query=_QUERY,
     refuses=(410, 429),
-    token=True,
 )
-_OWN: dict[str, Any] = {"refuses": (400, 408, 413, 415), "token": True}
+_OWN: dict[str, Any] = {"refuses": (400, 408, 413, 415)}
 
 
-@ENDPOINTS.get("/v1/firehose", shape=_LINES)
+@ENDPOINTS.get("/v1/firehose", SCOPE, shape=_LINES)
 async def firehose(web: Web, ask: Ask) -> Response:
     """Everything that arrives at the node, as NDJSON, server-sent events, or the signed entries themselves (CBOR).
 
@@ -92,16 +91,18 @@ async def firehose(web: Web, ask: Ask) -> Response:
 
 
 @ENDPOINTS.post(
-    "/v1/firehose", raw=True, shape=_LINES._replace(asks=FirehoseAsked, query={}, refuses=(408, 410, 413, 415, 429))
+    "/v1/firehose",
+    SCOPE,
+    raw=True,
+    shape=_LINES._replace(asks=FirehoseAsked, query={}, refuses=(408, 410, 413, 415, 429)),
 )
 async def firehose_from(web: Web, ask: Ask) -> Response:
     """The same, for parameters that are too long for an address."""
-    token_for(ask.token)
     return await _stream(web, ask, await _asked(ask))
 
 
 async def _stream(web: Web, ask: Ask, params: dict[str, Any]) -> Response:
-    found = await opened(web, token_for(ask.token), params, ask.request)
+    found = await opened(web, demand(ask.token, SCOPE), params, ask.request)
     first, pieces, headers = found.first, found.pieces, {"vary": "accept-encoding"}
     if found.packed is None and accepts_zstd(ask.request.headers.get("accept-encoding", "")):
         headers["content-encoding"] = ZSTD
@@ -139,17 +140,16 @@ async def _asked(ask: Ask) -> dict[str, Any]:
 
 @ENDPOINTS.get(
     "/v1/firehose/frontier",
+    SCOPE,
     shape=Shape(
         None,
         FirehoseFrontier,
         query={name: _QUERY[name] for name in ("since", "account", "shard")},
         refuses=(409, 410),
-        token=True,
     ),
 )
 async def frontier(web: Web, ask: Ask) -> Any:
     """How far a reader has come who was told everything up to a cursor, in a form that every node understands."""
-    token_for(ask.token)
     only(ask.params, "since", "account", "shard")
     given: dict[str, Any] = {} if "since" not in ask.params else {"since": text(ask.params, "since")}
     for name in ("account", "shard"):
@@ -183,30 +183,31 @@ async def dictionary(web: Web, ask: Ask) -> Response:
     return Response(found.raw, 200, headers)
 
 
-@ENDPOINTS.get("/v1/firehose/consumers", shape=Shape(None, ConsumerRows, token=True))
+@ENDPOINTS.get("/v1/firehose/consumers", SCOPE, shape=Shape(None, ConsumerRows))
 async def consumers(web: Web, ask: Ask) -> Any:
     """The consumers of who asks, and where each stands."""
-    found = await anyio.to_thread.run_sync(web.consumers.of, owner_of(token_for(ask.token)))
+    found = await anyio.to_thread.run_sync(web.consumers.of, owner_of(demand(ask.token, SCOPE)))
     return {"consumers": [_row(one) for one in found]}
 
 
-@ENDPOINTS.get("/v1/firehose/consumers/{name}", shape=Shape(None, ConsumerRow, token=True))
+@ENDPOINTS.get("/v1/firehose/consumers/{name}", SCOPE, shape=Shape(None, ConsumerRow))
 async def consumer(web: Web, ask: Ask) -> Any:
     """One of them."""
     found = await anyio.to_thread.run_sync(
-        web.consumers.find, owner_of(token_for(ask.token)), name_of(ask.path["name"])
+        web.consumers.find, owner_of(demand(ask.token, SCOPE)), name_of(ask.path["name"])
     )
     return _row(_there(found))
 
 
 @ENDPOINTS.post(
     "/v1/firehose/consumers/{name}/ack",
+    SCOPE,
     shape=Shape(Confirming, ConsumerRow, **_OWN | {"refuses": (400, 408, 410, 413, 415)}),
 )
 async def ack(web: Web, ask: Ask) -> Any:
     """Confirms everything up to a cursor. It is on the disk before this is answered."""
     cursor, back = text(ask.params, "cursor"), boolean(ask.params, "back")
-    return await confirmed(web, token_for(ask.token), name_of(ask.path["name"]), cursor, back)
+    return await confirmed(web, demand(ask.token, SCOPE), name_of(ask.path["name"]), cursor, back)
 
 
 async def confirmed(web: Web, token: Token, name: str, cursor: str, back: bool) -> dict[str, Any]:
@@ -220,10 +221,10 @@ async def confirmed(web: Web, token: Token, name: str, cursor: str, back: bool) 
     return _row(_there(await anyio.to_thread.run_sync(web.consumers.confirm, owner_of(token), name, cursor, back)))
 
 
-@ENDPOINTS.delete("/v1/firehose/consumers/{name}", shape=Shape(None, NoResult, **_OWN))
+@ENDPOINTS.delete("/v1/firehose/consumers/{name}", SCOPE, shape=Shape(None, NoResult, **_OWN))
 async def drop(web: Web, ask: Ask) -> Any:
     """Forgets a consumer."""
-    owner = owner_of(token_for(ask.token))
+    owner = owner_of(demand(ask.token, SCOPE))
     if not await anyio.to_thread.run_sync(web.consumers.drop, owner, name_of(ask.path["name"])):
         _there(None)
     return {}

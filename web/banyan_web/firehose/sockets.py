@@ -13,8 +13,8 @@ import anyio
 import msgspec
 from starlette.websockets import WebSocketDisconnect
 
-from banyan_web.endpoint import Web
-from banyan_web.firehose.asking import Opened, name_of, opened, token_for
+from banyan_web.endpoint import Web, demand
+from banyan_web.firehose.asking import SCOPE, Opened, name_of, opened
 from banyan_web.firehose.endpoints import confirmed
 from banyan_web.open_streams import REVOKED
 from banyan_web.params import nested
@@ -27,7 +27,7 @@ DONE = 1000
 
 async def _serve(web: Web, to: Connection) -> None:
     params = nested(to.socket.query_params.multi_items())
-    stream = await opened(web, token_for(to.token), params, to.socket)
+    stream = await opened(web, demand(to.token, SCOPE), params, to.socket)
     try:
         await to.accept()
         async with anyio.create_task_group() as tasks:

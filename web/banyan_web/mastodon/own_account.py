@@ -20,13 +20,9 @@ PICTURES = {"avatar": "avatar", "header": "banner"}
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
-@ENDPOINTS.get("/api/v1/accounts/verify_credentials")
+@ENDPOINTS.get("/api/v1/accounts/verify_credentials", "profile|read:accounts")
 async def verify(web: Web, ask: Ask) -> Any:
     """Of the scopes `profile` is enough, as with Mastodon."""
-    if ask.token is None:
-        raise Refused(401, "The access token is invalid", {"www-authenticate": "Bearer"})
-    if not ask.token.allows("read:accounts") and not ask.token.allows("profile"):
-        raise Refused(403, "This action is outside the authorized scopes")
     return await accounts.credentials(web, ask.account)
 
 

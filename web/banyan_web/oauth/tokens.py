@@ -63,14 +63,10 @@ async def revoke(web: Web, ask: Ask) -> Any:
     return {}
 
 
-@ENDPOINTS.get("/oauth/userinfo")
-@ENDPOINTS.post("/oauth/userinfo")
+@ENDPOINTS.get("/oauth/userinfo", "profile|read:accounts")
+@ENDPOINTS.post("/oauth/userinfo", "profile|read:accounts")
 async def userinfo(web: Web, ask: Ask) -> Any:
     """Who the person is (OpenID Connect, 5.3)."""
-    if ask.token is None:
-        raise Refused(401, "The access token is invalid", {"www-authenticate": "Bearer"})
-    if not ask.token.allows("profile") and not ask.token.allows("read:accounts"):
-        raise Refused(403, "This action is outside the authorized scopes")
     found = await account(web, ask.account)
     return {
         "iss": web.url + "/",

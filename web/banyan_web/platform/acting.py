@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from banyan_node.api import decode
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Web
 from banyan_web.refusals import Refused
@@ -89,7 +90,7 @@ def shaped(params: dict[str, Any], kind: type[T]) -> T:
     try:
         return msgspec.convert(params, kind)
     except msgspec.ValidationError as error:
-        raise Refused(422, f"{error}; /openapi.json says what is taken here.", code="bad_request") from None
+        raise Refused(422, decode.wrong("This", kind, params, str(error)), code="bad_request") from None
 
 
 def key_of(ask: Ask) -> str | None:

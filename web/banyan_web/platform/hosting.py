@@ -38,9 +38,12 @@ class NewAccount(Request, frozen=True, forbid_unknown_fields=True):
     """name: unique at this node. profile: texts by name, such as bio. recovery: the commitment of a recovery key that
     the user made (`banyan keys words`), 128 hexadecimal digits; default: a key is made, and shown once."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME, pattern="^(?!did:)")]
+    name: Annotated[
+        str,
+        Meta(min_length=1, max_length=MAX_NAME, pattern="^(?!did:)", title="a text that does not begin with did:"),
+    ]
     profile: dict[str, str] = msgspec.field(default_factory=dict)
-    recovery: Annotated[str, Meta(pattern="^[0-9a-fA-F]{128}$")] | None = None
+    recovery: Annotated[str, Meta(pattern="^[0-9a-fA-F]{128}$", title="128 hexadecimal digits")] | None = None
 
 
 _ONE = Shape(NewAccount, OpenedAccount, refuses=(400, 408, 409, 413, 415), keyed=True)

@@ -69,7 +69,7 @@ async def answer_array(lines: Sequence[Line], do: Do) -> list[dict[str, Any]]:
 
 
 def refused_line(why: Refused, **more: Any) -> dict[str, Any]:
-    return {**more, "status": why.status, "error": why.message, "code": why.more.get("code", "bad_request")}
+    return {**more, "status": why.status, "error": why.message, "code": why.code}
 
 
 class Conversation(Response):

@@ -127,8 +127,8 @@ async def pardon_network(shell: Shell, ask: UnbanNetwork) -> NetworkBanned:
 def _network(text: str) -> bans.Network:
     try:
         return ip_network(text, strict=False)
-    except ValueError as error:
-        raise CallError("bad_request", f"'{text[:60]}' is no network ({error}): such as 192.0.2.0/24.") from None
+    except ValueError:
+        raise CallError("bad_request", f"'{text[:60]}' is no network: one is 192.0.2.0/24, or 2001:db8::/32.") from None
 
 
 @METHODS.node("peers.drop", "write", audited=True)

@@ -24,7 +24,7 @@ from banyan_node.api.texts import Milliseconds, PostRef, PostUri, target_of, uri
 from banyan_node.context import Context
 from banyan_node.hosting import stated
 from banyan_node.hosting.gone import Order, note_withheld, order_of, withheld
-from banyan_node.moderation import copies, returning
+from banyan_node.moderation import copies, returning, standing
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.ingest import PartItem
 from banyan_replica.peers.withholding import Withheld, sign_withheld
@@ -162,13 +162,20 @@ def tell_judged(ctx: Context, posts: Iterable[Target]) -> None:
     ctx.replica.tell("judged", posts=[JudgedPost(uri(post), _time_ms(ctx, post)) for post in posts])
 
 
+def note_returned(ctx: Context, post: Target) -> None:
+    """Notes that something keeps a post back no more. Readers show it then as it is, so its label is told again."""
+    ctx.store.note_act("returned", post.account, post.key)
+    if (label := standing.label_of(ctx.store, post)) is not None:
+        ctx.store.note_act("labelled", post.account, post.key, (label,))
+
+
 def tell_returned(ctx: Context, items: Iterable[PartItem]) -> None:
     """The same of posts that were released, of which content came now. What others said of it is forgotten."""
     items = [*items]
     stated.came(ctx.store, items)
     posts = returning.came(ctx.store, items)
     for post in posts:
-        ctx.store.note_act("returned", post.account, post.key)
+        note_returned(ctx, post)
     if posts:
         tell_judged(ctx, posts)
 
@@ -206,7 +213,7 @@ def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
     for ref in lacking:
         returning.wait_for(ctx.store, ref.entry, ref.op, target)
     if len(lacking) < len(wanted):
-        ctx.store.note_act("returned", target.account, target.key)
+        note_returned(ctx, target)
         tell_judged(ctx, [target])
     return Released(uri(target), len(wanted), len(back))
 

@@ -18,6 +18,7 @@ from banyan_node.api.methods.content import (
     ReleaseRequest,
     WithholdRequest,
     given_to_peers,
+    note_returned,
     release,
     tell_judged,
     withhold,
@@ -329,7 +330,7 @@ def _take_back(ctx: Context, made: DecisionNote, account: AccountId, now: float)
     elif verdict == "label" or verdict == "hide":
         for post in map(target_of, made.posts):
             if _end(ctx, verdict, post.account + post.key, made.id):
-                ctx.store.note_act("returned", post.account, post.key)
+                note_returned(ctx, post)
         tell_judged(ctx, map(target_of, made.posts))
     elif verdict == "withhold":
         for uri_ in made.posts:

@@ -192,7 +192,7 @@ class _Making:
         self.entries = self.weight = self.last_act = 0
 
     def act(self, act: Act, n: int) -> RunItem | None:
-        """An act behind arrival n; None if what came late is gone."""
+        """An act behind arrival n; None as for events."""
         place = frame(
             ACT,
             act.account,
@@ -208,6 +208,8 @@ class _Making:
         if act.kind != "late":
             key = CellKey(act.about)
             shown = next(self._q.items(act.account, SOCIAL.by_id[POST], key), None) if act.kind == "returned" else None
+            if act.kind == "returned" and shown is None:
+                return None
             again = [] if shown is None or shown.ref is None else self._again(shown.ref.entry)
             return self._made(act.account, n, {"post"}, [], [*again, place], act.kind)
         entry, op = EntryId(act.about[:32]), int.from_bytes(act.about[32:], "big")
