@@ -7,6 +7,8 @@ _STRANGERS = "replica/banyan_replica/intake/strangers.py"
 _TESTS, _WIRE = ("tests/replica/test_notices.py",), ("tests/vectors/test_vectors.py", "tests/vectors/test_grammar.py")
 
 IN_NOTICES = (
+    Mutant("pages without end are asked for at once", _NOTICES, "if m.more and new:", "if m.more:", _TESTS),
+    Mutant("a page of nothing is an answer like others", _NOTICES, " or not m.notices:", ":", _TESTS),
     Mutant("a peer of the first release is asked", _NOTICES, "link.told.answers_notices and ", "", _TESTS),
     Mutant("who is no neighbour learns whom a node hosts", _NOTICES, " and self._sync.near(link.peer)", "", _TESTS),
     Mutant(

@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Iterable
 from functools import partial
 
+import pytest
+
 from banyan_crdt.ids import AccountId, CellKey, EntryId, control_log
 from banyan_replica.peers.limits import Limits
 from banyan_replica.sync.notices import BEGIN, LOOK_BACK_S, PAUSE_MOST_S, PAUSE_S, PROOF_S
@@ -288,6 +290,21 @@ def test_who_invents_authors_is_asked_less_and_they_go() -> None:
     chi = w.person("p", "chi")
     say(w, "p", chi, mention(an))
     w.until(lambda: chi.id in held(w, "h"), 5)
+    assert w.points("h", "liar") == 0
+
+
+@pytest.mark.parametrize(("told", "most"), [(False, 12), (True, 70)])
+def test_pages_without_end_that_tell_of_nobody_new_are_not_asked_for_at_once(told: bool, most: int) -> None:
+    w, an = platform_and_hobbyist()
+    heard, cursor = liar(w), 0
+    known = [(an.id, AccountId(b32("one")), EntryId(b32("entry")))] if told else []
+    for _ in range(60):
+        w.run(1)
+        while cursor < min(most + 1, sum(isinstance(m, WantNotices) for m in heard)):
+            cursor += 1
+            w.say("liar", "h", Notices(cursor.to_bytes(8, "big"), 1, known))
+    assert 3 <= cursor <= most
+    w.say("liar", "h", Notices(bytes([1] * 8), 0, []))
     assert w.points("h", "liar") == 0
 
 

@@ -276,6 +276,35 @@ async def test_a_mute_ends_in_streams_when_it_ends(tmp_path: Path, monkeypatch: 
         await listening.close()
 
 
+async def test_what_happened_while_somebody_was_not_seen_is_not_told_afterwards(tmp_path: Path) -> None:
+    """Nor what moderators decided before a stream was opened, although something else read the firehose then."""
+    async with open_node(tmp_path) as door:
+        an, binh, chi = [(await door.person(name))[0] for name in ("an", "bình", "chi")]
+        call, listening = door.node.backend.call, Listening(door)
+        uri = (await call("post", {"text": "một", "as": an}))["uri"]
+        async with open_lines(door.url, "/v1/firehose", door.token(an)) as lines:
+            await anext(lines)
+            await call("content.withhold", {"uri": uri, "order": "Lệnh 1"})
+            await call("content.release", {"uri": uri})
+            await call("post", {"text": "hai", "as": an})
+            while '"hai"' not in await anext(lines):
+                pass
+            public = await listening.to(app(door, chi), "stream_public")
+            await call("post", {"text": "ba", "as": an})
+            assert [(event, status.content) for event, status in await public.next()] == [("update", "<p>ba</p>")]
+        for other, do in ((binh, "mute"), (chi, "block")):
+            notices = await listening.to(app(door, an), "stream_user_notifications")
+            await call(do, {"account": other, "as": an})
+            while other not in door.hub._people[an].unseen:
+                await trio.sleep(0.01)
+            await call("repost", {"uri": uri, "as": other})
+            await call(do, {"account": other, "undo": True, "as": an})
+            await trio.sleep(0.01)  # another millisecond
+            await call("react", {"uri": uri, "emoji": "❤", "as": other})
+            assert [found.type for _, found in await notices.next()] == ["favourite"]
+        await listening.close()
+
+
 async def test_a_stream_says_what_its_reader_did_with_a_post_as_everything_else_does(tmp_path: Path) -> None:
     async with open_node(tmp_path) as door:
         (an, client), (binh, other) = await door.person("an"), await door.person("bình")

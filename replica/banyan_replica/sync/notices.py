@@ -201,26 +201,29 @@ class NoticeExchange:
         self._sync.out.append((link.peer, WantNotices(asked.cursor, b"".join(accounts))))
 
     def answered(self, link: PeerSession, m: Notices, now: float) -> None:
-        """An answer came. Authors are taken once the last page is there, since only the last ones have room."""
+        """An answer came. Authors are taken once the last page is there, since only the last ones have room. After one
+        that tells of nobody new `tick` asks for the next: else pages without end would be asked for at once."""
         asked = self._asked[link.peer]
         asked.open = False
-        if m.cursor <= asked.cursor:
+        if m.cursor <= asked.cursor or not m.notices:
             self._doubt(link.peer, now)
         asked.next_at = now + self._pause(link.peer, now)
         if m.cursor <= asked.cursor:
             return
         asked.cursor = m.cursor
+        new = False
         for named, author, entry in m.notices:
             if named in asked.accounts and author not in asked.accounts:
+                new = new or author not in asked.found
                 asked.found[author] = named, entry
                 asked.found.move_to_end(author)
         while len(asked.found) > self._limits.heard:
             asked.found.popitem(last=False)
         asked.more = bool(m.more)
-        if m.more:
+        if m.more and new:
             asked.open = True
             self._sync.out.append((link.peer, WantNotices(m.cursor, b"".join(asked.accounts))))
-        else:
+        elif not m.more:
             self._take(link, asked, now)
 
     def _take(self, link: PeerSession, asked: Question, now: float) -> None:

@@ -170,23 +170,17 @@ class Hub:
             stream.end("shutdown")
 
     async def run(self, web: Web) -> None:
-        """Until it is cancelled."""
-        decided_now, decided = anyio.create_memory_object_stream[Sequence[Mapping[str, Any]]](JUDGED)
-        with decided_now, decided:
-            web.tail.judged = decided_now
-            await self._serve(web, decided)
-
-    async def _serve(self, web: Web, decided: MemoryObjectReceiveStream[Sequence[Mapping[str, Any]]]) -> None:
-        while True:
+        """Until it is cancelled. What moderators decide while no stream is open is told to none that opens later."""
+        while not (self._closed or web.tail.closed):
             await self._needed.wait()
-            with web.tail.followed():
+            decided_now, decided = anyio.create_memory_object_stream[Sequence[Mapping[str, Any]]](JUDGED)
+            with decided_now, decided, web.tail.followed():
+                web.tail.judged = decided_now
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._hear_judged, web, decided)
                     await self._follow(web, web.tail)
                     tasks.cancel_scope.cancel()
-                self._live = anyio.Event()
-            if self._closed or web.tail.closed:
-                return
+                web.tail.judged, self._live = None, anyio.Event()
 
     async def _follow(self, web: Web, tail: Tail) -> None:
         while tail.end is None and not tail.closed:
@@ -216,8 +210,9 @@ class Hub:
         moved = {author} if collection in MOVING else named if collection == LETTING else set()
         for did, person in list(self._people.items()):
             if did in moved or not person.is_fresh:
+                at_ms = msgspec.json.decode(line)["time_ms"] if did in moved else None
                 with suppress(Refused):  # of one account, which may be gone
-                    await self._moved(web, person, did in moved)
+                    await self._moved(web, person, at_ms)
         if collection in ("post", "repost"):
             event = msgspec.json.decode(line)
             if event["kind"] not in ("create", "update", "delete"):
@@ -229,11 +224,15 @@ class Hub:
             elif event["content"] is not None:
                 await self._reposted(web, event)
         for did in named & self._people.keys():
-            await self._heard(web, self._people[did])
+            if author in self._people[did].unseen:
+                self._people[did].unheard[author] = msgspec.json.decode(line)["time_ms"]
+            else:
+                await self._heard(web, self._people[did])
 
-    async def _moved(self, web: Web, person: Listener, stale: bool) -> None:
-        before, person.stale = person.filters, person.stale or stale
-        await person.refresh(web)
+    async def _moved(self, web: Web, person: Listener, at_ms: int | None) -> None:
+        """at_ms: when an entry changed it."""
+        before, person.stale = person.filters, person.stale or at_ms is not None
+        await person.refresh(web, at_ms)
         if person.filters != before:
             for stream in self._of(StreamName("user")):
                 if stream.person is person:

@@ -41,8 +41,8 @@ class ListenedList(NamedTuple):
 class Listener:
     """One account, shared by all streams of it. follows: whom it follows, and itself. home: the accounts whose posts
     are in its home timeline. silent: those of them whose reposts are not. langs: in which languages the posts of some
-    are. tags: that it follows, folded. unseen: those whom it does not see. heard: the place of the newest notification
-    that it was told, or that was there before."""
+    are. tags: that it follows, folded. unseen: those whom it does not see. unheard: until when, in milliseconds, it did
+    not see others. heard: the place of the newest notification that it was told, or that was there before."""
 
     def __init__(self, did: str) -> None:
         self.did = did
@@ -53,6 +53,7 @@ class Listener:
         self.langs: dict[str, list[str]] = {}
         self.tags: frozenset[str] = frozenset()
         self.unseen: frozenset[str] = frozenset()
+        self.unheard: dict[str, int] = {}
         self.filters: Any = []
         self.heard = ""
         self.lists: dict[str, ListenedList] = {}
@@ -80,8 +81,8 @@ class Listener:
         fresh = not self.stale and anyio.current_time() - self._read < FRESH_S
         return fresh and time.time() * 1000 < self._until_ms
 
-    async def refresh(self, web: Web) -> None:
-        """Reads it, if it may have changed. Raises Refused."""
+    async def refresh(self, web: Web, at_ms: int | None = None) -> None:
+        """Reads it, if it may have changed. at_ms: when it did; None: now. Raises Refused."""
         async with self._turn:
             if self.is_fresh:
                 return
@@ -95,7 +96,9 @@ class Listener:
             self.tags = frozenset(map(tag_fold, wishes["tags"]))
             blocked = (await web.call("blocks", by=self.did))["blocks"]
             muted = (await web.call("mutes", by=self.did))["mutes"]
-            self.unseen = frozenset(one["account"] for one in [*blocked, *muted])
+            before, self.unseen = self.unseen, frozenset(one["account"] for one in [*blocked, *muted])
+            now_ms = int(min(time.time() * 1000, self._until_ms))
+            self.unheard |= dict.fromkeys(before - self.unseen, now_ms if at_ms is None else at_ms)
             self._until_ms = min((one["until"] for one in muted if one["until"] is not None), default=math.inf)
             self.filters = (await web.call("filters", by=self.did))["filters"]
             for id_ in list(self.lists):
@@ -128,7 +131,7 @@ class Listener:
             found = [row for row in reversed(rows) if row["at"] > self.heard]
             if found:
                 self.heard = found[-1]["at"]
-            return found
+            return [one for one in found if one["time_ms"] > self.unheard.get(one["accounts"][0]["account"], 0)]
 
 
 async def _following(web: Web, did: str) -> list[str]:
