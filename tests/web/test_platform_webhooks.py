@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from banyan_node.client import NotGenuine, verified
 from banyan_web.outward import Outside, Unreachable, is_public
 from banyan_web.platform import deliveries
-from banyan_web.platform.webhooks import Hook
+from banyan_web.platform.webhooks import GAP, Hook
 from tests.web.door import Door, open_node
 from tests.web.test_platform import open_accounts, platform, send
 
@@ -175,6 +175,8 @@ async def test_a_webhook_is_made_once_and_refused_with_a_reason(tmp_path: Path, 
             ({"url": "https://[::ffff:10.0.0.1]/"}, "is not of the public internet"),
             ({"url": "https://user:pw@example.org/"}, "a user name or a password"),
             ({"url": "https://example.org/", "events": ["rain"]}, "Invalid enum value 'rain'"),
+            ({"url": "https://example.org/", "accounts": ["nobody"]}, "no account hosted here has that name"),
+            ({"url": "https://example.org/", "accounts": ["did:banyan:x"]}, "did:banyan:x"),
             ({"url": "https://example.org/", "secret": "short"}, "whsec_ and 24 to 64"),
             ({"url": "https://example.org/", "since": "x"}, "'x' is no cursor"),
             ({"url": "https://example.org/", "uri": "x"}, "did you mean 'url'?"),
@@ -273,6 +275,35 @@ def test_no_address_is_public_that_python_calls_private(address: Any) -> None:
 def test_public_addresses_are() -> None:
     for address in ("1.1.1.1", "8.8.8.8", "2606:4700:4700::1111", "::ffff:1.1.1.1"):
         assert is_public(ip_address(address)), address
+
+
+@pytest.mark.parametrize("events", [["create"], ["entries"]])
+async def test_what_a_restore_left_out_is_said_until_the_platform_looked(
+    tmp_path: Path, backend: Backend, events: list[str]
+) -> None:
+    async with opened(tmp_path) as door:
+        await door.person("Lotus")
+        client = platform(door)
+        (an,) = await open_accounts(client, "an")
+        made = await client.post("/v1/webhooks", url=backend.url, events=events, accounts=["an"])
+        assert made["accounts"] == [an]
+
+        async def error() -> str:
+            return str((await client.get("/v1/webhooks"))["webhooks"][0]["error"])
+
+        await door.node.worker.call(lambda ctx, now: ctx.logs.put_back(ctx.replica))
+        with trio.fail_after(60):
+            while "another store" not in await error():
+                await trio.sleep(0.05)
+            for status, says in ((500, "It answered 500."), (200, GAP)):
+                backend.status = status
+                while "another store" not in (said := await error()) or not said.endswith(says):
+                    await door.node.backend.call("post", {"text": f"bài {status}", "as": an})
+                    await trio.sleep(0.2)
+            while not (await client.get("/v1/webhooks"))["webhooks"][0]["delivered"]:
+                await trio.sleep(0.05)
+        assert (await error()).endswith(GAP), "also after a delivery"
+        assert (await client.post(f"/v1/webhooks/{made['id']}/enable"))["error"] is None
 
 
 async def test_a_name_that_leads_into_the_own_network_is_not_asked(backend: Backend) -> None:

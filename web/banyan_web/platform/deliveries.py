@@ -25,7 +25,7 @@ from banyan_web.endpoint import Web
 from banyan_web.firehose.tail import place_of
 from banyan_web.outward import Unreachable
 from banyan_web.platform.acting import owner_name
-from banyan_web.platform.webhooks import ACTIVE, DISABLED, Hook, every, note, of_firehose
+from banyan_web.platform.webhooks import ACTIVE, DISABLED, GAP, Hook, every, note, of_firehose
 
 TOGETHER = 100
 """The most events of one request."""
@@ -123,7 +123,7 @@ class _Sender:
         """The store was restored, and never saw what the cursor names. Raises the error if it is another."""
         if error.code != "cursor_gone":
             raise error
-        self._note(error=f"{error.message} It goes on with what happens now.", cursor=None)
+        self._note(error=f"{error.message} {GAP}", cursor=None)
         return None
 
     def _note(self, **changed: Any) -> None:
@@ -165,7 +165,7 @@ class _Sender:
         self.cursor = some[-1]["cursor"]
         if wanted or time.monotonic() - self._noted > NOTE_S:
             self._noted = time.monotonic()
-            told = {"delivered": int(time.time()), "failing": None, "error": None} if wanted else {}
+            told = {"delivered": int(time.time()), "failing": None, "why": None} if wanted else {}
             self._note(cursor=self.cursor, **told)
         return True
 
@@ -179,7 +179,7 @@ class _Sender:
         self._failing = self._failing or now
         gone = now - self._failing >= GIVEN_UP_S
         state = {"state": DISABLED} if gone else {}
-        self._note(error=why, failing=self._failing, tried=now, **state)
+        self._note(why=why, failing=self._failing, tried=now, **state)
         if gone:
             _log.warning("webhook %s is disabled: %s", self._hook.id, why)
             await anyio.sleep_forever()

@@ -41,6 +41,12 @@ EVENTS: tuple[Kind, ...] = ("entries", "control")
 CONTENT: tuple[Kind, ...] = ("create", "update", "delete", "account", *RULES)
 """Events of the firehose, with what was said."""
 BEGINNING = "begin"
+GAP = "It goes on with what happens now."
+"""How `error` ends that says that events were left out. It stays until the platform enables or replays the webhook."""
+_AFTER_A_TRY = (
+    f"error = nullif(trim(iif(instr(error, '{GAP}'), substr(error, 1, instr(error, '{GAP}') + {len(GAP) - 1}), '')"
+    " || ' ' || ifnull(?, '')), '')"
+)
 ACTIVE, DISABLED = "active", "disabled"
 _ROW = "id, owner, url, secret, filters, created, state, cursor, error, failing, tried, delivered"
 
@@ -104,8 +110,9 @@ def every(door: DoorStore, owner: str | None = None) -> list[Hook]:
 
 
 def note(door: DoorStore, id: str, filters: str | None = None, **changed: Any) -> None:
-    """Changes columns of a webhook. Nothing if it is gone, or told to replay since it had these filters."""
-    sets = ", ".join(f"{name} = ?" for name in changed)
+    """Changes columns of a webhook. why: `error` after a try, behind a gap that was said there. Nothing if it is gone,
+    or told to replay since it had these filters."""
+    sets = ", ".join(_AFTER_A_TRY if name == "why" else f"{name} = ?" for name in changed)
     with door.writing() as db:
         what = f"update webhooks set {sets} where id = ? and (? is null or filters = ?)"
         db.execute(what, (*changed.values(), id, filters, filters))
@@ -139,13 +146,16 @@ async def create(web: Web, ask: Ask) -> Any:
     """Sends what happens from now on, or since a cursor, to a URL of the platform."""
     owner = _owner(ask)
     wanted = shaped(ask.params, NewWebhook)
-    url, accounts, events = wanted.url, wanted.accounts, wanted.events
+    url, events = wanted.url, wanted.events
     try:
         web.outside.check(url)
     except Unreachable as why:
         raise Refused(422, f"This URL cannot be told anything: {why}.", code="bad_request") from None
     secret = _new_secret() if wanted.secret is None else _secret(wanted.secret)
     await _check(web, wanted)
+    names = [one for one in wanted.accounts if not one.startswith("did:")]
+    dids = {name: (await web.call("account.show", account=name))["account"] for name in names}
+    accounts = [dids.get(one, one) for one in wanted.accounts]
     cursor = await _cursor(web, wanted.since, not {*events}.isdisjoint(CONTENT))
     seal, key = Seal(web.door, ask), key_of(ask) or secrets.token_hex(16)
     name, said = seal.name(f"webhook {key}"), digest_of(ask.params)
@@ -184,8 +194,7 @@ async def _check(web: Web, wanted: NewWebhook) -> None:
         raise Refused(422, why, code="bad_request")
     if wanted.collections and kinds.isdisjoint(CONTENT):
         raise Refused(422, f"collections are for events of {', '.join(CONTENT)}.", code="bad_request")
-    if not kinds.isdisjoint(CONTENT):  # the node knows which accounts and collections there are
-        await web.call("firehose", **of_firehose(wanted.accounts, wanted.collections))
+    await web.call("firehose", **of_firehose(wanted.accounts, wanted.collections))  # the node knows which there are
 
 
 def of_firehose(accounts: Sequence[str], collections: Sequence[str]) -> dict[str, Any]:
