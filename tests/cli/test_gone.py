@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from banyan_cli.commands import erasing
 from tests.cli.shell import banyan
 
 
@@ -44,7 +49,7 @@ def test_what_is_withheld_is_listed_and_marked_until_it_is_released(home: Path) 
     assert banyan("--home", home, "--json", "store", "withheld").lines == []
 
 
-def test_a_hosted_account_is_erased_by_who_types_its_name_again(home: Path) -> None:
+def test_a_hosted_account_is_erased_by_who_types_its_name_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert banyan("--home", home, "account", "create", "Lan").code == 0
     assert banyan("--home", home, "post", "một", "--as", "Lan").code == 0
     ran = banyan("--home", home, "account", "erase", "Lan", "--reason", "her wish")
@@ -54,6 +59,10 @@ def test_a_hosted_account_is_erased_by_who_types_its_name_again(home: Path) -> N
     ran = banyan("--home", home, *erase, "Lan")
     assert (ran.code, "The account is closed" in ran.out) == (0, True)
     assert "still here" in banyan("--home", home, "account", "erasure", "Lan").out
+    monkeypatch.setattr(erasing, "time", SimpleNamespace(time=lambda: time.time() + 3 * 86_400))
+    assert "a running node erases it now" in banyan("--home", home, "store", "erasures").out
+    doctor = {one["check"]: one["sentence"] for one in banyan("--home", home, "doctor", "--json").json["checks"]}
+    assert doctor["erasures"] == "1 account will be erased here: `banyan store erasures` says when."
     (row,) = banyan("--home", home, "--json", "store", "erasures").lines
     assert (row["state"], row["reason"], row["peers"]) == ("waits", "her wish", [])
     assert "hosted here" in banyan("--home", home, "store", "erase", "Lan").err

@@ -214,6 +214,13 @@ IN_MODERATION = (
         "if True:",
         _ERASED,
     ),
+    Mutant(
+        "a clock that jumps ends the time to take an erasure back",
+        _ERASING,
+        "now_ms + DAY_MS if doubt and known.until_ms - known.at_ms > DAY_MS else None",
+        "None",
+        _ERASED,
+    ),
     Mutant("reports keep what was erased", _ERASING, "    reports.forget(ctx.store, account)\n", "", _ERASED),
     Mutant(
         "an account is erased although its closing was undone",
@@ -235,6 +242,13 @@ IN_MODERATION = (
         "            hosted.end(ctx, account)\n",
         "            pass\n",
         ("tests/node/test_leaving.py", "tests/cli/test_leaving.py"),
+    ),
+    Mutant(
+        "a decision that another order replaced still ends the withholding",
+        "node/banyan_node/api/methods/decisions.py",
+        "            if uri_ in replaced:",
+        "            if False:",
+        _ORDERS,
     ),
     Mutant(
         "anybody's statement withholds a post here",
@@ -287,7 +301,7 @@ IN_MODERATION = (
         "raw)\n\n\ndef _ref",
         _ORDERS,
     ),
-    Mutant("withheld content has no copy", _CONTENT, "0 if erase else copies.keep(ctx, target, refs)", "0", _ORDERS),
+    Mutant("withheld content has no copy", _CONTENT, "if not erase:", "if False:", _ORDERS),
     Mutant("the term of an order never ends", _CONTENT, "order.expires_ms:", "False:", _ORDERS),
     Mutant(
         "a copy outlives what its author deleted",

@@ -223,10 +223,12 @@ def _account(s: session.Session) -> tuple[bool | None, str]:
 
 def _erasures(s: session.Session) -> tuple[bool | None, str]:
     rows = s.call("store.erasures")["erasures"] if s.home.keys.exists() else []
-    shown = sum(row["state"] == "shown" for row in rows)
-    if not shown:
-        return None, "No account asks this operator to be erased."
-    return None, f"{shown} {'asks' if shown == 1 else 'ask'} to be erased: `banyan store erasures`."
+    shown, waiting = (sum(row["state"] == state for row in rows) for state in ("shown", "waits"))
+    if shown:
+        return None, f"{shown} {'asks' if shown == 1 else 'ask'} to be erased: `banyan store erasures`."
+    if waiting:
+        return None, f"{count(waiting, 'account')} will be erased here: `banyan store erasures` says when."
+    return None, "No account asks this operator to be erased."
 
 
 def _versions(s: session.Session) -> tuple[bool | None, str]:

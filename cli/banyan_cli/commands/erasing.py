@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -66,7 +67,7 @@ def erasure(
     """How far the erasing of an account is, here and at peers."""
     s = session.of(ctx)
     answer = s.call("account.unerase" if undo else "account.erasure", account=refs.account(s, name))
-    s.out.done(answer, "It is not to be erased any more; it stays closed." if undo else _said(answer))
+    s.out.done(answer, "It is not to be erased any more; it stays closed." if undo else _said(s, answer))
     for peer in () if undo else answer["peers"]:
         s.out.note(f"{peer['peer']}: {_PEERS[peer['state']]}{until(peer['until_ms'])}, on {day(peer['at_ms'])}")
 
@@ -79,12 +80,19 @@ _PEERS = {
 }
 
 
-def _said(answer: dict[str, Any]) -> str:
+def _said(s: session.Session, answer: dict[str, Any]) -> str:
     if answer["erased_ms"] is not None:
         return f"It is gone from every file of this node since {day(answer['erased_ms'])}."
     if answer["state"] == "shown":
         return f"It asks to be erased: `banyan store erase {answer['account']}` obeys{until(answer['until_ms'])}."
-    return f"It is still here; a running node erases it by {day(answer['until_ms'])}."
+    if answer["until_ms"] > time.time() * 1000:
+        return f"It is still here; a running node erases it by {day(answer['until_ms'])}."
+    due, doubted = f"It is still here, and due since {day(answer['until_ms'])}", s.call("status")["clock"]["doubted"]
+    if doubted is None:
+        return f"{due}: a running node erases it now."
+    return (
+        f"{due}: it waits because {doubted}. If the clock is right, `banyan store trust-clock` lets it go on at once."
+    )
 
 
 def until(at_ms: int | None) -> str:
@@ -102,7 +110,7 @@ def obey(
     """Obey an account that asks to be erased: it goes from this node's files when its 30 days are over."""
     s = session.of(ctx)
     answer = s.call("store.erase", account=refs.account(s, account))
-    s.out.done(answer, _said(answer))
+    s.out.done(answer, _said(s, answer))
 
 
 def erasures(ctx: typer.Context) -> None:
@@ -112,6 +120,6 @@ def erasures(ctx: typer.Context) -> None:
 
     def show(console: Console, shown: list[dict[str, Any]]) -> None:
         for row in shown:
-            console.print(f"{row['account']}  {_said(row)}", soft_wrap=True)
+            console.print(f"{row['account']}  {_said(s, row)}", soft_wrap=True)
 
     s.out.answers(rows, show, "No account asks to be erased.")

@@ -40,6 +40,7 @@ def plan(ctx: Context, account: AccountId, reason: str, days: int, now_ms: int, 
     peers."""
     made = Erasure(now_ms, now_ms + max(1, days) * DAY_MS, reason, entry="" if entry is None else entry.hex())
     ctx.store.set_due(Work.ERASE_ACCOUNT, account, begins(days, now_ms))
+    trusted_clock.doubt(ctx, trusted_clock.moment(now_ms))  # a look, by which a jump before the end is noticed
     return wishes.put(ctx, account, made, now_ms)
 
 
@@ -90,15 +91,16 @@ def step(ctx: Context, now: float) -> bool:
 def _waits(ctx: Context, account: AccountId, now_ms: int) -> int | None:
     """When to look again whether it is erased. None: it is to be erased now, or was taken back."""
     known, control = wishes.find(ctx.store, account), ctx.replica.ingest.control_of(account)
+    doubt = trusted_clock.doubt(ctx, trusted_clock.moment(now_ms))
     if known is not None and known.here:
         if wishes.undone(known, control):
             wishes.take_back(ctx, account)
-        return None
+            return None
+        return now_ms + DAY_MS if doubt and known.until_ms - known.at_ms > DAY_MS else None  # at once has no term
     known = wishes.look_again(ctx, account, now_ms)
     if known is None:
         return None
     known = wishes.put(ctx, account, known, now_ms)
-    doubt = trusted_clock.doubt(ctx, trusted_clock.moment(now_ms))
     if known.until_ms > now_ms:
         return known.until_ms
     return now_ms + DAY_MS if doubt or known.word == "shown" else None
