@@ -85,6 +85,16 @@ async def test_a_platform_opens_an_account_and_hands_its_user_a_recovery_key(tmp
         assert "exists with another recovery key" in taken["error"]
 
 
+async def test_a_name_is_found_as_it_is_written_first_and_then_in_small_letters(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        await door.person("Lotus")
+        small, large = await open_accounts(platform(door), "an", "AN")
+        client = door.client()
+        for name, account in (("an", small), ("AN", large), ("An", small), ("aN", small)):
+            found = await client.get("/api/v1/accounts/lookup", acct=name)
+            assert found["uri"] == account, name
+
+
 async def test_an_idempotency_key_means_one_account(tmp_path: Path) -> None:
     async with open_node(tmp_path) as door:
         await door.person("Lotus")
