@@ -244,6 +244,13 @@ IN_MODERATION = (
         ("tests/node/test_leaving.py", "tests/cli/test_leaving.py"),
     ),
     Mutant(
+        "a decision that another order replaced still ends the withholding",
+        "node/banyan_node/api/methods/decisions.py",
+        "            if uri_ in replaced:",
+        "            if False:",
+        _ORDERS,
+    ),
+    Mutant(
         "anybody's statement withholds a post here",
         _STATED,
         "    return hosts or signer.hex() in ctx.settings.config.node.platforms\n",
@@ -294,7 +301,7 @@ IN_MODERATION = (
         "raw)\n\n\ndef _ref",
         _ORDERS,
     ),
-    Mutant("withheld content has no copy", _CONTENT, "0 if erase else copies.keep(ctx, target, refs)", "0", _ORDERS),
+    Mutant("withheld content has no copy", _CONTENT, "if not erase:", "if False:", _ORDERS),
     Mutant("the term of an order never ends", _CONTENT, "order.expires_ms:", "False:", _ORDERS),
     Mutant(
         "a copy outlives what its author deleted",

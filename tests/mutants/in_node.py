@@ -953,14 +953,6 @@ IN_NODE = (
     Mutant("what stands is shown in each question", _COMPARING, "or standing.cells is None or", "or True or", _STANDS),
     Mutant("what stands is told under each salt", _COMPARING, "and not standing.whole(now)", "and False", _STANDS),
     Mutant(
-        "who compares everything each time is answered",
-        _STANDING,
-        "return self.cells is not None and",
-        "return False and",
-        _STANDS,
-    ),
-    Mutant("who has much news is not answered", _STANDING, "theirs) < FEW", "theirs) >= 0", _STANDS),
-    Mutant(
         "with the link goes what was known to stand",
         _SYNC,
         "            link.course.again(self._stood.pop(link.peer))\n",
@@ -982,7 +974,7 @@ IN_NODE = (
         _REPEATS,
         "if before is None and self._forgot else 0",
         "if False else 0",
-        _STANDS,
+        _REFUSED,
     ),
     Mutant(
         "an account that moved waits for a comparison",

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -73,8 +74,6 @@ def test_a_withheld_post_is_gone_from_the_feed_while_the_frontier_stays_and_may_
             ((_, _, raw, reason),) = ctx.replica.missing.answer([(entry, op)])
             assert raw is None
             assert read_withheld(ctx.realm, reason, entry, op).order == "QĐ 12"
-        with pytest.raises(CallError, match="No content"):
-            node.call("content.withhold", uri=uri, order="QĐ 12")
         assert not [raw for _, raw in ctx.store.notes() if any(part in raw for part in parts)], "the copy is sealed"
         answer = node.call("content.release", uri=uri)
         assert (answer["released"], answer["kept"]) == (2, 2)
@@ -84,6 +83,32 @@ def test_a_withheld_post_is_gone_from_the_feed_while_the_frontier_stays_and_may_
         assert not [*ctx.store.notes(b"sealed content:")]
         with pytest.raises(CallError, match="The order is empty"):
             node.call("content.withhold", uri=uri, order=" ")
+
+
+def test_another_order_replaces_the_one_that_stands_and_nothing_is_given_out_in_between(tmp_path: Path) -> None:
+    with opened(tmp_path) as node:
+        uri = twice(node)
+        ctx, feed, since = node.context, node.call("feed", limit=9), node.call("firehose")["cursor"]
+        given: dict[str, Any] = {"account": uri.split("/")[0], "posts": [uri], "verdict": "withhold"}
+        short = node.call("decision.add", order="QĐ 12", days=1, **given)["id"]
+        answer = node.call("content.withhold", uri=uri, order="QĐ 13", days=9)
+        assert (answer["withheld"], answer["kept"]) == (2, 2)
+        at(node, 2 * DAY_S, content.end_terms)
+        long = node.call("decision.add", order="QĐ 14", days=30, **given)["id"]
+        at(node, 10 * DAY_S, content.end_terms)
+        node.call("decision.undo", id=short)
+        assert [row["order"] for row in node.call("content.withheld")["posts"]] == ["QĐ 14"]
+        for entry, op in _writes(ctx, post_from_text(uri)):
+            ((_, _, raw, reason),) = ctx.replica.missing.answer([(entry, op)])
+            assert (raw, read_withheld(ctx.realm, reason, entry, op).order) == (None, "QĐ 14")
+        told = node.call("firehose", since=since)["events"]
+        assert [(event["kind"], event["said"][0]) for event in told] == [
+            ("withheld", "QĐ 12"), ("withheld", "QĐ 13"), ("withheld", "QĐ 14")
+        ]  # fmt: skip
+        assert node.call("feed", limit=9)["posts"] == []
+        node.call("decision.undo", id=long)
+        assert node.call("feed", limit=9) == feed
+        assert node.call("store.verify")["problems"] == []
 
 
 def test_an_erased_copy_is_gone_for_good_and_a_kept_one_may_be_erased_later(tmp_path: Path) -> None:
@@ -102,6 +127,7 @@ def test_an_erased_copy_is_gone_for_good_and_a_kept_one_may_be_erased_later(tmp_
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from typing import Any
 from banyan_node.home import settings
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local

@@ -9,10 +9,10 @@ import pytest
 from banyan_crdt.ids import EntryId
 from banyan_crdt.ops import Grant
 from banyan_replica.frontier import probes
-from banyan_replica.frontier.sketch import CELLS, Numbers, P, add_one, decode, empty, submod
+from banyan_replica.frontier.sketch import Numbers, P, add_one, decode, empty, submod
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.standing import COMPARED, FEW, FORCED_S, MOST, WHOLE_S, Standing
-from banyan_replica.wire import BUSY, HERE, Heads, Sketch, SketchCells, SketchNames
+from banyan_replica.wire import Heads, SketchNames
 from tests.replica.forging import WIDE, Forger, Pair
 from tests.replica.stuck import Scene, measure, scene
 from tests.replica.test_refusals import refuse
@@ -147,22 +147,6 @@ def test_a_link_that_ends_again_and_again_costs_no_more() -> None:
         there.w.link("a", "b")
         there.minute()
     assert sum(there.w.bytes.values()) - before < 350_000, "a megabyte if all is told each time"
-
-
-def test_who_asks_about_everything_again_and_again_is_not_answered() -> None:
-    """As nodes do that do not know what stands."""
-    there = settled()
-    mine, theirs = (link.course.stuck for link in links(there))
-    table = there.w.replicas["a"].tree.table(b"")
-    assert table is not None
-    there.w.said = []
-    there.w.say("a", "b", Sketch(b"", 0, 0, 0, probes.probes(table.cells)))
-    assert [m.state for _, m in there.w.said if isinstance(m, SketchCells)] == [BUSY]
-    there.w.said = []
-    there.w.say("a", "b", Sketch(b"", 0, 0, 0, probes.probes(mine.shown(table.cells))))
-    there.w.say("a", "b", Sketch(b"", 1, CELLS - 1, 0, b""))
-    assert [m.state for _, m in there.w.said if isinstance(m, SketchCells)] == [HERE, HERE]
-    assert theirs.spent(there.w.now)
 
 
 def test_much_news_beside_what_stands_comes_though_the_purse_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:

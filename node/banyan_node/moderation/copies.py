@@ -29,8 +29,8 @@ _OLD = b"kept content:"
 """Copies of older programs, in clear: entry 32 | op 2."""
 
 
-def keep(ctx: Context, post: Target, refs: Iterable[Ref]) -> int:
-    """Keeps what is held of these operations of the post, before it is erased. Returns of how many."""
+def keep(ctx: Context, post: Target, refs: Iterable[Ref]) -> None:
+    """Keeps what is held of these operations of the post, before it is erased."""
     view, pinned = ctx.queries().post(post, hidden=True), list[bytes]()
     for item in () if view is None else view.post.media:
         for root in (item.blob, item.preview):
@@ -40,12 +40,9 @@ def keep(ctx: Context, post: Target, refs: Iterable[Ref]) -> int:
                 pinned.append(root)
     if pinned:
         ctx.store.put_note(_MEDIA + post.account + post.key, encode(pinned))
-    kept = 0
     for ref in refs:
         if (raw := ctx.store.part(ref.entry, ref.op)) is not None:
             _put(ctx.store, ctx.keys, post, ref, raw)
-            kept += 1
-    return kept
 
 
 def any_of(store: Store, post: Target) -> bool:

@@ -33,7 +33,6 @@ from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.asking import Asking
 from banyan_replica.sync.exchange import Build, Exchange, answer, unpacked
-from banyan_replica.sync.standing import FEW
 from banyan_replica.wire import BUSY, HERE, TOO_MANY, Message, Sketch, SketchCells, SketchNames
 from banyan_storage.store import Store
 
@@ -271,7 +270,7 @@ class Comparing:
         if self._on_its_way(link, now) or not self._sync.may(link, 64, now):
             self._refuse(link, m)
         elif (table := tree.table(m.salt)) is not None:
-            self._answer(link, m, table, now)
+            self._answer(link, m, table)
         elif m.salt and tree.ready and self._may_build(link, tree.rows, now):
             self._theirs = Build(link.peer, tree, m.salt, now, m)
             tree.begin(m.salt)
@@ -296,12 +295,8 @@ class Comparing:
         if looked >= most:
             self._sync.by_ranges(link, m.salt)
 
-    def _answer(self, link: PeerSession, m: Sketch, table: FrontierTable, now: float) -> None:
+    def _answer(self, link: PeerSession, m: Sketch, table: FrontierTable) -> None:
         reply = answer(m, table.cells, self._stamp(link))
-        much = reply.state == TOO_MANY or len(reply.cells) > FEW * CELL_BYTES
-        if much and not (m.salt or m.start) and link.course.stuck.known(table.cells, m.probes, now):
-            self._refuse(link, m)
-            return
         link.load.cost(len(reply.cells) // CELL_BYTES)
         self._out.append((link.peer, reply))
         if reply.state == TOO_MANY:
@@ -330,7 +325,7 @@ class Comparing:
             if self._sync.tree_of(link) is not build.tree:
                 continue  # another set of accounts is compared with the peer by now
             if build.question is not None:
-                self._answer(link, build.question, table, now)
+                self._answer(link, build.question, table)
             else:
                 self.ask(link, now, build.salt)
 

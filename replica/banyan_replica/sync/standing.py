@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from banyan_replica.frontier.probes import estimate
 from banyan_replica.frontier.sketch import CELL_BYTES, Numbers, add, empty, submod
 from banyan_replica.peers.load import Leak
 from banyan_replica.wire import Heads, Message, SketchCells, SketchNames, Sums
@@ -33,7 +32,7 @@ WHOLE_S = 20.0
 FORCED_S = 3_600.0
 """If there is a reason for one, such as more that moved than cells can tell, one in this time needs no bytes left."""
 FEW = 64
-"""An answer of so many cells is always given. And with fewer logs under way what differs is no bulk that comes."""
+"""With fewer logs under way what differs is no bulk that comes."""
 
 
 class Standing:
@@ -101,11 +100,6 @@ class Standing:
     def spent(self, now: float) -> bool:
         """Whether so much was compared in vain lately that it must wait."""
         return self._purse.sink(COMPARED / 3_600, now) > COMPARED / 2
-
-    def known(self, mine: Numbers, theirs: bytes, now: float) -> bool:
-        """Whether the peer, by these probes, asks about little but what stands, and about all of that, while it must
-        wait: nodes that do not know what stands ask so every few seconds."""
-        return self.cells is not None and self.spent(now) and estimate(self.shown(mine), theirs) < FEW
 
     def passed(self, m: Message, size: int) -> None:
         """A message went over the link, in one of the two directions."""

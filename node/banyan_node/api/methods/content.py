@@ -95,38 +95,40 @@ class Released(Response, frozen=True):
 
 @METHODS.write("content.withhold", "not_found", "refused", audited=True)
 def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
-    """Stops giving out the content of a post, by an order. This includes edits and the texts that they replaced."""
+    """Stops giving out the content of a post, by an order. This includes edits and the texts that they replaced. Of a
+    post that is withheld the order and its term replace those that stand; it is not given out in between."""
     target, now_ms = target_of(ask.uri), ctx.replica.wall_ms(now)
     expires = now_ms + ask.days * DAY_MS if ask.days else None
     if not ask.order.strip():
         raise CallError("bad_request", "The order is empty; name the order or decision by which you withhold.")
-    refs = [r for r in _writes(ctx, target) if ctx.store.withheld(r.entry, r.op) is None]
+    writes = [(ref, ctx.store.withheld(ref.entry, ref.op)) for ref in _writes(ctx, target)]
     stands = order_of(ctx.store, target)
-    if not refs and stands is not None and ask.erase and copies.any_of(ctx.store, target):
+    refs = [ref for ref, reason in writes if reason is None or (reason and stands is not None)]
+    if all(reason for _, reason in writes) and stands is not None and ask.erase and copies.any_of(ctx.store, target):
         copies.drop(ctx.store, target.account, target.key)
         return WithheldAnswer(uri(target), 0, 0, stands.expires_ms or None)
-    if not refs:
+    if not refs:  # or its author deleted it
         raise CallError("not_found", f"No content of {post_to_text(target)} is here to withhold.", 404)
     tell_judged(ctx, [target])  # before the content is gone, which has the time of the post
     order = Order(ask.order, ask.basis, ask.scope, now_ms, expires or 0)
-    kept = _keep_back(ctx, target, refs, order, ask.erase)
+    _keep_back(ctx, target, refs, order, ask.erase)
     if ask.erase:
         copies.drop(ctx.store, target.account, target.key)
     _note(ctx, target, order)
     ctx.store.note_act("withheld", target.account, target.key, (ask.order, ask.basis, ask.scope, str(expires or 0)))
-    return WithheldAnswer(uri(target), len(refs), kept, expires)
+    return WithheldAnswer(uri(target), len(refs), sum(1 for _ in copies.opened(ctx, target)), expires)
 
 
-def _keep_back(ctx: Context, target: Target, refs: list[Ref], order: Order, erase: bool) -> int:
-    """Gives these writes of the post to nobody any more. Returns of how many a copy is kept."""
-    kept = 0 if erase else copies.keep(ctx, target, refs)
+def _keep_back(ctx: Context, target: Target, refs: list[Ref], order: Order, erase: bool) -> None:
+    """Gives these writes of the post to nobody any more, by this order."""
+    if not erase:
+        copies.keep(ctx, target, refs)
     for entry, op in refs:
         stated = Withheld(ctx.device.key, order.since_ms, entry, op, *order[:3], order.expires_ms or None)
         if (raw := ctx.store.part(entry, op)) is not None:
             ctx.replica.gossip.forget_content(raw)
         ctx.store.erase_part(entry, op, sign_withheld(ctx.device, stated))
         returning.wait_for(ctx.store, entry, op, None)
-    return kept
 
 
 def keep_back_edits(ctx: Context, account: AccountId, added: Iterable[Entry]) -> bool:

@@ -27,6 +27,7 @@ from banyan_node.api.methods.reading import Named, name_of
 from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, PostRef, PostUri, did, target_of, uri
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
+from banyan_node.hosting.gone import order_of
 from banyan_node.moderation import decisions, moderators, reports, standing, telling
 from banyan_node.moderation.decisions import OF_POSTS, DecisionNote, TakenBack, Verdict
 from banyan_node.operator_errors import CallError
@@ -260,8 +261,8 @@ def _judged(ctx: Context, ask: DecideRequest, account: AccountId, posts: list[Ta
     if not posts:
         raise CallError("bad_request", f"The verdict {verdict} is about posts: name them in 'posts'.")
     if verdict == "withhold":
-        new = [post for post in posts if given_to_peers(ctx, post)]
-        none = "No content of these posts is given out here: it is withheld already, was deleted, or is not held."
+        new = [post for post in posts if given_to_peers(ctx, post) or order_of(ctx.store, post) is not None]
+        none = "No content of these posts is given out here: it was deleted, or is not held."
     else:
         kind: standing.Kind = "label" if verdict == "label" else "hide"
         new = [post for post in posts if standing.find(ctx.store, kind, post.account + post.key) is None]
@@ -333,7 +334,11 @@ def _take_back(ctx: Context, made: DecisionNote, account: AccountId, now: float)
                 note_returned(ctx, post)
         tell_judged(ctx, map(target_of, made.posts))
     elif verdict == "withhold":
+        later = [one for one in decisions.about(ctx.store, account, None) if one.id > made.id and one.undone is None]
+        replaced = {uri_ for one in later if one.verdict == "withhold" for uri_ in one.posts}
         for uri_ in made.posts:
+            if uri_ in replaced:
+                continue  # by another order, which stands
             try:
                 release(ctx, ReleaseRequest(uri_), now)
             except CallError as why:  # it was released, or its account was dropped meanwhile
