@@ -619,3 +619,39 @@ def test_sealed_keys_stay_sealed_when_they_are_renewed(tmp_path: Path) -> None:
     assert b"sealed" in (home / "keys").read_bytes()
     assert (home / "keys.old").stat().st_mode & 0o777 == 0o600
     assert process("--home", home, "keys", "renew", **env).code == errors.KEYS  # the first ones would be lost
+
+
+@pytest.mark.parametrize(
+    "stopped_at",
+    [
+        "banyan_node.home.keystore.write_private",
+        "banyan_node.local.reseal_local",
+        "banyan_cli.commands.cutting._points",
+        "banyan_cli.commands.cutting._show_changes",
+        "os.link",
+    ],
+)
+def test_a_recovery_that_was_killed_goes_on_with_the_same_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: str
+) -> None:
+    home = tmp_path / "home"
+    paper = _paper(tmp_path, _made(home, "Minh")["recovery_words"])
+    _run(home, "post", "một")
+    again = ("--home", home, "account", "recover", "--yes", "--words-file", paper)
+
+    def killed(*given: object, **named: object) -> None:
+        raise SystemExit(9)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stopped_at, killed)
+        with pytest.raises(SystemExit):
+            banyan(*again)
+    _ok(banyan(*again, "--json"))
+    assert not (home / "renewing").exists()
+    assert _run(home, "account", "show")["keys"][0]["held"]
+    _run(home, "post", "hai")
+    assert len(banyan("--home", home, "feed", "--json").lines) == 2
+    _refused(banyan(*again), errors.KEYS, "keys.old exists")
+    (home / "renewing").touch()  # as if it had been stopped before its last step
+    assert "did it before" in banyan(*again).out
+    assert not (home / "renewing").exists()

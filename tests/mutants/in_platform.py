@@ -41,6 +41,13 @@ IN_PLATFORM = (
         _DOOR,
     ),
     Mutant(
+        "a name may have a slash",
+        "node/banyan_node/api/methods/accounts.py",
+        'or "/" in ask.name or',
+        "or",
+        _DOOR,
+    ),
+    Mutant(
         "of accounts of one name the last one is opened",
         f"{_WEB}/platform/hosting.py",
         "if name in names:",

@@ -12,7 +12,12 @@ import pytest
 from tests.replica.mixtures import examine
 
 SETS = int(os.environ.get("BANYAN_MIXTURES", "4"))
-SEEDS = ["bait/1", "bait/18", *(f"{kind}/{k}" for kind in ("bait", "mixture") for k in range(100, 100 + SETS // 2))]
+SEEDS = [
+    "bait/1",
+    "bait/8",
+    "bait/18",
+    *(f"{kind}/{k}" for kind in ("bait", "mixture") for k in range(100, 100 + SETS // 2)),
+]
 """The first ones failed once."""
 
 

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -84,6 +85,16 @@ async def test_a_platform_opens_an_account_and_hands_its_user_a_recovery_key(tmp
         assert "exists with another recovery key" in taken["error"]
 
 
+async def test_a_name_is_found_as_it_is_written_first_and_then_in_small_letters(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        await door.person("Lotus")
+        small, large = await open_accounts(platform(door), "an", "AN")
+        client = door.client()
+        for name, account in (("an", small), ("AN", large), ("An", small), ("aN", small)):
+            found = await client.get("/api/v1/accounts/lookup", acct=name)
+            assert found["uri"] == account, name
+
+
 async def test_an_idempotency_key_means_one_account(tmp_path: Path) -> None:
     async with open_node(tmp_path) as door:
         await door.person("Lotus")
@@ -107,6 +118,13 @@ async def test_accounts_in_bulk_tell_which_lines_were_refused_and_why(tmp_path: 
         assert [row["line"] for row in rows] == [*range(1, 8)]
         assert [row["status"] for row in rows] == [200, 422, 400, 200, 422, 422, 422]
         assert rows[1]["error"] == "There is no parameter 'nmae'; did you mean 'name'?"
+        odd = ["a/b", "x\u202ey", "a\nb", "..", "\u0000", "a b", "Ngọc 🌸", "..."]
+        rows = await send(client, "/v1/accounts/bulk", [{"name": name} for name in odd])
+        assert [row["status"] for row in rows] == [*[422] * 5, *[200] * 3]
+        assert "stands in addresses" in rows[0]["error"]
+        for row in rows[5:]:  # by its name too
+            found = await client.get(f"/v1/accounts/{quote(row['name'], safe='')}")
+            assert found["account"] == row["account"]
         found, after = [], None
         while True:
             page = await client.get("/v1/accounts", limit=2, **({"after": after} if after else {}))
@@ -114,7 +132,7 @@ async def test_accounts_in_bulk_tell_which_lines_were_refused_and_why(tmp_path: 
             after = page["after"]
             if after is None:
                 break
-        assert found == ["Lotus", "a", "c"]
+        assert found == ["Lotus", "a", "c", "a b", "Ngọc 🌸", "..."]
         await client.get("/v1/accounts", 422, befor="x")
         _, person = await door.person("an")
         await person.post("/v1/accounts", 403, name="x")

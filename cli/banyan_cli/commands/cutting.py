@@ -24,7 +24,7 @@ from banyan_cli.commands.accounts import (
     until_ms,
     which,
 )
-from banyan_cli.commands.keys import renew_master
+from banyan_cli.commands.keys import are_renewed, renew_master
 from banyan_cli.errors import BadInput
 from banyan_cli.show.words import count
 
@@ -246,13 +246,21 @@ def _take_back(
     gone = {cut["writer"] for cut in shown["cuts"]}
     others = sorted({grant["writer"] for grant in shown["grants"]} - gone - set(kept))
     params = {"account": who, "undo": undo, "keep": kept or None, "own": own or None, "incomplete": incomplete or None}
-    if seeds and shown["hosted"] and not shown["renewed"]:
+    stopped = bool(seeds) and are_renewed(s)
+    if stopped and not shown["renewed"]:
+        s.home.renewing.unlink()
+        s.out.done(shown, "The root key is yours again: the same command did it before it was stopped.")
+        return
+    if stopped or (seeds and shown["hosted"] and not shown["renewed"]):
         if s.node() is not None:
             raise BadInput(
                 "A copy of this home could take the account back, so this machine needs other keys first: `banyan "
                 "down`, then this command again, which makes them."
             )
-        confirm(s, "Give this machine other keys first, because a copy of this home could take the account back?", yes)
+        if not stopped:
+            confirm(
+                s, "Give this machine other keys first, because a copy of this home could take the account back?", yes
+            )
         renew_master(s)
         s.out.note(f"This machine has other keys; the old ones are in {s.home.old_keys}.")
     else:
@@ -262,6 +270,7 @@ def _take_back(
     _show_changes(s, would["changes"])
     confirm(s, _recovery_question(would["cut"]), yes)
     answer = s.call("account.recover", **params, **seeds)
+    s.home.renewing.unlink(missing_ok=True)
     s.out.done(
         {**answer, "changes": would["changes"]},
         f"The root key is yours again; cut: {count(len(answer['cut']), 'writer')}.",

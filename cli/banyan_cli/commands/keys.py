@@ -145,6 +145,7 @@ def renew(ctx: typer.Context) -> None:
     """Give this home another master, because somebody copied the one it has. `banyan account recover` comes next."""
     s = session.of(ctx)
     renew_master(s)
+    s.home.renewing.unlink(missing_ok=True)
     s.out.done(
         {"home": str(s.home.path), "old": str(s.home.old_keys)},
         f"The node has another master; the old one is in {s.home.old_keys}.",
@@ -153,7 +154,10 @@ def renew(ctx: typer.Context) -> None:
 
 
 def renew_master(s: session.Session) -> None:
-    """Replaces the master of the home. Raises BadInput where it cannot be."""
+    """Replaces the master of the home, or goes on where this was stopped. The caller removes `renewing` once all is
+    done that it wants new keys for. Raises BadInput where it cannot be."""
+    from banyan_node.home.folder import write_private
+    from banyan_node.home.keystore import Keystore
     from banyan_node.local import reseal_local
 
     if s.node() is not None:
@@ -165,10 +169,26 @@ def renew_master(s: session.Session) -> None:
             "These keys hold the recovery key of your account, and another master would lose it. Move it to words "
             "first: `banyan keys words`, then `banyan account rotate --slot 1 --words-file FILE`."
         )
+    sealed = s.passphrase() if keystore.encrypted else None
     s.close()
-    before = keystore.keys
-    fresh = keystore.renew(s.home.old_keys, s.passphrase() if keystore.encrypted else None)
-    reseal_local(s.home, s.settings, before, fresh.keys)
+    if are_renewed(s):
+        before = Keystore.open(s.home.old_keys).unlock(sealed)
+    else:
+        before = keystore.keys
+        if not s.home.old_keys.exists():
+            write_private(s.home.renewing, b"")
+        keystore = keystore.renew(s.home.old_keys, sealed)
+    reseal_local(s.home, s.settings, before, keystore.keys)
+
+
+def are_renewed(s: session.Session) -> bool:
+    """Whether a renewal that was stopped has replaced the keys."""
+    from banyan_node.home.keystore import Keystore
+
+    if not (s.home.renewing.exists() and s.home.old_keys.exists()):
+        return False
+    old = Keystore.open(s.home.old_keys).unlock(s.passphrase())
+    return bool(old.device_seed() != _open(s).keys.device_seed())
 
 
 @_keys.command("passphrase")

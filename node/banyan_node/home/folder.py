@@ -32,6 +32,11 @@ class Home(NamedTuple):
         return self.path / "keys"
 
     @property
+    def renewing(self) -> Path:
+        """Is there from before the keys are replaced until all that follows is done."""
+        return self.path / "renewing"
+
+    @property
     def old_keys(self) -> Path:
         """The master secret that `banyan keys renew` replaced."""
         return self.path / "keys.old"

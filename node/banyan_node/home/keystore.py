@@ -191,7 +191,8 @@ class Keystore:
         try:
             os.link(self.path, aside)
         except FileExistsError as error:
-            raise KeysExist(f"{aside} exists; move it off this machine first, so that no keys are lost.") from error
+            if not aside.samefile(self.path):  # else a renewal was stopped here
+                raise KeysExist(f"{aside} exists; move it off this machine first, so that no keys are lost.") from error
         sync_folder(aside.parent)  # the old keys are safe before they are replaced
         keys = Keys(secrets.token_bytes(32))
         file = _wrap(keys, passphrase, cost)

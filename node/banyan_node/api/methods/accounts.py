@@ -27,6 +27,7 @@ from banyan_node.api.texts import (
     writer_hex,
 )
 from banyan_node.context import Context
+from banyan_node.harmless import plain
 from banyan_node.home.keystore import RECOVERY_SLOT
 from banyan_node.home.recovery import slot_of
 from banyan_node.hosting import cutting, hosted
@@ -190,6 +191,9 @@ def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
         raise CallError("bad_request", "The name is empty; give the account a name.")
     recovery = None if ask.recovery is None else slot_of(ask.recovery)
     existing = hosted.named(ctx, ask.name) if ask.hosted else hosted.me(ctx)
+    if existing is None and ask.hosted and (plain(ask.name) != ask.name or "/" in ask.name or ask.name in (".", "..")):
+        says = "A name stands in addresses: it has no slash, no control character and no mark that turns a line around"
+        raise CallError("bad_request", f"{says}, and is not . or ..; give another.")
     if existing is not None and not ask.hosted:
         raise CallError(
             "refused",
