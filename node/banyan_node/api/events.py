@@ -190,7 +190,7 @@ class Events:
         since = self._since(params["since"]) if "since" in params else None
         if since is not None and since > (reached := await self._in_thread(self._last)):
             raise _gone(params["since"], f"this store has come to {self._cursor(reached)} only: it was restored")
-        return self._follow(since, most)
+        return self._follow(since, most, self._store)
 
     def close(self) -> None:
         """All readers get what waits for them, and then the end."""
@@ -205,7 +205,9 @@ class Events:
             raise _gone(text, "it is of another store")
         return int(found[2])
 
-    async def _follow(self, since: int | None, most: int) -> AsyncGenerator[Any, None]:
+    async def _follow(self, since: int | None, most: int, store: str) -> AsyncGenerator[Any, None]:
+        if store != self._store:
+            return  # it became another since the cursor was looked at
         listener = _Listener(most)
         self._listening.append(listener)  # first: what arrives while the store is asked must not be missed
         try:
