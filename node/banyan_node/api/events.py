@@ -187,10 +187,11 @@ class Events:
         for name in params:
             if name != "since":
                 raise CallError("bad_request", f"events has no parameter '{name[:60]}'; it takes since.")
+        store = self._store
         since = self._since(params["since"]) if "since" in params else None
         if since is not None and since > (reached := await self._in_thread(self._last)):
             raise _gone(params["since"], f"this store has come to {self._cursor(reached)} only: it was restored")
-        return self._follow(since, most, self._store)
+        return self._follow(since, most, store)
 
     def close(self) -> None:
         """All readers get what waits for them, and then the end."""
