@@ -142,7 +142,7 @@ async def test_one_request_may_be_written_in_many_ways(tmp_path: Path) -> None:
             answer = await client.http.get(f"{door.url}//api/v1//timelines/home/?x=y", headers={"accept": accept})
             assert (answer.json(), answer.headers["content-type"]) == (whole, "application/json; charset=utf-8")
             missing = await client.http.get("/api/v1/statuses/7", headers={"accept": accept})
-            assert (missing.status_code, missing.json()) == (404, {"error": "Record not found"})
+            assert (missing.status_code, missing.json()) == (404, {"error": "Record not found", "code": "not_found"})
         for path in ("/api/v1/timelines/home", "/api/v1/streaming/user", "/api/v1/accounts/verify_credentials"):
             with trio.fail_after(60):
                 head = await client.http.head(path)

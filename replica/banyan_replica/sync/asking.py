@@ -33,6 +33,8 @@ WANTS = 1_000
 """Questions in one frame."""
 WANT_BYTES, PLACE_BYTES = 120, 40
 """Bytes of a question, and of each place that it names, about."""
+LONG_AGO = b""
+"""In the place of a peer's root: it claimed a head long ago, and is not judged by it."""
 MOVED = 500
 """Bytes of comparing that each head pays for that moves here: until the peer has it too, comparisons find it."""
 PEERS = 256
@@ -133,8 +135,8 @@ class Asking:
 
     # -- logs by name
 
-    def pull(self, link: PeerSession, heads: dict[LogId, Head]) -> None:
-        """Asks for what we lack by the peer's heads."""
+    def pull(self, link: PeerSession, heads: dict[LogId, Head], root: bytes | None = None) -> None:
+        """Asks for what we lack by the peer's heads. root: see `pull_logs`."""
         for account, theirs in by_account(heads.items()).items():
             if not self.interesting(account):
                 continue
@@ -145,22 +147,23 @@ class Asking:
                 continue
             if link.owed.ranges.cover(account):
                 continue  # it is being read to us; a comparison afterwards finds what the reading left out
-            root = control_log(account)
-            mine = self._ingest.head(root)
-            claimed = theirs.pop(root, None)
+            control = control_log(account)
+            mine = self._ingest.head(control)
+            claimed = theirs.pop(control, None)
             if claimed is not None and claimed != mine:
-                self.differs(link, root, claimed)
-            behind = claimed is not None and claimed != mine and not self._holds(root, claimed)
+                self.differs(link, control, claimed)
+            behind = claimed is not None and claimed != mine and not self._holds(control, claimed)
             if behind or (not mine.length and claimed is None):
-                if self._ask(link, root, claimed) or root in link.owed.logs:
-                    self.wait_for(link, account, theirs)
+                if self._ask(link, control, claimed, root) or control in link.owed.logs:
+                    self.wait_for(link, account, theirs, root)
             else:
                 if mine.flag and claimed is not None and claimed != mine:
-                    self._ask(link, root, claimed)  # the peer may hold what decides our tie
-                self.pull_logs(link, theirs)
+                    self._ask(link, control, claimed, root)  # the peer may hold what decides our tie
+                self.pull_logs(link, theirs, root)
 
     def pull_logs(self, link: PeerSession, heads: dict[LogId, Head], root: bytes | None = None) -> None:
-        """As `pull`, for logs of one account. root: the peer's root when it claimed these heads; None: its last."""
+        """As `pull`, for logs of one account. root: the peer's root when it claimed these heads, or LONG_AGO; None: its
+        last."""
         for log, theirs in heads.items():
             mine = self._ingest.head(log)
             if theirs == mine:
@@ -169,9 +172,12 @@ class Asking:
             if not self._holds(log, theirs):
                 self._ask(link, log, theirs, root)
 
-    def wait_for(self, link: PeerSession, account: AccountId, heads: dict[LogId, Head]) -> None:
+    def wait_for(
+        self, link: PeerSession, account: AccountId, heads: dict[LogId, Head], root: bytes | None = None
+    ) -> None:
         """Remembers heads until the account's control log comes. The oldest are forgotten, and told again."""
-        link.owed.later.put(account, heads, link.told.root, self._limits.asked_of_each(len(self._links)))
+        root = link.told.root if root is None else root
+        link.owed.later.put(account, heads, root, self._limits.asked_of_each(len(self._links)))
 
     def control_came(self, link: PeerSession, account: AccountId) -> None:
         later = link.owed.later.take(account)
@@ -195,6 +201,8 @@ class Asking:
             wasted = 0 if asked.news and asked.wasted <= asked.size else asked.wasted
             again = self._repeats_of(link).answered(log, asked.head, wasted, asked.news, most, self._now)
             link.course.stuck.again(again)
+            if asked.root == LONG_AGO:
+                continue
             if asked.head is None or asked.unready or self._reached(log, asked):
                 logs.served()
             else:
@@ -381,7 +389,7 @@ class Asking:
         for link in [k for k in self._links.values() if k.hello is not None]:
             link.course.stuck.news(MOVED * moves)
             for account in taken:
-                self.pull(link, self._repeats_of(link).claimed(account))
+                self.pull(link, self._repeats_of(link).claimed(account), LONG_AGO)
 
     def failed(self, link: PeerSession, now: float) -> None:
         """Asks others for what the peer owes us; it may still send it."""
