@@ -511,8 +511,8 @@ IN_CHECKPOINTS = (
     Mutant(
         "a claim that waited for a control log is taken for one of now",
         _ASKING,
-        "link.told.root if root is None else root",
-        "link.told.root",
+        "later.heads, later.root)",
+        "later.heads)",
         _ASKED,
     ),
     # -- what control entries cost

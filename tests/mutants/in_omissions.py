@@ -27,8 +27,15 @@ IN_OMISSIONS = (
     Mutant(
         "heads that are told while the control log is under way are forgotten",
         _ASKING,
-        "self._ask(link, root, claimed) or root in link.owed.logs:",
-        "self._ask(link, root, claimed):",
+        "self._ask(link, control, claimed, root) or control in link.owed.logs:",
+        "self._ask(link, control, claimed, root):",
+        _ASKED,
+    ),
+    Mutant(
+        "who claimed a log long ago is blamed for not serving it now",
+        _ASKING,
+        "claimed(account), LONG_AGO)",
+        "claimed(account))",
         _ASKED,
     ),
     Mutant(

@@ -177,6 +177,25 @@ def test_a_claim_is_excused_where_something_came_to_the_peer_meanwhile_but_not_f
         assert w.points("a", "r") == (0 if k < 3 else 3)
 
 
+def test_what_was_claimed_long_ago_is_no_lie_when_it_does_not_come_now() -> None:
+    w = World("a")
+    an = w.person("a", "an")
+    whole = an.write(3)
+    w.rogue("r", "a")
+    w.say("r", "a", Heads(b"", 0, [(an.log(), Head(2, whole[1].id, 0))]))
+    w.say("r", "a", data(run_item(whole, 0, 2)), Answered(1))
+    w.say("r", "a", claim(an.log()), data(run_item(whole, 0, 2)), Answered(2))
+    assert w.head("a", an.log()).length == 2
+    w.say("r", "a", Root(0, b32("moved"), 1))  # what it claimed may have moved
+    w.rogue("s", "a", store_id=b"s".ljust(16, b"."))
+    w.say("s", "a", Heads(b"", 0, [(an.log(), Head(3, whole[2].id, 0))]), data(run_item(whole, 2)), Answered(1))
+    w.run(3)
+    assert w.head("a", an.log()).length == 3
+    assert wanted(w, "r") == [an.log()] * 3, "something of the account came, so what came in vain may be taken now"
+    w.say("r", "a", Answered(3), Root(0, b32("moved"), 1))
+    assert w.points("a", "r") == 0
+
+
 def test_what_is_owed_by_one_that_stalls_is_asked_of_another() -> None:
     w = World("a")
     an = claimed_by_two(w)
