@@ -157,13 +157,13 @@ def audit(
     s = session.of(ctx)
     since = None if days is None else time.time_ns() // 1_000_000 - days * DAY_MS
     asked = {"who": who, "do": do, "since_ms": since}
+    newest = s.call("audit.list", limit=1)["acts"] if follow else []  # first: what is done meanwhile must not be missed
     found = s.call("audit.list", limit=limit, before=before, **asked)
     rows = found["acts"][::-1] if follow else found["acts"]
     if rows or not follow:
         s.out.answers(rows, _show_acts, "Nothing was done yet.")
     if follow:
-        newest = s.call("audit.list", limit=1)["acts"]
-        _follow(s, newest[0]["n"] if newest else 0, asked)
+        _follow(s, max((row["n"] for row in [*newest, *rows]), default=0), asked)
     elif found["next"] is not None:
         s.out.note(f"More: --before {found['next']}.")
 
