@@ -18,8 +18,8 @@ IN_WORKERS = (
     Mutant(
         "a long head that came whole is taken",
         _HTTP,
-        "if size > HEAD_BYTES:",
-        "if size > 4 * HEAD_BYTES:",
+        "if framing > HEAD_BYTES:",
+        "if framing > 4 * HEAD_BYTES:",
         _SERVER,
     ),
     Mutant(

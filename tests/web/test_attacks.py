@@ -58,7 +58,7 @@ REFUSED = (
     CHUNKED + b"5\r\nabcdeXX0\r\n\r\n",
     CHUNKED + b"5\r\nabcde\n0\r\n\r\n",
     CHUNKED + b"F" * 40 + b"\r\nabcde\r\n0\r\n\r\n",
-    CHUNKED + b"5;" + b"x" * 140_000 + b"\r\nabcde\r\n0\r\n\r\n",
+    CHUNKED + b"5;" + b"x" * 70_000 + b"\r\nabcde\r\n0\r\n\r\n",
     b"POST /oauth/token HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     b"GET  /health HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET /health HTTP/1.1 \r\nHost: x\r\n\r\n",

@@ -176,8 +176,11 @@ class HttpConversation(h11.Connection):
         try:
             waiting = len(self._receive_buffer)
             event = super().next_event()
+            framing = waiting - len(self._receive_buffer) - (len(event.data) if isinstance(event, h11.Data) else 0)
+            if framing > HEAD_BYTES:  # of a request, a chunk, or trailers
+                raise h11.RemoteProtocolError("a long head", error_status_hint=431)
             if isinstance(event, h11.Request):
-                _check(event, waiting - len(self._receive_buffer))
+                _check(event)
         except h11.RemoteProtocolError as error:
             self.refused = error.error_status_hint
             self._process_error(self.their_role)  # nothing more is read
@@ -185,10 +188,8 @@ class HttpConversation(h11.Connection):
         return event
 
 
-def _check(request: h11.Request, size: int) -> None:
-    """size: bytes of its head. Raises h11.RemoteProtocolError."""
-    if size > HEAD_BYTES:
-        raise h11.RemoteProtocolError("a long head", error_status_hint=431)
+def _check(request: h11.Request) -> None:
+    """Raises h11.RemoteProtocolError."""
     if request.http_version == b"2.0":
         raise h11.RemoteProtocolError("HTTP/2", error_status_hint=505)
     names = [name for name, _value in request.headers]
