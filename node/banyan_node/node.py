@@ -51,6 +51,7 @@ from banyan_node.upkeep.long_works import LongWorks, carry_out
 from banyan_node.upkeep.mending import Stopped
 from banyan_node.upkeep.tasks import Tasks
 from banyan_node.version import program_version
+from banyan_node.workers.jobs import Arrivals
 from banyan_node.workers.published import Answered, Published, Publisher
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.worker import Worker
@@ -256,14 +257,14 @@ class Node:
 
     # -- effects
 
-    def _deliver(self, effects: Sequence[Effect], reached: int) -> None:
+    def _deliver(self, effects: Sequence[Effect], arrivals: Arrivals) -> None:
         if not self._linking or self.shutdown.is_set():
             return  # no link is served yet, or all are being closed
         for effect in effects:
             match effect:
                 case Event(name, fields):
                     self.metrics.event(name)
-                    self.backend.tell(name, fields, reached)
+                    self.backend.tell(name, fields, arrivals)
                     if name == "peer_up":
                         self.edge.settle(fields["peer"])
                     if name == "storage":

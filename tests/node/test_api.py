@@ -593,6 +593,31 @@ async def test_a_stream_misses_nothing_that_is_told_while_it_begins(
         assert (begin["event"], event["event"], event["length"]) == ("begin", "entries", 2)
 
 
+async def test_what_comes_while_a_stream_reads_what_was_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two posts fall between the listening and the reading of the store, which tells of them already."""
+    async with running(make_node(make_home(tmp_path))) as node:
+        await node.backend.call("account.create", {"name": "An"})
+        since = (await begun(node))["cursor"]
+        read = Events._arrived
+
+        def arrived(events: Events, after: int) -> Any:
+            for _ in range(2):
+                trio.from_thread.run(node.backend.call, "post", {"text": "meanwhile"})
+            monkeypatch.setattr(Events, "_arrived", read)
+            return read(events, after)
+
+        monkeypatch.setattr(Events, "_arrived", arrived)
+        async with aclosing(await node.backend.events({"since": since})) as events:
+            with trio.fail_after(60):
+                begin, both = [await anext(events) for _ in range(2)]
+                await node.backend.call("post", {"text": "after"})
+                after = await anext(events)
+        assert (begin["event"], both["entries"], both["length"]) == ("begin", 2, 3)
+        assert (after["entries"], after["length"]) == (1, 4)
+
+
 async def test_a_stream_that_nobody_began_to_read_keeps_nothing(tmp_path: Path) -> None:
     """Its client left while the answer began."""
     async with running(make_node(make_home(tmp_path))) as node:

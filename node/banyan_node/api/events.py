@@ -2,7 +2,8 @@
 
 A cursor is a position in the order in which entries arrived in one store. The store keeps that order, so a cursor stays
 valid when the node restarts. A reader that continues with its last cursor gets every entry that arrived after it, in
-order, some perhaps twice. Events that are not about entries (peers, penalties) are sent once, to current listeners.
+order, some perhaps twice, and other entries may be told of together then: `length` says what is new. Events that are
+not about entries (peers, penalties) are sent once, to current listeners.
 
 A cursor names its store. A cursor of another store, or of a later state than a store that was restored from a backup,
 is refused with `cursor_gone`. Then the reader must read again what it needs.
@@ -36,6 +37,7 @@ from banyan_node.api.texts import (
     writer_hex,
 )
 from banyan_node.operator_errors import CallError
+from banyan_node.workers.jobs import Arrivals
 from banyan_storage.reader import Arrival, StoreReader
 
 AGAIN = 512
@@ -138,6 +140,8 @@ AnyEvent: TypeAlias = (
     | JudgedEvent
     | LostEvent
 )
+STORED = "entries", "control"
+"""Events that are told from the store too."""
 TOLD: dict[str, type[ApiEvent]] = {
     "peer_up": PeerUpEvent,
     "peer_down": PeerDownEvent,
@@ -159,17 +163,17 @@ class Events:
             self._store = reader.store_id.hex()[:16]
         self._listening: list[_Listener] = []
 
-    def tell(self, name: str, fields: dict[str, Any], reached: int) -> None:
-        """Sends an event of the replica to all listeners. reached: all arrivals up to it were sent before."""
+    def tell(self, name: str, fields: dict[str, Any], arrivals: Arrivals) -> None:
+        """Sends an event of the replica to all listeners."""
         if name == "another":  # no cursor of before is good: who listens comes again and is told so
             self._store = fields["store"].hex()[:16]
             self.close()
             return
         if not self._listening:
             return
-        event = _plain(self._event(name, fields, reached))
+        event = _plain(self._event(name, fields, arrivals.before))
         for listener in self._listening:
-            listener.put(event)
+            listener.put(event, arrivals.last if name in STORED else None)
 
     def _event(self, name: str, fields: dict[str, Any], reached: int) -> ApiEvent:
         at: dict[str, Any] = {"time_ms": _now_ms(), "cursor": self._cursor(reached)}
@@ -219,7 +223,7 @@ class Events:
                     told, reached, again = await self._in_thread(self._arrived, reached)
                     for event in told:
                         yield event
-                while (event := await listener.get()) is not None:
+                while (event := await listener.get(reached)) is not None:
                     reached = max(reached, _number(event["cursor"]))
                     yield event
                 if listener.ended:
@@ -259,23 +263,29 @@ class _Listener:
         self.lost = 0
         self.ended = False
         self._most = most
-        self._events: deque[Any] = deque()
+        self._events: deque[tuple[Any, int | None]] = deque()
         self._more = trio.Event()
 
-    def put(self, event: Any) -> None:
+    def put(self, event: Any, arrival: int | None) -> None:
+        """arrival: where the store has come to with it, if the store tells of the same."""
         if self.lost or len(self._events) == self._most:
             self.lost += 1 + len(self._events)
             self._events.clear()
         else:
-            self._events.append(event)
+            self._events.append((event, arrival))
         self._more.set()
 
-    async def get(self) -> Any:
-        """The next event; None if some were lost, or it is the end."""
-        while not self._events and not self.lost and not self.ended:
+    async def get(self, reached: int) -> Any:
+        """The next event that tells of more than arrivals up to `reached`; None if some were lost, or at the end."""
+        while True:
+            while self._events:
+                event, arrival = self._events.popleft()
+                if arrival is None or arrival > reached:
+                    return event
+            if self.lost or self.ended:
+                return None
             self._more = trio.Event()
             await self._more.wait()
-        return self._events.popleft() if self._events else None
 
     def end(self) -> None:
         self.ended = True

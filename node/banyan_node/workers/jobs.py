@@ -45,6 +45,14 @@ class Answer:
         return self._value
 
 
+class Arrivals(NamedTuple):
+    """Of what effects tell. before: the last arrival before the jobs, up to which all events were delivered; last: the
+    last one after them."""
+
+    before: int
+    last: int
+
+
 class Job(NamedTuple):
     do: Callable[[Any, float], Any]
     answer: Answer | None

@@ -21,7 +21,7 @@ import structlog
 import trio
 
 from banyan_node.workers import memory
-from banyan_node.workers.jobs import NODE, Answer, Job, answered, together
+from banyan_node.workers.jobs import NODE, Answer, Arrivals, Job, answered, together
 from banyan_node.workers.published import Answered
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.turns import May, Turns, Whose
@@ -74,7 +74,7 @@ class Worker(Generic[T]):
         make: Callable[[], T],
         replica_of: Callable[[T], Replica],
         close: Callable[[T], None],
-        deliver: Callable[[Sequence[Effect], int], None],
+        deliver: Callable[[Sequence[Effect], Arrivals], None],
         after: Callable[[T, float, Answered], float] = lambda context, now, answers: float("inf"),
         relied_on: Callable[[T, str], bool] = lambda context, peer: False,
         throttle: Throttle | None = None,
@@ -234,7 +234,7 @@ class Worker(Generic[T]):
         except Exception:
             log.exception("publishing after a batch failed")
         if effects or answers:
-            self._hand(effects, answers, reached)
+            self._hand(replica, effects, answers, reached)
         timer = replica.get_timer()
         if timer is not None and timer <= now:
             began = self._cpu and time.thread_time()
@@ -245,23 +245,23 @@ class Worker(Generic[T]):
                 self._cpu += took  # and nobody else pays for it
             effects, _ = self._effects(replica)
             if effects:
-                self._hand(effects, (), reached)
+                self._hand(replica, effects, (), reached)
             timer = replica.get_timer()
         if timer is not None:
             self._due = min(self._due, timer)
         if calls:
             self._spent()  # own people owe nothing
 
-    def _hand(self, effects: Sequence[Effect], answers: Sequence[Answer], reached: int) -> None:
+    def _hand(self, replica: Replica, effects: Sequence[Effect], answers: Sequence[Answer], reached: int) -> None:
         """Has the event loop carry out effects, and then give answers."""
         size = sum(len(effect.data) for effect in effects if isinstance(effect, Send))
         self._handed += size
-        self._tell(partial(self._give, effects, answers, reached, size))
+        self._tell(partial(self._give, effects, answers, Arrivals(reached, replica.store.last_arrival), size))
 
-    def _give(self, effects: Sequence[Effect], answers: Sequence[Answer], reached: int, size: int) -> None:
-        """On the event loop. reached: the last arrival before the jobs; all events up to it have been delivered."""
+    def _give(self, effects: Sequence[Effect], answers: Sequence[Answer], arrivals: Arrivals, size: int) -> None:
+        """On the event loop."""
         try:
-            self._deliver(effects, reached)
+            self._deliver(effects, arrivals)
         except Exception:  # here it would end the event loop
             log.exception("effects could not be carried out")
         self._taken += size
