@@ -281,9 +281,15 @@ async def test_where_a_commit_takes_long_more_frames_share_one(tmp_path: Path, m
 
         monkeypatch.setattr(store, "commit", slow)
         least, most = worker.OWN_S
-        for takes[0], shortest, longest in ((0.0, least, most / 2), (0.015, 0.03, most), (0.1, most, most)):
+
+        async def waits(takes_s: float) -> float:
+            takes[0] = takes_s
             await node.worker.call(lambda c, now: c.store.put_note(b"n", b"x"))
-            assert shortest <= node.worker._own_s <= longest
+            return node.worker._own_s
+
+        assert least <= min([await waits(0.0) for _ in range(20)]) <= most / 2  # a busy machine may hold up some
+        assert 0.03 <= await waits(0.015) <= most
+        assert await waits(0.1) == most
 
 
 async def test_what_is_on_its_way_to_the_links_is_bounded_and_calls_go_on_meanwhile(tmp_path: Path) -> None:
