@@ -36,10 +36,16 @@ from tests.node.test_api import local
 
 def whole(node: LocalBackend, limit: int = 500, **params: Any) -> list[dict[str, Any]]:
     """All events from the beginning, in pages of `limit`."""
-    events, since, more = list[dict[str, Any]](), "begin", True
+    return whole_from(node, "begin", limit=limit, **params)
+
+
+def whole_from(node: LocalBackend, since: str, **params: Any) -> list[dict[str, Any]]:
+    """All events behind a place."""
+    events, more = list[dict[str, Any]](), True
     while more:
-        page = node.call("firehose", since=since, limit=limit, **params)
-        assert len(page["events"]) <= limit
+        page = node.call("firehose", since=since, **params)
+        assert len(page["events"]) <= params.get("limit", 500)
+        assert page["cursor"] != since or not page["more"], "else a reader never ends"
         events += page["events"]
         since, more = page["cursor"], page["more"]
     return events
@@ -188,16 +194,6 @@ def again(path: Path) -> Iterator[LocalBackend]:
 
 def told_at(node: LocalBackend, **params: Any) -> list[str]:
     return [event["content"]["text"] for event in whole_from(node, **params) if event["collection"] == "post"]
-
-
-def whole_from(node: LocalBackend, since: str, **params: Any) -> list[dict[str, Any]]:
-    """All events behind a place."""
-    events, more = list[dict[str, Any]](), True
-    while more:
-        page = node.call("firehose", since=since, **params)
-        events += page["events"]
-        since, more = page["cursor"], page["more"]
-    return events
 
 
 def test_a_frontier_cursor_means_the_same_at_another_node(tmp_path: Path) -> None:
