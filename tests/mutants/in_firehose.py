@@ -67,6 +67,20 @@ IN_FIREHOSE = (
         ("tests/web/test_firehose_forms.py",),
     ),
     Mutant(
+        "acts behind the last arrival are missed where a page has looked at enough",
+        _METHOD,
+        "more = place.n < last or not act(last)",
+        "more = place.n < last",
+        ("tests/node/test_acts.py",),
+    ),
+    Mutant(
+        "signed entries miss acts where a page has looked at enough",
+        "node/banyan_node/api/methods/firehose_runs.py",
+        "page(n < last or not act(last))",
+        "page(n < last)",
+        ("tests/node/test_acts.py",),
+    ),
+    Mutant(
         "signed entries tell no act",
         "node/banyan_node/api/methods/firehose_runs.py",
         "frame(\n            ACT,",
@@ -117,9 +131,9 @@ IN_FIREHOSE = (
     ),
     Mutant(
         "who is ahead of what is kept is led back to its end",
-        _FOLLOWING,
-        "end = tail.cursor if tail.end is not None and tail.end > place else cursor",
-        "end = tail.cursor",
+        _TAIL,
+        " or known.n > self._known.n",
+        "",
         _HTTP,
     ),
     Mutant(

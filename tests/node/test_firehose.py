@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from banyan_crdt.codec import decode, encode
+from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.firehose import CONTROL, PARTS, PLACE, RUN, FrameReader, RunsVerifier, StreamFrame, ToldEntry, frame
 from banyan_crdt.frontier_cursor import ROW_BYTES, ToldRow, encode_frontier_cursor
@@ -134,21 +135,27 @@ def test_filters_take_what_they_name_and_the_cursor_passes_the_rest(tmp_path: Pa
             assert caught.value.code == code
 
 
+def proven(realm: Realm, event: dict[str, Any]) -> Entry:
+    """The entry of an event, as its signature proves it."""
+    proof = event["proof"]
+    if event["kind"] == "account" and proof["control"]:
+        entry = decode_control(realm, decode(b64decode(proof["control"]), 3))
+    else:
+        run = decode_run(realm, b64decode(proof["run"]))
+        verify_run(realm, run)
+        entry = run.entries[0]
+    assert entry.id.hex() == event["entry"]
+    assert entry.header.writer.hex() == event["writer"]
+    return entry
+
+
 def test_a_third_party_can_verify_each_event(tmp_path: Path) -> None:
     with local(tmp_path / "home") as node:
         node.call("account.create", name="an")
         posts = [node.call("post", text=f"bài {n}") for n in range(3)]
         realm, proved = node.context.realm, 0
         for event in whole(node, proof=True):
-            proof = event["proof"]
-            if event["kind"] == "account" and proof["control"]:
-                entry = decode_control(realm, decode(b64decode(proof["control"]), 3))
-            else:
-                run = decode_run(realm, b64decode(proof["run"]))
-                verify_run(realm, run)
-                entry = run.entries[0]
-            assert entry.id.hex() == event["entry"]
-            assert entry.header.writer.hex() == event["writer"]
+            proof, entry = event["proof"], proven(realm, event)
             if proof["part"] is not None:
                 part = part_of(decode_body(entry.ops).ops[event["op"]])
                 assert part is not None
@@ -299,6 +306,7 @@ def runs_of(node: LocalBackend, limit: int = 500, **params: Any) -> Iterator[Str
     reader, since, more = FrameReader(), "begin", True
     while more:
         page = node.call("firehose.runs", since=since, limit=limit, **params)
+        assert page["cursor"] != since or not page["more"], "else a reader never ends"
         for item in page["items"]:
             raw = b64decode(item["frames"]) + frame(PLACE, item["cursor"].encode(), 0)
             yield from reader.feed(raw[:7])
@@ -364,6 +372,8 @@ def test_what_came_in_one_piece_under_one_signature_is_told_so(tmp_path: Path) -
         middle = next(event["cursor"] for event in every if event["seq"] == 4 and event["log"])
         item = node.call("firehose.runs", since=middle, limit=1)["items"][0]
         assert item["entries"] == 4, "the rest of a run, up to its signature"
+        for event in whole(node, proof=True):
+            proven(node.context.realm, event)
         place, frontier = middle, node.call("firehose.frontier", since=middle)["frontier"]
         rest = [event["id"] for event in whole_from(node, since=place)]
         assert [event["id"] for event in whole_from(node, since=frontier)] == rest
