@@ -33,6 +33,7 @@ from bench.rig.processes import new_home
 from tests.crdt.make import b32
 from tests.node.real import load_settings
 from tests.node.test_api import local
+from tests.storage.accounts import head_of
 
 
 def whole(node: LocalBackend, limit: int = 500, **params: Any) -> list[dict[str, Any]]:
@@ -283,22 +284,41 @@ def test_cursors_that_were_read_are_kept_within_so_many_bytes() -> None:
 
 
 def test_another_branch_than_the_one_that_was_told_is_told(tmp_path: Path) -> None:
-    """A copy of the home wrote on in the same log, so the log is forked, and each node holds one branch."""
-    with local(tmp_path / "home") as node:
-        node.call("account.create", name="an")
-        for n in range(6):
-            node.call("post", text=f"both {n}")
-    copytree(tmp_path / "home", tmp_path / "twin")
-    with again(tmp_path / "home") as node:
-        for n in range(3):
-            node.call("post", text=f"here {n}")
+    """One device wrote in two homes, so its log is forked, and each node holds one branch."""
+    wrote(tmp_path / "home", [*range(6), 6, 7, 8])
+    wrote(tmp_path / "twin", [*range(6), 10, 11, 12, 13])
+    with rig(tmp_path / "home") as node:
         frontier = node.call("firehose.frontier")["frontier"]
-    with again(tmp_path / "twin") as twin:
-        for n in range(5):
-            twin.call("post", text=f"there {n}")
-        assert [text for text in told_at(twin, since=frontier) if text.startswith("there")] == [
-            f"there {n}" for n in range(5)
-        ]
+    with rig(tmp_path / "twin") as twin:
+        told = [int(text.split()[1].rstrip(":")) for text in told_at(twin, since=frontier)]
+        assert told[-4:] == [10, 11, 12, 13]
+
+
+def test_a_run_whose_entries_came_apart_is_told_once_in_a_page(tmp_path: Path) -> None:
+    """Here in its middle another branch came, which is gone."""
+    log, _ = wrote(tmp_path / "home", [0, 1, 2], each_signed=False)
+    _, run = wrote(tmp_path / "twin", [0, 1, 3, 4], each_signed=False)
+    with filling(tmp_path / "home") as author:
+        author.store.rewrite(log, run, [], head_of(run), 0)
+    with rig(tmp_path / "home") as node:
+        items = node.call("firehose.runs", since="begin", collections=["post"])["items"]
+        assert [item["entries"] for item in items if "post" in item["collections"]] == [4]
+
+
+def wrote(home: Path, numbers: list[int], each_signed: bool = True) -> tuple[LogId, list[Entry]]:
+    """A new home in which account 0 wrote these posts. Returns its log."""
+    with filling(new_home(home)) as author:
+        an, _ = open_account(author, 0)
+        write_in_turn(author, iter([(an, [post(an, n) for n in numbers])]), each_signed)
+        return an.log, author.store.chain(an.log)
+
+
+@contextmanager
+def rig(path: Path) -> Iterator[LocalBackend]:
+    """The node of such a home."""
+    home = Home(path)
+    with open_local(home, load_settings(home, node__realm="test")) as backend:
+        yield backend
 
 
 def runs_of(node: LocalBackend, limit: int = 500, **params: Any) -> Iterator[StreamFrame]:
@@ -357,8 +377,7 @@ def test_what_came_in_one_piece_under_one_signature_is_told_so(tmp_path: Path) -
         people = [open_account(author, n)[0] for n in range(3)]
         work = [(one, [post(one, n) for n in range(first, first + 9)]) for first in (0, 9, 18) for one in people]
         write_in_turn(author, iter(work), each_signed=False)
-    home = Home(tmp_path / "home")
-    with open_local(home, load_settings(home, node__realm="test")) as node:
+    with rig(tmp_path / "home") as node:
         every = whole(node)
         for limit in (1, 500):
             items = []
