@@ -365,13 +365,12 @@ def hold(go: threading.Event) -> None:
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
 async def test_what_was_freed_between_blocks_that_stay_goes_back_to_the_system() -> None:
     pairs = [(b"x" * 100_000, b"y" * 2_000) for _ in range(400)]
-    stays = [small for _, small in pairs]
+    stays, held = [small for _, small in pairs], anon_mb()
     del pairs
-    before = anon_mb()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(memory.give_back, 0.01)
         with trio.fail_after(60):
-            while anon_mb() > before - 20:
+            while anon_mb() > held - 20:
                 await trio.sleep(0.01)
         nursery.cancel_scope.cancel()
     assert len(stays) == 400
