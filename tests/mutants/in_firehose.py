@@ -291,6 +291,13 @@ IN_FIREHOSE = (
         _LISTENED,
     ),
     Mutant(
+        "which store it is is looked at after the wait",
+        _NODE,
+        "return self._follow(since, most, store)",
+        "return self._follow(since, most, self._store)",
+        _LISTENED,
+    ),
+    Mutant(
         "a stream shows those whom its account mutes",
         _HUB,
         "if person is not None and author in person.unseen:",

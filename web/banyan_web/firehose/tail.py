@@ -132,7 +132,7 @@ class Tail:
         self._known = ArrivalPlace(-1)
         """What had arrived, and which acts of the node were done, when it was read last."""
         self.judged: MemoryObjectSendStream[Sequence[Mapping[str, Any]]] | None = None
-        """Gets the posts about which moderators decide, while somebody follows."""
+        """Gets the posts about which moderators decide, while its other end is open."""
         self._first: ArrivalPlace | None = None
         """Everything behind it is kept."""
         self._kept: list[TailEvent] = []
