@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections import Counter
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from threading import Thread
 from typing import Any
-
-import httpx
 
 from banyan_node.home.folder import Home
 from banyan_node.home.recovery import commitment
 from banyan_node.home.settings import load
 from banyan_node.local import open_local
 from banyan_web.door_store import DoorStore
-from tests.needs import ROOT
+from tests.forking import forked
+from tests.needs import NIGHT
 from tests.node.real import make_home
 
-KILLS, POSTS = 4, 6_000
+KILLS, POSTS = (4, 6_000) if NIGHT else (2, 2_000)
 
 
 class Life:
@@ -38,24 +35,23 @@ class Life:
                 free.bind(("127.0.0.1", 0))
                 port = free.getsockname()[1]
         self.url, self.port = f"http://127.0.0.1:{port}", port
-        up = ["up", "--http", f"127.0.0.1:{port}", *more]
-        line = [sys.executable, "-m", "banyan_cli", "--home", str(home.path), *up]
-        env = {name: value for name, value in os.environ.items() if not name.startswith("BANYAN_")}
-        quiet = subprocess.DEVNULL
-        self.process = subprocess.Popen(line, cwd=ROOT, env=env, stdout=quiet, stderr=quiet)
+        log = home.path.with_suffix(".log")
+        self.process = forked(log, "--home", home.path, "up", "--http", f"127.0.0.1:{port}", *more)
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
-            assert self.process.poll() is None
+            assert self.process.exitcode is None, log.read_text("utf-8")[-2_000:]
             try:
-                httpx.get(self.url + "/openapi.json")
+                with closing(HTTPConnection("127.0.0.1", port)) as line:
+                    line.request("GET", "/health")
+                    line.getresponse()
                 return
-            except httpx.HTTPError:
-                time.sleep(0.1)
+            except (OSError, HTTPException):
+                time.sleep(0.05)
         raise AssertionError("the node did not start")
 
     def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(30)
+        self.process.kill()
+        self.process.join(30)
 
     def kill_after(self, seconds: float) -> None:
         time.sleep(seconds)

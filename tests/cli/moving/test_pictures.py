@@ -282,7 +282,7 @@ def test_an_import_that_was_killed_goes_on_and_its_copies_are_removed(
 def test_an_import_that_a_person_stops_says_what_came_and_goes_on_when_it_is_run_again(
     home: Path, tmp_path: Path, temporary: Path
 ) -> None:
-    posts = 240  # enough that it is not done when it is stopped
+    posts = 120  # enough that it is not done when it is stopped
     path = made.zipped(tmp_path / "m.zip", album(tmp_path, posts))
     words = [*COMMAND, "import", "mastodon", str(path), "--home", str(home)]
     with subprocess.Popen(

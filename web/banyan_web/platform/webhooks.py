@@ -141,7 +141,7 @@ class Replaying(Request, frozen=True, forbid_unknown_fields=True):
 _BODY = (400, 408, 413, 415)
 
 
-@ENDPOINTS.post("/v1/webhooks", HOST, shape=Shape(NewWebhook, Webhook, refuses=(*_BODY, 409, 410), keyed=True))
+@ENDPOINTS.post("/v1/webhooks", HOST, shape=Shape(NewWebhook, Webhook, refuses=(*_BODY, 410), keyed=True))
 async def create(web: Web, ask: Ask) -> Any:
     """Sends what happens from now on, or since a cursor, to a URL of the platform."""
     owner = _owner(ask)
