@@ -71,7 +71,7 @@ def node_up(home: Path, *flags: str) -> Iterator[ControlClient]:
             yield client
     finally:
         node.terminate()
-        node.join(15)
+        node.join(60)
 
 
 def _answering(node: BaseProcess, home: Path) -> ControlClient:

@@ -138,7 +138,7 @@ def test_ctrl_c_stops_a_node_cleanly_and_another_start_finds_everything(home: Pa
         time.sleep(0.05)
     uri = _json("--home", home, "post", "còn đây")["uri"]
     node.send_signal(signal.SIGINT)
-    assert node.wait(20) == 0
+    assert node.wait(60) == 0
     assert not (home / "control.json").exists()
     assert _json("--home", home, "thread", uri)["posts"][0]["text"] == "còn đây"
 

@@ -77,7 +77,7 @@ class Lotus:
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()
-            self._process.join(30)
+            self._process.join(60)
             self._process = None
 
 
@@ -107,7 +107,7 @@ async def network(folder: Path) -> AsyncIterator[tuple[Lotus, list[Place]]]:
 
 async def publish(place: Place, count: int, said: set[str]) -> None:
     """Posts, until each is durable at its node. said: gets the text of each then."""
-    async with httpx.AsyncClient(headers={"authorization": f"Bearer {place.token}"}, timeout=10) as http:
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {place.token}"}, timeout=60) as http:
         for n in range(count):
             text = f"{place.name} {n}"
             operation = {"id": text, "as": place.accounts[n % EACH], "do": "post", "text": text}
