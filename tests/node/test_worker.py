@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 import time
 from collections.abc import Callable
@@ -16,10 +17,11 @@ import trio
 from banyan_crdt.errors import Refused
 from banyan_node.links.incoming import FOLD_BYTES
 from banyan_node.server.running import find_running
-from banyan_node.workers import worker
+from banyan_node.workers import memory, worker
 from banyan_node.workers.turns import Whose
 from banyan_replica.peers.backlog import Lane
 from banyan_storage.errors import DiskFull
+from bench.harness import anon_mb
 from tests.node.real import make_home, make_node, running
 
 
@@ -359,3 +361,17 @@ async def test_a_node_that_one_thing_holds_up_says_so_where_its_readiness_is_ask
 
 def hold(go: threading.Event) -> None:
     assert go.wait(60)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
+async def test_what_was_freed_between_blocks_that_stay_goes_back_to_the_system() -> None:
+    pairs = [(b"x" * 100_000, b"y" * 2_000) for _ in range(400)]
+    stays, held = [small for _, small in pairs], anon_mb()
+    del pairs
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(memory.give_back, 0.01)
+        with trio.fail_after(60):
+            while anon_mb() > held - 20:
+                await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+    assert len(stays) == 400

@@ -22,14 +22,14 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
-from banyan_node.server.http_connections import Patience, let_in
+from banyan_node.server.http_connections import PATIENCE, Patience, let_in
 from banyan_node.server.http_server import Bind, serve_app
 from banyan_node.server.web_sockets import MESSAGE_BYTES
 from banyan_web.bounds import Bounds
 from banyan_web.shared_counts import KEY_BYTES, SharedCounts, shared_memory
 from banyan_web.workers import held, serving
 from banyan_web.workers.frames import Frame, Frames, Kind, frame
-from banyan_web.workers.serving import DoorServer
+from banyan_web.workers.serving import DoorServer, WorkerShare
 from tests.web.oddities import ODDITIES
 
 QUICK = Patience(0.4, 0.4)
@@ -97,6 +97,8 @@ def served(
     most: int = 100,
     on: Callable[[Any], None] = asyncio.run,
     app: ASGIApp = APP,
+    patience: Patience = QUICK,
+    share: WorkerShare | None = None,
 ) -> None:
     """Runs a test against the server. on: the event loop."""
 
@@ -104,7 +106,7 @@ def served(
         with socket.create_server(("127.0.0.1", 0)) as listener:
             listener.setblocking(False)
             address, made = listener.getsockname(), list[Client]()
-            server = DoorServer(app, listener, most, 1.0, QUICK)
+            server = DoorServer(app, listener, most, 1.0, patience, share)
 
             def client() -> Client:
                 made.append(Client(address))
@@ -185,6 +187,31 @@ def test_one_connection_too_many_replaces_a_stranger_or_waits() -> None:
         assert await waiting.hear(b"GET 0"), "there is room again"
 
     served(do, most=3)
+
+
+def test_a_connection_is_left_to_a_worker_that_has_fewer_and_taken_if_it_does_not_come(monkeypatch: Any) -> None:
+    """The other worker never comes, and has no connection."""
+    memory = shared_memory()
+    share = WorkerShare(SharedCounts(memory, bytes(KEY_BYTES)), 0, 2)
+
+    async def takes(client: Ask, server: DoorServer) -> None:
+        for _ in range(3):
+            assert await client().ask(GET, b"GET 0")
+        assert share.counts.least_load(1) == len(server.lines) == 3, "the other learns it"
+
+    async def leaves(client: Ask, server: DoorServer) -> None:
+        first, second = client(), client()
+        assert await first.ask(GET, b"GET 0"), "it has none either"
+        await second.say(GET)
+        await asyncio.sleep(0.1)
+        assert len(server.lines) == 1
+        first.line.close()
+        assert await second.hear(b"GET 0"), "it has none again"
+
+    served(takes, patience=PATIENCE, share=share)
+    monkeypatch.setattr(serving, "GIVE_WAY_S", 3_600.0)
+    served(leaves, patience=PATIENCE, share=share)
+    os.close(memory)
 
 
 def test_a_websocket_has_its_limits() -> None:
