@@ -44,6 +44,13 @@ IN_WORKERS = (
         _SERVER,
     ),
     Mutant(
+        "a worker that gave way to nobody takes the next one before others",
+        _SERVING,
+        "                if n:\n                    return  # perhaps none waits\n",
+        "",
+        _SERVER,
+    ),
+    Mutant(
         "a worker does not say what it took",
         _SERVING,
         "            self._note_load()\n            self._tasks",
