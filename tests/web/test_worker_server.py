@@ -156,6 +156,28 @@ def test_slow_clients_are_cut(monkeypatch: Any) -> None:
     served(do)
 
 
+class Unread(asyncio.Transport):
+    """To a client that reads nothing of the little that waits for it."""
+
+    def get_write_buffer_size(self) -> int:
+        return 5
+
+    def abort(self) -> None:
+        """Nothing listens."""
+
+
+def test_who_reads_nothing_while_an_answer_lasts_is_cut_however_little_waits() -> None:
+    times = iter((0.0, 1.0, 11.0, 11.5))
+    lines = held.HeldLines(9, Patience(10.0, 10.0), clock=lambda: next(times))
+    one = lines.accepted()
+    one.head_since, one.transport = None, Unread()
+    gone = []
+    for _ in range(3):
+        lines.look()
+        gone.append(one.gone)
+    assert gone == [False, False, True]
+
+
 def test_what_follows_the_last_request_changes_no_answer() -> None:
     async def do(client: Ask, server: DoorServer) -> None:
         last = b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
