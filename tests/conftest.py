@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from tests.needs import NIGHT
 
+gc.disable()  # while tests are collected nothing is garbage, and looking for it took as long as all the rest
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True, max_examples=100 if NIGHT else 40)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
@@ -28,6 +29,7 @@ def pytest_collection_finish() -> None:
     """What was collected stays to the end: looking for garbage in it was a tenth of all work."""
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(10_000, 20, 20)
 
 

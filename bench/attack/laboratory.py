@@ -22,8 +22,8 @@ from bench.harness import BenchError, arguments, at_least, finish, result_of, sa
 from bench.rig.people import copied, filling, kept, open_account, post, write_in_turn
 from bench.rig.processes import Child, new_home
 
-WRITERS, ENTRIES = 20, 1_000
-"""What the honest nodes hold before: a newcomer catches up with it."""
+WRITERS, ENTRIES, FEW_ENTRIES = 20, 1_000, 100
+"""What the honest nodes hold before, of each writer and with --quick: a newcomer catches up with it."""
 EVERY_S = 2.0
 """How often the victim is looked at."""
 JOIN_AT = 0.25
@@ -38,16 +38,16 @@ QUICK = (NOTHING, "forged_witness", "half_open")
 """The rows of --quick: they cost the machine little and leave nothing behind that must be waited for."""
 
 
-def base_home(folder: Path) -> Path:
+def base_home(folder: Path, entries: int) -> Path:
     """A home with posts of people whose ids are in its file `people`."""
 
     def make(place: Path) -> None:
         with filling(new_home(place)) as author:
             people = [open_account(author, n)[0] for n in range(WRITERS)]
-            write_in_turn(author, iter([(p, [post(p, n) for n in range(ENTRIES)]) for p in people]), each_signed=False)
+            write_in_turn(author, iter([(p, [post(p, n) for n in range(entries)]) for p in people]), each_signed=False)
         (place / "people").write_bytes(b"".join(p.id for p in people))
 
-    return kept(folder, f"attacked-{WRITERS}x{ENTRIES}", make)
+    return kept(folder, f"attacked-{WRITERS}x{entries}", make)
 
 
 def once(folder: Path, name: str, args: Namespace) -> dict[str, Any]:
@@ -56,13 +56,14 @@ def once(folder: Path, name: str, args: Namespace) -> dict[str, Any]:
     attack, place = named(name), folder / f"attack-{secrets.token_hex(4)}"
     identities = max(attack.needs, args.identities)
     say(f"{name}: {attack.about}")
-    raw = (base_home(folder) / "people").read_bytes()
+    full = base_home(folder, args.entries)
+    raw = (full / "people").read_bytes()
     people = [AccountId(raw[n : n + 32]) for n in range(0, len(raw), 32)]
-    held = {account.hex(): ENTRIES for account in people}
+    held = {account.hex(): args.entries for account in people}
     follows = [account_to_text(account) for account in people] if args.interest == "follows" else []
     roles = "victim", "neighbour", "newcomer", "newcomer"
     new = [new_home(place / name) for name in ("neighbour", "newcomer", "later")]
-    homes = [copied(base_home(folder), place / "victim"), *new]
+    homes = [copied(full, place / "victim"), *new]
     try:
         with ExitStack() as open_:
             play = list[Child]()
@@ -200,6 +201,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args.seconds = args.seconds or (4 if args.quick else 30)
     args.identities = args.identities or (8 if args.quick else 50)
     args.around = 2 if args.quick else 6
+    args.entries = FEW_ENTRIES if args.quick else ENTRIES
     with workplace(args.folder) as folder:
         figures = measured(folder, args)
     if not args.json:

@@ -22,6 +22,7 @@ from banyan_node.logging import reopen_log
 from banyan_node.node import Greet, Node, OpenDoor
 from banyan_node.operator_errors import OperatorError
 from banyan_node.service import Manager, attend
+from banyan_node.workers import memory
 from banyan_storage.errors import StorageError
 
 _log = structlog.get_logger("banyan")
@@ -49,6 +50,7 @@ def main(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_heed_signals, node)
             nursery.start_soon(attend, manager, node)
+            nursery.start_soon(memory.give_back)
             await node.run()
             nursery.cancel_scope.cancel()
 

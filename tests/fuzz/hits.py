@@ -55,7 +55,7 @@ def counted(source: bytes, path: str, module: str) -> CodeType:
     """The code of a module with counters. It finds COUNTERS under NAME among its globals."""
     tree = ast.parse(source, path)
     _Counting(module).visit(tree)
-    return compile(ast.fix_missing_locations(tree), path, "exec", dont_inherit=True)
+    return compile(tree, path, "exec", dont_inherit=True)
 
 
 def install() -> None:
@@ -93,6 +93,9 @@ class _Counting(ast.NodeTransformer):
     def __init__(self, module: str) -> None:
         self._module, self._depth = module, 0
 
+    def visit(self, node: ast.AST) -> Any:
+        return node if isinstance(node, ast.expr) else super().visit(node)  # there is no block in an expression
+
     def _function(self, node: Any) -> Any:
         self._depth += 1
         self.generic_visit(node)
@@ -123,4 +126,4 @@ class _Counting(ast.NodeTransformer):
             raise RuntimeError(f"more than {MOST} blocks: raise MOST")
         BLOCKS.append(Block(self._module, at.lineno))
         where = ast.Subscript(ast.Name(NAME, ast.Load()), ast.Constant(len(BLOCKS) - 1), ast.Store())
-        return ast.copy_location(ast.AugAssign(where, ast.Add(), ast.Constant(1)), at)
+        return ast.fix_missing_locations(ast.copy_location(ast.AugAssign(where, ast.Add(), ast.Constant(1)), at))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.model.rooms import RULES, Rules, apart
+from tests.needs import numbers
 
 
 def test_nodes_with_little_room_become_equal_whatever_fills_it() -> None:
-    assert apart(range(400)) == []
+    assert apart(numbers(400)) == []
 
 
 @pytest.mark.parametrize("without", Rules._fields)

@@ -33,10 +33,10 @@ IN_EVENTS = (
         _LAWS,
     ),
     Mutant(
-        "a page of events repeats its last one",
+        "of events that begin together a page has those of one account",
         _SCHEDULED,
-        "after_prefix(start + key) if who == other",
-        "start + key if who == other",
+        "start if who > other else after_prefix(start)",
+        "after_prefix(start)",
         _FOLD,
     ),
     Mutant(

@@ -11,6 +11,7 @@ _PAGES, _HTTP, _APPS = (
     ("tests/web/test_firehose.py",),
     ("tests/web/test_streaming.py",),
 )
+_NODE, _LISTENED = "node/banyan_node/api/events.py", ("tests/node/test_api.py",)
 
 _GIVEN, _WALK = "storage/banyan_storage/given_out.py", ("tests/web/test_given_out.py",)
 
@@ -66,6 +67,20 @@ IN_FIREHOSE = (
         ("tests/web/test_firehose_forms.py",),
     ),
     Mutant(
+        "acts behind the last arrival are missed where a page has looked at enough",
+        _METHOD,
+        "more = place.n < last or not act(last)",
+        "more = place.n < last",
+        ("tests/node/test_acts.py",),
+    ),
+    Mutant(
+        "signed entries miss acts where a page has looked at enough",
+        "node/banyan_node/api/methods/firehose_runs.py",
+        "page(n < last or not act(last))",
+        "page(n < last)",
+        ("tests/node/test_acts.py",),
+    ),
+    Mutant(
         "signed entries tell no act",
         "node/banyan_node/api/methods/firehose_runs.py",
         "frame(\n            ACT,",
@@ -116,9 +131,9 @@ IN_FIREHOSE = (
     ),
     Mutant(
         "who is ahead of what is kept is led back to its end",
-        _FOLLOWING,
-        "end = tail.cursor if tail.end is not None and tail.end > place else cursor",
-        "end = tail.cursor",
+        _TAIL,
+        " or known.n > self._known.n",
+        "",
         _HTTP,
     ),
     Mutant(
@@ -218,6 +233,69 @@ IN_FIREHOSE = (
         "if granted is None or not counts",
         "if not counts",
         ("tests/crdt/test_firehose.py",),
+    ),
+    Mutant(
+        "what a stream read from the store is told again",
+        _NODE,
+        "if arrival is None or arrival > reached:",
+        "if True:",
+        _LISTENED,
+    ),
+    Mutant(
+        "what arrives while the store is read is taken for read",
+        _NODE,
+        "listener.put(event, arrivals.last if name in STORED else None)",
+        "listener.put(event, arrivals.before if name in STORED else None)",
+        _LISTENED,
+    ),
+    Mutant(
+        "the cursor of the first of two events is after both",
+        _NODE,
+        "_plain(self._event(name, fields, arrivals.before))",
+        "_plain(self._event(name, fields, arrivals.last))",
+        _LISTENED,
+    ),
+    Mutant(
+        "who was too slow is not told of entries again",
+        _NODE,
+        "lost, again = listener.begin_anew(), True",
+        "lost, again = listener.begin_anew(), False",
+        _LISTENED,
+    ),
+    Mutant(
+        "events wait for a slow reader without a bound",
+        _NODE,
+        "if self.lost or len(self._events) == self._most:",
+        "if False:",
+        _LISTENED,
+    ),
+    Mutant(
+        "a cursor of a later state is good",
+        _NODE,
+        "since is not None and since > (reached :=",
+        "since is not None and 0 > (reached :=",
+        _LISTENED,
+    ),
+    Mutant(
+        "entries that do not count are events",
+        _NODE,
+        "[row for row in some if reader.is_counted(row.id)]",
+        "[*some]",
+        _LISTENED,
+    ),
+    Mutant(
+        "who follows events as the store becomes another is not ended",
+        _NODE,
+        "        if store != self._store:\n            return",
+        "        if False:\n            return",
+        _LISTENED,
+    ),
+    Mutant(
+        "which store it is is looked at after the wait",
+        _NODE,
+        "return self._follow(since, most, store)",
+        "return self._follow(since, most, self._store)",
+        _LISTENED,
     ),
     Mutant(
         "a stream shows those whom its account mutes",

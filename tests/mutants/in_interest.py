@@ -237,8 +237,8 @@ IN_INTEREST = (
     Mutant(
         "what is read in the background waits for nobody",
         _INTEREST,
-        "pair.share.busy and not self.waits(peer)",
-        "pair.share.busy",
+        "pair.share.tree.busy and not self.waits(peer)",
+        "pair.share.tree.busy",
         _COMPARED,
     ),
     Mutant(

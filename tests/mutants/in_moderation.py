@@ -26,8 +26,8 @@ IN_MODERATION = (
     Mutant(
         "what was decided before a stream was opened is told to it",
         "web/banyan_web/mastodon/streaming/hub.py",
-        "web.tail.judged, self._live = None, anyio.Event()",
-        "self._live = anyio.Event()",
+        "with decided_now, decided, web.tail.followed():",
+        "with web.tail.followed():",
         ("tests/web/test_streaming.py",),
     ),
     Mutant(

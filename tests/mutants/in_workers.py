@@ -31,10 +31,31 @@ IN_WORKERS = (
     ),
     Mutant(
         "one worker takes all connections",
-        "web/banyan_web/workers/serving.py",
+        _SERVING,
         "return share.counts.least_load(share.workers) < len(self.lines)",
         "return False",
-        ("tests/web/test_workers.py",),
+        _SERVER,
+    ),
+    Mutant(
+        "a connection is left for ever to a worker that does not take it",
+        _SERVING,
+        "self._takes_until = self.lines.clock() + GIVE_WAY_S",
+        "pass",
+        _SERVER,
+    ),
+    Mutant(
+        "a worker that gave way to nobody takes the next one before others",
+        _SERVING,
+        "                if n:\n                    return  # perhaps none waits\n",
+        "",
+        _SERVER,
+    ),
+    Mutant(
+        "a worker does not say what it took",
+        _SERVING,
+        "            self._note_load()\n            self._tasks",
+        "            self._tasks",
+        _SERVER,
     ),
     Mutant(
         "reads on threads cost nothing", _COST, " cost.seconds += thread_time() - began", " cost.seconds += 0.0", _COSTS

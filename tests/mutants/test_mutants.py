@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -60,3 +62,19 @@ def test_a_run_that_would_read_another_tree_than_the_copy_is_refused(monkeypatch
     monkeypatch.setenv(imported.FILE, str(ROOT / "tests"))
     with pytest.raises(pytest.exit.Exception, match=r"banyan_crdt.logs would be imported from .*, not from"):
         imported.pytest_configure()
+
+
+COLLECTED = """
+from tests.mutants.warm import modules_of
+print(*modules_of(["--collect-only", "-q", "-p", "no:cacheprovider", "test_it.py"]))
+"""
+
+
+def test_nothing_of_the_copy_is_imported_before_a_mistake_is_planted_in_it(tmp_path: Path) -> None:
+    (tmp_path / "helper.py").write_text("")
+    (tmp_path / "test_it.py").write_text("import colorsys, helper")
+    env = {"PYTHONPATH": f"{tmp_path}:{ROOT}", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    line = [sys.executable, "-c", COLLECTED]
+    found = subprocess.run(line, cwd=tmp_path, env=env, capture_output=True, check=True, text=True).stdout.split()
+    assert "colorsys" in found
+    assert not {"helper", "test_it"} & {*found}

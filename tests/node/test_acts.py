@@ -14,7 +14,7 @@ from banyan_crdt.firehose import RunsVerifier, Told
 from banyan_crdt.ids import account_to_text
 from banyan_node.api import LocalBackend
 from banyan_node.api.firehose import Kind
-from banyan_node.api.methods import content
+from banyan_node.api.methods import content, firehose, firehose_runs
 from banyan_node.api.registry import EVERY
 from banyan_node.context import Context
 from banyan_node.hosting import erasing
@@ -27,7 +27,7 @@ from banyan_storage.acts import ActKind
 from tests.node.real import load_settings, make_home
 from tests.node.test_api import local
 from tests.node.test_dropping import CHOSEN
-from tests.node.test_firehose import again, runs_of, whole
+from tests.node.test_firehose import again, runs_of, whole, whole_from
 from tests.node.test_withholding import DAY_S, at
 
 PAGE = {"collections": ["post"]}
@@ -223,6 +223,18 @@ def test_signed_entries_tell_acts_in_order_and_give_again_what_is_shown_again(tm
         assert not [one for one in signed(node, collections=["follow"]) if one.acts]
         since = node.call("firehose.runs")["cursor"]
         assert node.call("firehose.runs", since=since)["items"] == [], "from now on no act of before is told"
+
+
+def test_an_act_behind_the_last_arrival_is_told_where_a_page_has_looked_at_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (firehose, firehose_runs):
+        monkeypatch.setattr(module, "LOOKED", 1)
+    with local(tmp_path / "home") as node:
+        an, since = node.call("account.create", name="an")["account"], node.call("firehose")["cursor"]
+        node.call("decision.add", verdict="hide", account=an, posts=[node.call("post", text="một")["uri"]])
+        assert kinds(whole_from(node, since)) == ["create", "hidden"]
+        assert [act.kind for one in signed(node) for act in one.acts] == ["hidden"]
 
 
 def test_content_that_comes_late_and_accounts_that_are_dropped_are_told(tmp_path: Path) -> None:

@@ -36,7 +36,9 @@ from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_node.server.running import find_running
+from banyan_node.workers.jobs import Arrivals
 from tests.node.real import converged, load_settings, make_home, make_node, running
+from tests.storage.accounts import Account, head_of, open_engine, open_store
 
 ROOT = Path(__file__).parents[2]
 SECRET = "5e" * 31 + "zz"
@@ -310,7 +312,7 @@ def held(node: Node) -> Iterator[None]:
         go_on.wait(60)
 
     node.worker.post(hold)
-    assert busy.wait(10)
+    assert busy.wait(60)
     try:
         yield
     finally:
@@ -616,6 +618,42 @@ async def test_what_comes_while_a_stream_reads_what_was_is_told_once(
                 after = await anext(events)
         assert (begin["event"], both["entries"], both["length"]) == ("begin", 2, 3)
         assert (after["entries"], after["length"]) == (1, 4)
+
+
+async def in_place(do: Callable[..., Any], *args: Any) -> Any:
+    return do(*args)
+
+
+async def test_entries_that_do_not_count_are_no_events() -> None:
+    store, account = open_store(open_engine("memory", Path())), Account("an")
+    account.open(store)
+    account.write(store, 5)
+    store.shorten(account.log, head_of(account.chain[:3], flag=1), 0)
+    store.commit()
+    events = Events(store.snapshot, in_place)
+    async with aclosing(await events.follow({"since": f"{store.store_id.hex()[:16]}-0"}, 9)) as told:
+        found = [await anext(told) for _ in range(3)]
+    assert [event["event"] for event in found] == ["begin", "control", "entries"]
+    assert (found[2]["entries"], found[2]["length"]) == (3, 3)
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+async def test_who_follows_as_the_store_becomes_another_is_told_nothing(waiting: bool) -> None:
+    """waiting: for how far the store has come; else until the first event is read."""
+    store = open_store(open_engine("memory", Path()))
+    store.commit()
+
+    async def meanwhile(do: Callable[..., Any], *args: Any) -> Any:
+        if waiting:
+            events.tell("another", {"store": bytes(16)}, Arrivals(0, 0))
+        return do(*args)
+
+    events = Events(store.snapshot, meanwhile)
+    told = await events.follow({"since": f"{store.store_id.hex()[:16]}-0"}, 9)
+    if not waiting:
+        events.tell("another", {"store": bytes(16)}, Arrivals(0, 0))
+    with pytest.raises(StopAsyncIteration):
+        await anext(told)
 
 
 async def test_a_stream_that_nobody_began_to_read_keeps_nothing(tmp_path: Path) -> None:

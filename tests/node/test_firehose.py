@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from banyan_crdt.codec import decode, encode
+from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.firehose import CONTROL, PARTS, PLACE, RUN, FrameReader, RunsVerifier, StreamFrame, ToldEntry, frame
 from banyan_crdt.frontier_cursor import ROW_BYTES, ToldRow, encode_frontier_cursor
@@ -32,14 +33,21 @@ from bench.rig.processes import new_home
 from tests.crdt.make import b32
 from tests.node.real import load_settings
 from tests.node.test_api import local
+from tests.storage.accounts import head_of
 
 
 def whole(node: LocalBackend, limit: int = 500, **params: Any) -> list[dict[str, Any]]:
     """All events from the beginning, in pages of `limit`."""
-    events, since, more = list[dict[str, Any]](), "begin", True
+    return whole_from(node, "begin", limit=limit, **params)
+
+
+def whole_from(node: LocalBackend, since: str, **params: Any) -> list[dict[str, Any]]:
+    """All events behind a place."""
+    events, more = list[dict[str, Any]](), True
     while more:
-        page = node.call("firehose", since=since, limit=limit, **params)
-        assert len(page["events"]) <= limit
+        page = node.call("firehose", since=since, **params)
+        assert len(page["events"]) <= params.get("limit", 500)
+        assert page["cursor"] != since or not page["more"], "else a reader never ends"
         events += page["events"]
         since, more = page["cursor"], page["more"]
     return events
@@ -128,21 +136,27 @@ def test_filters_take_what_they_name_and_the_cursor_passes_the_rest(tmp_path: Pa
             assert caught.value.code == code
 
 
+def proven(realm: Realm, event: dict[str, Any]) -> Entry:
+    """The entry of an event, as its signature proves it."""
+    proof = event["proof"]
+    if event["kind"] == "account" and proof["control"]:
+        entry = decode_control(realm, decode(b64decode(proof["control"]), 3))
+    else:
+        run = decode_run(realm, b64decode(proof["run"]))
+        verify_run(realm, run)
+        entry = run.entries[0]
+    assert entry.id.hex() == event["entry"]
+    assert entry.header.writer.hex() == event["writer"]
+    return entry
+
+
 def test_a_third_party_can_verify_each_event(tmp_path: Path) -> None:
     with local(tmp_path / "home") as node:
         node.call("account.create", name="an")
         posts = [node.call("post", text=f"bài {n}") for n in range(3)]
         realm, proved = node.context.realm, 0
         for event in whole(node, proof=True):
-            proof = event["proof"]
-            if event["kind"] == "account" and proof["control"]:
-                entry = decode_control(realm, decode(b64decode(proof["control"]), 3))
-            else:
-                run = decode_run(realm, b64decode(proof["run"]))
-                verify_run(realm, run)
-                entry = run.entries[0]
-            assert entry.id.hex() == event["entry"]
-            assert entry.header.writer.hex() == event["writer"]
+            proof, entry = event["proof"], proven(realm, event)
             if proof["part"] is not None:
                 part = part_of(decode_body(entry.ops).ops[event["op"]])
                 assert part is not None
@@ -188,16 +202,6 @@ def again(path: Path) -> Iterator[LocalBackend]:
 
 def told_at(node: LocalBackend, **params: Any) -> list[str]:
     return [event["content"]["text"] for event in whole_from(node, **params) if event["collection"] == "post"]
-
-
-def whole_from(node: LocalBackend, since: str, **params: Any) -> list[dict[str, Any]]:
-    """All events behind a place."""
-    events, more = list[dict[str, Any]](), True
-    while more:
-        page = node.call("firehose", since=since, **params)
-        events += page["events"]
-        since, more = page["cursor"], page["more"]
-    return events
 
 
 def test_a_frontier_cursor_means_the_same_at_another_node(tmp_path: Path) -> None:
@@ -280,22 +284,41 @@ def test_cursors_that_were_read_are_kept_within_so_many_bytes() -> None:
 
 
 def test_another_branch_than_the_one_that_was_told_is_told(tmp_path: Path) -> None:
-    """A copy of the home wrote on in the same log, so the log is forked, and each node holds one branch."""
-    with local(tmp_path / "home") as node:
-        node.call("account.create", name="an")
-        for n in range(6):
-            node.call("post", text=f"both {n}")
-    copytree(tmp_path / "home", tmp_path / "twin")
-    with again(tmp_path / "home") as node:
-        for n in range(3):
-            node.call("post", text=f"here {n}")
+    """One device wrote in two homes, so its log is forked, and each node holds one branch."""
+    wrote(tmp_path / "home", [*range(6), 6, 7, 8])
+    wrote(tmp_path / "twin", [*range(6), 10, 11, 12, 13])
+    with rig(tmp_path / "home") as node:
         frontier = node.call("firehose.frontier")["frontier"]
-    with again(tmp_path / "twin") as twin:
-        for n in range(5):
-            twin.call("post", text=f"there {n}")
-        assert [text for text in told_at(twin, since=frontier) if text.startswith("there")] == [
-            f"there {n}" for n in range(5)
-        ]
+    with rig(tmp_path / "twin") as twin:
+        told = [int(text.split()[1].rstrip(":")) for text in told_at(twin, since=frontier)]
+        assert told[-4:] == [10, 11, 12, 13]
+
+
+def test_a_run_whose_entries_came_apart_is_told_once_in_a_page(tmp_path: Path) -> None:
+    """Here in its middle another branch came, which is gone."""
+    log, _ = wrote(tmp_path / "home", [0, 1, 2], each_signed=False)
+    _, run = wrote(tmp_path / "twin", [0, 1, 3, 4], each_signed=False)
+    with filling(tmp_path / "home") as author:
+        author.store.rewrite(log, run, [], head_of(run), 0)
+    with rig(tmp_path / "home") as node:
+        items = node.call("firehose.runs", since="begin", collections=["post"])["items"]
+        assert [item["entries"] for item in items if "post" in item["collections"]] == [4]
+
+
+def wrote(home: Path, numbers: list[int], each_signed: bool = True) -> tuple[LogId, list[Entry]]:
+    """A new home in which account 0 wrote these posts. Returns its log."""
+    with filling(new_home(home)) as author:
+        an, _ = open_account(author, 0)
+        write_in_turn(author, iter([(an, [post(an, n) for n in numbers])]), each_signed)
+        return an.log, author.store.chain(an.log)
+
+
+@contextmanager
+def rig(path: Path) -> Iterator[LocalBackend]:
+    """The node of such a home."""
+    home = Home(path)
+    with open_local(home, load_settings(home, node__realm="test")) as backend:
+        yield backend
 
 
 def runs_of(node: LocalBackend, limit: int = 500, **params: Any) -> Iterator[StreamFrame]:
@@ -303,6 +326,7 @@ def runs_of(node: LocalBackend, limit: int = 500, **params: Any) -> Iterator[Str
     reader, since, more = FrameReader(), "begin", True
     while more:
         page = node.call("firehose.runs", since=since, limit=limit, **params)
+        assert page["cursor"] != since or not page["more"], "else a reader never ends"
         for item in page["items"]:
             raw = b64decode(item["frames"]) + frame(PLACE, item["cursor"].encode(), 0)
             yield from reader.feed(raw[:7])
@@ -353,8 +377,7 @@ def test_what_came_in_one_piece_under_one_signature_is_told_so(tmp_path: Path) -
         people = [open_account(author, n)[0] for n in range(3)]
         work = [(one, [post(one, n) for n in range(first, first + 9)]) for first in (0, 9, 18) for one in people]
         write_in_turn(author, iter(work), each_signed=False)
-    home = Home(tmp_path / "home")
-    with open_local(home, load_settings(home, node__realm="test")) as node:
+    with rig(tmp_path / "home") as node:
         every = whole(node)
         for limit in (1, 500):
             items = []
@@ -368,6 +391,8 @@ def test_what_came_in_one_piece_under_one_signature_is_told_so(tmp_path: Path) -
         middle = next(event["cursor"] for event in every if event["seq"] == 4 and event["log"])
         item = node.call("firehose.runs", since=middle, limit=1)["items"][0]
         assert item["entries"] == 4, "the rest of a run, up to its signature"
+        for event in whole(node, proof=True):
+            proven(node.context.realm, event)
         place, frontier = middle, node.call("firehose.frontier", since=middle)["frontier"]
         rest = [event["id"] for event in whole_from(node, since=place)]
         assert [event["id"] for event in whole_from(node, since=frontier)] == rest

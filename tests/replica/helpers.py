@@ -169,9 +169,9 @@ class World:
 
     def run(self, seconds: float) -> None:
         end = self.now + seconds
+        timers = {name: replica.get_timer() for name, replica in self.replicas.items()}
         while True:
-            timers = [(t, n) for n, r in self.replicas.items() if (t := r.get_timer()) is not None]
-            timer, who = min(timers, default=(end, ""))
+            timer, who = min([(t, n) for n, t in timers.items() if t is not None], default=(end, ""))
             at = min(timer, self.queue[0][0] if self.queue else end)
             if at >= end:
                 break
@@ -180,12 +180,15 @@ class World:
                 _, _, to, sender, data = heapq.heappop(self.queue)
                 if to not in self.replicas:
                     self.heard[to].append(decode_message(data))
-                elif sender in self.replicas[to].links:
-                    self.replicas[to].receive(sender, data, self.now)
-                    self.drain(to)
+                    continue
+                if sender not in self.replicas[to].links:
+                    continue
+                self.replicas[to].receive(sender, data, self.now)
+                who = to
             else:
                 self.replicas[who].handle_timer(self.now)
-                self.drain(who)
+            self.drain(who)
+            timers[who] = self.replicas[who].get_timer()
         self.now = end
 
     def until(self, done: Callable[[], bool], within: float) -> float:

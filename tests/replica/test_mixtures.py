@@ -1,22 +1,20 @@
 """Whatever mixture of reasons an attacker makes for which honest nodes do not take what others hold: honest accounts
 become equal, each difference has a reason, no pinned chain is hidden, and little is sent again and again.
 
-`BANYAN_MIXTURES=2000`, for a night, looks at more; so does `python -m tests.replica.mixtures 0 2000`."""
+`python -m tests.replica.mixtures 0 2000`, for a night, looks at more."""
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
+from tests.needs import few
 from tests.replica.mixtures import examine
 
-SETS = int(os.environ.get("BANYAN_MIXTURES", "4"))
 SEEDS = [
     "bait/1",
     "bait/8",
     "bait/18",
-    *(f"{kind}/{k}" for kind in ("bait", "mixture") for k in range(100, 100 + SETS // 2)),
+    *(f"{kind}/{k}" for kind in ("bait", "mixture") for k in range(100, 100 + few(6))),
 ]
 """The first ones failed once."""
 

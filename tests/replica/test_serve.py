@@ -271,7 +271,7 @@ def test_what_stands_beside_a_log_is_read_for_many_peers_a_little_at_a_time() ->
     log = node.store.chain(an.log())
     out: list[tuple[str, Message | bytes]] = []
     serving = Serving(node.store, Limits(), {}, out, node.pinned)
-    peers = [PeerSession(f"peer {n}", False, 0.0) for n in range(12)]
+    peers = [PeerSession(f"peer {n}", False, 0.0) for n in range(6)]
     for peer in peers:
         peer.flow.room = WINDOW
         serving.wants(peer, Wants([Want(an.log(), [(2, log[2].id)], [])] * 20))

@@ -30,6 +30,7 @@ from banyan_storage.search.index import Document, Index, used
 from banyan_storage.search.words import exact, fold, words_of
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews
+from tests.needs import NIGHT, numbers
 from tests.replica.helpers import NOW_MS, START_S, World, data
 
 
@@ -270,7 +271,7 @@ def accounts(forge: Forge) -> Iterator[Item]:
 
 
 def short_posts(forge: Forge) -> Iterator[Item]:
-    for _ in range(2_000):
+    for _ in numbers(3_000):
         opening, log = begun(forge)
         yield opening
         ops, size, raw = forge.large_post(20)
@@ -299,8 +300,8 @@ def tiny_entries(forge: Forge) -> Iterator[Item]:
 def many_logs(forge: Forge) -> Iterator[Item]:
     account = forge.account()
     yield account.item()
-    for n in range(1, 4_000):
-        log = account.log(n)
+    for n in numbers(4_500):
+        log = account.log(n + 1)
         log.write()
         yield log.run(0, 1)
 
@@ -313,7 +314,7 @@ def long_control(forge: Forge) -> Iterator[Item]:
 
 
 def branches(forge: Forge) -> Iterator[Item]:
-    for _ in range(150):
+    for _ in numbers(225):
         opening, log = begun(forge)
         yield opening
         log.write(count=20)
@@ -413,8 +414,8 @@ def saying(say: Callable[[Forge], Said], each: int) -> Shape:
     def shape(forge: Forge) -> Iterator[Item]:
         account = forge.account()
         yield account.item()
-        for n in range(1, 6):
-            log = account.log(n)
+        for n in range(5 if NIGHT else 2):
+            log = account.log(n + 1)
             for first in range(0, 2_000 // each, 100):
                 stop, contents = min(first + 100, 2_000 // each), list[Content]()
                 for _ in range(first, stop):

@@ -34,8 +34,10 @@ from banyan_schema.social import (
     write_post,
 )
 from banyan_schema.social.post import COLLECTION, LAYOUT, Poll, quick_seeds
+from tests.needs import few
 from tests.schema.laws import accounts, keeps_the_laws, mangled, read_alike, targets, texts
 
+MANY = range(few(100_000))
 THERE = Target(AccountId(b"a" * 32), CellKey(b"k" * 16))
 PUT = Put(POST, THERE.key, (), None)
 ADD = Add(POST, THERE.key, THERE.key, None)
@@ -118,17 +120,17 @@ def later_fields(values: list[Any]) -> bool:
     return any(value is not None for value in values[5:])
 
 
-def test_a_hundred_thousand_mangled_posts_are_read_alike_by_position_and_strictly() -> None:
+def test_mangled_posts_are_read_alike_by_position_and_strictly() -> None:
     rng, whole = random.Random("posts"), 0
     pool = [encode_post(some_post(rng)) for _ in range(400)]
-    for _ in range(100_000):
+    for _ in MANY:
         raw = mangled(rng, rng.choice(pool))
         quick, strict = LAYOUT.by_position(raw), LAYOUT.strictly(raw)
         assert quick == strict or quick is None, raw.hex()
         # what the reader by position gives up on is nothing, or has fields that this version does not know
         assert quick is not None or strict is None or later_fields(strict), raw.hex()
         whole += strict is not None
-    assert 5_000 < whole < 95_000
+    assert 0.05 < whole / len(MANY) < 0.95
 
 
 def at_once(layout: Layout[Any]) -> SeedIn:
@@ -153,13 +155,13 @@ def slow_seed(time: bytes, content: bytes) -> bytes | None:
     return at + said + (b"" if poll is None or poll.closes_ms >> 48 else b"p" + poll.closes_ms.to_bytes(6, "big"))
 
 
-def test_a_hundred_thousand_mangled_posts_are_seeded_as_the_strict_reader_says() -> None:
+def test_mangled_posts_are_seeded_as_the_strict_reader_says() -> None:
     rng, seeded, quickly = random.Random("seeds"), 0, 0
     pool = [encode_post(some_post(rng)) for _ in range(200)]
     pool += [encode_post(Post("x" * rng.randrange(20, 245), created_ms=rng.choice(TIMES[-4:]))) for _ in range(200)]
     quick = at_once(LAYOUT)
     times = bytes(8), (1_700_000_000_000 << 16).to_bytes(8, "big"), b"\xff" * 8
-    for k in range(100_000):
+    for k in MANY:
         content = mangled(rng, rng.choice(pool)) if k & 1 else rng.choice(pool)
         if not content:
             continue
@@ -170,8 +172,8 @@ def test_a_hundred_thousand_mangled_posts_are_seeded_as_the_strict_reader_says()
         quickest = quick(time, part)
         assert quickest in (None, told), content.hex()
         seeded, quickly = seeded + (told is not None), quickly + (quickest is not None)
-    assert 30_000 < seeded < 95_000
-    assert quickly > 10_000
+    assert 0.3 < seeded / len(MANY) < 0.95
+    assert quickly / len(MANY) > 0.1
 
 
 def test_the_usual_post_is_seeded_at_once() -> None:
@@ -252,10 +254,10 @@ def test_each_version_reads_what_the_other_wrote(post: Post, warning: str | None
     assert back.post == LAYOUT.decode(encode_post(post))
 
 
-def test_a_hundred_thousand_mangled_posts_of_the_next_version_are_read_alike() -> None:
+def test_mangled_posts_of_the_next_version_are_read_alike() -> None:
     rng = random.Random("next")
     pool = [NEXT.encode(Warned(some_post(rng), rng.choice((None, "", "spoilers", "x" * 100)))) for _ in range(400)]
-    for _ in range(100_000):
+    for _ in MANY:
         raw = mangled(rng, rng.choice(pool))
         quick = NEXT.by_position(raw)
         if quick is not None:

@@ -68,10 +68,10 @@ def _story(hash_seed: str, seed: int = 7) -> dict[str, object]:
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
 def test_a_network_parted_for_minutes_becomes_one_again(share: float) -> None:
-    world = World(24, 3, people=6, limits=Limits())
+    world = World(16, 3, people=6, limits=Limits())
     world.boot(3.0)
     world.publish(4.0, 250.0, 60)
-    side = tuple(list(world.nodes)[: round(24 * share)])
+    side = tuple(list(world.nodes)[: round(16 * share)])
     world.plan([Fault(8.0, "partition", 250.0, side, 2.0)])
     world.run(257.0)
     assert not agreed(world.honest), "both sides wrote, so they must differ while they are parted"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import gc
 
+import trio
+
 GC_OBJECTS = 50_000
 """New objects between two runs of the cyclic garbage collector. A frame makes about as many, nearly all of them tuples
 that end with it. With Python's default of 700 the collector took a seventh of the time."""
@@ -20,6 +22,7 @@ KEPT_BYTES = 8 << 20
 """Free memory at the end of the heap that is kept."""
 ARENAS = 2
 """Heaps of glibc. Of its own it makes one for every thread, and what one frees no other can use."""
+LOOK_S = 60.0
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
@@ -41,8 +44,16 @@ def prepare() -> None:
     it runs rarely while there is work. Where the C library is not glibc, its allocator stays as it is."""
     gc.freeze()
     gc.set_threshold(GC_BUSY * GC_OBJECTS, 20, 100)
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
+    if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
         mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
         mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
         mallopt(_M_ARENA_MAX, ARENAS)
+
+
+async def give_back(every_s: float = LOOK_S) -> None:
+    """Gives back to the system what was freed between blocks that stay; by itself glibc gives back only the heap's end.
+    It takes some milliseconds, and what a busy hour left is 10 MB."""
+    if (malloc_trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        while True:
+            await trio.sleep(every_s)
+            await trio.to_thread.run_sync(malloc_trim, 0)

@@ -195,10 +195,10 @@ class Plumtree:
         link = self.links.get(peer)
         out: list[Delivery] = []
         duplicates = 0
-        self.trail.went(peer, [item.mid for item in frame.items], "has", now)
-        self.trail.went(peer, frame.ihaves, "has", now)
+        there = [*[item.mid for item in frame.items], *frame.ihaves]
+        self.trail.went(peer, there, "has", now)
         if link is not None and link.ihaves:  # the peer has these, so they need not be announced to it
-            for mid in (*[item.mid for item in frame.items], *frame.ihaves):
+            for mid in there:
                 link.ihaves.pop(mid, None)
         for mid, hop, payload in frame.items:
             if link is not None and link.debts:

@@ -271,14 +271,14 @@ class Interests:
 
     @property
     def busy(self) -> bool:
-        return next(self._due(), None) is not None
+        return bool(self._own or self._pairs) and next(self._due(), None) is not None
 
     def _due(self) -> Iterator[tuple[str, Share]]:
         """The shares to read on, and for which peer; ours first."""
-        if self._own is not None and self._own.busy:
+        if self._own is not None and self._own.tree.busy:
             yield "", self._own
         for peer, pair in self._pairs.items():
-            if pair.share is not self._own and pair.share.busy and not self.waits(peer):
+            if pair.share is not self._own and pair.share.tree.busy and not self.waits(peer):
                 yield peer, pair.share
 
     def work(self) -> list[PeerSession]:

@@ -84,10 +84,6 @@ class Share:
     def names(self) -> Mapping[bytes, None]:
         return self.source.names
 
-    @property
-    def busy(self) -> bool:
-        return self.tree.busy
-
     def change(self, come: Collection[bytes], go: Collection[bytes]) -> int:
         """Adds and removes accounts. Returns how many names and heads were or must be read. Call it only when no write
         is waiting."""

@@ -135,8 +135,7 @@ async def follow(
             if page is None and seen is None and not wanted.by_node_alone and store_of(tail.cursor) == store_of(cursor):
                 found = tail.after(place, known)
             if found is not None:
-                some = [wanted.told(one) for one in found if wanted.takes(one)]
-                end = tail.cursor if tail.end is not None and tail.end > place else cursor  # it may be behind this one
+                some, end = [wanted.told(one) for one in found if wanted.takes(one)], tail.cursor
             else:
                 try:
                     page = page or await _page(source, wanted, cursor, form, seen)

@@ -132,7 +132,7 @@ class Tail:
         self._known = ArrivalPlace(-1)
         """What had arrived, and which acts of the node were done, when it was read last."""
         self.judged: MemoryObjectSendStream[Sequence[Mapping[str, Any]]] | None = None
-        """Gets the posts about which moderators decide, while somebody follows."""
+        """Gets the posts about which moderators decide, while its other end is open."""
         self._first: ArrivalPlace | None = None
         """Everything behind it is kept."""
         self._kept: list[TailEvent] = []
@@ -153,7 +153,7 @@ class Tail:
 
     def after(self, place: ArrivalPlace, known: ArrivalPlace = ArrivalPlace(0)) -> Sequence[TailEvent] | None:  # noqa: B008
         """The kept events behind a place; None if some of them are not kept. known: what the reader was answered from:
-        None also if that is newer than what is kept, which then may not be given out any more."""
+        None also if that is newer than what is kept, which then may end before the place, or be good no more."""
         if self._first is None or place < self._first or known.n > self._known.n or known.a > self._known.a:
             return None
         return self._kept[bisect_right(self._places, place) :]

@@ -149,11 +149,13 @@ class DoorServer(uvicorn.Server):
     def _accept(self) -> None:
         """Some of those that wait. Each takes a few turns of the loop to begin, so they begin together: while long
         answers are made, they would come one every few answers."""
-        for _ in range(ACCEPT):
+        for n in range(ACCEPT):
             if not self.lines.has_room:
                 self._pause()
                 return
             if self._gives_way():
+                if n:
+                    return  # perhaps none waits
                 self._pause()
                 asyncio.get_running_loop().call_later(GIVE_WAY_S, self._take_next)
                 return

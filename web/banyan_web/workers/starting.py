@@ -54,7 +54,8 @@ _NONE_SERVES = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\nConnection: close\r\n"
     b"Content-Length: %d\r\n\r\n%s" % (len(_SAYS), _SAYS)
 )
-_CODE = "from banyan_web.workers.child import main; main()"
+_CODE = "import gc; gc.disable(); from banyan_web.workers.child import main; gc.freeze(); gc.enable(); main()"
+"""What is loaded stays: looking for garbage in it was a sixth of the start."""
 _log = structlog.get_logger("banyan")
 
 

@@ -161,7 +161,8 @@ def firehose(at: CommitView, ask: FirehoseRequest) -> FirehosePage:
                     weight += len(event.proof.run or "")
             place = ArrivalPlace(row.n, 0, making.last_act)
         place = ArrivalPlace(rows[-1].n, 0, making.last_act)
-    return FirehosePage(events, cursor_text(store, *place), place.n < last, end)
+    more = place.n < last or not act(last)
+    return FirehosePage(events, cursor_text(store, *place), more, end)
 
 
 class Waiting:

@@ -151,7 +151,7 @@ def runs(at: CommitView, ask: RunsRequest) -> RunsPage:
                     items.append(item)
             else:
                 n = row.n
-    return page(n < last)
+    return page(n < last or not act(last))
 
 
 @METHODS.read("firehose.control", "not_found")

@@ -180,7 +180,7 @@ class Hub:
                     tasks.start_soon(self._hear_judged, web, decided)
                     await self._follow(web, web.tail)
                     tasks.cancel_scope.cancel()
-                web.tail.judged, self._live = None, anyio.Event()
+                self._live = anyio.Event()
 
     async def _follow(self, web: Web, tail: Tail) -> None:
         while tail.end is None and not tail.closed:
