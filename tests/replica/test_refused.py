@@ -196,3 +196,15 @@ def test_an_answer_that_claims_nothing_is_not_taken_for_a_claim() -> None:
     assert at.length
     assert not [m for m in w.heard["r"] if isinstance(m, Wants)]
     assert [m for m in w.heard["r"] if isinstance(m, SketchNames)]
+
+
+def test_of_two_logs_that_were_ground_to_have_one_place_the_later_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("banyan_replica.sync.refused.place", lambda *_: 7)
+    refused, rng = Refused(KEY), random.Random(1)
+    for log in (name(1), name(2), name(1)):
+        refused.put(log, head(rng, 3), NOTHING, 9)
+        assert len(refused) == 1
+        assert refused.theirs(log) is not None
+    refused.end(name(2))
+    refused.end(name(1))
+    assert len(refused) == 0

@@ -50,16 +50,20 @@ class Refused:
         if self._heads.get(log) == (theirs, mine):
             return
         self.end(log)
+        at = place(self._key, *name_words(log))
+        if at in self._at:  # a log that was ground to have the place of another
+            self.end(self._at[at])
         while len(self._heads) >= most:
             self.end(next(iter(self._heads)))
-        self._heads[log] = theirs, mine
-        self._at[self._count(log, theirs, mine, 1)] = log
+        self._heads[log], self._at[at] = (theirs, mine), log
+        self._count(log, theirs, mine, 1)
 
     def end(self, log: LogId) -> None:
         """It is compared again."""
         found = self._heads.pop(log, None)
         if found is not None:
-            del self._at[self._count(log, *found, -1)]
+            self._count(log, *found, -1)
+            del self._at[place(self._key, *name_words(log))]
 
     def real(self, h: int, w: int) -> int:
         """A comparison found this item, or the peer asks what is here (0): it is not as we thought. Returns the item of
@@ -99,12 +103,11 @@ class Refused:
         add(out, numbers[:, 0], numbers[:, 1])
         return out
 
-    def _count(self, log: LogId, theirs: Head, mine: Head, sign: int) -> int:
+    def _count(self, log: LogId, theirs: Head, mine: Head, sign: int) -> None:
         h, w = _item(self._key, log, theirs, mine)
         self.changes += 1
         if self._cells is not None:
             add_one(self._cells, h, w * sign % P)
-        return h
 
 
 def _item(key: Key, log: LogId, theirs: Head, mine: Head) -> tuple[int, int]:
