@@ -40,10 +40,11 @@ test('mutated bytes are refused or read', async () => {
     ...Object.entries(SHAPES).map(([name, shape]) => [of(name), (bytes) => readContent(shape, bytes)]),
   ].filter(([inputs]) => inputs.length);
   const draw = numbers(7);
-  for (let n = 0; n < 20_000; n += 1) {
+  const times = globalThis.process?.env?.BANYAN_NIGHT ? 20_000 : 4_000;
+  for (let n = 0; n < times; n += 1) {
     const [inputs, read] = targets[draw(targets.length)];
     let bytes = unhex(inputs[draw(inputs.length)]);
-    for (let times = 1 + draw(4); times > 0; times -= 1) bytes = mutated(bytes, draw);
+    for (let wrongs = 1 + draw(4); wrongs > 0; wrongs -= 1) bytes = mutated(bytes, draw);
     try {
       await read(bytes);
     } catch (error) {

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 import pytest
 
 from tests.cli.shell import banyan
-
-get_temp_dir()  # for the socket of shell.node_up: chosen now, because tests put another folder in this place
 
 
 @pytest.fixture(autouse=True)

@@ -69,7 +69,7 @@ def served(certificate: Path) -> Iterator[str]:
         thread.start()
         yield f"https://localhost:{listener.getsockname()[1]}"
         listener.shutdown(socket.SHUT_RDWR)
-    thread.join(5)
+    thread.join(60)
 
 
 @pytest.mark.parametrize(

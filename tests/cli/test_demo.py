@@ -52,7 +52,7 @@ def test_a_demo_that_is_ended_early_leaves_no_process_and_no_folder(tmp_path: Pa
     while not list(tmp_path.glob("*/pi/control.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
     demo.terminate()
-    out, _ = demo.communicate(timeout=30)
+    out, _ = demo.communicate(timeout=60)
     assert (demo.returncode, out) == (errors.INTERRUPTED, b"")
     assert list(tmp_path.iterdir()) == []
     assert not [p for p in Path("/proc").glob("[0-9]*") if str(tmp_path) in _command_line(p)]

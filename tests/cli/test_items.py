@@ -58,7 +58,7 @@ def node_with_polls(env: dict[str, str], home: Path) -> Iterator[None]:
             yield
         finally:
             node.terminate()
-            node.wait(15)
+            node.wait(60)
 
 
 def test_polls_are_written_and_read_on_the_command_line_with_a_node_and_without(

@@ -277,7 +277,7 @@ def test_a_reader_that_leaves_is_no_error(home: Path) -> None:
     node.stdout.close()
     assert b"Traceback" not in node.stderr.read()
     node.stderr.close()
-    assert node.wait(20) == 0
+    assert node.wait(60) == 0
 
 
 def test_short_names_are_those_shown_and_two_that_fit_are_refused(home: Path) -> None:

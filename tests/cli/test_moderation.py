@@ -56,7 +56,7 @@ def test_a_report_is_shown_decided_and_taken_back_and_all_of_it_is_in_the_audit_
         banyan("--home", home, "moderator", "drop", "Lan")
         assert json.loads(following.stdout.readline())["do"] == "moderator.drop"
         following.terminate()
-        following.wait(10)
+        following.wait(60)
         following.stdout.close()
         rows = banyan("--home", home, "audit", "--json").lines
         done = ["moderator.drop", "works.begin", "networks.pardon", "networks.ban", "token.revoke", "token.add"]

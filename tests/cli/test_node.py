@@ -18,7 +18,7 @@ from banyan_node.home.folder import Home
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.views.registry import NAMES
 from banyan_storage.views.social.timeline import TIMELINE
-from tests.cli.shell import COMMAND, banyan, clean_environment, node_up, process
+from tests.cli.shell import COMMAND, banyan, clean_environment, forked, node_up, process
 from tests.needs import NIGHT
 
 
@@ -138,7 +138,7 @@ def test_ctrl_c_stops_a_node_cleanly_and_another_start_finds_everything(home: Pa
         time.sleep(0.05)
     uri = _json("--home", home, "post", "còn đây")["uri"]
     node.send_signal(signal.SIGINT)
-    assert node.wait(20) == 0
+    assert node.wait(60) == 0
     assert not (home / "control.json").exists()
     assert _json("--home", home, "thread", uri)["posts"][0]["text"] == "còn đây"
 
@@ -202,19 +202,17 @@ def test_a_port_in_use_gives_one_sentence(home: Path) -> None:
             assert "Traceback" not in ran.err
 
 
-@pytest.mark.parametrize("seed", range(5 if NIGHT else 2))
+@pytest.mark.parametrize("seed", range(5 if NIGHT else 1))
 def test_an_import_killed_at_any_moment_goes_on_and_ends_with_everything(home: Path, tmp_path: Path, seed: int) -> None:
     edges = tmp_path / "g.txt"
     edges.write_text("".join(f"{a} {b}\n" for a in range(500) for b in range(a + 1, min(a + 20, 500))))
     words = ["--home", str(home), "import", "graph", str(edges), "--undirected", "--json"]
     moments = random.Random(seed)
     for _ in range(2):
-        run = subprocess.Popen(
-            [*COMMAND, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean_environment()
-        )
-        time.sleep(moments.uniform(0.3, 2.5))
+        run = forked(tmp_path / "log", *words)
+        time.sleep(moments.uniform(0.1, 1.5))
         run.kill()
-        run.wait()
+        run.join()
         stats = _json("--home", home, "graph", "stats")
         assert stats["follows"] <= 2 * 9310
     ended = _json(*words[:-1])

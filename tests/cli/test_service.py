@@ -49,7 +49,7 @@ class Service(NamedTuple):
     def get(self, path: str) -> tuple[int, str]:
         running, token = find_running(self.home)
         with_token = {"Authorization": f"Bearer {token}"}
-        connection = http.client.HTTPConnection(running.endpoint.host, running.endpoint.port, timeout=20)
+        connection = http.client.HTTPConnection(running.endpoint.host, running.endpoint.port, timeout=60)
         connection.request("GET", path, headers=with_token)
         answer = connection.getresponse()
         said = answer.status, answer.read().decode()
@@ -223,7 +223,7 @@ def test_sigterm_lets_what_is_under_way_finish_and_down_returns_when_the_process
         assert line.recv(65_536).startswith(b"HTTP/1.1 200 ")
     ran = process("--home", service.home.path, "down")
     assert ran.code in (0, 3), ran.err  # 3: it was gone already
-    assert service.node.wait(20) == 0
+    assert service.node.wait(60) == 0
     assert not service.home.running.exists()
 
 

@@ -437,7 +437,7 @@ def _typed(text: str, *command: str, then: str = "") -> tuple[str, str]:
         while seen.count(b": ") == asked:  # the echo is off then
             seen += os.read(mine, 1000)
         os.write(mine, typed.encode())
-    out, _ = run.communicate(timeout=30)
+    out, _ = run.communicate(timeout=60)
     try:
         seen += os.read(mine, 1000)
     except OSError:  # the terminal closed with nothing more on it

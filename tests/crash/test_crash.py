@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.needs import skipped_without
+from tests.needs import NIGHT, skipped_without
 
 from . import crashes
 from .disk import KEPT, Disk, Loss, Unknown
@@ -22,7 +22,7 @@ traces = skipped_without(can_trace())
 def test_after_a_crash_what_was_acknowledged_is_there_and_nothing_is_half_done(scene: str) -> None:
     with crashes.room() as folder:
         recorded = crashes.record(scene, Path(folder))
-        found = crashes.crash(recorded, 14, f"suite/{scene}")
+        found = crashes.crash(recorded, 14 if NIGHT else 6, f"suite/{scene}")
         assert found.wrong == []
         assert found.syncs > 20
         assert found.said > 20

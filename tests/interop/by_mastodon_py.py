@@ -41,7 +41,7 @@ class MastodonPy:
 
         def logged_in() -> Mastodon:
             client_id, secret = Mastodon.create_app("Tried", SCOPES, api_base_url=door.url, website="https://a.example")
-            api = Mastodon(client_id, secret, api_base_url=door.url, request_timeout=30)
+            api = Mastodon(client_id, secret, api_base_url=door.url, request_timeout=60)
             browser = Browser(door.url)
             url = api.auth_request_url(scopes=SCOPES, state="kept", force_login=True, allow_http=True)
             code = code_on(browser.send(browser.log_in(url, name, password), 200, answer="allow"))

@@ -100,7 +100,7 @@ async def picture(at: Scene) -> None:
     (seen,) = await at.binh.timeline("home")
     assert (seen.id, seen.text, seen.by) == (at.phở.id, "Phở #bữasáng", at.an_there.acct)
     assert seen.described in (None, ("Một bát phở",))
-    async with httpx.AsyncClient(timeout=30) as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         got = await http.get(seen.media[0])
     assert got.headers["content-type"] == "image/png"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import queue
 import shutil
 import subprocess
@@ -20,19 +21,20 @@ from banyan_node.api import LocalBackend
 from banyan_node.home.settings import load
 from banyan_node.local import open_local
 from tests.js.histories import histories
-from tests.needs import ROOT, skipped_without
+from tests.needs import NIGHT, ROOT, skipped_without
 from tests.node.real import make_home
 
 CLIENT = ROOT / "js"
+SETS = 150 if NIGHT else 50
 TSC = CLIENT / "node_modules" / "typescript" / "bin" / "tsc"
 needs_node = skipped_without(None if shutil.which("node") else "no `node` here: install Node.js 20 or newer")
 needs_types = skipped_without(None if TSC.exists() else "no TypeScript here: run `npm ci` in js")
 
 
 def node(*arguments: str | Path) -> str:
-    done = subprocess.run(
-        ["node", *map(str, arguments)], cwd=CLIENT, capture_output=True, text=True, check=False, timeout=240
-    )
+    env = {**os.environ, **({"BANYAN_NIGHT": "1"} if NIGHT else {})}
+    line = ["node", *map(str, arguments)]
+    done = subprocess.run(line, cwd=CLIENT, env=env, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stdout[-5_000:] + done.stderr[-2_000:]
     return done.stdout
 
@@ -141,11 +143,11 @@ def test_the_client_signs_nothing_without_a_grant(tmp_path: Path) -> None:
 @needs_node
 def test_the_client_and_the_kernel_agree_about_accounts_that_thieves_write_in(tmp_path: Path) -> None:
     sets = tmp_path / "histories"
-    sets.write_text("".join(json.dumps(history) + "\n" for history in histories("client", 150)))
+    sets.write_text("".join(json.dumps(history) + "\n" for history in histories("client", SETS)))
     found = json.loads(node(CLIENT / "test" / "histories.js", sets))
     assert found["differing"] == []
-    assert min(found["frozen"], found["forked"]) > 20
-    assert found["histories"] - found["empty"] > 200
+    assert min(found["frozen"], found["forked"]) > 20 * SETS // 150
+    assert found["histories"] - found["empty"] > 200 * SETS // 150
 
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -96,7 +96,7 @@ class Hostile:
         until = time.monotonic() + seconds
         ways = (self.call, self.call, self.call, self.body, self.headers, self.cursor, self.raw, self.raw)
         url, headers = f"http://127.0.0.1:{self.port}", {"authorization": f"Bearer {self.token}"}
-        with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=30) as self.http:
+        with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=60) as self.http:
             self._learn()
             while time.monotonic() < until:
                 way = self.rng.choice(ways)
@@ -125,7 +125,7 @@ class Hostile:
         """Checks valid requests on a new connection, because hostile ones may have broken the others."""
         url = f"http://127.0.0.1:{self.port}/v1/thread"
         headers = {"authorization": f"Bearer {self.token}"}
-        answer = httpx.post(url, json={"uri": self.uri}, headers=headers, trust_env=False, timeout=30)
+        answer = httpx.post(url, json={"uri": self.uri}, headers=headers, trust_env=False, timeout=60)
         if answer.status_code != 200 or self.uri not in [p["uri"] for p in answer.json()["posts"]]:
             self.wrong.append(f"thread answers {answer.status_code} {answer.text[:200]}")
 

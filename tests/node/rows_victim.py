@@ -1,13 +1,9 @@
-"""A process that moves heads in a store on disk and keeps its rows, as fast as it can, until it is killed.
-
-python -m tests.node.rows_victim FOLDER SEED
-"""
+"""A process that moves heads in a store on disk and keeps its rows, as fast as it can, until it is killed."""
 
 from __future__ import annotations
 
 import os
 import random
-import sys
 from pathlib import Path
 
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
@@ -40,11 +36,12 @@ def move(store: Store, index: FrontierIndex, rng: random.Random) -> None:
     index.moved(log, old, new)
 
 
-def main(folder: Path, seed: int) -> None:
+def main(folder: Path, seed: int, ready: Path) -> None:
+    """ready: a file that is there from the moment on that it may be killed."""
     frontier_saving.LEAST, frontier_saving.EVERY = 100, 200
     rng = random.Random(seed)
     store, index = opened(folder)
-    os.write(1, b"ready\n")
+    ready.touch()
     while True:
         for _ in range(rng.randrange(60)):
             move(store, index, rng)
@@ -59,7 +56,3 @@ def main(folder: Path, seed: int) -> None:
         for _ in range(8):
             if index.busy:
                 index.work()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -158,7 +158,7 @@ async def test_who_waits_for_room_keeps_no_other_out() -> None:
 async def test_threads_give_way_while_a_strangers_frame_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
     usual, found = sys.getswitchinterval(), list[float]()
     here, there = Ahead(TEST), Ahead(TEST)
-    do, both = here._prepare, threading.Barrier(2, timeout=20)
+    do, both = here._prepare, threading.Barrier(2, timeout=60)
 
     def prepared(frame: bytes, spent: Callable[[float], None]) -> Prepared:
         both.wait()

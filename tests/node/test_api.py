@@ -312,7 +312,7 @@ def held(node: Node) -> Iterator[None]:
         go_on.wait(60)
 
     node.worker.post(hold)
-    assert busy.wait(10)
+    assert busy.wait(60)
     try:
         yield
     finally:

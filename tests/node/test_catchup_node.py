@@ -6,8 +6,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +22,8 @@ from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_replica.intake.author import EntryDraft, grant_to
 from banyan_schema.social import Post, post_key, write_post
+from tests.forking import started
+from tests.node import victim
 from tests.node.real import digest_of, load_settings, make_home, make_node, running
 
 ACCOUNTS, POSTS = 700, 3
@@ -41,25 +41,30 @@ class Server(NamedTuple):
 @contextmanager
 def serving(home: Home) -> Iterator[Server]:
     """A node in a separate process."""
-    root = Path(__file__).parents[2]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.node.victim"], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    pid = 0
+    log = home.path.with_suffix(".log")
+    process = started(_serve, home.path, log)
+    assert process.pid is not None
     try:
-        process.stdin.write(f"serve {home.path}\n")
-        process.stdin.flush()
-        pid = int(process.stdout.readline().split()[1])
-        ready, address = process.stdout.readline().split()
-        assert ready == "ready"
-        yield Server(pid, address)
+        while not (said := _ready(log)):
+            assert process.is_alive(), log.read_text("utf-8")[-2_000:]
+            time.sleep(0.02)
+        yield Server(process.pid, said)
     finally:
-        if pid:
-            os.kill(pid, signal.SIGKILL)
         process.kill()
-        process.communicate()
+        process.join()
+
+
+def _serve(home: Path, log: Path) -> None:
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    trio.run(victim.serve, Home(home))
+
+
+def _ready(log: Path) -> str:
+    """The address that it said, or nothing yet."""
+    lines = log.read_text("utf-8").splitlines(keepends=True) if log.exists() else []
+    return next((line.split()[1] for line in lines if line.startswith("ready /") and line.endswith("\n")), "")
 
 
 def fill(home: Home) -> None:

@@ -1,4 +1,4 @@
-"""Ten thousand malformed inputs to every protocol of the edge, from one seed; the host still serves others."""
+"""Malformed inputs to every protocol of the edge, from one seed, by night ten thousand; the host still serves all."""
 
 import random
 import struct
@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from banyan_node.edge import Edge, EdgeConfig, Link, LinkClosed, open_edge
+from tests.needs import NIGHT
 from tests.node.test_edge_rogue import DATA, FIN, RST, SYN, WINDOW, delimited, rogue, yamux
 
 PROTOCOLS = [
@@ -176,7 +177,7 @@ async def serve(edge: Edge) -> None:
 
 
 @pytest.mark.parametrize("bridge", [False, True])
-async def test_five_thousand_malformed_inputs_at_every_door_leave_the_host_up(bridge: bool) -> None:
+async def test_thousands_of_malformed_inputs_at_every_door_leave_the_host_up(bridge: bool) -> None:
     settings: dict[str, Any] = {"listen": ("/ip4/127.0.0.1/tcp/0",), "max_streams_per_peer": 64}
     events: Counter[str] = Counter()
 
@@ -197,6 +198,7 @@ async def test_five_thousand_malformed_inputs_at_every_door_leave_the_host_up(br
         await link.send([b"echo to the first"])
         assert await link.receive() == b"echo to the first"
         work = [doors.raw] * 2000 + [doors.muxer] * 100 + [doors.streams] * 60 + [doors.sync] * 60
+        work = work if NIGHT else work[::3]
         doors.rng.shuffle(work)
 
         async def worker() -> None:
@@ -207,7 +209,7 @@ async def test_five_thousand_malformed_inputs_at_every_door_leave_the_host_up(br
         async with trio.open_nursery() as workers:
             for _ in range(AT_ONCE):
                 workers.start_soon(worker)
-        assert sum(doors.said.values()) >= 5000, doors.said
+        assert sum(doors.said.values()) >= (5000 if NIGHT else 1500), doors.said
         with trio.fail_after(60):
             await link.send([b"echo to the one who was there all along"])
             assert await link.receive() == b"echo to the one who was there all along"

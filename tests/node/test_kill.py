@@ -30,7 +30,7 @@ from tests.node.real import converged, load_settings, make_home, make_node, runn
 from tests.replica.helpers import draft
 from tests.storage.old.load import old_home
 
-KILLS = 50 if NIGHT else 20
+KILLS = 50 if NIGHT else 10
 LIVES_PER_HOME = 10
 
 
@@ -77,7 +77,7 @@ class Victim:
         self.process.communicate()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def victim() -> Iterator[Victim]:
     made = Victim()
     yield made

@@ -17,7 +17,7 @@ import trio
 from banyan_crdt.blob import CHUNK, BlobRoot, blob_of
 from banyan_node.api.declare import named
 from banyan_node.context import Context
-from banyan_node.edge.blobs import serve_blobs
+from banyan_node.edge.blobs import ANSWER_S, serve_blobs
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.media import keeping
@@ -199,7 +199,7 @@ async def test_a_peer_that_sends_no_list_does_not_delay_the_one_of_another(
             for blob in blobs:
                 began = trio.current_time()
                 assert (await fetched(third, blob))["whole"]
-                assert trio.current_time() - began < 8
+                assert trio.current_time() - began < ANSWER_S / 2
                 if asked:
                     break
             assert asked, "it was asked, and the film came all the same"
@@ -262,10 +262,8 @@ async def test_one_honest_peer_among_many_that_are_silent_is_enough(tmp_path: Pa
         assert (await fetched(two, blobs[1]))["whole"]
         two.media._slow = {f"silent {n}" for n in range(7)}
         crowd = two.media._peers = Crowd(Liar(files[2].read_bytes(), ""), 7, listing=False)
-        began = trio.current_time()
         assert (await fetched(two, blobs[2]))["whole"]
         assert crowd.asked[0] == "honest", "those that were too slow are asked last"
-        assert trio.current_time() - began < 3
 
 
 async def peers(node: Node) -> list[dict[str, Any]]:

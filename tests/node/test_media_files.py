@@ -265,7 +265,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     def slow(read: Any, about: Any = None) -> Any:
         def pausing(size: int) -> bytes:
             reached.set()
-            go_on.wait(10)
+            go_on.wait(60)
             return bytes(read(size))
 
         return whole(pausing, about)
@@ -273,7 +273,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     monkeypatch.setattr(blobs, "put", slow)
 
     def change() -> None:
-        reached.wait(10)
+        reached.wait(60)
         with file.open("ab") as out:
             out.write(b"more")
         go_on.set()
@@ -381,7 +381,7 @@ def test_what_waits_for_a_decoder_that_is_closed_gets_nothing(tmp_path: Path) ->
         time.sleep(0.01)
     (process,) = [one._process.pid for one in decoders._busy]
     decoders.close()
-    asking.join(10)
+    asking.join(60)
     assert (said, is_running(process)) == ([None], False)
     assert decoded(decoders, file) is None
 
@@ -389,7 +389,7 @@ def test_what_waits_for_a_decoder_that_is_closed_gets_nothing(tmp_path: Path) ->
 def test_files_are_put_beside_each_other_and_room_is_made_where_the_store_is(
     node: LocalBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    owner, rooms, both = threading.get_ident(), list[int](), threading.Barrier(2, timeout=10)
+    owner, rooms, both = threading.get_ident(), list[int](), threading.Barrier(2, timeout=60)
     make_room, put_blob = node._make_room, node.context.blobs.put
 
     def noted(size: int) -> None:
@@ -418,7 +418,7 @@ def test_the_decoder_cannot_take_more_memory_than_it_may() -> None:
         "child._picture = lambda file, side: bytearray(2 << 30)\n"
         "child.main('1280')\n"
     )
-    ran = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, timeout=30)
+    ran = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
     mib = picture_child.MEMORY >> 20
     assert ran.stdout.decode() == f'{{"refused": "needs more memory than the {mib} MiB that decoding may use"}}'
 

@@ -26,7 +26,7 @@ KILLS = 8
 SIZE = 20_000_000
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def victim() -> Iterator[Victim]:
     made = Victim()
     yield made

@@ -862,7 +862,7 @@ async def test_strangers_frames_wait_on_the_replicas_thread_and_those_of_others_
 
 
 def _wait(event: threading.Event) -> None:
-    assert event.wait(30)
+    assert event.wait(60)
 
 
 async def test_what_is_read_in_the_background_for_a_stranger_is_the_strangers(

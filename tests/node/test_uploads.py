@@ -210,7 +210,7 @@ def test_chunks_and_puts_of_several_clients_make_one_blob_and_leave_nothing(node
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert len(answers) == 1
     assert node.context.blobs.read(BlobRoot(bytes.fromhex(answers[0])), 0, len(raw)) == raw
     assert said <= {"Something else is", "Of the upload", f"No upload {upload[:16]}..."}

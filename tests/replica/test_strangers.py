@@ -30,7 +30,7 @@ from banyan_storage.search.index import Document, Index, used
 from banyan_storage.search.words import exact, fold, words_of
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews
-from tests.needs import numbers
+from tests.needs import NIGHT, numbers
 from tests.replica.helpers import NOW_MS, START_S, World, data
 
 
@@ -414,7 +414,7 @@ def saying(say: Callable[[Forge], Said], each: int) -> Shape:
     def shape(forge: Forge) -> Iterator[Item]:
         account = forge.account()
         yield account.item()
-        for n in numbers(6):
+        for n in range(5 if NIGHT else 2):
             log = account.log(n + 1)
             for first in range(0, 2_000 // each, 100):
                 stop, contents = min(first + 100, 2_000 // each), list[Content]()

@@ -23,11 +23,12 @@ from banyan_sim.machine import Machine
 from banyan_sim.memo import remembered_signatures
 from banyan_sim.run import agreed
 from banyan_sim.world import World
+from tests.needs import NIGHT
 
 SLOW = Limits(outbox=6 << 10, credit=1, piece=3 << 10, stall_s=4.0)
 FAR = 8.0
 """A few kB a round trip, and long trips, so that a few hundred accounts take a while."""
-ACCOUNTS = 400
+ACCOUNTS = 400 if NIGHT else 250
 
 
 class Ears(Liar):

@@ -16,7 +16,7 @@ class Browser:
     """Follows no redirect by itself; keeps cookies, and no connection."""
 
     def __init__(self, url: str) -> None:
-        self.http = httpx.Client(base_url=url, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
+        self.http = httpx.Client(base_url=url, timeout=60, limits=httpx.Limits(max_keepalive_connections=0))
 
     def see(self, path: str, status: int = 200) -> httpx.Response:
         answer = self.http.get(path)

@@ -64,7 +64,7 @@ async def test_peers_are_dialled_dropped_and_banned_with_reasons_and_ends(tmp_pa
         await client.ask("DELETE", "/v1/admin/bans/networks", 404, params={"network": "127.0.0.0/8"})
         await client.ask("DELETE", f"/v1/admin/bans/peers/{PEER}")
         assert await client.get("/v1/admin/bans") == {"peers": [], "networks": []}
-        with trio.fail_after(50):  # who was hung up on waits before it dials again
+        with trio.fail_after(120):  # who was hung up on waits before it dials again
             while not (await client.get("/v1/admin/peers"))["peers"]:
                 await trio.sleep(0.1)
         assert (await client.ask("DELETE", f"/v1/admin/peers/{peer}"))["linked"]

@@ -265,7 +265,7 @@ async def test_a_code_that_is_shown_eight_times_at_once_gives_nobody_a_token_tha
             given.append(await client.post("/oauth/token", data=whole, headers={"authorization": f"Basic {basic}"}))
 
         code = door_apps.issue(at.store, grant)
-        async with httpx.AsyncClient(base_url=at.url, timeout=30) as client, trio.open_nursery() as nursery:
+        async with httpx.AsyncClient(base_url=at.url, timeout=60) as client, trio.open_nursery() as nursery:
             for _ in range(8):
                 nursery.start_soon(lambda: show(client, code=code))
         assert sorted(answer.status_code for answer in given) == [200, *[400] * 7]
@@ -284,7 +284,7 @@ async def test_a_connection_that_upgraded_and_left_leaves_nothing(tmp_path: Path
 
         def leave() -> None:
             for _ in range(20):
-                with closing(socket.create_connection((address.hostname, address.port), timeout=5)) as line:
+                with closing(socket.create_connection((address.hostname, address.port), timeout=60)) as line:
                     line.sendall(HANDSHAKE.format(client.token).encode() + masked(FRAME_TEXT, b"?")[:3])
 
         await trio.to_thread.run_sync(leave)
@@ -298,7 +298,7 @@ async def test_a_client_that_answers_no_ping_is_gone_and_one_that_does_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(web_sockets, "PING_S", 0.2)
-    monkeypatch.setattr(http_connections, "SILENT_S", 2.0)
+    monkeypatch.setattr(http_connections, "SILENT_S", 4.0)
     async with open_node(tmp_path) as at:
         _, client = await at.person("an")
 
@@ -310,7 +310,7 @@ async def test_a_client_that_answers_no_ping_is_gone_and_one_that_does_stays(
             return time.monotonic() - began
 
         def answering() -> None:
-            line, until = Line(at, client.token or ""), time.monotonic() + 4
+            line, until = Line(at, client.token or ""), time.monotonic() + 6
             while time.monotonic() < until:
                 assert line.next(2) == PING
                 line.say(masked(PONG, b""))
@@ -320,7 +320,7 @@ async def test_a_client_that_answers_no_ping_is_gone_and_one_that_does_stays(
         with trio.fail_after(60):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(trio.to_thread.run_sync, answering)
-                assert 1.5 < await trio.to_thread.run_sync(silent) < 20
+                assert await trio.to_thread.run_sync(silent) > 3.5
             while at.hub.count:
                 await trio.sleep(0.01)
 

@@ -244,7 +244,7 @@ async def test_who_is_not_logged_in_has_a_few_streams_of_an_address(tmp_path: Pa
     async with open_node(tmp_path, http__address_rate="40") as door, AsyncExitStack() as held:
         an, _ = await door.person("an")
         of_app = None if path in STREAMS_OF_ANYBODY else f"Bearer {door.token(None, 'read')}"
-        http = await held.enter_async_context(httpx.AsyncClient(base_url=door.url, timeout=20))
+        http = await held.enter_async_context(httpx.AsyncClient(base_url=door.url, timeout=60))
 
         async def status(address: str, within: AsyncExitStack = held, **headers: str) -> int:
             given = {"authorization": of_app, **headers} if of_app else headers
@@ -402,7 +402,7 @@ async def test_while_archives_are_written_pages_and_searches_are_answered(
 
     def written(at: Any, of: Any, path: Path, ask: Any) -> Any:
         begun.append(path)
-        goes_on.wait(30)
+        goes_on.wait(60)
         return write(at, of, path, ask)
 
     monkeypatch.setattr(exporting, "_written", written)

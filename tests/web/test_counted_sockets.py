@@ -27,7 +27,7 @@ async def handshake(door: Door, path: str, token: str, address: str = "203.0.113
     """The answer to one, on a connection of its own."""
     headers = {**UPGRADE, "authorization": f"Bearer {token}", "x-forwarded-for": address}
     async with (
-        httpx.AsyncClient(base_url=door.url, timeout=20) as http,
+        httpx.AsyncClient(base_url=door.url, timeout=60) as http,
         http.stream("GET", path, headers=headers) as answer,
     ):
         if answer.status_code != 101:
@@ -64,7 +64,7 @@ async def test_the_firehose_takes_no_token_in_the_address(tmp_path: Path) -> Non
         for scheme in ("Bearer ", ""):
             headers = {**UPGRADE, **({"authorization": f"{scheme}{token}"} if scheme else {})}
             async with (
-                httpx.AsyncClient(base_url=door.url, timeout=20) as http,
+                httpx.AsyncClient(base_url=door.url, timeout=60) as http,
                 http.stream("GET", f"/v1/firehose?access_token={token}", headers=headers) as answer,
             ):
                 assert answer.status_code == (400 if scheme else 401)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,11 +23,12 @@ from banyan_node.home.keystore import Keystore
 from banyan_node.home.settings import load
 from banyan_node.local import open_local, peer_id
 from banyan_web.door_store import DoorStore
-from tests.needs import ROOT
+from tests.forking import forked
+from tests.needs import NIGHT
 from tests.web.door import Door, open_node
 from tests.web.lines import open_lines
 
-SEEDS, EACH, EACH_SAYS = 12, 5, 100
+SEEDS, EACH, EACH_SAYS = 12 if NIGHT else 4, 5, 100
 """Readers; accounts of a platform, and what they say."""
 NOTES = ("begin", "heartbeat", "frontier", "end")
 HOLDS_ALL = 2
@@ -57,7 +55,7 @@ class Lotus:
 
     def __init__(self, path: Path) -> None:
         self._home, self._port = Home(path), free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: BaseProcess | None = None
         url = f"http://127.0.0.1:{free_port()}"
         settings: dict[str, Any] = {"node.name": path.name, "node.role": "platform", "interest.mode": "all"}
         settings |= {"discovery.reconcile_seconds": 0.5, "discovery.redial_seconds": 0.5, "http.address": url[7:]}
@@ -74,15 +72,12 @@ class Lotus:
         return f"/ip4/127.0.0.1/tcp/{self._port}/p2p/{peer_id(keys)}"
 
     def start(self) -> None:
-        line = [sys.executable, "-m", "banyan_cli", "--home", str(self._home.path), "up"]
-        env = {name: value for name, value in os.environ.items() if not name.startswith("BANYAN_")}
-        with self._home.path.with_suffix(".log").open("ab") as log:
-            self._process = subprocess.Popen(line, cwd=ROOT, env=env, stdout=log, stderr=log)
+        self._process = forked(self._home.path.with_suffix(".log"), "--home", self._home.path, "up")
 
     def kill(self) -> None:
         if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait(30)
+            self._process.kill()
+            self._process.join(60)
             self._process = None
 
 
@@ -112,7 +107,7 @@ async def network(folder: Path) -> AsyncIterator[tuple[Lotus, list[Place]]]:
 
 async def publish(place: Place, count: int, said: set[str]) -> None:
     """Posts, until each is durable at its node. said: gets the text of each then."""
-    async with httpx.AsyncClient(headers={"authorization": f"Bearer {place.token}"}, timeout=10) as http:
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {place.token}"}, timeout=60) as http:
         for n in range(count):
             text = f"{place.name} {n}"
             operation = {"id": text, "as": place.accounts[n % EACH], "do": "post", "text": text}
@@ -201,7 +196,7 @@ async def test_nothing_is_missed_whoever_is_killed_and_at_whichever_node_a_reade
     async with network(tmp_path) as (lotus, places):
         readers = [Reader(seed, places) for seed in range(SEEDS)]
         rng = random.Random(7)
-        with trio.fail_after(120):
+        with trio.fail_after(300):
             async with trio.open_nursery() as nursery:
                 for reader in readers:
                     nursery.start_soon(reader.run, said, ended)

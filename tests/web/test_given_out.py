@@ -112,7 +112,7 @@ class Story:
 
     async def get(self) -> bytes:
         """Every page and every answer by GET, of nobody and of the reader."""
-        found, paths = b"", dict.fromkeys([LIST + self.listed])
+        found, paths = list[bytes](), dict.fromkeys([LIST + self.listed])
         for reason, uri in self.uris.items():
             author = [self.authors[reason]]
             known = {
@@ -124,17 +124,17 @@ class Story:
             paths |= {f"/v1/accounts/{author[0]}/archive": None}
             for path in (f"/search?q={word(reason)}", f"/api/v2/search?q={word(reason)}"):
                 answer = await self.app.http.get(path)  # it repeats what is searched for
-                found += word(reason).encode() if uri.encode() in answer.content else b""
+                found += [word(reason).encode()] if uri.encode() in answer.content else []
         self.walked = len(paths)
         for path in paths:
             for client in (self.app,) if path.startswith(("/api/", "/v1/")) else (self.nobody, self.app):
                 answer = await client.http.get(path)
-                found += answer.content if answer.is_success else b""
-        return found
+                found += [answer.content] if answer.is_success else []
+        return b"".join(found)
 
     async def control(self) -> bytes:
         """Every read of the control API."""
-        found, exported = b"", 0
+        found, exported = list[bytes](), 0
         reads = sorted(m.name for m in EVERY.values() if m.kind == "read" and m.name not in NO_READER)
         for reason, uri in self.uris.items():
             author, key = self.authors[reason], uri.partition("/")[2]
@@ -160,13 +160,13 @@ class Story:
                         path = self.folder / f"{time.monotonic_ns()}{exported}"
                         params = {**params, "path": str(path), "format": form}
                     try:
-                        found += repr(_decoded(await self.call(name, params))).encode()
+                        found += [repr(_decoded(await self.call(name, params))).encode()]
                     except CallError as why:
                         self.needs |= {name} if why.code == "bad_request" else set()
                     if form and path.exists():
                         files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
-                        found += b"".join(one.read_bytes() for one in files)
-        return found
+                        found += [one.read_bytes() for one in files]
+        return b"".join(found)
 
     async def firehose(self, **params: str) -> bytes:
         """All that is held, on connections of their own."""
@@ -263,6 +263,7 @@ def _erase(ctx: Context, now: float, post: str) -> None:
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for module in (deliveries, sending):
         monkeypatch.setattr(module, "FIRST_S", 0.1)
+        monkeypatch.setattr(module, "LONGEST_S", 1.0)
         monkeypatch.setattr(module, "LOOK_S", 0.2)
     monkeypatch.setattr(following, "PAGE", 2)  # so that readers come to what is kept of the end
     return iter([None])

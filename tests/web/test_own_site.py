@@ -12,7 +12,7 @@ from tests.web.test_page import call
 
 
 async def test_who_may_ask_for_what(tmp_path: Path) -> None:
-    async with open_node(tmp_path / "node") as door, httpx.AsyncClient(base_url=door.url, timeout=30) as http:
+    async with open_node(tmp_path / "node") as door, httpx.AsyncClient(base_url=door.url, timeout=60) as http:
         an, mine = await door.person("An")
         binh, _ = await door.person("Bình")
         for path in ("/login", "/login/revoke", "/login/password", "/logout", "/oauth/authorize", "/post"):

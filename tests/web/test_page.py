@@ -126,7 +126,7 @@ async def test_a_person_writes_with_forms_and_nobody_else_does_in_their_name(tmp
         an, _ = await door.person("An")
         binh, _ = await door.person("Bình")
         theirs = (await call(door, "post", text="của Bình", by=binh))["uri"]
-        async with httpx.AsyncClient(base_url=door.url, timeout=30) as http:
+        async with httpx.AsyncClient(base_url=door.url, timeout=60) as http:
             http.cookies.set("banyan", logged_in(door, an, "An")["value"])
             csrf = csrf_of((await http.get("/home")).text)
 

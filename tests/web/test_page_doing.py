@@ -53,7 +53,7 @@ def picture(folder: Path) -> bytes:
 
 
 async def test_a_person_writes_keeps_changes_and_deletes(tmp_path: Path) -> None:
-    async with open_node(tmp_path / "node") as door, httpx.AsyncClient(base_url=door.url, timeout=30) as http:
+    async with open_node(tmp_path / "node") as door, httpx.AsyncClient(base_url=door.url, timeout=60) as http:
         an, _ = await door.person("An")
         binh, _ = await door.person("binh")
         http.cookies.set("banyan", logged_in(door, an, "An")["value"])
@@ -117,7 +117,7 @@ async def test_a_person_writes_keeps_changes_and_deletes(tmp_path: Path) -> None
 
 
 async def test_a_person_is_in_groups_goes_to_events_and_follows_channels(tmp_path: Path) -> None:
-    async with open_node(tmp_path / "node") as door, httpx.AsyncClient(base_url=door.url, timeout=30) as http:
+    async with open_node(tmp_path / "node") as door, httpx.AsyncClient(base_url=door.url, timeout=60) as http:
         an, _ = await door.person("An")
         binh, _ = await door.person("Bình")
         http.cookies.set("banyan", logged_in(door, binh, "Bình")["value"])
@@ -181,7 +181,7 @@ async def test_a_person_is_in_groups_goes_to_events_and_follows_channels(tmp_pat
 
 
 async def test_a_person_sets_who_they_are_and_what_they_read(tmp_path: Path) -> None:
-    async with open_node(tmp_path / "node") as door, httpx.AsyncClient(base_url=door.url, timeout=30) as http:
+    async with open_node(tmp_path / "node") as door, httpx.AsyncClient(base_url=door.url, timeout=60) as http:
         an, _ = await door.person("An")
         binh, _ = await door.person("Bình")
         http.cookies.set("banyan", logged_in(door, an, "An")["value"])

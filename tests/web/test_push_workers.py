@@ -63,7 +63,7 @@ def asked(life: Life, token: str, verb: str, path: str, body: dict[str, Any] | N
                 "authorization": f"Bearer {token}",
                 "idempotency-key": sha256(f"{path} {body}".encode()).hexdigest(),
             }
-            answer = httpx.request(verb, life.url + path, json=body, headers=headers)
+            answer = httpx.request(verb, life.url + path, json=body, headers=headers, verify=False)
             assert answer.status_code == 200, answer.text
             return answer.json()
         assert time.monotonic() < deadline
@@ -103,7 +103,6 @@ def test_each_notification_is_pushed_once_whoever_is_killed(tmp_path: Path, serv
 
         def told() -> None:
             until(lambda: len(app.read) >= len(texts))
-            time.sleep(2)
             assert app.read == texts
 
         app.subscribe(life)
@@ -121,12 +120,15 @@ def test_each_notification_is_pushed_once_whoever_is_killed(tmp_path: Path, serv
         told()
         mention("sau")
         told()
-        life.process.send_signal(signal.SIGTERM)
-        assert life.process.wait(30) == 0
+        life.process.terminate()
+        life.process.join(60)
+        assert life.process.exitcode == 0
         with open_local(home, load_settings(home, node__role="platform")) as node:
             texts.append("@an khi đóng cửa")
             node.call("post", text=texts[-1], mentions=[an], by=binh)
         life = Life(home, "--http-workers", "2")
         told()
+        time.sleep(2)  # what comes twice comes late
+        assert app.read == texts
     finally:
         life.kill()

@@ -318,7 +318,7 @@ async def test_a_reply_of_another_node_comes_over_the_network(tmp_path: Path) ->
         assert (await run(app.status, post.id)).favourites_count == 1
         assert [one.id for one in await run(app.timeline_public, remote=True)] == []
         assert [one.id for one in await run(app.timeline_local)] == [post.id]
-        async with httpx.AsyncClient(timeout=30) as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             for url in (there.media_attachments[0].url, there.media_attachments[0].preview_url):
                 got = await http.get(url)
                 assert (got.status_code, got.headers["content-type"].partition("/")[0]) == (200, "image")

@@ -529,7 +529,7 @@ async def test_wrong_frames_are_answered_and_end_the_connection(tmp_path: Path) 
 
         def speak(*pieces: bytes) -> bytes:
             """Everything that comes back until the other side closes."""
-            with socket.create_connection((at.hostname, at.port), timeout=10) as line:
+            with socket.create_connection((at.hostname, at.port), timeout=60) as line:
                 for piece in pieces:
                     line.sendall(piece)
                     time.sleep(0.2)

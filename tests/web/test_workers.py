@@ -223,10 +223,10 @@ async def test_what_one_worker_wrote_any_worker_reads(tmp_path: Path) -> None:
 async def test_while_no_worker_serves_each_request_is_answered_503(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starting, "WAIT_S", 0.3)
     serves = True
-    with socket.create_server(("127.0.0.1", 0)) as listener, trio.fail_after(30):
+    with socket.create_server(("127.0.0.1", 0)) as listener, trio.fail_after(60):
         listener.setblocking(False)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        async with trio.open_nursery() as nursery, httpx.AsyncClient(trust_env=False, timeout=20) as client:
+        async with trio.open_nursery() as nursery, httpx.AsyncClient(trust_env=False, timeout=60) as client:
             nursery.start_soon(starting.stand_in, listener, lambda: serves)
             await trio.sleep(0.5)
             with socket.create_connection(listener.getsockname()) as waiting:
@@ -282,9 +282,9 @@ async def test_limits_hold_over_all_workers_and_without_any_the_node_answers_503
         for pid in pids(door):
             os.kill(pid, signal.SIGKILL)
         async with fresh(door, door.token(an, "read")) as client:
-            with trio.fail_after(30), suppress(httpx.HTTPError):  # a worker may have taken it before it died
+            with trio.fail_after(60), suppress(httpx.HTTPError):  # a worker may have taken it before it died
                 await client.http.get("/api/v1/preferences")
-            with trio.fail_after(30):
+            with trio.fail_after(60):
                 assert (await client.http.get("/api/v1/preferences")).status_code == 503
 
 
@@ -396,7 +396,7 @@ def gone(pid: int) -> bool:
 
 def _opened(life: Life, request: str, until: bytes = b"") -> socket.socket:
     """A connection on which so much came."""
-    line, found = socket.create_connection(("127.0.0.1", life.port), timeout=20), b""
+    line, found = socket.create_connection(("127.0.0.1", life.port), timeout=60), b""
     line.sendall(request.encode())
     while until not in found:
         found += line.recv(65_536)
@@ -471,12 +471,13 @@ def test_a_node_that_is_told_to_end_lets_requests_finish_and_ends_streams(tmp_pa
         ):
             line.sendall(body[:5])
             time.sleep(0.2)
-            life.process.send_signal(signal.SIGTERM)
+            life.process.terminate()
             assert _rest(stream).endswith(b"0\r\n\r\n"), "it ends as one that is over"
             assert _rest(told) == b"\x88\x02\x03\xe9", "going away"
             line.sendall(body[5:])
             assert _rest(line).startswith(b"HTTP/1.1 200")
-        assert life.process.wait(15) == 0
+        life.process.join(60)
+        assert life.process.exitcode == 0
         assert all(map(gone, held))
     finally:
         life.kill()

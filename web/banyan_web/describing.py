@@ -29,6 +29,7 @@ _PATH = {
     "account": {"type": "string", "minLength": 1, "description": "A DID, or the name of an account hosted here."},
     "key": {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "Of the post: the end of its URI."},
 }
+_USUAL = {400, 401, 403, 404, 422, 500, 503, 507}
 _WHY = {
     400: "The request cannot be read.",
     401: "The token is missing, or is none any more.",
@@ -121,7 +122,8 @@ def _operation(endpoint: Endpoint, schemas: Mapping[int, Any]) -> dict[str, Any]
     answers: dict[str, Any] = {"200": {"description": "Done.", "content": given}}
     if shape.tagged:
         answers["304"] = {"description": "What If-None-Match names is still so."}
-    refusals = sorted(_WHY if endpoint.shape is None else {400, 401, 403, 404, 422, 500, 503, 507, *shape.refuses})
+    keyed = {409} if shape.keyed else set[int]()  # what was answered under another token stays shut
+    refusals = sorted(_WHY if endpoint.shape is None else _USUAL | keyed | {*shape.refuses})
     answers |= {str(status): {"$ref": f"#/components/responses/Refused{status}"} for status in refusals}
     found: dict[str, Any] = {
         "operationId": f"{endpoint.verb.lower()}{re.sub(r'[^a-zA-Z0-9]+', '_', endpoint.path).rstrip('_')}",

@@ -64,7 +64,7 @@ async def decisions(web: Web, ask: Ask) -> Any:
     return await web.call("decision.list", **queried(ask, DecisionsRequest))
 
 
-@ENDPOINTS.post("/v1/admin/decisions", ADMIN, shape=Shape(NewDecision, DecisionRow, refuses=(*BODY, 409), keyed=True))
+@ENDPOINTS.post("/v1/admin/decisions", ADMIN, shape=Shape(NewDecision, DecisionRow, refuses=BODY, keyed=True))
 async def decide(web: Web, ask: Ask) -> Any:
     """Decides a report, or without one. The author, and who reported, are told."""
     wanted: Request = shaped(ask.params, NewDecision)
@@ -74,9 +74,7 @@ async def decide(web: Web, ask: Ask) -> Any:
     return await once(web, ask, lambda: web.act(actor(ask), "decision.add", **given))
 
 
-@ENDPOINTS.delete(
-    "/v1/admin/decisions/{id}", ADMIN, Shape(None, DecisionRow, query=_WHY, refuses=(*BODY, 409), keyed=True)
-)
+@ENDPOINTS.delete("/v1/admin/decisions/{id}", ADMIN, Shape(None, DecisionRow, query=_WHY, refuses=BODY, keyed=True))
 async def undo(web: Web, ask: Ask) -> Any:
     """Takes a decision back."""
     only(ask.params, "why")

@@ -75,9 +75,7 @@ async def dropped(web: Web, ask: Ask) -> Any:
     return await web.call("store.dropped")
 
 
-@ENDPOINTS.post(
-    "/v1/admin/storage/dropped", ADMIN, shape=Shape(NewDrop, DroppedAnswer, refuses=(*BODY, 409), keyed=True)
-)
+@ENDPOINTS.post("/v1/admin/storage/dropped", ADMIN, shape=Shape(NewDrop, DroppedAnswer, refuses=BODY, keyed=True))
 async def drop(web: Web, ask: Ask) -> Any:
     """Erases an account from this node, which does not fetch it again. Other nodes decide for themselves."""
     wanted = shaped(ask.params, NewDrop)
@@ -116,7 +114,7 @@ async def works(web: Web, ask: Ask) -> Any:
     return await web.call("works")
 
 
-@ENDPOINTS.post("/v1/admin/tasks", ADMIN, shape=Shape(BeginWorkRequest, WorkRow, refuses=(*BODY, 409), keyed=True))
+@ENDPOINTS.post("/v1/admin/tasks", ADMIN, shape=Shape(BeginWorkRequest, WorkRow, refuses=BODY, keyed=True))
 async def begin(web: Web, ask: Ask) -> Any:
     """Begins long work in the background. Archives are files of the folder `archives` in the node's home."""
     wanted = shaped(ask.params, BeginWorkRequest)
@@ -124,7 +122,7 @@ async def begin(web: Web, ask: Ask) -> Any:
     return await once(web, ask, lambda: web.act(actor(ask), "works.begin", **said))
 
 
-@ENDPOINTS.delete("/v1/admin/tasks/{id}", ADMIN, Shape(None, WorkRow, query=_WHY, refuses=(*BODY, 409), keyed=True))
+@ENDPOINTS.delete("/v1/admin/tasks/{id}", ADMIN, Shape(None, WorkRow, query=_WHY, refuses=BODY, keyed=True))
 async def cancel(web: Web, ask: Ask) -> Any:
     """Asks that work stops. What an import took in stays."""
     only(ask.params, "why")

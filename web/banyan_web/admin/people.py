@@ -162,8 +162,8 @@ async def hosted_standing(web: Web, ask: Ask) -> dict[str, Any]:
     return found
 
 
-_SUSPEND = Shape(Suspension, DecisionRow, refuses=(*BODY, 409), keyed=True)
-_RESTORE = Shape(OnlyWhy, DecisionRow, refuses=(*BODY, 409), keyed=True)
+_SUSPEND = Shape(Suspension, DecisionRow, refuses=BODY, keyed=True)
+_RESTORE = Shape(OnlyWhy, DecisionRow, refuses=BODY, keyed=True)
 
 
 @ENDPOINTS.post("/v1/admin/accounts/{account}/suspend", ADMIN, shape=_SUSPEND)
@@ -217,9 +217,7 @@ async def moderators(web: Web, ask: Ask) -> Any:
     return await web.call("moderator.list")
 
 
-@ENDPOINTS.post(
-    "/v1/admin/moderators", ADMIN, shape=Shape(NewModerator, ModeratorNamed, refuses=(*BODY, 409), keyed=True)
-)
+@ENDPOINTS.post("/v1/admin/moderators", ADMIN, shape=Shape(NewModerator, ModeratorNamed, refuses=BODY, keyed=True))
 async def add_moderator(web: Web, ask: Ask) -> Any:
     """Lets a hosted account moderate: on the page /moderation it reads reports and decides them."""
     wanted = shaped(ask.params, NewModerator)

@@ -25,7 +25,7 @@ from banyan_web.endpoint import Web
 from banyan_web.firehose.tail import place_of
 from banyan_web.outward import Unreachable
 from banyan_web.platform.acting import owner_name
-from banyan_web.platform.webhooks import ACTIVE, DISABLED, GAP, Hook, every, note, of_firehose
+from banyan_web.platform.webhooks import ACTIVE, DISABLED, GAP, Hook, every, note, of_firehose, stands
 
 TOGETHER = 100
 """The most events of one request."""
@@ -159,6 +159,8 @@ class _Sender:
     async def _tell(self, some: list[dict[str, Any]]) -> bool:
         """Whether they were taken. If not, it is time for another try."""
         wanted = [self._hook.told(event) for event in some if self._hook.wants(event)]
+        if wanted and not stands(self._web.door, self._hook):
+            await anyio.sleep_forever()  # deleted or told to replay since it was looked
         body = json.dumps({"webhook": self._hook.id, "events": wanted}).encode()
         if wanted and not await self._send(body, wanted[-1]["cursor"]):
             return False

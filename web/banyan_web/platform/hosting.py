@@ -47,7 +47,7 @@ class NewAccount(Request, frozen=True, forbid_unknown_fields=True):
     recovery: Annotated[str, Meta(pattern="^[0-9a-fA-F]{128}$", title="128 hexadecimal digits")] | None = None
 
 
-_ONE = Shape(NewAccount, OpenedAccount, refuses=(400, 408, 409, 413, 415), keyed=True)
+_ONE = Shape(NewAccount, OpenedAccount, refuses=(400, 408, 413, 415), keyed=True)
 _MANY = Shape(NewAccount, OpenedAccount, refuses=(400, 408, 413, 415), lines=True)
 _AFTER: dict[str, Any] = {"after": str, "limit": Annotated[int, Meta(ge=1, le=PAGE)]}
 

@@ -86,7 +86,7 @@ def _row_type() -> type[msgspec.Struct]:
     return msgspec.defstruct("OperationRow", fields, frozen=True, namespace={"__doc__": OperationRow.__doc__})
 
 
-_SHAPE = Shape(OPERATIONS, _row_type(), refuses=(400, 408, 409, 413, 415), keyed=True, lines=True)
+_SHAPE = Shape(OPERATIONS, _row_type(), refuses=(400, 408, 413, 415), keyed=True, lines=True)
 
 
 @ENDPOINTS.post("/v1/operations", "write", raw=True, shape=_SHAPE)

@@ -42,9 +42,7 @@ class MintedToken(Said, frozen=True):
     expires: int | None
 
 
-@ENDPOINTS.post(
-    "/v1/accounts/{account}/tokens", HOST, shape=Shape(NewToken, MintedToken, refuses=(*BODY, 409), keyed=True)
-)
+@ENDPOINTS.post("/v1/accounts/{account}/tokens", HOST, shape=Shape(NewToken, MintedToken, refuses=BODY, keyed=True))
 async def mint(web: Web, ask: Ask) -> Any:
     """A token of an account that is hosted here, for the apps of its user."""
     given, account = shaped(ask.params, NewToken), await _hosted(web, ask)

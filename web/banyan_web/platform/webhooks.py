@@ -109,6 +109,11 @@ def every(door: DoorStore, owner: str | None = None) -> list[Hook]:
         return [Hook(*row) for row in rows]
 
 
+def stands(door: DoorStore, hook: Hook) -> bool:
+    """Whether it is there as it was read."""
+    return any((one.id, one.filters) == (hook.id, hook.filters) for one in every(door, hook.owner))
+
+
 def note(door: DoorStore, id: str, filters: str | None = None, **changed: Any) -> None:
     """Changes columns of a webhook. why: `error` after a try, behind a gap that was said there. Nothing if it is gone,
     or told to replay since it had these filters."""
@@ -141,7 +146,7 @@ class Replaying(Request, frozen=True, forbid_unknown_fields=True):
 _BODY = (400, 408, 413, 415)
 
 
-@ENDPOINTS.post("/v1/webhooks", HOST, shape=Shape(NewWebhook, Webhook, refuses=(*_BODY, 409, 410), keyed=True))
+@ENDPOINTS.post("/v1/webhooks", HOST, shape=Shape(NewWebhook, Webhook, refuses=(*_BODY, 410), keyed=True))
 async def create(web: Web, ask: Ask) -> Any:
     """Sends what happens from now on, or since a cursor, to a URL of the platform."""
     owner = _owner(ask)
