@@ -1891,7 +1891,7 @@ export interface components {
         };
         /**
          * EndedAccount
-         * @description entry: the one that closed it; null: it was closed, or `erasure` says more.
+         * @description entry: the one that closed it, also before; null: `erasure` says more.
          */
         EndedAccount: {
             /**

@@ -72,6 +72,10 @@ class Search:
     """Accounts found since the last report."""
 
 
+def nowhere(account: str, name: str) -> None:
+    """Where no door keeps anything."""
+
+
 @dataclass(slots=True)
 class Context:
     """Used on the replica's thread only, except `engine.read()` and the settings."""
@@ -95,6 +99,9 @@ class Context:
     that they keep their order: milliseconds since 1970."""
     salts: dict[AccountId, bytes] = field(default_factory=dict)
     """Salts of accounts that were written to; an account's salt never changes."""
+    forget_at_door: Callable[[str, str], None] = nowhere
+    """Told the DID and the name of an account that is erased, to forget what is kept beside the store. It may be told
+    again. Raises StorageError."""
     claims: Search = field(default_factory=Search)
     vault: Vault = field(init=False)
     """Opens what accounts said to themselves. Any thread."""

@@ -27,7 +27,7 @@ from banyan_node.api import NodeBackend
 from banyan_node.api.declare import Looking, Nothing
 from banyan_node.api.door_state import DoorState
 from banyan_node.api.methods import content, node_state
-from banyan_node.context import Context, close_context, open_context
+from banyan_node.context import Context, close_context, nowhere, open_context
 from banyan_node.edge import Edge, EdgeError, Standing, open_edge
 from banyan_node.edge.made_of import edge_of
 from banyan_node.home.folder import Home
@@ -81,10 +81,18 @@ class Node:
     """One running node. Once `shutdown` is set, `run` makes everything durable, ends all tasks and returns."""
 
     def __init__(
-        self, home: Home, settings: Settings, keys: Keys, greet: Greet | None = None, doors: Sequence[OpenDoor] = ()
+        self,
+        home: Home,
+        settings: Settings,
+        keys: Keys,
+        greet: Greet | None = None,
+        doors: Sequence[OpenDoor] = (),
+        forget_at_door: Callable[[str, str], None] = nowhere,
     ) -> None:
-        """doors: further servers. Each reports that it listens, and ends once `shutdown` is set."""
+        """doors: further servers. Each reports that it listens, and ends once `shutdown` is set. forget_at_door: see
+        `Context`."""
         self.home, self.settings, self.keys, self.greet, self.doors = home, settings, keys, greet, doors
+        self._forget_at_door = forget_at_door
         self.shutdown = trio.Event()
         self.started = time.time()
         self.metrics = Metrics(CollectorRegistry())
@@ -143,6 +151,7 @@ class Node:
                 self.links = Links(self.edge, self.worker, config, self.metrics, self.nursery)
                 self.edge.door.standing = self._standing
                 self.context = await self.worker.call(lambda c, now: _begin(c, addresses, self.links, now))
+                self.context.forget_at_door = self._forget_at_door
                 self.backend = NodeBackend(self, self.context)
                 self.media = await open_media(self.context, self.worker, self.edge, self.nursery)
                 try:

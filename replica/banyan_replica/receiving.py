@@ -27,6 +27,7 @@ from banyan_replica.wire import (
     ABILITIES,
     BUSY,
     NOTICES,
+    READS_AS_IF,
     VERSION,
     Answered,
     Bye,
@@ -229,8 +230,8 @@ class Receiving:
             link.greeted(m)
             self.witnesses.named.said(link.peer, m.operator)
             self.out.tell("peer_up", peer=link.peer, outbound=link.outbound)
-            if self.ingest.store.has_views:
-                self.out.send(link.peer, SketchCells(ABILITIES, NOTICES, BUSY, 0, b""))
+            reads = READS_AS_IF | (NOTICES if self.ingest.store.has_views else 0)
+            self.out.send(link.peer, SketchCells(ABILITIES, reads, BUSY, 0, b""))
             self.sync.met(link, now)
             for w in self.witnesses.latest()[:WITNESSES]:
                 self.out.send(link.peer, w)

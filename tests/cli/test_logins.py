@@ -70,6 +70,14 @@ def test_a_link_is_for_the_address_of_the_door(home: Path) -> None:
     door.close()
     assert person is not None
     assert person.name == "Minh"
+    opened = banyan("--home", home, "token", "add", "Minh", "--json").json["token"]
+    assert banyan("--home", home, "account", "close", "--yes").code == 0
+    for command in (("login", "link"), ("token", "add"), ("login", "set", "--stdin")):
+        ran = banyan("--home", home, *command, "Minh")
+        assert (ran.code, "is closed" in ran.err) == (errors.USAGE, True), command
+    door = DoorStore(home / "door.db")
+    assert (linked(door, url.rpartition("/")[2]), door.token(opened)) == (None, None)
+    door.close()
 
 
 def test_a_link_is_for_where_the_running_node_serves_the_door(home: Path) -> None:

@@ -24,6 +24,8 @@ _PRICES = "replica/banyan_replica/intake/prices.py"
 _STRANGERS, _COMPARING = "replica/banyan_replica/intake/strangers.py", "replica/banyan_replica/sync/comparing.py"
 _SHARED = ("tests/replica/test_strangers.py",)
 _STANDING, _STANDS = "replica/banyan_replica/sync/standing.py", ("tests/replica/test_standing.py",)
+_EXCHANGE = "replica/banyan_replica/sync/exchange.py"
+_KNOWN, _KNOWS = "replica/banyan_replica/sync/refused.py", ("tests/replica/test_refused.py",)
 _REPEATS, _REFUSED = "replica/banyan_replica/sync/repeats.py", ("tests/replica/test_refusals.py",)
 _MIXED = ("tests/replica/test_mixtures.py",)
 _EVICTS, _EVICTING = "node/banyan_node/hosting/evicting.py", ("tests/node/test_evicting.py",)
@@ -979,10 +981,50 @@ IN_NODE = (
     Mutant(
         "an account that moved waits for a comparison",
         _ASKING,
-        "            self._taken.add(account)\n",
+        "            self._taken.add(log.account)\n",
         "            pass\n",
         _STANDS,
     ),
+    Mutant("what was refused hides what moved since", _KNOWN, "        if real:\n", "        if False:\n", _KNOWS),
+    Mutant("what stood is told again once it is refused", _KNOWN, "        if real:\n", "        if True:\n", _KNOWS),
+    Mutant(
+        "what was refused is remembered without end", _KNOWN, "while len(self._heads) >= most:", "while False:", _KNOWS
+    ),
+    Mutant("under a salt all that was refused is found", _KNOWN, "if key != self._key:", "if False:", _KNOWS),
+    Mutant("the same are asked for again each time", _KNOWN, "self._heads.move_to_end(log)", "pass", _KNOWS),
+    Mutant("what was taken counts as refused", _REPEATS, "        self.refused.end(log)\n", "", _KNOWS),
+    Mutant(
+        "what was read in vain comes again at once",
+        _REPEATS,
+        "self.answered(log, head, cost",
+        "(log, head, cost",
+        _KNOWS,
+    ),
+    Mutant("what is refused is told again", _INTAKE, "self._asking.refused(link, item, why.reason)", "pass", _KNOWS),
+    Mutant(
+        "a branch that is refused hides the one that is held",
+        _ASKING,
+        "if below == mine.id or (known is not None and below == known.id):",
+        "if True:",
+        _KNOWS,
+    ),
+    Mutant("what has no room is not told again", _ASKING, 'if reason == "full":', "if False:", _KNOWS),
+    Mutant(
+        "what was refused is not asked for again",
+        _ASKING,
+        "            self.pull(link, self.refused_by(link).next(SOME), LONG_AGO)\n",
+        "",
+        _KNOWS,
+    ),
+    Mutant(
+        "an answer as if claims what it shows",
+        _COMPARING,
+        "if claims and length is not None and",
+        "if length is not None and",
+        _KNOWS,
+    ),
+    Mutant("an old peer gets answers as if", _COMPARING, "as_if := link.told.reads_as_if and", "as_if :=", _KNOWS),
+    Mutant("an answer as if looks like a claim", _EXCHANGE, "AS_IF if as_if else HERE", "HERE", _KNOWS),
     # -- judging what peers send
     Mutant(
         "a branch that forks a log is no news, and passed on to nobody",

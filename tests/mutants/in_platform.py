@@ -71,8 +71,8 @@ IN_PLATFORM = (
     Mutant(
         "the words of a user lie open in the file",
         f"{_WEB}/platform/sealed.py",
-        "self._box(name).encrypt(text.encode())",
-        "text.encode()",
+        "self._box(name).encrypt(one.text.encode())",
+        "one.text.encode()",
         _DOOR,
     ),
     Mutant("one who is muted is shown", _POSTS, "if target.account in lens.hidden:", "if lens is None:", _READING),

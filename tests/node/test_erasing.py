@@ -8,14 +8,27 @@ from pathlib import Path
 import pytest
 import trio
 
+from banyan_crdt.ids import account_from_text
+from banyan_node.context import TABLES, Context
+from banyan_node.home.recovery import commitment, new_words
 from banyan_node.hosting import dropped, erasing
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep import trusted_clock
+from banyan_node.upkeep import chores, trusted_clock
+from banyan_storage.due import Work
+from banyan_storage.errors import StorageError
+from banyan_storage.tables import DUE, NOTE
 from tests.node.pictures import photo
 from tests.node.real import load_settings, make_home, make_node, running
 
 SAID = ("bí mật số một", "câu trả lời kín", "sửa lại rồi đó", "Nguyễn Văn Ẩn", "thợ sửa đồng hồ", "con mèo trên ghế")
+
+STAYS = {
+    *("account_numbers", "accounts", "accounts_by_number", "entries", "heads", "logs", "meta own", "due FORGET"),
+    *("acts", "meta erasure", "meta wished to be erased", "meta report open", "meta reports against"),
+    "meta withheld post",
+}
+"""The tables, notes and work that name an account that is erased: its control log, and what the node did about it."""
 
 
 async def test_what_is_erased_is_in_no_file_and_what_others_said_stays(
@@ -66,6 +79,8 @@ async def test_what_is_erased_is_in_no_file_and_what_others_said_stays(
         while await node.worker.call(lambda c, now: erasing.step(c, now + 30.6 * day), True):
             steps += 1
         assert steps > 40 / 8, "other work comes between"
+        await node.worker.call(chores.bring_back)
+        assert await node.worker.call(lambda c, now: naming(c, an, "ẩn danh")) <= STAYS
         receipt = await call("account.erasure", {"account": an})
         assert receipt["erased_ms"] > made["at_ms"]
         assert (await call("account.list", {}))["count"] == 2
@@ -90,6 +105,19 @@ async def test_what_is_erased_is_in_no_file_and_what_others_said_stays(
         assert not [said for said in SAID if found(home.path, said)]
 
 
+def naming(ctx: Context, account: str, name: str) -> set[str]:
+    """The tables that name the account, and of notes and work what they are of."""
+    raw, tables = account_from_text(account), set[str]()
+    for table in TABLES:
+        for key, value in ctx.store.txn.scan(table, b"", None):
+            both = key + b"\0" + value
+            if any(one in both for one in (raw, account.encode(), name.encode())):
+                note = key.split(b":")[1].decode(errors="replace") if key.startswith(NOTE) else ""
+                work = Work(key[0]).name if table == DUE else ""
+                tables.add(f"{table.name} {note}{work}".strip())
+    return tables
+
+
 def found(folder: Path, said: str | bytes) -> list[str]:
     """The files that have these bytes."""
     raw = said.encode() if isinstance(said, str) else said
@@ -108,6 +136,43 @@ def test_what_is_erased_at_once_has_no_term_that_a_clock_could_end(tmp_path: Pat
             pass
         assert trusted_clock.doubted(node.context.store)
         assert node.call("store.erasures")["erasures"][0]["erased_ms"] is not None
+
+
+def test_what_is_erased_stays_erased_and_nobody_gets_its_recovery_key(tmp_path: Path) -> None:
+    home = make_home(tmp_path)
+    with open_local(home, load_settings(home)) as node:
+        node.call("account.create", name="chủ")
+        words = {"hosted": True, "recovery": commitment(new_words())}
+        an = node.call("account.create", name="an", **words)["account"]
+        closed = node.call("account.close", account=an, confirm="an")
+        assert node.call("account.close", account=an, confirm="an") == closed
+        assert len(node.call("account.show", account=an)["path"]) == 2
+        told = list[tuple[str, str]]()
+
+        def forget(account: str, name: str) -> None:
+            told.append((account, name))
+            if len(told) == 1:
+                raise StorageError("it is locked")
+
+        node.context.forget_at_door = forget
+        node.call("account.erase", account=an, confirm="an", reason="x")
+        assert not erasing.step(node.context, time.time())
+        assert node.call("account.list")["count"] == 2, "another could get its name before the door forgot it"
+        while erasing.step(node.context, time.time()):
+            pass
+        assert told == [(an, "an"), (an, "an"), (an, "")]
+        chores.bring_back(node.context, time.time())
+        assert [row["name"] for row in node.call("account.list")["accounts"]] == ["chủ"]
+        receipt = node.call("account.erasure", account=an)
+        assert node.call("account.erase", account=an, confirm="an", reason="y", days=30) == receipt
+        assert receipt["erased_ms"]
+        with pytest.raises(CallError, match="erased here already"):
+            node.call("account.unerase", account=an)
+        write = {"operations": [{"id": "1", "do": "post", "as": an, "text": "một"}], "whose": "x"}
+        assert "is closed" in node.call("bulk.write", **write)["rows"][0]["message"]
+        with pytest.raises(CallError, match="give a new one"):
+            node.call("account.create", name="an", **words)
+        assert node.call("account.create", name="an", hosted=True)["account"] != an
 
 
 def test_an_account_whose_closing_was_undone_is_not_erased(tmp_path: Path) -> None:

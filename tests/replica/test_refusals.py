@@ -10,6 +10,7 @@ import pytest
 
 from banyan_crdt.errors import NotYet, Reason
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
+from banyan_replica.frontier.sketch import key_of
 from banyan_replica.intake.intake import REASONS
 from banyan_replica.sync.repeats import REPEATED, Repeats
 from tests.crdt.make import run_bytes, signer
@@ -53,7 +54,7 @@ def small() -> Iterator[None]:
 
 
 def test_what_came_in_vain_waits_its_time_and_its_bytes() -> None:
-    repeats, an, other = Repeats(), NAMES[0], NAMES[1]
+    repeats, an, other = Repeats(key_of(WIDE.id)), NAMES[0], NAMES[1]
     head, later = Head(5, None, 0), Head(6, None, 0)
     assert repeats.may_ask(an, head, 0)
     repeats.answered(an, head, 1_000, False, 9, 0)
@@ -64,20 +65,20 @@ def test_what_came_in_vain_waits_its_time_and_its_bytes() -> None:
         assert repeats.may_ask(an, head, now + pause)
         assert repeats.may_ask(an, later, now), "the peer has more by now"
         assert repeats.may_ask(other, head, now)
-    repeats.moved(other.account)
+    repeats.moved(other)
     assert not repeats.may_ask(an, head, 81)
-    repeats.moved(an.account)
+    repeats.moved(an)
     assert repeats.may_ask(an, head, 81)
     repeats.answered(an, head, 0, True, 9, 81)
     assert repeats.logs == 0
 
 
 def test_all_that_comes_again_stays_within_its_bytes_and_news_takes_none_of_them() -> None:
-    repeats, hour = Repeats(), 3_600.0
+    repeats, hour = Repeats(key_of(WIDE.id)), 3_600.0
     for log in NAMES[:4]:
         repeats.answered(log, None, REPEATED // 2, False, 9, 0)
     for k, log in enumerate(NAMES[:4]):
-        repeats.moved(log.account)
+        repeats.moved(log)
         assert repeats.may_ask(log, None, 0) == (k < 2), "what came the first time was news"
         if k < 2:
             repeats.asked(log)
@@ -97,7 +98,7 @@ def test_all_that_comes_again_stays_within_its_bytes_and_news_takes_none_of_them
 
 
 def test_as_many_logs_are_remembered_as_there_is_room_for() -> None:
-    repeats = Repeats()
+    repeats = Repeats(key_of(WIDE.id))
     for log in NAMES:
         repeats.answered(log, None, 100, False, 4, 0)
         repeats.answered(log, None, 100, False, 4, 0)

@@ -11,6 +11,7 @@ from banyan_crdt.ops import Grant
 from banyan_replica.frontier import probes
 from banyan_replica.frontier.sketch import Numbers, P, add_one, decode, empty, submod
 from banyan_replica.peers.session import PeerSession
+from banyan_replica.sync.refused import Refused
 from banyan_replica.sync.standing import COMPARED, FEW, FORCED_S, MOST, WHOLE_S, Standing
 from banyan_replica.wire import Heads, SketchNames
 from tests.replica.forging import WIDE, Forger, Pair
@@ -115,6 +116,13 @@ def test_what_differed_before_sums_were_compared_stands_once_the_purse_is_spent(
     assert not standing.whole(NOW + FORCED_S / 2 - 60), "that was the reason"
 
 
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comparisons find what is refused, as if each side had something that the other needs (refused.py)."""
+    monkeypatch.setattr(Refused, "put", lambda *_: None)
+
+
+@pytest.mark.usefixtures("told")
 @pytest.mark.parametrize("by_sums", [False, True])
 def test_many_logs_that_one_node_refuses_cost_little_and_make_no_post_late(
     monkeypatch: pytest.MonkeyPatch, by_sums: bool
@@ -124,7 +132,7 @@ def test_many_logs_that_one_node_refuses_cost_little_and_make_no_post_late(
     stuck = measure(250, 12)
     assert stuck.late < 20
     assert stuck.minutes[0] < 10 * stuck.wrote, "told and asked for twice"
-    assert max(stuck.minutes[1:]) < 15_000, "with two posts"
+    assert max(stuck.minutes[1:]) < 30_000, "with two posts, and what is asked for again"
 
 
 def settled(logs: int = 250, minutes: int = 2) -> Scene:
@@ -139,6 +147,7 @@ def links(there: Scene) -> list[PeerSession]:
     return [there.w.replicas["a"].links["b"], there.w.replicas["b"].links["a"]]
 
 
+@pytest.mark.usefixtures("told")
 def test_a_link_that_ends_again_and_again_costs_no_more() -> None:
     there = settled()
     before = sum(there.w.bytes.values())
@@ -149,6 +158,7 @@ def test_a_link_that_ends_again_and_again_costs_no_more() -> None:
     assert sum(there.w.bytes.values()) - before < 350_000, "a megabyte if all is told each time"
 
 
+@pytest.mark.usefixtures("told")
 def test_much_news_beside_what_stands_comes_though_the_purse_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probes, "MOST", 100)
     there = settled()
@@ -172,6 +182,7 @@ def test_what_is_read_in_vain_uses_the_purse() -> None:
     assert w.replicas["b"].links["a"].course.stuck.spent(w.now)
 
 
+@pytest.mark.usefixtures("told")
 def test_what_could_not_be_taken_is_asked_for_once_something_of_the_account_was() -> None:
     there = settled(3, 5)
     w, ingest = there.w, there.w.replicas["b"].ingest
@@ -185,9 +196,10 @@ def test_what_could_not_be_taken_is_asked_for_once_something_of_the_account_was(
     assert w.head("b", there.who.log).length
 
 
+@pytest.mark.usefixtures("told")
 def test_what_moves_pays_for_comparing_since_comparisons_find_it_under_way() -> None:
     there = settled()
     for _ in range(1_000):
-        there.w.replicas["b"].sync.asking.moved(there.who.id)
+        there.w.replicas["b"].sync.asking.moved(there.who.log)
     there.w.run(2)
     assert [link.course.stuck.spent(there.w.now) for link in links(there)] == [True, False]

@@ -197,7 +197,7 @@ def refused() -> list[dict[str, Any]]:
         "bye of 513 bytes": [15, b"x" * 513],
         "sketch, probes of 87 bytes": [17, b"", 0, 0, 0, b(87)],
         "sketch, start of 17 bits": [17, b"", 1 << 16, 1, 0, b""],
-        "cells, state 3": [18, b"", 0, 3, 0, b""],
+        "cells, state 4": [18, b"", 0, 4, 0, b""],
         "cells of 22 bytes": [18, b"", 0, 0, 0, b(22)],
         "names, places of 7 bytes": [19, b"", b(7)],
         "replayed, done 2": [20, 0, 2],

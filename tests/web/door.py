@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import trio
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
 from banyan_node.node import Node
-from banyan_web.door_store import SCOPES, DoorStore
+from banyan_web.door_store import SCOPES, DoorStore, forget
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.opening import open_door
 from tests.node.real import load_settings, make_home
@@ -96,7 +97,13 @@ async def open_node_by(
             found.append(endpoint.url)
             task_status.started(endpoint)
 
-    node = Node(home, load_settings(home, **given), Keystore.open(home.keys).keys, doors=[opening])
+    node = Node(
+        home,
+        load_settings(home, **given),
+        Keystore.open(home.keys).keys,
+        doors=[opening],
+        forget_at_door=partial(forget, home.door),
+    )
     async with trio.open_nursery() as nursery:
         await nursery.start(node.run)
         door = Door(node, found[0], hub)

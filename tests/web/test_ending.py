@@ -7,9 +7,11 @@ from pathlib import Path
 import trio
 
 from banyan_node.hosting import erasing
-from banyan_web.door_logins import Person, open_session, session
+from banyan_node.upkeep import chores
+from banyan_web.door_logins import Person, make_link, open_session, session, set_password
 from tests.node.test_erasing import found
 from tests.web.door import open_node
+from tests.web.login_page import PASSWORD, Browser
 from tests.web.test_admin import admin
 from tests.web.test_platform_webhooks import Backend, backend, until
 
@@ -21,9 +23,10 @@ async def test_an_account_is_closed_or_erased_by_an_admin_who_types_its_name_aga
         await door.person("Chủ")
         host = admin(door, "host", "write")
         an, binh = [
-            (await host.post("/v1/accounts", name=name, profile={"bio": f"{name} có lời của {name}"}))["account"]
+            (await host.post("/v1/accounts", name=name, profile={"bio": f"{name} có lời của {name}"}))
             for name in ("An", "Bình")
         ]
+        words, an, binh = an["recovery_words"], an["account"], binh["account"]
         for who in ("An", "Bình"):
             said = {"id": who, "do": "post", "as": who, "text": f"lời của {who}"}
             await host.ask("POST", "/v1/operations", json=said)
@@ -39,33 +42,61 @@ async def test_an_account_is_closed_or_erased_by_an_admin_who_types_its_name_aga
             "?confirm=An&erase=true",
             "?confirm=An&colour=red",
             "?confirm=An&erase=true&reason=x&days=91",
+            "?confirm=An&days=5",
+            "?confirm=An&erase=false&reason=x",
         ):
             await client.ask("DELETE", path + query, 422)
         assert session(door.store, opened[an]) is not None
         ended = await client.ask("DELETE", f"{path}?confirm=An&why=xin+đi")
         assert (ended["account"], ended["erasure"]) == (an, None)
+        assert await client.ask("DELETE", f"{path}?confirm=An") == ended
+        await host.post(f"{path}/tokens", 409, scopes=["read"])
         assert (session(door.store, opened[an]), session(door.store, opened[binh]) is not None) == (None, True)
         await client.get(f"{path}/erasure", 404)
         assert found(tmp_path, "lời của An")
         key = {"Idempotency-Key": "k1"}
         query = "?confirm=An&erase=true&reason=yêu+cầu"
-        ended = await client.ask("DELETE", path + query, headers=key)
-        assert await client.ask("DELETE", path + query, headers=key) == ended
+        ended = await client.ask("DELETE", "/v1/accounts/An" + query, headers=key)
+        assert await client.ask("DELETE", "/v1/accounts/An" + query, headers=key) == ended
         while await door.node.worker.call(erasing.step, True):
             pass
         receipt = await client.get(f"{path}/erasure")
         assert receipt["until_ms"] > receipt["erased_ms"]
-        await client.ask("DELETE", path + query, 422)
+        again = await client.ask("DELETE", path + query + "&days=30")
+        assert (again["account"], again["erasure"]) == (an, receipt)
+        await client.ask("DELETE", f"{path}/erasure", 422)
+        await door.node.worker.call(chores.bring_back)
         with trio.fail_after(60):
             while found(tmp_path, "lời của An"):
                 await trio.sleep(0.2)
         assert found(tmp_path, "lời của Bình")
         again = await host.post("/v1/accounts", name="An", profile={"bio": "An có lời của An"})
         assert again["account"] != an
+        assert again["recovery_words"] != words
+        assert await client.ask("DELETE", "/v1/accounts/An" + query, headers=key) == ended, "not the other An"
+        assert not (await door.node.backend.call("account.show", {"account": again["account"]}))["closed"]
         acts = (await client.get("/v1/admin/audit?do=account."))["acts"]
         assert {"account.close", "account.erase"} <= {act["do"] for act in acts}
         rows = (await host.get("/v1/accounts"))["accounts"]
         assert an not in {row["account"] for row in rows}
+
+
+async def test_nobody_logs_in_as_an_account_that_is_closed(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        await door.person("Chủ")
+        an, _ = await door.person("An")
+        set_password(door.store, an, "An", PASSWORD)
+        browser = Browser(door.url)
+
+        def log_in(status: int) -> None:
+            browser.send(browser.see("/login"), status, name="An", password=PASSWORD)
+
+        await trio.to_thread.run_sync(log_in, 303)
+        await admin(door).ask("DELETE", "/v1/accounts/An?confirm=An")
+        browser = Browser(door.url)
+        await trio.to_thread.run_sync(log_in, 403)
+        link = f"/login/link/{make_link(door.store, Person(an, 'An'))}"
+        assert "closed" in (await trio.to_thread.run_sync(browser.see, link, 403)).text
 
 
 async def test_an_erasure_is_taken_back_with_workers_and_webhooks_hear_of_both(

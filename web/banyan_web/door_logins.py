@@ -180,15 +180,6 @@ def sign_out(door: DoorStore, account: str) -> tuple[int, int]:
     return ended
 
 
-def forget(door: DoorStore, account: str) -> None:
-    """Forgets all that is kept under the account. It is overwritten in the file."""
-    with door.writing() as db:
-        for (table,) in list(db.execute("select name from sqlite_master where type = 'table'")):
-            if "account" in [column[1] for column in db.execute(f"pragma table_info({table})")]:
-                db.execute(f"delete from {table} where account = ?", (account,))
-    door.tidy()
-
-
 def end_session(door: DoorStore, raw: str) -> None:
     with door.writing() as db:
         db.execute("delete from sessions where hash = ?", (hashed(raw),))

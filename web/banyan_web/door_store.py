@@ -14,7 +14,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ import apsw
 from banyan_node.home.audit import AuditLog
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import ControlError
+from banyan_storage.errors import StorageError
 
 SCOPES = ("read", "write", "follow", "push", "host", "admin", "firehose")
 FOLLOW = frozenset({"blocks", "follows", "mutes"})
@@ -78,6 +79,10 @@ create table if not exists sealed (
     name blob primary key, said blob not null, kept integer not null, text blob not null
 ) without rowid;
 create index if not exists sealed_by_age on sealed (kept);
+create table if not exists sealed_of (
+    about text not null, name blob not null references sealed (name) on delete cascade, primary key (about, name)
+) without rowid;
+create index if not exists sealed_of_name on sealed_of (name);
 create table if not exists webhooks (
     id text primary key, owner text not null, url text not null, secret text not null, filters text not null,
     created integer not null, state text not null, cursor text, error text, failing integer, tried integer,
@@ -96,6 +101,14 @@ create table if not exists cards (
 create index if not exists cards_by_picture on cards (picture) where picture is not null;
 create index if not exists cards_by_age on cards (kept);
 """
+
+
+FORGETS = {
+    "sealed": "name in (select name from sealed_of where about in (:account, :name))",
+    "consumers": "owner = :account",
+}
+"""Rows that go with an account that is erased, of tables that say otherwise than by a column `account` whose they
+are."""
 
 
 class Token(NamedTuple):
@@ -173,8 +186,15 @@ class DoorStore:
         with self.reading() as db:
             return self._written, next(iter(db.execute("pragma data_version")))[0]
 
-    def tidy(self) -> None:
-        """Takes what was deleted out of the file beside this one, too."""
+    def forget(self, account: str, name: str) -> None:
+        """Forgets all that is kept of the account: under its DID, or under the name by which it was opened. It is
+        overwritten in the file, and in the one beside it."""
+        whose = {"account": account, "name": name}
+        with self.writing() as db:
+            for (table,) in list(db.execute("select name from sqlite_master where type = 'table'")):
+                columns = [column[1] for column in db.execute(f"pragma table_info({table})")]
+                if which := FORGETS.get(table, "account = :account" if "account" in columns else ""):
+                    db.execute(f"delete from {table} where {which}", whose)
         with self._lock:
             list(self._db.execute("pragma wal_checkpoint(truncate)"))
 
@@ -269,6 +289,17 @@ _TOKEN = "id, account, app, scopes, created, expires, client"
 
 def _token(row: Sequence[Any]) -> Token:
     return Token(row[0], row[1], row[2], tuple(row[3].split()), *row[4:])
+
+
+def forget(path: Path, account: str, name: str) -> None:
+    """Forgets an account that is erased, if a door was ever open. Raises StorageError."""
+    if not path.exists():
+        return
+    try:
+        with closing(DoorStore(path)) as door:
+            door.forget(account, name)
+    except (apsw.Error, ControlError) as error:
+        raise StorageError(f"{path}: {error}") from error
 
 
 def why_unsound(path: Path) -> str | None:

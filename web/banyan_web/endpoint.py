@@ -140,8 +140,12 @@ class Web:
         except CallError as error:
             raise of_call(error) from error
 
+    async def is_closed(self, account: str) -> bool:
+        """Whether nobody acts or logs in as the account any more. Raises Refused."""
+        return bool((await self.call("account.show", account=account))["closed"])
+
     async def answer(self, method: str, **params: Any) -> Any:
-        """The same in the declared type."""
+        """As `call`, in the declared type."""
         try:
             return await self.backend.answer(method, _named(params))
         except CallError as error:

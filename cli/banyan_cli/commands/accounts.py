@@ -234,6 +234,9 @@ def close(ctx: typer.Context, account: Account = None, yes: Sure = False) -> Non
     undoing = _undoing(s.call("account.show", account=who))
     confirm(s, f"Close the account? No node shows what it wrote then. {undoing}", yes)
     answer = s.call("account.close", account=who)
+    from banyan_cli.commands.logins import log_out
+
+    log_out(s, who)
     s.out.done(answer, "The account is closed.")
     _say_how_to_undo(s, who, answer["entry"])
 

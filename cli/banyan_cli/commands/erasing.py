@@ -10,7 +10,7 @@ import typer
 
 from banyan_cli import completing, refs, session
 from banyan_cli.commands.accounts import Sure, account_commands
-from banyan_cli.commands.logins import door_of
+from banyan_cli.commands.logins import log_out
 from banyan_cli.commands.stores import store_commands
 from banyan_cli.errors import BadInput
 from banyan_schema import dates
@@ -48,11 +48,8 @@ def erase(
             raise BadInput("Type the name of the account again with --confirm NAME.")
         confirm = typer.prompt(f"All of {name} goes from this node's files. Type its name again", err=True)
     answer = s.call("account.erase", account=account, confirm=confirm, reason=reason, days=days)
-    from banyan_web.door_logins import forget
-
-    with door_of(s) as door:
-        forget(door, answer["account"])
-    s.out.done(answer, f"The account is closed; a running node erases it by {day(answer['until_ms'])}.")
+    log_out(s, answer["account"])
+    s.out.done(answer, f"The account is closed. {_said(s, answer)}")
     s.out.note(
         f"`banyan account erasure {answer['account']}` says how far that is, here and at peers. "
         "Backups and archives keep what they have."

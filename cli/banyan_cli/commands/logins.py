@@ -194,12 +194,23 @@ def door_of(s: session.Session) -> Iterator[DoorStore]:
         door.close()
 
 
+def log_out(s: session.Session, account: str) -> None:
+    """Everywhere at the door, if it was ever open; tokens end too."""
+    from banyan_web.door_logins import sign_out
+
+    if s.home.door.exists():
+        with door_of(s) as door:
+            sign_out(door, account)
+
+
 def _hosted(s: session.Session, name: str) -> tuple[str, str]:
     """The account, and the name under which it is hosted here, or that of its profile."""
     account = refs.account(s, name)
     shown = s.call("account.show", account=account)
     if not shown["hosted"]:
         raise BadInput(f"{account} is not hosted here; only accounts of `banyan account list` can log in at this node.")
+    if shown["closed"]:
+        raise BadInput(f"{account} is closed, and nobody logs in or acts as it. Only its recovery key undoes that.")
     return account, str(shown["name"] or s.call("profile.get", account=account)["name"] or account)
 
 

@@ -16,6 +16,7 @@ from banyan_node.harmless import plain
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from banyan_node.home.folder import Home
     from banyan_node.home.settings import Row
 
 _config = typer.Typer(help="Settings: flag, else environment, else config.toml, else default.", no_args_is_help=True)
@@ -158,7 +159,14 @@ def up(
 
         doors = [open_door]
     greet = partial(welcome, s.out.notes) if person else None
-    raise typer.Exit(main(s.home, settings, s.passphrase(), greet, doors))
+    raise typer.Exit(main(s.home, settings, s.passphrase(), greet, doors, partial(_forget_at_door, s.home)))
+
+
+def _forget_at_door(home: Home, account: str, name: str) -> None:
+    """Also without `--http`: the door may have been open before."""
+    from banyan_web.door_store import forget
+
+    forget(home.door, account, name)
 
 
 def down(ctx: typer.Context) -> None:

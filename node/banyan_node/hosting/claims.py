@@ -6,7 +6,7 @@ that arrives is checked: does it let this device write, and is its root one of o
 
 - Only the account with index 0 is the node's own, or the one that the owner named (`keys restore --account`).
 - An account whose root key is not ours any more comes back as long as this device may write in it, and not after its
-  user has left.
+  user has left. One that is erased here, of which the control log stays, does not come back.
 - A root that matched no index is noted, and tried again when higher indices are in use.
 - An account gets its name from its profile, once that has arrived. No name is made up.
 - If the restored words are the recovery words of an account that arrives, a warning says so, because they restore no
@@ -23,7 +23,7 @@ from banyan_crdt.ids import AccountId, EntryId, account_to_text, key_digest
 from banyan_node.context import OWN_NAMED, RESTORING, Context, Search
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.home.recovery import first_digests
-from banyan_node.hosting import hosted
+from banyan_node.hosting import hosted, wishes
 from banyan_storage.errors import ViewBuilding
 
 AMONG_FEW_S = 60.0
@@ -77,8 +77,11 @@ def _resolve(ctx: Context, search: Search, unknown: dict[bytes, AccountId]) -> l
 
 
 def _has_left(ctx: Context, account: AccountId, index: int) -> bool:
-    """Whether a user took the account elsewhere. The own account never leaves: who cut it off is a thief."""
+    """Whether a user took the account elsewhere, or it is erased here. The own account never leaves: who cut it off is
+    a thief."""
     control = hosted.control_of(ctx, account)
+    if wishes.is_begun(ctx.store, account, control):
+        return True
     if index == hosted.OWN_INDEX or ctx.device.key not in control.cuts:
         return False
     home = hosted.Hosted(account, index, "")

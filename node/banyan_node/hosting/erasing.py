@@ -3,7 +3,8 @@
 The account is closed first, so nothing of it counts or is shown any more. When the erasure is due, its entries and
 their content go, with the pictures that nothing else names, reports' copies of its posts, and its name here. Its
 control log stays: it says that the account is closed, and whose key may undo that. Then the data file is written anew
-(`LmdbEngine.rewrite`), because a database leaves what was deleted in its file.
+(`LmdbEngine.rewrite`), because a database leaves what was deleted in its file. The door forgets the account before its
+name is free, and once more at the end, for what was on its way.
 
 Each part is one commit, and what is left to do is noted in it, so a crash only delays the rest. The entries go in steps
 (dropped.py), from the first of which on the account has no name here.
@@ -18,7 +19,7 @@ import msgspec
 import structlog
 
 from banyan_crdt.blob import BlobRoot
-from banyan_crdt.ids import AccountId, EntryId
+from banyan_crdt.ids import AccountId, EntryId, account_to_text
 from banyan_node.context import Context
 from banyan_node.hosting import dropped, hosted, once, wishes
 from banyan_node.hosting.wishes import Erasure
@@ -62,6 +63,8 @@ def step(ctx: Context, now: float) -> bool:
         if (again_ms := _waits(ctx, account, now_ms)) is not None:
             ctx.store.set_due(Work.ERASE_ACCOUNT, account, again_ms)
         elif wishes.find(ctx.store, account) is not None:
+            if not _forgotten_at_door(ctx, [account]):  # before another account may get the name
+                return False
             ctx.store.drop_due(Work.ERASE_ACCOUNT, key)
             _begin(ctx, account)
         ctx.store.commit()
@@ -74,6 +77,13 @@ def step(ctx: Context, now: float) -> bool:
         ctx.store.put_note(name, None)
     if ctx.store.note(_REWRITE) is not None:
         ctx.store.commit()
+        done = [
+            account
+            for account, erasure in wishes.every(ctx.store)
+            if erasure.erased_ms is None and ctx.store.due_at(Work.ERASE_ACCOUNT, account) is None
+        ]
+        if not _forgotten_at_door(ctx, done):
+            return False
         try:
             ctx.engine.rewrite()
         except StorageError as why:
@@ -81,8 +91,8 @@ def step(ctx: Context, now: float) -> bool:
             return False
         ctx.logs.note_place()
         ctx.store.put_note(_REWRITE, None)
-        for account, erasure in [*wishes.every(ctx.store)]:
-            if erasure.erased_ms is None and ctx.store.due_at(Work.ERASE_ACCOUNT, account) is None:
+        for account in done:
+            if (erasure := wishes.find(ctx.store, account)) is not None:
                 wishes.put(ctx, account, msgspec.structs.replace(erasure, erased_ms=now_ms), now_ms)
     ctx.store.commit()
     return False
@@ -106,6 +116,17 @@ def _waits(ctx: Context, account: AccountId, now_ms: int) -> int | None:
     return now_ms + DAY_MS if doubt or known.word == "shown" else None
 
 
+def _forgotten_at_door(ctx: Context, accounts: Sequence[AccountId]) -> bool:
+    try:
+        for account in accounts:
+            home = hosted.hosted(ctx, account)
+            ctx.forget_at_door(account_to_text(account), "" if home is None else home.name)
+    except StorageError as why:
+        log.warning("the door forgets an account later", why=str(why))
+        return False
+    return True
+
+
 def _note_blobs(ctx: Context, ns: Sequence[int]) -> None:
     """Notes which pictures the content of these arrivals names."""
     for n in ns:
@@ -126,6 +147,6 @@ def _begin(ctx: Context, account: AccountId) -> None:
 def _forget(ctx: Context, account: AccountId) -> None:
     """What a step may have left in memory, and what was to be done for the account."""
     ctx.replica.gossip.forget_content(b"")
-    for work in (Work.PUBLISH, Work.ERASE, Work.REPLACED, Work.CHECKPOINT, Work.WITHHELD):
+    for work in {*Work} - {Work.FORGET}:  # of the control log, too
         for key in planned(ctx.store.txn, work, account, 1 << 30):
             ctx.store.drop_due(work, key)

@@ -31,6 +31,7 @@ from banyan_storage.reader import StoreReader
 
 _NAME, _SELF, _NEXT = b"name:", b"self", b"next account"
 _AT, _COUNT = b"hosted at:", b"hosted count"
+_GONE = b"recovery key of the erased:"
 """Accounts ordered by the index of their keys, and their number, so that a page reads only its own rows. Two accounts
 may have one index: a recovered account, and the node's own."""
 GENERATIONS = 256
@@ -109,15 +110,26 @@ def note(ctx: Context, hosted: Hosted, mine: bool) -> Hosted:
 
 
 def end(ctx: Context, account: AccountId, forget_name: bool = False) -> None:
-    """The account is hosted here no longer. forget_name: another account may get its name."""
+    """The account is hosted here no longer. forget_name: it is erased; another account may get its name, and none its
+    recovery keys."""
     home, store = hosted(ctx, account), ctx.store
     if home is None:
         return
+    if forget_name:
+        control = control_of(ctx, account)
+        for slots in (init_of(control.path[0]).slots, control.keys):
+            for slot in slots[RECOVERY_SLOT:]:
+                store.put_note(_GONE + slot.current, b"")
     store.put_note(_COUNT, (count(ctx) - 1).to_bytes(4, "big"))
     for name in (HOSTED + account, _at(home)):
         store.put_note(name, None)
     if forget_name and store.note(_name_key(home.name)) == account:
         store.put_note(_name_key(home.name), None)
+
+
+def was_of_erased(store: StoreReader, recovery: Slot) -> bool:
+    """Whether somebody who was erased here had this recovery key, and may have its words."""
+    return store.note(_GONE + recovery.current) is not None
 
 
 def _moved(ctx: Context, home: Hosted, slot: Slot) -> bool:
@@ -400,13 +412,13 @@ def writable_log(ctx: Context, account: AccountId) -> LogId:
         why = f": {suspended.text}" if suspended.text else ""
         says = f"The moderators of this node suspended {account_to_text(account)}; nothing is written for it here{why}"
         raise CallError("refused", f"{says.rstrip('.')}.", 403)
-    log = ctx.own_log(account)
-    if control.grant_of(log.writer, log.log) is None or log.writer in control.cuts:
-        who = account_to_text(account)
-        if control.closed:
-            undo = "only its recovery key undoes that (`banyan account recover --undo N`)"
-            raise CallError("refused", f"The account {who} is closed; {undo}.", 409)
-        if log.writer in control.cuts:
-            raise CallError("refused", f"This node may not write for {who} any more: its owner cut it off.", 409)
+    who = account_to_text(account)
+    if control.closed:
+        undo = "only its recovery key undoes that (`banyan account recover --undo N`)"
+        raise CallError("refused", f"The account {who} is closed; {undo}.", 409)
+    if ctx.device.key in control.cuts:
+        raise CallError("refused", f"This node may not write for {who} any more: its owner cut it off.", 409)
+    log = ctx.own_log(account)  # last: it may note that a new log begins
+    if control.grant_of(log.writer, log.log) is None:
         raise CallError("refused", f"This node may not write for {who}: its owner must grant it.", 409)
     return log

@@ -76,6 +76,12 @@ def every(reader: StoreReader) -> Iterator[tuple[AccountId, Erasure]]:
         yield AccountId(key[len(_ERASURE) :]), msgspec.json.decode(raw, type=Erasure)
 
 
+def is_begun(reader: StoreReader, account: AccountId, control: Control) -> bool:
+    """Whether the account is being erased here, or was, and nobody opened it again since."""
+    erases = find(reader, account) is not None and reader.due_at(Work.ERASE_ACCOUNT, account) is None
+    return erases and control.closed
+
+
 def put(ctx: Context, account: AccountId, one: Erasure, now_ms: int) -> Erasure:
     """Notes it with the word that holds now, says that to whoever asks, and tells listeners."""
     before, obeys = find(ctx.store, account), one.here or one.obeyed or _is_named(ctx, account)
@@ -122,7 +128,9 @@ def heard(ctx: Context, account: AccountId, record: bytes, now_ms: int) -> None:
     known, control = find(ctx.store, account), ctx.replica.ingest.control_of(account)
     if known is None or not known.here:
         look_again(ctx, account, now_ms)
-    elif control is not None and not control.frozen and undone(known, control):
+    elif control is None or control.frozen or is_begun(ctx.store, account, control):
+        return
+    elif undone(known, control):
         take_back(ctx, account)
 
 

@@ -91,6 +91,13 @@ class Intake:
 
     def item(self, link: PeerSession, item: Checked, now: float, wall_ms: int) -> Judged:
         """Judges one item. Raises Reject, or NotYet after asking for what is missing."""
+        try:
+            return self._item(link, item, now, wall_ms)
+        except NotYet as why:
+            self._asking.refused(link, item, why.reason)
+            raise
+
+    def _item(self, link: PeerSession, item: Checked, now: float, wall_ms: int) -> Judged:
         if isinstance(item, CheckedLater):
             self._not_yet(link, item.log, item.why, now)
             raise item.why

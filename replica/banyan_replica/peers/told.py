@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from banyan_crdt.ids import Head, LogId
-from banyan_replica.wire import NOTICES
+from banyan_replica.wire import NOTICES, READS_AS_IF
 
 
 class Told:
-    __slots__ = ("answers_notices", "arrival", "differences", "logs", "root")
+    __slots__ = ("answers_notices", "arrival", "differences", "logs", "reads_as_if", "root")
 
     def __init__(self) -> None:
         self.root = b""
@@ -20,6 +20,8 @@ class Told:
         """Its last arrival number."""
         self.answers_notices = False
         """Whether it answers `want-notices`."""
+        self.reads_as_if = False
+        """Whether it reads answers to a sketch that claim nothing."""
         self.differences: OrderedDict[LogId, Head] = OrderedDict()
         """Its last claimed heads of logs where ours differed, oldest first."""
 
@@ -29,6 +31,7 @@ class Told:
     def able(self, abilities: int) -> None:
         """Which later messages it reads."""
         self.answers_notices = bool(abilities & NOTICES)
+        self.reads_as_if = bool(abilities & READS_AS_IF)
 
     def shares(self, root: bytes) -> None:
         """Its root of the accounts that both hold."""

@@ -16,23 +16,27 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 
+from banyan_crdt.errors import Reason
 from banyan_crdt.ids import AccountId, Head, LogId, control_log, is_checkpoint
 from banyan_replica.frontier.index import by_account
+from banyan_replica.frontier.sketch import key_of
 from banyan_replica.intake.ingest import Ingest
+from banyan_replica.intake.prepare import Checked, CheckedControl, CheckedRun, named
 from banyan_replica.intake.strangers import Strangers
 from banyan_replica.peers.ledger import Breach, Charge, Offence
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.catchup import Ask, Catchup
 from banyan_replica.sync.owed import AskedLog
-from banyan_replica.sync.repeats import Repeats
+from banyan_replica.sync.refused import Refused
+from banyan_replica.sync.repeats import SOME, Repeats
 from banyan_replica.sync.serve import locator
 from banyan_replica.wire import Answered, Message, Scanned, Want, Wants
 
 WANTS = 1_000
 """Questions in one frame."""
-WANT_BYTES, PLACE_BYTES = 120, 40
-"""Bytes of a question, and of each place that it names, about."""
+WANT_BYTES, PLACE_BYTES, ENTRY_BYTES = 120, 40, 200
+"""Bytes of a question, of each place that it names, and of an entry, about."""
 LONG_AGO = b""
 """In the place of a peer's root: it claimed a head long ago, and is not judged by it."""
 MOVED = 500
@@ -64,6 +68,7 @@ class Asking:
         self.ours: Callable[[AccountId], bool] = lambda account: False
         """Whether the account is one of this node's own, for which there is always room."""
         self.catchup = Catchup(self._store.note(NOTE))
+        self._key = key_of(ingest.realm.id)
         self._asked_of: dict[LogId, tuple[str, Head | None]] = {}
         """The peer that was asked for a log, and up to which head. Others that claim no more are not asked."""
         self._repeats: OrderedDict[str, Repeats] = OrderedDict()
@@ -198,8 +203,14 @@ class Asking:
         for log, asked in logs.through(m.logs):
             if self._asked_of.get(log) == (link.peer, asked.head):
                 del self._asked_of[log]
-            wasted = 0 if asked.news and asked.wasted <= asked.size else asked.wasted
-            again = self._repeats_of(link).answered(log, asked.head, wasted, asked.news, most, self._now)
+            wasted, head = 0 if asked.news and asked.wasted <= asked.size else asked.wasted, asked.head
+            known = self.refused_by(link).theirs(log)
+            if wasted and not asked.news and known is not None:
+                if head is not None and head.id is not None:
+                    self._assume(link, log, head)
+                else:
+                    head = known
+            again = self._repeats_of(link).answered(log, head, wasted, asked.news, most, self._now)
             link.course.stuck.again(again)
             if asked.root == LONG_AGO:
                 continue
@@ -207,9 +218,14 @@ class Asking:
                 logs.served()
             else:
                 logs.unserved(log, asked.root)
-        while len(self._repeats) > 1 and sum(r.logs for r in self._repeats.values()) > self._limits.vain_of_all:
-            self._repeats.popitem(last=False)
+        self._bound()
         return logs.room_again()
+
+    def _bound(self) -> None:
+        """Forgets what came in vain from whom was asked least lately."""
+        most = self._limits.vain_of_all
+        while len(self._repeats) > 1 and sum(max(r.logs, len(r.refused)) for r in self._repeats.values()) > most:
+            self._repeats.popitem(last=False)
 
     def told(self, link: PeerSession) -> None:
         """The peer told its root: now claims that it did not serve are judged."""
@@ -242,17 +258,48 @@ class Asking:
         return True
 
     def _repeats_of(self, link: PeerSession) -> Repeats:
-        found = self._repeats.setdefault(link.peer, Repeats())
+        found = self._repeats.get(link.peer)
+        if found is None:
+            found = self._repeats[link.peer] = Repeats(self._key)
         self._repeats.move_to_end(link.peer)
         if len(self._repeats) > PEERS:
             self._repeats.popitem(last=False)
         return found
 
-    def moved(self, account: AccountId) -> None:
-        """A head of the account moved here: soon it is asked again for what came in vain."""
+    def moved(self, log: LogId) -> None:
+        """A head moved here: soon it is asked again for what came in vain of its account."""
         self._moves += 1
-        if sum(repeats.moved(account) for repeats in self._repeats.values()):
-            self._taken.add(account)
+        if sum(repeats.moved(log) for repeats in self._repeats.values()):
+            self._taken.add(log.account)
+
+    def refused_by(self, link: PeerSession) -> Refused:
+        """What the peer holds of logs of which nothing was taken from it."""
+        return self._repeats_of(link).refused
+
+    def refused(self, link: PeerSession, item: Checked, reason: Reason) -> None:
+        """Nothing of the item was taken. What it is above of is the peer's too."""
+        log, entries = named(item)
+        if reason == "full":  # there may be room in a second: it is asked for when comparing finds it
+            self.refused_by(link).end(log)
+            return
+        mine, known = self._ingest.head(log), self.refused_by(link).theirs(log)
+        if isinstance(item, CheckedRun):
+            below, theirs = item.run.prev, Head(item.run.first + entries, item.run.entries[-1].id, 0)
+        elif isinstance(item, CheckedControl):
+            below, theirs = None, Head(entries, item.entries[-1].id, 0)
+        else:
+            return
+        if below == mine.id or (known is not None and below == known.id):
+            self._assume(link, log, theirs)
+        if log not in link.owed.logs:
+            cost, most = WANT_BYTES + ENTRY_BYTES * entries, self._limits.vain_of_each(len(self._links))
+            self._repeats_of(link).came(log, theirs, cost, most, self._now)
+
+    def _assume(self, link: PeerSession, log: LogId, theirs: Head) -> None:
+        """Compares from now on as if we held this head, if the peer needs nothing of ours."""
+        mine = self._ingest.head(log)
+        if not mine.flag and theirs.length > mine.length and not self._store.loose_rows(log, limit=1):
+            self.refused_by(link).put(log, theirs, mine, self._limits.vain_of_each(len(self._links)))
 
     def _reached(self, log: LogId, asked: AskedLog) -> bool:
         """Whether what was claimed came. A claim without an id only names a length. What the peer counts may be cut off
@@ -390,6 +437,7 @@ class Asking:
             link.course.stuck.news(MOVED * moves)
             for account in taken:
                 self.pull(link, self._repeats_of(link).claimed(account), LONG_AGO)
+            self.pull(link, self.refused_by(link).next(SOME), LONG_AGO)
 
     def failed(self, link: PeerSession, now: float) -> None:
         """Asks others for what the peer owes us; it may still send it."""
@@ -401,6 +449,8 @@ class Asking:
     def gone(self, link: PeerSession, now: float) -> None:
         """The link is down."""
         self._forget(link)
+        self.refused_by(link).gone()
+        self._bound()
         self.no_reader(link, now)
 
     def no_reader(self, link: PeerSession, now: float) -> None:

@@ -33,7 +33,7 @@ from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.asking import Asking
 from banyan_replica.sync.exchange import Build, Exchange, answer, unpacked
-from banyan_replica.wire import BUSY, HERE, TOO_MANY, Message, Sketch, SketchCells, SketchNames
+from banyan_replica.wire import AS_IF, BUSY, HERE, TOO_MANY, Message, Sketch, SketchCells, SketchNames
 from banyan_storage.store import Store
 
 SALT_BYTES = 16
@@ -103,7 +103,7 @@ class Comparing:
         standing = link.course.stuck
         whole = bool(salt) or standing.cells is None or standing.whole(now)
         self._exchanges[link.peer, salt] = Exchange(salt, now, whole=whole)
-        shown = table.cells if whole else standing.shown(table.cells)
+        shown = self._shown(link, table, whole)
         self._out.append((link.peer, Sketch(salt, 0, 0, 0, probes(shown))))
 
     def met(self, link: PeerSession, now: float) -> None:
@@ -125,7 +125,7 @@ class Comparing:
     def cells(self, link: PeerSession, m: SketchCells, now: float) -> None:
         """Handles an answer. Raises Malformed if no honest peer would send it."""
         at = self._exchanges[link.peer, m.salt]
-        if m.state != HERE:
+        if m.state not in (HERE, AS_IF):
             self._refused(link, at, m, now)
             return
         came = unpacked(m)
@@ -146,7 +146,7 @@ class Comparing:
         if not m.start:
             at.mine, at.theirs = None, np.zeros((0, 3), np.uint64)
         at.theirs, at.stamp = np.concatenate((at.theirs, came)), m.stamp
-        shown = table.cells if at.whole else standing.shown(table.cells)
+        shown, refused = self._shown(link, table, at.whole), self._sync.asking.refused_by(link)
         mine = shown if at.mine is None else at.mine
         found = decode(submod(mine[: len(at.theirs)], at.theirs))
         link.load.cost(ITEM_ROWS * len(found.items))
@@ -154,17 +154,19 @@ class Comparing:
             self._ask_more(link, at, mine)
             return
         del self._exchanges[link.peer, at.salt]
-        stands = standing.cells is not None
+        stands, as_if = standing.cells is not None or len(refused) > 0, m.state == AS_IF
         items = found.items
-        if not (at.salt or found.left or (at.whole and stands)):
+        if not (at.salt or found.left or (at.whole and standing.cells is not None)):
             items = standing.found(items, self._under_way(link), now)
         moved = at.mine is not None and at.root != self._sync.tree_of(link).root
-        self._act(link, at.salt, items, moved or not at.whole)
+        if not at.salt:
+            items = {h: real for h, w in items.items() if (real := refused.real(h, w))}
+        self._act(link, at.salt, items, moved or not at.whole, not as_if)
         if found.left:
             self._failed(link, at, found.left, m.stamp, now)
         elif at.salt:
             self._built(at.salt)
-        elif not (found.items or stands) and m.stamp != self._stamp(link):
+        elif not (found.items or stands or as_if) and m.stamp != self._stamp(link):
             self._due[link.peer] = now  # the frontiers differ, but nothing shows without a salt
 
     def _ask_more(self, link: PeerSession, at: Exchange, mine: Numbers) -> None:
@@ -190,7 +192,7 @@ class Comparing:
             self._sync.by_ranges(link, at.salt)
         elif ((at.whole and standing.cells is not None) or standing.beyond(self._under_way(link), now)) and table:
             # all cells of before the other comparison; no moment has the stamp, so they come from the first one on
-            cells = table.cells.copy()
+            cells = self._sync.asking.refused_by(link).shown(table.cells, table.key).copy()
             self._out.append((link.peer, Sketch(b"", 1, CELLS - 1, stamp ^ 1, b"")))
             if left <= CELLS // 4:
                 self._due[link.peer] = now
@@ -198,6 +200,11 @@ class Comparing:
             elif not self._sync.by_ranges(link, b""):
                 return
             self._exchanges[link.peer, b""] = Exchange(b"", now, all=cells)
+
+    def _shown(self, link: PeerSession, table: FrontierTable, whole: bool) -> Numbers:
+        """Our cells for a question. whole: what stands is compared too."""
+        cells = table.cells if whole else link.course.stuck.shown(table.cells)
+        return self._sync.asking.refused_by(link).shown(cells, table.key)
 
     def _under_way(self, link: PeerSession) -> int:
         return len(link.owed.logs) + len(link.orders.named)
@@ -208,9 +215,9 @@ class Comparing:
 
     # -- decoded items
 
-    def _act(self, link: PeerSession, salt: bytes, items: dict[int, int], moved: bool) -> None:
+    def _act(self, link: PeerSession, salt: bytes, items: dict[int, int], moved: bool, claims: bool) -> None:
         """Asks for what the peer has more of, tells it what it lacks, and has it name the rest. moved: our heads have
-        moved since the cells were taken, so no length can be computed."""
+        moved since the cells were taken, so no length can be computed. claims: the peer holds what it shows."""
         if not items:
             return
         most = max(1_000, int(self._limits.work_burst - link.load.work))  # beyond, the peer names what it shows
@@ -231,9 +238,9 @@ class Comparing:
                 continue  # the peer lacked it when it was compared, and holds it by now
             t = (tree.weigh(salt, mine) - w) % P
             length = None if moved else length_of(t)
-            if length is not None:
+            if length is not None and claims:
                 self._sync.asking.differs(link, log, Head(length, None, 0))
-            if length is not None and length > mine.length and not mine.flag:
+            if claims and length is not None and length > mine.length and not mine.flag:
                 pull[log] = Head(length, None, 0)
                 continue
             tell.append((log, mine))
@@ -288,6 +295,8 @@ class Comparing:
         cost = len(asked) + (tree.rows >> 5 if m.salt else 0)
         if not self._sync.may(link, cost, now):
             return
+        for h in () if m.salt else asked[:CELLS].tolist():
+            self._sync.asking.refused_by(link).real(h, 0)
         most = self._limits.work_burst
         named, looked = tree.named(m.salt, asked[:CELLS].tolist(), most)
         link.load.cost(looked)
@@ -296,7 +305,10 @@ class Comparing:
             self._sync.by_ranges(link, m.salt)
 
     def _answer(self, link: PeerSession, m: Sketch, table: FrontierTable) -> None:
-        reply = answer(m, table.cells, self._stamp(link))
+        refused, stamp = self._sync.asking.refused_by(link), self._stamp(link)
+        if as_if := link.told.reads_as_if and len(refused) > 0:
+            stamp = (stamp + refused.changes) % (1 << 32)
+        reply = answer(m, refused.shown(table.cells, table.key) if as_if else table.cells, stamp, as_if)
         link.load.cost(len(reply.cells) // CELL_BYTES)
         self._out.append((link.peer, reply))
         if reply.state == TOO_MANY:

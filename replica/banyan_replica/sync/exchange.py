@@ -11,7 +11,7 @@ from banyan_crdt.errors import Malformed
 from banyan_replica.frontier.index import FrontierIndex
 from banyan_replica.frontier.probes import cells_for, estimate
 from banyan_replica.frontier.sketch import Numbers, pack, unpack
-from banyan_replica.wire import HERE, TOO_MANY, Sketch, SketchCells
+from banyan_replica.wire import AS_IF, HERE, TOO_MANY, Sketch, SketchCells
 
 
 @dataclass(slots=True)
@@ -45,15 +45,15 @@ class Build:
     told: bool = False
 
 
-def answer(m: Sketch, mine: Numbers, stamp: int) -> SketchCells:
-    """The answer of a table to a question. stamp: that of the heads in the table."""
+def answer(m: Sketch, mine: Numbers, stamp: int, as_if: bool = False) -> SketchCells:
+    """The answer of a table to a question. stamp: that of the heads in the table. as_if: these are not ours."""
     if m.start and m.stamp == stamp:
         start, count = m.start, m.wanted
     elif m.start:  # heads moved since the first answer: cells of two moments do not decode together
         start, count = 0, m.start + m.wanted
     else:
         start, count = 0, cells_for(estimate(mine, m.probes))
-    state = HERE if count else TOO_MANY
+    state = TOO_MANY if not count else AS_IF if as_if else HERE
     return SketchCells(m.salt, start, state, stamp, pack(mine[start : start + count]))
 
 

@@ -19,7 +19,9 @@ from itertools import islice
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId, Head, LogId
+from banyan_replica.frontier.sketch import Key
 from banyan_replica.peers.load import Leak
+from banyan_replica.sync.refused import Refused
 
 REPEATED = 150_000
 """Bytes that a peer is asked for again in an hour, and at once. A log that costs more by itself is asked for once
@@ -43,9 +45,10 @@ class Vain(NamedTuple):
 
 
 class Repeats:
-    """Those of one peer. The times are seconds."""
+    """Those of one peer. The times are seconds. key: of the public table."""
 
-    def __init__(self) -> None:
+    def __init__(self, key: Key) -> None:
+        self.refused = Refused(key)
         self._accounts: dict[AccountId, dict[LogId, Vain]] = {}
         self._moved: dict[AccountId, int] = {}
         """When something of an account of these was last taken here, as a number."""
@@ -98,12 +101,19 @@ class Repeats:
             self._moved.pop(log.account, None)
         return wasted if before is None and self._forgot else 0
 
+    def came(self, log: LogId, head: Head, cost: int, most: int, now: float) -> None:
+        """Something of the log came in vain that was not asked for by name."""
+        if log not in self._accounts.get(log.account, {}):
+            self.answered(log, head, cost, False, most, now)
+
     def _new_since(self, log: LogId, vain: Vain) -> bool:
         """Whether something of the account was taken here since the answer: the log may be taken now."""
         return self._moved.get(log.account, 0) > vain.n
 
-    def moved(self, account: AccountId) -> bool:
-        """Something of the account was taken here. Returns whether anything of it came in vain before."""
+    def moved(self, log: LogId) -> bool:
+        """A head moved here. Returns whether anything of its account came in vain before."""
+        self.refused.end(log)
+        account = log.account
         if account not in self._accounts:
             return False
         self._moves += 1

@@ -334,7 +334,7 @@ class Sync:
     def moved(self, log: LogId, old: Head, new: Head) -> None:
         if old != new:
             self.moves += 1
-            self.asking.moved(log.account)
+            self.asking.moved(log)
             self.lately.moved(log)
         self.tree.moved(log, old, new)
         self.interests.moved(log, old, new)

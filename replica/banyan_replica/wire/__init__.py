@@ -8,6 +8,7 @@ fields, `items.py` the items of `data`, `grammar.py` the text of the page.
 from banyan_replica.wire.items import content_size, decode_item, encode_item, size_of
 from banyan_replica.wire.messages import (
     ABILITIES,
+    AS_IF,
     BUSY,
     CANNOT,
     FANOUT,
@@ -23,6 +24,7 @@ from banyan_replica.wire.messages import (
     NAME_BYTES,
     NOTICES,
     PAGE,
+    READS_AS_IF,
     TOO_MANY,
     VERSION,
     Answered,
@@ -76,6 +78,7 @@ from banyan_replica.wire.table import (
 
 __all__ = [
     "ABILITIES",
+    "AS_IF",
     "BUSY",
     "CANNOT",
     "FANOUT",
@@ -91,6 +94,7 @@ __all__ = [
     "NAME_BYTES",
     "NOTICES",
     "PAGE",
+    "READS_AS_IF",
     "TABLE",
     "TOO_MANY",
     "VERSION",

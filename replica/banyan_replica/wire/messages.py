@@ -36,6 +36,8 @@ ABILITIES = b"banyan/1/answers"
 first release ignore them."""
 NOTICES = 1
 """In the `start` of these cells: it answers `want-notices`."""
+READS_AS_IF = 2
+"""It reads answers to a sketch of state AS_IF."""
 
 
 class Hello(NamedTuple):
@@ -235,8 +237,8 @@ class SketchCells(NamedTuple):
     cells: bytes
 
 
-HERE, BUSY, TOO_MANY = 0, 1, 2
-"""The states of an answer."""
+HERE, BUSY, TOO_MANY, AS_IF = 0, 1, 2, 3
+"""The states of an answer. AS_IF: cells as if their sender held what the asker holds of logs that it did not take."""
 
 
 class SketchNames(NamedTuple):

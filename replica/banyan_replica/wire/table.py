@@ -44,6 +44,7 @@ from banyan_replica.wire.fields import (
 )
 from banyan_replica.wire.items import decode_items, encode_items
 from banyan_replica.wire.messages import (
+    AS_IF,
     FANOUT,
     ID_BYTES,
     MAX_LOCATOR,
@@ -52,7 +53,6 @@ from banyan_replica.wire.messages import (
     MAX_REASON,
     NAME_BYTES,
     PAGE,
-    TOO_MANY,
     VERSION,
     Message,
 )
@@ -233,8 +233,8 @@ TABLE: tuple[Spoken, ...] = (
         ahead=True,
     ),
     _line(
-        18, m.SketchCells, "cells", "state 0: the cells, 1: busy, 2: too many differences",
-        F("salt", SALT), F("start", U16), F("state", up_to(TOO_MANY)), F("stamp", U32),
+        18, m.SketchCells, "cells", "state 0: the cells, 1: busy, 2: too many differences, 3: cells as if",
+        F("salt", SALT), F("start", U16), F("state", up_to(AS_IF)), F("stamp", U32),
         F("cells", pieces("cells23", CELL)),
         who=Who.ANSWER,
     ),

@@ -5,6 +5,7 @@ Every act goes through `Web.act`, or is written down here before it is done: the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -17,11 +18,12 @@ from banyan_node.home.audit import Actor
 from banyan_storage.errors import StorageError
 from banyan_web.endpoint import Ask, Web
 from banyan_web.platform.acting import key_of, only
-from banyan_web.platform.sealed import Kept, Seal, digest_of
+from banyan_web.platform.sealed import Answer, Kept, Seal, digest_of
 from banyan_web.refusals import Refused
 
 ADMIN = "admin"
 R = TypeVar("R", bound=Request)
+_DID = re.compile(r"did:banyan:\w+")
 BODY = (400, 408, 413, 415)
 """Statuses of refusals of what has a body."""
 
@@ -43,9 +45,9 @@ def queried(ask: Ask, kind: type[R]) -> dict[str, Any]:
     return {name: getattr(asked, name) for name in kind.__struct_fields__ if getattr(asked, name) is not None}
 
 
-async def once(web: Web, ask: Ask, do: Callable[[], Awaitable[Any]]) -> Any:
-    """What `do` answers; with an Idempotency-Key that was used in the last day, what it answered then. Raises
-    Refused."""
+async def once(web: Web, ask: Ask, do: Callable[[], Awaitable[Any]], outlives: bool = False) -> Any:
+    """What `do` answers; with an Idempotency-Key that was used in the last day, what it answered then. outlives: the
+    answer stays when an account is erased that it names. Raises Refused."""
     key = key_of(ask)
     if key is None:
         return await do()
@@ -55,7 +57,8 @@ async def once(web: Web, ask: Ask, do: Callable[[], Awaitable[Any]]) -> Any:
     if found is None:
         answer = await do()
         text = msgspec.json.encode(answer).decode()
-        await to_thread.run_sync(seal.keep, {name: (said, text)})
+        about = () if outlives else {*_DID.findall(text)}
+        await to_thread.run_sync(seal.keep, {name: Answer(said, text, about)})
         return answer
     if isinstance(found, Kept) and found.said == said:
         return msgspec.json.decode(found.text)

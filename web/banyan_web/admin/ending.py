@@ -1,7 +1,7 @@
 """Ends a hosted account: closes it, and on request erases it from every file of this node.
 
-Who ends it types its name again. Nobody is logged in as it afterwards; of an account that is erased, the door forgets
-all that it kept under its name.
+Who ends it types its name again. Nobody is logged in as it afterwards; once its erasing begins, the door forgets all
+that it kept of it (`DoorStore.forget`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from banyan_node.api.methods.erasing import ErasureReceipt
 from banyan_node.api.texts import Did, EntryHex
 from banyan_node.hosting.erasing import MOST_DAYS
 from banyan_web.admin.acting import ADMIN, BODY, actor, once, queried
-from banyan_web.door_logins import forget, sign_out
+from banyan_web.door_logins import sign_out
 from banyan_web.endpoint import Ask, Endpoints, Shape, Web
 from banyan_web.platform.acting import only
+from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
 _Reason = Annotated[str, Meta(min_length=1, max_length=500)]
@@ -43,7 +44,7 @@ class UndoErasure(Request, frozen=True, forbid_unknown_fields=True):
 
 
 class EndedAccount(Said, frozen=True):
-    """entry: the one that closed it; null: it was closed, or `erasure` says more."""
+    """entry: the one that closed it, also before; null: `erasure` says more."""
 
     account: Did
     entry: EntryHex | None
@@ -61,18 +62,21 @@ async def end(web: Web, ask: Ask) -> Any:
     asked, named = queried(ask, EndOfAccount), ask.path["account"]
     by, confirm = actor(ask, asked.get("why")), asked["confirm"]
     said = {name: asked[name] for name in ("reason", "days") if name in asked}
+    if said and not asked["erase"]:
+        says = "`reason` and `days` are of an erasure: add erase=true, or leave them out to close the account only."
+        raise Refused(422, says, code="bad_request")
 
     async def do() -> Any:
         if asked["erase"]:
             receipt = await web.act(by, "account.erase", account=named, confirm=confirm, **said)
-            await to_thread.run_sync(forget, web.door, receipt["account"])
+            await to_thread.run_sync(sign_out, web.door, receipt["account"])
             return {"account": receipt["account"], "entry": None, "erasure": receipt}
         account = (await web.call("account.standing", account=named))["account"]
         closed = await web.act(by, "account.close", account=account, confirm=confirm)
         await to_thread.run_sync(sign_out, web.door, account)
         return {"account": account, "entry": closed["entry"], "erasure": None}
 
-    return await once(web, ask, do)
+    return await once(web, ask, do, outlives=True)  # or it would end the next account of that name
 
 
 @ENDPOINTS.get("/v1/accounts/{account}/erasure", ADMIN, Shape(None, ErasureReceipt))

@@ -55,6 +55,9 @@ class _No(NamedTuple):
     status: int
 
 
+_GONE = _No("link_gone", 404)
+
+
 async def _proved(web: Web, ask: Ask, name: str, password: str) -> Person | _No:
     """Whose the name and the password are."""
     here = f"{ask.address} {name}"
@@ -71,7 +74,7 @@ async def _proved(web: Web, ask: Ask, name: str, password: str) -> Person | _No:
     if person is None:
         return _No("wrong", 401)
     web.bounds.forget("login here", here)
-    return person
+    return _No("closed", 403) if await web.is_closed(person.account) else person
 
 
 async def _hashing(web: Web, do: Callable[[], T]) -> T:
@@ -120,9 +123,9 @@ async def revoke(web: Web, ask: Ask) -> Any:
 async def ask_of_link(web: Web, ask: Ask) -> Any:
     """Asks first: programs that look at links in messages must not use it up."""
     at, lang = visit(web, ask), language(ask.request, ask.params)
-    person = door_logins.linked(web.door, ask.path["secret"])
-    if person is None:
-        return _gone(lang)
+    person = await _linked(web, ask)
+    if isinstance(person, _No):
+        return _refused(person, lang)
     words, action = WORDS[lang], f"/login/link/{ask.path['secret']}"
     parts = [
         paragraph(words["link_for"].format(name=person.name)),
@@ -135,10 +138,19 @@ async def ask_of_link(web: Web, ask: Ask) -> Any:
 async def use_link(web: Web, ask: Ask) -> Any:
     """Logs in by a link of `banyan login link`."""
     sent(web, ask)
+    person, lang = await _linked(web, ask), language(ask.request, ask.params)
+    if isinstance(person, _No):
+        return _refused(person, lang)
     cookie = await anyio.to_thread.run_sync(door_logins.use_link, web.door, ask.path["secret"])
-    if cookie is None:
-        return _gone(language(ask.request, ask.params))
-    return _with(web, cookie, own_path(ask.params.get("next")))
+    return _refused(_GONE, lang) if cookie is None else _with(web, cookie, own_path(ask.params.get("next")))
+
+
+async def _linked(web: Web, ask: Ask) -> Person | _No:
+    """Whom the link of the path logs in."""
+    person = door_logins.linked(web.door, ask.path["secret"])
+    if person is None:
+        return _GONE
+    return _No("closed", 403) if await web.is_closed(person.account) else person
 
 
 async def _logged_in(web: Web, at: Visit, person: Person, then: str) -> Response:
@@ -192,8 +204,8 @@ def _of_app(token: Token, at: Visit, words: dict[str, str]) -> str:
     return form("/login/revoke", {"csrf": at.csrf, "id": token.id}, said, button(words["revoke"]))
 
 
-def _gone(lang: str) -> Response:
-    return page(WORDS[lang]["log_in"], [paragraph(WORDS[lang]["link_gone"], "wrong")], lang, 404)
+def _refused(no: _No, lang: str) -> Response:
+    return page(WORDS[lang]["log_in"], [paragraph(WORDS[lang][no.word], "wrong")], lang, no.status)
 
 
 def _said(ask: Ask, key: str) -> str:

@@ -4,6 +4,7 @@ Each user gets a recovery key of their own, 24 words that undo whatever the plat
 shown in the answer, for the platform to hand over. Until the next day the same request by the same token gets the same
 answer, in case the first one was lost: the words are kept for so long, sealed with the token, of which this server
 keeps a hash only (sealed.py). They are kept before the account is opened, so that no crash opens one without words.
+They go when the account is erased, and the node opens no other one with them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from banyan_web.params import number, text
 from banyan_web.platform import operations
 from banyan_web.platform.acting import HOST, is_platform, key_of, only, shaped, whose
 from banyan_web.platform.lines import Conversation, Line, answer_array, is_json, objects_of, refused_line
-from banyan_web.platform.sealed import Kept, Seal, digest_of
+from banyan_web.platform.sealed import Answer, Kept, Seal, digest_of
 from banyan_web.refusals import Refused, answer
 
 ENDPOINTS = Endpoints()
@@ -106,7 +107,7 @@ async def _create(web: Web, ask: Ask, lines: Sequence[Line], key: str | None) ->
     wanted = [_read(line) for line in lines]
     names = [seal.name(f"account {one.name if key is None else key}") for one in wanted if isinstance(one, NewAccount)]
     plans = {
-        name: (digest_of(one), "" if one.recovery else new_words())
+        name: Answer(digest_of(one), "" if one.recovery else new_words(), (one.name,))
         for name, one in zip(names, (one for one in wanted if isinstance(one, NewAccount)), strict=True)
     }
     kept = await to_thread.run_sync(seal.keep, plans)

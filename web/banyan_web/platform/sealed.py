@@ -8,7 +8,7 @@ token, so what lies here is of no use to a thief of the file.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -23,6 +23,15 @@ from banyan_web.refusals import Refused
 
 DAY_S = 24 * 3_600
 _JSON = msgspec.json.Encoder(order="sorted")
+
+
+class Answer(NamedTuple):
+    """What to keep. said: the digest of the request. about: DIDs of accounts, or the name by which one is opened: once
+    one of them is erased here, it goes."""
+
+    said: bytes
+    text: str
+    about: Collection[str]
 
 
 class Kept(NamedTuple):
@@ -48,14 +57,15 @@ class Seal:
         """Under which it is kept. of: what identifies the request, among those of this token's owner."""
         return sha256(b"%b\0%b" % (self._whose, of.encode("utf-8", "surrogateescape"))).digest()
 
-    def keep(self, plans: Mapping[bytes, tuple[bytes, str]]) -> dict[bytes, Kept | Refused]:
-        """Keeps (digest of the request, text) by name, where nothing is kept yet, and returns what is kept. It is
-        durable. Any thread."""
+    def keep(self, plans: Mapping[bytes, Answer]) -> dict[bytes, Kept | Refused]:
+        """Keeps answers by name, where nothing is kept yet, and returns what is kept. It is durable. Any thread."""
         now = int(time.time())
-        rows = [(name, said, now, self._box(name).encrypt(text.encode())) for name, (said, text) in plans.items()]
+        rows = [(name, one.said, now, self._box(name).encrypt(one.text.encode())) for name, one in plans.items()]
+        abouts = [(about, name, one.said) for name, one in plans.items() for about in one.about]
         with self._door.writing() as db:
             db.execute("delete from sealed where kept < ?", (now - DAY_S,))
             db.executemany("insert or ignore into sealed values (?, ?, ?, ?)", rows)
+            db.executemany(_ABOUT, abouts)
             found = {name: next(iter(db.execute(_GET, (name,)))) for name in plans}
         return {name: self._read(name, *row) for name, row in found.items()}
 
@@ -79,4 +89,5 @@ class Seal:
             return Refused(409, says, code="refused")
 
 
+_ABOUT = "insert or ignore into sealed_of select ?1, name from sealed where name = ?2 and said = ?3"
 _GET = "select said, text from sealed where name = ?"

@@ -46,6 +46,10 @@ class MintedToken(Said, frozen=True):
 async def mint(web: Web, ask: Ask) -> Any:
     """A token of an account that is hosted here, for the apps of its user."""
     given, account = shaped(ask.params, NewToken), await _hosted(web, ask)
+    if await web.is_closed(account):
+        raise Refused(
+            409, "That account is closed: nobody acts as it, unless its recovery key undoes that.", code="refused"
+        )
     scopes = scopes_in(" ".join(given.scopes))
     app = given.app or _platform(ask)
 

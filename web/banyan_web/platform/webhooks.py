@@ -27,7 +27,7 @@ from banyan_web.endpoint import Ask, Endpoints, Shape, Web
 from banyan_web.firehose.following import SEALED, without_reason
 from banyan_web.outward import Unreachable
 from banyan_web.platform.acting import HOST, is_platform, key_of, only, shaped, whose
-from banyan_web.platform.sealed import Kept, Seal, digest_of
+from banyan_web.platform.sealed import Answer, Kept, Seal, digest_of
 from banyan_web.refusals import Refused, of_call
 
 ENDPOINTS = Endpoints()
@@ -165,7 +165,7 @@ async def create(web: Web, ask: Ask) -> Any:
     seal, key = Seal(web.door, ask), key_of(ask) or secrets.token_hex(16)
     name, said = seal.name(f"webhook {key}"), digest_of(ask.params)
     plan = json.dumps({"id": f"wh_{secrets.token_hex(12)}", "secret": secret})
-    kept = (await to_thread.run_sync(seal.keep, {name: (said, plan)}))[name]
+    kept = (await to_thread.run_sync(seal.keep, {name: Answer(said, plan, ())}))[name]
     if isinstance(kept, Refused):
         raise kept
     if not isinstance(kept, Kept) or kept.said != said:

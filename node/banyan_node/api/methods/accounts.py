@@ -209,6 +209,9 @@ def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
         if recovery is not None and recovery not in hosted.control_of(ctx, existing).keys[RECOVERY_SLOT:]:
             raise CallError("refused", f"'{ask.name}' exists with another recovery key; nothing was changed.", 409)
         return Created(did(existing), found.name, False)
+    if recovery is not None and hosted.was_of_erased(ctx.store, recovery):
+        says = "An account that was erased here had this recovery key, and somebody may have its words: give a new one."
+        raise CallError("refused", says, 409)
     made = hosted.create(ctx, ask.name, ctx.replica.wall_ms(now), not ask.hosted, recovery)
     ctx.replica.publish_control(made.account, now)
     if ask.name:

@@ -72,9 +72,13 @@ class Erasures(Response, frozen=True):
 @METHODS.write("account.erase", "not_found", "refused", audited=True, final=True)
 def erase(ctx: Context, ask: EraseRequest, now: float) -> ErasureReceipt:
     """Closes a hosted account, unless it is closed, and erases all that this node holds of it but its control log.
-    Until the erasing begins, the recovery key undoes both (`account.recover`)."""
+    Until the erasing begins, the recovery key undoes both (`account.recover`), and a second call replaces the reason
+    and the term. Once it has begun, a call changes nothing and answers how far it is."""
     account = hosted.account_of(ctx, ask.account)
-    home = hosted.hosted(ctx, account)
+    home, known = hosted.hosted(ctx, account), wishes.find(ctx.store, account)
+    if known is not None and wishes.is_begun(ctx.store, account, hosted.control_of(ctx, account)):
+        hosted.end(ctx, account)
+        return _receipt(ctx.store, account, known)
     if home is None:
         raise CallError("refused", f"{account_to_text(account)} is not hosted here; `banyan store drop` drops it.", 409)
     if account == hosted.me(ctx):

@@ -9,6 +9,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from banyan_crdt.control import Control, control_op, resolve_control
+from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import (
     AccountId,
@@ -300,7 +301,7 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     own, at_home = ask.own or account == hosted.me(ctx), bool(own_tips(ctx.store, control_log(account)))
     home, number, first = _next_root(ctx, account, control, seed is None, own)
     if control.closed:
-        by = next(e.header.seq for e in control.path if Close() in control_op(decode_body(e.ops)))
+        by = _closing(control).header.seq
         raise CallError("refused", f"Entry {by} closed the account: undo {by}, and with it all after it.", 409)
     if ctx.device.key in control.cuts:
         raise CallError("refused", f"The writer of this node was cut off for ever; {_RENEW}", 409)
@@ -381,6 +382,11 @@ def _hosted(ctx: Context, account: AccountId) -> hosted.Hosted:
     return found
 
 
+def _closing(control: Control) -> Entry:
+    """The entry that closed the account, which is closed."""
+    return next(e for e in control.path if Close() in control_op(decode_body(e.ops)))
+
+
 class CloseRequest(Request, frozen=True, forbid_unknown_fields=True):
     """confirm: the name under which it is hosted here, or its DID, typed again; default: who asks is sure."""
 
@@ -390,15 +396,19 @@ class CloseRequest(Request, frozen=True, forbid_unknown_fields=True):
 
 def demand_name(home: hosted.Hosted, typed: str) -> None:
     """Raises CallError unless this names the account."""
-    if typed not in (home.name, account_to_text(home.account)):
+    if not typed or typed not in (home.name, account_to_text(home.account)):
         raise CallError("bad_request", f"'{typed[:60]}' is not the name of this account; type it again.")
 
 
 @METHODS.write("account.close", "not_found", "refused", audited=True, final=True)
 def close(ctx: Context, ask: CloseRequest, now: float) -> WrittenEntry:
-    """Closes the account: nobody can write in it and nothing of it is shown. Only its recovery key can undo that."""
+    """Closes the account: nobody can write in it and nothing of it is shown. Only its recovery key can undo that. One
+    that is closed stays so: the answer is the entry that closed it."""
     account = hosted.account_of(ctx, ask.account)
     if ask.confirm is not None:
         demand_name(_hosted(ctx, account), ask.confirm)
+    control = hosted.control_of(ctx, account)
+    if control.closed:
+        return WrittenEntry(entry_hex(_closing(control).id))
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
     return WrittenEntry(entry_hex(change(ctx, account, root, Close(), now)))
