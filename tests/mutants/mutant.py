@@ -1,36 +1,35 @@
-"""The data of a planted mistake, and how it is put into a file."""
+"""The data of a planted mistake."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.mutants.anchor import planted
+
+
+class Edit(NamedTuple):
+    """A mistake that can be planted. file: in the tree; text: what stands in it with the mistake."""
+
+    name: str
+    file: Path
+    text: str
+    suites: tuple[str, ...]
+
 
 class Mutant(NamedTuple):
-    """name: the mistake, in plain words. old: text that is in `file` exactly once; `new` replaces it.
+    """name: the mistake, in plain words. where: a function, class or assigned name of the product, in which `old` is
+    found exactly once as syntax (anchor.py); `new` replaces it.
 
     suites: the test files that must notice it, quick or likely ones first.
     """
 
     name: str
-    file: str
+    where: str
     old: str
     new: str
     suites: tuple[str, ...]
 
-    @property
-    def module(self) -> str:
-        """The name under which the file is imported."""
-        return ".".join(Path(self.file).with_suffix("").parts[1:])
-
-
-class DoesNotApply(Exception):
-    """The text to be replaced is not in the file exactly once: the list is older than the code."""
-
-
-def mutated(mutant: Mutant, source: str) -> str:
-    """The file with the mistake. Raises DoesNotApply."""
-    found = source.count(mutant.old)
-    if found != 1:
-        raise DoesNotApply(f"{mutant.file} has the text to be replaced {found} times, not once: {mutant.old!r}")
-    return source.replace(mutant.old, mutant.new)
+    def edit(self) -> Edit:
+        """Raises NoPlace."""
+        return Edit(self.name, *planted(self.where, self.old, self.new), self.suites)

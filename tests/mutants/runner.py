@@ -17,18 +17,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from tests.mutants.anchor import ROOMS, ROOT
 from tests.mutants.imported import FILE, MODULE
-from tests.mutants.mutant import DoesNotApply, Mutant, mutated
+from tests.mutants.mutant import Edit
 
-ROOT = Path(__file__).parents[2]
-ROOMS = ("crdt", "schema", "storage", "replica", "node", "web", "cli", "sim")
 IMPORTED_BEFORE = "ignore::pytest.PytestAssertRewriteWarning"
 """Plugins are imported before pytest looks at them; only what their own asserts say gets shorter."""
 OPTIONS = ("-n", "0", "-x", "-q", "-p", "no:cacheprovider", "-p", "tests.mutants.imported", "-W", IMPORTED_BEFORE)
 LIMIT_S = 300
 """Seconds for one suite. The slowest takes about 20 on an idle core."""
 
-Verdict = Literal["killed", "SURVIVED", "did not apply"]
+Verdict = Literal["killed", "SURVIVED", "did not apply", "left out"]
 
 
 class Outcome(NamedTuple):
@@ -75,17 +74,18 @@ class Copy:
         status, said = self._pytest(suites, modules, LIMIT_S * 4)
         return None if status == 0 else _failed(said) or said[-1_000:]
 
-    def run(self, mutant: Mutant) -> Outcome:
-        began, file = time.monotonic(), self.folder / mutant.file
+    def run(self, edit: Edit) -> Outcome:
+        began, inside = time.monotonic(), edit.file.relative_to(ROOT)
+        file, module = self.folder / inside, module_of(edit.file)
         source = file.read_text()
 
         def outcome(verdict: Verdict, by: str) -> Outcome:
-            return Outcome(mutant.name, mutant.file, verdict, by, round(time.monotonic() - began, 1))
+            return Outcome(edit.name, str(inside), verdict, by, round(time.monotonic() - began, 1))
 
         try:
-            _write(file, mutated(mutant, source))
-            for suite in mutant.suites:
-                status, said = self._pytest([suite], [mutant.module], LIMIT_S)
+            _write(file, edit.text)
+            for suite in edit.suites:
+                status, said = self._pytest([suite], [module], LIMIT_S)
                 if status == 1:
                     return outcome("killed", _failed(said) or suite)
                 if status is None:
@@ -93,8 +93,6 @@ class Copy:
                 if status:
                     return outcome("did not apply", f"{suite} ended with status {status}: {said[-500:]}")
             return outcome("SURVIVED", "")
-        except DoesNotApply as why:
-            return outcome("did not apply", str(why))
         finally:
             _write(file, source)
 
@@ -116,6 +114,11 @@ class Copy:
             raise RuntimeError("the process that runs pytest ended by itself")
         status: int | None = json.loads(answer)["status"]
         return status, said.read_text(errors="replace")
+
+
+def module_of(file: Path) -> str:
+    """The name under which a file of the product is imported."""
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts[1:])
 
 
 def _failed(said: str) -> str:

@@ -1,7 +1,8 @@
-"""Every mistake of the list fits the current code, and its suites run in CI. Nothing is planted here."""
+"""Every mistake of the list has its place in the current code, and its suites run in CI. Nothing is planted here."""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from collections import Counter
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants import imported
+from tests.mutants import anchor, imported
+from tests.mutants.anchor import ROOMS, ROOT, NoPlace, Place, planted, scopes
 from tests.mutants.catalogue import MUTANTS
-from tests.mutants.mutant import DoesNotApply, Mutant, mutated
-from tests.mutants.runner import ROOMS, ROOT
+from tests.mutants.mutant import Mutant
+from tests.mutants.operators import edits, suites_of
 
 LEAST = 60
 """Mistakes; about a third of them in each of three rooms."""
@@ -20,16 +22,15 @@ LEAST = 60
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name.replace(" ", "_"))
 def test_every_mistake_can_be_planted_and_the_file_still_compiles(mutant: Mutant) -> None:
-    source = (ROOT / mutant.file).read_text()
-    planted = mutated(mutant, source)
-    assert planted != source
-    compile(planted, mutant.file, "exec")
+    edit = mutant.edit()
+    assert edit.text != edit.file.read_text()
+    compile(edit.text, edit.file, "exec")
 
 
 def test_every_room_has_many_mistakes_and_names_are_unique() -> None:
     assert len(MUTANTS) >= LEAST
     assert [name for name, n in Counter(m.name for m in MUTANTS).items() if n > 1] == []
-    of_room = Counter(Path(m.file).parts[0] for m in MUTANTS)
+    of_room = Counter(m.edit().file.relative_to(ROOT).parts[0] for m in MUTANTS)
     assert set(of_room) <= set(ROOMS)
     assert min(of_room[room] for room in ("crdt", "replica", "storage")) >= LEAST // 3
 
@@ -48,11 +49,113 @@ def test_the_suites_that_must_notice_them_run_in_ci() -> None:
     assert all(m.suites for m in MUTANTS)
 
 
-@pytest.mark.parametrize("times", [0, 2])
-def test_a_mistake_whose_text_is_not_there_exactly_once_does_not_apply(times: int) -> None:
-    mutant = Mutant("x", "a/b.py", "old", "new", ("tests/test_docs.py",))
-    with pytest.raises(DoesNotApply, match=f"{times} times, not once"):
-        mutated(mutant, "old " * times)
+CODE = """
+LIMIT: int = 3
+
+class Door:
+    @property
+    def open(self) -> bool:  # a comment
+        return self.a and (
+            self.b  # another
+            or self.a
+        )
+
+    async def close(self, why="no"):
+        with self.lock:
+            self.a = f"{self.b}"
+            self.b = "ô" if self.a else LIMIT + 1
+        for each in self.all:
+            each()
+"""
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, where: str, old: str, new: str) -> str:
+    found = dict[str, list[tuple[str, Place]]]()
+    for name, scope in scopes(ast.parse(CODE)):
+        found.setdefault(name.rpartition(".")[2], []).append((f".banyan_x.house.{name}", Place(Path("x"), CODE, scope)))
+    monkeypatch.setattr(anchor, "places", lambda: found)
+    return planted(where, old, new)[1]
+
+
+@pytest.mark.parametrize(
+    ("where", "old", "new", "gone", "come"),
+    [
+        ("Door.open", "self.b or self.a", "self.b", "or self.a", "(self.b)\n        )\n"),
+        ("house.Door.open", "return self.a and (self.b or self.a)", "return 1", "self.a and", "        return 1\n"),
+        ("LIMIT", "3", "4", "= 3", "LIMIT: int = (4)"),
+        ("Door.close", "'ô' if self.a else LIMIT + 1", "LIMIT + 1", "ô", "self.b = (LIMIT + 1)\n        for"),
+        (
+            "Door.close",
+            "with self.lock:\n    ...",
+            "if self.lock:\n    ...",
+            "with",
+            "        if self.lock:\n            ",
+        ),
+        ("Door.close", "for each in self.all:\n    ...", "pass", "each()", "LIMIT + 1\n        pass\n"),
+        (
+            "Door.close",
+            "async def close(self, why='no'):\n    ...",
+            "async def close(self):\n    ...",
+            "why",
+            "(self):",
+        ),
+    ],
+)
+def test_a_mistake_is_put_where_the_syntax_is_the_same(
+    monkeypatch: pytest.MonkeyPatch, where: str, old: str, new: str, gone: str, come: str
+) -> None:
+    made = plant(monkeypatch, where, old, new)
+    assert gone not in made
+    assert come in made
+    compile(made, "x", "exec")
+
+
+@pytest.mark.parametrize(
+    ("where", "old", "says"),
+    [
+        ("Door.open", "self.c", "has 0 times"),
+        ("Door.open", "self.a", "has 2 times"),
+        ("Door.close", "self.b", "has 0 times"),
+        ("Gate.open", "self.a", "is in the product 0 times"),
+    ],
+)
+def test_a_mistake_that_has_not_one_place_does_not_apply(
+    monkeypatch: pytest.MonkeyPatch, where: str, old: str, says: str
+) -> None:
+    with pytest.raises(NoPlace, match=says):
+        plant(monkeypatch, where, old, "None")
+
+
+def test_operators_make_each_small_mistake_once_and_the_file_still_compiles(tmp_path: Path) -> None:
+    file = tmp_path / "banyan_x" / "house.py"
+    file.parent.mkdir()
+    file.write_text(
+        "def f(a, b):\n    if not a or a < 3:\n        raise ValueError\n    g(b)\n    return min(a + 1, b)\n"
+    )
+    ((name, scope),) = scopes(ast.parse(file.read_text()))
+    made = list(edits(file, name, scope, suites=()))
+    assert sorted(edit.name.partition(": ")[2] for edit in made) == [
+        "1 -> 2",
+        "3 -> 4",
+        "a + 1 -> a - 1",
+        "a < 3 -> a <= 3",
+        "g(b) -> pass",
+        "min(a + 1, b) -> max(a + 1, b)",
+        "not a -> a",
+        "not a or a < 3 -> not a and a < 3",
+        "raise ValueError -> pass",
+        "return min(a + 1, b) -> return None",
+    ]
+    for edit in made:
+        compile(edit.text, "x", "exec")
+    assert len({edit.text for edit in made}) == len(made)
+
+
+def test_suites_of_a_module_are_those_that_import_it() -> None:
+    found = suites_of(ROOT / "replica/banyan_replica/peers/ledger.py")
+    assert "tests/replica/test_ledger.py" in found
+    assert all(suite.startswith("tests/") for suite in found)
+    assert suites_of(ROOT / "sim/banyan_sim/trace.py")
 
 
 def test_a_run_that_would_read_another_tree_than_the_copy_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
