@@ -37,6 +37,9 @@ WANTS = 1_000
 """Questions in one frame."""
 WANT_BYTES, PLACE_BYTES, ENTRY_BYTES = 120, 40, 200
 """Bytes of a question, of each place that it names, and of an entry, about."""
+SOON: tuple[Reason, ...] = ("full", "future")
+"""There may be room in a second, and no entry is of the future for long: what is refused so is asked for when comparing
+finds it. And who writes it has to see that nobody takes it: its clock may be ahead."""
 LONG_AGO = b""
 """In the place of a peer's root: it claimed a head long ago, and is not judged by it."""
 MOVED = 500
@@ -279,7 +282,7 @@ class Asking:
     def refused(self, link: PeerSession, item: Checked, reason: Reason) -> None:
         """Nothing of the item was taken. What it is above of is the peer's too."""
         log, entries = named(item)
-        if reason == "full":  # there may be room in a second: it is asked for when comparing finds it
+        if reason in SOON:
             self.refused_by(link).end(log)
             return
         mine, known = self._ingest.head(log), self.refused_by(link).theirs(log)
