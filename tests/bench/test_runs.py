@@ -48,13 +48,13 @@ def test_a_newcomer_catches_up_over_slow_lines_that_carry_nothing_twice(
 
 
 def test_a_siege_is_laid_and_honest_posts_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = run(["siege", "--quick", "--seconds", "8", "--identities", "20", "--folder", str(tmp_path)], capsys)
+    found = run(["siege", "--quick", "--seconds", "8", "--folder", str(tmp_path)], capsys)
     (siege,) = found["sieges"]
-    assert siege["price"]["identities"] == 20
-    assert siege["price"]["links"] > 0
+    assert siege["price"]["identities"] == 40
+    assert siege["price"]["links"] > 3
     assert siege["links"] > siege["honest_links"] > 0
     assert 0 < found["arrived"] <= found["posts"]
-    assert found["isolated"] in (0, 1), "of these seconds; that nobody is isolated for long is for the simulator to say"
+    assert found["isolated"] == 0
 
 
 def test_ingest_takes_everything_and_keeps_its_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
