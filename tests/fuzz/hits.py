@@ -134,8 +134,10 @@ class _Counting:
             raise RuntimeError(f"more than {MOST} blocks: raise MOST")
         BLOCKS.append(Block(self._module, at.lineno))
         place = {"lineno": at.lineno, "col_offset": at.col_offset}
-        name, number = ast.Name(NAME, _LOAD, **place), ast.Constant(len(BLOCKS) - 1, **place)
-        return ast.AugAssign(ast.Subscript(name, number, _STORE, **place), _ADD, ast.Constant(1, **place), **place)
+        name, number = ast.Name(NAME, _LOAD, **place), ast.Constant(len(BLOCKS) - 1, None, **place)
+        return ast.AugAssign(
+            ast.Subscript(name, number, _STORE, **place), _ADD, ast.Constant(1, None, **place), **place
+        )
 
 
 _LOAD, _STORE, _ADD = ast.Load(), ast.Store(), ast.Add()
