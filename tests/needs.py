@@ -25,14 +25,14 @@ NIGHT = "BANYAN_NIGHT" in os.environ
 """More random worlds and examples than `.ci/run` has time for."""
 
 
-def few(by_night: int) -> int:
-    """How many random worlds or examples there are: by day a third of those of a night."""
-    return by_night if NIGHT else by_night // 3
+def few(by_night: int, share: int = 3) -> int:
+    """How many random worlds or examples there are: by day a third of those of a night, or a smaller share."""
+    return by_night if NIGHT else by_night // share
 
 
-def numbers(by_night: int) -> range:
-    """The numbers of random worlds: by day the first third of them."""
-    return range(few(by_night))
+def numbers(by_night: int, share: int = 3) -> range:
+    """The numbers of random worlds: by day the first ones of them."""
+    return range(few(by_night, share))
 
 
 def skipped_without(missing: str | None) -> pytest.MarkDecorator:

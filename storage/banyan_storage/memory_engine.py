@@ -40,6 +40,9 @@ class _Singles:
     def first_at(self, key: bytes) -> bytes | None:
         return self.rows.get(key)
 
+    def __contains__(self, item: Item) -> bool:
+        return self.rows.get(item[0]) == item[1]
+
     def values_at(self, key: bytes) -> list[bytes]:
         value = self.rows.get(key)
         return [] if value is None else [value]
@@ -86,6 +89,9 @@ class _Dups:
 
     def first_at(self, key: bytes) -> bytes | None:
         return next((value for _, value in self.items(key, key + b"\x00", False)), None)
+
+    def __contains__(self, item: Item) -> bool:
+        return item in self.rows
 
     def values_at(self, key: bytes) -> list[bytes]:
         return [value for _, value in self.items(key, key + b"\x00", False)]
@@ -209,11 +215,10 @@ class _MemoryWriter(_MemoryReader):
         return self._rows[table]
 
     def _put(self, table: Table, rows: _TableRows, item: Item) -> None:
-        old = rows.values_at(item[0])
-        if item[1] in old:
+        if item in rows:
             return
-        if old and not table.dupsort:
-            self.undo.append(_Change(table, False, (item[0], old[0])))
+        if not table.dupsort and (old := rows.first_at(item[0])) is not None:
+            self.undo.append(_Change(table, False, (item[0], old)))
         rows.add(item)  # of a table with one value per key, in the old one's place
         self.undo.append(_Change(table, True, item))
 
@@ -237,7 +242,7 @@ class _MemoryWriter(_MemoryReader):
 
     def delete(self, table: Table, key: bytes, value: bytes | None = None) -> bool:
         rows = self._at(table)
-        gone = [old for old in rows.values_at(key) if value is None or old == value]
+        gone = rows.values_at(key) if value is None else [value] * ((key, value) in rows)
         self._remove(table, rows, [(key, old) for old in gone])
         return bool(gone)
 

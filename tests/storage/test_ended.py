@@ -10,6 +10,7 @@ from banyan_crdt.realm import TEST
 from banyan_schema.social import Poll, Post, Target, delete_post, react, write_post, write_vote
 from banyan_storage.noticed import Noticed
 from banyan_storage.queries import Queries, queries
+from tests.needs import numbers
 from tests.storage.social_accounts import Person, social_store
 
 Told = tuple[str, Target | None]
@@ -23,7 +24,7 @@ def heard(ask: Queries, an: Person, before: bytes | None, now_ms: int) -> list[t
     return [(place, told(one)) for place, one in found if one is not None]
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", numbers(12))
 def test_a_poll_is_told_once_where_it_ended_and_pages_join_while_more_arrives(seed: int) -> None:
     rng, (store, engine) = random.Random(seed), social_store()
     an, binh, now = Person("an"), Person("binh"), 1 << 42  # later than the times of the entries

@@ -30,6 +30,7 @@ from banyan_schema.social.group import (
 from banyan_storage import grouped
 from banyan_storage.grouped import GroupView, MemberCount, group_of, joined, owned
 from banyan_storage.queries import Queries, queries
+from tests.needs import numbers
 from tests.storage.social_accounts import Person, agrees, social_store
 
 NAMES = ("an", "bình", "chi", "dung", "giang")
@@ -217,7 +218,7 @@ def same(world: World, ask: Queries) -> None:
         assert set(owned(ask, account)) == {target for target in world.groups if target.account == account}
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", numbers(12))
 def test_groups_are_as_a_plain_fold_says_whatever_people_do(seed: int) -> None:
     world = World(seed)
     for _ in range(5):

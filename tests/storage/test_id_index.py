@@ -15,6 +15,7 @@ from banyan_storage import id_index
 from banyan_storage import tables as t
 from banyan_storage.engine import Engine, ReadTxn
 from banyan_storage.id_index import IdIndex, Late, LateIds, Offer, nothing
+from tests.needs import numbers
 from tests.storage.accounts import open_engine
 
 YOUNG = 100
@@ -101,11 +102,11 @@ def check_snapshot(txn: ReadTxn, held: dict[EntryId, int], offer: Offer) -> None
     assert early == sorted(n for n in held.values() if n <= after)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", numbers(2, 2))
 def test_every_id_that_is_held_is_found_whatever_happens(engine: Engine, seed: int) -> None:
     held, beside = Held(engine, seed), LateIds()
     reached = set[int]()
-    for n in range(60):
+    for n in numbers(60, 2):
         held.act()
         held.check()
         if held.rng.random() < 0.3:
@@ -126,7 +127,7 @@ def test_every_id_that_is_held_is_found_whatever_happens(engine: Engine, seed: i
     assert len(reached) > 5
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", numbers(2, 2))
 def test_a_snapshot_finds_what_it_holds_however_far_the_writer_has_gone(engine: Engine, seed: int) -> None:
     held = Held(engine, seed)
     for _ in range(12):

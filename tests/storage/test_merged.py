@@ -19,12 +19,11 @@ from banyan_storage.queries import Queries, queries
 from banyan_storage.timelines import POSTS, WITH_REPOSTS, newest, oldest
 from banyan_storage.view_rows import NUMBERS
 from banyan_storage.views import touched
+from tests.needs import numbers
 from tests.storage.social_accounts import Person, social_store
 
-SEEDS = 12
 
-
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("seed", numbers(12))
 def test_pages_of_a_kept_merge_are_those_of_a_fresh_one(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rng, (store, engine) = random.Random(f"merged {seed}"), social_store()
     monkeypatch.setattr(module, "MOST", rng.choice((5, 40, 2_000)))

@@ -46,7 +46,7 @@ def drain(world: World) -> None:
         pass
 
 
-@pytest.mark.parametrize("number", numbers(60))
+@pytest.mark.parametrize("number", numbers(60, 10))
 def test_views_that_are_folded_again_in_steps_are_the_dumb_fold(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "FOLDED_AT_ONCE", -1)
     monkeypatch.setattr("banyan_storage.views.refolding.LARGE", number % 12)
@@ -72,7 +72,7 @@ def test_views_that_are_folded_again_in_steps_are_the_dumb_fold(number: int, mon
     assert waited
 
 
-@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize("number", numbers(10))
 def test_content_that_is_wanted_is_the_same(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """What counts again is asked for again, and what counts as nothing is not, also while all views are built."""
     at_once, later = World(f"wanted {number}"), World(f"wanted {number}")
@@ -221,7 +221,7 @@ def write_run(world: World, person: Person, device: str) -> None:
     world.node.parts([item for item in world.waiting if item.entry in ids])
 
 
-@pytest.mark.parametrize("number", numbers(40))
+@pytest.mark.parametrize("number", numbers(40, 8))
 def test_long_runs_that_are_folded_in_steps_are_the_dumb_fold(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is written, deleted, covered, forked and cut between the steps of a run, also of the same account."""
     monkeypatch.setattr(ingest, "LONG_RUN", -1)

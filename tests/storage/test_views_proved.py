@@ -12,9 +12,10 @@ from banyan_storage.engine import Item, Table
 from banyan_storage.view_rows import COVERS, NUMBERED
 from banyan_storage.views.building import begin
 from banyan_storage.views.registry import NAMES, tables_of
+from tests.needs import few
 from tests.storage.views_world import World
 
-ROWS_TRIED = 12
+ROWS_TRIED = few(12)
 SAID = ("shown", "ballots", "followers", "reactions", "relations", "shares", "thread", "timeline")
 """The views that a world has rows of; who adds another one changes nothing here."""
 PROVED = [table for name in SAID for table in tables_of(name)]
@@ -40,7 +41,7 @@ def problems(world: World) -> list[StoreProblem]:
 
 def some_rows(world: World, table: Table) -> list[Item]:
     rows = list(world.engine.write().scan(table))
-    return rows[:: max(1, len(rows) // ROWS_TRIED)]
+    return rows[:: max(1, -(-len(rows) // ROWS_TRIED))]
 
 
 def changed(raw: bytes) -> Iterator[bytes]:

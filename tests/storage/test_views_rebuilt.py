@@ -26,7 +26,7 @@ from tests.needs import numbers
 from tests.storage.views_world import World
 
 
-@pytest.mark.parametrize("number", numbers(30))
+@pytest.mark.parametrize("number", numbers(30, 8))
 def test_views_in_step_and_views_built_again_are_the_dumb_fold(number: int) -> None:
     world = World(number)
     for _ in range(world.rng.randint(20, 150)):
@@ -42,7 +42,7 @@ def test_views_in_step_and_views_built_again_are_the_dumb_fold(number: int) -> N
     assert world.ask.views_digest() == digest
 
 
-@pytest.mark.parametrize("number", range(10))
+@pytest.mark.parametrize("number", numbers(10))
 def test_an_account_that_is_built_in_several_blocks_shows_the_same(
     number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,7 +84,7 @@ def test_an_account_that_cannot_be_folded_is_left_out_and_those_beside_it_are_no
     assert world.ask.post_count(broken) == 0
 
 
-@pytest.mark.parametrize("number", numbers(30))
+@pytest.mark.parametrize("number", numbers(30, 8))
 def test_what_is_written_while_views_are_built_is_not_lost(number: int) -> None:
     world = World(f"meanwhile {number}")
     for _ in range(world.rng.randint(20, 100)):
