@@ -16,7 +16,7 @@ from banyan_crdt.codec import decode, encode
 from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Refused
-from banyan_crdt.ids import AccountId, LogId, account_from_text, account_to_text, key_digest
+from banyan_crdt.ids import AccountId, LogId, WriterKey, account_from_text, account_to_text, key_digest
 from banyan_crdt.ops import Init, Recover, Rotate, Slot, decode_body
 from banyan_crdt.parts import open_part
 from banyan_crdt.signing import Signer
@@ -36,6 +36,10 @@ _GONE = b"recovery key of the erased:"
 may have one index: a recovered account, and the node's own."""
 GENERATIONS = 256
 """Rotations of one key that are searched for the current one."""
+ELSEWHERE = 4_096
+"""Keys on paper or on other machines that are remembered as not found: each search makes GENERATIONS keys, 10 ms."""
+_ELSEWHERE = set[tuple[WriterKey, bytes]]()
+"""(the first key of a slot, the digest of one that no generation of it has): the first stands for the master secret."""
 SALTS = 4_096
 """Salts kept in memory."""
 WRONG_PAPER = b"wrong paper"
@@ -134,7 +138,7 @@ def was_of_erased(store: StoreReader, recovery: Slot) -> bool:
 
 def _moved(ctx: Context, home: Hosted, slot: Slot) -> bool:
     """Whether the recovery key is none that this node can make: it was moved to paper."""
-    return all(slot.current != digest(ctx, home.number, RECOVERY_SLOT, g) for g in range(GENERATIONS))
+    return key_here(ctx, home, RECOVERY_SLOT, slot.current) is None
 
 
 def digest(ctx: Context, number: int, slot: int, generation: int) -> bytes:
@@ -348,10 +352,16 @@ def slot_signer(ctx: Context, account: AccountId, slot: int, next_key: bool = Fa
 
 def key_here(slots: KeySlots, home: Hosted, slot: int, wanted: bytes) -> tuple[Signer, int] | None:
     """(signer, generation) of the key whose digest is `wanted`, if this node can make it."""
+    first = slots.slot(home.number, slot, 0)
+    if (first.key, wanted) in _ELSEWHERE:
+        return None
     for generation in range(GENERATIONS):
-        signer = slots.slot(home.number, slot, generation)
+        signer = slots.slot(home.number, slot, generation) if generation else first
         if key_digest(signer.key) == wanted:
             return signer, generation
+    if len(_ELSEWHERE) >= ELSEWHERE:
+        _ELSEWHERE.clear()
+    _ELSEWHERE.add((first.key, wanted))
     return None
 
 

@@ -66,6 +66,8 @@ class Proof:
         self._apart = frozenset(self._txn.get(NUMBERS, account) for account in self.waiting)
         self._shown = SHOWN_NAME not in building
         self._views = [view for view in VIEWS if view.name not in building and self._shown]
+        self._view_of = {table: view.name for view in self._views for table in view.tables}
+        self._proved = {view.name for view in self._views}.__contains__
         self._rows: dict[Table, int] = defaultdict(int)
         """How many expected rows of each table are there."""
 
@@ -103,8 +105,7 @@ class Proof:
         yield from _differ(SHOWN_NAME, account, tombs, set(self._txn.dups(TOMBS, number)), _tomb_words)
         yield from self._covers(account, said, set(self._txn.dups(COVERS, number)))
         for one in showing:
-            for view in self._views:
-                yield from self._expect(view, account, rows_of(one, view.name.__eq__))
+            yield from self._expect(account, rows_of(one, self._proved))
 
     def _covers(self, account: AccountId, said: _Said, held: set[bytes]) -> Iterator[WrongRow]:
         """Covers whose targets are not held must be there. A cover whose target is held may be there: it came first."""
@@ -114,19 +115,20 @@ class Proof:
         for row in sorted(held - possible):
             yield WrongRow(SHOWN_NAME, account, f"that {row[:8].hex()} is covered is there, and no entry says so")
 
-    def _expect(self, view: View, account: AccountId, rows: Iterable[Row]) -> Iterator[WrongRow]:
+    def _expect(self, account: AccountId, rows: Iterable[Row]) -> Iterator[WrongRow]:
         for table, key, value in rows:
+            view = self._view_of[table]
             if table.dupsort:
                 found = next(self._txn.dups(table, key, value, value + b"\0"), None)
             else:
                 found = self._txn.get(table, key)
             if found is None:
-                yield WrongRow(view.name, account, f"a row of {table.name} is missing: {(key + value).hex()}")
+                yield WrongRow(view, account, f"a row of {table.name} is missing: {(key + value).hex()}")
                 continue
             self._rows[table] += 1
             if found != value:
                 sentence = f"row {key.hex()} of {table.name} is {found.hex()}, it should be {value.hex()}"
-                yield WrongRow(view.name, account, sentence)
+                yield WrongRow(view, account, sentence)
 
     # -- tables as wholes
 
