@@ -10,8 +10,10 @@ from __future__ import annotations
 import fcntl
 import multiprocessing
 import os
+import signal
 import socket
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from multiprocessing import reduction
@@ -26,6 +28,8 @@ from banyan_cli.main import main
 from banyan_web.workers import child
 
 COMMAND = [sys.executable, "-W", "error::DeprecationWarning:banyan_cli", "-m", "banyan_cli"]
+CLI = "import sys; from banyan_cli.main import main; sys.exit(main(sys.argv[1:]))"
+"""`banyan`, for `Code`."""
 LOADED = multiprocessing.get_context("forkserver")
 get_temp_dir()  # for its socket: chosen now, because tests put another folder in this place
 LOADED.set_forkserver_preload(
@@ -56,10 +60,61 @@ def run(out: Path, err: Path, environment: dict[str, str], words: Sequence[str],
         os.dup2(second.fileno(), 2)
     if said is not None:
         sys.stdin = said.open(encoding="utf-8")
+    _as_started(environment)
+    sys.exit(main(words))
+
+
+class Code:
+    """Python code in a process of its own, as `subprocess.Popen` shows one, with pipes of text."""
+
+    def __init__(self, code: str, *words: object, **env: str) -> None:
+        (theirs_in, mine_in), (mine_out, theirs_out) = os.pipe(), os.pipe()
+        sent, environment = [Descriptor(theirs_in), Descriptor(theirs_out)], {**clean_environment(), **env}
+        self._made = started(_code, sent, code, list(map(str, words)), environment)
+        os.close(theirs_in)
+        os.close(theirs_out)
+        self.stdin, self.stdout = os.fdopen(mine_in, "w", encoding="utf-8"), os.fdopen(mine_out, encoding="utf-8")
+        assert self._made.pid is not None
+        self.pid, self.kill, self.terminate = self._made.pid, self._made.kill, self._made.terminate
+
+    def __enter__(self) -> Code:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wait()
+
+    def wait(self, timeout: float = 60.0) -> int:
+        """Its exit status, as `Popen.returncode` has it."""
+        self.stdin.close()
+        self._made.join(timeout)
+        self.stdout.close()
+        assert self._made.exitcode is not None, "it goes on"
+        return self._made.exitcode
+
+    def end(self) -> tuple[int, str]:
+        """Its exit status, and what it said until its end."""
+        self.stdin.close()
+        said = self.stdout.read()
+        return self.wait(), said
+
+
+def _code(came: Sequence[tuple[int, int]], code: str, words: list[str], environment: dict[str, str]) -> None:
+    for number, (_, here) in enumerate(came):
+        os.dup2(here, number)
+        os.close(here)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    _as_started(environment)
+    sys.argv = ["-c", *words]
+    exec(compile(code, "<code>", "exec"), {"__name__": "__main__"})
+
+
+def _as_started(environment: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
     warnings.filterwarnings("error", category=DeprecationWarning, module="banyan_cli")
-    sys.exit(main(words))
 
 
 class Descriptor:

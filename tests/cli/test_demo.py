@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -14,16 +16,48 @@ from rich.console import Console
 
 from banyan_cli import errors
 from banyan_cli.demo.cast import CAST, FIRST_WORDS, ISLAND_WORDS, MAINLAND_WORDS, NAMES
+from banyan_cli.demo.nodes import DemoNode
 from banyan_cli.demo.view import Screen, frontiers
-from tests.cli.shell import COMMAND, banyan, clean_environment, process
+from tests.cli.shell import COMMAND, banyan, clean_environment, forked
 
 
 def _status(entries: int, root: str, lacking: int = 0) -> dict[str, Any]:
     return {"entries": entries, "root": root * 32, "peers": 3, "lacking_parts": lacking}
 
 
-def test_the_demo_converges_and_prints_what_it_promises() -> None:
-    ran = process("demo", "--exit", "--json")
+class _Forked:
+    """A node of the demo, as `subprocess.Popen` shows one, forked from a process that has loaded the program."""
+
+    def __init__(self, node: DemoNode) -> None:
+        self._made = forked(node.home.path.with_suffix(".log"), "--home", node.home.path, "up")
+        self.terminate, self.kill = self._made.terminate, self._made.kill
+
+    def poll(self) -> int | None:
+        return self._made.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._made.join(timeout)
+        if self._made.exitcode is None:
+            raise subprocess.TimeoutExpired("up", timeout or 0)
+        return self._made.exitcode
+
+
+def test_the_demo_converges_prints_what_it_promises_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started = list[_Forked]()
+
+    def start(node: DemoNode) -> None:
+        started.append(_Forked(node))
+        monkeypatch.setattr(node, "_process", started[-1])
+
+    monkeypatch.setattr(DemoNode, "start", start)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ran = banyan("demo", "--exit", "--json")
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert ran.code == 0, ran.err
     result = ran.json
     assert set(result) == {"converged", "nodes", "digests", "views", "entries", "seconds"}
@@ -33,6 +67,8 @@ def test_the_demo_converges_and_prints_what_it_promises() -> None:
     assert result["entries"] > 50
     assert result["seconds"] > 0
     assert "Cedar is cut off" in ran.err
+    assert [node.poll() for node in started] == [0, 0, 0, 0]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_demo_says_again_and_again_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,13 +85,18 @@ def test_a_demo_that_is_ended_early_leaves_no_process_and_no_folder(tmp_path: Pa
     env = {**clean_environment(), "TMPDIR": str(tmp_path)}
     demo = subprocess.Popen([*COMMAND, "demo", "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env)
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("*/pi/control.json")) and time.monotonic() < deadline:
+    while len(_processes(tmp_path)) < 4 and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert len(_processes(tmp_path)) == 4
     demo.terminate()
     out, _ = demo.communicate(timeout=60)
     assert (demo.returncode, out) == (errors.INTERRUPTED, b"")
     assert list(tmp_path.iterdir()) == []
-    assert not [p for p in Path("/proc").glob("[0-9]*") if str(tmp_path) in _command_line(p)]
+    assert _processes(tmp_path) == []
+
+
+def _processes(folder: Path) -> list[Path]:
+    return [p for p in Path("/proc").glob("[0-9]*") if str(folder) in _command_line(p)]
 
 
 def _command_line(process: Path) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.shell import banyan, clean_environment, process
+from tests.cli.shell import banyan, process
+from tests.forking import Code
 
 
 def made(home: Path, *names: str) -> dict[str, str]:
@@ -90,12 +89,10 @@ def test_text_that_is_no_id_gives_one_sentence(home: Path, text: str) -> None:
 
 def completed(home: Path, words: str, at: int) -> list[str]:
     """The completions that bash gets for word number `at`."""
-    env = {**clean_environment(), "BANYAN_HOME": str(home), "_BANYAN_COMPLETE": "complete_bash"}
+    env = {"BANYAN_HOME": str(home), "_BANYAN_COMPLETE": "complete_bash"}
     env |= {"COMP_WORDS": words, "COMP_CWORD": str(at)}
-    script = "import sys; sys.argv = ['banyan']; from banyan_cli.main import run; run()"
-    ran = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=False)
-    assert not ran.stderr, ran.stderr
-    return ran.stdout.split()
+    script = "import sys; sys.argv, sys.stderr = ['banyan'], sys.stdout; from banyan_cli.main import run; run()"
+    return Code(script, **env).end()[1].split()
 
 
 def test_the_shell_offers_accounts_posts_and_settings_that_were_shown(home: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,35 +16,62 @@ from banyan_cli import errors
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import NoNode
 from banyan_node.server.control_client import ControlClient
-from tests.cli.shell import COMMAND, Ran, banyan, clean_environment
+from tests.cli.shell import Ran, banyan, clean_environment
 from tests.node.test_a_new_view import program_with_polls
 
 OPTIONS = '["phở", "bún chả"]'
 
 
-@pytest.fixture
-def with_polls(tmp_path: Path) -> dict[str, str]:
-    """The environment of a program that has poll.py among its collections."""
-    return {**clean_environment(), "PYTHONPATH": program_with_polls(tmp_path / "more")}
+PROGRAM = """
+import json, os, signal, sys
+from banyan_cli.main import main
+import banyan_node.process
+
+def ended(child):
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+for line in sys.stdin:
+    words, told = json.loads(line)
+    if not words:
+        os.kill(node, signal.SIGTERM)
+        print(ended(node), flush=True)
+        continue
+    child = os.fork()
+    if not child:
+        for number, name in enumerate((os.devnull, told + ".out", told + ".err")):
+            os.dup2(os.open(name, os.O_RDWR | os.O_CREAT, 0o600), number)
+        code = main(words)
+        sys.stdout.flush()
+        os._exit(code)
+    if words[-1] == "up":
+        node = child
+    print(0 if words[-1] == "up" else ended(child), flush=True)
+"""
 
 
-def polling(env: dict[str, str], home: Path, *words: str) -> Ran:
-    ran = subprocess.run(
-        [*COMMAND, "--home", str(home), *words],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        env=env,
-        timeout=60,
-        check=False,
-    )
-    return Ran(ran.returncode, ran.stdout, ran.stderr)
+class Program:
+    """A program that has poll.py among its collections. It is loaded once, and each command is forked from it."""
 
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._commands = folder, 0
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "error::DeprecationWarning:banyan_cli", "-c", PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**clean_environment(), "PYTHONPATH": program_with_polls(folder / "more")},
+        )
 
-@contextmanager
-def node_with_polls(env: dict[str, str], home: Path) -> Iterator[None]:
-    with home.with_suffix(".log").open("ab") as log:
-        node = subprocess.Popen([*COMMAND, "--home", str(home), "up"], stdout=log, stderr=log, env=env)
+    def run(self, *words: object) -> Ran:
+        self._commands += 1
+        told = self._folder / f"said {self._commands}"
+        code = self._ask([str(word) for word in words], told)
+        return Ran(code, *(told.with_suffix(end).read_text("utf-8") for end in (".out", ".err")))
+
+    @contextmanager
+    def node(self, home: Path) -> Iterator[None]:
+        told = self._folder / "node"
+        self._ask(["--home", str(home), "up"], told)
         try:
             deadline = time.monotonic() + 60
             while time.monotonic() < deadline:
@@ -54,46 +82,52 @@ def node_with_polls(env: dict[str, str], home: Path) -> Iterator[None]:
                 except NoNode:
                     time.sleep(0.05)
             else:
-                raise AssertionError(home.with_suffix(".log").read_text("utf-8")[-2000:])
+                raise AssertionError(told.with_suffix(".err").read_text("utf-8")[-2000:])
             yield
         finally:
-            node.terminate()
-            node.wait(60)
+            assert self._ask([], told) == 0
+
+    def _ask(self, words: list[str], told: Path) -> int:
+        """Its exit status, or 0 of a node that goes on. No words: ends the node."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([words, str(told)]) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.communicate(timeout=60)
 
 
-def test_polls_are_written_and_read_on_the_command_line_with_a_node_and_without(
-    with_polls: dict[str, str], home: Path
-) -> None:
-    made = polling(with_polls, home, "item", "put", "vn.example.poll", "question=12", f"options={OPTIONS}", "--json")
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Program]:
+    with closing(Program(tmp_path)) as made:
+        yield made
+
+
+def test_polls_are_written_and_read_on_the_command_line_with_a_node_and_without(program: Program, home: Path) -> None:
+    def polling(*words: str) -> Ran:
+        return program.run("--home", home, *words)
+
+    made = polling("item", "put", "vn.example.poll", "question=12", f"options={OPTIONS}", "--json")
     assert made.code == 0, made.err
     key, account = made.json["key"], made.json["account"]
-    with node_with_polls(with_polls, home):
-        vote = polling(
-            with_polls,
-            home,
-            "item",
-            "put",
-            "vn.example.vote",
-            f"account={account}",
-            f"key={key}",
-            "option=1",
-            "--key",
-            key,
-            "--json",
-        )
+    with program.node(home):
+        fields = (f"account={account}", f"key={key}", "option=1")
+        vote = polling("item", "put", "vn.example.vote", *fields, "--key", key, "--json")
         assert vote.code == 0, vote.err
         assert vote.json["key"] == key
-        listed = polling(with_polls, home, "item", "list", "Minh", "vn.example.poll", "--json")
+        listed = polling("item", "list", "Minh", "vn.example.poll", "--json")
         assert [row["content"] for row in listed.lines] == [{"question": "12", "options": json.loads(OPTIONS)}]
-        shown = polling(with_polls, home, "item", "list", "Minh", "vn.example.vote").out
+        shown = polling("item", "list", "Minh", "vn.example.vote").out
         assert f"{key} {vote.json['element']}" in shown
         assert "option: 1" in shown
-    one = polling(with_polls, home, "item", "get", "Minh", "vn.example.vote", key, vote.json["element"], "--json")
+    one = polling("item", "get", "Minh", "vn.example.vote", key, vote.json["element"], "--json")
     assert one.json["content"] == {"account": account, "key": key, "option": 1}
-    gone = polling(with_polls, home, "item", "delete", "vn.example.poll", key)
+    gone = polling("item", "delete", "vn.example.poll", key)
     assert (gone.code, gone.out) == (0, f"Deleted: vn.example.poll {key}.\n")
-    assert polling(with_polls, home, "item", "list", "Minh", "vn.example.poll", "--json").lines == []
-    proved = polling(with_polls, home, "store", "verify")
+    assert polling("item", "list", "Minh", "vn.example.poll", "--json").lines == []
+    proved = polling("store", "verify")
     assert proved.code == 0, proved.out + proved.err
 
 

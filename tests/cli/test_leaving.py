@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -19,7 +18,8 @@ from banyan_cli import errors
 from banyan_node.home.keystore import Keys, Keystore, keys_from_words
 from banyan_node.home.recovery import carrier, first_recovery, first_root, next_root
 from banyan_node.home.words import Paper, read
-from tests.cli.shell import COMMAND, Ran, banyan, clean_environment, node_up
+from tests.cli.shell import Ran, banyan, node_up
+from tests.forking import Code
 
 WAIT = 40.0
 
@@ -188,8 +188,7 @@ session.Session.call = call_then_die
 main(sys.argv[1:])
 """
     words = ("--home", platform, "account", "handover", "An", "--out", file, "--plain", "--yes", "--root-only")
-    ran = subprocess.run([COMMAND[0], "-c", killed, *map(str, words)], env=clean_environment(), timeout=60, check=False)
-    assert ran.returncode == -9
+    assert Code(killed, *words).wait() == -9
     held = _keys(platform, an)[0]["held"]
     assert held == (place != "after the call")
     assert file.exists() == (place != "before the file")

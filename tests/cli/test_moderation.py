@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from pathlib import Path
 
 from banyan_cli import errors
-from tests.cli.shell import COMMAND, banyan, clean_environment, node_up
+from tests.cli.shell import banyan, node_up
+from tests.forking import CLI, Code
 
 
 def test_a_report_is_shown_decided_and_taken_back_and_all_of_it_is_in_the_audit_log(home: Path) -> None:
@@ -45,19 +45,12 @@ def test_a_report_is_shown_decided_and_taken_back_and_all_of_it_is_in_the_audit_
             time.sleep(0.05)
         assert begun["do"] == "archive.export"
         assert "archive.export" in banyan("--home", home, "tasks").out
-        following = subprocess.Popen(
-            [*COMMAND, "--home", str(home), "audit", "--follow", "--limit", "1", "--json"],
-            stdout=subprocess.PIPE,
-            env=clean_environment(),
-            text=True,
-        )
-        assert following.stdout is not None
+        following = Code(CLI, "--home", home, "audit", "--follow", "--limit", "1", "--json")
         assert json.loads(following.stdout.readline())["do"] == "works.begin"
         banyan("--home", home, "moderator", "drop", "Lan")
         assert json.loads(following.stdout.readline())["do"] == "moderator.drop"
         following.terminate()
-        following.wait(60)
-        following.stdout.close()
+        following.wait()
         rows = banyan("--home", home, "audit", "--json").lines
         done = ["moderator.drop", "works.begin", "networks.pardon", "networks.ban", "token.revoke", "token.add"]
         done += ["moderator.add", "decision.undo", "decision.add", "account.create"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from functools import cache
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 PLACE = b"ba dinh square"
@@ -15,12 +17,19 @@ PLACE = b"ba dinh square"
 
 def photo(path: Path, width: int = 1600, height: int = 1200) -> Path:
     """A JPEG of a camera held upright: EXIF with orientation, description and place, and a comment."""
+    path.write_bytes(_photo(width, height))
+    return path
+
+
+@cache
+def _photo(width: int, height: int) -> bytes:
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, PLACE.decode()
     exif.get_ifd(0x8825)[1] = "N"
     picture = Image.linear_gradient("L").resize((width, height)).convert("RGB")
-    picture.save(path, "JPEG", exif=exif, comment=PLACE, quality=90)
-    return path
+    made = io.BytesIO()
+    picture.save(made, "JPEG", exif=exif, comment=PLACE, quality=90)
+    return made.getvalue()
 
 
 def gif(path: Path, frames: int) -> Path:
@@ -50,6 +59,5 @@ def bomb(path: Path, side: int = 50_000) -> Path:
 def film(path: Path, size: int) -> Path:
     """What begins as an MP4 does; its chunks differ."""
     head = struct.pack(">I", 24) + b"ftypisom" + struct.pack(">I", 512) + b"isommp41"
-    body = b"".join(n.to_bytes(8, "big") for n in range(size // 8 + 1))
-    path.write_bytes((head + body)[:size])
+    path.write_bytes((head + np.arange(size // 8 + 1, dtype=">u8").tobytes())[:size])
     return path

@@ -40,9 +40,11 @@ from pathlib import Path
 from banyan_node.api import page
 from banyan_node.api.openapi import document
 from banyan_node.api.registry import EVERY
-from tests.node.test_api import local
+from banyan_node.local import open_local
+from tests.node.real import load_settings, make_home
 
-with local(Path(sys.argv[1])) as node:
+home = make_home(Path(sys.argv[1]))
+with open_local(home, load_settings(home)) as node:
     said = node.call("greeting", whom="Lan")
 print(json.dumps([said, "/v1/greeting" in document(EVERY)["paths"], "### greeting" in page.body()]))
 """
@@ -50,7 +52,7 @@ print(json.dumps([said, "/v1/greeting" in document(EVERY)["paths"], "### greetin
 
 def test_a_method_in_a_file_of_its_own_is_called_and_described(tmp_path: Path) -> None:
     copy = tmp_path / "program" / banyan_node.__name__
-    shutil.copytree(Path(banyan_node.__path__[0]), copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(Path(banyan_node.__path__[0]), copy)
     (copy / "api" / "methods" / "greetings.py").write_text(GREETING, "utf-8")
     done = subprocess.run(
         [sys.executable, "-c", CALLS, str(tmp_path / "home")],

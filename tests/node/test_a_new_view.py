@@ -41,7 +41,7 @@ def program_with_polls(folder: Path) -> str:
         (banyan_storage, {"storage/polls.py": "views/social/polls.py"}),
     ):
         to = folder / package.__name__
-        shutil.copytree(Path(package.__path__[0]), to / package.__name__, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(Path(package.__path__[0]), to / package.__name__)
         for source, name in added.items():
             shutil.copy(TESTS / source, to / package.__name__ / name)
         rooms.append(str(to))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import subprocess
-import sys
 import threading
 import time
 from base64 import b64encode
@@ -37,6 +35,7 @@ from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_node.server.running import find_running
 from banyan_node.workers.jobs import Arrivals
+from tests.forking import Code
 from tests.node.real import converged, load_settings, make_home, make_node, running
 from tests.storage.accounts import Account, head_of, open_engine, open_store
 
@@ -346,18 +345,13 @@ reads.close()
 def reading_beside(node: Node) -> Iterator[Callable[[str, dict[str, Any]], Any]]:
     """Asks a process that reads the node's store, and not the node."""
     key = Opener(node.keys.device_seed()).opening_key
-    line = [sys.executable, "-c", BESIDE, str(node.home.path), node.settings.config.node.realm, key.hex()]
-    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
+    with Code(BESIDE, node.home.path, node.settings.config.node.realm, key.hex()) as process:
 
         def ask(name: str, params: dict[str, Any]) -> Any:
             print(json.dumps([name, params]), file=process.stdin, flush=True)
-            assert process.stdout is not None
             return json.loads(process.stdout.readline())
 
         yield ask
-        process.stdin.close()
 
 
 async def test_every_read_is_answered_while_the_writer_is_busy_and_sees_what_was_answered_before(

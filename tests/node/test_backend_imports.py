@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +16,7 @@ from banyan_node.home.settings import load
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from banyan_storage.errors import StoreLocked
+from tests.forking import Code
 
 Batches = list[list[Any]]
 GRAPH: Batches = [
@@ -209,14 +206,13 @@ with open_local(home, load(home)) as backend:
 
 def killed_after(home: Home, number: int) -> int:
     """Runs the import until it has answered batch `number`, then kills it. Returns the last answered batch."""
-    with subprocess.Popen([sys.executable, "-c", CHILD, str(home.path)], stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
+    with Code(CHILD, home.path) as child:
         last = -1
         for line in child.stdout:
             last = int(line)
             if last >= number:
                 break
-        os.kill(child.pid, signal.SIGKILL)
+        child.kill()
         rest = [int(line) for line in child.stdout if line.strip()]
     return max([last, *rest])
 
@@ -228,7 +224,7 @@ def test_a_killed_import_continues_and_ends_with_the_same_result(home: Home) -> 
             found = backend.call("import.begin", kind="posts", source="cc", label="x", batches=51)
             assert found["next"] in (answered + 1, answered + 2)
             assert backend.call("graph.stats")["posts"] == 40 * (found["next"] - 1)
-    subprocess.run([sys.executable, "-c", CHILD, str(home.path)], check=True, stdout=subprocess.DEVNULL)
+    assert Code(CHILD, home.path).end()[0] == 0
     with open_local(home, load(home)) as backend:
         assert backend.call("graph.stats")["posts"] == 2000
         assert begin(backend, "posts", [[]] * 51, source="cc")["done"]

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 import zipfile
 from base64 import b64encode
@@ -32,6 +31,7 @@ from banyan_node.operator_errors import CallError
 from banyan_schema.media import Media
 from banyan_schema.social import Post, post_key, write_post
 from banyan_schema.social.post import Poll
+from tests.forking import Code
 from tests.needs import on_own_disk
 from tests.node.real import make_home
 
@@ -307,8 +307,7 @@ def test_a_killed_export_has_not_its_name_and_the_next_one_is_whole(tmp_path: Pa
     path = tmp_path / "out"
     with local(tmp_path / "a") as node:
         an = filled(node)
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "a"), an, str(path), form]
-    assert subprocess.run(command, check=False, timeout=60).returncode == -9
+    assert Code(KILLED, tmp_path / "a", an, path, form).wait() == -9
     assert draft_of(path).exists()
     assert not path.exists()
     with local(tmp_path / "a") as node:

@@ -6,8 +6,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,6 +23,7 @@ from banyan_storage.check import verify
 from banyan_storage.views import VIEW_TABLES
 from banyan_storage.views.journal import JOURNAL
 from banyan_storage.views.touched import TOUCHED
+from tests.forking import Code
 from tests.needs import NIGHT
 from tests.node.real import converged, load_settings, make_home, make_node, running
 from tests.replica.helpers import draft
@@ -39,19 +38,10 @@ class Victim:
 
     def __init__(self) -> None:
         self.life = 0
-        root = Path(__file__).parents[2]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.node.victim"],
-            cwd=root,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self.process = Code("from tests.node.victim import main; main()")
 
     def lives(self, order: str, seconds: float) -> list[str]:
         """One life, killed so long after it was ready. Returns what it acknowledged."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
         self.process.stdin.write(order + "\n")
         self.process.stdin.flush()
         pid = self.life = int(self.process.stdout.readline().split()[1])
@@ -74,7 +64,7 @@ class Victim:
             with suppress(ProcessLookupError):
                 os.kill(self.life, signal.SIGKILL)
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
+from tests.forking import Code
 from tests.node.real import converged, load_settings, make_home, make_node, running
 
 
@@ -187,9 +186,9 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, st
             pass  # it is in its place
         shutil.copytree(folder / name / "home", folder / name / "kept")
     homes = [str(folder / name / "home") for name in names]
-    told = subprocess.run([sys.executable, "-c", _KILLED, *homes], stdout=subprocess.PIPE, timeout=60)
-    assert told.returncode == -signal.SIGKILL
-    return {name: (folder / name, line) for name, line in zip(names, told.stdout.decode().split(), strict=True)}
+    status, told = Code(_KILLED, *homes).end()
+    assert status == -signal.SIGKILL
+    return {name: (folder / name, line) for name, line in zip(names, told.split(), strict=True)}
 
 
 @pytest.mark.parametrize("file", ["in place", "beside", "with the home"])

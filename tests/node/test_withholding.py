@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -33,6 +31,7 @@ from banyan_node.upkeep import chores
 from banyan_replica.peers.withholding import Withheld, read_withheld, sign_withheld
 from banyan_schema.social import POST, Post, post_from_text, write_post
 from banyan_storage.due import Work
+from tests.forking import Code
 from tests.node.pictures import photo
 from tests.node.real import converged, make_home, make_node, running
 
@@ -144,8 +143,7 @@ def test_a_kill_after_the_answer_loses_neither_the_copy_nor_what_was_given_back(
         parts = contents(node, uri)
 
     def killed(method: str, **asked: object) -> None:
-        ran = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "home", method, repr(asked)], check=False)
-        assert ran.returncode == -9
+        assert Code(KILLED, tmp_path / "home", method, repr(asked)).wait() == -9
 
     for _ in range(2):
         killed("content.withhold", uri=uri, order="QĐ 12")

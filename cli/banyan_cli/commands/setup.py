@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -129,10 +130,12 @@ def up(
     log_format: Annotated[str | None, typer.Option(help="auto, console or json.")] = None,
 ) -> None:
     """Run the node until ctrl-C."""
+    gc.disable()  # while modules load nothing is garbage, and looking for it took a seventh of the start
     from banyan_cli.show.welcome import welcome
     from banyan_node.logging import set_up_logging
     from banyan_node.process import main
 
+    gc.enable()
     s = session.of(ctx)
     flags = {
         "node.listen": ",".join(listen) if listen else None,

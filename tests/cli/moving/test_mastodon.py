@@ -151,8 +151,8 @@ def test_html_becomes_text_with_its_paragraphs_and_whole_links(tmp_path: Path, h
 @pytest.mark.parametrize("piece", ["<!--", "<a ", "<", "</", "<![", "<a href='", "<script>", "<?", "&#", "<b> ", "\t"])
 def test_hostile_html_takes_time_in_proportion_to_its_size(piece: str) -> None:
     began = time.process_time()
-    text_of("<b>x" + piece * (1_000_000 // len(piece)))
-    assert time.process_time() - began < 5
+    text_of("<b>x" + piece * (300_000 // len(piece)))
+    assert time.process_time() - began < 1.5
 
 
 def test_warnings_tags_polls_pictures_and_what_is_answered_elsewhere_are_kept(home: Path, tmp_path: Path) -> None:

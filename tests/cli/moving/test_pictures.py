@@ -5,15 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import os
-import resource
 import signal
-import subprocess
 import tempfile
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +24,8 @@ from banyan_cli.importing.attached import PREFIX, Attached, copies
 from banyan_cli.importing.pictures import MANY, MISSING, MOST_OF_A_POST, REFUSED
 from banyan_node.operator_errors import CallError
 from tests.cli.moving import made
-from tests.cli.shell import COMMAND, Ran, banyan, clean_environment, node_up
+from tests.cli.shell import Ran, banyan, node_up
+from tests.forking import CLI, Code, forked
 from tests.node.pictures import PLACE, bomb, film, photo
 
 MEDIA = "media_attachments/files"
@@ -243,15 +241,11 @@ def test_a_disk_that_takes_no_copy_stops_the_import_with_a_sentence(
     said = [made.create(1, "<p>Một</p>"), made.create(2, "<p>Phim</p>", attachment=[attachment("1/f.mp4")])]
     path = make(tmp_path / "m.x", {**made.mastodon(0, said), f"{MEDIA}/1/f.mp4": large})
     most = 6 << 20
-    ran = subprocess.run(
-        [*COMMAND, "import", "mastodon", str(path), "--home", str(home)],
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
-        timeout=60,
+    small = (
+        f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most})); sys.stderr = sys.stdout"
     )
-    assert (ran.returncode, "cannot take a temporary file (File too large); free some room" in ran.stderr) == (1, True)
+    code, said_there = Code(f"{small}; {CLI}", "import", "mastodon", path, "--home", home).end()
+    assert (code, "cannot take a temporary file (File too large); free some room" in said_there) == (1, True)
     assert [post["text"] for post in feed(home)] == ["Một"]
     assert list(temporary.iterdir()) == []
     assert pictures(bring(home, path)) == (1, 0, 0, 0, 0)
@@ -262,13 +256,12 @@ def test_an_import_that_was_killed_goes_on_and_its_copies_are_removed(
 ) -> None:
     posts = 50
     path = made.zipped(tmp_path / "m.zip", album(tmp_path, posts))
-    words = [*COMMAND, "import", "mastodon", str(path), "--home", str(home)]
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(words, env=clean_environment(), stdout=quiet, stderr=quiet) as child:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and len(list((home / "blobs").glob("??/*.list"))) < 44:
-            time.sleep(0.02)
-        os.kill(child.pid, signal.SIGKILL)
+    child = forked(tmp_path / "log", "import", "mastodon", path, "--home", home)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and len(list((home / "blobs").glob("??/*.list"))) < 44:
+        time.sleep(0.02)
+    child.kill()
+    child.join()
     assert len(list(temporary.glob(PREFIX + "*"))) == 1
     told = bring(home, path)
     came, _, here, *rest = pictures(told)
@@ -284,21 +277,15 @@ def test_an_import_that_a_person_stops_says_what_came_and_goes_on_when_it_is_run
 ) -> None:
     posts = 120  # enough that it is not done when it is stopped
     path = made.zipped(tmp_path / "m.zip", album(tmp_path, posts))
-    words = [*COMMAND, "import", "mastodon", str(path), "--home", str(home)]
-    with subprocess.Popen(
-        words,
-        env=clean_environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
-    ) as child:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and len(list((home / "blobs").glob("??/*.list"))) < 44:
-            time.sleep(0.02)
-        child.send_signal(signal.SIGINT)
-        _, said = child.communicate(timeout=60)
-    assert child.returncode == 130
+    child = forked(tmp_path / "log", "import", "mastodon", path, "--home", home)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and len(list((home / "blobs").glob("??/*.list"))) < 44:
+        time.sleep(0.02)
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGINT)
+    child.join(60)
+    said = (tmp_path / "log").read_text("utf-8")
+    assert child.exitcode == 130
     assert "Stopped after 32 new posts; the same command goes on from there." in said
     assert list(temporary.iterdir()) == []
     assert len(feed(home)) == 32
