@@ -28,6 +28,7 @@ from banyan_crdt.run import (
 )
 from banyan_crdt.signing import verify
 from tests.crdt.make import Person, add, b32, follow, run_bytes, signer, unsigned
+from tests.needs import NIGHT
 
 AN = Person()
 LOG = AN.write(60)
@@ -76,11 +77,14 @@ def both(raw: bytes) -> tuple[object, object]:
 STRANGE = (0, 1, 0x17, 0x18, 0x19, 0x1A, 0x1B, 0x41, 0x58, 0x59, 0x80, 0x81, 0x82, 0x83, 0xF6, 0xFF)
 
 
-@pytest.mark.parametrize("seq", [0, 1, 4, 12, 13, 24, 39])
+SEQS = (0, 1, 4, 12, 13, 24, 39)
+
+
+@pytest.mark.parametrize("seq", SEQS)
 def test_the_short_cut_for_one_entry_answers_as_the_long_way_on_every_mangled_byte(seq: int) -> None:
     raw = run_bytes(LOG, seq, seq + 1)
     assert run_module._single(TEST, raw) is not None
-    for at in range(len(raw)):
+    for at in range(len(raw)) if NIGHT else range(SEQS.index(seq) % 3, len(raw), 3):
         for value in {*STRANGE, raw[at], raw[at] ^ 1}:
             for mangled in (raw[:at] + bytes((value,)) + raw[at + 1 :], raw[:at] + bytes((value,)) + raw[at:]):
                 short, long = both(mangled)

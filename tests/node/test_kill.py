@@ -29,7 +29,7 @@ from tests.node.real import converged, load_settings, make_home, make_node, runn
 from tests.replica.helpers import draft
 from tests.storage.old.load import old_home
 
-KILLS = 50 if NIGHT else 10
+KILLS = 50 if NIGHT else 6
 LIVES_PER_HOME = 10
 
 

@@ -31,9 +31,10 @@ from banyan_schema.address import Target
 from banyan_schema.collection import MAX_SEED, Collection, Draft, seal
 from banyan_schema.reading import elements, registers
 from tests.crdt.make import START, Person, bodies, follow, signer
+from tests.needs import few
 
 AN = Person()
-MANGLED = 400
+MANGLED = few(400)
 """Of each content that a law looks at."""
 
 characters = st.characters(exclude_categories=["Cs"])

@@ -37,7 +37,7 @@ from banyan_schema.social.post import COLLECTION, LAYOUT, Poll, quick_seeds
 from tests.needs import few
 from tests.schema.laws import accounts, keeps_the_laws, mangled, read_alike, targets, texts
 
-MANY = range(few(100_000))
+MANY = range(few(100_000, 10))
 THERE = Target(AccountId(b"a" * 32), CellKey(b"k" * 16))
 PUT = Put(POST, THERE.key, (), None)
 ADD = Add(POST, THERE.key, THERE.key, None)
