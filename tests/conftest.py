@@ -15,7 +15,7 @@ from tests.needs import NIGHT
 
 gc.disable()  # while tests are collected nothing is garbage, and looking for it took as long as all the rest
 settings.register_profile("here", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True, max_examples=100 if NIGHT else 40)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True, max_examples=100 if NIGHT else 25)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 

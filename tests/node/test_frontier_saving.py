@@ -30,7 +30,7 @@ from banyan_storage.store import Store
 from banyan_storage.tables import META
 from banyan_storage.views import SocialViews
 from tests.forking import started
-from tests.needs import NIGHT, numbers
+from tests.needs import NIGHT, few, numbers
 from tests.node import rows_victim
 
 PUBLIC = TEST.id
@@ -351,7 +351,7 @@ def test_a_file_that_is_damaged_is_found_out_and_everything_is_read(tmp_path: Pa
     path = tmp_path / "rows"
     w = kept_world(FileKeeper(path))
     raw = path.read_bytes()
-    for k in range(60):
+    for k in numbers(60):
         if k % 2:
             path.write_bytes(raw[: w.rng.randrange(len(raw))])
         else:
@@ -423,7 +423,7 @@ def test_after_any_sequence_an_index_equals_a_new_one(seed: int, keeper: Keeper)
 def test_walks_load_what_was_kept() -> None:
     """The test above would prove nothing if nothing were loaded."""
     loads = 0
-    for seed in range(5):
+    for seed in numbers(5, 2):
         w = World(seed, LateKeeper())
         for _ in range(10):
             w.move(60)
@@ -433,7 +433,7 @@ def test_walks_load_what_was_kept() -> None:
             w.crash()
             w.check()
         loads += w.loads
-    assert loads == 50
+    assert loads == few(5, 2) * 10
 
 
 def test_memory_keeps_what_it_was_given() -> None:

@@ -26,12 +26,13 @@ from banyan_storage.lmdb_pages import Pages
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import StoreReader
 from tests.crash import writer
+from tests.needs import few
 from tests.node.real import load_settings
 from tests.replica.helpers import World
 from tests.storage.old.load import old_home
 
 PAGE = 4_096
-FLIPS = 40
+FLIPS = few(40, 2)
 LOCAL = ("note:", "store id")
 """The beginnings of rows of `meta` that are of this node alone: nothing tells what they were."""
 Rows = dict[str, list[Item]]

@@ -34,6 +34,8 @@ from tests.crdt.make import START, Person, bodies, follow, signer
 from tests.needs import few
 
 AN = Person()
+SOME = few(25, 2)
+"""Examples of a law that makes much of each."""
 MANGLED = few(400)
 """Of each content that a law looks at."""
 
@@ -177,7 +179,7 @@ def hostile_bytes(of: Collection[Any], contents: st.SearchStrategy[Any]) -> None
         read_alike(of, raw)
 
     @given(contents, st.integers(0, 2**32))
-    @settings(max_examples=25, phases=(Phase.explicit, Phase.reuse, Phase.generate))  # smaller examples say no more
+    @settings(max_examples=SOME, phases=(Phase.explicit, Phase.reuse, Phase.generate))  # smaller examples say no more
     def near_content(content: Any, seed: int) -> None:
         raw, rng = of.encode(content), random.Random(seed)
         for _ in range(MANGLED):
@@ -201,7 +203,7 @@ def hostile_bytes(of: Collection[Any], contents: st.SearchStrategy[Any]) -> None
 
 def every_order(of: Collection[Any], contents: st.SearchStrategy[Any], write: Callable[[Any], Draft]) -> None:
     @given(st.lists(contents, min_size=2, max_size=4), st.data())
-    @settings(max_examples=25)
+    @settings(max_examples=SOME)
     def law(some: list[Any], data: st.DataObject) -> None:
         said, live = Said.nothing(), list[Ref]()
         for content in some:
@@ -221,7 +223,7 @@ def every_order(of: Collection[Any], contents: st.SearchStrategy[Any], write: Ca
 
 def concurrent_edits(of: Collection[Any], contents: st.SearchStrategy[Any], write: Callable[[Any], Draft]) -> None:
     @given(contents, contents)
-    @settings(max_examples=25)
+    @settings(max_examples=SOME)
     def law(first: Any, second: Any) -> None:
         said = Said.nothing()
         drafts = write(first), write(second)
