@@ -135,8 +135,8 @@ IN_NODE = (
     Mutant(
         "one who is muted is shown",
         "posts.get",
-        "target.account in lens.hidden",
-        "lens is None",
+        "visibility.hides(target.account)",
+        "False",
         ("tests/web/test_platform_reading.py",),
     ),
     Mutant(

@@ -53,7 +53,8 @@ class Visibility:
         found = self._private.get(AccountList(name, ""))
         members = {AccountId(one.account) for one in self._private.all(Member) if one.list == name}
         replies, own = None if found is None else found.replies, self.viewer.account
-        rule = ListRule.of(own, members, replies, q.follows(own) if replies == "followed" else ())
+        follows = [one for one in q.follows(own) if not self.hides(one)] if replies == "followed" else []
+        rule = ListRule.of(own, members, replies, follows)
         viewer = replace(self.viewer, lists={id_: rule})
         return Visibility(viewer, self._private, self._limited, self._where, self.now_ms)
 

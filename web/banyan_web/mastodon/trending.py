@@ -53,7 +53,7 @@ async def links(web: Web, ask: Ask) -> Any:
     skip, limit = number(ask.params, "offset", 0, SKIPPED, 0), number(ask.params, "limit", 10, PAGE)
     found = dict[str, list[dict[str, Any]]]()
     for row in await _rows(web):
-        if (link := link_of(row["text"])):
+        if link := link_of(row["text"]):
             found.setdefault(link, []).append(row)
     by_people = {link: len({row["account"] for row in rows}) for link, rows in found.items()}
     names = sorted((link for link in found if by_people[link] >= LEAST), key=lambda link: -by_people[link])
