@@ -61,12 +61,11 @@ class World:
             await self.call("tag.follow", {"tag": tag, "as": did})
         for word in rng.sample(WORDS, rng.randrange(3)):
             contexts = None if rng.random() < 0.3 else rng.sample(CONTEXTS, rng.randint(1, 3))
-            action = rng.choice(["hide", "warn"])
-            asked = {"title": word, "words": [{"words": word}], "contexts": contexts, "action": action, "as": did}
-            await self.call("filters.set", asked)
+            does = {"contexts": contexts, "action": rng.choice(["hide", "warn"])}
+            await self.call("filters.set", {"title": word, "words": [{"words": word}], **does, "as": did})
         self.lists[did] = []
         for replies in rng.sample(["list", "followed", "none", "all"], 2):
-            asked = {"title": replies, "replies": replies, "exclusive": rng.random() < 0.3, "as": did}
+            asked: dict[str, Any] = {"title": replies, "replies": replies, "exclusive": rng.random() < 0.3, "as": did}
             made = (await self.call("list.set", asked))["id"]
             self.lists[did].append(thing_id(made))
             await self.call("list.add", {"id": made, "accounts": rng.sample(others, 4), "as": did})
@@ -104,7 +103,7 @@ class World:
         return found | {("list", id_): (f"list/{id_}", {}) for id_ in self.lists[reader]}
 
     async def shown(self, client: Client, path: str, params: dict[str, Any]) -> set[str]:
-        found, below = set[str](), dict[str, str]()
+        found, below = set[str](), dict[str, Any]()
         while rows := await client.get(f"/api/v1/timelines/{path}", limit=40, **params, **below):
             found |= {_id(row) for row in rows}
             below = {"max_id": rows[-1]["id"]}
