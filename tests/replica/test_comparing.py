@@ -66,8 +66,8 @@ def twins(logs: int, *second: str) -> tuple[World, list[tuple[Person, int]]]:
         for number in range(1, 9):
             more = second[len(names)] if len(names) < len(second) else ""
             names.append((person, number))
-            for place, run in enumerate(written(k, number, bool(more))):
-                for name in more if place else w.replicas:
+            for at, run in enumerate(written(k, number, bool(more))):
+                for name in more if at else w.replicas:
                     w.replicas[name].ingest.run(run, NOW_MS)
         for name in w.replicas:
             w.drain(name)
