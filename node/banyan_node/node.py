@@ -30,6 +30,7 @@ from banyan_node.api.methods import content, node_state
 from banyan_node.context import Context, close_context, nowhere, open_context
 from banyan_node.edge import Edge, EdgeError, Standing, open_edge
 from banyan_node.edge.made_of import edge_of
+from banyan_node.exporting.sinks import DRAFT, draft_of, remove_draft
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
@@ -393,8 +394,16 @@ class Node:
 
     def begin(self, method: str, params: dict[str, str], about: str) -> int:
         number = self.long_works.announce(method, about)
-        self.nursery.start_soon(carry_out, self.long_works, number, partial(self.backend.done, method, params))
+        self.nursery.start_soon(carry_out, self.long_works, number, partial(self._do, method, params))
         return number
+
+    async def _do(self, method: str, params: dict[str, str]) -> None:
+        """Nobody can go on with what this leaves in the folder of archives."""
+        try:
+            await self.backend.done(method, params)
+        finally:
+            if "path" in params:
+                remove_draft(draft_of(Path(params["path"])))
 
     async def ping(self, peer: str) -> float | None:
         with trio.move_on_after(PING_S):
@@ -425,6 +434,8 @@ class Node:
 def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -> Context:
     asking = context.replica.sync.asking
     asking.waiting, asking.held = links.waiting, links.held
+    for left in context.home.archives.glob(f".*{DRAFT}"):  # by a node that was killed
+        remove_draft(left)
     context.replica.sync.notices.hosted = lambda: hosted.ids(context)
     context.replica.sync.notices.refused = partial(dropped.is_dropped, context.store)
     interest.hold(context, now)
