@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 import trio
 
 from banyan_crdt.ids import account_from_text
-from banyan_node.context import TABLES, Context
+from banyan_node.api import LocalBackend
+from banyan_node.context import TABLES, AtDoor, Context
+from banyan_node.home.folder import Home
 from banyan_node.home.recovery import commitment, new_words
 from banyan_node.hosting import dropped, erasing
 from banyan_node.local import open_local
@@ -138,6 +141,36 @@ def test_what_is_erased_at_once_has_no_term_that_a_clock_could_end(tmp_path: Pat
         assert node.call("store.erasures")["erasures"][0]["erased_ms"] is not None
 
 
+def test_the_door_signs_out_an_account_that_is_closed_here_or_on_another_node(tmp_path: Path) -> None:
+    home, signed_out, full = make_home(tmp_path / "a"), list[str](), [True]
+
+    def sign_out(account: str) -> None:
+        if full.pop() if full else False:
+            raise StorageError("it is locked")
+        signed_out.append(account)
+
+    def look(node: LocalBackend) -> list[str]:
+        chores.bring_back(node.context, time.time())
+        chores.sign_out_closed(node.context, time.time())
+        return signed_out
+
+    with open_local(home, load_settings(home)) as node:
+        node.call("account.create", name="chủ")
+        an, binh, _ = [node.call("account.create", name=name, hosted=True)["account"] for name in ("an", "bình", "chi")]
+    copied = Home(Path(copytree(home.path, tmp_path / "b")))
+    with open_local(copied, load_settings(copied)) as other:
+        other.call("account.close", account=binh, confirm="bình")
+        other.call("account.export", account=binh, path=str(tmp_path / "archive"))
+    with open_local(home, load_settings(home)) as node:
+        node.context.at_door = AtDoor(sign_out=sign_out)
+        assert look(node) == []
+        node.call("account.close", account=an, confirm="an")
+        assert look(node) == [], "the door's file was locked"
+        assert look(node) == [an]
+        node.call("archive.import", path=str(tmp_path / "archive"))
+        assert look(node) == look(node) == [an, binh]
+
+
 def test_what_is_erased_stays_erased_and_nobody_gets_its_recovery_key(tmp_path: Path) -> None:
     home = make_home(tmp_path)
     with open_local(home, load_settings(home)) as node:
@@ -154,7 +187,7 @@ def test_what_is_erased_stays_erased_and_nobody_gets_its_recovery_key(tmp_path: 
             if len(told) == 1:
                 raise StorageError("it is locked")
 
-        node.context.forget_at_door = forget
+        node.context.at_door = AtDoor(forget)
         node.call("account.erase", account=an, confirm="an", reason="x")
         assert not erasing.step(node.context, time.time())
         assert node.call("account.list")["count"] == 2, "another could get its name before the door forgot it"

@@ -185,7 +185,7 @@ async def test_a_webhook_is_made_once_and_refused_with_a_reason(tmp_path: Path, 
     async with open_node(tmp_path) as door:
         _, person = await door.person("Lotus")
         client = platform(door)
-        for given, says in (
+        wrong: list[tuple[dict[str, Any], str]] = [
             ({"url": backend.url}, "must begin with https://"),
             *(({"url": url}, "which is not of the public internet") for url in INTO_THE_OWN),
             ({"url": "https://user:pw@1.1.1.1/"}, "a user name or a password"),
@@ -196,15 +196,16 @@ async def test_a_webhook_is_made_once_and_refused_with_a_reason(tmp_path: Path, 
             ({"url": "https://1.1.1.1/", "since": "x"}, "'x' is no cursor"),
             ({"url": "https://1.1.1.1/", "uri": "x"}, "did you mean 'url'?"),
             ({}, "needs 'url', a text"),
-        ):
+        ]
+        for given, says in wrong:
             assert says in (await client.post("/v1/webhooks", 422, **given))["error"]
         key = {"idempotency-key": "one"}
-        given = {"url": "https://1.1.1.1/hook"}
-        made = await client.ask("POST", "/v1/webhooks", json=given, headers=key)
-        assert (await client.ask("POST", "/v1/webhooks", json=given, headers=key))["secret"] == made["secret"]
+        made_of = {"url": "https://1.1.1.1/hook"}
+        made = await client.ask("POST", "/v1/webhooks", json=made_of, headers=key)
+        assert (await client.ask("POST", "/v1/webhooks", json=made_of, headers=key))["secret"] == made["secret"]
         assert len((await client.get("/v1/webhooks"))["webhooks"]) == 1
         await client.ask("POST", "/v1/webhooks", 422, json={"url": "https://1.1.1.1/x"}, headers=key)
-        await person.post("/v1/webhooks", 403, **given)
+        await person.post("/v1/webhooks", 403, **made_of)
         other = door.store.mint(None, "other", ("host",))
         answer = await client.http.get("/v1/webhooks", headers={"authorization": f"Bearer {other}"})
         assert answer.json() == {"webhooks": []}

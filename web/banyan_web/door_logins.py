@@ -5,12 +5,19 @@ from __future__ import annotations
 import secrets
 import time
 import unicodedata
+from collections.abc import Callable
+from contextlib import closing
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
+import apsw
 from nacl import pwhash
 from nacl.exceptions import InvalidkeyError
 
+from banyan_node.context import AtDoor
+from banyan_node.operator_errors import ControlError
+from banyan_storage.errors import StorageError
 from banyan_web.door_store import DoorStore, hashed
 
 LEAST, MOST = 10, 1_024
@@ -121,7 +128,7 @@ def make_link(door: DoorStore, person: Person) -> str:
     """The secret of a link that logs a browser in, once, within LINK_S."""
     raw, now = secrets.token_urlsafe(32), int(time.time())
     with door.writing() as db:
-        db.execute("delete from links where expires <= ?", (now,))
+        door.end_terms("links")
         db.execute("insert into links values (?, ?, ?, ?)", (hashed(raw), *person, now + LINK_S))
     return raw
 
@@ -149,7 +156,7 @@ def open_session(door: DoorStore, person: Person) -> str:
     """The secret of a new session, for a cookie."""
     raw, now = secrets.token_urlsafe(32), int(time.time())
     with door.writing() as db:
-        db.execute("delete from sessions where expires <= ?", (now,))
+        door.end_terms("sessions")
         db.execute("insert into sessions values (?, ?, ?, ?)", (hashed(raw), *person, now + SESSION_S))
     return raw
 
@@ -183,3 +190,22 @@ def sign_out(door: DoorStore, account: str) -> tuple[int, int]:
 def end_session(door: DoorStore, raw: str) -> None:
     with door.writing() as db:
         db.execute("delete from sessions where hash = ?", (hashed(raw),))
+
+
+def at_door(path: Path) -> AtDoor:
+    """What the node does with the door's file, also while no door is open."""
+
+    def do(what: Callable[[DoorStore], object]) -> None:
+        if not path.exists():
+            return
+        try:
+            with closing(DoorStore(path)) as door:
+                what(door)
+        except (apsw.Error, ControlError) as error:
+            raise StorageError(f"{path}: {error}") from error
+
+    return AtDoor(
+        lambda account, name: do(lambda door: door.forget(account, name)),
+        lambda account: do(lambda door: sign_out(door, account)),
+        lambda: do(DoorStore.end_terms),
+    )
