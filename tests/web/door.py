@@ -1,4 +1,5 @@
-"""A real node with a real door on loopback, for tests of the web room."""
+"""A real node with a real door on loopback, for tests of the web room. Its workers are forked from a process that has
+loaded what they need (tests/forking.py); `as_the_product_starts_them` is for tests that start them otherwise."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import trio
 
 from banyan_node.home.folder import Home
@@ -18,7 +20,12 @@ from banyan_web.door_logins import at_door
 from banyan_web.door_store import SCOPES, DoorStore
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.opening import open_door
+from banyan_web.workers import starting
+from tests.forking import loaded_worker
 from tests.node.real import load_settings, make_home
+
+as_the_product_starts_them = starting.start_process
+pytest.MonkeyPatch().setattr(starting, "start_process", loaded_worker)
 
 
 class Client:

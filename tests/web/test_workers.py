@@ -28,7 +28,7 @@ from banyan_web.mastodon.ids import account_id
 from banyan_web.opening import serve_by_itself
 from banyan_web.workers import starting
 from tests.node.real import load_settings, make_home
-from tests.web.door import Client, Door, open_node
+from tests.web.door import Client, Door, as_the_product_starts_them, open_node
 from tests.web.lines import open_lines
 from tests.web.test_firehose import Consumer
 from tests.web.test_platform_kill import Life
@@ -169,7 +169,10 @@ def _plain(answer: httpx.Response) -> Any:
     return answer.status_code, answer.headers.get("link"), without(answer.json(), False)
 
 
-async def test_a_worker_answers_every_question_as_the_node_itself(tmp_path: Path) -> None:
+async def test_a_worker_answers_every_question_as_the_node_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "start_process", as_the_product_starts_them)
     flags = {"http__workers": "1", "http__url": "https://door.example", "http__address_rate": "0"}
     async with open_node(tmp_path, **flags) as door, trio.open_nursery() as nursery:
         known = await _story(door)
