@@ -5,20 +5,15 @@ from __future__ import annotations
 import secrets
 import time
 import unicodedata
-from collections.abc import Callable
-from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-import apsw
 from nacl import pwhash
 from nacl.exceptions import InvalidkeyError
 
 from banyan_node.context import AtDoor
-from banyan_node.operator_errors import ControlError
-from banyan_storage.errors import StorageError
-from banyan_web.door_store import DoorStore, hashed
+from banyan_web.door_store import DoorStore, beside, hashed
 
 LEAST, MOST = 10, 1_024
 """Characters of a password, and its bytes of UTF-8."""
@@ -194,18 +189,8 @@ def end_session(door: DoorStore, raw: str) -> None:
 
 def at_door(path: Path) -> AtDoor:
     """What the node does with the door's file, also while no door is open."""
-
-    def do(what: Callable[[DoorStore], object]) -> None:
-        if not path.exists():
-            return
-        try:
-            with closing(DoorStore(path)) as door:
-                what(door)
-        except (apsw.Error, ControlError) as error:
-            raise StorageError(f"{path}: {error}") from error
-
     return AtDoor(
-        lambda account, name: do(lambda door: door.forget(account, name)),
-        lambda account: do(lambda door: sign_out(door, account)),
-        lambda: do(DoorStore.end_terms),
+        lambda account, name: beside(path, lambda door: door.forget(account, name)),
+        lambda account: beside(path, lambda door: sign_out(door, account)),
+        lambda: beside(path, DoorStore.end_terms),
     )

@@ -13,8 +13,8 @@ import errno
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ import apsw
 from banyan_node.home.audit import AuditLog
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import ControlError
+from banyan_storage.errors import StorageError
 
 SCOPES = ("read", "write", "follow", "push", "host", "admin", "firehose")
 FOLLOW = frozenset({"blocks", "follows", "mutes"})
@@ -306,6 +307,17 @@ _TOKEN = "id, account, app, scopes, created, expires, client"
 
 def _token(row: Sequence[Any]) -> Token:
     return Token(row[0], row[1], row[2], tuple(row[3].split()), *row[4:])
+
+
+def beside(path: Path, do: Callable[[DoorStore], object]) -> None:
+    """Does it with the door's file, if a door was ever open. Raises StorageError."""
+    if not path.exists():
+        return
+    try:
+        with closing(DoorStore(path)) as door:
+            do(door)
+    except (apsw.Error, ControlError) as error:
+        raise StorageError(f"{path}: {error}") from error
 
 
 def why_unsound(path: Path) -> str | None:
