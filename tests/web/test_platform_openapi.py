@@ -17,6 +17,7 @@ from tests.needs import NIGHT, ROOT
 from tests.web.door import Client, open_node
 from tests.web.test_platform import open_accounts, platform
 
+NUMBERS = ("integer", "number")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
@@ -38,6 +39,7 @@ async def test_the_document_has_every_endpoint_and_the_page_shows_it_without_scr
             bodies = [operation.get("requestBody"), operation["responses"]["200"]]
             for kinds in (set(body["content"]) for body in bodies if body is not None):
                 assert kinds & {"application/json", "application/octet-stream", "text/event-stream"}, "generators know"
+        await _all_bounds_hold(said["paths"], platform(door, "read", "write", "host", "admin", "firehose"))
         page = await door.client().http.get("/docs")
         assert page.headers["content-type"].startswith("text/html")
         assert "<script" not in page.text
@@ -46,6 +48,27 @@ async def test_the_document_has_every_endpoint_and_the_page_shows_it_without_scr
         assert "default-src 'none'" in page.headers["content-security-policy"]
         for path in said["paths"]:
             assert f"<code>{path}</code>" in page.text
+
+
+async def _all_bounds_hold(paths: dict[str, Any], client: Client) -> None:
+    """A number in an address that the document does not allow is refused, never taken for another."""
+    tried = set[str]()
+    for path, verb, operation in ((path, verb, one) for path, verbs in paths.items() for verb, one in verbs.items()):
+        place = path.replace("{account}", "Lotus").replace("{key}", "0" * 32)
+        whose = "&as=Lotus" if any(one["name"] == "as" for one in operation["parameters"]) else ""
+        for name, schema in ((one["name"], one["schema"]) for one in operation["parameters"] if one["in"] == "query"):
+            (kind,) = [one for one in schema.get("anyOf", [schema]) if one.get("type") in NUMBERS] or [None]
+            if kind is None:
+                continue
+            wrong = [kind["minimum"] - 1] if "minimum" in kind else []
+            wrong += [kind["maximum"] + 1, 10**25] if "maximum" in kind else []
+            assert wrong, f"{path} {name} has no bounds"
+            for value in [*wrong, "x", "1.5"]:
+                answer = await client.http.request(verb, f"{place}?{name}={value}{whose}")
+                assert answer.status_code in (400, 422), (verb, path, name, value, answer.text)
+                assert name in answer.json()["error"], (path, value, answer.text)
+                tried.add(f"{path} {name}")
+    assert {"/v1/firehose frontier", "/v1/accounts limit", "/v1/admin/accounts limit"} <= tried
 
 
 def _refs(value: Any) -> Iterator[str]:
