@@ -1,31 +1,43 @@
 """Processes for tests, forked from one that has loaded the program: loading is most of the work of a short life.
 
 They differ in nothing else from those that `banyan` is: a home of their own, no setting from outside, and SIGKILL ends
-them. (A test of how the program is started, or of signals while it loads, starts it with `COMMAND`.)
+them. (A test of how the program is started, or of signals while it loads, starts it with `COMMAND`.) So do the workers
+of a door, with `starting.start_process`.
 """
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
+import socket
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from multiprocessing import forkserver, reduction
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
 
 from banyan_cli.main import main
+from banyan_web.workers import child, starting
 
 COMMAND = [sys.executable, "-W", "error::DeprecationWarning:banyan_cli", "-m", "banyan_cli"]
 LOADED = multiprocessing.get_context("forkserver")
 get_temp_dir()  # for its socket: chosen now, because tests put another folder in this place
-LOADED.set_forkserver_preload(["banyan_cli.main", "banyan_node.process", "banyan_web.opening", __name__])
+LOADED.set_forkserver_preload(
+    ["banyan_cli.main", "banyan_node.process", "banyan_web.opening", "banyan_web.workers.child", __name__]
+)
 
 
-def forked(log: Path, *words: object) -> BaseProcess:
+def forked(log: Path, *words: object, loaded_workers: bool = True) -> BaseProcess:
     """`banyan` with these words. What it says goes into the log."""
-    return started(run, log, log, clean_environment(), list(map(str, words)))
+    does = run_with_loaded_workers if loaded_workers else run
+    return started(does, log, log, clean_environment(), list(map(str, words)))
 
 
 def started(runs: Callable[..., None], *given: object) -> BaseProcess:
@@ -50,3 +62,58 @@ def run(out: Path, err: Path, environment: dict[str, str], words: Sequence[str],
     os.environ.update(environment)
     warnings.filterwarnings("error", category=DeprecationWarning, module="banyan_cli")
     sys.exit(main(words))
+
+
+def run_with_loaded_workers(*given: Any) -> None:
+    """They are forked by whom forked this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forkserver._forkserver, "ensure_running", lambda: None)  # else this process starts one of its own
+        patch.setattr(starting, "start_process", loaded_worker)
+        run(*given)
+
+
+class Descriptor:
+    """number: of a file that is open here, and that is open under the same number where this is sent to."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> Any:
+        return _received, (self.number, reduction.DupFd(self.number))
+
+
+def _received(number: int, sent: Any) -> tuple[int, int]:
+    """The number, and the one under which it came, which is none of those that are wanted."""
+    return number, fcntl.fcntl(sent.detach(), fcntl.F_DUPFD_CLOEXEC, 500)
+
+
+class WorkerProcess:
+    """A worker of a door, as `trio.Process` shows one."""
+
+    def __init__(self, made: BaseProcess) -> None:
+        assert made.pid is not None
+        self._made, self.pid, self.kill = made, made.pid, made.kill
+
+    @property
+    def returncode(self) -> int | None:
+        return self._made.exitcode
+
+    async def wait(self) -> int:
+        await trio.lowlevel.wait_readable(self._made.sentinel)
+        self._made.join()
+        assert self._made.exitcode is not None
+        return self._made.exitcode
+
+
+async def loaded_worker(line: socket.socket, given: Sequence[int]) -> WorkerProcess:
+    """What `starting.start_process` starts."""
+    sent = [Descriptor(number) for number in (line.fileno(), 2, *given)]
+    return WorkerProcess(await trio.to_thread.run_sync(started, _work, sent))
+
+
+def _work(came: Sequence[tuple[int, int]]) -> None:
+    for number, here in ((0, came[0][1]), *came[1:]):
+        os.dup2(here, number)
+        os.close(here)
+    os.setsid()
+    child.main()

@@ -34,9 +34,9 @@ def main() -> int:
         scenes, only = [args.only.split(":")[0]], int(args.only.split(":")[1])
     began, rows = time.monotonic(), list[crashes.Crashed]()
     with crashes.room() as folder:
-        for k, scene in enumerate(scenes):
+        for k, recorded in enumerate(crashes.record(scenes, Path(folder))):
             places = args.places // len(scenes) + (k < args.places % len(scenes))
-            recorded = crashes.record(scene, Path(folder) / scene)
+            scene = recorded.name
             found = crashes.crash(recorded, places, f"{args.seed}/{scene}", only, args.keep)
             rows.append(found)
             print(f"{scene}: {found.crashes} crashes, {len(found.wrong)} wrong", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""One scene: recorded once, then crashed at many places."""
+"""Scenes: recorded once, then crashed at many places."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import random
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from . import disk
-from .disk import Disk, Said
+from .disk import MARK, Disk, Said
 from .examine import promised, wrong
 from .trace import Call, traced
 
@@ -47,16 +48,24 @@ class Recorded(NamedTuple):
     said: list[Said]
 
 
-def record(name: str, folder: Path) -> Recorded:
-    """Runs a scene under strace. Raises RuntimeError if it fails, or if its record does not give the files it left."""
-    base = folder / "base"
-    base.mkdir(parents=True)
-    calls = traced([sys.executable, "-m", "tests.crash.writer", name, str(base / "home")], folder / "log")
+def record(names: Sequence[str], folder: Path) -> list[Recorded]:
+    """Runs scenes under strace. Raises RuntimeError if one fails, or if its record does not give the files it left."""
+    command = [sys.executable, "-m", "tests.crash.writer"]
+    for name in names:
+        (folder / name / "base").mkdir(parents=True)
+        command += [name, str(folder / name / "base" / "home")]
+    calls = traced(command, folder / "log")
     (folder / "log").unlink()
-    whole = Disk(base, calls)
+    begins = [k for k, call in enumerate(calls) if call.strings[:1] and call.strings[0].startswith(MARK + b"scene ")]
+    ends = [*begins[1:], len(calls)]
+    return [_one(name, folder / name, calls[a:b]) for name, a, b in zip(names, begins, ends, strict=True)]
+
+
+def _one(name: str, folder: Path, calls: list[Call]) -> Recorded:
+    whole = Disk(folder / "base", calls)
     whole.until(calls[-1].ended)
     whole.crash(folder / "whole", disk.KEPT, random.Random(0))
-    differing = disk.same(base, folder / "whole", MAPPED)
+    differing = disk.same(folder / "base", folder / "whole", MAPPED)
     if differing:
         raise RuntimeError(f"the record does not say all that was written: {differing[:5]} differ")
     return Recorded(name, folder, calls, whole.said)

@@ -226,7 +226,7 @@ class Disk:
 
     def _write(self, call: Call) -> None:
         fd, path = call.fd()
-        data = b"".join(call.strings())[: call.result]
+        data = b"".join(call.strings)[: call.result]
         if fd == 1 and data.startswith(MARK):
             self.said += [Said(call.began, line.split()) for line in data[len(MARK) :].decode().splitlines()]
             return

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,16 +18,25 @@ from .trace import Call, calls, can_trace
 traces = skipped_without(can_trace())
 
 
-@traces
-@pytest.mark.parametrize("scene", ["posts", "compact", "files", "media", "door"])
-def test_after_a_crash_what_was_acknowledged_is_there_and_nothing_is_half_done(scene: str) -> None:
+SCENES = ("posts", "compact", "files", "media", "door")
+
+
+@pytest.fixture(scope="module")
+def scenes() -> Iterator[dict[str, crashes.Recorded]]:
     with crashes.room() as folder:
-        recorded = crashes.record(scene, Path(folder))
-        found = crashes.crash(recorded, 14 if NIGHT else 6, f"suite/{scene}")
-        assert found.wrong == []
-        assert found.syncs > 20
-        assert found.said > 20
-        assert crashes.crash(recorded, 4, f"suite/{scene}/deaf", deaf=True).wrong, "a disk that never syncs is noticed"
+        yield {recorded.name: recorded for recorded in crashes.record(SCENES, Path(folder))}
+
+
+@traces
+@pytest.mark.parametrize("scene", SCENES)
+def test_after_a_crash_what_was_acknowledged_is_there_and_nothing_is_half_done(
+    scene: str, scenes: dict[str, crashes.Recorded]
+) -> None:
+    found = crashes.crash(scenes[scene], 14 if NIGHT else 6, f"suite/{scene}")
+    assert found.wrong == []
+    assert found.syncs > 20
+    assert found.said > 20
+    assert crashes.crash(scenes[scene], 4, f"suite/{scene}/deaf", deaf=True).wrong, "a disk that never syncs is noticed"
 
 
 LINES = r"""

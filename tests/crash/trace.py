@@ -32,11 +32,10 @@ class Call(NamedTuple):
     ended: int
     name: str
     text: str
-    """Its arguments, as strace prints them."""
+    """Its arguments, as strace prints them, but with nothing between the quotation marks of strings."""
+    strings: list[bytes]
+    """They are read once: there are megabytes of them, and each crash is of the same calls."""
     result: int
-
-    def strings(self) -> list[bytes]:
-        return [bytes.fromhex(piece.replace("\\x", "")) for piece in self.text.split('"')[1::2]]
 
     def fd(self) -> tuple[int, str]:
         """The number and the path of the first descriptor."""
@@ -50,11 +49,10 @@ class Call(NamedTuple):
     def paths(self) -> list[str]:
         """The paths of the file names, each joined to the folder of the descriptor before it."""
         found, folder = list[str](), ""
-        for k, piece in enumerate(self.text.split('"')):
-            if k % 2:
-                found.append(os.path.normpath(os.path.join(folder, _plain(piece))))
-            elif "<" in piece:
+        for piece, path in zip(self.text.split('""'), self.strings, strict=False):
+            if "<" in piece:
                 folder = _plain(piece[piece.rindex("<") + 1 : piece.rindex(">")])
+            found.append(os.path.normpath(os.path.join(folder, path.decode())))
         return found
 
 
@@ -62,8 +60,12 @@ def _number(word: str) -> int:
     return int(word, 8) if word.startswith("0") and word.isdigit() else int(word, 0)
 
 
+def _bytes(escaped: str) -> bytes:
+    return bytes.fromhex(escaped.replace("\\x", ""))
+
+
 def _plain(escaped: str) -> str:
-    return bytes.fromhex(escaped.replace("\\x", "")).decode()
+    return _bytes(escaped).decode()
 
 
 def _fd(text: str) -> tuple[int, str]:
@@ -115,4 +117,5 @@ def calls(lines: Iterator[str]) -> Iterator[Call]:
         if result.startswith("-") or result == "?":
             continue
         name, _, arguments = text[: ends.start()].partition("(")
-        yield Call(began, at, name, arguments, int(result, 0))
+        pieces = arguments.split('"')
+        yield Call(began, at, name, '""'.join(pieces[::2]), [*map(_bytes, pieces[1::2])], int(result, 0))

@@ -1,6 +1,7 @@
-"""What is written while every call is recorded: `python -m tests.crash.writer SCENE HOME`.
+"""What is written while every call is recorded: `python -m tests.crash.writer SCENE HOME [SCENE HOME ...]`.
 
-A writer uses the product as a node and its commands do. It says what was acknowledged to it, after it was:
+Each scene is a process of its own, one after the other, forked from one that has loaded the product. A writer uses the
+product as a node and its commands do. It says what was acknowledged to it, after it was:
 
     commit HASH       the store holds these rows, by `content`
     entry ID          this entry counts
@@ -11,6 +12,7 @@ A writer uses the product as a node and its commands do. It says what was acknow
     revoked ID        and this one is not any more
     act N             the audit log has a line of this number
     copy NAME HASH    the folder NAME beside the home is a store with these rows
+    scene NAME        a scene begins
 """
 
 from __future__ import annotations
@@ -317,8 +319,15 @@ SCENES: dict[str, Callable[[Path], None]] = {
 
 def main() -> None:
     one_place()
-    with told():
-        SCENES[sys.argv[1]](Path(sys.argv[2]))
+    for scene, home in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
+        say("scene", scene)
+        child = os.fork()
+        if not child:
+            with told():
+                SCENES[scene](Path(home))
+            os._exit(0)
+        if os.waitpid(child, 0)[1]:
+            sys.exit(f"{scene} failed")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ input was found that must not be possible; it is in the state's folder, with wha
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 import time
@@ -58,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(argv)
     hits.install()
+    gc.disable()  # while modules load nothing is garbage
     from tests.fuzz import state
 
     if args.show:
@@ -66,6 +68,8 @@ def main(argv: list[str] | None = None) -> int:
         return state.keep(args.state, args.only)
     began = time.monotonic()
     plan = state.plan(args.inputs, args.only)
+    gc.freeze()
+    gc.enable()
     args.state.mkdir(parents=True, exist_ok=True)
     slices = SLICES if args.inputs >= LEAST else 1
     with _doing(args.jobs) as pool:

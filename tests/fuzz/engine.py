@@ -74,8 +74,9 @@ class Engine:
 
     def coverage(self) -> tuple[int, int]:
         """(blocks of the target's code that ran, all of them)."""
-        code = self.target.code
-        own = [n for n, b in enumerate(hits.BLOCKS) if any(b.module == c or b.module.startswith(c + ".") for c in code)]
+        modules = {block.module for block in hits.BLOCKS}
+        code = {m for m in modules if any(m == c or m.startswith(c + ".") for c in self.target.code)}
+        own = [n for n, block in enumerate(hits.BLOCKS) if block.module in code]
         return int(np.count_nonzero(self._seen[own])), len(own)
 
     def feed(self, raw: bytes, measured: bool = False) -> bool:

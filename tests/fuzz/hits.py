@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +54,7 @@ def clear() -> None:
 def counted(source: bytes, path: str, module: str) -> CodeType:
     """The code of a module with counters. It finds COUNTERS under NAME among its globals."""
     tree = ast.parse(source, path)
-    _Counting(module).visit(tree)
+    _Counting(module).body(tree.body)
     return compile(tree, path, "exec", dont_inherit=True)
 
 
@@ -87,43 +87,57 @@ class _Loader(SourceFileLoader):
         super().exec_module(module)
 
 
-class _Counting(ast.NodeTransformer):
-    """Adds the counters. What runs once, at import, has none."""
+class _Counting:
+    """Adds the counters. What runs once, at import, has none. Only statements are walked: there is no block in an
+    expression."""
 
     def __init__(self, module: str) -> None:
         self._module, self._depth = module, 0
 
-    def visit(self, node: ast.AST) -> Any:
-        return node if isinstance(node, ast.expr) else super().visit(node)  # there is no block in an expression
+    def body(self, body: list[ast.stmt]) -> None:
+        """Counts in these statements."""
+        for node in body:
+            match node:
+                case ast.FunctionDef() | ast.AsyncFunctionDef():
+                    self._depth += 1
+                    self.body(node.body)
+                    self._depth -= 1
+                    said = isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant)
+                    node.body.insert(int(said), self._counter(node))
+                case ast.If():
+                    self._branch(node.body)
+                    self._branch(node.orelse, node)
+                case ast.While() | ast.For() | ast.AsyncFor():
+                    self._branch(node.body)
+                    self.body(node.orelse)
+                case ast.Try() | ast.TryStar():
+                    self.body(node.body)
+                    for handler in node.handlers:
+                        self._branch(handler.body)
+                    self.body(node.orelse)
+                    self.body(node.finalbody)
+                case ast.Match():
+                    for case in node.cases:
+                        self._branch(case.body)
+                case ast.ClassDef() | ast.With() | ast.AsyncWith():
+                    self.body(node.body)
 
-    def _function(self, node: Any) -> Any:
-        self._depth += 1
-        self.generic_visit(node)
-        self._depth -= 1
-        said = isinstance(node.body[0], ast.Expr) and isinstance(node.body[0].value, ast.Constant)
-        node.body.insert(int(said), self._counter(node))
-        return node
-
-    visit_FunctionDef = visit_AsyncFunctionDef = _function
-
-    def _branch(self, node: Any) -> Any:
-        self.generic_visit(node)
-        if self._depth:
-            node.body.insert(0, self._counter(node.body[0]))
-        return node
-
-    visit_While = visit_For = visit_AsyncFor = visit_ExceptHandler = visit_match_case = _branch
-
-    def visit_If(self, node: ast.If) -> Any:
-        self.generic_visit(node)
-        if self._depth:
-            node.orelse.insert(0, self._counter(node.orelse[0] if node.orelse else node))
-            node.body.insert(0, self._counter(node.body[0]))
-        return node
+    def _branch(self, body: list[ast.stmt], of: ast.stmt | None = None) -> None:
+        """of: what the branch belongs to, if it may be empty."""
+        at = body[0] if body else of
+        self.body(body)
+        if self._depth and at is not None:
+            body.insert(0, self._counter(at))
 
     def _counter(self, at: ast.stmt) -> ast.stmt:
         if len(BLOCKS) == MOST:
             raise RuntimeError(f"more than {MOST} blocks: raise MOST")
         BLOCKS.append(Block(self._module, at.lineno))
-        where = ast.Subscript(ast.Name(NAME, ast.Load()), ast.Constant(len(BLOCKS) - 1), ast.Store())
-        return ast.fix_missing_locations(ast.copy_location(ast.AugAssign(where, ast.Add(), ast.Constant(1)), at))
+        place = {"lineno": at.lineno, "col_offset": at.col_offset}
+        name, number = ast.Name(NAME, _LOAD, **place), ast.Constant(len(BLOCKS) - 1, None, **place)
+        return ast.AugAssign(
+            ast.Subscript(name, number, _STORE, **place), _ADD, ast.Constant(1, None, **place), **place
+        )
+
+
+_LOAD, _STORE, _ADD = ast.Load(), ast.Store(), ast.Add()

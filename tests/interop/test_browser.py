@@ -17,7 +17,7 @@ from playwright.sync_api import Page
 from banyan_web.door_logins import set_password
 from tests.interop.packages import HERE, MODULES, needs_packages
 from tests.node.real import converged
-from tests.web.browser import in_browser, needs_chromium
+from tests.web.browser import in_browser, meanwhile, needs_chromium
 from tests.web.door import open_node
 from tests.web.login_page import PASSWORD
 from tests.web.test_statuses import picture
@@ -99,7 +99,7 @@ def _story(url: str, node: str, file: Path, answered: Any, page: Page) -> None:
     mine.locator(".favourite", has_text="♥ 1").wait_for()
     mine.locator(".open").click()
     page.locator("#thread article").wait_for()
-    trio.from_thread.run(answered)
+    meanwhile(answered)
     page.locator("#thread article", has_text="Ngon!").wait_for()
     page.locator("#home article", has_text="Tin của Bình").wait_for()
     page.locator("#public article", has_text="Tin của Bình").wait_for()

@@ -214,6 +214,20 @@ IN_NODE = (
         ("tests/node/test_erasing.py",),
     ),
     Mutant(
+        "a restored node hosts an account that is closed",
+        "claims._is_closed",
+        "hosted.control_of(ctx, account).closed",
+        "False",
+        ("tests/node/test_claims.py",),
+    ),
+    Mutant(
+        "who is logged in as an account stays so when it is closed on another node",
+        "chores.follow",
+        "control is not None and control.closed",
+        "False",
+        ("tests/node/test_erasing.py",),
+    ),
+    Mutant(
         "a name is free before the door forgot whose it was",
         "erasing.step",
         "not _forgotten_at_door(ctx, [account])",

@@ -26,7 +26,7 @@ IN_WEB = (
     ),
     Mutant(
         "who is signed out stays logged in",
-        "sign_out",
+        "door_logins.sign_out",
         "('links', 'sessions')",
         "('links',)",
         ("tests/web/test_admin.py",),

@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 from trio_websocket import open_websocket_url
 
 from tests.node.real import converged, make_home, make_node, running
-from tests.web.browser import broken, in_browser, needs_chromium
+from tests.web.browser import broken, in_browser, meanwhile, needs_chromium
 from tests.web.door import Door, open_node
 from tests.web.lines import open_lines
 from tests.web.mastodon_py import app_of, run
@@ -194,10 +194,10 @@ async def test_pages_that_are_open_show_what_moderators_decided(tmp_path: Path) 
         def look(page: Page) -> list[str]:
             def decide(verdict: str, uri: str, **more: Any) -> int:
                 asked = partial(call, door, "decision.add", verdict=verdict, account=an, posts=[uri], **more)
-                return int(trio.from_thread.run(asked)["id"])
+                return int(meanwhile(asked)["id"])
 
             def undo(number: int) -> None:
-                trio.from_thread.run(partial(call, door, "decision.undo", id=number))
+                meanwhile(partial(call, door, "decision.undo", id=number))
 
             with page.expect_response("**/live/events"):
                 page.goto(door.url + "/")
@@ -214,7 +214,7 @@ async def test_pages_that_are_open_show_what_moderators_decided(tmp_path: Path) 
             page.locator("#check-sum", has_text="all 1 posts").wait_for()
             page.goto(door.url + "/live")
             page.locator("#live-state", has_text="Connected").wait_for()
-            three = trio.from_thread.run(partial(call, door, "post", text="bài ba", by=an))["uri"]
+            three = meanwhile(partial(call, door, "post", text="bài ba", by=an))["uri"]
             row = page.locator("#live li", has_text="bài ba")
             row.wait_for()
             number = decide("label", three, text="Quảng cáo")

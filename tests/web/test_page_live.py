@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from banyan_web import door_logins
-from tests.web.browser import broken, in_browser, needs_chromium
+from tests.web.browser import broken, in_browser, meanwhile, needs_chromium
 from tests.web.door import open_node
 from tests.web.test_page import call
 
@@ -23,7 +23,6 @@ async def test_a_post_appears_in_a_browser_at_another_node_as_it_comes(tmp_path:
             an, _ = await one.person("An")
             Image.new("RGB", (60, 40), (200, 30, 30)).save(tmp_path / "a.png")
             blob = (await call(one, "media.put", path=str(tmp_path / "a.png")))["blob"]
-            there = trio.Event()
 
             def look(page: Page) -> tuple[str, str, int, list[str]]:
                 page.goto(two.url + "/network")
@@ -31,7 +30,8 @@ async def test_a_post_appears_in_a_browser_at_another_node_as_it_comes(tmp_path:
                 peers = page.locator("#net tbody tr").count()
                 page.goto(two.url + "/live")
                 page.locator("#live-state", has_text="Connected").wait_for()
-                trio.from_thread.run_sync(there.set)
+                shown = [{"blob": blob, "description": "đỏ"}]
+                meanwhile(partial(call, one, "post", text="vừa mới viết <b>", media=shown, by=an))
                 row = page.locator("#live li", has_text="vừa mới viết")
                 row.wait_for()
                 name = row.locator("a").inner_text()
@@ -44,21 +44,15 @@ async def test_a_post_appears_in_a_browser_at_another_node_as_it_comes(tmp_path:
                 page.locator("#net-spreads tr", has_text="An").locator(".told").first.wait_for()
                 page.goto(two.url + "/")  # posts come into the list by themselves
                 page.locator("article .text", has_text="vừa mới viết").wait_for()
-                trio.from_thread.run(partial(call, one, "post", text="và nữa", by=an))
+                meanwhile(partial(call, one, "post", text="và nữa", by=an))
                 page.locator("article.new .text", has_text="và nữa").wait_for()
                 page.locator("article > .proof").nth(1).wait_for()
                 return name, page.locator(".proof summary").first.inner_text(), peers, broken(page)
 
-            async def write() -> None:
-                await there.wait()
-                await call(one, "post", text="vừa mới viết <b>", media=[{"blob": blob, "description": "đỏ"}], by=an)
-
             with trio.fail_after(60):
                 while not await call(two, "peers"):
                     await trio.sleep(0.05)
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(write)
-                    found = await in_browser(look, locale="en-GB")
+                found = await in_browser(look, locale="en-GB")
             assert found == ("An", "✓ Verified: signed by An", 1, [])
             (peer,) = await call(one, "peers")
             assert (peer["behind"], peer["lacks"], peer["neighbour"]) == (0, 0, True)

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,17 @@ def _state(endpoint: Endpoint, made: list[DoorProcess]) -> DoorState:
     return DoorState(endpoint.url, rows, next((one.trouble for one in made if one.trouble), None))
 
 
+async def start_process(line: socket.socket, given: Sequence[int]) -> trio.Process:
+    """A worker, which reads of this line what it is to do. given: descriptors that it has under the same numbers."""
+    return await trio.lowlevel.open_process(
+        [sys.executable, "-P", "-c", _CODE],
+        stdin=line.fileno(),
+        stdout=subprocess.DEVNULL,
+        pass_fds=given,
+        start_new_session=True,  # a Ctrl-C is for the node, which lets requests finish
+    )
+
+
 class DoorProcess:
     """One worker, and those that follow it. pid: None while none runs. started: when, seconds since 1970. ended: how
     often without being asked. serves: whether it takes connections. trouble: why none runs, a sentence without a full
@@ -207,13 +218,7 @@ class DoorProcess:
 
         mine, theirs = socket.socketpair()
         with theirs:
-            process = await trio.lowlevel.open_process(
-                [sys.executable, "-P", "-c", _CODE],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                pass_fds=self._given,
-                start_new_session=True,  # a Ctrl-C is for the node, which lets requests finish
-            )
+            process = await start_process(theirs, self._given)
         self.pid, self.started, self.does = process.pid, time.time(), WorkerDoes(0, 0)
         self._heard = trio.current_time()
         try:

@@ -80,11 +80,12 @@ class ClockStatus(Response, frozen=True):
 
 class Restoring(Response, frozen=True):
     """accounts: how many accounts of restored keys are back. own: whether this node's own is among them. unnamed: those
-    whose profile has not come yet."""
+    whose profile has not come yet. closed: those that are closed, and so not hosted here."""
 
     accounts: int
     own: bool
     unnamed: int
+    closed: int
 
 
 class SlotsUsed(Response, frozen=True):
@@ -255,7 +256,9 @@ def status(at: Looking, ask: Nothing) -> Status:
         slots=None,
         lacking_parts=counts.lacking,
         catchup=CatchingUp(seen.readers, seen.left) if seen.readers else None,
-        restoring=Restoring(hosted.count(at), hosted.me(at) is not None, claims.unnamed(at)) if restoring else None,
+        restoring=Restoring(hosted.count(at), hosted.me(at) is not None, claims.unnamed(at), claims.closed(at))
+        if restoring
+        else None,
         interest=config.interest.mode,
         behind=behind,
         following=following,
