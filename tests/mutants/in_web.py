@@ -26,7 +26,7 @@ IN_WEB = (
     ),
     Mutant(
         "who is signed out stays logged in",
-        "sign_out",
+        "door_logins.sign_out",
         "('links', 'sessions')",
         "('links',)",
         ("tests/web/test_admin.py",),
@@ -69,7 +69,7 @@ IN_WEB = (
     Mutant(
         "a stream shows those whom its account mutes",
         "Hub._give",
-        "person is not None and author in person.unseen",
+        "visible(viewer, facts, place, now_ms).why is not None",
         "False",
         ("tests/web/test_streaming.py",),
     ),

@@ -6,8 +6,13 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from struct import iter_unpack
 
 import pytest
+from banyan_reading.queries import queries
+from banyan_reading.search.following import Follower
+from banyan_reading.search.index import Document, Index, used
+from banyan_reading.search.words import exact, fold, words_of
 
 from banyan_crdt.errors import NotYet, Reject
 from banyan_crdt.ids import AccountId, CellKey, EntryId, Ref, account_to_text, control_log
@@ -24,10 +29,6 @@ from banyan_replica.wire import Content, Item, Parts, WantParts, Wants
 from banyan_schema.social import FOLLOW, POST, Draft, Post, ReplyTo, Target, encode_post, react, relate, repost
 from banyan_sim.forge import Forge, Log
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.queries import queries
-from banyan_storage.search.following import Follower
-from banyan_storage.search.index import Document, Index, used
-from banyan_storage.search.words import exact, fold, words_of
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews
 from tests.needs import NIGHT, numbers
@@ -266,7 +267,7 @@ def begun(forge: Forge) -> tuple[Item, Log]:
 
 
 def accounts(forge: Forge) -> Iterator[Item]:
-    for _ in range(4_000):
+    for _ in range(4_000 if NIGHT else 2_500):
         yield forge.account().item()
 
 
@@ -291,8 +292,8 @@ def long_posts(forge: Forge) -> Iterator[Item]:
 def tiny_entries(forge: Forge) -> Iterator[Item]:
     account = forge.account()
     yield account.item()
-    for n in range(1, 9):
-        log = account.log(n)
+    for n in numbers(9):
+        log = account.log(n + 1)
         log.write(count=9_216)
         yield from (log.run(at, at + 1_024) for at in range(0, 9_216, 1_024))
 
@@ -414,7 +415,7 @@ def saying(say: Callable[[Forge], Said], each: int) -> Shape:
     def shape(forge: Forge) -> Iterator[Item]:
         account = forge.account()
         yield account.item()
-        for n in range(5 if NIGHT else 2):
+        for n in range(5 if NIGHT else 1):
             log = account.log(n + 1)
             for first in range(0, 2_000 // each, 100):
                 stop, contents = min(first + 100, 2_000 // each), list[Content]()
@@ -465,23 +466,27 @@ def test_what_strangers_take_is_counted_at_no_less_than_it_costs_on_the_disk(sha
         assert grown <= counted <= 4 * grown
 
 
-def letters(forge: Forge, size: int) -> str:
-    return "".join(chr(97 + byte % 26) for byte in forge.random(size))
+A_TO_Z = bytes(97 + byte % 26 for byte in range(256))
 
 
-def character(forge: Forge) -> str:
-    return chr(0x4E00 + int.from_bytes(forge.random(2), "big") % 20_000)
+def letters(forge: Forge, size: int, words: int, between: str = " ") -> str:
+    drawn = forge.random(size * words).translate(A_TO_Z).decode()
+    return between.join(drawn[at : at + size] for at in range(0, len(drawn), size))
+
+
+def characters(forge: Forge, number: int) -> str:
+    return "".join(chr(0x4E00 + n % 20_000) for (n,) in iter_unpack(">H", forge.random(2 * number)))
 
 
 TEXTS: dict[str, Callable[[Forge], str]] = {
-    "four letters": lambda forge: " ".join(letters(forge, 4) for _ in range(6_500)),
-    "three, no spaces": lambda forge: ",".join(letters(forge, 3) for _ in range(8_000)),
-    "six letters": lambda forge: " ".join(letters(forge, 6) for _ in range(4_600)),
-    "forty letters": lambda forge: " ".join(letters(forge, 40) for _ in range(790)),
-    "one letter": lambda forge: " ".join(letters(forge, 1) for _ in range(16_000)),
-    "characters": lambda forge: "".join(character(forge) for _ in range(10_000)),
-    "one word": lambda forge: letters(forge, 32_000),
-    "short": lambda forge: " ".join(letters(forge, 5) for _ in range(4)),
+    "four letters": lambda forge: letters(forge, 4, 6_500),
+    "three, no spaces": lambda forge: letters(forge, 3, 8_000, ","),
+    "six letters": lambda forge: letters(forge, 6, 4_600),
+    "forty letters": lambda forge: letters(forge, 40, 790),
+    "one letter": lambda forge: letters(forge, 1, 16_000),
+    "characters": lambda forge: characters(forge, 10_000),
+    "one word": lambda forge: letters(forge, 32_000, 1),
+    "short": lambda forge: letters(forge, 5, 4),
 }
 
 
@@ -490,7 +495,7 @@ TEXTS: dict[str, Callable[[Forge], str]] = {
 def test_words_are_counted_at_no_less_than_their_index_takes(kind: str, late: bool, tmp_path: Path) -> None:
     """Whatever they say, and whether it comes with its entries or after them."""
     forge, texts = Forge(random.Random(2).randbytes, lambda: NOW_MS), list[Post]()
-    for _ in range(400 if kind == "short" else 24):
+    for _ in numbers(1_200 if kind == "short" else 50):
         texts.append(Post(TEXTS[kind](forge), created_ms=NOW_MS))
     index, documents, counted = Index(tmp_path / "search.db", bytes(16)), list[Document](), 0
     account = forge.account()

@@ -107,17 +107,15 @@ def test_a_post_that_waits_beside_its_senders_hello_is_read() -> None:
 
 def test_a_seed_tells_the_same_story_in_every_process() -> None:
     code = "from banyan_sim.attacked import run; print(run(4, nodes=9, posts=8))"
-    stories = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("0", "1")
-    }
-    assert len(stories) == 1
+    hash_seed = str(1 + int(os.environ.get("PYTHONHASHSEED", "0").replace("random", "0")))  # another than here
+    other = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert other == f"{run(4, nodes=9, posts=8)}\n"
 
 
 def test_a_night_goes_on_where_it_was_interrupted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,5 @@
-"""A hundred replicas, two seeds and by night fifty: every world converges, and every third one a second time in the
-same way.
+"""A hundred replicas, one seed and by night fifty: every world converges, and by night every third one a second time in
+the same way (by day a smaller one does, in test_world.py).
 
 The two runs of a seed are made by two processes with different hash seeds, so that nothing may depend on the order of
 a set. A failing seed is a bug report: `python -m banyan_sim.run --nodes 100 --seed N` shows it again.
@@ -16,7 +16,7 @@ from banyan_sim.run import Result, run_world
 from tests.needs import NIGHT
 
 NODES = 100
-SEEDS = range(1, 51) if NIGHT else range(2, 4)
+SEEDS = range(1, 51) if NIGHT else (3,)
 """In those with an odd number half of the machines hold chosen accounts."""
 TWICE = 3
 """One in so many seeds runs twice. What depends on a hash seed shows in most worlds; this saves a third of the time."""
@@ -32,6 +32,11 @@ def _worker(hash_seed: str) -> ProcessPoolExecutor:
 
 
 def test_a_hundred_replicas_converge_from_every_seed_and_the_same_way_twice() -> None:
+    if not NIGHT:
+        for seed in SEEDS:
+            found = run_world(NODES, seed)
+            _judge(seed, found, found)
+        return
     with _worker("1") as one, _worker("2") as two:
         runs = [(seed, [pool.submit(run_world, NODES, seed) for pool in _pools(seed, one, two)]) for seed in SEEDS]
         try:
