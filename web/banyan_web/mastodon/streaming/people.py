@@ -61,6 +61,8 @@ class Listener:
         self._until_ms = math.inf
         """When the next of its mutes ends."""
         self._read = 0.0
+        self._event: Mapping[str, Any] | None = None
+        """By which it changed, and is not read yet."""
         self._turn = anyio.Lock()
 
     def eyes(self, where: str, marks: bool | None) -> Eyes:
@@ -81,12 +83,16 @@ class Listener:
         fresh = not self.stale and anyio.current_time() - self._read < FRESH_S
         return fresh and time.time() * 1000 < self._until_ms
 
-    async def refresh(self, web: Web, at_ms: int | None = None) -> None:
-        """Reads it, if it may have changed. at_ms: when it did; None: now. Raises Refused."""
+    def moves(self, event: Mapping[str, Any]) -> None:
+        """By this event of the firehose. Whoever refreshes it next, reads what changed."""
+        self.stale, self._event = True, event
+
+    async def refresh(self, web: Web) -> None:
+        """Reads it, if it may have changed. Raises Refused."""
         async with self._turn:
             if self.is_fresh:
                 return
-            self.stale = False
+            self.stale, event, self._event = False, self._event, None
             wishes = await web.call("follow.wishes", by=self.did)
             apart = frozenset(wishes["apart"]) - {self.did}
             self.follows = frozenset([self.did, *await _following(web, self.did)])
@@ -96,9 +102,11 @@ class Listener:
             self.tags = frozenset(map(tag_fold, wishes["tags"]))
             blocked = (await web.call("blocks", by=self.did))["blocks"]
             muted = (await web.call("mutes", by=self.did))["mutes"]
-            before, self.unseen = self.unseen, frozenset(one["account"] for one in [*blocked, *muted])
-            now_ms = int(min(time.time() * 1000, self._until_ms))
-            self.unheard |= dict.fromkeys(before - self.unseen, now_ms if at_ms is None else at_ms)
+            unseen = frozenset(one["account"] for one in [*blocked, *muted])
+            if ended := self.unseen - unseen:
+                now_ms = int(min(time.time() * 1000, self._until_ms))
+                self.unheard |= dict.fromkeys(ended, now_ms if event is None else await self._moved_ms(web, event))
+            self.unseen = unseen
             self._until_ms = min((one["until"] for one in muted if one["until"] is not None), default=math.inf)
             self.filters = (await web.call("filters", by=self.did))["filters"]
             for id_ in list(self.lists):
@@ -107,6 +115,12 @@ class Listener:
                 newest = (await web.call("notifications", by=self.did, limit=1, each=True))["notices"]
                 self.heard = newest[0]["at"] if newest else ""
             self._read = anyio.current_time()
+
+    async def _moved_ms(self, web: Web, event: Mapping[str, Any]) -> int:
+        """When it changed last, as it was read: by this event, or by one that is told only later."""
+        later = {"since": event["cursor"], "accounts": [self.did], "collections": sorted(MOVING)}
+        events = (await web.call("firehose", **later))["events"]
+        return max(int(one["time_ms"]) for one in (event, *events) if "time_ms" in one)
 
     async def watch(self, web: Web, id_: str) -> None:
         """A list of it. Raises Refused."""
