@@ -14,16 +14,17 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from multiprocessing import reduction
+from multiprocessing import forkserver, reduction
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 
 from banyan_cli.main import main
-from banyan_web.workers import child
+from banyan_web.workers import child, starting
 
 COMMAND = [sys.executable, "-W", "error::DeprecationWarning:banyan_cli", "-m", "banyan_cli"]
 LOADED = multiprocessing.get_context("forkserver")
@@ -33,9 +34,10 @@ LOADED.set_forkserver_preload(
 )
 
 
-def forked(log: Path, *words: object) -> BaseProcess:
+def forked(log: Path, *words: object, loaded_workers: bool = True) -> BaseProcess:
     """`banyan` with these words. What it says goes into the log."""
-    return started(run, log, log, clean_environment(), list(map(str, words)))
+    does = run_with_loaded_workers if loaded_workers else run
+    return started(does, log, log, clean_environment(), list(map(str, words)))
 
 
 def started(runs: Callable[..., None], *given: object) -> BaseProcess:
@@ -60,6 +62,14 @@ def run(out: Path, err: Path, environment: dict[str, str], words: Sequence[str],
     os.environ.update(environment)
     warnings.filterwarnings("error", category=DeprecationWarning, module="banyan_cli")
     sys.exit(main(words))
+
+
+def run_with_loaded_workers(*given: Any) -> None:
+    """They are forked by whom forked this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forkserver._forkserver, "ensure_running", lambda: None)  # else this process starts one of its own
+        patch.setattr(starting, "start_process", loaded_worker)
+        run(*given)
 
 
 class Descriptor:

@@ -76,7 +76,7 @@ IN_WEB = (
     Mutant(
         "a stream shows those whom its account mutes",
         "Hub._give",
-        "person is not None and author in person.unseen",
+        "visible(viewer, facts, place, now_ms).why is not None",
         "False",
         ("tests/web/test_streaming.py",),
     ),

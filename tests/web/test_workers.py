@@ -398,12 +398,6 @@ async def test_a_worker_that_is_killed_loses_nothing_that_was_acknowledged(tmp_p
             assert door.node.context.engine.forget_dead_readers() == 0, "it was done"
 
 
-def _workers(life: Life) -> list[int]:
-    tasks = Path(f"/proc/{life.process.pid}/task").glob("*/children")
-    children = [int(pid) for task in tasks for pid in task.read_text().split()]
-    return [pid for pid in children if b"banyan_web.workers" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-
 def gone(pid: int) -> bool:
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
@@ -447,7 +441,7 @@ def test_workers_end_with_a_node_that_is_killed_and_leave_its_port(tmp_path: Pat
     )
     with ExitStack() as lines:
         try:
-            held = _workers(life)
+            held = [pid for pid in life.workers() if pid is not None]
             assert len(held) == 2
             assert httpx.post(f"{life.url}/api/v1/statuses", json={"status": "một"}, headers=auth).status_code == 200
             for _ in range(4):
@@ -463,16 +457,16 @@ def test_workers_end_with_a_node_that_is_killed_and_leave_its_port(tmp_path: Pat
     try:
         (found,) = httpx.get(f"{again.url}/api/v1/timelines/home", headers=auth).json()
         assert found["content"] == "<p>một</p>"
-        assert len(_workers(again)) == 1
+        assert len(again.workers()) == 1
     finally:
         again.kill()
 
 
 def test_a_node_that_is_told_to_end_lets_requests_finish_and_ends_streams(tmp_path: Path) -> None:
     home, _, token = _home(tmp_path / "a")
-    life = Life(home, "--http-workers", "2")
+    life = Life(home, "--http-workers", "2", loaded_workers=False)
     try:
-        held = _workers(life)
+        held = [pid for pid in life.workers() if pid is not None]
         body = json.dumps({"status": "cuối"}).encode()
         who = f"host: x\r\nauthorization: Bearer {token}\r\n"
         upgrade = "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n"
@@ -494,6 +488,7 @@ def test_a_node_that_is_told_to_end_lets_requests_finish_and_ends_streams(tmp_pa
             assert _rest(line).startswith(b"HTTP/1.1 200")
         life.process.join(60)
         assert life.process.exitcode == 0
+        assert len(held) == 2
         assert all(map(gone, held))
     finally:
         life.kill()

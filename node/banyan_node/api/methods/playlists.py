@@ -11,7 +11,7 @@ from banyan_crdt.ops import Put
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.channels import After, Limit, titled
 from banyan_node.api.methods.episodes import GoneWord, post_or_gone
-from banyan_node.api.methods.reading import Named, PostRow, PostRows, lens_of, name_of, reader_of
+from banyan_node.api.methods.reading import Named, PostRow, PostRows, name_of, reader_of, visibility_of
 from banyan_node.api.methods.social import missing
 from banyan_node.api.texts import (
     EntryHex,
@@ -154,9 +154,9 @@ def listing(at: CommitView, ask: PlaylistsRequest) -> PlaylistPages:
 def show(at: CommitView, ask: PlaylistRequest) -> PlaylistShown:
     """A playlist and its posts, in their order. What is gone of them is marked."""
     q, target = at.queries(), playlist_target(ask.playlist)
-    said, lens = _held(q, target), lens_of(at, reader_of(at, ask.by))
-    rows, who = PostRows(q, at.blobs, lens), Named(did(target.account), name_of(q, target.account))
-    posts = [PlaylistPost(uri(post), *post_or_gone(q, rows, lens, post)) for post in said.posts]
+    said, visibility = _held(q, target), visibility_of(at, reader_of(at, ask.by))
+    rows, who = PostRows(q, at.blobs, visibility), Named(did(target.account), name_of(q, target.account))
+    posts = [PlaylistPost(uri(post), *post_or_gone(q, rows, visibility, post)) for post in said.posts]
     return PlaylistShown(uri(target), who, said.title, said.description, posts)
 
 

@@ -1,0 +1,1 @@
+"""What people read: who sees which post (README.md)."""
