@@ -1,1 +1,1 @@
-"""What people read: who sees which post (README.md)."""
+"""What people read, and who sees it (README.md)."""

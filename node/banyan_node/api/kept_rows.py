@@ -1,4 +1,4 @@
-"""Rows of posts that are kept from one request to the next (banyan_storage.kept).
+"""Rows of posts that are kept from one request to the next (banyan_reading.kept).
 
 A row that nobody in particular reads is kept for all readers, and what it is for one reader for that one. Rows with a
 quote, a poll or a group depend on more than accounts and counts, and are made each time. The same row is given out as
@@ -10,6 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
+from banyan_reading.answers import Reposted
+from banyan_reading.faces import Face
+from banyan_reading.queries import PostView
+from banyan_reading.timelines import POSTS, Line, as_reposted
 
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_node.api.declare import CommitView
@@ -17,10 +21,6 @@ from banyan_node.api.methods.reading import PostRow, PostRows, Reposter, face_of
 from banyan_node.api.texts import did
 from banyan_node.hosting.visibility import Visibility
 from banyan_schema.social import Post, Target
-from banyan_storage.answers import Reposted
-from banyan_storage.faces import Face
-from banyan_storage.queries import PostView
-from banyan_storage.timelines import POSTS, Line, as_reposted
 from banyan_storage.views.touched import post_name
 
 VIEW_BYTES, ROW_BYTES, FACE_BYTES, REPOST_BYTES = 1_500, 2_000, 400, 400

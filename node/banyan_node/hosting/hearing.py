@@ -7,17 +7,18 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
+from banyan_reading import locking, moving
+from banyan_reading.grouped import group_of
+from banyan_reading.noticed import Noticed
+from banyan_reading.queries import Queries
+from banyan_reading.scheduled import event_of
+from banyan_reading.series import channel_of, subscriptions
+from banyan_reading.verified import verified
+
 from banyan_crdt.ids import AccountId
 from banyan_node.hosting.visibility import Visibility
 from banyan_schema.address import Target
 from banyan_schema.notices import NOTICES, Notice
-from banyan_storage import locking, moving
-from banyan_storage.grouped import group_of
-from banyan_storage.noticed import Noticed
-from banyan_storage.queries import Queries
-from banyan_storage.scheduled import event_of
-from banyan_storage.series import channel_of, subscriptions
-from banyan_storage.verified import verified
 
 
 class PutAway(NamedTuple):

@@ -7,6 +7,19 @@ from itertools import chain
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
+from banyan_reading import locking
+from banyan_reading.queries import Queries
+from banyan_reading.scheduled import (
+    CURSOR_BYTES,
+    EventView,
+    answered,
+    answers,
+    event_of,
+    of_accounts,
+    of_group,
+    start_of,
+    who_answered,
+)
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, account_to_text
@@ -55,19 +68,6 @@ from banyan_schema.social.event import (
     delete_event,
     invite_to_event,
     write_event,
-)
-from banyan_storage import locking
-from banyan_storage.queries import Queries
-from banyan_storage.scheduled import (
-    CURSOR_BYTES,
-    EventView,
-    answered,
-    answers,
-    event_of,
-    of_accounts,
-    of_group,
-    start_of,
-    who_answered,
 )
 
 METHODS = Declared()

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from banyan_reading.queries import Queries
+from banyan_reading.series import (
+    channel_of,
+    channels_of,
+    episode_count,
+    subscribed,
+    subscriber_count,
+    subscriptions,
+)
 from msgspec import Meta
 
 from banyan_crdt.blob import BlobRoot
@@ -47,15 +56,6 @@ from banyan_schema.social.channel import (
     write_channel,
 )
 from banyan_storage.blobs import BlobStore
-from banyan_storage.queries import Queries
-from banyan_storage.series import (
-    channel_of,
-    channels_of,
-    episode_count,
-    subscribed,
-    subscriber_count,
-    subscriptions,
-)
 
 METHODS = Declared()
 MOST = 200

@@ -6,6 +6,19 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Literal
 
+from banyan_reading.queries import Queries
+from banyan_reading.series import (
+    FEED_BYTES,
+    NEWEST_BYTES,
+    ORDER_BYTES,
+    EpisodeView,
+    channel_of,
+    episode_of,
+    in_order,
+    newest,
+    newest_of,
+    subscriptions,
+)
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
@@ -41,19 +54,6 @@ from banyan_node.operator_errors import CallError
 from banyan_schema.address import Target
 from banyan_schema.social import post_key
 from banyan_schema.social.channel import EPISODE, MAX_CHAPTERS, Chapter, Episode, drop_episode, write_episode
-from banyan_storage.queries import Queries
-from banyan_storage.series import (
-    FEED_BYTES,
-    NEWEST_BYTES,
-    ORDER_BYTES,
-    EpisodeView,
-    channel_of,
-    episode_of,
-    in_order,
-    newest,
-    newest_of,
-    subscriptions,
-)
 
 METHODS = Declared()
 MOST_NUMBER = 1_000_000

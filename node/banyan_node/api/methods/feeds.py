@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from functools import cache, partial
 from typing import Annotated, Literal
 
+from banyan_reading.answers import Reposted
+from banyan_reading.queries import PostView, Queries
+from banyan_reading.responding import numbers_of, quoting, responses
+from banyan_reading.timelines import Line, by_time
 from banyan_reading.visibility import Place, PlaceKind, in_langs
 from msgspec import Meta
 
@@ -36,10 +40,6 @@ from banyan_node.operator_errors import CallError
 from banyan_schema.privately import AccountList
 from banyan_schema.social import Target
 from banyan_schema.social.post import ANSWER, OPENING, tag_fold
-from banyan_storage.answers import Reposted
-from banyan_storage.queries import PostView, Queries
-from banyan_storage.responding import numbers_of, quoting, responses
-from banyan_storage.timelines import Line, by_time
 from banyan_storage.views.social.recent import RECENT
 
 METHODS = Declared()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from banyan_reading import locking
+from banyan_reading.followed import relates
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, account_to_text
@@ -21,8 +23,6 @@ from banyan_schema.collection import Draft, undo
 from banyan_schema.social import set_profile
 from banyan_schema.social.locked import FOLLOW_ANSWER, Answer, FollowAnswer, answer_follow
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
-from banyan_storage import locking
-from banyan_storage.followed import relates
 
 METHODS = Declared()
 MOST = 1_000

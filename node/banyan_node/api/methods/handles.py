@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from banyan_reading import named
+
 from banyan_crdt.ids import account_to_text
 from banyan_crdt.ops import Add
 from banyan_node.api.declare import CommitView, Declared, Request, Response
@@ -24,7 +26,6 @@ from banyan_schema.social.handle import (
     is_domain,
     is_handle,
 )
-from banyan_storage import named
 
 METHODS = Declared()
 

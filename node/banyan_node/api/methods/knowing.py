@@ -6,6 +6,10 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Annotated
 
+from banyan_reading import locking, moving, named
+from banyan_reading.queries import Queries
+from banyan_reading.search.words import exact, fold, words_of
+from banyan_reading.timelines import newest
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, EntryId
@@ -27,10 +31,6 @@ from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_schema.social.handle import HANDLE_FIELD, is_handle
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
-from banyan_storage import locking, moving, named
-from banyan_storage.queries import Queries
-from banyan_storage.search.words import exact, fold, words_of
-from banyan_storage.timelines import newest
 
 METHODS = Declared()
 MOST = 200

@@ -6,6 +6,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
+from banyan_reading import moving
+from banyan_reading.noticed import Noticed
+from banyan_reading.queries import Queries
+from banyan_reading.scheduled import event_of
 from banyan_reading.visibility import Place
 from msgspec import Meta
 
@@ -18,10 +22,7 @@ from banyan_node.hosting import hosted
 from banyan_node.hosting.hearing import heard
 from banyan_schema.address import Target
 from banyan_schema.notices import NOTICES, Notice
-from banyan_storage import moving
-from banyan_storage.noticed import PLACE_BYTES, Noticed
-from banyan_storage.queries import Queries
-from banyan_storage.scheduled import event_of
+from banyan_storage.naming import PLACE_BYTES
 
 METHODS = Declared()
 MOST, NAMED = 200, 8

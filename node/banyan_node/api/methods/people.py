@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated
 
+from banyan_reading.followed import following, numbers_of, relates
+from banyan_reading.locking import answered, waits
+from banyan_reading.queries import Queries
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
@@ -17,9 +20,6 @@ from banyan_node.hosting import hosted
 from banyan_node.moderation import standing
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import FollowWish, Mute, Note
-from banyan_storage.followed import following, numbers_of, relates
-from banyan_storage.locking import answered, waits
-from banyan_storage.queries import Queries
 from banyan_storage.view_rows import NUMBERED
 
 METHODS = Declared()

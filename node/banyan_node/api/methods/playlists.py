@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from banyan_reading.queries import Queries
+from banyan_reading.series import playlist_of, playlists_of
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
@@ -37,8 +39,6 @@ from banyan_node.operator_errors import CallError
 from banyan_schema.address import Target
 from banyan_schema.social import post_key
 from banyan_schema.social.channel import MAX_POSTS, PLAYLIST, Playlist, drop_playlist, write_playlist
-from banyan_storage.queries import Queries
-from banyan_storage.series import playlist_of, playlists_of
 
 METHODS = Declared()
 Posts = Annotated[list[PostRef], Meta(max_length=MAX_POSTS)]

@@ -6,6 +6,14 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
+from banyan_reading import faces, locking, moving, named, pins
+from banyan_reading.answers import Reposted
+from banyan_reading.faces import Face
+from banyan_reading.grouped import group_of
+from banyan_reading.moments import edited_ms, written_ms
+from banyan_reading.queries import PostView, Queries
+from banyan_reading.responding import quote_count, reacted_by, reposted_by
+from banyan_reading.verified import verified
 from banyan_reading.visibility import Place
 
 from banyan_crdt.blob import BlobRoot
@@ -29,16 +37,8 @@ from banyan_node.hosting.visibility import Visibility, read_viewer
 from banyan_node.moderation import standing
 from banyan_schema.media import Media
 from banyan_schema.social import Audience, Target
-from banyan_storage import faces, locking, moving, named, pins
-from banyan_storage.answers import Reposted
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.faces import Face
-from banyan_storage.grouped import group_of
-from banyan_storage.moments import edited_ms, written_ms
-from banyan_storage.queries import PostView, Queries
-from banyan_storage.responding import quote_count, reacted_by, reposted_by
-from banyan_storage.verified import verified
 
 METHODS = Declared()
 LOOKED = 20

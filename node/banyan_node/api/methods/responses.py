@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from banyan_reading.responding import NUMBER_BYTES, reacted, reposted, reposted_at
 from msgspec import Meta
 
 from banyan_node.api.declare import CommitView, Declared, Request, Response
@@ -22,7 +23,6 @@ from banyan_node.api.texts import (
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_schema.address import short
-from banyan_storage.responding import NUMBER_BYTES, reacted, reposted, reposted_at
 
 METHODS = Declared()
 MOST = 1_000

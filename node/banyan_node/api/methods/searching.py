@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Annotated
 
+from banyan_reading.search.words import BadQuestion, Question, mark_of_account, read_question, with_any_tag
 from banyan_reading.visibility import Place
 from msgspec import Meta, field
 
@@ -18,7 +19,6 @@ from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep.searching import Searching
 from banyan_storage.errors import IndexDamaged
-from banyan_storage.search.words import BadQuestion, Question, mark_of_account, read_question, with_any_tag
 
 METHODS = Declared()
 MOST, MOST_TAGS = 200, 200

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from banyan_reading.queries import PostView, Queries
+from banyan_reading.threads import CURSOR_BYTES, Answer
 from banyan_reading.visibility import Place, Reason
 from msgspec import Meta, structs
 
@@ -17,8 +19,6 @@ from banyan_node.operator_errors import CallError
 from banyan_schema.address import conversation
 from banyan_schema.social import Target
 from banyan_storage.blobs import BlobStore
-from banyan_storage.queries import PostView, Queries
-from banyan_storage.threads import CURSOR_BYTES, Answer
 
 METHODS = Declared()
 MOST = 200

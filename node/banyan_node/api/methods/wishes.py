@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from banyan_reading import locking
 from msgspec import Meta
 
 from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
@@ -35,8 +36,7 @@ from banyan_node.operator_errors import CallError
 from banyan_schema.privately import Dismissed, FollowedTag, FollowWish, Marker, QuietThread
 from banyan_schema.social import tags_in
 from banyan_schema.social.post import tag_fold
-from banyan_storage import locking
-from banyan_storage.noticed import PLACE_BYTES
+from banyan_storage.naming import PLACE_BYTES
 
 METHODS = Declared()
 MOST_TAGS, MOST_LANGS = 1_000, 50
