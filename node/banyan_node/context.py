@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
+from banyan_reading.kept import Kept
+from banyan_reading.queries import Queries
+
 from banyan_crdt.entry import Header
 from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log
 from banyan_crdt.realm import REALMS, Realm
@@ -41,9 +44,7 @@ from banyan_replica.replica import Identity, Replica
 from banyan_storage import tables
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
-from banyan_storage.kept import Kept
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.queries import Queries
 from banyan_storage.store import Store
 from banyan_storage.upgrade import Say, upgrade
 from banyan_storage.views import VIEW_TABLES, SocialViews
