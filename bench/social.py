@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import trio
+from banyan_reading.queries import queries
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.context import Context
@@ -57,7 +58,6 @@ from banyan_schema.social import (
     set_profile,
     write_post,
 )
-from banyan_storage.queries import queries
 from bench.harness import anon_mb, arguments, finish, latencies_ms, percentile, say, workplace
 from bench.rig.child import Line
 from bench.rig.processes import Child, new_home

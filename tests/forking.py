@@ -15,16 +15,17 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from multiprocessing import reduction
+from multiprocessing import forkserver, reduction
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import IO, Any
 
+import pytest
 import trio
 
 from banyan_cli.main import main
-from banyan_web.workers import child
+from banyan_web.workers import child, starting
 from bench.rig import child as bench_child
 
 COMMAND = [sys.executable, "-W", "error::DeprecationWarning:banyan_cli", "-m", "banyan_cli"]
@@ -35,9 +36,10 @@ LOADED.set_forkserver_preload(
 )
 
 
-def forked(log: Path, *words: object) -> BaseProcess:
+def forked(log: Path, *words: object, loaded_workers: bool = True) -> BaseProcess:
     """`banyan` with these words. What it says goes into the log."""
-    return started(run, log, log, clean_environment(), list(map(str, words)))
+    does = run_with_loaded_workers if loaded_workers else run
+    return started(does, log, log, clean_environment(), list(map(str, words)))
 
 
 def started(runs: Callable[..., None], *given: object) -> BaseProcess:
@@ -62,6 +64,14 @@ def run(out: Path, err: Path, environment: dict[str, str], words: Sequence[str],
     os.environ.update(environment)
     warnings.filterwarnings("error", category=DeprecationWarning, module="banyan_cli")
     sys.exit(main(words))
+
+
+def run_with_loaded_workers(*given: Any) -> None:
+    """They are forked by whom forked this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forkserver._forkserver, "ensure_running", lambda: None)  # else this process starts one of its own
+        patch.setattr(starting, "start_process", loaded_worker)
+        run(*given)
 
 
 class Descriptor:

@@ -12,6 +12,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
+
+from banyan_reading.kept import Kept
+from banyan_reading.queries import Queries
 
 from banyan_crdt.entry import Header
 from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log
@@ -40,9 +44,7 @@ from banyan_replica.replica import Identity, Replica
 from banyan_storage import tables
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
-from banyan_storage.kept import Kept
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.queries import Queries
 from banyan_storage.store import Store
 from banyan_storage.upgrade import Say, upgrade
 from banyan_storage.views import VIEW_TABLES, SocialViews
@@ -72,8 +74,20 @@ class Search:
     """Accounts found since the last report."""
 
 
-def nowhere(account: str, name: str) -> None:
+def _nowhere(*_: str) -> None:
     """Where no door keeps anything."""
+
+
+class AtDoor(NamedTuple):
+    """What is done with what the door keeps of accounts beside the store; accounts are DIDs. It may be done again.
+    Raises StorageError."""
+
+    forget: Callable[[str, str], None] = _nowhere
+    """Of an account that is erased, and the name under which it was hosted."""
+    sign_out: Callable[[str], None] = _nowhere
+    """Of an account that is closed: nobody is logged in as it, and its tokens end."""
+    end_terms: Callable[[], None] = _nowhere
+    """Of what has a term. Any thread."""
 
 
 @dataclass(slots=True)
@@ -99,9 +113,7 @@ class Context:
     that they keep their order: milliseconds since 1970."""
     salts: dict[AccountId, bytes] = field(default_factory=dict)
     """Salts of accounts that were written to; an account's salt never changes."""
-    forget_at_door: Callable[[str, str], None] = nowhere
-    """Told the DID and the name of an account that is erased, to forget what is kept beside the store. It may be told
-    again. Raises StorageError."""
+    at_door: AtDoor = field(default_factory=AtDoor)
     claims: Search = field(default_factory=Search)
     vault: Vault = field(init=False)
     """Opens what accounts said to themselves. Any thread."""

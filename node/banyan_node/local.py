@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
+from banyan_reading.queries import queries
 from nacl.bindings import crypto_sign_seed_keypair
 
 from banyan_crdt.ids import base58
@@ -35,7 +36,6 @@ from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StoreReadOnly
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.lmdb_folder import DATA, Folder, put_data
-from banyan_storage.queries import queries
 from banyan_storage.tables import META, REALM_KEY
 from banyan_storage.upgrade import Say, refuse_other, refuse_realm, schema_of
 from banyan_storage.views.building import begin

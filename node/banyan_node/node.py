@@ -27,9 +27,10 @@ from banyan_node.api import NodeBackend
 from banyan_node.api.declare import Looking, Nothing
 from banyan_node.api.door_state import DoorState
 from banyan_node.api.methods import content, node_state
-from banyan_node.context import Context, close_context, nowhere, open_context
+from banyan_node.context import AtDoor, Context, close_context, open_context
 from banyan_node.edge import Edge, EdgeError, Standing, open_edge
 from banyan_node.edge.made_of import edge_of
+from banyan_node.exporting.sinks import DRAFT, draft_of, remove_draft
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
@@ -73,6 +74,8 @@ PING_S = 2.0
 """How long a peer may take to answer a ping."""
 ANCHORS_S = 30.0
 """Seconds between two writes of `peers.json`."""
+TERMS_S = 3_600.0
+"""Seconds between two looks whether something that the door keeps has reached its term."""
 LAST_LOOK_S = 2.0
 """How long the last of these writes may delay a node that stops."""
 
@@ -87,12 +90,11 @@ class Node:
         keys: Keys,
         greet: Greet | None = None,
         doors: Sequence[OpenDoor] = (),
-        forget_at_door: Callable[[str, str], None] = nowhere,
+        at_door: AtDoor | None = None,
     ) -> None:
-        """doors: further servers. Each reports that it listens, and ends once `shutdown` is set. forget_at_door: see
-        `Context`."""
+        """doors: further servers. Each reports that it listens, and ends once `shutdown` is set."""
         self.home, self.settings, self.keys, self.greet, self.doors = home, settings, keys, greet, doors
-        self._forget_at_door = forget_at_door
+        self._at_door = at_door or AtDoor()
         self.shutdown = trio.Event()
         self.started = time.time()
         self.metrics = Metrics(CollectorRegistry())
@@ -151,7 +153,7 @@ class Node:
                 self.links = Links(self.edge, self.worker, config, self.metrics, self.nursery)
                 self.edge.door.standing = self._standing
                 self.context = await self.worker.call(lambda c, now: _begin(c, addresses, self.links, now))
-                self.context.forget_at_door = self._forget_at_door
+                self.context.at_door = self._at_door
                 self.backend = NodeBackend(self, self.context)
                 self.media = await open_media(self.context, self.worker, self.edge, self.nursery)
                 try:
@@ -205,6 +207,7 @@ class Node:
         keep("interest", partial(interest.follow, self.worker, self.context))
         keep("accounts that left", partial(evicting.run, self.worker, self.context))
         keep("daily work", partial(chores.run, self.worker))
+        keep("terms at the door", self._end_terms_at_door)
         keep("orders that end", partial(chores.each_minute, self.worker, content.end_terms))
         keep("erasures", partial(chores.each_minute, self.worker, erasing.step, alone=True))
         keep("scheduled posts", partial(chores.publish_on_time, self.worker, self.context.engine))
@@ -393,8 +396,16 @@ class Node:
 
     def begin(self, method: str, params: dict[str, str], about: str) -> int:
         number = self.long_works.announce(method, about)
-        self.nursery.start_soon(carry_out, self.long_works, number, partial(self.backend.done, method, params))
+        self.nursery.start_soon(carry_out, self.long_works, number, partial(self._do, method, params))
         return number
+
+    async def _do(self, method: str, params: dict[str, str]) -> None:
+        """Nobody can go on with what this leaves in the folder of archives."""
+        try:
+            await self.backend.done(method, params)
+        finally:
+            if "path" in params:
+                remove_draft(draft_of(Path(params["path"])))
 
     async def ping(self, peer: str) -> float | None:
         with trio.move_on_after(PING_S):
@@ -412,6 +423,11 @@ class Node:
         await trio.sleep(0.2)
         self.shutdown.set()
 
+    async def _end_terms_at_door(self) -> None:
+        while True:
+            await trio.to_thread.run_sync(self._at_door.end_terms)
+            await trio.sleep(TERMS_S)
+
     async def _remember(self) -> None:
         while True:
             await trio.sleep(ANCHORS_S)
@@ -425,6 +441,8 @@ class Node:
 def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -> Context:
     asking = context.replica.sync.asking
     asking.waiting, asking.held = links.waiting, links.held
+    for left in context.home.archives.glob(f".*{DRAFT}"):  # by a node that was killed
+        remove_draft(left)
     context.replica.sync.notices.hosted = lambda: hosted.ids(context)
     context.replica.sync.notices.refused = partial(dropped.is_dropped, context.store)
     interest.hold(context, now)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 import structlog
 import trio
 
-from banyan_node.context import nowhere
+from banyan_node.context import AtDoor
 from banyan_node.edge import EdgeError
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore, passphrase_from
@@ -35,7 +35,7 @@ def main(
     passphrase: str | None = None,
     greet: Greet | None = None,
     doors: Sequence[OpenDoor] = (),
-    forget_at_door: Callable[[str, str], None] = nowhere,
+    at_door: AtDoor | None = None,
 ) -> int:
     """Runs a node in the foreground until SIGINT or SIGTERM. Raises OperatorError, StorageError, EdgeError."""
     keystore = Keystore.open(home.keys)
@@ -48,7 +48,7 @@ def main(
     raise_file_limit()
 
     async def until_signal() -> None:
-        node = Node(home, settings, keys, greet, doors, forget_at_door)
+        node = Node(home, settings, keys, greet, doors, at_door)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_heed_signals, node)
             nursery.start_soon(attend, manager, node)

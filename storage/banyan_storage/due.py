@@ -37,6 +37,8 @@ class Work(IntEnum):
     """account 32 | key 16: the order that withholds the post ends."""
     ERASE_ACCOUNT = 8
     """account 32: what is held of the account is erased."""
+    SIGN_OUT = 9
+    """account 32: it is closed, so the door ends its sessions and tokens."""
 
 
 class Due(NamedTuple):

@@ -102,9 +102,6 @@ IN_NODE = (
         ("tests/web/test_judged.py",),
     ),
     Mutant(
-        "an unlisted post is in a public timeline", "feeds._wanted", "ask.all", "False", ("tests/node/test_notices.py",)
-    ),
-    Mutant(
         "acts behind the last arrival are missed where a page has looked at enough",
         "firehose.firehose",
         "place.n < last or not act(last)",
@@ -135,8 +132,8 @@ IN_NODE = (
     Mutant(
         "one who is muted is shown",
         "posts.get",
-        "target.account in lens.hidden",
-        "lens is None",
+        "visibility.hides(target.account)",
+        "False",
         ("tests/web/test_platform_reading.py",),
     ),
     Mutant(
@@ -213,6 +210,20 @@ IN_NODE = (
         "an account is erased although its closing was undone",
         "erasing._waits",
         "wishes.undone(known, control)",
+        "False",
+        ("tests/node/test_erasing.py",),
+    ),
+    Mutant(
+        "a restored node hosts an account that is closed",
+        "claims._is_closed",
+        "hosted.control_of(ctx, account).closed",
+        "False",
+        ("tests/node/test_claims.py",),
+    ),
+    Mutant(
+        "who is logged in as an account stays so when it is closed on another node",
+        "chores.follow",
+        "control is not None and control.closed",
         "False",
         ("tests/node/test_erasing.py",),
     ),

@@ -25,8 +25,15 @@ IN_WEB = (
         ("tests/web/test_oauth.py",),
     ),
     Mutant(
+        "an app is told after a mute what was done during it, if the mute was read late",
+        "Listener._moved_ms",
+        "(event, *events)",
+        "(event,)",
+        ("tests/web/test_streaming.py",),
+    ),
+    Mutant(
         "who is signed out stays logged in",
-        "sign_out",
+        "door_logins.sign_out",
         "('links', 'sessions')",
         "('links',)",
         ("tests/web/test_admin.py",),
@@ -69,7 +76,7 @@ IN_WEB = (
     Mutant(
         "a stream shows those whom its account mutes",
         "Hub._give",
-        "person is not None and author in person.unseen",
+        "visible(viewer, facts, place, now_ms).why is not None",
         "False",
         ("tests/web/test_streaming.py",),
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from itertools import permutations
 from pathlib import Path
 
@@ -13,10 +14,11 @@ from banyan_crdt.ids import account_from_text
 from banyan_node.context import RESTORING, Search
 from banyan_node.home import recovery, settings
 from banyan_node.home.keystore import Keystore
-from banyan_node.hosting import claims, hosted
+from banyan_node.hosting import claims, erasing, hosted
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
+from banyan_node.upkeep import chores
 from tests.node.real import converged, make_home, make_node, restored, running
 
 HOSTED = 200
@@ -269,3 +271,42 @@ def test_of_several_own_accounts_the_one_that_was_taken_last_is_the_own_one_in_w
             assert hosted.me(context) == account_from_text(taken[1]), order
             assert len(hosted.all_hosted(context)) == 3
         node.call("archive.export", path=second)
+
+
+def test_an_account_that_is_closed_does_not_come_back_as_if_it_were_open_and_is_erased_if_it_wishes(
+    tmp_path: Path,
+) -> None:
+    home, early, late = make_home(tmp_path / "home"), *(str(tmp_path / name) for name in ("early", "late"))
+    words = recovery.new_words()
+    with open_local(home, settings.load(home, env={})) as node:
+        node.call("account.create", name="Chủ")
+        given = {"hosted": True, "recovery": recovery.commitment(words)}
+        an, binh, _ = [node.call("account.create", name=name, **given)["account"] for name in ("An", "Bình", "Chi")]
+        node.call("account.close", account=an, confirm="An")
+        node.call("archive.export", path=early)
+        node.call("account.erase", account=binh, confirm="Bình", reason="x")
+        while erasing.step(node.context, time.time()):
+            pass
+        node.call("archive.export", path=late)
+    again = restored(tmp_path / "again", Keystore.open(home.keys).keys.words())
+    with open_local(again, settings.load(again, env={})) as node:
+
+        def names() -> list[str]:
+            chores.bring_back(node.context, time.time())
+            return sorted(row["name"] for row in node.call("account.list")["accounts"])
+
+        node.call("archive.import", path=early)
+        assert names() == ["Bình", "Chi", "Chủ"]
+        assert node.call("status")["restoring"]["closed"] == 1
+        node.call("archive.import", path=late)
+        assert names() == ["Chi", "Chủ"]
+        assert node.call("status")["restoring"]["closed"] == 2
+        receipt = node.call("account.erasure", account=binh)
+        assert receipt["state"] == "waits"
+        assert receipt["until_ms"] - receipt["at_ms"] == 30 * chores.DAY_MS
+        with pytest.raises(CallError, match="is closed"):
+            node.call("post", text="x", by=an)
+        shown = node.call("account.show", account=an)["keys"][1]["current"]
+        node.call("account.recover", account=an, seed=recovery.seed_for(words, bytes.fromhex(shown)).hex(), undo=1)
+        assert names() == ["", "Chi", "Chủ"], "it is open again; its profile is at nodes that had it before"
+        assert node.call("status")["restoring"]["closed"] == 1

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 import trio
 
 from banyan_crdt.ids import account_from_text
-from banyan_node.context import TABLES, Context
+from banyan_node.api import LocalBackend
+from banyan_node.context import TABLES, AtDoor, Context
+from banyan_node.home.folder import Home
 from banyan_node.home.recovery import commitment, new_words
-from banyan_node.hosting import dropped, erasing
+from banyan_node.hosting import dropped, erasing, hosted
+from banyan_node.hosting.writing import append_each
 from banyan_node.local import open_local
-from banyan_node.operator_errors import CallError
+from banyan_node.operator_errors import CallError, NoNode
+from banyan_node.server.control_client import ControlClient
 from banyan_node.upkeep import chores, trusted_clock
+from banyan_schema.social import Post, post_key, write_post
 from banyan_storage.due import Work
 from banyan_storage.errors import StorageError
 from banyan_storage.tables import DUE, NOTE
+from tests.forking import forked
+from tests.needs import NIGHT
 from tests.node.pictures import photo
 from tests.node.real import load_settings, make_home, make_node, running
 
@@ -138,6 +146,36 @@ def test_what_is_erased_at_once_has_no_term_that_a_clock_could_end(tmp_path: Pat
         assert node.call("store.erasures")["erasures"][0]["erased_ms"] is not None
 
 
+def test_the_door_signs_out_an_account_that_is_closed_here_or_on_another_node(tmp_path: Path) -> None:
+    home, signed_out, full = make_home(tmp_path / "a"), list[str](), [True]
+
+    def sign_out(account: str) -> None:
+        if full.pop() if full else False:
+            raise StorageError("it is locked")
+        signed_out.append(account)
+
+    def look(node: LocalBackend) -> list[str]:
+        chores.bring_back(node.context, time.time())
+        chores.sign_out_closed(node.context, time.time())
+        return signed_out
+
+    with open_local(home, load_settings(home)) as node:
+        node.call("account.create", name="chủ")
+        an, binh, _ = [node.call("account.create", name=name, hosted=True)["account"] for name in ("an", "bình", "chi")]
+    copied = Home(Path(copytree(home.path, tmp_path / "b")))
+    with open_local(copied, load_settings(copied)) as other:
+        other.call("account.close", account=binh, confirm="bình")
+        other.call("account.export", account=binh, path=str(tmp_path / "archive"))
+    with open_local(home, load_settings(home)) as node:
+        node.context.at_door = AtDoor(sign_out=sign_out)
+        assert look(node) == []
+        node.call("account.close", account=an, confirm="an")
+        assert look(node) == [], "the door's file was locked"
+        assert look(node) == [an]
+        node.call("archive.import", path=str(tmp_path / "archive"))
+        assert look(node) == look(node) == [an, binh]
+
+
 def test_what_is_erased_stays_erased_and_nobody_gets_its_recovery_key(tmp_path: Path) -> None:
     home = make_home(tmp_path)
     with open_local(home, load_settings(home)) as node:
@@ -154,7 +192,7 @@ def test_what_is_erased_stays_erased_and_nobody_gets_its_recovery_key(tmp_path: 
             if len(told) == 1:
                 raise StorageError("it is locked")
 
-        node.context.forget_at_door = forget
+        node.context.at_door = AtDoor(forget)
         node.call("account.erase", account=an, confirm="an", reason="x")
         assert not erasing.step(node.context, time.time())
         assert node.call("account.list")["count"] == 2, "another could get its name before the door forgot it"
@@ -187,3 +225,52 @@ def test_an_account_whose_closing_was_undone_is_not_erased(tmp_path: Path) -> No
             pass
         assert node.call("store.erasures")["erasures"] == []
         assert node.call("post.get", uri=uri)["text"] == "một"
+
+
+ERASURE_KILLS = 4 if NIGHT else 1
+
+
+def _is_erasing(home: Home, account: str, ended: bool) -> bool:
+    """Whether the running node has begun it, or ended it."""
+    try:
+        with ControlClient.from_home(home) as client:
+            if ended:
+                return client.call("account.erasure", account=account)["erased_ms"] is not None
+            return int(client.call("account.list")["count"]) == 1
+    except NoNode:
+        return False
+
+
+def test_a_node_that_is_killed_amid_an_erasure_ends_it_and_nothing_erased_is_readable(tmp_path: Path) -> None:
+    home, said = make_home(tmp_path / "home"), "lời sẽ mất"
+    with open_local(home, load_settings(home)) as node:
+        node.call("account.create", name="chủ")
+        node.call("post", text="lời ở lại")
+        an = node.call("account.create", name="an", hosted=True)["account"]
+        ctx, account = node.context, account_from_text(an)
+        salt, now = hosted.salt_of(ctx, account), time.time()
+        keys = [
+            post_key(salt, n.to_bytes(16, "big"), int(now * 1000)) for n in range((1 + ERASURE_KILLS) * dropped.AT_ONCE)
+        ]
+        append_each(ctx, account, [[write_post(key, Post(f"{said} {n}"))] for n, key in enumerate(keys)], now)
+        ctx.store.commit()
+        assert found(home.path, said)
+        node.call("account.erase", account=an, confirm="an", reason="x")
+    amid = 0
+    for life in range(ERASURE_KILLS + 1):
+        running = forked(tmp_path / "log", "--home", home.path, "up")
+        try:
+            until = time.monotonic() + 60
+            while not _is_erasing(home, an, ended=life == ERASURE_KILLS):
+                assert time.monotonic() < until
+                time.sleep(0.05)
+        finally:
+            running.kill()
+            running.join(60)
+        with open_local(home, load_settings(home)) as node:
+            amid += account in node.context.store.leaving()
+            assert [post["text"] for post in node.call("feed")["posts"]] == ["lời ở lại"]
+            assert node.call("store.verify")["problems"] == []
+    assert amid == ERASURE_KILLS, "the lives before the last ended amid the steps"
+    assert found(home.path, said) == []
+    assert found(home.path, "lời ở lại")

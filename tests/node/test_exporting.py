@@ -12,6 +12,7 @@ import zipfile
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
@@ -21,6 +22,8 @@ import pytest
 
 from banyan_crdt.ids import account_from_text
 from banyan_node.api import LocalBackend
+from banyan_node.api.methods import archive
+from banyan_node.api.registry import EVERY
 from banyan_node.exporting import site
 from banyan_node.exporting.sinks import draft_of
 from banyan_node.exporting.streams import CONTEXT
@@ -32,6 +35,7 @@ from banyan_node.operator_errors import CallError
 from banyan_schema.media import Media
 from banyan_schema.social import Post, post_key, write_post
 from banyan_schema.social.post import Poll
+from banyan_storage.archive import export_archive
 from tests.needs import on_own_disk
 from tests.node.real import make_home
 
@@ -290,31 +294,87 @@ def test_nothing_is_overwritten_and_what_an_interrupted_export_left_is_replaced(
 
 
 KILLED = """
-import os, signal, sys
+import json, os, signal, sys
 from pathlib import Path
+from banyan_node.exporting.sinks import draft_of
 from banyan_node.home.folder import Home
 from banyan_node.home import settings
 from banyan_node.local import open_local
 home = Home(Path(sys.argv[1]))
 with open_local(home, settings.load(home, env={})) as node:
-    os.sync = os.fsync = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-    node.call("account.export", account=sys.argv[2], path=sys.argv[3], format=sys.argv[4])
+    asked = json.loads(sys.argv[3])
+    draft = draft_of(Path(asked["path"]))
+    os.sync = os.fsync = lambda *_: draft.exists() and os.kill(os.getpid(), signal.SIGKILL)
+    node.call(sys.argv[2], **asked)
 """
+KINDS = {
+    "archive": ("account.export", {"format": "archive"}),
+    "activitystreams": ("account.export", {"format": "activitystreams"}),
+    "html": ("account.export", {"format": "html"}),
+    "everything": ("archive.export", {}),
+    "copy": ("store.compact", {}),
+}
+"""Each method that writes to a path of the asker's."""
 
 
-@pytest.mark.parametrize("form", ["archive", "activitystreams", "html"])
-def test_a_killed_export_has_not_its_name_and_the_next_one_is_whole(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_killed_export_has_not_its_name_and_the_next_one_is_whole(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "out"
     with local(tmp_path / "a") as node:
         an = filled(node)
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "a"), an, str(path), form]
+    method, params = KINDS[kind]
+    asked = {**params, "path": str(path), **({"account": an} if method == "account.export" else {})}
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "a"), method, json.dumps(asked)]
     assert subprocess.run(command, check=False, timeout=60).returncode == -9
     assert draft_of(path).exists()
     assert not path.exists()
     with local(tmp_path / "a") as node:
-        export(node, an, path, form)
+        node.call(method, **asked)
     assert path.exists()
     assert not draft_of(path).exists()
+
+
+def test_every_method_that_writes_to_a_path_is_killed_above() -> None:
+    reads = {"archive.import", "linked.page", "linked.picture", "media.put"}
+    of_paths = {name for name, method in EVERY.items() if "path" in method.asks.__struct_fields__}
+    assert of_paths - reads == {method for method, _ in KINDS.values()}
+
+
+def test_an_export_of_everything_that_broke_off_goes_on_and_one_that_was_cancelled_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, broken = tmp_path / "out", tmp_path / "broken"
+    with local(tmp_path / "a") as node:
+        for name in ("An", "Bình", "Chi"):
+            node.call("account.create", name=name, hosted=True)
+        node.call("archive.export", path=str(path))
+        whole = path.read_bytes()
+
+        def no_room(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(archive, "export_archive", no_room)
+            with pytest.raises(CallError, match="go on with --resume"):
+                node.call("archive.export", path=str(broken))
+        assert not broken.exists()
+        draft_of(broken).write_bytes(whole[: len(whole) // 2])
+        with draft_of(broken).open() as other:
+            flock(other, LOCK_EX)
+            with pytest.raises(CallError, match="is being written"):
+                node.call("archive.export", path=str(broken), resume=True)
+        node.call("archive.export", path=str(broken), resume=True)
+        assert broken.read_bytes() == whole
+        broken.unlink()
+
+        def stopped(*args: Any) -> None:
+            node.context.works.stop(node.context.works.rows()[0].id)
+            export_archive(*args)
+
+        monkeypatch.setattr(archive, "export_archive", stopped)
+        with pytest.raises(CallError, match="cancelled"):
+            node.call("archive.export", path=str(broken))
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["a", "out"]
 
 
 @on_own_disk

@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+from banyan_reading.followed import is_followed, numbers_of
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_crdt.ops import Add, encode_ops
@@ -18,7 +19,6 @@ from banyan_replica.intake.prepare import CheckedControl, CheckedRun, check_item
 from banyan_replica.wire import Item
 from banyan_schema.social import relate
 from banyan_sim.forge import Forge
-from banyan_storage.followed import is_followed, numbers_of
 from tests.node.real import make_home, make_node, running
 from tests.node.test_node import account
 

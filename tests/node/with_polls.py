@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
+from banyan_reading.queries import queries
 
 import banyan_storage
 from banyan_crdt.ids import AccountId, CellKey
@@ -28,7 +29,6 @@ from banyan_schema.registry import SOCIAL
 from banyan_storage.check import verify
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.queries import queries
 from banyan_storage.views.building import begin
 from tests.node.real import load_settings, make_node, running
 

@@ -9,6 +9,10 @@ from pathlib import Path
 from struct import iter_unpack
 
 import pytest
+from banyan_reading.queries import queries
+from banyan_reading.search.following import Follower
+from banyan_reading.search.index import Document, Index, used
+from banyan_reading.search.words import exact, fold, words_of
 
 from banyan_crdt.errors import NotYet, Reject
 from banyan_crdt.ids import AccountId, CellKey, EntryId, Ref, account_to_text, control_log
@@ -25,10 +29,6 @@ from banyan_replica.wire import Content, Item, Parts, WantParts, Wants
 from banyan_schema.social import FOLLOW, POST, Draft, Post, ReplyTo, Target, encode_post, react, relate, repost
 from banyan_sim.forge import Forge, Log
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.queries import queries
-from banyan_storage.search.following import Follower
-from banyan_storage.search.index import Document, Index, used
-from banyan_storage.search.words import exact, fold, words_of
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews
 from tests.needs import NIGHT, numbers

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
+from banyan_reading.queries import queries
 from hypothesis import strategies as st
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
@@ -24,7 +25,6 @@ from banyan_schema.reading import elements, registers
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Post, write_post
 from banyan_storage.folded import folded
-from banyan_storage.queries import queries
 from tests.crdt.make import Person, run_bytes
 from tests.replica.helpers import NOW_MS, World, phone_of
 from tests.schema.laws import keeps_the_laws, texts

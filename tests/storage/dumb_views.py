@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from banyan_reading.queries import PostView, Queries
+from banyan_reading.responding import quote_count, quoting
+from banyan_reading.timelines import Line, by_time
+from banyan_reading.voting import Tally, tally
+
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Del, Put, Tomb, part_of
 from banyan_crdt.parts import open_part
@@ -30,10 +35,6 @@ from banyan_schema.social import (
 )
 from banyan_schema.social.post import ANSWER, OPENING
 from banyan_schema.social.vote import ballot_of, vote_key
-from banyan_storage.queries import PostView, Queries
-from banyan_storage.responding import quote_count, quoting
-from banyan_storage.timelines import Line, by_time
-from banyan_storage.views.social.ballots import Tally, tally
 from banyan_storage.views.social.recent import RECENT
 
 Key = tuple[int, bytes, int]

@@ -10,7 +10,7 @@ from banyan_storage.view_rows import target_bytes
 from banyan_storage.views.view import Counter, View, by_target, count_of
 
 if TYPE_CHECKING:
-    from banyan_storage.queries import Queries
+    from banyan_reading.queries import Queries
 
 VOTES = Table("poll_votes")
 """poll account 32 | poll key 16 | option 8 | account number 4 | cell key and element 32 -> nothing"""

@@ -6,6 +6,9 @@ import random
 from collections.abc import Iterator
 
 import pytest
+from banyan_reading import grouped
+from banyan_reading.grouped import GroupView, MemberCount, group_of, joined, owned
+from banyan_reading.queries import Queries, queries
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add
@@ -27,9 +30,6 @@ from banyan_schema.social.group import (
     join,
     write_group,
 )
-from banyan_storage import grouped
-from banyan_storage.grouped import GroupView, MemberCount, group_of, joined, owned
-from banyan_storage.queries import Queries, queries
 from tests.storage.social_accounts import Person, agrees, social_store
 
 NAMES = ("an", "bình", "chi", "dung", "giang")

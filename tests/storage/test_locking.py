@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
+from banyan_reading import locking
+from banyan_reading.queries import queries
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add, Put
@@ -12,8 +14,6 @@ from banyan_crdt.realm import TEST
 from banyan_schema.collection import undo
 from banyan_schema.social import FOLLOW, relate, set_profile
 from banyan_schema.social.locked import ANSWERS, FOLLOW_ANSWER, Answer, FollowAnswer, answer_follow
-from banyan_storage import locking
-from banyan_storage.queries import queries
 from tests.storage.social_accounts import Person, agrees, social_store
 
 NAMES = ("an", "bình", "chi", "dung")

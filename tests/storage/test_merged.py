@@ -6,17 +6,17 @@ import random
 from itertools import islice
 
 import pytest
+from banyan_reading import merged as module
+from banyan_reading.kept import Kept
+from banyan_reading.merged import Merges, Since
+from banyan_reading.queries import Queries, queries
+from banyan_reading.timelines import POSTS, WITH_REPOSTS, newest, oldest
 
 from banyan_crdt.ids import AccountId, Ref
 from banyan_crdt.ops import Tomb
 from banyan_crdt.realm import TEST
 from banyan_schema.collection import undo
 from banyan_schema.social import POST, REPOST, Post, Target, write_post
-from banyan_storage import merged as module
-from banyan_storage.kept import Kept
-from banyan_storage.merged import Merges, Since
-from banyan_storage.queries import Queries, queries
-from banyan_storage.timelines import POSTS, WITH_REPOSTS, newest, oldest
 from banyan_storage.view_rows import NUMBERS
 from banyan_storage.views import touched
 from tests.storage.social_accounts import Person, social_store

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
+from banyan_reading.noticed import Noticed
+from banyan_reading.queries import Queries, queries
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Put
@@ -25,9 +27,7 @@ from banyan_schema.social import (
     write_post,
 )
 from banyan_schema.social.moved import move_to
-from banyan_storage import noticed
-from banyan_storage.noticed import Noticed
-from banyan_storage.queries import Queries, queries
+from banyan_storage import naming
 from banyan_storage.views.social.notices import STRETCH
 from tests.storage.social_accounts import Person, social_store
 
@@ -125,13 +125,13 @@ def test_what_one_account_does_too_often_in_a_day_hides_nothing_and_is_not_read(
     people: tuple[Person, ...], entries: int, each: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     an, binh, chi = people
-    read, takes = [0], noticed._Days.takes
+    read, takes = [0], naming.Days.takes
 
-    def counting(days: noticed._Days, by: bytes, place: bytes) -> bool:
+    def counting(days: naming.Days, by: bytes, place: bytes) -> bool:
         read[0] += 1
         return takes(days, by, place)
 
-    monkeypatch.setattr(noticed._Days, "takes", counting)
+    monkeypatch.setattr(naming.Days, "takes", counting)
     store, engine = social_store()
     mine = an.post("x")
     an.send(store)
@@ -145,20 +145,20 @@ def test_what_one_account_does_too_often_in_a_day_hides_nothing_and_is_not_read(
             return write_post(post_key(binh.salt, binh.draw()), Post("An!", mentions=(an.id,)))
 
         write_many(binh, entries, mention, each=each)
-        for n in range(noticed.A_DAY + 1):
+        for n in range(naming.A_DAY + 1):
             binh.write([react(binh.salt, mine, f"{day} {n}")])
         binh.send(store)
     with queries(engine, TEST) as ask:
         told = [one for _, one in heard(ask, an.id)]
         assert Counter((one.what, one.who) for one in told) == {
-            ("mention", binh.id): 2 * noticed.A_DAY,
-            ("reaction", binh.id): 2 * noticed.A_DAY,
+            ("mention", binh.id): 2 * naming.A_DAY,
+            ("reaction", binh.id): 2 * naming.A_DAY,
             ("follow", binh.id): 1,
             ("reply", chi.id): 1,
         }
         assert told[-1].post == answer
-        stretches = 2 + 2 * (entries + noticed.A_DAY + 2) // STRETCH
-        assert read[0] < 8 * noticed.A_DAY * stretches
+        stretches = 2 + 2 * (entries + naming.A_DAY + 2) // STRETCH
+        assert read[0] < 8 * naming.A_DAY * stretches
 
 
 def test_what_one_account_tells_all_its_followers_too_often_hides_nothing(people: tuple[Person, ...]) -> None:
@@ -173,4 +173,4 @@ def test_what_one_account_tells_all_its_followers_too_often_hides_nothing(people
     with queries(engine, TEST) as ask:
         found = ask.noticed(an.id, None, lambda what, who: True, (binh.id, chi.id))
         told = Counter(one.who for _, one in found if one is not None)
-    assert told == {binh.id: noticed.A_DAY, chi.id: 1}
+    assert told == {binh.id: naming.A_DAY, chi.id: 1}

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from itertools import islice
 
 import pytest
+from banyan_reading.faces import Face, face_of
+from banyan_reading.moments import edited_ms
+from banyan_reading.queries import Queries, ReactionCount, queries
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Add
@@ -25,9 +28,6 @@ from banyan_schema.social import (
     undo,
     write_post,
 )
-from banyan_storage.faces import Face, face_of
-from banyan_storage.moments import edited_ms
-from banyan_storage.queries import Queries, ReactionCount, queries
 from tests.storage.accounts import seed
 from tests.storage.social_accounts import Person, key, social_store
 

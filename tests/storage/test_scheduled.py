@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
+from banyan_reading.grouped import group_of
+from banyan_reading.queries import Queries, queries
+from banyan_reading.scheduled import answered, answers, event_of, of_accounts, of_group, start_of, who_answered
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add
@@ -23,9 +26,6 @@ from banyan_schema.social.event import (
     write_event,
 )
 from banyan_schema.social.group import Group, GroupAct, GroupJoin, act, join, write_group
-from banyan_storage.grouped import group_of
-from banyan_storage.queries import Queries, queries
-from banyan_storage.scheduled import answered, answers, event_of, of_accounts, of_group, start_of, who_answered
 from tests.storage.social_accounts import Person, agrees, social_store
 
 TIMES = (-86_400_000, -1, 0, 1, 1_700_000_000_000, 1_700_000_000_001)

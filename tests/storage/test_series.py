@@ -7,6 +7,20 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
+from banyan_reading.queries import Queries, queries
+from banyan_reading.series import (
+    EpisodeView,
+    channel_of,
+    channels_of,
+    episode_count,
+    episode_of,
+    in_order,
+    newest,
+    newest_of,
+    subscribed,
+    subscriber_count,
+    subscriptions,
+)
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add
@@ -24,20 +38,6 @@ from banyan_schema.social.channel import (
     subscribe,
     write_channel,
     write_episode,
-)
-from banyan_storage.queries import Queries, queries
-from banyan_storage.series import (
-    EpisodeView,
-    channel_of,
-    channels_of,
-    episode_count,
-    episode_of,
-    in_order,
-    newest,
-    newest_of,
-    subscribed,
-    subscriber_count,
-    subscriptions,
 )
 from tests.storage.social_accounts import Person, agrees, social_store
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from banyan_reading.queries import queries
 
 from banyan_crdt.codec import bstr, encode
 from banyan_crdt.entry import Entry
@@ -16,7 +17,6 @@ from banyan_crdt.realm import TEST
 from banyan_crdt.single import puts_in
 from banyan_schema.social import FOLLOW, POST, REACTION, Draft, Post, ReplyTo, Target, encode_post
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.queries import queries
 from banyan_storage.store import Append, Store
 from banyan_storage.tables import STORE_TABLES
 from banyan_storage.view_rows import COVERS, REGISTER, seed_of, seeds_of

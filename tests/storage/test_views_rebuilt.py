@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from banyan_reading.queries import Queries
 
 from banyan_crdt.realm import TEST
 from banyan_schema.collection import Collection
@@ -14,7 +15,6 @@ from banyan_schema.registry import SOCIAL
 from banyan_storage.check import verify
 from banyan_storage.errors import CorruptStore, ViewBuilding
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.queries import Queries
 from banyan_storage.store import Store
 from banyan_storage.view_rows import NUMBERS
 from banyan_storage.views import SocialViews

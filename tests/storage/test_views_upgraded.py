@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from banyan_reading.queries import Queries
 
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
@@ -11,7 +12,6 @@ from banyan_storage import tables as t
 from banyan_storage.check import verify
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.queries import Queries
 from banyan_storage.store import Store
 from banyan_storage.upgrade import MEND, upgrade
 from banyan_storage.views import SocialViews

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+from banyan_reading.queries import Queries
+
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import CellKey, Coll, LogId, Ref, coll
 from banyan_crdt.ops import Add, Count, Del, Grant, Put, Text
@@ -35,7 +37,6 @@ from banyan_schema.social import (
 from banyan_storage.check import verify
 from banyan_storage.engine import Engine
 from banyan_storage.memory_engine import MemoryEngine
-from banyan_storage.queries import Queries
 from banyan_storage.store import Store
 from banyan_storage.tables import STORE_TABLES
 from banyan_storage.views import VIEW_TABLES, SocialViews

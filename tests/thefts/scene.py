@@ -192,9 +192,9 @@ class Scene:
         """A new node connects to one of the first nodes."""
         self.world.start(name)
         self.world.link(name, OTHER)
-        self.world.run(12)
+        self.world.run(6)
 
-    def spread(self, seconds: float = 8) -> None:
+    def spread(self, seconds: float = 4) -> None:
         self.world.run(seconds)
 
     def wait(self, days: int) -> None:
@@ -278,7 +278,7 @@ class Scene:
             return False  # it counts for nothing, and is not even held
         r.publish_control(p.id, self.world.now, entries=len(said))
         self.world.drain(self.answering)
-        self.spread(20)
+        self.spread(8)
         return True
 
     # -- what is to be seen

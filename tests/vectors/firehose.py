@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 from backports.zstd import ZstdDecompressor, ZstdDict, ZstdError
+from banyan_reading.queries import Queries
 
 from banyan_crdt.checkpoint import encode_checkpoint
 from banyan_crdt.entry import Entry, encode_header
@@ -41,7 +42,6 @@ from banyan_schema.collection import Draft, undo
 from banyan_schema.social import Post, react, relate, set_profile, write_post
 from banyan_schema.social.post import POST
 from banyan_schema.social.relation import FOLLOW
-from banyan_storage.queries import Queries
 from banyan_web.firehose.packing import dictionaries, pack
 from tests.crdt.make import Person, b32, follow, run_bytes, signer
 from tests.replica.helpers import NOW_MS

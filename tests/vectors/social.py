@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from banyan_reading.grouped import group_of
+from banyan_reading.queries import queries
+
 from banyan_crdt.ids import CellKey
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.realm import TEST
@@ -32,8 +35,6 @@ from banyan_schema.social.moved import move_to, moved_from
 from banyan_schema.social.official import Official, attest
 from banyan_schema.social.post import Poll, ReplyTo
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
-from banyan_storage.grouped import group_of
-from banyan_storage.queries import queries
 from tests.crdt.make import b32
 from tests.storage.social_accounts import Person, social_store
 from tests.vectors.pages import block as lines_of

@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ import trio
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
 from banyan_node.node import Node
-from banyan_web.door_store import SCOPES, DoorStore, forget
+from banyan_web.door_logins import at_door
+from banyan_web.door_store import SCOPES, DoorStore
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.opening import open_door
 from banyan_web.workers import starting
@@ -109,7 +109,7 @@ async def open_node_by(
         load_settings(home, **given),
         Keystore.open(home.keys).keys,
         doors=[opening],
-        forget_at_door=partial(forget, home.door),
+        at_door=at_door(home.door),
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(node.run)

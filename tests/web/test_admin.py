@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 
+from banyan_node.exporting.sinks import draft_of
 from banyan_node.operator_errors import CallError
 from banyan_web.door_logins import Person, open_session, session
 from tests.node.real import converged
@@ -168,6 +169,13 @@ async def test_storage_policy_and_long_work(tmp_path: Path) -> None:
             while (row := await _task(client, made["id"]))["state"] in ("waiting", "running"):
                 await trio.sleep(0.02)
         assert (row["state"], "is there already" in row["why"]) == ("failed", True)
+        left = draft_of(door.node.home.archives / "all.banyan")
+        left.write_bytes(b"of one that broke off")
+        made = await client.post("/v1/admin/tasks", do="export", name="all.banyan")
+        with trio.fail_after(60):
+            while left.exists():
+                await trio.sleep(0.02)
+        assert sorted(found.name for found in door.node.home.archives.iterdir()) == ["all.banyan", "copy"]
         for wrong_name in ("../x", "/etc/passwd", "", ".x"):
             await client.post("/v1/admin/tasks", 422, do="export", name=wrong_name)
         await client.ask("DELETE", f"/v1/admin/tasks/{made['id']}", 422)

@@ -4,14 +4,65 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from banyan_web.door_store import DoorStore
+import trio
+
+from banyan_node.home.keystore import Keystore
+from banyan_node.node import Node
+from banyan_web.door_logins import at_door
+from banyan_web.door_store import TERMS, DoorStore
 from banyan_web.firehose.consumers import Consumers
 from tests.needs import ROOT
+from tests.node.real import load_settings, make_home, running
 
 NOBODYS = {"apps", "cards", "webhooks", "sqlite_sequence"}
 """Tables of which no row is of an account: webhooks are of platforms."""
+STAYS = {"apps", "logins", "webhooks", "push_subscriptions", "consumers"}
+"""Tables with a time of which a row stays until somebody ends it."""
+WITH_AN_UPLOAD = {"reading"}
+
+
+def test_a_row_that_has_a_term_goes_when_nothing_new_comes(tmp_path: Path) -> None:
+    door = DoorStore(tmp_path / "door.db")
+    Consumers(door)
+    times, left = {"expires", "created", "kept", "until", "updated"}, dict[str, int]()
+    with door.reading() as db:
+        tables = [str(name) for (name,) in db.execute("select name from sqlite_master where type = 'table'")]
+        columns = {table: [column[1:3] for column in db.execute(f"pragma table_info({table})")] for table in tables}
+    timed = {table for table in tables if times.intersection(name for name, _ in columns[table])}
+    assert timed - STAYS - WITH_AN_UPLOAD == TERMS.keys()
+    now = int(time.time())
+    with door.writing() as db:
+        for table in TERMS:
+            for at in (now - 15 * 86_400, now + 60):
+                row = [at if name in times else f"{at}" if kind.lower() in ("text", "blob") else at
+                       for name, kind in columns[table]]  # fmt: skip
+                db.execute(f"insert into {table} values ({', '.join('?' * len(row))})", row)
+    at_door(door.path).end_terms()
+    with door.reading() as db:
+        for table in TERMS:
+            left[table] = next(iter(db.execute(f"select count(*) from {table}")))[0]
+    assert left == dict.fromkeys(TERMS, 1)
+    door.close()
+
+
+async def test_a_node_ends_terms_at_its_door_also_without_http(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "a")
+    door = DoorStore(home.door)
+    with door.writing() as db:
+        db.execute("insert into sealed values (x'01', x'02', 1, x'03')")
+
+    def rows() -> list[object]:
+        with door.reading() as db:
+            return list(db.execute("select 1 from sealed"))
+
+    async with running(Node(home, load_settings(home), Keystore.open(home.keys).keys, at_door=at_door(home.door))):
+        with trio.fail_after(30):
+            while rows():
+                await trio.sleep(0.02)
+    door.close()
 
 
 def test_an_erased_account_goes_from_every_table(tmp_path: Path) -> None:

@@ -84,8 +84,9 @@ async def test_an_account_is_closed_or_erased_by_an_admin_who_types_its_name_aga
 async def test_nobody_logs_in_as_an_account_that_is_closed(tmp_path: Path) -> None:
     async with open_node(tmp_path) as door:
         await door.person("Chủ")
-        an, _ = await door.person("An")
+        an, binh = [(await door.person(name))[0] for name in ("An", "Bình")]
         set_password(door.store, an, "An", PASSWORD)
+        opened = [open_session(door.store, Person(did, did)) for did in (an, binh)]
         browser = Browser(door.url)
 
         def log_in(status: int) -> None:
@@ -95,6 +96,11 @@ async def test_nobody_logs_in_as_an_account_that_is_closed(tmp_path: Path) -> No
         await admin(door).ask("DELETE", "/v1/accounts/An?confirm=An")
         browser = Browser(door.url)
         await trio.to_thread.run_sync(log_in, 403)
+        assert session(door.store, opened[0]) is None
+        await door.node.backend.call("account.close", {"account": binh, "confirm": "Bình"})
+        await door.node.worker.call(chores.bring_back)
+        await door.node.worker.call(chores.sign_out_closed)
+        assert [session(door.store, one) for one in opened] == [None, None]
         link = f"/login/link/{make_link(door.store, Person(an, 'An'))}"
         assert "closed" in (await trio.to_thread.run_sync(browser.see, link, 403)).text
 

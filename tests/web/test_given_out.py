@@ -64,7 +64,7 @@ class Story:
         self.platform = Client(door.url, door.store.mint(None, "p", ("read", "write", "host", "firehose")))
         self.uris, self.authors, self.ids = dict[str, str](), dict[str, str](), dict[str, str]()
         self.reader, self.listed, self.hook = "", "", ""
-        self.walked, self.needs = 0, set[str]()
+        self.walked, self.needs, self.decided = 0, set[str](), False
 
     async def tell(self) -> None:
         self.reader, app = await self.door.person("binh")
@@ -87,6 +87,7 @@ class Story:
 
     async def decide(self, reason: str) -> None:
         """What makes it a post that is not given out."""
+        self.decided = True
         uri, author = self.uris[reason], self.authors[reason]
         given: dict[str, Any] = {"account": author, "posts": [uri]}
         if reason == "by decision":
@@ -111,7 +112,8 @@ class Story:
     # -- the ways
 
     async def get(self) -> bytes:
-        """Every page and every answer by GET, of nobody and of the reader."""
+        """Every page and every answer by GET, of nobody and of the reader; before anything is decided, until each post
+        was told."""
         found, paths = list[bytes](), dict.fromkeys([LIST + self.listed])
         for reason, uri in self.uris.items():
             author = [self.authors[reason]]
@@ -125,11 +127,15 @@ class Story:
             for path in (f"/search?q={word(reason)}", f"/api/v2/search?q={word(reason)}"):
                 answer = await self.app.http.get(path)  # it repeats what is searched for
                 found += [word(reason).encode()] if uri.encode() in answer.content else []
-        self.walked = len(paths)
+        self.walked, untold = len(paths), {word(reason).encode() for reason in self.uris}
         for path in paths:
+            if not (untold or self.decided):
+                break
             for client in (self.app,) if path.startswith(("/api/", "/v1/")) else (self.nobody, self.app):
                 answer = await client.http.get(path)
-                found += [answer.content] if answer.is_success else []
+                if answer.is_success:
+                    found += [answer.content]
+                    untold -= {one for one in untold if one in answer.content}
         return b"".join(found)
 
     async def control(self) -> bytes:

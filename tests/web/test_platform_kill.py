@@ -17,6 +17,7 @@ from banyan_node.home.folder import Home
 from banyan_node.home.recovery import commitment
 from banyan_node.home.settings import load
 from banyan_node.local import open_local
+from banyan_node.server.control_client import ControlClient
 from banyan_web.door_store import DoorStore
 from tests.forking import forked
 from tests.needs import NIGHT
@@ -28,15 +29,16 @@ KILLS, POSTS = (4, 6_000) if NIGHT else (2, 2_000)
 class Life:
     """A node, as `banyan up` runs it, until it is killed."""
 
-    def __init__(self, home: Home, *more: str, port: int = 0) -> None:
-        """more: arguments of `banyan up`. port: 0: a free one."""
+    def __init__(self, home: Home, *more: str, port: int = 0, loaded_workers: bool = True) -> None:
+        """more: arguments of `banyan up`. port: 0: a free one. loaded_workers: of tests.forking."""
         if not port:
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
                 port = free.getsockname()[1]
         self.url, self.port = f"http://127.0.0.1:{port}", port
         log = home.path.with_suffix(".log")
-        self.process = forked(log, "--home", home.path, "up", "--http", f"127.0.0.1:{port}", *more)
+        words = ("--home", home.path, "up", "--http", f"127.0.0.1:{port}", *more)
+        self.home, self.process = home, forked(log, *words, loaded_workers=loaded_workers)
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             assert self.process.exitcode is None, log.read_text("utf-8")[-2_000:]
@@ -48,6 +50,11 @@ class Life:
             except (OSError, HTTPException):
                 time.sleep(0.05)
         raise AssertionError("the node did not start")
+
+    def workers(self) -> list[int | None]:
+        """Their process ids, by their numbers: the first one sends."""
+        with ControlClient.from_home(self.home) as node:
+            return [one["pid"] for one in node.call("status")["door"]["workers"]]
 
     def kill(self) -> None:
         self.process.kill()

@@ -25,6 +25,19 @@ from banyan_web.platform.webhooks import GAP, Hook
 from tests.web.door import Door, open_node
 from tests.web.test_platform import open_accounts, platform, send
 
+INTO_THE_OWN = (
+    "https://localhost/",
+    "https://127.0.0.1/",
+    "https://127.1/",
+    "https://0x7f000001/",
+    "https://2130706433/",
+    "https://0177.0.0.1/",
+    "https://[::1]/",
+    "https://[::ffff:10.0.0.1]/",
+    "https://192.168.1.1:8080/hook",
+)
+"""Addresses of this machine or its network, as the system's resolver reads them."""
+
 
 class Backend:
     """A platform's backend that takes webhooks. status: what it answers."""
@@ -172,27 +185,27 @@ async def test_a_webhook_is_made_once_and_refused_with_a_reason(tmp_path: Path, 
     async with open_node(tmp_path) as door:
         _, person = await door.person("Lotus")
         client = platform(door)
-        for given, says in (
+        wrong: list[tuple[dict[str, Any], str]] = [
             ({"url": backend.url}, "must begin with https://"),
-            ({"url": "https://127.0.0.1/"}, "127.0.0.1 is not of the public internet"),
-            ({"url": "https://[::ffff:10.0.0.1]/"}, "is not of the public internet"),
-            ({"url": "https://user:pw@example.org/"}, "a user name or a password"),
-            ({"url": "https://example.org/", "accounts": ["nobody"]}, "no account hosted here has that name"),
-            ({"url": "https://example.org/", "accounts": ["did:banyan:x"]}, "did:banyan:x"),
-            ({"url": "https://example.org/", "events": ["rain"]}, "invalid enum value 'rain' inside it"),
-            ({"url": "https://example.org/", "secret": "short"}, "whsec_ and 24 to 64"),
-            ({"url": "https://example.org/", "since": "x"}, "'x' is no cursor"),
-            ({"url": "https://example.org/", "uri": "x"}, "did you mean 'url'?"),
+            *(({"url": url}, "which is not of the public internet") for url in INTO_THE_OWN),
+            ({"url": "https://user:pw@1.1.1.1/"}, "a user name or a password"),
+            ({"url": "https://1.1.1.1/", "accounts": ["nobody"]}, "no account hosted here has that name"),
+            ({"url": "https://1.1.1.1/", "accounts": ["did:banyan:x"]}, "did:banyan:x"),
+            ({"url": "https://1.1.1.1/", "events": ["rain"]}, "invalid enum value 'rain' inside it"),
+            ({"url": "https://1.1.1.1/", "secret": "short"}, "whsec_ and 24 to 64"),
+            ({"url": "https://1.1.1.1/", "since": "x"}, "'x' is no cursor"),
+            ({"url": "https://1.1.1.1/", "uri": "x"}, "did you mean 'url'?"),
             ({}, "needs 'url', a text"),
-        ):
+        ]
+        for given, says in wrong:
             assert says in (await client.post("/v1/webhooks", 422, **given))["error"]
         key = {"idempotency-key": "one"}
-        given = {"url": "https://example.org/hook"}
-        made = await client.ask("POST", "/v1/webhooks", json=given, headers=key)
-        assert (await client.ask("POST", "/v1/webhooks", json=given, headers=key))["secret"] == made["secret"]
+        made_of = {"url": "https://1.1.1.1/hook"}
+        made = await client.ask("POST", "/v1/webhooks", json=made_of, headers=key)
+        assert (await client.ask("POST", "/v1/webhooks", json=made_of, headers=key))["secret"] == made["secret"]
         assert len((await client.get("/v1/webhooks"))["webhooks"]) == 1
-        await client.ask("POST", "/v1/webhooks", 422, json={"url": "https://example.org/x"}, headers=key)
-        await person.post("/v1/webhooks", 403, **given)
+        await client.ask("POST", "/v1/webhooks", 422, json={"url": "https://1.1.1.1/x"}, headers=key)
+        await person.post("/v1/webhooks", 403, **made_of)
         other = door.store.mint(None, "other", ("host",))
         answer = await client.http.get("/v1/webhooks", headers={"authorization": f"Bearer {other}"})
         assert answer.json() == {"webhooks": []}
@@ -313,9 +326,11 @@ async def test_a_name_that_leads_into_the_own_network_is_not_asked(backend: Back
     port = backend.server.server_port
     with pytest.raises(Unreachable, match="which is not of the public internet"):
         await Outside().post(f"https://localhost:{port}/", b"", {})
-    for url in ("https://0x7f000001/", "https://2130706433/", "https://127.1/", "https://[::1%25lo]/"):
-        with pytest.raises(Unreachable):
+    for url in INTO_THE_OWN:
+        with pytest.raises(Unreachable, match="which is not of the public internet"):
             await Outside().post(url, b"", {})
+        with pytest.raises(Unreachable, match="which is not of the public internet"):
+            await Outside().check(url)
     assert backend.came == []
     assert (await Outside(local=True).post(f"http://localhost:{port}/x", b"{}", {}))[0] == 200
     assert backend.came[0][0]["host"] == f"localhost:{port}"

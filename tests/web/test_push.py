@@ -20,6 +20,7 @@ from mastodon.errors import MastodonAPIError, MastodonNotFoundError
 from banyan_web.mastodon.push import sending
 from banyan_web.mastodon.push.encryption import MOST, AppKeys, encrypt, encrypt_old, from_64, point_of, url64
 from banyan_web.mastodon.push.vapid import PushIdentity
+from banyan_web.outward import Outside
 from tests.web.door import Door, open_node
 from tests.web.library import Person, person
 from tests.web.test_platform_webhooks import Backend, until
@@ -243,15 +244,19 @@ async def test_nothing_is_sent_twice_or_lost_by_a_service_that_fails_and_a_node_
         await quiet(service, 3)
 
 
+async def _led_elsewhere(_: Outside, __: str) -> None:
+    """The name had another address when the app subscribed."""
+
+
 async def test_what_no_app_should_ask_for_is_refused_and_no_private_network_is_told(
-    tmp_path: Path, service: Backend
+    tmp_path: Path, service: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = service.server.server_port
     async with open_node(tmp_path) as door:
         an, binh = await person(door, "an"), await person(door, "binh")
         client, fine = door.client(an.did), App(an).public
         keys = {"p256dh": url64(fine["pubkey"]), "auth": url64(fine["auth"])}
-        at = "https://push.example/x"
+        at = "https://1.1.1.1/x"
         wrong: list[tuple[dict[str, Any], str]] = [
             ({}, "subscription is missing"),
             ({"subscription": {"endpoint": at}}, "keys is missing"),
@@ -260,13 +265,16 @@ async def test_what_no_app_should_ask_for_is_refused_and_no_private_network_is_t
             ({"subscription": {"endpoint": at, "keys": {**keys, "p256dh": "é"}}}, "base64"),
             ({"subscription": {"endpoint": f"http://localhost:{port}/", "keys": keys}}, "must begin with https://"),
             ({"subscription": {"endpoint": "https://10.0.0.1/", "keys": keys}}, "not of the public internet"),
+            ({"subscription": {"endpoint": f"https://localhost:{port}/", "keys": keys}}, "not of the public internet"),
             ({"subscription": {"endpoint": at, "keys": keys}, "policy": "some"}, "policy is all"),
         ]
         for given, says in wrong:
             assert says in (await client.post(PATH, 422, **given))["error"]
         await door.client(an.did, "read").get(PATH, 403)
         local = {"endpoint": f"https://localhost:{port}/", "keys": keys}
-        await client.post(PATH, subscription=local, data={"alerts": {"mention": "true"}})
+        with monkeypatch.context() as patched:
+            patched.setattr(Outside, "check", _led_elsewhere)
+            await client.post(PATH, subscription=local, data={"alerts": {"mention": "true"}})
         await binh.node("post", text="một @an", mentions=[an.did])
         await until(lambda: "which is not of the public internet" in (subscriptions(door)[0][1] or ""))
         assert service.came == []

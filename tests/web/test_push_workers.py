@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from banyan_node.home.settings import set_in_file
 from banyan_node.local import open_local
-from banyan_node.server.control_client import ControlClient
 from banyan_web.door_store import DoorStore
 from banyan_web.mastodon.push.encryption import point_of, url64
 from tests.node.real import load_settings, make_home
@@ -77,12 +76,6 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def workers(home: Any) -> list[int | None]:
-    """Their process ids, by their numbers: the first one sends."""
-    with ControlClient.from_home(home) as node:
-        return [one["pid"] for one in node.call("status")["door"]["workers"]]
-
-
 def test_each_notification_is_pushed_once_whoever_is_killed(tmp_path: Path, service: Backend) -> None:
     home = make_home(tmp_path / "home")
     set_in_file(home.config, "http.local_push", True)
@@ -109,12 +102,12 @@ def test_each_notification_is_pushed_once_whoever_is_killed(tmp_path: Path, serv
         mention("một")
         told()
         for number in (0, 1):
-            pid = workers(home)[number]
+            pid = life.workers()[number]
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
             mention(f"giết {number}")
             told()
-            until(lambda: {*workers(home)}.isdisjoint({pid, None}))  # noqa: B023
+            until(lambda: {*life.workers()}.isdisjoint({pid, None}))  # noqa: B023
         life.kill()
         life = Life(home, "--http-workers", "2")
         told()

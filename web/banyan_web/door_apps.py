@@ -90,7 +90,7 @@ def issue(door: DoorStore, grant: Grant) -> str:
     raw, now = secrets.token_urlsafe(32), int(time.time())
     row = (hashed(raw), grant.client, grant.account, grant.redirect, " ".join(grant.scopes), grant.challenge)
     with door.writing() as db:
-        db.execute("delete from codes where expires <= ?", (now,))
+        door.end_terms("codes")
         db.execute("insert into codes values (?, ?, ?, ?, ?, ?, ?)", (*row, now + CODE_S))
         db.execute("update apps set used = ? where client = ?", (now, grant.client))
     return raw

@@ -6,12 +6,14 @@ import secrets
 import time
 import unicodedata
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 from nacl import pwhash
 from nacl.exceptions import InvalidkeyError
 
-from banyan_web.door_store import DoorStore, hashed
+from banyan_node.context import AtDoor
+from banyan_web.door_store import DoorStore, beside, hashed
 
 LEAST, MOST = 10, 1_024
 """Characters of a password, and its bytes of UTF-8."""
@@ -121,7 +123,7 @@ def make_link(door: DoorStore, person: Person) -> str:
     """The secret of a link that logs a browser in, once, within LINK_S."""
     raw, now = secrets.token_urlsafe(32), int(time.time())
     with door.writing() as db:
-        db.execute("delete from links where expires <= ?", (now,))
+        door.end_terms("links")
         db.execute("insert into links values (?, ?, ?, ?)", (hashed(raw), *person, now + LINK_S))
     return raw
 
@@ -149,7 +151,7 @@ def open_session(door: DoorStore, person: Person) -> str:
     """The secret of a new session, for a cookie."""
     raw, now = secrets.token_urlsafe(32), int(time.time())
     with door.writing() as db:
-        db.execute("delete from sessions where expires <= ?", (now,))
+        door.end_terms("sessions")
         db.execute("insert into sessions values (?, ?, ?, ?)", (hashed(raw), *person, now + SESSION_S))
     return raw
 
@@ -183,3 +185,12 @@ def sign_out(door: DoorStore, account: str) -> tuple[int, int]:
 def end_session(door: DoorStore, raw: str) -> None:
     with door.writing() as db:
         db.execute("delete from sessions where hash = ?", (hashed(raw),))
+
+
+def at_door(path: Path) -> AtDoor:
+    """What the node does with the door's file, also while no door is open."""
+    return AtDoor(
+        lambda account, name: beside(path, lambda door: door.forget(account, name)),
+        lambda account: beside(path, lambda door: sign_out(door, account)),
+        lambda: beside(path, DoorStore.end_terms),
+    )

@@ -13,7 +13,7 @@ import errno
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -103,6 +103,18 @@ create index if not exists cards_by_age on cards (kept);
 """
 
 
+DAY_S = 86_400
+TERMS = {
+    "tokens": "expires <= :now",
+    "codes": "expires <= :now",
+    "links": "expires <= :now",
+    "sessions": "expires <= :now",
+    "writings": "created < :now - 3600",
+    "uploads": f"created < :now - {DAY_S}",
+    "sealed": f"kept < :now - {DAY_S}",
+    "cards": f"kept < :now - {14 * DAY_S}",
+}
+"""Rows that are of no use any more; `now` in seconds since 1970."""
 FORGETS = {
     "sealed": "name in (select name from sealed_of where about in (:account, :name))",
     "consumers": "owner = :account",
@@ -198,6 +210,12 @@ class DoorStore:
         with self._lock:
             list(self._db.execute("pragma wal_checkpoint(truncate)"))
 
+    def end_terms(self, *tables: str) -> None:
+        """Deletes rows whose term has ended; default: of all tables."""
+        with self.writing() as db:
+            for table in tables or TERMS:
+                db.execute(f"delete from {table} where {TERMS[table]}", {"now": int(time.time())})
+
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:
         with self._lock:
@@ -229,7 +247,7 @@ class DoorStore:
         expires = None if seconds is None else now + seconds
         row = (hashed(raw), secrets.token_hex(8), account, app, " ".join(scopes), now, expires, client, code)
         with self.writing() as db:
-            db.execute("delete from tokens where expires <= ?", (now,))
+            self.end_terms("tokens")
             db.execute("insert into tokens values (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         return raw
 
@@ -291,13 +309,13 @@ def _token(row: Sequence[Any]) -> Token:
     return Token(row[0], row[1], row[2], tuple(row[3].split()), *row[4:])
 
 
-def forget(path: Path, account: str, name: str) -> None:
-    """Forgets an account that is erased, if a door was ever open. Raises StorageError."""
+def beside(path: Path, do: Callable[[DoorStore], object]) -> None:
+    """Does it with the door's file, if a door was ever open. Raises StorageError."""
     if not path.exists():
         return
     try:
         with closing(DoorStore(path)) as door:
-            door.forget(account, name)
+            do(door)
     except (apsw.Error, ControlError) as error:
         raise StorageError(f"{path}: {error}") from error
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
@@ -63,6 +64,10 @@ class Unreachable(Exception):
     """The address must not, or cannot, be asked. A sentence without a full stop."""
 
 
+class Unresolved(Unreachable):
+    """The name has no address."""
+
+
 class OutsideAnswer(NamedTuple):
     """headers: their names are small letters. body: its beginning, as it was sent: not decompressed."""
 
@@ -78,9 +83,14 @@ class Outside(NamedTuple):
     local: bool = False
     plain: bool = False
 
-    def check(self, url: str) -> None:
-        """What can be said of a URL without asking anybody. Raises Unreachable."""
-        _parts(url, self)
+    async def check(self, url: str) -> None:
+        """Before a URL is kept: what is said when it is asked, but for a name that has no address now. Raises
+        Unreachable."""
+        host, port, _ = _parts(url, self)
+        if self.local:
+            return
+        with anyio.move_on_after(SECONDS), suppress(Unresolved):
+            await self._address(host, port)
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """(status, the beginning of the answer). Raises Unreachable."""
@@ -131,7 +141,7 @@ class Outside(NamedTuple):
         try:
             found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            raise Unreachable(f"{host} has no address") from None
+            raise Unresolved(f"{host} has no address") from None
         addresses = [ipaddress.ip_address(str(one[4][0]).partition("%")[0]) for one in found]
         if not self.local and (bad := [one for one in addresses if not is_public(one)]):
             raise Unreachable(f"{host} has the address {bad[0]}, which is not of the public internet")
@@ -167,16 +177,4 @@ def _parts(url: str, outside: Outside) -> tuple[str, int, bool]:
     secure = parts.scheme == "https"
     if plain and not local and port not in (None, 80, 443):
         raise Unreachable("pages are asked for at the ports of http and https alone")
-    if not local and _number(host):
-        address = ipaddress.ip_address(host)
-        if not is_public(address):
-            raise Unreachable(f"{address} is not of the public internet")
     return host, port or (443 if secure else 80), secure
-
-
-def _number(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

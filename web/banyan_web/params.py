@@ -17,6 +17,7 @@ from banyan_web.refusals import Refused
 
 _PART = re.compile(r"\[([^\[\]]*)\]")
 _NAME = re.compile(r"[^\[\]]+(\[[^\[\]]*\])*")
+LARGEST = 10**20
 DEEP = 5
 """Levels of brackets."""
 
@@ -95,6 +96,14 @@ def number(params: dict[str, Any], name: str, default: int, most: int, least: in
     if found is None:
         raise Refused(422, f"{name} is a whole number.")
     return max(least, min(most, found))
+
+
+def whole(params: dict[str, Any], name: str, default: int, most: int, least: int = 1, status: int = 422) -> int:
+    """As `number`, but one that is too large or too small is refused, as the OpenAPI document says. Raises Refused."""
+    found = number(params, name, default, LARGEST, -LARGEST)
+    if not least <= found <= most:
+        raise Refused(status, f"{name} is a whole number from {least:,} to {most:,}.", code="bad_request")
+    return found
 
 
 def text(params: dict[str, Any], name: str, default: str | None = None) -> str:

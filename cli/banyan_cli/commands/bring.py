@@ -171,10 +171,11 @@ def export(
     """Write everything that is held, or one account, into an archive that another node imports; or one account for
     people and other programs.
 
-    An export of one account has its name once it is whole; one that was interrupted starts again.
+    It has its name once it is whole. One that was interrupted starts again, or, of everything, goes on with --resume.
     """
-    from banyan_cli.progress import waiting
+    from banyan_cli.progress import growing
     from banyan_cli.show.tables import facts
+    from banyan_node.exporting.sinks import draft_of
 
     s = session.of(ctx)
     if account is not None:
@@ -186,9 +187,10 @@ def export(
         raise BadInput(f"--format {form.value} is of one account; name it with --account.")
     if file.exists() and not resume:
         raise BadInput(f"{file} exists; name another file, or go on with it by --resume.")
-    if resume and not file.exists():
+    draft = draft_of(file.absolute())
+    if resume and not file.exists() and not draft.exists():
         raise BadInput(f"{file} is not there to go on with; leave --resume out.")
-    with waiting(s.out.notes, f"writing {file.name}"):
+    with growing(s.out.notes, f"writing {file.name}", draft):
         answer = s.call("archive.export", path=str(file.absolute()), resume=resume or None)
     s.out.answer(answer, facts)
 

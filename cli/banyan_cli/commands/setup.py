@@ -16,7 +16,6 @@ from banyan_node.harmless import plain
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from banyan_node.home.folder import Home
     from banyan_node.home.settings import Row
 
 _config = typer.Typer(help="Settings: flag, else environment, else config.toml, else default.", no_args_is_help=True)
@@ -132,6 +131,7 @@ def up(
     from banyan_cli.show.welcome import welcome
     from banyan_node.logging import set_up_logging
     from banyan_node.process import main
+    from banyan_web.door_logins import at_door
 
     s = session.of(ctx)
     flags = {
@@ -159,14 +159,7 @@ def up(
 
         doors = [open_door]
     greet = partial(welcome, s.out.notes) if person else None
-    raise typer.Exit(main(s.home, settings, s.passphrase(), greet, doors, partial(_forget_at_door, s.home)))
-
-
-def _forget_at_door(home: Home, account: str, name: str) -> None:
-    """Also without `--http`: the door may have been open before."""
-    from banyan_web.door_store import forget
-
-    forget(home.door, account, name)
+    raise typer.Exit(main(s.home, settings, s.passphrase(), greet, doors, at_door(s.home.door)))
 
 
 def down(ctx: typer.Context) -> None:

@@ -168,7 +168,8 @@ def restoring(back: Row) -> str:
     """What has come back of the accounts of restored keys."""
     own = "your own account is among them" if back["own"] else "your own account is not back yet"
     unnamed = f", {back['unnamed']:,} without a name yet" if back.get("unnamed") else ""
-    return f"restored keys: {count(back['accounts'], 'account')} came back so far{unnamed}; {own}"
+    closed = f"; {back['closed']:,} more are closed, and not hosted here" if back.get("closed") else ""
+    return f"restored keys: {count(back['accounts'], 'account')} came back so far{unnamed}; {own}{closed}"
 
 
 def following(row: Row) -> str:

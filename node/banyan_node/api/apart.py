@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from banyan_reading.kept import Kept
+from banyan_reading.queries import Queries
+
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.realm import Realm
 from banyan_crdt.sealing import Opener
@@ -27,9 +30,7 @@ from banyan_node.operator_errors import CallError
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
 from banyan_storage.id_index import LateIds
-from banyan_storage.kept import Kept
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.queries import Queries
 from banyan_storage.reader import StoreReader
 
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 import trio
+from banyan_reading.queries import queries
 
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.realm import Realm
@@ -43,7 +44,6 @@ from banyan_replica.intake.future import FUTURE_MS
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.queries import queries
 
 T = TypeVar("T")
 QUICK, SLOW = 1, 2

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
+from banyan_reading.given_out import GivenOut
+from banyan_reading.queries import Queries
 from msgspec import UNSET, UnsetType, structs
 
 from banyan_crdt.codec import encode
@@ -42,8 +44,6 @@ from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST
 from banyan_storage.acts import Act, ActKind
-from banyan_storage.given_out import GivenOut
-from banyan_storage.queries import Queries
 from banyan_storage.reader import Arrival, StoreReader
 from banyan_storage.records import decode_line
 

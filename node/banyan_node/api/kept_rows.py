@@ -1,4 +1,4 @@
-"""Rows of posts that are kept from one request to the next (banyan_storage.kept).
+"""Rows of posts that are kept from one request to the next (banyan_reading.kept).
 
 A row that nobody in particular reads is kept for all readers, and what it is for one reader for that one. Rows with a
 quote, a poll or a group depend on more than accounts and counts, and are made each time. The same row is given out as
@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
+from banyan_reading.answers import Reposted
+from banyan_reading.faces import Face
+from banyan_reading.queries import PostView
+from banyan_reading.timelines import POSTS, Line, as_reposted
 
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_node.api.declare import CommitView
 from banyan_node.api.methods.reading import PostRow, PostRows, Reposter, face_of, shown_media
 from banyan_node.api.texts import did
-from banyan_node.hosting.lens import Lens
+from banyan_node.hosting.visibility import Visibility
 from banyan_schema.social import Post, Target
-from banyan_storage.answers import Reposted
-from banyan_storage.faces import Face
-from banyan_storage.queries import PostView
-from banyan_storage.timelines import POSTS, Line, as_reposted
 from banyan_storage.views.touched import post_name
 
 VIEW_BYTES, ROW_BYTES, FACE_BYTES, REPOST_BYTES = 1_500, 2_000, 400, 400
@@ -30,10 +30,10 @@ VIEW_BYTES, ROW_BYTES, FACE_BYTES, REPOST_BYTES = 1_500, 2_000, 400, 400
 class KeptRows:
     """Of one request."""
 
-    def __init__(self, at: CommitView, lens: Lens) -> None:
-        self._q, self._kept, self._blobs, self._lens = at.queries(), at.kept, at.blobs, lens
-        self._for_reader, self._for_all = PostRows(self._q, at.blobs, lens), PostRows(self._q, at.blobs)
-        self._reader = None if lens.reader is None else self._q.number(lens.reader)
+    def __init__(self, at: CommitView, visibility: Visibility) -> None:
+        self._q, self._kept, self._blobs, self._visibility = at.queries(), at.kept, at.blobs, visibility
+        self._for_reader, self._for_all = PostRows(self._q, at.blobs, visibility), PostRows(self._q, at.blobs)
+        self._reader = None if visibility.reader is None else self._q.number(visibility.reader)
 
     def name(self, account: AccountId) -> str:
         return self._face(account).name
@@ -78,10 +78,10 @@ class KeptRows:
         plain, by = self._plain(view), tuple((one, self.name(one.by)) for one in reposted)
         if plain is None:
             return self._for_reader.row(view, [one for one, _ in by])
-        filtered = self._lens.warns(view.target.account, view.post)
-        if self._lens.reader is None and not by:
+        filtered = self._visibility.of(view).warning
+        if self._visibility.reader is None and not by:
             return plain
-        key = ("row of", self._lens.reader, view.target, by)
+        key = ("row of", self._visibility.reader, view.target, by)
         found: tuple[PostRow, str | None, PostRow] | None = self._kept.get(key)
         if found is not None and found[0] is plain and found[1] == filtered:
             return found[2]
@@ -91,7 +91,7 @@ class KeptRows:
             reposted=[Reposter(did(one.by), name, one.time_ms) for one, name in by],
             mine=self._for_reader.mine(view, plain.reactions, plain.reposts),
         )
-        of = () if self._lens.reader is None else (self._reader,)
+        of = () if self._visibility.reader is None else (self._reader,)
         self._kept.put(key, (plain, filtered, row), of, ROW_BYTES)
         return row
 

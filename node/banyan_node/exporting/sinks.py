@@ -1,7 +1,7 @@
 """Where an export is written: a file, a folder or a zip, under another name until it is whole.
 
 The invariants: nothing that exists is overwritten, and what has the asked-for name is whole and on the disk. What an
-interrupted export left is removed by the next one to the same name.
+interrupted export left is removed by the next one to the same name, or resumed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 from typing import IO, BinaryIO, Protocol
 
@@ -27,20 +28,20 @@ class Sink(Protocol):
 
 
 class FolderSink:
-    """Files in a folder."""
+    """Files in the folder `path`."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     @contextmanager
     def file(self, name: str) -> Iterator[IO[bytes]]:
-        path = self._path / name
+        path = self.path / name
         path.parent.mkdir(exist_ok=True)
         with path.open("xb") as file:
             yield file
 
     def has(self, name: str) -> bool:
-        return (self._path / name).exists()
+        return (self.path / name).exists()
 
 
 class ZipSink:
@@ -57,24 +58,46 @@ class ZipSink:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that gets its name once it is whole. Raises FileExistsError, OSError."""
-    draft = _draft(path)
-    try:
-        with draft.open("xb") as file:
-            os.fchmod(file.fileno(), 0o600)
+    """A file that gets its name once it is whole; else nothing is left of it. Raises FileExistsError, OSError."""
+    with resumed_file(path) as file:
+        file.truncate()
+        try:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(draft, path)  # unlike rename, it fails if the file exists
-    finally:
-        draft.unlink(missing_ok=True)
+        except BaseException:
+            draft_of(path).unlink()
+            raise
+
+
+@contextmanager
+def resumed_file(path: Path) -> Iterator[BinaryIO]:
+    """As `new_file`, with what an interrupted one left; an error leaves it again. Raises FileExistsError, also if
+    somebody else writes it now, OSError."""
+    _refuse_taken(path)
+    if (draft := draft_of(path)).is_dir() or draft.is_symlink():
+        remove_draft(draft)
+    handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    with os.fdopen(handle, "r+b") as file:
+        try:
+            flock(file, LOCK_EX | LOCK_NB)
+        except BlockingIOError as error:
+            raise FileExistsError(path) from error
+        if not draft.exists() or not os.path.samefile(draft, handle):  # who had the lock ended it
+            raise FileExistsError(path)
+        yield file
+        file.flush()
+        os.fsync(handle)
+        try:
+            os.link(draft, path)  # unlike rename, it fails if the file exists
+        finally:
+            draft.unlink()
     sync_folder(path.parent)
 
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[FolderSink]:
     """A folder that gets its name once all its files are whole. Raises FileExistsError, OSError."""
-    draft = _draft(path)
+    _refuse_taken(path)
+    remove_draft(draft := draft_of(path))
     try:
         draft.mkdir(0o700)
         yield FolderSink(draft)
@@ -99,13 +122,15 @@ def draft_of(path: Path) -> Path:
     return path.with_name(f".{path.name}{DRAFT}")
 
 
-def _draft(path: Path) -> Path:
-    """The draft's name, free. Raises FileExistsError if the export itself is there."""
-    if path.exists() or path.is_symlink():
-        raise FileExistsError(path)
-    draft = draft_of(path)
+def remove_draft(draft: Path) -> None:
+    """What is left of an export, if anything is."""
     if draft.is_dir() and not draft.is_symlink():
         shutil.rmtree(draft)
     else:
         draft.unlink(missing_ok=True)
-    return draft
+
+
+def _refuse_taken(path: Path) -> None:
+    """Raises FileExistsError."""
+    if path.exists() or path.is_symlink():
+        raise FileExistsError(path)

@@ -17,6 +17,10 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import IO, NamedTuple
 
+from banyan_reading.answers import PostView, ProfileView
+from banyan_reading.moments import edited_ms
+from banyan_reading.queries import Queries
+
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.exporting.html import TAIL, Markup, element, head, joined
 from banyan_node.exporting.pictures import file_of, write_medium
@@ -24,10 +28,7 @@ from banyan_node.exporting.sinks import FolderSink
 from banyan_schema import dates
 from banyan_schema.media import Media
 from banyan_schema.social import Target
-from banyan_storage.answers import PostView, ProfileView
 from banyan_storage.blobs import BlobStore
-from banyan_storage.moments import edited_ms
-from banyan_storage.queries import Queries
 
 NEWEST = 20
 """Posts on the first page."""

@@ -21,6 +21,10 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from banyan_reading.answers import PostView
+from banyan_reading.pins import pinned
+from banyan_reading.queries import Queries
+
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.api.texts import uri
 from banyan_node.exporting.html import element
@@ -30,10 +34,7 @@ from banyan_schema.dates import iso
 from banyan_schema.media import Media
 from banyan_schema.social import Target
 from banyan_schema.social.reaction import COLLECTION as REACTIONS
-from banyan_storage.answers import PostView
 from banyan_storage.blobs import BlobStore
-from banyan_storage.pins import pinned
-from banyan_storage.queries import Queries
 
 PUBLIC = "https://www.w3.org/ns/activitystreams#Public"
 CONTEXT: list[Any] = [

@@ -7,6 +7,8 @@ that arrives is checked: does it let this device write, and is its root one of o
 - Only the account with index 0 is the node's own, or the one that the owner named (`keys restore --account`).
 - An account whose root key is not ours any more comes back as long as this device may write in it, and not after its
   user has left. One that is erased here, of which the control log stays, does not come back.
+- One that is closed, but for the own one, is not hosted either, until its recovery key opens it again: only the lost
+  store knew whether it was to be erased here. If it wishes that, it is erased as at a node that named its host.
 - A root that matched no index is noted, and tried again when higher indices are in use.
 - An account gets its name from its profile, once that has arrived. No name is made up.
 - If the restored words are the recovery words of an account that arrives, a warning says so, because they restore no
@@ -34,7 +36,7 @@ NAMES = 1_000
 """Unnamed accounts whose profiles are read in one step: 50 ms."""
 RECOVERIES = 8
 """Rotations that are tried to find out whether recovery words were restored as backup words."""
-_UNNAMED, _UNKNOWN = b"unnamed:", b"unclaimed:"
+_UNNAMED, _UNKNOWN, _CLOSED = b"unnamed:", b"unclaimed:", b"closed:"
 _log = logging.getLogger(__name__)
 
 
@@ -44,7 +46,10 @@ def take(ctx: Context, accounts: Iterable[AccountId]) -> list[hosted.Hosted]:
     search, found = ctx.claims, []
     accounts = list(accounts)
     for account in accounts:
-        if (home := hosted.hosted(ctx, account)) is not None and _has_left(ctx, account, home.number):
+        home = hosted.hosted(ctx, account)
+        if home is not None and (
+            _has_left(ctx, account, home.number) or (restoring(ctx) and _is_closed(ctx, account, home.number))
+        ):
             hosted.end(ctx, account)
     if restoring(ctx):
         _compare_words(ctx, accounts)
@@ -72,7 +77,12 @@ def _resolve(ctx: Context, search: Search, unknown: dict[bytes, AccountId]) -> l
             unknown.pop(root)
             index = search.digests[root]
             if not hosted.is_hosted(ctx.store, account) and not _has_left(ctx, account, index):
-                found.append(_claim(ctx, account, index))
+                if _is_closed(ctx, account, index):
+                    says = "%s is an account of these keys and is closed: it is not hosted here (`banyan account show`)"
+                    _log.warning(says, account_to_text(account))
+                    ctx.store.put_note(_CLOSED + account, b"")
+                else:
+                    found.append(_claim(ctx, account, index))
             ctx.store.put_note(_UNKNOWN + account, None)
 
 
@@ -86,6 +96,10 @@ def _has_left(ctx: Context, account: AccountId, index: int) -> bool:
         return False
     home = hosted.Hosted(account, index, "")
     return hosted.key_here(ctx, home, ROOT_SLOT, control.keys[ROOT_SLOT].current) is None
+
+
+def _is_closed(ctx: Context, account: AccountId, index: int) -> bool:
+    return index != hosted.OWN_INDEX and hosted.control_of(ctx, account).closed
 
 
 def _claim(ctx: Context, account: AccountId, index: int) -> hosted.Hosted:
@@ -145,6 +159,11 @@ def give_names(ctx: Context) -> int:
 def unnamed(ctx: hosted.Reads) -> int:
     """How many accounts came back before their profiles."""
     return sum(1 for _ in ctx.store.notes(_UNNAMED))
+
+
+def closed(ctx: hosted.Reads) -> int:
+    """How many accounts of these keys were met closed, and so are not hosted."""
+    return sum(not hosted.is_hosted(ctx.store, AccountId(key[-32:])) for key, _ in ctx.store.notes(_CLOSED))
 
 
 def give_name(ctx: Context, account: AccountId) -> bool:

@@ -11,6 +11,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from banyan_reading.answers import PostView
+from banyan_reading.grouped import group_of
+from banyan_reading.queries import Queries
+
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, CellKey, EntryId
@@ -25,12 +29,9 @@ from banyan_schema.privately import Draft
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST, Post, Target, post_key, write_post
 from banyan_schema.social.post import LAYOUT
-from banyan_storage.answers import PostView
 from banyan_storage.blobs import BlobStore
 from banyan_storage.due import Work, due
 from banyan_storage.engine import ReadTxn
-from banyan_storage.grouped import group_of
-from banyan_storage.queries import Queries
 
 AT_ONCE = 50
 AGAIN_MS = 3_600_000

@@ -120,7 +120,7 @@ def _forgotten_at_door(ctx: Context, accounts: Sequence[AccountId]) -> bool:
     try:
         for account in accounts:
             home = hosted.hosted(ctx, account)
-            ctx.forget_at_door(account_to_text(account), "" if home is None else home.name)
+            ctx.at_door.forget(account_to_text(account), "" if home is None else home.name)
     except StorageError as why:
         log.warning("the door forgets an account later", why=str(why))
         return False

@@ -7,17 +7,18 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
+from banyan_reading import locking, moving
+from banyan_reading.grouped import group_of
+from banyan_reading.noticed import Noticed
+from banyan_reading.queries import Queries
+from banyan_reading.scheduled import event_of
+from banyan_reading.series import channel_of, subscriptions
+from banyan_reading.verified import verified
+
 from banyan_crdt.ids import AccountId
-from banyan_node.hosting.lens import Lens
+from banyan_node.hosting.visibility import Visibility
 from banyan_schema.address import Target
 from banyan_schema.notices import NOTICES, Notice
-from banyan_storage import locking, moving
-from banyan_storage.grouped import group_of
-from banyan_storage.noticed import Noticed
-from banyan_storage.queries import Queries
-from banyan_storage.scheduled import event_of
-from banyan_storage.series import channel_of, subscriptions
-from banyan_storage.verified import verified
 
 
 class PutAway(NamedTuple):
@@ -38,14 +39,14 @@ def tellers(q: Queries, account: AccountId) -> set[AccountId]:
 def heard(
     q: Queries,
     account: AccountId,
-    lens: Lens,
+    visibility: Visibility,
     trusted: Callable[[], Iterable[AccountId]],
     before: bytes | None = None,
     kinds: Collection[Notice] = NOTICES,
     gone: PutAway = NOTHING,
 ) -> Iterator[tuple[bytes, Noticed | None]]:
-    """(place, what is told), the newest first; None in the place of what is not, so that a caller can stop. lens: of
-    the account. trusted: whose word on official channels counts. before: the place of the last one of the page
+    """(place, what is told), the newest first; None in the place of what is not, so that a caller can stop. visibility:
+    of the account. trusted: whose word on official channels counts. before: the place of the last one of the page
     before. gone: what it put away."""
     locked, followed, channels = locking.is_locked(q, account), {*q.follows(account)}, {*subscriptions(q, account)}
     makers = {channel.account for channel in channels}
@@ -57,25 +58,25 @@ def heard(
 
     def wanted(what: Notice, who: AccountId) -> bool:
         of = {"episode": makers, "urgent": followed, "move": followed}.get(what)
-        return (of is None or who in of) and lens.sees(who) and told(what, who) in kinds
+        return (of is None or who in of) and visibility.sees(who) and told(what, who) in kinds
 
-    for place, one in q.noticed(account, before, wanted, followed | makers, lens.now_ms):
+    for place, one in q.noticed(account, before, wanted, followed | makers, visibility.now_ms):
         if place <= gone.until:
             return
         theirs = None if one is None or one.post is None else q.post(one.post)
-        shows = theirs is None or lens.shows(theirs.target.account, theirs.post)
-        shows = shows and place not in gone.places and not (one is not None and _is_quiet(q, lens, one))
+        shows = theirs is None or visibility.shows(theirs)
+        shows = shows and place not in gone.places and not (one is not None and _is_quiet(q, visibility, one))
         if one is not None and shows and _may(q, account, one, official, channels):
             yield place, replace(one, what=told(one.what, one.who))
         else:
             yield place, None
 
 
-def _is_quiet(q: Queries, lens: Lens, one: Noticed) -> bool:
+def _is_quiet(q: Queries, visibility: Visibility, one: Noticed) -> bool:
     """Whether it is of a conversation of which the account wants to hear nothing. A poll that ended is told always."""
     for target in (one.post, one.about):
         said = None if target is None or one.what == "poll_ended" else q.post(target)
-        if said is not None and lens.is_quiet(said.target if said.post.reply is None else said.post.reply.root):
+        if said is not None and visibility.is_quiet(said.target if said.post.reply is None else said.post.reply.root):
             return True
     return False
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
 
+from banyan_reading import locking
+from banyan_reading.kept import Keeping
+from banyan_reading.merged import Merges, Since
+from banyan_reading.queries import Queries
+from banyan_reading.timelines import POSTS, WITH_REPOSTS, Line
+
 from banyan_crdt.ids import AccountId
-from banyan_node.hosting.lens import Lens
-from banyan_storage import locking
-from banyan_storage.kept import Keeping
-from banyan_storage.merged import Merges, Since
-from banyan_storage.queries import Queries
-from banyan_storage.timelines import POSTS, WITH_REPOSTS, Line
+from banyan_node.hosting.visibility import Visibility
 from banyan_storage.view_rows import NUMBERS
 
 Lines: TypeAlias = Callable[[bytes | None, bytes | None], Iterator[Line]]
@@ -40,12 +41,12 @@ class _Followed:
 
 
 @contextmanager
-def home(q: Queries, kept: Keeping, own: AccountId, lens: Lens, reposts: bool) -> Iterator[Lines]:
-    """The timelines of an account and those that it follows, as the lens sees them. reposts: whether to merge those
+def home(q: Queries, kept: Keeping, own: AccountId, visibility: Visibility, reposts: bool) -> Iterator[Lines]:
+    """The timelines of an account and those that it follows, as the reader sees them. reposts: whether to merge those
     too. Raises ViewBuilding."""
     numbers = _let_in(q, kept, own)
-    seen = {account: number for account, number in numbers.items() if lens.sees(account)} if lens.hidden else numbers
-    with _merged(q, kept, ("home", own, lens.reader, reposts), seen, reposts) as found:
+    seen = {account: number for account, number in numbers.items() if not visibility.hides(account)}
+    with _merged(q, kept, ("home", own, visibility.reader, reposts), seen, reposts) as found:
         yield found
 
 

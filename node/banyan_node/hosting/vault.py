@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
+from banyan_reading.queries import Queries
+
 from banyan_crdt.ids import AccountId, CellKey, WriterKey
 from banyan_crdt.sealing import Opener
 from banyan_schema.privately import Said, said
 from banyan_schema.social.private import KEYRING, PRIVATE, Sealed, Wrapped, read_privately
-from banyan_storage.queries import Queries
 from banyan_storage.slots import in_order, stamp_of
 
 C = TypeVar("C")
@@ -52,7 +53,7 @@ class Thing(NamedTuple):
 
 @dataclass(slots=True)
 class Private:
-    """What one account said to itself, in one state of the store."""
+    """What one account said to itself, in one state of the store. It doesn't change once it was read."""
 
     things: dict[tuple[str, bytes], list[Thing]] = field(default_factory=dict)
     """By kind and name: in each cell that says it, the last write last. After a change of secrets there may be two."""
@@ -75,6 +76,11 @@ class Private:
         one = said(content)
         found = self.things.get((one.kind, one.name))
         return found[-1].said.content if found else None
+
+    def has(self, content: object) -> bool:
+        """Whether something stands where this content would."""
+        one = said(content)
+        return (one.kind, one.name) in self.things
 
 
 class Vault:

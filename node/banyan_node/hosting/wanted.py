@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from banyan_reading.followed import is_followed, numbers_of
+
 from banyan_crdt.ids import AccountId
 from banyan_node.context import Context
 from banyan_node.hosting import awaited, hosted
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.followed import is_followed, numbers_of
 
 NUMBERS_S = 5.0
 """How long the numbers of the accounts that are hosted here are kept: another one, or one that says its first words, is

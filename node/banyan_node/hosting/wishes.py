@@ -112,11 +112,13 @@ def take_back(ctx: Context, account: AccountId, told: bool = True) -> None:
 
 
 def _is_named(ctx: Context, account: AccountId) -> bool:
-    """Whether a host of the account, that is whose key it grants and has not cut, is named here."""
+    """Whether a host of the account, that is whose key it grants and has not cut, is named here, or is this node, whose
+    store had a note of it and was lost."""
     control, named = ctx.replica.ingest.control_of(account), ctx.settings.config.node.platforms
     if control is None or hosted.is_hosted(ctx.store, account):
         return False
-    return any(writer.hex() in named for writer in control.grants if writer not in control.cuts)
+    hosts = [writer for writer in control.grants if writer not in control.cuts]
+    return any(writer == ctx.device.key or writer.hex() in named for writer in hosts)
 
 
 def heard(ctx: Context, account: AccountId, record: bytes, now_ms: int) -> None:

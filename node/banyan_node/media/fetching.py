@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 
 import structlog
 import trio
+from banyan_reading.queries import queries
 
 from banyan_crdt.blob import MAX_BLOB, BlobList, BlobRoot
 from banyan_crdt.errors import Malformed
@@ -39,7 +40,6 @@ from banyan_replica.wire.blobs import (
 from banyan_storage.blob_names import is_named
 from banyan_storage.blobs import PartialBlob
 from banyan_storage.errors import StorageError
-from banyan_storage.queries import queries
 
 T = TypeVar("T")
 log = structlog.get_logger("banyan")

@@ -15,6 +15,8 @@ from functools import partial
 from typing import NamedTuple
 
 import trio
+from banyan_reading.followed import is_followed, numbers_of
+from banyan_reading.queries import Queries, queries
 
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
@@ -29,8 +31,6 @@ from banyan_node.workers.worker import Worker
 from banyan_schema.social import PROFILE
 from banyan_storage.blob_names import look_again, seen, unseen
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.followed import is_followed, numbers_of
-from banyan_storage.queries import Queries, queries
 
 LOOK_S = 0.5
 PAGE = 200

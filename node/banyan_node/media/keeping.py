@@ -17,6 +17,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 
+from banyan_reading.queries import Queries
+
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Add, Put, decode_body
@@ -28,7 +30,6 @@ from banyan_node.upkeep.room import said
 from banyan_storage import tables as t
 from banyan_storage.blob_names import is_named, places
 from banyan_storage.blobs import BlobStore, HeldBlob
-from banyan_storage.queries import Queries
 from banyan_storage.slots import shown_at
 from banyan_storage.view_rows import slot_of
 

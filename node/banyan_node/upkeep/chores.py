@@ -28,7 +28,7 @@ import trio
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import BanyanError, Refused
-from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, LogId, Ref
+from banyan_crdt.ids import AccountId, CellKey, Coll, EntryId, LogId, Ref, account_to_text
 from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body, encode_ops, part_of
 from banyan_crdt.shapes import ONE_OP, between
 from banyan_crdt.state import counted_entries
@@ -44,7 +44,7 @@ from banyan_storage import tables as t
 from banyan_storage.blob_names import look_again
 from banyan_storage.due import Work
 from banyan_storage.engine import Engine
-from banyan_storage.errors import ViewBuilding
+from banyan_storage.errors import StorageError, ViewBuilding
 from banyan_storage.view_rows import ref_bytes
 from banyan_storage.views.large_accounts import waits
 
@@ -94,6 +94,7 @@ async def run(worker: Worker[Context]) -> None:
             if back.number:
                 held, own = await worker.call(lambda c, now: (len(hosted.all_hosted(c)), hosted.me(c) is not None))
                 log.info("accounts of these keys came back", now=back.number, in_all=held, own_account=own)
+            await worker.call(sign_out_closed)
             done = await worker.call(checkpoint_own_accounts)
             erased, replaced, forgotten = [await worker.call(partial(forget, do)) for do in FORGETTING]
             kept = await worker.call(keep_for_drafts)
@@ -145,6 +146,17 @@ def publish_scheduled(ctx: Context, now: float) -> Done:
     return Done(*drafts.publish_due(ctx, now))
 
 
+def sign_out_closed(ctx: Context, now: float) -> None:
+    """Nobody stays logged in as an account that was closed, whoever closed it, on whatever node."""
+    for _, key in ctx.store.due(Work.SIGN_OUT, ctx.replica.wall_ms(now), AT_ONCE):
+        try:
+            ctx.at_door.sign_out(account_to_text(AccountId(key)))
+        except StorageError as why:
+            log.warning("the door signs out a closed account later", why=str(why))
+            return
+        ctx.store.drop_due(Work.SIGN_OUT, key)
+
+
 def keep_for_drafts(ctx: Context, now: float) -> Done:
     """Lets go blobs of drafts that are no more."""
     return Done(*drafts.look_after(ctx, now))
@@ -164,6 +176,10 @@ def follow(ctx: Context, now: float) -> bool:
     for row in rows:
         if not row.log.log:
             wishes.heard(ctx, row.log.account, row.record, now_ms)
+    for account in {row.log.account for row in rows if not row.log.log}:
+        control = ctx.replica.ingest.control_of(account) if hosted.is_hosted(ctx.store, account) else None
+        if control is not None and control.closed:
+            ctx.store.set_due(Work.SIGN_OUT, account, now_ms)
     for account in {row.log.account for row in rows}:
         if ctx.store.due_at(Work.CHECKPOINT, account) is None and hosted.is_hosted(ctx.store, account):
             ctx.store.set_due(Work.CHECKPOINT, account, now_ms)

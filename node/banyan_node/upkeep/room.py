@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import structlog
 import trio
+from banyan_reading.search.index import used
 
 from banyan_node.context import Context
 from banyan_node.home.config import StorageSettings
 from banyan_node.workers.worker import Worker
 from banyan_storage.lmdb_engine import LmdbEngine
-from banyan_storage.search.index import used
 
 log = structlog.get_logger("banyan")
 LOOK_S = 1.0

@@ -1,4 +1,4 @@
-"""Keeps the index of posts (banyan_storage.search) as the store is, and lends it to readers.
+"""Keeps the index of posts (banyan_reading.search) as the store is, and lends it to readers.
 
 A running node follows its store in the background, some posts at a time. A command without a node brings the index up
 to date before it searches.
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 import trio
+from banyan_reading.queries import Queries, queries
+from banyan_reading.search.following import Follower
+from banyan_reading.search.index import Index, remove
 
 from banyan_storage.errors import IndexDamaged, ViewBuilding
-from banyan_storage.queries import Queries, queries
-from banyan_storage.search.following import Follower
-from banyan_storage.search.index import Index, remove
 from banyan_storage.views import journal
 from banyan_storage.views.social.timeline import TIMELINE
 

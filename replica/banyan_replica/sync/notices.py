@@ -31,7 +31,7 @@ from banyan_replica.sync.interest import Interests
 from banyan_replica.wire import ID_BYTES, NAME_BYTES, PAGE, Message, Notices, WantNotices
 from banyan_storage.engine import after_prefix
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.noticed import Naming, namers, names, naming
+from banyan_storage.naming import Naming, namers, names, naming
 from banyan_storage.store import Store
 from banyan_storage.tables import part_place, u64
 

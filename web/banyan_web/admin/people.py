@@ -16,7 +16,7 @@ from banyan_web.admin.acting import ADMIN, BODY, actor, once, written_down
 from banyan_web.door_logins import login_of, sessions, sign_out
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoints, Shape, Web
-from banyan_web.params import number, text
+from banyan_web.params import text, whole
 from banyan_web.platform.acting import only, shaped
 from banyan_web.refusals import Refused
 
@@ -131,7 +131,7 @@ async def hosted(web: Web, ask: Ask) -> Any:
     """The accounts that are hosted here, with what holds of them and how they are logged in."""
     only(ask.params, "after", "limit")
     after = text(ask.params, "after") if "after" in ask.params else None
-    found = await web.call("account.list", after=after, limit=number(ask.params, "limit", 50, PAGE))
+    found = await web.call("account.list", after=after, limit=whole(ask.params, "limit", 50, PAGE))
     rows = [await _row(web, one) for one in found["accounts"]]
     return {"accounts": rows, "count": found["count"], "after": found["after"]}
 

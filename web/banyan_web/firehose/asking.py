@@ -19,7 +19,7 @@ from banyan_web.firehose.forms import Form, Frames, Lines, ServerSentEvents
 from banyan_web.firehose.packing import ZSTD, dictionaries, packed
 from banyan_web.firehose.tail import RUNS, place_of
 from banyan_web.open_streams import Ending, says_its_end
-from banyan_web.params import boolean, number, text, texts
+from banyan_web.params import boolean, text, texts, whole
 from banyan_web.refusals import Refused, of_call
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -82,7 +82,7 @@ async def opened(web: Web, token: Token, p: dict[str, Any], line: HTTPConnection
         if form.reading is RUNS and wanted.collections is not None:  # runs are judged by control logs
             wanted = wanted._replace(collections=wanted.collections | {"account"})
         tail = web.runs if form.reading is RUNS else web.tail
-        every_s = number(p, "frontier", 0, LONGEST_S) if p.get("frontier") else None
+        every_s = whole(p, "frontier", LONGEST_S, LONGEST_S, status=400) if p.get("frontier") is not None else None
         live = boolean(p, "follow", True)
         ending = says_its_end(line.scope, tail.wake)
         pieces = follow(web.backend, tail, wanted, since, form, ending, live, Elsewhere(seen, every_s))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
+from banyan_reading.pins import SHOWN
+
 from banyan_node.api.methods.social import LONGEST_POLL_MS
 from banyan_node.media.limits import MAX_PIXELS
 from banyan_node.media.looking import FILMS, MAX_PICTURE, PICTURES, SOUNDS
@@ -16,7 +18,6 @@ from banyan_schema.dates import iso
 from banyan_schema.media import MAX_DESCRIPTION
 from banyan_schema.social.post import MAX_MEDIA, MAX_OPTION, MAX_OPTIONS, MAX_TEXT
 from banyan_schema.social.profile import MAX_FIELD, MAX_VALUE
-from banyan_storage.pins import SHOWN
 from banyan_web.bounds import MEDIA_BYTES
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon import defaults

@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 import anyio
 import msgspec
 
-from banyan_web.door_store import DoorStore
+from banyan_web.door_store import DAY_S, DoorStore
 from banyan_web.endpoint import Web
 from banyan_web.refusals import Refused
 
-WRITING_S, UPLOAD_S = 3_600, 24 * 3_600
 """How long a key stands for its writing, and how long a file waits to be posted; the node keeps it as long."""
 KEY_LENGTH = 512
 READING_S, SAID_S = 45, 15.0
@@ -57,7 +56,7 @@ def writing(door: DoorStore, account: str, key: str) -> Writing:
         raise Refused(422, f"An Idempotency-Key has at most {KEY_LENGTH} characters.")
     now = int(time.time())
     with door.writing() as db:
-        db.execute("delete from writings where created < ?", (now - WRITING_S,))
+        door.end_terms("writings")
         row = (account, key, secrets.token_hex(16), now, None)
         db.execute("insert or ignore into writings values (?, ?, ?, ?, ?)", row)
         found = next(
@@ -78,7 +77,7 @@ def begin_upload(
     now = int(time.time())
     id_ = f"{now}{secrets.randbelow(10**40):040d}"
     with door.writing() as db:
-        db.execute("delete from uploads where created < ?", (now - UPLOAD_S,))
+        door.end_terms("uploads")
         row = (id_, account, now, description, *focus, kind, None, None)
         db.execute("insert into uploads values (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         db.execute("insert into reading values (?, ?)", (id_, now + READING_S))
@@ -107,7 +106,7 @@ def upload(door: DoorStore, id_: str) -> Stored | None:
     )
     now = int(time.time())
     with door.reading() as db:
-        row = next(iter(db.execute(what, (id_, now - UPLOAD_S))), None)
+        row = next(iter(db.execute(what, (id_, now - DAY_S))), None)
     if row is None:
         return None
     made = None if row[5] is None else msgspec.json.decode(row[5])

@@ -153,7 +153,7 @@ def _tagged(web: Web, reader: str, tags: list[str]) -> Feed:
                 break
         rows = list[PostRow]()
         for at in range(0, len(uris), MOST_FOUND):
-            asked = {"uris": uris[at : at + MOST_FOUND], "where": "home", "seen": True}
+            asked = {"uris": uris[at : at + MOST_FOUND], "where": "tag", "seen": True}
             rows += [row for row in (await web.answer("posts.get", **asked, by=reader)).posts if row is not None]
         if place is None or after is not None:
             return {"posts": rows, "before": None, "after": None}

@@ -22,7 +22,7 @@ from banyan_node.api.methods.accounts import Listed
 from banyan_node.client.types import OpenedAccount
 from banyan_node.home.recovery import commitment, new_words
 from banyan_web.endpoint import Ask, Endpoints, Shape, Web
-from banyan_web.params import number, text
+from banyan_web.params import text, whole
 from banyan_web.platform import operations
 from banyan_web.platform.acting import HOST, is_platform, key_of, only, shaped, whose
 from banyan_web.platform.lines import Conversation, Line, answer_array, is_json, objects_of, refused_line
@@ -80,7 +80,7 @@ async def listing(web: Web, ask: Ask) -> Any:
     _demand_platform(ask)
     only(ask.params, "after", "limit")
     after = text(ask.params, "after") if "after" in ask.params else None
-    return await web.call("account.list", after=after, limit=number(ask.params, "limit", 100, PAGE))
+    return await web.call("account.list", after=after, limit=whole(ask.params, "limit", 100, PAGE))
 
 
 def _demand_platform(ask: Ask) -> None:

@@ -21,7 +21,6 @@ from banyan_web.endpoint import Ask
 from banyan_web.platform.acting import whose
 from banyan_web.refusals import Refused
 
-DAY_S = 24 * 3_600
 _JSON = msgspec.json.Encoder(order="sorted")
 
 
@@ -63,7 +62,7 @@ class Seal:
         rows = [(name, one.said, now, self._box(name).encrypt(one.text.encode())) for name, one in plans.items()]
         abouts = [(about, name, one.said) for name, one in plans.items() for about in one.about]
         with self._door.writing() as db:
-            db.execute("delete from sealed where kept < ?", (now - DAY_S,))
+            self._door.end_terms("sealed")
             db.executemany("insert or ignore into sealed values (?, ?, ?, ?)", rows)
             db.executemany(_ABOUT, abouts)
             found = {name: next(iter(db.execute(_GET, (name,)))) for name in plans}

@@ -153,7 +153,7 @@ async def create(web: Web, ask: Ask) -> Any:
     wanted = shaped(ask.params, NewWebhook)
     url, events = wanted.url, wanted.events
     try:
-        web.outside.check(url)
+        await web.outside.check(url)
     except Unreachable as why:
         raise Refused(422, f"This URL cannot be told anything: {why}.", code="bad_request") from None
     secret = _new_secret() if wanted.secret is None else _secret(wanted.secret)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
+from banyan_reading.answers import PostView
 from msgspec import Meta
 
 from banyan_crdt.entry import Entry
@@ -28,7 +29,6 @@ from banyan_node.hosting import hosted
 from banyan_replica.intake.own import own_tips
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST, Post, Target
-from banyan_storage.answers import PostView
 from banyan_storage.arrived import arrival_of
 from banyan_storage.reader import StoreReader
 

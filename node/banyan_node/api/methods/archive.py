@@ -7,7 +7,6 @@ is kept, and importing the archive again costs little for it.
 
 from __future__ import annotations
 
-import os
 from itertools import count
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -22,6 +21,7 @@ from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
 from banyan_node.api.texts import Did, DigestHex, did, digest_hex
 from banyan_node.context import Context
+from banyan_node.exporting.sinks import draft_of, new_folder, remove_draft, resumed_file
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep.long_works import Step
 from banyan_replica.intake.ingest import PartItem
@@ -44,6 +44,7 @@ from banyan_storage.archive import (
     whole_until,
 )
 from banyan_storage.errors import StorageError
+from banyan_storage.lmdb_folder import make_folder
 from banyan_storage.reader import StoreReader
 from banyan_storage.views.large_accounts import waiting
 
@@ -56,7 +57,7 @@ WholePath = Annotated[str, Meta(title="a whole path, from /", description="A pat
 
 
 class ExportRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """resume: continue a file that was interrupted."""
+    """resume: continue a file that was interrupted; else it starts again."""
 
     path: WholePath
     resume: bool = False
@@ -130,33 +131,45 @@ class StoreCompacted(Response, frozen=True):
 
 @METHODS.read("archive.export", "refused", slow=True, audited=True)
 def export(at: CommitView, ask: ExportRequest) -> Exported:
-    """Writes all held data to one file."""
+    """Writes all held data to one file, which has its name once it is whole. Of one that is cancelled nothing is
+    left."""
     path, store = whole_path("archive.export", ask.path), at.store
     _refuse_odd(path)
-    if path.exists() and not ask.resume:
-        raise CallError("refused", f"{path} is there already: choose another name, or resume it with --resume.", 409)
+    with at.works.running("archive.export", path.name, store.counts().accounts) as step:
+        written = _exported(store, path, _each(step), ask.resume)
+    return Exported(str(path), written, store.counts().accounts, digest_hex(store.digest()))
+
+
+def _exported(store: StoreReader, path: Path, progress: Progress, resume: bool) -> int:
+    """The size of the file. Raises CallError."""
+    draft = draft_of(path)
     try:
-        with (
-            at.works.running("archive.export", path.name, store.counts().accounts) as step,
-            path.open("r+b" if path.exists() else "xb") as file,
-        ):
-            written = _export(store, file, _each(step))
+        if resume and path.exists() and not draft.exists():  # of a version that wrote under the name itself
+            with path.open("rb") as old:
+                whole_until(old, store)
+            path.rename(draft)
+        with resumed_file(path) as file:
+            return _export(store, file, progress, resume)
+    except CallError:  # cancelled
+        remove_draft(draft)
+        raise
+    except FileExistsError as error:
+        said = f"{path} is there already, or is being written: choose another name."
+        raise CallError("refused", said, 409) from error
     except NotResumable as why:
         said = f"{path} cannot be gone on with: {why}. It was left as it is; choose another name."
         raise CallError("refused", said, 409) from why
     except OSError as error:
-        then = "; go on with --resume" if path.exists() else ""
+        then = "; go on with --resume" if draft.exists() else ""
         raise CallError("storage", f"{path} cannot be written ({error.strerror}){then}.", 507) from error
-    return Exported(str(path), written, store.counts().accounts, digest_hex(store.digest()))
 
 
-def _export(reader: StoreReader, file: BinaryIO, progress: Progress) -> int:
+def _export(reader: StoreReader, file: BinaryIO, progress: Progress, resume: bool) -> int:
     """Continues after the last complete account in the file; returns the size of the file afterwards."""
-    keep, after = whole_until(file, reader) if file.readable() else (0, None)
+    keep, after = whole_until(file, reader) if resume else (0, None)
     file.seek(keep)
     file.truncate()
     export_archive(reader, file, progress, after)
-    os.fsync(file.fileno())
     return file.tell()
 
 
@@ -300,11 +313,21 @@ def verify(at: CommitView, ask: Nothing) -> Verified:
 
 @METHODS.write("store.compact", alone=True, audited=True)
 def compact(ctx: Context, ask: PathRequest, now: float) -> StoreCompacted:
-    """Writes a copy of the store without unused space to a folder."""
+    """Writes a copy of the store without unused space to a folder, new or empty, which has its name once it is
+    whole."""
     path = whole_path("store.compact", ask.path)
     commit(ctx)
     with ctx.works.running("store.compact", path.name, stoppable=False):
-        done = check.compact(ctx.engine, path)
+        try:
+            make_folder(path.parent)
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+            with new_folder(path) as folder:
+                done = check.compact(ctx.engine, folder.path)
+        except FileExistsError as error:
+            raise CallError("bad_request", f"{path} is not empty; give a new folder for the copy.") from error
+        except OSError as error:
+            raise CallError("storage", f"{path} cannot be written ({error.strerror}).", 507) from error
     return StoreCompacted(done.before, done.after, str(path))
 
 

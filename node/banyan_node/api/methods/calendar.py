@@ -7,12 +7,25 @@ from itertools import chain
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
+from banyan_reading import locking
+from banyan_reading.queries import Queries
+from banyan_reading.scheduled import (
+    CURSOR_BYTES,
+    EventView,
+    answered,
+    answers,
+    event_of,
+    of_accounts,
+    of_group,
+    start_of,
+    who_answered,
+)
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_crdt.ops import Add, Put
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import LOOKED, InGroup, Named, PostRows, lens_of, name_of, now_ms, reader_of
+from banyan_node.api.methods.reading import LOOKED, InGroup, Named, PostRows, name_of, now_ms, reader_of, visibility_of
 from banyan_node.api.methods.social import Undo, add_or_undo
 from banyan_node.api.texts import (
     AccountRef,
@@ -55,19 +68,6 @@ from banyan_schema.social.event import (
     delete_event,
     invite_to_event,
     write_event,
-)
-from banyan_storage import locking
-from banyan_storage.queries import Queries
-from banyan_storage.scheduled import (
-    CURSOR_BYTES,
-    EventView,
-    answered,
-    answers,
-    event_of,
-    of_accounts,
-    of_group,
-    start_of,
-    who_answered,
 )
 
 METHODS = Declared()
@@ -229,7 +229,7 @@ def _row(q: Queries, rows: PostRows, view: EventView, mine: Answer | None) -> Ev
 def listing(at: CommitView, ask: EventsRequest) -> EventsPage:
     """Events by their beginning, without those of accounts that the reading account blocks or mutes."""
     q, reader = at.queries(), reader_of(at, ask.by)
-    lens, now, mine = lens_of(at, reader), now_ms(), answered(q, reader) if reader else {}
+    visibility, now, mine = visibility_of(at, reader), now_ms(), answered(q, reader) if reader else {}
     start = start_of(now - BACK_MS if ask.since is None else ask.since)
     after = place_of(ask.after, CURSOR_BYTES, "among events") or start
     found, page, last, more = _of(at, ask, reader, after, mine), list[EventView](), None, None
@@ -238,11 +238,11 @@ def listing(at: CommitView, ask: EventsRequest) -> EventsPage:
             more = last
             break
         last = event_place(cursor)
-        if view is None or not lens.sees(view.target.account):
+        if view is None or not visibility.sees(view.target.account):
             continue
         if ask.since is not None or view.event.over_ms >= now:
             page.append(view)
-    rows = PostRows(q, at.blobs, lens)
+    rows = PostRows(q, at.blobs, visibility)
     return EventsPage([_row(q, rows, view, mine.get(view.target)) for view in page], more)
 
 
@@ -274,13 +274,13 @@ def show(at: CommitView, ask: EventRequest) -> EventRow:
     q, reader = at.queries(), reader_of(at, ask.by)
     view = _held(q, ask.event)
     mine = answered(q, reader).get(view.target) if reader else None
-    return _row(q, PostRows(q, at.blobs, lens_of(at, reader)), view, mine)
+    return _row(q, PostRows(q, at.blobs, visibility_of(at, reader)), view, mine)
 
 
 @METHODS.read("event.replies", "not_found", "refused")
 def replies(at: CommitView, ask: RepliesRequest) -> Repliers:
     """Who gave an answer, without those whom the event's account or the reader blocks."""
-    q, lens = at.queries(), lens_of(at, reader_of(at, ask.by))
+    q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     view, after = _held(q, ask.event), hosted.account_of(at, ask.after) if ask.after else None
     blocked, page, last, more = {*q.blocks(view.target.account)}, list[Named](), None, None
     for n, account in enumerate(who_answered(q, view.target, ask.answer, after)):
@@ -288,7 +288,7 @@ def replies(at: CommitView, ask: RepliesRequest) -> Repliers:
             more = last
             break
         last = did(account)
-        if lens.sees(account) and account not in blocked:
+        if visibility.sees(account) and account not in blocked:
             page.append(Named(last, name_of(q, account)))
     return Repliers(page, more)
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from banyan_reading.queries import Queries
+from banyan_reading.series import (
+    channel_of,
+    channels_of,
+    episode_count,
+    subscribed,
+    subscriber_count,
+    subscriptions,
+)
 from msgspec import Meta
 
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.ops import Put
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import Named, lens_of, name_of, reader_of
+from banyan_node.api.methods.reading import Named, name_of, reader_of, visibility_of
 from banyan_node.api.methods.social import Undo, add_or_undo
 from banyan_node.api.texts import (
     BlobHex,
@@ -47,15 +56,6 @@ from banyan_schema.social.channel import (
     write_channel,
 )
 from banyan_storage.blobs import BlobStore
-from banyan_storage.queries import Queries
-from banyan_storage.series import (
-    channel_of,
-    channels_of,
-    episode_count,
-    subscribed,
-    subscriber_count,
-    subscriptions,
-)
 
 METHODS = Declared()
 MOST = 200
@@ -183,7 +183,7 @@ def listing(at: CommitView, ask: ChannelsRequest) -> Channels:
     """The channels of an account, or those to which it subscribed and that are held here."""
     q, reader = at.queries(), reader_of(at, ask.by)
     account = hosted.account_of(at, ask.account or ask.by)
-    lens, rows, last, more = lens_of(at, reader), list[ChannelRow](), b"", None
+    visibility, rows, last, more = visibility_of(at, reader), list[ChannelRow](), b"", None
     if ask.subscribed:
         place = place_of(ask.after, 48, "among channels", "after")
         start = None if place is None else Target(AccountId(place[:32]), CellKey(place[32:]))
@@ -196,7 +196,7 @@ def listing(at: CommitView, ask: ChannelsRequest) -> Channels:
             more = series_place(last)
             break
         last = cursor
-        if said is not None and lens.sees(target.account):
+        if said is not None and visibility.sees(target.account):
             rows.append(channel_row(q, at.blobs, reader, target, said))
     return Channels(rows, more)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Annotated
 
+from banyan_reading.queries import WITHHELD
 from msgspec import Meta
 
 from banyan_crdt.entry import Entry
@@ -31,7 +32,6 @@ from banyan_replica.peers.withholding import Withheld, sign_withheld
 from banyan_schema.social import POST, Target, post_to_text
 from banyan_storage.due import Work
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.queries import WITHHELD
 
 METHODS = Declared()
 DAY_MS = 86_400_000

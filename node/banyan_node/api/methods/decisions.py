@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated
 
+from banyan_reading.queries import Queries
 from msgspec import Meta, structs
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
@@ -33,7 +34,6 @@ from banyan_node.moderation.decisions import OF_POSTS, DecisionNote, TakenBack, 
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import Target, post_to_text
 from banyan_storage.acts import ActKind
-from banyan_storage.queries import Queries
 from banyan_storage.views import touched
 
 METHODS = Declared()

@@ -6,13 +6,26 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Literal
 
+from banyan_reading.queries import Queries
+from banyan_reading.series import (
+    FEED_BYTES,
+    NEWEST_BYTES,
+    ORDER_BYTES,
+    EpisodeView,
+    channel_of,
+    episode_of,
+    in_order,
+    newest,
+    newest_of,
+    subscriptions,
+)
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Put
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.channels import After, Limit, held, own, titled
-from banyan_node.api.methods.reading import LOOKED, PostRow, PostRows, lens_of, reader_of
+from banyan_node.api.methods.reading import LOOKED, PostRow, PostRows, reader_of, visibility_of
 from banyan_node.api.methods.social import missing
 from banyan_node.api.texts import (
     ChannelRef,
@@ -35,25 +48,12 @@ from banyan_node.api.texts import (
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.gone import not_shown, why_gone
-from banyan_node.hosting.lens import Lens
+from banyan_node.hosting.visibility import Visibility
 from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
 from banyan_schema.address import Target
 from banyan_schema.social import post_key
 from banyan_schema.social.channel import EPISODE, MAX_CHAPTERS, Chapter, Episode, drop_episode, write_episode
-from banyan_storage.queries import Queries
-from banyan_storage.series import (
-    FEED_BYTES,
-    NEWEST_BYTES,
-    ORDER_BYTES,
-    EpisodeView,
-    channel_of,
-    episode_of,
-    in_order,
-    newest,
-    newest_of,
-    subscriptions,
-)
 
 METHODS = Declared()
 MOST_NUMBER = 1_000_000
@@ -158,20 +158,22 @@ def of_channel(q: Queries, channel: Target) -> OfChannel:
     return OfChannel(uri(channel), said.title if said else "")
 
 
-def post_or_gone(q: Queries, rows: PostRows, lens: Lens, target: Target) -> tuple[PostRow | None, GoneWord | None]:
+def post_or_gone(
+    q: Queries, rows: PostRows, visibility: Visibility, target: Target
+) -> tuple[PostRow | None, GoneWord | None]:
     """A post as a row, or why it is none."""
     view = q.post(target)
     if view is None:
         word = why_gone(q, target).word
         return None, "deleted" if word == "deleted" else "withheld" if word == "withheld" else "unknown"
-    if not lens.shows(target.account, view.post):
+    if not visibility.shows(view):
         return None, "hidden"
     return rows.row(view), None
 
 
-def _row(q: Queries, rows: PostRows, lens: Lens, view: EpisodeView, channel: OfChannel) -> EpisodeRow:
+def _row(q: Queries, rows: PostRows, visibility: Visibility, view: EpisodeView, channel: OfChannel) -> EpisodeRow:
     said = view.episode
-    post, gone = post_or_gone(q, rows, lens, said.post)
+    post, gone = post_or_gone(q, rows, visibility, said.post)
     return EpisodeRow(
         uri=uri(view.target),
         channel=channel,
@@ -189,8 +191,8 @@ def _row(q: Queries, rows: PostRows, lens: Lens, view: EpisodeView, channel: OfC
 def _page(
     at: CommitView, reader: AccountId | None, limit: int, found: Iterator[tuple[bytes, EpisodeView | None]]
 ) -> Episodes:
-    q, lens = at.queries(), lens_of(at, reader)
-    rows, channels, page = PostRows(q, at.blobs, lens), dict[Target, OfChannel](), list[EpisodeRow]()
+    q, visibility = at.queries(), visibility_of(at, reader)
+    rows, channels, page = PostRows(q, at.blobs, visibility), dict[Target, OfChannel](), list[EpisodeRow]()
     last, more = b"", None
     for n, (cursor, view) in enumerate(found):
         if len(page) == limit or n == LOOKED * limit:
@@ -202,7 +204,7 @@ def _page(
         channel = view.episode.channel
         if channel not in channels:
             channels[channel] = of_channel(q, channel)
-        page.append(_row(q, rows, lens, view, channels[channel]))
+        page.append(_row(q, rows, visibility, view, channels[channel]))
     return Episodes(page, more)
 
 
@@ -222,8 +224,10 @@ def feed(at: CommitView, ask: SubscriptionsRequest) -> Episodes:
     """The episodes of the channels to which an account subscribed, newest first, without channels of accounts that it
     blocks or mutes."""
     q, account = at.queries(), hosted.account_of(at, ask.by)
-    lens, place = lens_of(at, account), place_of(ask.after, FEED_BYTES, "among new episodes", "after")
-    shown = (one for one in subscriptions(q, account) if lens.sees(one.account) and channel_of(q, one) is not None)
+    visibility, place = visibility_of(at, account), place_of(ask.after, FEED_BYTES, "among new episodes", "after")
+    shown = (
+        one for one in subscriptions(q, account) if visibility.sees(one.account) and channel_of(q, one) is not None
+    )
     return _page(at, account, ask.limit, newest_of(q, shown, place))
 
 

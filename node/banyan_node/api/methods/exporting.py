@@ -6,6 +6,7 @@ import errno
 from pathlib import Path
 from typing import Annotated, Literal
 
+from banyan_reading.given_out import GivenOut
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, account_to_text, is_checkpoint
@@ -18,7 +19,6 @@ from banyan_node.exporting.streams import write_streams
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_storage.archive import export_account
-from banyan_storage.given_out import GivenOut
 
 METHODS = Declared()
 Format = Annotated[

@@ -8,13 +8,18 @@ from contextlib import contextmanager
 from functools import cache, partial
 from typing import Annotated, Literal
 
+from banyan_reading.answers import Reposted
+from banyan_reading.queries import PostView, Queries
+from banyan_reading.responding import numbers_of, quoting, responses
+from banyan_reading.timelines import Line, by_time
+from banyan_reading.visibility import Place, PlaceKind, in_langs
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.kept_rows import KeptRows
 from banyan_node.api.methods.markers import home_read
-from banyan_node.api.methods.reading import CURSOR_BYTES, LOOKED, Named, PostRow, lens_of, now_ms, reader_of
+from banyan_node.api.methods.reading import CURSOR_BYTES, LOOKED, Named, PostRow, now_ms, reader_of, visibility_of
 from banyan_node.api.texts import (
     FeedCursor,
     Milliseconds,
@@ -29,17 +34,12 @@ from banyan_node.api.texts import (
 )
 from banyan_node.hosting import home, hosted, ranking
 from banyan_node.hosting.home import Lines
-from banyan_node.hosting.lens import Lens, Where, in_langs
 from banyan_node.hosting.ranking import Rank
-from banyan_node.hosting.vault import Private
+from banyan_node.hosting.visibility import Visibility
 from banyan_node.operator_errors import CallError
-from banyan_schema.privately import AccountList, Member
+from banyan_schema.privately import AccountList
 from banyan_schema.social import Target
 from banyan_schema.social.post import ANSWER, OPENING, tag_fold
-from banyan_storage.answers import Reposted
-from banyan_storage.queries import PostView, Queries
-from banyan_storage.responding import numbers_of, quoting, responses
-from banyan_storage.timelines import Line, by_time
 from banyan_storage.views.social.recent import RECENT
 
 METHODS = Declared()
@@ -130,29 +130,31 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
         raise CallError("bad_request", "'account', 'all', 'in_list' and 'quotes' exclude one another; choose one.")
     if (ask.local or ask.remote) and not (ask.all and ask.local != ask.remote):
         raise CallError("bad_request", "'local' or 'remote', one of them, goes with 'all'.")
-    where: Where = "account" if ask.account else "public" if ask.all else "thread" if ask.quotes else "home"
-    lens = lens_of(at, reader, where)
+    visibility = _visibility(at, ask, reader)
     after = place_of(ask.after, CURSOR_BYTES, "in a feed", "after")
     if after is not None and (ask.before or ask.rank != "newest"):
         raise CallError("bad_request", "'after' goes with the order newest, and without 'before'.")
-    further, rows = None, KeptRows(at, lens)
-    with _lines(at, ask, lens, reader) as lines:
+    further, rows = None, KeptRows(at, visibility)
+    with _lines(at, ask, visibility) as lines:
         if ask.rank == "newest":
-            place, fits = place_of(ask.before, CURSOR_BYTES, "in a feed"), _fitting(at, ask, lens, reader)
-            some, looked = lines(place, after), min(ask.limit * LOOKED, ASIDE if ask.all or ask.quotes else math.inf)
-            page, before = _page(rows, ask, lens, some, ask.limit, looked, fits=fits, takes=_placed(at, ask))
+            some = lines(place_of(ask.before, CURSOR_BYTES, "in a feed"), after)
+            looked, blocked = min(ask.limit * LOOKED, ASIDE if ask.all or ask.quotes else math.inf), set[AccountId]()
+            if ask.quotes:
+                blocked.update(at.queries().blocks(target_of(ask.quotes).account))
+            shows = partial(visibility.shows, blocked=blocked)
+            page, before = _page(rows, ask, shows, some, ask.limit, looked, takes=_placed(at, ask))
             if after is not None:
                 page, further, before = page[::-1], before, None
             for one in page:
                 one.placed = ranking.newest(ranking.Candidate(one.place_ms))
         else:
-            page, before = _ranked(at, ask, lens, lines, rows, reader), None
+            page, before = _ranked(at, ask, visibility, lines, rows), None
     explained = [_explain(rows, ask, reader, one) for one in page] if ask.explain else []
     return Feed([rows.row(one.view, one.reposted) for one in page], before, further, explained)
 
 
 @contextmanager
-def _lines(at: CommitView, ask: FeedRequest, lens: Lens, reader: AccountId | None) -> Iterator[Lines]:
+def _lines(at: CommitView, ask: FeedRequest, visibility: Visibility) -> Iterator[Lines]:
     """What gives the lines of the timeline that is asked for."""
     q, reposts = at.queries(), ask.reposts and not ask.all
     if ask.quotes:
@@ -167,10 +169,10 @@ def _lines(at: CommitView, ask: FeedRequest, lens: Lens, reader: AccountId | Non
             yield partial(_of_some, q, accounts, reposts)
         return
     if ask.in_list:
-        accounts = [AccountId(m.account) for m in _listed(at, ask)]
-        merging = home.listed(q, at.kept, (hosted.account_of(at, ask.by), ask.in_list), accounts, reposts)
+        members = visibility.members(ask.in_list)
+        merging = home.listed(q, at.kept, (visibility.reader, ask.in_list), members, reposts)
     else:
-        merging = home.home(q, at.kept, reader or hosted.my_account(at), lens, reposts)
+        merging = home.home(q, at.kept, visibility.reader or hosted.my_account(at), visibility, reposts)
     with merging as lines:
         yield lines
 
@@ -198,67 +200,25 @@ def _placed(at: CommitView, ask: FeedRequest) -> Callable[[Line], bool]:
     return lambda line: here(line.account) == ask.local
 
 
-def on_exclusive_lists(held: Private) -> set[AccountId]:
-    """The accounts on lists that keep their posts out of the home timeline."""
-    lists = {one.id for one in held.all(AccountList) if one.exclusive}
-    return {AccountId(one.account) for one in held.all(Member) if one.list in lists} if lists else set()
-
-
-def _answers_shown(at: CommitView, ask: FeedRequest, reader: AccountId | None) -> set[AccountId] | None:
-    """To whom answers are shown in a list; None: to all."""
-    found = at.private(hosted.account_of(at, ask.by)).get(AccountList(key_of(ask.in_list or ""), ""))
-    if found is None or found.replies is None:
-        return None
-    own = set() if reader is None else {reader}
-    if found.replies == "none":
-        return own
-    if found.replies == "list":
-        return own | {AccountId(one.account) for one in _listed(at, ask)}
-    return own | (set() if reader is None else {*at.queries().follows(reader)})
-
-
-def _listed(at: CommitView, ask: FeedRequest) -> list[Member]:
-    held, name = at.private(hosted.account_of(at, ask.by)), key_of(ask.in_list or "")
+def _visibility(at: CommitView, ask: FeedRequest, reader: AccountId | None) -> Visibility:
+    if not ask.in_list:
+        kind: PlaceKind = "account" if ask.account else "public" if ask.all else "thread" if ask.quotes else "home"
+        return visibility_of(at, reader, Place(kind))
+    own = hosted.account_of(at, ask.by)
+    held, name = at.private(own), key_of(ask.in_list)
     if held.get(AccountList(name, "")) is None:
         raise CallError("not_found", f"There is no list {ask.in_list}.", 404)
-    return [member for member in held.all(Member) if member.list == name]
-
-
-def _fitting(at: CommitView, ask: FeedRequest, lens: Lens, reader: AccountId | None) -> Callable[[PostView], bool]:
-    """What the reader wants of those whom it follows, or put on a list."""
-    if ask.account or ask.all:
-        return lambda view: True
-    if ask.quotes:
-        blocked = {*at.queries().blocks(target_of(ask.quotes).account)}
-        return lambda view: view.target.account not in blocked
-    if ask.in_list is None:
-        own = reader or hosted.my_account(at)
-        apart = on_exclusive_lists(at.private(own)) - {own}
-
-        def at_home(view: PostView) -> bool:
-            by = view.target.account if view.reposted is None else view.reposted.by
-            return by not in apart and lens.at_home(view)
-
-        return at_home
-    shown = _answers_shown(at, ask, reader)
-
-    def fits(view: PostView) -> bool:
-        answered = None if view.post.reply is None else view.post.reply.parent.account
-        by_itself = answered is None or view.reposted is not None or answered == view.target.account
-        return by_itself or shown is None or answered in shown
-
-    return fits
+    return visibility_of(at, own, Place("list", ask.in_list)).with_list(at.queries(), name, ask.in_list)
 
 
 def _page(
     rows: KeptRows,
     ask: FeedRequest,
-    lens: Lens,
+    shows: Callable[[PostView], bool],
     lines: Iterable[Line],
     limit: int,
     looked: float,
     since_ms: int = 0,
-    fits: Callable[[PostView], bool] = lambda view: True,
     takes: Callable[[Line], bool] = lambda line: True,
 ) -> tuple[list[_Shown], FeedCursor | None]:
     """At most `limit` posts, of `looked` lines that are read, and where the next page begins."""
@@ -270,9 +230,7 @@ def _page(
             break
         last = line.cursor
         view = rows.view(line) if takes(line) else None
-        if view is None or not _wanted(ask, view) or not fits(view):
-            continue
-        if (ask.account and view.reposted is None) or lens.shows(view.target.account, view.post):
+        if view is not None and _wanted(ask, view) and shows(view):
             one = page.setdefault(view.target, _Shown(view))
             if view.reposted is not None and one.view.reposted is not None:
                 one.reposted.append(view.reposted)
@@ -281,20 +239,17 @@ def _page(
 
 def _wanted(ask: FeedRequest, view: PostView) -> bool:
     post = view.post
-    if ask.all and post.audience != "public":
-        return False
     if not ask.replies and post.reply is not None and view.reposted is None:
         return False
     if ask.media and not post.media:
         return False
     if ask.tag is not None and tag_fold(ask.tag) not in map(tag_fold, post.tags):
         return False
-    return not ask.langs or in_langs(post, ask.langs)
+    return not ask.langs or in_langs(post.lang, ask.langs)
 
 
-def _ranked(
-    at: CommitView, ask: FeedRequest, lens: Lens, lines: Lines, rows: KeptRows, reader: AccountId | None
-) -> list[_Shown]:
+def _ranked(at: CommitView, ask: FeedRequest, visibility: Visibility, lines: Lines, rows: KeptRows) -> list[_Shown]:
+    reader = visibility.reader
     if ask.account or ask.all or ask.quotes or reader is None:
         raise CallError("bad_request", f"The order {ask.rank} is of the home timeline, or of a list.")
     if ask.before:
@@ -302,8 +257,8 @@ def _ranked(
     q = at.queries()
     noted = home_read(at.private(reader))
     since_ms = now_ms() - AWAY_MS if noted is None else int.from_bytes(noted[:6], "big") + 1
-    page, _ = _page(rows, ask, lens, lines(None, None), CANDIDATES, CANDIDATES * LOOKED, since_ms)
-    known = numbers_of(q, [a for a in q.follows(reader) if lens.sees(a)])
+    page, _ = _page(rows, ask, visibility.shows, lines(None, None), CANDIDATES, CANDIDATES * LOOKED, since_ms)
+    known = numbers_of(q, [a for a in q.follows(reader) if visibility.sees(a)])
     for one in page:
         found = responses(q, one.view.target, known)
         one.placed = ranking.ORDERS[ask.rank](ranking.Candidate(one.place_ms, *found))

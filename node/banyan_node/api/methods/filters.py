@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
+from banyan_reading.visibility import FilterContext, lasts
 from msgspec import Meta
 
 from banyan_crdt.ids import CellKey
@@ -16,7 +17,6 @@ from banyan_node.api.methods.reading import now_ms
 from banyan_node.api.texts import KeyHex, Milliseconds, Own, ThingRef, key_hex, key_of
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
-from banyan_node.hosting.lens import Where, lasts
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import Filter
 
@@ -24,7 +24,7 @@ METHODS = Declared()
 TOGETHER = 100
 """The most filters that people see as one."""
 Does = Literal["hide", "warn"]
-Contexts = Annotated[list[Where], Meta(max_length=len(get_args(Where)))]
+Contexts = Annotated[list[FilterContext], Meta(max_length=len(get_args(FilterContext)))]
 
 
 class FilterSet(Request, frozen=True, forbid_unknown_fields=True):

@@ -13,6 +13,8 @@ import re
 from collections.abc import Sequence
 from typing import Annotated
 
+from banyan_reading import named
+from banyan_reading.verified import verified
 from msgspec import Meta
 
 from banyan_crdt.errors import Malformed
@@ -25,11 +27,10 @@ from banyan_node.api.texts import AccountRef, FirehoseCursor
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_schema.registry import SOCIAL
-from banyan_storage import acts, named
+from banyan_storage import acts
 from banyan_storage.acts import Act
 from banyan_storage.engine import ReadTxn
 from banyan_storage.reader import Arrival, StoreReader
-from banyan_storage.verified import verified
 
 METHODS = Declared()
 MOST, LOOKED = 1_000, 4_096

@@ -12,6 +12,8 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from typing import Annotated, NamedTuple
 
+from banyan_reading.given_out import GivenOut
+from banyan_reading.queries import Queries
 from msgspec import Meta
 
 from banyan_crdt.checkpoint import encode_checkpoint
@@ -41,8 +43,6 @@ from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST
 from banyan_storage import acts
 from banyan_storage.acts import Act, ActKind
-from banyan_storage.given_out import GivenOut
-from banyan_storage.queries import Queries
 from banyan_storage.reader import Arrival, StoreReader
 
 METHODS = Declared()

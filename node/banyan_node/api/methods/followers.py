@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from banyan_reading import locking
+from banyan_reading.followed import relates
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_crdt.ops import Add, Put
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import LOOKED, Named, lens_of, name_of, reader_of
+from banyan_node.api.methods.reading import LOOKED, Named, name_of, reader_of, visibility_of
 from banyan_node.api.methods.relations import why_apart
 from banyan_node.api.methods.social import Undo, WrittenEntry
 from banyan_node.api.texts import AccountRef, Did, Own, Reader, did, entry_hex
@@ -21,8 +23,6 @@ from banyan_schema.collection import Draft, undo
 from banyan_schema.social import set_profile
 from banyan_schema.social.locked import FOLLOW_ANSWER, Answer, FollowAnswer, answer_follow
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
-from banyan_storage import locking
-from banyan_storage.followed import relates
 
 METHODS = Declared()
 MOST = 1_000
@@ -75,7 +75,7 @@ class Locked(WrittenEntry, frozen=True):
 
 
 def _page(at: CommitView, ask: RequestsRequest, waiting: bool, mutual: bool = False) -> Followers:
-    q, lens = at.queries(), lens_of(at, reader_of(at, ask.by))
+    q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     account = hosted.account_of(at, ask.account or ask.by)
     after = hosted.account_of(at, ask.after) if ask.after else None
     locked = locking.is_locked(q, account)
@@ -87,7 +87,7 @@ def _page(at: CommitView, ask: RequestsRequest, waiting: bool, mutual: bool = Fa
         last = did(one)
         accepted = not locked or locking.answered(q, account, "accept", one)
         wanted = (waits if waiting else accepted) and (not mutual or relates(at.store.txn, account, "follow", one))
-        if lens.sees(one) and wanted:
+        if visibility.sees(one) and wanted:
             page.append(Named(last, name_of(q, one)))
     return Followers(page, more)
 
@@ -101,14 +101,14 @@ def listing(at: CommitView, ask: FollowersRequest) -> Followers:
 @METHODS.read("following", "refused")
 def following(at: CommitView, ask: FollowersRequest) -> Followers:
     """Whom an account follows, by id, those included that are locked and have not accepted it."""
-    q, lens = at.queries(), lens_of(at, reader_of(at, ask.by))
+    q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     account = hosted.account_of(at, ask.account or ask.by)
     after = hosted.account_of(at, ask.after) if ask.after else None
     found = q.follows(account, after, ask.limit + 1)
     page = [
         Named(did(one), name_of(q, one))
         for one in found[: ask.limit]
-        if lens.sees(one) and (not ask.mutual or relates(at.store.txn, one, "follow", account))
+        if visibility.sees(one) and (not ask.mutual or relates(at.store.txn, one, "follow", account))
     ]
     return Followers(page, did(found[ask.limit - 1]) if len(found) > ask.limit else None)
 

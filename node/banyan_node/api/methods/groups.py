@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Annotated
 
+from banyan_reading.grouped import GroupView, Standing, group_of, joined, owned
+from banyan_reading.queries import PostView, Queries
 from msgspec import Meta, structs
 
 from banyan_crdt.ids import AccountId
@@ -15,9 +17,9 @@ from banyan_node.api.methods.reading import (
     Named,
     PostRow,
     PostRows,
-    lens_of,
     name_of,
     reader_of,
+    visibility_of,
 )
 from banyan_node.api.texts import (
     Did,
@@ -34,8 +36,6 @@ from banyan_node.api.texts import (
 from banyan_node.hosting import groups, hosted
 from banyan_schema.address import Target
 from banyan_schema.social.group import Kind
-from banyan_storage.grouped import GroupView, Standing, group_of, joined, owned
-from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
 MOST = 1_000
@@ -137,12 +137,12 @@ def _row(q: Queries, found: GroupView, account: AccountId | None) -> GroupRow:
 def listing(at: CommitView, ask: GroupsRequest) -> Groups:
     """The groups that an account owns, joined or asked to join. One that it moderates without having joined is not
     among them."""
-    q, lens = at.queries(), lens_of(at, reader_of(at, ask.by))
+    q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     account = hosted.account_of(at, ask.account or ask.by)
     rows, more = list[GroupRow](), False
     for target in dict.fromkeys(_targets(q, account)):
         found = group_of(q, target)
-        if found is None or not lens.sees(target.account):
+        if found is None or not visibility.sees(target.account):
             continue
         if len(rows) == ask.limit:
             more = True
@@ -160,10 +160,10 @@ def _targets(q: Queries, account: AccountId) -> Iterator[Target]:
 def show(at: CommitView, ask: GroupRequest) -> GroupShown:
     """A group: what it is, who rules it, and what is pinned."""
     q, reader = at.queries(), reader_of(at, ask.by)
-    found, lens = groups.held(q, group_target(ask.group)), lens_of(at, reader)
-    rows, pinned = PostRows(q, at.blobs, lens), list[PostRow]()
+    found, visibility = groups.held(q, group_target(ask.group)), visibility_of(at, reader)
+    rows, pinned = PostRows(q, at.blobs, visibility), list[PostRow]()
     for view in found.pinned():
-        if len(pinned) < PINNED and lens.shows(view.target.account, view.post):
+        if len(pinned) < PINNED and visibility.shows(view):
             pinned.append(rows.row(view))
     return GroupShown(
         **structs.asdict(_row(q, found, reader)),
@@ -178,7 +178,7 @@ def show(at: CommitView, ask: GroupRequest) -> GroupShown:
 def feed(at: CommitView, ask: GroupFeedRequest) -> GroupPosts:
     """The posts of a group, newest first: of members, without removed ones, and without those of accounts that the
     owner or the reading account blocks."""
-    q, lens = at.queries(), lens_of(at, reader_of(at, ask.by))
+    q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     found = groups.held(q, group_target(ask.group))
     views, last, before = list[PostView](), None, None
     place = place_of(ask.before, CURSOR_BYTES, "in a feed")
@@ -187,9 +187,9 @@ def feed(at: CommitView, ask: GroupFeedRequest) -> GroupPosts:
             before = last
             break
         last = feed_cursor(cursor)
-        if view is not None and lens.shows(view.target.account, view.post):
+        if view is not None and visibility.shows(view):
             views.append(view)
-    rows = PostRows(q, at.blobs, lens)
+    rows = PostRows(q, at.blobs, visibility)
     return GroupPosts([rows.row(view) for view in views], before)
 
 
@@ -221,15 +221,15 @@ def _page(
     wanted: Callable[[AccountId], bool],
     first: tuple[AccountId, ...],
 ) -> Members:
-    q, lens = at.queries(), lens_of(at, reader_of(at, ask.by))
+    q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     after = hosted.account_of(at, ask.after) if ask.after else None
-    page, last, more = [one for one in first if lens.sees(one)], None, None
+    page, last, more = [one for one in first if visibility.sees(one)], None, None
     most = len(page) + ask.limit
     for n, account in enumerate(found.joining(after)):
         if len(page) == most or n == LOOKED * ask.limit:
             more = last
             break
         last = did(account)
-        if lens.sees(account) and wanted(account):
+        if visibility.sees(account) and wanted(account):
             page.append(account)
     return Members([MemberRow(did(one), name_of(q, one), found.standing(one)) for one in page], more)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from banyan_reading import named
+
 from banyan_crdt.ids import account_to_text
 from banyan_crdt.ops import Add
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.profiles import set_fields
-from banyan_node.api.methods.reading import HandleOf, Named, handle_of, lens_of, name_of, reader_of
+from banyan_node.api.methods.reading import HandleOf, Named, handle_of, name_of, reader_of, visibility_of
 from banyan_node.api.methods.social import Undo, add_or_undo
 from banyan_node.api.texts import AccountRef, Did, EntryHex, Own, Reader, did, entry_hex
 from banyan_node.context import Context
@@ -24,7 +26,6 @@ from banyan_schema.social.handle import (
     is_domain,
     is_handle,
 )
-from banyan_storage import named
 
 METHODS = Declared()
 
@@ -152,7 +153,7 @@ def confirm(ctx: Context, ask: ConfirmRequest, now: float) -> HandleConfirmed:
 @METHODS.read("handle.find", "refused")
 def find(at: CommitView, ask: HandleRequest) -> HandlesFound:
     """Whose a handle is: who claims it, and which platforms confirm that."""
-    q, lens = at.queries(), lens_of(at, reader_of(at, ask.by))
+    q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     rows = [
         HandleRow(
             handle=found.handle,
@@ -161,6 +162,6 @@ def find(at: CommitView, ask: HandleRequest) -> HandlesFound:
             name=name_of(q, account),
         )
         for account, found in named.claimants(q, _handle(ask.handle))
-        if lens.sees(account)
+        if visibility.sees(account)
     ]
     return HandlesFound(sorted(rows, key=lambda row: (not row.platforms, row.account)))

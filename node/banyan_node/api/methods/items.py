@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Annotated, Any
 
+from banyan_reading.answers import ShownItem
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, CellKey
@@ -38,7 +39,6 @@ from banyan_schema.collection import Collection, Draft, cell_key, undo
 from banyan_schema.layout import Layout
 from banyan_schema.reading import counters, texts
 from banyan_schema.social import post_key
-from banyan_storage.answers import ShownItem
 from banyan_storage.folded import folded
 
 METHODS = Declared()

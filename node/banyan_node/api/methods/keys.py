@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated
 
+from banyan_reading.answers import PostView
 from msgspec import Meta
 
 from banyan_crdt.control import Control, control_op, resolve_control
@@ -35,7 +36,6 @@ from banyan_node.hosting import claims, cutting, hosted, private
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.author import OWN_LOGS, grant_to
 from banyan_replica.intake.own import own_tips
-from banyan_storage.answers import PostView
 from banyan_storage.errors import ViewBuilding
 
 METHODS = Declared()

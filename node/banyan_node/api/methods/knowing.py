@@ -6,6 +6,10 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Annotated
 
+from banyan_reading import locking, moving, named
+from banyan_reading.queries import Queries
+from banyan_reading.search.words import exact, fold, words_of
+from banyan_reading.timelines import newest
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, EntryId
@@ -16,21 +20,17 @@ from banyan_node.api.methods.reading import (
     MediaShownRow,
     Named,
     handle_of,
-    lens_of,
     name_of,
     reader_of,
     shown_media,
     trusted_by,
+    visibility_of,
 )
 from banyan_node.api.texts import AccountRef, Did, Milliseconds, Reader, did
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_schema.social.handle import HANDLE_FIELD, is_handle
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
-from banyan_storage import locking, moving, named
-from banyan_storage.queries import Queries
-from banyan_storage.search.words import exact, fold, words_of
-from banyan_storage.timelines import newest
 
 METHODS = Declared()
 MOST = 200
@@ -131,7 +131,7 @@ def search(at: CommitView, ask: LookingRequest) -> AccountsFound:
     """Finds accounts by what they are called. Those whose hosted name begins so are found among all. For words of names
     it looks at those that the reader follows, then at those hosted here, then at others, at most 2,000."""
     q, reader, text = at.queries(), reader_of(at, ask.by), ask.text.strip().removeprefix("@")
-    lens, wanted = lens_of(at, reader), words_of(exact(text))
+    visibility, wanted = visibility_of(at, reader), words_of(exact(text))
     if not wanted:
         raise CallError("bad_request", "accounts.search needs 'text', a word of a name; it got none.")
     mine = dict.fromkeys(() if reader is None else q.follows(reader))
@@ -141,7 +141,7 @@ def search(at: CommitView, ask: LookingRequest) -> AccountsFound:
             break
         if account not in found and _called(at, q, account, wanted):
             found[account] = None
-    seen = [one for one in found if lens.sees(one) and (not ask.following or one in mine)]
+    seen = [one for one in found if visibility.sees(one) and (not ask.following or one in mine)]
     seen.sort(key=lambda one: (one not in mine, -q.follower_count(one)))
     return AccountsFound([Named(did(one), name_of(q, one)) for one in seen[ask.skip : ask.skip + ask.limit]])
 

@@ -11,12 +11,14 @@ from functools import partial
 from itertools import islice
 from typing import Annotated, Literal
 
+from banyan_reading.queries import Queries
+from banyan_reading.visibility import Place
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
 from banyan_node.api.methods.private import OneReader
-from banyan_node.api.methods.reading import CURSOR_BYTES, lens_of, now_ms, trusted_by
+from banyan_node.api.methods.reading import CURSOR_BYTES, now_ms, trusted_by, visibility_of
 from banyan_node.api.texts import FeedCursor, NoticeCursor, Own, feed_cursor, notice_cursor, place_of
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
@@ -25,8 +27,7 @@ from banyan_node.hosting.vault import Private
 from banyan_node.hosting.writing import append_each
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import Dismissed, Marker
-from banyan_storage.noticed import PLACE_BYTES
-from banyan_storage.queries import Queries
+from banyan_storage.naming import PLACE_BYTES
 from banyan_storage.view_rows import place_bytes
 
 METHODS = Declared()
@@ -121,8 +122,8 @@ def unread(at: CommitView, ask: OneReader) -> Unread:
     """How many notifications an account has not read."""
     account, q = hosted.account_of(at, ask.by), at.queries()
     held, count = at.private(account), 0
-    last, lens = read_until(q, held), lens_of(at, account, "notifications")
-    for place, one in islice(heard(q, account, lens, partial(trusted_by, at), gone=gone(q, held)), 20 * COUNTED):
+    last, visibility = read_until(q, held), visibility_of(at, account, Place("notifications"))
+    for place, one in islice(heard(q, account, visibility, partial(trusted_by, at), gone=gone(q, held)), 20 * COUNTED):
         if count == COUNTED or (last is not None and place <= last):
             break
         count += one is not None

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
+from banyan_reading.grouped import COUNTED, MODERATORS, GroupView
+from banyan_reading.scheduled import event_of
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, CellKey, EntryId, account_to_text
@@ -45,8 +47,6 @@ from banyan_schema.social.group import (
     join,
     write_group,
 )
-from banyan_storage.grouped import COUNTED, MODERATORS, GroupView
-from banyan_storage.scheduled import event_of
 
 METHODS = Declared()
 OPS = 128

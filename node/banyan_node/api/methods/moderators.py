@@ -17,7 +17,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.moderation import decisions, moderators, reports, telling
 from banyan_node.operator_errors import CallError
-from banyan_storage.noticed import PLACE_BYTES
+from banyan_storage.naming import PLACE_BYTES
 
 METHODS = Declared()
 

@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
+from banyan_reading.moments import edited_ms
+from banyan_reading.queries import PostView, Queries
 from emoji import purely_emoji
 from msgspec import Meta
 
@@ -47,8 +49,6 @@ from banyan_schema.social import (
 )
 from banyan_schema.social.post import MAX_MEDIA
 from banyan_schema.social.profile import PICTURES
-from banyan_storage.moments import edited_ms
-from banyan_storage.queries import PostView, Queries
 
 METHODS = Declared()
 MOST_POSTS, MOST_TIES = 2_000, 1_000

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from banyan_reading.named import platform_of
+
 from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log, is_checkpoint
 from banyan_crdt.logs import NOTHING
 from banyan_node.api.declare import Declared, Looking, Nothing, Response
@@ -18,7 +20,6 @@ from banyan_node.version import program_version
 from banyan_node.workers.published import LinkSeen
 from banyan_replica.intake.future import FUTURE_MS
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.named import platform_of
 
 METHODS = Declared()
 FOLLOWING_SHOWN = 500
@@ -80,11 +81,12 @@ class ClockStatus(Response, frozen=True):
 
 class Restoring(Response, frozen=True):
     """accounts: how many accounts of restored keys are back. own: whether this node's own is among them. unnamed: those
-    whose profile has not come yet."""
+    whose profile has not come yet. closed: those that are closed, and so not hosted here."""
 
     accounts: int
     own: bool
     unnamed: int
+    closed: int
 
 
 class SlotsUsed(Response, frozen=True):
@@ -255,7 +257,9 @@ def status(at: Looking, ask: Nothing) -> Status:
         slots=None,
         lacking_parts=counts.lacking,
         catchup=CatchingUp(seen.readers, seen.left) if seen.readers else None,
-        restoring=Restoring(hosted.count(at), hosted.me(at) is not None, claims.unnamed(at)) if restoring else None,
+        restoring=Restoring(hosted.count(at), hosted.me(at) is not None, claims.unnamed(at), claims.closed(at))
+        if restoring
+        else None,
         interest=config.interest.mode,
         behind=behind,
         following=following,

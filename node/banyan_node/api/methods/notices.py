@@ -6,21 +6,23 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
+from banyan_reading import moving
+from banyan_reading.noticed import Noticed
+from banyan_reading.queries import Queries
+from banyan_reading.scheduled import event_of
+from banyan_reading.visibility import Place
 from msgspec import Meta
 
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.episodes import OfChannel, of_channel
 from banyan_node.api.methods.markers import gone, read_until
-from banyan_node.api.methods.reading import InGroup, Named, PostRow, PostRows, lens_of, trusted_by
+from banyan_node.api.methods.reading import InGroup, Named, PostRow, PostRows, trusted_by, visibility_of
 from banyan_node.api.texts import Milliseconds, Moment, NoticeCursor, Own, PostUri, did, notice_cursor, place_of, uri
 from banyan_node.hosting import hosted
 from banyan_node.hosting.hearing import heard
 from banyan_schema.address import Target
 from banyan_schema.notices import NOTICES, Notice
-from banyan_storage import moving
-from banyan_storage.noticed import PLACE_BYTES, Noticed
-from banyan_storage.queries import Queries
-from banyan_storage.scheduled import event_of
+from banyan_storage.naming import PLACE_BYTES
 
 METHODS = Declared()
 MOST, NAMED = 200, 8
@@ -86,9 +88,12 @@ class Notices(Response, frozen=True):
 def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
     """What an account hears of, without what it does not see of others. Of a page, alike things are one row."""
     account, q = hosted.account_of(at, ask.by), at.queries()
-    lens, place = lens_of(at, account, "notifications"), place_of(ask.before, PLACE_BYTES, "among notifications")
+    visibility, place = (
+        visibility_of(at, account, Place("notifications")),
+        place_of(ask.before, PLACE_BYTES, "among notifications"),
+    )
     held = at.private(account)
-    found = heard(q, account, lens, partial(trusted_by, at), place, set(ask.kinds or NOTICES), gone(q, held))
+    found = heard(q, account, visibility, partial(trusted_by, at), place, set(ask.kinds or NOTICES), gone(q, held))
     only = None if ask.of is None else hosted.account_of(at, ask.of)
     groups: dict[object, list[Noticed]] = {}
     places, seen = list[bytes](), read_until(q, held) or b""
@@ -108,7 +113,7 @@ def notifications(at: CommitView, ask: NoticesRequest) -> Notices:
         last, looked = place, looked + 1
     else:
         last = b""
-    rows = PostRows(q, at.blobs, lens)
+    rows = PostRows(q, at.blobs, visibility)
     told_of = [_row(q, rows, one, at_, at_ > seen) for one, at_ in zip(groups.values(), places, strict=True)]
     return Notices(told_of, notice_cursor(last) if last else None)
 

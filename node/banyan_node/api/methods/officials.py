@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from banyan_reading.named import field_of
+from banyan_reading.verified import verified
+
 from banyan_crdt.ids import account_to_text
 from banyan_crdt.ops import Add
 from banyan_node.api.declare import Declared, Request, Response
@@ -14,8 +17,6 @@ from banyan_node.operator_errors import CallError
 from banyan_schema.collection import undo
 from banyan_schema.social.handle import DOMAIN_FIELD, is_domain
 from banyan_schema.social.official import OFFICIAL, Official, attest
-from banyan_storage.named import field_of
-from banyan_storage.verified import verified
 
 METHODS = Declared()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
+from banyan_reading.visibility import FilterContext, Place
 from msgspec import Meta
 
 from banyan_crdt.blob import BlobRoot
@@ -15,8 +16,8 @@ from banyan_node.api.methods.reading import (
     CURSOR_BYTES,
     PostRow,
     PostRows,
-    lens_of,
     reader_of,
+    visibility_of,
 )
 from banyan_node.api.texts import (
     BlobRef,
@@ -30,7 +31,6 @@ from banyan_node.api.texts import (
     target_of,
 )
 from banyan_node.hosting import hosted
-from banyan_node.hosting.lens import Where
 from banyan_node.media.about import about_of
 from banyan_node.media.naming import naming
 from banyan_node.operator_errors import CallError
@@ -46,11 +46,12 @@ NAMED = 200
 
 
 class PostsRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """where: only the filters of the reader that count there warn; null: all of them. seen: only those that the reader
-    sees in timelines: not of whom it mutes, and not what a filter hides. as: the account that reads."""
+    """where: only the filters of the reader that count there warn; null: all of them. tag: at home, because the reader
+    follows a tag. seen: only those that the reader sees there: not of whom it mutes, and not what a filter hides. as:
+    the account that reads."""
 
     uris: Annotated[list[PostRef], Meta(max_length=MOST)]
-    where: Where | None = None
+    where: FilterContext | Literal["tag"] | None = None
     seen: bool = False
     by: Reader = None
 
@@ -89,11 +90,11 @@ class ShownBlob(Response, frozen=True):
 @METHODS.read("posts.get", "refused")
 def posts_get(at: CommitView, ask: PostsRequest) -> Posts:
     """Posts by their addresses."""
-    lens = lens_of(at, reader_of(at, ask.by), ask.where)
-    rows, found = KeptRows(at, lens), list[PostRow | None]()
+    visibility = visibility_of(at, reader_of(at, ask.by), Place(ask.where or "elsewhere"))
+    rows, found = KeptRows(at, visibility), list[PostRow | None]()
     for one in ask.uris:
         view = rows.post(target_of(one))
-        shown = view is not None and (not ask.seen or lens.shows(view.target.account, view.post))
+        shown = view is not None and (not ask.seen or visibility.shows(view))
         found.append(rows.row(view) if view is not None and shown else None)
     return Posts(found)
 
@@ -108,7 +109,7 @@ def favourites(at: CommitView, ask: FavouritesRequest) -> Favourites:
         latest[target] = max(latest.get(target, 0), item.time_ms)
     places = sorted(((ms << 16).to_bytes(8, "big") + target.raw for target, ms in latest.items()), reverse=True)
     before = place_of(ask.before, CURSOR_BYTES, "among favourites")
-    rows, page, last = PostRows(q, at.blobs, lens_of(at, reader)), list[PostRow](), None
+    rows, page, last = PostRows(q, at.blobs, visibility_of(at, reader)), list[PostRow](), None
     for place in places:
         if before is not None and place >= before:
             continue

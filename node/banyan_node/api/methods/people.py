@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated
 
+from banyan_reading.followed import following, numbers_of, relates
+from banyan_reading.locking import answered, waits
+from banyan_reading.queries import Queries
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import Named, lens_of, name_of, now_ms, reader_of
+from banyan_node.api.methods.reading import Named, name_of, now_ms, reader_of, visibility_of
 from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, Reader, did
 from banyan_node.hosting import hosted
 from banyan_node.moderation import standing
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import FollowWish, Mute, Note
-from banyan_storage.followed import following, numbers_of, relates
-from banyan_storage.locking import answered, waits
-from banyan_storage.queries import Queries
 from banyan_storage.view_rows import NUMBERED
 
 METHODS = Declared()
@@ -159,7 +159,7 @@ def relationship(at: CommitView, ask: RelationshipRequest) -> Relationship:
         followed_by=relates(txn, other, "follow", me),
         blocking=blocking,
         blocked_by=relates(txn, other, "block", me),
-        muting=not blocking and other in lens_of(at, me).hidden,
+        muting=not blocking and visibility_of(at, me).hides(other),
         note="" if note is None else note.text,
         familiar=_named(q, familiar, ask.named),
         familiar_count=len(familiar),
@@ -170,14 +170,14 @@ def relationship(at: CommitView, ask: RelationshipRequest) -> Relationship:
 def relationships(at: CommitView, ask: RelationshipsRequest) -> Standings:
     """How an account and others stand to one another, many in one call."""
     q, txn, me = at.queries(), at.store.txn, hosted.account_of(at, ask.by)
-    held, lens = at.private(me), lens_of(at, me)
+    held, visibility = at.private(me), visibility_of(at, me)
     until = {AccountId(one.account): one.until_ms for one in held.all(Mute)}
 
     def standing(other: AccountId) -> Standing:
         follows, followed = relates(txn, me, "follow", other), relates(txn, other, "follow", me)
         asks, asked = follows and waits(q, me, other), followed and waits(q, other, me)
         blocking, note = relates(txn, me, "block", other), held.get(Note(other, ""))
-        muting = not blocking and other in lens.hidden
+        muting = not blocking and visibility.hides(other)
         wish = held.get(FollowWish(other)) or FollowWish(other)
         return Standing(
             account=did(other),
@@ -201,19 +201,19 @@ def relationships(at: CommitView, ask: RelationshipsRequest) -> Standings:
 def seen(at: CommitView, ask: SeenRequest) -> Seen:
     """Whether the reader sees in timelines what these accounts say: nothing of whom it blocks or mutes, and of whom
     moderators of this node limit only if it follows them."""
-    lens = lens_of(at, reader_of(at, ask.by))
-    return Seen([lens.sees(hosted.account_of(at, one)) for one in ask.accounts])
+    visibility = visibility_of(at, reader_of(at, ask.by))
+    return Seen([visibility.sees(hosted.account_of(at, one)) for one in ask.accounts])
 
 
 @METHODS.read("suggestions", "not_found", "refused", slow=True)
 def suggestions(at: CommitView, ask: SuggestionsRequest) -> Suggestions:
     """Whom an account might follow: whom those follow that it follows, with the reason."""
     q, me = at.queries(), hosted.account_of(at, ask.by)
-    lens, mine = lens_of(at, me), q.follows(me)
+    visibility, mine = visibility_of(at, me), q.follows(me)
     known, found, whose = {me, *mine}, Counter[AccountId](), dict[AccountId, list[AccountId]]()
-    for friend in islice((a for a in mine if lens.sees(a)), FRIENDS):
+    for friend in islice((a for a in mine if visibility.sees(a)), FRIENDS):
         for other in q.follows(friend, limit=OF_EACH):
-            if other not in known and lens.sees(other):
+            if other not in known and visibility.sees(other):
                 found[other] += 1
                 whose.setdefault(other, []).append(friend)
     first = sorted(found, key=lambda a: (-found[a], -q.follower_count(a), a))[: ask.limit]

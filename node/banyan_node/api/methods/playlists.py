@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from banyan_reading.queries import Queries
+from banyan_reading.series import playlist_of, playlists_of
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
@@ -11,7 +13,7 @@ from banyan_crdt.ops import Put
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.channels import After, Limit, titled
 from banyan_node.api.methods.episodes import GoneWord, post_or_gone
-from banyan_node.api.methods.reading import Named, PostRow, PostRows, lens_of, name_of, reader_of
+from banyan_node.api.methods.reading import Named, PostRow, PostRows, name_of, reader_of, visibility_of
 from banyan_node.api.methods.social import missing
 from banyan_node.api.texts import (
     EntryHex,
@@ -37,8 +39,6 @@ from banyan_node.operator_errors import CallError
 from banyan_schema.address import Target
 from banyan_schema.social import post_key
 from banyan_schema.social.channel import MAX_POSTS, PLAYLIST, Playlist, drop_playlist, write_playlist
-from banyan_storage.queries import Queries
-from banyan_storage.series import playlist_of, playlists_of
 
 METHODS = Declared()
 Posts = Annotated[list[PostRef], Meta(max_length=MAX_POSTS)]
@@ -154,9 +154,9 @@ def listing(at: CommitView, ask: PlaylistsRequest) -> PlaylistPages:
 def show(at: CommitView, ask: PlaylistRequest) -> PlaylistShown:
     """A playlist and its posts, in their order. What is gone of them is marked."""
     q, target = at.queries(), playlist_target(ask.playlist)
-    said, lens = _held(q, target), lens_of(at, reader_of(at, ask.by))
-    rows, who = PostRows(q, at.blobs, lens), Named(did(target.account), name_of(q, target.account))
-    posts = [PlaylistPost(uri(post), *post_or_gone(q, rows, lens, post)) for post in said.posts]
+    said, visibility = _held(q, target), visibility_of(at, reader_of(at, ask.by))
+    rows, who = PostRows(q, at.blobs, visibility), Named(did(target.account), name_of(q, target.account))
+    posts = [PlaylistPost(uri(post), *post_or_gone(q, rows, visibility, post)) for post in said.posts]
     return PlaylistShown(uri(target), who, said.title, said.description, posts)
 
 

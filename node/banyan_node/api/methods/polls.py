@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from banyan_reading.queries import Queries
+from banyan_reading.voting import tally, vote_of
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
@@ -18,8 +20,6 @@ from banyan_node.operator_errors import CallError
 from banyan_schema.social import VOTE, Poll, Target, undo, write_vote
 from banyan_schema.social.post import MAX_OPTIONS
 from banyan_schema.social.vote import vote_key
-from banyan_storage.queries import Queries
-from banyan_storage.views.social.ballots import tally, vote_of
 
 METHODS = Declared()
 

@@ -6,7 +6,7 @@ from base64 import b64encode
 from io import BytesIO
 
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import PostRow, PostRows, lens_of, reader_of
+from banyan_node.api.methods.reading import PostRow, PostRows, reader_of, visibility_of
 from banyan_node.api.methods.social import missing
 from banyan_node.api.texts import EntryHex, PostRef, PostUri, Reader, entry_hex, target_of, uri
 from banyan_node.operator_errors import CallError
@@ -39,12 +39,12 @@ class PostProof(Response, frozen=True):
 def get(at: CommitView, ask: PostGetRequest) -> PostRow:
     """One post, as the account sees it that reads."""
     q, target = at.queries(), target_of(ask.uri)
-    view, lens = q.post(target), lens_of(at, reader_of(at, ask.by))
+    view, visibility = q.post(target), visibility_of(at, reader_of(at, ask.by))
     if view is None:
         raise missing(q, target)
-    if target.account in lens.hidden:
+    if visibility.hides(target.account):
         raise CallError("not_found", f"{ask.uri} is by somebody whom the reader blocks or mutes.", 404)
-    return PostRows(q, at.blobs, lens).row(view)
+    return PostRows(q, at.blobs, visibility).row(view)
 
 
 @METHODS.read("post.proof", "not_found")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from banyan_reading.visibility import lasts
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, CellKey, account_to_text
@@ -30,7 +31,6 @@ from banyan_node.api.texts import (
 )
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
-from banyan_node.hosting.lens import lasts
 from banyan_node.hosting.vault import Private
 from banyan_node.hosting.writing import append_each
 from banyan_node.operator_errors import CallError

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
+
+from banyan_reading import faces, locking, moving, named, pins
+from banyan_reading.answers import Reposted
+from banyan_reading.faces import Face
+from banyan_reading.grouped import group_of
+from banyan_reading.moments import edited_ms, written_ms
+from banyan_reading.queries import PostView, Queries
+from banyan_reading.responding import quote_count, reacted_by, reposted_by
+from banyan_reading.verified import verified
+from banyan_reading.visibility import Place
 
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
@@ -21,27 +32,20 @@ from banyan_node.api.texts import (
     uri,
 )
 from banyan_node.hosting import hosted
-from banyan_node.hosting.lens import Lens, Where
 from banyan_node.hosting.vault import Private
+from banyan_node.hosting.visibility import Visibility, read_viewer
 from banyan_node.moderation import standing
 from banyan_schema.media import Media
 from banyan_schema.social import Audience, Target
-from banyan_storage import faces, locking, moving, named, pins
-from banyan_storage.answers import Reposted
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import ViewBuilding
-from banyan_storage.faces import Face
-from banyan_storage.grouped import group_of
-from banyan_storage.moments import edited_ms, written_ms
-from banyan_storage.queries import PostView, Queries
-from banyan_storage.responding import quote_count, reacted_by, reposted_by
-from banyan_storage.verified import verified
 
 METHODS = Declared()
 LOOKED = 20
 """For each post of a page at most so many are looked at: a page of which most is hidden may be short."""
 FOLLOWING_SHOWN = 50
-HIDES_BYTES = 2_000
+VIEWER_BYTES = 2_000
+ELSEWHERE = Place("elsewhere")
 CURSOR_BYTES = 56
 """Time, account and key of the last post of a page."""
 
@@ -254,10 +258,10 @@ def profile_get(at: CommitView, ask: ProfileOf) -> Profile:
 class PostRows:
     """Makes rows of posts, and caches names and pictures of accounts."""
 
-    def __init__(self, q: Queries, blobs: BlobStore, lens: Lens | None = None) -> None:
+    def __init__(self, q: Queries, blobs: BlobStore, visibility: Visibility | None = None) -> None:
         self._q, self._blobs = q, blobs
-        self._lens = lens
-        self._reader = None if lens is None else lens.reader
+        self._visibility = visibility
+        self._reader = None if visibility is None else visibility.reader
         self._faces: dict[AccountId, Face] = {}
         self._groups: dict[Target, InGroup] = {}
         self._labels = standing.labels(q.reader)
@@ -280,13 +284,15 @@ class PostRows:
 
     def _quoted(self, target: Target) -> Quoted:
         original = self._q.post(target)
-        hidden = self._lens is not None and not self._lens.sees(target.account)
+        hidden = self._visibility is not None and not self._visibility.sees(target.account)
         if original is None or hidden:
             return Quoted(uri(target), None, None, None)
         said = original.post
-        filtered = None if self._lens is None else self._lens.warns(target.account, said)
-        warning = said.warning or self._label(target) or filtered
+        warning = said.warning or self._label(target) or self._filtered(original)
         return Quoted(uri(target), self.name(target.account), said.text, warning)
+
+    def _filtered(self, view: PostView) -> str | None:
+        return None if self._visibility is None else self._visibility.of(view).warning
 
     def _label(self, target: Target) -> str | None:
         return standing.label_of(self._q.reader, target) if self._labels else None
@@ -306,7 +312,7 @@ class PostRows:
             edited_ms=edited,
             lang=said.lang,
             warning=said.warning,
-            filtered=None if self._lens is None else self._lens.warns(view.target.account, said),
+            filtered=self._filtered(view),
             label=self._label(view.target),
             audience=said.audience,
             tags=list(said.tags),
@@ -329,7 +335,7 @@ class PostRows:
 
     def mine(self, view: PostView, reactions: Iterable[str], reposts: int) -> Mine | None:
         """What the reader did with a post. reactions: the emojis that anybody reacted with. reposts: how many."""
-        if self._lens is None or self._reader is None:
+        if self._visibility is None or self._reader is None:
             return None
         target, answered = view.target, view.post.reply
         own = target.account == self._reader
@@ -338,9 +344,9 @@ class PostRows:
         return Mine(
             reactions=reacted_by(self._q, target, self._reader, reactions) if reactions else [],
             reposted_ms=reposted_by(self._q, target, self._reader) if reposts else None,
-            bookmarked=self._lens.keeps(target),
+            bookmarked=self._visibility.keeps(target),
             pinned=own and target in (self._pinned or ()),
-            muted=self._lens.is_quiet(target if answered is None else answered.root),
+            muted=self._visibility.is_quiet(target if answered is None else answered.root),
         )
 
     def of(self, target: Target, hidden: bool = False) -> PostRow | None:
@@ -355,18 +361,16 @@ def trusted_by(at: CommitView) -> list[AccountId]:
     return [] if own is None else [own, *at.queries().follows(own)]
 
 
-def lens_of(at: CommitView, reader: AccountId | None, where: Where | None = None) -> Lens:
-    """How an account sees the others. where: only the filters that count there; None: all of them."""
+def visibility_of(at: CommitView, reader: AccountId | None, where: Place = ELSEWHERE) -> Visibility:
+    """What an account sees there."""
     limited = {*standing.limited(at.store)}
     if reader is None:
-        return Lens((), Private(), None, now_ms(), limited=limited)
-    q = at.queries()
-    hides = at.kept.made(
-        ("hides", reader), [q.number(reader)], HIDES_BYTES, lambda: frozenset((*q.blocks(reader), *q.mutes(reader)))
-    )
+        return Visibility(None, Private(), limited, where, now_ms())
+    q, held = at.queries(), at.private(reader)
+    viewer = at.kept.made(("viewer", reader), [q.number(reader)], VIEWER_BYTES, lambda: read_viewer(q, reader, held))
     if limited:
-        limited.difference_update(q.follows(reader), [reader])
-    return Lens(hides, at.private(reader), reader, now_ms(), where, limited)
+        viewer = replace(viewer, follows=frozenset(q.follows(reader)))
+    return Visibility(viewer, held, limited, where, now_ms())
 
 
 def now_ms() -> int:

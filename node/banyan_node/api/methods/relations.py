@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from banyan_reading import locking
+from banyan_reading.followed import relates
+
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_crdt.ops import Add
 from banyan_node.api.declare import Declared, Request, Response
@@ -14,8 +17,6 @@ from banyan_node.media.following import look_again_at
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import Mute
 from banyan_schema.social import Draft, Relation, relate, undo
-from banyan_storage import locking
-from banyan_storage.followed import relates
 
 METHODS = Declared()
 

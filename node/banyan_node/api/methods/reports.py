@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated, Literal
 
+from banyan_reading.queries import Queries
 from msgspec import Meta, field, structs
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
@@ -27,7 +28,6 @@ from banyan_node.moderation.decisions import Verdict
 from banyan_node.moderation.reports import Category, ReportedPost, Reporter, ReportNote
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import Target
-from banyan_storage.queries import Queries
 
 METHODS = Declared()
 PAGE = 100

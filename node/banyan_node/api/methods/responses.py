@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from banyan_reading.responding import NUMBER_BYTES, reacted, reposted, reposted_at
 from msgspec import Meta
 
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import LOOKED, Named, lens_of, name_of, reader_of
+from banyan_node.api.methods.reading import LOOKED, Named, name_of, reader_of, visibility_of
 from banyan_node.api.texts import (
     AccountRef,
     PostRef,
@@ -22,7 +23,6 @@ from banyan_node.api.texts import (
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_schema.address import short
-from banyan_storage.responding import NUMBER_BYTES, reacted, reposted, reposted_at
 
 METHODS = Declared()
 MOST = 1_000
@@ -85,7 +85,7 @@ class FoundRepost(Response, frozen=True):
 @METHODS.read("reactions", "refused")
 def reactions(at: CommitView, ask: ReactionsRequest) -> Reactions:
     """Who reacted to a post, and with what."""
-    q, lens = at.queries(), lens_of(at, reader_of(at, ask.by))
+    q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     page, last, more = list[Reacted](), None, None
     found = reacted(q, target_of(ask.uri), (ask.emoji or "").strip(), _place(ask.after))
     for n, (cursor, account, emoji) in enumerate(found):
@@ -93,7 +93,7 @@ def reactions(at: CommitView, ask: ReactionsRequest) -> Reactions:
             more = last
             break
         last = response_place(cursor)
-        if lens.sees(account):
+        if visibility.sees(account):
             page.append(Reacted(did(account), name_of(q, account), emoji))
     return Reactions(page, more)
 
@@ -101,14 +101,14 @@ def reactions(at: CommitView, ask: ReactionsRequest) -> Reactions:
 @METHODS.read("reposts", "refused")
 def reposters(at: CommitView, ask: RepostersRequest) -> Reposters:
     """Who reposted a post."""
-    q, lens = at.queries(), lens_of(at, reader_of(at, ask.by))
+    q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     page, last, more = list[Named](), None, None
     for n, (cursor, account) in enumerate(reposted(q, target_of(ask.uri), _place(ask.after))):
         if len(page) == ask.limit or n == LOOKED * ask.limit:
             more = last
             break
         last = response_place(cursor)
-        if lens.sees(account):
+        if visibility.sees(account):
             page.append(Named(did(account), name_of(q, account)))
     return Reposters(page, more)
 

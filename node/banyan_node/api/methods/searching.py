@@ -7,17 +7,18 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Annotated
 
+from banyan_reading.search.words import BadQuestion, Question, mark_of_account, read_question, with_any_tag
+from banyan_reading.visibility import Place
 from msgspec import Meta, field
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import LOOKED, PostRow, PostRows, lens_of, reader_of
+from banyan_node.api.methods.reading import LOOKED, PostRow, PostRows, reader_of, visibility_of
 from banyan_node.api.texts import PostUri, Reader, place_of, uri
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep.searching import Searching
 from banyan_storage.errors import IndexDamaged
-from banyan_storage.search.words import BadQuestion, Question, mark_of_account, read_question, with_any_tag
 
 METHODS = Declared()
 MOST, MOST_TAGS = 200, 200
@@ -110,10 +111,10 @@ def _row(row: int) -> str:
 
 def _page(at: CommitView, search: Searching, ask: SearchRequest, question: Question, below: int | None) -> Found:
     q = at.queries()
-    lens = lens_of(at, reader_of(at, ask.by), "public")
+    visibility = visibility_of(at, reader_of(at, ask.by), Place("public"))
     marks = [mark_of_account(n, _account(at, a)) for n, a in question.accounts]
     index, behind = search.current(q)
-    rows, posts, before, last = PostRows(q, at.blobs, lens), list[PostRow](), None, None
+    rows, posts, before, last = PostRows(q, at.blobs, visibility), list[PostRow](), None, None
     for n, (row, target) in enumerate(index.find(question, marks, below)):
         if len(posts) == ask.limit or n == LOOKED * ask.limit:
             before = last
@@ -122,7 +123,7 @@ def _page(at: CommitView, search: Searching, ask: SearchRequest, question: Quest
         if ask.local and not hosted.is_hosted(at.store, target.account):
             continue
         view = q.post(target)
-        if view is not None and lens.shows(target.account, view.post):
+        if view is not None and visibility.shows(view):
             posts.append(rows.row(view))
     return Found(posts, before, behind)
 

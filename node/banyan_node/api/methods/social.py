@@ -8,6 +8,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Literal
 
+from banyan_reading.grouped import group_of
+from banyan_reading.pins import SHOWN, pinned
+from banyan_reading.queries import PostView, Queries
 from emoji import purely_emoji
 from msgspec import Meta, to_builtins
 
@@ -58,9 +61,6 @@ from banyan_schema.social import (
 )
 from banyan_schema.social.pinned import pin
 from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS, Urgency
-from banyan_storage.grouped import group_of
-from banyan_storage.pins import SHOWN, pinned
-from banyan_storage.queries import PostView, Queries
 from banyan_storage.views.large_accounts import has_steps
 
 METHODS = Declared()

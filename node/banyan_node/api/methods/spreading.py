@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import trio
+from banyan_reading.queries import Queries
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Reject
@@ -18,7 +19,6 @@ from banyan_node.workers.published import SpreadSeen
 from banyan_replica.gossip.trail import Way
 from banyan_schema.social import POST, Target
 from banyan_storage.arrived import origins
-from banyan_storage.queries import Queries
 
 METHODS = Declared()
 PINGED, AT_ONCE = 40, 8

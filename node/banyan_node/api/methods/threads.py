@@ -4,32 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from banyan_reading.queries import PostView, Queries
+from banyan_reading.threads import CURSOR_BYTES, Answer
+from banyan_reading.visibility import Place, Reason
 from msgspec import Meta, structs
 
-from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
-from banyan_node.api.methods.reading import PostRow, PostRows, lens_of, reader_of
+from banyan_node.api.methods.reading import PostRow, PostRows, reader_of, visibility_of
 from banyan_node.api.methods.social import WithheldOrder, missing, withheld_row
 from banyan_node.api.texts import PostRef, PostUri, Reader, ThreadCursor, place_of, target_of, thread_cursor, uri
 from banyan_node.hosting.gone import Gone, why_gone
-from banyan_node.hosting.lens import Lens
+from banyan_node.hosting.visibility import Visibility
 from banyan_node.operator_errors import CallError
 from banyan_schema.address import conversation
 from banyan_schema.social import Target
 from banyan_storage.blobs import BlobStore
-from banyan_storage.queries import PostView, Queries
-from banyan_storage.threads import CURSOR_BYTES, Answer
 
 METHODS = Declared()
 MOST = 200
 LOOKED = 1_000
 """So many more answers are looked at for a page."""
-UNSEEN, LIMITED, BLOCKED, FILTERED = (
-    "by somebody whom the reader blocks or mutes",
-    "by somebody whom the moderators of this node show to followers alone",
-    "by somebody whom the author of the first post blocks",
-    "hidden by a filter of the reader",
-)
+WHY: dict[Reason, str] = {
+    "unseen": "by somebody whom the reader blocks or mutes",
+    "limited": "by somebody whom the moderators of this node show to followers alone",
+    "blocked": "by somebody whom the author of the first post blocks",
+    "filtered": "hidden by a filter of the reader",
+}
+"""Why a post of a conversation is not shown."""
 
 
 class ThreadRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -97,20 +98,23 @@ def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     post = q.post(target)
     above = q.above(post)
     page = _Page(
-        q, at.blobs, lens_of(at, reader_of(at, ask.by), "thread"), above.posts[0].target if above.posts else target
+        q,
+        at.blobs,
+        visibility_of(at, reader_of(at, ask.by), Place("thread")),
+        above.posts[0].target if above.posts else target,
     )
     lacking = target if post is None else above.missing
     gone = None if lacking is None else _gone(why_gone(q, lacking))
     if above.further is not None:
         lacking, gone = above.further, FURTHER
     for view in above.posts:
-        why = page.why_unseen(view.target.account)
-        if why is None:
+        why = page.why_not(view)
+        if why is None or why == "filtered":
             page.add(view, page.base)
             page.base += 1
         else:  # what stands below it is shown
             page.posts.clear()
-            page.base, lacking, gone = 0, view.target, GonePost("hidden", why)
+            page.base, lacking, gone = 0, view.target, GonePost("hidden", WHY[why])
     if post is not None:
         page.add(post, page.base)
     if place is not None:
@@ -136,9 +140,9 @@ def _place(after: str | None, asked: Target) -> bytes | None:
 class _Page:
     """base: the depth of the post that was asked for."""
 
-    def __init__(self, q: Queries, blobs: BlobStore, lens: Lens, first: Target) -> None:
-        self.q, self.lens = q, lens
-        self._rows, self._blocked = PostRows(q, blobs, lens), set(q.blocks(first.account))
+    def __init__(self, q: Queries, blobs: BlobStore, visibility: Visibility, first: Target) -> None:
+        self.q, self.visibility = q, visibility
+        self._rows, self._blocked = PostRows(q, blobs, visibility), set(q.blocks(first.account))
         self.base = 0
         self.posts: list[ThreadRow] = []
         self.gaps: list[ThreadGap] = []
@@ -162,9 +166,9 @@ class _Page:
         view, depth = answer.view, self.base + answer.depth
         if answer.lacking is not None:
             self._gap(answer.lacking, depth - 1, _gone(why_gone(self.q, answer.lacking)))
-        why = self._why_not(view.target.account, view)
+        why = self.why_not(view)
         if why is not None:
-            self._gap(view.target, depth, GonePost("hidden", why))
+            self._gap(view.target, depth, GonePost("hidden", WHY[why]))
             return False
         self.add(view, depth)
         return True
@@ -172,15 +176,5 @@ class _Page:
     def _gap(self, target: Target, depth: int, gone: GonePost) -> None:
         self.gaps.append(ThreadGap(len(self.posts), depth, uri(target), gone))
 
-    def why_unseen(self, author: AccountId) -> str | None:
-        if author in self._blocked:
-            return BLOCKED
-        if author in self.lens.limited:
-            return LIMITED
-        return None if self.lens.sees(author) else UNSEEN
-
-    def _why_not(self, author: AccountId, view: PostView) -> str | None:
-        why = self.why_unseen(author)
-        if why is not None:
-            return why
-        return None if self.lens.shows(author, view.post) else FILTERED
+    def why_not(self, view: PostView) -> Reason | None:
+        return self.visibility.of(view, self._blocked).why

@@ -8,23 +8,35 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from banyan_reading import locking
 from msgspec import Meta
 
-from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
-from banyan_node.api.methods.feeds import on_exclusive_lists
+from banyan_node.api.methods.filters import FilterRow, filters
 from banyan_node.api.methods.markers import CLEARED, furthest, newest_heard, place_said
 from banyan_node.api.methods.private import OneReader, Undo, opened, say
 from banyan_node.api.methods.social import missing
-from banyan_node.api.texts import AccountRef, Did, NoticeCursor, Own, PostRef, PostUri, did, place_of, target_of, uri
+from banyan_node.api.texts import (
+    AccountRef,
+    Did,
+    Milliseconds,
+    NoticeCursor,
+    Own,
+    PostRef,
+    PostUri,
+    did,
+    place_of,
+    target_of,
+    uri,
+)
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
+from banyan_node.hosting.visibility import read_viewer
 from banyan_node.operator_errors import CallError
 from banyan_schema.privately import Dismissed, FollowedTag, FollowWish, Marker, QuietThread
 from banyan_schema.social import tags_in
 from banyan_schema.social.post import tag_fold
-from banyan_storage import locking
-from banyan_storage.noticed import PLACE_BYTES
+from banyan_storage.naming import PLACE_BYTES
 
 METHODS = Declared()
 MOST_TAGS, MOST_LANGS = 1_000, 50
@@ -80,13 +92,21 @@ class WishRow(Response, frozen=True):
     langs: list[str] | None
 
 
-class Wishes(Response, frozen=True):
-    """wishes: what of some accounts is at home. apart: the accounts of which nothing is, although they are followed:
-    those on exclusive lists, and those that are locked and have not accepted it. tags: as in `tags.followed`."""
+class MutedUntil(Response, frozen=True):
+    account: Did
+    until: Milliseconds | None
 
-    wishes: list[WishRow]
+
+class ViewerShown(Response, frozen=True):
+    """apart: the accounts of which nothing is at home, although they are followed: those on exclusive lists, and those
+    that are locked and have not accepted it. wishes: what of some accounts is. tags: as in `tags.followed`."""
+
+    blocks: list[Did]
+    mutes: list[MutedUntil]
     apart: list[Did]
+    wishes: list[WishRow]
     tags: list[str]
+    filters: list[FilterRow]
 
 
 class DismissRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -144,17 +164,25 @@ def follow_wish(ctx: Context, ask: FollowWishRequest, now: float) -> NoResult:
     return say(ctx, account, private.drafts(ctx, account, [wanted], now), now)
 
 
-@METHODS.read("follow.wishes", "not_found", "refused")
-def follow_wishes(at: CommitView, ask: OneReader) -> Wishes:
-    """What an account wants in its home timeline, beside whom it follows."""
+@METHODS.read("viewer", "not_found", "refused")
+def viewer(at: CommitView, ask: OneReader) -> ViewerShown:
+    """What an account wants to see and not to see, beside whom it follows and its lists: at one moment, for who shows
+    it posts as they come."""
     account, q = hosted.account_of(at, ask.by), at.queries()
     held, follows = opened(at, account), q.follows(account)
-    rows = [
-        WishRow(did(AccountId(one.account)), one.reposts != "no", None if one.langs is None else one.langs.split())
-        for one in sorted(held.all(FollowWish), key=lambda one: one.account)
-    ]
-    apart = sorted(on_exclusive_lists(held) | {*follows} - {*locking.followed(q, account, follows)})
-    return Wishes(rows, [did(one) for one in apart], [one.shown for one in sorted(held.all(FollowedTag))])
+    wants = read_viewer(q, account, held)
+    apart = sorted({*follows} - {*locking.followed(q, account, follows)} | {*wants.apart})
+    return ViewerShown(
+        blocks=[did(one) for one in sorted(wants.blocks)],
+        mutes=[MutedUntil(did(one), until) for one, until in sorted(wants.mutes.items())],
+        apart=[did(one) for one in apart],
+        wishes=[
+            WishRow(did(one), wish.reposts != "no", None if wish.langs is None else wish.langs.split())
+            for one, wish in sorted(wants.wishes.items())
+        ],
+        tags=[one.shown for one in sorted(held.all(FollowedTag))],
+        filters=filters(at, ask).filters,
+    )
 
 
 @METHODS.write("notification.dismiss", "not_found", "refused")

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from banyan_web.door_store import DoorStore
+from banyan_web.door_store import DAY_S, DoorStore
 
-KEPT_S, FAILED_S = 14 * 86_400, 86_400
+KEPT_S, FAILED_S = 14 * DAY_S, DAY_S
 """How long a card is shown, and how long an address that gave none is not asked again."""
 MOST, PICTURE_BYTES = 5_000, 64 << 20
 """Addresses, and bytes of all pictures."""
@@ -48,7 +48,7 @@ def keep(door: DoorStore, url: str, said: dict[str, Any] | None, raw: bytes | No
     name = None if raw is None else sha256(raw).hexdigest()[:32]
     text = None if said is None else msgspec.json.encode(said).decode()
     with door.writing() as db:
-        db.execute("delete from cards where kept < ?", (now - KEPT_S,))
+        door.end_terms("cards")
         db.execute("insert or replace into cards values (?, ?, ?, ?, ?, ?)", (url, text, name, kind, raw, now))
         size = "sum(length(coalesce(raw, x''))) over (order by kept desc, url)"
         place = "row_number() over (order by kept desc, url)"

@@ -166,7 +166,6 @@ class LinkCards:
 
     async def _fetch(self, web: Web, url: str) -> KeptCard:
         try:
-            self._outside.check(url)
             found = await fetched(web, self._outside, url)
         except Unreachable:
             found = None

@@ -49,13 +49,15 @@ async def row_of(
     return found
 
 
-async def rows_of(web: Web, uris: Sequence[str], reader: str | None) -> dict[str, dict[str, Any]]:
-    """Posts by their addresses, without those that are not shown."""
+async def rows_of(
+    web: Web, uris: Sequence[str], reader: str | None, where: str | None = None, seen: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Posts by their addresses, without those that are not shown. where, seen: see `posts.get`."""
     found: dict[str, dict[str, Any]] = {}
     uris = list(dict.fromkeys(uris))
     for at in range(0, len(uris), MOST):
         part = uris[at : at + MOST]
-        rows = (await web.call("posts.get", uris=part, by=reader))["posts"]
+        rows = (await web.call("posts.get", uris=part, where=where, seen=seen, by=reader))["posts"]
         found |= {uri: row for uri, row in zip(part, rows, strict=True) if row is not None}
     return found
 

@@ -31,7 +31,7 @@ async def subscribe(web: Web, ask: Ask) -> Any:
     given = _object(ask.params, "subscription")
     endpoint, keys = text(given, "endpoint").strip(), _keys(given)
     try:
-        web.pushes.outside.check(endpoint)
+        await web.pushes.outside.check(endpoint)
     except Unreachable as why:
         raise Refused(422, f"Validation failed: Endpoint cannot be told anything: {why}") from None
     standard, wish = truthy(given, "standard"), _wish(ask, None)

@@ -61,7 +61,7 @@ def check(token: Token | None, asked: StreamName) -> Token:
     return token
 
 
-def public_channels(content: Mapping[str, Any], author: str, hosted: bool) -> Iterator[StreamName]:
+def public_channels(content: Mapping[str, Any], hosted: bool) -> Iterator[StreamName]:
     """The streams of everybody in which a post is. content: as the firehose has it."""
     if content["audience"] not in (None, "public"):
         return
@@ -69,8 +69,8 @@ def public_channels(content: Mapping[str, Any], author: str, hosted: bool) -> It
         yield StreamName("hashtag", tag_fold(tag))
         if hosted:
             yield StreamName("hashtag:local", tag_fold(tag))
-    if content["reply"] is not None and not content["reply"][1].startswith(author + "/"):
-        return  # answers to others are no news for everybody
+    if content["reply"] is not None:
+        return  # answers are no news for everybody
     for place in ("", ":local" if hosted else ":remote"):
         yield StreamName("public" + place)
         if content["media"]:

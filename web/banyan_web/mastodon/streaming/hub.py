@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import anyio
 import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream
+from banyan_reading.visibility import Place, PostFacts, visible
 
+from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api.firehose import ArrivalPlace
 from banyan_web.endpoint import Web
 from banyan_web.firehose.tail import Tail, TailEvent
@@ -35,6 +39,7 @@ REMEMBERED = 50_000
 LOOK_S = 5.0
 JUDGED = 1_000
 """Decisions of moderators that wait to be told."""
+_USER = StreamName("user")
 _DID = re.compile(rb"did:banyan:z[1-9A-HJ-NP-Za-km-z]+")
 _log = logging.getLogger(__name__)
 
@@ -86,6 +91,14 @@ class AppStream:
     def _wake(self) -> None:
         if self._more is not None:
             self._more.set()
+
+
+class Candidate(NamedTuple):
+    """A stream in which a post may be, and where its reader would see it."""
+
+    stream: AppStream
+    channel: StreamName
+    place: Place
 
 
 class Hub:
@@ -210,9 +223,10 @@ class Hub:
         moved = {author} if collection in MOVING else named if collection == LETTING else set()
         for did, person in list(self._people.items()):
             if did in moved or not person.is_fresh:
-                at_ms = msgspec.json.decode(line)["time_ms"] if did in moved else None
+                if did in moved:
+                    person.moves(msgspec.json.decode(line))
                 with suppress(Refused):  # of one account, which may be gone
-                    await self._moved(web, person, at_ms)
+                    await self._refresh(web, person)
         if collection in ("post", "repost"):
             event = msgspec.json.decode(line)
             if event["kind"] not in ("create", "update", "delete"):
@@ -224,48 +238,49 @@ class Hub:
             elif event["content"] is not None:
                 await self._reposted(web, event)
         for did in named & self._people.keys():
-            if author in self._people[did].unseen:
-                self._people[did].unheard[author] = msgspec.json.decode(line)["time_ms"]
+            if (who := account_from_text(author)) in self._people[did].unseen:
+                self._people[did].unheard[who] = msgspec.json.decode(line)["time_ms"]
             else:
                 await self._heard(web, self._people[did])
 
-    async def _moved(self, web: Web, person: Listener, at_ms: int | None) -> None:
-        """at_ms: when an entry changed it."""
-        before, person.stale = person.filters, person.stale or at_ms is not None
-        await person.refresh(web, at_ms)
+    async def _refresh(self, web: Web, person: Listener) -> None:
+        before = person.filters
+        await person.refresh(web)
         if person.filters != before:
-            for stream in self._of(StreamName("user")):
+            for stream in self._of(_USER):
                 if stream.person is person:
-                    stream.put(Message(StreamName("user"), "filters_changed", None))
+                    stream.put(Message(_USER, "filters_changed", None))
 
     def _of(self, channel: StreamName) -> Iterable[AppStream]:
         return list(self.channels.get(channel, ()))
 
-    def _around(self, author: str, content: Mapping[str, Any] | None = None) -> list[tuple[AppStream, StreamName]]:
-        """The streams of people in which a post of an author is; without one, all that have some of its posts."""
-        found = [(s, StreamName("user")) for s in self._of(StreamName("user")) if s.person and author in s.person.home]
+    def _candidates(self, author: AccountId) -> list[Candidate]:
+        """The streams of people in which posts of an author may be."""
+        found = list[Candidate]()
+        for stream in self._of(_USER):
+            if stream.person and author in stream.person.home:
+                found.append(Candidate(stream, _USER, Place("home")))
         for channel in [one for one in self.channels if one.name == "list"]:
             for stream in self._of(channel):
-                of = None if stream.person is None else stream.person.lists.get(channel.of)
-                if of is not None and (author in of.members if content is None else of.takes(content, author)):
-                    found.append((stream, channel))
+                rule = None if stream.person is None else stream.person.viewer.lists.get(channel.of)
+                if rule is not None and author in rule.members:
+                    found.append(Candidate(stream, channel, Place("list", channel.of)))
         return found
 
     async def _said(self, web: Web, event: Mapping[str, Any]) -> None:
-        author, uri, content = event["account"], event["uri"], event["content"]
-        user, lang = StreamName("user"), content["lang"]
-        to = self._around(author, content)
-        to = [(s, c) for s, c in to if c != user or s.person is None or s.person.reads(author, lang)]
-        public = frozenset(public_channels(content, author, event["hosted"]))
+        author, uri, content = account_from_text(event["account"]), event["uri"], event["content"]
+        public = frozenset(public_channels(content, event["hosted"]))
         tags = frozenset(one.of for one in public if one.name == "hashtag")
-        already = {stream for stream, channel in to if channel == user}
-        to += [(s, user) for s in self._of(user) if tags and s.person and tags & s.person.tags and s not in already]
-        to += [(stream, channel) for channel in public for stream in self._of(channel)]
+        to = self._candidates(author)
+        for stream in self._of(_USER):
+            if tags and stream.person and tags & stream.person.tags:
+                to.append(Candidate(stream, _USER, Place("tag")))
+        to += [Candidate(stream, channel, Place("public")) for channel in public for stream in self._of(channel)]
         new = event["kind"] == "create"
         made = await self._give(
             web,
             to,
-            author,
+            _facts(author, content),
             "update" if new else "status.update",
             lambda eyes: shown.status(web, uri, eyes),
             new=new and content.get("quote") is None,
@@ -282,7 +297,8 @@ class Hub:
             row = await shown.plain(web, uri)
             hosted = (await web.call("profiles", accounts=[row["account"]]))["profiles"][0]["hosted"] is not None
             reply = None if row["reply_to"] is None else ("", row["reply_to"])
-            content = {name: row[name] for name in ("audience", "tags", "media", "lang")} | {"reply": reply}
+            names = "text", "warning", "audience", "tags", "media", "lang"
+            content = {name: row[name] for name in names} | {"reply": reply}
             content["quote"] = row["quote"] and row["quote"]["uri"]
             said = {"account": row["account"], "uri": uri, "content": content, "hosted": hosted, "kind": "update"}
             await self._said(web, said)
@@ -314,19 +330,19 @@ class Hub:
         by, at = event["account"], event["time_ms"]
         uri = f"{event['content']['account']}/{event['content']['key']}"
         self._remember(f"{event['entry']}:{event['op']}", repost_id(uri, by, at), frozenset())
-        of, user = event["content"]["account"], StreamName("user")
-        to = [(s, c) for s, c in self._around(by) if s.person and of not in s.person.unseen]
-        to = [(s, c) for s, c in to if c != user or s.person is None or by not in s.person.silent]
-        if to and await is_limited(web, of):
-            to = [(s, c) for s, c in to if s.person and of in s.person.follows]
-        reposted = {"account": by, "time_ms": at}
-        await self._give(web, to, by, "update", lambda eyes: shown.status(web, uri, eyes, reposted))
+        to = self._candidates(account_from_text(by))
+        if to:
+            row = await shown.plain(web, uri)
+            said = row | {"reply": row["reply_to"] and ("", row["reply_to"])}
+            facts = _facts(account_from_text(row["account"]), said, account_from_text(by))
+            reposted = {"account": by, "time_ms": at}
+            await self._give(web, to, facts, "update", lambda eyes: shown.status(web, uri, eyes, reposted))
 
     async def _give(
         self,
         web: Web,
-        to: list[tuple[AppStream, StreamName]],
-        author: str,
+        to: Sequence[Candidate],
+        facts: PostFacts,
         event: str,
         make: Callable[[shown.Eyes], Any],
         new: bool = False,
@@ -335,19 +351,15 @@ class Hub:
         """Makes what is needed, once for all who see it alike. new: nobody but the author can have marked it yet.
         quoted: whose words are in it, too. Raises Refused if nobody sees it."""
         made: dict[shown.Eyes, tuple[dict[str, Any], str] | None] = {}
-        limited = bool(to) and await is_limited(web, author)
-        for stream, channel in to:
-            person = stream.person
-            if person is not None and author in person.unseen:
+        given, now_ms = set[tuple[AppStream, StreamName]](), int(time.time() * 1000)
+        if to and await is_limited(web, account_to_text(facts.author)):
+            facts = replace(facts, limited=True)
+        for stream, channel, place in to:
+            viewer = None if stream.person is None else stream.person.viewer
+            if (stream, channel) in given or visible(viewer, facts, place, now_ms).why is not None:
                 continue
-            if limited and (person is None or author not in person.follows):
-                continue
-            if person is None:
-                eyes = shown.Eyes()
-            elif channel.name in OF_PERSON:
-                eyes = person.eyes("home", marks=not new or person.did == author)
-            else:
-                eyes = person.eyes("public", marks=True if quoted in person.unseen else None)
+            given.add((stream, channel))
+            eyes = _eyes(stream.person, place, facts, new, quoted)
             if eyes not in made:
                 made[eyes] = None
                 try:
@@ -373,8 +385,8 @@ class Hub:
         if found is None:
             return
         id_, public = found
-        to = self._around(event["account"])
-        to += [(stream, channel) for channel in public for stream in self._of(channel)]
+        to = {(one.stream, one.channel) for one in self._candidates(account_from_text(event["account"]))}
+        to |= {(stream, channel) for channel in public for stream in self._of(channel)}
         for stream, channel in to:
             stream.put(Message(channel, "delete", id_))
 
@@ -382,7 +394,7 @@ class Hub:
         rows = await person.news(web)
         for entity in await shown.notifications(web, rows, person.did) if rows else ():
             payload = msgspec.json.encode(entity).decode()
-            for channel in (StreamName("user"), StreamName("user:notification")):
+            for channel in (_USER, StreamName("user:notification")):
                 for stream in self._of(channel):
                     if stream.person is person and stream.notices:
                         stream.put(Message(channel, "notification", payload))
@@ -397,3 +409,26 @@ class Hub:
 def _ms_in_key(uri: str) -> int:
     """The time that a post's key begins with: that of the post, if it was written by a node."""
     return int(uri.partition("/")[2][:12], 16)
+
+
+def _facts(author: AccountId, content: Mapping[str, Any], reposted_by: AccountId | None = None) -> PostFacts:
+    """content: of a post, as the firehose has it."""
+    return PostFacts(
+        author,
+        content["text"],
+        content["warning"],
+        content["tags"] or (),
+        content["lang"],
+        content["audience"] or "public",
+        None if content["reply"] is None else account_from_text(content["reply"][1].partition("/")[0]),
+        reposted_by,
+    )
+
+
+def _eyes(person: Listener | None, place: Place, facts: PostFacts, new: bool, quoted: str) -> shown.Eyes:
+    if person is None:
+        return shown.Eyes()
+    if place.kind != "public":
+        return person.eyes("home", marks=not new or person.viewer.account == facts.author)
+    unseen = bool(quoted) and account_from_text(quoted) in person.unseen
+    return person.eyes("public", marks=True if unseen else None)

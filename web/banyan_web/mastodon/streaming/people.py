@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
 
 import anyio
+from banyan_reading.visibility import FilterContext, ListRule, Viewer, word_filters
 
+from banyan_crdt.ids import AccountId, account_from_text
+from banyan_schema.privately import Filter, FollowWish
 from banyan_schema.social.post import tag_fold
 from banyan_web.endpoint import Web
 from banyan_web.mastodon.ids import thing_of
@@ -23,57 +27,35 @@ LETTING = "follow.answer"
 """The collection that changes it, if it is named there."""
 
 
-class ListenedList(NamedTuple):
-    """A list of an account. members: whose posts are in it. answered: those to whom its answers go that are in it;
-    None: all."""
-
-    members: frozenset[str]
-    answered: frozenset[str] | None
-
-    def takes(self, content: Mapping[str, Any], author: str) -> bool:
-        """Whether a post is in it. content: as the firehose has it."""
-        if author not in self.members or content["reply"] is None or self.answered is None:
-            return author in self.members
-        answered = content["reply"][1].partition("/")[0]
-        return answered == author or answered in self.answered
-
-
 class Listener:
-    """One account, shared by all streams of it. follows: whom it follows, and itself. home: the accounts whose posts
-    are in its home timeline. silent: those of them whose reposts are not. langs: in which languages the posts of some
-    are. tags: that it follows, folded. unseen: those whom it does not see. unheard: until when, in milliseconds, it did
-    not see others. heard: the place of the newest notification that it was told, or that was there before."""
+    """One account, shared by all streams of it. viewer: what it wants to see. home: the accounts whose posts may be in
+    its home timeline. tags: that it follows, folded. filters: as the node has them. unseen: those whom it does not see.
+    unheard: until when, in milliseconds, it did not see others. heard: the place of the newest notification that it was
+    told, or that was there before."""
 
     def __init__(self, did: str) -> None:
         self.did = did
         self.streams = 0
-        self.follows: frozenset[str] = frozenset()
-        self.home: frozenset[str] = frozenset()
-        self.silent: frozenset[str] = frozenset()
-        self.langs: dict[str, list[str]] = {}
+        self.viewer = Viewer(account_from_text(did))
+        self.home: frozenset[AccountId] = frozenset()
         self.tags: frozenset[str] = frozenset()
-        self.unseen: frozenset[str] = frozenset()
-        self.unheard: dict[str, int] = {}
-        self.filters: Any = []
+        self.filters: list[Mapping[str, Any]] = []
+        self.unseen: frozenset[AccountId] = frozenset()
+        self.unheard: dict[AccountId, int] = {}
         self.heard = ""
-        self.lists: dict[str, ListenedList] = {}
         self.stale = True
         self._until_ms = math.inf
         """When the next of its mutes ends."""
         self._read = 0.0
+        self._event: Mapping[str, Any] | None = None
+        """By which it changed, and is not read yet."""
         self._turn = anyio.Lock()
 
-    def eyes(self, where: str, marks: bool | None) -> Eyes:
+    def eyes(self, where: FilterContext, marks: bool | None) -> Eyes:
         """Its own if it has filters that count there, or if it may have marked the post: else what it sees is made once
         for all. marks: whether anybody can have marked it; None: what they did with it is not told there."""
-        some = [one for one in self.filters if one["contexts"] is None or where in one["contexts"]]
-        hiding = frozenset(one["words"] for one in some if one["action"] == "hide")
-        return Eyes(self.did, hiding, where) if some or marks else Eyes(unmarked=marks is False)
-
-    def reads(self, author: str, lang: str | None) -> bool:
-        """Whether a post of one that it follows, in this language, is at its home."""
-        langs = self.langs.get(author)
-        return langs is None or lang is None or lang.split("-")[0] in langs or lang in langs
+        filtered = any(one.contexts is None or where in one.contexts for one in self.viewer.filters)
+        return Eyes(self.did, where) if filtered or marks else Eyes(unmarked=marks is False)
 
     @property
     def is_fresh(self) -> bool:
@@ -81,48 +63,64 @@ class Listener:
         fresh = not self.stale and anyio.current_time() - self._read < FRESH_S
         return fresh and time.time() * 1000 < self._until_ms
 
-    async def refresh(self, web: Web, at_ms: int | None = None) -> None:
-        """Reads it, if it may have changed. at_ms: when it did; None: now. Raises Refused."""
+    def moves(self, event: Mapping[str, Any]) -> None:
+        """By this event of the firehose. Whoever refreshes it next, reads what changed."""
+        self.stale, self._event = True, event
+
+    async def refresh(self, web: Web) -> None:
+        """Reads it, if it may have changed. Raises Refused."""
         async with self._turn:
             if self.is_fresh:
                 return
-            self.stale = False
-            wishes = await web.call("follow.wishes", by=self.did)
-            apart = frozenset(wishes["apart"]) - {self.did}
-            self.follows = frozenset([self.did, *await _following(web, self.did)])
-            self.home = self.follows - apart
-            self.silent = frozenset(one["account"] for one in wishes["wishes"] if not one["reposts"])
-            self.langs = {one["account"]: one["langs"] for one in wishes["wishes"] if one["langs"] is not None}
-            self.tags = frozenset(map(tag_fold, wishes["tags"]))
-            blocked = (await web.call("blocks", by=self.did))["blocks"]
-            muted = (await web.call("mutes", by=self.did))["mutes"]
-            before, self.unseen = self.unseen, frozenset(one["account"] for one in [*blocked, *muted])
-            now_ms = int(min(time.time() * 1000, self._until_ms))
-            self.unheard |= dict.fromkeys(before - self.unseen, now_ms if at_ms is None else at_ms)
-            self._until_ms = min((one["until"] for one in muted if one["until"] is not None), default=math.inf)
-            self.filters = (await web.call("filters", by=self.did))["filters"]
-            for id_ in list(self.lists):
-                self.lists[id_] = await self._list(web, id_)
+            self.stale, event, self._event = False, self._event, None
+            wants, follows = await web.call("viewer", by=self.did), await _following(web, self.did)
+            me, mutes = self.viewer.account, {account_from_text(one["account"]): one["until"] for one in wants["mutes"]}
+            apart = frozenset(map(account_from_text, wants["apart"])) - {me}
+            self.home, self.tags = frozenset([me, *follows]) - apart, frozenset(map(tag_fold, wants["tags"]))
+            self.filters = wants["filters"]
+            self.viewer = Viewer(
+                me,
+                follows=frozenset(follows),
+                blocks=frozenset(map(account_from_text, wants["blocks"])),
+                mutes=mutes,
+                apart=apart,
+                wishes={account_from_text(one["account"]): _wish(one) for one in wants["wishes"]},
+                filters=word_filters(map(_filter, wants["filters"])),
+                lists={id_: await self._list(web, id_, follows) for id_ in self.viewer.lists},
+            )
+            ended_ms, now_ms = self._until_ms, int(time.time() * 1000)
+            unseen = self.viewer.hidden(now_ms)
+            if ended := self.unseen - unseen:
+                since_ms = int(min(now_ms, ended_ms)) if event is None else await self._moved_ms(web, event)
+                self.unheard |= dict.fromkeys(ended, since_ms)
+            self.unseen = unseen
+            self._until_ms = min((one for one in mutes.values() if one is not None and one > now_ms), default=math.inf)
             if not self._read:
                 newest = (await web.call("notifications", by=self.did, limit=1, each=True))["notices"]
                 self.heard = newest[0]["at"] if newest else ""
             self._read = anyio.current_time()
 
+    async def _moved_ms(self, web: Web, event: Mapping[str, Any]) -> int:
+        """When it changed last, as it was read: by this event, or by one that is told only later."""
+        later = {"since": event["cursor"], "accounts": [self.did], "collections": sorted(MOVING)}
+        events = (await web.call("firehose", **later))["events"]
+        return max(int(one["time_ms"]) for one in (event, *events) if "time_ms" in one)
+
     async def watch(self, web: Web, id_: str) -> None:
         """A list of it. Raises Refused."""
-        if id_ not in self.lists:
-            self.lists[id_] = await self._list(web, id_, strict=True)
+        if id_ not in self.viewer.lists:
+            rule = await self._list(web, id_, self.viewer.follows, strict=True)
+            self.viewer = replace(self.viewer, lists={**self.viewer.lists, id_: rule})
 
-    async def _list(self, web: Web, id_: str, strict: bool = False) -> ListenedList:
+    async def _list(self, web: Web, id_: str, follows: Collection[AccountId], strict: bool = False) -> ListRule:
         try:
             found = await web.call("list.show", id=thing_of(id_), by=self.did)
         except Refused:
             if strict:
                 raise Refused(404, "Record not found") from None
-            return ListenedList(frozenset(), None)
-        members = frozenset(one["account"] for one in found["members"])
-        shown = {"none": frozenset[str](), "list": members, "followed": self.follows}.get(found["replies"])
-        return ListenedList(members, None if shown is None else shown | {self.did})
+            return ListRule((), None)
+        members = frozenset(account_from_text(one["account"]) for one in found["members"])
+        return ListRule.of(self.viewer.account, members, found["replies"], follows)
 
     async def news(self, web: Web) -> list[dict[str, Any]]:
         """What it heard of since, the oldest first. Raises Refused."""
@@ -131,14 +129,29 @@ class Listener:
             found = [row for row in reversed(rows) if row["at"] > self.heard]
             if found:
                 self.heard = found[-1]["at"]
-            return [one for one in found if one["time_ms"] > self.unheard.get(one["accounts"][0]["account"], 0)]
+            return [one for one in found if one["time_ms"] > self.unheard.get(_who(one), 0)]
 
 
-async def _following(web: Web, did: str) -> list[str]:
-    found, after = list[str](), None
+def _who(notice: Mapping[str, Any]) -> AccountId:
+    return account_from_text(notice["accounts"][0]["account"])
+
+
+def _wish(row: Mapping[str, Any]) -> FollowWish:
+    langs = None if row["langs"] is None else " ".join(row["langs"])
+    return FollowWish(account_from_text(row["account"]), None if row["reposts"] else "no", langs)
+
+
+def _filter(row: Mapping[str, Any]) -> Filter:
+    contexts = None if row["contexts"] is None else " ".join(row["contexts"])
+    matches = None if row["whole"] else "part"
+    return Filter(b"", row["words"], row["action"], row["until"], contexts=contexts, matches=matches)
+
+
+async def _following(web: Web, did: str) -> list[AccountId]:
+    found, after = list[AccountId](), None
     while True:
         page = await web.call("following", account=did, by=did, limit=1_000, after=after)
-        found += [one["account"] for one in page["accounts"]]
+        found += [account_from_text(one["account"]) for one in page["accounts"]]
         after = page["after"]
         if after is None:
             return found

@@ -5,27 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from banyan_reading.visibility import FilterContext
+
 from banyan_web.endpoint import Web
 from banyan_web.mastodon import noticing
 from banyan_web.mastodon.entities.statuses import row_of, statuses, unmarked
-from banyan_web.refusals import Refused
 
 
 class Eyes(NamedTuple):
-    """Who sees it. reader: None: anybody. hiding: the words of its filters that hide posts there. where: in which
-    context. unmarked: it is one of many people, none of whom can have done anything with the post yet."""
+    """Who sees it. reader: None: anybody. where: whose filters there warn. unmarked: it is one of many people, none of
+    whom can have done anything with the post yet."""
 
     reader: str | None = None
-    hiding: frozenset[str] = frozenset()
-    where: str | None = None
+    where: FilterContext | None = None
     unmarked: bool = False
 
 
 async def status(web: Web, uri: str, eyes: Eyes, reposted: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A post. reposted: as one account reposted it: `account` and `time_ms`. Raises Refused if it is not shown."""
     row = await row_of(web, uri, eyes.reader, eyes.where)
-    if row["filtered"] in eyes.hiding:
-        raise Refused(404, "Record not found")
     if reposted is not None:
         row["reposted"] = [reposted]
     found = (await statuses(web, [row], eyes.reader))[0]

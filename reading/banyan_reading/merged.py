@@ -16,9 +16,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
-
-from .engine import ReadTxn, Table
-from .timelines import Line, newest, oldest, stops_below
+from banyan_reading.timelines import Line, newest, oldest, stops_below
+from banyan_storage.engine import ReadTxn, Table
 
 MOST = 1_000
 """A merge that knows so many lines reads no further down: pages below have a merge of their own."""

@@ -9,19 +9,18 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 
 from banyan_crdt.ids import AccountId, CellKey
+from banyan_reading.queries import Queries
+from banyan_reading.timelines import Line, by_time
 from banyan_schema.address import Target
 from banyan_schema.social import REPOST
-
-from .engine import Table, after_prefix
-from .queries import Queries
-from .slots import shown_at, stamp_of
-from .timelines import Line, by_time
-from .view_rows import ELEMENT, NUMBERED, NUMBERS
-from .views.social.quotes import QUOTE_COUNTS, QUOTES
-from .views.social.reactions import FROM_END, REACTIONS, REPOSTS
-from .views.social.shares import SHARES
-from .views.social.thread import REPLIES
-from .views.view import count_of
+from banyan_storage.engine import Table, after_prefix
+from banyan_storage.slots import shown_at, stamp_of
+from banyan_storage.view_rows import ELEMENT, NUMBERED, NUMBERS
+from banyan_storage.views.social.quotes import QUOTE_COUNTS, QUOTES
+from banyan_storage.views.social.reactions import FROM_END, REACTIONS, REPOSTS
+from banyan_storage.views.social.shares import SHARES
+from banyan_storage.views.social.thread import REPLIES
+from banyan_storage.views.view import count_of
 
 TARGET_BYTES = 48
 NUMBER_BYTES = 4

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from itertools import islice
 
 from banyan_crdt.ids import AccountId, CellKey
+from banyan_reading.answers import PostView
+from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_schema.social.pinned import COLLECTION
-
-from .answers import PostView
-from .queries import Queries
 
 SHOWN = 16
 """So many are shown, those that were pinned last."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from banyan_crdt.ids import AccountId, CellKey, Coll
+from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_schema.social.channel import (
     CHANNEL,
@@ -19,12 +20,10 @@ from banyan_schema.social.channel import (
     Episode,
     Playlist,
 )
-
-from .engine import after_prefix
-from .queries import Queries
-from .slots import shown_at
-from .view_rows import NUMBERS, register_slot
-from .views.social.channels import (
+from banyan_storage.engine import after_prefix
+from banyan_storage.slots import shown_at
+from banyan_storage.view_rows import NUMBERS, register_slot
+from banyan_storage.views.social.channels import (
     CHANNEL_EPISODES,
     EPISODE_COUNTS,
     NEW_EPISODES,
@@ -32,7 +31,7 @@ from .views.social.channels import (
     SUBSCRIPTIONS,
     VIEW,
 )
-from .views.view import count_of
+from banyan_storage.views.view import count_of
 
 ORDER_BYTES, NEWEST_BYTES = 40, 24
 """Of the last episode of a page of a channel: season, number, time and key, or time and key."""

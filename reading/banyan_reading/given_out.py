@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from banyan_crdt.ids import AccountId, CellKey, Coll
 from banyan_crdt.ops import Add, Count, Op, Put, Text, Tomb
+from banyan_reading.queries import Queries
 from banyan_schema.social import POST, Target
-
-from .queries import Queries
-from .views.large_accounts import waits
+from banyan_storage.views.large_accounts import waits
 
 
 class GivenOut:

@@ -20,23 +20,22 @@ from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.parts import content_of
 from banyan_crdt.realm import Realm
+from banyan_reading.answers import Above, GraphTotals, PostView, ProfileView, ReactionCount, ShownItem
+from banyan_reading.ended import ended
+from banyan_reading.items import items_of
+from banyan_reading.noticed import Heard, Wanted, noticed
+from banyan_reading.threads import Answer, above, answers, below
+from banyan_reading.timelines import POSTS, WITH_REPOSTS, Line, as_reposted, newest, oldest
 from banyan_schema.address import conversation
 from banyan_schema.collection import Collection
 from banyan_schema.social import POST, PROFILE, REPOST, Post, ProfileField, Repost, Target
-
-from .answers import Above, GraphTotals, PostView, ProfileView, ReactionCount, ShownItem
-from .ended import ended
-from .engine import Engine, ReadTxn, Table, after_prefix
-from .errors import CorruptStore
-from .id_index import Offer, nothing
-from .items import items_of
-from .noticed import Heard, Wanted, noticed
-from .reader import StoreReader
-from .slots import last, live_in, shown_at, stamp_of
-from .tables import PARTS, part_place
-from .threads import Answer, above, answers, below
-from .timelines import POSTS, WITH_REPOSTS, Line, as_reposted, newest, oldest
-from .view_rows import (
+from banyan_storage.engine import Engine, ReadTxn, Table, after_prefix
+from banyan_storage.errors import CorruptStore
+from banyan_storage.id_index import Offer, nothing
+from banyan_storage.reader import StoreReader
+from banyan_storage.slots import last, live_in, shown_at, stamp_of
+from banyan_storage.tables import PARTS, part_place
+from banyan_storage.view_rows import (
     ELEMENT,
     NUMBERED,
     NUMBERS,
@@ -48,14 +47,14 @@ from .view_rows import (
     slot_size,
     target_bytes,
 )
-from .views.progress import ViewStanding, cursors, need, standings
-from .views.registry import NAMES, SHOWN_NAME
-from .views.social.followers import FOLLOW_COUNTS, FOLLOWER_COUNTS, FOLLOWERS
-from .views.social.reactions import REACTIONS, REPOST_COUNTS, REPOSTS, kinds_of
-from .views.social.relations import BLOCKS, FOLLOWS, MUTES
-from .views.social.thread import CONVERSATIONS, REPLIES, REPLY_COUNTS
-from .views.social.timeline import TIMELINE
-from .views.view import count_of
+from banyan_storage.views.progress import ViewStanding, cursors, need, standings
+from banyan_storage.views.registry import NAMES, SHOWN_NAME
+from banyan_storage.views.social.followers import FOLLOW_COUNTS, FOLLOWER_COUNTS, FOLLOWERS
+from banyan_storage.views.social.reactions import REACTIONS, REPOST_COUNTS, REPOSTS, kinds_of
+from banyan_storage.views.social.relations import BLOCKS, FOLLOWS, MUTES
+from banyan_storage.views.social.thread import CONVERSATIONS, REPLIES, REPLY_COUNTS
+from banyan_storage.views.social.timeline import TIMELINE
+from banyan_storage.views.view import count_of
 
 __all__ = [
     "GraphTotals",

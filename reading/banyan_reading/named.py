@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 
 from banyan_crdt.ids import AccountId, WriterKey
+from banyan_reading.queries import Queries
 from banyan_schema.social.handle import DOMAIN_FIELD, HANDLE_FIELD, domain_of, handle_key, is_handle
-
-from .queries import Queries
-from .view_rows import NUMBERED
-from .views.social.handles import HANDLE_CLAIMS, HANDLES, HANDLES_SAID, VIEW
+from banyan_storage.view_rows import NUMBERED
+from banyan_storage.views.social.handles import HANDLE_CLAIMS, HANDLES, HANDLES_SAID, VIEW
 
 LOOKED = 100
 """So many who claim a handle, and so many who confirm one, are looked at: everybody can say so."""

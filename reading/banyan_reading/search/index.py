@@ -28,10 +28,9 @@ import apsw
 from apsw import sqlite_extra
 
 from banyan_crdt.ids import AccountId, CellKey
+from banyan_reading.search.words import Question, Term
 from banyan_schema.social import Target
-
-from ..errors import DiskFailed, DiskFull, IndexDamaged, StorageError, StoreReadOnly
-from .words import Question, Term
+from banyan_storage.errors import DiskFailed, DiskFull, IndexDamaged, StorageError, StoreReadOnly
 
 VERSION = 4
 """Raise it by one when the same post is indexed otherwise; then the index is made again."""

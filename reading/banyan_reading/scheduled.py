@@ -8,17 +8,16 @@ from heapq import heapify, heappop, heapreplace
 from itertools import groupby
 
 from banyan_crdt.ids import AccountId, CellKey
+from banyan_reading.grouped import GroupView
+from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_schema.social.event import ANSWERS, EVENT, REPLIES, Answer, EventReply, SocialEvent, moment
 from banyan_schema.social.group import group_digest
-
-from .engine import ReadTxn, after_prefix
-from .grouped import GroupView
-from .queries import Queries
-from .slots import shown_at
-from .view_rows import NUMBERED, NUMBERS, register_slot
-from .views.social.events import EVENT_REPLIES, EVENT_REPLY_COUNTS, EVENTS, GROUP_EVENTS, VIEW
-from .views.view import count_of
+from banyan_storage.engine import ReadTxn, after_prefix
+from banyan_storage.slots import shown_at
+from banyan_storage.view_rows import NUMBERED, NUMBERS, register_slot
+from banyan_storage.views.social.events import EVENT_REPLIES, EVENT_REPLY_COUNTS, EVENTS, GROUP_EVENTS, VIEW
+from banyan_storage.views.view import count_of
 
 CURSOR_BYTES = 56
 """Begin, account and key of the last event of a page."""

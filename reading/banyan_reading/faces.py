@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from banyan_crdt.ids import AccountId
 from banyan_schema.social import PROFILE, ProfileField
 from banyan_schema.social.profile import face_in
-
-from .engine import after_prefix
-from .slots import last
-from .view_rows import SHOWN, slot_size
+from banyan_storage.engine import after_prefix
+from banyan_storage.slots import last
+from banyan_storage.view_rows import SHOWN, slot_size
 
 if TYPE_CHECKING:
     from .queries import Queries

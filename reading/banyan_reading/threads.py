@@ -15,11 +15,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from banyan_crdt.ids import AccountId, CellKey
+from banyan_reading.answers import Above, PostView
 from banyan_schema.social import Target
-
-from .answers import Above, PostView
-from .engine import ReadTxn, Table, after_prefix
-from .view_rows import NUMBERED, target_bytes
+from banyan_storage.engine import ReadTxn, Table, after_prefix
+from banyan_storage.view_rows import NUMBERED, target_bytes
 
 if TYPE_CHECKING:
     from .queries import Queries

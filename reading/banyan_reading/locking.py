@@ -6,15 +6,14 @@ from collections.abc import Iterable, Iterator, Set
 from itertools import groupby, islice
 
 from banyan_crdt.ids import AccountId
+from banyan_reading.queries import Queries
 from banyan_schema.social.locked import ANSWERS, Answer
 from banyan_schema.social.profile import LOCKED as FIELD
 from banyan_schema.social.profile import LOCKED_VALUE
-
-from .engine import after_prefix
-from .queries import Queries
-from .view_rows import NUMBERED, NUMBERS
-from .views.social.followers import FOLLOWERS
-from .views.social.locked import FOLLOW_ANSWERS, LOCKED, VIEW
+from banyan_storage.engine import after_prefix
+from banyan_storage.view_rows import NUMBERED, NUMBERS
+from banyan_storage.views.social.followers import FOLLOWERS
+from banyan_storage.views.social.locked import FOLLOW_ANSWERS, LOCKED, VIEW
 
 COUNTED = 10_000
 """So many accepted followers are looked at to count them."""

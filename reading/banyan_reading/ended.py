@@ -12,14 +12,13 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from banyan_crdt.ids import AccountId, CellKey
+from banyan_reading.noticed import Heard, Noticed, Wanted
 from banyan_schema.address import Target
-
-from .arrived import quiet_at, quiet_ends
-from .engine import ReadTxn
-from .noticed import Heard, Noticed, Wanted
-from .tables import u64
-from .view_rows import place_bytes
-from .views.social.poll_ends import OWN_POLLS, VIEW, VOTED_POLLS
+from banyan_storage.arrived import quiet_at, quiet_ends
+from banyan_storage.engine import ReadTxn
+from banyan_storage.tables import u64
+from banyan_storage.view_rows import place_bytes
+from banyan_storage.views.social.poll_ends import OWN_POLLS, VIEW, VOTED_POLLS
 
 if TYPE_CHECKING:
     from .queries import Queries

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from banyan_crdt.ops import Put, decode_body
 from banyan_crdt.single import is_first_write
+from banyan_reading.answers import PostView
+from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_schema.social import POST
-
-from .answers import PostView
-from .queries import Queries
-from .records import decode_line
-from .slots import shown_at
-from .tables import ENTRIES, part_place, u48
-from .view_rows import register_slot
+from banyan_storage.records import decode_line
+from banyan_storage.slots import shown_at
+from banyan_storage.tables import ENTRIES, part_place, u48
+from banyan_storage.view_rows import register_slot
 
 
 def edited_ms(ask: Queries, view: PostView) -> int | None:

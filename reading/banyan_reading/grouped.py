@@ -14,18 +14,17 @@ from itertools import groupby, islice
 from typing import Literal, TypeAlias, TypeVar
 
 from banyan_crdt.ids import AccountId, CellKey
+from banyan_reading.answers import PostView
+from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_schema.social.group import GROUP, WHATS, Group, What, group_digest
-
-from .answers import PostView
-from .engine import Table, after_prefix
-from .queries import Queries
-from .slots import shown_at
-from .view_rows import NUMBERED, register_slot
-from .views.social.groups import GROUP_ACTS, GROUP_JOIN_COUNTS, GROUP_JOINS, GROUP_POSTS, JOINED_GROUPS
-from .views.social.groups import VIEW as GROUPS
-from .views.social.relations import BLOCKS
-from .views.view import count_of
+from banyan_storage.engine import Table, after_prefix
+from banyan_storage.slots import shown_at
+from banyan_storage.view_rows import NUMBERED, register_slot
+from banyan_storage.views.social.groups import GROUP_ACTS, GROUP_JOIN_COUNTS, GROUP_JOINS, GROUP_POSTS, JOINED_GROUPS
+from banyan_storage.views.social.groups import VIEW as GROUPS
+from banyan_storage.views.social.relations import BLOCKS
+from banyan_storage.views.view import count_of
 
 MODERATORS = 64
 """Of more, those with the lowest ids count: each question about a group asks each of them."""

@@ -11,12 +11,11 @@ from typing import Any, TypeAlias
 from banyan_crdt.ids import CellKey
 from banyan_crdt.parts import content_of
 from banyan_schema.collection import Collection
-
-from .engine import ReadTxn, after_prefix
-from .reader import StoreReader
-from .slots import stamp_of
-from .tables import PARTS
-from .view_rows import KINDS, SHOWN
+from banyan_storage.engine import ReadTxn, after_prefix
+from banyan_storage.reader import StoreReader
+from banyan_storage.slots import stamp_of
+from banyan_storage.tables import PARTS
+from banyan_storage.view_rows import KINDS, SHOWN
 
 ShownItem: TypeAlias = tuple[bytes, CellKey, CellKey | None, int, list[Any]]
 """Place, key, element (None for a register), time of the entry in milliseconds, values of the content's fields."""

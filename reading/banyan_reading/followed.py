@@ -12,13 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from banyan_crdt.ids import AccountId
 from banyan_schema.social import Relation
-
-from .engine import ReadTxn, Table
-from .view_rows import NUMBERS
-from .views.progress import cursors, need
-from .views.registry import SHOWN_NAME
-from .views.social.followers import FOLLOWERS
-from .views.social.relations import BLOCKS, FOLLOWS, MUTES
+from banyan_storage.engine import ReadTxn, Table
+from banyan_storage.view_rows import NUMBERS
+from banyan_storage.views.progress import cursors, need
+from banyan_storage.views.registry import SHOWN_NAME
+from banyan_storage.views.social.followers import FOLLOWERS
+from banyan_storage.views.social.relations import BLOCKS, FOLLOWS, MUTES
 
 _NUMBER = slice(32, 36)
 _TABLES: dict[Relation, Table] = {"follow": FOLLOWS, "block": BLOCKS, "mute": MUTES}

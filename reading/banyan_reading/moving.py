@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from itertools import groupby, islice
 
 from banyan_crdt.ids import AccountId
-
-from .engine import Table
-from .queries import Queries
-from .views.social.moves import MOVED_FROM, MOVED_TO, VIEW
+from banyan_reading.queries import Queries
+from banyan_storage.engine import Table
+from banyan_storage.views.social.moves import MOVED_FROM, MOVED_TO, VIEW
 
 LOOKED = 100
 """So many accounts that one says it was are looked at."""

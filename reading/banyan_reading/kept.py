@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar, cast
 
-from .engine import ReadTxn
-from .views import touched
+from banyan_storage.engine import ReadTxn
+from banyan_storage.views import touched
 
 T = TypeVar("T")
 BYTES = 96 << 20

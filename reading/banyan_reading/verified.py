@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from banyan_crdt.ids import AccountId
+from banyan_reading.named import field_of
+from banyan_reading.queries import Queries
 from banyan_schema.social.handle import DOMAIN_FIELD, is_domain
 from banyan_schema.social.official import COLLECTION, Official
-
-from .named import field_of
-from .queries import Queries
-from .views.social.officials import OFFICIALS, VIEW
+from banyan_storage.views.social.officials import OFFICIALS, VIEW
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from banyan_crdt.ids import AccountId, CellKey
+from banyan_reading.answers import PostView
+from banyan_reading.queries import Queries
+from banyan_reading.search.index import Document, Index
+from banyan_reading.search.words import exact, fold, mark_of_account, words_of
 from banyan_schema.social import Post, Target
 from banyan_schema.social.post import tag_fold
-
-from ..answers import PostView
-from ..engine import after_prefix
-from ..queries import Queries
-from ..view_rows import NUMBERED
-from ..views import journal
-from ..views.social.timeline import TIMELINE
-from .index import Document, Index
-from .words import exact, fold, mark_of_account, words_of
+from banyan_storage.engine import after_prefix
+from banyan_storage.view_rows import NUMBERED
+from banyan_storage.views import journal
+from banyan_storage.views.social.timeline import TIMELINE
 
 STEP = 500
 """Posts that one step reads and commits."""

@@ -9,12 +9,11 @@ from heapq import merge
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
-
-from .answers import PostView, Reposted
-from .engine import ReadTxn, Table, after_prefix
-from .view_rows import NUMBERED, NUMBERS
-from .views.social.shares import SHARES
-from .views.social.timeline import TIMELINE
+from banyan_reading.answers import PostView, Reposted
+from banyan_storage.engine import ReadTxn, Table, after_prefix
+from banyan_storage.view_rows import NUMBERED, NUMBERS
+from banyan_storage.views.social.shares import SHARES
+from banyan_storage.views.social.timeline import TIMELINE
 
 POSTS, WITH_REPOSTS = (TIMELINE,), (TIMELINE, SHARES)
 """The tables of a timeline. Their rows have one form."""

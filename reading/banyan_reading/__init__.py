@@ -1,0 +1,1 @@
+"""What people read, and who sees it (README.md)."""

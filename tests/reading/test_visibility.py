@@ -1,0 +1,138 @@
+"""Every rule of who sees a post, at every place: by the table of docs, written down once more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+from banyan_reading.visibility import (
+    ListRule,
+    Place,
+    PlaceKind,
+    PostFacts,
+    Reason,
+    Verdict,
+    Viewer,
+    visible,
+    word_filters,
+)
+
+from banyan_crdt.ids import AccountId
+from banyan_schema.privately import Filter, FollowWish
+
+ME, AN, BINH, CHI = (AccountId(bytes([n]) * 32) for n in range(4))
+NOW, LATER, BEFORE = 1_000, 1_001, 1_000
+PLACES = get_args(PlaceKind)
+SAID = PostFacts(AN, "một bài về mưa", lang="vi")
+REPOSTED = replace(SAID, reposted_by=BINH)
+
+
+def at(kind: PlaceKind) -> Place:
+    return Place(kind, "bạn" if kind == "list" else "")
+
+
+def why(viewer: Viewer | None, post: PostFacts) -> dict[PlaceKind, Reason]:
+    """Where a post is not shown, and why."""
+    found = {kind: visible(viewer, post, at(kind), NOW).why for kind in PLACES}
+    return {kind: reason for kind, reason in found.items() if reason is not None}
+
+
+def everywhere(reason: Reason, *but: PlaceKind) -> dict[PlaceKind, Reason]:
+    return {kind: reason for kind in PLACES if kind not in but}
+
+
+def rain(action: str, contexts: str | None = None, until_ms: int | None = None) -> Filter:
+    return Filter(b"id", "mưa", action, until_ms, contexts=contexts)
+
+
+def test_everybody_sees_what_is_said_to_everybody() -> None:
+    for viewer in (None, Viewer(ME), Viewer(AN)):
+        assert why(viewer, SAID) == why(viewer, REPOSTED) == {}
+
+
+def test_what_is_not_for_everybody_stands_in_no_public_timeline() -> None:
+    for viewer in (None, Viewer(ME), Viewer(AN)):
+        assert why(viewer, replace(SAID, audience="unlisted")) == {"public": "audience"}
+
+
+@pytest.mark.parametrize("until", [None, LATER])
+def test_whom_one_blocks_or_mutes_is_seen_on_its_own_page_alone(until: int | None) -> None:
+    for viewer in (Viewer(ME, blocks={AN}), Viewer(ME, mutes={AN: until})):
+        assert why(viewer, SAID) == everywhere("unseen", "account")
+        assert why(viewer, REPOSTED) == everywhere("unseen")
+        assert why(viewer, replace(SAID, author=BINH)) == {}
+
+
+def test_nor_what_it_reposts_but_on_its_own_page() -> None:
+    assert why(Viewer(ME, mutes={BINH: None}), REPOSTED) == everywhere("unseen", "account")
+
+
+def test_a_mute_ends_when_it_ends() -> None:
+    assert why(Viewer(ME, mutes={AN: BEFORE}), SAID) == {}
+    assert Viewer(ME, blocks={CHI}, mutes={AN: BEFORE, BINH: LATER}).hidden(NOW) == {CHI, BINH}
+
+
+def test_whom_moderators_limit_only_followers_see() -> None:
+    limited = replace(SAID, limited=True)
+    for viewer in (None, Viewer(ME), Viewer(ME, follows={BINH})):
+        assert why(viewer, limited) == everywhere("limited", "account")
+    assert why(Viewer(ME, follows={AN}), limited) == why(Viewer(AN), limited) == {}
+
+
+def test_whom_the_author_of_a_conversation_blocks_is_not_seen_in_it() -> None:
+    for viewer in (None, Viewer(ME), Viewer(AN), Viewer(ME, follows={AN})):
+        assert why(viewer, replace(SAID, blocked=True)) == everywhere("blocked")
+
+
+def test_a_filter_hides_where_it_counts_and_never_ones_own() -> None:
+    hiding = Viewer(ME, filters=word_filters([rain("hide")]))
+    assert why(hiding, SAID) == everywhere("filtered", "account")
+    assert why(hiding, replace(SAID, author=ME)) == why(hiding, replace(SAID, text="nắng")) == {}
+    assert (
+        why(hiding, replace(SAID, text="x", tags=("mưa",))) == why(hiding, replace(SAID, text="x", warning="mưa")) != {}
+    )
+    for contexts, places in (
+        ("home", {"home", "tag", "list", "elsewhere"}),
+        ("public thread", {"public", "thread", "elsewhere"}),
+        ("notifications", {"notifications", "elsewhere"}),
+    ):
+        assert why(Viewer(ME, filters=word_filters([rain("hide", contexts)])), SAID).keys() == places
+    assert why(Viewer(ME, filters=word_filters([rain("hide", until_ms=BEFORE)])), SAID) == {}
+    assert why(Viewer(ME, filters=word_filters([rain("hide", until_ms=LATER)])), SAID) != {}
+
+
+def test_a_filter_that_warns_hides_nothing_and_the_one_that_hides_comes_first() -> None:
+    warning = word_filters([rain("warn")])
+    for kind in PLACES:
+        assert visible(Viewer(ME, filters=warning), SAID, at(kind), NOW) == Verdict(None, "mưa")
+        assert visible(Viewer(AN, filters=warning), SAID, at(kind), NOW) == Verdict()
+        assert visible(None, SAID, at(kind), NOW) == Verdict()
+    both = Viewer(ME, filters=word_filters([rain("warn")._replace(words="bài"), rain("hide")]))
+    assert visible(both, SAID, at("home"), NOW) == Verdict("filtered", "mưa")
+    assert visible(both, SAID, at("account"), NOW) == Verdict(None, "mưa"), "asked for, so it is only said"
+
+
+def test_home_has_what_one_wants_of_those_whom_one_follows() -> None:
+    assert why(Viewer(ME, apart={AN}), SAID) == why(Viewer(ME, apart={BINH}), REPOSTED) == {"home": "apart"}
+    assert why(Viewer(ME, apart={AN}), REPOSTED) == why(Viewer(AN, apart={AN}), SAID) == {}
+    silent = Viewer(ME, wishes={BINH: FollowWish(BINH, "no"), AN: FollowWish(AN, "no")})
+    assert why(silent, SAID) == {}
+    assert why(silent, REPOSTED) == {"home": "repost"}
+    english = Viewer(ME, wishes={one: FollowWish(one, langs="en fr") for one in (AN, BINH)})
+    assert why(english, SAID) == {"home": "language"}
+    for said in (REPOSTED, replace(SAID, lang=None), replace(SAID, lang="en-GB"), replace(SAID, author=CHI)):
+        assert why(english, said) == {}
+
+
+@pytest.mark.parametrize(
+    ("replies", "shown"),
+    [("none", {ME, AN}), ("list", {ME, AN, BINH}), ("followed", {ME, AN, CHI}), (None, {ME, AN, BINH, CHI})],
+)
+def test_a_list_shows_the_answers_that_it_is_to_show(replies: str | None, shown: set[AccountId]) -> None:
+    viewer = Viewer(ME, lists={"bạn": ListRule.of(ME, {AN, BINH}, replies, {CHI})})
+    assert why(viewer, SAID) == {}
+    for whom in (ME, AN, BINH, CHI):
+        answer = replace(SAID, answers=whom)
+        assert why(viewer, answer) == ({} if whom in shown else {"list": "answer"})
+        assert why(viewer, replace(answer, reposted_by=BINH)) == {}
