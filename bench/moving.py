@@ -35,6 +35,7 @@ from typing import Any
 from PIL import Image, ImageChops
 
 from bench.harness import ROOT, BenchError, arguments, at_least, finish, say, workplace
+from bench.rig.people import copied
 
 POSTS, QUICK = 100_000, 2_000
 PUBLIC, ME = "https://www.w3.org/ns/activitystreams#Public", "https://mastodon.example/users/an"
@@ -55,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not archive.exists():
             say(f"an archive of {posts:,} posts")
             write_archive(archive, posts, args.width if args.pictures else 0)
+        shutil.rmtree(folder / "new", ignore_errors=True)
+        _run(folder / "new", "init", "--name", "An", "--realm", "test")
         cases = {name: _case(folder, archive, posts, beside) for name, beside in (("alone", False), ("beside", True))}
         size = archive.stat().st_size
     finish(args, "moving", posts=posts, archive_bytes=size, cases=cases)
@@ -135,9 +138,7 @@ def _activity(number: int, picture: bool = False) -> dict[str, Any]:
 
 
 def _case(folder: Path, archive: Path, posts: int, beside: bool) -> dict[str, Any]:
-    home = folder / ("beside" if beside else "alone")
-    shutil.rmtree(home, ignore_errors=True)
-    _run(home, "init", "--name", "An", "--realm", "test")
+    home = copied(folder / "new", folder / ("beside" if beside else "alone"))
     with _node(home) if beside else nullcontext():
         first, seconds, used = _run(home, "import", "mastodon", str(archive))
         again, again_s, _ = _run(home, "import", "mastodon", str(archive))

@@ -29,7 +29,7 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,11 +114,11 @@ class Writer:
         self.ctx, self.plan, self.rng = ctx, plan, random.Random(5)
         self.accounts: list[AccountId] = []
         self.words = [word(n) for n in range(WORDS)]
-        self.weights = [1 / (n + 10) for n in range(WORDS)]
+        self.weights = list(accumulate(1 / (n + 10) for n in range(WORDS)))
         self.now = time.time() - SPREAD_S
 
     def text(self) -> str:
-        return " ".join(self.rng.choices(self.words, self.weights, k=self.rng.randrange(5, 30)))
+        return " ".join(self.rng.choices(self.words, cum_weights=self.weights, k=self.rng.randrange(5, 30)))
 
     def say(self, account: AccountId, drafts: Iterator[Draft] | list[Draft], after_s: float = 0) -> None:
         several = list(drafts)

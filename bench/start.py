@@ -140,13 +140,18 @@ def move(store: Store, index: FrontierIndex, rng: random.Random, size: int, n: i
         index.moved(log, old, head)
 
 
+def moves(size: int) -> int:
+    """How many heads move, of so many."""
+    return min(MOVED, size // 4)
+
+
 def moved(home: Path, size: int) -> None:
     """Heads move, and nothing is kept."""
     rng = random.Random(1)
     with index_of(home) as (store, index):
         while not index.ready:
             index.work()
-        for _ in range(0, MOVED, TOGETHER):
+        for _ in range(0, moves(size), TOGETHER):
             move(store, index, rng, size, TOGETHER)
             commit(store, index)
 
@@ -183,7 +188,7 @@ def file_mb() -> float:
 
 def alone(do: Callable[..., Any], *arguments: Any) -> Any:
     """In a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, mp_context=get_context("forkserver")) as pool:
         return pool.submit(do, *arguments).result()
 
 
@@ -233,7 +238,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         anon_mb=index["anon_mb"],
         seconds_to_ready=node["seconds_to_ready"],
         seconds_to_compare=index["seconds_to_compare"],
-        sizes={"logs": size, "store_mb": round(disk / 1e6), "rows_mb": round(rows / 1e6), "moved": MOVED},
+        sizes={"logs": size, "store_mb": round(disk / 1e6), "rows_mb": round(rows / 1e6), "moved": moves(size)},
         cases={
             "node": {k: node[k] for k in ("seconds_to_ready", "anon_mb")},
             "index": index,

@@ -2,7 +2,7 @@
 
 They differ in nothing else from those that `banyan` is: a home of their own, no setting from outside, and SIGKILL ends
 them. (A test of how the program is started, or of signals while it loads, starts it with `COMMAND`.) So do the workers
-of a door, with `starting.start_process`.
+of a door, with `starting.start_process`, and the processes of a bench, with `processes.start`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import warnings
@@ -20,13 +21,14 @@ from multiprocessing import forkserver, reduction
 from multiprocessing.process import BaseProcess
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import trio
 
 from banyan_cli.main import main
 from banyan_web.workers import child, starting
+from bench.rig import child as bench_child
 
 COMMAND = [sys.executable, "-W", "error::DeprecationWarning:banyan_cli", "-m", "banyan_cli"]
 CLI = "import sys; from banyan_cli.main import main; sys.exit(main(sys.argv[1:]))"
@@ -172,3 +174,39 @@ def _work(came: Sequence[tuple[int, int]]) -> None:
         os.close(here)
     os.setsid()
     child.main()
+
+
+class BenchProcess:
+    """A process of a bench and its lines, as `subprocess.Popen` shows one."""
+
+    def __init__(self, made: BaseProcess, writes: int, reads: int) -> None:
+        assert made.pid is not None
+        self._made, self.pid, self.kill = made, made.pid, made.kill
+        self.stdin: IO[bytes] | None = open(writes, "wb", 0)  # noqa: SIM115 (`Child` closes both)
+        self.stdout: IO[bytes] | None = open(reads, "rb", 0)  # noqa: SIM115
+
+    def poll(self) -> int | None:
+        return self._made.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._made.join(timeout)
+        if self._made.exitcode is None:
+            raise subprocess.TimeoutExpired("bench.rig.child", timeout or 0.0)
+        return self._made.exitcode
+
+
+def loaded_bench(words: Sequence[str], errors: IO[bytes]) -> BenchProcess:
+    """What `processes.start` starts."""
+    (asked, asks), (told, tells) = os.pipe(), os.pipe()
+    made = started(_play, words, [Descriptor(number) for number in (asked, tells, errors.fileno())])
+    os.close(asked)
+    os.close(tells)
+    return BenchProcess(made, asks, told)
+
+
+def _play(words: Sequence[str], came: Sequence[tuple[int, int]]) -> None:
+    for number, (_, here) in enumerate(came):
+        os.dup2(here, number)
+        os.close(here)
+    sys.argv[1:] = words
+    bench_child.main()

@@ -39,12 +39,11 @@ class Reposted:
 
 @dataclass(frozen=True, slots=True)
 class PostView:
-    """time_ms: orders a timeline. ref: the write that is shown. cursor: its place in a timeline. place: of
-    the write in this store. reposted: why it stands there, if it is not because of its author."""
+    """time_ms: orders a timeline. cursor: its place in a timeline. place: of the write that is shown, in this store
+    (`Queries.ref`). reposted: why it stands there, if it is not because of its author."""
 
     target: Target
     time_ms: int
-    ref: Ref
     post: Post
     cursor: bytes
     place: bytes

@@ -67,4 +67,4 @@ def _told(ask: Queries, poll: Target, ends_ms: int, wanted: Wanted) -> Noticed |
     view = ask.post(poll)
     if view is None or view.post.poll is None or view.post.poll.closes_ms != ends_ms:
         return None
-    return Noticed("poll_ended", poll.account, ends_ms, poll, None, None, False, view.ref)
+    return Noticed("poll_ended", poll.account, ends_ms, poll, None, None, False, ask.ref(view.place))

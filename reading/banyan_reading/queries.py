@@ -86,6 +86,8 @@ class Queries:
         self._reader = reader
         self._used = used
         self._building = cursors(txn)
+        self._numbers: dict[AccountId, bytes] = {}
+        """Those that were asked for: a page asks for each of its authors several times."""
         self._hiding = [prefix for prefix in (HIDDEN, WITHHELD) if next(reader.notes(prefix), None) is not None]
         self.leaving = reader.leaving()
         """Accounts that are erased in steps: nothing of them is shown."""
@@ -120,7 +122,10 @@ class Queries:
 
     def number(self, account: AccountId) -> bytes | None:
         """The account's number in this store, which slots begin with; None if nothing of it shows."""
-        return None if account in self.leaving else self._txn.get(NUMBERS, account)
+        found = self._numbers.get(account)
+        if found is None and account not in self.leaving and (found := self._txn.get(NUMBERS, account)) is not None:
+            self._numbers[account] = found
+        return found
 
     def _account(self, number: bytes) -> AccountId:
         account = self._txn.get(NUMBERED, number)
@@ -259,7 +264,7 @@ class Queries:
         if not isinstance(post, Post):
             return None
         target = Target(account, CellKey(key))
-        return PostView(target, int.from_bytes(time[:6], "big"), self.ref(place), post, time + account + key, place)
+        return PostView(target, int.from_bytes(time[:6], "big"), post, time + account + key, place)
 
     def post(self, target: Target, hidden: bool = False) -> PostView | None:
         """The post, or None if it is unknown or deleted or its content is not held; or if it is hidden here, unless

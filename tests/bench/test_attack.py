@@ -16,7 +16,9 @@ from bench.attack.attack import named, names, names_of_chosen
 from bench.attack.laboratory import QUICK
 from bench.attack.table import KEPT_CHOSEN, PAGE, filled, load, table, taken_over
 from bench.attack.verdict import hurts
+from bench.rig import processes
 from bench.rig.processes import USUAL
+from tests.forking import loaded_bench
 
 
 def test_every_module_is_one_attack_and_says_what_it_does() -> None:
@@ -42,7 +44,10 @@ def test_benches_ask_without_a_token_as_often_and_as_much_as_they_like(tmp_path:
     assert (http.address_rate, http.anonymous_cpu) == (0, 0)
 
 
-def test_a_quick_run_has_every_figure_of_every_phase(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_quick_run_has_every_figure_of_every_phase(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "start", loaded_bench)
     some, rows = QUICK[:2], dict[str, Any]()
     for name, interest in zip(some, ("follows", "all"), strict=True):
         options = ["--quick", "--seconds", "10", "--attack", name, "--interest", interest]

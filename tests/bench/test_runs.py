@@ -16,9 +16,17 @@ from banyan_storage.lmdb_engine import LmdbEngine
 from bench.__main__ import main
 from bench.catchup import once
 from bench.harness import BenchError
+from bench.rig import processes
 from bench.rig.people import filling, known_account, open_account, opened, runs_home, singles_homes
 from bench.rig.processes import Child, new_home
 from bench.rig.world import Plan, people_of, worlds
+from tests.forking import loaded_bench
+
+
+@pytest.fixture
+def _forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of a bench begin loaded; one test below starts one as benches do."""
+    monkeypatch.setattr(processes, "start", loaded_bench)
 
 
 def run(argv: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -37,6 +45,7 @@ def entries_of(home: Path) -> int:
     return found.entries
 
 
+@pytest.mark.usefixtures("_forked")
 def test_a_newcomer_catches_up_over_slow_lines_that_carry_nothing_twice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -47,6 +56,7 @@ def test_a_newcomer_catches_up_over_slow_lines_that_carry_nothing_twice(
         assert 0.9 < case["bytes_ratio"] < 1.2
 
 
+@pytest.mark.usefixtures("_forked")
 def test_a_siege_is_laid_and_honest_posts_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = run(["siege", "--quick", "--seconds", "8", "--folder", str(tmp_path)], capsys)
     (siege,) = found["sieges"]
@@ -69,6 +79,7 @@ def test_ingest_takes_everything_and_keeps_its_store(tmp_path: Path, capsys: pyt
     assert sorted(p.name for p in tmp_path.iterdir()) == [stores[0].parent.name]
 
 
+@pytest.mark.usefixtures("_forked")
 def test_a_start_is_measured_with_rows_that_were_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = run(["start", "--quick", "--logs", "20000", "--folder", str(tmp_path)], capsys)
     assert found["sizes"]["logs"] == 20_000
@@ -77,6 +88,7 @@ def test_a_start_is_measured_with_rows_that_were_kept(tmp_path: Path, capsys: py
     assert [p.name for p in tmp_path.iterdir()] == [next(tmp_path.glob("stores-*")).name]
 
 
+@pytest.mark.usefixtures("_forked")
 def test_a_catch_up_between_processes_ends_with_equal_stores(tmp_path: Path) -> None:
     home = runs_home(tmp_path, 2, 100)
     found = once(tmp_path, home, None, batches=3)
@@ -126,6 +138,7 @@ def test_a_life_that_moves_in_comes_whole_and_again_adds_nothing(
         assert found["cases"][case]["seconds"] > 0
 
 
+@pytest.mark.usefixtures("_forked")
 def test_posts_at_the_door_are_of_many_authors_because_a_log_takes_so_many(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

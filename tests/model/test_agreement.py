@@ -9,9 +9,9 @@ from tests.model.concrete import RealJudge, concrete, in_force
 from tests.model.scenarios import Scenario, scenario
 from tests.model.spec import LIMITS, RULES, state
 from tests.model.test_spec import INIT, Pen, granted, posts
-from tests.needs import few, numbers
+from tests.needs import NIGHT, few, numbers
 
-RUNS = few(20_000)
+RUNS = 20_000 if NIGHT else 4_000
 
 
 def test_heads_cells_and_what_stays_after_30_days_are_as_the_model_says() -> None:

@@ -12,6 +12,10 @@ def test_nodes_with_little_room_become_equal_whatever_fills_it() -> None:
     assert apart(numbers(400)) == []
 
 
+FOUND = {"gives_way": 51, "takes_long": 275, "leads_down": 11, "shows_part": 11}
+"""The first seeds of which the nodes stay apart without the rule."""
+
+
 @pytest.mark.parametrize("without", Rules._fields)
 def test_without_one_of_the_rules_some_nodes_stay_apart(without: str) -> None:
-    assert any(apart([seed], RULES._replace(**{without: False})) for seed in range(1_000))
+    assert apart([FOUND[without]], RULES._replace(**{without: False}))

@@ -19,12 +19,12 @@ from pathlib import Path
 from tests.model.spec import Checkpoint, Op
 from tests.model.world import CHECKS, Outcome, examine
 from tests.model.world_sets import WorldSet, world_set
-from tests.needs import few
+from tests.needs import NIGHT
 
 CHUNK = 10
 FIRST = 40
 """Failing sets that are named of each check."""
-CI_SETS = few(600)
+CI_SETS = 600 if NIGHT else 120
 CI_CHUNKS = 20
 ROOMS = ("crdt", "schema", "storage", "replica", "tests/model")
 Job = tuple[str, int, int, str]

@@ -179,6 +179,13 @@ IN_REPLICA = (
         ("tests/replica/test_comparing.py", "tests/replica/test_replica.py"),
     ),
     Mutant(
+        "a share that has something to read again is left unread",
+        "Interests._wake",
+        "self._asleep = False",
+        "pass",
+        ("tests/replica/test_interest.py",),
+    ),
+    Mutant(
         "what the peer does not keep is compared",
         "Interests._align",
         "ours.keeps",

@@ -25,6 +25,13 @@ IN_WEB = (
         ("tests/web/test_oauth.py",),
     ),
     Mutant(
+        "an app is told after a mute what was done during it, if the mute was read late",
+        "Listener._moved_ms",
+        "(event, *events)",
+        "(event,)",
+        ("tests/web/test_streaming.py",),
+    ),
+    Mutant(
         "who is signed out stays logged in",
         "door_logins.sign_out",
         "('links', 'sessions')",

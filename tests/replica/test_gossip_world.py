@@ -7,7 +7,7 @@ import pytest
 from banyan_sim.gossip_world import GossipWorld
 from tests.needs import NIGHT, few, numbers
 
-MANY = 300 if NIGHT else 150
+MANY = 300 if NIGHT else 100
 
 
 def mesh(size: int) -> GossipWorld:
@@ -38,7 +38,9 @@ def test_a_message_published_before_the_neighbour_answered_still_arrives() -> No
     assert world.nodes["n0"].knows(mid)
 
 
-def test_everything_arrives_and_the_tree_settles() -> None:
+def test_everything_arrives_and_the_tree_settles_and_when_a_third_dies_at_once_every_survivor_gets_every_message() -> (
+    None
+):
     world = GossipWorld(MANY, seed=2)
     world.grow()
     assert world.reached() == MANY
@@ -47,12 +49,6 @@ def test_everything_arrives_and_the_tree_settles() -> None:
     assert figures["complete"] == 150
     assert figures["redundancy"] < 0.6
     assert figures["p99_s"] < 1.5  # in one seed of 20 it is 1.5: one message in a hundred waits to be asked for
-
-
-def test_when_a_third_dies_at_once_every_survivor_gets_every_message() -> None:
-    world = GossipWorld(MANY, seed=2)
-    world.grow()
-    world.blast(100, 25.0, tail_s=5.0)
     world.kill(world.rng.sample(list(world.nodes), MANY * 3 // 10))
     figures = world.blast(80, 50.0)
     assert figures["complete"] == 80
@@ -78,7 +74,7 @@ def test_a_thousand_nodes_are_reached_within_two_seconds() -> None:
 
 
 def besieged(groups: int) -> GossipWorld:
-    world = GossipWorld(200, seed=5)
+    world = GossipWorld(200 if NIGHT else 120, seed=5)
     world.grow(settle_s=70.0)
     world.infest(100, groups)
     for _ in numbers(90):

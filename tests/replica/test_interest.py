@@ -17,7 +17,7 @@ from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_replica.sync import shares
 from banyan_replica.sync.names import AGAIN_S, Names
-from banyan_replica.sync.shares import Share
+from banyan_replica.sync.shares import AT_ONCE, Share
 from banyan_replica.wire import (
     GossipFrame,
     Heads,
@@ -99,7 +99,7 @@ def test_many_accounts_of_interest_and_nothing_new_cost_a_few_bytes_a_second() -
     assert rate(w, 60, ("h", "a")) < 15
 
 
-@pytest.mark.parametrize("number", [3, 1_500])  # more are read in the background, not at once
+@pytest.mark.parametrize("number", [3, AT_ONCE + 50])  # more are read in the background, not at once
 def test_a_follow_brings_the_account_and_an_unfollow_ends_what_comes(number: int) -> None:
     w = World("a", "h")
     people = town(w, number + 4, posts=1)

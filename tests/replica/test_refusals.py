@@ -15,12 +15,13 @@ from banyan_replica.intake.intake import REASONS
 from banyan_replica.sync.repeats import REPEATED, Repeats
 from tests.crdt.make import run_bytes, signer
 from tests.model.world_net import Tuning, tuned
+from tests.needs import NIGHT
 from tests.replica.forging import NARROW, WIDE, Forger, Pair, proof
 
 NAMES = [LogId(AccountId(bytes([k]) * 32), signer("device").key, 1) for k in range(8)]
 
 
-HOURS = 0.5
+HOURS = 0.5 if NIGHT else 0.2
 ALLOWED = 1_000_000
 """Bytes that may go over a link in an hour beside what is news."""
 

@@ -120,7 +120,7 @@ def test_a_seed_tells_the_same_story_in_every_process() -> None:
 
 def test_a_night_goes_on_where_it_was_interrupted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept = tmp_path / "rows"
-    some = ["--nodes", "6", "--posts", "4", "--attack", "not_yet", "--kept", str(kept), "--json"]
+    some = ["--nodes", "3", "--posts", "4", "--attack", "not_yet", "--kept", str(kept), "--json"]
     assert main(["--seeds", "2", *some]) == 0
     first = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(first) == 3

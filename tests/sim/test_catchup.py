@@ -28,7 +28,7 @@ from tests.needs import NIGHT
 SLOW = Limits(outbox=6 << 10, credit=1, piece=3 << 10, stall_s=4.0)
 FAR = 8.0
 """A few kB a round trip, and long trips, so that a few hundred accounts take a while."""
-ACCOUNTS = 400 if NIGHT else 250
+ACCOUNTS = 400 if NIGHT else 160
 
 
 class Ears(Liar):

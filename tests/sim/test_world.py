@@ -22,6 +22,10 @@ from banyan_sim.kinds import LIARS
 from banyan_sim.machine import EPOCH, Machine
 from banyan_sim.run import Result, agreed, run_world, to_json
 from banyan_sim.world import World
+from tests.needs import NIGHT
+
+FEW = 10 if NIGHT else 7
+"""Machines beside one fault, or one liar."""
 
 
 def _converged(result: Result) -> None:
@@ -32,15 +36,15 @@ def _converged(result: Result) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_replicas_agree_after_a_fault(fault: str) -> None:
-    _converged(run_world(10, 1, faults=(fault,), liars=()))
+    _converged(run_world(FEW, 1, faults=(fault,), liars=()))
 
 
 @pytest.mark.parametrize("lie", sorted(LIARS))
 def test_honest_replicas_agree_beside_a_liar(lie: str) -> None:
-    _converged(run_world(10, 2, faults=(), liars=(lie,)))
+    _converged(run_world(FEW, 2, faults=(), liars=(lie,)))
 
 
-@pytest.mark.parametrize("seed", range(3, 5))
+@pytest.mark.parametrize("seed", range(3, 5) if NIGHT else (3,))
 def test_honest_replicas_agree_after_everything_at_once(seed: int) -> None:
     _converged(run_world(16, seed, liars=("fork", "withhold", "boast", "garbage"), acts=60))
 
@@ -63,10 +67,11 @@ def test_a_seed_tells_the_same_story_in_every_process() -> None:
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
 def test_a_network_parted_for_minutes_becomes_one_again(share: float) -> None:
-    world = World(16, 3, people=6, limits=Limits())
+    size = 16 if NIGHT else 10
+    world = World(size, 3, people=6, limits=Limits())
     world.boot(3.0)
     world.publish(4.0, 250.0, 60)
-    side = tuple(list(world.nodes)[: round(16 * share)])
+    side = tuple(list(world.nodes)[: round(size * share)])
     world.plan([Fault(8.0, "partition", 250.0, side, 2.0)])
     world.run(257.0)
     assert not agreed(world.honest), "both sides wrote, so they must differ while they are parted"

@@ -208,7 +208,7 @@ def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
     """Checks that every query gives the answer of the simple fold."""
     posts = sorted(dumb.posts, reverse=True, key=lambda p: (dumb.posts[p][0].to_bytes(8, "big"), *p))
     home = ask.feed(accounts, limit=10_000)
-    assert [(v.target, v.ref, v.post) for v in home] == [(p, *dumb.posts[p][1:]) for p in posts]
+    assert [(v.target, ask.ref(v.place), v.post) for v in home] == [(p, *dumb.posts[p][1:]) for p in posts]
     lines = [(dumb.posts[p][0].to_bytes(8, "big") + b"".join(p), p) for p in posts] + [*dumb.shares.items()]
     expected = [(cursor, p if p in dumb.posts else None) for cursor, p in sorted(lines, reverse=True)]
     lines_found = list(ask.timeline(accounts, None, True))

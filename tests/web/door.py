@@ -1,11 +1,14 @@
 """A real node with a real door on loopback, for tests of the web room. Its workers are forked from a process that has
-loaded what they need (tests/forking.py); `as_the_product_starts_them` is for tests that start them otherwise."""
+loaded what they need (tests/forking.py), and passwords are hashed for less than a millisecond. Tests of these two take
+`as_the_product_starts_them` and `as_the_product_keeps_them`.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import trio
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keystore
 from banyan_node.node import Node
+from banyan_web import door_logins
 from banyan_web.door_logins import at_door
 from banyan_web.door_store import SCOPES, DoorStore
 from banyan_web.mastodon.streaming.hub import Hub
@@ -24,8 +28,10 @@ from banyan_web.workers import starting
 from tests.forking import loaded_worker
 from tests.node.real import load_settings, make_home
 
-as_the_product_starts_them = starting.start_process
-pytest.MonkeyPatch().setattr(starting, "start_process", loaded_worker)
+as_the_product_starts_them, as_the_product_keeps_them = starting.start_process, door_logins.stretched
+_always = pytest.MonkeyPatch()
+_always.setattr(starting, "start_process", loaded_worker)
+_always.setattr(door_logins, "stretched", partial(door_logins.stretched, opslimit=1, memlimit=8_192))
 
 
 class Client:

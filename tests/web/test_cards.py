@@ -145,7 +145,7 @@ async def test_a_link_of_ones_own_gets_a_card_and_apps_that_listen_are_told(tmp_
 async def test_what_is_no_page_has_no_card_and_breaks_nothing(tmp_path: Path, site: Site) -> None:
     fine = HEAD.format("bom")
     links = [
-        site.page("/bomb", gzip.compress(b" " * (64 << 20)), content_encoding="gzip"),
+        site.page("/bomb", gzip.compress(b" " * (16 << 20)), content_encoding="gzip"),
         site.page("/broken", b"\x1f\x8b junk", content_encoding="gzip"),
         site.page("/br", fine, content_encoding="br"),
         site.page("/slow", fine),

@@ -260,9 +260,11 @@ def _decoded(answer: Any) -> Any:
 
 def _erase(ctx: Context, now: float, post: str) -> None:
     """As the daily work does with what was deleted long ago."""
-    view = ctx.queries().post(post_from_text(post))
+    q = ctx.queries()
+    view = q.post(post_from_text(post))
     assert view is not None
-    ctx.store.erase_part(view.ref.entry, view.ref.op, None)
+    shown = q.ref(view.place)
+    ctx.store.erase_part(shown.entry, shown.op, None)
 
 
 @pytest.fixture(autouse=True)

@@ -14,11 +14,12 @@ import pytest
 import trio
 from mastodon import Mastodon
 from mastodon.errors import MastodonIllegalArgumentError, MastodonUnauthorizedError
+from nacl import pwhash
 
 from banyan_web.bounds import ATTEMPTS_HERE
 from banyan_web.door_logins import Person, make_link, set_password
 from banyan_web.sessions import own_path
-from tests.web.door import Door, open_node
+from tests.web.door import Door, as_the_product_keeps_them, open_node
 from tests.web.login_page import FIELD, FORM, PASSWORD, Browser, code_on
 
 BACK = "https://app.example/back?from=banyan"
@@ -252,6 +253,12 @@ async def test_a_form_of_another_site_does_nothing(tmp_path: Path) -> None:
 def test_the_login_page_leads_nowhere_else(path: Any) -> None:
     assert own_path(path) == "/login"
     assert own_path("/oauth/authorize?a=1&b=https://x.example") == "/oauth/authorize?a=1&b=https://x.example"
+
+
+def test_a_guess_at_a_password_takes_64_mib_twice_over() -> None:
+    kept = as_the_product_keeps_them(PASSWORD.encode())
+    assert kept.startswith(b"$argon2id$v=19$m=65536,t=2,p=1$")
+    assert pwhash.verify(kept, PASSWORD.encode())
 
 
 async def test_passwords_cannot_be_tried_for_long(tmp_path: Path) -> None:

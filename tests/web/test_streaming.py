@@ -296,11 +296,13 @@ async def test_what_happened_while_somebody_was_not_seen_is_not_told_afterwards(
             notices = await listening.to(app(door, an), "stream_user_notifications")
             await call(do, {"account": other, "as": an})
             while account_from_text(other) not in door.hub._people[an].unseen:
-                await trio.sleep(0.01)
-            await call("repost", {"uri": uri, "as": other})
-            await call(do, {"account": other, "undo": True, "as": an})
-            await trio.sleep(0.01)  # another millisecond
-            await call("react", {"uri": uri, "emoji": "❤", "as": other})
+                await trio.sleep(0)
+            # the first mute is two events: the second one is read when the mute has ended
+            async with door.hub._people[an]._turn:
+                await call("repost", {"uri": uri, "as": other})
+                await call(do, {"account": other, "undo": True, "as": an})
+                await trio.sleep(0.01)  # another millisecond
+                await call("react", {"uri": uri, "emoji": "❤", "as": other})
             assert [found.type for _, found in await notices.next()] == ["favourite"]
         await listening.close()
 

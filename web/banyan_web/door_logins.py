@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 import unicodedata
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,10 @@ LEAST, MOST = 10, 1_024
 """Characters of a password, and its bytes of UTF-8."""
 LINK_S = 900
 SESSION_S = 30 * 86_400
+stretched = partial(
+    pwhash.argon2id.str, opslimit=pwhash.argon2id.OPSLIMIT_INTERACTIVE, memlimit=pwhash.argon2id.MEMLIMIT_INTERACTIVE
+)
+"""A password as it is kept: each guess at it takes 64 MiB and some 0.1 s."""
 
 
 class Login(NamedTuple):
@@ -48,9 +52,7 @@ def wrong_password(password: str) -> str | None:
 def set_password(door: DoorStore, account: str, name: str, password: str) -> None:
     """The account can log in with this password from now on; browsers that are logged in as it are so no more. Takes
     some 0.1 s."""
-    made = pwhash.argon2id.str(
-        _bytes(password), opslimit=pwhash.argon2id.OPSLIMIT_INTERACTIVE, memlimit=pwhash.argon2id.MEMLIMIT_INTERACTIVE
-    ).decode()
+    made = stretched(_bytes(password)).decode()
     name = typed(name)
     with door.writing() as db:
         db.execute("delete from logins where account = ? or name = ?", (account, name))
@@ -100,11 +102,7 @@ def who(door: DoorStore, name: str, password: str) -> Person | None:
 @cache
 def _nobodys() -> bytes:
     """A hash that no password fits: a name that there is not costs as much time as one that there is."""
-    return pwhash.argon2id.str(
-        secrets.token_bytes(32),
-        opslimit=pwhash.argon2id.OPSLIMIT_INTERACTIVE,
-        memlimit=pwhash.argon2id.MEMLIMIT_INTERACTIVE,
-    )
+    return stretched(secrets.token_bytes(32))
 
 
 def typed(name: str) -> str:

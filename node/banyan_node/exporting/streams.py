@@ -25,7 +25,7 @@ from banyan_reading.answers import PostView
 from banyan_reading.pins import pinned
 from banyan_reading.queries import Queries
 
-from banyan_crdt.ids import AccountId, account_to_text
+from banyan_crdt.ids import AccountId, Ref, account_to_text
 from banyan_node.api.texts import uri
 from banyan_node.exporting.html import element
 from banyan_node.exporting.pictures import file_of, write_medium
@@ -149,14 +149,14 @@ def _likes(q: Queries, account: AccountId) -> Iterator[dict[str, Any]]:
 def _activities(q: Queries, account: AccountId) -> Iterator[dict[str, Any]]:
     for _, view in q.timeline([account], None, reposts=True):
         if view is not None:
-            yield _announce(view) if view.reposted is not None else _create(view)
+            yield _announce(view, q.ref(view.place)) if view.reposted is not None else _create(view)
 
 
-def _announce(view: PostView) -> dict[str, Any]:
+def _announce(view: PostView, ref: Ref) -> dict[str, Any]:
     assert view.reposted is not None
     by, post = account_to_text(view.reposted.by), uri(view.target)
     return {
-        "id": f"{by}/{view.ref.entry.hex()}/{view.ref.op}/announce",
+        "id": f"{by}/{ref.entry.hex()}/{ref.op}/announce",
         "type": "Announce",
         "actor": by,
         "published": _when(view.reposted.time_ms),

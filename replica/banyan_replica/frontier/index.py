@@ -12,7 +12,7 @@ moved since. Otherwise, or if they cannot be trusted, a start reads the heads, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from banyan_crdt.frontier import head_item
@@ -25,7 +25,7 @@ from banyan_replica.frontier.rows import (
     name_words,
 )
 from banyan_replica.frontier.saving import About, Keeping, Saving, about_of, due, due_at_end, open_rows
-from banyan_replica.frontier.sketch import key_of, place
+from banyan_replica.frontier.sketch import empty, key_of, place
 from banyan_replica.frontier.summed import Summed, is_head, packed
 from banyan_replica.frontier.table import FrontierTable, Range
 
@@ -59,10 +59,18 @@ class FrontierSource(Protocol):
 
 
 class FrontierIndex:
-    """The rows, the table under the public key, and tables under other salts while they are used for comparing."""
+    """The rows, the table under the public key, and tables under other salts while they are used for comparing.
 
-    def __init__(self, source: FrontierSource, public: bytes, keeping: Keeping | None = None) -> None:
-        self._source, self._public, self._keeping = source, key_of(public), keeping
+    wakes: called when `work` has something to do that it had not before, of an index that is not kept."""
+
+    def __init__(
+        self,
+        source: FrontierSource,
+        public: bytes,
+        keeping: Keeping | None = None,
+        wakes: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._source, self._public, self._keeping, self._wakes = source, key_of(public), keeping, wakes
         self._since: dict[LogId, Head] = {}
         """Heads that moved and may not be durable. If there are more than JOURNAL, a rollback reads all heads again."""
         self._moves: dict[LogId, Head] = {}
@@ -91,8 +99,12 @@ class FrontierIndex:
 
     def _start(self) -> None:
         """Begins to read all heads."""
+        self._wakes()
         rows = Rows(self._public, self._count + (self._count >> 3))
-        self._summed = Summed(rows, FrontierTable(self._public))
+        table = FrontierTable(self._public)
+        if self._keeping is None:  # of few accounts, as one of hundreds: sums would be most of its megabytes
+            table.sums = empty(0)
+        self._summed = Summed(rows, table)
         self._read: tuple[LogId | None, int, int] | None = (None, 0, 0)
         """While all heads are read: (the log reached, heads so far, their sum)."""
         self._loading: Iterator[bool] | None = None
@@ -196,6 +208,7 @@ class FrontierIndex:
     def begin(self, salt: bytes) -> None:
         """Lets `work` build a table under this salt."""
         self._follow()
+        self._wakes()
         self._summed.begin(salt)
 
     def drop(self, salt: bytes) -> None:
@@ -279,6 +292,7 @@ class FrontierIndex:
 
     def _apply(self, moves: dict[LogId, Head]) -> None:
         rows = self._summed.move(moves)
+        self._summed.sum_up()
         if self._saving is not None and not self._saving.ended:
             self._saving.moved += rows
 
@@ -296,6 +310,7 @@ class FrontierIndex:
                     break
         if heads:
             self._summed.append(heads)
+            self._summed.sum_up()
         count += len(heads)
         total = (total + sum(head_item(log, head) for log, head in heads.items())) % _MOD
         self._read = next(reversed(heads), reached), count, total

@@ -38,6 +38,11 @@ class FrontierTable:
         if len(self.sums):
             _add_ranges(self.sums, x0, h, t, heads)
 
+    def sum_up(self, x0: Numbers, h: Numbers, t: Numbers, heads: npt.NDArray[np.int64]) -> None:
+        """Keeps sums from now on. Given are all rows that are in the table."""
+        self.sums = np.zeros((RANGES, 3), np.uint64)
+        _add_ranges(self.sums, x0, h, t, heads)
+
     def move(self, x0: Numbers, h: Numbers, old: Numbers, new: Numbers, more: npt.NDArray[np.int64]) -> None:
         """Changes weights from `old` to `new`. `more`: +1 if the row has a head now and had none, -1 if it lost it."""
         self.take(x0, h, submod(new, old), more)

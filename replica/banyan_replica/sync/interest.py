@@ -88,6 +88,14 @@ class Interests:
         self.waits: Callable[[str], bool] = lambda peer: False
         """Whether reading a peer's share has to wait now. The driver may say so."""
         self._read_for = ""
+        self._asleep = False
+        """Whether no share has anything to read; a driver asks `busy` after each frame, and pairs may be hundreds."""
+
+    def _share(self, names: dict[bytes, None]) -> Share:
+        return Share(self._store, self._public, names, self._wake)
+
+    def _wake(self) -> None:
+        self._asleep = False
 
     def pair(self, peer: str) -> Pair | None:
         """None if both hold everything."""
@@ -116,7 +124,7 @@ class Interests:
         come, go = names.held.keys() - self._mine.held.keys(), self._mine.held.keys() - names.held.keys()
         self._mine.become(names)
         if self._own is None:
-            self._own = Share(self._store, self._public, self._mine.held)
+            self._own = self._share(self._mine.held)
         else:
             self._own.change(come, go)
         changed = list[PeerSession]()
@@ -145,7 +153,7 @@ class Interests:
             assert self._own is not None
             share = self._own
         else:
-            share = Share(self._store, self._public, {} if partial else theirs.held)
+            share = self._share({} if partial else theirs.held)
         pair = self._pairs[link.peer] = Pair(share, theirs, ours)
         if ours is not None:
             self._send(link, [Interest(REPLACE, b""), *ours.frames(self._mine, now, b"")])
@@ -176,7 +184,7 @@ class Interests:
             return
         both = pair.theirs.held.keys() & pair.keeps if pair.theirs is not None else dict.fromkeys(pair.keeps).keys()
         if pair.share is self._own:
-            pair.share = Share(self._store, self._public, dict.fromkeys(both))
+            pair.share = self._share(dict.fromkeys(both))
         else:
             names = pair.share.names.keys()
             link.load.cost(len(names) + pair.share.change(both - names, names - both))
@@ -271,7 +279,12 @@ class Interests:
 
     @property
     def busy(self) -> bool:
-        return bool(self._own or self._pairs) and next(self._due(), None) is not None
+        if self._asleep or not (self._own or self._pairs):
+            return False
+        if next(self._due(), None) is not None:
+            return True
+        self._asleep = not any(share.tree.busy for share in self._shares())  # else some have to wait
+        return False
 
     def _due(self) -> Iterator[tuple[str, Share]]:
         """The shares to read on, and for which peer; ours first."""
@@ -284,7 +297,7 @@ class Interests:
     def work(self) -> list[PeerSession]:
         """Reads one slice of one share. Returns the links whose share has become ready, to be told a root. Call it only
         when no write is waiting."""
-        reader, share = next(self._due(), ("", None))
+        reader, share = ("", None) if self._asleep else next(self._due(), ("", None))
         if share is None:
             return []
         tree = share.tree

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import chain, islice
 
 from banyan_crdt.ids import Head, LogId
@@ -73,12 +73,14 @@ class _Chosen:
 class Share:
     """The frontier of some accounts of the store, and its index."""
 
-    def __init__(self, store: StoreReader, public: bytes, names: dict[bytes, None]) -> None:
-        """names: may be those of a `Names`, which change at the same time."""
-        self.source, self._public = _Chosen(store, names), public
+    def __init__(
+        self, store: StoreReader, public: bytes, names: dict[bytes, None], wakes: Callable[[], None] = lambda: None
+    ) -> None:
+        """names: may be those of a `Names`, which change at the same time. wakes: see `FrontierIndex`."""
+        self.source, self._public, self._wakes = _Chosen(store, names), public, wakes
         self._pending = True
         """Whether the index may contain heads that are not durable."""
-        self.tree = FrontierIndex(self.source, public)
+        self._read_again()
 
     @property
     def names(self) -> Mapping[bytes, None]:
@@ -122,4 +124,4 @@ class Share:
         return last - bisect_left(names, first.to_bytes(NAME_BYTES, "big"))
 
     def _read_again(self) -> None:
-        self.tree = FrontierIndex(self.source, self._public)
+        self.tree = FrontierIndex(self.source, self._public, wakes=self._wakes)

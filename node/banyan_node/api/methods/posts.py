@@ -53,10 +53,11 @@ def proof(at: CommitView, ask: ProofRequest) -> PostProof:
     prove that the post was not edited or deleted since."""
     q, target = at.queries(), target_of(ask.uri)
     view = q.post(target)
-    place = None if view is None else at.store.place(view.ref.entry)
-    if view is None or place is None:
+    shown = None if view is None else q.ref(view.place)
+    place = None if shown is None else at.store.place(shown.entry)
+    if shown is None or place is None:
         raise missing(q, target)
     out = BytesIO()
-    if not export_proof(at.store, *place, view.ref.op, out):
+    if not export_proof(at.store, *place, shown.op, out):
         raise CallError("not_found", f"The signature of {ask.uri} is not held here yet.", 404)
-    return PostProof(uri(target), entry_hex(view.ref.entry), b64encode(out.getvalue()).decode())
+    return PostProof(uri(target), entry_hex(shown.entry), b64encode(out.getvalue()).decode())

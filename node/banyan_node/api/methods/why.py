@@ -103,8 +103,9 @@ def why(at: Looking, ask: WhyRequest) -> Why:
     edits, and which linked peers hold it."""
     q, target = at.queries(), target_of(ask.uri)
     view = q.post(target)
-    entry = None if view is None else at.store.entry(view.ref.entry)
-    place = None if view is None else at.store.place(view.ref.entry)
+    shown = None if view is None else q.ref(view.place)
+    entry = None if shown is None else at.store.entry(shown.entry)
+    place = None if shown is None else at.store.place(shown.entry)
     if view is None or entry is None or place is None:
         raise missing(q, target)
     log, seq = place
@@ -162,7 +163,8 @@ def _versions(at: Looking, view: PostView) -> list[Version]:
     """All that are held, by time; the shown one last. Two devices may have written at once, and one of them shows."""
     target = view.target
     live = at.queries().live(target.account, Put(POST, target.key, (), None))
-    waiting = [view.ref, *[ref for ref in live if ref != view.ref]]
+    shown = at.queries().ref(view.place)
+    waiting = [shown, *[ref for ref in live if ref != shown]]
     found = [*_writes(at, target, waiting)]
     return [*sorted(found[:0:-1], key=lambda version: version.time_ms), *found[:1]]
 

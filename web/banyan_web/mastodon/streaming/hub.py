@@ -223,9 +223,10 @@ class Hub:
         moved = {author} if collection in MOVING else named if collection == LETTING else set()
         for did, person in list(self._people.items()):
             if did in moved or not person.is_fresh:
-                at_ms = msgspec.json.decode(line)["time_ms"] if did in moved else None
+                if did in moved:
+                    person.moves(msgspec.json.decode(line))
                 with suppress(Refused):  # of one account, which may be gone
-                    await self._moved(web, person, at_ms)
+                    await self._refresh(web, person)
         if collection in ("post", "repost"):
             event = msgspec.json.decode(line)
             if event["kind"] not in ("create", "update", "delete"):
@@ -242,10 +243,9 @@ class Hub:
             else:
                 await self._heard(web, self._people[did])
 
-    async def _moved(self, web: Web, person: Listener, at_ms: int | None) -> None:
-        """at_ms: when an entry changed it."""
-        before, person.stale = person.filters, person.stale or at_ms is not None
-        await person.refresh(web, at_ms)
+    async def _refresh(self, web: Web, person: Listener) -> None:
+        before = person.filters
+        await person.refresh(web)
         if person.filters != before:
             for stream in self._of(_USER):
                 if stream.person is person:

@@ -47,6 +47,8 @@ class Listener:
         self._until_ms = math.inf
         """When the next of its mutes ends."""
         self._read = 0.0
+        self._event: Mapping[str, Any] | None = None
+        """By which it changed, and is not read yet."""
         self._turn = anyio.Lock()
 
     def eyes(self, where: FilterContext, marks: bool | None) -> Eyes:
@@ -61,12 +63,16 @@ class Listener:
         fresh = not self.stale and anyio.current_time() - self._read < FRESH_S
         return fresh and time.time() * 1000 < self._until_ms
 
-    async def refresh(self, web: Web, at_ms: int | None = None) -> None:
-        """Reads it, if it may have changed. at_ms: when it did; None: now. Raises Refused."""
+    def moves(self, event: Mapping[str, Any]) -> None:
+        """By this event of the firehose. Whoever refreshes it next, reads what changed."""
+        self.stale, self._event = True, event
+
+    async def refresh(self, web: Web) -> None:
+        """Reads it, if it may have changed. Raises Refused."""
         async with self._turn:
             if self.is_fresh:
                 return
-            self.stale = False
+            self.stale, event, self._event = False, self._event, None
             wants, follows = await web.call("viewer", by=self.did), await _following(web, self.did)
             me, mutes = self.viewer.account, {account_from_text(one["account"]): one["until"] for one in wants["mutes"]}
             apart = frozenset(map(account_from_text, wants["apart"])) - {me}
@@ -83,14 +89,22 @@ class Listener:
                 lists={id_: await self._list(web, id_, follows) for id_ in self.viewer.lists},
             )
             ended_ms, now_ms = self._until_ms, int(time.time() * 1000)
-            before, self.unseen = self.unseen, self.viewer.hidden(now_ms)
-            since_ms = int(min(now_ms, ended_ms)) if at_ms is None else at_ms
-            self.unheard |= dict.fromkeys(before - self.unseen, since_ms)
+            unseen = self.viewer.hidden(now_ms)
+            if ended := self.unseen - unseen:
+                since_ms = int(min(now_ms, ended_ms)) if event is None else await self._moved_ms(web, event)
+                self.unheard |= dict.fromkeys(ended, since_ms)
+            self.unseen = unseen
             self._until_ms = min((one for one in mutes.values() if one is not None and one > now_ms), default=math.inf)
             if not self._read:
                 newest = (await web.call("notifications", by=self.did, limit=1, each=True))["notices"]
                 self.heard = newest[0]["at"] if newest else ""
             self._read = anyio.current_time()
+
+    async def _moved_ms(self, web: Web, event: Mapping[str, Any]) -> int:
+        """When it changed last, as it was read: by this event, or by one that is told only later."""
+        later = {"since": event["cursor"], "accounts": [self.did], "collections": sorted(MOVING)}
+        events = (await web.call("firehose", **later))["events"]
+        return max(int(one["time_ms"]) for one in (event, *events) if "time_ms" in one)
 
     async def watch(self, web: Web, id_: str) -> None:
         """A list of it. Raises Refused."""
