@@ -8,7 +8,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -91,8 +91,16 @@ def test_each_notification_is_pushed_once_whoever_is_killed(tmp_path: Path, serv
     try:
 
         def mention(text: str) -> None:
+            """And it is told, and noted as told: who is killed between these two tells it again."""
+            before = heard()
             texts.append(f"@an {text}")
             asked(life, other, "POST", "/api/v1/statuses", {"status": texts[-1]})
+            told()
+            until(lambda: heard() != before)
+
+        def heard() -> list[Any]:
+            with closing(DoorStore(home.door)) as door, door.reading() as db:
+                return list(db.execute("select heard from push_subscriptions"))
 
         def told() -> None:
             until(lambda: len(app.read) >= len(texts))
@@ -100,19 +108,16 @@ def test_each_notification_is_pushed_once_whoever_is_killed(tmp_path: Path, serv
 
         app.subscribe(life)
         mention("một")
-        told()
         for number in (0, 1):
             pid = life.workers()[number]
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
             mention(f"giết {number}")
-            told()
             until(lambda: {*life.workers()}.isdisjoint({pid, None}))  # noqa: B023
         life.kill()
         life = Life(home, "--http-workers", "2")
         told()
         mention("sau")
-        told()
         life.process.terminate()
         life.process.join(60)
         assert life.process.exitcode == 0
