@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from banyan_crdt.ops import Put, decode_body
 from banyan_crdt.single import is_first_write
 from banyan_reading.answers import PostView
@@ -10,21 +12,30 @@ from banyan_schema.address import Target
 from banyan_schema.social import POST
 from banyan_storage.records import decode_line
 from banyan_storage.slots import shown_at
-from banyan_storage.tables import ENTRIES, part_place, u48
+from banyan_storage.tables import ENTRIES, part_place
 from banyan_storage.view_rows import register_slot
 
 
 def edited_ms(ask: Queries, view: PostView) -> int | None:
     """When the shown write replaced an earlier one, in milliseconds since 1970; None if it is the first."""
-    n, at = part_place(view.place)
-    raw = ask.reader.txn.get(ENTRIES, u48(n))
-    if raw is None:
-        return None
-    line = decode_line(n, raw)
-    if is_first_write(line.ops, POST, view.target.key):
-        return None
-    op = decode_body(line.ops).ops[at]
-    return line.time >> 16 if isinstance(op, Put) and op.refs else None
+    return edits(ask, [view]).get(view.place)
+
+
+def edits(ask: Queries, views: Iterable[PostView]) -> dict[bytes, int]:
+    """The same of many, by their places; without those that are first writes."""
+    at_entry = dict[bytes, list[PostView]]()
+    for view in views:
+        at_entry.setdefault(view.place[:6], []).append(view)
+    found = dict[bytes, int]()
+    for key, raw in ask.reader.txn.get_many(ENTRIES, sorted(at_entry)):
+        for view in at_entry[key]:
+            n, at = part_place(view.place)
+            line = decode_line(n, raw)
+            if not is_first_write(line.ops, POST, view.target.key):
+                op = decode_body(line.ops).ops[at]
+                if isinstance(op, Put) and op.refs:
+                    found[view.place] = line.time >> 16
+    return found
 
 
 def written_ms(ask: Queries, post: Target) -> int | None:

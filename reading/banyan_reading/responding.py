@@ -5,10 +5,13 @@ It is the order of this store's numbers of accounts, which is that in which it m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
+from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId, CellKey
+from banyan_reading.answers import PostView
+from banyan_reading.moments import edits
 from banyan_reading.queries import Queries
 from banyan_reading.timelines import Line, by_time
 from banyan_schema.address import Target
@@ -17,9 +20,9 @@ from banyan_storage.engine import Table, after_prefix
 from banyan_storage.slots import shown_at, stamp_of
 from banyan_storage.view_rows import ELEMENT, NUMBERED, NUMBERS
 from banyan_storage.views.social.quotes import QUOTE_COUNTS, QUOTES
-from banyan_storage.views.social.reactions import FROM_END, REACTIONS, REPOSTS
+from banyan_storage.views.social.reactions import FROM_END, REACTIONS, REPOST_COUNTS, REPOSTS
 from banyan_storage.views.social.shares import SHARES
-from banyan_storage.views.social.thread import REPLIES
+from banyan_storage.views.social.thread import REPLIES, REPLY_COUNTS
 from banyan_storage.views.view import count_of
 
 TARGET_BYTES = 48
@@ -104,6 +107,37 @@ def quote_count(ask: Queries, target: Target) -> int:
         return count
     newest = islice(by_time(ask.reader.txn, QUOTES, (target.raw,), None, None), QUOTES_LOOKED)
     return count - sum(ask.is_hidden(Target(line.account, CellKey(line.key))) for line in newest)
+
+
+class PostCounts(NamedTuple):
+    """What stands below a post. reactions: by emoji. edited_ms: see moments.py."""
+
+    replies: int
+    quotes: int
+    reposts: int
+    reactions: dict[str, int]
+    edited_ms: int | None
+
+
+def counts_of(ask: Queries, views: Sequence[PostView]) -> dict[Target, PostCounts]:
+    """Of the posts of a page, at once. Raises ViewBuilding."""
+    ask.need("reactions", "thread")
+    txn, targets = ask.reader.txn, sorted({view.target.raw: view.target for view in views}.items())
+    names, edited = [raw for raw, _ in targets], edits(ask, views)
+    places = {view.target: view.place for view in views}
+    replies, quotes, reposts = (
+        dict(txn.get_many(table, names)) for table in (REPLY_COUNTS, QUOTE_COUNTS, REPOST_COUNTS)
+    )
+    return {
+        target: PostCounts(
+            count_of(replies.get(raw)),
+            quote_count(ask, target) if raw in quotes else 0,
+            count_of(reposts.get(raw)),
+            {one.emoji: one.accounts for one in ask.reactions(target)},
+            edited.get(places[target]),
+        )
+        for raw, target in targets
+    }
 
 
 def numbers_of(ask: Queries, accounts: Iterable[AccountId]) -> frozenset[bytes]:

@@ -7,7 +7,7 @@ the same object, so whoever makes something of it can keep that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from banyan_reading.answers import Reposted
@@ -74,6 +74,16 @@ class KeptRows:
             self._kept.put(("post", view.target), view, [self._q.number(view.target.account)], weight)
         return view
 
+    def rows(self, page: Sequence[tuple[PostView, Iterable[Reposted]]]) -> list[PostRow]:
+        """Rows of a page: what they need that is not kept is read at once."""
+        views = [view for view, _ in page]
+        for rows, some in (
+            (self._for_reader, [view for view in views if _alone(view)]),
+            (self._for_all, [view for view in views if not _alone(view) and not self._kept.get(("row", view.target))]),
+        ):
+            rows.prepare(some)
+        return [self.row(view, reposted) for view, reposted in page]
+
     def row(self, view: PostView, reposted: Iterable[Reposted] = ()) -> PostRow:
         plain, by = self._plain(view), tuple((one, self.name(one.by)) for one in reposted)
         if plain is None:
@@ -98,7 +108,7 @@ class KeptRows:
     def _plain(self, view: PostView) -> PostRow | None:
         """The row as nobody in particular reads it; None if such a one cannot be kept."""
         said, target = view.post, view.target
-        if said.quote is not None or said.poll is not None or said.group is not None:
+        if _alone(view):
             return None
         found: PostRow | None = self._kept.get(("row", target))
         if found is None or found.media != [shown_media(self._blobs, item) for item in said.media]:
@@ -106,6 +116,11 @@ class KeptRows:
             of = [self._q.number(account) for account in (target.account, *_named(said))]
             self._kept.put(("row", target), found, [*of, post_name(target.raw)], ROW_BYTES + 2 * len(said.text))
         return found
+
+
+def _alone(view: PostView) -> bool:
+    """Whether its row is made for each reader."""
+    return view.post.quote is not None or view.post.poll is not None or view.post.group is not None
 
 
 def _named(post: Post) -> Iterable[AccountId]:

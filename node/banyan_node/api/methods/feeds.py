@@ -150,7 +150,7 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
         else:
             page, before = _ranked(at, ask, visibility, lines, rows), None
     explained = [_explain(rows, ask, reader, one) for one in page] if ask.explain else []
-    return Feed([rows.row(one.view, one.reposted) for one in page], before, further, explained)
+    return Feed(rows.rows([(one.view, one.reposted) for one in page]), before, further, explained)
 
 
 @contextmanager

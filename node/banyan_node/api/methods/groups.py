@@ -190,6 +190,7 @@ def feed(at: CommitView, ask: GroupFeedRequest) -> GroupPosts:
         if view is not None and visibility.shows(view):
             views.append(view)
     rows = PostRows(q, at.blobs, visibility)
+    rows.prepare(views)
     return GroupPosts([rows.row(view) for view in views], before)
 
 

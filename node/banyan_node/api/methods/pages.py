@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
+from banyan_reading.answers import PostView
 from banyan_reading.visibility import FilterContext, Place
 from msgspec import Meta
 
@@ -91,12 +92,13 @@ class ShownBlob(Response, frozen=True):
 def posts_get(at: CommitView, ask: PostsRequest) -> Posts:
     """Posts by their addresses."""
     visibility = visibility_of(at, reader_of(at, ask.by), Place(ask.where or "elsewhere"))
-    rows, found = KeptRows(at, visibility), list[PostRow | None]()
+    rows, found = KeptRows(at, visibility), list[PostView | None]()
     for one in ask.uris:
         view = rows.post(target_of(one))
         shown = view is not None and (not ask.seen or visibility.shows(view))
-        found.append(rows.row(view) if view is not None and shown else None)
-    return Posts(found)
+        found.append(view if shown else None)
+    made = iter(rows.rows([(view, ()) for view in found if view is not None]))
+    return Posts([None if view is None else next(made) for view in found])
 
 
 @METHODS.read("favourites", "refused", slow=True)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from banyan_reading import faces, locking, moving, named, pins
 from banyan_reading.answers import Reposted
 from banyan_reading.faces import Face
 from banyan_reading.grouped import group_of
-from banyan_reading.moments import edited_ms, written_ms
+from banyan_reading.moments import written_ms
 from banyan_reading.queries import PostView, Queries
-from banyan_reading.responding import quote_count, reacted_by, reposted_by
+from banyan_reading.responding import PostCounts, counts_of, reacted_by, reposted_by
 from banyan_reading.verified import verified
 from banyan_reading.visibility import Place
 
@@ -265,6 +265,7 @@ class PostRows:
         self._faces: dict[AccountId, Face] = {}
         self._groups: dict[Target, InGroup] = {}
         self._labels = standing.labels(q.reader)
+        self._counts: dict[Target, PostCounts] = {}
         self._pinned: set[Target] | None = None
         """What the reader pinned, once a post of its own is made."""
 
@@ -297,10 +298,15 @@ class PostRows:
     def _label(self, target: Target) -> str | None:
         return standing.label_of(self._q.reader, target) if self._labels else None
 
+    def prepare(self, views: Sequence[PostView]) -> None:
+        """Reads what stands below these posts, whose rows are wanted, at once."""
+        self._counts |= counts_of(self._q, views)
+
     def row(self, view: PostView, reposted: Iterable[Reposted] = ()) -> PostRow:
         q, said, answered, face = self._q, view.post, view.post.reply, self.face(view.target.account)
-        edited, reposts = edited_ms(q, view), q.repost_count(view.target)
-        reactions = {r.emoji: r.accounts for r in q.reactions(view.target)}
+        if view.target not in self._counts:
+            self.prepare([view])
+        below = self._counts[view.target]
         return PostRow(
             uri=uri(view.target),
             account=did(view.target.account),
@@ -308,8 +314,8 @@ class PostRows:
             avatar=None if face.avatar is None else blob_hex(face.avatar),
             text=said.text,
             time_ms=view.time_ms,
-            edited=edited is not None,
-            edited_ms=edited,
+            edited=below.edited_ms is not None,
+            edited_ms=below.edited_ms,
             lang=said.lang,
             warning=said.warning,
             filtered=self._filtered(view),
@@ -324,13 +330,13 @@ class PostRows:
             reply_name=self.name(answered.parent.account) or None if answered else None,
             quote=self._quoted(said.quote) if said.quote else None,
             poll=poll_row(q, view.target, said.poll, self._reader, now_ms()) if said.poll else None,
-            replies=q.reply_count(view.target),
-            quotes=quote_count(q, view.target),
-            reactions=reactions,
-            reposts=reposts,
+            replies=below.replies,
+            quotes=below.quotes,
+            reactions=below.reactions,
+            reposts=below.reposts,
             reposted=[Reposter(did(r.by), self.name(r.by), r.time_ms) for r in reposted],
             group=None if said.group is None else self.group(said.group),
-            mine=self.mine(view, reactions, reposts),
+            mine=self.mine(view, below.reactions, below.reposts),
         )
 
     def mine(self, view: PostView, reactions: Iterable[str], reposts: int) -> Mine | None:
