@@ -1,4 +1,5 @@
-"""How schemathesis writes a body of lines: each generated value is one line. (SCHEMATHESIS_HOOKS names this module.)"""
+"""What schemathesis is told beside the document: a body of lines has each generated value as one line, and what is no
+answer. (SCHEMATHESIS_HOOKS names this module.)"""
 
 from __future__ import annotations
 
@@ -18,3 +19,9 @@ def lines(context: Any, response: Any) -> Any:
     """The first line; the schema describes one."""
     text = response.content.decode().splitlines()
     return json.loads(text[0]) if text else {"status": 200}
+
+
+@schemathesis.check
+def is_no_fault(context: Any, response: Any, case: Any) -> None:
+    """Views that a task of the admin builds anew cannot be asked for a moment, and say so."""
+    assert response.status_code < 500 or response.json()["code"] == "building", response.content[:500]
