@@ -77,10 +77,9 @@ class Private:
         found = self.things.get((one.kind, one.name))
         return found[-1].said.content if found else None
 
-    def has(self, content: object) -> bool:
-        """Whether something stands where this content would."""
-        one = said(content)
-        return (one.kind, one.name) in self.things
+    def has(self, kind: str, name: bytes) -> bool:
+        """Whether a thing of a kind is there (privately.py)."""
+        return (kind, name) in self.things
 
 
 class Vault:

@@ -11,7 +11,7 @@ from banyan_reading.visibility import ListRule, Place, PostFacts, Verdict, Viewe
 from banyan_crdt.ids import AccountId
 from banyan_node.hosting.vault import Private
 from banyan_schema.address import Target
-from banyan_schema.privately import AccountList, Bookmark, Filter, FollowWish, Member, Mute, QuietThread
+from banyan_schema.privately import AccountList, Filter, FollowWish, Member, Mute
 
 
 class Visibility:
@@ -30,6 +30,10 @@ class Visibility:
         by, author = None if view.reposted is None else view.reposted.by, view.target.account
         facts = PostFacts.of(author, view.post, by, author in self._limited, author in blocked)
         return visible(self.viewer, facts, self._where, self.now_ms)
+
+    def warning(self, view: PostView) -> str | None:
+        """The words of a filter against the post."""
+        return self.of(view).warning if self.viewer is not None and self.viewer.filters else None
 
     def shows(self, view: PostView, blocked: Collection[AccountId] = ()) -> bool:
         return self.of(view, blocked).why is None
@@ -64,11 +68,11 @@ class Visibility:
 
     def keeps(self, post: Target) -> bool:
         """Whether the reader bookmarked the post."""
-        return self._private.has(Bookmark(post))
+        return self._private.has("bookmark", post.raw)
 
     def is_quiet(self, root: Target) -> bool:
         """Whether the reader wants to be told nothing of the conversation that this post opened."""
-        return self._private.has(QuietThread(root))
+        return self._private.has("quiet", root.raw)
 
 
 def read_viewer(q: Queries, account: AccountId, held: Private) -> Viewer:

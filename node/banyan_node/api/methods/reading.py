@@ -293,7 +293,7 @@ class PostRows:
         return Quoted(uri(target), self.name(target.account), said.text, warning)
 
     def _filtered(self, view: PostView) -> str | None:
-        return None if self._visibility is None else self._visibility.of(view).warning
+        return None if self._visibility is None else self._visibility.warning(view)
 
     def _label(self, target: Target) -> str | None:
         return standing.label_of(self._q.reader, target) if self._labels else None
