@@ -58,8 +58,8 @@ class Verdict(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class PostFacts:
     """What counts of a post for who may see it. reposted_by: who reposted it, where it stands because of that. answers:
-    whom it answers. limited: moderators want that only those see its author who follow it. blocked: who opened the
-    conversation, or wrote what it quotes, blocks its author."""
+    whom it answers. limited: who of its author and whoever reposted it is limited, so that only those see it who follow
+    it. blocked: who opened the conversation, or wrote what it quotes, blocks its author."""
 
     author: AccountId
     text: str
@@ -69,7 +69,7 @@ class PostFacts:
     audience: str = "public"
     answers: AccountId | None = None
     reposted_by: AccountId | None = None
-    limited: bool = False
+    limited: Collection[AccountId] = ()
     blocked: bool = False
 
     @classmethod
@@ -78,7 +78,7 @@ class PostFacts:
         author: AccountId,
         post: Post,
         reposted_by: AccountId | None = None,
-        limited: bool = False,
+        limited: Collection[AccountId] = (),
         blocked: bool = False,
     ) -> PostFacts:
         answers = None if post.reply is None else post.reply.parent.account
@@ -146,12 +146,16 @@ def visible(viewer: Viewer | None, post: PostFacts, where: Place, now_ms: int) -
         return Verdict("audience", warning)
     if post.blocked:
         return Verdict("blocked", warning)
-    if own or (where.kind == "account" and post.reposted_by is None):
+    if where.kind == "account" and post.reposted_by is None:
         return Verdict(None, warning)
-    if post.limited and (viewer is None or post.author not in viewer.follows):
-        return Verdict("limited", warning)
-    if viewer is not None and _unseen(viewer, post, where, now_ms):
-        return Verdict("unseen", warning)
+    for who in _whose(post, where):
+        if viewer is None and who in post.limited:
+            return Verdict("limited", warning)
+        if viewer is not None and who != viewer.account:
+            if who in post.limited and who not in viewer.follows:
+                return Verdict("limited", warning)
+            if viewer.hides(who, now_ms):
+                return Verdict("unseen", warning)
     return Verdict("filtered" if hides else None, warning)
 
 
@@ -175,9 +179,10 @@ def _unwanted(viewer: Viewer, post: PostFacts, where: Place) -> Reason | None:
     return None if wish.langs is None or in_langs(post.lang, wish.langs.split()) else "language"
 
 
-def _unseen(viewer: Viewer, post: PostFacts, where: Place, now_ms: int) -> bool:
+def _whose(post: PostFacts, where: Place) -> tuple[AccountId, ...]:
+    """Who has to be seen: the author, and who reposted it, but on the page of that one."""
     by = None if where.kind == "account" else post.reposted_by
-    return viewer.hides(post.author, now_ms) or (by is not None and viewer.hides(by, now_ms))
+    return (post.author,) if by is None else (post.author, by)
 
 
 def _filtered(viewer: Viewer, post: PostFacts, context: FilterContext | None, now_ms: int) -> tuple[str | None, bool]:

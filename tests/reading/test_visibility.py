@@ -74,10 +74,21 @@ def test_a_mute_ends_when_it_ends() -> None:
 
 
 def test_whom_moderators_limit_only_followers_see() -> None:
-    limited = replace(SAID, limited=True)
+    limited = replace(SAID, limited=(AN,))
     for viewer in (None, Viewer(ME), Viewer(ME, follows={BINH})):
         assert why(viewer, limited) == everywhere("limited", "account")
     assert why(Viewer(ME, follows={AN}), limited) == why(Viewer(AN), limited) == {}
+    by_limited = replace(REPOSTED, limited=(BINH,))
+    assert why(Viewer(ME), by_limited) == why(None, by_limited) == everywhere("limited", "account")
+    assert why(Viewer(ME, follows={BINH}), by_limited) == {}
+
+
+def test_ones_own_post_does_not_come_back_by_somebody_who_is_not_seen() -> None:
+    mine = replace(REPOSTED, author=ME)
+    assert why(Viewer(ME), mine) == {}
+    for viewer in (Viewer(ME, blocks={BINH}), Viewer(ME, mutes={BINH: None})):
+        assert why(viewer, mine) == everywhere("unseen", "account")
+    assert why(Viewer(ME), replace(mine, limited=(BINH,))) == everywhere("limited", "account")
 
 
 def test_whom_the_author_of_a_conversation_blocks_is_not_seen_in_it() -> None:

@@ -124,12 +124,17 @@ async def test_open_streams_hear_what_moderators_decide_and_take_back(tmp_path: 
                 number = await decide(verdict, **more)
                 assert await told.next() == [("delete", post["id"])] * 6
                 await admin.ask("DELETE", f"/v1/admin/decisions/{number}")
-                apart = told.of.pop("user?")
                 for event, status in await told.next():
                     assert (event, status["id"]) == ("status.update", post["id"])
-                assert apart == []
-                told.of["user?"] = apart
+            await node("edit", {"uri": uri, "text": "mua mai #rao"})
+            for event, status in await told.next():
+                assert (event, status["id"]) == ("status.update", post["id"])
+                assert "mua mai" in status["content"]
             await node("content.withhold", {"uri": uri, "order": "Lệnh 2"})
+            assert await told.next() == [("delete", post["id"])] * 6
+            await node("content.release", {"uri": uri})
+            await told.next()
+            await node("delete", {"uri": uri})
             assert await told.next() == [("delete", post["id"])] * 6
             nursery.cancel_scope.cancel()
         assert not any(told.of.values())

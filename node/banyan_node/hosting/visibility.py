@@ -28,7 +28,8 @@ class Visibility:
     def of(self, view: PostView, blocked: Collection[AccountId] = ()) -> Verdict:
         """blocked: by who opened the conversation, or wrote what is quoted."""
         by, author = None if view.reposted is None else view.reposted.by, view.target.account
-        facts = PostFacts.of(author, view.post, by, author in self._limited, author in blocked)
+        limited = [one for one in (author, by) if one and one in self._limited] if self._limited else ()
+        facts = PostFacts.of(author, view.post, by, limited, author in blocked)
         return visible(self.viewer, facts, self._where, self.now_ms)
 
     def warning(self, view: PostView) -> str | None:

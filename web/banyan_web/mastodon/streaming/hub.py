@@ -36,6 +36,8 @@ QUEUED = 256
 """The most messages that wait for one stream."""
 REMEMBERED = 50_000
 """Posts and reposts whose ids are kept, to say which one was deleted."""
+REPOSTERS = 200
+"""Of those who reposted a post that was edited, the streams that have it because of one of so many are told."""
 LOOK_S = 5.0
 JUDGED = 1_000
 """Decisions of moderators that wait to be told."""
@@ -94,11 +96,12 @@ class AppStream:
 
 
 class Candidate(NamedTuple):
-    """A stream in which a post may be, and where its reader would see it."""
+    """A stream in which a post may be, and where its reader would see it. by: because this account reposted it."""
 
     stream: AppStream
     channel: StreamName
     place: Place
+    by: AccountId | None = None
 
 
 class Hub:
@@ -254,17 +257,17 @@ class Hub:
     def _of(self, channel: StreamName) -> Iterable[AppStream]:
         return list(self.channels.get(channel, ()))
 
-    def _candidates(self, author: AccountId) -> list[Candidate]:
-        """The streams of people in which posts of an author may be."""
+    def _candidates(self, author: AccountId, by: AccountId | None = None) -> list[Candidate]:
+        """The streams of people in which posts of an author may be, or what `by` reposted."""
         found = list[Candidate]()
         for stream in self._of(_USER):
-            if stream.person and author in stream.person.home:
-                found.append(Candidate(stream, _USER, Place("home")))
+            if stream.person and (by or author) in stream.person.home:
+                found.append(Candidate(stream, _USER, Place("home"), by))
         for channel in [one for one in self.channels if one.name == "list"]:
             for stream in self._of(channel):
                 rule = None if stream.person is None else stream.person.viewer.lists.get(channel.of)
-                if rule is not None and author in rule.members:
-                    found.append(Candidate(stream, channel, Place("list", channel.of)))
+                if rule is not None and (by or author) in rule.members:
+                    found.append(Candidate(stream, channel, Place("list", channel.of), by))
         return found
 
     async def _said(self, web: Web, event: Mapping[str, Any]) -> None:
@@ -277,6 +280,10 @@ class Hub:
                 to.append(Candidate(stream, _USER, Place("tag")))
         to += [Candidate(stream, channel, Place("public")) for channel in public for stream in self._of(channel)]
         new = event["kind"] == "create"
+        if not new and self._people:  # a repost stands where the post does not
+            found = (await web.call("reposts", uri=uri, limit=REPOSTERS))["accounts"]
+            for one in found:
+                to += self._candidates(author, account_from_text(one["account"]))
         made = await self._give(
             web,
             to,
@@ -330,11 +337,11 @@ class Hub:
         by, at = event["account"], event["time_ms"]
         uri = f"{event['content']['account']}/{event['content']['key']}"
         self._remember(f"{event['entry']}:{event['op']}", repost_id(uri, by, at), frozenset())
-        to = self._candidates(account_from_text(by))
+        author = account_from_text(event["content"]["account"])
+        to = self._candidates(author, account_from_text(by))
         if to:
             row = await shown.plain(web, uri)
-            said = row | {"reply": row["reply_to"] and ("", row["reply_to"])}
-            facts = _facts(account_from_text(row["account"]), said, account_from_text(by))
+            facts = _facts(author, row | {"reply": row["reply_to"] and ("", row["reply_to"])})
             reposted = {"account": by, "time_ms": at}
             await self._give(web, to, facts, "update", lambda eyes: shown.status(web, uri, eyes, reposted))
 
@@ -352,10 +359,11 @@ class Hub:
         quoted: whose words are in it, too. Raises Refused if nobody sees it."""
         made: dict[shown.Eyes, tuple[dict[str, Any], str] | None] = {}
         given, now_ms = set[tuple[AppStream, StreamName]](), int(time.time() * 1000)
-        if to and await is_limited(web, account_to_text(facts.author)):
-            facts = replace(facts, limited=True)
-        for stream, channel, place in to:
+        names = {facts.author, *(one.by for one in to if one.by is not None)} if to else ()
+        limited = [one for one in names if await is_limited(web, account_to_text(one))]
+        for stream, channel, place, by in to:
             viewer = None if stream.person is None else stream.person.viewer
+            facts = replace(facts, limited=limited, reposted_by=by)
             if (stream, channel) in given or visible(viewer, facts, place, now_ms).why is not None:
                 continue
             given.add((stream, channel))
@@ -385,7 +393,11 @@ class Hub:
         if found is None:
             return
         id_, public = found
-        to = {(one.stream, one.channel) for one in self._candidates(account_from_text(event["account"]))}
+        if event["collection"] == "post":  # whoever reposted it, all who follow them may have it
+            mine = [one for one in self.channels if one.name in OF_PERSON - WITHOUT_POSTS]
+            to = {(stream, channel) for channel in mine for stream in self._of(channel)}
+        else:
+            to = {(one.stream, one.channel) for one in self._candidates(account_from_text(event["account"]))}
         to |= {(stream, channel) for channel in public for stream in self._of(channel)}
         for stream, channel in to:
             stream.put(Message(channel, "delete", id_))
@@ -411,7 +423,7 @@ def _ms_in_key(uri: str) -> int:
     return int(uri.partition("/")[2][:12], 16)
 
 
-def _facts(author: AccountId, content: Mapping[str, Any], reposted_by: AccountId | None = None) -> PostFacts:
+def _facts(author: AccountId, content: Mapping[str, Any]) -> PostFacts:
     """content: of a post, as the firehose has it."""
     return PostFacts(
         author,
@@ -421,7 +433,6 @@ def _facts(author: AccountId, content: Mapping[str, Any], reposted_by: AccountId
         content["lang"],
         content["audience"] or "public",
         None if content["reply"] is None else account_from_text(content["reply"][1].partition("/")[0]),
-        reposted_by,
     )
 
 
