@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from banyan_crdt.errors import Reason
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, WriterKey
+from banyan_node.api import differing
+from banyan_node.context import Context
 from banyan_replica.frontier.rows import id_words, name_words
 from banyan_replica.frontier.sketch import Key, Numbers, P, add_one, decode, empty, key_of, pack, place, submod, weight
 from banyan_replica.sync.refused import Refused
@@ -208,3 +213,18 @@ def test_of_two_logs_that_were_ground_to_have_one_place_the_later_is_known(monke
     refused.end(name(2))
     refused.end(name(1))
     assert len(refused) == 0
+
+
+@pytest.mark.parametrize("reason", ["busy", "full"])
+def test_an_operator_who_asks_what_differs_is_told_all_of_it(reason: Reason) -> None:
+    """busy: b compares as if it held them. full: they are told a few times, and then stand for a."""
+    there = scene(20, reason)
+    for _ in range(12):
+        there.minute()
+    asks = "b" if reason == "busy" else "a"
+    replica, peer = there.w.replicas[asks], "ab".replace(asks, "")
+    ctx = cast(Context, SimpleNamespace(replica=replica))
+    differing.compare_with(ctx, peer, there.w.now)
+    there.w.run(5)
+    known = differing.facts(ctx, peer).differences
+    assert sum(log.account == there.who.id and replica.store.head(log) != head for log, head in known.items()) == 20

@@ -31,8 +31,8 @@ class Difference(Response, frozen=True):
 
 
 class Facts(NamedTuple):
-    """What the replica's thread knows of a peer: its claims about logs that differ, why items of it were not accepted
-    yet, and the last reasons for missing content."""
+    """What the replica's thread knows of a peer: its claims about logs that differ, those that were refused among them,
+    why items of it were not accepted yet, and the last reasons for missing content."""
 
     differences: Mapping[LogId, Head]
     notes: Mapping[LogId, NotTaken]
@@ -49,9 +49,10 @@ def link_of(ctx: Context, peer: str) -> PeerSession:
 
 
 def compare_with(ctx: Context, peer: str, now: float) -> str:
-    """Starts a comparison by sketch. Quick; runs on the replica's thread."""
+    """Starts a comparison by sketch, also of what stands. Quick; runs on the replica's thread."""
     link = link_of(ctx, peer)
     link.told.agrees()
+    link.course.stuck.equal()
     ctx.replica.compare(link.peer, now)
     return link.peer
 
