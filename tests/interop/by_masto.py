@@ -47,7 +47,7 @@ class Library:
         asked = {"n": n, "kind": kind, "client": config, "path": parts, "given": given, **more}
         assert self._process.stdin is not None
         await self._process.stdin.send_all(json.dumps(asked).encode() + b"\n")
-        with trio.fail_after(60):
+        with trio.fail_after(180):
             said = await receive.receive()
         if "refused" in said:
             raise Refusal(said["refused"])
@@ -294,7 +294,7 @@ class _Heard:
         self._channel = channel
 
     async def next(self) -> Told:
-        with trio.fail_after(60):
+        with trio.fail_after(180):
             told = (await self._channel.receive())["told"]
         event, payload = told["event"], told["payload"]
         about = payload if event == "delete" else payload["type" if event == "notification" else "id"]

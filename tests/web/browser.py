@@ -67,7 +67,7 @@ class _Browser:
                 try:
                     with closing(browser().new_context(**context)) as fresh:
                         page = fresh.new_page()
-                        page.set_default_timeout(15_000)
+                        page.set_default_timeout(60_000)  # a busy machine is no failure
                         page.add_init_script(_WATCH)
                         seen = look(page)
                 except BaseException as why:

@@ -68,7 +68,7 @@ class Told:
 
     async def next(self) -> list[tuple[str, Any]]:
         """The next of each stream; they are taken away."""
-        with trio.fail_after(60):
+        with trio.fail_after(180):
             while not all(self.of.values()):
                 await trio.sleep(0.02)
         return [told.pop(0) for told in self.of.values()]
@@ -79,7 +79,7 @@ async def listen(nursery: trio.Nursery, *streams: Callable[[trio.Event], Awaitab
     for stream in streams:
         opened = trio.Event()
         nursery.start_soon(stream, opened)
-        with trio.fail_after(60):
+        with trio.fail_after(180):
             await opened.wait()
 
 
@@ -231,5 +231,5 @@ async def test_pages_that_are_open_show_what_moderators_decided(tmp_path: Path) 
             row.wait_for(state="detached")
             return broken(page)
 
-        with trio.fail_after(60):
+        with trio.fail_after(180):
             assert await in_browser(look, locale="en-GB") == []

@@ -116,7 +116,7 @@ async def test_who_is_limited_is_heard_by_followers_alone_and_a_moderator_does_n
                     if "ai cũng thấy" in line:
                         return
 
-        with trio.fail_after(60):
+        with trio.fail_after(180):
             async with trio.open_nursery() as nursery:
                 for path, who in streams:
                     opened = trio.Event()
