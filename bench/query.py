@@ -31,7 +31,6 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from banyan_reading.queries import Queries, queries
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_crdt.realm import TEST
@@ -39,6 +38,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.node import Node
+from banyan_reading.queries import Queries, queries
 from banyan_schema.social import Target, post_to_text, relate
 from bench.catchup import dial, plus_hundred, watch
 from bench.harness import anon_mb, arguments, finish, interleaved, latencies_ms, median, say, workplace

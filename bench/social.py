@@ -34,7 +34,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import trio
-from banyan_reading.queries import queries
 
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.context import Context
@@ -43,6 +42,7 @@ from banyan_node.home.folder import Home
 from banyan_node.hosting import hosted
 from banyan_node.local import open_local
 from banyan_node.node import Node
+from banyan_reading.queries import queries
 from banyan_replica.intake.author import EntryDraft
 from banyan_schema.social import (
     Draft,

@@ -6,6 +6,7 @@ import ast
 import re
 import runpy
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import typer
 
 from banyan_cli.errors import EXIT_CODES
 from banyan_cli.main import app, hoist
+from tests.fuzz import hits
+from tests.mutants.anchor import ROOMS as MISTAKEN
 
 ROOT = Path(__file__).parent.parent
 _INSIDE = ("tests/**/*.md", "*/banyan_*/**/*.md")
@@ -138,9 +141,20 @@ def test_every_public_name_of_crdt_and_schema_has_a_docstring(path: Path) -> Non
     assert [name for name, said in docstrings(tree) if not said] == []
 
 
-ROOMS = [ROOT / room / f"banyan_{room}" for room in ("crdt", "schema", "storage", "replica", "node", "web", "cli")]
+SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+EVERY_ROOM = [ROOT / path for path in SETUP["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]]
+ROOMS = [room for room in EVERY_ROOM if room.parent.name != "sim"]  # which stands in the page of its folder
 ONE_A_SUBJECT = {"attacks", "commands", "demo", "importing", "methods", "show", "social"}
 """Folders of which each file is found by its name."""
+
+
+def test_every_room_is_in_every_list_of_rooms() -> None:
+    """Types, order of imports, contracts and planted mistakes leave out in silence what they do not know."""
+    tools, folders = SETUP["tool"], {room.parent.name for room in EVERY_ROOM}
+    for found in (tools["ruff"]["src"], tools["mypy"]["files"], tools["mypy"]["mypy_path"].split(":"), MISTAKEN):
+        assert folders <= {*found}
+    assert {room.name for room in EVERY_ROOM} <= {*tools["importlinter"]["root_packages"]}
+    assert {room.name for room in ROOMS} == {*hits.ROOMS}
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)

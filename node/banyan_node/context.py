@@ -14,9 +14,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
-from banyan_reading.kept import Kept
-from banyan_reading.queries import Queries
-
 from banyan_crdt.entry import Header
 from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log
 from banyan_crdt.realm import REALMS, Realm
@@ -36,6 +33,8 @@ from banyan_node.upkeep.mending import due, mend
 from banyan_node.upkeep.rows_file import FileKeeper
 from banyan_node.upkeep.searching import Searching
 from banyan_node.workers.verifier import Verifier
+from banyan_reading.kept import Kept
+from banyan_reading.queries import Queries
 from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits

@@ -13,7 +13,6 @@ from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
-from banyan_reading.queries import queries
 from nacl.bindings import crypto_sign_seed_keypair
 
 from banyan_crdt.ids import base58
@@ -32,6 +31,7 @@ from banyan_node.operator_errors import HomeError
 from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.mending import Found, mend
 from banyan_node.upkeep.repairing import Repaired, repair
+from banyan_reading.queries import queries
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StoreReadOnly
 from banyan_storage.lmdb_engine import LmdbEngine

@@ -44,7 +44,9 @@ class Place(NamedTuple):
     @property
     def context(self) -> FilterContext | None:
         """The filters that count there; None: all of them."""
-        return None if self.kind == "elsewhere" else "home" if self.kind in ("tag", "list") else self.kind
+        if self.kind == "tag" or self.kind == "list":
+            return "home"
+        return None if self.kind == "elsewhere" else self.kind
 
 
 class Verdict(NamedTuple):

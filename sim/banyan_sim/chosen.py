@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from banyan_reading.queries import Queries
-
 from banyan_crdt.ids import AccountId
 from banyan_node.hosting.reach import Reach
+from banyan_reading.queries import Queries
 from banyan_replica.replica import Replica
 from banyan_storage.naming import naming
 

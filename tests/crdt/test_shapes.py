@@ -17,7 +17,7 @@ from banyan_crdt.parts import content_of, make_part, open_part
 from banyan_crdt.shapes import between
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("crdt", "schema", "storage", "replica", "node")
+ROOMS = ("crdt", "schema", "storage", "reading", "replica", "node")
 A_HEAD = re.compile(r"\\x(?:[4-9][0-9a-f]|f6)", re.IGNORECASE)
 """How the first byte of a byte string, a text, an array or null looks in a literal."""
 WIDTHS = (0, 1, 23, 24, 255, 256, 65_535, 65_536, (1 << 32) - 1, 1 << 32, (1 << 64) - 1)

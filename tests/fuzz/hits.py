@@ -22,7 +22,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-ROOMS = ("banyan_crdt", "banyan_schema", "banyan_storage", "banyan_replica", "banyan_node", "banyan_web", "banyan_cli")
+ROOMS = (
+    "banyan_crdt",
+    "banyan_schema",
+    "banyan_storage",
+    "banyan_reading",
+    "banyan_replica",
+    "banyan_node",
+    "banyan_web",
+    "banyan_cli",
+)
 MOST = 1 << 16
 """Blocks that can be counted. The product has about a third of it."""
 NAME = "__hits__"

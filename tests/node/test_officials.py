@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from banyan_reading.noticed import HOPS
 
 from banyan_node.api.methods.profiles import set_fields
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.local import open_local
+from banyan_reading.noticed import HOPS
 from banyan_schema.social.official import Official, attest
 from tests.node.real import converged, load_settings, make_home, make_node, running
 from tests.node.test_groups import App

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from banyan_reading.queries import queries
 
 import banyan_storage
 from banyan_crdt.ids import AccountId, CellKey
@@ -24,6 +23,7 @@ from banyan_node.node import Node
 from banyan_node.upkeep import views
 from banyan_node.upkeep.finishing import finish
 from banyan_node.workers.worker import Worker
+from banyan_reading.queries import queries
 from banyan_schema.address import Target
 from banyan_schema.registry import SOCIAL
 from banyan_storage.check import verify

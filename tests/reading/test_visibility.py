@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import get_args
 
 import pytest
+
+from banyan_crdt.ids import AccountId
 from banyan_reading.visibility import (
     ListRule,
     Place,
@@ -17,8 +19,6 @@ from banyan_reading.visibility import (
     visible,
     word_filters,
 )
-
-from banyan_crdt.ids import AccountId
 from banyan_schema.privately import Filter, FollowWish
 
 ME, AN, BINH, CHI = (AccountId(bytes([n]) * 32) for n in range(4))

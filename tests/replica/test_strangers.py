@@ -9,10 +9,6 @@ from pathlib import Path
 from struct import iter_unpack
 
 import pytest
-from banyan_reading.queries import queries
-from banyan_reading.search.following import Follower
-from banyan_reading.search.index import Document, Index, used
-from banyan_reading.search.words import exact, fold, words_of
 
 from banyan_crdt.errors import NotYet, Reject
 from banyan_crdt.ids import AccountId, CellKey, EntryId, Ref, account_to_text, control_log
@@ -20,6 +16,10 @@ from banyan_crdt.ops import Add, Del, Drop, Op, Put, Tomb, encode_ops
 from banyan_crdt.parts import make_part
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
+from banyan_reading.queries import queries
+from banyan_reading.search.following import Follower
+from banyan_reading.search.index import Document, Index, used
+from banyan_reading.search.words import exact, fold, words_of
 from banyan_replica.effects import Commit
 from banyan_replica.intake.prepare import CheckedRun, check_items
 from banyan_replica.intake.prices import cost, cost_of_content

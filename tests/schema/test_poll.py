@@ -9,13 +9,13 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
-from banyan_reading.queries import queries
 from hypothesis import strategies as st
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
+from banyan_reading.queries import queries
 from banyan_replica.intake.author import EntryDraft
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.address import Target

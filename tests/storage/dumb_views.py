@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from banyan_reading.queries import PostView, Queries
-from banyan_reading.responding import quote_count, quoting
-from banyan_reading.timelines import Line, by_time
-from banyan_reading.voting import Tally, tally
-
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Del, Put, Tomb, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.state import counted_entries
+from banyan_reading.queries import PostView, Queries
+from banyan_reading.responding import quote_count, quoting
+from banyan_reading.timelines import Line, by_time
+from banyan_reading.voting import Tally, tally
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import (

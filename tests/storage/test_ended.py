@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
-from banyan_reading.noticed import Noticed
-from banyan_reading.queries import Queries, queries
 
 from banyan_crdt.realm import TEST
+from banyan_reading.noticed import Noticed
+from banyan_reading.queries import Queries, queries
 from banyan_schema.social import Poll, Post, Target, delete_post, react, write_post, write_vote
 from tests.needs import numbers
 from tests.storage.social_accounts import Person, social_store

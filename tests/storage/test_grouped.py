@@ -6,13 +6,13 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from banyan_reading import grouped
-from banyan_reading.grouped import GroupView, MemberCount, group_of, joined, owned
-from banyan_reading.queries import Queries, queries
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add
 from banyan_crdt.realm import TEST
+from banyan_reading import grouped
+from banyan_reading.grouped import GroupView, MemberCount, group_of, joined, owned
+from banyan_reading.queries import Queries, queries
 from banyan_schema.address import Target
 from banyan_schema.collection import Draft, undo
 from banyan_schema.social import BLOCK, Post, delete_post, post_key, relate, write_post

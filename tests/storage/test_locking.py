@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 
 import pytest
-from banyan_reading import locking
-from banyan_reading.queries import queries
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.realm import TEST
+from banyan_reading import locking
+from banyan_reading.queries import queries
 from banyan_schema.collection import undo
 from banyan_schema.social import FOLLOW, relate, set_profile
 from banyan_schema.social.locked import ANSWERS, FOLLOW_ANSWER, Answer, FollowAnswer, answer_follow

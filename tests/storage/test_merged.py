@@ -6,15 +6,15 @@ import random
 from itertools import islice
 
 import pytest
+
+from banyan_crdt.ids import AccountId, Ref
+from banyan_crdt.ops import Tomb
+from banyan_crdt.realm import TEST
 from banyan_reading import merged as module
 from banyan_reading.kept import Kept
 from banyan_reading.merged import Merges, Since
 from banyan_reading.queries import Queries, queries
 from banyan_reading.timelines import POSTS, WITH_REPOSTS, newest, oldest
-
-from banyan_crdt.ids import AccountId, Ref
-from banyan_crdt.ops import Tomb
-from banyan_crdt.realm import TEST
 from banyan_schema.collection import undo
 from banyan_schema.social import POST, REPOST, Post, Target, write_post
 from banyan_storage.view_rows import NUMBERS

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 
 import pytest
-from banyan_reading.named import claimants, handle_of
-from banyan_reading.queries import queries
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.realm import TEST
+from banyan_reading.named import claimants, handle_of
+from banyan_reading.queries import queries
 from banyan_schema.collection import undo
 from banyan_schema.social import set_profile
 from banyan_schema.social.handle import HANDLE, Confirmed, confirm_handle

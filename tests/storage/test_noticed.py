@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
-from banyan_reading.noticed import Noticed
-from banyan_reading.queries import Queries, queries
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST
+from banyan_reading.noticed import Noticed
+from banyan_reading.queries import Queries, queries
 from banyan_schema.social import (
     FOLLOW,
     Draft,

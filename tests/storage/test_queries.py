@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from itertools import islice
 
 import pytest
-from banyan_reading.faces import Face, face_of
-from banyan_reading.moments import edited_ms
-from banyan_reading.queries import Queries, ReactionCount, queries
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Add
 from banyan_crdt.realm import TEST
+from banyan_reading.faces import Face, face_of
+from banyan_reading.moments import edited_ms
+from banyan_reading.queries import Queries, ReactionCount, queries
 from banyan_schema.media import Media
 from banyan_schema.social import (
     FOLLOW,

@@ -10,14 +10,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+
+from banyan_crdt.ids import AccountId, CellKey
+from banyan_crdt.realm import TEST
 from banyan_reading.queries import Queries, queries
 from banyan_reading.search import words
 from banyan_reading.search.following import Follower
 from banyan_reading.search.index import Document, Index
 from banyan_reading.search.words import BadQuestion, exact, fold, mark_of_account, read_question, words_of
-
-from banyan_crdt.ids import AccountId, CellKey
-from banyan_crdt.realm import TEST
 from banyan_schema.social import Post, Target, delete_post, write_post
 from banyan_storage.engine import Engine, WriteTxn
 from banyan_storage.errors import DiskFull, IndexDamaged, StorageError

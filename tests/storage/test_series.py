@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
+
+from banyan_crdt.ids import AccountId, CellKey, Ref
+from banyan_crdt.ops import Add
+from banyan_crdt.realm import TEST
 from banyan_reading.queries import Queries, queries
 from banyan_reading.series import (
     EpisodeView,
@@ -21,10 +25,6 @@ from banyan_reading.series import (
     subscriber_count,
     subscriptions,
 )
-
-from banyan_crdt.ids import AccountId, CellKey, Ref
-from banyan_crdt.ops import Add
-from banyan_crdt.realm import TEST
 from banyan_schema.address import Target
 from banyan_schema.collection import undo
 from banyan_schema.social import post_key

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from banyan_reading.queries import queries
 
 from banyan_crdt.codec import bstr, encode
 from banyan_crdt.entry import Entry
@@ -15,6 +14,7 @@ from banyan_crdt.ids import AccountId, Coll, EntryId, LogId, Ref, coll
 from banyan_crdt.ops import Add, Del, Op, Put, Tomb, decode_body, part_of
 from banyan_crdt.realm import TEST
 from banyan_crdt.single import puts_in
+from banyan_reading.queries import queries
 from banyan_schema.social import FOLLOW, POST, REACTION, Draft, Post, ReplyTo, Target, encode_post
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.store import Append, Store

@@ -7,9 +7,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from banyan_reading.queries import Queries
 
 from banyan_crdt.realm import TEST
+from banyan_reading.queries import Queries
 from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
 from banyan_storage.check import verify

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from banyan_reading.queries import Queries
 
 from banyan_crdt.realm import TEST
 from banyan_node.context import TABLES
+from banyan_reading.queries import Queries
 from banyan_replica.intake.ingest import Ingest
 from banyan_storage import tables as t
 from banyan_storage.check import verify

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 
-from banyan_reading.queries import Queries
-
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import CellKey, Coll, LogId, Ref, coll
 from banyan_crdt.ops import Add, Count, Del, Grant, Put, Text
 from banyan_crdt.parts import make_part
 from banyan_crdt.realm import TEST
+from banyan_reading.queries import Queries
 from banyan_replica.intake.ingest import Ingest, PartItem
 from banyan_schema.social import (
     FOLLOW,

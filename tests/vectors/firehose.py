@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 from backports.zstd import ZstdDecompressor, ZstdDict, ZstdError
-from banyan_reading.queries import Queries
 
 from banyan_crdt.checkpoint import encode_checkpoint
 from banyan_crdt.entry import Entry, encode_header
@@ -36,6 +35,7 @@ from banyan_crdt.parts import content_of, make_part
 from banyan_crdt.realm import MAIN, TEST
 from banyan_crdt.run import decode_run, encode_control
 from banyan_node.api.firehose import EventsOf
+from banyan_reading.queries import Queries
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.address import Target
 from banyan_schema.collection import Draft, undo

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from banyan_reading.grouped import group_of
-from banyan_reading.queries import queries
-
 from banyan_crdt.ids import CellKey
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.realm import TEST
+from banyan_reading.grouped import group_of
+from banyan_reading.queries import queries
 from banyan_schema.address import Target
 from banyan_schema.collection import Collection, Draft, undo
 from banyan_schema.media import Media

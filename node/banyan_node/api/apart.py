@@ -13,9 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from banyan_reading.kept import Kept
-from banyan_reading.queries import Queries
-
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.realm import Realm
 from banyan_crdt.sealing import Opener
@@ -27,6 +24,8 @@ from banyan_node.home.folder import Home
 from banyan_node.hosting.vault import Vault
 from banyan_node.media.held import WANTED_S
 from banyan_node.operator_errors import CallError
+from banyan_reading.kept import Kept
+from banyan_reading.queries import Queries
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
 from banyan_storage.id_index import LateIds

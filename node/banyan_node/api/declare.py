@@ -22,8 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, get_type_hints
 
 import msgspec
-from banyan_reading.kept import Keeping
-from banyan_reading.queries import Queries
 
 from banyan_crdt.ids import AccountId
 from banyan_node.home.settings import Settings
@@ -34,6 +32,8 @@ from banyan_node.media.in_use import InUse
 from banyan_node.upkeep.long_works import LongWorks
 from banyan_node.upkeep.searching import Searching
 from banyan_node.workers.published import Here, Published
+from banyan_reading.kept import Keeping
+from banyan_reading.queries import Queries
 from banyan_storage.blobs import BlobStore
 from banyan_storage.reader import StoreReader
 

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 import trio
-from banyan_reading.queries import queries
 
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.realm import Realm
@@ -39,6 +38,7 @@ from banyan_node.upkeep import chores
 from banyan_node.workers.ahead import GivingWay
 from banyan_node.workers.beside import Beside, Waiting
 from banyan_node.workers.published import Here, Published, here, published
+from banyan_reading.queries import queries
 from banyan_replica.effects import Commit
 from banyan_replica.intake.future import FUTURE_MS
 from banyan_storage.blobs import BlobStore

@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
-from banyan_reading.given_out import GivenOut
-from banyan_reading.queries import Queries
 from msgspec import UNSET, UnsetType, structs
 
 from banyan_crdt.codec import encode
@@ -40,6 +38,8 @@ from banyan_node.api.texts import (
     writer_hex,
 )
 from banyan_node.hosting.hosted import is_hosted
+from banyan_reading.given_out import GivenOut
+from banyan_reading.queries import Queries
 from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import msgspec
-from banyan_reading.answers import Reposted
-from banyan_reading.faces import Face
-from banyan_reading.queries import PostView
-from banyan_reading.timelines import POSTS, Line, as_reposted
 
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_node.api.declare import CommitView
 from banyan_node.api.methods.reading import PostRow, PostRows, Reposter, face_of, shown_media
 from banyan_node.api.texts import did
 from banyan_node.hosting.visibility import Visibility
+from banyan_reading.answers import Reposted
+from banyan_reading.faces import Face
+from banyan_reading.queries import PostView
+from banyan_reading.timelines import POSTS, Line, as_reposted
 from banyan_schema.social import Post, Target
 from banyan_storage.views.touched import post_name
 

@@ -17,14 +17,13 @@ from contextlib import ExitStack
 from itertools import islice
 from typing import IO, NamedTuple
 
-from banyan_reading.answers import PostView, ProfileView
-from banyan_reading.moments import edited_ms
-from banyan_reading.queries import Queries
-
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_node.exporting.html import TAIL, Markup, element, head, joined
 from banyan_node.exporting.pictures import file_of, write_medium
 from banyan_node.exporting.sinks import FolderSink
+from banyan_reading.answers import PostView, ProfileView
+from banyan_reading.moments import edited_ms
+from banyan_reading.queries import Queries
 from banyan_schema import dates
 from banyan_schema.media import Media
 from banyan_schema.social import Target

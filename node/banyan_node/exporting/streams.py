@@ -21,15 +21,14 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from banyan_reading.answers import PostView
-from banyan_reading.pins import pinned
-from banyan_reading.queries import Queries
-
 from banyan_crdt.ids import AccountId, Ref, account_to_text
 from banyan_node.api.texts import uri
 from banyan_node.exporting.html import element
 from banyan_node.exporting.pictures import file_of, write_medium
 from banyan_node.exporting.sinks import Sink
+from banyan_reading.answers import PostView
+from banyan_reading.pins import pinned
+from banyan_reading.queries import Queries
 from banyan_schema.dates import iso
 from banyan_schema.media import Media
 from banyan_schema.social import Target

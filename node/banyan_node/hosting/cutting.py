@@ -12,14 +12,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from banyan_reading.answers import PostView
-
 from banyan_crdt.control import Control
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, CellKey, EntryId, LogId, Time, WriterKey, account_to_text, control_log
 from banyan_crdt.ops import Cut, Kept, Put, decode_body
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
+from banyan_reading.answers import PostView
 from banyan_replica.intake.own import own_tips
 from banyan_schema.social import POST, Target, post_from_text
 from banyan_storage.reader import StoreReader

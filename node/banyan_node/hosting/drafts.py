@@ -11,10 +11,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from banyan_reading.answers import PostView
-from banyan_reading.grouped import group_of
-from banyan_reading.queries import Queries
-
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.errors import Refused
 from banyan_crdt.ids import AccountId, CellKey, EntryId
@@ -25,6 +21,9 @@ from banyan_node.hosting.gone import why_gone
 from banyan_node.hosting.writing import append
 from banyan_node.media.drafted import Drafted, drafted_of
 from banyan_node.operator_errors import CallError
+from banyan_reading.answers import PostView
+from banyan_reading.grouped import group_of
+from banyan_reading.queries import Queries
 from banyan_schema.privately import Draft
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST, Post, Target, post_key, write_post

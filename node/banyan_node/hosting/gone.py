@@ -10,12 +10,11 @@ import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from banyan_reading.queries import WITHHELD, Queries
-
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.ids import AccountId, CellKey, Coll, WriterKey
 from banyan_node.hosting import stated
 from banyan_node.operator_errors import CallError
+from banyan_reading.queries import WITHHELD, Queries
 from banyan_schema import dates
 from banyan_schema.social import POST, Target, post_to_text
 from banyan_storage.reader import StoreReader

@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
+from banyan_crdt.ids import AccountId
+from banyan_node.hosting.visibility import Visibility
 from banyan_reading import locking, moving
 from banyan_reading.grouped import group_of
 from banyan_reading.noticed import Noticed
@@ -14,9 +16,6 @@ from banyan_reading.queries import Queries
 from banyan_reading.scheduled import event_of
 from banyan_reading.series import channel_of, subscriptions
 from banyan_reading.verified import verified
-
-from banyan_crdt.ids import AccountId
-from banyan_node.hosting.visibility import Visibility
 from banyan_schema.address import Target
 from banyan_schema.notices import NOTICES, Notice
 

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
 
+from banyan_crdt.ids import AccountId
+from banyan_node.hosting.visibility import Visibility
 from banyan_reading import locking
 from banyan_reading.kept import Keeping
 from banyan_reading.merged import Merges, Since
 from banyan_reading.queries import Queries
 from banyan_reading.timelines import POSTS, WITH_REPOSTS, Line
-
-from banyan_crdt.ids import AccountId
-from banyan_node.hosting.visibility import Visibility
 from banyan_storage.view_rows import NUMBERS
 
 Lines: TypeAlias = Callable[[bytes | None, bytes | None], Iterator[Line]]

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from banyan_reading.queries import Queries
-
 from banyan_crdt.checkpoint import Checkpoint
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.control import Control, resolve_control
@@ -26,6 +24,7 @@ from banyan_node.context import HOSTED, RESTORING, Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.moderation import standing
 from banyan_node.operator_errors import CallError
+from banyan_reading.queries import Queries
 from banyan_replica.intake.author import grant_to
 from banyan_storage.due import Work
 from banyan_storage.reader import StoreReader

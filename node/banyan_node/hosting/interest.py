@@ -11,12 +11,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import trio
-from banyan_reading.queries import Queries, queries
 
 from banyan_crdt.ids import AccountId
 from banyan_node.context import RESTORING, Context
 from banyan_node.hosting import awaited, dropped, hosted
 from banyan_node.hosting.reach import Reach
+from banyan_reading.queries import Queries, queries
 from banyan_storage.errors import ViewBuilding
 from banyan_storage.views import touched
 

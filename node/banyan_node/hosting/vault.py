@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from banyan_reading.queries import Queries
-
 from banyan_crdt.ids import AccountId, CellKey, WriterKey
 from banyan_crdt.sealing import Opener
+from banyan_reading.queries import Queries
 from banyan_schema.privately import Said, said
 from banyan_schema.social.private import KEYRING, PRIVATE, Sealed, Wrapped, read_privately
 from banyan_storage.slots import in_order, stamp_of

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from banyan_reading.queries import PostView, Queries
-from banyan_reading.visibility import ListRule, Place, PostFacts, Verdict, Viewer, visible, word_filters
-
 from banyan_crdt.ids import AccountId
 from banyan_node.hosting.vault import Private
+from banyan_reading.queries import PostView, Queries
+from banyan_reading.visibility import ListRule, Place, PostFacts, Verdict, Viewer, visible, word_filters
 from banyan_schema.address import Target
 from banyan_schema.privately import AccountList, Filter, FollowWish, Member, Mute
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from banyan_reading.followed import is_followed, numbers_of
-
 from banyan_crdt.ids import AccountId
 from banyan_node.context import Context
 from banyan_node.hosting import awaited, hosted
+from banyan_reading.followed import is_followed, numbers_of
 from banyan_storage.errors import ViewBuilding
 
 NUMBERS_S = 5.0

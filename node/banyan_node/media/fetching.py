@@ -15,7 +15,6 @@ from typing import NamedTuple, TypeVar
 
 import structlog
 import trio
-from banyan_reading.queries import queries
 
 from banyan_crdt.blob import MAX_BLOB, BlobList, BlobRoot
 from banyan_crdt.errors import Malformed
@@ -27,6 +26,7 @@ from banyan_node.media.lines import BlobPeers, LineClosed
 from banyan_node.media.naming import naming
 from banyan_node.operator_errors import CallError
 from banyan_node.workers.worker import Worker
+from banyan_reading.queries import queries
 from banyan_replica.wire.blobs import (
     MAX_ANSWER,
     MAX_CHUNK_ANSWER,

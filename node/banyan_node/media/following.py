@@ -15,8 +15,6 @@ from functools import partial
 from typing import NamedTuple
 
 import trio
-from banyan_reading.followed import is_followed, numbers_of
-from banyan_reading.queries import Queries, queries
 
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
@@ -28,6 +26,8 @@ from banyan_node.media.fetching import BlobFetcher
 from banyan_node.media.naming import SaidThere, said_at
 from banyan_node.operator_errors import CallError
 from banyan_node.workers.worker import Worker
+from banyan_reading.followed import is_followed, numbers_of
+from banyan_reading.queries import Queries, queries
 from banyan_schema.social import PROFILE
 from banyan_storage.blob_names import look_again, seen, unseen
 from banyan_storage.errors import ViewBuilding

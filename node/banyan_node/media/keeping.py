@@ -17,8 +17,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 
-from banyan_reading.queries import Queries
-
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Add, Put, decode_body
@@ -27,6 +25,7 @@ from banyan_node.hosting import wanted
 from banyan_node.media.drafted import is_in_draft
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep.room import said
+from banyan_reading.queries import Queries
 from banyan_storage import tables as t
 from banyan_storage.blob_names import is_named, places
 from banyan_storage.blobs import BlobStore, HeldBlob

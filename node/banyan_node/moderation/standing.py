@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
-from banyan_reading.queries import HIDDEN
-
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.ids import AccountId
+from banyan_reading.queries import HIDDEN
 from banyan_schema.address import Target
 from banyan_storage.reader import StoreReader
 from banyan_storage.store import Store

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import structlog
 import trio
-from banyan_reading.search.index import used
 
 from banyan_node.context import Context
 from banyan_node.home.config import StorageSettings
 from banyan_node.workers.worker import Worker
+from banyan_reading.search.index import used
 from banyan_storage.lmdb_engine import LmdbEngine
 
 log = structlog.get_logger("banyan")

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 import trio
+
 from banyan_reading.queries import Queries, queries
 from banyan_reading.search.following import Follower
 from banyan_reading.search.index import Index, remove
-
 from banyan_storage.errors import IndexDamaged, ViewBuilding
 from banyan_storage.views import journal
 from banyan_storage.views.social.timeline import TIMELINE

@@ -9,11 +9,10 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from banyan_reading.pins import SHOWN
-
 from banyan_node.api.methods.social import LONGEST_POLL_MS
 from banyan_node.media.limits import MAX_PIXELS
 from banyan_node.media.looking import FILMS, MAX_PICTURE, PICTURES, SOUNDS
+from banyan_reading.pins import SHOWN
 from banyan_schema.dates import iso
 from banyan_schema.media import MAX_DESCRIPTION
 from banyan_schema.social.post import MAX_MEDIA, MAX_OPTION, MAX_OPTIONS, MAX_TEXT

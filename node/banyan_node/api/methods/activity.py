@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
-from banyan_reading.answers import PostView
 from msgspec import Meta
 
 from banyan_crdt.entry import Entry
@@ -26,6 +25,7 @@ from banyan_node.api.texts import (
     writer_hex,
 )
 from banyan_node.hosting import hosted
+from banyan_reading.answers import PostView
 from banyan_replica.intake.own import own_tips
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST, Post, Target

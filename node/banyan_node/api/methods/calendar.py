@@ -7,19 +7,6 @@ from itertools import chain
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from banyan_reading import locking
-from banyan_reading.queries import Queries
-from banyan_reading.scheduled import (
-    CURSOR_BYTES,
-    EventView,
-    answered,
-    answers,
-    event_of,
-    of_accounts,
-    of_group,
-    start_of,
-    who_answered,
-)
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, account_to_text
@@ -51,6 +38,19 @@ from banyan_node.hosting import groups, hosted
 from banyan_node.hosting.gone import not_shown
 from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
+from banyan_reading import locking
+from banyan_reading.queries import Queries
+from banyan_reading.scheduled import (
+    CURSOR_BYTES,
+    EventView,
+    answered,
+    answers,
+    event_of,
+    of_accounts,
+    of_group,
+    start_of,
+    who_answered,
+)
 from banyan_schema import dates
 from banyan_schema.address import Target
 from banyan_schema.collection import Draft, undo

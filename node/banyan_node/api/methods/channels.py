@@ -4,15 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from banyan_reading.queries import Queries
-from banyan_reading.series import (
-    channel_of,
-    channels_of,
-    episode_count,
-    subscribed,
-    subscriber_count,
-    subscriptions,
-)
 from msgspec import Meta
 
 from banyan_crdt.blob import BlobRoot
@@ -44,6 +35,15 @@ from banyan_node.hosting.gone import not_shown
 from banyan_node.hosting.writing import append
 from banyan_node.media.held import whole
 from banyan_node.operator_errors import CallError
+from banyan_reading.queries import Queries
+from banyan_reading.series import (
+    channel_of,
+    channels_of,
+    episode_count,
+    subscribed,
+    subscriber_count,
+    subscriptions,
+)
 from banyan_schema.address import Target
 from banyan_schema.social import post_key
 from banyan_schema.social.channel import (

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Annotated
 
-from banyan_reading.queries import WITHHELD
 from msgspec import Meta
 
 from banyan_crdt.entry import Entry
@@ -27,6 +26,7 @@ from banyan_node.hosting import stated
 from banyan_node.hosting.gone import Order, note_withheld, order_of, withheld
 from banyan_node.moderation import copies, returning, standing
 from banyan_node.operator_errors import CallError
+from banyan_reading.queries import WITHHELD
 from banyan_replica.intake.ingest import PartItem
 from banyan_replica.peers.withholding import Withheld, sign_withheld
 from banyan_schema.social import POST, Target, post_to_text

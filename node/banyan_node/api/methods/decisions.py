@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated
 
-from banyan_reading.queries import Queries
 from msgspec import Meta, structs
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
@@ -32,6 +31,7 @@ from banyan_node.hosting.gone import order_of
 from banyan_node.moderation import decisions, moderators, reports, standing, telling
 from banyan_node.moderation.decisions import OF_POSTS, DecisionNote, TakenBack, Verdict
 from banyan_node.operator_errors import CallError
+from banyan_reading.queries import Queries
 from banyan_schema.social import Target, post_to_text
 from banyan_storage.acts import ActKind
 from banyan_storage.views import touched

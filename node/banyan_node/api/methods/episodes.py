@@ -6,19 +6,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from banyan_reading.queries import Queries
-from banyan_reading.series import (
-    FEED_BYTES,
-    NEWEST_BYTES,
-    ORDER_BYTES,
-    EpisodeView,
-    channel_of,
-    episode_of,
-    in_order,
-    newest,
-    newest_of,
-    subscriptions,
-)
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
@@ -51,6 +38,19 @@ from banyan_node.hosting.gone import not_shown, why_gone
 from banyan_node.hosting.visibility import Visibility
 from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
+from banyan_reading.queries import Queries
+from banyan_reading.series import (
+    FEED_BYTES,
+    NEWEST_BYTES,
+    ORDER_BYTES,
+    EpisodeView,
+    channel_of,
+    episode_of,
+    in_order,
+    newest,
+    newest_of,
+    subscriptions,
+)
 from banyan_schema.address import Target
 from banyan_schema.social import post_key
 from banyan_schema.social.channel import EPISODE, MAX_CHAPTERS, Chapter, Episode, drop_episode, write_episode

@@ -6,7 +6,6 @@ import errno
 from pathlib import Path
 from typing import Annotated, Literal
 
-from banyan_reading.given_out import GivenOut
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, account_to_text, is_checkpoint
@@ -18,6 +17,7 @@ from banyan_node.exporting.site import write_site
 from banyan_node.exporting.streams import write_streams
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
+from banyan_reading.given_out import GivenOut
 from banyan_storage.archive import export_account
 
 METHODS = Declared()

@@ -8,11 +8,6 @@ from contextlib import contextmanager
 from functools import cache, partial
 from typing import Annotated, Literal
 
-from banyan_reading.answers import Reposted
-from banyan_reading.queries import PostView, Queries
-from banyan_reading.responding import numbers_of, quoting, responses
-from banyan_reading.timelines import Line, by_time
-from banyan_reading.visibility import Place, PlaceKind, in_langs
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
@@ -37,6 +32,11 @@ from banyan_node.hosting.home import Lines
 from banyan_node.hosting.ranking import Rank
 from banyan_node.hosting.visibility import Visibility
 from banyan_node.operator_errors import CallError
+from banyan_reading.answers import Reposted
+from banyan_reading.queries import PostView, Queries
+from banyan_reading.responding import numbers_of, quoting, responses
+from banyan_reading.timelines import Line, by_time
+from banyan_reading.visibility import Place, PlaceKind, in_langs
 from banyan_schema.privately import AccountList
 from banyan_schema.social import Target
 from banyan_schema.social.post import ANSWER, OPENING, tag_fold

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from banyan_reading.visibility import FilterContext, lasts
 from msgspec import Meta
 
 from banyan_crdt.ids import CellKey
@@ -18,6 +17,7 @@ from banyan_node.api.texts import KeyHex, Milliseconds, Own, ThingRef, key_hex, 
 from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
 from banyan_node.operator_errors import CallError
+from banyan_reading.visibility import FilterContext, lasts
 from banyan_schema.privately import Filter
 
 METHODS = Declared()

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated
 
-from banyan_reading.queries import Queries
 from msgspec import Meta
 
 from banyan_crdt.ids import MOST_LETTERS, AccountId, base58
@@ -19,6 +18,7 @@ from banyan_node.api.methods.reading import Named, name_of
 from banyan_node.api.texts import did
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
+from banyan_reading.queries import Queries
 
 METHODS = Declared()
 PREFIX = "did:banyan:z"

@@ -13,8 +13,6 @@ import re
 from collections.abc import Sequence
 from typing import Annotated
 
-from banyan_reading import named
-from banyan_reading.verified import verified
 from msgspec import Meta
 
 from banyan_crdt.errors import Malformed
@@ -26,6 +24,8 @@ from banyan_node.api.seen import FAR, Seen, remembered, told_until
 from banyan_node.api.texts import AccountRef, FirehoseCursor
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
+from banyan_reading import named
+from banyan_reading.verified import verified
 from banyan_schema.registry import SOCIAL
 from banyan_storage import acts
 from banyan_storage.acts import Act

@@ -12,8 +12,6 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from typing import Annotated, NamedTuple
 
-from banyan_reading.given_out import GivenOut
-from banyan_reading.queries import Queries
 from msgspec import Meta
 
 from banyan_crdt.checkpoint import encode_checkpoint
@@ -39,6 +37,8 @@ from banyan_node.api.methods.firehose import (
 from banyan_node.api.methods.firehose import Labels as LabelNames
 from banyan_node.api.texts import AccountRef, Did, FirehoseCursor
 from banyan_node.hosting import hosted
+from banyan_reading.given_out import GivenOut
+from banyan_reading.queries import Queries
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST
 from banyan_storage import acts

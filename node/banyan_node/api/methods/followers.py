@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from banyan_reading import locking
-from banyan_reading.followed import relates
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, account_to_text
@@ -19,6 +17,8 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append, append_each
 from banyan_node.operator_errors import CallError
+from banyan_reading import locking
+from banyan_reading.followed import relates
 from banyan_schema.collection import Draft, undo
 from banyan_schema.social import set_profile
 from banyan_schema.social.locked import FOLLOW_ANSWER, Answer, FollowAnswer, answer_follow

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Annotated
 
-from banyan_reading.grouped import GroupView, Standing, group_of, joined, owned
-from banyan_reading.queries import PostView, Queries
 from msgspec import Meta, structs
 
 from banyan_crdt.ids import AccountId
@@ -34,6 +32,8 @@ from banyan_node.api.texts import (
     uri,
 )
 from banyan_node.hosting import groups, hosted
+from banyan_reading.grouped import GroupView, Standing, group_of, joined, owned
+from banyan_reading.queries import PostView, Queries
 from banyan_schema.address import Target
 from banyan_schema.social.group import Kind
 

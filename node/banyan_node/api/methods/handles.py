@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from banyan_reading import named
-
 from banyan_crdt.ids import account_to_text
 from banyan_crdt.ops import Add
 from banyan_node.api.declare import CommitView, Declared, Request, Response
@@ -15,6 +13,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
+from banyan_reading import named
 from banyan_schema.collection import undo
 from banyan_schema.social.handle import (
     DOMAIN_FIELD,

@@ -11,7 +11,6 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Annotated, Any
 
-from banyan_reading.answers import ShownItem
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, CellKey
@@ -34,6 +33,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append, append_each
 from banyan_node.operator_errors import CallError
+from banyan_reading.answers import ShownItem
 from banyan_schema import registry
 from banyan_schema.collection import Collection, Draft, cell_key, undo
 from banyan_schema.layout import Layout

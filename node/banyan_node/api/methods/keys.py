@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated
 
-from banyan_reading.answers import PostView
 from msgspec import Meta
 
 from banyan_crdt.control import Control, control_op, resolve_control
@@ -34,6 +33,7 @@ from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.hosting import claims, cutting, hosted, private
 from banyan_node.operator_errors import CallError
+from banyan_reading.answers import PostView
 from banyan_replica.intake.author import OWN_LOGS, grant_to
 from banyan_replica.intake.own import own_tips
 from banyan_storage.errors import ViewBuilding

@@ -6,10 +6,6 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Annotated
 
-from banyan_reading import locking, moving, named
-from banyan_reading.queries import Queries
-from banyan_reading.search.words import exact, fold, words_of
-from banyan_reading.timelines import newest
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, EntryId
@@ -29,6 +25,10 @@ from banyan_node.api.methods.reading import (
 from banyan_node.api.texts import AccountRef, Did, Milliseconds, Reader, did
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
+from banyan_reading import locking, moving, named
+from banyan_reading.queries import Queries
+from banyan_reading.search.words import exact, fold, words_of
+from banyan_reading.timelines import newest
 from banyan_schema.social.handle import HANDLE_FIELD, is_handle
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
 

@@ -11,8 +11,6 @@ from functools import partial
 from itertools import islice
 from typing import Annotated, Literal
 
-from banyan_reading.queries import Queries
-from banyan_reading.visibility import Place
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, EntryId
@@ -26,6 +24,8 @@ from banyan_node.hosting.hearing import PutAway, heard, tellers
 from banyan_node.hosting.vault import Private
 from banyan_node.hosting.writing import append_each
 from banyan_node.operator_errors import CallError
+from banyan_reading.queries import Queries
+from banyan_reading.visibility import Place
 from banyan_schema.privately import Dismissed, Marker
 from banyan_storage.naming import PLACE_BYTES
 from banyan_storage.view_rows import place_bytes

@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from banyan_reading.grouped import COUNTED, MODERATORS, GroupView
-from banyan_reading.scheduled import event_of
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, CellKey, EntryId, account_to_text
@@ -30,6 +28,8 @@ from banyan_node.context import Context
 from banyan_node.hosting import groups, hosted
 from banyan_node.hosting.writing import append, append_each
 from banyan_node.operator_errors import CallError
+from banyan_reading.grouped import COUNTED, MODERATORS, GroupView
+from banyan_reading.scheduled import event_of
 from banyan_schema.address import Target
 from banyan_schema.collection import Draft, undo
 from banyan_schema.social import post_key

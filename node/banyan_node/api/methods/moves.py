@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from banyan_reading import moving
-
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_crdt.ops import Put
 from banyan_node.api.declare import Declared, Request, Response
@@ -13,6 +11,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
+from banyan_reading import moving
 from banyan_schema.collection import undo
 from banyan_schema.social.moved import MOVED_TO, move_to, moved_from
 

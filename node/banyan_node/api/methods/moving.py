@@ -12,8 +12,6 @@ from dataclasses import replace
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
-from banyan_reading.moments import edited_ms
-from banyan_reading.queries import PostView, Queries
 from emoji import purely_emoji
 from msgspec import Meta
 
@@ -32,6 +30,8 @@ from banyan_node.hosting.packing import packed
 from banyan_node.media.following import look_again_at
 from banyan_node.media.posting import item_of
 from banyan_node.operator_errors import CallError
+from banyan_reading.moments import edited_ms
+from banyan_reading.queries import PostView, Queries
 from banyan_schema.privately import MAX_TITLE, AccountList, Bookmark, Member, Mute, said
 from banyan_schema.social import (
     MAX_FIELD,

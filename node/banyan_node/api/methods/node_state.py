@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-from banyan_reading.named import platform_of
-
 from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log, is_checkpoint
 from banyan_crdt.logs import NOTHING
 from banyan_node.api.declare import Declared, Looking, Nothing, Response
@@ -18,6 +16,7 @@ from banyan_node.own_log import number_in
 from banyan_node.upkeep import trusted_clock
 from banyan_node.version import program_version
 from banyan_node.workers.published import LinkSeen
+from banyan_reading.named import platform_of
 from banyan_replica.intake.future import FUTURE_MS
 from banyan_storage.errors import ViewBuilding
 

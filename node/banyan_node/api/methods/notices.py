@@ -6,11 +6,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from banyan_reading import moving
-from banyan_reading.noticed import Noticed
-from banyan_reading.queries import Queries
-from banyan_reading.scheduled import event_of
-from banyan_reading.visibility import Place
 from msgspec import Meta
 
 from banyan_node.api.declare import CommitView, Declared, Request, Response
@@ -20,6 +15,11 @@ from banyan_node.api.methods.reading import InGroup, Named, PostRow, PostRows, t
 from banyan_node.api.texts import Milliseconds, Moment, NoticeCursor, Own, PostUri, did, notice_cursor, place_of, uri
 from banyan_node.hosting import hosted
 from banyan_node.hosting.hearing import heard
+from banyan_reading import moving
+from banyan_reading.noticed import Noticed
+from banyan_reading.queries import Queries
+from banyan_reading.scheduled import event_of
+from banyan_reading.visibility import Place
 from banyan_schema.address import Target
 from banyan_schema.notices import NOTICES, Notice
 from banyan_storage.naming import PLACE_BYTES

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from banyan_reading.named import field_of
-from banyan_reading.verified import verified
-
 from banyan_crdt.ids import account_to_text
 from banyan_crdt.ops import Add
 from banyan_node.api.declare import Declared, Request, Response
@@ -14,6 +11,8 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
+from banyan_reading.named import field_of
+from banyan_reading.verified import verified
 from banyan_schema.collection import undo
 from banyan_schema.social.handle import DOMAIN_FIELD, is_domain
 from banyan_schema.social.official import OFFICIAL, Official, attest

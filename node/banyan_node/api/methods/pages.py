@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from banyan_reading.answers import PostView
-from banyan_reading.visibility import FilterContext, Place
 from msgspec import Meta
 
 from banyan_crdt.blob import BlobRoot
@@ -35,6 +33,8 @@ from banyan_node.hosting import hosted
 from banyan_node.media.about import about_of
 from banyan_node.media.naming import naming
 from banyan_node.operator_errors import CallError
+from banyan_reading.answers import PostView
+from banyan_reading.visibility import FilterContext, Place
 from banyan_schema.media import Media
 from banyan_schema.social import Target
 from banyan_schema.social.reaction import COLLECTION as REACTIONS

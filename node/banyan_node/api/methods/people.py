@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated
 
-from banyan_reading.followed import following, numbers_of, relates
-from banyan_reading.locking import answered, waits
-from banyan_reading.queries import Queries
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
@@ -19,6 +16,9 @@ from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, Reader, di
 from banyan_node.hosting import hosted
 from banyan_node.moderation import standing
 from banyan_node.operator_errors import CallError
+from banyan_reading.followed import following, numbers_of, relates
+from banyan_reading.locking import answered, waits
+from banyan_reading.queries import Queries
 from banyan_schema.privately import FollowWish, Mute, Note
 from banyan_storage.view_rows import NUMBERED
 

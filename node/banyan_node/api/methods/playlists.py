@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from banyan_reading.queries import Queries
-from banyan_reading.series import playlist_of, playlists_of
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
@@ -36,6 +34,8 @@ from banyan_node.hosting import hosted
 from banyan_node.hosting.gone import not_shown
 from banyan_node.hosting.writing import append
 from banyan_node.operator_errors import CallError
+from banyan_reading.queries import Queries
+from banyan_reading.series import playlist_of, playlists_of
 from banyan_schema.address import Target
 from banyan_schema.social import post_key
 from banyan_schema.social.channel import MAX_POSTS, PLAYLIST, Playlist, drop_playlist, write_playlist

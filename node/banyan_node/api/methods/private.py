@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from banyan_reading.visibility import lasts
 from msgspec import Meta
 
 from banyan_crdt.ids import AccountId, CellKey, account_to_text
@@ -34,6 +33,7 @@ from banyan_node.hosting import hosted, private
 from banyan_node.hosting.vault import Private
 from banyan_node.hosting.writing import append_each
 from banyan_node.operator_errors import CallError
+from banyan_reading.visibility import lasts
 from banyan_schema.privately import AccountList, Bookmark, Member, Mute, Note
 from banyan_schema.social import Draft
 

@@ -6,16 +6,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from banyan_reading import faces, locking, moving, named, pins
-from banyan_reading.answers import Reposted
-from banyan_reading.faces import Face
-from banyan_reading.grouped import group_of
-from banyan_reading.moments import written_ms
-from banyan_reading.queries import PostView, Queries
-from banyan_reading.responding import PostCounts, counts_of, reacted_by, reposted_by
-from banyan_reading.verified import verified
-from banyan_reading.visibility import Place
-
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
@@ -35,6 +25,15 @@ from banyan_node.hosting import hosted
 from banyan_node.hosting.vault import Private
 from banyan_node.hosting.visibility import Visibility, read_viewer
 from banyan_node.moderation import standing
+from banyan_reading import faces, locking, moving, named, pins
+from banyan_reading.answers import Reposted
+from banyan_reading.faces import Face
+from banyan_reading.grouped import group_of
+from banyan_reading.moments import written_ms
+from banyan_reading.queries import PostView, Queries
+from banyan_reading.responding import PostCounts, counts_of, reacted_by, reposted_by
+from banyan_reading.verified import verified
+from banyan_reading.visibility import Place
 from banyan_schema.media import Media
 from banyan_schema.social import Audience, Target
 from banyan_storage.blobs import BlobStore

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from banyan_reading import locking
-from banyan_reading.followed import relates
-
 from banyan_crdt.ids import AccountId, account_to_text
 from banyan_crdt.ops import Add
 from banyan_node.api.declare import Declared, Request, Response
@@ -15,6 +12,8 @@ from banyan_node.hosting import dropped, hosted, private
 from banyan_node.hosting.writing import append
 from banyan_node.media.following import look_again_at
 from banyan_node.operator_errors import CallError
+from banyan_reading import locking
+from banyan_reading.followed import relates
 from banyan_schema.privately import Mute
 from banyan_schema.social import Draft, Relation, relate, undo
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated, Literal
 
-from banyan_reading.queries import Queries
 from msgspec import Meta, field, structs
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
@@ -27,6 +26,7 @@ from banyan_node.moderation import decisions, moderators, reports, telling
 from banyan_node.moderation.decisions import Verdict
 from banyan_node.moderation.reports import Category, ReportedPost, Reporter, ReportNote
 from banyan_node.operator_errors import CallError
+from banyan_reading.queries import Queries
 from banyan_schema.social import Target
 
 METHODS = Declared()

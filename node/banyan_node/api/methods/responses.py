@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from banyan_reading.responding import NUMBER_BYTES, reacted, reposted, reposted_at
 from msgspec import Meta
 
 from banyan_node.api.declare import CommitView, Declared, Request, Response
@@ -22,6 +21,7 @@ from banyan_node.api.texts import (
 )
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
+from banyan_reading.responding import NUMBER_BYTES, reacted, reposted, reposted_at
 from banyan_schema.address import short
 
 METHODS = Declared()

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Annotated
 
-from banyan_reading.search.words import BadQuestion, Question, mark_of_account, read_question, with_any_tag
-from banyan_reading.visibility import Place
 from msgspec import Meta, field
 
 from banyan_crdt.ids import AccountId
@@ -18,6 +16,8 @@ from banyan_node.api.texts import PostUri, Reader, place_of, uri
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep.searching import Searching
+from banyan_reading.search.words import BadQuestion, Question, mark_of_account, read_question, with_any_tag
+from banyan_reading.visibility import Place
 from banyan_storage.errors import IndexDamaged
 
 METHODS = Declared()

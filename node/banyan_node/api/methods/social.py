@@ -8,9 +8,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from banyan_reading.grouped import group_of
-from banyan_reading.pins import SHOWN, pinned
-from banyan_reading.queries import PostView, Queries
 from emoji import purely_emoji
 from msgspec import Meta, to_builtins
 
@@ -41,6 +38,9 @@ from banyan_node.hosting.writing import append
 from banyan_node.links.grounds import wrong_by_platforms
 from banyan_node.media.posting import item_of
 from banyan_node.operator_errors import CallError
+from banyan_reading.grouped import group_of
+from banyan_reading.pins import SHOWN, pinned
+from banyan_reading.queries import PostView, Queries
 from banyan_schema.media import Media
 from banyan_schema.social import (
     POST,

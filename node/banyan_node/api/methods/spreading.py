@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import trio
-from banyan_reading.queries import Queries
 
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Reject
@@ -16,6 +15,7 @@ from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, EntryHex, Milliseconds, PostUri, did, entry_hex, uri
 from banyan_node.hosting import hosted
 from banyan_node.workers.published import SpreadSeen
+from banyan_reading.queries import Queries
 from banyan_replica.gossip.trail import Way
 from banyan_schema.social import POST, Target
 from banyan_storage.arrived import origins

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from banyan_reading.queries import PostView, Queries
-from banyan_reading.threads import CURSOR_BYTES, Answer
-from banyan_reading.visibility import Place, Reason
 from msgspec import Meta, structs
 
 from banyan_node.api.declare import CommitView, Declared, Request, Response
@@ -16,6 +13,9 @@ from banyan_node.api.texts import PostRef, PostUri, Reader, ThreadCursor, place_
 from banyan_node.hosting.gone import Gone, why_gone
 from banyan_node.hosting.visibility import Visibility
 from banyan_node.operator_errors import CallError
+from banyan_reading.queries import PostView, Queries
+from banyan_reading.threads import CURSOR_BYTES, Answer
+from banyan_reading.visibility import Place, Reason
 from banyan_schema.address import conversation
 from banyan_schema.social import Target
 from banyan_storage.blobs import BlobStore

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal
 
-from banyan_reading.answers import PostView
-
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import BadSignature
 from banyan_crdt.ids import EntryId, LogId, Ref, WriterKey
@@ -31,6 +29,7 @@ from banyan_node.api.texts import (
 )
 from banyan_node.hosting import hosted
 from banyan_node.workers.published import LinkSeen
+from banyan_reading.answers import PostView
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST, Post, Target
 from banyan_storage.arrived import arrival_of

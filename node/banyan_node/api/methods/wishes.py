@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from banyan_reading import locking
 from msgspec import Meta
 
 from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Response
@@ -33,6 +32,7 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted, private
 from banyan_node.hosting.visibility import read_viewer
 from banyan_node.operator_errors import CallError
+from banyan_reading import locking
 from banyan_schema.privately import Dismissed, FollowedTag, FollowWish, Marker, QuietThread
 from banyan_schema.social import tags_in
 from banyan_schema.social.post import tag_fold

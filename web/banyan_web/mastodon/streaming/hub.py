@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import anyio
 import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream
-from banyan_reading.visibility import Place, PostFacts, visible
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api.firehose import ArrivalPlace
+from banyan_reading.visibility import Place, PostFacts, visible
 from banyan_web.endpoint import Web
 from banyan_web.firehose.tail import Tail, TailEvent
 from banyan_web.mastodon.ids import repost_id, status_id

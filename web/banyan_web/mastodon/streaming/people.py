@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 import anyio
-from banyan_reading.visibility import FilterContext, ListRule, Viewer, word_filters
 
 from banyan_crdt.ids import AccountId, account_from_text
+from banyan_reading.visibility import FilterContext, ListRule, Viewer, word_filters
 from banyan_schema.privately import Filter, FollowWish
 from banyan_schema.social.post import tag_fold
 from banyan_web.endpoint import Web

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from banyan_reading.visibility import FilterContext
-
 from banyan_web.endpoint import Web
 from banyan_web.mastodon import noticing
 from banyan_web.mastodon.entities.statuses import row_of, statuses, unmarked
