@@ -42,8 +42,6 @@ SOON: tuple[Reason, ...] = ("full", "future")
 finds it. And who writes it has to see that nobody takes it: its clock may be ahead."""
 LONG_AGO = b""
 """In the place of a peer's root: it claimed a head long ago, and is not judged by it."""
-MOVED = 500
-"""Bytes of comparing that each head pays for that moves here: until the peer has it too, comparisons find it."""
 PEERS = 256
 """Peers of which it is remembered what came in vain."""
 NOTE = b"catchup"
@@ -77,8 +75,11 @@ class Asking:
         self._repeats: OrderedDict[str, Repeats] = OrderedDict()
         """What came in vain, by peer."""
         self._taken: set[AccountId] = set()
-        self._moves = 0
-        """Accounts that moved since the last tick, and of which something came in vain before; how many heads moved."""
+        self._moves = self._recounted = 0
+        """Accounts that moved since the last tick, and of which something came in vain before; how many heads moved for
+        something that was stored, and how many others."""
+        self._arrived = 0
+        """How much had been stored when a head last moved for it."""
         self._now = 0.0
         self.waiting: Callable[[str], int] = lambda peer: 0
         """Bytes of a peer that wait in the driver's queue."""
@@ -269,11 +270,16 @@ class Asking:
             self._repeats.popitem(last=False)
         return found
 
-    def moved(self, log: LogId) -> None:
-        """A head moved here: soon it is asked again for what came in vain of its account."""
-        self._moves += 1
+    def moved(self, log: LogId) -> bool:
+        """A head moved here: soon it is asked again for what came in vain of its account. Returns whether something was
+        stored for it."""
+        stored = is_checkpoint(log) or self._ingest.arrived != self._arrived
+        self._arrived = self._ingest.arrived
+        self._moves += stored
+        self._recounted += not stored
         if sum(repeats.moved(log) for repeats in self._repeats.values()):
             self._taken.add(log.account)
+        return stored
 
     def refused_by(self, link: PeerSession) -> Refused:
         """What the peer holds of logs of which nothing was taken from it."""
@@ -300,9 +306,11 @@ class Asking:
 
     def _assume(self, link: PeerSession, log: LogId, theirs: Head) -> None:
         """Compares from now on as if we held this head, if the peer needs nothing of ours."""
-        mine = self._ingest.head(log)
+        mine, repeats, most = self._ingest.head(log), self._repeats_of(link), self._limits.vain_of_each(len(self._links))
+        if not (repeats.knows(log) or repeats.logs < most):
+            return  # who may not be reminded of it must find it
         if not mine.flag and theirs.length > mine.length and not self._store.loose_rows(log, limit=1):
-            self.refused_by(link).put(log, theirs, mine, self._limits.vain_of_each(len(self._links)))
+            repeats.refused.put(log, theirs, mine, most)
 
     def _reached(self, log: LogId, asked: AskedLog) -> bool:
         """Whether what was claimed came. A claim without an id only names a length. What the peer counts may be cut off
@@ -435,12 +443,13 @@ class Asking:
                     self.slighted.append((link.peer, Charge(Offence.STALLED, why)))
                 self.failed(link, now)
         self._assign(now)
-        taken, moves, self._taken, self._moves = self._taken, self._moves, set(), 0
+        taken, moves, recounted = self._taken, self._moves, self._recounted
+        self._taken, self._moves, self._recounted = set(), 0, 0
         for link in [k for k in self._links.values() if k.hello is not None]:
-            link.course.stuck.news(MOVED * moves)
+            link.course.stuck.moved(moves, recounted, now)
             for account in taken:
                 self.pull(link, self._repeats_of(link).claimed(account), LONG_AGO)
-            self.pull(link, self.refused_by(link).next(SOME), LONG_AGO)
+            self.pull(link, self._repeats_of(link).turn(SOME, link.owed.logs), LONG_AGO)
 
     def failed(self, link: PeerSession, now: float) -> None:
         """Asks others for what the peer owes us; it may still send it."""

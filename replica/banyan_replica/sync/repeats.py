@@ -7,6 +7,10 @@ peer:
 - What is news is asked for at once: a log that did not come in vain the last time.
 - A log that brought nothing again is asked for ever more seldom, up to once in MOST_S. It need not wait if the peer
   claims another head, or if something of its account was taken here since.
+- Where there is no room to remember a log, one that costs much less is forgotten, or of this one only some bits are
+  kept: it is asked for again after a day, or if the peer claims another length. It is then not compared as if it were
+  held either (refused.py), and stands (standing.py). If the oldest went each time, all would be found, asked for and
+  forgotten in turn.
 - All that comes again stays within REPEATED bytes an hour, whatever moves. What one log costs the next time is taken to
   be what it cost the last time; what is more than that is news.
 
@@ -15,6 +19,7 @@ This outlasts the link, or whoever ends links would begin it anew.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from itertools import islice
 from typing import NamedTuple
 
@@ -26,6 +31,9 @@ from banyan_replica.sync.refused import Refused
 REPEATED = 150_000
 """Bytes that a peer is asked for again in an hour, and at once. A log that costs more by itself is asked for once
 nothing is left of what came again before. Both ways, and with comparing (standing.py), it is a megabyte an hour."""
+BITS, DAY_S = 1 << 20, 86_400.0
+"""Bits of a peer for the logs that there is no room to remember, and how long they are kept: of 20,000 such logs, one
+in 700 others looks as if it were among them."""
 SOME = 64
 """So many logs of an account are asked for again at once because something of it was taken."""
 FIRST_S, MOST_S = 4.0, 3_600.0
@@ -55,6 +63,7 @@ class Repeats:
         self._moves = 0
         self._forgot = False
         """Whether there was no room for some."""
+        self._bits, self._bits_until = bytearray(), 0.0
         self._bytes = Leak()
         self.logs = 0
         """How many logs are remembered."""
@@ -63,7 +72,7 @@ class Repeats:
         """Whether the log may be asked for now. head: what the peer claims."""
         vain = self._accounts.get(log.account, {}).get(log)
         if vain is None:
-            return True
+            return now >= self._bits_until or not all(self._bits[at] & bit for at, bit in _places(log, head))
         if now < vain.due and head == vain.head and not self._new_since(log, vain):
             return False
         level = self._bytes.sink(REPEATED / 3_600, now)
@@ -78,32 +87,54 @@ class Repeats:
 
     def answered(self, log: LogId, head: Head | None, wasted: int, news: bool, most: int, now: float) -> int:
         """The peer answered. head: what it claimed. wasted: bytes that were held or not taken, with the question. news:
-        whether it sent anything else. most: how many logs to remember; those go first whose account came first.
-        Returns how many bytes may have come before although that is not remembered."""
+        whether it sent anything else. most: how many logs to remember. Returns how many bytes may have come before although that is not remembered."""
         mine = self._accounts.get(log.account, {})
         before = mine.pop(log, None)
         self.logs -= before is not None
         if before is not None:
             self._bytes.rise(min(wasted - before.cost, 0))
-        if wasted:
+        if wasted and (before is not None or self.room(most, wasted)):
             fresh = before is None or self._new_since(log, before)
             times = 0 if news else 1 if fresh or before is None else before.times + 1
             pause = min(FIRST_S * 2 ** min(times - 2, 20), MOST_S) if times > 1 else 0.0
-            while self.logs >= most:
-                oldest = next(iter(self._accounts))
-                self.logs -= len(self._accounts.pop(oldest))
-                self._moved.pop(oldest, None)
-                self._forgot = True
             self._accounts.setdefault(log.account, {})[log] = Vain(wasted, times, now + pause, head, self._moves)
             self.logs += 1
+        elif wasted and not news:
+            if now >= self._bits_until:
+                self._bits, self._bits_until = bytearray(BITS // 8), now + DAY_S
+            for at, bit in _places(log, head):
+                self._bits[at] |= bit
         elif not mine:
             self._accounts.pop(log.account, None)
             self._moved.pop(log.account, None)
         return wasted if before is None and self._forgot else 0
 
+    def room(self, most: int, cost: int) -> bool:
+        """Whether another log can be remembered, which came in vain at this cost. For a dear one a cheap one goes."""
+        if self.logs < most:
+            return True
+        self._forgot = True
+        account, mine = next(iter(self._accounts.items()))
+        log, vain = next(iter(mine.items()))
+        if 2 * vain.cost >= cost:  # it is looked at again after all others
+            mine[log] = mine.pop(log)
+            self._accounts[account] = self._accounts.pop(account)
+            return False
+        self.refused.end(log)
+        del mine[log]
+        self.logs -= 1
+        if not mine:
+            del self._accounts[account]
+            self._moved.pop(account, None)
+        return True
+
+    def knows(self, log: LogId) -> bool:
+        """Whether it is remembered that the log came in vain."""
+        return log in self._accounts.get(log.account, {})
+
     def came(self, log: LogId, head: Head, cost: int, most: int, now: float) -> None:
         """Something of the log came in vain that was not asked for by name."""
-        if log not in self._accounts.get(log.account, {}):
+        if not self.knows(log):
             self.answered(log, head, cost, False, most, now)
 
     def _new_since(self, log: LogId, vain: Vain) -> bool:
@@ -120,7 +151,20 @@ class Repeats:
         self._moved[account] = self._moves
         return True
 
+    def turn(self, n: int, owed: Container[LogId]) -> dict[LogId, Head]:
+        """The peer's heads of some refused logs whose turn it is. Those that there was no room to remember go."""
+        heads = self.refused.next(n)
+        for log in [x for x in heads if not self.knows(x) and x not in owed]:
+            self.refused.end(log)
+        return {log: head for log, head in heads.items() if self.knows(log)}
+
     def claimed(self, account: AccountId) -> dict[LogId, Head]:
         """What the peer claims of some logs that came in vain, those first that were asked for least lately."""
         mine = islice(self._accounts.get(account, {}).items(), SOME)
         return {log: vain.head for log, vain in mine if vain.head is not None}
+
+
+def _places(log: LogId, head: Head | None) -> list[tuple[int, int]]:
+    """Two bits for a log with a claimed length: byte and bit."""
+    n = hash((log, -1 if head is None else head.length))
+    return [(at >> 3, 1 << (at & 7)) for at in (n % BITS, (n >> 20) % BITS)]

@@ -8,6 +8,8 @@ have to become rare, and what else differs would come late. So:
   fetched before sums are compared, and what differed then stands.
 - Everything is compared again, what stands too, within COMPARED bytes an hour: a frame may have been lost, and what
   could not be taken may be taken now. Comparisons under a salt, and by sums, use the same purse. News pays for them.
+- Heads that move though nothing was stored for them pay nothing: one checkpoint moves as many as it has pins, and the
+  next moves them back. After more than a few of these we compare once an hour, and tell by name what else moves.
 
 Invariant: our cells minus what stands are the peer's as of some earlier comparison. Whatever moves is a difference to
 that. So what stands may be out of date or made up, and comparing is right all the same; but it names no heads.
@@ -31,6 +33,8 @@ WHOLE_S = 20.0
 """The pause between two comparisons of everything while something stands."""
 FORCED_S = 3_600.0
 """If there is a reason for one, such as more that moved than cells can tell, one in this time needs no bytes left."""
+MOVED = 500
+"""Bytes of comparing for each head that moves here: until the peer has it too, comparisons find it."""
 FEW = 64
 """With fewer logs under way what differs is no bulk that comes."""
 
@@ -38,7 +42,18 @@ FEW = 64
 class Standing:
     """What stands with one peer. The times are seconds."""
 
-    __slots__ = ("_before", "_earlier", "_forced_at", "_purse", "_wanted", "_whole_at", "cells")
+    __slots__ = (
+        "_before",
+        "_compared_at",
+        "_cost",
+        "_earlier",
+        "_forced_at",
+        "_purse",
+        "_recounted",
+        "_wanted",
+        "_whole_at",
+        "cells",
+    )
 
     def __init__(self, now: float) -> None:
         self.cells: Numbers | None = None
@@ -50,7 +65,10 @@ class Standing:
         """Our cells minus the peer's, of before sums were compared the last time."""
         self._purse = Leak()
         self._purse.sink(0.0, now)
-        self._whole_at = self._forced_at = -FORCED_S
+        self._whole_at = self._forced_at = self._compared_at = -FORCED_S
+        self._cost = 0.0
+        """Bytes of comparing since then."""
+        self._recounted = Leak()
 
     def shown(self, cells: Numbers) -> Numbers:
         """Our cells, as if we held what the peer holds where a difference stands."""
@@ -97,6 +115,23 @@ class Standing:
         self._wanted, self._whole_at = False, now
         return True
 
+    def moved(self, stored: int, recounted: int, now: float) -> None:
+        """So many heads moved here: for something that was stored, and only because others count otherwise now."""
+        self.news(MOVED * stored)
+        level = self._recounted.sink(COMPARED / 3_600, now)
+        self._recounted.rise(min(MOVED * recounted, COMPARED - level))
+
+    def restless(self, now: float) -> bool:
+        """Whether so many heads moved lately for which nothing was stored that comparing must wait."""
+        return self._recounted.sink(COMPARED / 3_600, now) > COMPARED / 2
+
+    def compares(self, within: float, now: float) -> bool:
+        """Whether to compare, or to answer a comparison, which takes so many seconds."""
+        pause = max(FORCED_S, self._cost / COMPARED * 3_600)
+        if not self.restless(now) or now >= self._compared_at + pause:
+            self._compared_at, self._cost = now, 0.0
+        return now < self._compared_at + within
+
     def spent(self, now: float) -> bool:
         """Whether so much was compared in vain lately that it must wait."""
         return self._purse.sink(COMPARED / 3_600, now) > COMPARED / 2
@@ -111,6 +146,7 @@ class Standing:
     def again(self, size: int) -> None:
         """So many bytes went over the link that may have done so before."""
         self._purse.rise(min(size, MOST - self._purse.level))
+        self._cost = min(self._cost + size, MOST)
 
     def news(self, size: float) -> None:
         """So many bytes of news went over the link."""
