@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -36,6 +36,10 @@ Mention = Annotated[
     ),
 ]
 Warn = Annotated[str | None, typer.Option("--warning", help="Shown instead, until the reader asks for the text.")]
+Whom = Literal["everybody", "followers", "mentioned", "nobody"]
+Answers = Annotated[Whom | None, typer.Option("--answers", help="Who may answer: for the whole conversation.")]
+Quotes = Annotated[Whom | None, typer.Option("--quotes", help="Who may quote it.")]
+Reposts = Annotated[Whom | None, typer.Option("--reposts", help="Who may repost it.")]
 Unlisted = Annotated[bool, typer.Option("--unlisted", help="For followers; in no public timeline, tag or search.")]
 File = Annotated[
     list[str] | None,
@@ -79,6 +83,9 @@ def post(
     closes: Annotated[
         int | None, typer.Option("--closes", metavar="HOURS", min=1, help="The poll closes then; else after a day.")
     ] = None,
+    answers: Answers = None,
+    quotes: Quotes = None,
+    reposts: Reposts = None,
     media: File = None,
     alt: Alt = None,
     by: By = None,
@@ -88,7 +95,7 @@ def post(
     said = _said(s, text, lang, mention, warning, unlisted, media, alt, by)
     if not option and (several or closes is not None):
         raise BadInput("--several and --closes are of a poll: name its options with --option.")
-    said["urgency"] = "urgent" if urgent else None
+    said["urgency"], said["policy"] = "urgent" if urgent else None, _policy(answers, quotes, reposts)
     if group is not None:
         from banyan_cli.commands.groups import group_of  # which takes its options from here
 
@@ -135,10 +142,29 @@ def quote(
     _posted(s, s.call("quote", uri=uri, **_said(s, text, lang, mention, warning, unlisted, media, alt, by)), "Quoted")
 
 
-def edit(ctx: typer.Context, uri: Uri, text: Words) -> None:
-    """Change what a post of yours says."""
+def edit(
+    ctx: typer.Context,
+    uri: Uri,
+    text: Annotated[
+        str | None, typer.Argument(help="What it says; - reads standard input. Default: as before.")
+    ] = None,
+    answers: Answers = None,
+    quotes: Quotes = None,
+    reposts: Reposts = None,
+) -> None:
+    """Change what a post of yours says, or who may answer, quote and repost it."""
     s = session.of(ctx)
-    _posted(s, s.call("edit", uri=refs.post(s, uri), text=text_given(text)), "Edited")
+    said, policy = None if text is None else text_given(text), _policy(answers, quotes, reposts)
+    if said is None and policy is None:
+        raise BadInput("Say what changes: the text, or --answers, --quotes or --reposts.")
+    _posted(s, s.call("edit", uri=refs.post(s, uri), text=said, policy=policy), "Edited")
+
+
+def hide(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> None:
+    """Hide an answer to you from the conversation, or a quote of you, for everybody."""
+    s = session.of(ctx)
+    answer = s.call("thread.hide", uri=refs.post(s, uri), undo=undo or None, by=refs.acting(s, by))
+    s.out.done(answer, "Shown again." if undo else "Hidden, and still on the page of its author.")
 
 
 def delete(ctx: typer.Context, uri: Uri) -> None:
@@ -251,6 +277,11 @@ def _posted(s: session.Session, answer: dict[str, Any], done: str) -> None:
     s.out.done(answer, f"{done}: {refs.short(answer['uri'])}")
     if answer["clock"]:
         s.out.note(f"Others may take it later only, or see a wrong date: {answer['clock']}.")
+
+
+def _policy(answers: Whom | None, quotes: Whom | None, reposts: Whom | None) -> dict[str, Whom] | None:
+    given = {"answers": answers, "quotes": quotes, "reposts": reposts}
+    return {act: who for act, who in given.items() if who is not None} or None
 
 
 def _said(

@@ -340,8 +340,10 @@ class Hub:
         author = account_from_text(event["content"]["account"])
         to = self._candidates(author, account_from_text(by))
         if to:
-            row = await shown.plain(web, uri)
-            facts = _facts(author, row | {"reply": row["reply_to"] and ("", row["reply_to"])})
+            row = await shown.plain(web, uri, by)
+            facts = replace(
+                _facts(author, row | {"reply": row["reply_to"] and ("", row["reply_to"])}), refused=row["refused"]
+            )
             reposted = {"account": by, "time_ms": at}
             await self._give(web, to, facts, "update", lambda eyes: shown.status(web, uri, eyes, reposted))
 

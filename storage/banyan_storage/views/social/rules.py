@@ -1,0 +1,18 @@
+"""Who may answer, quote and repost a post, where not everybody may, and what its author hid below it."""
+
+from __future__ import annotations
+
+from ...engine import Table
+from ..view import Row, View, by_account
+
+RULES = Table("rules")
+"""account number 4 | post key 16 -> policy 1, or
+account number 4 | post key 16 | hidden post's account 32 | its key 16 | cell key and element 32 -> nothing. Policy: see
+banyan_schema.social.post"""
+
+
+def _policy(account: bytes, policy: bytes, post: bytes, place: bytes) -> Row:
+    return RULES, account + post, policy
+
+
+VIEW = View("rules", 1, (RULES,), {"policies": _policy, "hidden": by_account(RULES)}, {RULES: 0})
