@@ -216,7 +216,7 @@ def post_time(entry_time: bytes, created_ms: int | None) -> bytes:
 REPLY, WITHIN, QUOTE, MENTION, GROUP, URGENT, ASKS = b"rwqmgup"
 """What a seed says of a post beside its time: the post that it answers or quotes, 48 bytes, the conversation in which
 it answers another answer, 8, an account, 32, a group's digest, 8, that it is urgent, or when its poll ends, 6."""
-POLICY, POLICY_URGENT = 0x80, 0x40
+POLICY, POLICY_URGENT = 128, 64
 """From this letter on it is the policy, two bits for each of who may answer, quote and repost, and whether it is
 urgent, because a seed of that size has no room for two letters."""
 _SIZES = {REPLY: 48, WITHIN: 8, QUOTE: 48, MENTION: 32, GROUP: 8, URGENT: 0, ASKS: 6}
