@@ -31,7 +31,8 @@ class Scene:
         self.node.call("edit", uri=self.uri, policy=policy)
 
     def post(self, uri: str | None = None, by: str = "chi") -> dict[str, Any]:
-        return self.node.call("post.get", uri=uri or self.uri, by=by)
+        found: dict[str, Any] = self.node.call("post.get", uri=uri or self.uri, by=by)
+        return found
 
     def thread(self, uri: str | None = None) -> list[str]:
         return [one["text"] for one in self.node.call("thread", uri=uri or self.uri, by="chi")["posts"][1:]]
