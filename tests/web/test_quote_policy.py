@@ -34,7 +34,7 @@ async def test_who_may_quote_is_said_shown_and_changed_and_a_quote_is_revoked(tm
         assert (await an.get(f"{at}/quotes"), (await an.get(at))["quotes_count"]) == ([], 0)
         await binh.post(f"{at}/quotes/{quoting['id']}/revoke", 404)
 
-        changed = await an.ask("PUT", f"{at}/interaction_policy", quote_approval_policy="followers")
+        changed = await an.ask("PUT", f"{at}/interaction_policy", json={"quote_approval_policy": "followers"})
         assert changed["quote_approval"] == {"automatic": ["followers"], "manual": [], "current_user": "automatic"}
         assert (await binh.get(at))["quote_approval"]["current_user"] == "denied"
         why = await post(binh, "trích", 403, quoted_status_id=one["id"])
