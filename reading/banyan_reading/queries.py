@@ -25,34 +25,39 @@ from banyan_reading.ended import ended
 from banyan_reading.items import items_of
 from banyan_reading.noticed import Heard, Wanted, noticed
 from banyan_reading.threads import Answer, above, answers, below
-from banyan_reading.timelines import POSTS, WITH_REPOSTS, Line, as_reposted, newest, oldest
+from banyan_reading.timelines import CURSOR, POSTS, WITH_REPOSTS, Line, as_reposted, newest, oldest
 from banyan_schema.address import conversation
 from banyan_schema.collection import Collection
 from banyan_schema.social import POST, PROFILE, REPOST, Post, ProfileField, Repost, Target
+from banyan_schema.social.post import time_in
 from banyan_storage.engine import Engine, ReadTxn, Table, after_prefix
 from banyan_storage.errors import CorruptStore
 from banyan_storage.id_index import Offer, nothing
 from banyan_storage.reader import StoreReader
-from banyan_storage.slots import last, live_in, shown_at, stamp_of
+from banyan_storage.slots import last, live_in, shown_at, time_at
 from banyan_storage.tables import PARTS, part_place
 from banyan_storage.view_rows import (
     ELEMENT,
     NUMBERED,
     NUMBERS,
+    SHOW,
     SHOWN,
+    SLOT,
+    STAMP,
     TOMBS,
+    ms_of,
     read_content,
     register_slot,
+    showing,
     slot_of,
-    slot_size,
     target_bytes,
 )
 from banyan_storage.views.progress import ViewStanding, cursors, need, standings
 from banyan_storage.views.registry import NAMES, SHOWN_NAME
 from banyan_storage.views.social.followers import FOLLOW_COUNTS, FOLLOWER_COUNTS, FOLLOWERS
 from banyan_storage.views.social.reactions import REACTIONS, REPOST_COUNTS, REPOSTS, kinds_of
-from banyan_storage.views.social.relations import BLOCKS, FOLLOWS, MUTES
-from banyan_storage.views.social.thread import CONVERSATIONS, REPLIES, REPLY_COUNTS
+from banyan_storage.views.social.relations import BLOCKS, FOLLOWS, MUTES, RELATION
+from banyan_storage.views.social.thread import CONVERSATIONS, REPLIES, REPLY_COUNTS, WITHIN
 from banyan_storage.views.social.timeline import TIMELINE
 from banyan_storage.views.view import count_of
 
@@ -161,8 +166,8 @@ class Queries:
         start = number if after is None else after_prefix(number + after) or number
         rows = self._txn.scan(table, start, after_prefix(number))
         if limit is None:
-            return list(dict.fromkeys([AccountId(key[4:36]) for key, _ in rows]))
-        return list(islice(_distinct(AccountId(key[4:36]) for key, _ in rows), limit))
+            return list(dict.fromkeys([AccountId(key[RELATION.other]) for key, _ in rows]))
+        return list(islice(_distinct(AccountId(key[RELATION.other]) for key, _ in rows), limit))
 
     def followers(self, account: AccountId) -> list[AccountId]:
         """The followers of the account that this node knows, by id."""
@@ -200,7 +205,7 @@ class Queries:
         self.need()
         number = self.number(account)
         live = live_in(self._txn, self._reader, slot_of(number, op)) if number else ()
-        return tuple(self.ref(stamp[8:]) for stamp in live)
+        return tuple(self.ref(stamp[STAMP.place]) for stamp in live)
 
     def items(
         self, account: AccountId, of: Collection[Any], prefix: bytes = b"", after: bytes = b""
@@ -232,8 +237,8 @@ class Queries:
     def shown(self, number: bytes, coll: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """(slot, place) of all that the account shows, in one collection or in all, in the order of slots."""
         for value in self._txn.dups(SHOWN, number, coll, after_prefix(coll)):
-            size = slot_size(number + value) - 4
-            yield number + value[:size], value[size : size + 8]
+            slot, place, _ = showing(number, value)
+            yield slot, place
 
     def ref(self, place: bytes) -> Ref:
         """The operation at a place."""
@@ -264,7 +269,7 @@ class Queries:
         if not isinstance(post, Post):
             return None
         target = Target(account, CellKey(key))
-        return PostView(target, int.from_bytes(time[:6], "big"), post, time + account + key, place)
+        return PostView(target, ms_of(time), post, time + account + key, place)
 
     def post(self, target: Target, hidden: bool = False) -> PostView | None:
         """The post, or None if it is unknown or deleted or its content is not held; or if it is hidden here, unless
@@ -274,7 +279,8 @@ class Queries:
         shown = number and shown_at(self._txn, register_slot(number, POST, target.key))
         if not number or not shown:
             return None
-        return self._view(number, target.account, target.key, shown[8:16], shown[:8], hidden)
+        place, seed = SHOW.unpack(shown)
+        return self._view(number, target.account, target.key, time_in(seed), place, hidden)
 
     def feed(self, accounts: Iterable[AccountId], before: bytes | None = None, limit: int = 50) -> list[PostView]:
         """The accounts' posts, newest first. before: the cursor of the last post of the page before."""
@@ -316,7 +322,8 @@ class Queries:
         """Direct replies, oldest first; those of the same time by account. after: the cursor of the last one read."""
         self.need("thread")
         for cursor, number, place in answers(self._txn, REPLIES, target_bytes(target), after):
-            view = self._view(number, AccountId(cursor[8:40]), cursor[40:], cursor[:8], place)
+            time, account, key = CURSOR.unpack(cursor)
+            view = self._view(number, AccountId(account), key, time, place)
             if view is not None:
                 yield view
 
@@ -324,7 +331,7 @@ class Queries:
         """(cursor, parent) of the replies to replies of a conversation, oldest first, and perhaps of others."""
         self.need("thread")
         for cursor, _, row in answers(self._txn, CONVERSATIONS, conversation(root), after):
-            yield cursor, Target(AccountId(row[8:40]), CellKey(row[40:]))
+            yield cursor, Target.of(row[WITHIN.parent])
 
     def is_shown(self, target: Target) -> bool:
         """Whether `post` finds it."""
@@ -405,8 +412,8 @@ class Queries:
             for slot, place in self.shown(number) if number else ():
                 raw = self._txn.get(PARTS, place)
                 content = b"" if raw is None else content_of(raw)
-                time = stamp_of(self._reader, place)[:8]
-                digest.update(account + slot[4:] + time + len(content).to_bytes(4, "big") + content)
+                time = time_at(self._reader, place)
+                digest.update(account + slot[SLOT.own] + time + len(content).to_bytes(4, "big") + content)
         return digest.digest()
 
 

@@ -21,7 +21,7 @@ from .. import tables as t
 from ..engine import ReadTxn, WriteTxn, after_prefix
 from ..errors import CorruptStore
 from ..reader import StoreReader
-from ..view_rows import NUMBERS, SHOWN, slot_size
+from ..view_rows import NUMBERS, SHOWN, SLOT, Showing, showing
 from ..viewhook import CountedEntry
 from . import journal, large_accounts, touched
 from .changes import Changes
@@ -29,7 +29,6 @@ from .progress import WHOLE, cursors
 from .refolding import Refolding
 from .registry import BUILDING, NAMES, SHOWN_NAME, VERSIONS, rows_of, tables_of, version_of
 from .social.timeline import TIMELINE
-from .view import Showing
 
 STEP = 512
 """Operations, or rows of what is shown, that one step reads: about 20 ms."""
@@ -156,11 +155,11 @@ def _step_rows(
         after = cursor[32:] if account == cursor[:32] else b""
         number = txn.get(NUMBERS, account)
         last = account + WHOLE
-        for showing in _shown(txn, number, after) if number else ():
-            changes.come(rows_of(showing, group.__contains__))
+        for shows in _shown(txn, number, after) if number else ():
+            changes.come(rows_of(shows, group.__contains__))
             left -= 1
             if not left:
-                last = account + showing.slot[4:]
+                last = account + shows.slot[SLOT.own]
                 break
         if not left:
             break
@@ -171,5 +170,4 @@ def _step_rows(
 def _shown(txn: ReadTxn, number: bytes, after: bytes) -> Iterator[Showing]:
     """What the slots of an account show, after the slot `after`."""
     for value in txn.dups(SHOWN, number, after_prefix(after) or b""):
-        size = slot_size(number + value) - 4
-        yield Showing(number + value[:size], value[size : size + 8], value[size + 8 :])
+        yield showing(number, value)

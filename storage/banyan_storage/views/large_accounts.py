@@ -28,13 +28,12 @@ from .. import tables as t
 from ..engine import ReadTxn, WriteTxn, after_prefix
 from ..errors import CorruptStore
 from ..reader import StoreReader
-from ..view_rows import CELLS, COVERS, NUMBERS, SHOWN, TOMBS, slot_size
+from ..view_rows import CELLS, COVERS, NUMBERS, SHOWN, TOMBS, showing
 from ..viewhook import Append, CountedEntry, Wanting
 from .changes import Changes
 from .folding import Fold, fold_account
 from .progress import cursors
 from .registry import AGAIN
-from .view import Showing
 
 CLEARED, FOLDED, WANTED, RUN = b"\0", b"\1", b"\2", b"\3"
 """What is done to an account: its rows are cleared, or it is folded, or only its content is asked for, because all
@@ -158,8 +157,7 @@ def clear(txn: WriteTxn, account: AccountId, size: int) -> bool:
         return True
     changes, values = Changes(txn, cursors(txn)), list(islice(txn.dups(SHOWN, number), size))
     for value in values:
-        at = slot_size(number + value) - 4
-        changes.slot(Showing(number + value[:at], value[at : at + 8], value[at + 8 :]), None)
+        changes.slot(showing(number, value), None)
         changes.delete(SHOWN, number, value)
     changes.write()
     if len(values) == size:

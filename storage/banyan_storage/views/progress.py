@@ -9,6 +9,7 @@ from banyan_crdt.ids import AccountId
 
 from ..engine import ReadTxn
 from ..errors import ViewBuilding
+from ..view_rows import SLOT
 from .registry import BUILDING, NAMES, SHOWN_NAME, version_of
 
 WHOLE = b"\xff" * 64
@@ -57,7 +58,7 @@ def is_folded(at: Mapping[str, bytes], account: AccountId) -> bool:
 def is_built(at: Mapping[str, bytes], name: str, account: bytes, slot: bytes) -> bool:
     """The same for the rows that a view makes of a slot. `slot` begins with the account's number."""
     cursor = at.get(name)
-    return cursor is None or account + slot[4:] <= cursor
+    return cursor is None or account + slot[SLOT.own] <= cursor
 
 
 def folded(at: Mapping[str, bytes], accounts: Iterable[AccountId]) -> set[AccountId]:
