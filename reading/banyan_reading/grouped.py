@@ -20,8 +20,7 @@ from banyan_reading.timelines import CURSOR
 from banyan_schema.address import Target
 from banyan_schema.social.group import GROUP, WHATS, Group, What, group_digest
 from banyan_storage.engine import Table, after_prefix
-from banyan_storage.slots import shown_at
-from banyan_storage.view_rows import NUMBERED, SHOW, SLOT, register_slot
+from banyan_storage.view_rows import NUMBERED, SLOT
 from banyan_storage.views.social.groups import (
     GROUP_ACTS,
     GROUP_JOIN,
@@ -54,10 +53,7 @@ class MemberCount:
 def group_of(ask: Queries, target: Target) -> GroupView | None:
     """The group, or None if it is unknown or deleted or its content is not held. Raises ViewBuilding."""
     ask.need(GROUPS.name, "relations")
-    number = ask.number(target.account)
-    slot = register_slot(number or b"", GROUP, target.key)
-    shown = shown_at(ask.reader.txn, slot) if number else b""
-    group = ask.content(slot, shown[SHOW.place]) if shown else None
+    group, _ = ask.register(target, GROUP)
     return GroupView(ask, target, group) if isinstance(group, Group) else None
 
 

@@ -12,9 +12,8 @@ from banyan_schema.address import Target
 from banyan_schema.social import POST
 from banyan_schema.social.post import time_in
 from banyan_storage.records import decode_line
-from banyan_storage.slots import shown_at
 from banyan_storage.tables import ENTRIES, part_place, u48
-from banyan_storage.view_rows import SHOW, ms_of, register_slot
+from banyan_storage.view_rows import ms_of
 
 
 def edited_ms(ask: Queries, view: PostView) -> int | None:
@@ -41,7 +40,5 @@ def edits(ask: Queries, views: Iterable[PostView]) -> dict[bytes, int]:
 
 def written_ms(ask: Queries, post: Target) -> int | None:
     """The time that orders a post in a timeline; None if it is not shown. Raises ViewBuilding."""
-    ask.need()
-    number = ask.number(post.account)
-    shown = shown_at(ask.reader.txn, register_slot(number, POST, post.key)) if number else b""
-    return ms_of(time_in(shown[SHOW.seed])) if shown else None
+    seed = ask.seed(post, POST)
+    return ms_of(time_in(seed)) if seed else None

@@ -50,7 +50,6 @@ from banyan_storage.view_rows import (
     register_slot,
     showing,
     slot_of,
-    target_bytes,
 )
 from banyan_storage.views.progress import ViewStanding, cursors, need, standings
 from banyan_storage.views.registry import NAMES, SHOWN_NAME
@@ -187,12 +186,12 @@ class Queries:
 
     def reposters(self, target: Target) -> list[AccountId]:
         self.need("reactions")
-        return self._by(REPOSTS, target_bytes(target))
+        return self._by(REPOSTS, target.raw)
 
     def repost_count(self, target: Target) -> int:
         """How many accounts reposted the post."""
         self.need("reactions")
-        return count_of(self._txn.get(REPOST_COUNTS, target_bytes(target)))
+        return count_of(self._txn.get(REPOST_COUNTS, target.raw))
 
     def _by(self, table: Table, prefix: bytes) -> list[AccountId]:
         at = len(prefix)
@@ -253,9 +252,24 @@ class Queries:
         raw = self._txn.get(PARTS, place)
         return None if raw is None else read_content(slot, content_of(raw))
 
+    def register(self, named: Target, coll: Coll) -> tuple[object, bytes]:
+        """What a register shows, or None, and its seed."""
+        slot, shown = self._shown_in(named, coll)
+        return (self.content(slot, shown[SHOW.place]) if shown else None), shown[SHOW.seed]
+
+    def seed(self, named: Target, coll: Coll) -> bytes:
+        """The seed of what a register shows, or empty."""
+        return self._shown_in(named, coll)[1][SHOW.seed]
+
+    def _shown_in(self, named: Target, coll: Coll) -> tuple[bytes, bytes]:
+        self.need()
+        number = self.number(named.account)
+        slot = register_slot(number or b"", coll, named.key)
+        return slot, shown_at(self._txn, slot) if number else b""
+
     def is_hidden(self, target: Target) -> bool:
         """Whether this node hides or withholds the post, or all of its author."""
-        raw = target_bytes(target)
+        raw = target.raw
         return target.account in self.leaving or any(
             self._reader.note(prefix + raw) is not None for prefix in self._hiding
         )
@@ -274,13 +288,11 @@ class Queries:
     def post(self, target: Target, hidden: bool = False) -> PostView | None:
         """The post, or None if it is unknown or deleted or its content is not held; or if it is hidden here, unless
         `hidden` is given."""
-        self.need()
-        number = self.number(target.account)
-        shown = number and shown_at(self._txn, register_slot(number, POST, target.key))
-        if not number or not shown:
+        slot, shown = self._shown_in(target, POST)
+        if not shown:
             return None
         place, seed = SHOW.unpack(shown)
-        return self._view(number, target.account, target.key, time_in(seed), place, hidden)
+        return self._view(slot[SLOT.account], target.account, target.key, time_in(seed), place, hidden)
 
     def feed(self, accounts: Iterable[AccountId], before: bytes | None = None, limit: int = 50) -> list[PostView]:
         """The accounts' posts, newest first. before: the cursor of the last post of the page before."""
@@ -321,7 +333,7 @@ class Queries:
     def replies(self, target: Target, after: bytes | None = None) -> Iterator[PostView]:
         """Direct replies, oldest first; those of the same time by account. after: the cursor of the last one read."""
         self.need("thread")
-        for cursor, number, place in answers(self._txn, REPLIES, target_bytes(target), after):
+        for cursor, number, place in answers(self._txn, REPLIES, target.raw, after):
             time, account, key = CURSOR.unpack(cursor)
             view = self._view(number, AccountId(account), key, time, place)
             if view is not None:
@@ -335,14 +347,12 @@ class Queries:
 
     def is_shown(self, target: Target) -> bool:
         """Whether `post` finds it."""
-        number = self.number(target.account)
-        shown = number is not None and shown_at(self._txn, register_slot(number, POST, target.key)) != b""
-        return shown and not self.is_hidden(target)
+        return self._shown_in(target, POST)[1] != b"" and not self.is_hidden(target)
 
     def reply_count(self, target: Target) -> int:
         """How many direct replies there are."""
         self.need("thread")
-        return count_of(self._txn.get(REPLY_COUNTS, target_bytes(target)))
+        return count_of(self._txn.get(REPLY_COUNTS, target.raw))
 
     def post_count(self, account: AccountId | None) -> int:
         """None: of all accounts."""
@@ -375,7 +385,7 @@ class Queries:
     def reactions(self, target: Target) -> tuple[ReactionCount, ...]:
         """How many accounts reacted with each emoji, the most frequent first, then by emoji."""
         self.need("reactions")
-        counts = [ReactionCount(*kind) for kind in kinds_of(self._txn, target_bytes(target)).items()]
+        counts = [ReactionCount(*kind) for kind in kinds_of(self._txn, target.raw).items()]
         return tuple(sorted(counts, key=lambda c: (-c.accounts, c.emoji)))
 
     # -- the whole

@@ -15,8 +15,7 @@ from banyan_schema.address import Target
 from banyan_schema.social.event import ANSWERS, EVENT, REPLIES, Answer, EventReply, SocialEvent, moment
 from banyan_schema.social.group import group_digest
 from banyan_storage.engine import ReadTxn, after_prefix
-from banyan_storage.slots import shown_at
-from banyan_storage.view_rows import NUMBERED, NUMBERS, SHOW, register_slot
+from banyan_storage.view_rows import NUMBERED, NUMBERS
 from banyan_storage.views.social.events import (
     EVENT_REPLIES,
     EVENT_REPLY,
@@ -47,10 +46,7 @@ class EventView:
 def event_of(ask: Queries, target: Target) -> EventView | None:
     """The event, or None if it is unknown or deleted or its content is not held."""
     ask.need(VIEW.name)
-    number = ask.number(target.account)
-    slot = register_slot(number or b"", EVENT, target.key)
-    shown = shown_at(ask.reader.txn, slot) if number else b""
-    event = ask.content(slot, shown[SHOW.place]) if shown else None
+    event, _ = ask.register(target, EVENT)
     return EventView(target, event) if isinstance(event, SocialEvent) else None
 
 

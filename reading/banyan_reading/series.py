@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
 
-from banyan_crdt.ids import AccountId, CellKey, Coll
+from banyan_crdt.ids import AccountId, CellKey
 from banyan_reading.queries import Queries
 from banyan_reading.timelines import CURSOR
 from banyan_schema.address import Target
@@ -23,8 +23,7 @@ from banyan_schema.social.channel import (
     published_in,
 )
 from banyan_storage.engine import after_prefix
-from banyan_storage.slots import shown_at
-from banyan_storage.view_rows import NUMBERS, SHOW, ms_of, register_slot
+from banyan_storage.view_rows import NUMBERS, ms_of
 from banyan_storage.views.social.channels import (
     CHANNEL_EPISODES,
     EPISODE_COUNTS,
@@ -53,33 +52,21 @@ class EpisodeView:
     time_ms: int
 
 
-def _register(ask: Queries, target: Target, coll: Coll) -> tuple[object, bytes]:
-    """What a register shows, or None, and its seed."""
-    ask.need(VIEW.name)
-    number = ask.number(target.account)
-    slot = register_slot(number or b"", coll, target.key)
-    shown = shown_at(ask.reader.txn, slot) if number else b""
-    if not shown:
-        return None, b""
-    place, seed = SHOW.unpack(shown)
-    return ask.content(slot, place), seed
-
-
 def channel_of(ask: Queries, target: Target) -> Channel | None:
     """The channel, or None if it is unknown or dropped or its content is not held."""
-    found, _ = _register(ask, target, CHANNEL)
+    found, _ = ask.register(target, CHANNEL)
     return found if isinstance(found, Channel) else None
 
 
 def playlist_of(ask: Queries, target: Target) -> Playlist | None:
     """The playlist, or None as above."""
-    found, _ = _register(ask, target, PLAYLIST)
+    found, _ = ask.register(target, PLAYLIST)
     return found if isinstance(found, Playlist) else None
 
 
 def episode_of(ask: Queries, target: Target) -> EpisodeView | None:
     """The episode, or None as above, or if it says that it is of a channel of another account."""
-    found, seed = _register(ask, target, EPISODE)
+    found, seed = ask.register(target, EPISODE)
     if not isinstance(found, Episode) or found.channel.account != target.account:
         return None
     return EpisodeView(target, found, ms_of(published_in(seed)))

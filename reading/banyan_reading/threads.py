@@ -19,7 +19,7 @@ from banyan_reading.timelines import CURSOR
 from banyan_schema.social import Target
 from banyan_storage.engine import ReadTxn, Table, after_prefix
 from banyan_storage.layout import Layout
-from banyan_storage.view_rows import NUMBERED, target_bytes
+from banyan_storage.view_rows import NUMBERED
 from banyan_storage.views.view import BY_TIME
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Spot(NamedTuple):
     @property
     def cursor(self) -> bytes:
         """CURSOR_BYTES."""
-        return bytes((self.loose,)) + self.depth.to_bytes(4, "big") + self.branch + target_bytes(self.parent) + self.at
+        return bytes((self.loose,)) + self.depth.to_bytes(4, "big") + self.branch + self.parent.raw + self.at
 
 
 class Answer(NamedTuple):

@@ -22,7 +22,7 @@ from banyan_crdt.ids import CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_schema.collection import Collection, Facts, SeedIn
 from banyan_schema.registry import SOCIAL
-from banyan_schema.social import Content, Target
+from banyan_schema.social import Content
 
 from .engine import Table
 from .layout import Layout
@@ -182,7 +182,3 @@ def facts_of(slot: bytes, seed: bytes) -> Facts:
     """The facts of a shown slot for views; none if its collection is unknown."""
     of = _OF_SLOT.get(slot[SLOT.of])
     return () if of is None else of.facts(seed)
-
-
-def target_bytes(target: Target) -> bytes:
-    return target.account + target.key

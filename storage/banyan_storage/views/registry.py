@@ -18,6 +18,7 @@ from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
 
 from ..engine import Table
+from ..layout import Layout
 from ..tables import ACTS, ARRIVED, STORE_TABLES
 from ..view_rows import SHOWN_TABLES, SLOT, Showing, facts_of
 from . import social
@@ -29,7 +30,9 @@ SHOWN_NAME = "shown"
 VERSIONS = Table("view_versions")
 """name -> version u32, for views that are complete."""
 BUILDING = Table("views_building")
-"""name -> version u32 | cursor (building.py), for views that are being built."""
+"""name -> BUILDING_ROW, for views that are being built."""
+BUILDING_ROW = Layout("version 4 | cursor")
+"""cursor: see progress.py."""
 
 AGAIN = Table("views_again")
 """account -> how far it is, for an account that is folded again in steps (large_accounts.py)."""
