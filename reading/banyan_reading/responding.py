@@ -148,13 +148,14 @@ def _refused(ask: Queries, rules: Rules, view: PostView) -> tuple[int, int, int]
     target, txn, reply = view.target, ask.reader.txn, view.post.reply
     below = (target,) if reply is None else (target, reply.root)
 
-    def refused(act: Act, rows: Iterable[bytes], below: Sequence[Target]) -> int:
-        by = (Target(AccountId(txn.get(NUMBERED, row[:4]) or b""), CellKey(row[4:20])) for row in rows)
+    def refused(act: Act, table: Table, below: Sequence[Target]) -> int:
+        rows = (key for key, _ in txn.prefix(table, target.raw, limit=RESPONSES))
+        by = (Target(AccountId(txn.get(NUMBERED, row[REPLY.account]) or b""), CellKey(row[REPLY.key])) for row in rows)
         return sum(rules.refuses(act, one.account, below, one) is not None for one in by)
 
     return (
-        refused("answers", (key[56:76] for key, _ in txn.prefix(REPLIES, target.raw, limit=RESPONSES)), below),
-        refused("quotes", (key[56:76] for key, _ in txn.prefix(QUOTES, target.raw, limit=RESPONSES)), [target]),
+        refused("answers", REPLIES, below),
+        refused("quotes", QUOTES, [target]),
         sum(rules.refuses("reposts", who, [target]) is not None for _, who in islice(reposted(ask, target), RESPONSES)),
     )
 

@@ -59,7 +59,7 @@ Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (post, reply, quote, edit, delete, pin, react, vote, repost, follow, unfollow, block, mute):
+    for command in (post, reply, quote, edit, delete, pin, hide, react, vote, repost, follow, unfollow, block, mute):
         app.command()(command)
 
 

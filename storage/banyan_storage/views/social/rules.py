@@ -6,9 +6,8 @@ from ...engine import Table
 from ..view import Row, View, by_account
 
 RULES = Table("rules")
-"""account number 4 | post key 16 -> policy 1, or
-account number 4 | post key 16 | hidden post's account 32 | its key 16 | cell key and element 32 -> nothing. Policy: see
-banyan_schema.social.post"""
+"""account number 4 | post key 16 -> policy 1 (banyan_schema.social.post), or
+account number 4 | post key 16 | hidden post 48 | cell key and element 32 -> nothing"""
 
 
 def _policy(account: bytes, policy: bytes, post: bytes, place: bytes) -> Row:
