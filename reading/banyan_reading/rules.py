@@ -94,10 +94,8 @@ class Rules:
         view = self._q.post(target, hidden=True)
         if view is not None and who in view.post.mentions:
             return True
-        account = target.account
-        return (
-            whom == "followers" and locking.follows(self._q, who, account) and not locking.waits(self._q, who, account)
-        )
+        q, author = self._q, target.account
+        return whom == "followers" and locking.follows(q, who, author) and not locking.waits(q, who, author)
 
     def _has(self, target: Target) -> bytes | None:
         if target not in self._rows:
