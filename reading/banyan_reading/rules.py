@@ -24,8 +24,8 @@ Act: TypeAlias = Literal["answers", "quotes", "reposts"]
 """By the names of the fields of a policy."""
 ACTS: tuple[Act, ...] = get_args(Act)
 _WHOM: dict[Who, str] = {
-    "followers": "its author, who follows them, and whom it mentions",
-    "mentioned": "its author, and whom it mentions,",
+    "followers": "followers of its author, and whom it mentions,",
+    "mentioned": "its author and whom it mentions",
     "nobody": "its author",
 }
 

@@ -94,7 +94,7 @@ def test_what_the_policy_does_not_let_stays_on_its_authors_page_alone(tmp_path: 
 
         refused(
             node,
-            "Only its author, who follows them, and whom it mentions may",
+            "Only followers of its author, and whom it mentions, may",
             "reply",
             uri=scene.uri,
             text="x",

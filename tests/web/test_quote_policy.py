@@ -38,7 +38,7 @@ async def test_who_may_quote_is_said_shown_and_changed_and_a_quote_is_revoked(tm
         assert changed["quote_approval"] == {"automatic": ["followers"], "manual": [], "current_user": "automatic"}
         assert (await binh.get(at))["quote_approval"]["current_user"] == "denied"
         why = await post(binh, "trích", 403, quoted_status_id=one["id"])
-        assert "Only its author, who follows them" in why["error"]
+        assert "Only followers of its author" in why["error"]
         await binh.post(f"/api/v1/accounts/{one['account']['id']}/follow")
         assert (await binh.get(at))["quote_approval"]["current_user"] == "automatic"
         second = await post(binh, "trích nữa", quoted_status_id=one["id"])
