@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -36,10 +36,12 @@ Mention = Annotated[
     ),
 ]
 Warn = Annotated[str | None, typer.Option("--warning", help="Shown instead, until the reader asks for the text.")]
-Whom = Literal["everybody", "followers", "mentioned", "nobody"]
-Answers = Annotated[Whom | None, typer.Option("--answers", help="Who may answer: for the whole conversation.")]
-Quotes = Annotated[Whom | None, typer.Option("--quotes", help="Who may quote it.")]
-Reposts = Annotated[Whom | None, typer.Option("--reposts", help="Who may repost it.")]
+WHOM = "everybody|followers|mentioned|nobody"
+Answers = Annotated[
+    str | None, typer.Option("--answers", metavar=WHOM, help="Who may answer: for the whole conversation.")
+]
+Quotes = Annotated[str | None, typer.Option("--quotes", metavar=WHOM, help="Who may quote it.")]
+Reposts = Annotated[str | None, typer.Option("--reposts", metavar=WHOM, help="Who may repost it.")]
 Unlisted = Annotated[bool, typer.Option("--unlisted", help="For followers; in no public timeline, tag or search.")]
 File = Annotated[
     list[str] | None,
@@ -279,7 +281,7 @@ def _posted(s: session.Session, answer: dict[str, Any], done: str) -> None:
         s.out.note(f"Others may take it later only, or see a wrong date: {answer['clock']}.")
 
 
-def _policy(answers: Whom | None, quotes: Whom | None, reposts: Whom | None) -> dict[str, Whom] | None:
+def _policy(answers: str | None, quotes: str | None, reposts: str | None) -> dict[str, str] | None:
     given = {"answers": answers, "quotes": quotes, "reposts": reposts}
     return {act: who for act, who in given.items() if who is not None} or None
 
