@@ -74,6 +74,20 @@ IN_WEB = (
         ("tests/web/test_statuses.py",),
     ),
     Mutant(
+        "a tag trends though its page is empty",
+        "search.trends",
+        "(await web.call('search', question=f'#{name}', limit=LOOKED, by=ask.reader))['posts']",
+        "True",
+        ("tests/web/test_lists_app.py",),
+    ),
+    Mutant(
+        "each tag has the history of the one that is used most",
+        "tags.used",
+        "await web.call('trends', hours=DAYS * DAY_HOURS, limit=limit, tag=only)",
+        "await web.call('trends', hours=DAYS * DAY_HOURS, limit=limit)",
+        ("tests/web/test_lists_app.py",),
+    ),
+    Mutant(
         "a stream shows those whom its account mutes",
         "PostState.shown_in",
         "(one.stream, one.channel) not in found and visible(viewer, facts, one.place, now_ms).why is None",
