@@ -411,7 +411,7 @@ class Replica:
             if link.flow.uncredited:
                 self._out.credit(link)
         self.strangers.review()
-        self.sync.tick(now)
+        self.sync.asking.tick(now)
         self.sync.comparing.tick(now)
         self.sync.notices.tick(now)
         self.tree.tick()

@@ -12,7 +12,7 @@ from banyan_crdt.errors import NotYet, Reason
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_replica.frontier.sketch import key_of
 from banyan_replica.intake.intake import REASONS
-from banyan_replica.sync.repeats import REPEATED, Repeats
+from banyan_replica.sync.repeats import DAY_S, MOST_S, REPEATED, Repeats
 from tests.crdt.make import run_bytes, signer
 from tests.model.world_net import Tuning, tuned
 from tests.needs import NIGHT
@@ -98,15 +98,18 @@ def test_all_that_comes_again_stays_within_its_bytes_and_news_takes_none_of_them
     )
 
 
-def test_as_many_logs_are_remembered_as_there_is_room_for() -> None:
-    repeats = Repeats(key_of(WIDE.id))
-    for log in NAMES:
-        repeats.answered(log, None, 100, False, 4, 0)
-        repeats.answered(log, None, 100, False, 4, 0)
+def test_a_log_that_there_is_no_room_to_remember_waits_a_day_unless_it_grows() -> None:
+    repeats, head = Repeats(key_of(WIDE.id)), Head(5, None, 0)
+    for log in 2 * NAMES:
+        repeats.answered(log, head, 100, False, 4, 0)
     assert repeats.logs == 4
-    assert [repeats.may_ask(log, None, 1) for log in NAMES] == [True] * (len(NAMES) - 4) + [False] * 4
-    assert repeats.answered(NAMES[-1], None, 100, False, 4, 0) == 0
-    assert repeats.answered(NAMES[0], None, 100, False, 4, 0) == 100, "it may have come before, and was forgotten"
+    assert [repeats.knows(log) for log in NAMES] == 4 * [True] + 4 * [False]
+    assert not any(repeats.may_ask(log, head, MOST_S) for log in NAMES[4:])
+    assert all(repeats.may_ask(log, Head(6, None, 0), 1) for log in NAMES)
+    assert all(repeats.may_ask(log, head, DAY_S) for log in NAMES)
+    assert repeats.answered(NAMES[7], head, 100, False, 4, 0) == 100, "it may have come before, and is not remembered"
+    repeats.answered(NAMES[7], head, 201, False, 4, 0)
+    assert (repeats.logs, repeats.knows(NAMES[7])) == (4, True), "it costs much more than one that is forgotten for it"
 
 
 def test_a_tail_past_a_limit_is_taken_where_branches_fill_the_room() -> None:

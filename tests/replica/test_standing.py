@@ -6,14 +6,15 @@ import random
 
 import pytest
 
-from banyan_crdt.ids import EntryId
+from banyan_crdt.ids import EntryId, LogId
 from banyan_crdt.ops import Grant
 from banyan_replica.frontier import probes
 from banyan_replica.frontier.sketch import Numbers, P, add_one, decode, empty, submod
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.refused import Refused
-from banyan_replica.sync.standing import COMPARED, FEW, FORCED_S, MOST, WHOLE_S, Standing
-from banyan_replica.wire import Heads, SketchNames
+from banyan_replica.sync.standing import COMPARED, FEW, FORCED_S, MOST, MOVED, WHOLE_S, Standing
+from banyan_replica.wire import Heads, SketchCells, SketchNames, decode_message
+from tests.replica.flips import Flips
 from tests.replica.forging import WIDE, Forger, Pair
 from tests.replica.stuck import Scene, measure, scene
 from tests.replica.test_refusals import refuse
@@ -200,6 +201,52 @@ def test_what_could_not_be_taken_is_asked_for_once_something_of_the_account_was(
 def test_what_moves_pays_for_comparing_since_comparisons_find_it_under_way() -> None:
     there = settled()
     for _ in range(1_000):
-        there.w.replicas["b"].sync.asking.moved(there.who.log)
+        there.w.replicas["b"].sync.asking.moved(LogId(there.who.id, there.who.device, 0))
     there.w.run(2)
     assert [link.course.stuck.spent(there.w.now) for link in links(there)] == [True, False]
+
+
+def test_heads_that_move_and_nothing_was_stored_are_not_shown_beyond_some_an_hour() -> None:
+    standing, cells = Standing(NOW), empty()
+    for at in range(1, 1_000):
+        standing.recounted(at, 5, NOW)
+        add_one(cells, at, 5)
+    shown = decode(standing.steady(cells)).items
+    assert set(shown) == set(range(1, COMPARED // 2 // MOVED + 2))
+    add_one(cells, 5_000, 7)
+    assert 5_000 in decode(standing.steady(cells)).items, "what else moves is shown at once"
+    standing.equal()
+    assert decode(standing.steady(cells)).items.keys() == {*shown, 5_000}, "the peer may not show all either"
+    assert standing.whole(NOW)
+    assert (standing.steady(cells) == cells).all()
+
+
+def test_heads_that_move_to_and_fro_are_not_told_each_time_and_posts_beside_them_are() -> None:
+    there, compared = Flips(25), list[int]()
+
+    def lost(sender: str, to: str, raw: bytes) -> bool:
+        if "x" not in (sender, to) and isinstance(decode_message(raw), Heads | SketchCells | SketchNames):
+            compared.append(len(raw))
+        return False
+
+    there.w.lost = lost
+    for a, b in ("ab", "ba"):
+        for k in range(COMPARED // MOVED):
+            there.w.replicas[a].links[b].course.stuck.recounted(k, 0, there.w.now)
+    there.flip(5)
+    compared.clear()
+    there.post()
+    for _ in range(3):
+        there.flip(5)
+    assert there.told()
+    assert sum(compared) < 5_000, "22,000 if they are"
+
+
+def test_a_peer_whose_bytes_are_spent_reads_nothing_though_another_opens_a_catch_up() -> None:
+    w = scene(5).w
+    w.run(5)
+    w.replicas["b"].links["a"].course.stuck.again(COMPARED)
+    w.rogue("y", "b", realm=WIDE.id, logs=10_000)
+    w.run(10)
+    catchup = w.replicas["b"].sync.asking.catchup
+    assert (catchup.active, catchup.readers) == (True, ["y"])

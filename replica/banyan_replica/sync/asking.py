@@ -31,6 +31,7 @@ from banyan_replica.sync.owed import AskedLog
 from banyan_replica.sync.refused import Refused
 from banyan_replica.sync.repeats import SOME, Repeats
 from banyan_replica.sync.serve import locator
+from banyan_replica.sync.standing import MOVED
 from banyan_replica.wire import Answered, Message, Scanned, Want, Wants
 
 WANTS = 1_000
@@ -69,18 +70,18 @@ class Asking:
         self.ours: Callable[[AccountId], bool] = lambda account: False
         """Whether the account is one of this node's own, for which there is always room."""
         self.catchup = Catchup(self._store.note(NOTE))
-        self._key = key_of(ingest.realm.id)
+        self.key = key_of(ingest.realm.id)
         self._asked_of: dict[LogId, tuple[str, Head | None]] = {}
         """The peer that was asked for a log, and up to which head. Others that claim no more are not asked."""
         self._repeats: OrderedDict[str, Repeats] = OrderedDict()
         """What came in vain, by peer."""
         self._taken: set[AccountId] = set()
-        self._moves = self._recounted = 0
+        self._moves = 0
         """Accounts that moved since the last tick, and of which something came in vain before; how many heads moved for
-        something that was stored, and how many others."""
+        something that was stored."""
         self._arrived = 0
         """How much had been stored when a head last moved for it."""
-        self._now = 0.0
+        self.now = 0.0
         self.waiting: Callable[[str], int] = lambda peer: 0
         """Bytes of a peer that wait in the driver's queue."""
         self.held: Callable[[str], bool] = lambda peer: False
@@ -214,7 +215,7 @@ class Asking:
                     self._assume(link, log, head)
                 else:
                     head = known
-            again = self._repeats_of(link).answered(log, head, wasted, asked.news, most, self._now)
+            again = self._repeats_of(link).answered(log, head, wasted, asked.news, most, self.now)
             link.course.stuck.again(again)
             if asked.root == LONG_AGO:
                 continue
@@ -245,7 +246,7 @@ class Asking:
         Returns whether it asked."""
         if self.resting or log in link.owed.logs or (log in self._asked_of and _covers(self._asked_of[log][1], head)):
             return False
-        if not self._repeats_of(link).may_ask(log, head, self._now):
+        if not self._repeats_of(link).may_ask(log, head, self.now):
             return False
         most = self._limits.asked_of_each(len(self._links))
         want = Want(log, locator(self._store, log), self._ingest.lacks(log) if log.log else [])
@@ -264,7 +265,7 @@ class Asking:
     def _repeats_of(self, link: PeerSession) -> Repeats:
         found = self._repeats.get(link.peer)
         if found is None:
-            found = self._repeats[link.peer] = Repeats(self._key)
+            found = self._repeats[link.peer] = Repeats(self.key)
         self._repeats.move_to_end(link.peer)
         if len(self._repeats) > PEERS:
             self._repeats.popitem(last=False)
@@ -276,7 +277,6 @@ class Asking:
         stored = is_checkpoint(log) or self._ingest.arrived != self._arrived
         self._arrived = self._ingest.arrived
         self._moves += stored
-        self._recounted += not stored
         if sum(repeats.moved(log) for repeats in self._repeats.values()):
             self._taken.add(log.account)
         return stored
@@ -302,11 +302,15 @@ class Asking:
             self._assume(link, log, theirs)
         if log not in link.owed.logs:
             cost, most = WANT_BYTES + ENTRY_BYTES * entries, self._limits.vain_of_each(len(self._links))
-            self._repeats_of(link).came(log, theirs, cost, most, self._now)
+            self._repeats_of(link).came(log, theirs, cost, most, self.now)
 
     def _assume(self, link: PeerSession, log: LogId, theirs: Head) -> None:
         """Compares from now on as if we held this head, if the peer needs nothing of ours."""
-        mine, repeats, most = self._ingest.head(log), self._repeats_of(link), self._limits.vain_of_each(len(self._links))
+        mine, repeats, most = (
+            self._ingest.head(log),
+            self._repeats_of(link),
+            self._limits.vain_of_each(len(self._links)),
+        )
         if not (repeats.knows(log) or repeats.logs < most):
             return  # who may not be reminded of it must find it
         if not mine.flag and theirs.length > mine.length and not self._store.loose_rows(log, limit=1):
@@ -343,7 +347,7 @@ class Asking:
     def read_through(self, link: PeerSession, logs: int, held: int, now: float) -> bool:
         """Whether a peer that claims so many logs reads to us; then it is not compared with."""
         fresh = not self.catchup.active
-        if fresh and link.course.stuck.spent(now):
+        if link.course.stuck.spent(now) and not self.catchup.reads(link.peer):
             return False  # what it reads is not taken
         if not self.catchup.join(link.peer, logs, held, now):
             return False
@@ -433,7 +437,7 @@ class Asking:
 
     def tick(self, now: float) -> None:
         """Once a second: finds peers that stall, and gives idle readers work."""
-        self._now = now
+        self.now = now
         if self._rest_s:
             self._rested(now)
         for link in self._links.values():
@@ -443,10 +447,9 @@ class Asking:
                     self.slighted.append((link.peer, Charge(Offence.STALLED, why)))
                 self.failed(link, now)
         self._assign(now)
-        taken, moves, recounted = self._taken, self._moves, self._recounted
-        self._taken, self._moves, self._recounted = set(), 0, 0
+        taken, moves, self._taken, self._moves = self._taken, self._moves, set(), 0
         for link in [k for k in self._links.values() if k.hello is not None]:
-            link.course.stuck.moved(moves, recounted, now)
+            link.course.stuck.news(MOVED * moves)
             for account in taken:
                 self.pull(link, self._repeats_of(link).claimed(account), LONG_AGO)
             self.pull(link, self._repeats_of(link).turn(SOME, link.owed.logs), LONG_AGO)

@@ -101,7 +101,7 @@ class Comparing:
         if under_way is not None and under_way.all is not None:
             return
         standing = link.course.stuck
-        whole = bool(salt) or standing.cells is None or standing.whole(now)
+        whole = bool(salt) or not standing.stands or standing.whole(now)
         self._exchanges[link.peer, salt] = Exchange(salt, now, whole=whole)
         shown = self._shown(link, table, whole)
         self._out.append((link.peer, Sketch(salt, 0, 0, 0, probes(shown))))
@@ -154,7 +154,7 @@ class Comparing:
             self._ask_more(link, at, mine)
             return
         del self._exchanges[link.peer, at.salt]
-        stands, as_if = standing.cells is not None or len(refused) > 0, m.state == AS_IF
+        stands, as_if = standing.stands or len(refused) > 0, m.state == AS_IF
         items = found.items
         if not (at.salt or found.left or (at.whole and standing.cells is not None)):
             items = standing.found(items, self._under_way(link), now)
@@ -192,7 +192,7 @@ class Comparing:
             self._sync.by_ranges(link, at.salt)
         elif ((at.whole and standing.cells is not None) or standing.beyond(self._under_way(link), now)) and table:
             # all cells of before the other comparison; no moment has the stamp, so they come from the first one on
-            cells = self._sync.asking.refused_by(link).shown(table.cells, table.key).copy()
+            cells = self._shown(link, table, True).copy()
             self._out.append((link.peer, Sketch(b"", 1, CELLS - 1, stamp ^ 1, b"")))
             if left <= CELLS // 4:
                 self._due[link.peer] = now
@@ -203,8 +203,13 @@ class Comparing:
 
     def _shown(self, link: PeerSession, table: FrontierTable, whole: bool) -> Numbers:
         """Our cells for a question. whole: what stands is compared too."""
-        cells = table.cells if whole else link.course.stuck.shown(table.cells)
+        standing, cells = link.course.stuck, self._steady(link, table)
+        cells = cells if whole else standing.shown(cells)
         return self._sync.asking.refused_by(link).shown(cells, table.key)
+
+    def _steady(self, link: PeerSession, table: FrontierTable) -> Numbers:
+        public = table is self._sync.tree_of(link).table(b"")
+        return link.course.stuck.steady(table.cells) if public else table.cells
 
     def _under_way(self, link: PeerSession) -> int:
         return len(link.owed.logs) + len(link.orders.named)
@@ -306,9 +311,11 @@ class Comparing:
 
     def _answer(self, link: PeerSession, m: Sketch, table: FrontierTable) -> None:
         refused, stamp = self._sync.asking.refused_by(link), self._stamp(link)
-        if as_if := link.told.reads_as_if and len(refused) > 0:
-            stamp = (stamp + refused.changes) % (1 << 32)
-        reply = answer(m, refused.shown(table.cells, table.key) if as_if else table.cells, stamp, as_if)
+        standing = link.course.stuck
+        if as_if := link.told.reads_as_if and (len(refused) > 0 or (standing.unshown is not None and not m.salt)):
+            stamp = (stamp + refused.changes + standing.changes) % (1 << 32)
+        cells = refused.shown(self._steady(link, table), table.key) if as_if else table.cells
+        reply = answer(m, cells, stamp, as_if)
         link.load.cost(len(reply.cells) // CELL_BYTES)
         self._out.append((link.peer, reply))
         if reply.state == TOO_MANY:
@@ -367,11 +374,7 @@ class Comparing:
             if due > now or link is None or not self._comparable(link):
                 continue
             standing = link.course.stuck
-            if (
-                link.orders.reading
-                or self._on_its_way(link, now)
-                or (standing.cells is not None and not standing.whole(now))
-            ):
+            if link.orders.reading or self._on_its_way(link, now) or (standing.stands and not standing.whole(now)):
                 continue
             del self._due[peer]
             tree = self._sync.tree_of(link)

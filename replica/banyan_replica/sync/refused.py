@@ -71,7 +71,7 @@ class Refused:
         log = self._at.get(h)
         if log is None:
             return w
-        real = (w + _item(self._key, log, *self._heads[log])[1]) % P
+        real = (w + difference(self._key, log, *self._heads[log])[1]) % P
         if real:
             self.end(log)
         return real
@@ -98,19 +98,19 @@ class Refused:
         self._cells = None
 
     def _sum(self, key: Key) -> Numbers:
-        items = [_item(key, log, *heads) for log, heads in self._heads.items()]
+        items = [difference(key, log, *heads) for log, heads in self._heads.items()]
         out, numbers = empty(), np.array(items, np.uint64)
         add(out, numbers[:, 0], numbers[:, 1])
         return out
 
     def _count(self, log: LogId, theirs: Head, mine: Head, sign: int) -> None:
-        h, w = _item(self._key, log, theirs, mine)
+        h, w = difference(self._key, log, theirs, mine)
         self.changes += 1
         if self._cells is not None:
             add_one(self._cells, h, w * sign % P)
 
 
-def _item(key: Key, log: LogId, theirs: Head, mine: Head) -> tuple[int, int]:
-    """The place, and our weight minus theirs."""
+def difference(key: Key, log: LogId, theirs: Head, mine: Head) -> tuple[int, int]:
+    """The place of the log, and the weight of `mine` minus that of `theirs`."""
     a, b = (weight(key, *id_words(x), x.length, x.flag) if is_head(x) else 0 for x in (mine, theirs))
     return place(key, *name_words(log)), (a - b) % P

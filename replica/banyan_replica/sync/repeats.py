@@ -19,13 +19,13 @@ This outlasts the link, or whoever ends links would begin it anew.
 
 from __future__ import annotations
 
-from collections.abc import Container
 from itertools import islice
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_replica.frontier.sketch import Key
 from banyan_replica.peers.load import Leak
+from banyan_replica.sync.owed import OwedLogs
 from banyan_replica.sync.refused import Refused
 
 REPEATED = 150_000
@@ -87,7 +87,8 @@ class Repeats:
 
     def answered(self, log: LogId, head: Head | None, wasted: int, news: bool, most: int, now: float) -> int:
         """The peer answered. head: what it claimed. wasted: bytes that were held or not taken, with the question. news:
-        whether it sent anything else. most: how many logs to remember. Returns how many bytes may have come before although that is not remembered."""
+        whether it sent anything else. most: how many logs to remember. Returns how many bytes may have come before
+        although that is not remembered."""
         mine = self._accounts.get(log.account, {})
         before = mine.pop(log, None)
         self.logs -= before is not None
@@ -151,7 +152,7 @@ class Repeats:
         self._moved[account] = self._moves
         return True
 
-    def turn(self, n: int, owed: Container[LogId]) -> dict[LogId, Head]:
+    def turn(self, n: int, owed: OwedLogs) -> dict[LogId, Head]:
         """The peer's heads of some refused logs whose turn it is. Those that there was no room to remember go."""
         heads = self.refused.next(n)
         for log in [x for x in heads if not self.knows(x) and x not in owed]:

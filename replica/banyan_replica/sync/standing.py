@@ -8,8 +8,9 @@ have to become rare, and what else differs would come late. So:
   fetched before sums are compared, and what differed then stands.
 - Everything is compared again, what stands too, within COMPARED bytes an hour: a frame may have been lost, and what
   could not be taken may be taken now. Comparisons under a salt, and by sums, use the same purse. News pays for them.
-- Heads that move though nothing was stored for them pay nothing: one checkpoint moves as many as it has pins, and the
-  next moves them back. After more than a few of these we compare once an hour, and tell by name what else moves.
+- Heads that move though nothing was stored for them, at once or before, pay nothing: one checkpoint moves as many as it
+  has pins, and the next moves them back. Of more than a few an hour we compare, and answer, as if they had not moved,
+  until all is compared again. What they follow from was stored, so that is compared; the peer counts as we do.
 
 Invariant: our cells minus what stands are the peer's as of some earlier comparison. Whatever moves is a difference to
 that. So what stands may be out of date or made up, and comparing is right all the same; but it names no heads.
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from banyan_replica.frontier.sketch import CELL_BYTES, Numbers, add, empty, submod
+from banyan_replica.frontier.sketch import CELL_BYTES, Numbers, add, add_one, empty, submod
 from banyan_replica.peers.load import Leak
 from banyan_replica.wire import Heads, Message, SketchCells, SketchNames, Sums
 
@@ -44,8 +45,6 @@ class Standing:
 
     __slots__ = (
         "_before",
-        "_compared_at",
-        "_cost",
         "_earlier",
         "_forced_at",
         "_purse",
@@ -53,6 +52,8 @@ class Standing:
         "_wanted",
         "_whole_at",
         "cells",
+        "changes",
+        "unshown",
     )
 
     def __init__(self, now: float) -> None:
@@ -65,10 +66,22 @@ class Standing:
         """Our cells minus the peer's, of before sums were compared the last time."""
         self._purse = Leak()
         self._purse.sink(0.0, now)
-        self._whole_at = self._forced_at = self._compared_at = -FORCED_S
-        self._cost = 0.0
-        """Bytes of comparing since then."""
+        self._whole_at = self._forced_at = -FORCED_S
+        self.unshown: Numbers | None = None
+        """Our cells minus those that we show, because of heads that moved though nothing was stored; None: the same."""
+        self.changes = 0
+        """How often that changed."""
         self._recounted = Leak()
+        """What the heads that moved so and are shown may cost."""
+
+    @property
+    def stands(self) -> bool:
+        """Whether a question does not show all that we hold."""
+        return self.cells is not None or self.unshown is not None
+
+    def steady(self, cells: Numbers) -> Numbers:
+        """Our cells, without what is not shown."""
+        return cells if self.unshown is None else submod(cells, self.unshown)
 
     def shown(self, cells: Numbers) -> Numbers:
         """Our cells, as if we held what the peer holds where a difference stands."""
@@ -112,25 +125,18 @@ class Standing:
             self._forced_at = now
         elif not self._wanted and now < self._whole_at + WHOLE_S:
             return False
-        self._wanted, self._whole_at = False, now
+        self._wanted, self._whole_at, self.unshown = False, now, None
         return True
 
-    def moved(self, stored: int, recounted: int, now: float) -> None:
-        """So many heads moved here: for something that was stored, and only because others count otherwise now."""
-        self.news(MOVED * stored)
-        level = self._recounted.sink(COMPARED / 3_600, now)
-        self._recounted.rise(min(MOVED * recounted, COMPARED - level))
-
-    def restless(self, now: float) -> bool:
-        """Whether so many heads moved lately for which nothing was stored that comparing must wait."""
-        return self._recounted.sink(COMPARED / 3_600, now) > COMPARED / 2
-
-    def compares(self, within: float, now: float) -> bool:
-        """Whether to compare, or to answer a comparison, which takes so many seconds."""
-        pause = max(FORCED_S, self._cost / COMPARED * 3_600)
-        if not self.restless(now) or now >= self._compared_at + pause:
-            self._compared_at, self._cost = now, 0.0
-        return now < self._compared_at + within
+    def recounted(self, at: int, w: int, now: float) -> None:
+        """A head moved here though nothing was stored for it. at: the place of its log. w: its weight minus that of the
+        one before."""
+        if self._recounted.sink(COMPARED / 3_600, now) <= COMPARED / 2:
+            self._recounted.rise(MOVED)
+            return
+        self.unshown = empty() if self.unshown is None else self.unshown
+        add_one(self.unshown, at, w)
+        self.changes += 1
 
     def spent(self, now: float) -> bool:
         """Whether so much was compared in vain lately that it must wait."""
@@ -146,7 +152,6 @@ class Standing:
     def again(self, size: int) -> None:
         """So many bytes went over the link that may have done so before."""
         self._purse.rise(min(size, MOST - self._purse.level))
-        self._cost = min(self._cost + size, MOST)
 
     def news(self, size: float) -> None:
         """So many bytes of news went over the link."""
@@ -154,5 +159,6 @@ class Standing:
 
     def equal(self) -> None:
         """The frontiers are equal."""
-        self.cells = self._earlier = None
-        self._before = {}
+        if self.unshown is None:  # else the peer may not show all either
+            self.cells = self._earlier = None
+            self._before = {}

@@ -31,6 +31,7 @@ from banyan_replica.sync.comparing import Comparing
 from banyan_replica.sync.interest import ALL, Interests
 from banyan_replica.sync.lately import Lately
 from banyan_replica.sync.notices import NoticeExchange
+from banyan_replica.sync.refused import difference
 from banyan_replica.sync.replaying import Replaying
 from banyan_replica.sync.serving import Serving
 from banyan_replica.sync.standing import Standing
@@ -77,8 +78,6 @@ class Sync:
         """What stood between us and peers whose link is down."""
         self.moves = self._settled = 0
         """How many heads have moved in all."""
-        self._grown: dict[LogId, None] = {}
-        """Logs that moved since the last tick for something that was stored."""
         self.meetings = 0
         """Grows with each peer that says hello or leaves."""
         self.near: Callable[[str], bool] = lambda peer: False
@@ -133,6 +132,7 @@ class Sync:
         self._stood[link.peer] = link.course.stuck
         if len(self._stood) > STOOD:
             del self._stood[next(iter(self._stood))]
+        link.course.stuck.unshown = None
         self.asking.gone(link, now)
         self.comparing.gone(link.peer)
         self.serving.gone(link)
@@ -176,8 +176,7 @@ class Sync:
         if link.course.may_begin(now) and pair.worth(mine, m.root, now, self.limits.session_s):
             if now - link.course.told_at > 1.0:
                 self.root(link, now)
-            if link.course.stuck.compares(self.limits.session_s, now):
-                self.ask(link, now)
+            self.ask(link, now)
 
     def compare(self, link: PeerSession, count: int, root: bytes, arrival: int, now: float) -> None:
         """The peer told its root."""
@@ -204,8 +203,7 @@ class Sync:
         if self.asking.closed_to(link.peer) or not (
             self.asking.read_through(link, count, self.tree.count, now) or self.replaying.ask(link, now)
         ):
-            if link.course.stuck.compares(self.limits.session_s, now):
-                self.ask(link, now)
+            self.ask(link, now)
 
     def ask(self, link: PeerSession, now: float) -> None:
         """Starts one comparison by sketch."""
@@ -214,9 +212,7 @@ class Sync:
 
     def spares(self, link: PeerSession, now: float) -> bool:
         """Whether to leave a question of the peer unanswered: most of its entries would not be taken, and its last
-        comparison found the same differences lately; or too much moves to and fro."""
-        if not link.course.stuck.compares(self.limits.session_s, now):
-            return True
+        comparison found the same differences lately."""
         if not self.asking.closed_to(link.peer):
             return False
         return not link.course.hears(now, self._pause(link), self.limits.session_s)
@@ -340,21 +336,19 @@ class Sync:
     def moved(self, log: LogId, old: Head, new: Head) -> None:
         if old != new:
             self.moves += 1
-            if self.asking.moved(log) and len(self._grown) < self.limits.heads_rows:
-                self._grown[log] = None
+            if not self.asking.moved(log):
+                self._recounted(log, old, new)
             self.lately.moved(log)
         self.tree.moved(log, old, new)
         self.interests.moved(log, old, new)
 
-    def tick(self, now: float) -> None:
-        """Once a second. Who is not compared with is told what moved for something that was stored."""
-        self.asking.tick(now)
-        grown, self._grown = [(log, self.ingest.head(log)) for log in self._grown], {}
+    def _recounted(self, log: LogId, old: Head, new: Head) -> None:
+        """A head moved though nothing was stored for it."""
+        at, w = difference(self.asking.key, log, old, new)
         for link in self._links.values():
-            if link.hello is not None and not link.course.live and link.course.stuck.restless(now):
-                pair = self.interests.pair(link.peer)
-                names = None if pair is None else pair.share.names
-                self.tell(link, [x for x in grown if names is None or x[0].account[:NAME_BYTES] in names])
+            pair = self.interests.pair(link.peer)
+            if pair is None or log.account[:NAME_BYTES] in pair.share.names:
+                link.course.stuck.recounted(at, w, self.asking.now)
 
     def durable(self) -> None:
         self.tree.durable()
