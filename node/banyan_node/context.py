@@ -31,10 +31,10 @@ from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.long_works import LongWorks
 from banyan_node.upkeep.mending import due, mend
 from banyan_node.upkeep.rows_file import FileKeeper
-from banyan_node.upkeep.searching import Searching
 from banyan_node.workers.verifier import Verifier
 from banyan_reading.kept import Kept
 from banyan_reading.queries import Queries
+from banyan_reading.search.following import SearchIndex
 from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits
@@ -120,7 +120,7 @@ class Context:
     kept: Kept = field(default_factory=Kept)
     """What readers keep of what they made. Any thread."""
 
-    search: Searching = field(init=False)
+    search: SearchIndex = field(init=False)
     """Finds posts. Any thread."""
 
     blobs: BlobStore = field(init=False)
@@ -138,7 +138,7 @@ class Context:
 
     def __post_init__(self) -> None:
         self.vault = Vault(Opener(self.keys.device_seed()))
-        self.search = Searching(self.home.search, self.store.store_id)
+        self.search = SearchIndex(self.home.search, self.store.store_id)
         self.blobs, self.uploads = BlobStore(self.home.blobs), BlobStore(self.home.uploads)
 
     def own_log(self, account: AccountId) -> LogId:

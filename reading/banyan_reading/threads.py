@@ -11,17 +11,13 @@ post, each with what is below it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_reading.answers import Above, PostView
+from banyan_reading.queries import Queries
 from banyan_schema.social import Target
-from banyan_storage.engine import ReadTxn, Table, after_prefix
-from banyan_storage.view_rows import NUMBERED, target_bytes
-
-if TYPE_CHECKING:
-    from .queries import Queries
+from banyan_storage.view_rows import target_bytes
 
 MAX_ANCESTORS = 64
 CURSOR_BYTES = 1 + 4 + 56 + 48 + 56
@@ -80,7 +76,7 @@ def above(q: Queries, post: PostView | None) -> Above:
     return Above(tuple(found[::-1]), None)
 
 
-def below(q: Queries, root: Target, after: bytes | None) -> Iterator[tuple[bytes, Answer | None]]:
+def below(q: Queries, root: Target, after: bytes | None = None) -> Iterator[tuple[bytes, Answer | None]]:
     """(cursor, answer) of all that answer a post and its answers. None in the place of what is only looked at, so that
     a caller can stop. after: the cursor of the last one of the page before."""
     q.need("thread")
@@ -143,18 +139,3 @@ def _behind(q: Queries, root: Target, start: Spot) -> Iterator[tuple[Spot, PostV
             up = None
         else:
             up = Spot(start.loose, base, start.branch, parent.post.reply.parent, parent.cursor)
-
-
-def answers(txn: ReadTxn, table: Table, prefix: bytes, after: bytes | None) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """(time 8 | account 32 | key 16, account's number, place) of rows that begin with the prefix, oldest first, those
-    of one time by account, whatever their numbers here. after: the first of these three, of the last one read."""
-    at, start = len(prefix), prefix if after is None else prefix + after[:8]
-    rows = txn.scan(table, start, after_prefix(prefix))
-    for time, together in groupby(rows, lambda row: row[0][at : at + 8]):
-        found = []
-        for key, place in together:
-            number = key[at + 8 : at + 12]
-            found.append((time + (txn.get(NUMBERED, number) or b"") + key[at + 12 :], number, place))
-        for one in sorted(found):
-            if after is None or one[0] > after:
-                yield one

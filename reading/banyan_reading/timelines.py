@@ -6,6 +6,7 @@ from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from heapq import merge
+from itertools import groupby
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
@@ -135,3 +136,18 @@ def stops_below(
     time, author, key = before[:8], before[8:40], before[40:]
     after = after_prefix(time)
     return ((n, time + key if a == author else after if a < author else time) for n, a in accounts)
+
+
+def answers(txn: ReadTxn, table: Table, prefix: bytes, after: bytes | None) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """(time 8 | account 32 | key 16, account's number, place) of rows that begin with the prefix, oldest first, those
+    of one time by account, whatever their numbers here. after: the first of these three, of the last one read."""
+    at, start = len(prefix), prefix if after is None else prefix + after[:8]
+    rows = txn.scan(table, start, after_prefix(prefix))
+    for time, together in groupby(rows, lambda row: row[0][at : at + 8]):
+        found = []
+        for key, place in together:
+            number = key[at + 8 : at + 12]
+            found.append((time + (txn.get(NUMBERED, number) or b"") + key[at + 12 :], number, place))
+        for one in sorted(found):
+            if after is None or one[0] > after:
+                yield one

@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from banyan_node.api.door_state import DoorState
+from banyan_node.api.declare import DoorState
 from banyan_node.node import Node
 from banyan_node.server.http_server import Bind, serve_app
 from banyan_web.app import DoorApp, door_app

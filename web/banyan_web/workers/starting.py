@@ -25,7 +25,7 @@ import structlog
 import trio
 
 from banyan_crdt.sealing import Opener
-from banyan_node.api.door_state import DoorState, DoorWorker
+from banyan_node.api.declare import DoorState, DoorWorker
 from banyan_node.node import Node
 from banyan_node.operator_errors import ControlError
 from banyan_node.server.http_server import Bind, endpoint_of, listen

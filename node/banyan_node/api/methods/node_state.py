@@ -6,8 +6,7 @@ import time
 
 from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log, is_checkpoint
 from banyan_crdt.logs import NOTHING
-from banyan_node.api.declare import Declared, Looking, Nothing, Response
-from banyan_node.api.door_state import DoorState
+from banyan_node.api.declare import Declared, DoorState, Looking, Nothing, Response
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
 from banyan_node.hosting import claims, dropped, hosted, own_account, stated
