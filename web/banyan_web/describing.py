@@ -20,7 +20,7 @@ from starlette.responses import Response
 
 from banyan_node.api.declare import Response as Said
 from banyan_web.door_store import SCOPES
-from banyan_web.endpoint import Ask, Endpoint, Endpoints, Shape, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoint, Endpoints, Shape
 from banyan_web.platform.lines import NDJSON
 
 _REF = "#/components/schemas/{name}"
@@ -62,17 +62,17 @@ def describing(every: Iterable[Endpoints]) -> Endpoints:
     known = [*every, out]
 
     @out.get("/openapi.json")
-    async def openapi(web: Web, ask: Ask) -> Any:
+    async def openapi(web: DoorContext, ask: Ask) -> Any:
         """This document."""
         return document(known, web.url)
 
     @out.get("/docs", shape=Shape(gives="text/html"))
-    async def docs(web: Web, ask: Ask) -> Response:
+    async def docs(web: DoorContext, ask: Ask) -> Response:
         """This document for people."""
         style = b64encode(sha256(_STYLE.encode()).digest()).decode()
         policy = f"default-src 'none'; style-src 'sha256-{style}'; frame-ancestors 'none'"
         headers = {"content-security-policy": policy, "cache-control": "no-cache"}
-        return Response(page(document(known, web.url), web.title), 200, headers, "text/html")
+        return Response(page(document(known, web.url), web.server.title), 200, headers, "text/html")
 
     return out
 

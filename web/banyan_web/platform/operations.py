@@ -21,7 +21,7 @@ from banyan_node.api.methods.bulk import DOES, MAX_ID
 from banyan_node.api.texts import Own
 from banyan_node.client.types import OperationRow
 from banyan_node.operator_errors import CallError
-from banyan_web.endpoint import Ask, Endpoints, Shape, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
 from banyan_web.platform.acting import acting, key_of, own_name, whose
 from banyan_web.platform.lines import (
     Conversation,
@@ -90,7 +90,7 @@ _SHAPE = Shape(OPERATIONS, _row_type(), refuses=(400, 408, 413, 415), keyed=True
 
 
 @ENDPOINTS.post("/v1/operations", "write", raw=True, shape=_SHAPE)
-async def operations(web: Web, ask: Ask) -> Response:
+async def operations(web: DoorContext, ask: Ask) -> Response:
     """Many operations as NDJSON or as an array, or one as JSON."""
     key, giver = key_of(ask), whose(ask)
     given = await objects_of(ask.request) if is_json(ask.request) else None
@@ -104,7 +104,7 @@ async def operations(web: Web, ask: Ask) -> Response:
     return Conversation(ask.request, do) if given is None else answer(await answer_array(given, do))
 
 
-async def _one(web: Web, ask: Ask, giver: str, key: str | None, line: Line, own: str | None) -> Response:
+async def _one(web: DoorContext, ask: Ask, giver: str, key: str | None, line: Line, own: str | None) -> Response:
     if line.why is not None:
         raise line.why
     if key is not None:
@@ -130,14 +130,14 @@ def _said(ask: Ask, line: Line, key: str | None, own: str | None) -> dict[str, A
     return operation
 
 
-async def write(web: Web, giver: str, said: Sequence[dict[str, Any] | Refused]) -> list[dict[str, Any]]:
+async def write(web: DoorContext, giver: str, said: Sequence[dict[str, Any] | Refused]) -> list[dict[str, Any]]:
     """Does operations, and returns what to answer to each."""
     given = [one for one in said if isinstance(one, dict)]
     rows = iter(await _rows(web, giver, given) if given else ())
     return [refused_line(one) if isinstance(one, Refused) else _row(one, next(rows)) for one in said]
 
 
-async def _rows(web: Web, giver: str, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+async def _rows(web: DoorContext, giver: str, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Raises nothing: what is refused as a whole is done one by one, and so the one is found."""
     try:
         done = await web.backend.call("bulk.write", {"operations": operations, "whose": giver})

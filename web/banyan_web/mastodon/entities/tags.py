@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 
 DAY_S, DAY_HOURS = 86_400, 24
 
 
 def tag(
-    web: Web, name: str, uses: Sequence[Mapping[str, str]] = (), following: bool = False, featuring: bool = False
+    web: DoorContext,
+    name: str,
+    uses: Sequence[Mapping[str, str]] = (),
+    following: bool = False,
+    featuring: bool = False,
 ) -> dict[str, Any]:
     """The Tag entity. uses: how often it was used, the last day first."""
     return {
@@ -25,7 +29,7 @@ def tag(
     }
 
 
-def trending(web: Web, row: Mapping[str, Any], now_s: int) -> dict[str, Any]:
+def trending(web: DoorContext, row: Mapping[str, Any], now_s: int) -> dict[str, Any]:
     """The same of a row of `trends` of whole days. How many accounts used it is known of all these days together: no
     day can have had more, nor more than it has posts."""
     posts = row["posts"]

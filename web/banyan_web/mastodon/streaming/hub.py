@@ -23,7 +23,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api.firehose import ArrivalPlace
 from banyan_reading.visibility import Place, PostFacts, visible
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.firehose.tail import Tail, TailEvent
 from banyan_web.mastodon.ids import repost_id, status_id
 from banyan_web.mastodon.moderated import is_limited
@@ -124,7 +124,7 @@ class Hub:
         """Open streams."""
         return len(self._streams)
 
-    async def open(self, web: Web, account: str | None, notices: bool) -> AppStream:
+    async def open(self, web: DoorContext, account: str | None, notices: bool) -> AppStream:
         """A stream of an account without channels. Close it. Raises Refused."""
         person = None
         if account is not None:
@@ -148,7 +148,7 @@ class Hub:
             raise
         return stream
 
-    async def add(self, web: Web, stream: AppStream, channel: StreamName) -> None:
+    async def add(self, web: DoorContext, stream: AppStream, channel: StreamName) -> None:
         """Raises Refused."""
         if channel.name == "list" and stream.person is not None:
             await stream.person.watch(web, channel.of)
@@ -185,20 +185,20 @@ class Hub:
         for stream in list(self._streams):
             stream.end("shutdown")
 
-    async def run(self, web: Web) -> None:
+    async def run(self, web: DoorContext) -> None:
         """Until it is cancelled. What moderators decide while no stream is open is told to none that opens later."""
-        while not (self._closed or web.tail.closed):
+        while not (self._closed or web.firehose.tail.closed):
             await self._needed.wait()
             decided_now, decided = anyio.create_memory_object_stream[Sequence[Mapping[str, Any]]](JUDGED)
-            with decided_now, decided, web.tail.followed():
-                web.tail.judged = decided_now
+            with decided_now, decided, web.firehose.tail.followed():
+                web.firehose.tail.judged = decided_now
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._hear_judged, web, decided)
-                    await self._follow(web, web.tail)
+                    await self._follow(web, web.firehose.tail)
                     tasks.cancel_scope.cancel()
                 self._live = anyio.Event()
 
-    async def _follow(self, web: Web, tail: Tail) -> None:
+    async def _follow(self, web: DoorContext, tail: Tail) -> None:
         while tail.end is None and not tail.closed:
             await tail.moved(ArrivalPlace(-1), LOOK_S)
         place, again = tail.end, 0.0
@@ -221,7 +221,7 @@ class Hub:
                 except Exception:
                     _log.exception("an event could not be shown to streams")
 
-    async def _happened(self, web: Web, author: str, collection: str | None, line: bytes) -> None:
+    async def _happened(self, web: DoorContext, author: str, collection: str | None, line: bytes) -> None:
         named = {found.group().decode() for found in _DID.finditer(line)} - {author}
         moved = {author} if collection in MOVING else named if collection == LETTING else set()
         for did, person in list(self._people.items()):
@@ -246,7 +246,7 @@ class Hub:
             else:
                 await self._heard(web, self._people[did])
 
-    async def _refresh(self, web: Web, person: Listener) -> None:
+    async def _refresh(self, web: DoorContext, person: Listener) -> None:
         before = person.filters
         await person.refresh(web)
         if person.filters != before:
@@ -270,7 +270,7 @@ class Hub:
                     found.append(Candidate(stream, channel, Place("list", channel.of), by))
         return found
 
-    async def _said(self, web: Web, event: Mapping[str, Any]) -> None:
+    async def _said(self, web: DoorContext, event: Mapping[str, Any]) -> None:
         author, uri, content = account_from_text(event["account"]), event["uri"], event["content"]
         public = frozenset(public_channels(content, event["hosted"]))
         tags = frozenset(one.of for one in public if one.name == "hashtag")
@@ -296,7 +296,7 @@ class Hub:
         if made is not None:
             self._remember(uri, made["id"], public)
 
-    async def changed(self, web: Web, uri: str) -> None:
+    async def changed(self, web: DoorContext, uri: str) -> None:
         """Tells streams of a post of which something came that no entry tells."""
         if not self._streams:
             return
@@ -310,7 +310,9 @@ class Hub:
             said = {"account": row["account"], "uri": uri, "content": content, "hosted": hosted, "kind": "update"}
             await self._said(web, said)
 
-    async def _hear_judged(self, web: Web, decided: MemoryObjectReceiveStream[Sequence[Mapping[str, Any]]]) -> None:
+    async def _hear_judged(
+        self, web: DoorContext, decided: MemoryObjectReceiveStream[Sequence[Mapping[str, Any]]]
+    ) -> None:
         """What moderators decide, which no entry tells, until it is cancelled."""
         async for posts in decided:
             try:
@@ -318,7 +320,7 @@ class Hub:
             except Exception:
                 _log.exception("what moderators decided could not be shown to streams")
 
-    async def _judged(self, web: Web, posts: Iterable[Mapping[str, Any]]) -> None:
+    async def _judged(self, web: DoorContext, posts: Iterable[Mapping[str, Any]]) -> None:
         """Posts that are shown otherwise are told as edited, and those that are not shown as deleted, to every stream:
         whoever reposted one, all who follow them may have it."""
         for post in posts:
@@ -333,7 +335,7 @@ class Hub:
             else:
                 await self.changed(web, post["uri"])
 
-    async def _reposted(self, web: Web, event: Mapping[str, Any]) -> None:
+    async def _reposted(self, web: DoorContext, event: Mapping[str, Any]) -> None:
         by, at = event["account"], event["time_ms"]
         uri = f"{event['content']['account']}/{event['content']['key']}"
         self._remember(f"{event['entry']}:{event['op']}", repost_id(uri, by, at), frozenset())
@@ -347,7 +349,7 @@ class Hub:
 
     async def _give(
         self,
-        web: Web,
+        web: DoorContext,
         to: Sequence[Candidate],
         facts: PostFacts,
         event: str,
@@ -402,7 +404,7 @@ class Hub:
         for stream, channel in to:
             stream.put(Message(channel, "delete", id_))
 
-    async def _heard(self, web: Web, person: Listener) -> None:
+    async def _heard(self, web: DoorContext, person: Listener) -> None:
         rows = await person.news(web)
         for entity in await shown.notifications(web, rows, person.did) if rows else ():
             payload = msgspec.json.encode(entity).decode()

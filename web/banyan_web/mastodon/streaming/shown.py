@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from banyan_reading.visibility import FilterContext
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon import noticing
 from banyan_web.mastodon.entities.statuses import row_of, statuses, unmarked
 
@@ -20,7 +20,7 @@ class Eyes(NamedTuple):
     unmarked: bool = False
 
 
-async def status(web: Web, uri: str, eyes: Eyes, reposted: Mapping[str, Any] | None = None) -> dict[str, Any]:
+async def status(web: DoorContext, uri: str, eyes: Eyes, reposted: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A post. reposted: as one account reposted it: `account` and `time_ms`. Raises Refused if it is not shown."""
     row = await row_of(web, uri, eyes.reader, eyes.where)
     if reposted is not None:
@@ -29,12 +29,12 @@ async def status(web: Web, uri: str, eyes: Eyes, reposted: Mapping[str, Any] | N
     return unmarked(found) if eyes.unmarked else found
 
 
-async def plain(web: Web, uri: str) -> dict[str, Any]:
+async def plain(web: DoorContext, uri: str) -> dict[str, Any]:
     """The post as the node has it. Raises Refused if it is not shown."""
     return await row_of(web, uri, None)
 
 
-async def notifications(web: Web, rows: Sequence[Mapping[str, Any]], reader: str) -> list[dict[str, Any]]:
+async def notifications(web: DoorContext, rows: Sequence[Mapping[str, Any]], reader: str) -> list[dict[str, Any]]:
     """What the reader hears of, without that for which apps have no word. Raises Refused."""
     found = [noticing.told_of(row) for row in rows if row["kind"] in noticing.SHOWN_AS]
     known = await noticing.entities(web, reader, found)
