@@ -213,16 +213,3 @@ def _words(schema: Mapping[str, Any]) -> str:
         return " or ".join(map(str, schema["enum"]))
     said: Sequence[str] = [str(schema.get("type", "anything")), str(schema.get("description", ""))]
     return ", ".join(one for one in said if one)
-
-
-def main() -> None:
-    """Prints the part of the document that describes the platform API, as a node at http://localhost has it."""
-    from banyan_web.app import EVERY
-
-    own = Endpoints()
-    own.all = [endpoint for module in EVERY for endpoint in module.all if endpoint.path.startswith("/v1/")]
-    print(json.dumps(document([own], "http://localhost"), indent=2))
-
-
-if __name__ == "__main__":
-    main()
