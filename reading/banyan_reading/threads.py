@@ -13,20 +13,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from banyan_crdt.ids import AccountId, CellKey
 from banyan_reading.answers import Above, PostView
 from banyan_reading.queries import Queries
+from banyan_reading.timelines import CURSOR
 from banyan_schema.social import Target
-from banyan_storage.view_rows import target_bytes
+from banyan_storage.layout import Layout
 
 MAX_ANCESTORS = 64
-CURSOR_BYTES = 1 + 4 + 56 + 48 + 56
+_SPOT = Layout("loose 1 | depth 4 | branch 56 | parent 48 | at 56")
+CURSOR_BYTES = _SPOT.at.stop
 
 
 class Spot(NamedTuple):
     """Where an answer stands. loose: in a branch that hangs from nothing. depth: 1 for a direct answer, 0 for one that
-    was only looked at. branch, at: the place of the first post of its branch, and its own: time 8 | account 32 | key
-    16. parent: what it answers."""
+    was only looked at. branch, at: the place of the first post of its branch, and its own, both `CURSOR`. parent: what
+    it answers."""
 
     loose: bool
     depth: int
@@ -36,12 +37,12 @@ class Spot(NamedTuple):
 
     @property
     def target(self) -> Target:
-        return Target(AccountId(self.at[8:40]), CellKey(self.at[40:]))
+        return Target.of(self.at[CURSOR.target])
 
     @property
     def cursor(self) -> bytes:
         """CURSOR_BYTES."""
-        return bytes((self.loose,)) + self.depth.to_bytes(4, "big") + self.branch + target_bytes(self.parent) + self.at
+        return bytes((self.loose,)) + self.depth.to_bytes(4, "big") + self.branch + self.parent.raw + self.at
 
 
 class Answer(NamedTuple):
@@ -54,8 +55,8 @@ class Answer(NamedTuple):
 
 def spot_of(cursor: bytes) -> Spot:
     """The inverse of `Spot.cursor`, of any CURSOR_BYTES bytes."""
-    parent = Target(AccountId(cursor[61:93]), CellKey(cursor[93:109]))
-    return Spot(cursor[0] == 1, int.from_bytes(cursor[1:5], "big"), cursor[5:61], parent, cursor[109:])
+    loose, depth, branch, parent, at = _SPOT.unpack(cursor)
+    return Spot(loose == b"\1", int.from_bytes(depth, "big"), branch, Target.of(parent), at)
 
 
 def above(q: Queries, post: PostView | None) -> Above:

@@ -211,7 +211,7 @@ IN_STORAGE = (
     Mutant(
         "of two writes of one time the one that arrived last shows",
         "slots.in_order",
-        "ordered.sort(key=lambda stamp: (stamp[:8], _name(reader, stamp[8:])[0], stamp[14:]))",
+        "ordered.sort(key=lambda stamp: (stamp[STAMP.time], _name(reader, stamp[STAMP.place])[0], stamp[STAMP.op]))",
         "pass",
         ("tests/storage/test_views.py", "tests/storage/test_queries.py"),
     ),
