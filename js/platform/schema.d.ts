@@ -3534,7 +3534,7 @@ export interface components {
         };
     };
     responses: {
-        /** @description The request cannot be read. */
+        /** @description `bad_request`: A parameter is wrong; the message names it. */
         Refused400: {
             headers: {
                 [name: string]: unknown;
@@ -3543,7 +3543,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The token is missing, or is none any more. */
+        /** @description `not_allowed`: The token is missing, is not one any more, or does not allow it. */
         Refused401: {
             headers: {
                 [name: string]: unknown;
@@ -3552,7 +3552,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The token does not allow it. */
+        /** @description `not_allowed`: The token is missing, is not one any more, or does not allow it. `refused`: An account's or this node's state, or who asks, forbids it. */
         Refused403: {
             headers: {
                 [name: string]: unknown;
@@ -3561,7 +3561,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description It is not here. */
+        /** @description `no_such_method`: No method has that name. `not_found`: Not held here: unknown, deleted, not arrived yet; 451: withheld. `no_peer`: The text names not one linked peer, or it cannot be reached. */
         Refused404: {
             headers: {
                 [name: string]: unknown;
@@ -3570,7 +3570,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The body did not come in time. */
+        /** @description `too_slow`: The body did not arrive completely in time. */
         Refused408: {
             headers: {
                 [name: string]: unknown;
@@ -3579,7 +3579,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The state of an account or of the node forbids it. */
+        /** @description `refused`: An account's or this node's state, or who asks, forbids it. `half_done`: An operation of many was refused when it had written something: nothing was done. `out_of_order`: A batch of an import came too early or too late; the message names the next one. */
         Refused409: {
             headers: {
                 [name: string]: unknown;
@@ -3588,7 +3588,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The cursor is of another store. */
+        /** @description `cursor_gone`: The cursor is of another store, or of a state that is no longer here. */
         Refused410: {
             headers: {
                 [name: string]: unknown;
@@ -3597,7 +3597,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The body is too large. */
+        /** @description `too_large`: The body is larger than is taken, or an archive than `most`. */
         Refused413: {
             headers: {
                 [name: string]: unknown;
@@ -3606,7 +3606,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description Content-Type names nothing that is read here. */
+        /** @description `bad_request`: A parameter is wrong; the message names it. */
         Refused415: {
             headers: {
                 [name: string]: unknown;
@@ -3615,7 +3615,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description A parameter is wrong; the sentence names it. */
+        /** @description `bad_request`: A parameter is wrong; the message names it. `refused`: An account's or this node's state, or who asks, forbids it. */
         Refused422: {
             headers: {
                 [name: string]: unknown;
@@ -3624,7 +3624,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description Too many requests. */
+        /** @description `too_many`: Of these no more are taken for now; the message says when. */
         Refused429: {
             headers: {
                 [name: string]: unknown;
@@ -3633,7 +3633,16 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The node failed; its log says why. */
+        /** @description `not_found`: Not held here: unknown, deleted, not arrived yet; 451: withheld. */
+        Refused451: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["RefusedBody"];
+            };
+        };
+        /** @description `internal`: The node failed; its log says why. */
         Refused500: {
             headers: {
                 [name: string]: unknown;
@@ -3642,7 +3651,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The peer that is named cannot be reached. */
+        /** @description `no_peer`: The text names not one linked peer, or it cannot be reached. */
         Refused502: {
             headers: {
                 [name: string]: unknown;
@@ -3651,7 +3660,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description What the answer needs is being built, or the node is starting: ask again soon. */
+        /** @description `not_ready`: The node is starting, or one thing holds up all others. `building`: A view that it needs is being built; the message has the progress. Try again later. */
         Refused503: {
             headers: {
                 [name: string]: unknown;
@@ -3660,7 +3669,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The store could not be read or written. */
+        /** @description `storage`: The store or a file cannot be used; what was answered before is not lost. */
         Refused507: {
             headers: {
                 [name: string]: unknown;

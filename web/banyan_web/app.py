@@ -216,10 +216,10 @@ def _pattern(path: str) -> re.Pattern[str]:
 async def _not_here(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     says = "Nothing is here." if status == 404 else "This cannot be asked so."
-    return _shown(request, Refused(status, says, code="not_here"))
+    return shown(request, Refused(status, says, code="not_here"))
 
 
-def _shown(request: Request, why: Refused) -> Response:
+def shown(request: Request, why: Refused) -> Response:
     """A refusal: a page for a person who opened one, else JSON."""
     if _path(request).startswith(OPEN) or "text/html" not in request.headers.get("accept", ""):
         return refusal(why)
@@ -305,12 +305,12 @@ class _Place:
         try:
             response = await self._answer(request, more, meter)
         except Refused as why:
-            response = _shown(request, why)
+            response = shown(request, why)
         except ClientDisconnect:
             return
         except Exception as why:
             _log.exception("%s %r failed", request.method, _path(request))
-            response = _shown(request, _failed(why))
+            response = shown(request, _failed(why))
         finally:
             await request.close()
         for name, value in more.items():

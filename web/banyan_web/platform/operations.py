@@ -31,7 +31,7 @@ from banyan_web.platform.lines import (
     objects_of,
     refused_line,
 )
-from banyan_web.refusals import Refused, answer
+from banyan_web.refusals import Refused, answer, of_call
 
 ENDPOINTS = Endpoints()
 MAY = sorted({*DOES} - {"account.create"})
@@ -134,7 +134,7 @@ async def write(web: DoorContext, giver: str, said: Sequence[dict[str, Any] | Re
     """Does operations, and returns what to answer to each."""
     given = [one for one in said if isinstance(one, dict)]
     rows = iter(await _rows(web, giver, given) if given else ())
-    return [refused_line(one) if isinstance(one, Refused) else _row(one, next(rows)) for one in said]
+    return [refused_line(one) if isinstance(one, Refused) else row_of(one, next(rows)) for one in said]
 
 
 async def _rows(web: DoorContext, giver: str, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -154,12 +154,12 @@ async def _rows(web: DoorContext, giver: str, operations: list[dict[str, Any]]) 
 
 
 def _refused(error: CallError) -> dict[str, Any]:
+    """As `bulk.write` says it."""
     return {"state": "refused", "code": error.code, "message": error.message, "status": error.status}
 
 
-def _row(operation: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+def row_of(operation: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     id = operation.get("id")
     if row["state"] == "refused":
-        status = 422 if row["status"] == 400 else row["status"]
-        return refused_line(Refused(status, row["message"], code=row["code"]), id=id)
+        return refused_line(of_call(CallError(row["code"], row["message"], row["status"])), id=id)
     return {"id": id, "status": 200, "repeated": row["state"] == "before", "answer": row["answer"]}
