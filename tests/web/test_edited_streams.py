@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from banyan_crdt.ids import AccountId, account_to_text
+from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon.streaming import people, sockets
 from banyan_web.mastodon.streaming.people import Listener
 from banyan_web.refusals import Refused
