@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
-from banyan_node.api.errors import DOOR_CODES, REASONS, door_status
+from banyan_node.api.errors import DOOR_CODES, REASONS, door_status, line_status
 from banyan_node.operator_errors import CallError
 from banyan_node.server.control import refused as over_control
 from banyan_web.app import shown
@@ -31,7 +31,7 @@ def test_every_reason_has_its_status_and_one_form_over_each_surface() -> None:
         assert (refusal(why).status_code, msgspec.json.decode(refusal(why).body)) == (why.status, said)
         assert refused_line(why) == said | {"status": why.status}
         row = {"state": "refused", "code": error.code, "message": WHY, "status": error.status}
-        assert row_of({"id": "1"}, row) == said | {"status": why.status, "id": "1"}
+        assert row_of({"id": "1"}, row) == said | {"status": line_status(error), "id": "1"}
         html = shown(page, why)
         assert (html.status_code, WHY.encode() in html.body) == (why.status, True)
         assert over_firehose(error).body == said
@@ -44,4 +44,10 @@ def test_a_reason_has_one_code_whoever_refuses_and_an_unknown_status_of_it_gets_
         assert Refused(status, WHY).code == DOOR_CODES[status] != "bad_request"
     assert Refused(418, WHY).code == "bad_request"
     assert {(one.status, door_status(one)) for one in EVERY if one.code == "refused"} == {(403, 403), (409, 422)}
+    assert {(one.status, line_status(one)) for one in EVERY if one.status in (400, 403, 409)} == {
+        (400, 422),
+        (400, 400),
+        (403, 403),
+        (409, 409),
+    }
     assert door_status(CallError("refused", WHY)) == 422

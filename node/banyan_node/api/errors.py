@@ -67,6 +67,11 @@ def door_status(error: CallError) -> int:
     return dict(zip(reason.control, reason.door, strict=True)).get(error.status, reason.door[0])
 
 
+def line_status(error: CallError) -> int:
+    """The status in a line of many operations: platforms are told by 409 that a state forbids it."""
+    return door_status(error) if error.status == 400 else error.status
+
+
 def by_status(codes: Iterable[str], statuses: Callable[[Reason], Iterable[int]]) -> dict[int, str]:
     """What each status may mean: its codes, and when they occur."""
     found: dict[int, list[str]] = {}

@@ -17,6 +17,7 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from banyan_node.api.declare import Method
+from banyan_node.api.errors import line_status
 from banyan_node.api.methods.bulk import DOES, MAX_ID
 from banyan_node.api.texts import Own
 from banyan_node.client.types import OperationRow
@@ -31,7 +32,7 @@ from banyan_web.platform.lines import (
     objects_of,
     refused_line,
 )
-from banyan_web.refusals import Refused, answer, of_call
+from banyan_web.refusals import Refused, answer
 
 ENDPOINTS = Endpoints()
 MAY = sorted({*DOES} - {"account.create"})
@@ -161,5 +162,6 @@ def _refused(error: CallError) -> dict[str, Any]:
 def row_of(operation: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     id = operation.get("id")
     if row["state"] == "refused":
-        return refused_line(of_call(CallError(row["code"], row["message"], row["status"])), id=id)
+        error = CallError(row["code"], row["message"], row["status"])
+        return refused_line(Refused(line_status(error), error.message, code=error.code), id=id)
     return {"id": id, "status": 200, "repeated": row["state"] == "before", "answer": row["answer"]}
