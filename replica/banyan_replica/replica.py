@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.entry import Entry
@@ -45,6 +45,7 @@ from banyan_replica.surroundings import ALONE, Surroundings
 from banyan_replica.sync.parts import MissingParts
 from banyan_replica.sync.serve import run_item
 from banyan_replica.sync.sync import Sync
+from banyan_replica.view import ReplicaView, Seen
 from banyan_replica.wire import VERSION, CheckpointItem, Hello, size_of
 from banyan_storage.store import Store
 
@@ -59,6 +60,14 @@ class Identity:
     peer: str
     addrs: tuple[str, ...] = ()
     operator: bytes = b""
+
+
+class Stands(NamedTuple):
+    """logs, root: the frontier. meetings: grows with each peer that says hello or leaves."""
+
+    logs: int
+    root: bytes
+    meetings: int
 
 
 class Replica:
@@ -133,6 +142,17 @@ class Replica:
             soon=self._tell_soon,
             wall_ms=self.wall_ms,
         )
+        self._seen = Seen(
+            links=self.links,
+            ledger=self.ledger,
+            gossip=self.gossip,
+            sync=self.sync,
+            tree=self.tree,
+            intake=self.intake,
+            strangers=self.strangers,
+            witnesses=self.witnesses,
+            wall_ms=self.wall_ms,
+        )
         self._tell_at: float | None = None
         self._tick_at: float | None = None
         self._ahead_s = 0.0
@@ -189,6 +209,19 @@ class Replica:
             self._out.gone(peer)
             self.gossip.peer_down(peer, now)
             self._out.tell("peer_down", peer=peer)
+
+    def view(self, now: float) -> ReplicaView:
+        """What people may see of it."""
+        return self._seen.view(now)
+
+    def ahead_ms(self) -> tuple[int, int]:
+        """How far our clock is ahead of the median of the named platforms that were heard, and how many these are."""
+        return self.witnesses.ahead_ms() or (0, 0)
+
+    @property
+    def stands(self) -> Stands:
+        """The little of a view that is looked at after each batch."""
+        return Stands(self.tree.count, self.tree.root, self.sync.meetings)
 
     def dial_failed(self, peer: str, now: float) -> None:
         self._clock(now)
