@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from banyan_crdt.ids import EntryId
-from banyan_replica.intake.ingest import PartItem
+from banyan_replica.surroundings import PartItem
 from banyan_schema.social import Target
 from banyan_storage.store import Store
 

@@ -27,8 +27,8 @@ from banyan_node.hosting.gone import Order, note_withheld, order_of, withheld
 from banyan_node.moderation import copies, returning, standing
 from banyan_node.operator_errors import CallError
 from banyan_reading.queries import WITHHELD
-from banyan_replica.intake.ingest import PartItem
 from banyan_replica.peers.withholding import Withheld, sign_withheld
+from banyan_replica.surroundings import PartItem
 from banyan_schema.social import POST, Target, post_to_text
 from banyan_storage.due import Work
 from banyan_storage.errors import ViewBuilding
