@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
-from banyan_node.api.errors import DOOR_CODES, REASONS, door_status, line_status
+from banyan_node.api.errors import DOOR_CODES, REFUSALS, door_status, line_status
 from banyan_node.operator_errors import CallError
 from banyan_node.server.control import refused as over_control
 from banyan_web.app import shown
@@ -17,7 +17,7 @@ from banyan_web.platform.operations import row_of
 from banyan_web.refusals import Refused, of_call, refusal
 
 WHY = "Say it again, with a name."
-EVERY = [CallError(code, WHY, status) for code, reason in REASONS.items() for status in reason.control]
+EVERY = [CallError(code, WHY, status) for code, reason in REFUSALS.items() for status in reason.control]
 
 
 def test_every_reason_has_its_status_and_one_form_over_each_surface() -> None:
@@ -26,7 +26,7 @@ def test_every_reason_has_its_status_and_one_form_over_each_surface() -> None:
         control, why = over_control(error), of_call(error)
         assert control.status_code == error.status
         assert msgspec.json.decode(control.body) == {"error": {"code": error.code, "message": WHY}}
-        assert why.status in REASONS[error.code].statuses
+        assert why.status in REFUSALS[error.code].statuses
         said: dict[str, Any] = {"error": WHY, "code": error.code}
         assert (refusal(why).status_code, msgspec.json.decode(refusal(why).body)) == (why.status, said)
         assert refused_line(why) == said | {"status": why.status}
@@ -39,7 +39,7 @@ def test_every_reason_has_its_status_and_one_form_over_each_surface() -> None:
 
 def test_a_reason_has_one_code_whoever_refuses_and_an_unknown_status_of_it_gets_a_known_one() -> None:
     for status, code in DOOR_CODES.items():
-        assert status in REASONS[code].statuses
+        assert status in REFUSALS[code].statuses
     for status in (401, 404, 405, 408, 409, 410, 413, 429, 451, 500, 502, 503, 507):
         assert Refused(status, WHY).code == DOOR_CODES[status] != "bad_request"
     assert Refused(418, WHY).code == "bad_request"

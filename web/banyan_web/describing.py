@@ -19,7 +19,7 @@ from typing import Any
 from starlette.responses import Response
 
 from banyan_node.api.declare import Response as Said
-from banyan_node.api.errors import REASONS, by_status
+from banyan_node.api.errors import REFUSALS, by_status
 from banyan_node.api.openapi import Schemas, bearer, openapi, operation, parameter
 from banyan_web.door_store import SCOPES
 from banyan_web.endpoint import Ask, DoorContext, Endpoint, Endpoints, Shape
@@ -33,7 +33,7 @@ _PATH = {
 _USUAL = {400, 401, 403, 404, 422, 500, 503, 507}
 _NEVER = {"bad_http", "wrong_host", "not_here", "too_many_streams"}
 """Reasons that no endpoint has."""
-_WHY = by_status([code for code in REASONS if code not in _NEVER], attrgetter("statuses"))
+_WHY = by_status([code for code in REFUSALS if code not in _NEVER], attrgetter("statuses"))
 
 
 class RefusedBody(Said, frozen=True):

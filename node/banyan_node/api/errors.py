@@ -29,7 +29,7 @@ class Reason(NamedTuple):
         return {*(self.door or self.control), *self.own}
 
 
-REASONS: dict[str, Reason] = {
+REFUSALS: dict[str, Reason] = {
     "bad_request": Reason("A parameter is wrong; the message names it.", (400,), (422,), (400, 415, 422)),
     "bad_http": Reason("No HTTP/1.1 request that is understood; the connection is closed.", (400, 431, 501, 505)),
     "not_allowed": Reason("The token is missing, is not one any more, or does not allow it.", (401,), own=(401, 403)),
@@ -51,7 +51,7 @@ REASONS: dict[str, Reason] = {
     "building": Reason("A view that it needs is being built; the message has the progress. Try again later.", (503,)),
     "storage": Reason("The store or a file cannot be used; what was answered before is not lost.", (507,), own=(507,)),
 }
-DOOR_CODES = {status: code for code, reason in REASONS.items() for status in reason.own}
+DOOR_CODES = {status: code for code, reason in REFUSALS.items() for status in reason.own}
 """The code of a refusal of the door itself that names none."""
 ALWAYS = ("bad_request", "building", "storage", "internal")
 """Codes that any method may return."""
@@ -61,7 +61,7 @@ OF_THE_SERVER = ("bad_http", "not_allowed", "wrong_host", "too_large", "too_slow
 
 def door_status(error: CallError) -> int:
     """The status over the door of what the node refused. Apps of Mastodon expect 422 of a wrong request."""
-    reason = REASONS.get(error.code)
+    reason = REFUSALS.get(error.code)
     if reason is None or not reason.door:
         return error.status
     return dict(zip(reason.control, reason.door, strict=True)).get(error.status, reason.door[0])
@@ -76,8 +76,8 @@ def by_status(codes: Iterable[str], statuses: Callable[[Reason], Iterable[int]])
     """What each status may mean: its codes, and when they occur."""
     found: dict[int, list[str]] = {}
     for code in codes:
-        for status in statuses(REASONS[code]):
-            found.setdefault(status, []).append(f"`{code}`: {REASONS[code].when}")
+        for status in statuses(REFUSALS[code]):
+            found.setdefault(status, []).append(f"`{code}`: {REFUSALS[code].when}")
     return {status: " ".join(found[status]) for status in sorted(found)}
 
 
