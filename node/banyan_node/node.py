@@ -34,7 +34,7 @@ from banyan_node.exporting.sinks import DRAFT, draft_of, remove_draft
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
-from banyan_node.hosting import claims, dropped, erasing, evicting, hosted, interest, stated, wanted, wishes
+from banyan_node.hosting import claims, erasing, evicting, hosted, interest, stated, wanted, wishes
 from banyan_node.links import anchors, bans
 from banyan_node.links.filling import Filling
 from banyan_node.links.linking import Links
@@ -59,6 +59,7 @@ from banyan_node.workers.worker import Worker
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_folder import make_folder
+from banyan_storage.local_tables import DROPPED
 
 T = TypeVar("T")
 log = structlog.get_logger("banyan")
@@ -444,7 +445,7 @@ def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -
     for left in context.home.archives.glob(f".*{DRAFT}"):  # by a node that was killed
         remove_draft(left)
     context.replica.sync.notices.hosted = lambda: hosted.ids(context)
-    context.replica.sync.notices.refused = partial(dropped.is_dropped, context.store)
+    context.replica.sync.notices.refused = partial(DROPPED.has, context.store)
     interest.hold(context, now)
     if context.replica.witnesses.named.peers:
         context.logs.wait()

@@ -32,6 +32,7 @@ from banyan_replica.sync.refused import Refused
 from banyan_replica.sync.repeats import SOME, Repeats
 from banyan_replica.sync.serve import locator
 from banyan_replica.wire import Answered, Message, Scanned, Want, Wants
+from banyan_storage.local_tables import CATCHUP
 
 WANTS = 1_000
 """Questions in one frame."""
@@ -46,7 +47,6 @@ MOVED = 500
 """Bytes of comparing that each head pays for that moves here: until the peer has it too, comparisons find it."""
 PEERS = 256
 """Peers of which it is remembered what came in vain."""
-NOTE = b"catchup"
 """The key of the store's note of what is left to read."""
 
 
@@ -70,7 +70,7 @@ class Asking:
         """Whether something was not taken for want of room since there was some: room comes back between two looks."""
         self.ours: Callable[[AccountId], bool] = lambda account: False
         """Whether the account is one of this node's own, for which there is always room."""
-        self.catchup = Catchup(self._store.note(NOTE))
+        self.catchup = Catchup(CATCHUP.get(self._store))
         self._key = key_of(ingest.realm.id)
         self._asked_of: dict[LogId, tuple[str, Head | None]] = {}
         """The peer that was asked for a log, and up to which head. Others that claim no more are not asked."""
@@ -365,7 +365,7 @@ class Asking:
     def restore(self) -> None:
         """After a rollback: reads again from the store what is left to read."""
         self._say(self.catchup.close())
-        self.catchup.reopen(self._store.note(NOTE))
+        self.catchup.reopen(CATCHUP.get(self._store))
 
     def _assign(self, now: float) -> None:
         if not (self.resting or self.full):
@@ -379,9 +379,7 @@ class Asking:
             self._out.append((link.peer, scan))
 
     def _write_note(self) -> None:
-        note = self.catchup.note()
-        if note != self._store.note(NOTE):
-            self._store.put_note(NOTE, note)
+        CATCHUP.put(self._store, self.catchup.note())
 
     # -- what comes
 
