@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from banyan_crdt.codec import BYTES_32, NULL, UINT_2, UINT_4, UINT_8, array_head, bytes_head, decode, uint
 from banyan_crdt.errors import Malformed, NotYet, Oversized, WrongLink
@@ -101,6 +101,14 @@ def skip_seq(seq: int) -> int | None:
     return _skip(seq)
 
 
+def skip_seqs(seqs: range) -> Sequence[int | None]:
+    """The same for consecutive entries."""
+    if seqs:
+        skip_seq(seqs[-1])  # makes those before it
+    some = _SKIPS[seqs.start : seqs.stop]
+    return some if len(some) == len(seqs) else [skip_seq(seq) for seq in seqs]
+
+
 def _skip(seq: int) -> int | None:
     s = lipmaa(seq + 1) - 1
     return None if s == seq - 1 else s
@@ -190,16 +198,15 @@ def entry_ids(
     `first`: the header of the first entry; only its names, seq and prev are read. `known`: the ids of earlier entries
     that skip links lead to. This is a hot loop, so a header is joined from the common prefix and not encoded again.
     """
-    start, prev = first.seq, first.prev
+    start = first.seq
+    prev: Any = first.prev
     prefix = b"".join(
         (domain("entry"), realm.id, HEADER_OPENS, BYTES_32, first.account, BYTES_32, first.writer, uint(first.log))
     )
-    sha256, skip_of, usual, with_skip = hashlib.sha256, skip_seq, _USUAL, _USUAL_WITH_SKIP
+    sha256, usual, with_skip = hashlib.sha256, _USUAL, _USUAL_WITH_SKIP
     u2, u4, u8, link, none = UINT_2, UINT_4, UINT_8, _LINK, _NONE
-    ids: list[EntryId] = []
-    skips: list[EntryId | None] = []
-    for seq, time, total, ops_hash in zip(range(start, start + len(hashes)), times, totals, hashes, strict=True):
-        target = skip_of(seq)
+    ids, skips, seqs = list[Any](), list[EntryId | None](), range(start, start + len(hashes))
+    for seq, target, time, total, ops_hash in zip(seqs, skip_seqs(seqs), times, totals, hashes, strict=True):
         skip = None if target is None else known[target] if target < start else ids[target - start]
         if not 255 < seq < 65_536 < total < 1 << 32 <= time:
             end = b"".join((uint(seq), b32(prev), b32(skip), uint(time), uint(total), BYTES_32, ops_hash))
@@ -207,7 +214,7 @@ def entry_ids(
             end = usual(u2, seq, link, prev, none, u8, time, u4, total, link, ops_hash)
         else:
             end = with_skip(u2, seq, link, prev, link, skip, u8, time, u4, total, link, ops_hash)
-        prev = EntryId(sha256(prefix + end).digest())
+        prev = sha256(prefix + end).digest()
         ids.append(prev)
         skips.append(skip)
     return ids, skips

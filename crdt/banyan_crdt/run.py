@@ -11,12 +11,26 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from operator import add
 from typing import Any, NamedTuple
 
-from banyan_crdt.codec import A_SIZE, A_UINT, BYTES_32, NULL, array_head, bytes_head, decode, encode, uint
+from banyan_crdt.codec import (
+    A_SIZE,
+    A_UINT,
+    AN_ARRAY,
+    BYTES_32,
+    NULL,
+    Value,
+    array_at,
+    array_head,
+    bytes_head,
+    decode,
+    encode,
+    uint,
+)
 from banyan_crdt.columns import Bodies, Columns, Entries
 from banyan_crdt.entry import (
     HEADER_OPENS,
@@ -29,13 +43,14 @@ from banyan_crdt.entry import (
     entry_ids,
     make_entry,
     skip_seq,
+    skip_seqs,
 )
 from banyan_crdt.errors import Malformed, Oversized
 from banyan_crdt.ids import AccountId, EntryId, LogId, Time, WriterKey, domain
 from banyan_crdt.ops import Body, decode_body
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signed, verify
-from banyan_crdt.single import Puts, puts_in
+from banyan_crdt.single import A_PUT, Puts, puts_in
 
 MAX_RUN_ENTRIES = 1_024
 MAX_RUN_BYTES = 1 << 20
@@ -71,7 +86,7 @@ def run_row_bytes(ops: bytes) -> int:
 
 def skips_below(first: int, count: int) -> list[int]:
     """The sequence numbers below `first` that entries first .. first+count-1 skip to, sorted."""
-    return sorted({s for q in range(first, first + count) if (s := skip_seq(q)) is not None and s < first})
+    return sorted({s for s in skip_seqs(range(first, first + count)) if s is not None and s < first})
 
 
 def encode_run(entries: Sequence[Entry], base_total: int, skips: Sequence[tuple[int, EntryId]]) -> bytes:
@@ -110,7 +125,7 @@ def decode_run(realm: Realm, raw: bytes) -> Run:
     return _single(realm, raw) or decode_any_run(realm, raw)
 
 
-_OPS, _ENTRY, _SIG = domain("ops"), domain("entry"), bytes_head(64)
+_OPS, _ENTRY, _SIG, _FIELDS = domain("ops"), domain("entry"), bytes_head(64), 9
 _B32 = re.escape(BYTES_32) + b"(.{32})"
 
 
@@ -164,33 +179,85 @@ def _int(raw: bytes) -> int:
     return raw[0] if len(raw) == 1 else int.from_bytes(raw[1:], "big")
 
 
-def decode_any_run(realm: Realm, raw: bytes) -> Run:
-    """The same as `decode_run`, without the fast path."""
+class _Rows(NamedTuple):
+    """The rows of a run as columns. puts: what they put, if that is known already."""
+
+    steps: Sequence[int]
+    sizes: Sequence[int]
+    ops: Sequence[bytes]
+    puts: Puts | None = None
+
+
+_AN_ID = _array(2) + A_UINT + _B32
+_TO_ROWS = re.compile(
+    b"".join((_array(9), _B32, _B32, A_UINT, A_UINT, b"(?:", re.escape(NULL), b"|", _B32, b")", A_UINT))
+    + b"".join((b"(?:", _array(0), b"|", AN_ARRAY, b"(?:", _AN_ID, b")+)(?=", AN_ARRAY, b")")),
+    re.DOTALL,
+).match
+_PUTS = re.compile(_array(3) + A_UINT + A_UINT + A_SIZE + b"(" + A_PUT + rb"\2)", re.DOTALL).findall
+_STEP = struct.Struct(">BQ")
+
+
+_STEP, _NO_ROWS, _AT_ROWS = struct.Struct(">xQ"), array_head(0), 7
+
+
+def _put_rows(raw: bytes) -> tuple[Value, _Rows] | None:
+    """The run as a value without its rows, and these as columns, if surely each is one put with a part: most runs. They
+    are read as one pattern, in a third of the time of `decode`. If None, `decode` reads the run or says why it is
+    none."""
+    m, end = _TO_ROWS(raw), len(raw) - len(_SIG) - 64
+    if m is None:
+        return None
+    try:
+        count, start = array_at(raw, m.end())
+        v = decode(raw[: m.end()] + _NO_ROWS + raw[end:], 3, RUN_ARRAYS)
+    except Malformed:
+        return None
+    found = _PUTS(raw, start, end)
+    if len(v) != _FIELDS or v[_AT_ROWS] != [] or not found or len(found) != count:
+        return None
+    dts, sizes, widths, ops, colls, keys, parts = zip(*found, strict=True)
+    steps, lengths = b"".join(dts), bytes(map(len, ops))
+    if start + 3 * count + len(steps) + sum(map(len, sizes)) + sum(lengths) != end or b"".join(widths) != lengths:
+        return None  # there is something between the rows
+    wide = len(steps) == _STEP.size * count
+    times = [step for (step,) in _STEP.iter_unpack(steps)] if wide else list(map(_int, dts))
+    numbers = {size: _int(size) for size in {*sizes}}
+    declared = tuple([numbers[size] for size in sizes])
+    return v, _Rows(times, declared, ops, Puts(colls, keys, parts, declared))
+
+
+def decode_any_run(realm: Realm, raw: bytes, quickly: Callable[[bytes], tuple[Value, _Rows] | None] = _put_rows) -> Run:
+    """The same as `decode_run`, without the fast path for one entry. quickly: that for many."""
     if len(raw) > MAX_RUN_BYTES:
         raise Oversized(f"a run has {len(raw)} bytes; {MAX_RUN_BYTES} is the most")
-    v = decode(raw, 3, RUN_ARRAYS)
-    if type(v) is not list or len(v) != 9:
+    found = quickly(raw)
+    v = decode(raw, 3, RUN_ARRAYS) if found is None else found[0]
+    if type(v) is not list or len(v) != _FIELDS:
         raise Malformed("a run is an array of 9")
-    account, writer, log, first, prev, base, skips, rows, sig = v
+    account, writer, log, first, prev, base, skips, listed, sig = v
     if type(sig) is not bytes or len(sig) != 64:
         raise Malformed("a run ends in a signature of 64 bytes")
     if type(account) is not bytes or len(account) != 32 or log == 0:
         raise Malformed("runs are of granted logs; control entries travel one by one, each with its own signature")
-    if type(rows) is not list or not 1 <= len(rows) <= MAX_RUN_ENTRIES:
+    count = len(found[1].ops) if found else len(listed) if type(listed) is list else 0
+    if not 1 <= count <= MAX_RUN_ENTRIES:
         raise Malformed(f"a run has 1 to {MAX_RUN_ENTRIES} entries")
     if type(first) is not int or first >> 48 or type(base) is not int or base >> 53:
         raise Malformed("first and total before are unsigned integers of 48 and 53 bits")
     if base and not first:
         raise Malformed(f"a run from entry 0 on says that {base} bytes came before it")
-    known = _skips(skips, first, len(rows))
+    known = _skips(skips, first, count)
     target = skip_seq(first)
     skip = None if target is None else known.get(target)
     zero = Header(AccountId(account), writer, log, first, prev, skip, 0, base, bytes(32))
     check_header(zero)
-    columns, sizes = _columns(realm, zero, rows, known)
+    rows = found[1] if found else _listed(listed)
+    columns = _columns(realm, zero, rows, known)
     log_id = LogId(AccountId(account), WriterKey(writer), log)
     entries = Entries(zero, columns, sig)
-    return Run(log_id, first, prev, base, tuple(known.items()), entries, *read_ops(columns.ops, sizes))
+    read = (Bodies(rows.ops), rows.puts) if rows.puts else read_ops(rows.ops, rows.sizes)
+    return Run(log_id, first, prev, base, tuple(known.items()), entries, *read)
 
 
 def read_ops(ops: Sequence[bytes], sizes: Sequence[int]) -> tuple[Sequence[Body], Puts | None]:
@@ -217,17 +284,21 @@ def _skips(skips: object, first: int, count: int) -> dict[int, EntryId]:
     return known
 
 
-def _columns(realm: Realm, zero: Header, rows: list[Any], known: dict[int, EntryId]) -> tuple[Columns, Sequence[int]]:
-    """The rows as columns, and the sizes of parts that they declare. `zero`: the first header, without the values of
-    the rows.
-
-    This function and `entry_ids` are the hot loops of reading what others wrote.
-    """
+def _listed(rows: list[Any]) -> _Rows:
     if set(map(type, rows)) != {list} or set(map(len, rows)) != {3}:
         raise Malformed("an entry of a run is [dt, part bytes, ops]")
     steps, sizes, ops = zip(*rows, strict=True)
     if {*map(type, steps), *map(type, sizes)} != {int} or set(map(type, ops)) != {bytes}:
         raise Malformed("an entry of a run is [dt, part bytes, ops]")
+    return _Rows(steps, sizes, ops)
+
+
+def _columns(realm: Realm, zero: Header, rows: _Rows, known: dict[int, EntryId]) -> Columns:
+    """The rows as columns. `zero`: the first header, without the values of the rows.
+
+    This function and `entry_ids` are the hot loops of reading what others wrote.
+    """
+    steps, sizes, ops, _ = rows
     start, widths = zero.seq, list(map(len, ops))
     if 0 in steps[1:]:
         at = start + steps.index(0, 1)
@@ -239,12 +310,12 @@ def _columns(realm: Realm, zero: Header, rows: list[Any], known: dict[int, Entry
     if (most := max(widths)) > MAX_OPS_BYTES:
         raise Oversized(f"ops have {most} bytes; {MAX_OPS_BYTES} is the most")
     times, totals = list(accumulate(steps)), list(accumulate(map(add, widths, sizes), initial=zero.total))[1:]
-    if times[-1] >> 64 or totals[-1] >> 53 or (start + len(rows) - 1) >> 48:
+    if times[-1] >> 64 or totals[-1] >> 53 or (start + len(ops) - 1) >> 48:
         raise Malformed(f"time, total or seq is out of range in the entries from {start} on")
     sha256 = hashlib.sha256
     hashes = [sha256(_OPS + o).digest() for o in ops]
     ids, skips = entry_ids(realm, zero, times, totals, hashes, known)
-    return Columns(ids, skips, times, totals, hashes, ops), sizes
+    return Columns(ids, skips, times, totals, hashes, ops)
 
 
 def verify_run(realm: Realm, run: Run) -> None:

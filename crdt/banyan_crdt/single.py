@@ -9,6 +9,7 @@ sure, the strict reader decides. It learns the positions of the fields from what
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
@@ -47,6 +48,8 @@ _FORMS = {
 }
 _TO_SIZE = struct.Struct(">{}s8s{}s16s{}s32s".format(*map(len, _PUT)))
 """A put up to the size of its part."""
+A_PUT = b"".join(map(b"%b(.{%d})".__mod__, zip(map(re.escape, _PUT), (8, 16, 32), strict=True)))
+"""The same as a pattern of three groups: collection, key, hash."""
 
 
 Single: TypeAlias = tuple[int, Coll, CellKey, CellKey, PartHash, int]

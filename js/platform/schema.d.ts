@@ -3401,7 +3401,8 @@ export interface components {
         };
         /**
          * Version
-         * @description A write of the post. text: null if its content is not held any more. warning, media: what stood beside it.
+         * @description A write of the post. text, tags, audience: null if its content is not held any more. The others: what stood
+         *         beside it.
          */
         Version: {
             /**
@@ -3416,6 +3417,9 @@ export interface components {
             time_ms: number;
             text: string | null;
             warning: string | null;
+            tags: string[] | null;
+            lang: string | null;
+            audience: ("public" | "unlisted") | null;
             media: components["schemas"]["MediaShownRow"][];
         };
         /**

@@ -11,14 +11,15 @@ from heapq import merge
 from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
-from banyan_crdt.ids import AccountId, CellKey
+from banyan_crdt.ids import AccountId
 from banyan_reading.noticed import Heard, Noticed, Wanted
 from banyan_schema.address import Target
 from banyan_storage.arrived import quiet_at, quiet_ends
 from banyan_storage.engine import ReadTxn
-from banyan_storage.tables import u64
+from banyan_storage.tables import number as number_of
+from banyan_storage.tables import part_place, u64
 from banyan_storage.view_rows import place_bytes
-from banyan_storage.views.social.poll_ends import OWN_POLLS, VIEW, VOTED_POLLS
+from banyan_storage.views.social.poll_ends import OWN_POLL, OWN_POLLS, VIEW, VOTED_POLL, VOTED_POLLS
 
 if TYPE_CHECKING:
     from .queries import Queries
@@ -36,7 +37,7 @@ def ended(ask: Queries, account: AccountId, before: bytes | None, wanted: Wanted
     if number is None:
         return
     if before is not None:
-        ends = quiet_ends(txn, int.from_bytes(before[:6], "big"))
+        ends = quiet_ends(txn, part_place(before)[0])
         until = until if ends is None else min(until, ends)
     while (last := next(_ends(txn, account, number, 0, until, reverse=True), None)) is not None:
         quiet = quiet_at(txn, last[0])
@@ -55,10 +56,11 @@ def _ends(
 ) -> Iterator[tuple[int, Target]]:
     """(end, poll) of those that end in since_ms <= end < until_ms, each once."""
     start, stop = number + u64(since_ms), number + u64(until_ms)
-    own = ((key[4:12], account, key[12:28]) for key, _ in txn.scan(OWN_POLLS, start, stop, reverse))
-    voted = ((key[4:12], key[12:44], key[44:60]) for key, _ in txn.scan(VOTED_POLLS, start, stop, reverse))
-    for (ends, who, key), _ in groupby(merge(own, voted, reverse=reverse)):
-        yield int.from_bytes(ends, "big"), Target(AccountId(who), CellKey(key))
+    own = ((key[OWN_POLL.ends_ms], account + key[OWN_POLL.key]) for key, _ in txn.scan(OWN_POLLS, start, stop, reverse))
+    rows = txn.scan(VOTED_POLLS, start, stop, reverse)
+    voted = ((key[VOTED_POLL.ends_ms], key[VOTED_POLL.poll]) for key, _ in rows)
+    for (ends, poll), _ in groupby(merge(own, voted, reverse=reverse)):
+        yield number_of(ends), Target.of(poll)
 
 
 def _told(ask: Queries, poll: Target, ends_ms: int, wanted: Wanted) -> Noticed | None:

@@ -10,7 +10,7 @@ from banyan_schema.social import PROFILE, ProfileField
 from banyan_schema.social.profile import face_in
 from banyan_storage.engine import after_prefix
 from banyan_storage.slots import last
-from banyan_storage.view_rows import SHOWN, slot_size
+from banyan_storage.view_rows import SHOWN, showing
 
 if TYPE_CHECKING:
     from .queries import Queries
@@ -28,12 +28,12 @@ def face_of(ask: Queries, account: AccountId) -> Face:
     ask.need()
     number, names, avatars = ask.number(account), dict[bytes, str](), dict[bytes, bytes | None]()
     for row in ask.reader.txn.dups(SHOWN, number, PROFILE, after_prefix(PROFILE)) if number else ():
-        size = slot_size((number or b"") + row) - 4
-        place, face = row[size : size + 8], face_in(row[size + 8 :])
+        slot, place, seed = showing(number or b"", row)
+        face = face_in(seed)
         if face is not None:
             avatars[place] = face
             continue
-        said = ask.content((number or b"") + row[:size], place)
+        said = ask.content(slot, place)
         if isinstance(said, ProfileField) and said.field == "name":
             names[place] = said.value
         elif isinstance(said, ProfileField) and said.field == "avatar":

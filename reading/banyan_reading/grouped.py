@@ -16,15 +16,23 @@ from typing import Literal, TypeAlias, TypeVar
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_reading.answers import PostView
 from banyan_reading.queries import Queries
+from banyan_reading.timelines import CURSOR
 from banyan_schema.address import Target
 from banyan_schema.social.group import GROUP, WHATS, Group, What, group_digest
 from banyan_storage.engine import Table, after_prefix
-from banyan_storage.slots import shown_at
-from banyan_storage.view_rows import NUMBERED, register_slot
-from banyan_storage.views.social.groups import GROUP_ACTS, GROUP_JOIN_COUNTS, GROUP_JOINS, GROUP_POSTS, JOINED_GROUPS
+from banyan_storage.view_rows import NUMBERED, SLOT
+from banyan_storage.views.social.groups import (
+    GROUP_ACTS,
+    GROUP_JOIN,
+    GROUP_JOIN_COUNTS,
+    GROUP_JOINS,
+    GROUP_POSTS,
+    JOINED_GROUP,
+    JOINED_GROUPS,
+)
 from banyan_storage.views.social.groups import VIEW as GROUPS
 from banyan_storage.views.social.relations import BLOCKS
-from banyan_storage.views.view import count_of
+from banyan_storage.views.view import BY_TIME, UNIQUE, count_of
 
 MODERATORS = 64
 """Of more, those with the lowest ids count: each question about a group asks each of them."""
@@ -45,10 +53,7 @@ class MemberCount:
 def group_of(ask: Queries, target: Target) -> GroupView | None:
     """The group, or None if it is unknown or deleted or its content is not held. Raises ViewBuilding."""
     ask.need(GROUPS.name, "relations")
-    number = ask.number(target.account)
-    slot = register_slot(number or b"", GROUP, target.key)
-    shown = shown_at(ask.reader.txn, slot) if number else b""
-    group = ask.content(slot, shown[:8]) if shown else None
+    group, _ = ask.register(target, GROUP)
     return GroupView(ask, target, group) if isinstance(group, Group) else None
 
 
@@ -57,7 +62,7 @@ def joined(ask: Queries, account: AccountId) -> Iterator[Target]:
     ask.need(GROUPS.name)
     number = ask.number(account)
     rows = ask.reader.txn.prefix(JOINED_GROUPS, number) if number else ()
-    return (Target(AccountId(raw[:32]), CellKey(raw[32:])) for raw in _distinct(key[4:52] for key, _ in rows))
+    return map(Target.of, _distinct(key[JOINED_GROUP.group] for key, _ in rows))
 
 
 def owned(ask: Queries, account: AccountId) -> Iterator[Target]:
@@ -65,7 +70,7 @@ def owned(ask: Queries, account: AccountId) -> Iterator[Target]:
     ask.need()
     number = ask.number(account)
     for slot, _ in ask.shown(number, GROUP) if number else ():
-        yield Target(account, CellKey(slot[13:]))
+        yield Target(account, CellKey(slot[SLOT.key]))
 
 
 class GroupView:
@@ -98,7 +103,8 @@ class GroupView:
         """The accounts or posts of which an account says that, in order."""
         number = self._ask.number(by)
         start = (number or b"") + _what(what) + self.target.raw
-        return (key[len(start) : -32] for key, _ in self._txn.prefix(GROUP_ACTS, start)) if number else iter(())
+        rows = self._txn.prefix(GROUP_ACTS, start) if number else iter(())
+        return (key[len(start) : UNIQUE.start] for key, _ in rows)
 
     def acts(self, by: AccountId, what: What) -> Iterator[bytes]:
         """The accounts (32 bytes) or posts (48) of which `by` says that, each once, whether it counts or not."""
@@ -186,7 +192,7 @@ class GroupView:
         number = None if after is None else self._ask.number(after)
         begin = start if number is None else after_prefix(start + number) or start
         rows = self._txn.scan(GROUP_JOINS, begin, after_prefix(start))
-        return _distinct(self._account(key[48:52]) for key, _ in rows)
+        return _distinct(self._account(key[GROUP_JOIN.account]) for key, _ in rows)
 
     def _account(self, number: bytes) -> AccountId:
         return AccountId(self._txn.get(NUMBERED, number) or b"")
@@ -219,18 +225,20 @@ class GroupView:
         start = group_digest(self.target.raw)
         stop = after_prefix(start)
         if before is not None:
-            number = self._ask.number(AccountId(before[8:40])) or b""
-            stop = start + before[:8] + number + (before[40:] if number else b"")
-        for key, _ in self._txn.scan(GROUP_POSTS, start, stop, reverse=True):
-            target = Target(self._account(key[16:20]), CellKey(key[20:]))
+            time, account, post = CURSOR.unpack(before)
+            number = self._ask.number(AccountId(account)) or b""
+            stop = start + time + number + (post if number else b"")
+        for row, _ in self._txn.scan(GROUP_POSTS, start, stop, reverse=True):
+            time, number, post, _ = BY_TIME.unpack(row[len(start) :])
+            target = Target(self._account(number), CellKey(post))
             view = self._ask.post(target)
-            yield key[8:16] + target.raw, view if view is not None and self.shows(view) else None
+            yield time + target.raw, view if view is not None and self.shows(view) else None
 
     def pinned(self) -> Iterator[PostView]:
         """The posts that the owner or a moderator pinned, those of the owner first."""
         named = dict.fromkeys(named for by in self.rulers for named in self._acts(by, "pin"))
         for raw in named:
-            view = self._ask.post(Target(AccountId(raw[:32]), CellKey(raw[32:])))
+            view = self._ask.post(Target.of(raw))
             if view is not None and self.shows(view):
                 yield view
 

@@ -13,9 +13,9 @@ from banyan_crdt.parts import content_of
 from banyan_schema.collection import Collection
 from banyan_storage.engine import ReadTxn, after_prefix
 from banyan_storage.reader import StoreReader
-from banyan_storage.slots import stamp_of
+from banyan_storage.slots import time_at
 from banyan_storage.tables import PARTS
-from banyan_storage.view_rows import KINDS, SHOWN
+from banyan_storage.view_rows import KINDS, SHOWN, SLOT, ms_of, showing
 
 ShownItem: TypeAlias = tuple[bytes, CellKey, CellKey | None, int, list[Any]]
 """Place, key, element (None for a register), time of the entry in milliseconds, values of the content's fields."""
@@ -27,16 +27,14 @@ def items_of(
     """The items of a collection of registers or sets. number: the account's. prefix: of key and element. after: start
     after this key and element."""
     assert of.layout is not None, f"collection '{of.name}' has no content with fields"
-    opens = of.id + KINDS[of.merge]
+    opens, is_set = of.id + KINDS[of.merge], of.merge == "set"
     start, stop = opens + prefix, after_prefix(opens + prefix)
     if after:
         start = max(start, after_prefix(opens + after) or start)
-    at_elem, at_place = len(opens) + 16, len(opens) + (32 if of.merge == "set" else 16)
     for row in txn.dups(SHOWN, number, start, stop):
-        place = row[at_place : at_place + 8]
+        slot, place, _ = showing(number, row)
         part = txn.get(PARTS, place)
         values = None if part is None else of.layout.values(content_of(part))
         if values is not None:
-            elem = CellKey(row[at_elem:at_place]) or None
-            time_ms = int.from_bytes(stamp_of(reader, place)[:6], "big")
-            yield place, CellKey(row[len(opens) : at_elem]), elem, time_ms, values
+            elem = CellKey(slot[SLOT.element]) if is_set else None
+            yield place, CellKey(slot[SLOT.key]), elem, ms_of(time_at(reader, place)), values

@@ -11,9 +11,9 @@ from banyan_schema.social.locked import ANSWERS, Answer
 from banyan_schema.social.profile import LOCKED as FIELD
 from banyan_schema.social.profile import LOCKED_VALUE
 from banyan_storage.engine import after_prefix
-from banyan_storage.view_rows import NUMBERED, NUMBERS
-from banyan_storage.views.social.followers import FOLLOWERS
-from banyan_storage.views.social.locked import FOLLOW_ANSWERS, LOCKED, VIEW
+from banyan_storage.view_rows import NUMBERED, NUMBERS, SLOT
+from banyan_storage.views.social.followers import FOLLOWER, FOLLOWERS
+from banyan_storage.views.social.locked import FOLLOW_ANSWER, FOLLOW_ANSWERS, LOCKED, VIEW
 
 COUNTED = 10_000
 """So many accepted followers are looked at to count them."""
@@ -55,7 +55,7 @@ def _perhaps_locked(ask: Queries, numbers: Set[bytes]) -> Set[bytes]:
     """Those of these numbers of accounts that have a row of LOCKED. Most accounts have none."""
     txn = ask.reader.txn
     if txn.count(LOCKED) <= len(numbers):
-        return {key[:4] for key, _ in txn.scan(LOCKED)} & numbers
+        return {key[SLOT.account] for key, _ in txn.scan(LOCKED)} & numbers
     return {number for number in sorted(numbers) if any(txn.prefix(LOCKED, number, limit=1))}
 
 
@@ -83,7 +83,7 @@ def count(ask: Queries, account: AccountId) -> int:
     number = ask.number(account) or b""
     start = number + _answer("accept")
     rows = ask.reader.txn.prefix(FOLLOW_ANSWERS, start)
-    accepted = (AccountId(one) for one, _ in groupby(key[5:37] for key, _ in rows))
+    accepted = (AccountId(one) for one, _ in groupby(key[FOLLOW_ANSWER.follower] for key, _ in rows))
     found = sum(follows(ask, one, account) for one in islice(accepted, COUNTED))
     more = sum(1 for _ in accepted)
     return found if not more else min(all_of_them, found + more)
@@ -100,7 +100,7 @@ def _following(ask: Queries, account: AccountId, after: AccountId | None) -> Ite
     txn, number = ask.reader.txn, None if after is None else ask.number(after)
     start = bytes(account) if number is None else after_prefix(account + number) or account
     rows = txn.scan(FOLLOWERS, start, after_prefix(account))
-    return (AccountId(txn.get(NUMBERED, one) or b"") for one, _ in groupby(key[32:36] for key, _ in rows))
+    return (AccountId(txn.get(NUMBERED, one) or b"") for one, _ in groupby(key[FOLLOWER.account] for key, _ in rows))
 
 
 def _answer(answer: Answer) -> bytes:

@@ -18,6 +18,8 @@ from typing import NamedTuple
 from banyan_crdt.ids import AccountId
 from banyan_reading.timelines import Line, newest, oldest, stops_below
 from banyan_storage.engine import ReadTxn, Table
+from banyan_storage.layout import Layout
+from banyan_storage.views.social.timeline import LINE
 
 MOST = 1_000
 """A merge that knows so many lines reads no further down: pages below have a merge of their own."""
@@ -27,7 +29,7 @@ GROWN = 10_000
 """With more lines, which came at its top, it is made anew."""
 STEP = 4
 """Rows that are read of a timeline at its edge."""
-_ACCOUNT, _KEY, _PLACE, _TABLE = slice(8, 40), slice(40, 56), slice(56, 64), 64
+_LINE = Layout("time 8 | account 32 | key 16 | place 8 | table 1", cursor="time key", row="key place")
 LINE_BYTES, TIMELINE_BYTES = 120, 600
 """What a line and a timeline take of memory, about."""
 
@@ -97,7 +99,7 @@ class Merged:
         self._tables, self.top = tables, top
         self._numbers: Mapping[AccountId, bytes] = {}
         self._lines: list[bytes] = []
-        """time 8 | account 32 | key 16 | place 8 | which table 1, ascending. The first 56 bytes are the cursor."""
+        """`_LINE`, ascending."""
         self._of: dict[_Name, list[bytes]] = {}
         """The same by timeline, those that have any."""
         self._edges: list[_Edge] = []
@@ -154,7 +156,7 @@ class Merged:
             if self._known() >= MOST:
                 break
             self._read_on(txn)
-        yield from newest(txn, self._numbers, None if at is None else at[:56], self._tables)
+        yield from newest(txn, self._numbers, None if at is None else at[_LINE.cursor], self._tables)
 
     def above(self, txn: ReadTxn, after: bytes) -> Iterator[Line]:
         """The lines above a cursor, the oldest first."""
@@ -165,9 +167,9 @@ class Merged:
             yield self._line(line)
 
     def _line(self, line: bytes) -> Line:
-        account = AccountId(line[_ACCOUNT])
-        table = self._tables[line[_TABLE]]
-        return Line(table, self._numbers[account], account, line[_KEY], line[:8], line[_PLACE])
+        time, raw, key, place, table = _LINE.unpack(line)
+        account = AccountId(raw)
+        return Line(self._tables[table[0]], self._numbers[account], account, time, key, place)
 
     def _floor(self) -> bytes:
         """From this line on all are known."""
@@ -179,7 +181,7 @@ class Merged:
 
     def _drop(self, gone: Iterable[AccountId]) -> None:
         accounts = set(gone)
-        self._lines = [line for line in self._lines if line[_ACCOUNT] not in accounts]
+        self._lines = [line for line in self._lines if line[_LINE.account] not in accounts]
         self._edges = [edge for edge in self._edges if edge[1][1] not in accounts]
         for name in [name for name in self._of if name[1] in accounts]:
             del self._of[name]
@@ -205,7 +207,7 @@ class Merged:
         ((_, stop),) = stops_below([(number, name[1])], self.top)
         if before:
             self._forget_edge(before[0], name)
-            rows = txn.dups(table, number, before[0][:8] + before[0][_KEY], stop)
+            rows = txn.dups(table, number, before[0][_LINE.time] + before[0][_LINE.key], stop)
             now = [_line(name, row) for row in rows]
         if not now:
             now = [_line(name, row) for _, row in txn.ending(table, [(number, stop)])]
@@ -227,7 +229,7 @@ class Merged:
         """Reads on at the highest edge."""
         edge, name = self._edges.pop()
         table, number = self._tables[name[0]], self._numbers[name[1]]
-        rows = txn.dups(table, number, b"", edge[:8] + edge[40:64], reverse=True)
+        rows = txn.dups(table, number, b"", edge[_LINE.time] + edge[_LINE.row], reverse=True)
         found = [_line(name, row) for row in islice(rows, STEP)]
         for line in found:
             insort(self._lines, line)
@@ -237,4 +239,4 @@ class Merged:
 
 
 def _line(name: _Name, row: bytes) -> bytes:
-    return row[:8] + name[1] + row[8:] + bytes((name[0],))
+    return row[LINE.time] + name[1] + row[LINE.rest] + bytes((name[0],))

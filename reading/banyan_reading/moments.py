@@ -10,10 +10,10 @@ from banyan_reading.answers import PostView
 from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_schema.social import POST
+from banyan_schema.social.post import time_in
 from banyan_storage.records import decode_line
-from banyan_storage.slots import shown_at
-from banyan_storage.tables import ENTRIES, part_place
-from banyan_storage.view_rows import register_slot
+from banyan_storage.tables import ENTRIES, part_place, u48
+from banyan_storage.view_rows import ms_of
 
 
 def edited_ms(ask: Queries, view: PostView) -> int | None:
@@ -25,7 +25,7 @@ def edits(ask: Queries, views: Iterable[PostView]) -> dict[bytes, int]:
     """The same of many, by their places; without those that are first writes."""
     at_entry = dict[bytes, list[PostView]]()
     for view in views:
-        at_entry.setdefault(view.place[:6], []).append(view)
+        at_entry.setdefault(u48(part_place(view.place)[0]), []).append(view)
     found = dict[bytes, int]()
     for key, raw in ask.reader.txn.get_many(ENTRIES, sorted(at_entry)):
         for view in at_entry[key]:
@@ -40,7 +40,5 @@ def edits(ask: Queries, views: Iterable[PostView]) -> dict[bytes, int]:
 
 def written_ms(ask: Queries, post: Target) -> int | None:
     """The time that orders a post in a timeline; None if it is not shown. Raises ViewBuilding."""
-    ask.need()
-    number = ask.number(post.account)
-    shown = shown_at(ask.reader.txn, register_slot(number, POST, post.key)) if number else b""
-    return int.from_bytes(shown[8:14], "big") if shown else None
+    seed = ask.seed(post, POST)
+    return ms_of(time_in(seed)) if seed else None

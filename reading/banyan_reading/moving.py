@@ -8,7 +8,7 @@ from itertools import groupby, islice
 from banyan_crdt.ids import AccountId
 from banyan_reading.queries import Queries
 from banyan_storage.engine import Table
-from banyan_storage.views.social.moves import MOVED_FROM, MOVED_TO, VIEW
+from banyan_storage.views.social.moves import MOVE, MOVED_FROM, MOVED_TO, VIEW
 
 LOOKED = 100
 """So many accounts that one says it was are looked at."""
@@ -45,4 +45,4 @@ def _named(ask: Queries, table: Table, account: AccountId) -> Iterator[AccountId
     ask.need(VIEW.name)
     number = ask.number(account)
     rows = ask.reader.txn.prefix(table, number) if number else iter(())
-    return (AccountId(one) for one, _ in groupby(key[4:36] for key, _ in rows))
+    return (AccountId(one) for one, _ in groupby(key[MOVE.other] for key, _ in rows))

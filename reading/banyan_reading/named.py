@@ -9,8 +9,9 @@ from itertools import groupby, islice
 from banyan_crdt.ids import AccountId, WriterKey
 from banyan_reading.queries import Queries
 from banyan_schema.social.handle import DOMAIN_FIELD, HANDLE_FIELD, domain_of, handle_key, is_handle
-from banyan_storage.view_rows import NUMBERED
-from banyan_storage.views.social.handles import HANDLE_CLAIMS, HANDLES, HANDLES_SAID, VIEW
+from banyan_storage.view_rows import NUMBERED, SLOT
+from banyan_storage.views.social.handles import CLAIM_BY, HANDLE_CLAIMS, HANDLES, HANDLES_SAID, SAID_OF, VIEW
+from banyan_storage.views.view import BY
 
 LOOKED = 100
 """So many who claim a handle, and so many who confirm one, are looked at: everybody can say so."""
@@ -33,7 +34,7 @@ def handle_of(ask: Queries, account: AccountId) -> Handle | None:
     if not is_handle(claimed):
         return None
     rows = islice(ask.reader.txn.prefix(HANDLES, handle_key(claimed) + account), LOOKED)
-    numbers = [number for number, _ in groupby(key[-36:-32] for key, _ in rows)]
+    numbers = [number for number, _ in groupby(key[BY] for key, _ in rows)]
     said_by = [AccountId(ask.reader.txn.get(NUMBERED, number) or b"") for number in numbers]
     return Handle(claimed, tuple(sorted(one for one in said_by if _confirms(ask, one, claimed, account))))
 
@@ -44,7 +45,7 @@ def claimants(ask: Queries, handle: str) -> Iterator[tuple[AccountId, Handle]]:
     if not is_handle(handle):
         return
     rows = islice(ask.reader.txn.prefix(HANDLE_CLAIMS, handle_key(handle)), LOOKED)
-    for number, _ in groupby(key[-20:-16] for key, _ in rows):
+    for number, _ in groupby(key[CLAIM_BY] for key, _ in rows):
         account = AccountId(ask.reader.txn.get(NUMBERED, number) or b"")
         found = handle_of(ask, account)
         if found is not None and found.handle == handle:
@@ -61,7 +62,7 @@ def names(ask: Queries, platform: AccountId, handle: str) -> set[AccountId]:
     """The accounts that a platform names for a handle; two are enough to know."""
     number, name = ask.number(platform), handle_key(handle)
     rows = ask.reader.txn.prefix(HANDLES_SAID, number + name) if number else iter(())
-    found = (AccountId(one) for one, _ in groupby(key[-64:-32] for key, _ in rows))
+    found = (AccountId(one) for one, _ in groupby(key[SAID_OF] for key, _ in rows))
     return set(islice(found, 2))
 
 
@@ -88,7 +89,7 @@ def _confirming(ask: Queries) -> Iterator[AccountId]:
     """Accounts that say of handles whose they are, each once."""
     after = b""
     while (row := next(ask.reader.txn.scan(HANDLES_SAID, after, limit=1), None)) is not None:
-        number = row[0][:4]
+        number = row[0][SLOT.account]
         yield AccountId(ask.reader.txn.get(NUMBERED, number) or b"")
         if number == b"\xff" * 4:
             return

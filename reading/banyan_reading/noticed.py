@@ -21,12 +21,12 @@ from banyan_schema.social.channel import Episode
 from banyan_schema.social.event import EventInvite
 from banyan_schema.social.group import GroupAct, GroupJoin
 from banyan_storage.engine import ReadTxn
-from banyan_storage.naming import PLACE_BYTES, Days, of_stretch
+from banyan_storage.naming import Days, of_stretch
 from banyan_storage.reader import StoreReader
 from banyan_storage.tables import PARTS, part_place
 from banyan_storage.view_rows import NUMBERED, NUMBERS
-from banyan_storage.views.social.moves import BROADCASTS
-from banyan_storage.views.social.notices import NOTICES, stretch_of
+from banyan_storage.views.social.moves import BROADCAST, BROADCASTS
+from banyan_storage.views.social.notices import NOTICE, NOTICES, stretch_of
 
 HOPS = 4
 """To find the next account that told all something takes as long as to look up so many accounts."""
@@ -91,9 +91,10 @@ def _own(txn: ReadTxn, account: AccountId, before: bytes | None) -> Iterator[Row
     operation does, the first is first."""
     stop = None if before is None else stretch_of(before, 1)
     while (newest := next(txn.dups(NOTICES, account, b"", stop, reverse=True), None)) is not None:
-        stretch, days = newest[:5], Days(txn)
+        stretch, days = newest[NOTICE.stretch], Days(txn)
         rows = of_stretch(txn, account, stretch, days)
-        found = [(row[10:], row[5:9], row[9]) for row in rows if before is None or row[10:] < before]
+        cut = ((place, number, what[0]) for _, number, what, place in map(NOTICE.unpack, rows))
+        found = [row for row in cut if before is None or row[0] < before]
         yield from sorted(found, key=lambda row: (row[0], -row[2]), reverse=True)
         stop = stretch
 
@@ -106,9 +107,9 @@ def _told_all(txn: ReadTxn, tellers: Iterable[AccountId], before: bytes | None) 
     rows.sort()
     while rows:
         row, number = rows.pop()
-        place, stop = row[:PLACE_BYTES], row
+        (place, what), stop = BROADCAST.unpack(row), row
         if days.takes(number, place):
-            yield place, number, row[PLACE_BYTES]
+            yield place, number, what[0]
         else:
             stop = days.begin(place)
         older = next(txn.dups(BROADCASTS, number, b"", stop, reverse=True), None)

@@ -25,35 +25,39 @@ from banyan_reading.ended import ended
 from banyan_reading.items import items_of
 from banyan_reading.noticed import Heard, Wanted, noticed
 from banyan_reading.threads import Answer, above, answers, below
-from banyan_reading.timelines import POSTS, WITH_REPOSTS, Line, as_reposted, newest, oldest
+from banyan_reading.timelines import CURSOR, POSTS, WITH_REPOSTS, Line, as_reposted, newest, oldest
 from banyan_schema.address import conversation
 from banyan_schema.collection import Collection
 from banyan_schema.social import POST, PROFILE, REPOST, Post, ProfileField, Repost, Target
+from banyan_schema.social.post import time_in
 from banyan_storage.engine import Engine, ReadTxn, Table, after_prefix
 from banyan_storage.errors import CorruptStore
 from banyan_storage.id_index import Offer, nothing
 from banyan_storage.local_tables import HIDDEN, WITHHELD
 from banyan_storage.reader import StoreReader
-from banyan_storage.slots import last, live_in, shown_at, stamp_of
+from banyan_storage.slots import last, live_in, shown_at, time_at
 from banyan_storage.tables import PARTS, part_place
 from banyan_storage.view_rows import (
     ELEMENT,
     NUMBERED,
     NUMBERS,
+    SHOW,
     SHOWN,
+    SLOT,
+    STAMP,
     TOMBS,
+    ms_of,
     read_content,
     register_slot,
+    showing,
     slot_of,
-    slot_size,
-    target_bytes,
 )
 from banyan_storage.views.progress import ViewStanding, cursors, need, standings
 from banyan_storage.views.registry import NAMES, SHOWN_NAME
 from banyan_storage.views.social.followers import FOLLOW_COUNTS, FOLLOWER_COUNTS, FOLLOWERS
 from banyan_storage.views.social.reactions import REACTIONS, REPOST_COUNTS, REPOSTS, kinds_of
-from banyan_storage.views.social.relations import BLOCKS, FOLLOWS, MUTES
-from banyan_storage.views.social.thread import CONVERSATIONS, REPLIES, REPLY_COUNTS
+from banyan_storage.views.social.relations import BLOCKS, FOLLOWS, MUTES, RELATION
+from banyan_storage.views.social.thread import CONVERSATIONS, REPLIES, REPLY_COUNTS, WITHIN
 from banyan_storage.views.social.timeline import TIMELINE
 from banyan_storage.views.view import count_of
 
@@ -157,8 +161,8 @@ class Queries:
         start = number if after is None else after_prefix(number + after) or number
         rows = self._txn.scan(table, start, after_prefix(number))
         if limit is None:
-            return list(dict.fromkeys([AccountId(key[4:36]) for key, _ in rows]))
-        return list(islice(_distinct(AccountId(key[4:36]) for key, _ in rows), limit))
+            return list(dict.fromkeys([AccountId(key[RELATION.other]) for key, _ in rows]))
+        return list(islice(_distinct(AccountId(key[RELATION.other]) for key, _ in rows), limit))
 
     def followers(self, account: AccountId) -> list[AccountId]:
         """The followers of the account that this node knows, by id."""
@@ -178,12 +182,12 @@ class Queries:
 
     def reposters(self, target: Target) -> list[AccountId]:
         self.need("reactions")
-        return self._by(REPOSTS, target_bytes(target))
+        return self._by(REPOSTS, target.raw)
 
     def repost_count(self, target: Target) -> int:
         """How many accounts reposted the post."""
         self.need("reactions")
-        return count_of(self._txn.get(REPOST_COUNTS, target_bytes(target)))
+        return count_of(self._txn.get(REPOST_COUNTS, target.raw))
 
     def _by(self, table: Table, prefix: bytes) -> list[AccountId]:
         at = len(prefix)
@@ -196,7 +200,7 @@ class Queries:
         self.need()
         number = self.number(account)
         live = live_in(self._txn, self._reader, slot_of(number, op)) if number else ()
-        return tuple(self.ref(stamp[8:]) for stamp in live)
+        return tuple(self.ref(stamp[STAMP.place]) for stamp in live)
 
     def items(
         self, account: AccountId, of: Collection[Any], prefix: bytes = b"", after: bytes = b""
@@ -228,8 +232,8 @@ class Queries:
     def shown(self, number: bytes, coll: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """(slot, place) of all that the account shows, in one collection or in all, in the order of slots."""
         for value in self._txn.dups(SHOWN, number, coll, after_prefix(coll)):
-            size = slot_size(number + value) - 4
-            yield number + value[:size], value[size : size + 8]
+            slot, place, _ = showing(number, value)
+            yield slot, place
 
     def ref(self, place: bytes) -> Ref:
         """The operation at a place."""
@@ -244,6 +248,21 @@ class Queries:
         raw = self._txn.get(PARTS, place)
         return None if raw is None else read_content(slot, content_of(raw))
 
+    def register(self, named: Target, coll: Coll) -> tuple[object, bytes]:
+        """What a register shows, or None, and its seed."""
+        slot, shown = self._shown_in(named, coll)
+        return (self.content(slot, shown[SHOW.place]) if shown else None), shown[SHOW.seed]
+
+    def seed(self, named: Target, coll: Coll) -> bytes:
+        """The seed of what a register shows, or empty."""
+        return self._shown_in(named, coll)[1][SHOW.seed]
+
+    def _shown_in(self, named: Target, coll: Coll) -> tuple[bytes, bytes]:
+        self.need()
+        number = self.number(named.account)
+        slot = register_slot(number or b"", coll, named.key)
+        return slot, shown_at(self._txn, slot) if number else b""
+
     def is_hidden(self, target: Target) -> bool:
         """Whether this node hides or withholds the post, or all of its author."""
         return target.account in self.leaving or any(kind.has(self._reader, target) for kind in self._hiding)
@@ -257,17 +276,16 @@ class Queries:
         if not isinstance(post, Post):
             return None
         target = Target(account, CellKey(key))
-        return PostView(target, int.from_bytes(time[:6], "big"), post, time + account + key, place)
+        return PostView(target, ms_of(time), post, time + account + key, place)
 
     def post(self, target: Target, hidden: bool = False) -> PostView | None:
         """The post, or None if it is unknown or deleted or its content is not held; or if it is hidden here, unless
         `hidden` is given."""
-        self.need()
-        number = self.number(target.account)
-        shown = number and shown_at(self._txn, register_slot(number, POST, target.key))
-        if not number or not shown:
+        slot, shown = self._shown_in(target, POST)
+        if not shown:
             return None
-        return self._view(number, target.account, target.key, shown[8:16], shown[:8], hidden)
+        place, seed = SHOW.unpack(shown)
+        return self._view(slot[SLOT.account], target.account, target.key, time_in(seed), place, hidden)
 
     def feed(self, accounts: Iterable[AccountId], before: bytes | None = None, limit: int = 50) -> list[PostView]:
         """The accounts' posts, newest first. before: the cursor of the last post of the page before."""
@@ -308,8 +326,9 @@ class Queries:
     def replies(self, target: Target, after: bytes | None = None) -> Iterator[PostView]:
         """Direct replies, oldest first; those of the same time by account. after: the cursor of the last one read."""
         self.need("thread")
-        for cursor, number, place in answers(self._txn, REPLIES, target_bytes(target), after):
-            view = self._view(number, AccountId(cursor[8:40]), cursor[40:], cursor[:8], place)
+        for cursor, number, place in answers(self._txn, REPLIES, target.raw, after):
+            time, account, key = CURSOR.unpack(cursor)
+            view = self._view(number, AccountId(account), key, time, place)
             if view is not None:
                 yield view
 
@@ -317,18 +336,16 @@ class Queries:
         """(cursor, parent) of the replies to replies of a conversation, oldest first, and perhaps of others."""
         self.need("thread")
         for cursor, _, row in answers(self._txn, CONVERSATIONS, conversation(root), after):
-            yield cursor, Target(AccountId(row[8:40]), CellKey(row[40:]))
+            yield cursor, Target.of(row[WITHIN.parent])
 
     def is_shown(self, target: Target) -> bool:
         """Whether `post` finds it."""
-        number = self.number(target.account)
-        shown = number is not None and shown_at(self._txn, register_slot(number, POST, target.key)) != b""
-        return shown and not self.is_hidden(target)
+        return self._shown_in(target, POST)[1] != b"" and not self.is_hidden(target)
 
     def reply_count(self, target: Target) -> int:
         """How many direct replies there are."""
         self.need("thread")
-        return count_of(self._txn.get(REPLY_COUNTS, target_bytes(target)))
+        return count_of(self._txn.get(REPLY_COUNTS, target.raw))
 
     def post_count(self, account: AccountId | None) -> int:
         """None: of all accounts."""
@@ -361,7 +378,7 @@ class Queries:
     def reactions(self, target: Target) -> tuple[ReactionCount, ...]:
         """How many accounts reacted with each emoji, the most frequent first, then by emoji."""
         self.need("reactions")
-        counts = [ReactionCount(*kind) for kind in kinds_of(self._txn, target_bytes(target)).items()]
+        counts = [ReactionCount(*kind) for kind in kinds_of(self._txn, target.raw).items()]
         return tuple(sorted(counts, key=lambda c: (-c.accounts, c.emoji)))
 
     # -- the whole
@@ -398,8 +415,8 @@ class Queries:
             for slot, place in self.shown(number) if number else ():
                 raw = self._txn.get(PARTS, place)
                 content = b"" if raw is None else content_of(raw)
-                time = stamp_of(self._reader, place)[:8]
-                digest.update(account + slot[4:] + time + len(content).to_bytes(4, "big") + content)
+                time = time_at(self._reader, place)
+                digest.update(account + slot[SLOT.own] + time + len(content).to_bytes(4, "big") + content)
         return digest.digest()
 
 

@@ -17,17 +17,17 @@ from banyan_reading.timelines import Line, by_time
 from banyan_schema.address import Target
 from banyan_schema.social import REPOST
 from banyan_storage.engine import Table, after_prefix
-from banyan_storage.slots import shown_at, stamp_of
-from banyan_storage.view_rows import ELEMENT, NUMBERED, NUMBERS
+from banyan_storage.slots import shown_at, time_at
+from banyan_storage.view_rows import ELEMENT, NUMBERED, NUMBERS, SHOW, ms_of
 from banyan_storage.views.social.quotes import QUOTE_COUNTS, QUOTES
-from banyan_storage.views.social.reactions import FROM_END, REACTIONS, REPOST_COUNTS, REPOSTS
+from banyan_storage.views.social.reactions import REACTIONS, REPOST_COUNTS, REPOSTS
 from banyan_storage.views.social.shares import SHARES
-from banyan_storage.views.social.thread import REPLIES, REPLY_COUNTS
-from banyan_storage.views.view import count_of
+from banyan_storage.views.social.thread import REPLIES, REPLY, REPLY_COUNTS
+from banyan_storage.views.social.timeline import LINE
+from banyan_storage.views.view import BY, UNIQUE, count_of
 
 TARGET_BYTES = 48
 NUMBER_BYTES = 4
-CELL_AND_ELEMENT = 32
 RESPONSES = 2_000
 QUOTES_LOOKED = 200
 """The newest quotes of a post, of which the hidden ones are not counted."""
@@ -72,9 +72,9 @@ def reposted_by(ask: Queries, target: Target, account: AccountId) -> int | None:
     if number is None:
         return None
     for key, _ in ask.reader.txn.prefix(REPOSTS, target.raw + number):
-        shown = shown_at(ask.reader.txn, number + REPOST + ELEMENT + key[-CELL_AND_ELEMENT:])
+        shown = shown_at(ask.reader.txn, number + REPOST + ELEMENT + key[UNIQUE])
         if shown:
-            return int.from_bytes(stamp_of(ask.reader, shown[:8])[:6], "big")
+            return ms_of(time_at(ask.reader, shown[SHOW.place]))
     return None
 
 
@@ -84,11 +84,11 @@ def reposted_at(ask: Queries, account: AccountId, ms: int) -> Iterator[Target]:
     number = ask.number(account)
     if number is None:
         return
-    time = ms.to_bytes(6, "big")
-    for row in islice(ask.reader.txn.dups(SHARES, number, time), AT_ONCE):
-        if row[:6] != time:
+    for row in islice(ask.reader.txn.dups(SHARES, number, ms.to_bytes(6, "big")), AT_ONCE):
+        line = Line(SHARES, number, account, *LINE.unpack(row))
+        if line.ms != ms:
             return
-        target = ask.reposted_at(Line(SHARES, number, account, row[8:24], row[:8], row[24:]))
+        target = ask.reposted_at(line)
         if target is not None:
             yield target
 
@@ -149,11 +149,11 @@ def responses(ask: Queries, target: Target, of: frozenset[bytes]) -> tuple[int, 
     """How many of these accounts, by their numbers, reposted the post, answered it, and reacted to it. Of a post
     with very many responses only some are looked at. Raises ViewBuilding."""
     ask.need("reactions", "thread")
-    rows, at = ask.reader.txn.prefix, slice(FROM_END, FROM_END + NUMBER_BYTES)
+    rows = ask.reader.txn.prefix
     found = (
-        {key[at] for key, _ in rows(REPOSTS, target.raw, limit=RESPONSES)},
-        {key[56:60] for key, _ in rows(REPLIES, target.raw, limit=RESPONSES)},
-        {key[at] for key, _ in rows(REACTIONS, target.raw, limit=RESPONSES)},
+        {key[BY] for key, _ in rows(REPOSTS, target.raw, limit=RESPONSES)},
+        {key[REPLY.account] for key, _ in rows(REPLIES, target.raw, limit=RESPONSES)},
+        {key[BY] for key, _ in rows(REACTIONS, target.raw, limit=RESPONSES)},
     )
     reposts, replies, reactions = (len(one & of) for one in found)
     return reposts, replies, reactions
@@ -164,5 +164,5 @@ def _each(ask: Queries, table: Table, target: Target, wanted: bytes, after: byte
     txn, prefix = ask.reader.txn, target.raw + wanted
     start = after_prefix(target.raw + after) if after else prefix
     rows = txn.scan(table, max(start or prefix, prefix), after_prefix(prefix))
-    for cursor, _ in groupby(key[TARGET_BYTES : FROM_END + NUMBER_BYTES] for key, _ in rows):
+    for cursor, _ in groupby(key[TARGET_BYTES : BY.stop] for key, _ in rows):
         yield cursor, AccountId(txn.get(NUMBERED, cursor[-NUMBER_BYTES:]) or b"")

@@ -10,16 +10,24 @@ from itertools import groupby
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_reading.grouped import GroupView
 from banyan_reading.queries import Queries
+from banyan_reading.timelines import CURSOR
 from banyan_schema.address import Target
 from banyan_schema.social.event import ANSWERS, EVENT, REPLIES, Answer, EventReply, SocialEvent, moment
 from banyan_schema.social.group import group_digest
 from banyan_storage.engine import ReadTxn, after_prefix
-from banyan_storage.slots import shown_at
-from banyan_storage.view_rows import NUMBERED, NUMBERS, register_slot
-from banyan_storage.views.social.events import EVENT_REPLIES, EVENT_REPLY_COUNTS, EVENTS, GROUP_EVENTS, VIEW
-from banyan_storage.views.view import count_of
+from banyan_storage.view_rows import NUMBERED, NUMBERS
+from banyan_storage.views.social.events import (
+    EVENT_REPLIES,
+    EVENT_REPLY,
+    EVENT_REPLY_COUNTS,
+    EVENT_ROW,
+    EVENTS,
+    GROUP_EVENTS,
+    VIEW,
+)
+from banyan_storage.views.view import BY_TIME, count_of
 
-CURSOR_BYTES = 56
+CURSOR_BYTES = CURSOR.key.stop
 """Begin, account and key of the last event of a page."""
 
 
@@ -38,10 +46,7 @@ class EventView:
 def event_of(ask: Queries, target: Target) -> EventView | None:
     """The event, or None if it is unknown or deleted or its content is not held."""
     ask.need(VIEW.name)
-    number = ask.number(target.account)
-    slot = register_slot(number or b"", EVENT, target.key)
-    shown = shown_at(ask.reader.txn, slot) if number else b""
-    event = ask.content(slot, shown[:8]) if shown else None
+    event, _ = ask.register(target, EVENT)
     return EventView(target, event) if isinstance(event, SocialEvent) else None
 
 
@@ -72,12 +77,12 @@ def of_accounts(ask: Queries, accounts: Iterable[AccountId], after: bytes) -> It
 
 def _next(txn: ReadTxn, number: bytes, who: AccountId, after: bytes) -> tuple[bytes, AccountId, bytes, bytes] | None:
     """The account's first event behind a cursor."""
-    begins, other, key = after[:8], after[8:40], after[40:]
+    begins, other, key = CURSOR.unpack(after)
     start = number + begins
     if other:  # of those that begin together, the ones behind the cursor's by account, then by key
         start = (after_prefix(start + key) if who == other else start if who > other else after_prefix(start)) or start
     row = next(iter(txn.scan(EVENTS, start, after_prefix(number), limit=1)), None)
-    return None if row is None else (row[0][4:12], who, row[0][12:], number)
+    return None if row is None else (row[0][EVENT_ROW.begins], who, row[0][EVENT_ROW.key], number)
 
 
 def of_group(ask: Queries, group: GroupView, after: bytes) -> Iterator[tuple[bytes, EventView | None]]:
@@ -85,16 +90,17 @@ def of_group(ask: Queries, group: GroupView, after: bytes) -> Iterator[tuple[byt
     of accounts that are no members, or that were removed, or of those whom the owner blocks."""
     ask.need(VIEW.name)
     txn, start = ask.reader.txn, group_digest(group.target.raw)
-    begin = start + after[:8]
-    if after[8:]:
-        number = ask.number(AccountId(after[8:40]))
-        begin = after_prefix(begin + (number or b"") + (after[40:] if number else b"")) or begin
-    for key, _ in txn.scan(GROUP_EVENTS, begin, after_prefix(start)):
-        who = AccountId(txn.get(NUMBERED, key[16:20]) or b"")
-        target = Target(who, CellKey(key[20:]))
+    begins, other, key = CURSOR.unpack(after)
+    begin = start + begins
+    if other:
+        number = ask.number(AccountId(other))
+        begin = after_prefix(begin + (number or b"") + (key if number else b"")) or begin
+    for row, _ in txn.scan(GROUP_EVENTS, begin, after_prefix(start)):
+        begins, number, key, _ = BY_TIME.unpack(row[len(start) :])
+        target = Target(AccountId(txn.get(NUMBERED, number) or b""), CellKey(key))
         found = event_of(ask, target)
         shows = found is not None and found.event.group == group.target and group.lets(target)
-        yield key[8:16] + target.raw, found if shows else None
+        yield begins + target.raw, found if shows else None
 
 
 def answers(ask: Queries, event: Target) -> dict[Answer, int]:
@@ -113,7 +119,7 @@ def who_answered(ask: Queries, event: Target, answer: Answer, after: AccountId |
     number = None if after is None else ask.number(after)
     begin = start if number is None else after_prefix(start + number) or start
     rows = txn.scan(EVENT_REPLIES, begin, after_prefix(start))
-    return (AccountId(txn.get(NUMBERED, n) or b"") for n, _ in groupby(key[49:53] for key, _ in rows))
+    return (AccountId(txn.get(NUMBERED, n) or b"") for n, _ in groupby(key[EVENT_REPLY.account] for key, _ in rows))
 
 
 def answered(ask: Queries, account: AccountId) -> dict[Target, Answer]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 
-from banyan_crdt.ids import AccountId, CellKey, Coll
+from banyan_crdt.ids import AccountId, CellKey
 from banyan_reading.queries import Queries
+from banyan_reading.timelines import CURSOR
 from banyan_schema.address import Target
 from banyan_schema.social.channel import (
     CHANNEL,
@@ -19,15 +20,18 @@ from banyan_schema.social.channel import (
     Channel,
     Episode,
     Playlist,
+    published_in,
 )
 from banyan_storage.engine import after_prefix
-from banyan_storage.slots import shown_at
-from banyan_storage.view_rows import NUMBERS, register_slot
+from banyan_storage.view_rows import NUMBERS, ms_of
 from banyan_storage.views.social.channels import (
     CHANNEL_EPISODES,
     EPISODE_COUNTS,
+    EPISODE_ROW,
+    NEW_EPISODE,
     NEW_EPISODES,
     SUBSCRIBER_COUNTS,
+    SUBSCRIPTION,
     SUBSCRIPTIONS,
     VIEW,
 )
@@ -48,33 +52,24 @@ class EpisodeView:
     time_ms: int
 
 
-def _register(ask: Queries, target: Target, coll: Coll) -> tuple[object, bytes]:
-    """What a register shows, or None, and its seed."""
-    ask.need(VIEW.name)
-    number = ask.number(target.account)
-    slot = register_slot(number or b"", coll, target.key)
-    shown = shown_at(ask.reader.txn, slot) if number else b""
-    return (ask.content(slot, shown[:8]), shown[8:]) if shown else (None, b"")
-
-
 def channel_of(ask: Queries, target: Target) -> Channel | None:
     """The channel, or None if it is unknown or dropped or its content is not held."""
-    found, _ = _register(ask, target, CHANNEL)
+    found, _ = ask.register(target, CHANNEL)
     return found if isinstance(found, Channel) else None
 
 
 def playlist_of(ask: Queries, target: Target) -> Playlist | None:
     """The playlist, or None as above."""
-    found, _ = _register(ask, target, PLAYLIST)
+    found, _ = ask.register(target, PLAYLIST)
     return found if isinstance(found, Playlist) else None
 
 
 def episode_of(ask: Queries, target: Target) -> EpisodeView | None:
     """The episode, or None as above, or if it says that it is of a channel of another account."""
-    found, seed = _register(ask, target, EPISODE)
+    found, seed = ask.register(target, EPISODE)
     if not isinstance(found, Episode) or found.channel.account != target.account:
         return None
-    return EpisodeView(target, found, int.from_bytes(seed[64:70], "big"))
+    return EpisodeView(target, found, ms_of(published_in(seed)))
 
 
 def channels_of(ask: Queries, account: AccountId, after: bytes = b"") -> Iterator[tuple[Target, Channel]]:
@@ -101,7 +96,7 @@ def in_order(ask: Queries, channel: Target, after: bytes = b"") -> Iterator[tupl
     start = number + channel.raw
     begin = after_prefix(start + after) if after else start
     for key, _ in ask.reader.txn.scan(CHANNEL_EPISODES, begin or start, after_prefix(start)):
-        yield key[52:], episode_of(ask, Target(channel.account, CellKey(key[76:])))
+        yield key[EPISODE_ROW.at], episode_of(ask, Target(channel.account, CellKey(key[EPISODE_ROW.key])))
 
 
 def newest(ask: Queries, channel: Target, before: bytes = b"") -> Iterator[tuple[bytes, EpisodeView | None]]:
@@ -113,7 +108,7 @@ def newest(ask: Queries, channel: Target, before: bytes = b"") -> Iterator[tuple
     start = number + channel.raw
     stop = start + before if before else after_prefix(start)
     for key, _ in ask.reader.txn.scan(NEW_EPISODES, start, stop, reverse=True):
-        yield key[52:], episode_of(ask, Target(channel.account, CellKey(key[60:])))
+        yield key[NEW_EPISODE.at], episode_of(ask, Target(channel.account, CellKey(key[NEW_EPISODE.key])))
 
 
 def newest_of(
@@ -130,7 +125,9 @@ def newest_of(
         """The channel's newest episode below a cursor."""
         start = numbers[channel.account] + channel.raw
         found = next(iter(txn.scan(NEW_EPISODES, start, _stop(start, channel, below), reverse=True, limit=1)), None)
-        return None if found is None else (found[0][52:60] + channel.account + found[0][60:], channel)
+        if found is None:
+            return None
+        return found[0][NEW_EPISODE.time] + channel.account + found[0][NEW_EPISODE.key], channel
 
     heads = [head for one in wanted if one.account in numbers and (head := last(one, before)) is not None]
     heads.sort()
@@ -139,15 +136,16 @@ def newest_of(
         older = last(channel, cursor)
         if older is not None:
             insort(heads, older)
-        yield cursor, episode_of(ask, Target(channel.account, CellKey(cursor[40:])))
+        yield cursor, episode_of(ask, Target(channel.account, CellKey(cursor[CURSOR.key])))
 
 
 def _stop(start: bytes, channel: Target, below: bytes | None) -> bytes | None:
     """Where the rows of a channel stop below a cursor: of those of the same time, by account and key."""
     if below is None:
         return after_prefix(start)
-    time, account, key = start + below[:8], below[8:40], below[40:]
-    return time + key if channel.account == account else after_prefix(time) if channel.account < account else time
+    time, account, key = CURSOR.unpack(below)
+    at = start + time
+    return at + key if channel.account == account else after_prefix(at) if channel.account < account else at
 
 
 def subscriptions(ask: Queries, account: AccountId, after: Target | None = None) -> Iterator[Target]:
@@ -158,11 +156,9 @@ def subscriptions(ask: Queries, account: AccountId, after: Target | None = None)
     if number is None:
         return
     begin = number if after is None else after_prefix(number + after.raw) or number
-    last = b""
-    for key, _ in ask.reader.txn.scan(SUBSCRIPTIONS, begin, after_prefix(number)):
-        if key[4:52] != last:
-            last = key[4:52]
-            yield Target(AccountId(key[4:36]), CellKey(key[36:52]))
+    rows = ask.reader.txn.scan(SUBSCRIPTIONS, begin, after_prefix(number))
+    for channel, _ in groupby(key[SUBSCRIPTION.channel] for key, _ in rows):
+        yield Target.of(channel)
 
 
 def subscribed(ask: Queries, account: AccountId, channel: Target) -> bool:

@@ -14,23 +14,26 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from banyan_crdt.ids import AccountId, CellKey
 from banyan_reading.answers import Above, PostView
+from banyan_reading.timelines import CURSOR
 from banyan_schema.social import Target
 from banyan_storage.engine import ReadTxn, Table, after_prefix
-from banyan_storage.view_rows import NUMBERED, target_bytes
+from banyan_storage.layout import Layout
+from banyan_storage.view_rows import NUMBERED
+from banyan_storage.views.view import BY_TIME
 
 if TYPE_CHECKING:
     from .queries import Queries
 
 MAX_ANCESTORS = 64
-CURSOR_BYTES = 1 + 4 + 56 + 48 + 56
+_SPOT = Layout("loose 1 | depth 4 | branch 56 | parent 48 | at 56")
+CURSOR_BYTES = _SPOT.at.stop
 
 
 class Spot(NamedTuple):
     """Where an answer stands. loose: in a branch that hangs from nothing. depth: 1 for a direct answer, 0 for one that
-    was only looked at. branch, at: the place of the first post of its branch, and its own: time 8 | account 32 | key
-    16. parent: what it answers."""
+    was only looked at. branch, at: the place of the first post of its branch, and its own, both `CURSOR`. parent: what
+    it answers."""
 
     loose: bool
     depth: int
@@ -40,12 +43,12 @@ class Spot(NamedTuple):
 
     @property
     def target(self) -> Target:
-        return Target(AccountId(self.at[8:40]), CellKey(self.at[40:]))
+        return Target.of(self.at[CURSOR.target])
 
     @property
     def cursor(self) -> bytes:
         """CURSOR_BYTES."""
-        return bytes((self.loose,)) + self.depth.to_bytes(4, "big") + self.branch + target_bytes(self.parent) + self.at
+        return bytes((self.loose,)) + self.depth.to_bytes(4, "big") + self.branch + self.parent.raw + self.at
 
 
 class Answer(NamedTuple):
@@ -58,8 +61,8 @@ class Answer(NamedTuple):
 
 def spot_of(cursor: bytes) -> Spot:
     """The inverse of `Spot.cursor`, of any CURSOR_BYTES bytes."""
-    parent = Target(AccountId(cursor[61:93]), CellKey(cursor[93:109]))
-    return Spot(cursor[0] == 1, int.from_bytes(cursor[1:5], "big"), cursor[5:61], parent, cursor[109:])
+    loose, depth, branch, parent, at = _SPOT.unpack(cursor)
+    return Spot(loose == b"\1", int.from_bytes(depth, "big"), branch, Target.of(parent), at)
 
 
 def above(q: Queries, post: PostView | None) -> Above:
@@ -146,15 +149,15 @@ def _behind(q: Queries, root: Target, start: Spot) -> Iterator[tuple[Spot, PostV
 
 
 def answers(txn: ReadTxn, table: Table, prefix: bytes, after: bytes | None) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """(time 8 | account 32 | key 16, account's number, place) of rows that begin with the prefix, oldest first, those
+    """(`CURSOR`, account's number, place) of rows that begin with the prefix, oldest first, those
     of one time by account, whatever their numbers here. after: the first of these three, of the last one read."""
-    at, start = len(prefix), prefix if after is None else prefix + after[:8]
+    at, start = len(prefix), prefix if after is None else prefix + after[CURSOR.time]
     rows = txn.scan(table, start, after_prefix(prefix))
-    for time, together in groupby(rows, lambda row: row[0][at : at + 8]):
+    cut = ((BY_TIME.unpack(key[at:]), place) for key, place in rows)
+    for time, together in groupby(cut, lambda row: row[0][0]):
         found = []
-        for key, place in together:
-            number = key[at + 8 : at + 12]
-            found.append((time + (txn.get(NUMBERED, number) or b"") + key[at + 12 :], number, place))
+        for (_, number, key, _), place in together:
+            found.append((time + (txn.get(NUMBERED, number) or b"") + key, number, place))
         for one in sorted(found):
             if after is None or one[0] > after:
                 yield one

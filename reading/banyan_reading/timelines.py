@@ -11,10 +11,14 @@ from typing import NamedTuple
 from banyan_crdt.ids import AccountId
 from banyan_reading.answers import PostView, Reposted
 from banyan_storage.engine import ReadTxn, Table, after_prefix
-from banyan_storage.view_rows import NUMBERED, NUMBERS
+from banyan_storage.layout import Layout
+from banyan_storage.view_rows import NUMBERED, NUMBERS, ms_of
 from banyan_storage.views.social.shares import SHARES
-from banyan_storage.views.social.timeline import TIMELINE
+from banyan_storage.views.social.timeline import LINE, TIMELINE
+from banyan_storage.views.view import BY_TIME
 
+CURSOR = Layout("time 8 | account 32 | key 16", target="account")
+"""Where a line stands among those of all accounts."""
 POSTS, WITH_REPOSTS = (TIMELINE,), (TIMELINE, SHARES)
 """The tables of a timeline. Their rows have one form."""
 
@@ -25,9 +29,14 @@ class Line(NamedTuple):
     table: Table
     number: bytes
     account: AccountId
-    key: bytes
     time: bytes
+    key: bytes
     place: bytes
+
+    @property
+    def ms(self) -> int:
+        """When, in milliseconds since 1970."""
+        return ms_of(self.time)
 
     @property
     def cursor(self) -> bytes:
@@ -62,7 +71,7 @@ def newest(
     while rows:
         _, table, number, row = rows.pop()
         account = accounts_of[number]
-        yield Line(table, number, account, row[8:24], row[:8], row[24:])
+        yield Line(table, number, account, *LINE.unpack(row))
         walk = walks.get((table, number))
         if walk is None:
             walk = walks[table, number] = txn.dups(table, number, b"", row, reverse=True)
@@ -78,8 +87,8 @@ def oldest(
     named = [(number, AccountId(account)) for account, number in txn.get_many(NUMBERS, sorted(dict.fromkeys(accounts)))]
 
     def rising(table: Table, number: bytes, account: AccountId) -> Iterator[Line]:
-        for row in txn.dups(table, number, after[:8]):
-            line = Line(table, number, account, row[8:24], row[:8], row[24:])
+        for row in txn.dups(table, number, after[CURSOR.time]):
+            line = Line(table, number, account, *LINE.unpack(row))
             if line.cursor > after:
                 yield line
 
@@ -89,7 +98,7 @@ def oldest(
 def by_time(
     txn: ReadTxn, table: Table, prefixes: Sequence[bytes], before: bytes | None, after: bytes | None
 ) -> Iterator[Line]:
-    """The posts of a table (prefix | time 8 | account number 4 | post key 16 | place 8), newest first: those of one
+    """The posts of a table (prefix | BY_TIME), newest first: those of one
     time by the account's number. prefixes: all as long. before: the cursor of the last line of the page before.
     after: then what is newer than that, the oldest first."""
     at = len(prefixes[0])
@@ -104,26 +113,26 @@ def by_time(
     walks = [walk(prefix) for prefix in prefixes]
     accounts = dict[bytes, AccountId]()
     for row, _ in merge(*walks, key=lambda row: row[0][at:], reverse=after is None):
-        key = row[at:]
-        number = key[8:12]
+        time, number, key, place = BY_TIME.unpack(row[at:])
         if number not in accounts:
             accounts[number] = AccountId(txn.get(NUMBERED, number) or b"")
-        yield Line(TIMELINE, number, accounts[number], key[12:28], key[:8], key[28:])
+        yield Line(TIMELINE, number, accounts[number], time, key, place)
 
 
 def _key_at(txn: ReadTxn, cursor: bytes, unknown: bytes) -> bytes:
     """Where a cursor stands in such a table. unknown: the number of an account that is not held here."""
-    return cursor[:8] + (txn.get(NUMBERS, cursor[8:40]) or unknown) + cursor[40:]
+    time, account, key = CURSOR.unpack(cursor)
+    return time + (txn.get(NUMBERS, account) or unknown) + key
 
 
 def as_reposted(view: PostView, line: Line) -> PostView:
     """A post as it stands at a line because of a repost."""
-    by = Reposted(line.account, int.from_bytes(line.time[:6], "big"))
+    by = Reposted(line.account, line.ms)
     return replace(view, cursor=line.cursor, reposted=by)
 
 
 def _cursor(account: AccountId, row: bytes) -> bytes:
-    return row[:8] + account + row[8:24]
+    return row[LINE.time] + account + row[LINE.key]
 
 
 def stops_below(
@@ -132,6 +141,6 @@ def stops_below(
     """Where the timeline of each account, given as (number, account), stops below a cursor."""
     if before is None:
         return ((number, None) for number, _ in accounts)
-    time, author, key = before[:8], before[8:40], before[40:]
+    time, author, key = CURSOR.unpack(before)
     after = after_prefix(time)
     return ((n, time + key if a == author else after if a < author else time) for n, a in accounts)

@@ -11,6 +11,7 @@ from banyan_reading.queries import Queries
 from banyan_schema.social.handle import DOMAIN_FIELD, is_domain
 from banyan_schema.social.official import COLLECTION, Official
 from banyan_storage.views.social.officials import OFFICIALS, VIEW
+from banyan_storage.views.view import UNIQUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ def verified(ask: Queries, account: AccountId, trusted: Iterable[AccountId]) -> 
         row = next(iter(ask.reader.txn.prefix(OFFICIALS, number + account, limit=1)), None) if number else None
         if row is None or platform == account or not is_domain(field_of(ask, platform, DOMAIN_FIELD)):
             continue
-        item = next(ask.items(platform, COLLECTION, row[0][-32:]), None)
+        item = next(ask.items(platform, COLLECTION, row[0][UNIQUE]), None)
         said = None if item is None or COLLECTION.layout is None else COLLECTION.layout.make(*item.values)
         if isinstance(said, Official):
             found.append(VerifiedBy(platform, said.title))

@@ -9,8 +9,6 @@ from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_schema.social import Poll
 from banyan_schema.social.vote import KEY_BYTES, VOTE, VOTER, tally_key, vote_key
-from banyan_storage.slots import shown_at
-from banyan_storage.view_rows import register_slot
 from banyan_storage.views.social.ballots import BALLOT_COUNTS, VIEW
 from banyan_storage.views.view import count_of
 
@@ -35,7 +33,6 @@ def tally(ask: Queries, post: Target, poll: Poll) -> Tally:
 def vote_of(ask: Queries, account: AccountId, post: Target, poll: Poll) -> list[int]:
     """The options that an account's vote counts for. Raises ViewBuilding."""
     ask.need()
-    number, begins = ask.number(account), tally_key(post, poll)
-    shown = shown_at(ask.reader.txn, register_slot(number, VOTE, vote_key(post))) if number else b""
-    seed = shown[PLACE_BYTES:]
+    begins = tally_key(post, poll)
+    seed = ask.seed(Target(account, vote_key(post)), VOTE)
     return [*seed[KEY_BYTES:]] if seed.startswith(begins) else []

@@ -16,6 +16,11 @@ class Target(NamedTuple):
     account: AccountId
     key: CellKey
 
+    @classmethod
+    def of(cls, raw: bytes) -> Target:
+        """Of its 48 bytes."""
+        return cls(AccountId(raw[:32]), CellKey(raw[32:]))
+
     @property
     def raw(self) -> bytes:
         """48 bytes: the account, then the key."""

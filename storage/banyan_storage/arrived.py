@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 from . import tables as t
 from .engine import Item, ReadTxn, WriteTxn
+from .layout import Layout
 
 KEPT = 100_000
+_ROW = Layout("time_ms 6 | peer")
 
 
 class Arrival(NamedTuple):
@@ -104,7 +106,7 @@ def _until(txn: ReadTxn, n: int) -> int:
 def _read(row: Item) -> Arrival | None:
     """None: the row is damaged, or was and is empty since a repair."""
     value = t.guarded(*row)
-    return Arrival(t.number(value[:6]), value[6:].decode("utf-8", "replace")) if value else None
+    return Arrival(t.number(value[_ROW.time_ms]), value[_ROW.peer].decode("utf-8", "replace")) if value else None
 
 
 def _known(

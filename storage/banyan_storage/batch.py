@@ -48,7 +48,7 @@ class AppendedRows:
             )
             signed = [k for k, e in enumerate(entries, 1) if e.sig is not None]
         self.records += zip(arrivals, records, strict=True)
-        self.ids.update(zip([id_[:16] for id_ in ids], arrivals, strict=True))
+        self.ids.update(zip([id_[t.ID.half] for id_ in ids], arrivals, strict=True))
         if append.puts:
             raws = [raw for raw in append.parts if raw is not None]
             places = [arrival + b"\0\0" for arrival in arrivals]
@@ -68,7 +68,7 @@ class AppendedRows:
         e, arrival = append.entries[0], t.u48(n)
         prev = e.header.prev
         self.records.append((arrival, encode_record(lid, e, prev is not None and prev == self._end)))
-        self.ids[e.id[:16]] = arrival
+        self.ids[e.id[t.ID.half]] = arrival
         if append.puts and (raw := append.parts[0]) is not None:
             self.parts.append((arrival + b"\0\0", raw))
             if row := row_of(arrival + b"\0\0", append.puts.colls[0], raw):

@@ -24,6 +24,7 @@ from banyan_crdt.signing import verify as verify_signature
 
 from . import blob_names
 from . import tables as t
+from .due import astray
 from .engine import Engine
 from .errors import CorruptStore
 from .grant_rows import encode_grants
@@ -257,19 +258,20 @@ def _checkpoints(reader: StoreReader, account: AccountId, control: Control) -> I
     """Checks each checkpoint by itself, against its head, and whether its writer may make one."""
     heads = {log.writer: head for log, head in reader.heads(account).items() if is_checkpoint(log)}
     for key, raw in reader.txn.prefix(t.CHECKPOINTS, account):
-        where = f"checkpoint of writer {key[32:].hex()[:16]} in account {account.hex()[:16]}"
+        writer = WriterKey(key[t.LOG_NAME.writer])
+        where = f"checkpoint of writer {writer.hex()[:16]} in account {account.hex()[:16]}"
         try:
             held = decode_checkpoint(reader.realm, raw)
             verify_signature(reader.realm, held.writer, held.id, held.sig)
         except BanyanError as error:
-            heads.pop(WriterKey(key[32:]), None)
+            heads.pop(writer, None)
             yield StoreProblem(where, str(error))
             continue
         if held.account + held.writer != key:
             yield StoreProblem(where, f"another one is stored there, of writer {held.writer.hex()[:16]}")
-        if heads.pop(WriterKey(key[32:]), None) != held.head:
+        if heads.pop(writer, None) != held.head:
             yield StoreProblem(where, f"its head is not number {held.n}, {_short(held.id)}")
-        lid = (reader.txn.get(t.HEADS, t.log_name(held.log_id)) or bytes(4))[:4]
+        lid = (reader.txn.get(t.HEADS, t.log_name(held.log_id)) or bytes(4))[t.HEAD.lid]
         if reader.txn.get(t.LOGS, lid) != t.log_name(held.log_id):
             yield StoreProblem(where, f"number {t.number(lid)} stands for something else")
         if not control.entitles(held.writer):
@@ -370,14 +372,8 @@ def _wholes(reader: StoreReader) -> Iterator[StoreProblem]:
 
 def _due(reader: StoreReader) -> Iterator[StoreProblem]:
     """Checks that each key is stored once by time and once by name."""
-    by_time, by_key = set[tuple[bytes, bytes]](), set[tuple[bytes, bytes]]()
-    for row, value in reader.txn.scan(t.DUE):
-        if row[1:2] == b"\0":
-            by_time.add((row[:1] + row[10:], row[2:10]))
-        else:
-            by_key.add((row[:1] + row[2:], value))
-    for row, _ in sorted(by_time ^ by_key):
-        yield StoreProblem("due", f"work {row[0]} of {row[1:17].hex()} has different times in the two orders")
+    for work, key, _ in sorted(astray(reader.txn)):
+        yield StoreProblem("due", f"work {work[0]} of {key.hex()[:32]} has different times in the two orders")
 
 
 def _places(stretch: t.Stretch) -> Iterator[tuple[int, int, bool]]:

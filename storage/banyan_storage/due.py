@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from . import tables as t
 from .engine import ReadTxn, WriteTxn
+from .layout import Layout
 
 MAX_KEY = 400
 """The most bytes of a key."""
 _BY_TIME, _BY_KEY = b"\0", b"\1"
+BY_TIME, BY_KEY = Layout("work 1 | order 1 | at_ms 8 | key"), Layout("work 1 | order 1 | key")
 
 
 class Work(IntEnum):
@@ -52,7 +54,7 @@ def due(txn: ReadTxn, work: Work, now_ms: int, limit: int) -> list[Due]:
     """What is due by now, oldest first."""
     start = bytes((work,)) + _BY_TIME
     rows = txn.scan(t.DUE, start, start + t.u64(now_ms + 1), limit=limit)
-    return [Due(t.number(key[2:10]), key[10:]) for key, _ in rows]
+    return [Due(t.number(row[BY_TIME.at_ms]), row[BY_TIME.key]) for row, _ in rows]
 
 
 def due_at(txn: ReadTxn, work: Work, key: bytes) -> int | None:
@@ -63,7 +65,7 @@ def due_at(txn: ReadTxn, work: Work, key: bytes) -> int | None:
 
 def planned(txn: ReadTxn, work: Work, prefix: bytes, limit: int) -> list[bytes]:
     """The keys that begin so and are due at any time, in order."""
-    return [key[2:] for key, _ in txn.prefix(t.DUE, bytes((work,)) + _BY_KEY + prefix, limit=limit)]
+    return [row[BY_KEY.key] for row, _ in txn.prefix(t.DUE, bytes((work,)) + _BY_KEY + prefix, limit=limit)]
 
 
 def set_due(txn: WriteTxn, work: Work, key: bytes, at_ms: int) -> None:
@@ -85,9 +87,21 @@ def drop_due(txn: WriteTxn, work: Work, key: bytes) -> None:
         txn.delete(t.DUE, kind + _BY_KEY + key)
 
 
+def astray(txn: ReadTxn) -> set[tuple[bytes, bytes, bytes]]:
+    """(work, key, time) of rows that stand in one of the two orders only."""
+    by_time, by_key = set[tuple[bytes, bytes, bytes]](), set[tuple[bytes, bytes, bytes]]()
+    for row, value in txn.scan(t.DUE):
+        work, order, key = BY_KEY.unpack(row)
+        if order == _BY_TIME:
+            by_time.add((work, row[BY_TIME.key], row[BY_TIME.at_ms]))
+        else:
+            by_key.add((work, key, value))
+    return by_time ^ by_key
+
+
 def postpone(txn: WriteTxn, work: Work, prefix: bytes, at_ms: int) -> None:
     """Moves due keys with this prefix to that time, unless they are due later."""
     rows = list(txn.prefix(t.DUE, bytes((work,)) + _BY_KEY + prefix))
-    for key, value in rows:
+    for row, value in rows:
         if t.number(value) < at_ms:
-            set_due(txn, work, key[2:], at_ms)
+            set_due(txn, work, row[BY_KEY.key], at_ms)

@@ -69,14 +69,14 @@ def late(txn: ReadTxn, offer: Offer) -> Late:
 
 def candidates(txn: ReadTxn, late: Late, entry: bytes) -> Iterator[int]:
     """Arrival numbers of entries whose ids may start with these bytes (at least 16)."""
-    if (arrival := late.get(entry[:16])) is not None:
+    if (arrival := late.get(entry[t.ID.half])) is not None:
         yield t.number(arrival)
-    for key, _ in txn.prefix(t.IDS, entry[:8]):
+    for key, _ in txn.prefix(t.IDS, entry[t.ID.begin]):
         yield t.n_of_id_key(key)
 
 
 def _read(txn: ReadTxn, after: int) -> dict[bytes, bytes]:
-    return {record_id(raw)[:16]: key for key, raw in txn.scan(t.ENTRIES, t.u48(after + 1))}
+    return {record_id(raw)[t.ID.half]: key for key, raw in txn.scan(t.ENTRIES, t.u48(after + 1))}
 
 
 class LateIds:
@@ -98,7 +98,7 @@ class LateIds:
                 self._ids = {half: arrival for half, arrival in self._ids.items() if t.number(arrival) > after}
                 self._after, self._upto = after, max(self._upto, after)
             for arrival, raw in txn.scan(t.ENTRIES, t.u48(self._upto + 1)):
-                self._ids[record_id(raw)[:16]] = arrival
+                self._ids[record_id(raw)[t.ID.half]] = arrival
                 self._upto = t.number(arrival)
             return Late(after, (self._ids,))
 
@@ -146,7 +146,7 @@ class IdIndex:
 
     def remove(self, entry: EntryId, n: int) -> None:
         """An entry goes."""
-        for half in self._known({entry[:16]}):
+        for half in self._known({entry[t.ID.half]}):
             self._keep(half)
             self._gone.add(half)
         self._txn.delete(t.IDS, t.id_key(entry, n))
@@ -158,7 +158,7 @@ class IdIndex:
             keys = self._queue[self._ready : self._ready + max(LEAST, 2 * came)]
             self._ready += len(keys)
             if stay := self._gone | (self._again & self._young.keys()):
-                without = {half[:8] + self._moving[half] for half in stay & self._moving.keys()}
+                without = {half[t.ID.begin] + self._moving[half] for half in stay & self._moving.keys()}
                 keys = [key for key in keys if key not in without]
             self._txn.put_many(t.IDS, [(key, b"") for key in keys])
             if self._ready == len(self._queue):
@@ -178,7 +178,7 @@ class IdIndex:
         if not self._queue and len(self._young) >= YOUNG_IDS:
             self._moving, self._young = self._young, {}
             self._until = t.number(max(self._moving.values()))
-            self._queue = sorted([half[:8] + arrival for half, arrival in self._moving.items()])
+            self._queue = sorted([half[t.ID.begin] + arrival for half, arrival in self._moving.items()])
             self._offer()
 
     def rolled_back(self) -> None:

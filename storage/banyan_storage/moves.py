@@ -19,10 +19,12 @@ from banyan_crdt.ids import Head, LogId
 
 from . import tables as t
 from .engine import Item, WriteTxn
+from .layout import Layout
 
 POSITION_KEY, SINCE_KEY, LIST = b"moves", b"moves since", b"moved"
 TOKEN = 16
-POSITION = 8 + TOKEN
+_AT = Layout("n 8 | token 16")
+POSITION = _AT.token.stop
 """Bytes of a position."""
 _NAME = 68
 
@@ -56,14 +58,14 @@ class Moves:
         before, self._at = self._at, self.position
         if self._since is not None:
             rows = [name + bytes((len(value),)) + value for name, value in sorted(self._rows.items())]
-            self._write.put(t.META, LIST + self._at[:8], before[8:] + b"".join(rows))
+            self._write.put(t.META, LIST + self._at[_AT.n], before[_AT.token] + b"".join(rows))
         self._write.put(t.META, POSITION_KEY, self._at)
         self._begin()
 
     @property
     def position(self) -> bytes:
         """The position after the pending transaction is committed."""
-        return t.u64(t.number(self._at[:8]) + 1) + self._hash.digest() if self._rows else self._at
+        return t.u64(t.number(self._at[_AT.n]) + 1) + self._hash.digest() if self._rows else self._at
 
     @property
     def pending(self) -> bool:
@@ -79,7 +81,7 @@ class Moves:
     def keep(self) -> None:
         """Keeps lists from the pending transaction on."""
         if self._since is None:
-            self._since = self._at[:8]
+            self._since = self._at[_AT.n]
             self._write.put(t.META, SINCE_KEY, self._since)
 
     def stop(self) -> None:
@@ -91,7 +93,7 @@ class Moves:
 
     def trim(self, position: bytes) -> None:
         """Deletes the lists before this position."""
-        upto = position[:8]
+        upto = position[_AT.n]
         if self._since is not None and self._since < upto:
             self._since = upto
             self._write.put(t.META, SINCE_KEY, upto)
@@ -99,13 +101,13 @@ class Moves:
 
     def after(self, position: bytes) -> range | None:
         """The commits after this position that moved heads. None: unknown, so any head may have moved."""
-        first, last = t.number(position[:8]) + 1, t.number(self._at[:8])
+        first, last = t.number(position[_AT.n]) + 1, t.number(self._at[_AT.n])
         if position == self._at:
             return range(first, first)
         if first > last or self._since is None or t.number(self._since) >= first:
             return None
         before = (self._write.get(t.META, LIST + t.u64(first)) or b"")[:TOKEN]
-        return range(first, last + 1) if before == position[8:] else None
+        return range(first, last + 1) if before == position[_AT.token] else None
 
     def heads(self, n: int) -> dict[LogId, Head] | None:
         """The heads that commit n moved. None: there is no list of it."""

@@ -18,11 +18,11 @@ from banyan_schema.notices import NOTICES as WHAT
 
 from .arrived import arrival_of, quiet_at
 from .engine import ReadTxn, after_prefix
-from .tables import u48
+from .tables import part_place, u48
 from .view_rows import NUMBERED, NUMBERS, place_bytes
 from .views.progress import cursors, need
 from .views.registry import SHOWN_NAME
-from .views.social.notices import NAMINGS, NOTICES, VIEW, stretch_of
+from .views.social.notices import NAMING, NAMINGS, NOTICE, NOTICES, VIEW, stretch_of
 
 READ = 65_536
 """Of so many of the last rows of an account is read who names it."""
@@ -59,15 +59,17 @@ def _upward(txn: ReadTxn, named: AccountId, after: bytes) -> Iterator[tuple[byte
     """(place, the account, number of the one that names it), after this place."""
     start = stretch_of(after)
     while (first := next(txn.dups(NOTICES, named, start), None)) is not None:
-        rows = of_stretch(txn, named, first[:5], Days(txn))
-        yield from sorted((row[10:], named, row[5:9]) for row in rows if row[10:] > after)
-        start = after_prefix(first[:5]) or first
+        stretch = first[NOTICE.stretch]
+        cut = map(NOTICE.unpack, of_stretch(txn, named, stretch, Days(txn)))
+        yield from sorted((place, named, number) for _, number, _, place in cut if place > after)
+        start = after_prefix(stretch) or first
 
 
 def _untold(txn: ReadTxn, named: AccountId, after: bytes) -> Iterator[tuple[bytes, AccountId, bytes]]:
     """The same of what it is not told."""
     for row in txn.dups(NAMINGS, named, after_prefix(after) or b""):
-        yield row[:PLACE_BYTES], named, row[PLACE_BYTES:]
+        place, number = NAMING.unpack(row)
+        yield place, named, number
 
 
 def namers(txn: ReadTxn, accounts: Iterable[AccountId], authors: Iterable[AccountId]) -> list[Naming]:
@@ -77,8 +79,9 @@ def namers(txn: ReadTxn, accounts: Iterable[AccountId], authors: Iterable[Accoun
     numbers = {number: AccountId(author) for author, number in txn.get_many(NUMBERS, sorted(authors))}
     found = dict[AccountId, Naming]()
     for named in accounts:
-        told = ((row[10:], row[5:9]) for row in islice(txn.dups(NOTICES, named, reverse=True), READ))
-        untold = ((row[:8], row[8:]) for row in islice(txn.dups(NAMINGS, named, reverse=True), READ))
+        rows = map(NOTICE.unpack, islice(txn.dups(NOTICES, named, reverse=True), READ))
+        told = ((place, number) for _, number, _, place in rows)
+        untold = map(NAMING.unpack, islice(txn.dups(NAMINGS, named, reverse=True), READ))
         for place, number in chain(told, untold):
             author = numbers.get(number)
             if author is not None and author != named and (author not in found or found[author].place < place):
@@ -92,7 +95,7 @@ def names(txn: ReadTxn, n: int, named: AccountId, author: AccountId) -> bool:
     number = txn.get(NUMBERS, author)
     groups = [] if number is None else [stretch_of(u48(n)) + number + bytes((what,)) for what in range(len(WHAT))]
     told = any(any(txn.dups(NOTICES, named, group + u48(n), group + u48(n + 1))) for group in groups)
-    return told or any(row[PLACE_BYTES:] == number for row in txn.dups(NAMINGS, named, u48(n), u48(n + 1)))
+    return told or any(row[NAMING.account] == number for row in txn.dups(NAMINGS, named, u48(n), u48(n + 1)))
 
 
 class Days:
@@ -118,7 +121,7 @@ class Days:
         return bytes(PLACE_BYTES) if before is None else place_bytes(before.n + 1, 0)
 
     def _day(self, place: bytes) -> int | None:
-        arrival = arrival_of(self._txn, int.from_bytes(place[:6], "big"))
+        arrival = arrival_of(self._txn, part_place(place)[0])
         return None if arrival is None else arrival.time_ms // DAY_MS
 
 
@@ -128,7 +131,7 @@ def of_stretch(txn: ReadTxn, account: AccountId, stretch: bytes, days: Days) -> 
     while stop is not None:
         rows, stop = txn.dups(NOTICES, account, stretch, stop, reverse=True), None
         for row in rows:
-            if not days.takes(row[5:10], row[10:]):
-                stop = row[:10] + days.begin(row[10:])
+            if not days.takes(row[NOTICE.by], row[NOTICE.place]):
+                stop = row[NOTICE.begin] + days.begin(row[NOTICE.place])
                 break
             yield row

@@ -89,7 +89,10 @@ class StoreReader(EntryReader):
         found = self._find(log)
         if found is None or not self.any_loose():
             return {}
-        return {key[10:]: t.loose_of(key, value).kind for key, value in self._txn.prefix(t.LOOSE, t.u32(found[0]))}
+        return {
+            key[t.LOOSE_KEY.half]: t.loose_of(key, value).kind
+            for key, value in self._txn.prefix(t.LOOSE, t.u32(found[0]))
+        }
 
     def children(self, log: LogId, parent: EntryId | None, seq: int) -> list[Entry]:
         """The loose entries at place `seq` whose parent is `parent`, in the order of their ids."""
@@ -131,8 +134,8 @@ class StoreReader(EntryReader):
             return NO_LOGS
         found = []
         for key, value in self._txn.prefix(t.HEADS, account):
-            lid = value[:4]
-            if key[64:] != CONTROL and any(self._txn.prefix(t.LOOSE, lid, limit=1)):
+            lid = value[t.HEAD.lid]
+            if key[t.LOG_NAME.log] != CONTROL and any(self._txn.prefix(t.LOOSE, lid, limit=1)):
                 found.append(t.log_of_name(key))
         return frozenset(found) or NO_LOGS
 

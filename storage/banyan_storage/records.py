@@ -18,9 +18,11 @@ from banyan_crdt.entry import Entry, Header, skip_seq
 from banyan_crdt.ids import AccountId, EntryId, LogId, Time, WriterKey
 
 from .errors import CorruptStore
+from .layout import Layout
 
 _FIXED = struct.Struct(">BIHIQQ32s")
 _START = _FIXED.size
+_RECORD = Layout("flags 1 | lid 4 | seq 6 | time 8 | total 8 | id 32")
 SIGNED, PREV, SKIP, WRITER, AFTER = 1, 2, 4, 8, 16
 _WIDTH = {flags: 32 * flags.bit_count() for flags in range(0, 16, 2)}
 """Bytes of the optional hashes and keys before the signature."""
@@ -83,11 +85,11 @@ def is_record(raw: bytes | None) -> bool:
 
 def record_time(raw: bytes) -> bytes:
     """The entry's time, 8 bytes."""
-    return raw[11:19]
+    return raw[_RECORD.time]
 
 
 def record_id(raw: bytes) -> EntryId:
-    return EntryId(raw[27:59])
+    return EntryId(raw[_RECORD.id])
 
 
 def record_signed(raw: bytes) -> bool:

@@ -23,7 +23,7 @@ from banyan_crdt.signing import verify as verify_signature
 
 from . import blob_names
 from . import tables as t
-from .due import Work, set_due
+from .due import Work, astray, set_due
 from .engine import Engine, Item, Table, WriteTxn
 from .errors import CorruptStore
 from .lmdb_pages import Pages
@@ -79,7 +79,7 @@ def names(txn: WriteTxn, realm: Realm) -> int:
         txn.put(t.META, t.SCHEMA_KEY, t.u32(t.SCHEMA))
     of_lid: dict[bytes, set[bytes]] = defaultdict(set)
     for name, raw in list(txn.scan(t.HEADS)):
-        of_lid[raw[:4]].add(name)
+        of_lid[raw[t.HEAD.lid]].add(name)
     wrong = [lid for lid, claim in of_lid.items() if claim != {txn.get(t.LOGS, lid)}]
     for lid, name in list(txn.scan(t.LOGS)):
         if lid not in of_lid:
@@ -95,16 +95,16 @@ def names(txn: WriteTxn, realm: Realm) -> int:
             del right[lid]
     for lid in wrong:
         for name in of_lid[lid]:
-            if (txn.get(t.HEADS, name) or b"")[:4] == lid and right.get(lid) != name:
+            if (txn.get(t.HEADS, name) or b"")[t.HEAD.lid] == lid and right.get(lid) != name:
                 txn.delete(t.HEADS, name)
         txn.delete(t.LOGS, lid)
     for lid, name in right.items():
         txn.put(t.LOGS, lid, name)
-        if (txn.get(t.HEADS, name) or b"")[:4] != lid:
-            txn.put(t.HEADS, name, lid + bytes(9))
+        if (txn.get(t.HEADS, name) or b"")[t.HEAD.lid] != lid:
+            txn.put(t.HEADS, name, lid + t.NO_HEAD)
     for account in [account for account, _ in txn.scan(t.ACCOUNTS)]:
         txn.put(t.ACCOUNTS, account, b"")  # a check of the control log makes them again
-    accounts = {name[:32] for name, _ in txn.scan(t.HEADS)}
+    accounts = {name[t.LOG_NAME.account] for name, _ in txn.scan(t.HEADS)}
     held = {account for account, _ in txn.scan(t.ACCOUNTS)}
     for account in held - accounts:
         txn.delete(t.ACCOUNTS, account)
@@ -151,13 +151,14 @@ def _drop_homeless(txn: WriteTxn) -> None:
     places = list[tuple[int, int]]()
     for table in (t.CHAIN, t.LOOSE):
         for key, value in list(txn.scan(table)):
-            if txn.get(t.LOGS, key[:4]) is None:
+            if txn.get(t.LOGS, key[t.CHAIN_KEY.lid]) is None:
                 txn.delete(table, key)
             elif table is t.CHAIN:
                 s = t.stretch_of(key, value)
                 places.append((s.n, s.n + s.size))
             else:
-                places.append((t.number(value[:6]), t.number(value[:6]) + 1))
+                n = t.loose_of(key, value).n
+                places.append((n, n + 1))
     places.sort(reverse=True)
     homeless = list[bytes]()
     for key, _ in txn.scan(t.ENTRIES):
@@ -174,7 +175,7 @@ def _drop_homeless(txn: WriteTxn) -> None:
 
 def _ids(txn: WriteTxn) -> None:
     txn.delete_range(t.IDS, b"", None)
-    rows = ((record_id(raw)[:8] + key, b"") for key, raw in txn.scan(t.ENTRIES) if is_record(raw))
+    rows = ((t.id_key(record_id(raw), t.number(key)), b"") for key, raw in txn.scan(t.ENTRIES) if is_record(raw))
     while block := sorted(islice(rows, BLOCK)):
         txn.put_many(t.IDS, block)
     last = txn.last(t.ENTRIES)
@@ -213,20 +214,13 @@ def _bodies(reader: StoreReader, account: AccountId) -> Iterator[tuple[int, Body
 
 def _due(txn: WriteTxn) -> None:
     """Work that is stored by name alone or by time alone is due at once: a row that is too early does no harm."""
-    by_time, by_key = set[tuple[bytes, bytes]](), set[tuple[bytes, bytes]]()
-    for row, value in txn.scan(t.DUE):
-        if row[1:2] == b"\0":
-            by_time.add((row[:1] + row[10:], row[2:10]))
-        else:
-            by_key.add((row[:1] + row[2:], value))
     known = {work.value for work in Work}
-    for name, at in by_time ^ by_key:
-        kind, key = name[:1], name[1:]
-        txn.delete(t.DUE, kind + b"\0" + at + key)
-        txn.delete(t.DUE, kind + b"\1" + key)
-        if name[0] in known and len(key) in (32, 56, 66, 68):
-            set_due(txn, Work(name[0]), key, 0)
-    for key in {key[:4] for key, _ in txn.scan(t.LOOSE)}:
+    for work, key, at in astray(txn):
+        txn.delete(t.DUE, work + b"\0" + at + key)
+        txn.delete(t.DUE, work + b"\1" + key)
+        if work[0] in known and len(key) in (32, 56, 66, 68):
+            set_due(txn, Work(work[0]), key, 0)
+    for key in {key[t.LOOSE_KEY.lid] for key, _ in txn.scan(t.LOOSE)}:
         log = txn.get(t.LOGS, key)
         if log is not None and txn.get(t.DUE, bytes((Work.FORGET,)) + b"\1" + log) is None:
             set_due(txn, Work.FORGET, log, 0)
@@ -255,9 +249,9 @@ def _checkpoints(txn: WriteTxn, realm: Realm) -> None:
             txn.delete(t.CHECKPOINTS, made.account + made.writer)
             continue
         held.add(t.log_name(made.log_id))
-        lid = (txn.get(t.HEADS, t.log_name(made.log_id)) or b"")[:4]
+        lid = (txn.get(t.HEADS, t.log_name(made.log_id)) or b"")[t.HEAD.lid]
         if lid:
             txn.put(t.HEADS, t.log_name(made.log_id), t.head_value(t.number(lid), made.head))
     for name, raw in list(txn.scan(t.HEADS)):
         if is_checkpoint(t.log_of_name(name)) and name not in held:
-            txn.put(t.HEADS, name, raw[:4] + bytes(9))
+            txn.put(t.HEADS, name, raw[t.HEAD.lid] + t.NO_HEAD)

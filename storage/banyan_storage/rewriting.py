@@ -89,7 +89,7 @@ class RewritingStore(ContentStore):
     def _arrive(self, lid: int, e: Entry) -> tuple[int, Item]:
         """Gives the entry the next arrival number. Returns the number and the record."""
         self._last += 1
-        self._ids.add({e.id[:16]: t.u48(self._last)})
+        self._ids.add({e.id[t.ID.half]: t.u48(self._last)})
         return self._last, (t.u48(self._last), encode_record(lid, e))
 
     def add_loose(self, log: LogId, entries: Sequence[Entry], kind: int, now_s: int) -> None:
@@ -208,7 +208,7 @@ class RewritingStore(ContentStore):
 
     def _is_of(self, key: bytes) -> bool:
         raw = self._write.get(t.ENTRIES, t.u48(t.n_of_id_key(key)))
-        return raw is not None and is_record(raw) and record_id(raw).startswith(key[:8])
+        return raw is not None and is_record(raw) and record_id(raw).startswith(key[t.ID_KEY.begin])
 
     def _held(self, lid: int) -> dict[EntryId, _Held]:
         rows = self._write.prefix(t.CHAIN, t.u32(lid))

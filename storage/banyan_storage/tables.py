@@ -41,6 +41,7 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, PartHash, WriterKey
 from banyan_crdt.ops import Part
 
 from .engine import Table
+from .layout import Layout
 
 LOGS = Table("logs")
 HEADS = Table("heads")
@@ -92,6 +93,18 @@ NOTE = b"note:"
 MAX_STRETCH = 0x7FFF
 MAX_ARRIVAL = (1 << 48) - 1
 
+LOG_NAME = Layout("account 32 | writer 32 | log 4", of="account writer")
+HEAD = Layout("lid 4 | length 8 | flag 1 | id")
+CHAIN_KEY = Layout("lid 4 | seq 6")
+LOOSE_KEY = Layout("lid 4 | seq 6 | half 16")
+LOOSE_ROW = Layout("n 6 | kind 1 | since 4")
+ID_KEY = Layout("begin 8 | n 6")
+ID = Layout("begin 8 | rest 8 | end 16", half="begin rest")
+"""Of an id, what stands for it in keys and in memory."""
+ERASED_KEY = Layout("entry 32 | op 2")
+NO_HEAD = bytes(HEAD.id.start - HEAD.lid.stop)
+"""What follows the number of a log without a head."""
+
 _U32, _U64 = struct.Struct(">I"), struct.Struct(">Q")
 _HEAD = struct.Struct(">IQB")
 _CHAIN = struct.Struct(">IHI")
@@ -136,7 +149,7 @@ def guard(key: bytes, value: bytes) -> bytes:
 
 def guarded(key: bytes, raw: bytes) -> bytes | None:
     """The value of a guarded row; None if a bit of it changed."""
-    value = raw[:-4]
+    value = raw[: -_U32.size]
     return value if len(raw) >= 4 and guard(key, value) == raw else None
 
 
@@ -146,7 +159,8 @@ def log_name(log: LogId) -> bytes:
 
 
 def log_of_name(raw: bytes) -> LogId:
-    return LogId(AccountId(raw[:32]), WriterKey(raw[32:64]), number(raw[64:68]))
+    account, writer, log = LOG_NAME.unpack(raw)
+    return LogId(AccountId(account), WriterKey(writer), number(log))
 
 
 def head_value(lid: int, head: Head) -> bytes:
@@ -156,7 +170,7 @@ def head_value(lid: int, head: Head) -> bytes:
 def head_of_value(raw: bytes) -> tuple[int, Head]:
     """(lid, Head)."""
     lid, length, flag = _HEAD.unpack_from(raw)
-    return lid, Head(length, EntryId(raw[13:]) if len(raw) > 13 else None, flag)
+    return lid, Head(length, EntryId(raw[HEAD.id]) if len(raw) > _HEAD.size else None, flag)
 
 
 def chain_key(lid: int, seq: int) -> bytes:
@@ -169,19 +183,19 @@ def chain_value(n: int, size: int, signed: bool) -> bytes:
 
 def stretch_of(key: bytes, value: bytes) -> Stretch:
     packed = number(value)
-    return Stretch(number(key[4:]), packed >> 16, (packed & 0xFFFF) >> 1, bool(packed & 1))
+    return Stretch(number(key[CHAIN_KEY.seq]), packed >> 16, (packed & 0xFFFF) >> 1, bool(packed & 1))
 
 
 def id_key(entry: EntryId, n: int) -> bytes:
-    return entry[:8] + u48(n)
+    return entry[ID.begin] + u48(n)
 
 
 def n_of_id_key(raw: bytes) -> int:
-    return number(raw[8:])
+    return number(raw[ID_KEY.n])
 
 
 def loose_key(lid: int, seq: int, entry: EntryId) -> bytes:
-    return chain_key(lid, seq) + entry[:16]
+    return chain_key(lid, seq) + entry[ID.half]
 
 
 def loose_value(loose: Loose) -> bytes:
@@ -189,7 +203,8 @@ def loose_value(loose: Loose) -> bytes:
 
 
 def loose_of(key: bytes, value: bytes) -> Loose:
-    return Loose(number(key[4:10]), number(value[:6]), *_SINCE.unpack_from(value, 6))
+    n, kind, since = map(number, LOOSE_ROW.unpack(value))
+    return Loose(number(key[LOOSE_KEY.seq]), n, kind, since)
 
 
 def part_key(n: int, op: int) -> bytes:
@@ -207,7 +222,7 @@ def erased_key(entry: EntryId, op: int) -> bytes:
 
 
 def erased_op(key: bytes) -> int:
-    return number(key[32:])
+    return number(key[ERASED_KEY.op])
 
 
 def wanted_value(part: Part) -> bytes:

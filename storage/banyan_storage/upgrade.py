@@ -17,6 +17,7 @@ from . import tables as t
 from .due import Work, set_due
 from .engine import Engine, Item, ReadTxn, WriteTxn
 from .errors import StorageError, StoreVersion
+from .layout import Layout
 from .local_tables import MEND
 from .records import is_record, record_name
 from .views import journal, touched
@@ -27,6 +28,8 @@ Step: TypeAlias = Callable[[WriteTxn, int, Say], None]
 """Upgrades a store to the next schema. Gets the time in seconds since 1970. Does not commit."""
 
 BLOCK, SAY_ROWS = 10_000, 250_000
+_LOOSE_BEFORE = Layout("lid 4 | half 16")
+"""A key of loose entries in version 4."""
 """Rows written at a time, and rows between two progress messages."""
 
 
@@ -101,10 +104,12 @@ def _loose_by_place(txn: WriteTxn, now_s: int, say: Say) -> None:
         if raw is not None and is_record(raw):  # otherwise its place is unknown, and the row is useless
             seq = record_name(raw).seq
             row = t.Loose(seq, t.number(value), t.BRANCH, now_s)
-            rows.append((t.chain_key(t.number(key[:4]), seq) + key[4:], t.loose_value(row)))
+            lid, half = _LOOSE_BEFORE.unpack(key)
+            rows.append((t.chain_key(t.number(lid), seq) + half, t.loose_value(row)))
         if not done % SAY_ROWS:
             say(f"{done:,} of {total:,} entries that do not count have their new keys.")
-    for lid in {key[:4] for key, _ in rows}:  # due now; the chore then notes when the first entry may be forgotten
+    lids = {key[t.LOOSE_KEY.lid] for key, _ in rows}
+    for lid in lids:  # due now; the chore then notes when the first entry may be forgotten
         name = txn.get(t.LOGS, lid)
         if name is not None:
             set_due(txn, Work.FORGET, name, now_s * 1000)

@@ -22,9 +22,10 @@ from banyan_crdt.ids import CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_schema.collection import Collection, Facts, SeedIn
 from banyan_schema.registry import SOCIAL
-from banyan_schema.social import Content, Target
+from banyan_schema.social import Content
 
 from .engine import Table
+from .layout import Layout
 
 REGISTER, ELEMENT = b"\x01", b"\x02"
 """The kind of a slot."""
@@ -34,18 +35,28 @@ NUMBERS = Table("account_numbers")
 NUMBERED = Table("accounts_by_number")
 """account number 4 -> account 32"""
 CELLS = Table("cells", dupsort=True)
-"""account number 4 -> set of: slot | time 8 | place 8. Live operations that are not shown.
-A slot is coll 8 | kind 1 | key 16, of an element followed by element 16; a place is arrival number 6 | op index 2"""
+"""account number 4 -> set of: SLOT.own | STAMP. Live operations that are not shown."""
 TOMBS = Table("tombs", dupsort=True)
-"""account number 4 -> set of: coll 8 | key 16"""
+"""account number 4 -> set of: TOMB.cell"""
 COVERS = Table("covers", dupsort=True)
-"""account number 4 -> set of: entry id 32 | op 2 | coll 8 (covered by a del) or coll 8 | key 16 (by a put).
-Covered operations that were not live at the time."""
+"""account number 4 -> set of: COVER. Covered operations that were not live at the time."""
 SHOWN = Table("shown", dupsort=True)
-"""account number 4 -> set of: slot | place 8 | seed"""
+"""account number 4 -> set of: SLOT.own | SHOW"""
 SHOWN_TABLES = (NUMBERS, NUMBERED, CELLS, TOMBS, COVERS, SHOWN)
 
-_REGISTER_SIZE, _ELEMENT_SIZE = 4 + 8 + 1 + 16, 4 + 8 + 1 + 32
+SLOT = Layout(
+    "account 4 | coll 8 | kind 1 | key 16 | element 16", own="coll", of="coll kind", begin="account kind", unique="key"
+)
+"""account: its number. Only a slot of a set has an element. own: all but the account."""
+TARGET = Layout("account 32 | key 16")
+"""A post, by its account itself."""
+TIME = Layout("ms 6 | counter 2")
+TIME_BYTES = TIME.counter.stop
+STAMP = Layout("time 8 | arrival 6 | op 2", place="arrival")
+SHOW = Layout("place 8 | seed")
+TOMB = Layout("account 4 | coll 8 | key 16", cell="coll")
+COVER = Layout("entry 32 | op 2 | cell")
+"""cell: coll 8, covered by a del, or coll 8 | key 16, by a put."""
 KINDS = {"register": REGISTER, "set": ELEMENT}
 """The kind of the slots of a collection, by how it merges."""
 SMALL, KEPT = 1_024, 8_192
@@ -56,6 +67,19 @@ _SEED_IN = {kind: of.seed_in for kind, of in _OF_SLOT.items()}
 
 ContentOf = Callable[[bytes], bytes | None]
 """Returns the content at a place, or None if it is not held."""
+
+
+class Showing(NamedTuple):
+    """What one slot shows. `slot`: SLOT. `place`: of the operation. `seed`: see banyan_schema.collection."""
+
+    slot: bytes
+    place: bytes
+    seed: bytes
+
+    @property
+    def account(self) -> bytes:
+        """The account's number, 4 bytes."""
+        return self.slot[SLOT.account]
 
 
 class ShownWrite(NamedTuple):
@@ -80,9 +104,22 @@ def slot_of(account: bytes, op: Put | Add) -> bytes:
     return account + op.coll + ELEMENT + op.key + op.elem
 
 
-def slot_size(slot: bytes) -> int:
-    """The length of a slot with its account's number."""
-    return _REGISTER_SIZE if slot[12:13] == REGISTER else _ELEMENT_SIZE
+def size_of(slot: bytes) -> int:
+    """The length of a slot with its account's number. `slot`: begins with it."""
+    last = SLOT.key if slot[SLOT.kind] == REGISTER else SLOT.element
+    return int(last.stop)
+
+
+def showing(account: bytes, row: bytes) -> Showing:
+    """A row of `SHOWN`, of the account with this number."""
+    slot = account + row
+    size = size_of(slot)
+    return Showing(slot[:size], *SHOW.unpack(slot[size:]))
+
+
+def ms_of(time: bytes) -> int:
+    """Milliseconds since 1970: the first six of the eight bytes of a time."""
+    return int.from_bytes(time[TIME.ms], "big")
 
 
 stamp_bytes = struct.Struct(">QQ").pack
@@ -99,7 +136,7 @@ def ref_bytes(ref: Ref) -> bytes:
 
 def read_content(slot: bytes, raw: bytes) -> Content | None:
     """`raw` as content of the slot's schema."""
-    return (_read if len(raw) > SMALL else _read_again)(slot[4:13], raw)
+    return (_read if len(raw) > SMALL else _read_again)(slot[SLOT.of], raw)
 
 
 def _read(kind: bytes, raw: bytes) -> Content | None:
@@ -113,11 +150,11 @@ _read_again = lru_cache(KEPT)(_read)
 def shown(slot: bytes, live: Sequence[bytes], content_of: ContentOf) -> ShownWrite | None:
     """The write that is shown, or None. live: the slot's stamps, the last write last."""
     for stamp in reversed(live):
-        raw = content_of(stamp[8:])
-        seed = None if raw is None else seed_of(slot, stamp[:8], raw)
+        raw = content_of(stamp[STAMP.place])
+        seed = None if raw is None else seed_of(slot, stamp[STAMP.time], raw)
         if seed is not None:
             return ShownWrite(stamp, seed)
-        if slot[12:13] == REGISTER:
+        if slot[SLOT.kind] == REGISTER:
             return None
     return None
 
@@ -137,15 +174,11 @@ def seed_of(slot: bytes, time: bytes, raw: bytes) -> bytes | None:
 
     time: that of the entry.
     """
-    of = _OF_SLOT.get(slot[4:13])
+    of = _OF_SLOT.get(slot[SLOT.of])
     return None if of is None else of.seed_of(time, raw)
 
 
 def facts_of(slot: bytes, seed: bytes) -> Facts:
     """The facts of a shown slot for views; none if its collection is unknown."""
-    of = _OF_SLOT.get(slot[4:13])
+    of = _OF_SLOT.get(slot[SLOT.of])
     return () if of is None else of.facts(seed)
-
-
-def target_bytes(target: Target) -> bytes:
-    return target.account + target.key

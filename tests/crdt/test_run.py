@@ -11,8 +11,8 @@ from banyan_crdt.codec import decode, encode
 from banyan_crdt.columns import Lazy
 from banyan_crdt.entry import Entry, encode_header, skip_seq
 from banyan_crdt.errors import BadSignature, BanyanError, Malformed, NotYet, Oversized, Reject
-from banyan_crdt.ids import EntryId, WriterKey
-from banyan_crdt.ops import encode_ops
+from banyan_crdt.ids import CellKey, EntryId, PartHash, WriterKey, coll
+from banyan_crdt.ops import Part, Put, encode_ops
 from banyan_crdt.realm import MAIN, TEST, Realm
 from banyan_crdt.run import (
     MAX_RUN_BYTES,
@@ -62,8 +62,12 @@ def spelled(run: object) -> object:
     return (type(members), *map(spelled, members)) if isinstance(members, tuple) else (type(run), run)
 
 
+def strictly(realm: Realm, raw: bytes) -> object:
+    return decode_any_run(realm, raw, lambda raw: None)
+
+
 def both(raw: bytes) -> tuple[object, object]:
-    """The answers of the short way for runs of one entry, and of the long way."""
+    """The answers of the short ways, and of the long way."""
 
     def answer(read: Callable[[Realm, bytes], object]) -> object:
         try:
@@ -71,7 +75,7 @@ def both(raw: bytes) -> tuple[object, object]:
         except BanyanError as error:
             return type(error), str(error)
 
-    return answer(decode_run), answer(decode_any_run)
+    return answer(decode_run), answer(strictly)
 
 
 STRANGE = (0, 1, 0x17, 0x18, 0x19, 0x1A, 0x1B, 0x41, 0x58, 0x59, 0x80, 0x81, 0x82, 0x83, 0xF6, 0xFF)
@@ -131,6 +135,26 @@ def test_the_short_cut_for_one_entry_answers_as_the_long_way_at_every_limit() ->
                     v[PREV] = None
                     short, long = both(encode(v))
                     assert short == long
+
+
+@pytest.mark.parametrize(("first", "sizes"), [(0, (24, 300)), (12, (230, 23, 70_000)), (3, (255, 256))])
+def test_the_short_cut_for_rows_of_puts_answers_as_the_long_way_on_every_mangled_byte(
+    first: int, sizes: tuple[int, ...]
+) -> None:
+    log = LOG[:first]
+    for n, size in enumerate(sizes):
+        op = Put(coll("post"), CellKey(b32(str(n))[:16]), (), Part(PartHash(b32("part")), size))
+        log = [*log, follow(AN.full("phone"), AN.log("phone"), log, op, parts=size)]
+    raw = run_bytes(log, first, len(log))
+    assert run_module._put_rows(raw) is not None
+    for at in range(len(raw)) if NIGHT else range(first % 5, len(raw), 5):
+        for value in {*STRANGE, raw[at], raw[at] ^ 1}:
+            for mangled in (raw[:at] + bytes((value,)) + raw[at + 1 :], raw[:at] + bytes((value,)) + raw[at:]):
+                short, long = both(mangled)
+                assert short == long, mangled.hex()
+        for cut in (raw[:at], raw[:at] + raw[at + 1 :]):
+            short, long = both(cut)
+            assert short == long, cut.hex()
 
 
 def test_no_flipped_bit_of_a_run_passes_with_other_content() -> None:

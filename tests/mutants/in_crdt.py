@@ -347,6 +347,13 @@ IN_CRDT = (
         ("tests/crdt/test_entry.py", "tests/crdt/test_run.py"),
     ),
     Mutant(
+        "bytes between the rows of a run are passed over",
+        "_put_rows",
+        "start + 3 * count + len(steps) + sum(map(len, sizes)) + sum(lengths) != end",
+        "False",
+        ("tests/crdt/test_run.py",),
+    ),
+    Mutant(
         "a control entry is taken without a look at its signature",
         "decode_control",
         "verify(realm, *signed(entry))",

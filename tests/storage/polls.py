@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from banyan_schema.address import Target
 from banyan_storage.engine import Table
-from banyan_storage.view_rows import target_bytes
 from banyan_storage.views.view import Counter, View, by_target, count_of
 
 if TYPE_CHECKING:
@@ -39,5 +38,5 @@ VIEW = View(
 def tally(ask: Queries, poll: Target) -> dict[int, int]:
     """How many accounts vote for each option. Raises ViewBuilding."""
     ask.need(VIEW.name)
-    rows = ask.reader.txn.prefix(VOTE_COUNTS, target_bytes(poll))
+    rows = ask.reader.txn.prefix(VOTE_COUNTS, poll.raw)
     return {int.from_bytes(key[48:], "big"): count_of(raw) for key, raw in rows}

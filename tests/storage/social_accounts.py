@@ -18,10 +18,10 @@ from banyan_storage.engine import Engine, ReadTxn
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Append, Store
 from banyan_storage.tables import STORE_TABLES
-from banyan_storage.view_rows import CELLS, NUMBERS, SHOWN, element_slot, register_slot, shown, stamp_bytes
+from banyan_storage.view_rows import CELLS, NUMBERS, SHOWN, Showing, element_slot, register_slot, shown, stamp_bytes
 from banyan_storage.views import VIEW_TABLES, SocialViews
 from banyan_storage.views.registry import ROW_TABLES, rows_of
-from banyan_storage.views.view import Row, Showing
+from banyan_storage.views.view import Row
 from tests.storage.accounts import STORE_ID, bodies, follow, head_of, seed
 
 Item = tuple[EntryId, int, bytes]

@@ -10,10 +10,12 @@ from banyan_reading.search.words import exact, fold, mark_of_account, words_of
 from banyan_schema.social import Post, Target
 from banyan_schema.social.post import tag_fold
 from banyan_storage.engine import after_prefix
+from banyan_storage.layout import Layout
 from banyan_storage.view_rows import NUMBERED
 from banyan_storage.views import journal
-from banyan_storage.views.social.timeline import TIMELINE
+from banyan_storage.views.social.timeline import LINE, TIMELINE
 
+_REACHED = Layout("account 4 | row")
 STEP = 500
 """Posts that one step reads and commits."""
 
@@ -49,10 +51,10 @@ class Follower:
         return True
 
     def _take(self, q: Queries, name: bytes) -> None:
-        account = q.reader.txn.get(NUMBERED, name[:4])
+        account = q.reader.txn.get(NUMBERED, name[journal.POST.account])
         if account is None:
             return
-        post = Target(AccountId(account), CellKey(name[4:]))
+        post = Target(AccountId(account), CellKey(name[journal.POST.key]))
         document = document_of(q.post(post))
         if document is None:
             self.index.remove([post])
@@ -62,7 +64,7 @@ class Follower:
     def _walk(self, q: Queries, reached: bytes, size: int) -> bool:
         """Reads posts account by account. What changes meanwhile is in the journal."""
         txn, read = q.reader.txn, 0
-        number, row = reached[:4], reached[4:]
+        number, row = reached[_REACHED.account], reached[_REACHED.row]
         with self.index.commit():
             while read < size:
                 if not number or not row:
@@ -74,7 +76,7 @@ class Follower:
                 for value in txn.dups(TIMELINE, number, row):
                     if value == row:
                         continue
-                    self._take(q, number + value[8:24])
+                    self._take(q, number + value[LINE.key])
                     row, read = value, read + 1
                     if read == size:
                         break

@@ -117,6 +117,11 @@ def _episode_seed(time: bytes, values: list[Any]) -> bytes:
     return bytes(channel.raw + order + post_time(time, values[5]))
 
 
+def published_in(seed: bytes) -> bytes:
+    """The time of an episode in its seed."""
+    return seed[64:]
+
+
 def _episode_facts(seed: bytes) -> Facts:
     return Fact("channel_episodes", seed), Fact("new_episodes", seed[:48] + seed[64:]), told_by("episode")
 

@@ -208,6 +208,11 @@ def _seed(time: bytes, values: list[Any]) -> bytes:
     return b"".join(found)
 
 
+def time_in(seed: bytes) -> bytes:
+    """The post's time in its seed."""
+    return seed[:8]
+
+
 def _facts(seed: bytes) -> Facts:
     found = [Fact("timeline", seed[:8])]
     at, parent = 8, b""

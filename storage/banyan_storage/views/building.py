@@ -21,15 +21,14 @@ from .. import tables as t
 from ..engine import ReadTxn, WriteTxn, after_prefix
 from ..errors import CorruptStore
 from ..reader import StoreReader
-from ..view_rows import NUMBERS, SHOWN, slot_size
+from ..view_rows import NUMBERS, SHOWN, SLOT, Showing, showing
 from ..viewhook import CountedEntry
 from . import journal, large_accounts, touched
 from .changes import Changes
-from .progress import WHOLE, cursors
+from .progress import CURSOR, WHOLE, cursors
 from .refolding import Refolding
-from .registry import BUILDING, NAMES, SHOWN_NAME, VERSIONS, rows_of, tables_of, version_of
+from .registry import BUILDING, BUILDING_ROW, NAMES, SHOWN_NAME, VERSIONS, rows_of, tables_of, version_of
 from .social.timeline import TIMELINE
-from .view import Showing
 
 STEP = 512
 """Operations, or rows of what is shown, that one step reads: about 20 ms."""
@@ -52,7 +51,7 @@ def opened(txn: WriteTxn, fresh: bool) -> list[str]:
         note_versions(txn, {name: version_of(name) for name in NAMES})
         return []
     held = {name.decode(): t.number(raw) for name, raw in txn.scan(VERSIONS)}
-    begun = {name.decode(): t.number(raw[:4]) for name, raw in txn.scan(BUILDING)}
+    begun = {name.decode(): t.number(raw[BUILDING_ROW.version]) for name, raw in txn.scan(BUILDING)}
     for name in [name for name in {**held, **begun} if name not in NAMES]:  # a later program may have it again
         txn.delete(VERSIONS, name.encode())
         txn.delete(BUILDING, name.encode())
@@ -108,9 +107,9 @@ def _move(txn: WriteTxn, name: str, cursor: bytes | None) -> None:
 
 def _accounts(reader: StoreReader, cursor: bytes) -> Iterator[AccountId]:
     """The accounts from the cursor's on; its own account is left out if the cursor is at its end."""
-    start = AccountId(cursor[:32])
-    if len(cursor) > 32 and cursor[32:] == WHOLE:
-        after = after_prefix(cursor[:32])
+    start = AccountId(cursor[CURSOR.account])
+    if cursor[CURSOR.own] == WHOLE:
+        after = after_prefix(cursor[CURSOR.account])
         if after is None:
             return iter(())
         start = AccountId(after)
@@ -153,14 +152,14 @@ def _step_rows(
     changes = Changes(txn, {})
     left, last = size, None
     for account in accounts:
-        after = cursor[32:] if account == cursor[:32] else b""
+        after = cursor[CURSOR.own] if account == cursor[CURSOR.account] else b""
         number = txn.get(NUMBERS, account)
         last = account + WHOLE
-        for showing in _shown(txn, number, after) if number else ():
-            changes.come(rows_of(showing, group.__contains__))
+        for shows in _shown(txn, number, after) if number else ():
+            changes.come(rows_of(shows, group.__contains__))
             left -= 1
             if not left:
-                last = account + showing.slot[4:]
+                last = account + shows.slot[SLOT.own]
                 break
         if not left:
             break
@@ -171,5 +170,4 @@ def _step_rows(
 def _shown(txn: ReadTxn, number: bytes, after: bytes) -> Iterator[Showing]:
     """What the slots of an account show, after the slot `after`."""
     for value in txn.dups(SHOWN, number, after_prefix(after) or b""):
-        size = slot_size(number + value) - 4
-        yield Showing(number + value[:size], value[size : size + 8], value[size + 8 :])
+        yield showing(number, value)

@@ -9,12 +9,12 @@ from typing import TypeAlias
 
 from ..blob_names import look_again
 from ..engine import Item, Table, WriteTxn
-from ..view_rows import NUMBERED, SHOWN
+from ..view_rows import NUMBERED, SHOWN, Showing
 from . import journal, touched
 from .progress import is_built
 from .registry import VIEWS, rows_of
-from .social.timeline import TIMELINE
-from .view import Counter, KeyOf, Row, Showing, count_of, count_value
+from .social.timeline import LINE, TIMELINE
+from .view import Counter, KeyOf, Row, count_of, count_value
 
 _Items: TypeAlias = "defaultdict[Table, list[Item]]"
 _There: TypeAlias = dict[tuple[Table, KeyOf | None], set[bytes]]
@@ -77,8 +77,8 @@ class Changes:
         txn = self._txn
         changed = [*self.puts.get(TIMELINE, ()), *self._gone.get(TIMELINE, ())]
         if changed:
-            journal.note(txn, (number + row[8:24] for number, row in changed))
-            look_again(txn, [row[24:] for _, row in self._gone.get(TIMELINE, ())])
+            journal.note(txn, (number + row[LINE.key] for number, row in changed))
+            look_again(txn, [row[LINE.place] for _, row in self._gone.get(TIMELINE, ())])
         counted = [c for c in _COUNTERS if c.rows in self.puts or c.rows in self._gone]
         before = self._there(counted, both=True)
         for table, items in self._gone.items():

@@ -25,7 +25,6 @@ from banyan_crdt.ops import Add, Body, Del, Put, Tomb, decode_body, part_of
 from banyan_crdt.parts import content_of
 from banyan_crdt.single import Puts
 from banyan_schema.social import POST
-from banyan_schema.social.post import OPENING
 
 from .. import tables as t
 from ..engine import Item, Table, WriteTxn, after_prefix
@@ -33,32 +32,38 @@ from ..reader import StoreReader
 from ..slots import cells_at, in_order, shown_at, stamp_of
 from ..view_rows import (
     CELLS,
+    COVER,
     COVERS,
-    ELEMENT,
+    KINDS,
     NUMBERED,
     NUMBERS,
     REGISTER,
+    SHOW,
     SHOWN,
+    SLOT,
+    STAMP,
+    TIME_BYTES,
+    TOMB,
     TOMBS,
+    Showing,
     place_bytes,
     ref_bytes,
     seeds_of,
+    showing,
     shown,
+    size_of,
     slot_of,
-    slot_size,
     stamp_bytes,
 )
 from ..viewhook import Append, CountedEntry
 from .changes import Changes
-from .social.recent import RECENT
-from .social.timeline import TIMELINE
-from .view import Showing
+from .registry import OPENINGS
 
 STEP = 4_096
 """Entries of an account folded at a time."""
 WORTH_ASKING = 4
 """From this number of slots of one collection on, one look-up for their whole range is cheaper than one for each."""
-_collection = itemgetter(slice(0, 13))
+_apart, _collection = itemgetter(SLOT.account, SLOT.own), itemgetter(SLOT.begin)
 
 
 def fold_account(
@@ -103,8 +108,7 @@ def clear(txn: WriteTxn, number: bytes, building: Mapping[str, bytes]) -> None:
     changes = Changes(txn, building)
     changes.touched.add(number)
     for value in txn.dups(SHOWN, number):
-        size = slot_size(number + value)
-        changes.slot(Showing(number + value[: size - 4], value[size - 4 : size + 4], value[size + 4 :]), None)
+        changes.slot(showing(number, value), None)
     changes.write()
     for table in (CELLS, TOMBS, COVERS, SHOWN):
         txn.delete(table, number)
@@ -193,46 +197,47 @@ class Fold:
         fresh = self._without_covered(self._without_dead(self._fresh))
         odd = self._odd(fresh)
         changes = slots.changes
-        shows, posts = changes.puts[SHOWN].append, changes.puts[TIMELINE].append
-        recent = changes.puts[RECENT].append
-        kind, seed_in, own_row = b"", seeds_of(b""), False
+        shows, openings = changes.puts[SHOWN].append, [(changes.puts[table].append, row) for table, row in OPENINGS]
+        kind, seed_in, posts = b"", seeds_of(b""), False
         for slot, stamp, _, raw in fresh:
-            if slot[4:13] != kind:  # nearly all are of one
-                kind = slot[4:13]
-                seed_in, own_row = seeds_of(kind), kind[:8] == POST and not changes.building
-            seed = None if raw is None or (odd and slot in odd) else seed_in(stamp[:8], raw)
+            if slot[SLOT.of] != kind:  # nearly all are of one
+                kind = slot[SLOT.of]
+                seed_in, posts = seeds_of(kind), slot[SLOT.coll] == POST and not changes.building
+            seed = None if raw is None or (odd and slot in odd) else seed_in(stamp[STAMP.time], raw)
             if seed is None:
                 slots.add(slot, stamp, None if raw is None else content_of(raw))
                 continue
-            number, place = slot[:4], stamp[8:]
-            shows((number, slot[4:] + place + seed))
-            if own_row and len(seed) == 8:  # a post that answers nothing: these are its only rows
-                posts((number, seed + slot[13:] + place))
-                recent((OPENING + seed + number + slot[13:] + place, b""))
+            number, place = slot[SLOT.account], stamp[STAMP.place]
+            shows((number, slot[SLOT.own] + place + seed))
+            if posts and len(seed) == TIME_BYTES:  # a post that answers nothing: these are its only rows
+                key = slot[SLOT.key]
+                for put, row in openings:
+                    put(row(number, seed, key, place))
             else:
                 changes.slot(None, Showing(slot, place, seed))
         if self._covers:
-            self._cover(slots, {entry + stamp[14:]: (slot, stamp[8:]) for slot, stamp, entry, _ in fresh})
+            self._cover(slots, {entry + stamp[STAMP.op]: (slot, stamp[STAMP.place]) for slot, stamp, entry, _ in fresh})
         slots.finish()
 
     def _of_some(self, table: Table, fresh: list[Fresh]) -> list[Fresh]:
         """Those whose accounts have a row in this table."""
         some = {number for number, _ in self._txn.get_many(table, sorted(self.numbers))}
-        return [f for f in fresh if f[0][:4] in some] if some else []
+        return [f for f in fresh if f[0][SLOT.account] in some] if some else []
 
     def _without_dead(self, fresh: list[Fresh]) -> list[Fresh]:
         """Without operations of cells that have a tombstone."""
-        asked = sorted({(slot[:4], slot[4:12] + slot[13:29]) for slot, _, _, _ in self._of_some(TOMBS, fresh)})
-        dead = {number + cell for number, cell, _ in self._txn.beginning(TOMBS, asked)}
-        return [f for f in fresh if f[0][:12] + f[0][13:29] not in dead] if dead else fresh
+        asked = sorted({(slot[SLOT.account], _cell(slot)) for slot, _, _, _ in self._of_some(TOMBS, fresh)})
+        dead = {(number, cell) for number, cell, _ in self._txn.beginning(TOMBS, asked)}
+        return [f for f in fresh if (f[0][SLOT.account], _cell(f[0])) not in dead] if dead else fresh
 
     def _without_covered(self, fresh: list[Fresh]) -> list[Fresh]:
         """Without operations whose covers arrived before them."""
         gone = set()
         for slot, stamp, entry, _ in self._of_some(COVERS, fresh):
-            ref, coll = entry + stamp[14:], slot[4:12]
-            by = {value[34:] for value in self._txn.dups(COVERS, slot[:4], ref, after_prefix(ref))}
-            if coll in by or (slot[12:13] == REGISTER and coll + slot[13:29] in by):
+            ref = entry + stamp[STAMP.op]
+            rows = self._txn.dups(COVERS, slot[SLOT.account], ref, after_prefix(ref))
+            by = {row[COVER.cell] for row in rows}
+            if slot[SLOT.coll] in by or (slot[SLOT.kind] == REGISTER and _cell(slot) in by):
                 gone.add(stamp)
         return [f for f in fresh if f[1] not in gone] if gone else fresh
 
@@ -240,14 +245,14 @@ class Fold:
         """Slots that must be computed as a whole: written twice, written before, or covered in this batch."""
         slots = sorted([f[0] for f in fresh])
         odd = set(compress(slots, map(eq, slots, islice(slots, 1, None))))
-        older = [slot for slot in slots if slot[:4] not in self._empty] if self._empty else slots
-        asked = [(slot[:4], slot[4:]) for slot in self._beside_others(older)]
+        older = [slot for slot in slots if slot[SLOT.account] not in self._empty] if self._empty else slots
+        asked = [*map(_apart, self._beside_others(older))]
         odd.update([number + slot for number, slot, _ in self._txn.beginning(SHOWN, asked)])
-        asked = sorted([(slot[:4], slot[4:]) for slot, _, _, _ in self._of_some(CELLS, fresh)])
+        asked = sorted([_apart(slot) for slot, _, _, _ in self._of_some(CELLS, fresh)])
         odd.update([number + slot for number, slot, _ in self._txn.beginning(CELLS, asked)])
         if self._covers:
             covered = {ref_bytes(cover.ref) for cover in self._covers}
-            odd.update([slot for slot, stamp, entry, _ in fresh if entry + stamp[14:] in covered])
+            odd.update([slot for slot, stamp, entry, _ in fresh if entry + stamp[STAMP.op] in covered])
         return odd
 
     def _beside_others(self, slots: list[bytes]) -> list[bytes]:
@@ -258,10 +263,11 @@ class Fold:
         asked: list[bytes] = []
         at = 0
         while at < len(slots):
-            collection, end = slots[at][:13], at + 1
-            if at + WORTH_ASKING <= len(slots) and slots[at + WORTH_ASKING - 1][:13] == collection:
+            collection, end = slots[at][SLOT.begin], at + 1
+            if at + WORTH_ASKING <= len(slots) and slots[at + WORTH_ASKING - 1][SLOT.begin] == collection:
                 end = bisect_right(slots, collection, at, key=_collection)
-                held = self._txn.dups(SHOWN, collection[:4], slots[at][4:], after_prefix(slots[end - 1][4:]))
+                (number, start), (_, last) = _apart(slots[at]), _apart(slots[end - 1])
+                held = self._txn.dups(SHOWN, number, start, after_prefix(last))
                 if next(held, None) is None:
                     at = end
                     continue
@@ -278,8 +284,7 @@ class Fold:
         for number, ref, coll, key in self._covers:
             raw = ref_bytes(ref)
             found = fresh.get(raw) or self._in_store(number, ref)
-            reached = found is not None and found[0][4:12] == coll and (key is None or found[0][12:] == REGISTER + key)
-            if found is None or found[0][:4] != number or not reached or not slots.remove(*found):
+            if found is None or not _reaches(number, coll, key, found[0]) or not slots.remove(*found):
                 waiting.add((number, raw + coll + (key or b"")))
         if waiting:
             self._txn.put_many(COVERS, sorted(waiting))
@@ -295,6 +300,17 @@ class Fold:
         return (slot_of(number, op), place_bytes(n, ref.op)) if isinstance(op, Put | Add) else None
 
 
+def _cell(slot: bytes) -> bytes:
+    return slot[SLOT.coll] + slot[SLOT.key]
+
+
+def _reaches(number: bytes, coll: Coll, key: CellKey | None, slot: bytes) -> bool:
+    """Whether what `_Cover` says is of this slot."""
+    if key is None:
+        return slot[SLOT.account] + slot[SLOT.coll] == number + coll
+    return slot == number + coll + REGISTER + key
+
+
 class _SlotState:
     """One slot while it is computed. `was`: what it showed. `cells`: the other live operations before. `live`: all live
     operations now."""
@@ -306,7 +322,7 @@ class _SlotState:
         self.cells = cells_at(txn, slot)
         self.live = set(self.cells)
         if self.was:
-            self.live.add(stamp_of(reader, self.was[:8]))
+            self.live.add(stamp_of(reader, self.was[SHOW.place]))
 
 
 class Slots:
@@ -331,24 +347,25 @@ class Slots:
         """Adds a live operation, and its content if it is held."""
         self.at(slot).live.add(stamp)
         if content is not None:
-            self.contents[stamp[8:]] = content
+            self.contents[stamp[STAMP.place]] = content
 
     def remove(self, slot: bytes, place: bytes) -> bool:
         """Removes an operation. Returns whether it was live there."""
         live = self.at(slot).live
-        gone = {stamp for stamp in live if stamp[8:] == place}
+        gone = {stamp for stamp in live if stamp[STAMP.place] == place}
         live -= gone
         return bool(gone)
 
     def bury(self, tombs: set[bytes]) -> None:
-        """Writes tombstones and empties their cells. `tombs`: account number 4 | coll 8 | key 16."""
-        self._txn.put_many(TOMBS, sorted([(tomb[:4], tomb[4:]) for tomb in tombs]))
+        """Writes tombstones and empties their cells. `tombs`: `TOMB`."""
+        self._txn.put_many(TOMBS, sorted([(tomb[TOMB.account], tomb[TOMB.cell]) for tomb in tombs]))
         for tomb in tombs:
-            for kind, size in ((REGISTER, 25), (ELEMENT, 41)):
-                start = tomb[4:12] + kind + tomb[12:]
-                values = (self._txn.dups(table, tomb[:4], start, after_prefix(start)) for table in (SHOWN, CELLS))
-                for slot in {tomb[:4] + value[:size] for value in chain.from_iterable(values)}:
-                    self.at(slot).live.clear()
+            number, coll, key = TOMB.unpack(tomb)
+            for kind in KINDS.values():
+                start = coll + kind + key
+                values = (self._txn.dups(table, number, start, after_prefix(start)) for table in (SHOWN, CELLS))
+                for row in [number + value for value in chain.from_iterable(values)]:
+                    self.at(row[: size_of(row)]).live.clear()
 
     def _content(self, place: bytes) -> bytes | None:
         found = self.contents.get(place)
@@ -366,19 +383,19 @@ class Slots:
     def _finish(self, slot: bytes, state: _SlotState) -> None:
         show = shown(slot, in_order(self._reader, state.live), self._content)
         cells = state.live - {show.stamp} if show else state.live
-        changes, number, rest = self.changes, slot[:4], slot[4:]
+        changes, (number, own) = self.changes, _apart(slot)
         for stamp in state.cells - cells:
-            changes.delete(CELLS, number, rest + stamp)
-        changes.puts[CELLS] += [(number, rest + stamp) for stamp in cells - state.cells]
-        was, now = state.was, show.stamp[8:] + show.seed if show else b""
+            changes.delete(CELLS, number, own + stamp)
+        changes.puts[CELLS] += [(number, own + stamp) for stamp in cells - state.cells]
+        was, now = state.was, show.stamp[STAMP.place] + show.seed if show else b""
         if was == now:
             return
         if was:
-            changes.delete(SHOWN, number, rest + was)
+            changes.delete(SHOWN, number, own + was)
         if now:
-            changes.puts[SHOWN].append((number, rest + now))
+            changes.puts[SHOWN].append((number, own + now))
         changes.slot(_showing(slot, was), _showing(slot, now))
 
 
 def _showing(slot: bytes, row: bytes) -> Showing | None:
-    return Showing(slot, row[:8], row[8:]) if row else None
+    return Showing(slot, *SHOW.unpack(row)) if row else None

@@ -10,10 +10,13 @@ from collections.abc import Iterable
 from itertools import islice
 
 from ..engine import ReadTxn, Table, WriteTxn
+from ..layout import Layout
 from ..tables import guard, guarded, number, u64
 
 JOURNAL = Table("changed_posts")
-"""change 8 -> account number 4 | post key 16; or nothing: all posts; guarded"""
+"""change 8 -> POST; or nothing: all posts; guarded"""
+POST = Layout("account 4 | key 16")
+"""account: its number."""
 MOST = 1_000_000
 """Rows that wait for a follower, 40 MB. If there are more it reads all posts, which is faster then."""
 
@@ -25,7 +28,7 @@ def last(txn: ReadTxn) -> int:
 
 
 def note(txn: WriteTxn, posts: Iterable[bytes]) -> None:
-    """posts: account number 4 | post key 16."""
+    """posts: each as `POST`."""
     if txn.count(JOURNAL) > MOST:  # nobody follows
         note_all(txn)
     first = last(txn) + 1

@@ -27,14 +27,14 @@ from banyan_crdt.state import counted_entries
 from .. import tables as t
 from ..engine import ReadTxn, WriteTxn, after_prefix
 from ..errors import CorruptStore
+from ..layout import Layout
 from ..reader import StoreReader
-from ..view_rows import CELLS, COVERS, NUMBERS, SHOWN, TOMBS, slot_size
+from ..view_rows import CELLS, COVERS, NUMBERS, SHOWN, TARGET, TOMBS, showing
 from ..viewhook import Append, CountedEntry, Wanting
 from .changes import Changes
 from .folding import Fold, fold_account
 from .progress import cursors
 from .registry import AGAIN
-from .view import Showing
 
 CLEARED, FOLDED, WANTED, RUN = b"\0", b"\1", b"\2", b"\3"
 """What is done to an account: its rows are cleared, or it is folded, or only its content is asked for, because all
@@ -43,6 +43,8 @@ key."""
 SCATTER = 40_503
 """A number that moves the place of the next step far from that of the last, as entries arrive: under load no account
 waits until all before it are done."""
+
+_ROW = Layout("phase 1 | upto 6 | seq 6 | name")
 
 
 class _Progress(NamedTuple):
@@ -59,7 +61,8 @@ class _Progress(NamedTuple):
 
 
 def _read(row: bytes) -> _Progress:
-    return _Progress(row[:1], t.number(row[1:7]), row[13:], t.number(row[7:13]))
+    phase, upto, seq, name = _ROW.unpack(row)
+    return _Progress(phase, t.number(upto), name, t.number(seq))
 
 
 def put_off(txn: WriteTxn, account: AccountId) -> bool:
@@ -103,26 +106,28 @@ def drop(txn: WriteTxn, account: AccountId) -> None:
 def waits(txn: ReadTxn, account: AccountId) -> bool:
     """Whether the account shows only a part of what it says."""
     row = txn.get(AGAIN, account) if txn.count(AGAIN) else None
-    return row is not None and row[:1] != WANTED
+    return row is not None and row[_ROW.phase] != WANTED
 
 
 def has_steps(txn: ReadTxn, account: AccountId) -> bool:
     """The same, also if only a run is left to be folded."""
     return bool(txn.count(AGAIN)) and any(
-        row[:1] != WANTED for _, row in txn.scan(AGAIN, account, after_prefix(account))
+        row[_ROW.phase] != WANTED for _, row in txn.scan(AGAIN, account, after_prefix(account))
     )
 
 
 def waiting(txn: ReadTxn, runs: bool = True) -> list[AccountId]:
     """The accounts of which something is left to be folded. runs: also those of which only runs are."""
     kinds = (CLEARED, FOLDED, RUN) if runs else (CLEARED, FOLDED)
-    return list(dict.fromkeys(AccountId(key[:32]) for key, row in txn.scan(AGAIN) if row[:1] in kinds))
+    return list(
+        dict.fromkeys(AccountId(key[TARGET.account]) for key, row in txn.scan(AGAIN) if row[_ROW.phase] in kinds)
+    )
 
 
 def all_views_begin(txn: WriteTxn) -> None:
     """What every account shows is about to be folded anew."""
     for key, row in list(txn.scan(AGAIN)):
-        if row[:1] == RUN:
+        if row[_ROW.phase] == RUN:
             txn.delete(AGAIN, key)
         else:
             txn.put(AGAIN, key, _read(row)._replace(phase=WANTED).row())
@@ -138,7 +143,7 @@ def step(txn: WriteTxn, reader: StoreReader, size: int, wanting: Wanting, of: Ac
     if found is None:
         return False
     key, at = found[0], _read(found[1])
-    account = AccountId(key[:32])
+    account = AccountId(key[TARGET.account])
     if at.phase == CLEARED:
         if clear(txn, account, size):
             txn.put(AGAIN, key, at._replace(phase=FOLDED, upto=reader.last_arrival).row())
@@ -158,8 +163,7 @@ def clear(txn: WriteTxn, account: AccountId, size: int) -> bool:
         return True
     changes, values = Changes(txn, cursors(txn)), list(islice(txn.dups(SHOWN, number), size))
     for value in values:
-        at = slot_size(number + value) - 4
-        changes.slot(Showing(number + value[:at], value[at : at + 8], value[at + 8 :]), None)
+        changes.slot(showing(number, value), None)
         changes.delete(SHOWN, number, value)
     changes.write()
     if len(values) == size:

@@ -9,8 +9,12 @@ from banyan_crdt.ids import AccountId
 
 from ..engine import ReadTxn
 from ..errors import ViewBuilding
-from .registry import BUILDING, NAMES, SHOWN_NAME, version_of
+from ..layout import Layout
+from ..view_rows import SLOT
+from .registry import BUILDING, BUILDING_ROW, NAMES, SHOWN_NAME, version_of
 
+CURSOR = Layout("account 32 | own")
+"""own: of the last slot."""
 WHOLE = b"\xff" * 64
 """The rest of a cursor at the end of its account, after all slots."""
 
@@ -27,12 +31,12 @@ def cursors(txn: ReadTxn) -> Mapping[str, bytes]:
     """The cursors of the views that are being built, by name. Usually there are none."""
     if not txn.count(BUILDING):
         return {}
-    return {name.decode(): value[4:] for name, value in txn.scan(BUILDING)}
+    return {name.decode(): value[BUILDING_ROW.cursor] for name, value in txn.scan(BUILDING)}
 
 
 def done_of(cursor: bytes) -> float:
     """How much is built, from 0 to 1. Account ids are hashes, so the cursor's place among all ids tells it."""
-    return int.from_bytes(cursor[:8].ljust(8, b"\0"), "big") / (1 << 64)
+    return int.from_bytes(cursor.ljust(8, b"\0")[:8], "big") / (1 << 64)
 
 
 def standings(txn: ReadTxn) -> list[ViewStanding]:
@@ -51,13 +55,13 @@ def need(at: Mapping[str, bytes], *names: str) -> None:
 def is_folded(at: Mapping[str, bytes], account: AccountId) -> bool:
     """Whether what the account shows must be updated now. If False, the builder reads the account later."""
     cursor = at.get(SHOWN_NAME)
-    return cursor is None or account <= cursor[:32]
+    return cursor is None or account <= cursor[CURSOR.account]
 
 
 def is_built(at: Mapping[str, bytes], name: str, account: bytes, slot: bytes) -> bool:
     """The same for the rows that a view makes of a slot. `slot` begins with the account's number."""
     cursor = at.get(name)
-    return cursor is None or account + slot[4:] <= cursor
+    return cursor is None or account + slot[SLOT.own] <= cursor
 
 
 def folded(at: Mapping[str, bytes], accounts: Iterable[AccountId]) -> set[AccountId]:

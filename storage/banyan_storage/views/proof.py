@@ -30,19 +30,23 @@ from ..view_rows import (
     NUMBERED,
     NUMBERS,
     SHOWN,
+    SLOT,
+    STAMP,
+    TARGET,
     TOMBS,
+    Showing,
     element_slot,
     ref_bytes,
     register_slot,
+    showing,
     shown,
-    slot_size,
     stamp_bytes,
 )
 from .building import counted
 from .large_accounts import waiting
 from .progress import cursors
 from .registry import SHOWN_NAME, VIEWS, rows_of
-from .view import Counter, Row, Showing, View, count_of, count_value
+from .view import Counter, Row, View, count_of, count_value
 
 _Row = TypeVar("_Row", bytes, Showing)
 
@@ -96,24 +100,24 @@ class Proof:
             if said.counted:
                 yield WrongRow(SHOWN_NAME, account, "the account has no number, so nothing of it shows")
             return
-        showing, cells = said.slots(number)
-        found = {_showing(number, value) for value in self._txn.dups(SHOWN, number)}
-        yield from _differ(SHOWN_NAME, account, set(showing), found, _slot_words)
+        shows, cells = said.slots(number)
+        found = {showing(number, value) for value in self._txn.dups(SHOWN, number)}
+        yield from _differ(SHOWN_NAME, account, set(shows), found, _slot_words)
         held = set(self._txn.dups(CELLS, number))
         yield from _differ(SHOWN_NAME, account, cells, held, lambda row: f"live operation {row.hex()}")
         tombs = {coll + key for coll, key in said.cells.tombs}
         yield from _differ(SHOWN_NAME, account, tombs, set(self._txn.dups(TOMBS, number)), _tomb_words)
         yield from self._covers(account, said, set(self._txn.dups(COVERS, number)))
-        for one in showing:
+        for one in shows:
             yield from self._expect(account, rows_of(one, self._proved))
 
     def _covers(self, account: AccountId, said: _Said, held: set[bytes]) -> Iterator[WrongRow]:
         """Covers whose targets are not held must be there. A cover whose target is held may be there: it came first."""
         possible, needed = said.covers()
         for row in sorted(needed - held):
-            yield WrongRow(SHOWN_NAME, account, f"that {row[:8].hex()} is covered is missing")
+            yield WrongRow(SHOWN_NAME, account, f"that {row.hex()[:16]} is covered is missing")
         for row in sorted(held - possible):
-            yield WrongRow(SHOWN_NAME, account, f"that {row[:8].hex()} is covered is there, and no entry says so")
+            yield WrongRow(SHOWN_NAME, account, f"that {row.hex()[:16]} is covered is there, and no entry says so")
 
     def _expect(self, account: AccountId, rows: Iterable[Row]) -> Iterator[WrongRow]:
         for table, key, value in rows:
@@ -168,8 +172,8 @@ class Proof:
                     yield WrongRow(view.name, account, sentence)
 
     def _keys(self, view: View, table: Table, account: AccountId, number: bytes) -> set[bytes]:
-        showing, _ = _Said(self._reader, account).slots(number)
-        rows = (row for one in showing for row in rows_of(one, view.name.__eq__))
+        shows, _ = _Said(self._reader, account).slots(number)
+        rows = (row for one in shows for row in rows_of(one, view.name.__eq__))
         return {key + value if table.dupsort else key for of, key, value in rows if of == table}
 
     def _counted(self, view: View, counter: Counter) -> Iterator[WrongRow]:
@@ -181,7 +185,7 @@ class Proof:
         held = dict(self._txn.scan(counter.counts))
         for key in sorted(wanted.keys() | held.keys()):
             if held.get(key) != (count_value(wanted[key]) if wanted[key] else None):
-                account = key[:32] if len(key) >= 32 else self._txn.get(NUMBERED, key)
+                account = key[TARGET.account] if len(key) >= TARGET.account.stop else self._txn.get(NUMBERED, key)
                 sentence = (
                     f"{counter.counts.name} has {count_of(held.get(key))} for {key.hex()}, counted are {wanted[key]}"
                 )
@@ -218,13 +222,13 @@ class _Said:
         for (coll, key), elements in self.cells.sets.items():
             for elem, adds in elements.items():
                 live[element_slot(number, coll, key, elem)] = [self._stamp(at) for at, _ in adds]
-        showing, beside = [], set[bytes]()
+        shows, beside = [], set[bytes]()
         for slot, stamps in live.items():
             show = shown(slot, stamps, self._content)
-            beside.update(slot[4:] + stamp for stamp in stamps if show is None or stamp != show.stamp)
+            beside.update(slot[SLOT.own] + stamp for stamp in stamps if show is None or stamp != show.stamp)
             if show is not None:
-                showing.append(Showing(slot, show.stamp[8:], show.seed))
-        return showing, beside
+                shows.append(Showing(slot, show.stamp[STAMP.place], show.seed))
+        return shows, beside
 
     def covers(self) -> tuple[set[bytes], set[bytes]]:
         """(covers that may be there, covers that must be there because their targets do not count here)."""
@@ -249,17 +253,12 @@ class _Said:
             return None
 
 
-def _showing(number: bytes, value: bytes) -> Showing:
-    size = slot_size(number + value) - 4
-    return Showing(number + value[:size], value[size : size + 8], value[size + 8 :])
-
-
 def _whole(key: bytes) -> bytes:
     return key
 
 
 def _slot_words(showing: Showing) -> str:
-    return f"slot {showing.slot[4:].hex()} shows operation {showing.place.hex()}"
+    return f"slot {showing.slot[SLOT.own].hex()} shows operation {showing.place.hex()}"
 
 
 def _tomb_words(row: bytes) -> str:

@@ -22,7 +22,7 @@ from ..engine import WriteTxn
 from ..errors import CorruptStore
 from ..reader import StoreReader
 from ..records import Line
-from ..view_rows import ELEMENT, REGISTER, place_bytes, stamp_bytes
+from ..view_rows import ELEMENT, REGISTER, STAMP, place_bytes, stamp_bytes
 from .folding import STEP, Fold, Fresh, Said, numbers_of
 from .large_accounts import goes_on
 
@@ -92,13 +92,13 @@ class Refolding:
     def _fold(self, waiting: Iterable[_Read], empty: set[bytes]) -> None:
         fold, places = Fold(self._txn, self._reader, {}, empty), list[bytes]()
         for _, plain, others in waiting:
-            places += [stamp[8:] for _, stamp, _ in plain]
+            places += [stamp[STAMP.place] for _, stamp, _ in plain]
             ops = ((n, at, op) for n, _, _, body in others for at, op in enumerate(body.ops))
             places += [place_bytes(n, at) for n, at, op in ops if part_of(op) is not None]
         places.sort()
         held = dict(self._txn.get_many(t.PARTS, places))
         for number, plain, others in waiting:
-            fresh: list[Fresh] = [(slot, stamp, entry, held.get(stamp[8:])) for slot, stamp, entry in plain]
+            fresh: list[Fresh] = [(slot, stamp, entry, held.get(stamp[STAMP.place])) for slot, stamp, entry in plain]
             fold.take_fresh(number, fresh)
             ops = ((n, at, op) for n, _, _, body in others for at, op in enumerate(body.ops))
             fold.take(number, others, (held.get(place_bytes(n, at)) for n, at, op in ops if part_of(op) is not None))

@@ -18,18 +18,21 @@ from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
 
 from ..engine import Table
+from ..layout import Layout
 from ..tables import ACTS, ARRIVED, STORE_TABLES
-from ..view_rows import SHOWN_TABLES, facts_of
+from ..view_rows import SHOWN_TABLES, SLOT, Showing, facts_of
 from . import social
 from .journal import JOURNAL
 from .touched import TOUCHED
-from .view import Row, RowOf, Showing, View
+from .view import Row, RowOf, View
 
 SHOWN_NAME = "shown"
 VERSIONS = Table("view_versions")
 """name -> version u32, for views that are complete."""
 BUILDING = Table("views_building")
-"""name -> version u32 | cursor (building.py), for views that are being built."""
+"""name -> BUILDING_ROW, for views that are being built."""
+BUILDING_ROW = Layout("version 4 | cursor")
+"""cursor: see progress.py."""
 
 AGAIN = Table("views_again")
 """account -> how far it is, for an account that is folded again in steps (large_accounts.py)."""
@@ -61,6 +64,8 @@ COUNT_TABLES = tuple(counter.counts for view in VIEWS for counter in view.counte
 VIEW_TABLES = (*SHOWN_TABLES, *ROW_TABLES, *COUNT_TABLES, VERSIONS, BUILDING, AGAIN, JOURNAL, TOUCHED)
 GUARDED = (ACTS, ARRIVED, JOURNAL, TOUCHED)
 """Of the store too: each row has a checksum (tables.py)."""
+OPENINGS = [(view.tables[0], view.opening) for view in VIEWS if view.opening is not None]
+"""What the views make of a post that answers nothing."""
 NAMES = (SHOWN_NAME, *(view.name for view in VIEWS))
 
 
@@ -90,7 +95,7 @@ def rows_of(showing: Showing, takes: Callable[[str], bool] | None = None) -> lis
     """The rows that views make of a slot. `takes`: whether to include the view of that name. Facts that no view shows
     give no row."""
     slot, place, seed = showing
-    number, unique, found = slot[:4], slot[13:], []
+    number, unique, found = slot[SLOT.account], slot[SLOT.unique], []
     for kind, key in facts_of(slot, seed):
         listening = _LISTENING.get(kind)
         if listening is not None and (takes is None or takes(listening[0])):

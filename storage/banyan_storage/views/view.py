@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from ..engine import Table
+from ..engine import Item, Table
+from ..layout import Layout
 
 Row = tuple[Table, bytes, bytes]
 """(table, key, value)."""
@@ -21,19 +22,8 @@ KeyOf = Callable[[bytes], bytes]
 RowOf = Callable[[bytes, bytes, bytes, bytes], Row]
 """(account's number, key of a fact, the slot's own key and element, place) -> one row."""
 
-
-class Showing(NamedTuple):
-    """What one slot shows. `slot`: account number 4 | coll 8 | kind 1 | key 16 | element 16 (only for a set). `place`:
-    arrival number 6 | op index 2. `seed`: see banyan_schema.collection."""
-
-    slot: bytes
-    place: bytes
-    seed: bytes
-
-    @property
-    def account(self) -> bytes:
-        """The account's number, 4 bytes."""
-        return self.slot[:4]
+OpeningOf = Callable[[bytes, bytes, bytes, bytes], Item]
+"""(account's number, time, key of the post, place) -> key and value of its row."""
 
 
 class Counter(NamedTuple):
@@ -60,11 +50,22 @@ class View(NamedTuple):
     account_at: dict[Table, int]
     """By table, where the number of the account that gave the row is in its key and value, one behind the other."""
     counters: tuple[Counter, ...] = ()
+    opening: OpeningOf | None = None
+    """The row in its first table of a post that answers nothing, made without facts: nearly all entries are such."""
 
     @property
     def all_tables(self) -> tuple[Table, ...]:
         """Its tables, those of its counters included."""
         return (*self.tables, *(counter.counts for counter in self.counters))
+
+
+BY_TIME = Layout("time 8 | account 4 | key 16 | place")
+"""The end of rows of posts of many accounts, some with the place in their keys."""
+
+UNIQUE = slice(-32, None)
+"""The end of rows that elements of sets make: the cell's key and the element."""
+BY = slice(-36, -32)
+"""Before it, in some tables: the number of the account."""
 
 
 def by_account(table: Table) -> RowOf:

@@ -31,9 +31,10 @@ After = Annotated[str | None, Meta(title="a place among responses", description=
 
 
 class RepostersRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """as: the account that reads."""
+    """as: the account that reads. every: also those that it does not see, or that are limited here."""
 
     uri: PostRef
+    every: bool = False
     by: Reader = None
     after: After = None
     limit: Annotated[int, Meta(ge=1, le=MOST)] = 100
@@ -108,7 +109,7 @@ def reposters(at: CommitView, ask: RepostersRequest) -> Reposters:
             more = last
             break
         last = response_place(cursor)
-        if visibility.sees(account):
+        if ask.every or visibility.sees(account):
             page.append(Named(did(account), name_of(q, account)))
     return Reposters(page, more)
 

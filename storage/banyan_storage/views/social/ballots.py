@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from banyan_crdt.ids import AccountId, CellKey
+from operator import itemgetter
+
 from banyan_schema.address import Target
 from banyan_schema.social.vote import KEY_BYTES, vote_key
 
 from ...engine import Table
+from ...layout import Layout
 from ..view import Counter, Row, View
 
 BALLOTS = Table("ballots")
-"""post's account 32 | post's key 16 | ballot 16 | choices 1 | end 8 | of 1 | option 1 | account number 4 -> nothing"""
+"""BALLOT | account number 4 -> nothing"""
 ASIDE = Table("ballots_aside")
 """The same, and the cell's key, of votes in another cell than that of the poll; these are not counted."""
 BALLOT_COUNTS = Table("ballot_counts")
-"""post's account 32 | post's key 16 | ballot 16 | choices 1 | end 8 | of 1 | option 1 -> u32"""
-
-
+"""BALLOT -> u32"""
+BALLOT = Layout("post 48 | ballot 16 | choices 1 | end 8 | of 1 | option 1", whole="post option")
 OPTION_END = KEY_BYTES + 1
 
 
@@ -27,11 +28,7 @@ def _row(account: bytes, named: bytes, cell: bytes, place: bytes) -> Row:
 
 
 def _cell(named: bytes) -> bytes:
-    return vote_key(Target(AccountId(named[:32]), CellKey(named[32:48])))
-
-
-def _option(key: bytes) -> bytes:
-    return key[:OPTION_END]
+    return vote_key(Target.of(named[BALLOT.post]))
 
 
 VIEW = View(
@@ -40,5 +37,5 @@ VIEW = View(
     (BALLOTS, ASIDE),
     {"ballots": _row},
     {BALLOTS: OPTION_END, ASIDE: OPTION_END},
-    (Counter(BALLOTS, BALLOT_COUNTS, _option),),
+    (Counter(BALLOTS, BALLOT_COUNTS, itemgetter(BALLOT.whole)),),
 )

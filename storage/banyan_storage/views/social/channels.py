@@ -6,21 +6,30 @@ stranger's own rows, where nobody looks for it.
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from ...engine import Table
+from ...layout import Layout
 from ..view import Counter, Row, View, by_account, by_target
 
 CHANNEL_EPISODES = Table("channel_episodes")
-"""account number 4 | channel account 32 | channel key 16 | season 8 | number 8 | time 8 | episode key 16 -> place 8"""
+"""EPISODE_ROW -> place 8"""
 NEW_EPISODES = Table("new_episodes")
-"""account number 4 | channel account 32 | channel key 16 | time 8 | episode key 16 -> place 8"""
+"""NEW_EPISODE -> place 8"""
 EPISODE_COUNTS = Table("episode_counts")
-"""account number 4 | channel account 32 | channel key 16 -> u32: episodes"""
+"""account number 4 | channel 48 -> u32: episodes"""
 SUBSCRIBERS = Table("channel_subscribers")
-"""channel account 32 | channel key 16 | account number 4 | cell key and element 32 -> nothing"""
+"""SUBSCRIBER -> nothing"""
 SUBSCRIBER_COUNTS = Table("channel_subscriber_counts")
-"""channel account 32 | channel key 16 -> u32: accounts"""
+"""channel 48 -> u32: accounts"""
 SUBSCRIPTIONS = Table("subscriptions")
-"""account number 4 | channel account 32 | channel key 16 | cell key and element 32 -> nothing"""
+"""SUBSCRIPTION -> nothing"""
+EPISODE_ROW = Layout(
+    "account 4 | channel 48 | season 8 | number 8 | time 8 | key 16", own="account channel", at="season"
+)
+NEW_EPISODE = Layout("account 4 | channel 48 | time 8 | key 16", at="time")
+SUBSCRIBER = Layout("channel 48 | account 4 | key 16 | element 16", both="channel account")
+SUBSCRIPTION = Layout("account 4 | channel 48 | key 16 | element 16")
 
 
 def _in_order(account: bytes, channel_and_order: bytes, episode: bytes, place: bytes) -> Row:
@@ -29,18 +38,6 @@ def _in_order(account: bytes, channel_and_order: bytes, episode: bytes, place: b
 
 def _by_time(account: bytes, channel_and_time: bytes, episode: bytes, place: bytes) -> Row:
     return NEW_EPISODES, account + channel_and_time + episode, place
-
-
-def _of_channel(key: bytes) -> bytes:
-    return key[:52]
-
-
-def _channel(key: bytes) -> bytes:
-    return key[:48]
-
-
-def _and_account(key: bytes) -> bytes:
-    return key[:52]
 
 
 VIEW = View(
@@ -55,7 +52,7 @@ VIEW = View(
     },
     {CHANNEL_EPISODES: 0, NEW_EPISODES: 0, SUBSCRIBERS: 48, SUBSCRIPTIONS: 0},
     (
-        Counter(CHANNEL_EPISODES, EPISODE_COUNTS, _of_channel),
-        Counter(SUBSCRIBERS, SUBSCRIBER_COUNTS, _channel, _and_account),
+        Counter(CHANNEL_EPISODES, EPISODE_COUNTS, itemgetter(EPISODE_ROW.own)),
+        Counter(SUBSCRIBERS, SUBSCRIBER_COUNTS, itemgetter(SUBSCRIBER.channel), itemgetter(SUBSCRIBER.both)),
     ),
 )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from ...engine import Table
+from ...layout import Layout
 from ..view import Counter, Row, View, by_target
 
 EVENTS = Table("events")
-"""account number 4 | begins 8 | event key 16 -> place 8. Begins: see `moment` of banyan_schema.social.event"""
+"""EVENT_ROW -> place 8. begins: see `moment` of banyan_schema.social.event"""
 GROUP_EVENTS = Table("group_events")
-"""group's digest 8 | begins 8 | account number 4 | event key 16 -> place 8"""
+"""group's digest 8 | BY_TIME, of when they begin -> place 8"""
 EVENT_REPLIES = Table("event_replies")
-"""event account 32 | event key 16 | answer 1 | account number 4 | cell key and element 32 -> nothing"""
+"""EVENT_REPLY -> nothing"""
 EVENT_REPLY_COUNTS = Table("event_reply_counts")
-"""event account 32 | event key 16 | answer 1 -> u32: accounts"""
+"""event 48 | answer 1 -> u32: accounts"""
+EVENT_ROW = Layout("account 4 | begins 8 | key 16")
+EVENT_REPLY = Layout("event 48 | answer 1 | account 4 | key 16 | element 16", said="event answer", by="event account")
 
 
 def _own(account: bytes, begins: bytes, event: bytes, place: bytes) -> Row:
@@ -23,19 +28,11 @@ def _of_group(account: bytes, group_and_begins: bytes, event: bytes, place: byte
     return GROUP_EVENTS, group_and_begins + account + event, place
 
 
-def _answer(key: bytes) -> bytes:
-    return key[:49]
-
-
-def _and_account(key: bytes) -> bytes:
-    return key[:53]
-
-
 VIEW = View(
     "events",
     1,
     (EVENTS, GROUP_EVENTS, EVENT_REPLIES),
     {"events": _own, "group_events": _of_group, "event_replies": by_target(EVENT_REPLIES)},
     {EVENTS: 0, GROUP_EVENTS: 16, EVENT_REPLIES: 49},
-    (Counter(EVENT_REPLIES, EVENT_REPLY_COUNTS, _answer, _and_account),),
+    (Counter(EVENT_REPLIES, EVENT_REPLY_COUNTS, itemgetter(EVENT_REPLY.said), itemgetter(EVENT_REPLY.by)),),
 )

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from ...engine import Table
+from ...layout import Layout
 from ..view import Counter, View, by_target
 
 FOLLOWERS = Table("followers")
-"""target account 32 | account number 4 | cell key and element 32 -> nothing"""
+"""FOLLOWER -> nothing"""
 FOLLOWER_COUNTS = Table("follower_counts")
 """target account 32 -> u32: accounts that follow it"""
 FOLLOW_COUNTS = Table("follow_counts")
 """account number 4 -> u32: accounts that it follows"""
 
-
-def _target(key: bytes) -> bytes:
-    return key[:32]
-
-
-def _account(key: bytes) -> bytes:
-    return key[32:36]
-
-
-def _both(key: bytes) -> bytes:
-    return key[:36]
-
-
+FOLLOWER = Layout("target 32 | account 4 | key 16 | element 16", both="target account")
+_both = itemgetter(FOLLOWER.both)
 VIEW = View(
     "followers",
     2,
@@ -32,7 +24,7 @@ VIEW = View(
     {"followers": by_target(FOLLOWERS)},
     {FOLLOWERS: 32},
     (
-        Counter(FOLLOWERS, FOLLOWER_COUNTS, _target, _both),
-        Counter(FOLLOWERS, FOLLOW_COUNTS, _account, _both),
+        Counter(FOLLOWERS, FOLLOWER_COUNTS, itemgetter(FOLLOWER.target), _both),
+        Counter(FOLLOWERS, FOLLOW_COUNTS, itemgetter(FOLLOWER.account), _both),
     ),
 )

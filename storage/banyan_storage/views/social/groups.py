@@ -6,32 +6,29 @@ The rows say who said what. Whether an act counts depends on what others say, so
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from ...engine import Table
+from ...layout import Layout
 from ..view import Counter, Row, View, by_account, by_target
 
 GROUP_JOINS = Table("group_joins")
-"""group account 32 | group key 16 | account number 4 | cell key and element 32 -> nothing"""
+"""GROUP_JOIN -> nothing"""
 GROUP_JOIN_COUNTS = Table("group_join_counts")
-"""group account 32 | group key 16 -> u32: accounts that joined or asked to"""
+"""group 48 -> u32: accounts that joined or asked to"""
 JOINED_GROUPS = Table("joined_groups")
-"""account number 4 | group account 32 | group key 16 | cell key and element 32 -> nothing"""
+"""JOINED_GROUP -> nothing"""
 GROUP_ACTS = Table("group_acts")
-"""account number 4 | what 1 | group account 32 | group key 16 | account 32, or a post 48 | cell key and element 32 ->
-nothing. What: see banyan_schema.social.group"""
+"""account number 4 | what 1 | group 48 | account 32, or a post 48 | cell key and element 32 -> nothing. What:
+see banyan_schema.social.group"""
 GROUP_POSTS = Table("group_posts")
-"""group's digest 8 | time 8 | account number 4 | post key 16 -> place 8"""
+"""group's digest 8 | BY_TIME -> place 8"""
+GROUP_JOIN = Layout("group 48 | account 4 | key 16 | element 16", both="group account")
+JOINED_GROUP = Layout("account 4 | group 48 | key 16 | element 16")
 
 
 def _post(account: bytes, group_and_time: bytes, post: bytes, place: bytes) -> Row:
     return GROUP_POSTS, group_and_time + account + post, place
-
-
-def _group(key: bytes) -> bytes:
-    return key[:48]
-
-
-def _and_account(key: bytes) -> bytes:
-    return key[:52]
 
 
 VIEW = View(
@@ -45,5 +42,5 @@ VIEW = View(
         "group_posts": _post,
     },
     {GROUP_JOINS: 48, JOINED_GROUPS: 0, GROUP_ACTS: 0, GROUP_POSTS: 16},
-    (Counter(GROUP_JOINS, GROUP_JOIN_COUNTS, _group, _and_account),),
+    (Counter(GROUP_JOINS, GROUP_JOIN_COUNTS, itemgetter(GROUP_JOIN.group), itemgetter(GROUP_JOIN.both)),),
 )

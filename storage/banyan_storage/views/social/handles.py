@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...engine import Table
-from ..view import View, by_account, by_target
+from ..view import BY, View, by_account, by_target
 
 HANDLES = Table("handles")
 """length 1 | handle | account 32 | number 4 of the account that says it | cell key and element 32 -> nothing"""
@@ -12,6 +12,8 @@ HANDLES_SAID = Table("handles_said")
 HANDLE_CLAIMS = Table("handle_claims")
 """length 1 | handle | account number 4 | profile cell's key 16 -> nothing: a field of the profile says that it is its
 handle. Another cell may say otherwise later"""
+CLAIM_BY, SAID_OF = slice(-20, -16), slice(-64, -32)
+"""From the end: the account that claims a handle; whom a row of the second table names."""
 VIEW = View(
     "handles",
     1,
@@ -21,5 +23,5 @@ VIEW = View(
         "handles_said": by_account(HANDLES_SAID),
         "handle_claims": by_target(HANDLE_CLAIMS),
     },
-    {HANDLES: -36, HANDLES_SAID: 0, HANDLE_CLAIMS: -20},
+    {HANDLES: BY.start, HANDLES_SAID: 0, HANDLE_CLAIMS: CLAIM_BY.start},
 )

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from ...engine import Table
+from ...layout import Layout
 from ..view import View, by_account
 
 LOCKED = Table("locked")
 """account number 4 | "l" | profile cell's key 16 -> nothing: a field of the profile says `locked`. Another cell may say
 otherwise later, so this only rules out."""
 FOLLOW_ANSWERS = Table("follow_answers")
-"""account number 4 | answer 1 | follower 32 | cell key and element 32 -> nothing. Answer: see
-banyan_schema.social.locked"""
+"""FOLLOW_ANSWER -> nothing"""
+FOLLOW_ANSWER = Layout("account 4 | answer 1 | follower 32 | key 16 | element 16")
+"""answer: see banyan_schema.social.locked."""
 VIEW = View(
     "locked",
     1,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from ...engine import Table
+from ...layout import Layout
 from ..view import Row, View, by_account
 
 MOVED_TO = Table("moved_to")
-"""account number 4 | the other account 32 | cell key 16 -> nothing"""
+"""MOVE -> nothing"""
 MOVED_FROM = Table("moved_from")
-"""account number 4 | the other account 32 | cell key and element 32 -> nothing"""
+"""MOVE, and the element 16 -> nothing"""
 BROADCASTS = Table("broadcasts", dupsort=True)
-"""account number 4 -> set of: place 8 | what happened 1. What: see banyan_schema.notices"""
+"""account number 4 -> set of: BROADCAST"""
+MOVE = Layout("account 4 | other 32 | key 16")
+BROADCAST = Layout("place 8 | what 1")
+"""what: see banyan_schema.notices."""
 
 
 def _told(account: bytes, what: bytes, unique: bytes, place: bytes) -> Row:

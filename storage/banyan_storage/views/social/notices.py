@@ -11,24 +11,29 @@ from __future__ import annotations
 from banyan_schema.notices import UNTOLD
 
 from ...engine import Table
+from ...layout import Layout
+from ...tables import part_place
 from ..view import Row, View
 
 NOTICES = Table("notices", dupsort=True)
-"""account 32 -> set of: stretch 5 | number of the account that did it 4 | what happened 1 | place 8. What: see
-banyan_schema.notices"""
+"""account 32 -> set of: NOTICE"""
 NAMINGS = Table("namings", dupsort=True)
-"""account 32 -> set of: place 8 | number of the account that names it 4, of what it is not told"""
+"""account 32 -> set of: NAMING, of what it is not told"""
+NOTICE = Layout("stretch 5 | account 4 | what 1 | place 8", by="account what", begin="stretch what")
+"""account: the number of the one that did it. what: see banyan_schema.notices."""
+NAMING = Layout("place 8 | account 4")
+_WHOM = Layout("what 1 | account 32")
 STRETCH = 1_024
 """Arrivals of a stretch. All its rows are read for a page, but for those that are passed over."""
 
 
 def stretch_of(place: bytes, beyond: int = 0) -> bytes:
     """The stretch in which a place is, or one that is so many `beyond` it."""
-    return (int.from_bytes(place[:6], "big") // STRETCH + beyond).to_bytes(5, "big")
+    return (part_place(place)[0] // STRETCH + beyond).to_bytes(5, "big")
 
 
 def _row(account: bytes, what_and_whom: bytes, unique: bytes, place: bytes) -> Row:
-    what, whom = what_and_whom[:1], what_and_whom[1:]
+    what, whom = _WHOM.unpack(what_and_whom)
     if what == UNTOLD:
         return NAMINGS, whom, place + account
     return NOTICES, whom, stretch_of(place) + account + what + place

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from ...engine import Table
+from ...layout import Layout
 from ..view import View, by_account
 
 OFFICIALS = Table("officials")
-"""number 4 of the account that says it | account 32 | cell key and element 32 -> nothing"""
+"""OFFICIAL -> nothing"""
+OFFICIAL = Layout("by 4 | account 32 | key 16 | element 16")
 VIEW = View("officials", 1, (OFFICIALS,), {"officials": by_account(OFFICIALS)}, {OFFICIALS: 0})

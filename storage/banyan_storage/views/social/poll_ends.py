@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from ...engine import Table
+from ...layout import Layout
 from ..view import View, by_account
 
 OWN_POLLS = Table("own_polls")
-"""account number 4 | ends, ms, 8 | post's key 16 -> nothing"""
+"""OWN_POLL -> nothing"""
 VOTED_POLLS = Table("voted_polls")
-"""account number 4 | ends, ms, 8 | post's account 32 | post's key 16 | cell key 16 -> nothing"""
+"""VOTED_POLL -> nothing"""
+OWN_POLL = Layout("account 4 | ends_ms 8 | key 16")
+VOTED_POLL = Layout("account 4 | ends_ms 8 | poll 48 | cell 16")
 
 VIEW = View(
     "poll_ends",

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from ...engine import Table
+from ...layout import Layout
 from ..view import Counter, Row, View
 
 QUOTES = Table("quotes")
-"""quoted account 32 | quoted key 16 | time 8 | account number 4 | post key 16 | place 8 -> nothing"""
+"""quoted 48 | BY_TIME, with the place -> nothing"""
 QUOTE_COUNTS = Table("quote_counts")
-"""quoted account 32 | quoted key 16 -> u32"""
+"""quoted 48 -> u32"""
+_QUOTE = Layout("quoted 48 | by_time")
 
 
 def _row(account: bytes, quoted_and_time: bytes, post: bytes, place: bytes) -> Row:
     return QUOTES, quoted_and_time + account + post + place, b""
 
 
-def _quoted(key: bytes) -> bytes:
-    return key[:48]
-
-
-VIEW = View("quotes", 1, (QUOTES,), {"quotes": _row}, {QUOTES: 56}, (Counter(QUOTES, QUOTE_COUNTS, _quoted),))
+_COUNTER = Counter(QUOTES, QUOTE_COUNTS, itemgetter(_QUOTE.quoted))
+VIEW = View("quotes", 1, (QUOTES,), {"quotes": _row}, {QUOTES: 56}, (_COUNTER,))

@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from ...engine import ReadTxn, Table
-from ..view import Counter, View, by_target, count_of
+from ...layout import Layout
+from ..view import BY, Counter, View, by_target, count_of
 
 REACTIONS = Table("reactions")
-"""target account 32 | target key 16 | length 1 | emoji | account number 4 | cell key and element 32 -> nothing"""
+"""target 48 | length 1 | emoji | account number 4 | cell key and element 32 -> nothing"""
 REACTION_COUNTS = Table("reaction_counts")
-"""target account 32 | target key 16 | length 1 | emoji -> u32: accounts"""
+"""target 48 | length 1 | emoji -> u32: accounts"""
 REPOSTS = Table("reposts")
-"""target account 32 | target key 16 | account number 4 | cell key and element 32 -> nothing"""
+"""target 48 | account number 4 | cell key and element 32 -> nothing"""
 REPOST_COUNTS = Table("repost_counts")
-"""target account 32 | target key 16 -> u32: accounts"""
+"""target 48 -> u32: accounts"""
+REACTION = Layout("target 48 | length 1 | emoji")
+"""Where a reaction, or its count, begins."""
 KINDS = 200
 """So many kinds of reactions of one post are read, the shortest first: anybody can invent any number."""
 USUAL = ("❤", "❤️", *"👍👎😂🤣😮😢😡🙏🔥🎉👏💯😍🤔✅👀💔🌳")
 """These are read in any case."""
-FROM_END = -36
-"""Where the account's number is in the keys of both tables: before the cell's key and element."""
-
-
-def _target(key: bytes) -> bytes:
-    return key[:48]
+_and_account = itemgetter(slice(0, BY.stop))
 
 
 def _target_and_emoji(key: bytes) -> bytes:
-    return key[: 49 + key[48]]
-
-
-def _and_account(key: bytes) -> bytes:
-    return key[: FROM_END + 4]
+    return key[: REACTION.emoji.start + key[REACTION.length][0]]
 
 
 VIEW = View(
@@ -38,10 +34,10 @@ VIEW = View(
     2,
     (REACTIONS, REPOSTS),
     {"reactions": by_target(REACTIONS), "reposts": by_target(REPOSTS)},
-    {REACTIONS: FROM_END, REPOSTS: FROM_END},
+    {REACTIONS: BY.start, REPOSTS: BY.start},
     (
         Counter(REACTIONS, REACTION_COUNTS, _target_and_emoji, _and_account),
-        Counter(REPOSTS, REPOST_COUNTS, _target, _and_account),
+        Counter(REPOSTS, REPOST_COUNTS, itemgetter(REACTION.target), _and_account),
     ),
 )
 
@@ -53,4 +49,4 @@ def kinds_of(txn: ReadTxn, target: bytes) -> dict[str, int]:
         rows += txn.get_many(
             REACTION_COUNTS, sorted(target + bytes((len(raw),)) + raw for raw in map(str.encode, USUAL))
         )
-    return {key[49:].decode(): count_of(count) for key, count in rows}
+    return {key[REACTION.emoji].decode(): count_of(count) for key, count in rows}

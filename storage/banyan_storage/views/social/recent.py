@@ -5,11 +5,13 @@ Openings and answers are apart: most public timelines have no answers, and would
 
 from __future__ import annotations
 
-from ...engine import Table
+from banyan_schema.social.post import OPENING
+
+from ...engine import Item, Table
 from ..view import Row, View
 
 RECENT = Table("recent")
-"""kind 1 | time 8 | account number 4 | post key 16 | place 8 -> nothing. kind: OPENING or ANSWER of
+"""kind 1 | BY_TIME, with the place -> nothing. kind: OPENING or ANSWER of
 banyan_schema.social.post"""
 
 
@@ -17,4 +19,8 @@ def _row(account: bytes, key: bytes, post: bytes, place: bytes) -> Row:
     return RECENT, key + account + post + place, b""
 
 
-VIEW = View("recent", 1, (RECENT,), {"recent": _row}, {RECENT: 9})
+def _opening(account: bytes, time: bytes, post: bytes, place: bytes) -> Item:
+    return OPENING + time + account + post + place, b""
+
+
+VIEW = View("recent", 1, (RECENT,), {"recent": _row}, {RECENT: 9}, opening=_opening)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from ...engine import Table
+from ...layout import Layout
 from ..view import View, by_account
 
 FOLLOWS = Table("follows")
-"""account number 4 | target account 32 | cell key and element 32 -> nothing; the same for blocks and mutes"""
+"""RELATION -> nothing; the same for blocks and mutes"""
 BLOCKS = Table("blocks")
 MUTES = Table("mutes")
+RELATION = Layout("account 4 | other 32 | key 16 | element 16")
 VIEW = View(
     "relations",
     1,

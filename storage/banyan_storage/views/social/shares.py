@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from ...engine import Table
+from ...layout import Layout
 from ..view import Row, View
 
 SHARES = Table("shares", dupsort=True)
-"""account number 4 -> set of: time 8 | element 16 | place 8, as in the table of posts"""
+"""account number 4 -> set of: LINE, as in the table of posts; its key is the element of the repost"""
+
+_UNIQUE = Layout("key 16 | element 16")
 
 
 def _row(account: bytes, time: bytes, cell_and_element: bytes, place: bytes) -> Row:
-    return SHARES, account, time + cell_and_element[16:] + place
+    return SHARES, account, time + cell_and_element[_UNIQUE.element] + place
 
 
 VIEW = View("shares", 1, (SHARES,), {"shares": _row}, {SHARES: 0})

@@ -3,16 +3,21 @@ are found there if that one is deleted."""
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from ...engine import Table
+from ...layout import Layout
 from ..view import Counter, Row, View
 
 REPLIES = Table("replies")
-"""parent account 32 | parent key 16 | time 8 | account number 4 | post key 16 -> place 8"""
+"""parent 48 | BY_TIME -> place 8"""
 REPLY_COUNTS = Table("reply_counts")
-"""parent account 32 | parent key 16 -> u32"""
+"""parent 48 -> u32"""
 CONVERSATIONS = Table("conversations")
-"""conversation 8 | time 8 | account number 4 | post key 16 -> place 8 | parent account 32 | parent key 16.
-Conversation: see `banyan_schema.address`"""
+"""conversation 8 | BY_TIME -> WITHIN. Conversation: see `banyan_schema.address`"""
+REPLY = Layout("parent 48 | time 8 | account 4 | key 16")
+WITHIN = Layout("place 8 | parent 48")
+_WHERE = Layout("begin 16 | parent 48")
 
 
 def _row(account: bytes, parent_and_time: bytes, post: bytes, place: bytes) -> Row:
@@ -20,11 +25,7 @@ def _row(account: bytes, parent_and_time: bytes, post: bytes, place: bytes) -> R
 
 
 def _within(account: bytes, where_and_parent: bytes, post: bytes, place: bytes) -> Row:
-    return CONVERSATIONS, where_and_parent[:16] + account + post, place + where_and_parent[16:]
-
-
-def _parent(key: bytes) -> bytes:
-    return key[:48]
+    return CONVERSATIONS, where_and_parent[_WHERE.begin] + account + post, place + where_and_parent[_WHERE.parent]
 
 
 VIEW = View(
@@ -33,5 +34,5 @@ VIEW = View(
     (REPLIES, CONVERSATIONS),
     {"replies": _row, "conversations": _within},
     {REPLIES: 56, CONVERSATIONS: 16},
-    (Counter(REPLIES, REPLY_COUNTS, _parent),),
+    (Counter(REPLIES, REPLY_COUNTS, itemgetter(REPLY.parent)),),
 )

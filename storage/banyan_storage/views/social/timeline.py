@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from ...engine import Table
+from ...engine import Item, Table
+from ...layout import Layout
 from ..view import Row, View
 
 TIMELINE = Table("timeline", dupsort=True)
-"""account number 4 -> set of: time 8 | post key 16 | place 8"""
+"""account number 4 -> set of: LINE"""
+LINE = Layout("time 8 | key 16 | place 8", rest="key")
+"""key: of the post."""
 
 
 def _row(account: bytes, time: bytes, post: bytes, place: bytes) -> Row:
     return TIMELINE, account, time + post + place
 
 
-VIEW = View("timeline", 1, (TIMELINE,), {"timeline": _row}, {TIMELINE: 0})
+def _opening(account: bytes, time: bytes, post: bytes, place: bytes) -> Item:
+    return account, time + post + place
+
+
+VIEW = View("timeline", 1, (TIMELINE,), {"timeline": _row}, {TIMELINE: 0}, opening=_opening)

@@ -82,15 +82,18 @@ async def status_by_id(web: Web, id_: str, reader: str | None) -> dict[str, Any]
     return (await statuses(web, [row], reader))[0]
 
 
-async def statuses(web: Web, rows: Sequence[Row], reader: str | None) -> list[dict[str, Any]]:
-    """The Status entities of rows of the node, in their order. reader: a DID, or None."""
+async def statuses(
+    web: Web, rows: Sequence[Row], reader: str | None, known: Mapping[str, dict[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """The Status entities of rows of the node, in their order. reader: a DID, or None. known: Account entities that
+    were made for them."""
     if not rows:
         return []
     quoted = await rows_of(web, [row["quote"]["uri"] for row in rows if row["quote"]], reader)
     every = [*rows, *quoted.values()]
     who = [row["account"] for row in every]
     who += [one["account"] for row in every for one in [*row["mentions"], *row["reposted"][:1]]]
-    made = _Made(web, reader, await _people(web, who), await _filters(web, every, reader), quoted)
+    made = _Made(web, reader, await _people(web, who, known or {}), await _filters(web, every, reader), quoted)
     return [made.shown(row) for row in rows]
 
 
@@ -102,12 +105,12 @@ def unmarked(entity: Mapping[str, Any]) -> dict[str, Any]:
     return {**entity, **marks, **muted, "filtered": [], "poll": poll and {**poll, "voted": False, "own_votes": []}}
 
 
-async def _people(web: Web, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
+async def _people(web: Web, dids: Iterable[str], known: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Account entities, those from the shelf that were made lately."""
     found: dict[str, dict[str, Any]] = {}
     lacking = []
     for did in dict.fromkeys(dids):
-        held = web.people.get(did)
+        held = known.get(did) or web.people.get(did)
         if held is None:
             lacking.append(did)
         else:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from banyan_reading.visibility import FilterContext
 from banyan_web.endpoint import Web
 from banyan_web.mastodon import noticing
+from banyan_web.mastodon.entities.accounts import accounts
 from banyan_web.mastodon.entities.statuses import row_of, statuses, unmarked
 
 
@@ -20,13 +21,24 @@ class Eyes(NamedTuple):
     unmarked: bool = False
 
 
-async def status(web: Web, uri: str, eyes: Eyes, reposted: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A post. reposted: as one account reposted it: `account` and `time_ms`. Raises Refused if it is not shown."""
+async def status(
+    web: Web, uri: str, people: Mapping[str, Any], eyes: Eyes, reposted: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """A post. people: of `current`. reposted: as one account reposted it: `account` and `time_ms`. Raises Refused if it
+    is not shown."""
     row = await row_of(web, uri, eyes.reader, eyes.where)
     if reposted is not None:
         row["reposted"] = [reposted]
-    found = (await statuses(web, [row], eyes.reader))[0]
+    found = (await statuses(web, [row], eyes.reader, people))[0]
     return unmarked(found) if eyes.unmarked else found
+
+
+async def current(web: Web, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Account entities whose counts have what happened. Pages show the same from now on. Raises Refused."""
+    found = await accounts(web, dids)
+    for did, entity in found.items():
+        web.people.put(did, entity)
+    return found
 
 
 async def plain(web: Web, uri: str) -> dict[str, Any]:
