@@ -171,11 +171,11 @@ def number_in(store: StoreReader) -> int | None:
 def _told(replica: Replica, log: LogId) -> int | None:
     """How many entries of this log a named peer holds, as far as it told: the most of them. None: none told."""
     found = list[int]()
-    for link in replica.links.values():
-        if link.peer in replica.witnesses.named.peers:
-            if (theirs := link.told.differences.get(log)) is not None:
+    for link in replica.view(0.0).links:
+        if link.named:
+            if (theirs := link.differences.get(log)) is not None:
                 found.append(theirs.length)
-            elif link.course.met:
+            elif link.compared:
                 found.append(0)
     return max(found, default=None)
 

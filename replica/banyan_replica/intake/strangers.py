@@ -17,6 +17,7 @@ from itertools import islice
 
 from banyan_crdt.ids import AccountId, LogId, account_to_text, is_control
 from banyan_replica.intake.prices import ACCOUNT_PRICE, LOG_PRICE
+from banyan_replica.surroundings import Surroundings
 from banyan_storage.local_tables import UNTRUSTED_BYTES, UNTRUSTED_TOTAL
 from banyan_storage.store import Store
 
@@ -31,14 +32,12 @@ REVIEWED = 1_000
 class Strangers:
     """Counts what strangers take. trusts(peer): whether the operator named it. It lives on the store's thread."""
 
-    def __init__(self, store: Store, trusts: Callable[[str], bool]) -> None:
-        self._store, self._trusts = store, trusts
+    def __init__(self, store: Store, trusts: Callable[[str], bool], around: Surroundings) -> None:
+        self._store, self._trusts, self._around = store, trusts, around
         self.most: int | None = None
         """Bytes that strangers may take; None: no bound, and nothing is counted."""
         self.allowance = ""
         """Where `most` comes from, for people."""
-        self.wanted_here: Callable[[AccountId], bool] = lambda account: False
-        """Whether somebody here hosts or follows the account."""
         self._cares: dict[AccountId, bool] = {}
         self._more: dict[AccountId, int] = {}
         """What was counted since the last `note`."""
@@ -154,7 +153,7 @@ class Strangers:
             return
         accounts = [*islice(UNTRUSTED_BYTES.keys(self._store, after=self._cursor), REVIEWED)]
         for account in accounts:
-            if self.wanted_here(account):
+            if self._around.is_wanted(account):
                 self.release(account)
         self._cursor = accounts[-1] if len(accounts) == REVIEWED else None
 
@@ -169,5 +168,5 @@ class Strangers:
     def _cared_for(self, account: AccountId) -> bool:
         found = self._cares.get(account)
         if found is None:
-            found = self._cares[account] = self.wanted_here(account)
+            found = self._cares[account] = self._around.is_wanted(account)
         return found

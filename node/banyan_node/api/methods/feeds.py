@@ -57,7 +57,8 @@ Because = Literal["own", "followed", "reposted", "listed", "asked", "public"]
 
 class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
     """account: only its posts. all: the public posts of all accounts held here. in_list: of those on a list of the
-    reader's. quotes: the posts that quote this one, without those of accounts that its author blocks. Default: of the
+    reader's. quotes: the posts that quote this one, without those of accounts that its author blocks or does not let
+    quote it, and those that its author hid. Default: of the
     account that reads and those it follows. as: the account that reads. replies: whether to include replies; reposted
     ones are. reposts: whether to include what these accounts reposted. langs: only posts in these languages, and
     those that name none. rank: the order. newest: pages follow one another for ever. catch_up: one page of what those
@@ -139,9 +140,10 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
         if ask.rank == "newest":
             some = lines(place_of(ask.before, CURSOR_BYTES, "in a feed"), after)
             looked, blocked = min(ask.limit * LOOKED, ASIDE if ask.all or ask.quotes else math.inf), set[AccountId]()
-            if ask.quotes:
-                blocked.update(at.queries().blocks(target_of(ask.quotes).account))
-            shows = partial(visibility.shows, blocked=blocked)
+            quoted = None if ask.quotes is None else target_of(ask.quotes)
+            if quoted is not None:
+                blocked.update(at.queries().blocks(quoted.account))
+            shows = partial(visibility.shows, blocked=blocked, quoted=quoted)
             page, before = _page(rows, ask, shows, some, ask.limit, looked, takes=_placed(at, ask))
             if after is not None:
                 page, further, before = page[::-1], before, None

@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -294,8 +295,9 @@ class Hub:
         author = account_from_text(event["content"]["account"])
         to = self._candidates(author, account_from_text(by))
         if to:
-            row = await shown.plain(web, uri)
-            now, reposted = PostState(facts_of(author, _content(row)), to), {"account": by, "time_ms": at}
+            row = await shown.plain(web, uri, by)
+            facts = replace(facts_of(author, _content(row)), refused=row["refused"])
+            now, reposted = PostState(facts, to), {"account": by, "time_ms": at}
             people = await shown.current(web, (event["content"]["account"], by))
             await self._give(web, now, partial(shown.status, web, uri, people, reposted=reposted))
 
