@@ -21,7 +21,8 @@ from banyan_crdt.signing import Signer
 from banyan_node.context import TABLES
 from banyan_node.home.folder import Home
 from banyan_replica.intake.author import Author, EntryDraft, grant_to
-from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_replica.intake.ingest import Ingest
+from banyan_replica.surroundings import PartItem
 from banyan_replica.sync.replaying import MET, note_agreement
 from banyan_schema.social import Post, ReplyTo, Target, post_key, relate, set_profile, write_post
 from banyan_storage.engine import Engine

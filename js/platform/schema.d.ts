@@ -988,7 +988,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A conversation: a post with the posts above it up to the first, and its replies, each followed by its own. Without replies of those that the reader blocks or mutes, and of those that the author of the first post blocks.
+         * A conversation: a post with the posts above it up to the first, and its replies, each followed by its own. Without replies of those that the reader blocks or mutes, of those that the author of the first post blocks or does not let answer, and without those that were hidden.
          * @description Replies to a deleted or withheld post are shown, because they belong to their own authors.
          */
         get: operations["get_v1_posts_account_key_thread"];
@@ -1470,7 +1470,8 @@ export interface components {
         };
         /**
          * DoEdit
-         * @description Replaces the text of a post, and the tags that it names. All else that is not given stays the same.
+         * @description Replaces the text of a post, and the tags that it names, or something else of it. What is not given stays the
+         *     same.
          */
         DoEdit: {
             /** @enum {unknown} */
@@ -1488,7 +1489,8 @@ export interface components {
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
              */
             uri: string;
-            text: string;
+            /** @default null */
+            text?: string | null;
             /** @default null */
             warning?: string | null;
             /** @default null */
@@ -1497,6 +1499,8 @@ export interface components {
             mentions?: string[] | null;
             /** @default null */
             media?: components["schemas"]["MediaItem"][] | null;
+            /** @default null */
+            policy?: components["schemas"]["PolicyAsked"] | null;
         };
         /**
          * DoFollow
@@ -1616,6 +1620,8 @@ export interface components {
              */
             urgency?: "normal" | "urgent";
             /** @default null */
+            policy?: components["schemas"]["PolicyAsked"] | null;
+            /** @default null */
             once?: string | null;
             /**
              * an account
@@ -1689,6 +1695,8 @@ export interface components {
              * @enum {unknown}
              */
             urgency?: "normal" | "urgent";
+            /** @default null */
+            policy?: components["schemas"]["PolicyAsked"] | null;
             /** @default null */
             once?: string | null;
             /**
@@ -1767,6 +1775,8 @@ export interface components {
              * @enum {unknown}
              */
             urgency?: "normal" | "urgent";
+            /** @default null */
+            policy?: components["schemas"]["PolicyAsked"] | null;
             /** @default null */
             once?: string | null;
             /**
@@ -2352,7 +2362,8 @@ export interface components {
         /**
          * Mine
          * @description What the reader did with a post: the emojis of its reactions, when it reposted it, and whether it bookmarked it,
-         *         pinned it, and muted its conversation.
+         *         pinned it, and muted its conversation. may_not: what the rules of the author, or of who opened the conversation, do
+         *         not let it do.
          */
         Mine: {
             reactions: string[];
@@ -2360,6 +2371,7 @@ export interface components {
             bookmarked: boolean;
             pinned: boolean;
             muted: boolean;
+            may_not: ("answers" | "quotes" | "reposts")[];
         };
         /**
          * MintedToken
@@ -2821,20 +2833,17 @@ export interface components {
             entry: string;
         };
         /**
-         * Policy
-         * @description mode, hops: which accounts are held (`interest.mode`, `interest.hops`). own: this node's own account, or null,
-         *         and follows: how many it follows. dropped: accounts that are not taken again. settings: by section and name, as they
-         *         are in force.
+         * PolicyAsked
+         * @description Who may answer a post, quote it and repost it, beside its author. followers: and whom it mentions. The policy of
+         *         the first post holds for a whole conversation. Default: everybody; of an edit: as before.
          */
-        Policy: {
-            mode: string;
-            hops: number;
-            own: string | null;
-            follows: number;
-            dropped: number;
-            settings: {
-                [key: string]: Record<string, never>;
-            };
+        PolicyAsked: {
+            /** @default null */
+            answers?: ("everybody" | "followers" | "mentioned" | "nobody") | null;
+            /** @default null */
+            quotes?: ("everybody" | "followers" | "mentioned" | "nobody") | null;
+            /** @default null */
+            reposts?: ("everybody" | "followers" | "mentioned" | "nobody") | null;
         };
         /**
          * PolicySet
@@ -2877,7 +2886,8 @@ export interface components {
          *         this node say before it, which wants that too. mentions: whom it wants to notice it. reposted: who reposted it,
          *         where it stands in a feed because of that; the latest first. group: in which it was said, as its author claims:
          *         `group.feed` has what counts there. edited_ms: when it was edited last. reply_to_ms: the time of what it answers, if
-         *         that is shown here. mine: null where nobody in particular reads.
+         *         that is shown here. policy: who may answer, quote and repost it. refused: why it is nowhere but on the page of its
+         *         author: by the policy of what it answers, or hidden by that author. mine: null where nobody in particular reads.
          */
         PostRow: {
             /**
@@ -2923,6 +2933,8 @@ export interface components {
             reposts: number;
             reposted: components["schemas"]["Reposter"][];
             group: components["schemas"]["InGroup"] | null;
+            policy: components["schemas"]["banyan_node.api.policy_rows.Policy"];
+            refused: ("hidden" | "policy") | null;
             mine: components["schemas"]["Mine"] | null;
         };
         /**
@@ -2976,8 +2988,9 @@ export interface components {
         };
         /**
          * Quoted
-         * @description name, text: null if the quoted post is not held here, or is of one that the reader does not see. warning: of the
-         *         post, or its label, or the words of the reader's filter against it.
+         * @description name, text: null if the quoted post is not held here, is of one that the reader does not see, or must not be
+         *         quoted so. warning: of the post, or its label, or the words of the reader's filter against it. refused: policy: its
+         *         author does not let this account quote it. hidden: its author hid the quote.
          */
         Quoted: {
             /**
@@ -2988,6 +3001,7 @@ export interface components {
             name: string | null;
             text: string | null;
             warning: string | null;
+            refused: ("hidden" | "policy") | null;
         };
         /** Reacted */
         Reacted: {
@@ -3339,6 +3353,8 @@ export interface components {
             reposts: number;
             reposted: components["schemas"]["Reposter"][];
             group: components["schemas"]["InGroup"] | null;
+            policy: components["schemas"]["banyan_node.api.policy_rows.Policy"];
+            refused: ("hidden" | "policy") | null;
             mine: components["schemas"]["Mine"] | null;
             depth: number;
         };
@@ -3401,7 +3417,8 @@ export interface components {
         };
         /**
          * Version
-         * @description A write of the post. text: null if its content is not held any more. warning, media: what stood beside it.
+         * @description A write of the post. text, tags, audience: null if its content is not held any more. The others: what stood
+         *         beside it.
          */
         Version: {
             /**
@@ -3416,6 +3433,9 @@ export interface components {
             time_ms: number;
             text: string | null;
             warning: string | null;
+            tags: string[] | null;
+            lang: string | null;
+            audience: ("public" | "unlisted") | null;
             media: components["schemas"]["MediaShownRow"][];
         };
         /**
@@ -3531,6 +3551,35 @@ export interface components {
             failing: {
                 [key: string]: string;
             };
+        };
+        /**
+         * Policy
+         * @description mode, hops: which accounts are held (`interest.mode`, `interest.hops`). own: this node's own account, or null,
+         *         and follows: how many it follows. dropped: accounts that are not taken again. settings: by section and name, as they
+         *         are in force.
+         */
+        "banyan_node.api.methods.policy.Policy": {
+            mode: string;
+            hops: number;
+            own: string | null;
+            follows: number;
+            dropped: number;
+            settings: {
+                [key: string]: Record<string, never>;
+            };
+        };
+        /**
+         * Policy
+         * @description Who may answer a post, quote it and repost it, beside its author. followers: and whom it mentions. The policy of
+         *         the first post holds for a whole conversation.
+         */
+        "banyan_node.api.policy_rows.Policy": {
+            /** @enum {unknown} */
+            answers: "everybody" | "followers" | "mentioned" | "nobody";
+            /** @enum {unknown} */
+            quotes: "everybody" | "followers" | "mentioned" | "nobody";
+            /** @enum {unknown} */
+            reposts: "everybody" | "followers" | "mentioned" | "nobody";
         };
     };
     responses: {
@@ -4980,7 +5029,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Policy"];
+                    "application/json": components["schemas"]["banyan_node.api.methods.policy.Policy"];
                 };
             };
             400: components["responses"]["Refused400"];

@@ -40,6 +40,7 @@ from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.named import NamedByOperator
 from banyan_replica.replica import Identity, Replica
+from banyan_replica.surroundings import Surroundings
 from banyan_storage import tables
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
@@ -98,12 +99,16 @@ class Context:
     realm: Realm
     engine: LmdbEngine
     store: Store
-    replica: Replica
     keys: Keys
     device: Signer
     """Signs entries in the accounts that granted it, and a platform's statements."""
     verifier: Verifier
     logs: OwnLogs
+    replica: Replica = field(init=False)
+    around: Surroundings = field(init=False)
+    """What the replica asks of this node."""
+    to_fold: list[AccountId] = field(default_factory=list)
+    """Accounts of which peers sent long runs, whose views are still to be folded (incoming.py)."""
     pushes: bool = True
     """Whether gossip pushes what is written. Without, it is left to reconciliation: a flood would drown what people of
     other nodes say."""
@@ -203,12 +208,12 @@ def open_context(
     settings: Settings,
     keys: Keys,
     peer: str,
-    addrs: tuple[str, ...],
+    around: Callable[[Context], Surroundings],
     rng: Rng,
     say: Say = silent,
     stopped: Callable[[], bool] = never,
 ) -> Context:
-    """As `open_checked`, with a replica on the store."""
+    """As `open_checked`, with a replica on the store, in these surroundings."""
     realm = REALMS[settings.config.node.realm]
     engine, store = open_checked(home, realm, say, stopped)
     shutil.rmtree(home.door_files, ignore_errors=True)  # of a door that was killed: no other runs beside this store
@@ -223,10 +228,12 @@ def open_context(
         logs = OwnLogs(store, home)
         home.restored.unlink(missing_ok=True)
         platform = settings.config.node.role == "platform"
-        replica = Replica(
+        context = Context(home, settings, realm, engine, store, keys, device, verifier, logs)
+        context.around = around(context)
+        context.replica = Replica(
             store,
             realm,
-            Identity(peer, addrs, device.key if platform else b""),
+            Identity(peer, (), device.key if platform else b""),
             rng,
             secrets.token_bytes,
             limits_of(settings),
@@ -240,8 +247,9 @@ def open_context(
                 map(WriterKey, map(bytes.fromhex, settings.config.node.platforms)),
                 lambda key: key != device.key and _hosts_here(store, key),
             ),
+            context.around,
         )
-        return Context(home, settings, realm, engine, store, replica, keys, device, verifier, logs)
+        return context
     except BaseException:
         verifier.close()
         engine.close()

@@ -24,4 +24,11 @@ IN_CLI = (
         "False",
         ("tests/cli/moving/test_archives.py",),
     ),
+    Mutant(
+        "a part of a report stands where the last one stood",
+        "Report.__init__",
+        "draft_of(there) if plain else path",
+        "path",
+        ("tests/cli/moving/test_odd.py",),
+    ),
 )

@@ -14,7 +14,8 @@ from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run, verify_run
 from banyan_crdt.signing import verify_all
 from banyan_node.upkeep.mending import Found, Stopped, due, mend
-from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_replica.intake.ingest import Ingest
+from banyan_replica.surroundings import PartItem
 from banyan_storage import tables as t
 from banyan_storage.check import verify
 from banyan_storage.errors import StorageError

@@ -180,7 +180,11 @@ async def test_search_finds_accounts_posts_and_tags_and_resolves_addresses(tmp_p
         (tag,) = await an.ask("trending_tags")
         assert (tag["name"].casefold(), tag["history"][0]["uses"], tag["history"][0]["accounts"]) == ("hànội", "1", "1")
         assert len(tag["history"]) == 7
-        assert (await an.ask("tag", "HàNội"))["following"] is False
+        again = await an.ask("tag", "HàNội")
+        assert (again["following"], again["history"]) == (False, tag["history"])
+        assert {day["uses"] for day in (await an.ask("tag", "Huế"))["history"]} == {"0"}
+        await a.node.backend.call("mute", {"account": chi.did, "as": an.did})
+        assert await an.ask("trending_tags") == []
 
 
 async def test_what_the_network_has_no_word_for_is_off(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from banyan_cli.errors import BadInput
 from banyan_cli.importing.plan import ordinary
+from banyan_node.exporting.sinks import draft_of
 
 LONGEST = 1_000
 """Characters."""
@@ -63,15 +64,20 @@ def read_people(path: Path) -> People:
 
 
 class Report:
-    """The file that names what did not come, one line each. It is made with its first line."""
+    """The file that names what did not come, one line each. It is made with its first line, and has its name once it is
+    closed, so that what stood there before is not lost for a part."""
 
     def __init__(self, path: Path | None) -> None:
-        """path: None: nothing is written. Raises BadInput if it cannot be written."""
-        if path is not None and not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-            raise BadInput(f"{path} cannot be written; name another file by --report.")
-        self.path = path
-        self.lines = 0
+        """path: None: nothing is written; no ordinary file: it is written there at once. Raises BadInput if it cannot
+        be written."""
+        self.path, self.lines = path, 0
         self._file: TextIO | None = None
+        if path is None:
+            return
+        plain, there = path.is_file() or not path.exists(), path.resolve()
+        self._draft = draft_of(there) if plain else path
+        if not os.access(there.parent if plain else path, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+            raise BadInput(f"{path} cannot be written; name another file by --report.")
 
     def add(self, why: str, name: str, place: str) -> None:
         self.lines += 1
@@ -79,12 +85,17 @@ class Report:
             return
         if self._file is None:
             try:
-                self._file = self.path.open("w", encoding="utf-8", newline="")
+                self._file = self._draft.open("w", encoding="utf-8", newline="")
             except OSError as error:
                 raise BadInput(f"{self.path} cannot be written: {error.strerror}; name a file by --report.") from error
             csv.writer(self._file).writerow(("why", "what", "where"))
         csv.writer(self._file).writerow((why, name, place))
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        if self._file is None or self.path is None:
+            return
+        with self._file as file:
+            file.flush()
+            if self._draft != self.path:
+                os.fsync(file.fileno())
+                self._draft.replace(self.path.resolve())

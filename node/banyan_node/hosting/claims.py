@@ -212,12 +212,12 @@ def restoring(ctx: hosted.Reads) -> bool:
 def settle(ctx: Context, now: float) -> bool:
     """Ends the restoring once the own account is back and everything of a peer with the whole network is here. A
     hobbyist who meets only nodes of chosen accounts has all that it hosts once it has what one of them has."""
-    replica = ctx.replica
-    greeted = [link for link in replica.links.values() if link.hello is not None]
-    whole = [link for link in greeted if link.hello is not None and not link.hello.partial]
+    view = ctx.replica.view(now)
+    greeted = [link for link in view.links if link.greeted]
+    whole = [link for link in greeted if not link.partial]
     if not whole and ctx.settings.config.node.role != "platform":
         whole = [link for link in greeted if now - link.since > AMONG_FEW_S]
-    if hosted.me(ctx) is None or replica.sync.asking.catchup.reading or not any(link.course.live for link in whole):
+    if hosted.me(ctx) is None or view.reading or not any(link.equal for link in whole):
         return False
     ctx.store.put_note(RESTORING, None)
     return True

@@ -102,7 +102,7 @@ def stay(ctx: Context, account: AccountId, now: float) -> None:
 
 def is_wanted(ctx: Context, account: AccountId) -> bool:
     """Whether the account is held, by what people here follow and what was dropped."""
-    wanted = ctx.replica.sync.asking.interesting(account) or ctx.replica.strangers.wanted_here(account)
+    wanted = ctx.replica.sync.asking.interesting(account) or ctx.around.is_wanted(account)
     return wanted and not is_dropped(ctx.store, account)
 
 

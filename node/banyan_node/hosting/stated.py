@@ -19,8 +19,8 @@ from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, EntryId, WriterKey
 from banyan_crdt.ops import Put
 from banyan_node.context import Context
-from banyan_replica.intake.ingest import PartItem
 from banyan_replica.peers.withholding import Withheld, read_withheld
+from banyan_replica.surroundings import PartItem
 from banyan_schema.social import POST, Target
 from banyan_storage.reader import StoreReader
 from banyan_storage.store import Store

@@ -19,7 +19,7 @@ from banyan_crdt.ids import AccountId, CellKey, EntryId, Ref
 from banyan_crdt.ops import Put
 from banyan_node.context import Context
 from banyan_node.home.keystore import Keys
-from banyan_replica.intake.ingest import PartItem
+from banyan_replica.surroundings import PartItem
 from banyan_schema.social import Target
 from banyan_storage.store import Store
 from banyan_storage.view_rows import ref_bytes

@@ -47,12 +47,12 @@ def moment(wall_ms: int) -> Moment:
 
 def doubt(ctx: Context, at: Moment) -> str | None:
     """Why nothing is forgotten now, in a sentence without a full stop; None: the clock is trusted. Notes the look."""
-    told = ctx.replica.witnesses.ahead_ms()
-    if told is not None and abs(told[0]) > DAY_MS:
-        return f"named platforms call this clock {_days(told[0])} wrong"
+    ahead_ms, platforms = ctx.replica.ahead_ms()
+    if abs(ahead_ms) > DAY_MS:
+        return f"named platforms call this clock {_days(ahead_ms)} wrong"
     before = _noted(ctx.store)
     jump = 0 if before is None else _jump(before, at)
-    if told is not None:
+    if platforms:
         jump = doubted = 0  # they confirm it
     elif abs(jump) > DAY_MS:
         doubted = jump

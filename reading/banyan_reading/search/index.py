@@ -28,14 +28,13 @@ import apsw
 from apsw import sqlite_extra
 
 from banyan_crdt.ids import AccountId, CellKey
+from banyan_reading.places import APART
 from banyan_reading.search.words import Question, Term
 from banyan_schema.social import Target
 from banyan_storage.errors import DiskFailed, DiskFull, IndexDamaged, StorageError, StoreReadOnly
 
 VERSION = 4
 """Raise it by one when the same post is indexed otherwise; then the index is made again."""
-APART = 20
-"""Bits of a row number below the time."""
 PATIENCE_MS = 5_000
 """How long one connection waits for another that writes."""
 CHECKSUM_BYTES = 8
@@ -227,17 +226,20 @@ class Index:
         with self._errors():
             return int(next(iter(self._db.execute("select count(*) from documents")))[0])
 
-    def trends(self, now_ms: int, hours: int, limit: int, unseen: Iterable[AccountId] = ()) -> list[Trend]:
+    def trends(
+        self, now_ms: int, hours: int, limit: int, unseen: Iterable[AccountId] = (), only: str | None = None
+    ) -> list[Trend]:
         """The tags that most accounts used in the last hours, this one included; those of as many by their posts, then
-        by name. unseen: accounts that are not counted. Raises StorageError."""
+        by name. unseen: accounts that are not counted. only: this tag, folded. Raises StorageError."""
         last = now_ms // HOUR_MS
         without = json.dumps([account.hex() for account in unseen])
         span = (last - hours + 1, last, without)
         with self._errors():
             most = self._db.execute(
                 "select tag, count(distinct account) as accounts, count(*) as posts from tags "
-                f"where hour between ? and ? and {_SEEN} group by tag order by accounts desc, posts desc, tag limit ?",
-                (*span, limit),
+                f"where hour between ? and ? and {_SEEN} and tag = coalesce(?, tag) "
+                "group by tag order by accounts desc, posts desc, tag limit ?",
+                (*span, only, limit),
             )
             found = []
             for tag, accounts, _ in list(most):

@@ -49,8 +49,9 @@ from banyan_crdt.run import MAX_RUN_ENTRIES, Run, read_ops, skips_below
 from banyan_crdt.signing import Signer, sign_all
 from banyan_replica.intake.checkpoint_content import checkpoint_content
 from banyan_replica.intake.future import checkpoints_allowed, is_future
-from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.own import own_key, wrote_control
+from banyan_replica.surroundings import PartItem
 from banyan_replica.sync.serve import content_of
 from banyan_replica.wire import Content
 from banyan_schema import dates

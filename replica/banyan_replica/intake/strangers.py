@@ -17,6 +17,7 @@ from itertools import islice
 
 from banyan_crdt.ids import AccountId, LogId, account_to_text, is_control
 from banyan_replica.intake.prices import ACCOUNT_PRICE, LOG_PRICE
+from banyan_replica.surroundings import Surroundings
 from banyan_storage.store import Store
 
 ACCOUNT_PART = 16
@@ -31,14 +32,12 @@ _BYTES, _TOTAL = b"strangers:", b"strangers"
 class Strangers:
     """Counts what strangers take. trusts(peer): whether the operator named it. It lives on the store's thread."""
 
-    def __init__(self, store: Store, trusts: Callable[[str], bool]) -> None:
-        self._store, self._trusts = store, trusts
+    def __init__(self, store: Store, trusts: Callable[[str], bool], around: Surroundings) -> None:
+        self._store, self._trusts, self._around = store, trusts, around
         self.most: int | None = None
         """Bytes that strangers may take; None: no bound, and nothing is counted."""
         self.allowance = ""
         """Where `most` comes from, for people."""
-        self.wanted_here: Callable[[AccountId], bool] = lambda account: False
-        """Whether somebody here hosts or follows the account."""
         self._cares: dict[AccountId, bool] = {}
         self._more: dict[AccountId, int] = {}
         """What was counted since the last `note`."""
@@ -154,7 +153,7 @@ class Strangers:
             return
         keys = [key for key, _ in islice(self._store.notes(_BYTES, self._cursor), REVIEWED)]
         for account in [AccountId(key[len(_BYTES) :]) for key in keys]:
-            if self.wanted_here(account):
+            if self._around.is_wanted(account):
                 self.release(account)
         self._cursor = keys[-1] if len(keys) == REVIEWED else None
 
@@ -169,7 +168,7 @@ class Strangers:
     def _cared_for(self, account: AccountId) -> bool:
         found = self._cares.get(account)
         if found is None:
-            found = self._cares[account] = self.wanted_here(account)
+            found = self._cares[account] = self._around.is_wanted(account)
         return found
 
 

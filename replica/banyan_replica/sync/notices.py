@@ -26,6 +26,7 @@ from banyan_replica.intake.strangers import HEARD_PART
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.load import Leak
 from banyan_replica.peers.session import PeerSession
+from banyan_replica.surroundings import Surroundings
 from banyan_replica.sync.asking import Asking
 from banyan_replica.sync.interest import Interests
 from banyan_replica.wire import ID_BYTES, NAME_BYTES, PAGE, Message, Notices, WantNotices
@@ -64,6 +65,7 @@ class Fetching(Protocol):
     limits: Limits
     out: list[tuple[str, Message | bytes]]
     near: Callable[[str], bool]
+    around: Surroundings
 
     @property
     def interests(self) -> Interests: ...
@@ -105,12 +107,11 @@ class Question:
 
 
 class NoticeExchange:
-    """Asks and answers. hosted: the accounts of this node. refused: whether an author must not be held here."""
+    """Asks and answers."""
 
     def __init__(self, sync: Fetching, links: dict[str, PeerSession]) -> None:
         self._sync, self._links, self._limits, self._store = sync, links, sync.limits, sync.store
-        self.hosted: Callable[[], Iterable[AccountId]] = lambda: ()
-        self.refused: Callable[[AccountId], bool] = lambda account: False
+        self._around = sync.around
         self.chosen: dict[AccountId, None] | None = None
         """The accounts that this node was told to hold, in their order; None: all, and nobody is asked."""
         self.near: Collection[AccountId] | None = None
@@ -234,7 +235,7 @@ class NoticeExchange:
         came = False
         while asked.found and unproved < self._limits.heard_unproved:
             author, (named, entry) = asked.found.popitem(last=False)
-            if self.chosen is None or author in self.chosen or self.refused(author):
+            if self.chosen is None or author in self.chosen or self._around.is_dropped(author):
                 continue
             if author not in self.room:
                 self.room[author] = Author(named, entry, link.peer, now)
@@ -302,9 +303,9 @@ class NoticeExchange:
         self.chosen = mine = None if chosen is None else dict.fromkeys((*chosen, *far))
         if chosen is None or mine is None:
             return None
-        for author in [author for author in self.room if author in mine or self.refused(author)]:
+        for author in [author for author in self.room if author in mine or self._around.is_dropped(author)]:
             self._leave(author)
-        self._move_in(author for author in before if author not in mine and not self.refused(author))
+        self._move_in(author for author in before if author not in mine and not self._around.is_dropped(author))
         return dict.fromkeys((*chosen, *self.room, *far)) if self.room else mine  # each takes megabytes
 
     def _move_in(self, authors: Iterable[AccountId]) -> None:
@@ -313,7 +314,7 @@ class NoticeExchange:
         if not leaving or not self._store.has_views:
             return
         with suppress(ViewBuilding):
-            for one in namers(self._store.txn, self.hosted(), leaving):
+            for one in namers(self._store.txn, self._around.hosted(), leaving):
                 _, author, entry = self._told(one)
                 self.room[author] = Author(one.named, entry, "", 0.0, proved=True)
                 self._put(author)
@@ -326,7 +327,7 @@ class NoticeExchange:
         if self.chosen is None or not self._store.has_views:
             return
         self._prove(now)
-        accounts = tuple(sorted(islice(self.hosted(), ACCOUNTS)))
+        accounts = tuple(sorted(islice(self._around.hosted(), ACCOUNTS)))
         for link in self._links.values():
             if not (accounts and link.told.answers_notices and self._sync.near(link.peer)):
                 continue

@@ -183,3 +183,14 @@ def test_names_of_hundreds_of_characters_and_texts_of_megabytes_are_no_trouble(t
         totals = Move(Judge(), reading, survey(reading), people, Report(None)).run(lambda n: None)
     assert (totals.posts["came"], sum(totals.left.values())) == (1, 2)
     assert totals.ties["member"]["came"] == 1
+
+
+def test_a_report_has_its_name_once_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "report.csv"
+    path.write_text("of the last time")
+    report = Report(path)
+    report.add("too long", "Phở", "posts.json")
+    assert path.read_text() == "of the last time"
+    report.close()
+    assert path.read_text("utf-8").splitlines() == ["why,what,where", "too long,Phở,posts.json"]
+    assert [*tmp_path.iterdir()] == [path]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from banyan_schema.social import tags_in
+from banyan_schema.social.post import tag_fold
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.accounts import find
 from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.entities.statuses import status, statuses
-from banyan_web.mastodon.entities.tags import DAY_HOURS, tag, trending
+from banyan_web.mastodon.entities.tags import tag, used
 from banyan_web.mastodon.ids import did_of
 from banyan_web.mastodon.naming import behind
 from banyan_web.params import number, text, truthy
@@ -20,7 +20,8 @@ ENDPOINTS = Endpoints()
 PAGE, MOST = 20, 40
 SKIPPED = 160
 """The most posts or tags that are left out before the first that is shown: the node finds 200 at once."""
-DAYS = 7
+LOOKED = 5
+"""Of a tag that is used much, so many posts are asked for to know whether the reader sees one."""
 TYPES = ("accounts", "statuses", "hashtags")
 
 
@@ -78,18 +79,22 @@ async def _tags(web: Web, words: str, limit: int, skip: int) -> list[dict[str, A
     name = words.removeprefix("#")
     if tags_in(f"#{name}") != (name,):
         return []
-    used = await web.call("trends", hours=DAYS * DAY_HOURS, limit=100)
-    begin = [row["tag"] for row in used["trends"] if row["tag"].casefold().startswith(name.casefold())]
-    names = list(dict.fromkeys([*(one for one in begin if one == name), *begin])) or [name]
-    return [tag(web, one) for one in names[skip : skip + limit]]
+    found = {one: uses for one, uses in (await used(web, 100)).items() if one.startswith(tag_fold(name))}
+    names = sorted(found, key=lambda one: one != tag_fold(name)) or [name]
+    return [tag(web, one, found.get(one, ())) for one in names[skip : skip + limit]]
 
 
 @ENDPOINTS.get("/api/v1/trends/tags")
 async def trends(web: Web, ask: Ask) -> Any:
+    """Without those on whose page the reader sees nothing."""
     skip, limit = number(ask.params, "offset", 0, 80, 0), number(ask.params, "limit", 10, 20)
-    rows = (await web.call("trends", hours=DAYS * DAY_HOURS, limit=skip + limit))["trends"]
-    now = int(time.time())
-    return [trending(web, row, now) for row in rows[skip:]]
+    seen = list[Any]()
+    for name, uses in (await used(web, min(100, 2 * (skip + limit)))).items():
+        if len(seen) == skip + limit:
+            break
+        if (await web.call("search", question=f"#{name}", limit=LOOKED, by=ask.reader))["posts"]:
+            seen.append(tag(web, name, uses))
+    return seen[skip:]
 
 
 @ENDPOINTS.get("/api/v1/trends")

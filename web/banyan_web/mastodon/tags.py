@@ -14,7 +14,7 @@ from banyan_schema.social import tags_in
 from banyan_schema.social.post import tag_fold
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.accounts import TAGS, profiles
-from banyan_web.mastodon.entities.tags import tag
+from banyan_web.mastodon.entities.tags import tag, uses
 from banyan_web.mastodon.html import tag_url
 from banyan_web.mastodon.ids import did_of
 from banyan_web.mastodon.paging import between
@@ -58,10 +58,11 @@ def _among(name: str, tags: list[str]) -> bool:
 
 
 async def _shown(web: Web, ask: Ask, name: str) -> dict[str, Any]:
+    history = await uses(web, name)
     if ask.reader is None:
-        return tag(web, name)
+        return tag(web, name, history)
     follows, shows = await followed(web, ask.reader), await _featured(web, ask.reader)
-    return tag(web, name, (), _among(name, follows), _among(name, shows))
+    return tag(web, name, history, _among(name, follows), _among(name, shows))
 
 
 @ENDPOINTS.get("/api/v1/tags/{name}")

@@ -54,7 +54,7 @@ READS = (
     Read(_POST, "post.get", _URI),
     Read(_POST + "/thread", "thread", _URI),
     Read(_POST + "/reactions", "reactions", _URI),
-    Read(_POST + "/reposts", "reposts", _URI),
+    Read(_POST + "/reposts", "reposts", _URI, ("every",)),
     Read(_POST + "/quotes", "feed", {"quotes": "{account}/{key}"}, ("account", "all", "in_list", "rank")),
     Read(_POST + "/why", "why", _URI),
     Read(_ACCOUNT, "profile.get", _WHO),

@@ -14,7 +14,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, CellKey, Ref, account_to_text
+from banyan_crdt.ids import AccountId, Ref, account_to_text
 from banyan_crdt.ops import Put, decode_body, part_of
 from banyan_crdt.state import counted_entries
 from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
@@ -27,8 +27,8 @@ from banyan_node.hosting.gone import Order, note_withheld, order_of, withheld
 from banyan_node.moderation import copies, returning, standing
 from banyan_node.operator_errors import CallError
 from banyan_reading.queries import WITHHELD
-from banyan_replica.intake.ingest import PartItem
 from banyan_replica.peers.withholding import Withheld, sign_withheld
+from banyan_replica.surroundings import PartItem
 from banyan_schema.social import POST, Target, post_to_text
 from banyan_storage.due import Work
 from banyan_storage.errors import ViewBuilding
@@ -231,7 +231,7 @@ def end_terms(ctx: Context, now: float) -> bool:
     now_ms = ctx.replica.wall_ms(now)
     due = ctx.store.due(Work.WITHHELD, now_ms, AT_ONCE)
     for _, key in due:
-        target = Target(AccountId(key[:32]), CellKey(key[32:]))
+        target = Target.of(key)
         if ctx.holds(target.account):
             with suppress(CallError):  # the author deleted it, and nothing of it is withheld any more
                 release(ctx, ReleaseRequest(post_to_text(target)), now)

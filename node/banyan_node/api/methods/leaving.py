@@ -297,7 +297,7 @@ def _take_by_root(ctx: Context, ask: TakeRequest, account: AccountId, control: C
     keep = {ctx.device.key, *map(keys.writer_of, ask.keep)}
     others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
     if not ask.incomplete:
-        cutting.refuse_to_lose(ctx, account, others)
+        cutting.refuse_to_lose(ctx, account, others, now)
     number = hosted.next_index(ctx)
     if ask.own and hosted.digest(ctx, hosted.OWN_INDEX, ROOT_SLOT, 0) not in hosted.later_roots(control):
         number = hosted.OWN_INDEX

@@ -20,6 +20,7 @@ from banyan_reading.followed import following, numbers_of, relates
 from banyan_reading.locking import answered, waits
 from banyan_reading.queries import Queries
 from banyan_schema.privately import FollowWish, Mute, Note
+from banyan_schema.social.post import tag_fold
 from banyan_storage.view_rows import NUMBERED
 
 METHODS = Declared()
@@ -124,8 +125,9 @@ class Suggestions(Response, frozen=True):
 
 
 class TrendsRequest(Request, frozen=True, forbid_unknown_fields=True):
-    """hours: how far back."""
+    """hours: how far back. tag: only this one."""
 
+    tag: str | None = None
     hours: Annotated[int, Meta(ge=1, le=LONGEST_HOURS)] = 24
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
 
@@ -232,5 +234,6 @@ def trends(at: CommitView, ask: TrendsRequest) -> Trends:
     if at.search is None:
         raise CallError("refused", "Trends need the search index, and this store's folder cannot be written.")
     index, _ = at.search.current(at.queries())
-    found = index.trends(now_ms(), ask.hours, ask.limit, standing.limited(at.store))
+    only = None if ask.tag is None else tag_fold(ask.tag)
+    found = index.trends(now_ms(), ask.hours, ask.limit, standing.limited(at.store), only)
     return Trends([TrendRow(one.tag, one.accounts, [*one.posts]) for one in found])

@@ -28,10 +28,10 @@ from banyan_node.api.texts import (
     uri,
 )
 from banyan_node.hosting import hosted
-from banyan_node.workers.published import LinkSeen
 from banyan_reading.answers import PostView
+from banyan_replica.view import LinkView
 from banyan_schema.registry import SOCIAL
-from banyan_schema.social import POST, Post, Target
+from banyan_schema.social import POST, Audience, Post, Target
 from banyan_storage.arrived import arrival_of
 from banyan_storage.reader import StoreReader
 
@@ -56,12 +56,16 @@ class Proof(Response, frozen=True):
 
 
 class Version(Response, frozen=True):
-    """A write of the post. text: null if its content is not held any more. warning, media: what stood beside it."""
+    """A write of the post. text, tags, audience: null if its content is not held any more. The others: what stood
+    beside it."""
 
     entry: EntryHex
     time_ms: Milliseconds
     text: str | None
     warning: str | None
+    tags: list[str] | None
+    lang: str | None
+    audience: Audience | None
     media: list[MediaShownRow]
 
 
@@ -186,13 +190,16 @@ def _writes(at: Looking, target: Target, waiting: list[Ref]) -> Iterator[Version
             entry.header.time >> 16,
             None if post is None else post.text,
             None if post is None else post.warning,
+            None if post is None else list(post.tags),
+            None if post is None else post.lang,
+            None if post is None else post.audience,
             [shown_media(at.blobs, item) for item in post.media] if post else [],
         )
         waiting += [older for older in op.refs if older not in seen]
         seen.update(op.refs)
 
 
-def _holds(link: LinkSeen, log: LogId, seq: int) -> Literal["yes", "no", "unknown"]:
+def _holds(link: LinkView, log: LogId, seq: int) -> Literal["yes", "no", "unknown"]:
     differs = link.differences.get(log)
     if differs is not None:
         return "yes" if differs.length > seq else "no"

@@ -26,6 +26,12 @@ GONE = "Record not found"
 MOST = 300
 """Addresses of one question to the node."""
 Row = Mapping[str, Any]
+_APPROVED = {
+    "everybody": ["public"],
+    "followers": ["followers"],
+    "mentioned": ["unsupported_policy"],
+    "nobody": [],
+}
 
 
 async def status(web: Web, uri: str, reader: str | None) -> dict[str, Any]:
@@ -34,10 +40,16 @@ async def status(web: Web, uri: str, reader: str | None) -> dict[str, Any]:
 
 
 async def row_of(
-    web: Web, uri: str, reader: str | None, where: str | None = None, seen: bool = False
+    web: Web,
+    uri: str,
+    reader: str | None,
+    where: str | None = None,
+    seen: bool = False,
+    reposter: str | None = None,
 ) -> dict[str, Any]:
-    """The post as the node has it. where, seen: see `posts.get`. Raises Refused."""
-    (row,) = (await web.call("posts.get", uris=[uri], where=where, seen=seen, by=reader))["posts"]
+    """The post as the node has it. where, seen, reposter: see `posts.get`. Raises Refused."""
+    asked = {"where": where, "seen": seen, "reposter": reposter, "by": reader}
+    (row,) = (await web.call("posts.get", uris=[uri], **asked))["posts"]
     if row is None:
         try:
             await web.call("post.get", uri=uri, by=reader)
@@ -82,15 +94,18 @@ async def status_by_id(web: Web, id_: str, reader: str | None) -> dict[str, Any]
     return (await statuses(web, [row], reader))[0]
 
 
-async def statuses(web: Web, rows: Sequence[Row], reader: str | None) -> list[dict[str, Any]]:
-    """The Status entities of rows of the node, in their order. reader: a DID, or None."""
+async def statuses(
+    web: Web, rows: Sequence[Row], reader: str | None, known: Mapping[str, dict[str, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """The Status entities of rows of the node, in their order. reader: a DID, or None. known: Account entities that
+    were made for them."""
     if not rows:
         return []
     quoted = await rows_of(web, [row["quote"]["uri"] for row in rows if row["quote"]], reader)
     every = [*rows, *quoted.values()]
     who = [row["account"] for row in every]
     who += [one["account"] for row in every for one in [*row["mentions"], *row["reposted"][:1]]]
-    made = _Made(web, reader, await _people(web, who), await _filters(web, every, reader), quoted)
+    made = _Made(web, reader, await _people(web, who, known or {}), await _filters(web, every, reader), quoted)
     return [made.shown(row) for row in rows]
 
 
@@ -102,12 +117,12 @@ def unmarked(entity: Mapping[str, Any]) -> dict[str, Any]:
     return {**entity, **marks, **muted, "filtered": [], "poll": poll and {**poll, "voted": False, "own_votes": []}}
 
 
-async def _people(web: Web, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
+async def _people(web: Web, dids: Iterable[str], known: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Account entities, those from the shelf that were made lately."""
     found: dict[str, dict[str, Any]] = {}
     lacking = []
     for did in dict.fromkeys(dids):
-        held = web.people.get(did)
+        held = known.get(did) or web.people.get(did)
         if held is None:
             lacking.append(did)
         else:
@@ -185,6 +200,7 @@ class _Made:
             "reblogs_count": row["reposts"],
             "favourites_count": sum(row["reactions"].values()),
             "quotes_count": row["quotes"],
+            "quote_approval": self._approval(row),
             "content": self._html(row),
             "reblog": None,
             "application": None,
@@ -232,10 +248,20 @@ class _Made:
             found = {folded(name): place for name in (*names, domain) if name} | found
         return found
 
+    def _approval(self, row: Row) -> dict[str, Any]:
+        """Who may quote a post, and whether the reader may: as quotes are taken at once, there is no `manual`."""
+        whom = row["policy"]["quotes"]
+        mine = {"everybody": "automatic", "nobody": "denied"}.get(whom, "unknown")
+        if row["mine"] is not None:
+            mine = "denied" if "quotes" in row["mine"]["may_not"] else "automatic"
+        return {"automatic": _APPROVED[whom], "manual": [], "current_user": mine}
+
     def _quote(self, row: Row, deep: bool) -> dict[str, Any] | None:
         if row["quote"] is None:
             return None
         held = self._quoted.get(row["quote"]["uri"])
+        if (refused := row["quote"]["refused"]) is not None:
+            return {"state": {"policy": "unauthorized", "hidden": "revoked"}[refused], "quoted_status": None}
         if held is None or row["quote"]["text"] is None:
             return {"state": "deleted" if held is None else "unauthorized", "quoted_status": None}
         if not deep:

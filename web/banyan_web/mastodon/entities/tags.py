@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from banyan_web.endpoint import Web
+from banyan_web.refusals import Refused
 
-DAY_S, DAY_HOURS = 86_400, 24
+DAYS, DAY_S, DAY_HOURS = 7, 86_400, 24
 
 
 def tag(
@@ -25,14 +27,26 @@ def tag(
     }
 
 
-def trending(web: Web, row: Mapping[str, Any], now_s: int) -> dict[str, Any]:
-    """The same of a row of `trends` of whole days. How many accounts used it is known of all these days together: no
-    day can have had more, nor more than it has posts."""
-    posts = row["posts"]
+async def used(web: Web, limit: int, only: str | None = None) -> dict[str, list[dict[str, str]]]:
+    """Tags that most accounts used lately, with how often they did. How many accounts used one is known of all these
+    days together: no day can have had more, nor more than it has posts. only: this tag. Raises Refused."""
+    rows = (await web.call("trends", hours=DAYS * DAY_HOURS, limit=limit, tag=only))["trends"]
+    return {row["tag"]: _uses(row["posts"], row["accounts"]) for row in rows}
+
+
+async def uses(web: Web, name: str) -> list[dict[str, str]]:
+    """Of one tag; without a search index it is not known."""
+    try:
+        return next(iter((await used(web, 1, name)).values()), _uses([0] * DAYS * DAY_HOURS, 0))
+    except Refused:
+        return []
+
+
+def _uses(posts: Sequence[int], accounts: int) -> list[dict[str, str]]:
+    """Of days, the last first. posts: by hours."""
+    now = int(time.time())
     days = [sum(posts[max(0, end - DAY_HOURS) : end]) for end in range(len(posts), 0, -DAY_HOURS)]
-    today = now_s - now_s % DAY_S
-    uses = [
-        {"day": str(today - n * DAY_S), "uses": str(count), "accounts": str(min(count, row["accounts"]))}
+    return [
+        {"day": str(now - now % DAY_S - n * DAY_S), "uses": str(count), "accounts": str(min(count, accounts))}
         for n, count in enumerate(days)
     ]
-    return tag(web, row["tag"], uses)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from banyan_node.server.http_connections import let_in
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, Endpoints, Web
-from banyan_web.mastodon.streaming import hub
+from banyan_web.mastodon.streaming.app_streams import AppStream
 from banyan_web.mastodon.streaming.channels import StreamName, channel, check
 from banyan_web.open_streams import token_shown
 from banyan_web.refusals import Refused
@@ -82,8 +82,8 @@ async def _pieces(web: Web, asked: StreamName, token: Token) -> AsyncGenerator[b
         web.hub.close(stream)
 
 
-async def refresh(web: Web, stream: hub.AppStream) -> None:
+async def refresh(web: Web, stream: AppStream) -> None:
     """What is known of its account is read again, if that is long ago."""
     if stream.person is not None:
         with suppress(Refused):
-            await stream.person.refresh(web)
+            await web.hub.refresh(web, stream.person)

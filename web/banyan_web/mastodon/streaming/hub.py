@@ -14,7 +14,9 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, NamedTuple
+from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import anyio
 import msgspec
@@ -22,18 +24,26 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api.firehose import ArrivalPlace
-from banyan_reading.visibility import Place, PostFacts, visible
+from banyan_reading.places import place_ms
+from banyan_reading.visibility import Place
 from banyan_web.endpoint import Web
 from banyan_web.firehose.tail import Tail, TailEvent
 from banyan_web.mastodon.ids import repost_id, status_id
 from banyan_web.mastodon.moderated import is_limited
 from banyan_web.mastodon.streaming import shown
+from banyan_web.mastodon.streaming.app_streams import (
+    QUEUED,
+    AppStream,
+    Candidate,
+    Message,
+    PostState,
+    eyes_of,
+    facts_of,
+)
 from banyan_web.mastodon.streaming.channels import OF_PERSON, WITHOUT_POSTS, StreamName, public_channels
 from banyan_web.mastodon.streaming.people import LETTING, MOVING, Listener
 from banyan_web.refusals import BUILDING, Refused
 
-QUEUED = 256
-"""The most messages that wait for one stream."""
 REMEMBERED = 50_000
 """Posts and reposts whose ids are kept, to say which one was deleted."""
 REPOSTERS = 200
@@ -44,64 +54,6 @@ JUDGED = 1_000
 _USER = StreamName("user")
 _DID = re.compile(rb"did:banyan:z[1-9A-HJ-NP-Za-km-z]+")
 _log = logging.getLogger(__name__)
-
-
-class Message(NamedTuple):
-    """payload: a text, which is JSON if it is an entity; None: there is none."""
-
-    channel: StreamName
-    event: str
-    payload: str | None
-
-
-class AppStream:
-    """One connection. channels: what it asked for, and as what the app knows it. person: whose it is. notices: whether
-    its token allows them."""
-
-    __slots__ = ("_more", "_queue", "channels", "ended", "notices", "person")
-
-    def __init__(self, person: Listener | None, notices: bool) -> None:
-        self.person, self.notices = person, notices
-        self.channels: dict[StreamName, list[str]] = {}
-        self.ended: str | None = None
-        self._queue: deque[Message] = deque()
-        self._more: anyio.Event | None = None
-
-    def listens(self, channel: StreamName) -> bool:
-        return channel._replace(tag="") in self.channels
-
-    def put(self, message: Message) -> None:
-        if len(self._queue) == QUEUED:
-            self.end("slow")
-        elif self.ended is None:
-            self._queue.append(message)
-            self._wake()
-
-    def end(self, why: str) -> None:
-        """Its reader gets nothing more."""
-        self.ended = self.ended or why
-        self._wake()
-
-    async def get(self, seconds: float) -> Message | None:
-        """The next message; None if there was none for so long, or at the end."""
-        if not self._queue and self.ended is None:
-            self._more = anyio.Event()
-            with anyio.move_on_after(seconds):
-                await self._more.wait()
-        return self._queue.popleft() if self._queue and self.ended != "slow" else None
-
-    def _wake(self) -> None:
-        if self._more is not None:
-            self._more.set()
-
-
-class Candidate(NamedTuple):
-    """A stream in which a post may be, and where its reader would see it. by: because this account reposted it."""
-
-    stream: AppStream
-    channel: StreamName
-    place: Place
-    by: AccountId | None = None
 
 
 class Hub:
@@ -131,7 +83,7 @@ class Hub:
             person = self._people.setdefault(account, Listener(account))
             person.streams += 1
             try:
-                await person.refresh(web)
+                await self.refresh(web, person)
             except BaseException:
                 self._leave(person)
                 raise
@@ -229,7 +181,7 @@ class Hub:
                 if did in moved:
                     person.moves(msgspec.json.decode(line))
                 with suppress(Refused):  # of one account, which may be gone
-                    await self._refresh(web, person)
+                    await self.refresh(web, person)
         if collection in ("post", "repost"):
             event = msgspec.json.decode(line)
             if event["kind"] not in ("create", "update", "delete"):
@@ -246,10 +198,9 @@ class Hub:
             else:
                 await self._heard(web, self._people[did])
 
-    async def _refresh(self, web: Web, person: Listener) -> None:
-        before = person.filters
-        await person.refresh(web)
-        if person.filters != before:
+    async def refresh(self, web: Web, person: Listener) -> None:
+        """What is known of an account is read again, if it may have changed. Raises Refused."""
+        if await person.refresh(web):
             for stream in self._of(_USER):
                 if stream.person is person:
                     stream.put(Message(_USER, "filters_changed", None))
@@ -270,29 +221,39 @@ class Hub:
                     found.append(Candidate(stream, channel, Place("list", channel.of), by))
         return found
 
-    async def _said(self, web: Web, event: Mapping[str, Any]) -> None:
-        author, uri, content = account_from_text(event["account"]), event["uri"], event["content"]
-        public = frozenset(public_channels(content, event["hosted"]))
-        tags = frozenset(one.of for one in public if one.name == "hashtag")
-        to = self._candidates(author)
+    def _state(
+        self, author: AccountId, content: Mapping[str, Any], public: Iterable[StreamName], by: Iterable[AccountId]
+    ) -> PostState:
+        """public: the streams of everybody in which it is. by: who reposted it: a repost stands where the post does
+        not."""
+        to, tags = self._candidates(author), frozenset(one.of for one in public if one.name == "hashtag")
         for stream in self._of(_USER):
             if tags and stream.person and tags & stream.person.tags:
                 to.append(Candidate(stream, _USER, Place("tag")))
         to += [Candidate(stream, channel, Place("public")) for channel in public for stream in self._of(channel)]
-        new = event["kind"] == "create"
-        if not new and self._people:  # a repost stands where the post does not
-            found = (await web.call("reposts", uri=uri, limit=REPOSTERS))["accounts"]
-            for one in found:
-                to += self._candidates(author, account_from_text(one["account"]))
-        made = await self._give(
-            web,
-            to,
-            _facts(author, content),
-            "update" if new else "status.update",
-            lambda eyes: shown.status(web, uri, eyes),
-            new=new and content.get("quote") is None,
-            quoted=(content.get("quote") or "").partition("/")[0],
-        )
+        to += [one for who in by for one in self._candidates(author, who)]
+        return PostState(facts_of(author, content), to)
+
+    async def _said(self, web: Web, event: Mapping[str, Any]) -> None:
+        """A post. Of an edit counts what it made of it, where the post was before and where it is now: a stream loses
+        it and gets it as its page does."""
+        author, uri, content = account_from_text(event["account"]), event["uri"], event.get("content") or {}
+        new, by, before, id_ = event["kind"] == "create", list[AccountId](), None, ""
+        if not new:
+            row = await shown.plain(web, uri)
+            content, id_ = _content(row), status_id(uri, row["time_ms"])
+            if self._people:
+                found = (await web.call("reposts", uri=uri, limit=REPOSTERS, every=True))["accounts"]
+                by = [account_from_text(one["account"]) for one in found]
+        public = frozenset(public_channels(content, event["hosted"]))
+        now = self._state(author, content, public, by)
+        if not new:
+            was = content | await _replaced(web, uri, event.get("entry"))
+            before = self._state(author, was, frozenset(public_channels(was, event["hosted"])), by)
+        quoted = (content.get("quote") or "").partition("/")[0]
+        people = await shown.current(web, filter(None, (event["account"], quoted))) if now.to else {}
+        make = partial(shown.status, web, uri, people)
+        made = await self._give(web, now, make, before, id_, new and not quoted, quoted)
         if made is not None:
             self._remember(uri, made["id"], public)
 
@@ -303,12 +264,7 @@ class Hub:
         with suppress(Refused):
             row = await shown.plain(web, uri)
             hosted = (await web.call("profiles", accounts=[row["account"]]))["profiles"][0]["hosted"] is not None
-            reply = None if row["reply_to"] is None else ("", row["reply_to"])
-            names = "text", "warning", "audience", "tags", "media", "lang"
-            content = {name: row[name] for name in names} | {"reply": reply}
-            content["quote"] = row["quote"] and row["quote"]["uri"]
-            said = {"account": row["account"], "uri": uri, "content": content, "hosted": hosted, "kind": "update"}
-            await self._said(web, said)
+            await self._said(web, {"account": row["account"], "uri": uri, "hosted": hosted, "kind": "update"})
 
     async def _hear_judged(self, web: Web, decided: MemoryObjectReceiveStream[Sequence[Mapping[str, Any]]]) -> None:
         """What moderators decide, which no entry tells, until it is cancelled."""
@@ -340,34 +296,36 @@ class Hub:
         author = account_from_text(event["content"]["account"])
         to = self._candidates(author, account_from_text(by))
         if to:
-            row = await shown.plain(web, uri)
-            facts = _facts(author, row | {"reply": row["reply_to"] and ("", row["reply_to"])})
-            reposted = {"account": by, "time_ms": at}
-            await self._give(web, to, facts, "update", lambda eyes: shown.status(web, uri, eyes, reposted))
+            row = await shown.plain(web, uri, by)
+            facts = replace(facts_of(author, _content(row)), refused=row["refused"])
+            now, reposted = PostState(facts, to), {"account": by, "time_ms": at}
+            people = await shown.current(web, (event["content"]["account"], by))
+            await self._give(web, now, partial(shown.status, web, uri, people, reposted=reposted))
 
     async def _give(
         self,
         web: Web,
-        to: Sequence[Candidate],
-        facts: PostFacts,
-        event: str,
+        now: PostState,
         make: Callable[[shown.Eyes], Any],
+        before: PostState | None = None,
+        id_: str = "",
         new: bool = False,
         quoted: str = "",
     ) -> dict[str, Any] | None:
-        """Makes what is needed, once for all who see it alike. new: nobody but the author can have marked it yet.
-        quoted: whose words are in it, too. Raises Refused if nobody sees it."""
+        """Makes what is needed, once for all who see it alike. before: of an edit, with the id of the post. new: nobody
+        but the author can have marked it yet. quoted: whose words are in it, too. Raises Refused if nobody sees it."""
         made: dict[shown.Eyes, tuple[dict[str, Any], str] | None] = {}
-        given, now_ms = set[tuple[AppStream, StreamName]](), int(time.time() * 1000)
-        names = {facts.author, *(one.by for one in to if one.by is not None)} if to else ()
-        limited = [one for one in names if await is_limited(web, account_to_text(one))]
-        for stream, channel, place, by in to:
-            viewer = None if stream.person is None else stream.person.viewer
-            facts = replace(facts, limited=limited, reposted_by=by)
-            if (stream, channel) in given or visible(viewer, facts, place, now_ms).why is not None:
-                continue
-            given.add((stream, channel))
-            eyes = _eyes(stream.person, place, facts, new, quoted)
+        author, to = account_to_text(now.facts.author), [*now.to, *(before.to if before else ())]
+        names = {author, *(account_to_text(one.by) for one in to if one.by is not None)} if to else ()
+        limited, now_ms = (
+            [account_from_text(one) for one in names if await is_limited(web, one)],
+            int(time.time() * 1000),
+        )
+        showing, had = now.shown_in(limited, now_ms), before.shown_in(limited, now_ms) if before else {}
+        for stream, channel in had.keys() - showing.keys():
+            stream.put(Message(channel, "delete", id_))
+        for (stream, channel), one in showing.items():
+            eyes = eyes_of(stream.person, one.place, now.facts.author, new, quoted)
             if eyes not in made:
                 made[eyes] = None
                 try:
@@ -376,9 +334,8 @@ class Hub:
                 except Refused as why:
                     if why.status == BUILDING:
                         raise
-            one = made[eyes]
-            if one is not None:
-                stream.put(Message(channel, event, one[1]))
+            if (found := made[eyes]) is not None:
+                stream.put(Message(channel, "status.update" if (stream, channel) in had else "update", found[1]))
         return next((one[0] for one in made.values() if one is not None), None)
 
     def _gone(self, event: Mapping[str, Any]) -> None:
@@ -420,26 +377,18 @@ class Hub:
 
 def _ms_in_key(uri: str) -> int:
     """The time that a post's key begins with: that of the post, if it was written by a node."""
-    return int(uri.partition("/")[2][:12], 16)
+    return place_ms(uri.partition("/")[2])
 
 
-def _facts(author: AccountId, content: Mapping[str, Any]) -> PostFacts:
-    """content: of a post, as the firehose has it."""
-    return PostFacts(
-        author,
-        content["text"],
-        content["warning"],
-        content["tags"] or (),
-        content["lang"],
-        content["audience"] or "public",
-        None if content["reply"] is None else account_from_text(content["reply"][1].partition("/")[0]),
-    )
+def _content(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a post as it is shown, what the firehose has of its content."""
+    content = {name: row[name] for name in ("text", "warning", "audience", "tags", "media", "lang")}
+    content["quote"] = row["quote"] and row["quote"]["uri"]
+    return content | {"reply": None if row["reply_to"] is None else ("", row["reply_to"])}
 
 
-def _eyes(person: Listener | None, place: Place, facts: PostFacts, new: bool, quoted: str) -> shown.Eyes:
-    if person is None:
-        return shown.Eyes()
-    if place.kind != "public":
-        return person.eyes("home", marks=not new or person.viewer.account == facts.author)
-    unseen = bool(quoted) and account_from_text(quoted) in person.unseen
-    return person.eyes("public", marks=True if unseen else None)
+async def _replaced(web: Web, uri: str, entry: str | None) -> dict[str, Any]:
+    """What a post said before this entry edited it, as far as it is held. Raises Refused."""
+    versions = (await web.call("why", uri=uri))["versions"] if entry is not None else ()
+    found: dict[str, Any] = next((old for old, one in pairwise(versions) if one["entry"] == entry), {})
+    return found if found.get("text") is not None else {}

@@ -67,38 +67,45 @@ class Listener:
         """By this event of the firehose. Whoever refreshes it next, reads what changed."""
         self.stale, self._event = True, event
 
-    async def refresh(self, web: Web) -> None:
-        """Reads it, if it may have changed. Raises Refused."""
+    async def refresh(self, web: Web) -> bool:
+        """Reads it, if it may have changed. Whether its filters are others now. Raises Refused."""
         async with self._turn:
             if self.is_fresh:
-                return
-            self.stale, event, self._event = False, self._event, None
-            wants, follows = await web.call("viewer", by=self.did), await _following(web, self.did)
-            me, mutes = self.viewer.account, {account_from_text(one["account"]): one["until"] for one in wants["mutes"]}
-            apart = frozenset(map(account_from_text, wants["apart"])) - {me}
-            self.home, self.tags = frozenset([me, *follows]) - apart, frozenset(map(tag_fold, wants["tags"]))
-            self.filters = wants["filters"]
-            self.viewer = Viewer(
-                me,
-                follows=frozenset(follows),
-                blocks=frozenset(map(account_from_text, wants["blocks"])),
-                mutes=mutes,
-                apart=apart,
-                wishes={account_from_text(one["account"]): _wish(one) for one in wants["wishes"]},
-                filters=word_filters(map(_filter, wants["filters"])),
-                lists={id_: await self._list(web, id_, follows) for id_ in self.viewer.lists},
-            )
-            ended_ms, now_ms = self._until_ms, int(time.time() * 1000)
-            unseen = self.viewer.hidden(now_ms)
-            if ended := self.unseen - unseen:
-                since_ms = int(min(now_ms, ended_ms)) if event is None else await self._moved_ms(web, event)
-                self.unheard |= dict.fromkeys(ended, since_ms)
-            self.unseen = unseen
-            self._until_ms = min((one for one in mutes.values() if one is not None and one > now_ms), default=math.inf)
-            if not self._read:
-                newest = (await web.call("notifications", by=self.did, limit=1, each=True))["notices"]
-                self.heard = newest[0]["at"] if newest else ""
-            self._read = anyio.current_time()
+                return False
+            before, event, self.stale, self._event = self.filters, self._event, False, None
+            try:
+                await self._read_anew(web, event)
+            except BaseException:  # also whoever asked has left: what changed is still not known
+                self.stale, self._event = True, event or self._event
+                raise
+            return self.filters != before
+
+    async def _read_anew(self, web: Web, event: Mapping[str, Any] | None) -> None:
+        wants, follows = await web.call("viewer", by=self.did), await _following(web, self.did)
+        me, mutes = self.viewer.account, {account_from_text(one["account"]): one["until"] for one in wants["mutes"]}
+        apart = frozenset(map(account_from_text, wants["apart"])) - {me}
+        self.home, self.tags = frozenset([me, *follows]) - apart, frozenset(map(tag_fold, wants["tags"]))
+        self.viewer = Viewer(
+            me,
+            follows=frozenset(follows),
+            blocks=frozenset(map(account_from_text, wants["blocks"])),
+            mutes=mutes,
+            apart=apart,
+            wishes={account_from_text(one["account"]): _wish(one) for one in wants["wishes"]},
+            filters=word_filters(map(_filter, wants["filters"])),
+            lists={id_: await self._list(web, id_, follows) for id_ in self.viewer.lists},
+        )
+        ended_ms, now_ms = self._until_ms, int(time.time() * 1000)
+        unseen = self.viewer.hidden(now_ms)
+        if ended := self.unseen - unseen:
+            since_ms = int(min(now_ms, ended_ms)) if event is None else await self._moved_ms(web, event)
+            self.unheard |= dict.fromkeys(ended, since_ms)
+        self.unseen = unseen
+        self._until_ms = min((one for one in mutes.values() if one is not None and one > now_ms), default=math.inf)
+        if not self._read:
+            newest = (await web.call("notifications", by=self.did, limit=1, each=True))["notices"]
+            self.heard = newest[0]["at"] if newest else ""
+        self.filters, self._read = wants["filters"], anyio.current_time()
 
     async def _moved_ms(self, web: Web, event: Mapping[str, Any]) -> int:
         """When it changed last, as it was read: by this event, or by one that is told only later."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from banyan_reading.visibility import FilterContext
 from banyan_web.endpoint import Web
 from banyan_web.mastodon import noticing
-from banyan_web.mastodon.entities.statuses import row_of, statuses, unmarked
+from banyan_web.mastodon.entities.accounts import accounts
+from banyan_web.mastodon.entities.statuses import GONE, row_of, statuses, unmarked
+from banyan_web.refusals import Refused
 
 
 class Eyes(NamedTuple):
@@ -20,18 +22,31 @@ class Eyes(NamedTuple):
     unmarked: bool = False
 
 
-async def status(web: Web, uri: str, eyes: Eyes, reposted: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A post. reposted: as one account reposted it: `account` and `time_ms`. Raises Refused if it is not shown."""
+async def status(
+    web: Web, uri: str, people: Mapping[str, Any], eyes: Eyes, reposted: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """A post. people: of `current`. reposted: as one account reposted it: `account` and `time_ms`. Raises Refused if it
+    is not shown in timelines."""
     row = await row_of(web, uri, eyes.reader, eyes.where)
+    if row["refused"] is not None:
+        raise Refused(404, GONE)
     if reposted is not None:
         row["reposted"] = [reposted]
-    found = (await statuses(web, [row], eyes.reader))[0]
+    found = (await statuses(web, [row], eyes.reader, people))[0]
     return unmarked(found) if eyes.unmarked else found
 
 
-async def plain(web: Web, uri: str) -> dict[str, Any]:
+async def current(web: Web, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Account entities whose counts have what happened. Pages show the same from now on. Raises Refused."""
+    found = await accounts(web, dids)
+    for did, entity in found.items():
+        web.people.put(did, entity)
+    return found
+
+
+async def plain(web: Web, uri: str, reposter: str | None = None) -> dict[str, Any]:
     """The post as the node has it. Raises Refused if it is not shown."""
-    return await row_of(web, uri, None)
+    return await row_of(web, uri, None, reposter=reposter)
 
 
 async def notifications(web: Web, rows: Sequence[Mapping[str, Any]], reader: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ import msgspec
 from starlette.websockets import WebSocketDisconnect
 
 from banyan_web.endpoint import Web
-from banyan_web.mastodon.streaming import hub
+from banyan_web.mastodon.streaming.app_streams import AppStream
 from banyan_web.mastodon.streaming.channels import channel, check
 from banyan_web.mastodon.streaming.endpoints import HEARTBEAT_S, refresh
 from banyan_web.params import nested
@@ -48,7 +48,7 @@ async def _serve(web: Web, to: Connection) -> None:
 SOCKET = SocketEndpoint("/api/v1/streaming", True, _serve)
 
 
-async def _tell(web: Web, to: Connection, stream: hub.AppStream) -> int:
+async def _tell(web: Web, to: Connection, stream: AppStream) -> int:
     """Until the stream ends. Returns the code to close with."""
     while stream.ended is None:
         message = await stream.get(HEARTBEAT_S)
@@ -62,7 +62,7 @@ async def _tell(web: Web, to: Connection, stream: hub.AppStream) -> int:
     return {"shutdown": GOING_AWAY, "bytes": NO_BYTES}.get(stream.ended, TRY_LATER)
 
 
-async def _listen(web: Web, to: Connection, stream: hub.AppStream, scope: anyio.CancelScope) -> None:
+async def _listen(web: Web, to: Connection, stream: AppStream, scope: anyio.CancelScope) -> None:
     """Until the client leaves."""
     first = nested(to.socket.query_params.multi_items())
     if first.get("stream"):
@@ -83,7 +83,7 @@ async def _listen(web: Web, to: Connection, stream: hub.AppStream, scope: anyio.
         await _change(web, to, stream, value)
 
 
-async def _change(web: Web, to: Connection, stream: hub.AppStream, said: Any) -> None:
+async def _change(web: Web, to: Connection, stream: AppStream, said: Any) -> None:
     """Subscribes or unsubscribes. Each message counts as a request, for it asks the node too."""
     try:
         to.count()

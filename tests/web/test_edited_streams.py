@@ -1,0 +1,115 @@
+"""An edit moves a post into pages and out of them, and so do streams; what they carry has what happened."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import trio
+
+from banyan_crdt.ids import AccountId, account_to_text
+from banyan_web.endpoint import Web
+from banyan_web.mastodon.streaming import people, sockets
+from banyan_web.mastodon.streaming.people import Listener
+from banyan_web.refusals import Refused
+from tests.web.door import Door, open_node
+from tests.web.test_streaming import socket_of
+
+
+class Streams:
+    """What one WebSocket was told, by streams."""
+
+    def __init__(self, door: Door, socket: Any) -> None:
+        self._door, self._socket = door, socket
+        self._told = defaultdict[str, list[tuple[str, Any]]](list)
+
+    async def listen(self, *names: str) -> None:
+        for name in names:
+            asked = {"type": "subscribe", "stream": name, "tag": "tết"}
+            await self._socket.send_message(json.dumps(asked))
+        with trio.fail_after(60):
+            while len(self._door.hub.channels) < len(names):
+                await trio.sleep(0.01)
+
+    async def next(self, name: str, event: str) -> Any:
+        """The next message of a stream, which is of this kind."""
+        with trio.fail_after(60):
+            while not self._told[name]:
+                told = json.loads(await self._socket.get_message())
+                self._told[told["stream"][0]].append((told["event"], told.get("payload", "null")))
+        got, payload = self._told[name].pop(0)
+        assert got == event, (name, got, payload)
+        return payload if event == "delete" else json.loads(payload)
+
+
+async def test_an_edit_takes_a_post_out_of_streams_and_into_them(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        (an, client), *others = [await door.person(name) for name in ("an", "bình", "chi", "dung")]
+        binh, chi, dung = [did for did, _ in others]
+        call = door.node.backend.call
+        for other in (binh, chi):
+            await call("follow", {"account": other, "as": an})
+        for word, action, context in (("mưa", "hide", "home"), ("gió", "warn", "thread")):
+            rule = {"title": word, "words": [{"words": word}], "action": action, "contexts": [context]}
+            await call("filters.set", rule | {"as": an})
+        await call("decision.add", {"account": chi, "verdict": "limit"})
+        async with socket_of(door, client.token or "") as socket:
+            streams = Streams(door, socket)
+            await streams.listen("user", "public", "hashtag")
+            uri = (await call("post", {"text": "nắng #tết", "as": binh}))["uri"]
+            ids = [(await streams.next(name, "update"))["id"] for name in ("user", "public", "hashtag")]
+            assert len(set(ids)) == 1
+            for _ in range(2):
+                await call("edit", {"uri": uri, "text": "mưa"})
+                assert [await streams.next(name, "delete") for name in ("user", "hashtag")] == ids[:2]
+                await call("edit", {"uri": uri, "text": "nắng #tết"})
+                found = [await streams.next(name, "update") for name in ("user", "hashtag")]
+                assert [one["id"] for one in found] == ids[:2]
+                for _ in range(2):
+                    await streams.next("public", "status.update")
+            await call("edit", {"uri": uri, "text": "nắng to #tết"})
+            for name in ("user", "public", "hashtag"):
+                await streams.next(name, "status.update")
+            # because of one whom moderators limit and whom the reader follows
+            root = (await call("post", {"text": "gió", "as": dung}))["uri"]
+            await streams.next("public", "update")
+            await call("repost", {"uri": root, "as": chi})
+            await streams.next("user", "update")
+            await call("edit", {"uri": root, "text": "gió lớn"})
+            for name in ("user", "public"):
+                await streams.next(name, "status.update")
+            # what is quoted, and how much its author said until then
+            for count in (2, 3):
+                await call("quote", {"uri": root, "text": "trích", "as": binh})
+                found = await streams.next("public", "update")
+                assert found["account"]["statuses_count"] == count
+                assert [one["keyword_matches"] for one in found["quote"]["quoted_status"]["filtered"]] == [["gió"]]
+
+
+async def test_filters_that_a_heartbeat_read_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(people, "FRESH_S", 0.0)
+    monkeypatch.setattr(sockets, "HEARTBEAT_S", 0.05)
+    async with open_node(tmp_path) as door:
+        an, client = await door.person("an")
+        async with socket_of(door, client.token or "") as socket:
+            streams = Streams(door, socket)
+            await streams.listen("user")
+            async with door.hub._people[an]._turn:
+                while not door.hub._people[an]._turn.statistics().tasks_waiting:
+                    await trio.sleep(0.01)
+                await door.node.backend.call("filter.set", {"words": "mưa", "as": an})
+            await streams.next("user", "filters_changed")
+
+
+async def test_what_could_not_be_read_of_a_reader_is_read_again(tmp_path: Path) -> None:
+    class Busy:
+        async def call(self, name: str, **params: Any) -> Any:
+            raise Refused(503, "busy")
+
+    one, busy = Listener(account_to_text(AccountId(bytes(32)))), cast(Web, Busy())
+    with pytest.raises(Refused):
+        await one.refresh(busy)
+    assert one.stale
