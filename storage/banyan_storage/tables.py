@@ -113,7 +113,7 @@ _SINCE = struct.Struct(">BI")
 BRANCH, QUARANTINED, VOUCHED = 0, 1, 2
 """Kinds of loose entries: one that never counted here, one that did, one that is proved to be below a pinned entry."""
 
-u32, u64 = _U32.pack, _U64.pack
+u16, u32, u64 = struct.Struct(">H").pack, _U32.pack, _U64.pack
 
 
 class Stretch(NamedTuple):

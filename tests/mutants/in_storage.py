@@ -265,6 +265,20 @@ IN_STORAGE = (
         ("tests/storage/test_views.py", "tests/reading/test_queries.py"),
     ),
     Mutant(
+        "two runs of posts that write one slot are each taken as columns",
+        "Fold._plain_posts",
+        "after[:2] <= (one[0], one[2])",
+        "False",
+        ("tests/storage/test_views.py",),
+    ),
+    Mutant(
+        "posts that write a slot anew are taken as columns",
+        "Fold._plain_posts",
+        "next(shown, None) is not None",
+        "False",
+        ("tests/storage/test_views.py",),
+    ),
+    Mutant(
         "views keep what stopped counting",
         "SocialViews.rebuilt",
         "clear(txn, numbers_of(txn, {account})[account], at)",
