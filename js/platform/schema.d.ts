@@ -988,7 +988,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A conversation: a post with the posts above it up to the first, and its replies, each followed by its own. Without replies of those that the reader blocks or mutes, and of those that the author of the first post blocks.
+         * A conversation: a post with the posts above it up to the first, and its replies, each followed by its own. Without replies of those that the reader blocks or mutes, of those that the author of the first post blocks or does not let answer, and without those that were hidden.
          * @description Replies to a deleted or withheld post are shown, because they belong to their own authors.
          */
         get: operations["get_v1_posts_account_key_thread"];
@@ -1217,7 +1217,7 @@ export interface components {
              * @default one
              * @enum {unknown}
              */
-            choices?: "one" | "several";
+            choices: "one" | "several";
         };
         /**
          * AuditChain
@@ -1267,9 +1267,9 @@ export interface components {
             /** @enum {unknown} */
             do: "compact" | "export" | "import" | "rebuild" | "verify";
             /** @default null */
-            name?: string | null;
+            name: string | null;
             /** @default null */
-            view?: string | null;
+            view: string | null;
         };
         /** CheckpointRow */
         CheckpointRow: {
@@ -1289,7 +1289,7 @@ export interface components {
         Confirming: {
             cursor: string;
             /** @default false */
-            back?: boolean;
+            back: boolean;
         };
         /**
          * ConsumerRow
@@ -1429,7 +1429,7 @@ export interface components {
             /** @enum {unknown} */
             do: "block";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here.
@@ -1439,13 +1439,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo?: boolean;
+            undo: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * DoDelete
@@ -1455,13 +1455,13 @@ export interface components {
             /** @enum {unknown} */
             do: "delete";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1470,33 +1470,37 @@ export interface components {
         };
         /**
          * DoEdit
-         * @description Replaces the text of a post, and the tags that it names. All else that is not given stays the same.
+         * @description Replaces the text of a post, and the tags that it names, or something else of it. What is not given stays the
+         *     same.
          */
         DoEdit: {
             /** @enum {unknown} */
             do: "edit";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
              */
             uri: string;
-            text: string;
             /** @default null */
-            warning?: string | null;
+            text: string | null;
             /** @default null */
-            lang?: string | null;
+            warning: string | null;
             /** @default null */
-            mentions?: string[] | null;
+            lang: string | null;
             /** @default null */
-            media?: components["schemas"]["MediaItem"][] | null;
+            mentions: string[] | null;
+            /** @default null */
+            media: components["schemas"]["MediaItem"][] | null;
+            /** @default null */
+            policy: components["schemas"]["PolicyAsked"] | null;
         };
         /**
          * DoFollow
@@ -1506,7 +1510,7 @@ export interface components {
             /** @enum {unknown} */
             do: "follow";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here.
@@ -1516,13 +1520,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo?: boolean;
+            undo: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * DoMute
@@ -1532,7 +1536,7 @@ export interface components {
             /** @enum {unknown} */
             do: "mute";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here.
@@ -1542,15 +1546,15 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo?: boolean;
+            undo: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
             /** @default null */
-            until?: number | null;
+            until: number | null;
         };
         /**
          * DoPin
@@ -1560,7 +1564,7 @@ export interface components {
             /** @enum {unknown} */
             do: "pin";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1570,13 +1574,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo?: boolean;
+            undo: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * DoPost
@@ -1586,43 +1590,45 @@ export interface components {
             /** @enum {unknown} */
             do: "post";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             text: string;
             /**
              * @description A BCP 47 tag: vi, pt-BR.
              * @default null
              */
-            lang?: string | null;
+            lang: string | null;
             /** @default null */
-            warning?: string | null;
+            warning: string | null;
             /**
              * @default public
              * @enum {unknown}
              */
-            audience?: "public" | "unlisted";
+            audience: "public" | "unlisted";
             /** @default null */
-            mentions?: string[] | null;
+            mentions: string[] | null;
             /** @default null */
-            tags?: string[] | null;
+            tags: string[] | null;
             /** @default null */
-            poll?: components["schemas"]["Asked"] | null;
+            poll: components["schemas"]["Asked"] | null;
             /** @default null */
-            media?: components["schemas"]["MediaItem"][] | null;
+            media: components["schemas"]["MediaItem"][] | null;
             /** @default null */
-            group?: string | null;
+            group: string | null;
             /**
              * @default normal
              * @enum {unknown}
              */
-            urgency?: "normal" | "urgent";
+            urgency: "normal" | "urgent";
             /** @default null */
-            once?: string | null;
+            policy: components["schemas"]["PolicyAsked"] | null;
+            /** @default null */
+            once: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * DoProfileSet
@@ -1633,16 +1639,16 @@ export interface components {
             /** @enum {unknown} */
             do: "profile.set";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /** @default {} */
-            fields?: {
+            fields: {
                 [key: string]: string;
             };
             /**
              * @description `avatar` and `banner`, as `media.put` answered them; null takes a picture away.
              * @default {}
              */
-            pictures?: {
+            pictures: {
                 [key: string]: components["schemas"]["MediaItem"] | null;
             };
             /**
@@ -1650,7 +1656,7 @@ export interface components {
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * DoQuote
@@ -1660,43 +1666,45 @@ export interface components {
             /** @enum {unknown} */
             do: "quote";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             text: string;
             /**
              * @description A BCP 47 tag: vi, pt-BR.
              * @default null
              */
-            lang?: string | null;
+            lang: string | null;
             /** @default null */
-            warning?: string | null;
+            warning: string | null;
             /**
              * @default public
              * @enum {unknown}
              */
-            audience?: "public" | "unlisted";
+            audience: "public" | "unlisted";
             /** @default null */
-            mentions?: string[] | null;
+            mentions: string[] | null;
             /** @default null */
-            tags?: string[] | null;
+            tags: string[] | null;
             /** @default null */
-            poll?: components["schemas"]["Asked"] | null;
+            poll: components["schemas"]["Asked"] | null;
             /** @default null */
-            media?: components["schemas"]["MediaItem"][] | null;
+            media: components["schemas"]["MediaItem"][] | null;
             /** @default null */
-            group?: string | null;
+            group: string | null;
             /**
              * @default normal
              * @enum {unknown}
              */
-            urgency?: "normal" | "urgent";
+            urgency: "normal" | "urgent";
             /** @default null */
-            once?: string | null;
+            policy: components["schemas"]["PolicyAsked"] | null;
+            /** @default null */
+            once: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1711,7 +1719,7 @@ export interface components {
             /** @enum {unknown} */
             do: "react";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1722,13 +1730,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo?: boolean;
+            undo: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * DoReply
@@ -1738,43 +1746,45 @@ export interface components {
             /** @enum {unknown} */
             do: "reply";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             text: string;
             /**
              * @description A BCP 47 tag: vi, pt-BR.
              * @default null
              */
-            lang?: string | null;
+            lang: string | null;
             /** @default null */
-            warning?: string | null;
+            warning: string | null;
             /**
              * @default public
              * @enum {unknown}
              */
-            audience?: "public" | "unlisted";
+            audience: "public" | "unlisted";
             /** @default null */
-            mentions?: string[] | null;
+            mentions: string[] | null;
             /** @default null */
-            tags?: string[] | null;
+            tags: string[] | null;
             /** @default null */
-            poll?: components["schemas"]["Asked"] | null;
+            poll: components["schemas"]["Asked"] | null;
             /** @default null */
-            media?: components["schemas"]["MediaItem"][] | null;
+            media: components["schemas"]["MediaItem"][] | null;
             /** @default null */
-            group?: string | null;
+            group: string | null;
             /**
              * @default normal
              * @enum {unknown}
              */
-            urgency?: "normal" | "urgent";
+            urgency: "normal" | "urgent";
             /** @default null */
-            once?: string | null;
+            policy: components["schemas"]["PolicyAsked"] | null;
+            /** @default null */
+            once: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1789,7 +1799,7 @@ export interface components {
             /** @enum {unknown} */
             do: "repost";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1799,13 +1809,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo?: boolean;
+            undo: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * DoUnfollow
@@ -1815,7 +1825,7 @@ export interface components {
             /** @enum {unknown} */
             do: "unfollow";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here.
@@ -1825,13 +1835,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo?: boolean;
+            undo: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * DoVote
@@ -1841,25 +1851,25 @@ export interface components {
             /** @enum {unknown} */
             do: "vote";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
              */
             uri: string;
             /** @default null */
-            options?: number[] | null;
+            options: number[] | null;
             /**
              * @description Takes it back.
              * @default false
              */
-            undo?: boolean;
+            undo: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /** DroppedAccounts */
         DroppedAccounts: {
@@ -1966,33 +1976,33 @@ export interface components {
          */
         FirehoseAsked: {
             /** @default null */
-            since?: string | null;
+            since: string | null;
             /** @default null */
-            seen?: string | null;
+            seen: string | null;
             /** @default null */
-            consumer?: string | null;
+            consumer: string | null;
             /** @default null */
-            format?: ("cbor" | "ndjson" | "sse") | null;
+            format: ("cbor" | "ndjson" | "sse") | null;
             /** @default null */
-            compress?: string | null;
+            compress: string | null;
             /** @default null */
-            collection?: string | string[] | null;
+            collection: string | string[] | null;
             /** @default null */
-            account?: string | string[] | null;
+            account: string | string[] | null;
             /** @default null */
-            shard?: string | string[] | null;
+            shard: string | string[] | null;
             /** @default null */
-            platform?: string | string[] | null;
+            platform: string | string[] | null;
             /** @default null */
-            label?: string | string[] | null;
+            label: string | string[] | null;
             /** @default false */
-            proof?: boolean;
+            proof: boolean;
             /** @default false */
-            uncounted?: boolean;
+            uncounted: boolean;
             /** @default true */
-            follow?: boolean;
+            follow: boolean;
             /** @default null */
-            frontier?: number | null;
+            frontier: number | null;
         };
         /** FirehoseDictionaries */
         FirehoseDictionaries: {
@@ -2133,7 +2143,7 @@ export interface components {
             word: string;
             sentence: string;
             /** @default null */
-            withheld?: components["schemas"]["WithheldOrder"] | null;
+            withheld: components["schemas"]["WithheldOrder"] | null;
         };
         /**
          * GrantRow
@@ -2298,6 +2308,17 @@ export interface components {
             after: string | null;
         };
         /**
+         * LocalRow
+         * @description Local state of one kind: rows that this node keeps for itself. owner: the module that decides what they mean.
+         */
+        LocalRow: {
+            name: string;
+            owner: string;
+            version: number;
+            rows: number;
+            bytes: number;
+        };
+        /**
          * LogRow
          * @description flag: 1 if it is forked. own: whether this data folder wrote it. (A copied home has the same writer, but writes
          *         another log.)
@@ -2325,7 +2346,7 @@ export interface components {
              */
             blob: string;
             /** @default null */
-            description?: string | null;
+            description: string | null;
         };
         /**
          * MediaShownRow
@@ -2352,7 +2373,8 @@ export interface components {
         /**
          * Mine
          * @description What the reader did with a post: the emojis of its reactions, when it reposted it, and whether it bookmarked it,
-         *         pinned it, and muted its conversation.
+         *         pinned it, and muted its conversation. may_not: what the rules of the author, or of who opened the conversation, do
+         *         not let it do.
          */
         Mine: {
             reactions: string[];
@@ -2360,6 +2382,7 @@ export interface components {
             bookmarked: boolean;
             pinned: boolean;
             muted: boolean;
+            may_not: ("answers" | "quotes" | "reposts")[];
         };
         /**
          * MintedToken
@@ -2466,11 +2489,11 @@ export interface components {
             /** a text that does not begin with did: */
             name: string;
             /** @default {} */
-            profile?: {
+            profile: {
                 [key: string]: string;
             };
             /** @default null */
-            recovery?: string | null;
+            recovery: string | null;
         };
         /**
          * NewBan
@@ -2478,13 +2501,13 @@ export interface components {
          */
         NewBan: {
             /** @default null */
-            peer?: string | null;
+            peer: string | null;
             /** @default null */
-            network?: string | null;
+            network: string | null;
             /** @default  */
-            reason?: string;
+            reason: string;
             /** @default 0 */
-            days?: number;
+            days: number;
         };
         /**
          * NewDecision
@@ -2494,40 +2517,40 @@ export interface components {
             /** @enum {unknown} */
             verdict: "hide" | "label" | "limit" | "nothing" | "pass_on" | "suspend" | "withhold";
             /** @default null */
-            report?: number | null;
+            report: number | null;
             /** @default null */
-            account?: string | null;
+            account: string | null;
             /** @default null */
-            posts?: string[] | null;
+            posts: string[] | null;
             /** @default  */
-            why?: string;
+            why: string;
             /** @default  */
-            text?: string;
+            text: string;
             /** @default  */
-            order?: string;
+            order: string;
             /** @default  */
-            basis?: string;
+            basis: string;
             /** @default  */
-            scope?: string;
+            scope: string;
             /**
              * @description How many days; 0: until it is taken back.
              * @default 0
              */
-            days?: number;
+            days: number;
             /** @default  */
-            to?: string;
+            to: string;
             /**
              * an account
              * @description The moderator who decides, hosted here; default: the operator.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /** NewDrop */
         NewDrop: {
             account: string;
             /** @default  */
-            why?: string;
+            why: string;
         };
         /**
          * NewModerator
@@ -2551,9 +2574,9 @@ export interface components {
         NewToken: {
             scopes: string[];
             /** @default null */
-            app?: string | null;
+            app: string | null;
             /** @default null */
-            seconds?: number | null;
+            seconds: number | null;
         };
         /**
          * NewWebhook
@@ -2565,20 +2588,20 @@ export interface components {
         NewWebhook: {
             url: string;
             /** @default null */
-            secret?: string | null;
+            secret: string | null;
             /** @default [] */
-            accounts?: string[];
+            accounts: string[];
             /**
              * @default [
              *       "entries",
              *       "control"
              *     ]
              */
-            events?: ("account" | "control" | "create" | "delete" | "dropped" | "entries" | "erasure" | "hidden" | "labelled" | "late" | "lifted" | "limited" | "recounted" | "returned" | "suspended" | "update" | "withheld")[];
+            events: ("account" | "control" | "create" | "delete" | "dropped" | "entries" | "erasure" | "hidden" | "labelled" | "late" | "lifted" | "limited" | "recounted" | "returned" | "suspended" | "update" | "withheld")[];
             /** @default [] */
-            collections?: string[];
+            collections: string[];
             /** @default null */
-            since?: string | null;
+            since: string | null;
         };
         /**
          * NoResult
@@ -2647,7 +2670,7 @@ export interface components {
         /** OnlyWhy */
         OnlyWhy: {
             /** @default  */
-            why?: string;
+            why: string;
         };
         /**
          * OpenedAccount
@@ -2657,21 +2680,21 @@ export interface components {
         OpenedAccount: {
             status: number;
             /** @default null */
-            name?: string | null;
+            name: string | null;
             /** @default null */
-            account?: string | null;
+            account: string | null;
             /** @default null */
-            recovery_words?: string | null;
+            recovery_words: string | null;
             /** @default false */
-            repeated?: boolean;
+            repeated: boolean;
             /** @default null */
-            error?: string | null;
+            error: string | null;
             /** @default null */
-            code?: string | null;
+            code: string | null;
             /** @default null */
-            line?: number | null;
+            line: number | null;
             /** @default null */
-            id?: string | null;
+            id: string | null;
         };
         /** OperationAnswer */
         OperationAnswer: {
@@ -2722,17 +2745,17 @@ export interface components {
         OperationRow: {
             status: number;
             /** @default null */
-            id?: unknown;
+            id: unknown;
             /** @default false */
-            repeated?: boolean;
+            repeated: boolean;
             /** @default null */
-            answer?: components["schemas"]["OperationAnswer"] | null;
+            answer: components["schemas"]["OperationAnswer"] | null;
             /** @default null */
-            error?: string | null;
+            error: string | null;
             /** @default null */
-            code?: string | null;
+            code: string | null;
             /** @default null */
-            line?: number | null;
+            line: number | null;
         };
         /** Peer */
         Peer: {
@@ -2821,20 +2844,17 @@ export interface components {
             entry: string;
         };
         /**
-         * Policy
-         * @description mode, hops: which accounts are held (`interest.mode`, `interest.hops`). own: this node's own account, or null,
-         *         and follows: how many it follows. dropped: accounts that are not taken again. settings: by section and name, as they
-         *         are in force.
+         * PolicyAsked
+         * @description Who may answer a post, quote it and repost it, beside its author. followers: and whom it mentions. The policy of
+         *         the first post holds for a whole conversation. Default: everybody; of an edit: as before.
          */
-        Policy: {
-            mode: string;
-            hops: number;
-            own: string | null;
-            follows: number;
-            dropped: number;
-            settings: {
-                [key: string]: Record<string, never>;
-            };
+        PolicyAsked: {
+            /** @default null */
+            answers: ("everybody" | "followers" | "mentioned" | "nobody") | null;
+            /** @default null */
+            quotes: ("everybody" | "followers" | "mentioned" | "nobody") | null;
+            /** @default null */
+            reposts: ("everybody" | "followers" | "mentioned" | "nobody") | null;
         };
         /**
          * PolicySet
@@ -2877,7 +2897,8 @@ export interface components {
          *         this node say before it, which wants that too. mentions: whom it wants to notice it. reposted: who reposted it,
          *         where it stands in a feed because of that; the latest first. group: in which it was said, as its author claims:
          *         `group.feed` has what counts there. edited_ms: when it was edited last. reply_to_ms: the time of what it answers, if
-         *         that is shown here. mine: null where nobody in particular reads.
+         *         that is shown here. policy: who may answer, quote and repost it. refused: why it is nowhere but on the page of its
+         *         author: by the policy of what it answers, or hidden by that author. mine: null where nobody in particular reads.
          */
         PostRow: {
             /**
@@ -2923,6 +2944,8 @@ export interface components {
             reposts: number;
             reposted: components["schemas"]["Reposter"][];
             group: components["schemas"]["InGroup"] | null;
+            policy: components["schemas"]["banyan_node.api.policy_rows.Policy"];
+            refused: ("hidden" | "policy") | null;
             mine: components["schemas"]["Mine"] | null;
         };
         /**
@@ -2976,8 +2999,9 @@ export interface components {
         };
         /**
          * Quoted
-         * @description name, text: null if the quoted post is not held here, or is of one that the reader does not see. warning: of the
-         *         post, or its label, or the words of the reader's filter against it.
+         * @description name, text: null if the quoted post is not held here, is of one that the reader does not see, or must not be
+         *         quoted so. warning: of the post, or its label, or the words of the reader's filter against it. refused: policy: its
+         *         author does not let this account quote it. hidden: its author hid the quote.
          */
         Quoted: {
             /**
@@ -2988,6 +3012,7 @@ export interface components {
             name: string | null;
             text: string | null;
             warning: string | null;
+            refused: ("hidden" | "policy") | null;
         };
         /** Reacted */
         Reacted: {
@@ -3049,24 +3074,24 @@ export interface components {
              */
             account: string;
             /** @default [] */
-            posts?: string[];
+            posts: string[];
             /** @default  */
-            comment?: string;
+            comment: string;
             /**
              * @default other
              * @enum {unknown}
              */
-            category?: "legal" | "other" | "spam" | "violation";
+            category: "legal" | "other" | "spam" | "violation";
             /** @default [] */
-            rules?: string[];
+            rules: string[];
             /** @default false */
-            forward?: boolean;
+            forward: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * ReportRow
@@ -3228,7 +3253,7 @@ export interface components {
         /**
          * StoreStats
          * @description lacking: missing pieces of content. longest: entries of the longest log. bytes: of the store on disk. media,
-         *         media_bytes: how many blobs are here, and what they take beside the store.
+         *         media_bytes: how many blobs are here, and what they take beside the store. local: of each kind that has rows.
          */
         StoreStats: {
             accounts: number;
@@ -3243,6 +3268,7 @@ export interface components {
             media: number;
             media_bytes: number;
             schema: number;
+            local: components["schemas"]["LocalRow"][];
         };
         /**
          * StrangersRoom
@@ -3261,9 +3287,9 @@ export interface components {
          */
         Suspension: {
             /** @default  */
-            why?: string;
+            why: string;
             /** @default  */
-            text?: string;
+            text: string;
         };
         /**
          * Thread
@@ -3339,6 +3365,8 @@ export interface components {
             reposts: number;
             reposted: components["schemas"]["Reposter"][];
             group: components["schemas"]["InGroup"] | null;
+            policy: components["schemas"]["banyan_node.api.policy_rows.Policy"];
+            refused: ("hidden" | "policy") | null;
             mine: components["schemas"]["Mine"] | null;
             depth: number;
         };
@@ -3442,7 +3470,7 @@ export interface components {
             tried: number | null;
             delivered: number | null;
             /** @default null */
-            secret?: string | null;
+            secret: string | null;
         };
         /** Webhooks */
         Webhooks: {
@@ -3535,6 +3563,35 @@ export interface components {
             failing: {
                 [key: string]: string;
             };
+        };
+        /**
+         * Policy
+         * @description mode, hops: which accounts are held (`interest.mode`, `interest.hops`). own: this node's own account, or null,
+         *         and follows: how many it follows. dropped: accounts that are not taken again. settings: by section and name, as they
+         *         are in force.
+         */
+        "banyan_node.api.methods.policy.Policy": {
+            mode: string;
+            hops: number;
+            own: string | null;
+            follows: number;
+            dropped: number;
+            settings: {
+                [key: string]: Record<string, never>;
+            };
+        };
+        /**
+         * Policy
+         * @description Who may answer a post, quote it and repost it, beside its author. followers: and whom it mentions. The policy of
+         *         the first post holds for a whole conversation.
+         */
+        "banyan_node.api.policy_rows.Policy": {
+            /** @enum {unknown} */
+            answers: "everybody" | "followers" | "mentioned" | "nobody";
+            /** @enum {unknown} */
+            quotes: "everybody" | "followers" | "mentioned" | "nobody";
+            /** @enum {unknown} */
+            reposts: "everybody" | "followers" | "mentioned" | "nobody";
         };
     };
     responses: {
@@ -4984,7 +5041,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Policy"];
+                    "application/json": components["schemas"]["banyan_node.api.methods.policy.Policy"];
                 };
             };
             400: components["responses"]["Refused400"];

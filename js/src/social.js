@@ -82,6 +82,7 @@ const MEDIA = record(
   {},
 );
 const POLL = record({ options: list(string(512), 20, 2), choices: choice('one', 'several'), closes_ms: u64 }, {});
+const WHO = choice('everybody', 'followers', 'mentioned', 'nobody');
 const POST = record(
   {
     text: string(32_768),
@@ -99,6 +100,7 @@ const POST = record(
     poll: POLL,
     group: address,
     urgency: choice('normal', 'urgent'),
+    policy: record({ answers: WHO, quotes: WHO, reposts: WHO }, {}),
   },
 );
 const REACTION = record({ account: did, key: id(16), emoji: string(64) }, {});

@@ -33,6 +33,7 @@ from banyan_schema.social.post import time_in
 from banyan_storage.engine import Engine, ReadTxn, Table, after_prefix
 from banyan_storage.errors import CorruptStore
 from banyan_storage.id_index import Offer, nothing
+from banyan_storage.local_tables import HIDDEN, WITHHELD
 from banyan_storage.reader import StoreReader
 from banyan_storage.slots import last, live_in, shown_at, time_at
 from banyan_storage.tables import PARTS, part_place
@@ -70,11 +71,6 @@ __all__ = [
 ]
 
 
-HIDDEN, WITHHELD = b"hidden post:", b"withheld post:"
-"""With account and key of a post, the note that no query shows it here: moderators hide it, or an order withholds it,
-also what its author makes of it later."""
-
-
 @contextmanager
 def queries(engine: Engine, realm: Realm, late_ids: Offer = nothing) -> Iterator[Queries]:
     """Queries of the last commit, for any thread. Hold them briefly. late_ids: see `snapshot` (pending.py)."""
@@ -92,7 +88,7 @@ class Queries:
         self._building = cursors(txn)
         self._numbers: dict[AccountId, bytes] = {}
         """Those that were asked for: a page asks for each of its authors several times."""
-        self._hiding = [prefix for prefix in (HIDDEN, WITHHELD) if next(reader.notes(prefix), None) is not None]
+        self._hiding = [kind for kind in (HIDDEN, WITHHELD) if kind.any(reader)]
         self.leaving = reader.leaving()
         """Accounts that are erased in steps: nothing of them is shown."""
         self.hides = bool(self._hiding or self.leaving)
@@ -269,10 +265,7 @@ class Queries:
 
     def is_hidden(self, target: Target) -> bool:
         """Whether this node hides or withholds the post, or all of its author."""
-        raw = target.raw
-        return target.account in self.leaving or any(
-            self._reader.note(prefix + raw) is not None for prefix in self._hiding
-        )
+        return target.account in self.leaving or any(kind.has(self._reader, target) for kind in self._hiding)
 
     def _view(
         self, number: bytes, account: AccountId, key: bytes, time: bytes, place: bytes, hidden: bool = False

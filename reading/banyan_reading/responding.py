@@ -13,6 +13,7 @@ from banyan_crdt.ids import AccountId, CellKey
 from banyan_reading.answers import PostView
 from banyan_reading.moments import edits
 from banyan_reading.queries import Queries
+from banyan_reading.rules import Act, Rules
 from banyan_reading.timelines import Line, by_time
 from banyan_schema.address import Target
 from banyan_schema.social import REPOST
@@ -119,8 +120,8 @@ class PostCounts(NamedTuple):
     edited_ms: int | None
 
 
-def counts_of(ask: Queries, views: Sequence[PostView]) -> dict[Target, PostCounts]:
-    """Of the posts of a page, at once. Raises ViewBuilding."""
+def counts_of(ask: Queries, views: Sequence[PostView], rules: Rules) -> dict[Target, PostCounts]:
+    """Of the posts of a page, at once, without what rules refuse. Raises ViewBuilding."""
     ask.need("reactions", "thread")
     txn, targets = ask.reader.txn, sorted({view.target.raw: view.target for view in views}.items())
     names, edited = [raw for raw, _ in targets], edits(ask, views)
@@ -128,16 +129,35 @@ def counts_of(ask: Queries, views: Sequence[PostView]) -> dict[Target, PostCount
     replies, quotes, reposts = (
         dict(txn.get_many(table, names)) for table in (REPLY_COUNTS, QUOTE_COUNTS, REPOST_COUNTS)
     )
+    refused = {view.target: _refused(ask, rules, view) for view in views if rules.touch(view)}
+    none = (0, 0, 0)
     return {
         target: PostCounts(
-            count_of(replies.get(raw)),
-            quote_count(ask, target) if raw in quotes else 0,
-            count_of(reposts.get(raw)),
+            count_of(replies.get(raw)) - refused.get(target, none)[0],
+            (quote_count(ask, target) if raw in quotes else 0) - refused.get(target, none)[1],
+            count_of(reposts.get(raw)) - refused.get(target, none)[2],
             {one.emoji: one.accounts for one in ask.reactions(target)},
             edited.get(places[target]),
         )
         for raw, target in targets
     }
+
+
+def _refused(ask: Queries, rules: Rules, view: PostView) -> tuple[int, int, int]:
+    """How many of the first answers, quotes and reposts of a post are refused."""
+    target, txn, reply = view.target, ask.reader.txn, view.post.reply
+    below = (target,) if reply is None else (target, reply.root)
+
+    def refused(act: Act, table: Table, below: Sequence[Target]) -> int:
+        rows = (key for key, _ in txn.prefix(table, target.raw, limit=RESPONSES))
+        by = (Target(AccountId(txn.get(NUMBERED, row[REPLY.account]) or b""), CellKey(row[REPLY.key])) for row in rows)
+        return sum(rules.refuses(act, one.account, below, one) is not None for one in by)
+
+    return (
+        refused("answers", REPLIES, below),
+        refused("quotes", QUOTES, [target]),
+        sum(rules.refuses("reposts", who, [target]) is not None for _, who in islice(reposted(ask, target), RESPONSES)),
+    )
 
 
 def numbers_of(ask: Queries, accounts: Iterable[AccountId]) -> frozenset[bytes]:

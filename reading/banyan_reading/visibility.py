@@ -18,6 +18,9 @@ from banyan_crdt.ids import AccountId
 from banyan_schema.privately import Filter, FollowWish
 from banyan_schema.social import Post
 
+Refusal: TypeAlias = Literal["policy", "hidden"]
+"""Why the author of what a post answers or quotes, or of what was reposted, does not want it there. policy: no such
+account may. hidden: this one was hidden."""
 FilterContext: TypeAlias = Literal["home", "notifications", "public", "thread", "account"]
 """Where a filter can count."""
 PlaceKind: TypeAlias = Literal["home", "tag", "list", "public", "thread", "account", "notifications", "elsewhere"]
@@ -25,10 +28,11 @@ PlaceKind: TypeAlias = Literal["home", "tag", "list", "public", "thread", "accou
 everybody, with any tag, in a search. account: its own page, where what it says itself is always shown. elsewhere: in a
 group, a channel, a list of titles; all filters count."""
 Reason: TypeAlias = Literal[
-    "audience", "apart", "repost", "language", "answer", "blocked", "limited", "unseen", "filtered"
+    "audience", "apart", "repost", "language", "answer", "blocked", "policy", "hidden", "limited", "unseen", "filtered"
 ]
 """Why a post is not shown. apart: its author is on an exclusive list. repost, language, answer: it is one, or in one,
-that the reader does not want there. blocked: who opened the conversation blocks its author. limited: moderators want
+that the reader does not want there. blocked: who opened the conversation blocks its author. policy, hidden: the author
+of what it answers, quotes or reposts does not want it there (rules.py). limited: moderators want
 that only followers see its author. unseen: the reader blocks or mutes its author, or who reposted it. filtered: a
 filter of the reader hides it."""
 PATTERNS = 4_096
@@ -61,7 +65,7 @@ class Verdict(NamedTuple):
 class PostFacts:
     """What counts of a post for who may see it. reposted_by: who reposted it, where it stands because of that. answers:
     whom it answers. limited: who of its author and whoever reposted it is limited, so that only those see it who follow
-    it. blocked: who opened the conversation, or wrote what it quotes, blocks its author."""
+    it. blocked: who opened the conversation, or wrote what it quotes, blocks its author. refused: see rules.py."""
 
     author: AccountId
     text: str
@@ -73,6 +77,7 @@ class PostFacts:
     reposted_by: AccountId | None = None
     limited: Collection[AccountId] = ()
     blocked: bool = False
+    refused: Refusal | None = None
 
     @classmethod
     def of(
@@ -82,10 +87,11 @@ class PostFacts:
         reposted_by: AccountId | None = None,
         limited: Collection[AccountId] = (),
         blocked: bool = False,
+        refused: Refusal | None = None,
     ) -> PostFacts:
         answers = None if post.reply is None else post.reply.parent.account
         said = post.text, post.warning, post.tags, post.lang, post.audience
-        return cls(author, *said, answers, reposted_by, limited, blocked)
+        return cls(author, *said, answers, reposted_by, limited, blocked, refused)
 
 
 class WordFilter(NamedTuple):
@@ -150,6 +156,8 @@ def visible(viewer: Viewer | None, post: PostFacts, where: Place, now_ms: int) -
         return Verdict("blocked", warning)
     if where.kind == "account" and post.reposted_by is None:
         return Verdict(None, warning)
+    if post.refused is not None:
+        return Verdict(post.refused, warning)
     for who in _whose(post, where):
         if viewer is None and who in post.limited:
             return Verdict("limited", warning)

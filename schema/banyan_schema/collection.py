@@ -54,6 +54,7 @@ class Fact(NamedTuple):
     `group_events` (a group's digest and that), `event_replies` (an event, 48 bytes, and the answer); `locked` (a
     letter), and `follow_answers` (the answer, 1 byte, and an account); `handles` and `handles_said` (length, handle,
     account), `handle_claims` (length and handle); `moved_to` and `moved_from` (an account), `officials` (an account),
+    `policies` (of a post, 1 byte), `hidden` (the key of a post and another post),
     `broadcasts` (notices.py); of channels: `channel_episodes` (a channel, 48 bytes, season, number and time, 8 each),
     `new_episodes` (a channel and a time), `channel_subscribers` and `subscriptions` (a channel).
     """

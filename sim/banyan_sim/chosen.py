@@ -64,7 +64,6 @@ class Chosen:
 
     def begin(self, r: Replica, now: float) -> None:
         """The machine starts, and knows of its choice what its store has."""
-        r.sync.notices.hosted = self.own
         self._reach, self._told = Reach(HOPS, MOST), None
         self.look(r, now)
 

@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _TABLE = ("tests/reading/test_visibility.py",)
+_RULES = ("tests/node/test_interactions.py",)
 
 IN_READING = (
     Mutant("a mute never ends", "Viewer.hides", "lasts(self.mutes[account], now_ms)", "True", _TABLE),
@@ -14,5 +15,9 @@ IN_READING = (
     Mutant("a filter never ends", "visibility._filtered", "lasts(one.until_ms, now_ms)", "True", _TABLE),
     Mutant("a filter that warns comes first", "word_filters", "not one.hides", "one.hides", _TABLE),
     Mutant("an exclusive list changes nothing at home", "visibility._unwanted", "by in viewer.apart", "False", _TABLE),
+    Mutant("a refused answer is shown everywhere", "visible", "post.refused is not None", "False", _TABLE),
+    Mutant("everybody may answer", "Rules._lets", "whom == 'everybody'", "True", _RULES),
+    Mutant("who asks to follow may answer", "Rules._lets", "locking.waits(q, who, author)", "False", _RULES),
+    Mutant("hidden answers are shown", "Rules.refuses", "by is not None", "False", _RULES),
     Mutant("a list shows all answers", "visibility._unwanted", "post.answers in rule.answered", "True", _TABLE),
 )

@@ -31,7 +31,8 @@ def row(node: LocalBackend, uri: str, by: str = "an") -> dict[str, Any]:
     return found
 
 
-NOTHING: dict[str, Any] = {"reactions": [], "reposted_ms": None, "bookmarked": False, "pinned": False, "muted": False}
+MARKS = {"bookmarked": False, "pinned": False, "muted": False}
+NOTHING: dict[str, Any] = {"reactions": [], "reposted_ms": None, **MARKS, "may_not": []}
 
 
 def test_a_row_says_what_the_reader_did_until_it_is_taken_back(tmp_path: Path) -> None:
@@ -52,6 +53,7 @@ def test_a_row_says_what_the_reader_did_until_it_is_taken_back(tmp_path: Path) -
             "bookmarked": True,
             "pinned": False,
             "muted": False,
+            "may_not": [],
         }
         assert row(node, uri)["mine"] == {**NOTHING, "reactions": ["👍"], "pinned": True}
         assert [one["uri"] for one in node.call("favourites", by="lan")["posts"]] == [uri]

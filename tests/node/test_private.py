@@ -187,7 +187,7 @@ def test_who_is_blocked_is_neither_quoted_nor_above_nor_heard_through_a_filter(n
     page = node.call("thread", uri=below)
     assert (texts(page), page["missing"], page["gone"]["word"]) == (["trả lời", "tiếp"], uri, "hidden")
     (quoting,) = [row for row in node.call("feed", all=True)["posts"] if row["quote"]]
-    assert quoting["quote"] == {"uri": uri, "name": None, "text": None, "warning": None}
+    assert quoting["quote"] == {"uri": uri, "name": None, "text": None, "warning": None, "refused": None}
     assert len(node.call("notifications")["notices"]) == 1
     node.call("filter.set", words="xem")
     assert node.call("notifications")["notices"] == []

@@ -14,6 +14,7 @@ from banyan_reading.visibility import (
     PlaceKind,
     PostFacts,
     Reason,
+    Refusal,
     Verdict,
     Viewer,
     visible,
@@ -94,6 +95,13 @@ def test_ones_own_post_does_not_come_back_by_somebody_who_is_not_seen() -> None:
 def test_whom_the_author_of_a_conversation_blocks_is_not_seen_in_it() -> None:
     for viewer in (None, Viewer(ME), Viewer(AN), Viewer(ME, follows={AN})):
         assert why(viewer, replace(SAID, blocked=True)) == everywhere("blocked")
+
+
+def test_what_an_author_does_not_want_below_its_post_stays_on_its_own_page() -> None:
+    for refused in get_args(Refusal):
+        for viewer in (None, Viewer(ME), Viewer(AN), Viewer(ME, follows={AN})):
+            assert why(viewer, replace(SAID, refused=refused)) == everywhere(refused, "account")
+            assert why(viewer, replace(REPOSTED, refused=refused)) == everywhere(refused)
 
 
 def test_a_filter_hides_where_it_counts_and_never_ones_own() -> None:

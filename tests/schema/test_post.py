@@ -33,7 +33,7 @@ from banyan_schema.social import (
     post_key,
     write_post,
 )
-from banyan_schema.social.post import COLLECTION, LAYOUT, Poll, quick_seeds
+from banyan_schema.social.post import COLLECTION, LAYOUT, OPEN, WHO, InteractionPolicy, Poll, quick_seeds
 from tests.needs import few
 from tests.schema.laws import accounts, keeps_the_laws, mangled, read_alike, targets, texts
 
@@ -86,6 +86,7 @@ fuller = st.builds(
     poll=st.none() | polls,
     group=st.none() | targets,
     urgency=st.sampled_from(["normal", "urgent"]),
+    policy=st.builds(InteractionPolicy, *[st.sampled_from(WHO)] * 3),
 )
 
 
@@ -113,6 +114,7 @@ def some_post(rng: random.Random) -> Post:
         poll=rng.choice((None, Poll(("phở", "bún"), "one", 1 << 41))),
         group=rng.choice((None, THERE)),
         urgency=rng.choice(("normal", "urgent")),
+        policy=InteractionPolicy(*rng.choices(WHO, k=3)) if rng.random() < 0.3 else OPEN,
     )
 
 
@@ -143,7 +145,7 @@ def slow_seed(time: bytes, content: bytes) -> bytes | None:
     values = LAYOUT.strictly(content)
     if values is None:
         return None
-    _, reply, quote, _, created, _, _, _, mentions, _, poll, group, urgency = values[:13]
+    _, reply, quote, _, created, _, _, _, mentions, _, poll, group, urgency, policy = values[:14]
     at = time if created is None or created >= 1 << 48 else min(time, (created << 16).to_bytes(8, "big"))
     said = b"" if reply is None else b"r" + reply[1][0] + reply[1][1]
     if reply is not None and reply[0] != reply[1]:
@@ -151,7 +153,11 @@ def slow_seed(time: bytes, content: bytes) -> bytes | None:
     said += b"" if quote is None else b"q" + quote[0] + quote[1]
     said += b"".join(b"m" + account for account in dict.fromkeys(mentions or ()))
     said += b"" if group is None else b"g" + sha256(b"banyan/1/group\0" + group.raw).digest()[:8]
-    said += b"u" if urgency == "urgent" else b""
+    if policy in (None, OPEN):
+        said += b"u" if urgency == "urgent" else b""
+    else:
+        answers, quotes, reposts = map(WHO.index, policy)
+        said += bytes((128 + 64 * (urgency == "urgent") + answers + 4 * quotes + 16 * reposts,))
     return at + said + (b"" if poll is None or poll.closes_ms >> 48 else b"p" + poll.closes_ms.to_bytes(6, "big"))
 
 

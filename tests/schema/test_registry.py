@@ -20,17 +20,19 @@ from banyan_schema.social.channel import Channel, Episode, Playlist, Subscriptio
 from banyan_schema.social.event import EventInvite, EventReply, SocialEvent
 from banyan_schema.social.group import Group, GroupAct, GroupJoin
 from banyan_schema.social.handle import Confirmed
+from banyan_schema.social.hidden import Hidden
 from banyan_schema.social.locked import FollowAnswer
 from banyan_schema.social.moved import MovedFrom, MovedTo
 from banyan_schema.social.official import Official
 from banyan_schema.social.pinned import Pinned
+from banyan_schema.social.post import InteractionPolicy
 from banyan_storage.views.registry import VIEWS
 
 SHIPPED = {
     *("block", "follow", "mute", "post", "profile", "reaction", "repost", "vote"),
     *("group", "group.join", "group.act", "event", "event.reply", "event.invite"),
     *("follow.answer", "handle", "moved.to", "moved.from", "official"),
-    *("channel", "episode", "playlist", "subscription", "pinned"),
+    *("channel", "episode", "playlist", "subscription", "pinned", "hidden"),
 }
 """Others may stand beside them: whoever adds a file changes no test."""
 VECTORS = [
@@ -82,6 +84,7 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
             poll=Poll(("a", "b"), "one", 1 << 40),
             group=there,
             urgency="urgent",
+            policy=InteractionPolicy("nobody"),
         ),
         "reaction": Reaction(there, "❤"),
         "repost": Repost(there),
@@ -101,6 +104,7 @@ def test_a_view_listens_to_every_fact_that_a_collection_states_and_to_no_other()
         "playlist": Playlist("p", posts=(there,)),
         "subscription": Subscription(there),
         "pinned": Pinned(there.key),
+        "hidden": Hidden(there.key, there),
         "vote": Vote(there, b"b" * 16, "one", 1 << 40, 2, (0,)),
         **{name: Relate(name, there.account) for name in RELATIONS.values()},
     }

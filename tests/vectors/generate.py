@@ -89,7 +89,7 @@ HERE = Path(__file__).parent
 SHIPPED = (
     *("profile", "post", "reaction", "repost", "follow", "block", "mute", "vote", "keyring", "private"),
     *("group", "group.join", "group.act", "event", "event.reply", "event.invite"),
-    *("channel", "episode", "playlist", "subscription", "pinned"),
+    *("channel", "episode", "playlist", "subscription", "pinned", "hidden"),
     *("follow.answer", "handle", "moved.to", "moved.from", "official"),
 )
 DOCUMENT, SOCIAL = (HERE.parents[1] / "docs" / name for name in ("protocol.md", "social.md"))

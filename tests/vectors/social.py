@@ -29,10 +29,11 @@ from banyan_schema.social.channel import (
 from banyan_schema.social.event import EventInvite, EventReply, SocialEvent, answer_event, invite_to_event, write_event
 from banyan_schema.social.group import ACT, Group, GroupAct, GroupJoin, Kind, act, group_digest, join, write_group
 from banyan_schema.social.handle import HANDLE_FIELD, Confirmed, confirm_handle
+from banyan_schema.social.hidden import Hidden, hide
 from banyan_schema.social.locked import FollowAnswer, answer_follow
 from banyan_schema.social.moved import move_to, moved_from
 from banyan_schema.social.official import Official, attest
-from banyan_schema.social.post import Poll, ReplyTo
+from banyan_schema.social.post import InteractionPolicy, Poll, ReplyTo
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
 from tests.crdt.make import b32
 from tests.storage.social_accounts import Person, social_store
@@ -98,6 +99,10 @@ DRAFTS = {
     "what an account was": moved_from(SALT, SOMEBODY),
     "an official channel": attest(SALT, Official(SOMEBODY, "Sở Y tế")),
     "an urgent post": write_post(THERE.key, Post("Bão", urgency="urgent")),
+    "a post that only followers answer and nobody quotes": write_post(
+        THERE.key, Post("Chào", policy=InteractionPolicy("followers", "nobody"))
+    ),
+    "a hidden answer": hide(SALT, Hidden(HERE.key, THERE)),
     "a channel": write_channel(
         HERE.key, Channel("Chuyện kể", "Mỗi tuần", "audio", "vi", "https://vn.example", b32("a picture"))
     ),
@@ -223,6 +228,9 @@ def examples(made: dict[str, Any]) -> dict[str, str]:
         ),
         "locked": "\n".join(map(shown, of_locked)),
         "profiles": "\n".join(map(shown, ("an avatar", "an avatar that was taken away"))),
+        "interactions": "\n".join(
+            map(shown, ("a post that only followers answer and nobody quotes", "a hidden answer"))
+        ),
         "officials": "\n".join(map(shown, ("an official channel", "an urgent post"))),
         "moves": "\n".join(map(shown, ("where an account went", "what an account was"))),
         "handles": "\n".join(map(shown, ("a handle that is claimed", "a handle that is confirmed"))),

@@ -13,6 +13,8 @@ import pytest
 import trio
 
 from banyan_node.operator_errors import CallError
+from banyan_reading.rules import ACTS, Rules
+from banyan_schema.social.post import WHO
 from banyan_web.mastodon.ids import thing_id
 from tests.needs import NIGHT
 from tests.web.door import Client, Door, open_node
@@ -81,6 +83,8 @@ class World:
             given: dict[str, Any] = {"text": text, "as": who}
             if (lang := rng.choice(LANGS)) is not None:
                 given["lang"] = lang
+            if rng.random() < 0.4:
+                given["policy"] = {act: rng.choice(WHO) for act in ACTS}
             kind = rng.choice(KINDS) if len(said) > 3 else "post"
             if kind != "post":
                 given["uri"] = rng.choice(said)
@@ -120,7 +124,8 @@ def _id(status: Any) -> str:
 
 
 @pytest.mark.parametrize("seed", range(12 if NIGHT else 2))
-async def test_streams_show_what_pages_show(tmp_path: Path, seed: int) -> None:
+async def test_streams_show_what_pages_show(tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rules, "why_not", lambda *_: None)  # they write at nodes that do not ask
     async with open_node(tmp_path / "a") as door, trio.open_nursery() as nursery:
         world = World(door, seed)
         await world.meet()

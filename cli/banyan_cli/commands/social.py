@@ -36,6 +36,12 @@ Mention = Annotated[
     ),
 ]
 Warn = Annotated[str | None, typer.Option("--warning", help="Shown instead, until the reader asks for the text.")]
+WHOM = "everybody|followers|mentioned|nobody"
+Answers = Annotated[
+    str | None, typer.Option("--answers", metavar=WHOM, help="Who may answer: for the whole conversation.")
+]
+Quotes = Annotated[str | None, typer.Option("--quotes", metavar=WHOM, help="Who may quote it.")]
+Reposts = Annotated[str | None, typer.Option("--reposts", metavar=WHOM, help="Who may repost it.")]
 Unlisted = Annotated[bool, typer.Option("--unlisted", help="For followers; in no public timeline, tag or search.")]
 File = Annotated[
     list[str] | None,
@@ -55,7 +61,7 @@ Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (post, reply, quote, edit, delete, pin, react, vote, repost, follow, unfollow, block, mute):
+    for command in (post, reply, quote, edit, delete, pin, hide, react, vote, repost, follow, unfollow, block, mute):
         app.command()(command)
 
 
@@ -79,6 +85,9 @@ def post(
     closes: Annotated[
         int | None, typer.Option("--closes", metavar="HOURS", min=1, help="The poll closes then; else after a day.")
     ] = None,
+    answers: Answers = None,
+    quotes: Quotes = None,
+    reposts: Reposts = None,
     media: File = None,
     alt: Alt = None,
     by: By = None,
@@ -88,7 +97,7 @@ def post(
     said = _said(s, text, lang, mention, warning, unlisted, media, alt, by)
     if not option and (several or closes is not None):
         raise BadInput("--several and --closes are of a poll: name its options with --option.")
-    said["urgency"] = "urgent" if urgent else None
+    said["urgency"], said["policy"] = "urgent" if urgent else None, _policy(answers, quotes, reposts)
     if group is not None:
         from banyan_cli.commands.groups import group_of  # which takes its options from here
 
@@ -135,10 +144,29 @@ def quote(
     _posted(s, s.call("quote", uri=uri, **_said(s, text, lang, mention, warning, unlisted, media, alt, by)), "Quoted")
 
 
-def edit(ctx: typer.Context, uri: Uri, text: Words) -> None:
-    """Change what a post of yours says."""
+def edit(
+    ctx: typer.Context,
+    uri: Uri,
+    text: Annotated[
+        str | None, typer.Argument(help="What it says; - reads standard input. Default: as before.")
+    ] = None,
+    answers: Answers = None,
+    quotes: Quotes = None,
+    reposts: Reposts = None,
+) -> None:
+    """Change what a post of yours says, or who may answer, quote and repost it."""
     s = session.of(ctx)
-    _posted(s, s.call("edit", uri=refs.post(s, uri), text=text_given(text)), "Edited")
+    said, policy = None if text is None else text_given(text), _policy(answers, quotes, reposts)
+    if said is None and policy is None:
+        raise BadInput("Say what changes: the text, or --answers, --quotes or --reposts.")
+    _posted(s, s.call("edit", uri=refs.post(s, uri), text=said, policy=policy), "Edited")
+
+
+def hide(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -> None:
+    """Hide an answer to you from the conversation, or a quote of you, for everybody."""
+    s = session.of(ctx)
+    answer = s.call("thread.hide", uri=refs.post(s, uri), undo=undo or None, by=refs.acting(s, by))
+    s.out.done(answer, "Shown again." if undo else "Hidden, and still on the page of its author.")
 
 
 def delete(ctx: typer.Context, uri: Uri) -> None:
@@ -251,6 +279,11 @@ def _posted(s: session.Session, answer: dict[str, Any], done: str) -> None:
     s.out.done(answer, f"{done}: {refs.short(answer['uri'])}")
     if answer["clock"]:
         s.out.note(f"Others may take it later only, or see a wrong date: {answer['clock']}.")
+
+
+def _policy(answers: str | None, quotes: str | None, reposts: str | None) -> dict[str, str] | None:
+    given = {"answers": answers, "quotes": quotes, "reposts": reposts}
+    return {act: who for act, who in given.items() if who is not None} or None
 
 
 def _said(

@@ -144,11 +144,13 @@ def text_of(text: str) -> str:
 
 
 def footer(row: Row) -> str:
-    """`❤ 3  👍 1 · 2 replies · 1 repost`."""
+    """`❤ 3  👍 1 · 2 replies · 1 repost · followers may answer`."""
     reactions = "  ".join(f"{plain(emoji)} {n}" for emoji, n in row.get("reactions", {}).items())
     replies = count(row["replies"], "reply", "replies") if row.get("replies") else ""
     reposts = count(row["reposts"], "repost") if row.get("reposts") else ""
-    return " · ".join(part for part in (reactions, replies, reposts) if part)
+    whom = (row.get("policy") or {}).get("answers", "everybody")
+    may = {"followers": "followers may answer", "mentioned": "whom it mentions may answer", "nobody": "no answers"}
+    return " · ".join(part for part in (reactions, replies, reposts, may.get(whom)) if part)
 
 
 def fit(text: str, cells: int) -> str:

@@ -1,8 +1,8 @@
 """Rows of posts that are kept from one request to the next (banyan_reading.kept).
 
 A row that nobody in particular reads is kept for all readers, and what it is for one reader for that one. Rows with a
-quote, a poll or a group depend on more than accounts and counts, and are made each time. The same row is given out as
-the same object, so whoever makes something of it can keep that.
+quote, a poll, a group or a rule depend on more than accounts and counts, and are made each time. The same row is given
+out as the same object, so whoever makes something of it can keep that.
 """
 
 from __future__ import annotations
@@ -78,8 +78,11 @@ class KeptRows:
         """Rows of a page: what they need that is not kept is read at once."""
         views = [view for view, _ in page]
         for rows, some in (
-            (self._for_reader, [view for view in views if _alone(view)]),
-            (self._for_all, [view for view in views if not _alone(view) and not self._kept.get(("row", view.target))]),
+            (self._for_reader, [view for view in views if self._alone(view)]),
+            (
+                self._for_all,
+                [view for view in views if not self._alone(view) and not self._kept.get(("row", view.target))],
+            ),
         ):
             rows.prepare(some)
         return [self.row(view, reposted) for view, reposted in page]
@@ -105,10 +108,16 @@ class KeptRows:
         self._kept.put(key, (plain, filtered, row), of, ROW_BYTES)
         return row
 
+    def _alone(self, view: PostView) -> bool:
+        """Whether its row is made for each reader."""
+        said = view.post
+        alone = said.quote is not None or said.poll is not None or said.group is not None
+        return alone or self._visibility.rules.touch(view)
+
     def _plain(self, view: PostView) -> PostRow | None:
         """The row as nobody in particular reads it; None if such a one cannot be kept."""
         said, target = view.post, view.target
-        if _alone(view):
+        if self._alone(view):
             return None
         found: PostRow | None = self._kept.get(("row", target))
         if found is None or found.media != [shown_media(self._blobs, item) for item in said.media]:
@@ -116,11 +125,6 @@ class KeptRows:
             of = [self._q.number(account) for account in (target.account, *_named(said))]
             self._kept.put(("row", target), found, [*of, post_name(target.raw)], ROW_BYTES + 2 * len(said.text))
         return found
-
-
-def _alone(view: PostView) -> bool:
-    """Whether its row is made for each reader."""
-    return view.post.quote is not None or view.post.poll is not None or view.post.group is not None
 
 
 def _named(post: Post) -> Iterable[AccountId]:

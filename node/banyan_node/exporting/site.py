@@ -24,6 +24,7 @@ from banyan_node.exporting.sinks import FolderSink
 from banyan_reading.answers import PostView, ProfileView
 from banyan_reading.moments import edited_ms
 from banyan_reading.queries import Queries
+from banyan_reading.rules import Rules
 from banyan_schema import dates
 from banyan_schema.media import Media
 from banyan_schema.social import Target
@@ -63,9 +64,7 @@ def write_site(q: Queries, blobs: BlobStore, account: AccountId, sink: FolderSin
     with ExitStack() as last:
         file: IO[bytes] | None = None
         on_page = 0
-        for _, view in q.timeline([account], None, reposts=True):
-            if view is None:
-                continue
+        for view in writer.shown():
             month = _month(view)
             if file is None or on_page == A_PAGE or pages[-1].month != month:
                 page = Page(month, pages[-1].number + 1 if pages and pages[-1].month == month else 1)
@@ -105,8 +104,14 @@ class _Site:
     def __init__(self, q: Queries, blobs: BlobStore, account: AccountId, sink: FolderSink) -> None:
         self._q, self._blobs, self._account, self._sink = q, blobs, account, sink
         self._names: dict[AccountId, str] = {}
-        self._blocked = set(q.blocks(account))
+        self._blocked, self.rules = set(q.blocks(account)), Rules(q)
         self.name = self._name(account)
+
+    def shown(self) -> Iterator[PostView]:
+        """What stands on the pages, the newest first."""
+        for _, view in self._q.timeline([self._account], None, reposts=True):
+            if view is not None and (view.reposted is None or self.rules.of(view) is None):
+                yield view
 
     def _name(self, account: AccountId) -> str:
         if len(self._names) > 10_000:
@@ -125,8 +130,7 @@ class _Site:
             file.write(element("header", *about))
             counts = f"{posts:,} posts; follows {q.follow_count(account):,}, followed by {q.follower_count(account):,}"
             file.write(joined(element("p", counts), element("p", element("code", account_to_text(account)))))
-            newest = (view for _, view in q.timeline([account], None, reposts=True) if view is not None)
-            for view in islice(newest, NEWEST):
+            for view in islice(self.shown(), NEWEST):
                 file.write(self.post(view, "") + b"\n")
             file.write(element("nav", *(element("a", page.title, href=page.name) for page in pages)))
             file.write(TAIL)
@@ -159,7 +163,7 @@ class _Site:
         if said.poll is not None:
             body.append(element("ul", *(element("li", option) for option in said.poll.options)))
         if said.quote is not None:
-            body.append(self._quoted(said.quote))
+            body.append(self._quoted(said.quote, view.target))
         shown = joined(*body)
         if said.warning is not None:
             shown = element("details", element("summary", said.warning), shown)
@@ -181,13 +185,15 @@ class _Site:
     def _root(self, view: PostView) -> Target:
         return view.target if view.post.reply is None else view.post.reply.root
 
-    def _quoted(self, target: Target) -> Markup:
+    def _quoted(self, target: Target, by: Target) -> Markup:
         quoted = self._q.post(target)
-        if quoted is None or target.account in self._blocked:
-            return element("blockquote", "A post that is not held here.")
-        by = element("p", self._name(target.account), class_="by")
+        if self.rules.refuses("quotes", by.account, [target], by) or target.account in self._blocked:
+            quoted = None
+        if quoted is None:
+            return element("blockquote", "A post that is not shown here.")
+        author = element("p", self._name(target.account), class_="by")
         return element(
-            "blockquote", by, element("div", quoted.post.warning or quoted.post.text, class_="text", dir="auto")
+            "blockquote", author, element("div", quoted.post.warning or quoted.post.text, class_="text", dir="auto")
         )
 
     def conversation(self, view: PostView) -> None:
@@ -215,7 +221,9 @@ class _Site:
             if n == ANSWERS:
                 yield element("p", f"More answers are held than the {ANSWERS:,} looked at for this page.", class_="by")
                 return
-            if answer is not None and answer.view.target.account not in self._blocked:
+            if answer is None or answer.view.target.account in self._blocked:
+                continue
+            if self.rules.of(answer.view, root) is None:
                 yield self.post(answer.view, "../", answer.depth)
 
 

@@ -24,12 +24,13 @@ from banyan_node.operator_errors import CallError
 from banyan_reading.answers import PostView
 from banyan_reading.grouped import group_of
 from banyan_reading.queries import Queries
+from banyan_reading.rules import Rules
 from banyan_schema.privately import Draft
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST, Post, Target, post_key, write_post
 from banyan_schema.social.post import LAYOUT
 from banyan_storage.blobs import BlobStore
-from banyan_storage.due import Work, due
+from banyan_storage.due import DRAFT, Work, due
 from banyan_storage.engine import ReadTxn
 
 AT_ONCE = 50
@@ -97,12 +98,20 @@ def why_not(q: Queries, account: AccountId, said: Post, now_ms: int) -> str | No
     for does, target in named:
         if target is not None and not q.is_shown(target):
             return f"The post that it {does} is {why_gone(q, target).sentence}."
+    if why := why_refused(q, account, said):
+        return why
     if said.poll is not None and said.poll.closes_ms <= now_ms:
         return "Its poll has ended: give it a later end."
     group = None if said.group is None else group_of(q, said.group)
     if said.group is not None and (group is None or not group.is_member(account)):
         return "The account is no member of the group in which it is said."
     return None
+
+
+def why_refused(q: Queries, account: AccountId, said: Post) -> str | None:
+    """Why an account may not answer or quote what a post answers or quotes. A sentence."""
+    rules, quotes = Rules(q), () if said.quote is None else (said.quote,)
+    return rules.why_not(account, "answers", said.reply or ()) or rules.why_not(account, "quotes", quotes)
 
 
 def publish(
@@ -154,7 +163,7 @@ def publish_due(ctx: Context, now: float) -> tuple[int, bool]:
     now_ms, done = ctx.replica.wall_ms(now), 0
     rows = ctx.store.due(Work.PUBLISH, now_ms, AT_ONCE)
     for number, row in enumerate(rows):
-        account, name = AccountId(row.key[:32]), row.key[32:]
+        account, name = AccountId(row.key[DRAFT.account]), row.key[DRAFT.name]
         ctx.store.drop_due(Work.PUBLISH, row.key)
         try:
             draft = draft_of(ctx, account, name)

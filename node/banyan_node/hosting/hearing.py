@@ -13,6 +13,7 @@ from banyan_reading import locking, moving
 from banyan_reading.grouped import group_of
 from banyan_reading.noticed import Noticed
 from banyan_reading.queries import Queries
+from banyan_reading.rules import Act, Rules
 from banyan_reading.scheduled import event_of
 from banyan_reading.series import channel_of, subscriptions
 from banyan_reading.verified import verified
@@ -65,6 +66,7 @@ def heard(
         theirs = None if one is None or one.post is None else q.post(one.post)
         shows = theirs is None or visibility.shows(theirs)
         shows = shows and place not in gone.places and not (one is not None and _is_quiet(q, visibility, one))
+        shows = shows and not (one is not None and _is_refused(visibility.rules, one))
         if one is not None and shows and _may(q, account, one, official, channels):
             yield place, replace(one, what=told(one.what, one.who))
         else:
@@ -78,6 +80,13 @@ def _is_quiet(q: Queries, visibility: Visibility, one: Noticed) -> bool:
         if said is not None and visibility.is_quiet(said.target if said.post.reply is None else said.post.reply.root):
             return True
     return False
+
+
+def _is_refused(rules: Rules, one: Noticed) -> bool:
+    """Whether it is a quote or a repost that the account does not want. Of an answer its own post says so."""
+    acts: dict[Notice, Act] = {"quote": "quotes", "repost": "reposts"}
+    act = acts.get(one.what)
+    return act is not None and one.about is not None and bool(rules.refuses(act, one.who, [one.about], one.post))
 
 
 def _may(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from banyan_crdt.ids import AccountId
 from banyan_node.hosting.vault import Private
 from banyan_reading.queries import PostView, Queries
+from banyan_reading.rules import Rules
 from banyan_reading.visibility import ListRule, Place, PostFacts, Verdict, Viewer, visible, word_filters
 from banyan_schema.address import Target
 from banyan_schema.privately import AccountList, Filter, FollowWish, Member, Mute
@@ -18,25 +19,38 @@ class Visibility:
     limit."""
 
     def __init__(
-        self, viewer: Viewer | None, private: Private, limited: Collection[AccountId], where: Place, now_ms: int
+        self,
+        viewer: Viewer | None,
+        private: Private,
+        limited: Collection[AccountId],
+        rules: Rules,
+        where: Place,
+        now_ms: int,
     ) -> None:
-        self.viewer, self.now_ms = viewer, now_ms
+        self.viewer, self.rules, self.now_ms = viewer, rules, now_ms
         self.reader = None if viewer is None else viewer.account
         self._private, self._limited, self._where = private, limited, where
 
-    def of(self, view: PostView, blocked: Collection[AccountId] = ()) -> Verdict:
-        """blocked: by who opened the conversation, or wrote what is quoted."""
+    def of(
+        self,
+        view: PostView,
+        blocked: Collection[AccountId] = (),
+        first: Target | None = None,
+        quoted: Target | None = None,
+    ) -> Verdict:
+        """blocked: by who opened the conversation, or wrote what is quoted. first, quoted: see `Rules.of`."""
         by, author = None if view.reposted is None else view.reposted.by, view.target.account
         limited = [one for one in (author, by) if one and one in self._limited] if self._limited else ()
-        facts = PostFacts.of(author, view.post, by, limited, author in blocked)
+        refused = self.rules.of(view, first, quoted)
+        facts = PostFacts.of(author, view.post, by, limited, author in blocked, refused)
         return visible(self.viewer, facts, self._where, self.now_ms)
 
     def warning(self, view: PostView) -> str | None:
         """The words of a filter against the post."""
         return self.of(view).warning if self.viewer is not None and self.viewer.filters else None
 
-    def shows(self, view: PostView, blocked: Collection[AccountId] = ()) -> bool:
-        return self.of(view, blocked).why is None
+    def shows(self, view: PostView, blocked: Collection[AccountId] = (), quoted: Target | None = None) -> bool:
+        return self.of(view, blocked, quoted=quoted).why is None
 
     def hides(self, account: AccountId) -> bool:
         """Whether the reader wants to see nothing of an account."""
@@ -60,7 +74,7 @@ class Visibility:
         follows = [one for one in q.follows(own) if not self.hides(one)] if replies == "followed" else []
         rule = ListRule.of(own, members, replies, follows)
         viewer = replace(self.viewer, lists={id_: rule})
-        return Visibility(viewer, self._private, self._limited, self._where, self.now_ms)
+        return Visibility(viewer, self._private, self._limited, self.rules, self._where, self.now_ms)
 
     def members(self, id_: str) -> Collection[AccountId]:
         """Of a list that was read."""

@@ -4,8 +4,8 @@
 |---|---|---|
 | put | time and nonce | [text, [root, parent], quote, language, created ms, more]; all but the text may be null |
 
-`more`: warning, audience, tags, mentions, media, poll, group and urgency. A root, a parent, a quote and a group are
-targets: [account b32, key b16]. A tomb deletes a post for good: no later write of its key shows.
+`more`: warning, audience, tags, mentions, media, poll, group, urgency and policy. A root, a parent, a quote and a
+group are targets: [account b32, key b16]. A tomb deletes a post for good: no later write of its key shows.
 
 Most posts that a store receives have one shape: a short text, a time, nothing else. `quick_seeds` recognises these by
 the positions of their bytes, which it learns from the layout's own output.
@@ -17,7 +17,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Put, Tomb
@@ -41,6 +41,21 @@ MAX_WARNING, MAX_TAG, MAX_OPTION = 1_024, 128, 512
 MAX_TAGS, MAX_MENTIONS, MAX_MEDIA, MAX_OPTIONS = 32, 10, 64, 20
 Audience = Literal["public", "unlisted"]
 Urgency = Literal["normal", "urgent"]
+Who = Literal["everybody", "followers", "mentioned", "nobody"]
+"""followers: and whom the post mentions. The author always may."""
+WHO: tuple[Who, ...] = get_args(Who)
+"""By number, in content and in seeds."""
+
+
+class InteractionPolicy(NamedTuple):
+    """Who may answer a post, quote it and repost it."""
+
+    answers: Who = "everybody"
+    quotes: Who = "everybody"
+    reposts: Who = "everybody"
+
+
+OPEN = InteractionPolicy()
 
 
 class ReplyTo(NamedTuple):
@@ -66,7 +81,8 @@ class Post:
 
     `warning`: shown instead of the rest until the reader asks for it. `audience`: unlisted posts are in no public
     timeline, under no tag and in no search. `tags`: without `#`. `mentions`: the accounts that are to notice it.
-    `group`: the group in which it was said. `urgency`: a broadcast of an official channel."""
+    `group`: the group in which it was said. `urgency`: a broadcast of an official channel. `policy`: that of the first
+    post holds for a whole conversation."""
 
     text: str
     reply: ReplyTo | None = None
@@ -81,6 +97,7 @@ class Post:
     poll: Poll | None = None
     group: Target | None = None
     urgency: Urgency = "normal"
+    policy: InteractionPolicy = OPEN
 
 
 def _make(
@@ -97,6 +114,7 @@ def _make(
     poll: Poll | None,
     group: Target | None,
     urgency: Urgency | None,
+    policy: InteractionPolicy | None,
 ) -> Post:
     return Post(
         text,
@@ -112,6 +130,7 @@ def _make(
         poll,
         group,
         urgency or "normal",
+        policy or OPEN,
     )
 
 
@@ -131,6 +150,7 @@ def _split(post: Post) -> tuple[Any, ...]:
         post.poll,
         post.group,
         None if post.urgency == "normal" else post.urgency,
+        None if post.policy == OPEN else post.policy,
     )
 
 
@@ -160,8 +180,25 @@ LAYOUT = Layout(
         POLL_OF_POST,
         TARGET,
         choice("the urgency of a post", "normal", "urgent"),
+        record(
+            "the policy of a post",
+            InteractionPolicy,
+            choice("who may answer a post", *WHO),
+            choice("who may quote a post", *WHO),
+            choice("who may repost a post", *WHO),
+        ),
     ),
 )
+
+
+def policy_number(policy: InteractionPolicy) -> int:
+    """As rows have it: below 64."""
+    return sum(WHO.index(who) << 2 * at for at, who in enumerate(policy))
+
+
+def policy_of(number: int) -> InteractionPolicy:
+    """The inverse of `policy_number`."""
+    return InteractionPolicy(*(WHO[number >> 2 * at & 3] for at in range(3)))
 
 
 # --- what views get --------------------------------------------------------------------------------------------------
@@ -179,6 +216,9 @@ def post_time(entry_time: bytes, created_ms: int | None) -> bytes:
 REPLY, WITHIN, QUOTE, MENTION, GROUP, URGENT, ASKS = b"rwqmgup"
 """What a seed says of a post beside its time: the post that it answers or quotes, 48 bytes, the conversation in which
 it answers another answer, 8, an account, 32, a group's digest, 8, that it is urgent, or when its poll ends, 6."""
+POLICY, POLICY_URGENT = 128, 64
+"""From this letter on it is the policy, two bits for each of who may answer, quote and repost, and whether it is
+urgent, because a seed of that size has no room for two letters."""
 _SIZES = {REPLY: 48, WITHIN: 8, QUOTE: 48, MENTION: 32, GROUP: 8, URGENT: 0, ASKS: 6}
 
 OPENING, ANSWER = b"\0", b"\1"
@@ -188,8 +228,8 @@ OPENING, ANSWER = b"\0", b"\1"
 def _seed(time: bytes, values: list[Any]) -> bytes:
     """The post's time, 8 bytes, and the posts, accounts and group that it names, each behind what it is."""
     at, reply, quote = post_time(time, values[4]), values[1], values[2]
-    mentions, poll, group, urgent = values[8], values[10], values[11], values[12] == "urgent"
-    if reply is quote is mentions is poll is group is None and not urgent:
+    mentions, poll, group, urgent, policy = values[8], values[10], values[11], values[12] == "urgent", values[13]
+    if reply is quote is mentions is poll is group is policy is None and not urgent:
         return at
     found = [at]
     if reply is not None:
@@ -201,7 +241,9 @@ def _seed(time: bytes, values: list[Any]) -> bytes:
     found += [b"m" + account for account in dict.fromkeys(mentions or ())]
     if group is not None:
         found.append(b"g" + group_digest(group.raw))
-    if urgent:
+    if policy is not None and policy != OPEN:
+        found.append(bytes((POLICY | POLICY_URGENT * urgent | policy_number(policy),)))
+    elif urgent:
         found.append(b"u")
     if poll is not None and not poll.closes_ms >> 48:
         found.append(b"p" + poll.closes_ms.to_bytes(6, "big"))
@@ -218,6 +260,10 @@ def _facts(seed: bytes) -> Facts:
     at, parent = 8, b""
     while at < len(seed):
         what, at = seed[at], at + 1
+        if what >= POLICY:
+            found.append(Fact("policies", bytes((what % POLICY_URGENT,))))
+            found += [told_by("urgent")] if what & POLICY_URGENT else []
+            continue
         named, at = seed[at : at + _SIZES[what]], at + _SIZES[what]
         if what == GROUP:
             found.append(Fact("group_posts", named + seed[:8]))
@@ -288,8 +334,8 @@ COLLECTION = Collection(
     LAYOUT,
     limits={"text": MAX_TEXT, "lang": MAX_LANG},
     seed=_seed,
-    seeds=4,
-    kinds=frozenset({"timeline", "recent", "replies", "conversations", "quotes"})
+    seeds=5,
+    kinds=frozenset({"timeline", "recent", "replies", "conversations", "quotes", "policies"})
     | {"notices", "group_posts", "broadcasts", "own_polls"},
     facts=_facts,
     quick=quick_seeds,

@@ -17,6 +17,8 @@ from banyan_web.params import number, text, texts, truthy
 from banyan_web.refusals import Refused
 
 _VISIBLE = {"public": "public", "unlisted": "unlisted", "": "public"}
+QUOTERS = {"public": "everybody", "followers": "followers", "nobody": "nobody"}
+"""What apps call those who may quote a post."""
 MOST_MEDIA = 16
 LONGEST_POLL_S = 366 * 24 * 3_600
 ASKED_MOST = 20
@@ -46,7 +48,16 @@ async def content(web: Web, ask: Ask) -> dict[str, Any]:
         "mentions": await mentioned(web, said, ask.account) or None,
         "media": media or None,
         "poll": asked,
+        "policy": policy(params),
     }
+
+
+def policy(params: dict[str, Any]) -> dict[str, Any] | None:
+    """Who may quote a post; None: nothing is said of that. Raises Refused."""
+    given = text(params, "quote_approval_policy", "")
+    if given and given not in QUOTERS:
+        raise Refused(422, f"quote_approval_policy is one of {', '.join(QUOTERS)}.")
+    return {"quotes": QUOTERS[given]} if given else None
 
 
 def warning_of(params: dict[str, Any]) -> str:

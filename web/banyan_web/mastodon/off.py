@@ -24,7 +24,6 @@ class Off(NamedTuple):
 
 _COLLECTIONS = "This network has no collections: make a list."
 _NONE: dict[str, list[Any]] = {"collections": []}
-_QUOTES = "Everybody can quote a post on this network: block whom you do not want to be quoted by."
 _ENDORSED = "This network has no endorsements: pin a post of yours that names the account."
 _DOMAINS = "This network has no domains to block: block or mute accounts."
 EVERY = (
@@ -43,8 +42,6 @@ EVERY = (
     Off("GET", "/api/v1/collections", "read:accounts", empty=_NONE),
     Off("POST", "/api/v1/collections", "write:accounts", _COLLECTIONS),
     Off("GET", "/api/v1/collections/{id}", None, "Record not found", 404),
-    Off("POST", "/api/v1/statuses/{id}/quotes/{by}/revoke", "write:statuses", _QUOTES),
-    Off("PUT", "/api/v1/statuses/{id}/interaction_policy", "write:statuses", _QUOTES),
     Off("GET", "/api/v1/conversations", "read:statuses"),
     Off("DELETE", "/api/v1/conversations/{id}", "write:conversations", "Record not found", 404),
     Off("POST", "/api/v1/conversations/{id}/read", "write:conversations", "Record not found", 404),

@@ -7,7 +7,7 @@ from typing import Any
 
 from banyan_schema.dates import iso
 from banyan_web.endpoint import Ask, Endpoints, Web
-from banyan_web.mastodon.composing import answered_uri, attached, content, due_ms, mentioned, warning_of
+from banyan_web.mastodon.composing import answered_uri, attached, content, due_ms, mentioned, policy, warning_of
 from banyan_web.mastodon.entities.accounts import account
 from banyan_web.mastodon.entities.media import attachment, blob_id
 from banyan_web.mastodon.entities.statuses import GONE, row_of, rows_of, status, status_by_id, statuses, uri_of
@@ -110,12 +110,33 @@ async def edit(web: Web, ask: Ask) -> Any:
         change["warning"] = warning_of(params)
     if params.get("language"):
         change["lang"] = text(params, "language")
+    if (may := policy(params)) is not None:
+        change["policy"] = may
     media = await _media_after(web, ask, row)
     if media is not None:
         change["media"] = media
     with posting(web.door, ask.account, texts(params, "media_ids")):
         await web.call("edit", uri=row["uri"], **change)
     return await status(web, row["uri"], ask.account)
+
+
+@ENDPOINTS.put("/api/v1/statuses/{id}/interaction_policy", "write:statuses")
+async def interaction_policy(web: Web, ask: Ask) -> Any:
+    """Says who may quote the post from now on: also quotes that there are."""
+    row = await own_row(web, ask)
+    await web.call("edit", uri=row["uri"], policy=policy(ask.params))
+    return await status(web, row["uri"], ask.account)
+
+
+@ENDPOINTS.post("/api/v1/statuses/{id}/quotes/{by}/revoke", "write:statuses")
+async def revoke(web: Web, ask: Ask) -> Any:
+    """Hides a quote of one's own post: it is shown without it."""
+    row, quoting = await own_row(web, ask), await uri_of(web, ask.path["by"])
+    found = await row_of(web, quoting, ask.account)
+    if found["quote"] is None or found["quote"]["uri"] != row["uri"]:
+        raise Refused(404, GONE)
+    await web.call("thread.hide", uri=quoting, below=row["uri"], by=ask.account)
+    return await status(web, quoting, ask.account)
 
 
 async def _media_after(web: Web, ask: Ask, row: dict[str, Any]) -> list[dict[str, Any]] | None:

@@ -18,11 +18,13 @@ from banyan_web.params import text, texts
 from banyan_web.refusals import Refused
 
 HOURS = (1, 6, 24, 72, 168)
+ACTS = ("answers", "quotes", "reposts")
 _EMPTY: dict[str, Any] = {
     "text": "",
     "warning": None,
     "lang": None,
     "audience": "public",
+    "policy": dict.fromkeys(ACTS, "everybody"),
     "media": [],
     "poll": None,
     "due": "",
@@ -48,7 +50,10 @@ def blank(web: Web, ask: Ask, me: Visitor, **filled: Any) -> dict[str, Any]:
 
 def from_draft(draft: dict[str, Any]) -> dict[str, Any]:
     """What a form shows of a draft."""
-    kept = {name: draft[name] for name in ("text", "warning", "lang", "audience", "media", "poll", "reply", "quote")}
+    kept = {
+        name: draft[name]
+        for name in ("text", "warning", "lang", "audience", "policy", "media", "poll", "reply", "quote")
+    }
     due = for_input(draft["due"], "UTC") if draft["due"] else ""
     return {**kept, "group": draft["group"], "due": due, "draft": draft["id"]}
 
@@ -68,7 +73,13 @@ async def content(web: Web, ask: Ask, me: Visitor) -> dict[str, Any]:
         "media": [*kept(ask), *await media_of(web, ask)] or None,
         "poll": _poll(ask, options) if options else None,
         "group": text(params, "group", "") or None,
+        "policy": policy(ask),
     }
+
+
+def policy(ask: Ask) -> dict[str, str] | None:
+    """Who may answer, quote and repost, as far as the form says it."""
+    return {act: who for act in ACTS if (who := text(ask.params, act, ""))} or None
 
 
 def kept(ask: Ask) -> list[dict[str, str | None]]:

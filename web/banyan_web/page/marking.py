@@ -51,6 +51,12 @@ async def pin(web: Web, ask: Ask, me: Visitor) -> None:
     await _do(web, "pin", undone(ask), uri=text(ask.params, "uri"), by=me.did)
 
 
+@form(ENDPOINTS, "/hide")
+async def hide(web: Web, ask: Ask, me: Visitor) -> None:
+    """Hides an answer to somebody, or a quote of them, for everybody."""
+    await _do(web, "thread.hide", undone(ask), uri=text(ask.params, "uri"), by=me.did)
+
+
 @form(ENDPOINTS, "/vote")
 async def vote(web: Web, ask: Ask, me: Visitor) -> None:
     """Votes in a poll."""

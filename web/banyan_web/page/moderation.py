@@ -12,8 +12,8 @@ from typing import Any, get_args
 from starlette.responses import RedirectResponse, Response
 
 from banyan_node.home.audit import Actor
-from banyan_node.moderation.decisions import Verdict
 from banyan_node.moderation.reports import COMMENT
+from banyan_storage.local_tables import Verdict
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.reports import CATEGORIES
 from banyan_web.page.moderation_words import MODERATION

@@ -167,10 +167,10 @@ async def _thread(web: Web, ask: Ask, uri: str) -> Response:
     found = await web.call("thread", uri=uri, after=after, limit=ANSWERS, by=me and me.did)
     row = next((row for row in found["posts"] if row["uri"] == uri), None)
     who = (row and row["name"]) or tail(uri)[:12]
-    form = answer_form(web, ask, me, row) if me is not None and row is not None else None
-    return await render(
-        web, ask, "thread.html", thread=found, uri=uri, root=(row and row["root"]) or uri, who=readable(who), form=form
-    )
+    may_not = row is not None and row["mine"] is not None and "answers" in row["mine"]["may_not"]
+    form = answer_form(web, ask, me, row) if me is not None and row is not None and not may_not else None
+    more = {"root": (row and row["root"]) or uri, "who": readable(who), "form": form, "may_not": may_not}
+    return await render(web, ask, "thread.html", thread=found, uri=uri, **more)
 
 
 @ENDPOINTS.get("/tags/{tag}")

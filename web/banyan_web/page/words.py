@@ -72,6 +72,7 @@ _ENGLISH_VIETNAMESE: Mapping[str, tuple[str, str]] = {
     "unknown": ("it is not held here.", "nút này không có bài đó."),
     "hidden": ("it is hidden from you.", "bài bị ẩn đối với bạn."),
     "further": ("it stands further above.", "bài ở xa hơn phía trên."),
+    "quoted_refused": ("Its author does not want it quoted here.", "Tác giả không muốn bài được trích ở đây."),
     "quoted_gone": ("The quoted post is not shown here.", "Bài được trích không được hiển thị ở đây."),
     "tag_title": ("Posts with #{tag}", "Bài viết có #{tag}"),
     "search_title": ("Search posts", "Tìm bài viết"),

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.composing import mentioned
-from banyan_web.page.composing import blank, content, due_ms, from_draft, kept
+from banyan_web.page.composing import blank, content, due_ms, from_draft, kept, policy
 from banyan_web.page.forms import back, form, media_of, saying, somebody
 from banyan_web.page.naming import thing_in
 from banyan_web.page.rendering import as_page, language, reader, render
@@ -73,7 +73,7 @@ async def edit_page(web: Web, ask: Ask) -> Response:
     """A post of one's own in a form."""
     me, words = somebody(web, ask), WORDS[language(ask)]
     row = await _own(web, me, thing_in(ask.path["name"], ask.path["key"]))
-    shown = {name: row[name] for name in ("text", "warning", "lang", "media")}
+    shown = {name: row[name] for name in ("text", "warning", "lang", "media", "policy")}
     at = post_path(row["uri"])
     filled = blank(web, ask, me, **shown, edits=row["uri"], to=at, label=words["edit_title"], once=None)
     return await render(web, ask, "compose.html", form=filled, heading=words["edit_title"], above=None)
@@ -89,7 +89,7 @@ async def _own(web: Web, me: Visitor, uri: str) -> dict[str, Any]:
 
 @form(ENDPOINTS, "/edit", files=True)
 async def edit(web: Web, ask: Ask, me: Visitor) -> str | None:
-    """Changes a post: text, warning, language, descriptions and media."""
+    """Changes a post: text, warning, language, descriptions, media, and who may answer it."""
     row = await _own(web, me, text(ask.params, "edits"))
     said = text(ask.params, "text", "").replace("\r\n", "\n")
     captions = [item for item in row["media"] if item["type"] == "text/vtt" and item["blob"] not in _blobs(ask)]
@@ -106,6 +106,7 @@ async def edit(web: Web, ask: Ask, me: Visitor) -> str | None:
         lang=text(ask.params, "lang", "").strip(),
         mentions=await mentioned(web, said, me.did),
         media=media,
+        policy=policy(ask),
     )
     return saying(post_path(row["uri"]), "edited")
 
@@ -145,6 +146,7 @@ async def _keep(web: Web, me: Visitor, row: dict[str, Any]) -> None:
         "warning": row["warning"],
         "lang": row["lang"],
         "audience": row["audience"],
+        "policy": row["policy"],
         "mentions": [one["account"] for one in row["mentions"]] or None,
         "reply": row["reply_to"],
         "quote": quoted,

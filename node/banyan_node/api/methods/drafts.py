@@ -9,6 +9,7 @@ from banyan_node.api.declare import CommitView, Declared, NoResult, Request, Res
 from banyan_node.api.methods.private import OneReader, opened
 from banyan_node.api.methods.reading import MediaShownRow, now_ms, shown_media
 from banyan_node.api.methods.social import Posted, PostRequest, answered, held, post_of
+from banyan_node.api.policy_rows import Policy
 from banyan_node.api.texts import (
     Did,
     KeyHex,
@@ -80,6 +81,7 @@ class DraftRow(Response, frozen=True):
     reply: PostUri | None
     quote: PostUri | None
     audience: Audience
+    policy: Policy
     due: Milliseconds | None
     media: list[MediaShownRow]
     poll: DraftPoll | None
@@ -156,6 +158,7 @@ def drafts(at: CommitView, ask: OneReader) -> Drafts:
                 reply,
                 quote,
                 said.audience,
+                Policy(*said.policy),
                 draft.due_ms,
                 [shown_media(at.blobs, item) for item in said.media],
                 None if said.poll is None else DraftPoll([*said.poll.options], said.poll.closes_ms, said.poll.choices),
@@ -173,7 +176,7 @@ def publish(ctx: Context, ask: OneDraft, now: float) -> Posted:
     """Publishes a draft now."""
     account, draft = hosted.account_of(ctx, ask.by), _draft(ctx, ask)
     target, entry = kept.publish(ctx, account, draft, now)
-    return Posted(uri(target), entry_hex(entry), wrong_by_platforms(ctx.replica))
+    return Posted(uri(target), entry_hex(entry), wrong_by_platforms(*ctx.replica.ahead_ms()))
 
 
 @METHODS.write("draft.drop", "not_found", "refused")

@@ -33,6 +33,7 @@ from banyan_node.hosting.ranking import Rank
 from banyan_node.hosting.visibility import Visibility
 from banyan_node.operator_errors import CallError
 from banyan_reading.answers import Reposted
+from banyan_reading.places import cursor_ms
 from banyan_reading.queries import PostView, Queries
 from banyan_reading.responding import numbers_of, quoting, responses
 from banyan_reading.timelines import Line, by_time
@@ -57,7 +58,8 @@ Because = Literal["own", "followed", "reposted", "listed", "asked", "public"]
 
 class FeedRequest(Request, frozen=True, forbid_unknown_fields=True):
     """account: only its posts. all: the public posts of all accounts held here. in_list: of those on a list of the
-    reader's. quotes: the posts that quote this one, without those of accounts that its author blocks. Default: of the
+    reader's. quotes: the posts that quote this one, without those of accounts that its author blocks or does not let
+    quote it, and those that its author hid. Default: of the
     account that reads and those it follows. as: the account that reads. replies: whether to include replies; reposted
     ones are. reposts: whether to include what these accounts reposted. langs: only posts in these languages, and
     those that name none. rank: the order. newest: pages follow one another for ever. catch_up: one page of what those
@@ -139,9 +141,10 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
         if ask.rank == "newest":
             some = lines(place_of(ask.before, CURSOR_BYTES, "in a feed"), after)
             looked, blocked = min(ask.limit * LOOKED, ASIDE if ask.all or ask.quotes else math.inf), set[AccountId]()
-            if ask.quotes:
-                blocked.update(at.queries().blocks(target_of(ask.quotes).account))
-            shows = partial(visibility.shows, blocked=blocked)
+            quoted = None if ask.quotes is None else target_of(ask.quotes)
+            if quoted is not None:
+                blocked.update(at.queries().blocks(quoted.account))
+            shows = partial(visibility.shows, blocked=blocked, quoted=quoted)
             page, before = _page(rows, ask, shows, some, ask.limit, looked, takes=_placed(at, ask))
             if after is not None:
                 page, further, before = page[::-1], before, None
@@ -226,7 +229,7 @@ def _page(
     for n, line in enumerate(lines if limit else ()):
         if len(page) == limit or n == looked:
             return [*page.values()], feed_cursor(last)
-        if int.from_bytes(line.time[:6], "big") < since_ms:
+        if line.ms < since_ms:
             break
         last = line.cursor
         view = rows.view(line) if takes(line) else None
@@ -256,7 +259,7 @@ def _ranked(at: CommitView, ask: FeedRequest, visibility: Visibility, lines: Lin
         raise CallError("bad_request", f"The order {ask.rank} has one page; leave `before` out.")
     q = at.queries()
     noted = home_read(at.private(reader))
-    since_ms = now_ms() - AWAY_MS if noted is None else int.from_bytes(noted[:6], "big") + 1
+    since_ms = now_ms() - AWAY_MS if noted is None else cursor_ms(noted) + 1
     page, _ = _page(rows, ask, visibility.shows, lines(None, None), CANDIDATES, CANDIDATES * LOOKED, since_ms)
     known = numbers_of(q, [a for a in q.follows(reader) if visibility.sees(a)])
     for one in page:

@@ -52,6 +52,7 @@ WRITTEN_BY = {
     "reaction": "react",
     "repost": "repost",
     "pinned": "pin",
+    "hidden": "thread.hide",
     "follow": "follow and unfollow",
     "block": "block",
     "mute": "mute",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from banyan_crdt.blob import BlobRoot
-from banyan_crdt.ids import AccountId, CellKey
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.kept_rows import KeptRows
 from banyan_node.api.methods.reading import (
@@ -33,7 +33,8 @@ from banyan_node.hosting import hosted
 from banyan_node.media.about import about_of
 from banyan_node.media.naming import naming
 from banyan_node.operator_errors import CallError
-from banyan_reading.answers import PostView
+from banyan_reading.answers import PostView, Reposted
+from banyan_reading.timelines import CURSOR
 from banyan_reading.visibility import FilterContext, Place
 from banyan_schema.media import Media
 from banyan_schema.social import Target
@@ -48,12 +49,13 @@ NAMED = 200
 
 class PostsRequest(Request, frozen=True, forbid_unknown_fields=True):
     """where: only the filters of the reader that count there warn; null: all of them. tag: at home, because the reader
-    follows a tag. seen: only those that the reader sees there: not of whom it mutes, and not what a filter hides. as:
-    the account that reads."""
+    follows a tag. seen: only those that the reader sees there: not of whom it mutes, and not what a filter hides.
+    reposter: as this account reposted them, which `refused` is of then, too. as: the account that reads."""
 
     uris: Annotated[list[PostRef], Meta(max_length=MOST)]
     where: FilterContext | Literal["tag"] | None = None
     seen: bool = False
+    reposter: Annotated[str | None, Meta(title="an account", description="A DID, or a name hosted here.")] = None
     by: Reader = None
 
 
@@ -93,8 +95,11 @@ def posts_get(at: CommitView, ask: PostsRequest) -> Posts:
     """Posts by their addresses."""
     visibility = visibility_of(at, reader_of(at, ask.by), Place(ask.where or "elsewhere"))
     rows, found = KeptRows(at, visibility), list[PostView | None]()
+    reposter = None if ask.reposter is None else hosted.account_of(at, ask.reposter)
     for one in ask.uris:
         view = rows.post(target_of(one))
+        if view is not None and reposter is not None:
+            view = replace(view, reposted=Reposted(reposter, 0))
         shown = view is not None and (not ask.seen or visibility.shows(view))
         found.append(view if shown else None)
     made = iter(rows.rows([(view, ()) for view in found if view is not None]))
@@ -118,7 +123,7 @@ def favourites(at: CommitView, ask: FavouritesRequest) -> Favourites:
         if len(page) == ask.limit:
             return Favourites(page, last)
         last = feed_cursor(place)
-        row = rows.of(Target(AccountId(place[8:40]), CellKey(place[40:])))
+        row = rows.of(Target.of(place[CURSOR.target]))
         if row is not None:
             page.append(row)
     return Favourites(page, None)

@@ -10,6 +10,7 @@ from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.polls import PollRow, poll_row
+from banyan_node.api.policy_rows import Policy, may_not
 from banyan_node.api.texts import (
     NOBODY,
     BlobHex,
@@ -24,7 +25,6 @@ from banyan_node.api.texts import (
 from banyan_node.hosting import hosted
 from banyan_node.hosting.vault import Private
 from banyan_node.hosting.visibility import Visibility, read_viewer
-from banyan_node.moderation import standing
 from banyan_reading import faces, locking, moving, named, pins
 from banyan_reading.answers import Reposted
 from banyan_reading.faces import Face
@@ -32,12 +32,14 @@ from banyan_reading.grouped import group_of
 from banyan_reading.moments import written_ms
 from banyan_reading.queries import PostView, Queries
 from banyan_reading.responding import PostCounts, counts_of, reacted_by, reposted_by
+from banyan_reading.rules import Act, Rules
 from banyan_reading.verified import verified
-from banyan_reading.visibility import Place
+from banyan_reading.visibility import Place, Refusal
 from banyan_schema.media import Media
 from banyan_schema.social import Audience, Target
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.local_tables import LABELLED, LIMITED
 
 METHODS = Declared()
 LOOKED = 20
@@ -114,13 +116,15 @@ class Profile(Response, frozen=True):
 
 
 class Quoted(Response, frozen=True):
-    """name, text: null if the quoted post is not held here, or is of one that the reader does not see. warning: of the
-    post, or its label, or the words of the reader's filter against it."""
+    """name, text: null if the quoted post is not held here, is of one that the reader does not see, or must not be
+    quoted so. warning: of the post, or its label, or the words of the reader's filter against it. refused: policy: its
+    author does not let this account quote it. hidden: its author hid the quote."""
 
     uri: PostUri
     name: str | None
     text: str | None
     warning: str | None
+    refused: Refusal | None
 
 
 class InGroup(Response, frozen=True):
@@ -136,13 +140,15 @@ class Reposter(Named, frozen=True):
 
 class Mine(Response, frozen=True):
     """What the reader did with a post: the emojis of its reactions, when it reposted it, and whether it bookmarked it,
-    pinned it, and muted its conversation."""
+    pinned it, and muted its conversation. may_not: what the rules of the author, or of who opened the conversation, do
+    not let it do."""
 
     reactions: list[str]
     reposted_ms: Milliseconds | None
     bookmarked: bool
     pinned: bool
     muted: bool
+    may_not: list[Act]
 
 
 class PostRow(Response, frozen=True):
@@ -152,7 +158,8 @@ class PostRow(Response, frozen=True):
     this node say before it, which wants that too. mentions: whom it wants to notice it. reposted: who reposted it,
     where it stands in a feed because of that; the latest first. group: in which it was said, as its author claims:
     `group.feed` has what counts there. edited_ms: when it was edited last. reply_to_ms: the time of what it answers, if
-    that is shown here. mine: null where nobody in particular reads."""
+    that is shown here. policy: who may answer, quote and repost it. refused: why it is nowhere but on the page of its
+    author: by the policy of what it answers, or hidden by that author. mine: null where nobody in particular reads."""
 
     uri: PostUri
     account: Did
@@ -182,6 +189,8 @@ class PostRow(Response, frozen=True):
     reposts: int
     reposted: list[Reposter]
     group: InGroup | None
+    policy: Policy
+    refused: Refusal | None
     mine: Mine | None
 
 
@@ -259,11 +268,11 @@ class PostRows:
 
     def __init__(self, q: Queries, blobs: BlobStore, visibility: Visibility | None = None) -> None:
         self._q, self._blobs = q, blobs
-        self._visibility = visibility
+        self._visibility, self.rules = visibility, Rules(q) if visibility is None else visibility.rules
         self._reader = None if visibility is None else visibility.reader
         self._faces: dict[AccountId, Face] = {}
         self._groups: dict[Target, InGroup] = {}
-        self._labels = standing.labels(q.reader)
+        self._labels = LABELLED.any(q.reader)
         self._counts: dict[Target, PostCounts] = {}
         self._pinned: set[Target] | None = None
         """What the reader pinned, once a post of its own is made."""
@@ -282,24 +291,28 @@ class PostRows:
     def name(self, account: AccountId) -> str:
         return self.face(account).name
 
-    def _quoted(self, target: Target) -> Quoted:
+    def _quoted(self, target: Target, by: Target) -> Quoted:
         original = self._q.post(target)
+        refused = self.rules.refuses("quotes", by.account, [target], by)
+        if refused is not None:
+            return Quoted(uri(target), None, None, None, refused)
         hidden = self._visibility is not None and not self._visibility.sees(target.account)
         if original is None or hidden:
-            return Quoted(uri(target), None, None, None)
+            return Quoted(uri(target), None, None, None, None)
         said = original.post
         warning = said.warning or self._label(target) or self._filtered(original)
-        return Quoted(uri(target), self.name(target.account), said.text, warning)
+        return Quoted(uri(target), self.name(target.account), said.text, warning, None)
 
     def _filtered(self, view: PostView) -> str | None:
         return None if self._visibility is None else self._visibility.warning(view)
 
     def _label(self, target: Target) -> str | None:
-        return standing.label_of(self._q.reader, target) if self._labels else None
+        label = LABELLED.get(self._q.reader, target) if self._labels else None
+        return None if label is None else label.text
 
     def prepare(self, views: Sequence[PostView]) -> None:
         """Reads what stands below these posts, whose rows are wanted, at once."""
-        self._counts |= counts_of(self._q, views)
+        self._counts |= counts_of(self._q, views, self.rules)
 
     def row(self, view: PostView, reposted: Iterable[Reposted] = ()) -> PostRow:
         q, said, answered, face = self._q, view.post, view.post.reply, self.face(view.target.account)
@@ -327,7 +340,7 @@ class PostRows:
             reply_to_ms=written_ms(q, answered.parent) if answered else None,
             root=uri(answered.root) if answered else None,
             reply_name=self.name(answered.parent.account) or None if answered else None,
-            quote=self._quoted(said.quote) if said.quote else None,
+            quote=self._quoted(said.quote, view.target) if said.quote else None,
             poll=poll_row(q, view.target, said.poll, self._reader, now_ms()) if said.poll else None,
             replies=below.replies,
             quotes=below.quotes,
@@ -335,6 +348,8 @@ class PostRows:
             reposts=below.reposts,
             reposted=[Reposter(did(r.by), self.name(r.by), r.time_ms) for r in reposted],
             group=None if said.group is None else self.group(said.group),
+            policy=Policy(*said.policy),
+            refused=self.rules.of(view),
             mine=self.mine(view, below.reactions, below.reposts),
         )
 
@@ -352,6 +367,7 @@ class PostRows:
             bookmarked=self._visibility.keeps(target),
             pinned=own and target in (self._pinned or ()),
             muted=self._visibility.is_quiet(target if answered is None else answered.root),
+            may_not=may_not(self.rules, self._reader, view),
         )
 
     def of(self, target: Target, hidden: bool = False) -> PostRow | None:
@@ -368,14 +384,14 @@ def trusted_by(at: CommitView) -> list[AccountId]:
 
 def visibility_of(at: CommitView, reader: AccountId | None, where: Place = ELSEWHERE) -> Visibility:
     """What an account sees there."""
-    limited = {*standing.limited(at.store)}
+    limited = {*LIMITED.keys(at.store)}
     if reader is None:
-        return Visibility(None, Private(), limited, where, now_ms())
+        return Visibility(None, Private(), limited, Rules(at.queries()), where, now_ms())
     q, held = at.queries(), at.private(reader)
     viewer = at.kept.made(("viewer", reader), [q.number(reader)], VIEWER_BYTES, lambda: read_viewer(q, reader, held))
     if limited:
         viewer = replace(viewer, follows=frozenset(q.follows(reader)))
-    return Visibility(viewer, held, limited, where, now_ms())
+    return Visibility(viewer, held, limited, Rules(q), where, now_ms())
 
 
 def now_ms() -> int:

@@ -104,12 +104,14 @@ def reposters(at: CommitView, ask: RepostersRequest) -> Reposters:
     """Who reposted a post."""
     q, visibility = at.queries(), visibility_of(at, reader_of(at, ask.by))
     page, last, more = list[Named](), None, None
-    for n, (cursor, account) in enumerate(reposted(q, target_of(ask.uri), _place(ask.after))):
+    target = target_of(ask.uri)
+    for n, (cursor, account) in enumerate(reposted(q, target, _place(ask.after))):
         if len(page) == ask.limit or n == LOOKED * ask.limit:
             more = last
             break
         last = response_place(cursor)
-        if ask.every or visibility.sees(account):
+        refused = visibility.rules.refuses("reposts", account, [target])
+        if not refused and (ask.every or visibility.sees(account)):
             page.append(Named(did(account), name_of(q, account)))
     return Reposters(page, more)
 

@@ -14,6 +14,7 @@ from msgspec import Meta, to_builtins
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_crdt.ops import Add, Put
 from banyan_node.api.declare import Declared, Request, Response
+from banyan_node.api.policy_rows import PolicyAsked, policy_after
 from banyan_node.api.texts import (
     AccountRef,
     BlobRef,
@@ -33,6 +34,7 @@ from banyan_node.api.texts import (
 )
 from banyan_node.context import Context
 from banyan_node.hosting import groups, hosted
+from banyan_node.hosting.drafts import why_refused
 from banyan_node.hosting.gone import Gone, why_gone
 from banyan_node.hosting.writing import append
 from banyan_node.links.grounds import wrong_by_platforms
@@ -41,6 +43,7 @@ from banyan_node.operator_errors import CallError
 from banyan_reading.grouped import group_of
 from banyan_reading.pins import SHOWN, pinned
 from banyan_reading.queries import PostView, Queries
+from banyan_reading.rules import Rules
 from banyan_schema.media import Media
 from banyan_schema.social import (
     POST,
@@ -60,7 +63,14 @@ from banyan_schema.social import (
     write_post,
 )
 from banyan_schema.social.pinned import pin
-from banyan_schema.social.post import MAX_MEDIA, MAX_MENTIONS, MAX_OPTIONS, MAX_TAGS, Urgency
+from banyan_schema.social.post import (
+    MAX_MEDIA,
+    MAX_MENTIONS,
+    MAX_OPTIONS,
+    MAX_TAGS,
+    OPEN,
+    Urgency,
+)
 from banyan_storage.views.large_accounts import has_steps
 
 METHODS = Declared()
@@ -105,6 +115,7 @@ class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True
     media: Annotated[list[MediaItem], Meta(max_length=MAX_MEDIA)] | None = None
     group: GroupRef | None = None
     urgency: Urgency = "normal"
+    policy: PolicyAsked | None = None
     once: ThingRef | None = None
     by: Own = None
 
@@ -120,11 +131,12 @@ class EditRequest(Request, frozen=True, forbid_unknown_fields=True):
     here again. What is left out stays."""
 
     uri: PostRef
-    text: str
+    text: str | None = None
     warning: str | None = None
     lang: str | None = None
     mentions: Annotated[list[AccountRef], Meta(max_length=MAX_MENTIONS)] | None = None
     media: Annotated[list[MediaItem], Meta(max_length=MAX_MEDIA)] | None = None
+    policy: PolicyAsked | None = None
 
 
 class DeleteRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -180,12 +192,16 @@ def _write(
         key = post_key(hosted.salt_of(ctx, account), ONCE + bytes.fromhex(ask.once))
         there = ctx.queries().live(account, Put(POST, key, (), None))
         if there:
-            return Posted(uri(Target(account, key)), entry_hex(there[-1].entry), wrong_by_platforms(ctx.replica))
+            return Posted(
+                uri(Target(account, key)), entry_hex(there[-1].entry), wrong_by_platforms(*ctx.replica.ahead_ms())
+            )
         if ctx.queries().is_dead(account, POST, key):
             raise CallError("refused", "What was published under that 'once' was deleted: give another one.", 409)
     post = post_of(ctx, ask, now, reply, quote)
+    if why := why_refused(ctx.queries(), account, post):
+        raise CallError("refused", why, 403)
     entry = append(ctx, account, [write_post(key, post)], now)
-    return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(ctx.replica))
+    return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(*ctx.replica.ahead_ms()))
 
 
 def post_of(
@@ -212,6 +228,7 @@ def post_of(
         poll=None if ask.poll is None else _poll(ask.poll, wall_ms),
         group=_group(ctx, account, ask.group, reply),
         urgency=ask.urgency,
+        policy=policy_after(OPEN, ask.policy),
     )
 
 
@@ -325,19 +342,21 @@ def quote(ctx: Context, ask: ReplyRequest, now: float) -> Posted:
 
 @METHODS.write("edit", "not_found", "refused")
 def edit(ctx: Context, ask: EditRequest, now: float) -> Posted:
-    """Replaces the text of a post, and the tags that it names. All else that is not given stays the same."""
+    """Replaces the text of a post, and the tags that it names, or something else of it. What is not given stays the
+    same."""
     view = held(ctx, ask.uri)
     post = view.post
     op = Put(POST, view.target.key, (), None)
+    text = post.text if ask.text is None else ask.text
     tags = view.post.tags
     if tags == tags_in(view.post.text):
-        tags = tags_in(ask.text)
+        tags = tags_in(text)
     media = post.media
     if ask.media is not None:
         media = _media(ctx, ask.media, {item.blob.hex(): item for item in media}, now)
     changed = replace(
         post,
-        text=ask.text if media else _said(ask.text),
+        text=text if media else _said(text),
         tags=tags,
         media=media,
         warning=post.warning if ask.warning is None else ask.warning.strip() or None,
@@ -345,10 +364,11 @@ def edit(ctx: Context, ask: EditRequest, now: float) -> Posted:
         mentions=post.mentions
         if ask.mentions is None
         else tuple(dict.fromkeys(hosted.account_of(ctx, who) for who in ask.mentions)),
+        policy=policy_after(post.policy, ask.policy),
     )
     live = ctx.queries().live(view.target.account, op)
     entry = append(ctx, view.target.account, [write_post(view.target.key, changed, live)], now)
-    return Posted(uri(view.target), entry_hex(entry), wrong_by_platforms(ctx.replica))
+    return Posted(uri(view.target), entry_hex(entry), wrong_by_platforms(*ctx.replica.ahead_ms()))
 
 
 @METHODS.write("delete", "not_found", "refused")
@@ -396,6 +416,8 @@ def reposting(ctx: Context, ask: RepostRequest, now: float) -> WrittenEntry:
     """Reposts a post to one's own followers. If it was reposted already, nothing is written."""
     account = hosted.account_of(ctx, ask.by)
     target = target_of(ask.uri) if ask.undo else held(ctx, ask.uri).target
+    if not ask.undo and (why := Rules(ctx.queries()).why_not(account, "reposts", [target])):
+        raise CallError("refused", why, 403)
     draft = repost(hosted.salt_of(ctx, account), target)
     return WrittenEntry(entry_hex(add_or_undo(ctx, "repost", account, draft, now, ask.undo)))
 

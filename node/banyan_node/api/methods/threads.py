@@ -8,8 +8,29 @@ from msgspec import Meta, structs
 
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import PostRow, PostRows, reader_of, visibility_of
-from banyan_node.api.methods.social import WithheldOrder, missing, withheld_row
-from banyan_node.api.texts import PostRef, PostUri, Reader, ThreadCursor, place_of, target_of, thread_cursor, uri
+from banyan_node.api.methods.social import (
+    Undo,
+    WithheldOrder,
+    WrittenEntry,
+    add_or_undo,
+    held,
+    missing,
+    withheld_row,
+)
+from banyan_node.api.texts import (
+    Own,
+    PostRef,
+    PostUri,
+    Reader,
+    ThreadCursor,
+    entry_hex,
+    place_of,
+    target_of,
+    thread_cursor,
+    uri,
+)
+from banyan_node.context import Context
+from banyan_node.hosting import hosted
 from banyan_node.hosting.gone import Gone, why_gone
 from banyan_node.hosting.visibility import Visibility
 from banyan_node.operator_errors import CallError
@@ -18,6 +39,7 @@ from banyan_reading.threads import CURSOR_BYTES, Answer
 from banyan_reading.visibility import Place, Reason
 from banyan_schema.address import conversation
 from banyan_schema.social import Target
+from banyan_schema.social.hidden import Hidden, hide
 from banyan_storage.blobs import BlobStore
 
 METHODS = Declared()
@@ -28,6 +50,8 @@ WHY: dict[Reason, str] = {
     "unseen": "by somebody whom the reader blocks or mutes",
     "limited": "by somebody whom the moderators of this node show to followers alone",
     "blocked": "by somebody whom the author of the first post blocks",
+    "policy": "by somebody whom the author of the conversation, or of what it answers, does not let answer",
+    "hidden": "hidden by the author of the conversation, or of what it answers",
     "filtered": "hidden by a filter of the reader",
 }
 """Why a post of a conversation is not shown."""
@@ -42,6 +66,16 @@ class ThreadRequest(Request, frozen=True, forbid_unknown_fields=True):
         None
     )
     limit: Annotated[int, Meta(ge=1, le=MOST, description="How many answers.")] = MOST
+
+
+class HideRequest(Request, frozen=True, forbid_unknown_fields=True):
+    """uri: the answer or the quote. below: the post of one's own from which it is hidden; default: the first one of the
+    conversation that is one's own, or else what is answered, or what is quoted."""
+
+    uri: PostRef
+    below: PostRef | None = None
+    undo: Undo = False
+    by: Own = None
 
 
 class ThreadRow(PostRow, frozen=True):
@@ -89,7 +123,8 @@ FURTHER = GonePost("further", "held here, and so far above that it is not shown:
 @METHODS.read("thread", "not_found")
 def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     """A conversation: a post with the posts above it up to the first, and its replies, each followed by its own.
-    Without replies of those that the reader blocks or mutes, and of those that the author of the first post blocks.
+    Without replies of those that the reader blocks or mutes, of those that the author of the first post blocks or does
+    not let answer, and without those that were hidden.
 
     Replies to a deleted or withheld post are shown, because they belong to their own authors.
     """
@@ -126,6 +161,20 @@ def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     return Thread(page.posts, None if lacking is None else uri(lacking), gone, page.gaps, page.after)
 
 
+@METHODS.write("thread.hide", "not_found", "refused")
+def hiding(ctx: Context, ask: HideRequest, now: float) -> WrittenEntry:
+    """Hides an answer from a conversation that one opened, or from what one said in it, or a quote of one's post: for
+    all readers, at every node. It stays on the page of its author. If it was hidden already, nothing is written."""
+    account, post = hosted.account_of(ctx, ask.by), held(ctx, ask.uri, hidden=True)
+    said, asked = post.post, None if ask.below is None else target_of(ask.below)
+    named = [*(said.reply or ()), said.quote] if asked is None else [asked]
+    below = next((one for one in named if one is not None and one.account == account), None)
+    if below is None or post.target.account == account:
+        raise CallError("refused", "Only what others answer to one's own posts, or quote of them, can be hidden.", 403)
+    draft = hide(hosted.salt_of(ctx, account), Hidden(below.key, post.target))
+    return WrittenEntry(entry_hex(add_or_undo(ctx, "thread.hide", account, draft, now, ask.undo)))
+
+
 def _place(after: str | None, asked: Target) -> bytes | None:
     """The cursor that a page gave. Raises CallError for that of another conversation."""
     place = place_of(after, len(conversation(asked)) + CURSOR_BYTES, "in a conversation", "after")
@@ -141,7 +190,7 @@ class _Page:
     """base: the depth of the post that was asked for."""
 
     def __init__(self, q: Queries, blobs: BlobStore, visibility: Visibility, first: Target) -> None:
-        self.q, self.visibility = q, visibility
+        self.q, self.visibility, self._first = q, visibility, first
         self._rows, self._blocked = PostRows(q, blobs, visibility), set(q.blocks(first.account))
         self.base = 0
         self.posts: list[ThreadRow] = []
@@ -177,4 +226,4 @@ class _Page:
         self.gaps.append(ThreadGap(len(self.posts), depth, uri(target), gone))
 
     def why_not(self, view: PostView) -> Reason | None:
-        return self.visibility.of(view, self._blocked).why
+        return self.visibility.of(view, self._blocked, self._first).why

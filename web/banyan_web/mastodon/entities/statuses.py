@@ -26,6 +26,12 @@ GONE = "Record not found"
 MOST = 300
 """Addresses of one question to the node."""
 Row = Mapping[str, Any]
+_APPROVED = {
+    "everybody": ["public"],
+    "followers": ["followers"],
+    "mentioned": ["unsupported_policy"],
+    "nobody": [],
+}
 
 
 async def status(web: Web, uri: str, reader: str | None) -> dict[str, Any]:
@@ -34,10 +40,16 @@ async def status(web: Web, uri: str, reader: str | None) -> dict[str, Any]:
 
 
 async def row_of(
-    web: Web, uri: str, reader: str | None, where: str | None = None, seen: bool = False
+    web: Web,
+    uri: str,
+    reader: str | None,
+    where: str | None = None,
+    seen: bool = False,
+    reposter: str | None = None,
 ) -> dict[str, Any]:
-    """The post as the node has it. where, seen: see `posts.get`. Raises Refused."""
-    (row,) = (await web.call("posts.get", uris=[uri], where=where, seen=seen, by=reader))["posts"]
+    """The post as the node has it. where, seen, reposter: see `posts.get`. Raises Refused."""
+    asked = {"where": where, "seen": seen, "reposter": reposter, "by": reader}
+    (row,) = (await web.call("posts.get", uris=[uri], **asked))["posts"]
     if row is None:
         try:
             await web.call("post.get", uri=uri, by=reader)
@@ -188,6 +200,7 @@ class _Made:
             "reblogs_count": row["reposts"],
             "favourites_count": sum(row["reactions"].values()),
             "quotes_count": row["quotes"],
+            "quote_approval": self._approval(row),
             "content": self._html(row),
             "reblog": None,
             "application": None,
@@ -235,10 +248,20 @@ class _Made:
             found = {folded(name): place for name in (*names, domain) if name} | found
         return found
 
+    def _approval(self, row: Row) -> dict[str, Any]:
+        """Who may quote a post, and whether the reader may: as quotes are taken at once, there is no `manual`."""
+        whom = row["policy"]["quotes"]
+        mine = {"everybody": "automatic", "nobody": "denied"}.get(whom, "unknown")
+        if row["mine"] is not None:
+            mine = "denied" if "quotes" in row["mine"]["may_not"] else "automatic"
+        return {"automatic": _APPROVED[whom], "manual": [], "current_user": mine}
+
     def _quote(self, row: Row, deep: bool) -> dict[str, Any] | None:
         if row["quote"] is None:
             return None
         held = self._quoted.get(row["quote"]["uri"])
+        if (refused := row["quote"]["refused"]) is not None:
+            return {"state": {"policy": "unauthorized", "hidden": "revoked"}[refused], "quoted_status": None}
         if held is None or row["quote"]["text"] is None:
             return {"state": "deleted" if held is None else "unauthorized", "quoted_status": None}
         if not deep:

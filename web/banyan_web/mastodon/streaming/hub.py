@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -23,6 +24,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api.firehose import ArrivalPlace
+from banyan_reading.places import place_ms
 from banyan_reading.visibility import Place
 from banyan_web.endpoint import Web
 from banyan_web.firehose.tail import Tail, TailEvent
@@ -294,8 +296,9 @@ class Hub:
         author = account_from_text(event["content"]["account"])
         to = self._candidates(author, account_from_text(by))
         if to:
-            row = await shown.plain(web, uri)
-            now, reposted = PostState(facts_of(author, _content(row)), to), {"account": by, "time_ms": at}
+            row = await shown.plain(web, uri, by)
+            facts = replace(facts_of(author, _content(row)), refused=row["refused"])
+            now, reposted = PostState(facts, to), {"account": by, "time_ms": at}
             people = await shown.current(web, (event["content"]["account"], by))
             await self._give(web, now, partial(shown.status, web, uri, people, reposted=reposted))
 
@@ -374,7 +377,7 @@ class Hub:
 
 def _ms_in_key(uri: str) -> int:
     """The time that a post's key begins with: that of the post, if it was written by a node."""
-    return int(uri.partition("/")[2][:12], 16)
+    return place_ms(uri.partition("/")[2])
 
 
 def _content(row: Mapping[str, Any]) -> dict[str, Any]:

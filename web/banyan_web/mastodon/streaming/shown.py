@@ -9,7 +9,8 @@ from banyan_reading.visibility import FilterContext
 from banyan_web.endpoint import Web
 from banyan_web.mastodon import noticing
 from banyan_web.mastodon.entities.accounts import accounts
-from banyan_web.mastodon.entities.statuses import row_of, statuses, unmarked
+from banyan_web.mastodon.entities.statuses import GONE, row_of, statuses, unmarked
+from banyan_web.refusals import Refused
 
 
 class Eyes(NamedTuple):
@@ -25,8 +26,10 @@ async def status(
     web: Web, uri: str, people: Mapping[str, Any], eyes: Eyes, reposted: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """A post. people: of `current`. reposted: as one account reposted it: `account` and `time_ms`. Raises Refused if it
-    is not shown."""
+    is not shown in timelines."""
     row = await row_of(web, uri, eyes.reader, eyes.where)
+    if row["refused"] is not None:
+        raise Refused(404, GONE)
     if reposted is not None:
         row["reposted"] = [reposted]
     found = (await statuses(web, [row], eyes.reader, people))[0]
@@ -41,9 +44,9 @@ async def current(web: Web, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-async def plain(web: Web, uri: str) -> dict[str, Any]:
+async def plain(web: Web, uri: str, reposter: str | None = None) -> dict[str, Any]:
     """The post as the node has it. Raises Refused if it is not shown."""
-    return await row_of(web, uri, None)
+    return await row_of(web, uri, None, reposter=reposter)
 
 
 async def notifications(web: Web, rows: Sequence[Mapping[str, Any]], reader: str) -> list[dict[str, Any]]:

@@ -1,0 +1,162 @@
+"""Who may answer, quote and repost a post, and what its author hides below it: at every way of reading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from banyan_node.api import LocalBackend
+from tests.node.test_moderation import a_node, refused
+
+
+class Scene:
+    """A post of an, and what bình, who follows an, and dung, who does not, do with it; chi follows both of them."""
+
+    def __init__(self, node: LocalBackend, who: dict[str, str]) -> None:
+        self.node, self.who = node, who
+        node.call("follow", account=who["an"], by="bình")
+        for one in ("bình", "dung"):
+            node.call("follow", account=who[one], by="chi")
+        self.uri: str = node.call("post", text="gốc", by="an")["uri"]
+        self.made = {
+            (act, by): self._do(act, by) for act in ("reply", "quote", "repost") for by in ("bình", "dung", "an")
+        }
+
+    def _do(self, act: str, by: str) -> str:
+        said = {} if act == "repost" else {"text": f"{act} {by}"}
+        answer = self.node.call(act, uri=self.uri, by=by, **said)
+        return str(answer.get("uri", ""))
+
+    def allow(self, **policy: str) -> None:
+        self.node.call("edit", uri=self.uri, policy=policy)
+
+    def post(self, uri: str | None = None, by: str = "chi") -> dict[str, Any]:
+        found: dict[str, Any] = self.node.call("post.get", uri=uri or self.uri, by=by)
+        return found
+
+    def thread(self, uri: str | None = None) -> list[str]:
+        return [one["text"] for one in self.node.call("thread", uri=uri or self.uri, by="chi")["posts"][1:]]
+
+    def quotes(self) -> set[str]:
+        return {one["text"] for one in self.node.call("feed", quotes=self.uri, by="chi")["posts"]}
+
+    def home(self) -> set[str]:
+        found = self.node.call("feed", by="chi")["posts"]
+        return {one["text"] for one in found} | {f"by {two['name']}" for one in found for two in one["reposted"]}
+
+    def heard(self) -> set[tuple[str, str]]:
+        found = self.node.call("notifications", by="an", each=True)["notices"]
+        return {(one["kind"], one["accounts"][0]["account"]) for one in found}
+
+    def counts(self) -> tuple[int, int, int]:
+        row = self.post()
+        (fed,) = (one for one in self.node.call("feed", account="an", reposts=False)["posts"] if one["uri"] == self.uri)
+        for name in ("replies", "quotes", "reposts"):
+            assert row[name] == fed[name]
+        return row["replies"], row["quotes"], row["reposts"]
+
+    def reposters(self) -> list[str]:
+        return [one["account"] for one in self.node.call("reposts", uri=self.uri)["accounts"]]
+
+
+def test_what_the_policy_does_not_let_stays_on_its_authors_page_alone(tmp_path: Path) -> None:
+    with a_node(tmp_path) as (node, who):
+        scene = Scene(node, who)
+        everything = scene.counts(), {*scene.thread()}, scene.quotes(), scene.home(), scene.heard()
+        assert everything[0] == (3, 3, 3)
+
+        scene.allow(answers="followers", quotes="nobody", reposts="followers")
+        row = scene.post()
+        assert (row["text"], row["policy"]) == (
+            "gốc",
+            {"answers": "followers", "quotes": "nobody", "reposts": "followers"},
+        )
+        assert row["mine"]["may_not"] == ["answers", "quotes", "reposts"]
+        assert scene.post(by="bình")["mine"]["may_not"] == ["quotes"]
+        assert scene.post(by="an")["mine"]["may_not"] == []
+        assert scene.counts() == (2, 1, 2)
+        assert scene.thread() == ["reply bình", "reply an"]
+        assert scene.quotes() == {"quote an"}
+        assert {*scene.reposters()} == {who["an"], who["bình"]}
+        assert scene.home() == everything[3] - {"reply dung", "by dung"}
+        gone = {("reply", who["dung"]), ("quote", who["dung"]), ("quote", who["bình"]), ("repost", who["dung"])}
+        assert scene.heard() == everything[4] - gone
+        own = {one["text"]: one for one in node.call("feed", account=who["dung"], by="chi")["posts"]}
+        assert own.keys() == {"reply dung", "quote dung"}, "and not what it reposts"
+        assert own["reply dung"]["refused"] == "policy"
+        quote = own["quote dung"]["quote"]
+        assert (quote["text"], quote["refused"]) == (None, "policy")
+        (found,) = node.call("thread", uri=scene.uri, by="chi")["gaps"]
+        assert "does not let answer" in found["gone"]["sentence"]
+        assert node.call("search", question="reply", by="chi")["posts"] == [] or "reply dung" not in {
+            one["text"] for one in node.call("search", question="reply", by="chi")["posts"]
+        }
+
+        refused(
+            node,
+            "Only followers of its author, and whom it mentions, may",
+            "reply",
+            uri=scene.uri,
+            text="x",
+            by="chi",
+        )
+        refused(node, "Only its author may quote", "quote", uri=scene.uri, text="x", by="bình")
+        refused(node, "may repost that post", "repost", uri=scene.uri, by="chi")
+        below = scene.made["reply", "bình"]
+        refused(node, "may answer that post", "reply", uri=below, text="x", by="chi")
+        assert scene.post(below)["mine"]["may_not"] == ["answers"], "the first post's rule is that of all answers"
+        draft = node.call("draft.set", reply=scene.uri, text="x", by="chi")["id"]
+        assert "may answer" in node.call("drafts", by="chi")["drafts"][0]["refused"]
+        refused(node, "may answer that post", "draft.publish", id=draft, by="chi")
+
+        node.call("follow", account=who["an"], by="bình", undo=True)
+        assert (scene.thread(), scene.counts()) == (["reply an"], (1, 1, 1)), "who follows now counts"
+        node.call("edit", uri=scene.uri, mentions=[who["dung"]])
+        assert scene.thread() == ["reply dung", "reply an"], "whom it mentions may, too"
+        scene.allow(answers="mentioned")
+        node.call("follow", account=who["an"], by="bình")
+        assert scene.thread() == ["reply dung", "reply an"]
+        scene.allow(answers="everybody", quotes="everybody", reposts="everybody")
+        assert (scene.counts(), {*scene.thread()}, scene.quotes(), scene.home(), scene.heard()) == everything
+        assert node.call("store.verify")["problems"] == []
+
+
+def test_a_locked_account_means_those_whom_it_accepted(tmp_path: Path) -> None:
+    with a_node(tmp_path) as (node, who):
+        scene = Scene(node, who)
+        scene.allow(answers="followers")
+        node.call("lock", by="an")
+        assert scene.thread() == ["reply bình", "reply an"], "who followed before"
+        node.call("follow", account=who["an"], by="dung")
+        assert scene.thread() == ["reply bình", "reply an"]
+        node.call("follow.accept", account=who["dung"], by="an")
+        assert scene.thread() == ["reply bình", "reply dung", "reply an"]
+
+
+def test_the_author_of_a_conversation_hides_answers_and_quotes_and_shows_them_again(tmp_path: Path) -> None:
+    with a_node(tmp_path) as (node, who):
+        scene = Scene(node, who)
+        below = node.call("reply", uri=scene.made["reply", "bình"], text="sâu", by="dung")["uri"]
+        before = scene.counts(), scene.thread(), scene.quotes(), scene.home(), scene.heard()
+        assert scene.post(scene.made["reply", "bình"])["replies"] == 1
+        node.call("thread.hide", uri=below, by="an")
+        node.call("thread.hide", uri=scene.made["quote", "bình"], by="an")
+        assert scene.thread() == [text for text in before[1] if text != "sâu"]
+        assert scene.post(scene.made["reply", "bình"])["replies"] == 0, "not one's own post, but one's conversation"
+        assert scene.post(below)["refused"] == "hidden"
+        assert (scene.quotes(), scene.counts()) == (before[2] - {"quote bình"}, (3, 2, 3))
+        assert scene.post(scene.made["quote", "bình"])["quote"]["refused"] == "hidden"
+        assert ("quote", who["bình"]) not in scene.heard()
+        assert scene.home() == before[3] - {"sâu"}
+        written = node.call("digest")["digest"]
+        node.call("thread.hide", uri=below, by="an")
+        assert node.call("digest")["digest"] == written, "it is hidden already"
+        for uri in (below, scene.made["quote", "bình"]):
+            node.call("thread.hide", uri=uri, by="an", undo=True)
+        assert (scene.counts(), scene.thread(), scene.quotes(), scene.home(), scene.heard()) == before
+
+        node.call("thread.hide", uri=below, by="bình")
+        assert "sâu" not in scene.thread(), "from what one said in it"
+        refused(node, "Only what others answer", "thread.hide", uri=scene.made["reply", "bình"], by="dung")
+        refused(node, "Only what others answer", "thread.hide", uri=scene.made["reply", "an"], by="an")
+        assert node.call("store.verify")["problems"] == []
