@@ -47,6 +47,7 @@ class Streams:
 
 async def test_an_edit_takes_a_post_out_of_streams_and_into_them(tmp_path: Path) -> None:
     async with open_node(tmp_path) as door:
+        await door.person("giang")  # the node's own account, as which no stream reads
         (an, client), *others = [await door.person(name) for name in ("an", "bình", "chi", "dung")]
         binh, chi, dung = [did for did, _ in others]
         call = door.node.backend.call
