@@ -26,37 +26,33 @@ from banyan_node.hosting.vault import Vault
 from banyan_node.links.slots import SlotSettings
 from banyan_node.media.decoders import Decoders
 from banyan_node.media.in_use import InUse
-from banyan_node.own_log import LOG_NOTE, OwnLogs
+from banyan_node.own_log import OwnLogs
 from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.long_works import LongWorks
 from banyan_node.upkeep.mending import due, mend
 from banyan_node.upkeep.rows_file import FileKeeper
-from banyan_node.upkeep.searching import Searching
 from banyan_node.workers.verifier import Verifier
 from banyan_reading.kept import Kept
 from banyan_reading.queries import Queries
+from banyan_reading.search.following import SearchIndex
 from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.named import NamedByOperator
 from banyan_replica.replica import Identity, Replica
+from banyan_replica.surroundings import Surroundings
 from banyan_storage import tables
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.local_tables import HOSTED, OWN_LOG, OWN_NAMED, RESTORING
 from banyan_storage.store import Store
 from banyan_storage.upgrade import Say, upgrade
 from banyan_storage.views import VIEW_TABLES, SocialViews
 
 TABLES = (*tables.STORE_TABLES, *VIEW_TABLES)
-RESTORING = b"restoring"
-"""The note that this store was made with restored keys, and some of their accounts may be missing (claims.py)."""
-HOSTED = b"hosted:"
-"""With an account's id the key of the note that it is hosted here (hosted.py)."""
 LOOKED = 64
 """Hosted accounts that are looked at for who may write for them, whenever a platform says hello."""
-OWN_NAMED = b"restoring own"
-"""The note of the account that the owner of restored keys named as the node's own."""
 
 
 @dataclass(slots=True)
@@ -67,7 +63,7 @@ class Search:
     digests: dict[bytes, int] = field(default_factory=dict)
     upto: int = 0
     unknown: dict[bytes, AccountId] | None = None
-    looked: bytes = b""
+    looked: AccountId | None = None
     """The unnamed account that was read last."""
     found: int = 0
     """Accounts found since the last report."""
@@ -98,12 +94,16 @@ class Context:
     realm: Realm
     engine: LmdbEngine
     store: Store
-    replica: Replica
     keys: Keys
     device: Signer
     """Signs entries in the accounts that granted it, and a platform's statements."""
     verifier: Verifier
     logs: OwnLogs
+    replica: Replica = field(init=False)
+    around: Surroundings = field(init=False)
+    """What the replica asks of this node."""
+    to_fold: list[AccountId] = field(default_factory=list)
+    """Accounts of which peers sent long runs, whose views are still to be folded (incoming.py)."""
     pushes: bool = True
     """Whether gossip pushes what is written. Without, it is left to reconciliation: a flood would drown what people of
     other nodes say."""
@@ -120,7 +120,7 @@ class Context:
     kept: Kept = field(default_factory=Kept)
     """What readers keep of what they made. Any thread."""
 
-    search: Searching = field(init=False)
+    search: SearchIndex = field(init=False)
     """Finds posts. Any thread."""
 
     blobs: BlobStore = field(init=False)
@@ -138,7 +138,7 @@ class Context:
 
     def __post_init__(self) -> None:
         self.vault = Vault(Opener(self.keys.device_seed()))
-        self.search = Searching(self.home.search, self.store.store_id)
+        self.search = SearchIndex(self.home.search, self.store.store_id)
         self.blobs, self.uploads = BlobStore(self.home.blobs), BlobStore(self.home.uploads)
 
     def own_log(self, account: AccountId) -> LogId:
@@ -147,7 +147,7 @@ class Context:
 
     def came(self, account: AccountId, first: Header) -> None:
         """Entries came from a peer, this one first: see `own_log.py`."""
-        if first.writer == self.device.key and self.store.note(HOSTED + account) is not None:
+        if first.writer == self.device.key and HOSTED.has(self.store, account):
             self.logs.came(self.replica, first)
 
     def queries(self) -> Queries:
@@ -203,12 +203,12 @@ def open_context(
     settings: Settings,
     keys: Keys,
     peer: str,
-    addrs: tuple[str, ...],
+    around: Callable[[Context], Surroundings],
     rng: Rng,
     say: Say = silent,
     stopped: Callable[[], bool] = never,
 ) -> Context:
-    """As `open_checked`, with a replica on the store."""
+    """As `open_checked`, with a replica on the store, in these surroundings."""
     realm = REALMS[settings.config.node.realm]
     engine, store = open_checked(home, realm, say, stopped)
     shutil.rmtree(home.door_files, ignore_errors=True)  # of a door that was killed: no other runs beside this store
@@ -217,16 +217,18 @@ def open_context(
         if settings.config.interest.mode != "all":  # these views decide which accounts it holds
             finish(engine, store, say, stopped, only=("shown", "relations"))
         device = Signer(realm, keys.device_seed())
-        if store.note(LOG_NOTE) is None and (home.seen.exists() or home.restored.exists()):
-            store.put_note(RESTORING, b"1")
+        if OWN_LOG.get(store) is None and (home.seen.exists() or home.restored.exists()):
+            RESTORING.put(store, True)
             _note_own(store, home)
         logs = OwnLogs(store, home)
         home.restored.unlink(missing_ok=True)
         platform = settings.config.node.role == "platform"
-        replica = Replica(
+        context = Context(home, settings, realm, engine, store, keys, device, verifier, logs)
+        context.around = around(context)
+        context.replica = Replica(
             store,
             realm,
-            Identity(peer, addrs, device.key if platform else b""),
+            Identity(peer, (), device.key if platform else b""),
             rng,
             secrets.token_bytes,
             limits_of(settings),
@@ -240,8 +242,9 @@ def open_context(
                 map(WriterKey, map(bytes.fromhex, settings.config.node.platforms)),
                 lambda key: key != device.key and _hosts_here(store, key),
             ),
+            context.around,
         )
-        return Context(home, settings, realm, engine, store, replica, keys, device, verifier, logs)
+        return context
     except BaseException:
         verifier.close()
         engine.close()
@@ -250,8 +253,8 @@ def open_context(
 
 def _hosts_here(store: Store, platform: WriterKey) -> bool:
     """Whether one of the first accounts that are hosted here lets the platform write."""
-    for key, _ in islice(store.notes(HOSTED), LOOKED):
-        grants = store.grants(AccountId(key[-32:]))
+    for account in islice(HOSTED.keys(store), LOOKED):
+        grants = store.grants(account)
         if grants is not None and platform in grants.grants and platform not in grants.cuts:
             return True
     return False
@@ -261,7 +264,7 @@ def _note_own(store: Store, home: Home) -> None:
     """Takes over what `keys restore --account` named; the draw of a log number commits it."""
     with suppress(FileNotFoundError):
         if named := home.restored.read_bytes():
-            store.put_note(OWN_NAMED, named)
+            OWN_NAMED.put(store, AccountId(named))
 
 
 def limits_of(settings: Settings) -> Limits:

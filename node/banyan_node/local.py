@@ -10,7 +10,6 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
 
 from nacl.bindings import crypto_sign_seed_keypair
@@ -20,7 +19,6 @@ from banyan_crdt.realm import REALMS, Realm
 from banyan_crdt.signing import Signer, verify_all
 from banyan_node.api import LocalBackend, ReadingBackend
 from banyan_node.api.declare import CommitView
-from banyan_node.api.methods import content
 from banyan_node.context import TABLES, close_context, open_checked, open_context, open_store, silent
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys, Keystore
@@ -28,6 +26,7 @@ from banyan_node.home.settings import Settings
 from banyan_node.hosting import hosted
 from banyan_node.moderation import copies
 from banyan_node.operator_errors import HomeError
+from banyan_node.surroundings import OfCommand
 from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.mending import Found, mend
 from banyan_node.upkeep.repairing import Repaired, repair
@@ -58,8 +57,7 @@ def open_local(
     Raises NoKeys, KeysLocked, WrongPassphrase; StoreLocked if another process has the store, other StorageError.
     """
     keys = Keystore.open(home.keys).unlock(passphrase)
-    context = open_context(home, settings, keys, peer_id(keys), (), random.SystemRandom(), say)
-    context.replica.ingest.content_came = partial(content.tell_returned, context)
+    context = open_context(home, settings, keys, peer_id(keys), OfCommand, random.SystemRandom(), say)
     try:
         finish(context.engine, context.store, say)
         with closing(LocalBackend(context)) as backend:

@@ -81,11 +81,11 @@ class Metrics:
 
 def figures(context: Context, now: float) -> dict[str, int]:
     """What `Metrics.stands` takes. On the replica's thread."""
-    counts, replica = context.store.counts(), context.replica
+    counts, view = context.store.counts(), context.replica.view(now)
     return {
-        "peers": sum(link.hello is not None for link in replica.links.values()),
+        "peers": sum(link.greeted for link in view.links),
         "accounts": counts.accounts,
-        "logs": replica.tree.count,
+        "logs": view.logs,
         "entries": counts.entries,
         "lacking_parts": counts.lacking,
         "store_bytes": context.engine.sizes().used,

@@ -10,7 +10,6 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,11 +20,9 @@ from msgspec import to_builtins
 from prometheus_client import CollectorRegistry
 
 from banyan_crdt.codec import encode
-from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, LogId
+from banyan_crdt.ids import LogId
 from banyan_node.api import NodeBackend
-from banyan_node.api.declare import Looking, Nothing
-from banyan_node.api.door_state import DoorState
+from banyan_node.api.declare import DoorState, Looking, Nothing
 from banyan_node.api.methods import content, node_state
 from banyan_node.context import AtDoor, Context, close_context, open_context
 from banyan_node.edge import Edge, EdgeError, Standing, open_edge
@@ -34,7 +31,7 @@ from banyan_node.exporting.sinks import DRAFT, draft_of, remove_draft
 from banyan_node.home.folder import Home
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
-from banyan_node.hosting import claims, dropped, erasing, evicting, hosted, interest, stated, wanted, wishes
+from banyan_node.hosting import claims, erasing, evicting, hosted, interest
 from banyan_node.links import anchors, bans
 from banyan_node.links.filling import Filling
 from banyan_node.links.linking import Links
@@ -47,6 +44,7 @@ from banyan_node.server.control import control_app
 from banyan_node.server.http_server import Bind, serve_control
 from banyan_node.server.running import new_token
 from banyan_node.server.servers import Servers
+from banyan_node.surroundings import OfNode
 from banyan_node.upkeep import chores, room, searching, views
 from banyan_node.upkeep.long_works import LongWorks, carry_out
 from banyan_node.upkeep.mending import Stopped
@@ -129,7 +127,7 @@ class Node:
                 self.settings,
                 self.keys,
                 edge.peer_id,
-                (),
+                lambda context: OfNode(context, self.throttle, lambda: self.links),
                 random.SystemRandom(),
                 log.info,
                 self.shutdown.is_set,
@@ -152,7 +150,7 @@ class Node:
                 addresses = tuple(config.node.announce or self.edge.addresses)
                 self.links = Links(self.edge, self.worker, config, self.metrics, self.nursery)
                 self.edge.door.standing = self._standing
-                self.context = await self.worker.call(lambda c, now: _begin(c, addresses, self.links, now))
+                self.context = await self.worker.call(lambda c, now: _begin(c, addresses, now))
                 self.context.at_door = self._at_door
                 self.backend = NodeBackend(self, self.context)
                 self.media = await open_media(self.context, self.worker, self.edge, self.nursery)
@@ -438,32 +436,14 @@ class Node:
         await trio.to_thread.run_sync(anchors.write, self.home.peers, known)
 
 
-def _begin(context: Context, addrs: tuple[str, ...], links: Links, now: float) -> Context:
-    asking = context.replica.sync.asking
-    asking.waiting, asking.held = links.waiting, links.held
+def _begin(context: Context, addrs: tuple[str, ...], now: float) -> Context:
     for left in context.home.archives.glob(f".*{DRAFT}"):  # by a node that was killed
         remove_draft(left)
-    context.replica.sync.notices.hosted = lambda: hosted.ids(context)
-    context.replica.sync.notices.refused = partial(dropped.is_dropped, context.store)
     interest.hold(context, now)
     if context.replica.witnesses.named.peers:
         context.logs.wait()
-    asking.ours = lambda account: hosted.is_hosted(context.store, account)
-    context.replica.strangers.wanted_here = wanted.Wanted(context)
-    context.replica.ingest.content_came = partial(content.tell_returned, context)
-    context.replica.keeps_back = partial(_came, context)
-    context.replica.missing.stated = partial(stated.met, context)
-    context.replica.missing.says = partial(wishes.says, context)
-    context.replica.missing.answers = partial(wishes.answered, context)
-    context.replica.gossip.set_addrs(addrs)
-    context.replica.me = replace(context.replica.me, addrs=addrs)
+    context.replica.set_addrs(addrs)
     return context
-
-
-def _came(context: Context, account: AccountId, added: Sequence[Entry]) -> bool:
-    """Of entries of a peer that count: whether content of them is given to nobody."""
-    context.came(account, added[0].header)
-    return content.keep_back_edits(context, account, added)
 
 
 def _said(at: Looking) -> dict[str, Any]:

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from banyan_crdt.errors import Malformed, NotYet, Reject
 from banyan_crdt.realm import Realm
 from banyan_replica.gossip.spreading import Spreading, Take
-from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.prepare import CheckedRun, Prepared, named
 from banyan_replica.outbox import Outbox
 from banyan_replica.peers.ledger import Breach
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.witness import Witnesses
+from banyan_replica.surroundings import PartItem
 from banyan_replica.sync.parts import MissingParts
 from banyan_replica.sync.sync import Sync
 from banyan_replica.wire import (

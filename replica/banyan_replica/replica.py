@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.entry import Entry
@@ -41,13 +41,15 @@ from banyan_replica.peers.named import NamedByOperator
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.witness import Witnesses
 from banyan_replica.receiving import Receiving
+from banyan_replica.surroundings import ALONE, Surroundings
 from banyan_replica.sync.parts import MissingParts
 from banyan_replica.sync.serve import run_item
 from banyan_replica.sync.sync import Sync
+from banyan_replica.view import ReplicaView, Seen
 from banyan_replica.wire import VERSION, CheckpointItem, Hello, size_of
+from banyan_storage.local_tables import BANNED
 from banyan_storage.store import Store
 
-BANNED = b"banned/"
 """The keys of the store's notes of the operator's bans: this, then the peer. The value is the reason."""
 
 
@@ -58,6 +60,14 @@ class Identity:
     peer: str
     addrs: tuple[str, ...] = ()
     operator: bytes = b""
+
+
+class Stands(NamedTuple):
+    """logs, root: the frontier. meetings: grows with each peer that says hello or leaves."""
+
+    logs: int
+    root: bytes
+    meetings: int
 
 
 class Replica:
@@ -78,28 +88,38 @@ class Replica:
         sign: Sign = sign_all,
         keeper: Keeper | None = None,
         named: NamedByOperator | None = None,
+        around: Surroundings = ALONE,
     ) -> None:
-        self.store, self.realm, self.me, self._verify = store, realm, me, verify
+        self.store, self.realm, self.me, self._verify, self._around = store, realm, me, verify, around
         self.limits = limits or Limits()
         keeping = None if keeper is None else Keeping(keeper, store.moves, store.store_id)
         self._store_id = store.store_id  # a peer takes one for a connection, also if the store becomes another
         self.tree = FrontierIndex(store, realm.id, keeping)
-        self.ingest = Ingest(store, realm, lambda log, old, new: self.sync.moved(log, old, new))
+        self.ingest = Ingest(store, realm, lambda log, old, new: self.sync.moved(log, old, new), around)
         self.author = Author(self.ingest, realm, random_bytes, sign)
         self._fetch = Fetch(store)
         self.ledger = Ledger(self.limits.scale)
-        for key, why in store.notes(BANNED):
-            self.ledger.ban(key[len(BANNED) :].decode(), why.decode())
+        for peer, why in BANNED.rows(store):
+            self.ledger.ban(peer, why)
         named = named or NamedByOperator()
         held, settings = self._fetch, gossip or GossipSettings()
         self.gossip = Gossip(
             me.peer, settings, rng, held, me.addrs, joined, self.ledger, lambda p: self.sync.asking.between(p), named
         )
         self.links: dict[str, PeerSession] = {}
-        self.strangers = Strangers(store, named.peers.__contains__)
-        self.sync = Sync(self.ingest, self.tree, self.limits, self.links, self.strangers, rng, random_bytes)
-        self.sync.near = lambda peer: peer in named.peers or peer in self.gossip.neighbours()
-        self.missing = MissingParts(store, self.limits, rng, self.sync.asking.why_not)
+        self.strangers = Strangers(store, named.peers.__contains__, around)
+        self.sync = Sync(
+            self.ingest,
+            self.tree,
+            self.limits,
+            self.links,
+            self.strangers,
+            around,
+            lambda peer: peer in named.peers or peer in self.gossip.neighbours(),
+            rng,
+            random_bytes,
+        )
+        self.missing = MissingParts(store, self.limits, rng, self.sync.asking.why_not, around)
         self.witnesses = Witnesses(realm, witness, named)
         self.intake = Intake(realm, self.ingest, self.sync, self.limits)
         asking = self.sync.asking
@@ -122,15 +142,31 @@ class Replica:
             soon=self._tell_soon,
             wall_ms=self.wall_ms,
         )
-        self.keeps_back: Callable[[AccountId, Sequence[Entry]], bool] = lambda account, added: False
-        """Told of entries that came and count; whether content of them is given to nobody."""
+        self._seen = Seen(
+            links=self.links,
+            ledger=self.ledger,
+            gossip=self.gossip,
+            sync=self.sync,
+            tree=self.tree,
+            intake=self.intake,
+            strangers=self.strangers,
+            witnesses=self.witnesses,
+            wall_ms=self.wall_ms,
+        )
         self._tell_at: float | None = None
         self._tick_at: float | None = None
-        self.ahead_s = 0.0
-        """Wall clock minus `now`, seconds. A driver with a monotonic `now` updates it, so that a clock that is set back
-        does not stop the timers."""
+        self._ahead_s = 0.0
 
     # -- events
+
+    def set_clock(self, ahead_s: float) -> None:
+        """How far the wall clock is ahead of `now`. A driver whose `now` is monotonic says it, so that a clock that is
+        set back does not stop the timers."""
+        self._ahead_s = ahead_s
+
+    def set_addrs(self, addrs: tuple[str, ...]) -> None:
+        """Where this node can be dialled."""
+        self.gossip.set_addrs(addrs)
 
     def peer_up(
         self,
@@ -173,6 +209,19 @@ class Replica:
             self._out.gone(peer)
             self.gossip.peer_down(peer, now)
             self._out.tell("peer_down", peer=peer)
+
+    def view(self, now: float) -> ReplicaView:
+        """What people may see of it."""
+        return self._seen.view(now)
+
+    def ahead_ms(self) -> tuple[int, int]:
+        """How far our clock is ahead of the median of the named platforms that were heard, and how many these are."""
+        return self.witnesses.ahead_ms() or (0, 0)
+
+    @property
+    def stands(self) -> Stands:
+        """The little of a view that is looked at after each batch."""
+        return Stands(self.tree.count, self.tree.root, self.sync.meetings)
 
     def dial_failed(self, peer: str, now: float) -> None:
         self._clock(now)
@@ -292,14 +341,13 @@ class Replica:
 
     def ban(self, peer: str, reason: str, now: float) -> str:
         """Disconnects a peer and refuses it until it is pardoned, after a restart too."""
-        self.store.put_note(BANNED + peer.encode(), reason.encode())
+        BANNED.put(self.store, peer, reason)
         self.conduct.ban(peer, reason, now)
         return peer
 
     def pardon(self, peer: str) -> None:
         """Ends a ban and forgets the peer's points."""
-        if self.store.note(BANNED + peer.encode()) is not None:
-            self.store.put_note(BANNED + peer.encode(), None)
+        BANNED.put(self.store, peer, None)
         self.ledger.pardon(peer)
 
     def turn_away(self, peer: str, reason: str, now: float) -> None:
@@ -393,7 +441,7 @@ class Replica:
             link.load.served(now)
             self.gossip.brought(link.peer, now)
             self._told(judged.log, judged.added)
-            if self.keeps_back(judged.log.account, judged.added):
+            if self._around.came(judged.log.account, judged.added):
                 return judged._replace(news=False, lacking=False)  # it is not passed on
         elif judged.news and is_checkpoint(judged.log):
             self._fetch.remember(judged.entries[0], judged.log)
@@ -432,7 +480,7 @@ class Replica:
 
     def wall_ms(self, now: float) -> int:
         """The wall clock at the driver's `now`, in milliseconds; entries are dated with it."""
-        return int((now + self.ahead_s) * 1000)
+        return int((now + self._ahead_s) * 1000)
 
     def _clock(self, now: float) -> None:
         self.store.arrived.time_ms = max(0, self.wall_ms(now))

@@ -72,7 +72,9 @@ class Busy(Machine):
     def boot(self) -> None:
         self._turns = Turns({contact for contact, _ in self.contacts}.__contains__)
         super().boot()
-        self.replica.sync.asking.waiting = lambda peer: self.backlogs[peer].waiting if peer in self.backlogs else 0
+
+    def unread(self, peer: str) -> int:
+        return self.backlogs[peer].waiting if peer in self.backlogs else 0
 
     def met(self, peer: str, group: str, job: Job) -> None:
         """A link came up."""

@@ -254,7 +254,7 @@ class Futurist(Liar):
             r.publish_control(self.account, now)
             self.node.skew = self.rng.choice((300.0 + 20.0 * self.rng.random(), 3_600.0))
             return
-        r.ahead_s = self.node.skew
+        r.set_clock(self.node.skew)
         draft = write_post(post_key(self.salt, self.rng.randbytes(16)), Post("news of tomorrow"))
         r.publish(
             LogId(self.account, self.device.key, 1), self.device, [EntryDraft((draft.op,), (draft.content,))], now

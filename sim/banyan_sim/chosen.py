@@ -8,19 +8,13 @@ holds.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Protocol
 
 from banyan_crdt.ids import AccountId
 from banyan_node.hosting.reach import Reach
 from banyan_reading.queries import Queries
 from banyan_replica.replica import Replica
 from banyan_storage.naming import naming
-
-if TYPE_CHECKING:
-    from .machine import Machine
 
 LOOK_S = 5.0
 """So often it looks whom the accounts follow, as a node does."""
@@ -33,28 +27,6 @@ def drawn(seed: int, machines: int) -> int:
     return machines // 2 if seed % 2 else 0
 
 
-class Resident(Protocol):
-    """Somebody with an account, once it is open, on some machines."""
-
-    @property
-    def account(self) -> AccountId | None: ...
-
-    @property
-    def homes(self) -> Sequence[Machine]: ...
-
-
-def choose(machines: Sequence[Machine], count: int, people: Sequence[Resident], rng: random.Random) -> None:
-    """So many of the machines hold chosen accounts, but never the first, with which they are compared."""
-    for machine in rng.sample(machines[1:], min(count, len(machines) - 1)):
-        own = [p for p in people if machine in p.homes]
-        named = rng.sample(people, rng.randint(1, (len(people) + 1) // 2)) if people else []
-        machine.chosen = Chosen(partial(_open, own), partial(_open, named))
-
-
-def _open(people: Sequence[Resident]) -> list[AccountId]:
-    return [p.account for p in people if p.account is not None]
-
-
 class Chosen:
     """The choice of one machine. own: the accounts of its people that are open. named: others that they chose."""
 
@@ -64,7 +36,6 @@ class Chosen:
 
     def begin(self, r: Replica, now: float) -> None:
         """The machine starts, and knows of its choice what its store has."""
-        r.sync.notices.hosted = self.own
         self._reach, self._told = Reach(HOPS, MOST), None
         self.look(r, now)
 

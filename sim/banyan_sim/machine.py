@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Protocol, TypeAlias
 
+from banyan_crdt.ids import AccountId
 from banyan_crdt.realm import TEST
 from banyan_replica.effects import Commit, Connect, Disconnect, Event, Send
 from banyan_replica.peers.backlog import Backlog
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.named import NamedByOperator
 from banyan_replica.replica import Identity, Replica
+from banyan_replica.surroundings import Alone
 from banyan_storage import tables
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
@@ -56,7 +58,7 @@ class Adversary(Protocol):
     def heard(self, peer: str, data: bytes) -> bool: ...
 
 
-class Machine:
+class Machine(Alone):
     """`skew`: how far its wall clock is ahead, seconds. `slow_disk`: multiplies fsync time."""
 
     def __init__(self, name: str, index: int, world: Outside, limits: Limits) -> None:
@@ -101,6 +103,7 @@ class Machine:
             rng.randbytes,
             self.limits,
             named=NamedByOperator(contact for contact, _ in self.contacts),
+            around=self,
         )
         if self.chosen is not None:
             self.feed(self.chosen.begin)
@@ -127,6 +130,9 @@ class Machine:
     def wall_ms(self) -> int:
         return int((self.local() + self.skew) * 1000)
 
+    def hosted(self) -> Iterable[AccountId]:
+        return () if self.chosen is None else self.chosen.own()
+
     # -- work
 
     def feed(self, job: Job) -> None:
@@ -150,7 +156,7 @@ class Machine:
             self.feed(lambda r, now: r.overran(peer, why, now))
 
     def _do(self, job: Job) -> None:
-        self.replica.ahead_s = self.skew
+        self.replica.set_clock(self.skew)
         job(self.replica, self.local())
 
     def _settle(self) -> None:
@@ -239,3 +245,25 @@ def _join(contact: str, addr: str, r: Replica, now: float) -> None:
 def _receive(r: Replica, peer: str, frame: bytes, backlog: Backlog, now: float) -> None:
     backlog.took(frame)
     r.receive(peer, frame, now)
+
+
+class Resident(Protocol):
+    """Somebody with an account, once it is open, on some machines."""
+
+    @property
+    def account(self) -> AccountId | None: ...
+
+    @property
+    def homes(self) -> Sequence[Machine]: ...
+
+
+def choose(machines: Sequence[Machine], count: int, people: Sequence[Resident], rng: random.Random) -> None:
+    """So many of the machines hold chosen accounts, but never the first, with which they are compared."""
+    for machine in rng.sample(machines[1:], min(count, len(machines) - 1)):
+        own = [p for p in people if machine in p.homes]
+        named = rng.sample(people, rng.randint(1, (len(people) + 1) // 2)) if people else []
+        machine.chosen = Chosen(partial(_open, own), partial(_open, named))
+
+
+def _open(people: Sequence[Resident]) -> list[AccountId]:
+    return [p.account for p in people if p.account is not None]

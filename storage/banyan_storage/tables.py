@@ -19,7 +19,7 @@
                kind u8 | 1 | key    -> time u64
     arrived    n u48                      -> time u48 | peer, guarded                  from n on (arrived.py)
     acts       number u64                 -> an act of this node, guarded              journal (acts.py)
-    meta       name                       -> value                                     store id, schema, counters, notes
+    meta       name                       -> value                                     store id, schema, local state
 
 A stretch is a row for consecutive entries of a chain whose arrival numbers are also consecutive, and of which only the
 last may have a signature. So a run is one row.
@@ -37,7 +37,7 @@ import struct
 from typing import NamedTuple
 from zlib import crc32
 
-from banyan_crdt.ids import AccountId, EntryId, Head, LogId, PartHash, WriterKey
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, PartHash, Ref, WriterKey
 from banyan_crdt.ops import Part
 
 from .engine import Table
@@ -113,7 +113,7 @@ _SINCE = struct.Struct(">BI")
 BRANCH, QUARANTINED, VOUCHED = 0, 1, 2
 """Kinds of loose entries: one that never counted here, one that did, one that is proved to be below a pinned entry."""
 
-u32, u64 = _U32.pack, _U64.pack
+u16, u32, u64 = struct.Struct(">H").pack, _U32.pack, _U64.pack
 
 
 class Stretch(NamedTuple):
@@ -219,6 +219,12 @@ def part_place(raw: bytes) -> tuple[int, int]:
 
 def erased_key(entry: EntryId, op: int) -> bytes:
     return entry + op.to_bytes(2, "big")
+
+
+def ref_of(raw: bytes) -> Ref:
+    """Entry id 32 | op 2."""
+    entry, op = ERASED_KEY.unpack(raw)
+    return Ref(EntryId(entry), number(op))
 
 
 def erased_op(key: bytes) -> int:

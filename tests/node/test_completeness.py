@@ -22,11 +22,12 @@ from banyan_node.context import Context
 from banyan_node.links import grounds
 from banyan_node.links.completeness import doubt
 from banyan_node.local import open_local
-from banyan_node.workers.published import LinkSeen, here, published
+from banyan_node.workers.published import here, published
 from banyan_replica.intake.intake import REASONS, NotTaken
 from banyan_replica.peers.named import NamedByOperator
 from banyan_replica.peers.witness import PLATFORMS, UNNAMED_BURST, UNNAMED_PER_S, Witnesses, _signed_hash
 from banyan_replica.sync.notices import Question
+from banyan_replica.view import LinkView
 from banyan_replica.wire import Witness
 from tests.node.real import converged, load_settings, make_home, make_node, running
 
@@ -72,7 +73,7 @@ def test_what_peers_have_and_is_refused_is_named_for_each_reason_and_a_named_pee
     account, other, length = AccountId(b"a" * 32), AccountId(b"b" * 32), Head(7, EntryId(bytes(32)), 0)
     logs = [LogId(one, WriterKey(bytes(32)), 1) for one in (account, account, other)]
     logs[1] = control_log(account)
-    link = LinkSeen(
+    link = LinkView(
         "P", "", False, True, False, b"", True, False, None, 0.0, False, False, 0.0, "", {logs[0]: length}, (), None
     )
     home = make_home(tmp_path / "a")

@@ -900,7 +900,7 @@ async def test_background_reading_waits_for_those_who_used_most(
 ) -> None:
     monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
     async with running(make_node(make_home(tmp_path / "a"))) as node:
-        waits = await node.worker.call(lambda c, now: c.replica.sync.interests.waits)
+        waits = await node.worker.call(lambda c, now: c.around.has_to_wait)
         node.edge.door.slots.name("friend")
         hosts = {"stranger": "10.1.0.1", "friend": "10.1.0.2", "modest": "10.2.0.1"}
         usages = {peer: node.throttle.opened(host) for peer, host in hosts.items()}
@@ -1177,13 +1177,13 @@ async def test_who_was_not_read_from_is_not_called_slow(tmp_path: Path) -> None:
         with trio.fail_after(60):
             while not (usage := next((link.usage for link in a.edge.links.values()), None)):
                 await trio.sleep(0.01)
-        asking = await a.worker.call(lambda c, now: c.replica.sync.asking)
+        around = await a.worker.call(lambda c, now: c.around)
         peer = b.edge.peer_id
-        assert not asking.held(peer)
+        assert not around.is_held(peer)
         with usage.held():
-            assert asking.held(peer)
-            assert asking.waiting(peer) > 0
-        assert asking.held(peer), "what it owes may be on its way"
+            assert around.is_held(peer)
+            assert around.unread(peer) > 0
+        assert around.is_held(peer), "what it owes may be on its way"
 
 
 def test_while_own_people_work_no_peer_has_its_long_runs_folded_without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ async def test_who_is_followed_here_is_wanted_though_strangers_follow_it_a_thous
         mine = AccountId(await node.worker.call(lambda c, now: c.store.note(b"self")))
 
         def seen(c: Context, now: float) -> list[bool]:
-            return [c.replica.strangers.wanted_here(who) for who in (target, other, mine)]
+            return [c.around.is_wanted(who) for who in (target, other, mine)]
 
         assert await node.worker.call(seen) == [True, False, True]
 

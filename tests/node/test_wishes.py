@@ -158,7 +158,7 @@ async def test_a_thief_of_the_root_destroys_nothing_that_an_undo_within_thirty_d
 
 
 async def test_the_wish_is_taken_back_before_it_is_carried_out_and_a_rotation_begins_the_days_anew(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     near_home = make_home(tmp_path / "near")
     async with running(make_node(make_home(tmp_path / "host"))) as host:
@@ -170,7 +170,7 @@ async def test_the_wish_is_taken_back_before_it_is_carried_out_and_a_rotation_be
         async with running(make_node(near_home, host.edge.addresses, node__platforms=key)) as near:
             await converged([host, near])
             assert near.context is not None
-            near.context.replica.missing.says = lambda entry, op: None
+            monkeypatch.setattr(near.context.around, "statement", lambda entry, op: None)
             await call("account.erase", asked)
             waits = await until(near, state="waits")
             assert waits["until_ms"] - waits["at_ms"] > 38 * DAY * 1000, "its term is longer than 30 days"

@@ -5,20 +5,21 @@ from __future__ import annotations
 import heapq
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Sequence
 from typing import Any
 
 from banyan_crdt.entry import Entry, encode_header
-from banyan_crdt.ids import CellKey, Head, LogId, coll
+from banyan_crdt.ids import AccountId, CellKey, Head, LogId, coll
 from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST, Realm
 from banyan_crdt.run import decode_run, encode_control
 from banyan_crdt.signing import Signer
 from banyan_replica.effects import Commit, Disconnect, Event, Send
 from banyan_replica.intake.author import EntryDraft
-from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_replica.intake.ingest import Ingest
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Identity, Replica
+from banyan_replica.surroundings import Alone, PartItem
 from banyan_replica.wire import (
     VERSION,
     Content,
@@ -80,6 +81,41 @@ def plain_hello(**changed: Any) -> Hello:
     return Hello(VERSION, TEST.id, b"a rogue's store.", 0, bytes(32), 0, b"", 0)._replace(**changed)
 
 
+class Around(Alone):
+    """What a test says of a node's people and of its work."""
+
+    def __init__(self) -> None:
+        self.ours: Collection[AccountId] = ()
+        self.wanted: Container[AccountId] = ()
+        self.long_runs: list[AccountId] | None = None
+        self.unread_of: Callable[[str], int] = lambda peer: 0
+        self.wait: Container[str] = ()
+        self.busy = False
+
+    def hosted(self) -> Iterable[AccountId]:
+        return self.ours
+
+    def is_hosted(self, account: AccountId) -> bool:
+        return account in self.ours
+
+    def is_wanted(self, account: AccountId) -> bool:
+        return account in self.wanted
+
+    def folds_later(self, account: AccountId) -> bool:
+        if self.long_runs is not None:
+            self.long_runs.append(account)
+        return self.long_runs is not None
+
+    def unread(self, peer: str) -> int:
+        return self.unread_of(peer)
+
+    def has_to_wait(self, peer: str) -> bool:
+        return peer in self.wait
+
+    def is_busy(self) -> bool:
+        return self.busy
+
+
 class World:
     """Replicas by name, a queue of frames, one clock. Other names are rogues: what they receive is kept."""
 
@@ -91,6 +127,7 @@ class World:
         self.queue: list[tuple[float, int, str, str, bytes]] = []
         self.sent = 0
         self.replicas: dict[str, Replica] = {}
+        self.around: dict[str, Around] = defaultdict(Around)
         self.engines: dict[str, MemoryEngine] = {}
         self.heard: dict[str, list[Message]] = defaultdict(list)
         self.events: dict[str, list[Event]] = defaultdict(list)
@@ -111,7 +148,8 @@ class World:
         rng = random.Random(f"{name}/{self.seed}")
         store = memory_store(self.realm, engine, name)
         me = Identity(name, (f"/{name}",))
-        replica = Replica(store, self.realm, me, rng, rng.randbytes, limits or self.limits, witness=witness)
+        most, around = limits or self.limits, self.around[name]
+        replica = Replica(store, self.realm, me, rng, rng.randbytes, most, witness=witness, around=around)
         self.replicas[name] = replica
         return replica
 

@@ -205,7 +205,7 @@ class Mixture(World):
         self.they = [Attacker(rng, self.realm, k, run) for k in range(rng.choice([1, 1, 2, 4]))]
         self.ours = {p.id for p in self.people.values()}
         for name, replica in self.replicas.items():
-            replica.strangers.wanted_here = self.ours.__contains__
+            self.around[name].wanted = self.ours
             if rng.random() < 0.5:
                 chosen = [t.id for t in self.they if rng.random() < 0.9]
                 replica.set_interest([*self.ours, *chosen], self.now)

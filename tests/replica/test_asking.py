@@ -11,7 +11,6 @@ from banyan_crdt.errors import Reject
 from banyan_crdt.ids import EntryId, Head, LogId, control_log
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.told import Told
-from banyan_replica.replica import Replica
 from banyan_replica.sync.owed import Later, Pace
 from banyan_replica.wire import (
     CANNOT,
@@ -206,21 +205,21 @@ def test_what_is_owed_by_one_that_stalls_is_asked_of_another() -> None:
     assert wanted(w, "r1") == [an.log()], "the one that owes it is not asked twice"
 
 
-def _full_line(asker: Replica) -> None:
-    asker.links["r1"].flow.sent(1_000)
+def _full_line(w: World) -> None:
+    w.replicas["a"].links["r1"].flow.sent(1_000)
 
 
-def _unread_frames(asker: Replica) -> None:
-    asker.sync.asking.waiting = lambda peer: 8_000 if peer == "r1" else 0
+def _unread_frames(w: World) -> None:
+    w.around["a"].unread_of = lambda peer: 8_000 if peer == "r1" else 0
 
 
 @pytest.mark.parametrize("excuse", [_full_line, _unread_frames])
 def test_one_whose_answer_or_our_question_may_be_under_way_is_not_called_slow(
-    excuse: Callable[[Replica], None],
+    excuse: Callable[[World], None],
 ) -> None:
     w = World("a")
     an = claimed_by_two(w)
-    excuse(w.replicas["a"])
+    excuse(w)
     w.run(12)
     w.say("r2", "a", claim(an.log()))
     w.run(0.1)

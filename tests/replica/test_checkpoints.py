@@ -19,8 +19,9 @@ from banyan_crdt.state import account_state
 from banyan_replica.gossip import frames
 from banyan_replica.intake.author import grant_to
 from banyan_replica.intake.future import checkpoints_allowed
-from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_replica.intake.ingest import Ingest
 from banyan_replica.replica import Replica
+from banyan_replica.surroundings import PartItem
 from banyan_replica.wire import Answered, CheckpointItem, ControlItem, DataItems, GossipFrame, Heads, Replay, Root, Scan
 from banyan_storage import check
 from banyan_storage.store import Store

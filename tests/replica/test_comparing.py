@@ -392,7 +392,7 @@ def test_where_a_sketch_is_not_enough_a_neighbour_is_first_told_what_moved_last_
 ) -> None:
     w, names = twins(40)
     a, own = w.replicas["a"], names[0][0]
-    a.sync.asking.ours = lambda account: account == own.id
+    w.around["a"].ours = [own.id]
     w.rogue("r", "a")
     w.rogue("far", "a")
     w.say("r", "a", GossipFrame(encode_frame(Join())))
@@ -419,7 +419,7 @@ def test_what_own_people_wrote_comes_though_comparing_by_ranges_does_not_end() -
     w.run(5)
     own, number = names[0]
     for name, r in w.replicas.items():
-        r.sync.asking.ours = lambda account: account == own.id
+        w.around[name].ours = [own.id]
         r.gossip.join("b" if name == "a" else "a", (), w.now)
     write(w, "a", own, number)
     log = own.log(number=number)
@@ -444,7 +444,7 @@ def test_while_much_of_a_peer_waits_unread_no_sums_are_asked_of_it_or_answered(m
     w, _ = twins(40)
     w.rogue("r", "a")
     a = w.replicas["a"]
-    a.sync.asking.waiting = lambda peer: Limits().unread + more
+    w.around["a"].unread_of = lambda peer: Limits().unread + more
     a.sync.by_ranges(a.links["r"], b"")
     w.say("r", "a", ALL_SUMS)
     w.run(0.1)

@@ -29,7 +29,8 @@ from banyan_crdt.run import (
 )
 from banyan_crdt.state import AccountState, account_state
 from banyan_replica.intake import counting, joints
-from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_replica.intake.ingest import Ingest
+from banyan_replica.surroundings import PartItem
 from banyan_replica.sync.serve import control_items, log_items, pin_of
 from banyan_replica.wire import MAX_FRAME, DataItems, RunItem, encode_message
 from banyan_schema.social import Post, encode_post

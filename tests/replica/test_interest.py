@@ -591,17 +591,17 @@ def test_shares_are_read_in_turn_and_not_while_their_peers_have_to_wait() -> Non
         w.rogue(peer, "a", partial=1)
     w.run(1)
     interests.reader()
-    interests.waits = lambda peer: True
+    w.around["a"].wait = {"r", "s"}
     for peer in ("r", "s"):
         w.say(peer, "a", Interest(0, names(2_000)))  # so many are read in slices
     w.run(1)
     assert not interests.busy
     assert interests.work() == []
     assert interests.reader() == ""
-    interests.waits = lambda peer: peer == "s"
+    w.around["a"].wait = {"s"}
     interests.work()
     assert (interests.reader(), interests.reader()) == ("r", "")
-    interests.waits = lambda peer: False
+    w.around["a"].wait = ()
     while interests.busy:
         interests.work()
         read.append(interests.reader())

@@ -27,8 +27,7 @@ def mention(who: Person | AccountId, key: int = 1) -> Draft:
 def choose(w: World, name: str, mine: Person, *follows: Person) -> None:
     """The node holds this person and whom it follows."""
     r = w.replicas[name]
-    r.sync.notices.hosted = lambda: [mine.id]
-    r.sync.asking.ours = mine.id.__eq__
+    w.around[name].ours = [mine.id]
     r.sync.near = lambda peer: True
     r.set_interest(frozenset((mine.id, *(p.id for p in follows))), w.now)
     w.drain(name)
@@ -166,10 +165,9 @@ def test_who_names_an_account_is_heard_though_those_far_away_took_all_that_stran
     for person in far:
         w.post("p", person, 5)
     h = w.replicas["h"]
-    h.sync.notices.hosted = lambda: [an.id]
-    h.sync.asking.ours = an.id.__eq__
+    w.around["h"].ours = [an.id]
     h.sync.near = lambda peer: True
-    h.strangers.wanted_here = an.id.__eq__
+    w.around["h"].wanted = [an.id]
     h.sync.asking.set_room("", 60_000, "60 kB are allowed")
     h.set_interest([an.id], w.now, [person.id for person in far])
     w.drain("h")
@@ -190,7 +188,7 @@ def test_who_names_an_account_is_heard_though_those_far_away_took_all_that_stran
 def test_who_left_for_want_of_room_is_not_held_again_by_what_was_told_before() -> None:
     w, an = platform_and_hobbyist(linked=False)
     h = w.replicas["h"]
-    h.strangers.wanted_here = an.id.__eq__
+    w.around["h"].wanted = [an.id]
     h.sync.asking.set_room("", 60_000, "60 kB are allowed")
     w.link("h", "p")
     people = strangers(w, an, 2)

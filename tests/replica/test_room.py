@@ -1,11 +1,12 @@
 """A replica without room takes only its own accounts; nobody is charged, and once there is room nothing is lacking."""
 
+from banyan_crdt.ids import AccountId
 from banyan_replica.wire import Wants
 from tests.replica.helpers import World
 
 
 def room(w: World, name: str, full: str, *ours: bytes) -> None:
-    w.replicas[name].sync.asking.ours = lambda account: account in ours
+    w.around[name].ours = [*map(AccountId, ours)]
     w.replicas[name].sync.asking.set_room(full)
 
 

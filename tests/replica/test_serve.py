@@ -20,6 +20,7 @@ from banyan_replica.intake.joints import stands_above
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
+from banyan_replica.surroundings import ALONE
 from banyan_replica.sync.orders import RangeForPeer, ReplayForPeer
 from banyan_replica.sync.serve import control_items, locator, log_items, pin_of, start_of
 from banyan_replica.sync.serving import FEW_ITEMS, FRAME_DECODED, SMALL, WORK_DECODED, Serving
@@ -247,7 +248,7 @@ def test_a_reader_gets_two_branches_of_a_fork_though_others_come_while_it_reads(
 
 def test_a_question_that_waits_takes_little_memory_whatever_places_it_names() -> None:
     an, node = forked(2, 60)
-    serving = Serving(node.store, Limits(), {}, [], node.pinned)
+    serving = Serving(node.store, Limits(), {}, ALONE, [], node.pinned)
     peer = PeerSession("peer", False, 0.0)
     peer.flow.may_send = 0
     rng = random.Random("places")
@@ -270,7 +271,7 @@ def test_what_stands_beside_a_log_is_read_for_many_peers_a_little_at_a_time() ->
     an, node = forked(20, 60)
     log = node.store.chain(an.log())
     out: list[tuple[str, Message | bytes]] = []
-    serving = Serving(node.store, Limits(), {}, out, node.pinned)
+    serving = Serving(node.store, Limits(), {}, ALONE, out, node.pinned)
     peers = [PeerSession(f"peer {n}", False, 0.0) for n in range(6)]
     for peer in peers:
         peer.flow.room = WINDOW
@@ -293,7 +294,7 @@ def test_while_own_people_work_a_frame_holds_few_small_accounts_and_all_come(wor
     w = World("a")
     for k in range(60):
         w.person("a", f"person {k}")
-    w.replicas["a"].sync.serving.makes_way = lambda: works
+    w.around["a"].busy = works
     w.said = []
     w.rogue("r", "a")
     w.say("r", "a", Scan(1, b"", LAST))

@@ -38,7 +38,7 @@ from tests.replica.helpers import NOW_MS, START_S, World, data
 def bound(w: World, name: str, most: int, *wanted: AccountId, trusts: str = "") -> None:
     r = w.replicas[name]
     r.sync.asking.set_room("", most, f"{most} B are allowed")
-    r.strangers.wanted_here = lambda account: account in wanted
+    w.around[name].wanted = wanted
     r.witnesses.named.peers.update(trusts.split())
 
 

@@ -226,7 +226,7 @@ def test_long_runs_that_are_folded_in_steps_are_the_dumb_fold(number: int, monke
     """Whatever is written, deleted, covered, forked and cut between the steps of a run, also of the same account."""
     monkeypatch.setattr(ingest, "LONG_RUN", -1)
     world, ran = World(f"runs {number}"), 0
-    world.node.put_off = []
+    world.around.long_runs = []
     for _ in range(2):
         for _ in range(world.rng.randint(20, 80)):
             person, what = world.rng.choice(world.people), world.rng.random()
@@ -248,13 +248,13 @@ def test_long_runs_that_are_folded_in_steps_are_the_dumb_fold(number: int, monke
         world.proved()
         assert not world.engine.write().count(AGAIN)
     assert ran
-    assert world.node.put_off
+    assert world.around.long_runs
 
 
 def test_a_long_run_of_a_peer_is_folded_some_operations_at_a_time_and_what_it_deletes_is_gone_at_once() -> None:
     world = World("a long run")
     person, store = world.people[0], world.node.store
-    world.node.put_off = []
+    world.around.long_runs = []
     world.write(person, "phone", [write_post(CellKey(bytes(16)), Post("gone soon", created_ms=5))])
     world.node.parts(world.waiting)
     assert world.ask.post_count(person.id) == 1
@@ -266,7 +266,7 @@ def test_a_long_run_of_a_peer_is_folded_some_operations_at_a_time_and_what_it_de
     contents = [[(i.op, i.raw) for i in world.waiting if i.entry == e.id] for e in chain]
     world.node.run(run, NOW_MS, contents=contents)
     assert world.node.head(log).length == len(chain)
-    assert world.node.put_off == [person.id]
+    assert world.around.long_runs == [person.id]
     assert world.ask.post_count(person.id) == 0
     known, steps = 0, 0
     while store.fold_again(256, person.id):

@@ -10,7 +10,8 @@ from banyan_crdt.ops import Add, Count, Del, Grant, Put, Text
 from banyan_crdt.parts import make_part
 from banyan_crdt.realm import TEST
 from banyan_reading.queries import Queries
-from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_replica.intake.ingest import Ingest
+from banyan_replica.surroundings import PartItem
 from banyan_schema.social import (
     FOLLOW,
     POST,
@@ -41,7 +42,7 @@ from banyan_storage.tables import STORE_TABLES
 from banyan_storage.views import VIEW_TABLES, SocialViews
 from banyan_storage.views.building import step
 from tests.crdt.make import Person, follow
-from tests.replica.helpers import NOW_MS, give
+from tests.replica.helpers import NOW_MS, Around, give
 from tests.storage.dumb_views import fold_all, same
 
 DEVICES = ("phone", "tablet", "radio")
@@ -63,7 +64,8 @@ class World:
     def __init__(self, seed: object, engine: Engine | None = None) -> None:
         self.rng = random.Random(str(seed))
         self.engine = engine or MemoryEngine((*STORE_TABLES, *VIEW_TABLES))
-        self.node = Ingest(Store(self.engine, TEST, new_store_id=bytes(16), views=SocialViews()), TEST)
+        store, self.around = Store(self.engine, TEST, new_store_id=bytes(16), views=SocialViews()), Around()
+        self.node = Ingest(store, TEST, around=self.around)
         self.people = [Person(f"p{n}") for n in range(5)]
         self.chains: dict[LogId, list[Entry]] = {}
         self.live: list[tuple[Person, Ref, Put | Add]] = []

@@ -20,8 +20,8 @@ from banyan_crdt.run import encode_control
 from banyan_crdt.state import counted_entries
 from banyan_node.context import Search
 from banyan_node.upkeep import chores
-from banyan_replica.intake.ingest import PartItem
 from banyan_replica.replica import Replica
+from banyan_replica.surroundings import PartItem
 from banyan_replica.wire import CheckpointItem, ControlItem
 from banyan_storage.store import Store
 from tests.crdt.make import START, Person, add, follow, signer

@@ -119,12 +119,12 @@ def _kept(store: StoreReader, log: LogId, points: Points) -> Kept | None:
     return Kept(log.log, stays - 1, store.chain(log, stays - 1, stays)[0].id) if stays else None
 
 
-def refuse_to_lose(ctx: Context, account: AccountId, writers: Collection[WriterKey]) -> None:
+def refuse_to_lose(ctx: Context, account: AccountId, writers: Collection[WriterKey], now: float) -> None:
     """Raises CallError if a linked peer claims more of these writers' logs than is here: a cut keeps what is here. Of a
     log that was written here nobody has more than the thief who forked it."""
     more = dict[LogId, int]()
-    for link in ctx.replica.links.values():
-        for log, theirs in link.told.differences.items():
+    for link in ctx.replica.view(now).links:
+        for log, theirs in link.differences.items():
             if log.account == account and log.writer in writers and log.log and not own_tips(ctx.store, log):
                 more[log] = max(more.get(log, 0), theirs.length - ctx.store.head(log).length)
     if missing := sum(more.values()):

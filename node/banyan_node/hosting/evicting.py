@@ -97,7 +97,7 @@ class Evicting:
     def _count(self, ctx: Context, account: AccountId) -> None:
         """Counts an account that left, at the least that its entries cost."""
         heads = ctx.store.heads(account)  # of no account that is not held, of which there are many, is anything cached
-        if control_log(account) not in heads or ctx.replica.strangers.wanted_here(account):
+        if control_log(account) not in heads or ctx.around.is_wanted(account):
             return
         entries = sum(head.length for log, head in heads.items() if not is_checkpoint(log))
         if not ctx.replica.strangers.of(account):

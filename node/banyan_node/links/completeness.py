@@ -18,7 +18,8 @@ from banyan_crdt.ids import AccountId, Head, LogId, account_to_text, control_log
 from banyan_node.hosting import claims, hosted
 from banyan_node.hosting.hosted import Reads
 from banyan_node.links.grounds import NETWORKS
-from banyan_node.workers.published import Here, LinkSeen, Published
+from banyan_node.workers.published import Here, Published
+from banyan_replica.view import LinkView
 from banyan_replica.wire import NAME_BYTES
 from banyan_storage.errors import ViewBuilding
 
@@ -141,7 +142,7 @@ def entries(n: int) -> str:
     return "1 entry" if n == 1 else f"{n:,} entries"
 
 
-def behind(at: Reads, link: LinkSeen) -> int:
+def behind(at: Reads, link: LinkView) -> int:
     """How many entries this node lacks by the peer's last claims."""
     return sum(lag(log, at.store.head(log), theirs.length) for log, theirs in link.differences.items())
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from banyan_crdt.ids import LogId, WriterKey, is_checkpoint
 from banyan_replica.gossip.groups import LOCAL, group_of
 from banyan_replica.intake.future import FUTURE_MS
-from banyan_replica.peers.session import PeerSession
-from banyan_replica.replica import Replica
+from banyan_replica.view import LinkView, ReplicaView
+from banyan_storage.reader import StoreReader
 
 NETWORKS = 3
 """Peers that nobody named are believed together if they are in so many networks (gossip/groups.py)."""
@@ -24,36 +24,34 @@ LOOK_S = 1.0
 """How often it is looked for that."""
 
 
-def are_independent(replica: Replica, links: Iterable[PeerSession]) -> bool:
+def are_independent(links: Iterable[LinkView]) -> bool:
     """Whether these peers cannot all be one stranger: the operator named one, or they are in NETWORKS networks.
     Those of this machine and of private networks are in one."""
-    named, groups = replica.witnesses.named.peers, set[str]()
+    groups = set[str]()
     for link in links:
-        if link.peer in named:
+        if link.named:
             return True
         group = group_of(link.address)
         groups.add(LOCAL if group.startswith(LOCAL) else group)
     return len(groups) >= NETWORKS
 
 
-def wrong_by_platforms(replica: Replica) -> str | None:
+def wrong_by_platforms(ahead_ms: int, platforms: int) -> str | None:
     """A sentence if this machine's clock is not that of the platforms that the operator named."""
-    found = replica.witnesses.ahead_ms()
-    if found is None or abs(found[0]) <= FUTURE_MS:
+    if abs(ahead_ms) <= FUTURE_MS:
         return None
-    ahead, platforms = found
-    way = "ahead of" if ahead > 0 else "behind"
+    way = "ahead of" if ahead_ms > 0 else "behind"
     others = "the only named platform" if platforms == 1 else f"{platforms} named platforms"
-    return f"this clock is {abs(ahead) // 60_000:,} min {way} {others}; set it, with NTP if you can"
+    return f"this clock is {abs(ahead_ms) // 60_000:,} min {way} {others}; set it, with NTP if you can"
 
 
-def wrong_clock(replica: Replica) -> str | None:
+def wrong_clock(view: ReplicaView) -> str | None:
     """The same, or if no named platform was heard, by entries that peers send."""
-    if replica.witnesses.ahead_ms() is not None:
-        return wrong_by_platforms(replica)
-    notes = {key for key, note in replica.intake.notes.items() if note.reason == "future"}
-    peers = [link for peer in {peer for peer, _ in notes} if (link := replica.links.get(peer)) is not None]
-    if notes and are_independent(replica, peers):
+    if view.ahead_ms is not None:
+        return wrong_by_platforms(view.ahead_ms, view.platforms)
+    notes = {key for key, note in view.notes.items() if note.reason == "future"}
+    peers = {peer for peer, _ in notes}
+    if notes and are_independent(link for link in view.links if link.peer in peers):
         logs = len({log for _, log in notes})
         what = f"entries of {logs:,} log{'s' * (logs > 1)} that peers have are dated in the future"
         return f"{what}; if that lasts, this clock is behind: set it"
@@ -71,30 +69,30 @@ class Untaken:
     """Notices that no linked peer takes what this node writes. One that agrees with this node, or that takes some of
     it, shows that it is not so."""
 
-    def __init__(self, writer: WriterKey) -> None:
-        self._writer = writer
+    def __init__(self, writer: WriterKey, store: StoreReader) -> None:
+        self._writer, self._store = writer, store
         self._stood: dict[tuple[str, LogId], _Stood] = {}
         self._due = 0.0
         self._said: str | None = None
 
-    def look(self, replica: Replica, now: float) -> str | None:
+    def look(self, now: float, view: ReplicaView) -> str | None:
         """A sentence if it is so."""
         if now >= self._due:
             self._due = now + LOOK_S
-            self._said = self._look(replica, now)
+            self._said = self._look(view, now)
         return self._said
 
-    def _look(self, replica: Replica, now: float) -> str | None:
+    def _look(self, view: ReplicaView, now: float) -> str | None:
         before, self._stood = self._stood, {}
         refusing, others, entries = set[str](), False, 0
-        for link in replica.links.values():
-            if link.hello is None:
+        for link in view.links:
+            if not link.greeted:
                 continue
-            others = others or link.course.live
-            for log, theirs in link.told.differences.items():
+            others = others or link.equal
+            for log, theirs in link.differences.items():
                 if log.writer != self._writer or is_checkpoint(log):
                     continue
-                mine = replica.sync.ingest.head(log).length
+                mine = self._store.head(log).length
                 if theirs.length >= mine:
                     continue
                 old = before.get((link.peer, log))

@@ -146,7 +146,7 @@ class Incoming:
     def _receive(self, frame: bytes, prepared: Prepared | None, context: Context, now: float) -> None:
         if not self._useless(frame):
             context.replica.receive(self._link.peer_id, frame, now, prepared)
-        if long := context.replica.ingest.put_off:
+        if long := context.to_fold:
             for account in dict.fromkeys(long):
                 self._fold_on(account)
             long.clear()

@@ -12,15 +12,14 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from banyan_crdt.codec import decode, encode
 from banyan_node.context import Context
 from banyan_node.own_log import boot_id
+from banyan_storage.local_tables import CLOCK, ClockLook
 from banyan_storage.reader import StoreReader
 
 DAY_MS = 86_400_000
 NOTED_MS = 3_600_000
 """How often a look is noted while all is well: a note costs a commit."""
-_LOOK = b"clock looked at"
 
 
 class Moment(NamedTuple):
@@ -31,15 +30,6 @@ class Moment(NamedTuple):
     boot: str
 
 
-class _Look(NamedTuple):
-    """The last look that was noted. doubted_ms: by how much the clock had jumped, 0: it is trusted."""
-
-    wall_ms: int
-    up_ms: int
-    boot: bytes
-    doubted_ms: int
-
-
 def moment(wall_ms: int) -> Moment:
     """Now, with the time that the caller takes it for."""
     return Moment(wall_ms, int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000), boot_id())
@@ -47,12 +37,12 @@ def moment(wall_ms: int) -> Moment:
 
 def doubt(ctx: Context, at: Moment) -> str | None:
     """Why nothing is forgotten now, in a sentence without a full stop; None: the clock is trusted. Notes the look."""
-    told = ctx.replica.witnesses.ahead_ms()
-    if told is not None and abs(told[0]) > DAY_MS:
-        return f"named platforms call this clock {_days(told[0])} wrong"
-    before = _noted(ctx.store)
+    ahead_ms, platforms = ctx.replica.ahead_ms()
+    if abs(ahead_ms) > DAY_MS:
+        return f"named platforms call this clock {_days(ahead_ms)} wrong"
+    before = CLOCK.get(ctx.store)
     jump = 0 if before is None else _jump(before, at)
-    if told is not None:
+    if platforms:
         jump = doubted = 0  # they confirm it
     elif abs(jump) > DAY_MS:
         doubted = jump
@@ -70,39 +60,31 @@ def trust(ctx: Context, at: Moment) -> None:
 
 def doubted(store: StoreReader) -> str | None:
     """What `doubt` said last of jumps."""
-    before = _noted(store)
+    before = CLOCK.get(store)
     return f"this clock jumped by {_days(before.doubted_ms)}" if before is not None and before.doubted_ms else None
 
 
-def _jump(before: _Look, at: Moment) -> int:
+def _jump(before: ClockLook, at: Moment) -> int:
     """How far the clock went beyond what passed; over a restart of the machine nobody knows what passed."""
     went = at.wall_ms - before.wall_ms
-    if at.boot.encode() == before.boot:
+    if at.boot == before.boot:
         return went - (at.up_ms - before.up_ms)
     return (
         max(0, went - DAY_MS) if before.doubted_ms and went > 0 else went
     )  # a look a day later may be after a restart
 
 
-def _settled(before: _Look, at: Moment) -> bool:
+def _settled(before: ClockLook, at: Moment) -> bool:
     """Whether a day has passed since the look that found the jump. (No jump since: that would be noted.)"""
     return at.wall_ms - before.wall_ms >= DAY_MS
 
 
-def _is_due(before: _Look, at: Moment) -> bool:
-    return at.boot.encode() != before.boot or abs(at.wall_ms - before.wall_ms) >= NOTED_MS
-
-
-def _noted(store: StoreReader) -> _Look | None:
-    raw = store.note(_LOOK)
-    if raw is None:
-        return None
-    wall, up, boot, jump, back = decode(raw)
-    return _Look(wall, up, boot, -jump if back else jump)
+def _is_due(before: ClockLook, at: Moment) -> bool:
+    return at.boot != before.boot or abs(at.wall_ms - before.wall_ms) >= NOTED_MS
 
 
 def _note(ctx: Context, at: Moment, doubted_ms: int) -> None:
-    ctx.store.put_note(_LOOK, encode([at.wall_ms, at.up_ms, at.boot.encode(), abs(doubted_ms), int(doubted_ms < 0)]))
+    CLOCK.put(ctx.store, ClockLook(*at, abs(doubted_ms), doubted_ms < 0))
 
 
 def _days(ms: int) -> str:

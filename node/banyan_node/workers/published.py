@@ -10,23 +10,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Container, Mapping, Set
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from enum import Enum
+from functools import partial
 from typing import Protocol
 
-from banyan_crdt.ids import AccountId, Head, LogId, WriterKey
+from banyan_crdt.ids import LogId, WriterKey
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer
 from banyan_node.home.keystore import Keys
 from banyan_node.home.settings import Settings
 from banyan_node.links.grounds import Untaken, are_independent, wrong_clock
-from banyan_replica.gossip.trail import Way
-from banyan_replica.intake.intake import NotTaken
-from banyan_replica.intake.strangers import Strangers
-from banyan_replica.peers.session import PeerSession
 from banyan_replica.replica import Replica
-from banyan_replica.sync.catchup import WHOLE
+from banyan_replica.view import ReplicaView
+from banyan_storage.store import Store
 
 LAG_S = 0.25
 """The age that published state may reach while no calls are answered, seconds."""
@@ -54,6 +52,8 @@ class Context(Protocol):
     @property
     def realm(self) -> Realm: ...
     @property
+    def store(self) -> Store: ...
+    @property
     def replica(self) -> Replica: ...
     @property
     def keys(self) -> Keys: ...
@@ -78,98 +78,15 @@ class Here:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkSeen:
-    """A linked peer. named: by the operator. greeted: it said hello. equal: we agree now. compared: we did once since
-    it connected.
+class Published(ReplicaView):
+    """wrong_clock: a sentence if this machine's clock seems wrong. compared: some linked peer agreed with this node
+    since it connected. grounds: those that did cannot all be one stranger."""
 
-    platform: the key with which it says that it signs as one. neighbour: of the gossip. served_at: when it last sent an
-    entry that was new here. differences: its heads of logs on which we differ. asked: logs that it owes us. points: its
-    penalty points; `reason`: the cause of the last ones.
-    """
-
-    peer: str
-    address: str
-    named: bool
-    greeted: bool
-    operator: bool
-    platform: bytes
-    outbound: bool
-    neighbour: bool
-    served_at: float | None
-    since: float
-    equal: bool
-    compared: bool
-    points: float
-    reason: str
-    differences: Mapping[LogId, Head]
-    asked: tuple[LogId, ...]
-    names: Container[bytes] | None
-    """What it says that it holds: the beginnings of the ids of accounts, as of now; None: all."""
-
-
-@dataclass(frozen=True, slots=True)
-class BanSeen:
-    """A peer that is refused until `until` (seconds)."""
-
-    peer: str
-    until: float
-    reason: str
-    points: float
-
-
-@dataclass(frozen=True, slots=True)
-class StrangersSeen:
-    """Bytes that strangers take, how many they may take (None: no bound), and why nothing more is taken, or nothing.
-    part: an account of which only a part is taken, and why, or nothing."""
-
-    used: int
-    most: int | None
-    full: str
-    part: str
-
-
-@dataclass(frozen=True, slots=True)
-class SpreadSeen:
-    """A message of the gossip, named by the first half of its last entry's id. time_ms: when it was new here. source:
-    the peer that brought it; empty: it was written here. steps: which neighbour was told of it, how and when (ms)."""
-
-    mid: bytes
-    time_ms: int
-    source: str
-    steps: Mapping[str, tuple[Way, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """readers: peers that send us the whole network; left: the share of it that is still to come, 0 to 1. wrong_clock:
-    a sentence if this machine's clock seems wrong. ahead_ms: how far it is ahead of the median of `platforms`. full:
-    why no entries of others are taken, or nothing. refused: logs that differ at a linked peer of which something was
-    not taken from it, why, and their length there. unheard: accounts that name accounts of this node, of which peers
-    told, and which wait to be held. compared: some linked peer agreed with this node since it connected. grounds: those
-    that did cannot all be one stranger. spreads: the last messages of the gossip, the oldest first."""
-
-    links: tuple[LinkSeen, ...]
-    interest: Set[AccountId] | None
-    """The accounts that this node holds; None: all."""
-    bans: tuple[BanSeen, ...]
-    logs: int
-    root: bytes
-    fresh_as_of: int | None
-    reading: bool
-    readers: int
-    left: float
     wrong_clock: str | None
-    ahead_ms: int | None
-    platforms: int
-    full: str
-    strangers: StrangersSeen
-    refused: Mapping[LogId, tuple[NotTaken, int]]
-    unheard: int
     compared: bool
     grounds: bool
     witnessed: bool
     """Whether this node's state matched a statement of a named platform lately."""
-    spreads: tuple[SpreadSeen, ...]
 
     def claims(self) -> dict[LogId, int]:
         """The greatest length that a peer claims of each log on which it differs from us."""
@@ -184,81 +101,18 @@ def here(ctx: Context) -> Here:
     return Here(ctx.replica.me.peer, ctx.realm, ctx.settings, ctx.keys, ctx.device.key)
 
 
-def published(ctx: Context, now: float, untaken: str | None = None) -> Published:
+def published(ctx: Context, now: float, untaken: Callable[[ReplicaView], str | None] = lambda view: None) -> Published:
     """The current state. Only on the replica's thread. untaken: that peers take nothing of this node, if so."""
-    replica, catchup = ctx.replica, ctx.replica.sync.asking.catchup
-    fresh, clock = replica.witnesses.fresh_as_of(), replica.witnesses.ahead_ms()
-    ledger, neighbours = replica.ledger, frozenset(replica.gossip.neighbours())
-    met = [link for link in replica.links.values() if link.hello is not None and link.course.met]
-    witnessed = fresh is not None and replica.wall_ms(now) - fresh[0] < WITNESSED_MS
+    view = ctx.replica.view(now)
+    met = [link for link in view.links if link.greeted and link.compared]
+    fresh = view.fresh_as_of
+    witnessed = fresh is not None and ctx.replica.wall_ms(now) - fresh < WITNESSED_MS
     return Published(
-        links=tuple(_link(ctx, link, neighbours, now) for link in replica.links.values()),
-        interest=replica.sync.interest,
-        bans=tuple(
-            BanSeen(peer, now + left, why, ledger.points(peer, now)) for peer, (left, why) in ledger.bans(now).items()
-        ),
-        logs=replica.tree.count,
-        root=replica.tree.root,
-        fresh_as_of=fresh[0] if fresh else None,
-        reading=bool(catchup.reading),
-        readers=len(catchup.readers),
-        left=round(sum(s.width for s in catchup.left()) / WHOLE.width, 3) if catchup.readers else 0.0,
-        wrong_clock=wrong_clock(ctx.replica) or untaken,
-        ahead_ms=clock[0] if clock else None,
-        platforms=clock[1] if clock else 0,
-        full=replica.sync.asking.full,
-        strangers=_strangers(replica.strangers),
-        refused=_refused(replica),
-        unheard=replica.sync.notices.waiting(now),
+        **{each.name: getattr(view, each.name) for each in fields(view)},
+        wrong_clock=wrong_clock(view) or untaken(view),
         compared=bool(met),
-        grounds=bool(met) and (witnessed or are_independent(ctx.replica, met)),
+        grounds=bool(met) and (witnessed or are_independent(met)),
         witnessed=witnessed,
-        spreads=_spreads(ctx.replica),
-    )
-
-
-def _refused(replica: Replica) -> dict[LogId, tuple[NotTaken, int]]:
-    found = dict[LogId, tuple[NotTaken, int]]()
-    for (peer, log), note in replica.intake.notes.items():
-        theirs = replica.links[peer].told.differences.get(log) if peer in replica.links else None
-        if theirs is not None:
-            found[log] = note, theirs.length
-    return found
-
-
-def _spreads(replica: Replica) -> tuple[SpreadSeen, ...]:
-    found, wall = [], replica.wall_ms
-    for one in replica.gossip.spreads():
-        steps = {who: (step.way, wall(step.at)) for who, step in one.steps.items()}
-        found.append(SpreadSeen(one.mid, wall(one.at), one.source, steps))
-    return tuple(found)
-
-
-def _strangers(seen: Strangers) -> StrangersSeen:
-    return StrangersSeen(seen.used, seen.most, seen.full, seen.part)
-
-
-def _link(ctx: Context, link: PeerSession, neighbours: Set[str], now: float) -> LinkSeen:
-    ledger = ctx.replica.ledger
-    points, pair = ledger.points(link.peer, now), ctx.replica.sync.interests.pair(link.peer)
-    return LinkSeen(
-        peer=link.peer,
-        address=link.address,
-        named=link.peer in ctx.replica.witnesses.named.peers,
-        greeted=link.hello is not None,
-        operator=link.hello is not None and bool(link.hello.operator),
-        platform=b"" if link.hello is None else link.hello.operator,
-        outbound=link.outbound,
-        neighbour=link.peer in neighbours,
-        served_at=link.load.served_at,
-        since=link.since,
-        equal=link.course.live,
-        compared=link.course.met,
-        points=points,
-        reason=ledger.last_sentence(link.peer) if points else "",
-        differences=dict(link.told.differences),
-        asked=tuple(link.owed.logs),
-        names=None if pair is None or pair.theirs is None else pair.theirs.held,
     )
 
 
@@ -271,22 +125,23 @@ class Publisher:
     _meetings: int
 
     def __init__(self, ctx: Context, now: float) -> None:
-        self._untaken = Untaken(ctx.device.key)
+        self._untaken = Untaken(ctx.device.key, ctx.store)
         self._publish(ctx, now)
 
     def after(self, ctx: Context, now: float, answers: Answered) -> float:
         """Called after a batch. Returns when to publish if it did not now."""
-        changed = answers is Answered.OTHERS or ctx.replica.sync.meetings != self._meetings
+        stands = ctx.replica.stands
+        changed = answers is Answered.OTHERS or stands.meetings != self._meetings
         if now >= self._due or (changed and self._cost < CHEAP_S):
             self._publish(ctx, now)
             return math.inf
         if answers is Answered.PUBLISHERS:
-            self.seen = replace(self.seen, logs=ctx.replica.tree.count, root=ctx.replica.tree.root)
+            self.seen = replace(self.seen, logs=stands.logs, root=stands.root)
         return self._due
 
     def _publish(self, ctx: Context, now: float) -> None:
         began = time.thread_time()  # on a busy machine a cheap one takes long
-        self.seen = published(ctx, now, self._untaken.look(ctx.replica, now))
+        self.seen = published(ctx, now, partial(self._untaken.look, now))
         self._cost = time.thread_time() - began
         self._due = now + max(LAG_S, SHARE * self._cost)
-        self._meetings = ctx.replica.sync.meetings
+        self._meetings = ctx.replica.stands.meetings

@@ -203,9 +203,6 @@ class Worker(Generic[T]):
     def _serve(self, context: T, replica: Replica) -> None:
         self._spent()
         self._turns = Turns(partial(self._relied_on, context))
-        replica.sync.interests.waits = self._throttle.has_to_wait
-        replica.ingest.put_off = []
-        replica.sync.serving.makes_way = lambda: self._throttle.busy
         while not self._stopping:
             self._began = None
             self._wait(replica)
@@ -222,7 +219,7 @@ class Worker(Generic[T]):
     def _serve_batch(self, context: T, replica: Replica, calls: Sequence[Job]) -> None:
         """Runs calls, or frames if there are none, then timers that are due."""
         now, reached = self.now(), replica.store.last_arrival
-        replica.ahead_s = time.time() - now
+        replica.set_clock(time.time() - now)
         error = self._run_calls(context, replica, calls, now) if calls else self._run_frames(context, replica, now)
         effects, failed = self._effects(replica)
         answers = [job.answer for job in calls if job.answer is not None]

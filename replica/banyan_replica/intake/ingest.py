@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple
 
 from banyan_crdt.checkpoint import Checkpoint
 from banyan_crdt.control import Control
@@ -36,6 +35,7 @@ from banyan_replica.intake.counting import Counting, LoosePart, Moved, parts_siz
 from banyan_replica.intake.future import is_future
 from banyan_replica.intake.joints import check_joint, check_place, first_fresh, shown_below
 from banyan_replica.intake.together import Together
+from banyan_replica.surroundings import ALONE, PartItem, Surroundings
 from banyan_replica.wire import Content, pieces
 from banyan_storage.due import Work
 from banyan_storage.store import Store
@@ -55,19 +55,13 @@ def _always(entries: int) -> bool:
     return True
 
 
-class PartItem(NamedTuple):
-    """A piece of content: the operation that names it, and its bytes."""
-
-    entry: EntryId
-    op: int
-    raw: bytes
-
-
 class Ingest:
     """The one writer of a store's logs. Not thread-safe: it lives on the thread that owns the store."""
 
-    def __init__(self, store: Store, realm: Realm, moved: Moved = lambda *_: None) -> None:
-        self.store, self.realm, self._moved = store, realm, moved
+    def __init__(
+        self, store: Store, realm: Realm, moved: Moved = lambda *_: None, around: Surroundings = ALONE
+    ) -> None:
+        self.store, self.realm, self._moved, self._around = store, realm, moved, around
         self._accounts = Accounts(store)
         self.slow = Counting(store, realm, self._accounts, moved)
         self._ends: OrderedDict[EntryId, tuple[Time, int]] = OrderedDict()
@@ -75,11 +69,6 @@ class Ingest:
         self.together = Together(store)
         """What waits to be written."""
         self._controls = ControlLogs(store, realm, self._accounts, self.slow, self.together, moved)
-        self.put_off: list[AccountId] | None = None
-        """Accounts of which peers sent long runs, whose views are folded in steps (`Store.fold_again`). The driver
-        takes them from here; None: it does not, so all is folded at once."""
-        self.content_came: Callable[[Sequence[PartItem]], None] = lambda items: None
-        """Told of content that came later than its entries, once the store has it."""
 
     @property
     def arrived(self) -> int:
@@ -368,9 +357,8 @@ class Ingest:
         append = of_plain(run, entries, contents, new) if plain else None
         if append is None:
             append = of_run(run, fresh, entries, contents, granted, new)
-            if not ours and self.put_off is not None and sum(len(body.ops) for body in append.bodies) > LONG_RUN:
-                append = append._replace(later=True)
-                self.put_off.append(run.log.account)
+            if not ours and sum(len(body.ops) for body in append.bodies) > LONG_RUN:
+                append = append._replace(later=self._around.folds_later(run.log.account))
         self.together.write(append)
         self._moved(run.log, old, new)
         if old.id is not None:
@@ -406,7 +394,7 @@ class Ingest:
     def _put(self, items: Sequence[PartItem]) -> None:
         if items:
             self.store.put_parts(items)
-            self.content_came(items)
+            self._around.content_came(items)
 
     def _check_joint(self, run: Run, prev: EntryId) -> None:
         """Checks what the run states about the log below it: total, time, skip targets. prev: the run's parent."""

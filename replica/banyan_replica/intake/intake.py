@@ -19,11 +19,12 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId, control_log
 from banyan_crdt.logs import NOTHING
 from banyan_crdt.ops import part_of
 from banyan_crdt.realm import Realm
-from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.prepare import Checked, CheckedControl, CheckedLater, CheckedRun, named
 from banyan_replica.intake.prices import cost, cost_of_checkpoint, cost_of_content
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
+from banyan_replica.surroundings import PartItem
 from banyan_replica.sync.sync import Sync
 from banyan_replica.wire import CheckpointItem, ControlItem, Item, pieces
 

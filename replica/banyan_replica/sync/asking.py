@@ -13,7 +13,7 @@ kept in every case, and the rest is asked of another peer.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from banyan_crdt.errors import Reason
@@ -26,6 +26,7 @@ from banyan_replica.intake.strangers import Strangers
 from banyan_replica.peers.ledger import Breach, Charge, Offence
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
+from banyan_replica.surroundings import Surroundings
 from banyan_replica.sync.catchup import Ask, Catchup
 from banyan_replica.sync.owed import AskedLog
 from banyan_replica.sync.refused import Refused
@@ -33,6 +34,7 @@ from banyan_replica.sync.repeats import SOME, Repeats
 from banyan_replica.sync.serve import locator
 from banyan_replica.sync.standing import MOVED
 from banyan_replica.wire import Answered, Message, Scanned, Want, Wants
+from banyan_storage.local_tables import CATCHUP
 
 WANTS = 1_000
 """Questions in one frame."""
@@ -45,8 +47,6 @@ LONG_AGO = b""
 """In the place of a peer's root: it claimed a head long ago, and is not judged by it."""
 PEERS = 256
 """Peers of which it is remembered what came in vain."""
-NOTE = b"catchup"
-"""The key of the store's note of what is left to read."""
 
 
 class Asking:
@@ -58,18 +58,17 @@ class Asking:
         limits: Limits,
         links: dict[str, PeerSession],
         strangers: Strangers,
+        around: Surroundings,
         out: list[tuple[str, Message | bytes]],
     ) -> None:
         self._ingest, self._store, self._limits, self._links, self._out = ingest, ingest.store, limits, links, out
-        self.strangers = strangers
+        self.strangers, self._around = strangers, around
         self.interest: AbstractSet[AccountId] | None = None
         self.full = ""
         """Why there is no room for entries of others, a sentence without a full stop; empty while there is."""
         self._shut = False
         """Whether something was not taken for want of room since there was some: room comes back between two looks."""
-        self.ours: Callable[[AccountId], bool] = lambda account: False
-        """Whether the account is one of this node's own, for which there is always room."""
-        self.catchup = Catchup(self._store.note(NOTE))
+        self.catchup = Catchup(CATCHUP.get(self._store))
         self.key = key_of(ingest.realm.id)
         self._asked_of: dict[LogId, tuple[str, Head | None]] = {}
         """The peer that was asked for a log, and up to which head. Others that claim no more are not asked."""
@@ -82,10 +81,6 @@ class Asking:
         self._arrived = 0
         """How much had been stored when a head last moved for it."""
         self.now = 0.0
-        self.waiting: Callable[[str], int] = lambda peer: 0
-        """Bytes of a peer that wait in the driver's queue."""
-        self.held: Callable[[str], bool] = lambda peer: False
-        """Whether the driver does not read from the peer, or did not until lately: it cannot be called slow then."""
         self._rest_s = 0.0
         self._rest_until: float | None = None
         self.resting = False
@@ -112,7 +107,7 @@ class Asking:
         """Why no entries of the account are taken from the peer now, a sentence without a full stop; empty if they are.
         What is not taken stays a difference, and is asked for once there is room again; it costs the sender nothing."""
         if self.full:
-            return "" if self.ours(account) else f"nothing of others is taken: {self.full}"
+            return "" if self._around.is_hosted(account) else f"nothing of others is taken: {self.full}"
         why = self.strangers.why_not(self._bringer(peer), account)
         self._shut |= bool(why and self.strangers.full)
         return why
@@ -377,7 +372,7 @@ class Asking:
     def restore(self) -> None:
         """After a rollback: reads again from the store what is left to read."""
         self._say(self.catchup.close())
-        self.catchup.reopen(self._store.note(NOTE))
+        self.catchup.reopen(CATCHUP.get(self._store))
 
     def _assign(self, now: float) -> None:
         if not (self.resting or self.full):
@@ -391,9 +386,7 @@ class Asking:
             self._out.append((link.peer, scan))
 
     def _write_note(self) -> None:
-        note = self.catchup.note()
-        if note != self._store.note(NOTE):
-            self._store.put_note(NOTE, note)
+        CATCHUP.put(self._store, self.catchup.note())
 
     # -- what comes
 
@@ -482,14 +475,16 @@ class Asking:
         """Bytes that came from the peer and were not read yet, and bulk under way to it: what it owes may be among
         these, or be asked for behind those."""
         link = self._links.get(peer)
-        return self.waiting(peer) + (link.flow.transit if link is not None else 0)
+        return self._around.unread(peer) + (link.flow.transit if link is not None else 0)
 
     def _stalls(self, link: PeerSession, now: float) -> str | None:
         """A sentence if the peer owes us something, has credit, and has long sent too slowly."""
         logs, reads, credit = link.owed.logs, self.catchup.reads(link.peer), link.flow.window
         owes = len(logs) > 0 or link.course.replaying or reads
-        here = link.flow.came + self.waiting(link.peer)
-        pace = link.owed.pace.look(owes, credit <= 0 or self.held(link.peer), here, self._limits.stall_s, now)
+        here = link.flow.came + self._around.unread(link.peer)
+        pace = link.owed.pace.look(
+            owes, credit <= 0 or self._around.is_held(link.peer), here, self._limits.stall_s, now
+        )
         if pace is None or pace[0] >= self._limits.crawl * pace[1]:
             return None
         what = "a range of accounts" if reads else f"{len(logs)} logs"

@@ -21,6 +21,7 @@ from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_replica.gossip.groups import group_of
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
+from banyan_replica.surroundings import Surroundings
 from banyan_replica.sync.names import REPLACE, Names, SentNames
 from banyan_replica.sync.shares import Share
 from banyan_replica.wire import NAME_BYTES, Interest, Message
@@ -75,18 +76,17 @@ class Interests:
         public: bytes,
         limits: Limits,
         links: dict[str, PeerSession],
+        around: Surroundings,
         random_bytes: Callable[[int], bytes],
         out: list[tuple[str, Message | bytes]],
     ) -> None:
         self._store, self._public, self._limits, self._links, self._out = store, public, limits, links, out
-        self._random_bytes, self._start = random_bytes, b""
+        self._around, self._random_bytes, self._start = around, random_bytes, b""
         self._own: Share | None = None
         """Our share, compared with peers that hold everything; None while this node holds everything."""
         self._mine = Names()
         self._pairs: dict[str, Pair] = {}
         """By peer, those first whose share was read least recently."""
-        self.waits: Callable[[str], bool] = lambda peer: False
-        """Whether reading a peer's share has to wait now. The driver may say so."""
         self._read_for = ""
         self._asleep = False
         """Whether no share has anything to read; a driver asks `busy` after each frame, and pairs may be hundreds."""
@@ -291,7 +291,7 @@ class Interests:
         if self._own is not None and self._own.tree.busy:
             yield "", self._own
         for peer, pair in self._pairs.items():
-            if pair.share is not self._own and pair.share.tree.busy and not self.waits(peer):
+            if pair.share is not self._own and pair.share.tree.busy and not self._around.has_to_wait(peer):
                 yield peer, pair.share
 
     def work(self) -> list[PeerSession]:

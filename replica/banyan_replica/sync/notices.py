@@ -26,14 +26,16 @@ from banyan_replica.intake.strangers import HEARD_PART
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.load import Leak
 from banyan_replica.peers.session import PeerSession
+from banyan_replica.surroundings import Surroundings
 from banyan_replica.sync.asking import Asking
 from banyan_replica.sync.interest import Interests
 from banyan_replica.wire import ID_BYTES, NAME_BYTES, PAGE, Message, Notices, WantNotices
 from banyan_storage.engine import after_prefix
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.local_tables import NAMERS, NAMERS_FROM
 from banyan_storage.naming import Naming, namers, names, naming
 from banyan_storage.store import Store
-from banyan_storage.tables import part_place, u64
+from banyan_storage.tables import part_place
 
 ACCOUNTS = 256
 """Accounts that a question names; what is beyond is not answered. Each costs the answerer a row a second."""
@@ -51,8 +53,6 @@ case."""
 PAUSE_S, PAUSE_MOST_S = 10.0, 60.0
 """For each author that a peer told of and whose entry did not come, it is asked so much later after its last answer.
 One is forgotten in PAUSE_MOST_S. No more than that: strangers can cut off what an honest peer told of already."""
-ROOM, FROM = b"heard:", b"heard from:"
-"""The keys of notes: an author in the room; and where a peer is asked from next."""
 
 
 class Fetching(Protocol):
@@ -64,6 +64,7 @@ class Fetching(Protocol):
     limits: Limits
     out: list[tuple[str, Message | bytes]]
     near: Callable[[str], bool]
+    around: Surroundings
 
     @property
     def interests(self) -> Interests: ...
@@ -105,12 +106,11 @@ class Question:
 
 
 class NoticeExchange:
-    """Asks and answers. hosted: the accounts of this node. refused: whether an author must not be held here."""
+    """Asks and answers."""
 
     def __init__(self, sync: Fetching, links: dict[str, PeerSession]) -> None:
         self._sync, self._links, self._limits, self._store = sync, links, sync.limits, sync.store
-        self.hosted: Callable[[], Iterable[AccountId]] = lambda: ()
-        self.refused: Callable[[AccountId], bool] = lambda account: False
+        self._around = sync.around
         self.chosen: dict[AccountId, None] | None = None
         """The accounts that this node was told to hold, in their order; None: all, and nobody is asked."""
         self.near: Collection[AccountId] | None = None
@@ -130,10 +130,8 @@ class NoticeExchange:
     def restore(self) -> None:
         """Reads the room from the store: at the start, and after a rollback."""
         self.room.clear()
-        rows = sorted((raw, AccountId(key[len(ROOM) :])) for key, raw in self._store.notes(ROOM))
-        for raw, author in rows:
-            self._order = int.from_bytes(raw[:8], "big")
-            self.room[author] = Author(AccountId(raw[8:40]), EntryId(raw[40:]), "", 0.0)
+        for (order, (mine, entry)), author in sorted((row, author) for author, row in NAMERS.rows(self._store)):
+            self._order, self.room[author] = order, Author(mine, entry, "", 0.0)
         self._asked.clear()
 
     # -- answering
@@ -189,8 +187,8 @@ class NoticeExchange:
         """Asks on, or begins: where the note says, or farther back than the last time."""
         asked = self._asked.get(link.peer)
         if asked is None or asked.accounts != accounts:
-            note = self._store.note(FROM + link.peer.encode()) or b""
-            begin = note[24:] if note[:24] == _whose(link, accounts) else BEGIN
+            whose, begin = NAMERS_FROM.get(self._store, link.peer) or (b"", BEGIN)
+            begin = begin if whose == _whose(link, accounts) else BEGIN
             if link.hello is not None and part_place(begin)[0] > link.hello.arrival:
                 begin = BEGIN  # its store is older than it was
             asked = self._asked[link.peer] = Question(accounts, begin, begin, now + LOOK_BACK_S)
@@ -234,7 +232,7 @@ class NoticeExchange:
         came = False
         while asked.found and unproved < self._limits.heard_unproved:
             author, (named, entry) = asked.found.popitem(last=False)
-            if self.chosen is None or author in self.chosen or self.refused(author):
+            if self.chosen is None or author in self.chosen or self._around.is_dropped(author):
                 continue
             if author not in self.room:
                 self.room[author] = Author(named, entry, link.peer, now)
@@ -252,7 +250,7 @@ class NoticeExchange:
         about = self.room[author]
         self.room.move_to_end(author)
         self._order += 1
-        self._store.put_note(ROOM + author, u64(self._order) + about.mine + about.entry)
+        NAMERS.put(self._store, author, (self._order, (about.mine, about.entry)))
 
     def _make_room(self) -> None:
         while len(self.room) > self._limits.heard:
@@ -263,14 +261,11 @@ class NoticeExchange:
         return sum(len(asked.found) for peer, asked in self._asked.items() if not self._pause(peer, now))
 
     def _note(self, link: PeerSession, asked: Question) -> None:
-        key = FROM + link.peer.encode()
-        if self._store.note(key) is None:
-            noted = [other for other, _ in self._store.notes(FROM)]
+        if not NAMERS_FROM.has(self._store, link.peer):
+            noted = [*NAMERS_FROM.keys(self._store)]
             for other in noted[: max(0, len(noted) + 1 - self._limits.met)]:
-                self._store.put_note(other, None)
-        note = _whose(link, asked.accounts) + asked.back
-        if self._store.note(key) != note:
-            self._store.put_note(key, note)
+                NAMERS_FROM.put(self._store, other, None)
+        NAMERS_FROM.put(self._store, link.peer, (_whose(link, asked.accounts), asked.back))
 
     def _last_of(self, peers: Iterable[str]) -> AccountId:
         """The author to go: of the peer that told most of them, the one that was told first."""
@@ -279,7 +274,7 @@ class NoticeExchange:
 
     def _leave(self, author: AccountId) -> None:
         del self.room[author]
-        self._store.put_note(ROOM + author, None)
+        NAMERS.put(self._store, author, None)
 
     def _doubt(self, peer: str, now: float) -> None:
         """It told of an entry that is not there."""
@@ -302,9 +297,9 @@ class NoticeExchange:
         self.chosen = mine = None if chosen is None else dict.fromkeys((*chosen, *far))
         if chosen is None or mine is None:
             return None
-        for author in [author for author in self.room if author in mine or self.refused(author)]:
+        for author in [author for author in self.room if author in mine or self._around.is_dropped(author)]:
             self._leave(author)
-        self._move_in(author for author in before if author not in mine and not self.refused(author))
+        self._move_in(author for author in before if author not in mine and not self._around.is_dropped(author))
         return dict.fromkeys((*chosen, *self.room, *far)) if self.room else mine  # each takes megabytes
 
     def _move_in(self, authors: Iterable[AccountId]) -> None:
@@ -313,7 +308,7 @@ class NoticeExchange:
         if not leaving or not self._store.has_views:
             return
         with suppress(ViewBuilding):
-            for one in namers(self._store.txn, self.hosted(), leaving):
+            for one in namers(self._store.txn, self._around.hosted(), leaving):
                 _, author, entry = self._told(one)
                 self.room[author] = Author(one.named, entry, "", 0.0, proved=True)
                 self._put(author)
@@ -326,7 +321,7 @@ class NoticeExchange:
         if self.chosen is None or not self._store.has_views:
             return
         self._prove(now)
-        accounts = tuple(sorted(islice(self.hosted(), ACCOUNTS)))
+        accounts = tuple(sorted(islice(self._around.hosted(), ACCOUNTS)))
         for link in self._links.values():
             if not (accounts and link.told.answers_notices and self._sync.near(link.peer)):
                 continue

@@ -12,7 +12,7 @@ neighbours that withhold cannot keep from us for long what another has:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 
 from banyan_crdt.errors import NotYet
@@ -21,6 +21,7 @@ from banyan_replica.gossip.settings import Rng
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.withholding import read_withheld
+from banyan_replica.surroundings import Surroundings
 from banyan_replica.wire import Parts, WantParts
 from banyan_storage.reader import Lack
 from banyan_storage.store import Store
@@ -33,8 +34,15 @@ class MissingParts:
     """Walks the index of missing parts again and again. why_not(peer, account): why nothing of the account is taken
     from the peer now, or nothing."""
 
-    def __init__(self, store: Store, limits: Limits, rng: Rng, why_not: Callable[[str, AccountId], str]) -> None:
-        self._store, self._limits, self._rng, self._why_not = store, limits, rng, why_not
+    def __init__(
+        self,
+        store: Store,
+        limits: Limits,
+        rng: Rng,
+        why_not: Callable[[str, AccountId], str],
+        around: Surroundings,
+    ) -> None:
+        self._store, self._limits, self._rng, self._why_not, self._around = store, limits, rng, why_not, around
         self._cursor = b""
         self._walk_at = inf
         self._fruitless = 0
@@ -54,14 +62,8 @@ class MissingParts:
         """When `ask` is to be called for the next of them, besides every second."""
         self.withheld: dict[tuple[EntryId, int], bytes] = {}
         """The last reason given for a part that is still missing; bounded by `Limits.notes`."""
-        self.stated: Callable[[EntryId, int, bytes], None] = lambda entry, op, reason: None
-        """Told of each valid statement about content that was asked for."""
         self._also: dict[str, frozenset[tuple[EntryId, int]]] = {}
         """What each neighbour was asked about by `ask_about`, while that is open."""
-        self.says: Callable[[EntryId, int], bytes | None] = lambda entry, op: None
-        """A statement about an operation without content, for a peer that asks for it."""
-        self.answers: Callable[[str, Mapping[tuple[EntryId, int], bytes], float], None] = lambda peer, said, now: None
-        """Told of the answer to `ask_about`: the statement about each, empty where there was none."""
 
     def ask(self, links: Sequence[PeerSession], now: float) -> list[tuple[str, WantParts]]:
         """At most one question, to one neighbour."""
@@ -151,7 +153,7 @@ class MissingParts:
         size = 0
         for entry, op in wanted[: self._limits.parts_asked]:
             raw = self._store.part(entry, op)
-            reason = self._store.withheld(entry, op) or self.says(entry, op) if raw is None else None
+            reason = self._store.withheld(entry, op) or self._around.statement(entry, op) if raw is None else None
             if raw is None and reason is None:
                 continue
             size += len(raw or b"") + 64
@@ -178,7 +180,7 @@ class MissingParts:
         asked, also = self._named.pop(link.peer, frozenset()), self._also.pop(link.peer, frozenset())
         said = {row[:2]: self._statement(row[3], *row[:2]) for row in m.parts if row[:2] in also}
         if also and (said or not asked):  # else it may be the answer to another question
-            self.answers(link.peer, dict.fromkeys(also, b"") | said, now)
+            self._around.answered(link.peer, dict.fromkeys(also, b"") | said, now)
         if self._to_try:
             self._try_by(now + self._limits.parts_next_s)
         for entry, op, raw, reason in m.parts:
@@ -186,7 +188,7 @@ class MissingParts:
             if raw is None and key in asked and len(self.withheld) < self._limits.notes:
                 found = self.withheld[key] = self._statement(reason, entry, op)
                 if found:
-                    self.stated(entry, op, found)
+                    self._around.stated(entry, op, found)
             elif raw is not None:
                 self.withheld.pop(key, None)
 

@@ -15,6 +15,7 @@ from math import inf
 from banyan_crdt.ids import AccountId, LogId, control_log, is_checkpoint, is_control
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
+from banyan_replica.surroundings import Surroundings
 from banyan_replica.sync.orders import RangeForPeer, ReplayForPeer
 from banyan_replica.sync.serve import PIECE_BYTES, checkpoint_item, checkpoint_items, control_items, log_items
 from banyan_replica.sync.sound import Sound
@@ -59,13 +60,13 @@ class Serving:
         store: StoreReader,
         limits: Limits,
         links: dict[str, PeerSession],
+        around: Surroundings,
         out: list[tuple[str, Message | bytes]],
         pinned: Callable[[LogId], int],
     ) -> None:
         self._store, self._limits, self._links, self._out, self._pinned = store, limits, links, out, pinned
         self._due: dict[str, PeerSession] = {}
-        self.makes_way: Callable[[], bool] = lambda: False
-        """Whether frames are to be small because own people work. The driver replaces it."""
+        self._around = around
         self.sound = Sound(store)
 
     @property
@@ -145,7 +146,7 @@ class Serving:
         items, size, answered = list[Item](), 0, orders.answered
         aim = SMALL if link.flow.full() else _aim(link)
         most, began, done = min(self._limits.piece, aim), self._store.decoded, False
-        few = FEW_ITEMS if self.makes_way() else inf
+        few = FEW_ITEMS if self._around.is_busy() else inf
         while size < most and len(items) < few and self._store.decoded - began <= FRAME_DECODED:
             item = orders.next(read)
             if item is None:

@@ -26,6 +26,7 @@ from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.strangers import Strangers
 from banyan_replica.peers.limits import SUMS_LOGS, Limits
 from banyan_replica.peers.session import PeerSession
+from banyan_replica.surroundings import Surroundings
 from banyan_replica.sync.asking import Asking
 from banyan_replica.sync.comparing import Comparing
 from banyan_replica.sync.interest import ALL, Interests
@@ -58,7 +59,8 @@ STOOD = 64
 
 
 class Sync:
-    """Decides what to ask a peer and what to answer it. out: frames for the replica to send."""
+    """Decides what to ask a peer and what to answer it. out: frames for the replica to send. near: whether a peer is a
+    neighbour, or the operator named it."""
 
     def __init__(
         self,
@@ -67,11 +69,13 @@ class Sync:
         limits: Limits,
         links: dict[str, PeerSession],
         strangers: Strangers,
+        around: Surroundings,
+        near: Callable[[str], bool],
         rng: Rng,
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self.ingest, self.tree, self.limits, self._links = ingest, tree, limits, links
-        self.store = ingest.store
+        self.store, self.around, self.near = ingest.store, around, near
         self.out: list[tuple[str, Message | bytes]] = []
         """Frames to send: messages, or encoded ones."""
         self._stood: dict[str, Standing] = {}
@@ -80,14 +84,12 @@ class Sync:
         """How many heads have moved in all."""
         self.meetings = 0
         """Grows with each peer that says hello or leaves."""
-        self.near: Callable[[str], bool] = lambda peer: False
-        """Whether the peer is a neighbour, or the operator named it. The replica replaces it."""
-        self.asking = Asking(ingest, limits, links, strangers, self.out)
-        self.lately = Lately(lambda account: self.asking.ours(account))
-        self.serving = Serving(ingest.store, limits, links, self.out, ingest.pinned)
+        self.asking = Asking(ingest, limits, links, strangers, around, self.out)
+        self.lately = Lately(around.is_hosted)
+        self.serving = Serving(ingest.store, limits, links, around, self.out, ingest.pinned)
         self.comparing = Comparing(self, links, rng, random_bytes)
         self.replaying = Replaying(ingest.store, limits, links, self.out)
-        self.interests = Interests(ingest.store, ingest.realm.id, limits, links, random_bytes, self.out)
+        self.interests = Interests(ingest.store, ingest.realm.id, limits, links, around, random_bytes, self.out)
         self.notices = NoticeExchange(self, links)
 
     @property
@@ -276,7 +278,7 @@ class Sync:
 
     def _behind(self, link: PeerSession) -> bool:
         """Whether much of what the peer sent was not read yet."""
-        return self.asking.waiting(link.peer) > self.limits.unread
+        return self.around.unread(link.peer) > self.limits.unread
 
     # -- answering
 

@@ -10,7 +10,8 @@ from banyan_crdt.ids import CellKey, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run, verify_run
-from banyan_replica.intake.ingest import Ingest, PartItem
+from banyan_replica.intake.ingest import Ingest
+from banyan_replica.surroundings import PartItem
 from banyan_schema.social import (
     POST,
     Draft,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from banyan_crdt.ids import AccountId, CellKey, account_from_text, account_to_text
+from banyan_crdt.ids import CellKey, account_from_text, account_to_text
+from banyan_reading.places import home_place
 from banyan_schema.dates import iso
 from banyan_schema.social import Target, post_from_text, post_to_text
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.ids import RepostId, id_of_repost, parsed, status_id
 from banyan_web.mastodon.notice_ids import notice_id, place_of
 from banyan_web.params import text, texts
@@ -23,11 +24,10 @@ whether the 48 bytes after it are of a post, or of a repost as its id has them."
 
 def _home(place: str) -> tuple[str, int]:
     """(id of a status, milliseconds) of a place at home."""
-    raw = bytes.fromhex(place)
-    ms, account = int.from_bytes(raw[:6], "big"), AccountId(raw[8:40])
-    if raw[6:8] == _LAST_REPOST:
-        return id_of_repost(RepostId(account_to_text(account), ms, raw[40:].hex())), ms
-    return status_id(post_to_text(Target(account, CellKey(raw[40:]))), ms), ms
+    ms, counter, account, key = home_place(place)
+    if counter == _LAST_REPOST:
+        return id_of_repost(RepostId(account_to_text(account), ms, key.hex())), ms
+    return status_id(post_to_text(Target(account, CellKey(key))), ms), ms
 
 
 def place_at_home(id_: str) -> str:
@@ -39,7 +39,7 @@ def place_at_home(id_: str) -> str:
     return (time_ms + _LAST + post_from_text(found.uri).raw).hex()
 
 
-async def _markers(web: Web, ask: Ask, wanted: list[str]) -> dict[str, Any]:
+async def _markers(web: DoorContext, ask: Ask, wanted: list[str]) -> dict[str, Any]:
     found = await web.call("markers", by=ask.account)
     said: dict[str, Any] = {}
     if found["home"] is not None and "home" in wanted:
@@ -52,12 +52,12 @@ async def _markers(web: Web, ask: Ask, wanted: list[str]) -> dict[str, Any]:
 
 
 @ENDPOINTS.get("/api/v1/markers", "read:statuses")
-async def show(web: Web, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: Ask) -> Any:
     return await _markers(web, ask, texts(ask.params, "timeline"))
 
 
 @ENDPOINTS.post("/api/v1/markers", "write:statuses")
-async def keep(web: Web, ask: Ask) -> Any:
+async def keep(web: DoorContext, ask: Ask) -> Any:
     """A marker goes forward only."""
     places: dict[str, str] = {}
     for timeline in TIMELINES:

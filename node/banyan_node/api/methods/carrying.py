@@ -24,8 +24,8 @@ from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.texts import Did, did
 from banyan_node.context import Context
 from banyan_node.operator_errors import CallError
-from banyan_replica.intake.ingest import PartItem
 from banyan_replica.intake.prices import ENTRY_PRICE, OP_PRICE, PART_PRICE, SIGNATURE_PRICE, cost_of_content
+from banyan_replica.surroundings import PartItem
 from banyan_storage.archive import (
     ArchiveDamaged,
     ControlFrame,

@@ -218,7 +218,7 @@ def cut(ctx: Context, ask: CutRequest, now: float) -> CutOff:
         raise CallError("refused", f"{writer.hex()} was cut off already.", 409)
     points = cutting.points_of(ctx.store, account, ask.after, ask.after_ms)
     if not ask.incomplete:
-        cutting.refuse_to_lose(ctx, account, {writer})
+        cutting.refuse_to_lose(ctx, account, {writer}, now)
     op = cutting.cut_of(ctx.store, account, writer, points)
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
     before = cutting.shown_posts(ctx, account) if ask.check else None
@@ -308,7 +308,7 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
     keep = {ctx.device.key, *(writer_of(w) for w in ask.keep)}
     others = [writer for writer in control.grants if writer not in keep and writer not in control.cuts]
     if not ask.incomplete:
-        cutting.refuse_to_lose(ctx, account, others)
+        cutting.refuse_to_lose(ctx, account, others, now)
     before = cutting.shown_posts(ctx, account) if ask.check else None
     at = ctx.replica.wall_ms(now)
     write = ctx.replica.author.control

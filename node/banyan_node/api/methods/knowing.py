@@ -31,6 +31,7 @@ from banyan_reading.search.words import exact, fold, words_of
 from banyan_reading.timelines import newest
 from banyan_schema.social.handle import HANDLE_FIELD, is_handle
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
+from banyan_storage.local_tables import HOSTED
 
 METHODS = Declared()
 MOST = 200
@@ -122,7 +123,7 @@ def _row(at: CommitView, q: Queries, account: AccountId, trusted: set[str] | set
         confirmed=handle is not None and any(one.account in trusted for one in handle.platforms),
         moved_to=None if to is None else Named(did(to), name_of(q, to)),
         born_ms=None if born is None else born.header.time >> 16,
-        last_post_ms=None if last is None else int.from_bytes(last.time[:6], "big"),
+        last_post_ms=None if last is None else last.ms,
     )
 
 
@@ -158,7 +159,7 @@ def _named_so(at: CommitView, q: Queries, text: str) -> Iterator[AccountId]:
 
 def _candidates(at: CommitView, mine: Iterable[AccountId]) -> Iterator[AccountId]:
     yield from mine
-    yield from hosted.some(at)
+    yield from HOSTED.keys(at.store)
     yield from at.store.accounts()
 
 

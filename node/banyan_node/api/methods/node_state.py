@@ -6,19 +6,19 @@ import time
 
 from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log, is_checkpoint
 from banyan_crdt.logs import NOTHING
-from banyan_node.api.declare import Declared, Looking, Nothing, Response
-from banyan_node.api.door_state import DoorState
+from banyan_node.api.declare import Declared, DoorState, Looking, Nothing, Response
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
-from banyan_node.hosting import claims, dropped, hosted, own_account, stated
+from banyan_node.hosting import claims, hosted, own_account, stated
 from banyan_node.links import completeness
 from banyan_node.own_log import number_in
 from banyan_node.upkeep import trusted_clock
 from banyan_node.version import program_version
-from banyan_node.workers.published import LinkSeen
 from banyan_reading.named import platform_of
 from banyan_replica.intake.future import FUTURE_MS
+from banyan_replica.view import LinkView
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.local_tables import DROPPED
 
 METHODS = Declared()
 FOLLOWING_SHOWN = 500
@@ -294,7 +294,7 @@ def _following(at: Looking, claims: dict[LogId, int]) -> list[Followed]:
                 behind=behind,
                 asking=sum(account in accounts for accounts in asked),
                 complete=bool(held) and not behind and grounds and at.seen.wrong_clock is None,
-                dropped=dropped.is_dropped(at.store, account),
+                dropped=DROPPED.has(at.store, account),
             )
         )
     return rows
@@ -311,7 +311,7 @@ def peers(at: Looking) -> list[PeerRow]:
                 peer=link.peer,
                 address=link.address,
                 name=_platform(at, link),
-                role="platform" if link.operator else "",
+                role="platform" if link.platform else "",
                 connected=link.greeted,
                 inbound=not link.outbound,
                 points=round(link.points, 1),
@@ -345,7 +345,7 @@ def peers(at: Looking) -> list[PeerRow]:
     return rows
 
 
-def _behind(at: Looking, link: LinkSeen) -> int | None:
+def _behind(at: Looking, link: LinkView) -> int | None:
     """How many entries we lack by the peer's last claims; None before a comparison."""
     if not link.greeted:
         return None
@@ -354,7 +354,7 @@ def _behind(at: Looking, link: LinkSeen) -> int | None:
     return completeness.behind(at, link)
 
 
-def _lacks(at: Looking, link: LinkSeen) -> int | None:
+def _lacks(at: Looking, link: LinkView) -> int | None:
     """How many of our entries the peer lacks by its last claims; None before a comparison."""
     if not (link.greeted and link.compared) and not link.differences:
         return None
@@ -362,7 +362,7 @@ def _lacks(at: Looking, link: LinkSeen) -> int | None:
     return 0 if link.equal else sum(lags)
 
 
-def _platform(at: Looking, link: LinkSeen) -> str:
+def _platform(at: Looking, link: LinkView) -> str:
     """The name of the platform that the peer says it is, or empty: nothing proves that it has that platform's key."""
     if not link.platform:
         return ""

@@ -14,9 +14,9 @@ from banyan_node.api.declare import Declared, Looking, Nothing, Response, Shell
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, EntryHex, Milliseconds, PostUri, did, entry_hex, uri
 from banyan_node.hosting import hosted
-from banyan_node.workers.published import SpreadSeen
 from banyan_reading.queries import Queries
 from banyan_replica.gossip.trail import Way
+from banyan_replica.view import SpreadView
 from banyan_schema.social import POST, Target
 from banyan_storage.arrived import origins
 
@@ -94,7 +94,7 @@ def spreads(at: Looking, ask: Nothing) -> Spreads:
     return Spreads([*_spreads(q, at.seen.spreads)][::-1])
 
 
-def _spreads(q: Queries, seen: tuple[SpreadSeen, ...]) -> Iterator[SpreadRow]:
+def _spreads(q: Queries, seen: tuple[SpreadView, ...]) -> Iterator[SpreadRow]:
     for one in seen:
         entry = q.reader.by_half(one.mid)
         if entry is None:  # a checkpoint, or not on the disk yet

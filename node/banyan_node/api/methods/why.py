@@ -28,8 +28,8 @@ from banyan_node.api.texts import (
     uri,
 )
 from banyan_node.hosting import hosted
-from banyan_node.workers.published import LinkSeen
 from banyan_reading.answers import PostView
+from banyan_replica.view import LinkView
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST, Audience, Post, Target
 from banyan_storage.arrived import arrival_of
@@ -199,7 +199,7 @@ def _writes(at: Looking, target: Target, waiting: list[Ref]) -> Iterator[Version
         seen.update(op.refs)
 
 
-def _holds(link: LinkSeen, log: LogId, seq: int) -> Literal["yes", "no", "unknown"]:
+def _holds(link: LinkView, log: LogId, seq: int) -> Literal["yes", "no", "unknown"]:
     differs = link.differences.get(log)
     if differs is not None:
         return "yes" if differs.length > seq else "no"
