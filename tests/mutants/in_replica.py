@@ -249,6 +249,27 @@ IN_REPLICA = (
         ("tests/replica/test_refused.py",),
     ),
     Mutant(
+        "what moves to and fro is shown each time",
+        "Standing.recounted",
+        "self._recounted.sink(COMPARED / 3_600, now) <= COMPARED / 2",
+        "True",
+        ("tests/replica/test_standing.py",),
+    ),
+    Mutant(
+        "a peer whose bytes are spent joins the catch-up of another",
+        "Asking.read_through",
+        "link.course.stuck.spent(now) and not self.catchup.reads(link.peer)",
+        "fresh and link.course.stuck.spent(now)",
+        ("tests/replica/test_standing.py",),
+    ),
+    Mutant(
+        "what there is no room to remember is asked for again at once",
+        "Repeats.may_ask",
+        "not all(self._bits[at] & bit for at, bit in _places(log, head))",
+        "True",
+        ("tests/replica/test_refusals.py",),
+    ),
+    Mutant(
         "what comes again has no bound",
         "Repeats.may_ask",
         "level + vain.cost <= REPEATED",

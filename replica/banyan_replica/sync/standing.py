@@ -120,7 +120,7 @@ class Standing:
     def whole(self, now: float) -> bool:
         """Whether to compare everything now."""
         if self.spent(now):
-            if not self._wanted or now < self._forced_at + FORCED_S:
+            if not (self._wanted or self.unshown is not None) or now < self._forced_at + FORCED_S:
                 return False
             self._forced_at = now
         elif not self._wanted and now < self._whole_at + WHOLE_S:
