@@ -47,9 +47,9 @@ from banyan_replica.sync.serve import run_item
 from banyan_replica.sync.sync import Sync
 from banyan_replica.view import ReplicaView, Seen
 from banyan_replica.wire import VERSION, CheckpointItem, Hello, size_of
+from banyan_storage.local_tables import BANNED
 from banyan_storage.store import Store
 
-BANNED = b"banned/"
 """The keys of the store's notes of the operator's bans: this, then the peer. The value is the reason."""
 
 
@@ -99,8 +99,8 @@ class Replica:
         self.author = Author(self.ingest, realm, random_bytes, sign)
         self._fetch = Fetch(store)
         self.ledger = Ledger(self.limits.scale)
-        for key, why in store.notes(BANNED):
-            self.ledger.ban(key[len(BANNED) :].decode(), why.decode())
+        for peer, why in BANNED.rows(store):
+            self.ledger.ban(peer, why)
         named = named or NamedByOperator()
         held, settings = self._fetch, gossip or GossipSettings()
         self.gossip = Gossip(
@@ -341,14 +341,13 @@ class Replica:
 
     def ban(self, peer: str, reason: str, now: float) -> str:
         """Disconnects a peer and refuses it until it is pardoned, after a restart too."""
-        self.store.put_note(BANNED + peer.encode(), reason.encode())
+        BANNED.put(self.store, peer, reason)
         self.conduct.ban(peer, reason, now)
         return peer
 
     def pardon(self, peer: str) -> None:
         """Ends a ban and forgets the peer's points."""
-        if self.store.note(BANNED + peer.encode()) is not None:
-            self.store.put_note(BANNED + peer.encode(), None)
+        BANNED.put(self.store, peer, None)
         self.ledger.pardon(peer)
 
     def turn_away(self, peer: str, reason: str, now: float) -> None:

@@ -140,10 +140,23 @@ IN_STORAGE = (
     Mutant(
         "an account is shown while it is erased",
         "Queries.is_hidden",
-        "target.account in self.leaving or any((self._reader.note(prefix + raw) is not None for "
-        "prefix in self._hiding))",
-        "any((self._reader.note(prefix + raw) is not None for prefix in self._hiding))",
+        "target.account in self.leaving or any((kind.has(self._reader, target) for kind in self._hiding))",
+        "any((kind.has(self._reader, target) for kind in self._hiding))",
         ("tests/node/test_dropping.py",),
+    ),
+    Mutant(
+        "local state of a later version is read as if it were of this one",
+        "local_state.opened",
+        "version > kind.version",
+        "False",
+        ("tests/storage/test_local_state.py",),
+    ),
+    Mutant(
+        "a damaged row of local state is not reported",
+        "local_state.held",
+        "kind.value.unpack(raw)",
+        "pass",
+        ("tests/storage/test_local_state.py",),
     ),
     Mutant(
         "an account may stand under another name than its first entry gives",

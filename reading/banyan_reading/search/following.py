@@ -1,15 +1,17 @@
-"""Keeps the index as the store is: reads which posts changed, and how they are now."""
+"""Keeps the index as the store is: reads which posts changed, and how they are now. Lends it to readers."""
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
+from pathlib import Path
 
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, CellKey
 from banyan_crdt.ops import Put, decode_body
 from banyan_reading.answers import PostView
 from banyan_reading.queries import Queries
-from banyan_reading.search.index import Document, Index
+from banyan_reading.search.index import Document, Index, remove
 from banyan_reading.search.words import exact, fold, mark_of_account, words_of
 from banyan_schema.social import POST, Post, Target
 from banyan_schema.social.post import tag_fold
@@ -23,6 +25,50 @@ from banyan_storage.views.social.timeline import LINE, TIMELINE
 _REACHED = Layout("account 4 | row")
 STEP = 500
 """Posts that one step reads and commits."""
+
+
+class SearchIndex:
+    """The index of one store. Any thread: each has a connection of its own."""
+
+    def __init__(self, path: Path, store_id: bytes) -> None:
+        self._path, self._store_id = path, store_id
+        self._here = threading.local()
+        self._connecting = threading.Lock()
+        self.followed = False
+        """Whether a running node keeps it up to date."""
+
+    def open(self) -> Index:
+        """This thread's connection. Raises StorageError."""
+        found: Index | None = getattr(self._here, "index", None)
+        if found is None or found.replaced:
+            self._here.index = None
+            found = self._here.index = self.connect()
+        return found
+
+    def connect(self) -> Index:
+        """Another connection. Raises StorageError."""
+        with self._connecting:  # two that make the file at once find it locked
+            return Index(self._path, self._store_id)
+
+    def make_again(self, damaged: Index) -> None:
+        """Removes a damaged index, unless somebody else did."""
+        with self._connecting:
+            if not damaged.replaced:
+                with suppress(OSError):  # the next connection says why
+                    remove(self._path)
+
+    def current(self, q: Queries) -> tuple[Index, int]:
+        """The index, and how many changes it has not read; while it reads all posts, about how many posts. Without a
+        node it reads them first. Raises StorageError, ViewBuilding."""
+        index = self.open()
+        if not self.followed:
+            follower = Follower(index)
+            while follower.step(q):
+                pass
+        read = index.read
+        if read < 0:
+            return index, max(1, q.reader.txn.count(TIMELINE) - index.count())
+        return index, max(0, journal.last(q.reader.txn) - read)
 
 
 class Follower:
