@@ -178,10 +178,10 @@ def ask(ctx: Context, now: float) -> None:
     """Asks linked peers what they do about what was asked for here."""
     now_ms = ctx.replica.wall_ms(now)
     asked = [row for row in every(ctx.store) if row[1].here and row[1].entry and row[1].at_ms > now_ms - ASKED_MS]
-    for peer in [link.peer for link in ctx.replica.view(now).links] if asked else ():
+    for peer in ctx.replica.peers.greeted() if asked else ():
         keys = [EntryId(bytes.fromhex(one.entry)) for account, one in asked if _is_open(ctx, account, peer, now_ms)]
         if keys:
-            ctx.replica.ask_about(peer, [(entry, 0) for entry in keys])
+            ctx.replica.peers.ask_about(peer, [(entry, 0) for entry in keys])
 
 
 def _is_open(ctx: Context, account: AccountId, peer: str, now_ms: int) -> bool:

@@ -70,7 +70,7 @@ def lift_due(ctx: Context, now: float) -> set[Network]:
     for key, raw in [*ctx.store.notes(_ENDS)]:
         if int.from_bytes(raw, "big") <= now_ms:
             peer = key[len(_ENDS) :].decode()
-            ctx.replica.pardon(peer)
+            ctx.replica.peers.pardon(peer)
             note_peer(ctx, peer, None, None)
     held = [*networks(ctx.store)]
     for ban in held:
