@@ -32,6 +32,7 @@ from banyan_replica.intake.author import Author, EntryDraft, Sign, Written
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.intake import Intake, Judged
 from banyan_replica.intake.prepare import Checked, Prepared, Verify, prepare
+from banyan_replica.intake.room import Room
 from banyan_replica.intake.strangers import Strangers
 from banyan_replica.outbox import Outbox
 from banyan_replica.peers.ledger import Ledger, charge_of
@@ -106,21 +107,21 @@ class Replica:
         )
         self.links: dict[str, PeerSession] = {}
         self.strangers = Strangers(store, named.peers.__contains__, around)
+        self.room = Room(self.strangers, around, self._anew)
         self.sync = Sync(
             self.ingest,
             self.tree,
             self.limits,
             self.links,
-            self.strangers,
+            self.room,
             around,
             lambda peer: peer in named.peers or peer in self.gossip.neighbours(),
             rng,
             random_bytes,
         )
-        self.missing = MissingParts(store, self.limits, rng, self.sync.asking.why_not, around)
+        self.missing = MissingParts(store, self.limits, rng, self.room.why_not, around)
         self.witnesses = Witnesses(realm, witness, named)
         self.intake = Intake(realm, self.ingest, self.sync, self.limits)
-        asking = self.sync.asking
         self._out = Outbox(self.links, self.sync, self.gossip)
         self.peers = Peers(
             store=store,
@@ -134,7 +135,7 @@ class Replica:
             clock=self._clock,
         )
         self.spreading = Spreading(
-            realm, self.gossip, self.ingest, self._take_item, asking.wanted, verify, self.peers.charge
+            realm, self.gossip, self.ingest, self._take_item, self.room.wanted, verify, self.peers.charge
         )
         self._receiving = Receiving(
             realm=realm,
@@ -267,6 +268,10 @@ class Replica:
         self._out.collect()
         self.peers.note_slights(now)
 
+    def read_for(self) -> str:
+        """The peer whose share the last timer read, or an empty string: who is to pay for it."""
+        return self.sync.interests.reader()
+
     def get_timer(self) -> float | None:
         """When to call `handle_timer` next."""
         if self.sync.busy or self.sync.serving.busy:
@@ -329,6 +334,10 @@ class Replica:
     def unsent(self) -> int:
         """Bytes of messages that wait to be taken by `next_effect`, gossip not counted."""
         return self._out.size
+
+    def forget_content(self, raw: bytes) -> None:
+        """Gossip keeps no message that has these bytes, which the store erases; empty: none at all."""
+        self.gossip.forget_content(raw)
 
     def set_interest(self, accounts: Collection[AccountId] | None, now: float, far: Collection[AccountId] = ()) -> None:
         """Holds only these accounts; None: all. Call it before peers connect. A change asks them for new accounts.
@@ -445,6 +454,10 @@ class Replica:
         self._differ()
         if self._tell_at is None:
             self._tell_at = now + 0.5
+
+    def _anew(self) -> None:
+        for link in self.links.values():
+            link.course.anew()
 
     def _differ(self) -> None:
         for link in self.links.values():

@@ -882,7 +882,7 @@ async def test_what_is_read_in_the_background_for_a_stranger_is_the_strangers(
         monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
         monkeypatch.setattr(replica, "handle_timer", read)
         monkeypatch.setattr(replica, "get_timer", lambda: 0.0 if due.is_set() else get_timer())
-        monkeypatch.setattr(replica.sync.interests, "reader", lambda: readers.pop() if readers else "")
+        monkeypatch.setattr(replica, "read_for", lambda: readers.pop() if readers else "")
         used = node.throttle.opened("10.1.0.1")
         node.throttle.met(used, "stranger")
         node.throttle.works()
