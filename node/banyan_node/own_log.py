@@ -27,11 +27,14 @@ from banyan_node.home.folder import Home, write_private
 from banyan_replica.intake.author import OWN_LOGS
 from banyan_replica.replica import Replica
 from banyan_storage import acts
+from banyan_storage.layout import Layout
 from banyan_storage.reader import StoreReader
 from banyan_storage.store import Store
+from banyan_storage.tables import number
 
 LOG_NOTE = b"own log"
 _BOOT = b"own log boot"
+_NOTED, _BOOTED = Layout("number 4 | place"), Layout("began_s 8 | boot")
 """The note of the start of the machine in which the log was last written, and of when one began because of another."""
 DRAWS = 64
 """Log numbers tried to find one that is written nowhere else. A thief of the device's key may write all of them."""
@@ -54,7 +57,7 @@ class OwnLogs:
         self._until: float | None = None
         self._sure = False
         note, here = store.note(LOG_NOTE), _place(home.store)
-        noted, ours = (note or b"")[4:].split(b":"), here.split(b":")
+        noted, ours = (note or b"")[_NOTED.place].split(b":"), here.split(b":")
         parts = [a == b for a, b in zip(noted, ours, strict=False)]  # older programs noted no generation
         other_file = note is not None and not all(parts[-2:])  # the number of the device may change with each start
         if other_file or (note is not None and self._older()):
@@ -64,8 +67,8 @@ class OwnLogs:
             self.begin()
             self._sure = True
         else:
-            self.number = int.from_bytes(note[:4], "big")
-            if note[4:] != here:
+            self.number = number(note[_NOTED.number])
+            if note[_NOTED.place] != here:
                 self.note_place()
         store.commit()
         self._name = store.store_id.hex()
@@ -167,12 +170,12 @@ class OwnLogs:
 def number_in(store: StoreReader) -> int | None:
     """The number of the log that this store writes; None before the first."""
     note = store.note(LOG_NOTE)
-    return None if note is None else int.from_bytes(note[:4], "big")
+    return None if note is None else number(note[_NOTED.number])
 
 
 def _boot_noted(store: Store) -> tuple[bytes, int]:
     raw = store.note(_BOOT) or bytes(8)
-    return raw[8:], int.from_bytes(raw[:8], "big")
+    return raw[_BOOTED.boot], number(raw[_BOOTED.began_s])
 
 
 def boot_id() -> str:

@@ -71,7 +71,8 @@ def newest(
     while rows:
         _, table, number, row = rows.pop()
         account = accounts_of[number]
-        yield Line(table, number, account, *LINE.unpack(row))
+        time, key, place = LINE.unpack(row)
+        yield Line(table, number, account, time, key, place)
         walk = walks.get((table, number))
         if walk is None:
             walk = walks[table, number] = txn.dups(table, number, b"", row, reverse=True)

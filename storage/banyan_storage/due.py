@@ -17,6 +17,8 @@ from .layout import Layout
 MAX_KEY = 400
 """The most bytes of a key."""
 _BY_TIME, _BY_KEY = b"\0", b"\1"
+CELL, DRAFT = Layout("account 32 | coll 8 | key 16"), Layout("account 32 | name 16")
+REPLACED = Layout("account 32 | ref 34")
 BY_TIME, BY_KEY = Layout("work 1 | order 1 | at_ms 8 | key"), Layout("work 1 | order 1 | key")
 
 
@@ -26,15 +28,15 @@ class Work(IntEnum):
     CHECKPOINT = 1
     """account 32: it may have changed since its last checkpoint."""
     ERASE = 2
-    """account 32 | coll 8 | key 16: erase the content of a deleted cell."""
+    """CELL: erase the content of a deleted cell."""
     FORGET = 3
     """account 32 | writer 32 | log 4: forget entries of the log that do not count."""
     PUBLISH = 4
-    """account 32 | id 16: publish a draft."""
+    """DRAFT: publish it."""
     KEEP = 5
     """blob 32 | account 32 | id 16: a draft names the blob, which is kept; look whether it still does."""
     REPLACED = 6
-    """account 32 | entry 32 | op 2: erase a picture of a profile that another write replaced."""
+    """REPLACED: erase a picture of a profile that another write replaced."""
     WITHHELD = 7
     """account 32 | key 16: the order that withholds the post ends."""
     ERASE_ACCOUNT = 8

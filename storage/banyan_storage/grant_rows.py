@@ -56,7 +56,7 @@ def encode_grants(grants: Grants) -> bytes:
 
 def decode_grants(raw: bytes) -> Grants:
     """The grants of a row. Raises CorruptStore if `encode_grants` makes no such row."""
-    if len(raw) == _USUAL.size and raw[:2] == b"\0\0":
+    if len(raw) == _USUAL.size and raw.startswith(b"\0\0"):
         writer, first, logs, stratum, since = _USUAL.unpack(raw)
         new = tuple.__new__
         granted = new(Granted, (new(Grant, (writer, first, logs, stratum, None, None, None)), since, 0))

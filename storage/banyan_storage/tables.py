@@ -37,7 +37,7 @@ import struct
 from typing import NamedTuple
 from zlib import crc32
 
-from banyan_crdt.ids import AccountId, EntryId, Head, LogId, PartHash, WriterKey
+from banyan_crdt.ids import AccountId, EntryId, Head, LogId, PartHash, Ref, WriterKey
 from banyan_crdt.ops import Part
 
 from .engine import Table
@@ -219,6 +219,12 @@ def part_place(raw: bytes) -> tuple[int, int]:
 
 def erased_key(entry: EntryId, op: int) -> bytes:
     return entry + op.to_bytes(2, "big")
+
+
+def ref_of(raw: bytes) -> Ref:
+    """Entry id 32 | op 2."""
+    entry, op = ERASED_KEY.unpack(raw)
+    return Ref(EntryId(entry), number(op))
 
 
 def erased_op(key: bytes) -> int:

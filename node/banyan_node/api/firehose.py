@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType, structs
 
 from banyan_crdt.codec import encode
 from banyan_crdt.entry import encode_header
-from banyan_crdt.ids import AccountId, CellKey, EntryId, LogId, Ref, WriterKey
+from banyan_crdt.ids import AccountId, CellKey, LogId, Ref, WriterKey
 from banyan_crdt.ops import CONTROL_OPS, Add, Count, Del, Op, Pin, Put, Text, TextDel, Tomb, decode_body, part_of
 from banyan_crdt.parts import content_of
 from banyan_crdt.run import MAX_RUN_ENTRIES, encode_control, encode_run, skips_below
@@ -46,6 +46,7 @@ from banyan_schema.social import POST
 from banyan_storage.acts import Act, ActKind
 from banyan_storage.reader import Arrival, StoreReader
 from banyan_storage.records import decode_line
+from banyan_storage.tables import ref_of
 
 Kind = Literal[
     "create", "update", "delete", "account", "unknown", ActKind, "gone",
@@ -199,12 +200,13 @@ class EventsOf:
         """An act as an event; None if what came late, or would be shown again, is given to no reader now. place: behind
         it."""
         if act.kind == "late":
-            n = self._reader.number_of(EntryId(act.about[:32]))
+            late = ref_of(act.about)
+            n = self._reader.number_of(late.entry)
             row = None if n is None else next(iter(self._reader.arrivals(n - 1, 1)), None)
             if row is None or row.n != n:
                 return None
             made = self.of(row, dict(self._reader.contents([n]).get(n, ())))
-            found = next((one for one, _ in made if one.op == int.from_bytes(act.about[32:], "big")), None)
+            found = next((one for one, _ in made if one.op == late.op), None)
             if found is None or found.content is None:
                 return None
             about = {"cursor": cursor_text(self._store, *place), "id": f"{self._store}:{act.number}"}

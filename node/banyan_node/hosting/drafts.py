@@ -30,7 +30,7 @@ from banyan_schema.registry import SOCIAL
 from banyan_schema.social import POST, Post, Target, post_key, write_post
 from banyan_schema.social.post import LAYOUT
 from banyan_storage.blobs import BlobStore
-from banyan_storage.due import Work, due
+from banyan_storage.due import DRAFT, Work, due
 from banyan_storage.engine import ReadTxn
 
 AT_ONCE = 50
@@ -163,7 +163,7 @@ def publish_due(ctx: Context, now: float) -> tuple[int, bool]:
     now_ms, done = ctx.replica.wall_ms(now), 0
     rows = ctx.store.due(Work.PUBLISH, now_ms, AT_ONCE)
     for number, row in enumerate(rows):
-        account, name = AccountId(row.key[:32]), row.key[32:]
+        account, name = AccountId(row.key[DRAFT.account]), row.key[DRAFT.name]
         ctx.store.drop_due(Work.PUBLISH, row.key)
         try:
             draft = draft_of(ctx, account, name)

@@ -22,6 +22,7 @@ from banyan_schema.collection import Draft, undo
 from banyan_schema.privately import Mute, said
 from banyan_schema.social import MUTE
 from banyan_schema.social.private import PRIVATE, Wrapped, hand_over, private_key, say_privately
+from banyan_storage.view_rows import SLOT
 
 AN_ENTRY, A_THING = 100, 32
 """Things that one entry says at most, and bytes that each takes beside its content."""
@@ -61,7 +62,7 @@ def sealing_old_mutes(ctx: Context, account: AccountId, now: float) -> list[Draf
     q = ctx.queries()
     q.need("relations")
     number = q.number(account)
-    cells = {CellKey(slot[13:29]) for slot, _ in q.shown(number, MUTE)} if number else set()
+    cells = {CellKey(slot[SLOT.key]) for slot, _ in q.shown(number, MUTE)} if number else set()
     if not cells:
         return []
     held = of(ctx, account)

@@ -16,6 +16,7 @@ from banyan_reading.queries import Queries
 from banyan_schema.privately import Said, said
 from banyan_schema.social.private import KEYRING, PRIVATE, Sealed, Wrapped, read_privately
 from banyan_storage.slots import in_order, stamp_of
+from banyan_storage.view_rows import SLOT, STAMP
 
 C = TypeVar("C")
 KEPT = 50_000
@@ -111,7 +112,9 @@ class Vault:
                     out.things.setdefault((thing.said.kind, thing.said.name), []).append(thing)
         for several in out.things.values():
             if len(several) > 1:
-                places = [stamp[8:] for stamp in in_order(q.reader, [stamp_of(q.reader, t.place) for t in several])]
+                places = [
+                    stamp[STAMP.place] for stamp in in_order(q.reader, [stamp_of(q.reader, t.place) for t in several])
+                ]
                 several.sort(key=lambda thing: places.index(thing.place))
         return out
 
@@ -137,7 +140,7 @@ class Vault:
     ) -> Thing | None:
         if place in self._opened:
             return self._opened[place]
-        content, key, one = q.content(slot, place), CellKey(slot[-16:]), None
+        content, key, one = q.content(slot, place), CellKey(slot[SLOT.key]), None
         if isinstance(content, Sealed):
             known = secrets.get(content.secret)
             if known is not None and known.secret is not None:

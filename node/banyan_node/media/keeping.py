@@ -30,7 +30,7 @@ from banyan_storage import tables as t
 from banyan_storage.blob_names import is_named, places
 from banyan_storage.blobs import BlobStore, HeldBlob
 from banyan_storage.slots import shown_at
-from banyan_storage.view_rows import slot_of
+from banyan_storage.view_rows import SHOW, slot_of
 
 GRACE_S = 86_400
 AT_ONCE = 200
@@ -83,7 +83,7 @@ def shows(q: Queries, place: bytes) -> bool:
     op = None if entry is None else decode_body(entry.ops).ops[at]
     if number is None or not isinstance(op, Put | Add):
         return False
-    return shown_at(q.reader.txn, slot_of(number, op))[:8] == place
+    return shown_at(q.reader.txn, slot_of(number, op))[SHOW.place] == place
 
 
 def _is_old(one: HeldBlob, now: float) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from banyan_crdt.ids import AccountId, CellKey, EntryId
+from banyan_crdt.ids import EntryId
 from banyan_replica.surroundings import PartItem
 from banyan_schema.social import Target
 from banyan_storage.store import Store
@@ -27,7 +27,7 @@ def came(store: Store, items: Iterable[PartItem]) -> list[Target]:
     for item in items:
         if (raw := store.note(_name(item.entry, item.op))) is not None:
             wait_for(store, item.entry, item.op, None)
-            posts[Target(AccountId(raw[:32]), CellKey(raw[32:]))] = None
+            posts[Target.of(raw)] = None
     return [*posts]
 
 

@@ -42,9 +42,10 @@ from banyan_schema.social import POST, PROFILE
 from banyan_schema.social.private import KEYRING, PRIVATE
 from banyan_storage import tables as t
 from banyan_storage.blob_names import look_again
-from banyan_storage.due import Work
+from banyan_storage.due import CELL, REPLACED, Work
 from banyan_storage.engine import Engine
 from banyan_storage.errors import StorageError, ViewBuilding
+from banyan_storage.tables import ref_of
 from banyan_storage.view_rows import ref_bytes
 from banyan_storage.views.large_accounts import waits
 
@@ -338,7 +339,8 @@ def erase_deleted(ctx: Context, now: float) -> Done:
     due = ctx.store.due(Work.ERASE, now_ms, CELLS)
     cells: dict[AccountId, set[tuple[Coll, CellKey]]] = {}
     for _, key in due:
-        cells.setdefault(AccountId(key[:32]), set()).add((Coll(key[32:40]), CellKey(key[40:])))
+        owner, coll, cell = CELL.unpack(key)
+        cells.setdefault(AccountId(owner), set()).add((Coll(coll), CellKey(cell)))
     for account, ended in cells.items():
         if walked >= ENTRIES:
             return Done(erased, True)
@@ -378,7 +380,7 @@ def erase_replaced(ctx: Context, now: float) -> Done:
     erased, behind, now_ms = 0, follow(ctx, now), ctx.replica.wall_ms(now)
     due = ctx.store.due(Work.REPLACED, now_ms, AT_ONCE)
     for _, key in due:
-        account, ref = AccountId(key[:32]), Ref(EntryId(key[32:64]), int.from_bytes(key[64:], "big"))
+        account, ref = AccountId(key[REPLACED.account]), ref_of(key[REPLACED.ref])
         again, gone = _erase_replaced(ctx, account, ref)
         erased += gone
         if again:

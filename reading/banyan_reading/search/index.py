@@ -28,14 +28,13 @@ import apsw
 from apsw import sqlite_extra
 
 from banyan_crdt.ids import AccountId, CellKey
+from banyan_reading.places import APART
 from banyan_reading.search.words import Question, Term
 from banyan_schema.social import Target
 from banyan_storage.errors import DiskFailed, DiskFull, IndexDamaged, StorageError, StoreReadOnly
 
 VERSION = 4
 """Raise it by one when the same post is indexed otherwise; then the index is made again."""
-APART = 20
-"""Bits of a row number below the time."""
 PATIENCE_MS = 5_000
 """How long one connection waits for another that writes."""
 CHECKSUM_BYTES = 8

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Set
-from itertools import chain, compress, islice
+from itertools import chain, compress, islice, starmap
 from operator import eq, itemgetter
 from typing import NamedTuple, TypeAlias
 
@@ -197,24 +197,25 @@ class Fold:
         fresh = self._without_covered(self._without_dead(self._fresh))
         odd = self._odd(fresh)
         changes = slots.changes
-        shows, openings = changes.puts[SHOWN].append, [(changes.puts[table].append, row) for table, row in OPENINGS]
+        shows, openings = changes.puts[SHOWN].append, list[tuple[bytes, bytes, bytes, bytes]]()
         kind, seed_in, posts = b"", seeds_of(b""), False
+        of, account, own, unique, time, at = SLOT.of, SLOT.account, SLOT.own, SLOT.unique, STAMP.time, STAMP.place
         for slot, stamp, _, raw in fresh:
-            if slot[SLOT.of] != kind:  # nearly all are of one
-                kind = slot[SLOT.of]
+            if slot[of] != kind:  # nearly all are of one
+                kind = slot[of]
                 seed_in, posts = seeds_of(kind), slot[SLOT.coll] == POST and not changes.building
-            seed = None if raw is None or (odd and slot in odd) else seed_in(stamp[STAMP.time], raw)
+            seed = None if raw is None or (odd and slot in odd) else seed_in(stamp[time], raw)
             if seed is None:
                 slots.add(slot, stamp, None if raw is None else content_of(raw))
                 continue
-            number, place = slot[SLOT.account], stamp[STAMP.place]
-            shows((number, slot[SLOT.own] + place + seed))
+            number, place = slot[account], stamp[at]
+            shows((number, slot[own] + place + seed))
             if posts and len(seed) == TIME_BYTES:  # a post that answers nothing: these are its only rows
-                key = slot[SLOT.key]
-                for put, row in openings:
-                    put(row(number, seed, key, place))
+                openings.append((number, seed, slot[unique], place))
             else:
                 changes.slot(None, Showing(slot, place, seed))
+        for table, row in OPENINGS if openings else ():
+            changes.puts[table] += starmap(row, openings)
         if self._covers:
             self._cover(slots, {entry + stamp[STAMP.op]: (slot, stamp[STAMP.place]) for slot, stamp, entry, _ in fresh})
         slots.finish()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from banyan_crdt.ids import AccountId, CellKey, account_from_text, account_to_text
+from banyan_crdt.ids import CellKey, account_from_text, account_to_text
+from banyan_reading.places import home_place
 from banyan_schema.dates import iso
 from banyan_schema.social import Target, post_from_text, post_to_text
 from banyan_web.endpoint import Ask, Endpoints, Web
@@ -23,11 +24,10 @@ whether the 48 bytes after it are of a post, or of a repost as its id has them."
 
 def _home(place: str) -> tuple[str, int]:
     """(id of a status, milliseconds) of a place at home."""
-    raw = bytes.fromhex(place)
-    ms, account = int.from_bytes(raw[:6], "big"), AccountId(raw[8:40])
-    if raw[6:8] == _LAST_REPOST:
-        return id_of_repost(RepostId(account_to_text(account), ms, raw[40:].hex())), ms
-    return status_id(post_to_text(Target(account, CellKey(raw[40:]))), ms), ms
+    ms, counter, account, key = home_place(place)
+    if counter == _LAST_REPOST:
+        return id_of_repost(RepostId(account_to_text(account), ms, key.hex())), ms
+    return status_id(post_to_text(Target(account, CellKey(key))), ms), ms
 
 
 def place_at_home(id_: str) -> str:

@@ -249,6 +249,6 @@ async def _shown(web: Web, blob: str, key: str) -> dict[str, Any]:
 
 def _sniffed(raw: bytes) -> str:
     """Of a preview whose type nobody said: of a picture only."""
-    if raw[:4] == b"RIFF" and raw[8:12] == b"WEBP":
+    if raw.startswith(b"RIFF") and raw.startswith(b"WEBP", 8):
         return "image/webp"
     return next((kind for magic, kind in _MAGIC if raw.startswith(magic)), _PLAIN)

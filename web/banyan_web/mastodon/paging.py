@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 from banyan_node.api.methods.reading import PostRow
+from banyan_reading.places import place_ms
 from banyan_web.endpoint import Ask, Web
 from banyan_web.mastodon.ids import FIRST, STATUS_DIGITS, TIME_DIGITS, repost_id, status_id
 from banyan_web.params import number, text
@@ -103,7 +104,7 @@ async def page(feed: Feed, at: Bounds, line_of: Callable[[Any], Line] = line) ->
         place = answer["after" if rising else "before"]
         if place is None:
             break
-        ms = int(place[:12], 16)
+        ms = place_ms(place)
         end = f"{ms + FIRST:0{TIME_DIGITS}d}"
         beyond = [id_ for id_ in found if (id_[:TIME_DIGITS] < end if rising else id_[:TIME_DIGITS] > end)]
         if len(beyond) >= at.limit:
@@ -133,9 +134,9 @@ def both(one: Feed, other: Feed) -> Feed:
             rows |= {typed_line(row).id: row for row in page["posts"]}
         if not ends:
             return {"posts": list(rows.values()), "before": None, "after": None}
-        far = (min if rising else max)(int(end[:12], 16) for end in ends)
+        far = (min if rising else max)(map(place_ms, ends))
         again = f"{far:012x}" + (_BEGIN if rising else _END)
-        on = [page[name] if page[name] is not None and int(page[name][:12], 16) == far else again for page in found]
+        on = [page[name] if page[name] is not None and place_ms(page[name]) == far else again for page in found]
         some = [row for id_, row in rows.items() if (_ms(id_) <= far if rising else _ms(id_) >= far)]
         return {"posts": some, "before": None, "after": None, name: "|".join([f"{far:012x}", *on])}
 

@@ -11,6 +11,7 @@ from banyan_node.api.methods.feeds import Feed as NodeFeed
 from banyan_node.api.methods.reading import PostRow
 from banyan_node.api.methods.searching import MOST as MOST_FOUND
 from banyan_node.api.methods.searching import MOST_TAGS
+from banyan_reading.places import found_below, found_ms, place_ms
 from banyan_schema.social import tags_in
 from banyan_web.endpoint import Ask, Endpoints, Web
 from banyan_web.mastodon.entities.bodies import answer_of, bodies
@@ -26,8 +27,6 @@ TAGS = 4
 """Tags of each kind that one question names, as with Mastodon."""
 TAG_READ, TAG_READS = 80, 25
 """Posts of one question to the index; and how many questions `min_id` may take, for the index goes down alone."""
-_APART = 20
-"""Bits of a place in a search below the milliseconds."""
 
 
 async def _shown(web: Web, ask: Ask, **asked: Any) -> Response:
@@ -127,12 +126,12 @@ def index_feed(web: Web, reader: str | None, questions: list[dict[str, Any]]) ->
                 found = await web.call("search", **question, by=reader, limit=TAG_READ, before=place)
                 rows |= {row["uri"]: row for row in found["posts"]}
                 place = found["before"]
-                if place is None or (after is not None and _ms_of_row(place) < int(after[:12], 16)):
+                if place is None or (after is not None and found_ms(place) < place_ms(after)):
                     break
             if place is not None and after is None:
-                ends.append(f"{_ms_of_row(place):012x}:{place}")
+                ends.append(f"{found_ms(place):012x}:{place}")
         last = max(ends, default=None)
-        floor = -1 if last is None else int(last[:12], 16)
+        floor = -1 if last is None else place_ms(last)
         return {"posts": [row for row in rows.values() if row["time_ms"] >= floor], "before": last, "after": None}
 
     return feed
@@ -149,7 +148,7 @@ def _tagged(web: Web, reader: str, tags: list[str]) -> Feed:
             found = await web.call("tagged", tags=tags, limit=size, before=place)
             uris += found["posts"]
             place = found["before"]
-            if place is None or (after is not None and _ms_of_row(place) < int(after[:12], 16)):
+            if place is None or (after is not None and found_ms(place) < place_ms(after)):
                 break
         rows = list[PostRow]()
         for at in range(0, len(uris), MOST_FOUND):
@@ -157,7 +156,7 @@ def _tagged(web: Web, reader: str, tags: list[str]) -> Feed:
             rows += [row for row in (await web.answer("posts.get", **asked, by=reader)).posts if row is not None]
         if place is None or after is not None:
             return {"posts": rows, "before": None, "after": None}
-        floor = _ms_of_row(place)
+        floor = found_ms(place)
         return {
             "posts": [row for row in rows if row.time_ms >= floor],
             "before": f"{floor:012x}:{place}",
@@ -177,11 +176,7 @@ def _row_below(place: str) -> str:
     """The place in the index where a page ended, or else above all posts of the millisecond of a place in a feed."""
     if ":" in place:
         return place.partition(":")[2]
-    return f"{min((int(place[:12], 16) + 1) << _APART, (1 << 63) - 1):016x}"
-
-
-def _ms_of_row(row: str) -> int:
-    return int(row, 16) >> _APART
+    return found_below(place_ms(place))
 
 
 @ENDPOINTS.get("/api/v1/favourites", "read:favourites")

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from banyan_crdt.blob import BlobRoot
-from banyan_crdt.ids import AccountId, CellKey
+from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Put
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import Named, name_of, reader_of, visibility_of
@@ -186,7 +186,7 @@ def listing(at: CommitView, ask: ChannelsRequest) -> Channels:
     visibility, rows, last, more = visibility_of(at, reader), list[ChannelRow](), b"", None
     if ask.subscribed:
         place = place_of(ask.after, 48, "among channels", "after")
-        start = None if place is None else Target(AccountId(place[:32]), CellKey(place[32:]))
+        start = None if place is None else Target.of(place)
         found = ((one.raw, one, channel_of(q, one)) for one in subscriptions(q, account, start))
     else:
         place = place_of(ask.after, 16, "among channels", "after")

@@ -14,7 +14,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from banyan_crdt.entry import Entry
-from banyan_crdt.ids import AccountId, CellKey, Ref, account_to_text
+from banyan_crdt.ids import AccountId, Ref, account_to_text
 from banyan_crdt.ops import Put, decode_body, part_of
 from banyan_crdt.state import counted_entries
 from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
@@ -231,7 +231,7 @@ def end_terms(ctx: Context, now: float) -> bool:
     now_ms = ctx.replica.wall_ms(now)
     due = ctx.store.due(Work.WITHHELD, now_ms, AT_ONCE)
     for _, key in due:
-        target = Target(AccountId(key[:32]), CellKey(key[32:]))
+        target = Target.of(key)
         if ctx.holds(target.account):
             with suppress(CallError):  # the author deleted it, and nothing of it is withheld any more
                 release(ctx, ReleaseRequest(post_to_text(target)), now)

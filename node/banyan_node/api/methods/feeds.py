@@ -33,6 +33,7 @@ from banyan_node.hosting.ranking import Rank
 from banyan_node.hosting.visibility import Visibility
 from banyan_node.operator_errors import CallError
 from banyan_reading.answers import Reposted
+from banyan_reading.places import cursor_ms
 from banyan_reading.queries import PostView, Queries
 from banyan_reading.responding import numbers_of, quoting, responses
 from banyan_reading.timelines import Line, by_time
@@ -228,7 +229,7 @@ def _page(
     for n, line in enumerate(lines if limit else ()):
         if len(page) == limit or n == looked:
             return [*page.values()], feed_cursor(last)
-        if int.from_bytes(line.time[:6], "big") < since_ms:
+        if line.ms < since_ms:
             break
         last = line.cursor
         view = rows.view(line) if takes(line) else None
@@ -258,7 +259,7 @@ def _ranked(at: CommitView, ask: FeedRequest, visibility: Visibility, lines: Lin
         raise CallError("bad_request", f"The order {ask.rank} has one page; leave `before` out.")
     q = at.queries()
     noted = home_read(at.private(reader))
-    since_ms = now_ms() - AWAY_MS if noted is None else int.from_bytes(noted[:6], "big") + 1
+    since_ms = now_ms() - AWAY_MS if noted is None else cursor_ms(noted) + 1
     page, _ = _page(rows, ask, visibility.shows, lines(None, None), CANDIDATES, CANDIDATES * LOOKED, since_ms)
     known = numbers_of(q, [a for a in q.follows(reader) if visibility.sees(a)])
     for one in page:

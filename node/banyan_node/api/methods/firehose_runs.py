@@ -44,6 +44,7 @@ from banyan_schema.social import POST
 from banyan_storage import acts
 from banyan_storage.acts import Act, ActKind
 from banyan_storage.reader import Arrival, StoreReader
+from banyan_storage.tables import ref_of
 
 METHODS = Declared()
 PAGE_BYTES = 4 << 20
@@ -212,7 +213,7 @@ class _Making:
                 return None
             again = [] if shown is None or shown.ref is None else self._again(shown.ref.entry)
             return self._made(act.account, n, {"post"}, [], [*again, place], act.kind)
-        entry, op = EntryId(act.about[:32]), int.from_bytes(act.about[32:], "big")
+        entry, op = ref_of(act.about)
         found = self._reader.entry(entry)
         ops = () if found is None else decode_body(found.ops).ops
         if op >= len(ops) or not self._given.op(act.account, ops[op]) or not (again := self._again(entry)):

@@ -283,7 +283,7 @@ class _Batch:
             raw = self.ctx.store.note(self._article(title))
             if raw is None:
                 raise CallError("bad_request", f"A row answers '{title[:60]}', which no row before it opens.")
-            found = self._articles[title] = Target(AccountId(raw[:32]), CellKey(raw[32:]))
+            found = self._articles[title] = Target.of(raw)
         return found
 
     def _article(self, title: str) -> bytes:

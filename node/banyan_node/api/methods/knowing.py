@@ -122,7 +122,7 @@ def _row(at: CommitView, q: Queries, account: AccountId, trusted: set[str] | set
         confirmed=handle is not None and any(one.account in trusted for one in handle.platforms),
         moved_to=None if to is None else Named(did(to), name_of(q, to)),
         born_ms=None if born is None else born.header.time >> 16,
-        last_post_ms=None if last is None else int.from_bytes(last.time[:6], "big"),
+        last_post_ms=None if last is None else last.ms,
     )
 
 

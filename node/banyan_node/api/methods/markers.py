@@ -24,10 +24,12 @@ from banyan_node.hosting.hearing import PutAway, heard, tellers
 from banyan_node.hosting.vault import Private
 from banyan_node.hosting.writing import append_each
 from banyan_node.operator_errors import CallError
+from banyan_reading.places import cursor_ms
 from banyan_reading.queries import Queries
 from banyan_reading.visibility import Place
 from banyan_schema.privately import Dismissed, Marker
 from banyan_storage.naming import PLACE_BYTES
+from banyan_storage.tables import part_place
 from banyan_storage.view_rows import place_bytes
 
 METHODS = Declared()
@@ -89,10 +91,11 @@ def _of(held: Private, timeline: str) -> list[str]:
 
 def place_said(q: Queries, place: bytes) -> str:
     """A place among notifications so that every node finds it. Raises CallError."""
-    name = q.reader.name_at(int.from_bytes(place[:6], "big"))
+    n, op = part_place(place)
+    name = q.reader.name_at(n)
     if name is None:
         raise CallError("not_found", "There is no such place among the notifications of this node.", 404)
-    return f"{name[0].hex()}.{int.from_bytes(place[6:], 'big')}"
+    return f"{name[0].hex()}.{op}"
 
 
 def place_here(q: Queries, said: str) -> bytes | None:
@@ -140,7 +143,7 @@ def mark(ctx: Context, ask: MarkRequest, now: float) -> NoResult:
         before = home_read(held)
         if place is None or (before is not None and before >= place):
             return NoResult()
-        if int.from_bytes(place[:6], "big") > ctx.replica.wall_ms(now) + AHEAD_MS:
+        if cursor_ms(place) > ctx.replica.wall_ms(now) + AHEAD_MS:
             raise CallError("bad_request", "That place in the feed is in the future: give one of a page that was read.")
         said = place.hex()
     else:

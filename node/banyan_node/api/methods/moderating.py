@@ -47,6 +47,7 @@ from banyan_schema.social.group import (
     join,
     write_group,
 )
+from banyan_storage.view_rows import TARGET
 
 METHODS = Declared()
 OPS = 128
@@ -305,7 +306,7 @@ _KEPT: tuple[What, ...] = ("accept", "invite", "ban", "remove", "pin")
 def _said(found: GroupView, by: AccountId) -> Iterator[GroupAct]:
     for what in _KEPT:
         for raw in found.acts(by, what):
-            yield GroupAct(found.target, what, AccountId(raw[:32]), CellKey(raw[32:]) or None)
+            yield GroupAct(found.target, what, AccountId(raw[TARGET.account]), CellKey(raw[TARGET.key]) or None)
 
 
 def _says(found: GroupView, by: AccountId, one: GroupAct) -> bool:

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from banyan_crdt.blob import BlobRoot
-from banyan_crdt.ids import AccountId, CellKey
 from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.kept_rows import KeptRows
 from banyan_node.api.methods.reading import (
@@ -35,6 +34,7 @@ from banyan_node.media.about import about_of
 from banyan_node.media.naming import naming
 from banyan_node.operator_errors import CallError
 from banyan_reading.answers import PostView, Reposted
+from banyan_reading.timelines import CURSOR
 from banyan_reading.visibility import FilterContext, Place
 from banyan_schema.media import Media
 from banyan_schema.social import Target
@@ -123,7 +123,7 @@ def favourites(at: CommitView, ask: FavouritesRequest) -> Favourites:
         if len(page) == ask.limit:
             return Favourites(page, last)
         last = feed_cursor(place)
-        row = rows.of(Target(AccountId(place[8:40]), CellKey(place[40:])))
+        row = rows.of(Target.of(place[CURSOR.target]))
         if row is not None:
             page.append(row)
     return Favourites(page, None)

@@ -24,6 +24,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api.firehose import ArrivalPlace
+from banyan_reading.places import place_ms
 from banyan_reading.visibility import Place
 from banyan_web.endpoint import Web
 from banyan_web.firehose.tail import Tail, TailEvent
@@ -376,7 +377,7 @@ class Hub:
 
 def _ms_in_key(uri: str) -> int:
     """The time that a post's key begins with: that of the post, if it was written by a node."""
-    return int(uri.partition("/")[2][:12], 16)
+    return place_ms(uri.partition("/")[2])
 
 
 def _content(row: Mapping[str, Any]) -> dict[str, Any]:
