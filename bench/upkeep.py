@@ -24,13 +24,13 @@ from banyan_crdt.run import decode_run
 from banyan_node.context import TABLES
 from banyan_replica.intake.author import Author, Written
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.intake.own import own_key
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_replica.sync.serve import run_item
 from banyan_sim.machine import EPOCH
 from banyan_sim.world import World
 from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.local_tables import OWN_TIPS
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.reader import StoreReader
 from bench.harness import arguments, finish, median, say, workplace
@@ -54,7 +54,7 @@ def forked(folder: Path, entries: int) -> dict[str, float]:
             for made in _write(phone, account, number, first, stop):
                 if number == 2 or (number == 1 and stop < each):
                     _give(phone, made, twin)
-                    twin.store.put_note(own_key(made.log), made.entries[-1].id)  # a copy of a home knows no better
+                    OWN_TIPS.put(twin.store, made.log, [made.entries[-1].id])  # a copy of a home knows no better
         holder.store.commit()
     fork = _write_and_give(copy, account, 1, each, holder)
     assert holder.head(_log(account, 1)).flag

@@ -23,10 +23,11 @@ from banyan_node.home.folder import Home
 from banyan_replica.intake.author import Author, EntryDraft, grant_to
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.surroundings import PartItem
-from banyan_replica.sync.replaying import MET, note_agreement
+from banyan_replica.sync.replaying import note_agreement
 from banyan_schema.social import Post, ReplyTo, Target, post_key, relate, set_profile, write_post
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.local_tables import MET
 from banyan_storage.store import Store
 from banyan_storage.views import SocialViews
 from bench.harness import ROOT, say
@@ -163,8 +164,8 @@ def write_in_turn(author: Author, work: Iterator[tuple[Account, Sequence[EntryDr
 def forget_meetings(home: Path) -> None:
     """What the store remembers of peers that it met."""
     with filling(home) as author:
-        for key, _ in list(author.store.notes(MET)):
-            author.store.put_note(key, None)
+        for other in [*MET.keys(author.store)]:
+            MET.put(author.store, other, None)
 
 
 # -- stores that are kept

@@ -209,3 +209,13 @@ def _read(home: Home) -> dict[str, dict[str, Any]]:
         return {kind: dict(note.get(kind, {})) for kind in empty}
     except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return empty
+
+
+def group_of(s: Session, which: str, by: str | None) -> str:
+    """The address of the group that a person means: by name or digits among those of the reader and those that were
+    shown, or by address. Raises BadInput."""
+
+    def more() -> dict[str, str]:
+        return {row["uri"]: row["name"] for row in s.call("groups", by=acting(s, by), limit=1_000)["groups"]}
+
+    return titled(s, "group", which, more, "`banyan group ls`")

@@ -1217,7 +1217,7 @@ export interface components {
              * @default one
              * @enum {unknown}
              */
-            choices?: "one" | "several";
+            choices: "one" | "several";
         };
         /**
          * AuditChain
@@ -1267,9 +1267,9 @@ export interface components {
             /** @enum {unknown} */
             do: "compact" | "export" | "import" | "rebuild" | "verify";
             /** @default null */
-            name?: string | null;
+            name: string | null;
             /** @default null */
-            view?: string | null;
+            view: string | null;
         };
         /** CheckpointRow */
         CheckpointRow: {
@@ -1289,7 +1289,7 @@ export interface components {
         Confirming: {
             cursor: string;
             /** @default false */
-            back?: boolean;
+            back: boolean;
         };
         /**
          * ConsumerRow
@@ -1429,7 +1429,7 @@ export interface components {
             /** @enum {unknown} */
             do: "block";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here.
@@ -1439,13 +1439,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo?: boolean;
+            undo: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * DoDelete
@@ -1455,13 +1455,13 @@ export interface components {
             /** @enum {unknown} */
             do: "delete";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1477,30 +1477,30 @@ export interface components {
             /** @enum {unknown} */
             do: "edit";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
              */
             uri: string;
             /** @default null */
-            text?: string | null;
+            text: string | null;
             /** @default null */
-            warning?: string | null;
+            warning: string | null;
             /** @default null */
-            lang?: string | null;
+            lang: string | null;
             /** @default null */
-            mentions?: string[] | null;
+            mentions: string[] | null;
             /** @default null */
-            media?: components["schemas"]["MediaItem"][] | null;
+            media: components["schemas"]["MediaItem"][] | null;
             /** @default null */
-            policy?: components["schemas"]["PolicyAsked"] | null;
+            policy: components["schemas"]["PolicyAsked"] | null;
         };
         /**
          * DoFollow
@@ -1510,7 +1510,7 @@ export interface components {
             /** @enum {unknown} */
             do: "follow";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here.
@@ -1520,13 +1520,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo?: boolean;
+            undo: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * DoMute
@@ -1536,7 +1536,7 @@ export interface components {
             /** @enum {unknown} */
             do: "mute";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here.
@@ -1546,15 +1546,15 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo?: boolean;
+            undo: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
             /** @default null */
-            until?: number | null;
+            until: number | null;
         };
         /**
          * DoPin
@@ -1564,7 +1564,7 @@ export interface components {
             /** @enum {unknown} */
             do: "pin";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1574,13 +1574,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo?: boolean;
+            undo: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * DoPost
@@ -1590,45 +1590,45 @@ export interface components {
             /** @enum {unknown} */
             do: "post";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             text: string;
             /**
              * @description A BCP 47 tag: vi, pt-BR.
              * @default null
              */
-            lang?: string | null;
+            lang: string | null;
             /** @default null */
-            warning?: string | null;
+            warning: string | null;
             /**
              * @default public
              * @enum {unknown}
              */
-            audience?: "public" | "unlisted";
+            audience: "public" | "unlisted";
             /** @default null */
-            mentions?: string[] | null;
+            mentions: string[] | null;
             /** @default null */
-            tags?: string[] | null;
+            tags: string[] | null;
             /** @default null */
-            poll?: components["schemas"]["Asked"] | null;
+            poll: components["schemas"]["Asked"] | null;
             /** @default null */
-            media?: components["schemas"]["MediaItem"][] | null;
+            media: components["schemas"]["MediaItem"][] | null;
             /** @default null */
-            group?: string | null;
+            group: string | null;
             /**
              * @default normal
              * @enum {unknown}
              */
-            urgency?: "normal" | "urgent";
+            urgency: "normal" | "urgent";
             /** @default null */
-            policy?: components["schemas"]["PolicyAsked"] | null;
+            policy: components["schemas"]["PolicyAsked"] | null;
             /** @default null */
-            once?: string | null;
+            once: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * DoProfileSet
@@ -1639,16 +1639,16 @@ export interface components {
             /** @enum {unknown} */
             do: "profile.set";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /** @default {} */
-            fields?: {
+            fields: {
                 [key: string]: string;
             };
             /**
              * @description `avatar` and `banner`, as `media.put` answered them; null takes a picture away.
              * @default {}
              */
-            pictures?: {
+            pictures: {
                 [key: string]: components["schemas"]["MediaItem"] | null;
             };
             /**
@@ -1656,7 +1656,7 @@ export interface components {
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * DoQuote
@@ -1666,45 +1666,45 @@ export interface components {
             /** @enum {unknown} */
             do: "quote";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             text: string;
             /**
              * @description A BCP 47 tag: vi, pt-BR.
              * @default null
              */
-            lang?: string | null;
+            lang: string | null;
             /** @default null */
-            warning?: string | null;
+            warning: string | null;
             /**
              * @default public
              * @enum {unknown}
              */
-            audience?: "public" | "unlisted";
+            audience: "public" | "unlisted";
             /** @default null */
-            mentions?: string[] | null;
+            mentions: string[] | null;
             /** @default null */
-            tags?: string[] | null;
+            tags: string[] | null;
             /** @default null */
-            poll?: components["schemas"]["Asked"] | null;
+            poll: components["schemas"]["Asked"] | null;
             /** @default null */
-            media?: components["schemas"]["MediaItem"][] | null;
+            media: components["schemas"]["MediaItem"][] | null;
             /** @default null */
-            group?: string | null;
+            group: string | null;
             /**
              * @default normal
              * @enum {unknown}
              */
-            urgency?: "normal" | "urgent";
+            urgency: "normal" | "urgent";
             /** @default null */
-            policy?: components["schemas"]["PolicyAsked"] | null;
+            policy: components["schemas"]["PolicyAsked"] | null;
             /** @default null */
-            once?: string | null;
+            once: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1719,7 +1719,7 @@ export interface components {
             /** @enum {unknown} */
             do: "react";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1730,13 +1730,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo?: boolean;
+            undo: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * DoReply
@@ -1746,45 +1746,45 @@ export interface components {
             /** @enum {unknown} */
             do: "reply";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             text: string;
             /**
              * @description A BCP 47 tag: vi, pt-BR.
              * @default null
              */
-            lang?: string | null;
+            lang: string | null;
             /** @default null */
-            warning?: string | null;
+            warning: string | null;
             /**
              * @default public
              * @enum {unknown}
              */
-            audience?: "public" | "unlisted";
+            audience: "public" | "unlisted";
             /** @default null */
-            mentions?: string[] | null;
+            mentions: string[] | null;
             /** @default null */
-            tags?: string[] | null;
+            tags: string[] | null;
             /** @default null */
-            poll?: components["schemas"]["Asked"] | null;
+            poll: components["schemas"]["Asked"] | null;
             /** @default null */
-            media?: components["schemas"]["MediaItem"][] | null;
+            media: components["schemas"]["MediaItem"][] | null;
             /** @default null */
-            group?: string | null;
+            group: string | null;
             /**
              * @default normal
              * @enum {unknown}
              */
-            urgency?: "normal" | "urgent";
+            urgency: "normal" | "urgent";
             /** @default null */
-            policy?: components["schemas"]["PolicyAsked"] | null;
+            policy: components["schemas"]["PolicyAsked"] | null;
             /** @default null */
-            once?: string | null;
+            once: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1799,7 +1799,7 @@ export interface components {
             /** @enum {unknown} */
             do: "repost";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1809,13 +1809,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo?: boolean;
+            undo: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * DoUnfollow
@@ -1825,7 +1825,7 @@ export interface components {
             /** @enum {unknown} */
             do: "unfollow";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here.
@@ -1835,13 +1835,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo?: boolean;
+            undo: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * DoVote
@@ -1851,25 +1851,25 @@ export interface components {
             /** @enum {unknown} */
             do: "vote";
             /** @default null */
-            id?: string | null;
+            id: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
              */
             uri: string;
             /** @default null */
-            options?: number[] | null;
+            options: number[] | null;
             /**
              * @description Takes it back.
              * @default false
              */
-            undo?: boolean;
+            undo: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /** DroppedAccounts */
         DroppedAccounts: {
@@ -1976,33 +1976,33 @@ export interface components {
          */
         FirehoseAsked: {
             /** @default null */
-            since?: string | null;
+            since: string | null;
             /** @default null */
-            seen?: string | null;
+            seen: string | null;
             /** @default null */
-            consumer?: string | null;
+            consumer: string | null;
             /** @default null */
-            format?: ("cbor" | "ndjson" | "sse") | null;
+            format: ("cbor" | "ndjson" | "sse") | null;
             /** @default null */
-            compress?: string | null;
+            compress: string | null;
             /** @default null */
-            collection?: string | string[] | null;
+            collection: string | string[] | null;
             /** @default null */
-            account?: string | string[] | null;
+            account: string | string[] | null;
             /** @default null */
-            shard?: string | string[] | null;
+            shard: string | string[] | null;
             /** @default null */
-            platform?: string | string[] | null;
+            platform: string | string[] | null;
             /** @default null */
-            label?: string | string[] | null;
+            label: string | string[] | null;
             /** @default false */
-            proof?: boolean;
+            proof: boolean;
             /** @default false */
-            uncounted?: boolean;
+            uncounted: boolean;
             /** @default true */
-            follow?: boolean;
+            follow: boolean;
             /** @default null */
-            frontier?: number | null;
+            frontier: number | null;
         };
         /** FirehoseDictionaries */
         FirehoseDictionaries: {
@@ -2143,7 +2143,7 @@ export interface components {
             word: string;
             sentence: string;
             /** @default null */
-            withheld?: components["schemas"]["WithheldOrder"] | null;
+            withheld: components["schemas"]["WithheldOrder"] | null;
         };
         /**
          * GrantRow
@@ -2308,6 +2308,17 @@ export interface components {
             after: string | null;
         };
         /**
+         * LocalRow
+         * @description Local state of one kind: rows that this node keeps for itself. owner: the module that decides what they mean.
+         */
+        LocalRow: {
+            name: string;
+            owner: string;
+            version: number;
+            rows: number;
+            bytes: number;
+        };
+        /**
          * LogRow
          * @description flag: 1 if it is forked. own: whether this data folder wrote it. (A copied home has the same writer, but writes
          *         another log.)
@@ -2335,7 +2346,7 @@ export interface components {
              */
             blob: string;
             /** @default null */
-            description?: string | null;
+            description: string | null;
         };
         /**
          * MediaShownRow
@@ -2478,11 +2489,11 @@ export interface components {
             /** a text that does not begin with did: */
             name: string;
             /** @default {} */
-            profile?: {
+            profile: {
                 [key: string]: string;
             };
             /** @default null */
-            recovery?: string | null;
+            recovery: string | null;
         };
         /**
          * NewBan
@@ -2490,13 +2501,13 @@ export interface components {
          */
         NewBan: {
             /** @default null */
-            peer?: string | null;
+            peer: string | null;
             /** @default null */
-            network?: string | null;
+            network: string | null;
             /** @default  */
-            reason?: string;
+            reason: string;
             /** @default 0 */
-            days?: number;
+            days: number;
         };
         /**
          * NewDecision
@@ -2506,40 +2517,40 @@ export interface components {
             /** @enum {unknown} */
             verdict: "hide" | "label" | "limit" | "nothing" | "pass_on" | "suspend" | "withhold";
             /** @default null */
-            report?: number | null;
+            report: number | null;
             /** @default null */
-            account?: string | null;
+            account: string | null;
             /** @default null */
-            posts?: string[] | null;
+            posts: string[] | null;
             /** @default  */
-            why?: string;
+            why: string;
             /** @default  */
-            text?: string;
+            text: string;
             /** @default  */
-            order?: string;
+            order: string;
             /** @default  */
-            basis?: string;
+            basis: string;
             /** @default  */
-            scope?: string;
+            scope: string;
             /**
              * @description How many days; 0: until it is taken back.
              * @default 0
              */
-            days?: number;
+            days: number;
             /** @default  */
-            to?: string;
+            to: string;
             /**
              * an account
              * @description The moderator who decides, hosted here; default: the operator.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /** NewDrop */
         NewDrop: {
             account: string;
             /** @default  */
-            why?: string;
+            why: string;
         };
         /**
          * NewModerator
@@ -2563,9 +2574,9 @@ export interface components {
         NewToken: {
             scopes: string[];
             /** @default null */
-            app?: string | null;
+            app: string | null;
             /** @default null */
-            seconds?: number | null;
+            seconds: number | null;
         };
         /**
          * NewWebhook
@@ -2577,20 +2588,20 @@ export interface components {
         NewWebhook: {
             url: string;
             /** @default null */
-            secret?: string | null;
+            secret: string | null;
             /** @default [] */
-            accounts?: string[];
+            accounts: string[];
             /**
              * @default [
              *       "entries",
              *       "control"
              *     ]
              */
-            events?: ("account" | "control" | "create" | "delete" | "dropped" | "entries" | "erasure" | "hidden" | "labelled" | "late" | "lifted" | "limited" | "recounted" | "returned" | "suspended" | "update" | "withheld")[];
+            events: ("account" | "control" | "create" | "delete" | "dropped" | "entries" | "erasure" | "hidden" | "labelled" | "late" | "lifted" | "limited" | "recounted" | "returned" | "suspended" | "update" | "withheld")[];
             /** @default [] */
-            collections?: string[];
+            collections: string[];
             /** @default null */
-            since?: string | null;
+            since: string | null;
         };
         /**
          * NoResult
@@ -2659,7 +2670,7 @@ export interface components {
         /** OnlyWhy */
         OnlyWhy: {
             /** @default  */
-            why?: string;
+            why: string;
         };
         /**
          * OpenedAccount
@@ -2669,21 +2680,21 @@ export interface components {
         OpenedAccount: {
             status: number;
             /** @default null */
-            name?: string | null;
+            name: string | null;
             /** @default null */
-            account?: string | null;
+            account: string | null;
             /** @default null */
-            recovery_words?: string | null;
+            recovery_words: string | null;
             /** @default false */
-            repeated?: boolean;
+            repeated: boolean;
             /** @default null */
-            error?: string | null;
+            error: string | null;
             /** @default null */
-            code?: string | null;
+            code: string | null;
             /** @default null */
-            line?: number | null;
+            line: number | null;
             /** @default null */
-            id?: string | null;
+            id: string | null;
         };
         /** OperationAnswer */
         OperationAnswer: {
@@ -2734,17 +2745,17 @@ export interface components {
         OperationRow: {
             status: number;
             /** @default null */
-            id?: unknown;
+            id: unknown;
             /** @default false */
-            repeated?: boolean;
+            repeated: boolean;
             /** @default null */
-            answer?: components["schemas"]["OperationAnswer"] | null;
+            answer: components["schemas"]["OperationAnswer"] | null;
             /** @default null */
-            error?: string | null;
+            error: string | null;
             /** @default null */
-            code?: string | null;
+            code: string | null;
             /** @default null */
-            line?: number | null;
+            line: number | null;
         };
         /** Peer */
         Peer: {
@@ -2839,11 +2850,11 @@ export interface components {
          */
         PolicyAsked: {
             /** @default null */
-            answers?: ("everybody" | "followers" | "mentioned" | "nobody") | null;
+            answers: ("everybody" | "followers" | "mentioned" | "nobody") | null;
             /** @default null */
-            quotes?: ("everybody" | "followers" | "mentioned" | "nobody") | null;
+            quotes: ("everybody" | "followers" | "mentioned" | "nobody") | null;
             /** @default null */
-            reposts?: ("everybody" | "followers" | "mentioned" | "nobody") | null;
+            reposts: ("everybody" | "followers" | "mentioned" | "nobody") | null;
         };
         /**
          * PolicySet
@@ -3063,24 +3074,24 @@ export interface components {
              */
             account: string;
             /** @default [] */
-            posts?: string[];
+            posts: string[];
             /** @default  */
-            comment?: string;
+            comment: string;
             /**
              * @default other
              * @enum {unknown}
              */
-            category?: "legal" | "other" | "spam" | "violation";
+            category: "legal" | "other" | "spam" | "violation";
             /** @default [] */
-            rules?: string[];
+            rules: string[];
             /** @default false */
-            forward?: boolean;
+            forward: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as?: string | null;
+            as: string | null;
         };
         /**
          * ReportRow
@@ -3242,7 +3253,7 @@ export interface components {
         /**
          * StoreStats
          * @description lacking: missing pieces of content. longest: entries of the longest log. bytes: of the store on disk. media,
-         *         media_bytes: how many blobs are here, and what they take beside the store.
+         *         media_bytes: how many blobs are here, and what they take beside the store. local: of each kind that has rows.
          */
         StoreStats: {
             accounts: number;
@@ -3257,6 +3268,7 @@ export interface components {
             media: number;
             media_bytes: number;
             schema: number;
+            local: components["schemas"]["LocalRow"][];
         };
         /**
          * StrangersRoom
@@ -3275,9 +3287,9 @@ export interface components {
          */
         Suspension: {
             /** @default  */
-            why?: string;
+            why: string;
             /** @default  */
-            text?: string;
+            text: string;
         };
         /**
          * Thread
@@ -3458,7 +3470,7 @@ export interface components {
             tried: number | null;
             delivered: number | null;
             /** @default null */
-            secret?: string | null;
+            secret: string | null;
         };
         /** Webhooks */
         Webhooks: {
@@ -3583,7 +3595,7 @@ export interface components {
         };
     };
     responses: {
-        /** @description The request cannot be read. */
+        /** @description `bad_request`: A parameter is wrong; the message names it. */
         Refused400: {
             headers: {
                 [name: string]: unknown;
@@ -3592,7 +3604,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The token is missing, or is none any more. */
+        /** @description `not_allowed`: The token is missing, is not one any more, or does not allow it. */
         Refused401: {
             headers: {
                 [name: string]: unknown;
@@ -3601,7 +3613,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The token does not allow it. */
+        /** @description `not_allowed`: The token is missing, is not one any more, or does not allow it. `refused`: An account's or this node's state, or who asks, forbids it. */
         Refused403: {
             headers: {
                 [name: string]: unknown;
@@ -3610,7 +3622,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description It is not here. */
+        /** @description `no_such_method`: No method has that name. `not_found`: Not held here: unknown, deleted, not arrived yet; 451: withheld. `no_peer`: The text names not one linked peer, or it cannot be reached. */
         Refused404: {
             headers: {
                 [name: string]: unknown;
@@ -3619,7 +3631,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The body did not come in time. */
+        /** @description `too_slow`: The body did not arrive completely in time. */
         Refused408: {
             headers: {
                 [name: string]: unknown;
@@ -3628,7 +3640,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The state of an account or of the node forbids it. */
+        /** @description `refused`: An account's or this node's state, or who asks, forbids it. `half_done`: An operation of many was refused when it had written something: nothing was done. `out_of_order`: A batch of an import came too early or too late; the message names the next one. */
         Refused409: {
             headers: {
                 [name: string]: unknown;
@@ -3637,7 +3649,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The cursor is of another store. */
+        /** @description `cursor_gone`: The cursor is of another store, or of a state that is no longer here. */
         Refused410: {
             headers: {
                 [name: string]: unknown;
@@ -3646,7 +3658,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The body is too large. */
+        /** @description `too_large`: The body is larger than is taken, or an archive than `most`. */
         Refused413: {
             headers: {
                 [name: string]: unknown;
@@ -3655,7 +3667,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description Content-Type names nothing that is read here. */
+        /** @description `bad_request`: A parameter is wrong; the message names it. */
         Refused415: {
             headers: {
                 [name: string]: unknown;
@@ -3664,7 +3676,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description A parameter is wrong; the sentence names it. */
+        /** @description `bad_request`: A parameter is wrong; the message names it. `refused`: An account's or this node's state, or who asks, forbids it. */
         Refused422: {
             headers: {
                 [name: string]: unknown;
@@ -3673,7 +3685,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description Too many requests. */
+        /** @description `too_many`: Of these no more are taken for now; the message says when. */
         Refused429: {
             headers: {
                 [name: string]: unknown;
@@ -3682,7 +3694,16 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The node failed; its log says why. */
+        /** @description `not_found`: Not held here: unknown, deleted, not arrived yet; 451: withheld. */
+        Refused451: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["RefusedBody"];
+            };
+        };
+        /** @description `internal`: The node failed; its log says why. */
         Refused500: {
             headers: {
                 [name: string]: unknown;
@@ -3691,7 +3712,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The peer that is named cannot be reached. */
+        /** @description `no_peer`: The text names not one linked peer, or it cannot be reached. */
         Refused502: {
             headers: {
                 [name: string]: unknown;
@@ -3700,7 +3721,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description What the answer needs is being built, or the node is starting: ask again soon. */
+        /** @description `not_ready`: The node is starting, or one thing holds up all others. `building`: A view that it needs is being built; the message has the progress. Try again later. */
         Refused503: {
             headers: {
                 [name: string]: unknown;
@@ -3709,7 +3730,7 @@ export interface components {
                 "application/json": components["schemas"]["RefusedBody"];
             };
         };
-        /** @description The store could not be read or written. */
+        /** @description `storage`: The store or a file cannot be used; what was answered before is not lost. */
         Refused507: {
             headers: {
                 [name: string]: unknown;

@@ -26,15 +26,15 @@ from banyan_node.hosting.vault import Vault
 from banyan_node.links.slots import SlotSettings
 from banyan_node.media.decoders import Decoders
 from banyan_node.media.in_use import InUse
-from banyan_node.own_log import LOG_NOTE, OwnLogs
+from banyan_node.own_log import OwnLogs
 from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.long_works import LongWorks
 from banyan_node.upkeep.mending import due, mend
 from banyan_node.upkeep.rows_file import FileKeeper
-from banyan_node.upkeep.searching import Searching
 from banyan_node.workers.verifier import Verifier
 from banyan_reading.kept import Kept
 from banyan_reading.queries import Queries
+from banyan_reading.search.following import SearchIndex
 from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.peers.flow import WINDOW
 from banyan_replica.peers.limits import Limits
@@ -45,19 +45,14 @@ from banyan_storage import tables
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.local_tables import HOSTED, OWN_LOG, OWN_NAMED, RESTORING
 from banyan_storage.store import Store
 from banyan_storage.upgrade import Say, upgrade
 from banyan_storage.views import VIEW_TABLES, SocialViews
 
 TABLES = (*tables.STORE_TABLES, *VIEW_TABLES)
-RESTORING = b"restoring"
-"""The note that this store was made with restored keys, and some of their accounts may be missing (claims.py)."""
-HOSTED = b"hosted:"
-"""With an account's id the key of the note that it is hosted here (hosted.py)."""
 LOOKED = 64
 """Hosted accounts that are looked at for who may write for them, whenever a platform says hello."""
-OWN_NAMED = b"restoring own"
-"""The note of the account that the owner of restored keys named as the node's own."""
 
 
 @dataclass(slots=True)
@@ -68,7 +63,7 @@ class Search:
     digests: dict[bytes, int] = field(default_factory=dict)
     upto: int = 0
     unknown: dict[bytes, AccountId] | None = None
-    looked: bytes = b""
+    looked: AccountId | None = None
     """The unnamed account that was read last."""
     found: int = 0
     """Accounts found since the last report."""
@@ -125,7 +120,7 @@ class Context:
     kept: Kept = field(default_factory=Kept)
     """What readers keep of what they made. Any thread."""
 
-    search: Searching = field(init=False)
+    search: SearchIndex = field(init=False)
     """Finds posts. Any thread."""
 
     blobs: BlobStore = field(init=False)
@@ -143,7 +138,7 @@ class Context:
 
     def __post_init__(self) -> None:
         self.vault = Vault(Opener(self.keys.device_seed()))
-        self.search = Searching(self.home.search, self.store.store_id)
+        self.search = SearchIndex(self.home.search, self.store.store_id)
         self.blobs, self.uploads = BlobStore(self.home.blobs), BlobStore(self.home.uploads)
 
     def own_log(self, account: AccountId) -> LogId:
@@ -152,7 +147,7 @@ class Context:
 
     def came(self, account: AccountId, first: Header) -> None:
         """Entries came from a peer, this one first: see `own_log.py`."""
-        if first.writer == self.device.key and self.store.note(HOSTED + account) is not None:
+        if first.writer == self.device.key and HOSTED.has(self.store, account):
             self.logs.came(self.replica, first)
 
     def queries(self) -> Queries:
@@ -222,8 +217,8 @@ def open_context(
         if settings.config.interest.mode != "all":  # these views decide which accounts it holds
             finish(engine, store, say, stopped, only=("shown", "relations"))
         device = Signer(realm, keys.device_seed())
-        if store.note(LOG_NOTE) is None and (home.seen.exists() or home.restored.exists()):
-            store.put_note(RESTORING, b"1")
+        if OWN_LOG.get(store) is None and (home.seen.exists() or home.restored.exists()):
+            RESTORING.put(store, True)
             _note_own(store, home)
         logs = OwnLogs(store, home)
         home.restored.unlink(missing_ok=True)
@@ -258,8 +253,8 @@ def open_context(
 
 def _hosts_here(store: Store, platform: WriterKey) -> bool:
     """Whether one of the first accounts that are hosted here lets the platform write."""
-    for key, _ in islice(store.notes(HOSTED), LOOKED):
-        grants = store.grants(AccountId(key[-32:]))
+    for account in islice(HOSTED.keys(store), LOOKED):
+        grants = store.grants(account)
         if grants is not None and platform in grants.grants and platform not in grants.cuts:
             return True
     return False
@@ -269,7 +264,7 @@ def _note_own(store: Store, home: Home) -> None:
     """Takes over what `keys restore --account` named; the draw of a log number commits it."""
     with suppress(FileNotFoundError):
         if named := home.restored.read_bytes():
-            store.put_note(OWN_NAMED, named)
+            OWN_NAMED.put(store, AccountId(named))
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -22,8 +22,7 @@ from prometheus_client import CollectorRegistry
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import LogId
 from banyan_node.api import NodeBackend
-from banyan_node.api.declare import Looking, Nothing
-from banyan_node.api.door_state import DoorState
+from banyan_node.api.declare import DoorState, Looking, Nothing
 from banyan_node.api.methods import content, node_state
 from banyan_node.context import AtDoor, Context, close_context, named_of, open_context
 from banyan_node.edge import Edge, EdgeError, Standing, open_edge

@@ -27,15 +27,10 @@ from banyan_node.home.folder import Home, write_private
 from banyan_replica.intake.author import OWN_LOGS
 from banyan_replica.replica import Replica
 from banyan_storage import acts
-from banyan_storage.layout import Layout
+from banyan_storage.local_tables import OWN_LOG, OWN_LOG_BOOT
 from banyan_storage.reader import StoreReader
 from banyan_storage.store import Store
-from banyan_storage.tables import number
 
-LOG_NOTE = b"own log"
-_BOOT = b"own log boot"
-_NOTED, _BOOTED = Layout("number 4 | place"), Layout("began_s 8 | boot")
-"""The note of the start of the machine in which the log was last written, and of when one began because of another."""
 DRAWS = 64
 """Log numbers tried to find one that is written nowhere else. A thief of the device's key may write all of them."""
 WAIT_S = 5.0
@@ -56,8 +51,8 @@ class OwnLogs:
         self._store, self._home = store, home
         self._until: float | None = None
         self._sure = False
-        note, here = store.note(LOG_NOTE), _place(home.store)
-        noted, ours = (note or b"")[_NOTED.place].split(b":"), here.split(b":")
+        note, here = OWN_LOG.get(store), _place(home.store)
+        noted, ours = (note[1] if note else b"").split(b":"), here.split(b":")
         parts = [a == b for a, b in zip(noted, ours, strict=False)]  # older programs noted no generation
         other_file = note is not None and not all(parts[-2:])  # the number of the device may change with each start
         if other_file or (note is not None and self._older()):
@@ -67,8 +62,8 @@ class OwnLogs:
             self.begin()
             self._sure = True
         else:
-            self.number = number(note[_NOTED.number])
-            if note[_NOTED.place] != here:
+            self.number = note[0]
+            if note[1] != here:
                 self.note_place()
         store.commit()
         self._name = store.store_id.hex()
@@ -107,7 +102,7 @@ class OwnLogs:
 
     def note_place(self) -> None:
         """Notes which data file has the number: also where this program wrote it anew. The caller commits."""
-        self._store.put_note(LOG_NOTE, self.number.to_bytes(4, "big") + _place(self._home.store))
+        OWN_LOG.put(self._store, (self.number, _place(self._home.store)))
 
     def of(self, replica: Replica, log: LogId) -> LogId:
         """This log with the number. Draws a new one if it is also written elsewhere. Raises Refused, Unasked."""
@@ -127,7 +122,7 @@ class OwnLogs:
     def _make_sure(self, replica: Replica, log: LogId) -> None:
         """Asks, before the first entry, whether others hold more of this log than this store does."""
         head, boot = replica.store.head(log), boot_id().encode()
-        noted, began_s = _boot_noted(self._store)
+        began_s, noted = OWN_LOG_BOOT.get(self._store) or (0, b"")
         told = replica.peers.told_by_named(log)
         if told is None and head.length and self._until is not None and time.monotonic() < self._until:
             raise Unasked("this node has just started and asks its peers where its log stands: try again in a moment")
@@ -137,7 +132,7 @@ class OwnLogs:
             self.begin()
             began_s = int(time.time())
         if noted != boot:
-            self._store.put_note(_BOOT, began_s.to_bytes(8, "big") + boot)
+            OWN_LOG_BOOT.put(self._store, (began_s, boot))
         self._sure = True
 
     def _older(self) -> bool:
@@ -169,13 +164,8 @@ class OwnLogs:
 
 def number_in(store: StoreReader) -> int | None:
     """The number of the log that this store writes; None before the first."""
-    note = store.note(LOG_NOTE)
-    return None if note is None else number(note[_NOTED.number])
-
-
-def _boot_noted(store: Store) -> tuple[bytes, int]:
-    raw = store.note(_BOOT) or bytes(8)
-    return raw[_BOOTED.boot], number(raw[_BOOTED.began_s])
+    note = OWN_LOG.get(store)
+    return None if note is None else note[0]
 
 
 def boot_id() -> str:

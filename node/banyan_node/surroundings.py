@@ -8,11 +8,12 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId
 from banyan_node.api.methods import content
 from banyan_node.context import Context
-from banyan_node.hosting import dropped, hosted, stated, wishes
+from banyan_node.hosting import hosted, stated, wishes
 from banyan_node.hosting.wanted import Wanted
 from banyan_node.links.linking import Links
 from banyan_node.workers.throttle import Throttle
 from banyan_replica.surroundings import Alone, PartItem, Surroundings
+from banyan_storage.local_tables import DROPPED
 
 
 class OfCommand(Alone):
@@ -41,7 +42,7 @@ class OfNode(Surroundings):
         return self._wanted(account)
 
     def is_dropped(self, account: AccountId) -> bool:
-        return dropped.is_dropped(self._ctx.store, account)
+        return DROPPED.has(self._ctx.store, account)
 
     def unread(self, peer: str) -> int:
         return self._links().waiting(peer)

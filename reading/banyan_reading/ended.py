@@ -6,13 +6,14 @@ last arrival before its end. A poll that ended before all of which the arrival i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import merge
 from itertools import groupby, islice
-from typing import TYPE_CHECKING
+from operator import itemgetter
 
 from banyan_crdt.ids import AccountId
-from banyan_reading.noticed import Heard, Noticed, Wanted
+from banyan_reading.noticed import Heard, Noticed, Wanted, noticed
+from banyan_reading.queries import Queries
 from banyan_schema.address import Target
 from banyan_storage.arrived import quiet_at, quiet_ends
 from banyan_storage.engine import ReadTxn
@@ -21,12 +22,24 @@ from banyan_storage.tables import part_place, u64
 from banyan_storage.view_rows import place_bytes
 from banyan_storage.views.social.poll_ends import OWN_POLL, OWN_POLLS, VIEW, VOTED_POLL, VOTED_POLLS
 
-if TYPE_CHECKING:
-    from .queries import Queries
-
 BEHIND = 1 << 15
 """Added to the rank of a poll among those that ended after the same arrival, to stand in the place of an operation. No
 entry has so many."""
+
+
+def all_notices(
+    ask: Queries,
+    account: AccountId,
+    before: bytes | None,
+    wanted: Wanted,
+    tellers: Iterable[AccountId] = (),
+    now_ms: int = 0,
+) -> Iterator[Heard]:
+    """All that an account hears of: see noticed.py, and the polls that ended by now. before: the cursor of the last one
+    read. Raises ViewBuilding."""
+    ask.need("notices", "moves")
+    found = noticed(ask.reader.txn, ask.reader, account, before, wanted, tellers)
+    return merge(found, ended(ask, account, before, wanted, now_ms), key=itemgetter(0), reverse=True)
 
 
 def ended(ask: Queries, account: AccountId, before: bytes | None, wanted: Wanted, now_ms: int) -> Iterator[Heard]:

@@ -11,21 +11,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from heapq import merge
 from itertools import islice
-from operator import itemgetter
 from typing import Any
 
 from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.parts import content_of
 from banyan_crdt.realm import Realm
-from banyan_reading.answers import Above, GraphTotals, PostView, ProfileView, ReactionCount, ShownItem
-from banyan_reading.ended import ended
+from banyan_reading.answers import GraphTotals, PostView, ProfileView, ReactionCount, ShownItem
 from banyan_reading.items import items_of
-from banyan_reading.noticed import Heard, Wanted, noticed
-from banyan_reading.threads import Answer, above, answers, below
-from banyan_reading.timelines import CURSOR, POSTS, WITH_REPOSTS, Line, as_reposted, newest, oldest
+from banyan_reading.timelines import CURSOR, POSTS, WITH_REPOSTS, Line, answers, as_reposted, newest, oldest
 from banyan_schema.address import conversation
 from banyan_schema.collection import Collection
 from banyan_schema.social import POST, PROFILE, REPOST, Post, ProfileField, Repost, Target
@@ -33,6 +28,7 @@ from banyan_schema.social.post import time_in
 from banyan_storage.engine import Engine, ReadTxn, Table, after_prefix
 from banyan_storage.errors import CorruptStore
 from banyan_storage.id_index import Offer, nothing
+from banyan_storage.local_tables import HIDDEN, WITHHELD
 from banyan_storage.reader import StoreReader
 from banyan_storage.slots import last, live_in, shown_at, time_at
 from banyan_storage.tables import PARTS, part_place
@@ -70,11 +66,6 @@ __all__ = [
 ]
 
 
-HIDDEN, WITHHELD = b"hidden post:", b"withheld post:"
-"""With account and key of a post, the note that no query shows it here: moderators hide it, or an order withholds it,
-also what its author makes of it later."""
-
-
 @contextmanager
 def queries(engine: Engine, realm: Realm, late_ids: Offer = nothing) -> Iterator[Queries]:
     """Queries of the last commit, for any thread. Hold them briefly. late_ids: see `snapshot` (pending.py)."""
@@ -92,7 +83,7 @@ class Queries:
         self._building = cursors(txn)
         self._numbers: dict[AccountId, bytes] = {}
         """Those that were asked for: a page asks for each of its authors several times."""
-        self._hiding = [prefix for prefix in (HIDDEN, WITHHELD) if next(reader.notes(prefix), None) is not None]
+        self._hiding = [kind for kind in (HIDDEN, WITHHELD) if kind.any(reader)]
         self.leaving = reader.leaving()
         """Accounts that are erased in steps: nothing of them is shown."""
         self.hides = bool(self._hiding or self.leaving)
@@ -218,19 +209,6 @@ class Queries:
             found = (one for one in found if not self.is_hidden(Target(account, one[1])))
         return (ShownItem(key, elem, ms, values, self.ref(place)) for place, key, elem, ms, values in found)
 
-    def noticed(
-        self,
-        account: AccountId,
-        before: bytes | None,
-        wanted: Wanted,
-        tellers: Iterable[AccountId] = (),
-        now_ms: int = 0,
-    ) -> Iterator[Heard]:
-        """See noticed.py, and ended.py for the polls that ended by now. before: the cursor of the last one read."""
-        self.need("notices", "moves")
-        found = noticed(self._txn, self._reader, account, before, wanted, tellers)
-        return merge(found, ended(self, account, before, wanted, now_ms), key=itemgetter(0), reverse=True)
-
     # -- posts
 
     def shown(self, number: bytes, coll: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
@@ -269,10 +247,7 @@ class Queries:
 
     def is_hidden(self, target: Target) -> bool:
         """Whether this node hides or withholds the post, or all of its author."""
-        raw = target.raw
-        return target.account in self.leaving or any(
-            self._reader.note(prefix + raw) is not None for prefix in self._hiding
-        )
+        return target.account in self.leaving or any(kind.has(self._reader, target) for kind in self._hiding)
 
     def _view(
         self, number: bytes, account: AccountId, key: bytes, time: bytes, place: bytes, hidden: bool = False
@@ -373,14 +348,6 @@ class Queries:
         self.need()
         number, cell = self.number(account), coll + key
         return number is not None and next(self._txn.dups(TOMBS, number, cell, cell + b"\0"), None) is not None
-
-    def above(self, post: PostView | None) -> Above:
-        """What a post answers, up to the first post of the conversation."""
-        return above(self, post)
-
-    def below(self, root: Target, after: bytes | None = None) -> Iterator[tuple[bytes, Answer | None]]:
-        """What answers a post, as a tree: see threads.py. after: the cursor of the last one read."""
-        return below(self, root, after)
 
     def reactions(self, target: Target) -> tuple[ReactionCount, ...]:
         """How many accounts reacted with each emoji, the most frequent first, then by emoji."""

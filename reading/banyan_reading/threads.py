@@ -11,19 +11,13 @@ post, each with what is below it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from banyan_reading.answers import Above, PostView
+from banyan_reading.queries import Queries
 from banyan_reading.timelines import CURSOR
 from banyan_schema.social import Target
-from banyan_storage.engine import ReadTxn, Table, after_prefix
 from banyan_storage.layout import Layout
-from banyan_storage.view_rows import NUMBERED
-from banyan_storage.views.view import BY_TIME
-
-if TYPE_CHECKING:
-    from .queries import Queries
 
 MAX_ANCESTORS = 64
 _SPOT = Layout("loose 1 | depth 4 | branch 56 | parent 48 | at 56")
@@ -83,7 +77,7 @@ def above(q: Queries, post: PostView | None) -> Above:
     return Above(tuple(found[::-1]), None)
 
 
-def below(q: Queries, root: Target, after: bytes | None) -> Iterator[tuple[bytes, Answer | None]]:
+def below(q: Queries, root: Target, after: bytes | None = None) -> Iterator[tuple[bytes, Answer | None]]:
     """(cursor, answer) of all that answer a post and its answers. None in the place of what is only looked at, so that
     a caller can stop. after: the cursor of the last one of the page before."""
     q.need("thread")
@@ -146,18 +140,3 @@ def _behind(q: Queries, root: Target, start: Spot) -> Iterator[tuple[Spot, PostV
             up = None
         else:
             up = Spot(start.loose, base, start.branch, parent.post.reply.parent, parent.cursor)
-
-
-def answers(txn: ReadTxn, table: Table, prefix: bytes, after: bytes | None) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """(`CURSOR`, account's number, place) of rows that begin with the prefix, oldest first, those
-    of one time by account, whatever their numbers here. after: the first of these three, of the last one read."""
-    at, start = len(prefix), prefix if after is None else prefix + after[CURSOR.time]
-    rows = txn.scan(table, start, after_prefix(prefix))
-    cut = ((BY_TIME.unpack(key[at:]), place) for key, place in rows)
-    for time, together in groupby(cut, lambda row: row[0][0]):
-        found = []
-        for (_, number, key, _), place in together:
-            found.append((time + (txn.get(NUMBERED, number) or b"") + key, number, place))
-        for one in sorted(found):
-            if after is None or one[0] > after:
-                yield one

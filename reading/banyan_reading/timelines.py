@@ -6,6 +6,7 @@ from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from heapq import merge
+from itertools import groupby
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
@@ -145,3 +146,18 @@ def stops_below(
     time, author, key = CURSOR.unpack(before)
     after = after_prefix(time)
     return ((n, time + key if a == author else after if a < author else time) for n, a in accounts)
+
+
+def answers(txn: ReadTxn, table: Table, prefix: bytes, after: bytes | None) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """(`CURSOR`, account's number, place) of rows that begin with the prefix, oldest first, those
+    of one time by account, whatever their numbers here. after: the first of these three, of the last one read."""
+    at, start = len(prefix), prefix if after is None else prefix + after[CURSOR.time]
+    rows = txn.scan(table, start, after_prefix(prefix))
+    cut = ((BY_TIME.unpack(key[at:]), place) for key, place in rows)
+    for time, together in groupby(cut, lambda row: row[0][0]):
+        found = []
+        for (_, number, key, _), place in together:
+            found.append((time + (txn.get(NUMBERED, number) or b"") + key, number, place))
+        for one in sorted(found):
+            if after is None or one[0] > after:
+                yield one

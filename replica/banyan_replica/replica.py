@@ -38,7 +38,7 @@ from banyan_replica.outbox import Outbox
 from banyan_replica.peers.ledger import Ledger, charge_of
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.named import NamedByOperator
-from banyan_replica.peers.peers import BANNED, Peers
+from banyan_replica.peers.peers import Peers
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.witness import Witnesses
 from banyan_replica.receiving import Receiving
@@ -49,6 +49,7 @@ from banyan_replica.sync.sync import Sync
 from banyan_replica.view import ReplicaView, Seen
 from banyan_replica.wire import VERSION, CheckpointItem, Hello, size_of
 from banyan_storage.errors import StorageError
+from banyan_storage.local_tables import BANNED
 from banyan_storage.store import Store
 
 
@@ -98,8 +99,8 @@ class Replica:
         self.author = Author(self.ingest, realm, random_bytes, sign)
         self._fetch = Fetch(store)
         self.ledger = Ledger(self.limits.scale)
-        for key, why in store.notes(BANNED):
-            self.ledger.ban(key[len(BANNED) :].decode(), why.decode())
+        for peer, why in BANNED.rows(store):
+            self.ledger.ban(peer, why)
         named = named or NamedByOperator()
         held, settings = self._fetch, gossip or GossipSettings()
         self.gossip = Gossip(

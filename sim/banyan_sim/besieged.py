@@ -21,9 +21,8 @@ from banyan_schema import social
 
 from .attack import named
 from .busy import Busy
-from .chosen import choose
 from .hostile import Crowd, Identity
-from .machine import EPOCH, Machine
+from .machine import EPOCH, Machine, choose
 from .world import CONTACTS, World
 
 BOOT_S, OPEN_S, ATTACK_S, WRITE_S, WRITE_END_S = 3.0, 5.0, 6.0, 8.0, 25.0

@@ -8,19 +8,13 @@ holds.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Protocol
 
 from banyan_crdt.ids import AccountId
 from banyan_node.hosting.reach import Reach
 from banyan_reading.queries import Queries
 from banyan_replica.replica import Replica
 from banyan_storage.naming import naming
-
-if TYPE_CHECKING:
-    from .machine import Machine
 
 LOOK_S = 5.0
 """So often it looks whom the accounts follow, as a node does."""
@@ -31,28 +25,6 @@ HOPS, MOST = 2, 65_536
 def drawn(seed: int, machines: int) -> int:
     """How many of so many machines hold chosen accounts: half if the seed is odd, none if it is even."""
     return machines // 2 if seed % 2 else 0
-
-
-class Resident(Protocol):
-    """Somebody with an account, once it is open, on some machines."""
-
-    @property
-    def account(self) -> AccountId | None: ...
-
-    @property
-    def homes(self) -> Sequence[Machine]: ...
-
-
-def choose(machines: Sequence[Machine], count: int, people: Sequence[Resident], rng: random.Random) -> None:
-    """So many of the machines hold chosen accounts, but never the first, with which they are compared."""
-    for machine in rng.sample(machines[1:], min(count, len(machines) - 1)):
-        own = [p for p in people if machine in p.homes]
-        named = rng.sample(people, rng.randint(1, (len(people) + 1) // 2)) if people else []
-        machine.chosen = Chosen(partial(_open, own), partial(_open, named))
-
-
-def _open(people: Sequence[Resident]) -> list[AccountId]:
-    return [p.account for p in people if p.account is not None]
 
 
 class Chosen:

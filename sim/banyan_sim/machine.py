@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Protocol, TypeAlias
 
@@ -245,3 +245,25 @@ def _join(contact: str, addr: str, r: Replica, now: float) -> None:
 def _receive(r: Replica, peer: str, frame: bytes, backlog: Backlog, now: float) -> None:
     backlog.took(frame)
     r.receive(peer, frame, now)
+
+
+class Resident(Protocol):
+    """Somebody with an account, once it is open, on some machines."""
+
+    @property
+    def account(self) -> AccountId | None: ...
+
+    @property
+    def homes(self) -> Sequence[Machine]: ...
+
+
+def choose(machines: Sequence[Machine], count: int, people: Sequence[Resident], rng: random.Random) -> None:
+    """So many of the machines hold chosen accounts, but never the first, with which they are compared."""
+    for machine in rng.sample(machines[1:], min(count, len(machines) - 1)):
+        own = [p for p in people if machine in p.homes]
+        named = rng.sample(people, rng.randint(1, (len(people) + 1) // 2)) if people else []
+        machine.chosen = Chosen(partial(_open, own), partial(_open, named))
+
+
+def _open(people: Sequence[Resident]) -> list[AccountId]:
+    return [p.account for p in people if p.account is not None]

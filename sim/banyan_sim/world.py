@@ -14,10 +14,9 @@ from banyan_replica.peers.backlog import Backlog
 from banyan_replica.peers.limits import Limits
 
 from .byzantine import Liar
-from .chosen import choose
 from .faults import Fault
 from .kinds import LIARS
-from .machine import Machine
+from .machine import Machine, choose
 from .network import Network
 from .trace import Trace
 from .workload import Workload

@@ -29,6 +29,8 @@ from .engine import Engine
 from .errors import CorruptStore
 from .grant_rows import encode_grants
 from .id_index import indexed
+from .local_state import held
+from .local_tables import LOCAL
 from .named_parts import UNREADABLE, NamedParts
 from .reader import Counts, StoreReader
 from .records import decode_record, record_after
@@ -361,6 +363,8 @@ def _wholes(reader: StoreReader) -> Iterator[StoreProblem]:
     if rows[t.LOGS] != rows[t.HEADS]:
         yield StoreProblem("logs", f"{rows[t.LOGS]} logs have numbers, {rows[t.HEADS]} have heads")
     yield from _due(reader)
+    for one in held(reader, LOCAL).values():
+        yield from (StoreProblem("local state", fault) for fault in one.faults)
     last = reader.txn.last(t.ENTRIES)
     if last is not None and t.number(last[0]) > reader.last_arrival:
         yield StoreProblem("entries", f"arrival {t.number(last[0])} is held, the counter says {reader.last_arrival}")

@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import lmdb
 
 from .engine import Item, Table, check_items
 from .errors import WrongThread
 from .lmdb_reads import Reader, Txn, explain
-
-if TYPE_CHECKING:
-    from .lmdb_engine import LmdbEngine
 
 
 class _Op(NamedTuple):
@@ -32,10 +30,25 @@ class _Op(NamedTuple):
     arguments: tuple[Any, ...]
 
 
+class Environment(Protocol):
+    """What a writer needs of the engine."""
+
+    dbs: dict[Table, Any]
+    path: Path
+
+    def begin_write(self) -> Txn: ...
+
+    def grow(self) -> None:
+        """Doubles the map."""
+
+    def hush(self) -> AbstractContextManager[None]:
+        """No snapshot begins or ends meanwhile."""
+
+
 class LmdbWriter(Reader):
     """The pending transaction: begun by the first use, journalled, and ended by the engine's commit or rollback."""
 
-    def __init__(self, engine: LmdbEngine) -> None:
+    def __init__(self, engine: Environment) -> None:
         super().__init__(engine.dbs, engine.path)
         self.journal: list[_Op] = []
         self._engine = engine

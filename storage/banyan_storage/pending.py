@@ -15,7 +15,7 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_crdt.ops import Body
 from banyan_crdt.realm import Realm
 
-from . import acts, blob_names
+from . import acts, blob_names, local_state
 from . import tables as t
 from .acts import JUDGED, ActKind
 from .arrived import Arrived
@@ -23,6 +23,7 @@ from .engine import Engine
 from .errors import StorageError
 from .grant_rows import decode_grants
 from .id_index import IdIndex, Late, Offer, nothing
+from .local_tables import LOCAL, RETIRED
 from .moves import Moves
 from .reader import Counts, Lack, StoreReader
 from .upgrade import refuse_other, refuse_realm, schema_of
@@ -69,6 +70,7 @@ class PendingStore(StoreReader):
             self._write.put_many(t.META, sorted(about.items()))
         self._check_kind()
         views.opened(self._write, self.fresh)
+        local_state.opened(self._write, LOCAL.values(), RETIRED)
         blob_names.opened(self._write, StoreReader(self._write, realm), self.fresh)
         engine.commit()
         self._ids = IdIndex(self._write)

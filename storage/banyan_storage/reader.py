@@ -20,14 +20,13 @@ from . import tables as t
 from .engine import Item, after_prefix
 from .entry_reader import Arrival, EntryReader
 from .grant_rows import decode_grants
+from .local_tables import LEAVING
 
 __all__ = ["Arrival", "Counts", "Lack", "StoreReader"]
 
 NO_LOGS: frozenset[LogId] = frozenset()
 CONTROL = t.u32(0)
 """The end of the names of control logs and checkpoints."""
-LEAVING = b"leaving account:"
-"""The key of notes: an account that is erased in steps."""
 LOOKED_AT = 1_024
 """The most loose entries that are searched for the highest."""
 
@@ -224,14 +223,14 @@ class StoreReader(EntryReader):
 
     def leaving(self) -> dict[AccountId, bytes]:
         """The accounts of which readers are shown nothing, because they are erased in steps; and why."""
-        return {AccountId(key[len(LEAVING) :]): why for key, why in self.notes(LEAVING)}
+        return dict(LEAVING.rows(self))
 
     def note(self, key: bytes) -> bytes | None:
-        """A local note, which is never sent to peers: own log numbers, cursors, ..."""
+        """The bytes of a row of local state (local_state.py)."""
         return self._txn.get(t.META, t.NOTE + key)
 
     def notes(self, prefix: bytes = b"", after: bytes | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """Notes whose keys begin with `prefix`, in order. after: only those after that key."""
+        """Those whose keys begin with `prefix`, in order. after: only those after that key."""
         start = t.NOTE + prefix if after is None else t.NOTE + after + b"\0"
         rows = self._txn.scan(t.META, start, after_prefix(t.NOTE + prefix))
         return ((key[len(t.NOTE) :], value) for key, value in rows)

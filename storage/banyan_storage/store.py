@@ -28,8 +28,8 @@ from . import tables as t
 from .batch import AppendedRows
 from .errors import CorruptStore
 from .grant_rows import encode_grants
+from .local_tables import LEAVING
 from .pending import snapshot
-from .reader import LEAVING
 from .rewriting import RewritingStore
 from .viewhook import Append, CountedEntry
 
@@ -130,7 +130,7 @@ class Store(RewritingStore):
     def set_leaving(self, account: AccountId, why: bytes | None) -> None:
         """Readers are shown nothing of the account from the commit on, because it is erased in steps. why: for the
         caller, who finds it in `leaving`; None: it is shown."""
-        self.put_note(LEAVING + account, why)
+        LEAVING.put(self, account, why)
 
     def unshow(self, account: AccountId, size: int) -> bool:
         """One step of clearing what a leaving account shows: about `size` rows. Returns whether more is left."""
@@ -171,7 +171,7 @@ class Store(RewritingStore):
         self._write.put(t.META, t.STORE_ID_KEY, store_id)
 
     def put_note(self, key: bytes, value: bytes | None) -> None:
-        """Writes a local note; None deletes it. Keys have at most 500 bytes."""
+        """Writes the bytes of a row of local state (local_state.py); None deletes it. Keys have at most 500 bytes."""
         self.changes += 1
         if value is None:
             self._write.delete(t.META, t.NOTE + key)

@@ -19,7 +19,7 @@
                kind u8 | 1 | key    -> time u64
     arrived    n u48                      -> time u48 | peer, guarded                  from n on (arrived.py)
     acts       number u64                 -> an act of this node, guarded              journal (acts.py)
-    meta       name                       -> value                                     store id, schema, counters, notes
+    meta       name                       -> value                                     store id, schema, local state
 
 A stretch is a row for consecutive entries of a chain whose arrival numbers are also consecutive, and of which only the
 last may have a signature. So a run is one row.
@@ -113,7 +113,7 @@ _SINCE = struct.Struct(">BI")
 BRANCH, QUARANTINED, VOUCHED = 0, 1, 2
 """Kinds of loose entries: one that never counted here, one that did, one that is proved to be below a pinned entry."""
 
-u32, u64 = _U32.pack, _U64.pack
+u16, u32, u64 = struct.Struct(">H").pack, _U32.pack, _U64.pack
 
 
 class Stretch(NamedTuple):

@@ -18,6 +18,7 @@ from .due import Work, set_due
 from .engine import Engine, Item, ReadTxn, WriteTxn
 from .errors import StorageError, StoreVersion
 from .layout import Layout
+from .local_tables import MEND
 from .records import is_record, record_name
 from .views import journal, touched
 
@@ -26,8 +27,6 @@ Say: TypeAlias = Callable[[str], None]
 Step: TypeAlias = Callable[[WriteTxn, int, Say], None]
 """Upgrades a store to the next schema. Gets the time in seconds since 1970. Does not commit."""
 
-MEND = b"mend"
-"""The note of a store whose logs must be checked. It holds the progress, and is empty at first."""
 BLOCK, SAY_ROWS = 10_000, 250_000
 _LOOSE_BEFORE = Layout("lid 4 | half 16")
 """A key of loose entries in version 4."""
@@ -118,7 +117,7 @@ def _loose_by_place(txn: WriteTxn, now_s: int, say: Say) -> None:
     rows.sort()
     for at in range(0, len(rows), BLOCK):
         txn.put_many(t.LOOSE, rows[at : at + BLOCK])
-    txn.put(t.META, t.NOTE + MEND, b"")
+    txn.put(t.META, t.NOTE + MEND.prefix, b"")
 
 
 def _version_views(txn: WriteTxn, now_s: int, say: Say) -> None:

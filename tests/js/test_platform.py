@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 
 import trio
 
 from banyan_web.app import EVERY
-from banyan_web.describing import main
+from docs.platform_openapi import platform_openapi
 from tests.js.test_client import needs_node
 from tests.needs import ROOT, skipped_without
 from tests.web.door import open_node
@@ -35,7 +33,7 @@ def run(*arguments: str | Path) -> str:
 @needs_modules
 def test_its_types_are_what_the_declarations_make(tmp_path: Path) -> None:
     document = tmp_path / "openapi.json"
-    document.write_text(_document())
+    document.write_text(platform_openapi())
     made = tmp_path / "schema.d.ts"
     program = MODULES / "openapi-typescript" / "bin" / "cli.js"
     run(program, document, "--default-non-nullable=false", "--output", made)
@@ -43,14 +41,8 @@ def test_its_types_are_what_the_declarations_make(tmp_path: Path) -> None:
     assert fresh, "js/platform/README.md says how schema.d.ts is made anew"
 
 
-def _document() -> str:
-    with redirect_stdout(StringIO()) as out:
-        main()
-    return out.getvalue()
-
-
 def test_every_endpoint_of_the_platform_api_says_what_it_answers() -> None:
-    said = json.loads(_document())
+    said = json.loads(platform_openapi())
     own = [endpoint for module in EVERY for endpoint in module.all if endpoint.path.startswith("/v1/")]
     assert len(own) > 30
     for endpoint in own:

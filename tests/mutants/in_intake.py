@@ -356,7 +356,7 @@ IN_INTAKE = (
     Mutant(
         "what strangers took is forgotten at a start",
         "Strangers.note",
-        "self._store.put_note(_TOTAL, _raw(self._used))",
+        "UNTRUSTED_TOTAL.put(self._store, self._used)",
         "pass",
         ("tests/replica/test_strangers.py",),
     ),

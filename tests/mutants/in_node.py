@@ -76,7 +76,7 @@ IN_NODE = (
     Mutant(
         "an edit after the order is given to peers",
         "keep_back_edits",
-        "next(ctx.store.notes(WITHHELD + account), None) is None",
+        "not WITHHELD.any(ctx.store, account)",
         "True",
         ("tests/node/test_withholding.py",),
     ),
@@ -90,7 +90,7 @@ IN_NODE = (
     Mutant(
         "anybody decides",
         "decisions._moderator",
-        "not moderators.is_moderator(ctx.store, by)",
+        "not local.MODERATORS.has(ctx.store, by)",
         "False",
         ("tests/node/test_moderation.py",),
     ),

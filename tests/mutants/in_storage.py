@@ -140,10 +140,23 @@ IN_STORAGE = (
     Mutant(
         "an account is shown while it is erased",
         "Queries.is_hidden",
-        "target.account in self.leaving or any((self._reader.note(prefix + raw) is not None for "
-        "prefix in self._hiding))",
-        "any((self._reader.note(prefix + raw) is not None for prefix in self._hiding))",
+        "target.account in self.leaving or any((kind.has(self._reader, target) for kind in self._hiding))",
+        "any((kind.has(self._reader, target) for kind in self._hiding))",
         ("tests/node/test_dropping.py",),
+    ),
+    Mutant(
+        "local state of a later version is read as if it were of this one",
+        "local_state.opened",
+        "version > kind.version",
+        "False",
+        ("tests/storage/test_local_state.py",),
+    ),
+    Mutant(
+        "a damaged row of local state is not reported",
+        "local_state.held",
+        "kind.value.unpack(raw)",
+        "pass",
+        ("tests/storage/test_local_state.py",),
     ),
     Mutant(
         "an account may stand under another name than its first entry gives",
@@ -250,6 +263,20 @@ IN_STORAGE = (
         "self._without_dead(self._fresh)",
         "self._fresh",
         ("tests/storage/test_views.py", "tests/reading/test_queries.py"),
+    ),
+    Mutant(
+        "two runs of posts that write one slot are each taken as columns",
+        "Fold._plain_posts",
+        "after[:2] <= (one[0], one[2])",
+        "False",
+        ("tests/storage/test_views.py",),
+    ),
+    Mutant(
+        "posts that write a slot anew are taken as columns",
+        "Fold._plain_posts",
+        "next(shown, None) is not None",
+        "False",
+        ("tests/storage/test_views.py",),
     ),
     Mutant(
         "views keep what stopped counting",

@@ -139,7 +139,7 @@ IN_WEB = (
     Mutant(
         "filters that a heartbeat read are told to no stream",
         "streaming.endpoints.refresh",
-        "web.hub.refresh(web, stream.person)",
+        "web.part(Hub).refresh(web, stream.person)",
         "stream.person.refresh(web)",
         ("tests/web/test_edited_streams.py",),
     ),

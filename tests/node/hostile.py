@@ -23,7 +23,7 @@ import httpx
 import msgspec
 
 from banyan_node.api.declare import Method
-from banyan_node.api.errors import ALWAYS, CODES, OF_THE_SERVER
+from banyan_node.api.errors import ALWAYS, OF_THE_SERVER, REFUSALS
 from banyan_node.api.registry import EVERY
 from banyan_node.home.folder import Home
 from banyan_node.operator_errors import NoNode
@@ -329,8 +329,8 @@ class Hostile:
             if answer.status_code not in (400, 404, 405, 413, 431) or method is not None:
                 self.wrong.append(f"{answer.request.method} {answer.url} {answer.status_code} {answer.content[:80]!r}")
             return
-        allowed = {*CODES} if method is None else {*method.errors, *ALWAYS, *OF_THE_SERVER}
-        if code == "internal" or code not in allowed or answer.status_code not in CODES[code][0]:
+        allowed = {*REFUSALS} if method is None else {*method.errors, *ALWAYS, *OF_THE_SERVER}
+        if code == "internal" or code not in allowed or answer.status_code not in REFUSALS[code].control:
             name = method.name if method else str(answer.url)
             self.wrong.append(f"{name} {params!r:.300}: {answer.status_code} {code} {message}")
         if self.token in answer.text:

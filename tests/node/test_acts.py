@@ -19,11 +19,11 @@ from banyan_node.api.registry import EVERY
 from banyan_node.context import Context
 from banyan_node.hosting import erasing
 from banyan_node.local import open_local
-from banyan_node.moderation.decisions import Verdict
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import post_from_text
 from banyan_storage import acts
 from banyan_storage.acts import ActKind
+from banyan_storage.local_tables import Verdict
 from tests.node.real import load_settings, make_home
 from tests.node.test_api import local
 from tests.node.test_dropping import CHOSEN

@@ -35,6 +35,7 @@ from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_node.server.running import find_running
 from banyan_node.workers.jobs import Arrivals
+from banyan_storage.local_tables import HOSTED_AT, HOSTED_COUNT
 from tests.forking import Code
 from tests.node.real import converged, load_settings, make_home, make_node, running
 from tests.storage.accounts import Account, head_of, open_engine, open_store
@@ -219,13 +220,13 @@ def test_accounts_of_a_store_without_the_index_are_listed_and_then_indexed(tmp_p
             node.call("account.create", name=f"người {k}", hosted=True)
         before = node.call("account.list")
         store = node.context.store
-        for key, _ in [*store.notes(hosted._AT), *store.notes(hosted._COUNT)]:
+        for key, _ in [*store.notes(HOSTED_AT.prefix), *store.notes(HOSTED_COUNT.prefix)]:
             store.put_note(key, None)
         store.commit()
         assert node.call("account.list") == before
         assert node.call("account.list", after=before["accounts"][1]["account"])["accounts"] == before["accounts"][2:]
         node.call("account.create", name="người 4", hosted=True)
-        assert len(list(store.notes(hosted._AT))) == node.call("account.list")["count"] == 5
+        assert len([*HOSTED_AT.keys(store)]) == node.call("account.list")["count"] == 5
 
 
 def test_a_recovered_account_whose_keys_have_the_index_of_the_own_one_is_listed_beside_it(tmp_path: Path) -> None:

@@ -15,11 +15,12 @@ from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.dispatch import settle
 from banyan_node.api.methods import bulk
 from banyan_node.context import Context
-from banyan_node.hosting import hosted, once
+from banyan_node.hosting import hosted
 from banyan_node.hosting.writing import append
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from banyan_schema.social import set_profile
+from banyan_storage.local_tables import IDEMPOTENCY
 from tests.node.real import load_settings, make_home, make_node, running
 
 DAY_S = 24 * 3_600
@@ -100,7 +101,7 @@ def test_ids_are_forgotten_after_two_days_at_most(tmp_path: Path) -> None:
         assert states_at(0.99, "1") == ["before"]
         assert states_at(2.01, "4") == ["done"]
         assert states_at(2.01, "1") == ["done"]
-        assert len(list(ctx.store.notes(once._NOTE))) == 2
+        assert len([*IDEMPOTENCY.keys(ctx.store)]) == 2
 
 
 def test_what_is_no_operation_is_refused_alone(tmp_path: Path) -> None:

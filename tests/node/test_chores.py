@@ -20,9 +20,9 @@ from banyan_node.hosting import claims, hosted
 from banyan_node.local import open_local
 from banyan_node.upkeep import chores
 from banyan_replica.intake.author import EntryDraft
-from banyan_replica.intake.own import own_key
 from banyan_schema.social import POST
 from banyan_storage.due import Work
+from banyan_storage.local_tables import OWN_TIPS
 
 DAY = chores.DAY_S
 
@@ -210,20 +210,15 @@ def test_a_store_of_an_older_program_is_read_from_its_beginning_once(
         for k in range(9):
             node.call("post", text=f"tin {k}")
         store, now = node.context.store, time.time()
-        cell = account + POST + bytes.fromhex(uri.split("/")[1])
         store.drop_due(Work.CHECKPOINT, account)
-        store.put_note(b"pinned:", bytes(40))
-        store.put_note(b"tomb:" + cell, int((now - 29 * DAY) * 1000).to_bytes(8, "big"))
         goes = 1
         while chores.follow(node.context, now):
             goes += 1
         assert goes > 3
         assert not chores.follow(node.context, now)
-        assert store.note(b"pinned:") is None
-        assert store.note(b"tomb:" + cell) is None
         assert chores.checkpoint_own_accounts(node.context, now).number == 2
         assert chores.erase_deleted(node.context, now).number == 0
-        assert chores.erase_deleted(node.context, now + 2 * DAY).number == 1
+        assert chores.erase_deleted(node.context, now + 31 * DAY).number == 1
 
 
 def test_what_is_due_survives_a_crash_exactly_as_far_as_what_made_it_due(tmp_path: Path) -> None:
@@ -269,7 +264,7 @@ def test_the_logs_of_a_closed_account_are_held_for_30_days_then_only_where_they_
         node.call("post", text="một")
         (log,) = (log for log in node.context.store.logs(account) if log.log)
         if not own:
-            node.context.store.put_note(own_key(log), None)
+            OWN_TIPS.put(node.context.store, log, None)
         root, _ = hosted.slot_signer(node.context, account, 0)
         node.context.replica.author.control(account, root, Close(), int(now * 1000))
         assert node.context.store.head(log).length == 0

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from banyan_crdt.ids import account_from_text
-from banyan_node.context import RESTORING, Search
+from banyan_node.context import Search
 from banyan_node.home import recovery, settings
 from banyan_node.home.keystore import Keystore
 from banyan_node.hosting import claims, erasing, hosted
@@ -19,6 +19,7 @@ from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import chores
+from banyan_storage.local_tables import RESTORING
 from tests.node.real import converged, make_home, make_node, restored, running
 
 HOSTED = 200
@@ -139,7 +140,7 @@ def test_an_account_hosted_before_the_own_one_is_never_the_own_one(tmp_path: Pat
 def test_a_new_store_under_old_keys_is_restoring_and_a_new_node_is_not(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
     with open_local(home, settings.load(home, env={})) as node:
-        assert node.context.store.note(RESTORING) is None
+        assert RESTORING.get(node.context.store) is None
         node.call("account.create", name="An", hosted=False)
     home.store.rename(tmp_path / "away")
     with open_local(home, settings.load(home, env={})) as node:
@@ -179,7 +180,7 @@ def test_the_own_account_is_named_first_and_the_status_says_how_many_have_no_nam
         context = node.context
         for key, _ in [*context.store.notes(b"hosted:"), *context.store.notes(b"name:"), *context.store.notes(b"self")]:
             context.store.put_note(key, None)
-        context.store.put_note(RESTORING, b"1")
+        RESTORING.put(context.store, True)
         claims.take(context, map(account_from_text, [*made, own]))
         names, claims.NAMES = claims.NAMES, 4
         try:

@@ -15,6 +15,7 @@ from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep import chores
 from banyan_storage.check import verify
+from banyan_storage.local_tables import DROPPED
 from tests.node.real import load_settings, make_home, make_node, running
 from tests.node.test_node import account, no_problems, post, settled, texts
 
@@ -80,7 +81,7 @@ def test_a_drop_that_was_broken_off_is_finished_and_what_comes_all_the_same_is_e
     with open_local(homes[1], load_settings(homes[1], **CHOSEN)) as node:
         ctx = node.context
         node.call("archive.import", path=str(tmp_path / "archive"))
-        dropped.note(ctx, other, True)
+        DROPPED.put(ctx.store, other, True)
         for _ in range(2):
             assert ctx.store.head(control_log(other)).length
             assert node.call("feed", all=True)["posts"]
@@ -103,7 +104,7 @@ def test_a_large_account_goes_in_steps_and_is_shown_to_nobody_from_the_first_on(
         an = account_from_text(node.call("account.create", name="An")["account"])
         uris = [node.call("post", text=f"of An {n}")["uri"] for n in range(12)]
         node.call("profile.set", fields={"name": "An"})
-        dropped.note(node.context, an, True)
+        DROPPED.put(node.context.store, an, True)
         assert dropped.begin(node.context, an) == node.context.store.counts().counted
         node.context.replica.commit()
     for stop in (0, 1, 3, 99):
@@ -140,7 +141,7 @@ def test_who_is_let_in_again_before_all_is_gone_is_shown_as_far_as_it_is_here(
         for n in range(12):
             node.call("post", text=f"of An {n}")
         node.call("archive.export", path=str(tmp_path / "archive"))
-        dropped.note(ctx, account_from_text(said), True)
+        DROPPED.put(ctx.store, account_from_text(said), True)
         dropped.begin(ctx, account_from_text(said))
         while ctx.store.counts().entries > 9:
             dropped.go_on(ctx, time.time())

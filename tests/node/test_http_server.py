@@ -149,39 +149,6 @@ async def test_http_2_however_broken_ends_no_more_than_its_connection(tmp_path: 
             assert b"fine" in await answer(await it.connect())
 
 
-async def test_what_follows_the_last_request_is_thrown_away_and_changes_no_answer(tmp_path: Path) -> None:
-    """The request is done. Told that it was wrong, its sender would send it again."""
-    async with serving(tmp_path) as it:
-        for close in (b"HTTP/1.1\r\nConnection: close\r\n", b"HTTP/1.0\r\n"):
-            for more in (b"\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\0" * (1 << 20)):
-                line = await it.connect()
-                await line.send_all(b"GET /soon " + close + b"Host: localhost\r\n\r\n" + more)
-                found = await rest(line)
-                assert found.startswith(b"HTTP/1.1 200")
-                assert found.endswith(b"\r\n\r\nfine")
-
-
-async def test_a_request_with_a_length_and_chunks_is_refused_and_nothing_after_it_is_read(tmp_path: Path) -> None:
-    async with serving(tmp_path) as it:
-        line = await it.connect()
-        both = b"Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG"
-        await line.send_all(b"POST / HTTP/1.1\r\nHost: localhost\r\n" + both + ANSWERS)
-        found = await rest(line)
-        assert found.startswith(b"HTTP/1.1 400")
-        assert found.count(b"HTTP/1.1") == 1
-        assert b"fine" not in found
-
-
-async def test_a_head_that_comes_a_byte_at_a_time_is_given_up(tmp_path: Path) -> None:
-    async with serving(tmp_path, patience=Patience(head=0.5)) as it:
-        line, begun = await it.connect(), trio.current_time()
-        with suppress(trio.BrokenResourceError):
-            for byte in b"GET / HTTP/1.1\r\nX: " + b"x" * 400:
-                await line.send_all(bytes([byte]))
-                await trio.sleep(0.02)
-        assert trio.current_time() - begun < 3
-
-
 async def test_an_idle_connection_is_closed_also_after_an_answer(tmp_path: Path) -> None:
     async with serving(tmp_path, patience=Patience(head=0.3)) as it:
         silent, once = await it.connect(), await it.connect()
@@ -220,39 +187,11 @@ async def test_an_answer_leaves_whole_in_one_write(tmp_path: Path) -> None:
             assert (await line.receive_some()).endswith(b"\r\n\r\nfine")
 
 
-async def test_requests_that_come_at_once_are_answered_in_their_order(tmp_path: Path) -> None:
-    async with serving(tmp_path) as it:
-        line = await it.connect()
-        await line.send_all(
-            b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50 + b"HEAD / HTTP/1.0\r\nHost: localhost\r\n\r\n"
-        )
-        found = b""
-        while chunk := await line.receive_some():
-            found += chunk
-        assert found.count(b"HTTP/1.1 200") == 51
-        assert found.count(b"fine") == 50, "the last asked for no body"
-        assert found.count(b"date: ") == 51
-
-
 async def test_an_upgrade_to_a_websocket_is_passed_over(tmp_path: Path) -> None:
     async with serving(tmp_path) as it:
         line = await it.connect()
         await line.send_all(UPGRADE)
         assert b"fine" in await answer(line)
-
-
-async def test_a_body_that_the_application_does_not_take_is_not_read_on(tmp_path: Path) -> None:
-    """Waiting pieces are bounded, so the sender has to wait; the answer comes nevertheless."""
-    async with serving(tmp_path, patience=Patience(send=5)) as it:
-        line = await it.connect()
-        await line.send_all(b"POST /waits HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n")
-        sent = 0
-        with trio.move_on_after(0.5):
-            while True:
-                await line.send_all(b"x" * 65_536)
-                sent += 65_536
-        assert sent < 32 << 20
-        assert b"fine" in await line.receive_some()
 
 
 async def test_of_too_many_connections_those_go_that_never_showed_the_token(tmp_path: Path) -> None:

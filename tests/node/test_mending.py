@@ -19,6 +19,7 @@ from banyan_replica.surroundings import PartItem
 from banyan_storage import tables as t
 from banyan_storage.check import verify
 from banyan_storage.errors import StorageError
+from banyan_storage.local_tables import BANNED
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.records import encode_record
 from banyan_storage.store import Store
@@ -98,7 +99,7 @@ def test_an_old_store_is_mended_of_exactly_what_is_wrong(tmp_path: Path) -> None
         for log in store.logs(person.id):
             assert store.held(log) == fresh.held(log)
     assert store.store_id == b"a store of old. "
-    assert store.note(b"a note") == b"of old"
+    assert BANNED.get(store, "a note") == "of old"
     assert "The store is of schema 4; bringing it to 8" in said[0]
     assert f"{found.gone:,} entries of {found.wrong_logs} logs were wrong" in said[-1]
     lines = (tmp_path / "report").read_text("utf-8")
@@ -260,7 +261,7 @@ def test_one_wrong_bit_in_a_record_costs_only_the_entries_above_it(
     engine, person, log, head = spoiled("nothing")
     store = opened(engine)
     for k in range(8):  # ids move into their table
-        store.put_note(b"k", bytes([k]))
+        BANNED.put(store, "a peer", str(k))
         Ingest(store, TEST).run(decode_run(TEST, whole(person.write(k + 1, number=2), k)), NOW_MS)
         store.commit()
     assert engine.write().count(t.IDS)

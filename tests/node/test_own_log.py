@@ -18,6 +18,7 @@ from banyan_node.home.folder import Home
 from banyan_node.local import open_local
 from banyan_node.node import Node
 from banyan_node.operator_errors import CallError
+from banyan_storage.local_tables import OWN_LOG, OWN_LOG_BOOT
 from tests.forking import Code
 from tests.node.real import converged, load_settings, make_home, make_node, running
 
@@ -79,7 +80,7 @@ def _started_since(home: Home, began_s: float) -> None:
     """As if the machine had been started since the last entry."""
     with open_local(home, load_settings(home)) as node:
         node.call("post", text="một")
-        node.context.store.put_note(own_log._BOOT, int(began_s).to_bytes(8, "big") + b"another start")
+        OWN_LOG_BOOT.put(node.context.store, (int(began_s), b"another start"))
         node.context.store.commit()
 
 
@@ -229,7 +230,7 @@ def test_a_store_whose_node_was_killed_or_that_the_program_wrote_anew_stays_the_
         assert (store.store_id, node.context.logs.number) == before
         place = own_log._place(home.store)
         older = place.rpartition(b":")[0] if place.count(b":") == 2 else place
-        store.put_note(own_log.LOG_NOTE, before[1].to_bytes(4, "big") + older)  # as older programs did
+        OWN_LOG.put(store, (before[1], older))  # as older programs did
         store.commit()
     home.seen.write_text(f"{before[0].hex()} 1\n")
     with open_local(home, load_settings(home)) as node:

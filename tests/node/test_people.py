@@ -11,8 +11,8 @@ import pytest
 
 from banyan_node.api import LocalBackend
 from banyan_node.local import open_local
-from banyan_node.moderation.decisions import Verdict
 from banyan_node.operator_errors import CallError
+from banyan_storage.local_tables import Verdict
 from tests.node.real import load_settings, make_home
 
 PEOPLE = ("an", "bình", "chi", "dung", "em", "giang")

@@ -14,7 +14,7 @@ from banyan_node.home.folder import Home
 from banyan_node.home.settings import OPTIONS, lacks, load, parse, set_in_file
 from banyan_node.operator_errors import ConfigError, ControlError
 from banyan_node.server.http_server import Bind
-from banyan_web.house import House
+from banyan_web.server_rules import ServerRules
 
 PEER = "12D3KooWRz4a5s6qtKaQ9gKcbMBB8izLxreriD8SRnFwiBXxi1Qn"
 HOST = "is no address to listen at: give HOST:PORT or unix:PATH"
@@ -166,14 +166,14 @@ def test_a_file_that_is_not_there_yet_is_told_of_when_it_is_set_and_refused_at_t
         assert lacks(home, name, value) == why
     http = load(home, {"http.terms": "later"}, env={}).config.http
     with pytest.raises(ConfigError, match=f"^http.terms names {home.path / 'later'}, which is not there: write it"):
-        House.read(http, home.path)
+        ServerRules.read(http, home.path)
     (home.path / "later").write_text("Điều 1")
-    terms = House.read(http, home.path).terms
+    terms = ServerRules.read(http, home.path).terms
     assert terms is not None
     assert terms.text == "Điều 1"
     (home.path / "later").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="which is no plain text in UTF-8"):
-        House.read(http, home.path)
+        ServerRules.read(http, home.path)
 
 
 def test_an_address_is_refused_in_the_same_words_where_it_is_used() -> None:

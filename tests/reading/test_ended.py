@@ -7,6 +7,7 @@ import random
 import pytest
 
 from banyan_crdt.realm import TEST
+from banyan_reading.ended import all_notices
 from banyan_reading.noticed import Noticed
 from banyan_reading.queries import Queries, queries
 from banyan_schema.social import Poll, Post, Target, delete_post, react, write_post, write_vote
@@ -20,7 +21,7 @@ def heard(ask: Queries, an: Person, before: bytes | None, now_ms: int) -> list[t
     def told(one: Noticed) -> Told:
         return one.what, one.post or one.about
 
-    found = ask.noticed(an.id, before, lambda what, who: True, (), now_ms)
+    found = all_notices(ask, an.id, before, lambda what, who: True, (), now_ms)
     return [(place, told(one)) for place, one in found if one is not None]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from itertools import islice
 
 import pytest
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST
+from banyan_reading.ended import all_notices
 from banyan_reading.moving import also_was, moved_to
 from banyan_reading.queries import queries
 from banyan_schema.collection import undo
@@ -82,13 +84,11 @@ def test_what_is_told_to_all_followers_is_merged_by_arrival_page_by_page() -> No
         for size in (1, 3, 100):
             found, place = list[tuple[str, AccountId]](), None
             while True:
-                rows = [
-                    row for row, _ in zip(ask.noticed(an.id, place, lambda *_: True, some), range(size), strict=False)
-                ]
+                rows = list(islice(all_notices(ask, an.id, place, lambda *_: True, some), size))
                 found += [(one.what, one.who) for _, one in rows if one is not None]
                 if len(rows) < size:
                     break
                 place = rows[-1][0]
             assert found == told
-        heard = [one.what for _, one in ask.noticed(an.id, None, lambda *_: True) if one is not None]
+        heard = [one.what for _, one in all_notices(ask, an.id, None, lambda *_: True) if one is not None]
         assert set(heard) == {"mention"}, "who follows nobody hears of what is said to it alone"

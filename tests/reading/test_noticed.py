@@ -11,6 +11,7 @@ import pytest
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST
+from banyan_reading.ended import all_notices
 from banyan_reading.noticed import Noticed
 from banyan_reading.queries import Queries, queries
 from banyan_schema.social import (
@@ -38,7 +39,7 @@ def people() -> tuple[Person, Person, Person]:
 
 
 def heard(ask: Queries, account: AccountId, before: bytes | None = None) -> Iterator[tuple[bytes, Noticed]]:
-    found = ask.noticed(account, before, lambda what, who: True)
+    found = all_notices(ask, account, before, lambda what, who: True)
     return ((place, one) for place, one in found if one is not None)
 
 
@@ -171,6 +172,6 @@ def test_what_one_account_tells_all_its_followers_too_often_hides_nothing(people
             who.write([draft._replace(op=draft.op._replace(key=CellKey(n.to_bytes(16, "big"))))])
         who.send(store)
     with queries(engine, TEST) as ask:
-        found = ask.noticed(an.id, None, lambda what, who: True, (binh.id, chi.id))
+        found = all_notices(ask, an.id, None, lambda what, who: True, (binh.id, chi.id))
         told = Counter(one.who for _, one in found if one is not None)
     assert told == {binh.id: naming.A_DAY, chi.id: 1}

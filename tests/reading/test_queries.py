@@ -14,6 +14,7 @@ from banyan_crdt.realm import TEST
 from banyan_reading.faces import Face, face_of
 from banyan_reading.moments import edited_ms
 from banyan_reading.queries import Queries, ReactionCount, queries
+from banyan_reading.threads import above, below
 from banyan_schema.media import Media
 from banyan_schema.social import (
     FOLLOW,
@@ -153,16 +154,16 @@ def test_a_conversation_has_its_ancestors_and_its_answers_in_depth(people: tuple
     branch = [(one, 1), (below, 2), (deep, 3)]
     with asking(*people) as ask:
         assert tree(ask, root) in ([*branch, (two, 1)], [(two, 1), *branch])
-        assert [v.target for v in ask.above(ask.post(deep)).posts] == [root, one, below]
+        assert [v.target for v in above(ask, ask.post(deep)).posts] == [root, one, below]
         assert tree(ask, deep) == []
     with asking(binh) as ask:
-        assert ask.above(ask.post(one)).missing == root
+        assert above(ask, ask.post(one)).missing == root
         assert ask.post(root) is None
         assert tree(ask, root) == [(one, 1)]
 
 
 def tree(ask: Queries, root: Target, after: bytes | None = None) -> list[tuple[Target, int]]:
-    return [(answer.view.target, answer.depth) for _, answer in ask.below(root, after) if answer is not None]
+    return [(answer.view.target, answer.depth) for _, answer in below(ask, root, after) if answer is not None]
 
 
 def test_a_deleted_answer_does_not_hide_its_answers(people: tuple[Person, ...]) -> None:
@@ -173,7 +174,7 @@ def test_a_deleted_answer_does_not_hide_its_answers(people: tuple[Person, ...]) 
     three = an.post("three", two, root)
     binh.write([delete_post(one.key)])
     with asking(*people) as ask:
-        (_, first), (_, second) = [found for found in ask.below(root) if found[1] is not None]
+        (_, first), (_, second) = [found for found in below(ask, root) if found[1] is not None]
         assert first is not None
         assert second is not None
         assert [(first.view.target, first.lacking), (second.view.target, second.lacking)] == [(two, one), (three, None)]
@@ -193,7 +194,7 @@ def test_a_chain_of_answers_of_any_depth_is_read_in_pages(people: tuple[Person, 
         side.append(people[0].post(f"behind {n}", chain[n - 1] if n else root, root))
     with asking(*people) as ask:
         found, after = list[tuple[Target, int]](), None
-        while page := list(islice(ask.below(root, after), 7)):
+        while page := list(islice(below(ask, root, after), 7)):
             found += [(answer.view.target, answer.depth) for _, answer in page if answer is not None]
             after = page[-1][0]
     assert found == [(post, n + 1) for n, post in enumerate(chain)] + [
@@ -208,7 +209,7 @@ def test_posts_that_claim_to_answer_each_other_do_not_trap_the_reader(people: tu
     a, b = Target(an.id, key(1)), Target(an.id, key(2))
     an.write([write_post(a.key, Post("a", ReplyTo(b, b))), write_post(b.key, Post("b", ReplyTo(a, a)))])
     with asking(an) as ask:
-        assert [v.target for v in ask.above(ask.post(a)).posts] == [b]
+        assert [v.target for v in above(ask, ask.post(a)).posts] == [b]
         assert tree(ask, a) == [(b, 1)]
 
 

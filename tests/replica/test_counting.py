@@ -15,10 +15,11 @@ from banyan_crdt.run import run_row_bytes
 from banyan_replica.intake import control_logs, counting
 from banyan_replica.intake.counting import KEEP_S
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.intake.own import TIPS, own_key, own_tips, wrote_control
+from banyan_replica.intake.own import TIPS, own_tips, wrote_control
 from banyan_schema.social import FOLLOW, POST, Post, encode_post
 from banyan_storage import tables as t
 from banyan_storage.due import Work
+from banyan_storage.local_tables import OWN_TIPS
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.records import encode_record
 from banyan_storage.store import Store
@@ -625,7 +626,7 @@ def test_what_was_written_here_stays_for_good() -> None:
     an, (a, b) = forked("a", "b")
     an.say(an.pin(a[2]))
     node = of(an, a, b)
-    node.store.put_note(own_key(an.log()), b[2].id)
+    OWN_TIPS.put(node.store, an.log(), [b[2].id])
     assert node.expire(an.log(), LATER_MS) == 0
     assert held(node, an.log()) == (ids(a), {b[2].id})
 
@@ -638,7 +639,7 @@ def test_what_was_written_here_stays_with_the_signature_that_vouches_for_it() ->
     an.say(an.pin(pinned[1]))
     node = of(an, pinned)
     node.run(run_of(mine, 1), NOW_MS)
-    node.store.put_note(own_key(an.log()), mine[1].id)
+    OWN_TIPS.put(node.store, an.log(), [mine[1].id])
     assert node.expire(an.log(), LATER_MS) == 0
     assert held(node, an.log()) == (ids(pinned), set(ids(mine, 1)))
     sound(node)

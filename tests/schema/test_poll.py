@@ -16,6 +16,7 @@ from banyan_crdt.ops import Put
 from banyan_crdt.realm import TEST
 from banyan_crdt.run import decode_run
 from banyan_reading.queries import queries
+from banyan_reading.threads import below
 from banyan_replica.intake.author import EntryDraft
 from banyan_replica.intake.ingest import Ingest
 from banyan_schema.address import Target
@@ -134,7 +135,7 @@ def test_a_store_whose_views_do_not_know_it_keeps_it_and_shows_what_they_know() 
     assert registers(POLL, found.cells, found.content_of) == {key: LUNCH}
     with queries(engine, TEST) as ask:
         assert [view.post.text for view in ask.feed([an.id])] == ["Lunch?"]
-        assert list(ask.below(Target(an.id, key))) == []
+        assert list(below(ask, Target(an.id, key))) == []
 
 
 def test_a_registry_with_the_collection_reads_it_and_one_without_it_does_not() -> None:

@@ -13,8 +13,10 @@ from banyan_crdt.ids import AccountId, CellKey, Coll, Ref
 from banyan_crdt.ops import Add, Del, Put, Tomb, part_of
 from banyan_crdt.parts import open_part
 from banyan_crdt.state import counted_entries
+from banyan_reading.ended import all_notices
 from banyan_reading.queries import PostView, Queries
 from banyan_reading.responding import quote_count, quoting
+from banyan_reading.threads import below
 from banyan_reading.timelines import Line, by_time
 from banyan_reading.voting import Tally, tally
 from banyan_replica.intake.ingest import Ingest
@@ -160,9 +162,9 @@ def _same_tally(ask: Queries, dumb: Dumb, target: Target, poll: Poll) -> None:
 def _tree(answers: dict[Target, list[Target]], root: Target, top: Target, depth: int) -> list[tuple[Target, int]]:
     """What stands below a post, and how deep."""
     found = list[tuple[Target, int]]()
-    for below in answers.get(top, ()):
-        if below != root:
-            found += [(below, depth), *_tree(answers, root, below, depth + 1)]
+    for one in answers.get(top, ()):
+        if one != root:
+            found += [(one, depth), *_tree(answers, root, one, depth + 1)]
     return found
 
 
@@ -173,10 +175,10 @@ def _same_tree(ask: Queries, dumb: Dumb, answers: dict[Target, list[Target]], ro
         loose = reply and reply.root == root not in (post, reply.parent)
         if loose and reply and reply.parent not in dumb.posts:
             expected += [(post, 2), *_tree(answers, root, post, 3)]
-    found = [(cursor, answer) for cursor, answer in ask.below(root) if answer is not None]
+    found = [(cursor, answer) for cursor, answer in below(ask, root) if answer is not None]
     assert [(answer.view.target, answer.depth) for _, answer in found] == expected
     for n, (cursor, _) in enumerate(found):
-        rest = [answer.view for _, answer in islice(ask.below(root, cursor), 60) if answer is not None]
+        rest = [answer.view for _, answer in islice(below(ask, root, cursor), 60) if answer is not None]
         assert rest == [answer.view for _, answer in found[n + 1 :]][: len(rest)]
         assert rest or n == len(found) - 1 or len(found) > 60
 
@@ -265,7 +267,7 @@ def same(ask: Queries, dumb: Dumb, accounts: list[AccountId]) -> None:
     for (whom, ref), told in dumb.notices.items():
         heard.setdefault(whom, {})[ref] = told
     for account in {*accounts, *heard}:
-        found = [one for _, one in ask.noticed(account, None, lambda what, who: True) if one is not None]
+        found = [one for _, one in all_notices(ask, account, None, lambda what, who: True) if one is not None]
         assert {one.ref: (one.what, one.who) for one in found} == heard.get(account, {})
         assert len(found) == len(heard.get(account, {})), "nothing is told twice"
     stats = ask.graph_stats()

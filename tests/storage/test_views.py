@@ -182,6 +182,29 @@ def test_views_are_the_pure_fold_in_every_order_of_arrival(number: int) -> None:
     assert len(digests) == 1
 
 
+@pytest.mark.parametrize("number", numbers(200, 12))
+def test_runs_of_posts_alone_become_the_pure_fold(number: int) -> None:
+    rng, an = random.Random(number), Person("an")
+    target = Target(an.id, key(1))
+    for n in range(rng.randrange(4, 16)):
+        kind = rng.choice(("opening",) * 9 + ("answer", "odd", "tomb"))
+        content = (
+            b"\xff"
+            if kind == "odd"
+            else encode_post(Post("x" * 30, ReplyTo(target, target) if kind == "answer" else None, created_ms=n))
+        )
+        draft = (
+            Draft(Tomb(POST, key(n)), None)
+            if kind == "tomb"
+            else Draft(Put(POST, key(rng.randrange(24)), (), None), content)
+        )
+        an.write([draft], rng.randrange(1, 4))
+    for order in range(4):
+        store, engine = social_store()
+        deliver(random.Random(order), store, [an], erase=False)
+        agrees(store, engine, [an])
+
+
 @pytest.mark.parametrize("number", numbers(60, 8))
 def test_erased_content_takes_its_rows_along_and_lifting_the_erasure_brings_them_back(number: int) -> None:
     rng = random.Random(number)

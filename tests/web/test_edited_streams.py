@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from banyan_crdt.ids import AccountId, account_to_text
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon.streaming import people, sockets
 from banyan_web.mastodon.streaming.people import Listener
 from banyan_web.refusals import Refused
@@ -47,6 +47,7 @@ class Streams:
 
 async def test_an_edit_takes_a_post_out_of_streams_and_into_them(tmp_path: Path) -> None:
     async with open_node(tmp_path) as door:
+        await door.person("giang")  # the node's own account, as which no stream reads
         (an, client), *others = [await door.person(name) for name in ("an", "bình", "chi", "dung")]
         binh, chi, dung = [did for did, _ in others]
         call = door.node.backend.call
@@ -109,7 +110,7 @@ async def test_what_could_not_be_read_of_a_reader_is_read_again(tmp_path: Path) 
         async def call(self, name: str, **params: Any) -> Any:
             raise Refused(503, "busy")
 
-    one, busy = Listener(account_to_text(AccountId(bytes(32)))), cast(Web, Busy())
+    one, busy = Listener(account_to_text(AccountId(bytes(32)))), cast(DoorContext, Busy())
     with pytest.raises(Refused):
         await one.refresh(busy)
     assert one.stale

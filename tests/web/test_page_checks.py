@@ -15,7 +15,7 @@ from banyan_node.home.audit import OPERATOR, Actor
 from banyan_node.server.http_server import Bind, serve_app
 from banyan_web.app import door_app
 from banyan_web.door_files import DoorFiles
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext, Firehose, ServerInfo
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import RUNS, Tail
 from banyan_web.mastodon.cards.link_cards import LinkCards
@@ -71,18 +71,14 @@ async def lying(door: Door, alter: Alter, picture: bytes | None = None) -> Async
         cards = LinkCards("off", Outside(), url)
         tails, files = (Tail(door.node.backend), Tail(door.node.backend, RUNS)), DoorFiles(door.node.home)
         return door_app(
-            Web(
+            DoorContext(
                 liar,
                 door.store,
                 url,
-                "liar.example",
-                "Liar",
-                *tails,
-                Consumers(door.store),
-                Hub(),
-                pushes,
-                cards,
+                ServerInfo("liar.example", "Liar"),
+                Firehose(*tails, Consumers(door.store)),
                 files,
+                parts=(Hub(), pushes, cards),
             )
         )
 

@@ -9,28 +9,23 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import pytest
-import trio
 import uvloop
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
 from banyan_node.server.http_connections import PATIENCE, Patience, let_in
-from banyan_node.server.http_server import Bind, serve_app
-from banyan_node.server.web_sockets import MESSAGE_BYTES
 from banyan_web.bounds import Bounds
 from banyan_web.shared_counts import KEY_BYTES, SharedCounts, shared_memory
 from banyan_web.workers import held, serving
 from banyan_web.workers.frames import Frame, Frames, Kind, frame
 from banyan_web.workers.serving import DoorServer, WorkerShare
-from tests.web.oddities import ODDITIES
 
 QUICK = Patience(0.4, 0.4)
 Ask = Callable[[], "Client"]
@@ -128,34 +123,6 @@ def served(
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
-def test_slow_clients_are_cut(monkeypatch: Any) -> None:
-    monkeypatch.setattr(held, "LOOK_S", 0.05)
-
-    async def do(client: Ask, server: DoorServer) -> None:
-        loop, silent, trickling, idle, deaf = asyncio.get_running_loop(), client(), client(), client(), client()
-        began = loop.time()
-        assert (await idle.ask(GET, b"GET 0")).startswith(b"HTTP/1.1 200")
-        await deaf.say(b"GET /much HTTP/1.1\r\nhost: x\r\n\r\n")
-
-        async def trickle() -> None:
-            with suppress(ConnectionError):
-                for byte in GET[:-2] * 3:
-                    await trickling.say(bytes([byte]))
-                    await asyncio.sleep(0.05)
-
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(trickle())
-            ends = [tasks.create_task(one.hear()) for one in (silent, trickling, idle)]
-            assert [await end for end in ends] == [b"", b"", b""]
-            assert loop.time() - began > 0.3
-        while len(server.lines):
-            assert loop.time() - began < 60, "a client that reads nothing keeps its connection"
-            await asyncio.sleep(0.05)
-        assert (await client().ask(GET, b"GET 0")).startswith(b"HTTP/1.1 200")
-
-    served(do)
-
-
 class Unread(asyncio.Transport):
     """To a client that reads nothing of the little that waits for it."""
 
@@ -176,18 +143,6 @@ def test_who_reads_nothing_while_an_answer_lasts_is_cut_however_little_waits() -
         lines.look()
         gone.append(one.gone)
     assert gone == [False, False, True]
-
-
-def test_what_follows_the_last_request_changes_no_answer() -> None:
-    async def do(client: Ask, server: DoorServer) -> None:
-        last = b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-        said = await client().ask(last + b"and more")
-        assert said.startswith(b"HTTP/1.1 200")
-        assert said.endswith(b"slow")
-        assert b"server:" not in said.lower()
-        assert (await client().ask(GET + b"\r\n\x16\x03junk\r\n\r\n")).count(b"HTTP/1.1 ") <= 2
-
-    served(do)
 
 
 def test_one_connection_too_many_replaces_a_stranger_or_waits() -> None:
@@ -236,26 +191,6 @@ def test_a_connection_is_left_to_a_worker_that_has_fewer_and_taken_if_it_does_no
     served(takes, patience=PATIENCE, share=share)
     served(leaves, patience=PATIENCE, share=share)
     os.close(memory)
-
-
-def test_a_websocket_has_its_limits() -> None:
-    async def do(client: Ask, server: DoorServer) -> None:
-        hello = (
-            b"GET /ws HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
-            b"sec-websocket-version: 13\r\nsec-websocket-key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
-            b"sec-websocket-extensions: permessage-deflate\r\n\r\n"
-        )
-        line = client()
-        said = await line.ask(hello, b"\r\n\r\n")
-        assert said.startswith(b"HTTP/1.1 101")
-        assert b"deflate" not in said
-        assert await line.ask(b"\x81\x82\0\0\0\0hi", b"hi") == b"\x81\x02hi"
-        big = b"\x81\xff" + (MESSAGE_BYTES + 1).to_bytes(8, "big") + bytes(4) + b"x" * (MESSAGE_BYTES + 1)
-        assert (await line.ask(big))[2:4] == (1009).to_bytes(2, "big"), "too large"
-        for other in (hello.replace(b"GET /ws", b"POST /ws"), hello.replace(b"permessage", b"\xff")):
-            assert b" 101 " not in await client().ask(other, b"\r\n\r\n")
-
-    served(do)
 
 
 @pytest.mark.parametrize("let_through", [False, True])
@@ -337,55 +272,3 @@ def test_frames_are_whole_however_their_bytes_come() -> None:
         for at in range(0, len(raw), size):
             found += frames.feed(raw[at : at + size])
         assert found == [(Kind.CALL, 7, b"abc"), (Kind.STOP, 0, b""), (Kind.EVENT, 1 << 31, bytes(300))]
-
-
-async def seen(request: Request) -> Response:
-    """All that an application is told of a request."""
-    scope = request.scope
-    told = [scope[name] for name in ("method", "path", "raw_path", "query_string", "http_version")]
-    with suppress(ClientDisconnect):
-        told += [request.headers.items(), await request.body()]
-    return PlainTextResponse(repr(told))
-
-
-SEEN = Starlette(routes=[Route("/", seen, methods=["GET", "POST"])])
-
-
-def _answers(address: tuple[str, int]) -> list[tuple[int, bytes]]:
-    """The status and the body of each answer."""
-    found = []
-    for sent, _ in ODDITIES:
-        with socket.create_connection(address, timeout=60) as line, suppress(ConnectionError):
-            said = b""
-            with suppress(ConnectionError):
-                line.sendall(sent)
-            with suppress(ConnectionError):
-                while more := line.recv(65_536):
-                    said += more
-        head, _, body = said.partition(b"\r\n\r\n")
-        assert said.count(b"HTTP/1.1 ") == 1, (sent[:80], said[:200])
-        found.append((int(head.split(b" ")[1]), body))
-    return found
-
-
-def test_the_door_answers_odd_requests_in_the_same_way_in_the_node_and_in_workers() -> None:
-    found = []
-
-    async def do(client: Ask, server: DoorServer) -> None:
-        address = client().line.getpeername()
-        found.append(await asyncio.get_running_loop().run_in_executor(None, _answers, address))
-
-    async def inside() -> None:
-        async with trio.open_nursery() as nursery:
-            shutdown = trio.Event()
-            serve = partial(serve_app, lambda url: SEEN, Bind(), shutdown=shutdown)
-            endpoint = await nursery.start(serve)
-            found.append(await trio.to_thread.run_sync(_answers, ("127.0.0.1", endpoint.port)))
-            shutdown.set()
-
-    served(do, app=SEEN)
-    trio.run(inside)
-    for (sent, status), by_worker, by_node in zip(ODDITIES, *found, strict=True):
-        assert by_worker == by_node, sent[:200]
-        assert by_node[0] == status, (sent[:200], by_node)
-        assert (b'"code":"bad_http"' in by_node[1]) == (status in (400, 431, 501, 505)), sent[:200]

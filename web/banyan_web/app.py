@@ -29,7 +29,7 @@ from banyan_web.bodies import asked_of, params_of
 from banyan_web.counting import Meter, counted, is_anonymous
 from banyan_web.describing import describing
 from banyan_web.door_store import Token, is_full
-from banyan_web.endpoint import Ask, Endpoint, Endpoints, Web, demand
+from banyan_web.endpoint import Ask, DoorContext, Endpoint, Endpoints, demand
 from banyan_web.firehose import endpoints as firehose
 from banyan_web.firehose import sockets as firehose_sockets
 from banyan_web.mastodon import (
@@ -168,7 +168,7 @@ GOING_AWAY = 1001
 _log = logging.getLogger(__name__)
 
 
-def door_app(web: Web, every: Iterable[Endpoints] = EVERY) -> DoorApp:
+def door_app(web: DoorContext, every: Iterable[Endpoints] = EVERY) -> DoorApp:
     """The application."""
     paths: dict[str, dict[str, Endpoint]] = {}
     every = [*every]
@@ -216,10 +216,10 @@ def _pattern(path: str) -> re.Pattern[str]:
 async def _not_here(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     says = "Nothing is here." if status == 404 else "This cannot be asked so."
-    return _shown(request, Refused(status, says, code="not_here"))
+    return shown(request, Refused(status, says, code="not_here"))
 
 
-def _shown(request: Request, why: Refused) -> Response:
+def shown(request: Request, why: Refused) -> Response:
     """A refusal: a page for a person who opened one, else JSON."""
     if _path(request).startswith(OPEN) or "text/html" not in request.headers.get("accept", ""):
         return refusal(why)
@@ -293,7 +293,7 @@ class DoorApp:
 class _Place:
     """What answers at one path."""
 
-    def __init__(self, web: Web, verbs: dict[str, Endpoint]) -> None:
+    def __init__(self, web: DoorContext, verbs: dict[str, Endpoint]) -> None:
         self._web, self._verbs = web, verbs
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -305,12 +305,12 @@ class _Place:
         try:
             response = await self._answer(request, more, meter)
         except Refused as why:
-            response = _shown(request, why)
+            response = shown(request, why)
         except ClientDisconnect:
             return
         except Exception as why:
             _log.exception("%s %r failed", request.method, _path(request))
-            response = _shown(request, _failed(why))
+            response = shown(request, _failed(why))
         finally:
             await request.close()
         for name, value in more.items():
@@ -365,7 +365,7 @@ def _path(request: Request) -> str:
     return str(request.scope["path"])
 
 
-def _token(web: Web, request: Request) -> Token | None:
+def _token(web: DoorContext, request: Request) -> Token | None:
     """Raises Refused if one is shown that there is not. What apps show of themselves (`Basic`) is no token."""
     said = request.headers.get("authorization")
     kind, _, raw = (said or "").partition(" ")

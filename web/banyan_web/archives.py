@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from banyan_web.door_files import PIECE, remove
-from banyan_web.endpoint import Ask, Web
+from banyan_web.endpoint import Ask, DoorContext
 from banyan_web.refusals import Refused
 
 MOST = 64 << 20
@@ -26,7 +26,7 @@ _SENDING = "archives"
 Over: TypeAlias = Callable[[], None]
 
 
-async def archive_of(web: Web, ask: Ask, account: str, whole: bool = False) -> tuple[BinaryIO, Over]:
+async def archive_of(web: DoorContext, ask: Ask, account: str, whole: bool = False) -> tuple[BinaryIO, Over]:
     """The file, which has no name any more, and what closes it: call that once. whole: of any size. Raises Refused."""
     if not web.bounds.open(_SENDING, ask.address, OF_ADDRESS, OF_ALL):
         raise Refused(429, "Many archives are being sent; take these first, then try again.", {"retry-after": "10"})
@@ -46,7 +46,7 @@ async def archive_of(web: Web, ask: Ask, account: str, whole: bool = False) -> t
     return file, over
 
 
-async def _written(web: Web, account: str, most: int | None) -> BinaryIO:
+async def _written(web: DoorContext, account: str, most: int | None) -> BinaryIO:
     if web.bounds.archives_full:
         raise Refused(503, "Many archives are written at the moment; try again soon.", {"retry-after": "10"})
     folder = await to_thread.run_sync(web.files.made_folder)

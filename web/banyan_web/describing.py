@@ -13,40 +13,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from html import escape
 from inspect import cleandoc
+from operator import attrgetter
 from typing import Any
 
-import msgspec
 from starlette.responses import Response
 
 from banyan_node.api.declare import Response as Said
+from banyan_node.api.errors import REFUSALS, by_status
+from banyan_node.api.openapi import Schemas, bearer, openapi, operation, parameter
 from banyan_web.door_store import SCOPES
-from banyan_web.endpoint import Ask, Endpoint, Endpoints, Shape, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoint, Endpoints, Shape
 from banyan_web.platform.lines import NDJSON
 
-_REF = "#/components/schemas/{name}"
 _PART = re.compile(r"\{(\w+)(?::\w+)?\}")
 _PATH = {
     "account": {"type": "string", "minLength": 1, "description": "A DID, or the name of an account hosted here."},
     "key": {"type": "string", "pattern": "^[0-9a-f]{32}$", "description": "Of the post: the end of its URI."},
 }
 _USUAL = {400, 401, 403, 404, 422, 500, 503, 507}
-_WHY = {
-    400: "The request cannot be read.",
-    401: "The token is missing, or is none any more.",
-    403: "The token does not allow it.",
-    404: "It is not here.",
-    408: "The body did not come in time.",
-    409: "The state of an account or of the node forbids it.",
-    410: "The cursor is of another store.",
-    413: "The body is too large.",
-    415: "Content-Type names nothing that is read here.",
-    422: "A parameter is wrong; the sentence names it.",
-    429: "Too many requests.",
-    500: "The node failed; its log says why.",
-    502: "The peer that is named cannot be reached.",
-    503: "What the answer needs is being built, or the node is starting: ask again soon.",
-    507: "The store could not be read or written.",
-}
+_NEVER = {"bad_http", "wrong_host", "not_here", "too_many_streams"}
+"""Reasons that no endpoint has."""
+_WHY = by_status([code for code in REFUSALS if code not in _NEVER], attrgetter("statuses"))
 
 
 class RefusedBody(Said, frozen=True):
@@ -62,88 +49,75 @@ def describing(every: Iterable[Endpoints]) -> Endpoints:
     known = [*every, out]
 
     @out.get("/openapi.json")
-    async def openapi(web: Web, ask: Ask) -> Any:
+    async def own(web: DoorContext, ask: Ask) -> Any:
         """This document."""
         return document(known, web.url)
 
     @out.get("/docs", shape=Shape(gives="text/html"))
-    async def docs(web: Web, ask: Ask) -> Response:
+    async def docs(web: DoorContext, ask: Ask) -> Response:
         """This document for people."""
         style = b64encode(sha256(_STYLE.encode()).digest()).decode()
         policy = f"default-src 'none'; style-src 'sha256-{style}'; frame-ancestors 'none'"
         headers = {"content-security-policy": policy, "cache-control": "no-cache"}
-        return Response(page(document(known, web.url), web.title), 200, headers, "text/html")
+        return Response(page(document(known, web.url), web.server.title), 200, headers, "text/html")
 
     return out
 
 
-def document(every: Iterable[Endpoints], url: str) -> dict[str, Any]:
+def document(every: Iterable[Endpoints], url: str) -> Any:
     """The document, as JSON values."""
     endpoints = [endpoint for module in every for endpoint in module.all]
-    types = [kind for e in endpoints if e.shape for kind in e.shape.types]
-    shapes, components = msgspec.json.schema_components([*types, RefusedBody], ref_template=_REF)
-    schemas = dict(zip(map(id, [*types, RefusedBody]), shapes, strict=True))
+    schemas = Schemas([*(kind for e in endpoints if e.shape for kind in e.shape.types), RefusedBody])
     paths: dict[str, Any] = {}
     for endpoint in sorted(endpoints, key=lambda one: (one.path, one.verb)):
         path = _PART.sub(r"{\1}", endpoint.path)
         paths.setdefault(path, {})[endpoint.verb.lower()] = _operation(endpoint, schemas)
-    oauth = {"type": "http", "scheme": "bearer", "description": f"A token. Scopes: {', '.join(SCOPES)}."}
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "Banyan", "version": "1", "description": "The door of a node: apps, browsers, platforms."},
-        "servers": [{"url": url}],
-        "paths": paths,
-        "components": {
-            "schemas": dict(sorted(components.items())),
-            "responses": {f"Refused{status}": _refusal(why, schemas) for status, why in _WHY.items()},
-            "securitySchemes": {"token": oauth},
-        },
+    refused = schemas.json(RefusedBody)
+    components = {
+        "schemas": schemas.components,
+        "responses": {f"Refused{status}": {"description": why, "content": refused} for status, why in _WHY.items()},
+        "securitySchemes": bearer(f"A token. Scopes: {', '.join(SCOPES)}."),
     }
+    about = "The door of a node: apps, browsers, platforms."
+    return openapi("Banyan", about, paths, components, servers=[{"url": url}])
 
 
-def _refusal(why: str, schemas: Mapping[int, Any]) -> dict[str, Any]:
-    return {"description": why, "content": {"application/json": {"schema": schemas[id(RefusedBody)]}}}
-
-
-def _operation(endpoint: Endpoint, schemas: Mapping[int, Any]) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
     shape = endpoint.shape or Shape()
     about = [" ".join(one.split()) for one in cleandoc(endpoint.do.__doc__ or endpoint.path).split("\n\n")]
-    parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": _PATH.get(name, {"type": "string", "minLength": 1})}
+    parameters = [
+        parameter(name, "path", _PATH.get(name, {"type": "string", "minLength": 1}))
         for name in _PART.findall(endpoint.path)
     ]
-    parameters += [_parameter(name, kind, schemas) for name, kind in shape.query.items()]
+    parameters += [parameter(name, "query", schemas.of(kind)) for name, kind in shape.query.items()]
     if shape.keyed:
-        key = {"type": "string", "minLength": 1, "maxLength": 200}
-        parameters.append({"name": "Idempotency-Key", "in": "header", "schema": key})
+        parameters.append(parameter("Idempotency-Key", "header", {"type": "string", "minLength": 1, "maxLength": 200}))
     if shape.tagged:
-        parameters.append({"name": "If-None-Match", "in": "header", "schema": {"type": "string"}})
+        parameters.append(parameter("If-None-Match", "header", {"type": "string"}))
     given = _content(shape, _body(shape, schemas)) | {kind: {} for kind in shape.also}
-    answers: dict[str, Any] = {"200": {"description": "Done.", "content": given}}
-    if shape.tagged:
-        answers["304"] = {"description": "What If-None-Match names is still so."}
+    unchanged = {"304": {"description": "What If-None-Match names is still so."}} if shape.tagged else {}
     keyed = {409} if shape.keyed else set[int]()  # what was answered under another token stays shut
     refusals = sorted(_WHY if endpoint.shape is None else _USUAL | keyed | {*shape.refuses})
-    answers |= {str(status): {"$ref": f"#/components/responses/Refused{status}"} for status in refusals}
-    found: dict[str, Any] = {
-        "operationId": f"{endpoint.verb.lower()}{re.sub(r'[^a-zA-Z0-9]+', '_', endpoint.path).rstrip('_')}",
-        "summary": about[0],
+    found = operation(
+        about[0],
+        given,
+        unchanged | {str(status): {"$ref": f"#/components/responses/Refused{status}"} for status in refusals},
+        operationId=f"{endpoint.verb.lower()}{re.sub(r'[^a-zA-Z0-9]+', '_', endpoint.path).rstrip('_')}",
+        security=[{"token": []}] if endpoint.scope is not None else [],
+        parameters=parameters,
         **({"description": " ".join(about[1:])} if about[1:] else {}),
-        "security": [{"token": []}] if endpoint.scope is not None else [],
         **({} if endpoint.scope is None else {"x-scope": endpoint.scope}),
-        "parameters": parameters,
-        "responses": answers,
-    }
+    )
     if shape.asks is not None:
-        content = _content(shape._replace(gives="application/json"), {"schema": schemas[id(shape.asks)]})
+        content = _content(shape._replace(gives="application/json"), {"schema": schemas.of(shape.asks)})
         found["requestBody"] = {"required": True, "content": content}
     return found
 
 
-def _body(shape: Shape, schemas: Mapping[int, Any]) -> dict[str, Any]:
+def _body(shape: Shape, schemas: Schemas) -> dict[str, Any]:
     if isinstance(shape.answers, tuple):
-        return {"schema": {"anyOf": [schemas[id(one)] for one in shape.answers]}}
-    return {} if shape.answers is None else {"schema": schemas[id(shape.answers)]}
+        return {"schema": {"anyOf": [schemas.of(one) for one in shape.answers]}}
+    return {} if shape.answers is None else {"schema": schemas.of(shape.answers)}
 
 
 def _content(shape: Shape, body: dict[str, Any]) -> dict[str, Any]:
@@ -152,10 +126,6 @@ def _content(shape: Shape, body: dict[str, Any]) -> dict[str, Any]:
         return {shape.gives: body}
     many = {"type": "array", "items": body["schema"]}
     return {shape.gives: {"schema": {"anyOf": [body["schema"], many]} if shape.keyed else many}, NDJSON: body}
-
-
-def _parameter(name: str, kind: Any, schemas: Mapping[int, Any]) -> dict[str, Any]:
-    return {"name": name, "in": "query", "schema": schemas[id(kind)]}
 
 
 _STYLE = (
@@ -213,16 +183,3 @@ def _words(schema: Mapping[str, Any]) -> str:
         return " or ".join(map(str, schema["enum"]))
     said: Sequence[str] = [str(schema.get("type", "anything")), str(schema.get("description", ""))]
     return ", ".join(one for one in said if one)
-
-
-def main() -> None:
-    """Prints the part of the document that describes the platform API, as a node at http://localhost has it."""
-    from banyan_web.app import EVERY
-
-    own = Endpoints()
-    own.all = [endpoint for module in EVERY for endpoint in module.all if endpoint.path.startswith("/v1/")]
-    print(json.dumps(document([own], "http://localhost"), indent=2))
-
-
-if __name__ == "__main__":
-    main()

@@ -3,7 +3,7 @@
     ENDPOINTS = Endpoints()
 
     @ENDPOINTS.get("/api/v1/lists/{id}", "read:lists")
-    async def show(web: Web, ask: Ask) -> Any: ...
+    async def show(web: DoorContext, ask: Ask) -> Any: ...
 
 What an endpoint returns is encoded as JSON, unless it is a Starlette response.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from starlette.requests import Request
 
@@ -25,16 +25,10 @@ from banyan_web.door_files import DoorFiles
 from banyan_web.door_store import DoorStore, Token
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import Tail
-from banyan_web.house import House
+from banyan_web.mastodon.entities.caches import EntityCaches
 from banyan_web.outward import Outside
 from banyan_web.refusals import Refused, of_call
-from banyan_web.shelf import Shelf
-
-if TYPE_CHECKING:
-    from banyan_web.mastodon.cards.link_cards import LinkCards
-    from banyan_web.mastodon.entities.bodies import Body
-    from banyan_web.mastodon.push.sending import Pushes
-    from banyan_web.mastodon.streaming.hub import Hub
+from banyan_web.server_rules import ServerRules
 
 
 class Backend(Protocol):
@@ -80,49 +74,53 @@ class Ask:
         return None if self.token is None else self.token.account
 
 
-PEOPLE, PEOPLE_S = 20_000, 10.0
-"""Accounts that stand beside posts: so many are kept made, each for so long; its counts may be so old there."""
-TALKED_S = 300.0
-"""How old trends may be."""
-TEXTS = 20_000
-"""Texts of posts that are kept as HTML."""
-BODIES = 10_000
-"""Posts that are kept as JSON, each as one reader sees it: 3 kB."""
+PartT = TypeVar("PartT")
 
 
 @dataclass(frozen=True, slots=True)
-class Web:
-    """What endpoints share. url: the address by which clients know this server, without a slash at its end. domain: of
-    its accounts' names. tail, runs: the end of the firehose, as events and as signed entries; whoever opens the door
-    runs and closes them. hub: the streams of apps. pushes: messages to apps. cards: of links. files: on their way
-    through. email: of who runs it, or empty. people: Account entities by DID. texts: HTML, by the text and by where
-    its mentions lead. tags: those that an account follows. talked: the newest posts, for trends. bodies: Status
-    entities as JSON (mastodon/entities/bodies.py). outside: asks addresses that others named. browser_accounts: whether
-    accounts whose keys are in a browser are taken from everybody. house: its rules."""
+class ServerInfo:
+    """What a server says of itself. domain: of its accounts' names. email: of who runs it, or empty."""
+
+    domain: str
+    title: str
+    description: str = ""
+    email: str = ""
+    rules: ServerRules = field(default_factory=ServerRules)
+    browser_accounts: bool = False
+    """Whether accounts whose keys are in a browser are taken from everybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Firehose:
+    """The end of the firehose, as events and as signed entries, and its named consumers. Whoever opens the door runs
+    and closes both tails."""
+
+    tail: Tail
+    runs: Tail
+    consumers: Consumers
+
+
+@dataclass(frozen=True, slots=True)
+class DoorContext:
+    """What endpoints share."""
 
     backend: Backend
     door: DoorStore
     url: str
-    domain: str
-    title: str
-    tail: Tail
-    runs: Tail
-    consumers: Consumers
-    hub: Hub
-    pushes: Pushes
-    cards: LinkCards
+    """By which clients know this server, without a slash at its end."""
+    server: ServerInfo
+    firehose: Firehose
     files: DoorFiles
+    """On their way through."""
     bounds: Bounds = field(default_factory=Bounds)
-    description: str = ""
-    email: str = ""
-    people: Shelf[str, dict[str, Any]] = field(default_factory=lambda: Shelf(PEOPLE, PEOPLE_S))
-    texts: Shelf[object, str] = field(default_factory=lambda: Shelf(TEXTS))
-    tags: Shelf[str, list[str]] = field(default_factory=lambda: Shelf(PEOPLE, PEOPLE_S))
-    talked: Shelf[str, list[dict[str, Any]]] = field(default_factory=lambda: Shelf(1, TALKED_S))
-    bodies: Shelf[int, Body] = field(default_factory=lambda: Shelf(BODIES))
     outside: Outside = field(default_factory=Outside)
-    browser_accounts: bool = False
-    house: House = field(default_factory=House)
+    """Asks addresses that others named."""
+    caches: EntityCaches = field(default_factory=EntityCaches)
+    parts: tuple[object, ...] = ()
+
+    def part(self, kind: type[PartT]) -> PartT:
+        """What the endpoints of one room share, by its class: so the context imports no room that imports it."""
+        return next(one for one in self.parts if isinstance(one, kind))
 
     async def act(self, actor: Actor, method: str, **params: Any) -> Any:
         """A method that changes something for all, by an admin or a moderator. Raises Refused."""
@@ -168,7 +166,7 @@ def demand(token: Token | None, scope: str) -> Token:
     return token
 
 
-Do: TypeAlias = Callable[[Web, Ask], Awaitable[Any]]
+Do: TypeAlias = Callable[[DoorContext, Ask], Awaitable[Any]]
 
 
 class Shape(NamedTuple):

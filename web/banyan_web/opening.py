@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from banyan_node.api.door_state import DoorState
+from banyan_node.api.declare import DoorState
 from banyan_node.node import Node
 from banyan_node.server.http_server import Bind, serve_app
 from banyan_web.app import DoorApp, door_app
@@ -16,11 +16,12 @@ from banyan_web.bounds import Bounds
 from banyan_web.door_files import DoorFiles
 from banyan_web.door_store import DoorStore
 from banyan_web.firehose.tail import Tail
-from banyan_web.house import House
+from banyan_web.mastodon.cards.link_cards import LinkCards
 from banyan_web.mastodon.push.sending import send_pushes
 from banyan_web.mastodon.push.vapid import PUSH
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.platform.deliveries import deliver
+from banyan_web.server_rules import ServerRules
 from banyan_web.streaming import LAST_LINES_S
 from banyan_web.wiring import web_of
 
@@ -50,7 +51,7 @@ async def serve_by_itself(
     """Serves HTTP in this process. hub: of the streams of apps; default: a new one. clock: by which requests are
     counted. Raises PortBusy, ControlError, ConfigError."""
     http = node.settings.config.http
-    bind, house = Bind.at(http.address), House.read(http, node.home.path)
+    bind, house = Bind.at(http.address), ServerRules.read(http, node.home.path)
     door, files = DoorStore(node.home.door), DoorFiles(node.home)
     tail, streams = Tail(node.backend), hub or Hub()
     apps, runs = list[DoorApp](), list[Tail]()
@@ -61,11 +62,11 @@ async def serve_by_itself(
         bounds = Bounds(http.token_rate, http.address_rate, proxies, anonymous_cpu=cpu, clock=clock)
         web = web_of(node.backend, door, files, house, http, url, tail, streams, bounds, node.keys.derive(PUSH))
         beside.start_soon(streams.run, web)
-        beside.start_soon(web.runs.run)
-        runs.append(web.runs)
+        beside.start_soon(web.firehose.runs.run)
+        runs.append(web.firehose.runs)
         beside.start_soon(deliver, web)
         beside.start_soon(send_pushes, web)
-        beside.start_soon(web.cards.run, web)
+        beside.start_soon(web.part(LinkCards).run, web, streams.changed)
         apps.append(door_app(web))
         beside.start_soon(apps[-1].streams.run)
         return apps[-1]

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from banyan_web.door_logins import SESSION_S, Person, session
-from banyan_web.endpoint import Ask, Web
+from banyan_web.endpoint import Ask, DoorContext
 from banyan_web.open_streams import person_shown
 from banyan_web.refusals import Refused
 
@@ -43,7 +43,7 @@ class Visit(NamedTuple):
             raise Refused(403, "This form is too old, or came from another site: go back and load the page anew.")
 
 
-def from_here(web: Web, request: Request) -> None:
+def from_here(web: DoorContext, request: Request) -> None:
     """Raises Refused for a form that a page of another origin sends."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     own = {urlsplit(web.url).netloc, request.headers.get("host", "")}
@@ -51,7 +51,7 @@ def from_here(web: Web, request: Request) -> None:
         raise Refused(403, "Another site sent this form.")
 
 
-def sent(web: Web, ask: Ask) -> Visit:
+def sent(web: DoorContext, ask: Ask) -> Visit:
     """The browser that sends a form. Raises Refused if the form is not of a page of this server that it was shown."""
     from_here(web, ask.request)
     at = visit(web, ask)
@@ -59,38 +59,38 @@ def sent(web: Web, ask: Ask) -> Visit:
     return at
 
 
-def visit(web: Web, ask: Ask) -> Visit:
+def visit(web: DoorContext, ask: Ask) -> Visit:
     found = _cookie(web, ask.request)
     if found is None:
         return Visit(secrets.token_urlsafe(32), True, None)
     return Visit(found, False, person_shown(web.door, ask.request.scope, found))
 
 
-def is_person(web: Web, request: Request) -> bool:
+def is_person(web: DoorContext, request: Request) -> bool:
     """Whether somebody is logged in in the browser that asks."""
     found = _cookie(web, request)
     return found is not None and session(web.door, found) is not None
 
 
-def _cookie(web: Web, request: Request) -> str | None:
+def _cookie(web: DoorContext, request: Request) -> str | None:
     found = request.cookies.get(_name(web), "")
     return found if found.isascii() and 20 <= len(found) <= _LONGEST else None
 
 
-def greeted(web: Web, at: Visit, response: Response) -> Response:
+def greeted(web: DoorContext, at: Visit, response: Response) -> Response:
     """The response, with the cookie if the browser has none."""
     if at.new:
         give_cookie(web, response, at.cookie, None)
     return response
 
 
-def give_cookie(web: Web, response: Response, cookie: str, seconds: int | None = SESSION_S) -> None:
+def give_cookie(web: DoorContext, response: Response, cookie: str, seconds: int | None = SESSION_S) -> None:
     response.set_cookie(
         _name(web), cookie, max_age=seconds, path="/", secure=_secure(web), httponly=True, samesite="lax"
     )
 
 
-def drop_cookie(web: Web, response: Response) -> None:
+def drop_cookie(web: DoorContext, response: Response) -> None:
     response.delete_cookie(_name(web), path="/", secure=_secure(web), httponly=True, samesite="lax")
 
 
@@ -115,9 +115,9 @@ def is_odd(path: str) -> bool:
     return "\\" in path or any(step in (".", "..") or "%2e" in step.lower() for step in steps) or "" in steps[:-1]
 
 
-def _secure(web: Web) -> bool:
+def _secure(web: DoorContext) -> bool:
     return web.url.startswith("https:")
 
 
-def _name(web: Web) -> str:
+def _name(web: DoorContext) -> str:
     return "__Host-banyan" if _secure(web) else "banyan"

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 from banyan_node.server.http_connections import let_in
 from banyan_web.counting import Meter, counted, is_anonymous
 from banyan_web.door_store import Token
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.open_streams import token_shown
 from banyan_web.refusals import Refused, refusal
 
@@ -30,7 +30,7 @@ class Connection:
     socket: WebSocket
     token: Token
     meter: Meter
-    _web: Web
+    _web: DoorContext
     _protocol: str | None
 
     async def accept(self) -> None:
@@ -52,13 +52,13 @@ class SocketEndpoint(NamedTuple):
 
     path: str
     token_in_query: bool
-    serve: Callable[[Web, Connection], Awaitable[None]]
+    serve: Callable[[DoorContext, Connection], Awaitable[None]]
 
 
 class SocketPlace:
     """The ASGI application at the path of one."""
 
-    def __init__(self, web: Web, endpoint: SocketEndpoint) -> None:
+    def __init__(self, web: DoorContext, endpoint: SocketEndpoint) -> None:
         self._web, self._endpoint = web, endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

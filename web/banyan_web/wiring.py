@@ -8,49 +8,37 @@ from banyan_node.home.http_settings import HttpSettings
 from banyan_web.bounds import Bounds
 from banyan_web.door_files import DoorFiles
 from banyan_web.door_store import DoorStore
-from banyan_web.endpoint import Backend, Web
+from banyan_web.endpoint import Backend, DoorContext, Firehose, ServerInfo
 from banyan_web.firehose.consumers import Consumers
 from banyan_web.firehose.tail import RUNS, Tail
-from banyan_web.house import House
 from banyan_web.mastodon.cards.link_cards import LinkCards
 from banyan_web.mastodon.push.sending import Pushes
 from banyan_web.mastodon.push.vapid import PushIdentity
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.outward import Outside
+from banyan_web.server_rules import ServerRules
 
 
 def web_of(
     backend: Backend,
     door: DoorStore,
     files: DoorFiles,
-    house: House,
+    rules: ServerRules,
     http: HttpSettings,
     url: str,
     tail: Tail,
     hub: Hub,
     bounds: Bounds,
     push_key: bytes,
-) -> Web:
+) -> DoorContext:
     """url: where the door listens, by which clients know it if no setting says otherwise. push_key: see
     mastodon/push/vapid.py."""
     known = http.url or url
-    return Web(
-        backend,
-        door,
-        known,
-        http.domain or urlsplit(known).netloc,
-        http.title,
-        tail,
-        Tail(backend, RUNS),
-        Consumers(door),
-        hub,
-        Pushes(PushIdentity(push_key), Outside(http.local_push)),
-        LinkCards(http.cards, Outside(http.local_cards, plain=True), known),
-        files,
-        bounds,
-        http.description,
-        http.email,
-        outside=Outside(http.local_webhooks),
-        browser_accounts=http.browser_accounts,
-        house=house,
+    info = ServerInfo(
+        http.domain or urlsplit(known).netloc, http.title, http.description, http.email, rules, http.browser_accounts
     )
+    pushes = Pushes(PushIdentity(push_key), Outside(http.local_push))
+    cards = LinkCards(http.cards, Outside(http.local_cards, plain=True), known)
+    firehose = Firehose(tail, Tail(backend, RUNS), Consumers(door))
+    outside = Outside(http.local_webhooks)
+    return DoorContext(backend, door, known, info, firehose, files, bounds, outside, parts=(hub, pushes, cards))

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 import typer
 
 from banyan_cli import completing, refs, session
-from banyan_cli.commands.groups import group_of
 from banyan_cli.commands.social import By, Undo, Who
 from banyan_cli.errors import BadInput
 from banyan_schema import dates
@@ -68,7 +67,7 @@ def event_create(
         latitude=latitude,
         longitude=longitude,
         text=text,
-        group=None if group is None else group_of(s, group, by),
+        group=None if group is None else refs.group_of(s, group, by),
         by=refs.acting(s, by),
     )
     refs.remember(s.home, events=[(answer["uri"], answer["title"])])
@@ -150,7 +149,7 @@ def event_ls(
     page = s.call(
         "event.list",
         account=None if account is None else refs.account(s, account),
-        group=None if group is None else group_of(s, group, by),
+        group=None if group is None else refs.group_of(s, group, by),
         answered=mine or None,
         since=None if since is None else _ms("--since", since, "UTC"),
         limit=limit,

@@ -75,7 +75,7 @@ def group_ls(
 def group_show(ctx: typer.Context, which: Which, by: Reader = None) -> None:
     """What a group is for, who rules it, and what is pinned."""
     s = session.of(ctx)
-    value = s.call("group.show", group=group_of(s, which, by), by=refs.acting(s, by))
+    value = s.call("group.show", group=refs.group_of(s, which, by), by=refs.acting(s, by))
     refs.remember(s.home, groups=[(value["uri"], value["name"])])
     refs.remember_rows(s.home, value["pinned"])
     s.out.answer(value, _show_group)
@@ -91,7 +91,7 @@ def group_feed(
 ) -> None:
     """What is said in a group, the newest first."""
     s = session.of(ctx)
-    page = s.call("group.feed", group=group_of(s, which, by), limit=limit, before=before, by=refs.acting(s, by))
+    page = s.call("group.feed", group=refs.group_of(s, which, by), limit=limit, before=before, by=refs.acting(s, by))
     refs.remember_rows(s.home, page["posts"])
     s.out.answers(page["posts"], _show_posts, "No posts here yet: `banyan post --group`.")
     if page["before"]:
@@ -159,7 +159,7 @@ def group_set(
     given = {"name": name, "kind": _kind(kind), "description": description, "rules": rules}
     if all(value is None for value in given.values()):
         raise BadInput("Nothing is to be changed; give --name, --kind, --description or --rules.")
-    answer = s.call("group.set", group=group_of(s, which, by), by=refs.acting(s, by), **given)
+    answer = s.call("group.set", group=refs.group_of(s, which, by), by=refs.acting(s, by), **given)
     s.out.done(answer, f"Changed: {answer['name']}.")
 
 
@@ -174,7 +174,7 @@ def group_delete(
     s = session.of(ctx)
     if not yes:
         raise BadInput("A group that is deleted cannot be brought back; say so with --yes.")
-    answer = s.call("group.delete", group=group_of(s, which, by), by=refs.acting(s, by))
+    answer = s.call("group.delete", group=refs.group_of(s, which, by), by=refs.acting(s, by))
     s.out.done(answer, f"Deleted: {answer['name']}.")
 
 
@@ -185,7 +185,7 @@ def group_join(ctx: typer.Context, which: Which, undo: Undo = False, by: By = No
         group_leave(ctx, which, by)
         return
     s = session.of(ctx)
-    answer = s.call("group.join", group=group_of(s, which, by), by=refs.acting(s, by))
+    answer = s.call("group.join", group=refs.group_of(s, which, by), by=refs.acting(s, by))
     waits = f"Asked to join {answer['name']}: its owner or a moderator has to accept that."
     s.out.done(answer, waits if answer["waits"] else f"Joined {answer['name']}.")
 
@@ -194,7 +194,7 @@ def group_join(ctx: typer.Context, which: Which, undo: Undo = False, by: By = No
 def group_leave(ctx: typer.Context, which: Which, by: By = None) -> None:
     """Leave a group, or ask no more to join it. What you said in it is shown there no more, until you join again."""
     s = session.of(ctx)
-    answer = s.call("group.join", group=group_of(s, which, by), undo=True, by=refs.acting(s, by))
+    answer = s.call("group.join", group=refs.group_of(s, which, by), undo=True, by=refs.acting(s, by))
     s.out.done(answer, "Left.")
 
 
@@ -240,7 +240,7 @@ def group_moderator(
     if drop and not undo:
         raise BadInput("--drop goes with --undo: it ends what a moderator said who is dismissed.")
     s = session.of(ctx)
-    whom, group = refs.account(s, account), group_of(s, which, by)
+    whom, group = refs.account(s, account), refs.group_of(s, which, by)
     answer = s.call(
         "group.moderator", group=group, account=whom, undo=undo or None, drop=drop or None, by=refs.acting(s, by)
     )
@@ -264,7 +264,7 @@ def group_pin(ctx: typer.Context, uri: Uri, undo: Undo = False, by: By = None) -
 
 def _act(ctx: typer.Context, what: str, which: str, account: str, undo: bool, by: str | None, sentence: str) -> None:
     s = session.of(ctx)
-    whom, group = refs.account(s, account), group_of(s, which, by)
+    whom, group = refs.account(s, account), refs.group_of(s, which, by)
     answer = s.call(f"group.{what}", group=group, account=whom, undo=undo or None, by=refs.acting(s, by))
     s.out.done(answer, "Taken back." if undo else sentence.format(answer["name"]))
 
@@ -279,22 +279,12 @@ def _people(
     ctx: typer.Context, what: str, which: str, limit: int, after: str | None, by: str | None, none: str
 ) -> None:
     s = session.of(ctx)
-    page = s.call(f"group.{what}", group=group_of(s, which, by), limit=limit, after=after, by=refs.acting(s, by))
+    page = s.call(f"group.{what}", group=refs.group_of(s, which, by), limit=limit, after=after, by=refs.acting(s, by))
     refs.remember(s.home, accounts=[(row["account"], row["name"]) for row in page["members"]])
     s.out.answers(page["members"], _show_members, none)
     if page["after"]:
         same = "" if by is None else f" --as {by}"
         s.out.note(f"More: `banyan group {what} '{which}'{same} --limit {limit} --after {page['after']}`")
-
-
-def group_of(s: session.Session, which: str, by: str | None) -> str:
-    """The address of the group that a person means: by name or digits among those of the reader and those that were
-    shown, or by address. Raises BadInput."""
-
-    def more() -> dict[str, str]:
-        return {row["uri"]: row["name"] for row in s.call("groups", by=refs.acting(s, by), limit=1_000)["groups"]}
-
-    return refs.titled(s, "group", which, more, "`banyan group ls`")
 
 
 def _kind(kind: str | None) -> str | None:

@@ -99,9 +99,7 @@ def post(
         raise BadInput("--several and --closes are of a poll: name its options with --option.")
     said["urgency"], said["policy"] = "urgent" if urgent else None, _policy(answers, quotes, reposts)
     if group is not None:
-        from banyan_cli.commands.groups import group_of  # which takes its options from here
-
-        said["group"] = group_of(s, group, by)
+        said["group"] = refs.group_of(s, group, by)
     if option:
         closes_ms = int(time.time() * 1000 + (closes or 24) * 3_600_000)
         said["poll"] = {"options": option, "closes_ms": closes_ms, "choices": "several" if several else "one"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from banyan_cli import completing, errors, refs, session
-from banyan_cli.show.words import count
+from banyan_cli.show.words import count, size
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,11 +43,12 @@ def stats(ctx: typer.Context) -> None:
 
 
 def _show_stats(console: Console, value: dict[str, Any]) -> None:
-    """How much of each view is there, in one line."""
+    """How much of each view is there, in one line, and which local state."""
     from banyan_cli.show.tables import facts
 
+    local = ", ".join(f"{row['name']} {row['rows']:,} ({size(row['bytes'])})" for row in value["local"])
     said = ", ".join(name if percent == 100 else f"{name} {percent} %" for name, percent in value["views"].items())
-    facts(console, {**value, "views": said})
+    facts(console, {**value, "local": local, "views": said})
 
 
 @_store.command("verify")

@@ -24,21 +24,21 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar, ge
 import msgspec
 
 from banyan_crdt.ids import AccountId
+from banyan_node.api.texts import Milliseconds
 from banyan_node.home.settings import Settings
 from banyan_node.hosting.vault import Private, Vault
 from banyan_node.links.filling import Filling
 from banyan_node.media.decoders import Decoders
 from banyan_node.media.in_use import InUse
 from banyan_node.upkeep.long_works import LongWorks
-from banyan_node.upkeep.searching import Searching
 from banyan_node.workers.published import Here, Published
 from banyan_reading.kept import Keeping
 from banyan_reading.queries import Queries
+from banyan_reading.search.following import SearchIndex
 from banyan_storage.blobs import BlobStore
 from banyan_storage.reader import StoreReader
 
 if TYPE_CHECKING:
-    from banyan_node.api.door_state import DoorState
     from banyan_node.context import Context
     from banyan_node.media.fetching import BlobFetcher
     from banyan_node.metrics import Metrics
@@ -74,6 +74,26 @@ class NoResult(Response, frozen=True):
     """An empty answer."""
 
 
+class DoorWorker(Response, frozen=True):
+    """A process that serves HTTP. pid: null while it is being started anew. started_ms: when it was started last.
+    ended: how often it ended that nobody had asked to. requests: since it was started. connections: open now."""
+
+    pid: int | None
+    started_ms: Milliseconds
+    ended: int
+    requests: int
+    connections: int
+
+
+class DoorState(Response, frozen=True):
+    """address: where it listens. workers: processes of its own; none if the node itself serves it. trouble: why one of
+    them does not run, or null."""
+
+    address: str
+    workers: list[DoorWorker]
+    trouble: str | None
+
+
 class CommitView:
     """The input of a read: the store and its views at one commit, the blobs, what opens what accounts said to
     themselves (None: the keys are not there), the index of posts (None: it cannot be written), what readers kept of
@@ -84,7 +104,7 @@ class CommitView:
         q: Queries,
         blobs: BlobStore,
         vault: Vault | None = None,
-        search: Searching | None = None,
+        search: SearchIndex | None = None,
         kept: Keeping | None = None,
         works: LongWorks | None = None,
     ) -> None:
@@ -115,7 +135,7 @@ class Looking(CommitView):
         q: Queries,
         blobs: BlobStore,
         vault: Vault,
-        search: Searching,
+        search: SearchIndex,
         kept: Keeping,
         here: Here,
         seen: Published,

@@ -1,20 +1,22 @@
-"""The API as an OpenAPI 3.1 document, made from the declarations, for GET /openapi.json."""
+"""OpenAPI 3.1 documents, made from declarations: that of the control API, from its methods, and the parts of which the
+door makes its own from its endpoints (web/banyan_web/describing.py)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
 from banyan_node.api.declare import Method, Response
-from banyan_node.api.errors import ALWAYS, CODES, OF_THE_SERVER
+from banyan_node.api.errors import ALWAYS, OF_THE_SERVER, by_status
 from banyan_node.api.events import AnyEvent
 from banyan_node.api.texts import EventCursor
 
 _REF = "#/components/schemas/{name}"
-_PLAIN = "text/plain"
+JSON, _PLAIN = "application/json", "text/plain"
 
 
 class Refusal(Response, frozen=True):
@@ -39,79 +41,106 @@ class Ready(Response, frozen=True):
     peers: int | msgspec.UnsetType = msgspec.UNSET
 
 
-def document(methods: Mapping[str, Method]) -> dict[str, Any]:
-    """The whole document, as JSON values."""
+class Schemas:
+    """The schemas of types, and what they refer to."""
+
+    def __init__(self, types: Iterable[Any]) -> None:
+        self._types = list(types)  # held, because a schema is found by the id of its type
+        shapes, components = msgspec.json.schema_components(self._types, ref_template=_REF)
+        self.components = dict(sorted(components.items()))
+        self._shapes = dict(zip(map(id, self._types), shapes, strict=True))
+
+    def of(self, kind: Any) -> Any:
+        return self._shapes[id(kind)]
+
+    def json(self, kind: Any) -> dict[str, Any]:
+        """A body of that type."""
+        return {JSON: {"schema": self.of(kind)}}
+
+
+def openapi(title: str, about: str, paths: Mapping[str, Any], components: Mapping[str, Any], **more: Any) -> Any:
+    """A whole document, as JSON values."""
+    info = {"title": title, "version": "1", "description": about}
+    return {"openapi": "3.1.0", "info": info, **more, "paths": paths, "components": components}
+
+
+def operation(about: str, content: Any, refusals: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    """One verb of a path. content: what it answers, by content type."""
+    return {"summary": about, "responses": {"200": {"description": "Done.", "content": content}, **refusals}, **more}
+
+
+def parameter(name: str, place: str, schema: Any, **more: Any) -> dict[str, Any]:
+    return {"name": name, "in": place, "schema": schema, **({"required": True} if place == "path" else {}), **more}
+
+
+def bearer(about: str) -> dict[str, Any]:
+    """How a token is shown."""
+    return {"token": {"type": "http", "scheme": "bearer", "description": about}}
+
+
+def document(methods: Mapping[str, Method]) -> Any:
+    """That of the control API."""
     types = [t for m in methods.values() for t in (m.asks, m.answers)]
-    shapes, components = msgspec.json.schema_components(
-        [*types, AnyEvent, EventCursor, RefusedBody, Healthy, Ready], ref_template=_REF
-    )
-    event, cursor, refused, healthy, ready = shapes[len(types) :]
-    paths: dict[str, Any] = {
-        f"/v1/{m.name}": {"post": _operation(m, shapes[2 * k], shapes[2 * k + 1], refused)}
-        for k, m in enumerate(methods.values())
-    }
-    since = {"name": "since", "in": "query", "schema": cursor, "description": "Go on behind this cursor."}
+    schemas = Schemas([*types, AnyEvent, EventCursor, RefusedBody, Healthy, Ready])
+
+    def refusals(*codes: str) -> dict[str, Any]:
+        said = by_status(codes, attrgetter("control"))
+        return {str(one): {"description": why, "content": schemas.json(RefusedBody)} for one, why in said.items()}
+
+    def call(method: Method) -> dict[str, Any]:
+        return operation(
+            summary(method),
+            schemas.json(method.answers),
+            refusals(*method.errors, *ALWAYS, "not_ready", *OF_THE_SERVER),
+            operationId=method.name,
+            requestBody={"required": bool(required(method)), "content": schemas.json(method.asks)},
+            **{"x-kind": method.kind},
+        )
+
+    paths: dict[str, Any] = {f"/v1/{m.name}": {"post": call(m)} for m in methods.values()}
+    strangers, elsewhere = refusals("not_allowed", "wrong_host"), refusals("wrong_host")
     paths["/v1/events"] = _get(
         "Events, one JSON value a line, for as long as the reader stays.",
-        {"application/x-ndjson": {"schema": event}},
-        _refusals(("bad_request", "cursor_gone", "too_many_streams", "not_allowed", "wrong_host"), refused),
-        parameters=[since],
+        {"application/x-ndjson": {"schema": schemas.of(AnyEvent)}},
+        refusals("bad_request", "cursor_gone", "too_many_streams", "not_allowed", "wrong_host"),
+        parameters=[parameter("since", "query", schemas.of(EventCursor), description="Go on behind this cursor.")],
     )
-    asked = [
-        {"name": "blob", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^[0-9a-f]{8,64}$"}},
-        {"name": "range", "in": "header", "schema": {"type": "string"}, "description": "Such as bytes=1000-."},
-    ]
     raw = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
     paths["/v1/media/{blob}"] = _get(
         "The bytes of a picture or film that is here whole, with its own content type; with a range 206 and these.",
         raw,
-        _refusals(("bad_request", "not_found", "not_allowed", "wrong_host"), refused),
-        parameters=asked,
+        refusals("bad_request", "not_found", "not_allowed", "wrong_host")
+        | {
+            "206": {"description": "The bytes of the range.", "content": raw},
+            "304": {"description": "If-None-Match names what it is."},
+            "416": {"description": "The blob has no bytes in the range.", "content": schemas.json(RefusedBody)},
+        },
+        parameters=[
+            parameter("blob", "path", {"type": "string", "pattern": "^[0-9a-f]{8,64}$"}),
+            parameter("range", "header", {"type": "string"}, description="Such as bytes=1000-."),
+        ],
     )
-    paths["/v1/media/{blob}"]["get"]["responses"] |= {
-        "206": {"description": "The bytes of the range.", "content": raw},
-        "304": {"description": "If-None-Match names what it is."},
-        "416": {"description": "The blob has no bytes in the range.", "content": _json(refused)},
-    }
-    strangers, elsewhere = _refusals(("not_allowed", "wrong_host"), refused), _refusals(("wrong_host",), refused)
     paths["/metrics"] = _get("Figures for Prometheus.", {_PLAIN: {"schema": {"type": "string"}}}, strangers)
-    paths["/openapi.json"] = _get("This document.", _json({"type": "object"}), strangers)
-    paths["/healthz"] = _get("Whether the process answers.", _json(healthy), elsewhere, security=[])
-    few = {"name": "peers", "in": "query", "schema": {"type": "integer", "minimum": 0, "maximum": 9999}}
+    paths["/openapi.json"] = _get("This document.", {JSON: {"schema": {"type": "object"}}}, strangers)
+    paths["/healthz"] = _get("Whether the process answers.", schemas.json(Healthy), elsewhere, security=[])
+    few = {"type": "integer", "minimum": 0, "maximum": 9999}
     paths["/readyz"] = _get(
         "Whether the node serves, and is linked to so many peers.",
-        _json(ready),
-        _refusals(("bad_request", "not_ready", "wrong_host"), refused),
+        schemas.json(Ready),
+        refusals("bad_request", "not_ready", "wrong_host"),
         security=[],
-        parameters=[few | {"description": "How many peers must be linked; without it none."}],
+        parameters=[parameter("peers", "query", few, description="How many peers must be linked; without it none.")],
     )
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Banyan node",
-            "version": "1",
-            "description": "The control API of a node. It answers this machine only.",
-        },
-        "security": [{"token": []}],
-        "paths": paths,
-        "components": {
-            "schemas": {name: _in_one_line(components[name]) for name in sorted(components)},
-            "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "control.token in the node's home"}
-            },
-        },
+    components = {
+        "schemas": {name: _in_one_line(one) for name, one in schemas.components.items()},
+        "securitySchemes": bearer("control.token in the node's home"),
     }
+    about = "The control API of a node. It answers this machine only."
+    return openapi("Banyan node", about, paths, components, security=[{"token": []}])
 
 
-def _operation(method: Method, asks: Any, answers: Any, refused: Any) -> dict[str, Any]:
-    errors = (*method.errors, *ALWAYS, "not_ready", *OF_THE_SERVER)
-    return {
-        "operationId": method.name,
-        "summary": summary(method),
-        "x-kind": method.kind,
-        "requestBody": {"required": bool(required(method)), "content": _json(asks)},
-        "responses": {"200": {"description": "Done.", "content": _json(answers)}, **_refusals(errors, refused)},
-    }
+def _get(about: str, content: Any, refusals: Any, **more: Any) -> dict[str, Any]:
+    return {"get": operation(about, content, refusals, **more)}
 
 
 def summary(method: Method) -> str:
@@ -121,32 +150,6 @@ def summary(method: Method) -> str:
 
 def required(method: Method) -> list[str]:
     return [f.encode_name for f in msgspec.structs.fields(method.asks) if f.required]
-
-
-def _get(about: str, content: Any, refusals: Any, **more: Any) -> dict[str, Any]:
-    return {
-        "get": {
-            "summary": about,
-            "responses": {"200": {"description": "Done.", "content": content}, **refusals},
-            **more,
-        }
-    }
-
-
-def _json(schema: Any) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}}
-
-
-def _refusals(codes: Iterable[str], refused: Any) -> dict[str, Any]:
-    """The possible codes of each status, and when they occur."""
-    by_status: dict[int, list[str]] = {}
-    for code in codes:
-        for status in CODES[code][0]:
-            by_status.setdefault(status, []).append(f"`{code}`: {CODES[code][1]}")
-    return {
-        str(status): {"description": " ".join(by_status[status]), "content": _json(refused)}
-        for status in sorted(by_status)
-    }
 
 
 def _in_one_line(schema: dict[str, Any]) -> dict[str, Any]:

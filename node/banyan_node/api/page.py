@@ -15,7 +15,7 @@ from msgspec import inspect
 
 from banyan_node.api.declare import Method, Response
 from banyan_node.api.decode import words
-from banyan_node.api.errors import ALWAYS, CODES
+from banyan_node.api.errors import ALWAYS, REFUSALS
 from banyan_node.api.events import AnyEvent, ApiEvent
 from banyan_node.api.openapi import summary
 from banyan_node.api.registry import EVERY
@@ -98,8 +98,8 @@ def _events() -> Iterator[str]:
 def _errors() -> Iterator[str]:
     yield "## Refusals\n"
     yield "| code | status | when |\n|---|---|---|"
-    for code, (statuses, when) in CODES.items():
-        yield f"| `{code}` | {', '.join(map(str, statuses))} | {when} |"
+    for code, reason in REFUSALS.items():
+        yield f"| `{code}` | {', '.join(map(str, sorted(reason.control)))} | {reason.when} |"
     yield ""
 
 

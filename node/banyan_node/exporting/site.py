@@ -25,6 +25,7 @@ from banyan_reading.answers import PostView, ProfileView
 from banyan_reading.moments import edited_ms
 from banyan_reading.queries import Queries
 from banyan_reading.rules import Rules
+from banyan_reading.threads import below
 from banyan_schema import dates
 from banyan_schema.media import Media
 from banyan_schema.social import Target
@@ -217,7 +218,7 @@ class _Site:
             yield element("article", element("p", "The first post is not held here.", class_="by"))
         else:
             yield self.post(first, "../")
-        for n, (_, answer) in enumerate(self._q.below(root)):
+        for n, (_, answer) in enumerate(below(self._q, root)):
             if n == ANSWERS:
                 yield element("p", f"More answers are held than the {ANSWERS:,} looked at for this page.", class_="by")
                 return

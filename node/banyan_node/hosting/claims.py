@@ -22,11 +22,12 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from banyan_crdt.ids import AccountId, EntryId, account_to_text, key_digest
-from banyan_node.context import OWN_NAMED, RESTORING, Context, Search
+from banyan_node.context import Context, Search
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
 from banyan_node.home.recovery import first_digests
 from banyan_node.hosting import hosted, wishes
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.local_tables import CLOSED, OWN_NAMED, RESTORING, UNCLAIMED, UNNAMED, WRONG_PAPER
 
 AMONG_FEW_S = 60.0
 """How long a link to a node of chosen accounts must have stood, while none with the whole network is linked."""
@@ -36,7 +37,6 @@ NAMES = 1_000
 """Unnamed accounts whose profiles are read in one step: 50 ms."""
 RECOVERIES = 8
 """Rotations that are tried to find out whether recovery words were restored as backup words."""
-_UNNAMED, _UNKNOWN, _CLOSED = b"unnamed:", b"unclaimed:", b"closed:"
 _log = logging.getLogger(__name__)
 
 
@@ -59,7 +59,7 @@ def take(ctx: Context, accounts: Iterable[AccountId]) -> list[hosted.Hosted]:
             continue
         for root in _roots(ctx, account):
             unknown[root] = account
-        ctx.store.put_note(_UNKNOWN + account, b"")
+        UNCLAIMED.put(ctx.store, account, True)
         found += _resolve(ctx, search, unknown)
     search.found += len(found)
     return found
@@ -80,10 +80,10 @@ def _resolve(ctx: Context, search: Search, unknown: dict[bytes, AccountId]) -> l
                 if _is_closed(ctx, account, index):
                     says = "%s is an account of these keys and is closed: it is not hosted here (`banyan account show`)"
                     _log.warning(says, account_to_text(account))
-                    ctx.store.put_note(_CLOSED + account, b"")
+                    CLOSED.put(ctx.store, account, True)
                 else:
                     found.append(_claim(ctx, account, index))
-            ctx.store.put_note(_UNKNOWN + account, None)
+            UNCLAIMED.put(ctx.store, account, None)
 
 
 def _has_left(ctx: Context, account: AccountId, index: int) -> bool:
@@ -103,11 +103,11 @@ def _is_closed(ctx: Context, account: AccountId, index: int) -> bool:
 
 
 def _claim(ctx: Context, account: AccountId, index: int) -> hosted.Hosted:
-    own, named = hosted.me(ctx), ctx.store.note(OWN_NAMED)
+    own, named = hosted.me(ctx), OWN_NAMED.get(ctx.store)
     mine = index == hosted.OWN_INDEX and (own is None or _since(ctx, account) > _since(ctx, own))
     if named is not None:
         mine = account == named
-    ctx.store.put_note(_UNNAMED + account, b"")
+    UNNAMED.put(ctx.store, account, True)
     return hosted.note(ctx, hosted.Hosted(account, index, ""), mine)
 
 
@@ -119,8 +119,7 @@ def _derive(ctx: Context, search: Search, upto: int) -> None:
 
 def _unknown(ctx: Context, search: Search) -> dict[bytes, AccountId]:
     if search.unknown is None:
-        noted = [AccountId(key[-32:]) for key, _ in ctx.store.notes(_UNKNOWN)]
-        search.unknown = {root: account for account in noted for root in _roots(ctx, account)}
+        search.unknown = {root: account for account in UNCLAIMED.keys(ctx.store) for root in _roots(ctx, account)}
     return search.unknown
 
 
@@ -149,21 +148,21 @@ def _since(ctx: Context, account: AccountId) -> int:
 def give_names(ctx: Context) -> int:
     """Names accounts that came back after their profiles. Returns how many got a name."""
     search, own = ctx.claims, hosted.me(ctx)
-    given = int(own is not None and ctx.store.note(_UNNAMED + own) is not None and give_name(ctx, own))
-    waiting = ctx.store.notes(_UNNAMED, search.looked or None)
-    later = [key for key, _ in islice(waiting, NAMES)] or [key for key, _ in islice(ctx.store.notes(_UNNAMED), NAMES)]
-    search.looked = later[-1] if later else b""
-    return given + sum(give_name(ctx, AccountId(key[-32:])) for key in later)
+    given = int(own is not None and UNNAMED.has(ctx.store, own) and give_name(ctx, own))
+    waiting = UNNAMED.keys(ctx.store, after=search.looked)
+    later = [*islice(waiting, NAMES)] or [*islice(UNNAMED.keys(ctx.store), NAMES)]
+    search.looked = later[-1] if later else None
+    return given + sum(give_name(ctx, account) for account in later)
 
 
 def unnamed(ctx: hosted.Reads) -> int:
     """How many accounts came back before their profiles."""
-    return sum(1 for _ in ctx.store.notes(_UNNAMED))
+    return sum(1 for _ in UNNAMED.keys(ctx.store))
 
 
 def closed(ctx: hosted.Reads) -> int:
     """How many accounts of these keys were met closed, and so are not hosted."""
-    return sum(not hosted.is_hosted(ctx.store, AccountId(key[-32:])) for key, _ in ctx.store.notes(_CLOSED))
+    return sum(not hosted.is_hosted(ctx.store, account) for account in CLOSED.keys(ctx.store))
 
 
 def give_name(ctx: Context, account: AccountId) -> bool:
@@ -174,7 +173,7 @@ def give_name(ctx: Context, account: AccountId) -> bool:
         unique = name if other in (None, account) else f"{name}-{home.number}"
         hosted.note(ctx, home._replace(name=unique), False)
     waits = home is not None and not name
-    ctx.store.put_note(_UNNAMED + account, b"" if waits else None)
+    UNNAMED.put(ctx.store, account, waits or None)
     return not waits
 
 
@@ -192,21 +191,21 @@ def _profile_name(ctx: Context, account: AccountId) -> str:
 
 def _compare_words(ctx: Context, accounts: Iterable[AccountId]) -> None:
     """Notes the first account whose recovery words were restored as if they were backup words."""
-    if ctx.store.note(hosted.WRONG_PAPER) is not None:
+    if WRONG_PAPER.get(ctx.store) is not None:
         return
     digests = first_digests(ctx.keys, RECOVERIES)
     for account in accounts:
         inception = ctx.store.entry(EntryId(account))
         slots = () if inception is None else hosted.init_of(inception).slots[RECOVERY_SLOT:]
         if slots and slots[0].current in digests:
-            ctx.store.put_note(hosted.WRONG_PAPER, account)
+            WRONG_PAPER.put(ctx.store, account)
             _log.warning("%s", hosted.wrong_paper(account_to_text(account)))
             return
 
 
 def restoring(ctx: hosted.Reads) -> bool:
     """Whether this store was made with restored keys, and some of their accounts may be missing."""
-    return ctx.store.note(RESTORING) is not None
+    return RESTORING.get(ctx.store) is not None
 
 
 def settle(ctx: Context, now: float) -> bool:
@@ -219,5 +218,5 @@ def settle(ctx: Context, now: float) -> bool:
         whole = [link for link in greeted if now - link.since > AMONG_FEW_S]
     if hosted.me(ctx) is None or view.reading or not any(link.equal for link in whole):
         return False
-    ctx.store.put_note(RESTORING, None)
+    RESTORING.put(ctx.store, None)
     return True

@@ -9,7 +9,7 @@ this node and the frontiers that are compared stay honest. A node that holds all
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from banyan_crdt.control import resolve_control
@@ -17,28 +17,13 @@ from banyan_crdt.ids import AccountId, Head, LogId, control_log, is_checkpoint, 
 from banyan_crdt.logs import NOTHING
 from banyan_node.context import Context
 from banyan_node.moderation import copies
-from banyan_storage.reader import StoreReader
+from banyan_storage.local_tables import DROPPED
 
 AT_ONCE = 128
 """Entries that go in one step, or a run more, and rows of views: some tens of milliseconds."""
 DROP, ERASE = b"1", b"2"
 """Why an account leaves: all of it, its control log last; or all but that, as erasing.py does."""
 Look: TypeAlias = Callable[[Sequence[int]], None]
-_DROPPED = b"dropped account:"
-
-
-def dropped(store: StoreReader) -> Iterator[AccountId]:
-    """The dropped accounts."""
-    return (AccountId(key[len(_DROPPED) :]) for key, _ in store.notes(_DROPPED))
-
-
-def is_dropped(store: StoreReader, account: AccountId) -> bool:
-    return store.note(_DROPPED + account) is not None
-
-
-def note(ctx: Context, account: AccountId, is_now: bool) -> None:
-    """Notes that the account is dropped, or is not any more. Then `set_interest` tells the neighbours."""
-    ctx.store.put_note(_DROPPED + account, b"1" if is_now else None)
 
 
 def begin(ctx: Context, account: AccountId, why: bytes = DROP) -> int:
@@ -103,7 +88,7 @@ def stay(ctx: Context, account: AccountId, now: float) -> None:
 def is_wanted(ctx: Context, account: AccountId) -> bool:
     """Whether the account is held, by what people here follow and what was dropped."""
     wanted = ctx.replica.room.interesting(account) or ctx.around.is_wanted(account)
-    return wanted and not is_dropped(ctx.store, account)
+    return wanted and not DROPPED.has(ctx.store, account)
 
 
 def go_on(ctx: Context, now: float) -> bool:
@@ -115,7 +100,7 @@ def go_on(ctx: Context, now: float) -> bool:
         else:
             step(ctx, account, now)
         return True
-    for account in dropped(ctx.store):
+    for account in DROPPED.keys(ctx.store):
         if ctx.store.head(control_log(account)) != NOTHING and account not in ctx.store.leaving():
             begin(ctx, account)
             return step(ctx, account, now)

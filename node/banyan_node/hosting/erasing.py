@@ -22,18 +22,17 @@ from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId, EntryId, account_to_text
 from banyan_node.context import Context
 from banyan_node.hosting import dropped, hosted, once, wishes
-from banyan_node.hosting.wishes import Erasure
-from banyan_node.moderation import moderators, reports, telling
+from banyan_node.moderation import reports, telling
 from banyan_node.upkeep import trusted_clock
 from banyan_storage import tables as t
 from banyan_storage.blob_names import is_named, split
 from banyan_storage.due import Work, planned
 from banyan_storage.errors import StorageError
+from banyan_storage.local_tables import BLOBS_TO_ERASE, ERASURES, MODERATORS, TO_REWRITE, Erasure
 
 log = structlog.get_logger("banyan")
 DAY_MS = 86_400_000
 MOST_DAYS = 90
-_BLOB, _REWRITE = b"blob to erase:", b"store to be written anew"
 
 
 def plan(ctx: Context, account: AccountId, reason: str, days: int, now_ms: int, entry: EntryId | None) -> Erasure:
@@ -55,14 +54,14 @@ def step(ctx: Context, now: float) -> bool:
     for account in [account for account, why in ctx.store.leaving().items() if why == dropped.ERASE]:
         if not dropped.step(ctx, account, now, dropped.ERASE, partial(_note_blobs, ctx)):
             _forget(ctx, account)
-            ctx.store.put_note(_REWRITE, b"1")
+            TO_REWRITE.put(ctx.store, True)
         ctx.store.commit()
         return True
     for _, key in ctx.store.due(Work.ERASE_ACCOUNT, now_ms, 1):
         account = AccountId(key)
         if (again_ms := _waits(ctx, account, now_ms)) is not None:
             ctx.store.set_due(Work.ERASE_ACCOUNT, account, again_ms)
-        elif wishes.find(ctx.store, account) is not None:
+        elif ERASURES.get(ctx.store, account) is not None:
             if not _forgotten_at_door(ctx, [account]):  # before another account may get the name
                 return False
             ctx.store.drop_due(Work.ERASE_ACCOUNT, key)
@@ -70,16 +69,15 @@ def step(ctx: Context, now: float) -> bool:
         ctx.store.commit()
         return True
     wishes.ask(ctx, now)
-    for name, _ in [*ctx.store.notes(_BLOB)]:
-        root = BlobRoot(name[len(_BLOB) :])
+    for root in [*BLOBS_TO_ERASE.keys(ctx.store)]:
         if not is_named(ctx.store.txn, root):
             ctx.blobs.drop(root)
-        ctx.store.put_note(name, None)
-    if ctx.store.note(_REWRITE) is not None:
+        BLOBS_TO_ERASE.put(ctx.store, root, None)
+    if TO_REWRITE.get(ctx.store):
         ctx.store.commit()
         done = [
             account
-            for account, erasure in wishes.every(ctx.store)
+            for account, erasure in ERASURES.rows(ctx.store)
             if erasure.erased_ms is None and ctx.store.due_at(Work.ERASE_ACCOUNT, account) is None
         ]
         if not _forgotten_at_door(ctx, done):
@@ -90,9 +88,9 @@ def step(ctx: Context, now: float) -> bool:
             log.warning("the store is written anew later", why=str(why))
             return False
         ctx.logs.note_place()
-        ctx.store.put_note(_REWRITE, None)
+        TO_REWRITE.put(ctx.store, None)
         for account in done:
-            if (erasure := wishes.find(ctx.store, account)) is not None:
+            if (erasure := ERASURES.get(ctx.store, account)) is not None:
                 wishes.put(ctx, account, msgspec.structs.replace(erasure, erased_ms=now_ms), now_ms)
     ctx.store.commit()
     return False
@@ -100,7 +98,7 @@ def step(ctx: Context, now: float) -> bool:
 
 def _waits(ctx: Context, account: AccountId, now_ms: int) -> int | None:
     """When to look again whether it is erased. None: it is to be erased now, or was taken back."""
-    known, control = wishes.find(ctx.store, account), ctx.replica.ingest.control_of(account)
+    known, control = ERASURES.get(ctx.store, account), ctx.replica.ingest.control_of(account)
     doubt = trusted_clock.doubt(ctx, trusted_clock.moment(now_ms))
     if known is not None and known.here:
         if wishes.undone(known, control):
@@ -132,13 +130,13 @@ def _note_blobs(ctx: Context, ns: Sequence[int]) -> None:
     for n in ns:
         for _, roots in ctx.store.txn.scan(t.MEDIA, t.part_key(n, 0), t.part_key(n + 1, 0)):
             for root in split(roots):
-                ctx.store.put_note(_BLOB + root, b"")
+                BLOBS_TO_ERASE.put(ctx.store, BlobRoot(root), True)
 
 
 def _begin(ctx: Context, account: AccountId) -> None:
     dropped.begin(ctx, account, dropped.ERASE)
     hosted.end(ctx, account, forget_name=True)
-    moderators.note(ctx.store, account, None)
+    MODERATORS.put(ctx.store, account, None)
     reports.forget(ctx.store, account)
     telling.forget(ctx.store, account)
     once.forget_of(ctx.store, account)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from banyan_crdt.ids import AccountId
 from banyan_node.hosting.visibility import Visibility
 from banyan_reading import locking, moving
+from banyan_reading.ended import all_notices
 from banyan_reading.grouped import group_of
 from banyan_reading.noticed import Noticed
 from banyan_reading.queries import Queries
@@ -60,7 +61,7 @@ def heard(
         of = {"episode": makers, "urgent": followed, "move": followed}.get(what)
         return (of is None or who in of) and visibility.sees(who) and told(what, who) in kinds
 
-    for place, one in q.noticed(account, before, wanted, followed | makers, visibility.now_ms):
+    for place, one in all_notices(q, account, before, wanted, followed | makers, visibility.now_ms):
         if place <= gone.until:
             return
         theirs = None if one is None or one.post is None else q.post(one.post)

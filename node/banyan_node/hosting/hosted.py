@@ -12,7 +12,6 @@ from itertools import islice
 from typing import NamedTuple, Protocol
 
 from banyan_crdt.checkpoint import Checkpoint
-from banyan_crdt.codec import decode, encode
 from banyan_crdt.control import Control, resolve_control
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Refused
@@ -20,20 +19,15 @@ from banyan_crdt.ids import AccountId, LogId, WriterKey, account_from_text, acco
 from banyan_crdt.ops import Init, Recover, Rotate, Slot, decode_body
 from banyan_crdt.parts import open_part
 from banyan_crdt.signing import Signer
-from banyan_node.context import HOSTED, RESTORING, Context
+from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
-from banyan_node.moderation import standing
 from banyan_node.operator_errors import CallError
 from banyan_reading.queries import Queries
 from banyan_replica.intake.author import grant_to
+from banyan_storage import local_tables as local
 from banyan_storage.due import Work
 from banyan_storage.reader import StoreReader
 
-_NAME, _SELF, _NEXT = b"name:", b"self", b"next account"
-_AT, _COUNT = b"hosted at:", b"hosted count"
-_GONE = b"recovery key of the erased:"
-"""Accounts ordered by the index of their keys, and their number, so that a page reads only its own rows. Two accounts
-may have one index: a recovered account, and the node's own."""
 GENERATIONS = 256
 """Rotations of one key that are searched for the current one."""
 ELSEWHERE = 4_096
@@ -42,8 +36,6 @@ _ELSEWHERE = set[tuple[WriterKey, bytes]]()
 """(the first key of a slot, the digest of one that no generation of it has): the first stands for the master secret."""
 SALTS = 4_096
 """Salts kept in memory."""
-WRONG_PAPER = b"wrong paper"
-"""The note of the account whose recovery words were restored as if they were backup words."""
 OWN_INDEX = 0
 """The key index of this node's own account. No other account made here gets it."""
 
@@ -103,13 +95,13 @@ def _recovery(ctx: Context, index: int) -> Slot:
 def note(ctx: Context, hosted: Hosted, mine: bool) -> Hosted:
     store = ctx.store
     _index(ctx, hosted)
-    store.put_note(HOSTED + hosted.account, encode([hosted.number, hosted.name.encode()]))
+    local.HOSTED.put(store, hosted.account, local.HostedRow(hosted.number, hosted.name))
     store.set_due(Work.CHECKPOINT, hosted.account, 0)  # a restored account may have grown before it was found
     if hosted.name:
-        store.put_note(_name_key(hosted.name), hosted.account)
+        local.HOSTED_NAMES.put(store, _name_key(hosted.name), hosted.account)
     if mine:
-        store.put_note(_SELF, hosted.account)
-    store.put_note(_NEXT, max(next_index(ctx), hosted.number + 1).to_bytes(4, "big"))
+        local.OWN_ACCOUNT.put(store, hosted.account)
+    local.NEXT_INDEX.put(store, max(next_index(ctx), hosted.number + 1))
     return hosted
 
 
@@ -123,17 +115,17 @@ def end(ctx: Context, account: AccountId, forget_name: bool = False) -> None:
         control = control_of(ctx, account)
         for slots in (init_of(control.path[0]).slots, control.keys):
             for slot in slots[RECOVERY_SLOT:]:
-                store.put_note(_GONE + slot.current, b"")
-    store.put_note(_COUNT, (count(ctx) - 1).to_bytes(4, "big"))
-    for name in (HOSTED + account, _at(home)):
-        store.put_note(name, None)
-    if forget_name and store.note(_name_key(home.name)) == account:
-        store.put_note(_name_key(home.name), None)
+                local.ERASED_RECOVERY_KEYS.put(store, slot.current, True)
+    local.HOSTED_COUNT.put(store, count(ctx) - 1)
+    local.HOSTED.put(store, account, None)
+    local.HOSTED_AT.put(store, _at(home), None)
+    if forget_name and named(ctx, home.name) == account:
+        local.HOSTED_NAMES.put(store, _name_key(home.name), None)
 
 
 def was_of_erased(store: StoreReader, recovery: Slot) -> bool:
     """Whether somebody who was erased here had this recovery key, and may have its words."""
-    return store.note(_GONE + recovery.current) is not None
+    return local.ERASED_RECOVERY_KEYS.has(store, recovery.current)
 
 
 def _moved(ctx: Context, home: Hosted, slot: Slot) -> bool:
@@ -147,12 +139,12 @@ def digest(ctx: Context, number: int, slot: int, generation: int) -> bytes:
 
 
 def _name_key(name: str) -> bytes:
-    return _NAME + name.encode()[:400]
+    return name.encode()[:400]
 
 
 def next_index(ctx: Context) -> int:
     """The first free index, never OWN_INDEX."""
-    return max(OWN_INDEX + 1, int.from_bytes(ctx.store.note(_NEXT) or b"", "big"))
+    return max(OWN_INDEX + 1, local.NEXT_INDEX.get(ctx.store) or 0)
 
 
 def own_index(ctx: Context) -> int:
@@ -163,73 +155,56 @@ def own_index(ctx: Context) -> int:
 
 def named(ctx: Reads, name: str) -> AccountId | None:
     """The account hosted under a name, or None."""
-    found = ctx.store.note(_name_key(name))
-    return AccountId(found) if found else None
+    return local.HOSTED_NAMES.get(ctx.store, _name_key(name))
 
 
 def beginning(ctx: Reads, name: str) -> Iterator[AccountId]:
     """The accounts whose names here begin so, by name."""
-    return (AccountId(account) for _, account in ctx.store.notes(_name_key(name)))
+    return (account for _, account in local.HOSTED_NAMES.rows(ctx.store, _name_key(name)))
 
 
 def hosted(ctx: Reads, account: AccountId) -> Hosted | None:
-    raw = ctx.store.note(HOSTED + account)
-    if raw is None:
-        return None
-    index, name = decode(raw)
-    return Hosted(account, index, name.decode())
+    row = local.HOSTED.get(ctx.store, account)
+    return None if row is None else Hosted(account, *row)
 
 
 def is_hosted(store: StoreReader, account: AccountId) -> bool:
-    return store.note(HOSTED + account) is not None
+    return local.HOSTED.has(store, account)
 
 
 def ids(ctx: Reads) -> list[AccountId]:
     """The accounts hosted here, in no order."""
-    return ids_in(ctx.store)
-
-
-def ids_in(store: StoreReader) -> list[AccountId]:
-    return [AccountId(key[-32:]) for key, _ in store.notes(HOSTED)]
-
-
-def some(ctx: Reads) -> Iterator[AccountId]:
-    """The accounts hosted here, read as they are asked for."""
-    return (AccountId(key[-32:]) for key, _ in ctx.store.notes(HOSTED))
+    return [*local.HOSTED.keys(ctx.store)]
 
 
 def all_hosted(ctx: Reads) -> list[Hosted]:
-    found = []
-    for key, raw in ctx.store.notes(HOSTED):
-        index, name = decode(raw)
-        found.append(Hosted(AccountId(key[-32:]), index, name.decode()))
-    return sorted(found, key=_at)
+    return sorted((Hosted(account, *row) for account, row in local.HOSTED.rows(ctx.store)), key=_at)
 
 
 def _index(ctx: Context, new: Hosted) -> None:
     """Updates the index and the count; the first call also indexes what an older program noted."""
     store = ctx.store
-    if store.note(_COUNT) is None:
+    if local.HOSTED_COUNT.get(store) is None:
         every = all_hosted(ctx)
         for one in every:
-            store.put_note(_at(one), b"")
-        store.put_note(_COUNT, len(every).to_bytes(4, "big"))
+            local.HOSTED_AT.put(store, _at(one), True)
+        local.HOSTED_COUNT.put(store, len(every))
     before = hosted(ctx, new.account)
     if before is None:
-        store.put_note(_COUNT, (count(ctx) + 1).to_bytes(4, "big"))
+        local.HOSTED_COUNT.put(store, count(ctx) + 1)
     elif before.number != new.number:  # a recovery gave it new keys
-        store.put_note(_at(before), None)
-    store.put_note(_at(new), b"")
+        local.HOSTED_AT.put(store, _at(before), None)
+    local.HOSTED_AT.put(store, _at(new), True)
 
 
-def _at(home: Hosted) -> bytes:
-    return _AT + home.number.to_bytes(4, "big") + home.account
+def _at(home: Hosted) -> tuple[int, AccountId]:
+    return home.number, home.account
 
 
 def count(ctx: Reads) -> int:
     """How many accounts are hosted here."""
-    raw = ctx.store.note(_COUNT)
-    return len(all_hosted(ctx)) if raw is None else int.from_bytes(raw, "big")
+    found = local.HOSTED_COUNT.get(ctx.store)
+    return len(all_hosted(ctx)) if found is None else found
 
 
 def page(ctx: Reads, after: AccountId | None, limit: int) -> list[Hosted]:
@@ -237,25 +212,24 @@ def page(ctx: Reads, after: AccountId | None, limit: int) -> list[Hosted]:
     last = None if after is None else hosted(ctx, after)
     if after is not None and last is None:
         raise CallError("bad_request", f"{account_to_text(after)} is not hosted here: give `after` of the page before.")
-    if ctx.store.note(_COUNT) is None:  # an older program's store, in which no account was made since
+    if local.HOSTED_COUNT.get(ctx.store) is None:  # an older program's store, in which no account was made since
         every = all_hosted(ctx)
         return [h for h in every if last is None or _at(h) > _at(last)][:limit]
-    start = None if last is None else _at(last)
-    found = (hosted(ctx, AccountId(key[-32:])) for key, _ in islice(ctx.store.notes(_AT, start), limit))
+    keys = local.HOSTED_AT.keys(ctx.store, after=None if last is None else _at(last))
+    found = (hosted(ctx, account) for _, account in islice(keys, limit))
     return [h for h in found if h is not None]
 
 
 def me(ctx: Reads) -> AccountId | None:
     """This node's own account, or None before `banyan init` made one or a restored one came back."""
-    found = ctx.store.note(_SELF)
-    return AccountId(found) if found else None
+    return local.OWN_ACCOUNT.get(ctx.store)
 
 
 def my_account(ctx: Reads) -> AccountId:
     found = me(ctx)
-    if found is None and (wrong := ctx.store.note(WRONG_PAPER)) is not None:
-        raise CallError("refused", wrong_paper(account_to_text(AccountId(wrong))))
-    if found is None and ctx.store.note(RESTORING) is not None:
+    if found is None and (wrong := local.WRONG_PAPER.get(ctx.store)) is not None:
+        raise CallError("refused", wrong_paper(account_to_text(wrong)))
+    if found is None and local.RESTORING.get(ctx.store) is not None:
         raise CallError(
             "refused",
             "This node has no account yet: its own has not arrived from a peer. Run `banyan up --bootstrap ADDRESS` to "
@@ -418,7 +392,7 @@ def salt_of(ctx: Context, account: AccountId) -> bytes:
 def writable_log(ctx: Context, account: AccountId) -> LogId:
     """This data folder's log in the account. It has a new number if the last one was also written elsewhere."""
     control = control_of(ctx, account)
-    if (suspended := standing.find(ctx.store, "suspend", account)) is not None:
+    if (suspended := local.SUSPENDED.get(ctx.store, account)) is not None:
         why = f": {suspended.text}" if suspended.text else ""
         says = f"The moderators of this node suspended {account_to_text(account)}; nothing is written for it here{why}"
         raise CallError("refused", f"{says.rstrip('.')}.", 403)

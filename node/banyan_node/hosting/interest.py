@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import trio
 
 from banyan_crdt.ids import AccountId
-from banyan_node.context import RESTORING, Context
-from banyan_node.hosting import awaited, dropped, hosted
+from banyan_node.context import Context
 from banyan_node.hosting.reach import Reach
 from banyan_reading.queries import Queries, queries
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.local_tables import AWAITED, DROPPED, HOSTED, RESTORING
 from banyan_storage.views import touched
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def hold(ctx: Context, now: float) -> None:
 
 def holds_all(ctx: Context) -> bool:
     """A node that is restoring holds all, because the ids of its accounts are unknown until they arrive."""
-    return ctx.settings.config.interest.mode == "all" or ctx.store.note(RESTORING) is not None
+    return ctx.settings.config.interest.mode == "all" or RESTORING.get(ctx.store) is not None
 
 
 def _hold(found: tuple[AccountId, ...] | None, near: int, context: Context, now: float) -> None:
@@ -57,8 +57,8 @@ def _hold(found: tuple[AccountId, ...] | None, near: int, context: Context, now:
     if found is None:
         context.replica.set_interest(None, now)
         return
-    gone = set(dropped.dropped(context.store))
-    first, far = (*awaited.accounts(context.store), *found[:near]), found[near:]
+    gone = set(DROPPED.keys(context.store))
+    first, far = (*AWAITED.keys(context.store), *found[:near]), found[near:]
     held, beyond = ([account for account in accounts if account not in gone] for accounts in (first, far))
     context.replica.set_interest(held, now, beyond)
 
@@ -83,7 +83,7 @@ class Interest:
         None: all. Any thread. Raises ViewBuilding."""
         ctx = self._ctx
         with queries(ctx.engine, ctx.realm, ctx.store.late_ids) as q:
-            return None if q.reader.note(RESTORING) is not None else self.of(q)
+            return None if RESTORING.get(q.reader) is not None else self.of(q)
 
     def of(self, q: Queries) -> tuple[AccountId, ...]:
         q.need("relations")
@@ -94,7 +94,7 @@ class Interest:
         self._at, far = last, self._looks % FAR_LOOKS == 0
         self._looks += 1
         self._later = None if now is None or self._later is None else self._later | now
-        roots = {*hosted.ids_in(q.reader), *awaited.accounts(q.reader)}
+        roots = {*HOSTED.keys(q.reader), *AWAITED.keys(q.reader)}
         # an account of which nothing was known may be new here
         again = [a for a, known in self._reach.known.items() if far or a in roots or not known.accounts]
         changed = self._later if far else now

@@ -11,37 +11,23 @@ it outlives a restart, and goes when the content comes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable
 
-from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import BanyanError
-from banyan_crdt.ids import AccountId, EntryId, WriterKey
+from banyan_crdt.ids import AccountId, EntryId, Ref, WriterKey
 from banyan_crdt.ops import Put
 from banyan_node.context import Context
 from banyan_replica.peers.withholding import Withheld, read_withheld
 from banyan_replica.surroundings import PartItem
 from banyan_schema.social import POST, Target
+from banyan_storage.local_tables import HEARSAY, STATED, STATED_CONTENT, Stated
 from banyan_storage.reader import StoreReader
 from banyan_storage.store import Store
 
-HEARSAY = 200
+HEARSAY_LENGTH = 200
 """The most characters of what a stranger says."""
 MOST = 10_000
 """The most posts of which statements that do not count are noted."""
-_POST, _PART, _HEARSAY = b"stated of post:", b"stated of content:", b"statements that do not count"
-
-
-class Stated(NamedTuple):
-    """counts: whether its signer may say so. until_ms: Unix time in milliseconds; 0: no end."""
-
-    counts: bool
-    by: WriterKey
-    order: str
-    basis: str
-    scope: str
-    since_ms: int
-    until_ms: int
 
 
 def met(ctx: Context, entry: EntryId, op: int, raw: bytes) -> None:
@@ -55,15 +41,15 @@ def met(ctx: Context, entry: EntryId, op: int, raw: bytes) -> None:
         return
     counts = _may(ctx, held.account, said.platform)
     if counts:
-        _write(store, _part(entry, op), (said.expires_ms or 0).to_bytes(8, "big"))
+        STATED_CONTENT.put(store, Ref(entry, op), said.expires_ms or 0)
     what = ops[op]
     if not isinstance(what, Put) or what.coll != POST:
         return
     post = Target(held.account, what.key)
-    known = of(store, post)
+    known = STATED.get(store, post)
     if counts or (known is None and _hearsay(store) < MOST) or (known is not None and not known.counts):
         _hearsay(store, (not counts) - (known is not None and not known.counts))
-        _write(store, _POST + post.account + post.key, _encode(counts, said))
+        STATED.put(store, post, _stated(counts, said))
 
 
 def _may(ctx: Context, account: AccountId, signer: WriterKey) -> bool:
@@ -72,18 +58,9 @@ def _may(ctx: Context, account: AccountId, signer: WriterKey) -> bool:
     return hosts or signer.hex() in ctx.settings.config.node.platforms
 
 
-def of(reader: StoreReader, post: Target) -> Stated | None:
-    """What was said of the post."""
-    raw = reader.note(_POST + post.account + post.key)
-    if raw is None:
-        return None
-    counts, by, order, basis, scope, since_ms, until_ms = decode(raw)
-    return Stated(bool(counts), WriterKey(by), order.decode(), basis.decode(), scope.decode(), since_ms, until_ms)
-
-
 def withheld(reader: StoreReader, now_ms: int) -> int:
     """Of how many missing pieces of content a statement that counts is in force."""
-    in_force = ((entry, op) for until, entry, op in _parts(reader) if until == 0 or until > now_ms)
+    in_force = (ref for ref, until in STATED_CONTENT.rows(reader) if until == 0 or until > now_ms)
     return sum(reader.lacks_part(entry, op) for entry, op in in_force)
 
 
@@ -91,39 +68,23 @@ def came(store: Store, items: Iterable[PartItem]) -> None:
     """This content came: nobody withholds it from us any more."""
     for item in items:
         held, ops = store.entry(item.entry), store.ops(item.entry) or ()
-        _write(store, _part(item.entry, item.op), None)
+        STATED_CONTENT.put(store, Ref(item.entry, item.op), None)
         what = ops[item.op] if item.op < len(ops) else None
         if held is not None and isinstance(what, Put) and what.coll == POST:
             post = Target(held.account, what.key)
-            if (known := of(store, post)) is not None:
+            if (known := STATED.get(store, post)) is not None:
                 _hearsay(store, -(not known.counts))
-                _write(store, _POST + post.account + post.key, None)
-
-
-def _parts(reader: StoreReader) -> Iterator[tuple[int, EntryId, int]]:
-    for key, raw in reader.notes(_PART):
-        yield int.from_bytes(raw, "big"), EntryId(key[-34:-2]), int.from_bytes(key[-2:], "big")
-
-
-def _part(entry: EntryId, op: int) -> bytes:
-    return _PART + entry + op.to_bytes(2, "big")
+                STATED.put(store, post, None)
 
 
 def _hearsay(store: Store, more: int = 0) -> int:
     """How many posts have a statement that does not count, after so many more."""
-    known = int.from_bytes(store.note(_HEARSAY) or b"", "big") + more
+    known = (HEARSAY.get(store) or 0) + more
     if more:
-        store.put_note(_HEARSAY, known.to_bytes(4, "big"))
+        HEARSAY.put(store, known)
     return known
 
 
-def _write(store: Store, name: bytes, raw: bytes | None) -> None:
-    """Writes only what differs: peers say the same each time they are asked."""
-    if store.note(name) != raw:
-        store.put_note(name, raw)
-
-
-def _encode(counts: bool, said: Withheld) -> bytes:
-    most = None if counts else HEARSAY
-    texts = [text[:most].encode() for text in (said.order, said.basis, said.scope)]
-    return encode([int(counts), said.platform, *texts, said.time_ms, said.expires_ms or 0])
+def _stated(counts: bool, said: Withheld) -> Stated:
+    order, basis, scope = (text[: None if counts else HEARSAY_LENGTH] for text in (said.order, said.basis, said.scope))
+    return Stated(counts, said.platform, order, basis, scope, said.time_ms, said.expires_ms or 0)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from banyan_crdt.ids import AccountId
 from banyan_node.context import Context
-from banyan_node.hosting import awaited, hosted
+from banyan_node.hosting import hosted
 from banyan_reading.followed import is_followed, numbers_of
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.local_tables import AWAITED
 
 NUMBERS_S = 5.0
 """How long the numbers of the accounts that are hosted here are kept: another one, or one that says its first words, is
@@ -26,7 +27,7 @@ class Wanted:
 
     def __call__(self, account: AccountId) -> bool:
         """While the views are built, nobody is known to follow anybody."""
-        if hosted.is_hosted(self._ctx.store, account) or awaited.is_awaited(self._ctx.store, account):
+        if hosted.is_hosted(self._ctx.store, account) or AWAITED.has(self._ctx.store, account):
             return True
         txn, now = self._ctx.engine.write(), self._clock()
         if now >= self._until:

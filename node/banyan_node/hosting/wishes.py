@@ -14,11 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import NamedTuple, get_args
 
 import msgspec
 
-from banyan_crdt.codec import decode, encode
 from banyan_crdt.control import Control
 from banyan_crdt.erasure import DAY_MS, MARK, Seen, Wish, look, wish_of
 from banyan_crdt.errors import BanyanError
@@ -27,33 +26,14 @@ from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_replica.peers.withholding import Withheld, read_withheld, sign_withheld
 from banyan_storage.due import Work
+from banyan_storage.local_tables import ERASURE_ANSWERS, ERASURE_STATEMENTS, ERASURES, WISHED, AnswerRow, Erasure, Word
 from banyan_storage.reader import StoreReader
 
-Word: TypeAlias = Literal["erased", "waits", "shown", "unknown"]
-"""waits: it is erased when its days are over; shown: to the operator; unknown: the peer does not say."""
 WORDS: tuple[Word, ...] = get_args(Word)
 ASKED_MS = 180 * DAY_MS
 """How long peers are asked about an erasure."""
 MOST_ANSWERS = 256
 """Of how many peers that are no named platforms the answers about an account are kept."""
-_ERASURE, _WISHED, _SAYS, _ANSWER = b"erasure:", b"wished to be erased:", b"said of erasure:", b"answer on erasure:"
-
-
-class Erasure(msgspec.Struct, frozen=True):
-    """until_ms: asked for here: by when all is gone here; else: when it may be. erased_ms: when it was; None: not yet.
-    entry: the `close` that says it to others, in hex; empty: none does. from_ms, stands: see `Wish`. here: it was asked
-    for at this node. obeyed: the operator said so."""
-
-    at_ms: int
-    until_ms: int
-    reason: str
-    word: Word = "waits"
-    erased_ms: int | None = None
-    entry: str = ""
-    from_ms: int = 0
-    stands: str = ""
-    here: bool = True
-    obeyed: bool = False
 
 
 class Answer(NamedTuple):
@@ -66,46 +46,36 @@ class Answer(NamedTuple):
     by: WriterKey | None
 
 
-def find(reader: StoreReader, account: AccountId) -> Erasure | None:
-    raw = reader.note(_ERASURE + account)
-    return None if raw is None else msgspec.json.decode(raw, type=Erasure)
-
-
-def every(reader: StoreReader) -> Iterator[tuple[AccountId, Erasure]]:
-    for key, raw in reader.notes(_ERASURE):
-        yield AccountId(key[len(_ERASURE) :]), msgspec.json.decode(raw, type=Erasure)
-
-
 def is_begun(reader: StoreReader, account: AccountId, control: Control) -> bool:
     """Whether the account is being erased here, or was, and nobody opened it again since."""
-    erases = find(reader, account) is not None and reader.due_at(Work.ERASE_ACCOUNT, account) is None
+    erases = ERASURES.has(reader, account) and reader.due_at(Work.ERASE_ACCOUNT, account) is None
     return erases and control.closed
 
 
 def put(ctx: Context, account: AccountId, one: Erasure, now_ms: int) -> Erasure:
     """Notes it with the word that holds now, says that to whoever asks, and tells listeners."""
-    before, obeys = find(ctx.store, account), one.here or one.obeyed or _is_named(ctx, account)
+    before, obeys = ERASURES.get(ctx.store, account), one.here or one.obeyed or _is_named(ctx, account)
     one = msgspec.structs.replace(one, word="erased" if one.erased_ms else "waits" if obeys else "shown")
     if one == before:
         return one
     take_back(ctx, account, told=False)
-    ctx.store.put_note(_ERASURE + account, msgspec.json.encode(one))
+    ERASURES.put(ctx.store, account, one)
     until = one.until_ms if one.word == "waits" else None
     if one.entry:
         said = Withheld(ctx.device.key, now_ms, EntryId(bytes.fromhex(one.entry)), 0, one.word, "", "", until)
-        ctx.store.put_note(_SAYS + said.entry, sign_withheld(ctx.device, said))
+        ERASURE_STATEMENTS.put(ctx.store, said.entry, sign_withheld(ctx.device, said))
     ctx.store.note_act("erasure", account, said=(one.word, str(until or 0)))
     return one
 
 
 def take_back(ctx: Context, account: AccountId, told: bool = True) -> None:
     """Nothing of it is to be erased, as far as this node knows."""
-    known = find(ctx.store, account)
+    known = ERASURES.get(ctx.store, account)
     if known is None:
         return
-    ctx.store.put_note(_ERASURE + account, None)
+    ERASURES.put(ctx.store, account, None)
     if known.entry:
-        ctx.store.put_note(_SAYS + bytes.fromhex(known.entry), None)
+        ERASURE_STATEMENTS.put(ctx.store, EntryId(bytes.fromhex(known.entry)), None)
     if told:
         ctx.store.drop_due(Work.ERASE_ACCOUNT, account)
         ctx.store.note_act("erasure", account, said=("taken back", "0"))
@@ -124,10 +94,10 @@ def _is_named(ctx: Context, account: AccountId) -> bool:
 def heard(ctx: Context, account: AccountId, record: bytes, now_ms: int) -> None:
     """This entry of the account's control log came, or is asked about: looks whether the account is to be erased."""
     if MARK in record:
-        ctx.store.put_note(_WISHED + account, b"")
-    elif ctx.store.note(_WISHED + account) is None:
+        WISHED.put(ctx.store, account, True)
+    elif not WISHED.has(ctx.store, account):
         return
-    known, control = find(ctx.store, account), ctx.replica.ingest.control_of(account)
+    known, control = ERASURES.get(ctx.store, account), ctx.replica.ingest.control_of(account)
     if known is None or not known.here:
         look_again(ctx, account, now_ms)
     elif control is None or control.frozen or is_begun(ctx.store, account, control):
@@ -145,7 +115,7 @@ def undone(one: Erasure, control: Control | None) -> bool:
 
 def look_again(ctx: Context, account: AccountId, now_ms: int) -> Erasure | None:
     """What stands of a wish that was not asked for here; it is noted."""
-    control, known = ctx.replica.ingest.control_of(account), find(ctx.store, account)
+    control, known = ctx.replica.ingest.control_of(account), ERASURES.get(ctx.store, account)
     before = None if known is None else Seen(_wish(known), known.at_ms)
     now = None if control is None else look(before, control, now_ms)
     if now is None:
@@ -167,17 +137,18 @@ def _wish(one: Erasure) -> Wish:
 
 def says(ctx: Context, entry: EntryId, op: int) -> bytes | None:
     """The answer to a peer that asks for the content of an operation that has none."""
-    said = None if op else ctx.store.note(_SAYS + entry)
+    said = None if op else ERASURE_STATEMENTS.get(ctx.store, entry)
     if said is None and not op and (held := ctx.store.entry(entry)) is not None and MARK in held.ops:
         heard(ctx, held.account, held.ops, ctx.store.arrived.time_ms)  # it came to a program that did not know
-        said = ctx.store.note(_SAYS + entry)
+        said = ERASURE_STATEMENTS.get(ctx.store, entry)
     return said
 
 
 def ask(ctx: Context, now: float) -> None:
     """Asks linked peers what they do about what was asked for here."""
     now_ms = ctx.replica.wall_ms(now)
-    asked = [row for row in every(ctx.store) if row[1].here and row[1].entry and row[1].at_ms > now_ms - ASKED_MS]
+    asked = [(account, one) for account, one in ERASURES.rows(ctx.store) if one.here and one.entry]
+    asked = [(account, one) for account, one in asked if one.at_ms > now_ms - ASKED_MS]
     for peer in ctx.replica.peers.greeted() if asked else ():
         keys = [EntryId(bytes.fromhex(one.entry)) for account, one in asked if _is_open(ctx, account, peer, now_ms)]
         if keys:
@@ -185,8 +156,7 @@ def ask(ctx: Context, now: float) -> None:
 
 
 def _is_open(ctx: Context, account: AccountId, peer: str, now_ms: int) -> bool:
-    raw = ctx.store.note(_ANSWER + account + peer.encode())
-    known = None if raw is None else _answer(peer, raw)
+    known = ERASURE_ANSWERS.get(ctx.store, (account, peer))
     return known is None or (known.word != "erased" and known.at_ms < now_ms - DAY_MS)
 
 
@@ -200,19 +170,14 @@ def answered(ctx: Context, peer: str, said: Mapping[tuple[EntryId, int], bytes],
         with suppress(BanyanError):
             one = read_withheld(ctx.realm, raw, entry, op)
             word, until, by = one.order, one.expires_ms or 0, one.platform
-        name = _ANSWER + held.account + peer.encode()
-        others = sum(1 for _ in ctx.store.notes(_ANSWER + held.account))
-        if others < MOST_ANSWERS or ctx.store.note(name) or by.hex() in ctx.settings.config.node.platforms:
-            ctx.store.put_note(name, encode([word.encode()[:16], until, ctx.replica.wall_ms(now), by]))
+        name = held.account, peer
+        room = sum(1 for _ in ERASURE_ANSWERS.keys(ctx.store, held.account)) < MOST_ANSWERS
+        if room or ERASURE_ANSWERS.has(ctx.store, name) or by.hex() in ctx.settings.config.node.platforms:
+            ERASURE_ANSWERS.put(ctx.store, name, AnswerRow(word[:16], until, ctx.replica.wall_ms(now), by))
 
 
 def answers(reader: StoreReader, account: AccountId) -> Iterator[Answer]:
     """What each peer answered last."""
-    for key, raw in reader.notes(_ANSWER + account):
-        yield _answer(key[len(_ANSWER + account) :].decode(), raw)
-
-
-def _answer(peer: str, raw: bytes) -> Answer:
-    word, until, at_ms, by = decode(raw)
-    known: Word = next((one for one in WORDS if one.encode() == word), "unknown")
-    return Answer(peer, known, until or None, at_ms, WriterKey(by) if by else None)
+    for (_, peer), (word, until, at_ms, by) in ERASURE_ANSWERS.rows(reader, account):
+        known: Word = next((one for one in WORDS if one == word), "unknown")
+        yield Answer(peer, known, until or None, at_ms, WriterKey(by) if by else None)

@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple, TypeAlias
 
-from banyan_crdt.codec import decode, encode
 from banyan_node.context import Context
+from banyan_storage.local_tables import BAN_ENDS, BAN_MADE, BANNED_NETWORKS, NetworkBanRow
 from banyan_storage.reader import StoreReader
 
 Network: TypeAlias = IPv4Network | IPv6Network
-_ENDS, _NETWORK, _MADE = b"ban ends:", b"banned network:", b"ban made:"
 
 
 class NetworkBan(NamedTuple):
@@ -29,29 +28,21 @@ class NetworkBan(NamedTuple):
 
 def note_peer(ctx: Context, peer: str, since_ms: int | None, until_ms: int | None) -> None:
     """Notes when the ban of a peer was made and ends. since_ms None: there is none."""
-    made, ends = (None if ms is None else ms.to_bytes(8, "big") for ms in (since_ms, until_ms))
-    ctx.store.put_note(_MADE + peer.encode(), made)
-    ctx.store.put_note(_ENDS + peer.encode(), ends)
+    BAN_MADE.put(ctx.store, peer, since_ms)
+    BAN_ENDS.put(ctx.store, peer, until_ms)
 
 
 def of_peer(store: StoreReader, peer: str) -> tuple[int | None, int | None]:
     """(when it was made, when it ends), as far as it is known."""
-    made, ends = (store.note(name + peer.encode()) for name in (_MADE, _ENDS))
-    return (
-        None if made is None else int.from_bytes(made, "big"),
-        None if ends is None else int.from_bytes(ends, "big"),
-    )
+    return BAN_MADE.get(store, peer), BAN_ENDS.get(store, peer)
 
 
 def note_network(ctx: Context, network: Network, ban: NetworkBan | None) -> None:
-    raw = None if ban is None else encode([ban.reason.encode(), ban.since_ms, ban.until_ms])
-    ctx.store.put_note(_NETWORK + str(network).encode(), raw)
+    BANNED_NETWORKS.put(ctx.store, str(network), None if ban is None else NetworkBanRow(*ban[1:]))
 
 
 def networks(store: StoreReader) -> Iterator[NetworkBan]:
-    for key, raw in store.notes(_NETWORK):
-        reason, since_ms, until_ms = decode(raw)
-        yield NetworkBan(ip_network(key[len(_NETWORK) :].decode()), reason.decode(), since_ms, until_ms)
+    return (NetworkBan(ip_network(text), *row) for text, row in BANNED_NETWORKS.rows(store))
 
 
 def is_within(address: str, of: Iterable[Network]) -> bool:
@@ -67,9 +58,8 @@ def is_within(address: str, of: Iterable[Network]) -> bool:
 def lift_due(ctx: Context, now: float) -> set[Network]:
     """Ends the bans whose time has come; returns the networks that are refused."""
     now_ms = ctx.replica.wall_ms(now)
-    for key, raw in [*ctx.store.notes(_ENDS)]:
-        if int.from_bytes(raw, "big") <= now_ms:
-            peer = key[len(_ENDS) :].decode()
+    for peer, ends_ms in [*BAN_ENDS.rows(ctx.store)]:
+        if ends_ms <= now_ms:
             ctx.replica.peers.pardon(peer)
             note_peer(ctx, peer, None, None)
     held = [*networks(ctx.store)]

@@ -31,6 +31,7 @@ from banyan_reading.queries import Queries, queries
 from banyan_schema.social import PROFILE
 from banyan_storage.blob_names import look_again, seen, unseen
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.local_tables import HOSTED
 
 LOOK_S = 0.5
 PAGE = 200
@@ -142,7 +143,7 @@ def _look(c: Context, after: bytes, known: frozenset[bytes]) -> _Page:
     found, done, faded = dict[bytes, _Place](), list[bytes](), list[BlobRoot]()
     with queries(c.engine, c.realm, c.store.late_ids) as q:
         rows = unseen(q.reader.txn, after, PAGE)
-        numbers = numbers_of(q.reader.txn, hosted.ids_in(q.reader)) if rows else []
+        numbers = numbers_of(q.reader.txn, HOSTED.keys(q.reader)) if rows else []
         for key in rows:
             if key in known:
                 continue

@@ -14,19 +14,15 @@ from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
 from banyan_crdt.blob import BlobRoot
-from banyan_crdt.codec import decode, encode
-from banyan_crdt.ids import AccountId, CellKey, EntryId, Ref
+from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Put
 from banyan_node.context import Context
 from banyan_node.home.keystore import Keys
 from banyan_replica.surroundings import PartItem
 from banyan_schema.social import Target
+from banyan_storage.local_tables import MEDIA_TO_UNPIN, PINNED_MEDIA, PLAIN_CONTENT, SEALED_CONTENT
 from banyan_storage.store import Store
 from banyan_storage.view_rows import ref_bytes
-
-_COPY, _MEDIA, _TO_LET_GO = b"sealed content:", b"kept media:", b"media to let go:"
-_OLD = b"kept content:"
-"""Copies of older programs, in clear: entry 32 | op 2."""
 
 
 def keep(ctx: Context, post: Target, refs: Iterable[Ref]) -> None:
@@ -39,20 +35,19 @@ def keep(ctx: Context, post: Target, refs: Iterable[Ref]) -> None:
                 ctx.blobs.pin(BlobRoot(root), True)
                 pinned.append(root)
     if pinned:
-        ctx.store.put_note(_MEDIA + post.account + post.key, encode(pinned))
+        PINNED_MEDIA.put(ctx.store, post, pinned)
     for ref in refs:
         if (raw := ctx.store.part(ref.entry, ref.op)) is not None:
             _put(ctx.store, ctx.keys, post, ref, raw)
 
 
 def any_of(store: Store, post: Target) -> bool:
-    return next(store.notes(_COPY + post.account + post.key), None) is not None
+    return SEALED_CONTENT.any(store, post.raw)
 
 
 def opened(ctx: Context, post: Target) -> Iterator[PartItem]:
     """The copies of the post that these keys open."""
-    for key, sealed in ctx.store.notes(_COPY + post.account + post.key):
-        ref = _ref(key)
+    for (_, ref), sealed in SEALED_CONTENT.rows(ctx.store, post.raw):
         try:
             yield PartItem(ref.entry, ref.op, _box(ctx.keys, ref).decrypt(sealed))
         except CryptoError:  # of other keys, or damaged: peers are asked
@@ -62,50 +57,43 @@ def opened(ctx: Context, post: Target) -> Iterator[PartItem]:
 def drop(store: Store, account: AccountId, key: CellKey | None = None) -> None:
     """Drops the copies of a post, or of all posts of an account, and lets their pictures go."""
     about = account + (key or b"")
-    for name, raw in [*store.notes(_MEDIA + about)]:
-        for root in decode(raw):
-            store.put_note(_TO_LET_GO + root, b"")
-        store.put_note(name, None)
-    for name, _ in [*store.notes(_COPY + about)]:
-        store.put_note(name, None)
+    for post, roots in [*PINNED_MEDIA.rows(store, about)]:
+        for root in roots:
+            MEDIA_TO_UNPIN.put(store, BlobRoot(root), True)
+        PINNED_MEDIA.put(store, post, None)
+    for name in [*SEALED_CONTENT.keys(store, about)]:
+        SEALED_CONTENT.put(store, name, None)
 
 
 def let_go(ctx: Context) -> None:
     """Unpins what `drop` let go, once that is committed."""
-    for name, _ in [*ctx.store.notes(_TO_LET_GO)]:
-        root = BlobRoot(name[len(_TO_LET_GO) :])
+    for root in [*MEDIA_TO_UNPIN.keys(ctx.store)]:
         if ctx.blobs.find(root) is not None:
             ctx.blobs.pin(root, False)
-        ctx.store.put_note(name, None)
+        MEDIA_TO_UNPIN.put(ctx.store, root, None)
 
 
 def seal_old(ctx: Context) -> None:
     """Seals copies that an older program kept in clear."""
-    for name, raw in [*ctx.store.notes(_OLD)]:
-        ref = Ref(EntryId(name[-34:-2]), int.from_bytes(name[-2:], "big"))
+    for ref, raw in [*PLAIN_CONTENT.rows(ctx.store)]:
         entry, ops = ctx.store.entry(ref.entry), ctx.store.ops(ref.entry) or ()
         if entry is not None and ref.op < len(ops) and isinstance(op := ops[ref.op], Put):
             _put(ctx.store, ctx.keys, Target(entry.account, op.key), ref, raw)
-        ctx.store.put_note(name, None)
+        PLAIN_CONTENT.put(ctx.store, ref, None)
 
 
 def reseal(store: Store, old: Keys, new: Keys) -> None:
     """Seals all copies anew, because the node gets another master secret."""
-    for name, sealed in [*store.notes(_COPY)]:
-        ref = _ref(name)
+    for (post, ref), sealed in [*SEALED_CONTENT.rows(store)]:
         try:
             raw = _box(old, ref).decrypt(sealed)
         except CryptoError:
             continue
-        store.put_note(name, bytes(_box(new, ref).encrypt(raw)))
+        _put(store, new, post, ref, raw)
 
 
 def _put(store: Store, keys: Keys, post: Target, ref: Ref, raw: bytes) -> None:
-    store.put_note(_COPY + post.account + post.key + ref_bytes(ref), bytes(_box(keys, ref).encrypt(raw)))
-
-
-def _ref(name: bytes) -> Ref:
-    return Ref(EntryId(name[-34:-2]), int.from_bytes(name[-2:], "big"))
+    SEALED_CONTENT.put(store, (post, ref), bytes(_box(keys, ref).encrypt(raw)))
 
 
 def _box(keys: Keys, ref: Ref) -> SecretBox:

@@ -4,85 +4,58 @@ the audit log is not."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
-
-import msgspec
+from typing import Any, Literal, TypeAlias
 
 from banyan_crdt.ids import AccountId, account_from_text
+from banyan_storage.local_state import LocalRows
+from banyan_storage.local_tables import (
+    DECISIONS,
+    DECISIONS_ABOUT,
+    HIDDEN,
+    LABELLED,
+    LIMITED,
+    SUSPENDED,
+    DecisionNote,
+    Holds,
+    Verdict,
+)
 from banyan_storage.reader import StoreReader
 from banyan_storage.store import Store
 
-Verdict: TypeAlias = Literal["nothing", "label", "hide", "withhold", "limit", "suspend", "pass_on"]
 OF_POSTS: frozenset[Verdict] = frozenset({"label", "hide", "withhold"})
 OF_ACCOUNTS: frozenset[Verdict] = frozenset({"limit", "suspend"})
-_DECISION, _ABOUT = b"decision:", b"decisions about:"
 _LARGEST = (1 << 64) - 1
-
-
-class TakenBack(msgspec.Struct, frozen=True):
-    """by: the DID of a moderator; None: the operator."""
-
-    at_ms: int
-    by: str | None
-    why: str
-
-
-class DecisionNote(msgspec.Struct, frozen=True):
-    """by: the DID of a moderator; None: the operator. verdict: nothing is done; label: the posts are shown with `text`
-    before them; hide: they are not shown here; withhold: their content is given to nobody here, by an order; limit:
-    only followers see the account here; suspend: this node writes nothing for the hosted account; pass_on: the
-    platform `to` was told. why: for the other moderators. text: for the author, and of a label for all."""
-
-    id: int
-    at_ms: int
-    by: str | None
-    verdict: Verdict
-    account: str
-    posts: list[str]
-    report: int | None
-    why: str
-    text: str
-    order: str
-    basis: str
-    scope: str
-    days: int
-    to: str
-    undone: TakenBack | None
+Kind: TypeAlias = Literal["label", "hide", "limit", "suspend"]
+HOLDS: dict[Kind, LocalRows[Any, Holds]] = {
+    "label": LABELLED,
+    "hide": HIDDEN,
+    "limit": LIMITED,
+    "suspend": SUSPENDED,
+}
+"""What holds here because of a decision: of a post (Target) or of an account. It is policy and not state, so other
+nodes show what they like. Each row names the decision, so that one can be taken back while another one stands."""
 
 
 def next_number(reader: StoreReader) -> int:
-    newest = next(reader.notes(_DECISION), None)
-    return 1 if newest is None else _LARGEST - int.from_bytes(newest[0][-8:], "big") + 1
+    return 1 + next(DECISIONS.keys(reader), 0)
 
 
 def find(reader: StoreReader, number: int) -> DecisionNote | None:
-    raw = reader.note(_DECISION + _down(number)) if 0 < number < _LARGEST else None
-    return None if raw is None else _read(raw)
+    return DECISIONS.get(reader, number) if 0 < number < _LARGEST else None
 
 
 def every(reader: StoreReader, after: int | None) -> Iterator[DecisionNote]:
     """The newest first."""
-    return (_read(raw) for _, raw in reader.notes(_DECISION, None if after is None else _DECISION + _down(after)))
+    return (one for _, one in DECISIONS.rows(reader, after=after))
 
 
 def about(reader: StoreReader, account: AccountId, after: int | None) -> Iterator[DecisionNote]:
     """Those about an account and its posts, the newest first."""
-    start = None if after is None else _ABOUT + account + _down(after)
-    for key, _ in reader.notes(_ABOUT + account, start):
-        found = find(reader, _LARGEST - int.from_bytes(key[-8:], "big"))
-        if found is not None:
+    for _, number in DECISIONS_ABOUT.keys(reader, account, None if after is None else (account, after)):
+        if (found := find(reader, number)) is not None:
             yield found
 
 
 def put(store: Store, decision: DecisionNote) -> None:
-    store.put_note(_DECISION + _down(decision.id), msgspec.json.encode(decision))
-    store.put_note(_ABOUT + account_from_text(decision.account) + _down(decision.id), b"")
-
-
-def _down(number: int) -> bytes:
-    """Greater numbers stand before smaller ones."""
-    return (_LARGEST - number).to_bytes(8, "big")
-
-
-def _read(raw: bytes) -> DecisionNote:
-    return msgspec.json.decode(raw, type=DecisionNote)
+    DECISIONS.put(store, decision.id, decision)
+    DECISIONS_ABOUT.put(store, (account_from_text(decision.account), decision.id), True)

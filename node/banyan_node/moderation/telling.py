@@ -9,48 +9,35 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Literal, TypeAlias
-
-import msgspec
 
 from banyan_crdt.ids import AccountId
+from banyan_storage.local_tables import MODERATION_TOLD, ToldNote
 from banyan_storage.reader import StoreReader
 from banyan_storage.store import Store
 from banyan_storage.tables import part_key
 
-Tells: TypeAlias = Literal["report", "decision", "outcome"]
-_TOLD = b"told by moderation:"
 OWN_PLACES, MOST_PLACES = 0x8000, 0xFFFF
 KEPT = 200
 """Of one account; the oldest go."""
 
 
-class ToldNote(msgspec.Struct, frozen=True):
-    """what: `report` with the number of a report, `decision` and `outcome` with that of a decision."""
-
-    what: Tells
-    number: int
-    time_ms: int
-
-
 def tell(store: Store, account: AccountId, told: ToldNote) -> None:
     at = OWN_PLACES
-    while at < MOST_PLACES and store.note(_TOLD + account + part_key(store.last_arrival, at)) is not None:
+    while at < MOST_PLACES and MODERATION_TOLD.has(store, (account, part_key(store.last_arrival, at))):
         at += 1
-    store.put_note(_TOLD + account + part_key(store.last_arrival, at), msgspec.json.encode(told))
-    kept = [key for key, _ in islice(store.notes(_TOLD + account), 2 * KEPT)]
+    MODERATION_TOLD.put(store, (account, part_key(store.last_arrival, at)), told)
+    kept = [*islice(MODERATION_TOLD.keys(store, account), 2 * KEPT)]
     for key in kept[: max(0, len(kept) - KEPT)]:
-        store.put_note(key, None)
+        MODERATION_TOLD.put(store, key, None)
 
 
 def forget(store: Store, account: AccountId) -> None:
-    for key, _ in [*store.notes(_TOLD + account)]:
-        store.put_note(key, None)
+    for key in [*MODERATION_TOLD.keys(store, account)]:
+        MODERATION_TOLD.put(store, key, None)
 
 
 def told(reader: StoreReader, account: AccountId, before: bytes | None) -> Iterator[tuple[bytes, ToldNote]]:
     """(place, what), the newest first."""
-    rows = [(key[-8:], raw) for key, raw in reader.notes(_TOLD + account)]
-    for place, raw in reversed(rows):
+    for (_, place), one in reversed([*MODERATION_TOLD.rows(reader, account)]):
         if before is None or place < before:
-            yield place, msgspec.json.decode(raw, type=ToldNote)
+            yield place, one

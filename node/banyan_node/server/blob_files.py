@@ -45,7 +45,7 @@ class Part(NamedTuple):
 class BlobFiles:
     """refuse: the response of a refusal."""
 
-    def __init__(self, backend: Answers, refuse: Callable[[str, str, int], Response]) -> None:
+    def __init__(self, backend: Answers, refuse: Callable[[CallError], Response]) -> None:
         self._backend, self._refuse = backend, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,7 +62,7 @@ class BlobFiles:
             if not shown.whole or part is None:  # `media.read` says how much is here
                 await self._backend.answer("media.read", {"blob": shown.blob, "length": 1})
                 says = f"No bytes of the blob, which has {shown.size}, are in that range."
-                refusal = self._refuse("bad_request", says, 416)
+                refusal = self._refuse(CallError("bad_request", says, 416))
                 refusal.headers["content-range"] = f"bytes */{shown.size}"
                 await refusal(scope, receive, send)
                 return
@@ -73,7 +73,7 @@ class BlobFiles:
             end = part.first + (0 if request.method == "HEAD" else part.length)
             raw = await self._piece(shown.blob, part.first, end)  # before the answer: the disk may have changed it
         except CallError as error:
-            await self._refuse(error.code, error.message, error.status)(scope, receive, send)
+            await self._refuse(error)(scope, receive, send)
             return
         status, at = 206 if part.partial else 200, part.first
         async with anyio.create_task_group() as tasks:

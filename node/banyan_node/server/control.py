@@ -89,7 +89,7 @@ def control_app(
         Route("/metrics", api.metrics),
         Route("/openapi.json", api.openapi),
         Route(_EVENTS, _Streams(backend, streams)),
-        Route("/v1/media/{blob}", BlobFiles(backend, _error)),
+        Route("/v1/media/{blob}", BlobFiles(backend, refused)),
     ]
     rest = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
     rest.router.redirect_slashes = False  # programs do not expect a redirect of a POST
@@ -147,7 +147,7 @@ class _Streams:
         try:
             return _Lines(await self._backend.events(dict(request.query_params)))
         except CallError as error:
-            return _error(error.code, error.message, error.status)
+            return refused(error)
 
 
 class _Lines(Response):
@@ -318,8 +318,14 @@ def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) 
     return Response(msgspec.json.encode(value), status, kind | (headers or {}))
 
 
+def refused(error: CallError, headers: dict[str, str] | None = None) -> Response:
+    """The answer of this API to what was refused."""
+    said = {"code": error.code, "message": error.message, **error.more}
+    return _json({"error": said}, error.status, headers)
+
+
 def _error(code: str, message: str, status: int, headers: dict[str, str] | None = None) -> Response:
-    return _json({"error": {"code": code, "message": message}}, status, headers)
+    return refused(CallError(code, message, status), headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

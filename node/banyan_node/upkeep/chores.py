@@ -45,6 +45,7 @@ from banyan_storage.blob_names import look_again
 from banyan_storage.due import CELL, REPLACED, Work
 from banyan_storage.engine import Engine
 from banyan_storage.errors import StorageError, ViewBuilding
+from banyan_storage.local_tables import ACCOUNTS_SCANNED, CHORES_READ, NAMES_RECLAIMED
 from banyan_storage.tables import ref_of
 from banyan_storage.view_rows import ref_bytes
 from banyan_storage.views.large_accounts import waits
@@ -68,14 +69,7 @@ DUE_S = 0.5
 """How often it is looked whether a draft is due."""
 ARRIVALS = 4_096
 """Arrivals that one step reads: about 20 ms."""
-_READ = b"chores"
-"""The note of the last arrival read."""
-_RECLAIMED, _ALL = b"names reclaimed", b"all"
-"""The note of how far `reclaim_names` has come."""
-_SCANNED = b"accounts scanned"
-"""The note of how far `_scan` has come."""
-_OLD_NOTES = (b"pinned:", b"swept:")
-"""Notes of older programs that are no longer used."""
+_ALL = b"all"
 _COLL = Coll(b"c" * 8)
 _TOMB, _ = between(encode_ops((Tomb(_COLL, CellKey(bytes(16))),)).removeprefix(ONE_OP), _COLL)
 """The first bytes of a tombstone in an entry. An entry that contains them by chance is decoded needlessly."""
@@ -165,10 +159,10 @@ def keep_for_drafts(ctx: Context, now: float) -> Done:
 
 def follow(ctx: Context, now: float) -> bool:
     """Reads at most ARRIVALS new arrivals. Returns whether more is waiting."""
-    raw = ctx.store.note(_READ)
-    scanning = _scan(ctx, fresh=raw is None)
-    reached = int.from_bytes(raw or b"", "big")
-    if raw is not None and reached == ctx.store.last_arrival:
+    read = CHORES_READ.get(ctx.store)
+    scanning = _scan(ctx, fresh=read is None)
+    reached = read or 0
+    if read is not None and reached == ctx.store.last_arrival:
         return scanning
     rows = ctx.store.arrivals(reached, ARRIVALS)
     now_ms, queries = ctx.replica.wall_ms(now), ctx.queries()
@@ -194,22 +188,19 @@ def follow(ctx: Context, now: float) -> bool:
             _note_replaced(ctx, row.log.account, row.n, now_ms)
     more = len(rows) == ARRIVALS
     reached = rows[-1].n if more else ctx.store.last_arrival
-    ctx.store.put_note(_READ, reached.to_bytes(8, "big"))
-    if raw is None:
-        for note in _OLD_NOTES:
-            ctx.store.put_note(note, None)
+    CHORES_READ.put(ctx.store, reached)
     return more or scanning
 
 
 def _scan(ctx: Context, fresh: bool) -> bool:
     """Searches all accounts for those of our keys, once, in a store whose arrivals an older program has read."""
-    cursor = ctx.store.note(_SCANNED) or b""
+    cursor = ACCOUNTS_SCANNED.get(ctx.store) or b""
     if cursor == _ALL:
         return False
     some = [] if fresh else list(islice(ctx.store.accounts(AccountId(cursor)), ARRIVALS))
     claims.take(ctx, some)
     more = len(some) == ARRIVALS
-    ctx.store.put_note(_SCANNED, some[-1] if more else _ALL)
+    ACCOUNTS_SCANNED.put(ctx.store, some[-1] if more else _ALL)
     return more
 
 
@@ -228,7 +219,7 @@ def _note_dead(ctx: Context, account: AccountId, n: int, now_ms: int) -> None:
     for op in () if entry is None else _ops(entry):
         if isinstance(op, Tomb) or (isinstance(op, Put) and ctx.queries().is_dead(account, op.coll, op.key)):
             cell = account + op.coll + op.key
-            at_ms = _day_of(account, _met(ctx, cell, now_ms, isinstance(op, Tomb)) + GRACE_MS)
+            at_ms = _day_of(account, now_ms + GRACE_MS)
             # another tombstone restarts the 30 days, because the first may be a thief's that was undone
             if isinstance(op, Tomb) or ctx.store.due_at(Work.ERASE, cell) is None:
                 ctx.store.set_due(Work.ERASE, cell, max(at_ms, ctx.store.due_at(Work.ERASE, cell) or 0))
@@ -270,24 +261,13 @@ def _ops(entry: Entry) -> tuple[Op, ...]:
         return ()
 
 
-def _met(ctx: Context, cell: bytes, now_ms: int, tomb: bool) -> int:
-    """When the tombstone was first seen here. Its own date is not used, because its writer may be a thief."""
-    key = b"tomb:" + cell  # an older program noted it so
-    note = ctx.store.note(key)
-    if note is None:
-        return now_ms
-    if tomb:
-        ctx.store.put_note(key, None)
-    return int.from_bytes(note, "big")
-
-
 def reclaim_names(ctx: Context, now: float) -> bool:
     """Deletes the names of empty logs, once, from a store of an older program. Returns whether more is waiting."""
-    cursor = ctx.store.note(_RECLAIMED)
+    cursor = NAMES_RECLAIMED.get(ctx.store)
     if cursor == _ALL:
         return False
     after = ctx.store.reclaim(cursor or b"", ARRIVALS)
-    ctx.store.put_note(_RECLAIMED, after or _ALL)
+    NAMES_RECLAIMED.put(ctx.store, after or _ALL)
     return after is not None
 
 

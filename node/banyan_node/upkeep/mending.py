@@ -23,7 +23,6 @@ from banyan_crdt.errors import Malformed
 from banyan_crdt.ids import AccountId, Head, LogId, account_to_text, control_log
 from banyan_crdt.realm import Realm
 from banyan_crdt.state import control_head
-from banyan_replica.frontier.index import FRONTIER_NOTE
 from banyan_replica.intake.accounts import Accounts
 from banyan_replica.intake.counting import Counting
 from banyan_schema import dates
@@ -31,9 +30,10 @@ from banyan_storage import tables
 from banyan_storage.check import bad_parts
 from banyan_storage.errors import DiskFailed
 from banyan_storage.grant_rows import encode_grants
+from banyan_storage.local_tables import FRONTIER, MEND
 from banyan_storage.soundness import JudgedLog, Verify, judge, sound_chain
 from banyan_storage.store import Store
-from banyan_storage.upgrade import MEND, Say
+from banyan_storage.upgrade import Say
 
 ACCOUNTS_READ = 256
 COMMIT_CHECKED, COMMIT_GONE = 50_000, 2_000
@@ -66,7 +66,7 @@ class Found:
 
 def due(store: Store) -> bool:
     """Whether the store must be checked."""
-    return store.note(MEND) is not None
+    return MEND.get(store) is not None
 
 
 def mend(
@@ -123,9 +123,9 @@ class _Mending:
 
     def _begin(self) -> AccountId:
         """The account to start with."""
-        note = self._store.note(MEND)
+        note = MEND.get(self._store)
         if note is None:  # started by hand; if it is stopped, the next start continues it
-            self._store.put_note(MEND, b"")
+            MEND.put(self._store, b"")
             self._store.commit()
             return AccountId(b"")
         try:
@@ -144,9 +144,9 @@ class _Mending:
                 raise DiskFailed(f"{self._report} cannot be written ({error.strerror}); nothing was dropped") from error
             self._lines = []
         if self._heads_moved:
-            self._store.put_note(FRONTIER_NOTE, None)
+            FRONTIER.put(self._store, None)
             self._heads_moved = False
-        self._store.put_note(MEND, note)
+        MEND.put(self._store, note)
         self._store.commit()
 
     def _moved(self, log: LogId, old: Head, new: Head) -> None:

@@ -24,13 +24,13 @@ from banyan_node.context import TABLES, open_store
 from banyan_node.home.folder import Home
 from banyan_node.upkeep.finishing import finish
 from banyan_node.upkeep.mending import Found, mend
-from banyan_replica.frontier.index import FRONTIER_NOTE
 from banyan_storage import restoring
 from banyan_storage.check import StoreProblem, bad_parts, verify
 from banyan_storage.errors import CorruptStore, begin_again
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.lmdb_folder import DATA, Folder, put_data
 from banyan_storage.lmdb_pages import Pages
+from banyan_storage.local_tables import FRONTIER
 from banyan_storage.tables import PARTS, part_key
 from banyan_storage.upgrade import Say
 from banyan_storage.views.building import begin
@@ -79,7 +79,7 @@ def repair(home: Home, realm: Realm, say: Say) -> Repaired:
         wrong = [part_key(bad.n, bad.op) for bad in bad_parts(store)]
         for key in wrong:  # before anything is folded that reads them
             engine.write().delete(PARTS, key)
-        store.put_note(FRONTIER_NOTE, None)
+        FRONTIER.put(store, None)
         store.commit()
         found = mend(store, realm, int(time.time()), home.mended, say, verify=verify_all)
         restoring.indexes(engine.write(), realm)

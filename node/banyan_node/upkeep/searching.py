@@ -1,30 +1,20 @@
-"""Keeps the index of posts (banyan_reading.search) as the store is, and lends it to readers.
-
-A running node follows its store in the background, some posts at a time. A command without a node brings the index up
-to date before it searches.
-"""
+"""Keeps the index of posts (banyan_reading.search) as the store is: a running node follows its store in the background,
+some posts at a time. A command without a node brings the index up to date before it searches."""
 
 from __future__ import annotations
 
-import threading
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
 import trio
 
-from banyan_reading.queries import Queries, queries
+from banyan_node.context import Context
+from banyan_node.workers.worker import Worker
+from banyan_reading.queries import queries
 from banyan_reading.search.following import Follower
-from banyan_reading.search.index import Index, remove
 from banyan_storage.errors import IndexDamaged, ViewBuilding
 from banyan_storage.views import journal
-from banyan_storage.views.social.timeline import TIMELINE
-
-if TYPE_CHECKING:
-    from banyan_node.context import Context
-    from banyan_node.workers.worker import Worker
 
 log = structlog.get_logger("banyan")
 LOOK_S, LOOK_BUSY_S = 0.1, 1.0
@@ -40,50 +30,6 @@ LONGEST_S = 0.1
 """What a step is taken for at most, where its pause is measured."""
 TRIM_S = 30.0
 """Seconds between two removals of what was read from the journal."""
-
-
-class Searching:
-    """The index of one store. Any thread: each has a connection of its own."""
-
-    def __init__(self, path: Path, store_id: bytes) -> None:
-        self._path, self._store_id = path, store_id
-        self._here = threading.local()
-        self._connecting = threading.Lock()
-        self.followed = False
-        """Whether a running node keeps it up to date."""
-
-    def open(self) -> Index:
-        """This thread's connection. Raises StorageError."""
-        found: Index | None = getattr(self._here, "index", None)
-        if found is None or found.replaced:
-            self._here.index = None
-            found = self._here.index = self.connect()
-        return found
-
-    def connect(self) -> Index:
-        """Another connection. Raises StorageError."""
-        with self._connecting:  # two that make the file at once find it locked
-            return Index(self._path, self._store_id)
-
-    def make_again(self, damaged: Index) -> None:
-        """Removes a damaged index, unless somebody else did."""
-        with self._connecting:
-            if not damaged.replaced:
-                with suppress(OSError):  # the next connection says why
-                    remove(self._path)
-
-    def current(self, q: Queries) -> tuple[Index, int]:
-        """The index, and how many changes it has not read; while it reads all posts, about how many posts. Without a
-        node it reads them first. Raises StorageError, ViewBuilding."""
-        index = self.open()
-        if not self.followed:
-            follower = Follower(index)
-            while follower.step(q):
-                pass
-        read = index.read
-        if read < 0:
-            return index, max(1, q.reader.txn.count(TIMELINE) - index.count())
-        return index, max(0, journal.last(q.reader.txn) - read)
 
 
 async def follow(worker: Worker[Context], context: Context) -> None:

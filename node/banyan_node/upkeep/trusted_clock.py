@@ -12,15 +12,14 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from banyan_crdt.codec import decode, encode
 from banyan_node.context import Context
 from banyan_node.own_log import boot_id
+from banyan_storage.local_tables import CLOCK, ClockLook
 from banyan_storage.reader import StoreReader
 
 DAY_MS = 86_400_000
 NOTED_MS = 3_600_000
 """How often a look is noted while all is well: a note costs a commit."""
-_LOOK = b"clock looked at"
 
 
 class Moment(NamedTuple):
@@ -29,15 +28,6 @@ class Moment(NamedTuple):
     wall_ms: int
     up_ms: int
     boot: str
-
-
-class _Look(NamedTuple):
-    """The last look that was noted. doubted_ms: by how much the clock had jumped, 0: it is trusted."""
-
-    wall_ms: int
-    up_ms: int
-    boot: bytes
-    doubted_ms: int
 
 
 def moment(wall_ms: int) -> Moment:
@@ -50,7 +40,7 @@ def doubt(ctx: Context, at: Moment) -> str | None:
     ahead_ms, platforms = ctx.replica.ahead_ms()
     if abs(ahead_ms) > DAY_MS:
         return f"named platforms call this clock {_days(ahead_ms)} wrong"
-    before = _noted(ctx.store)
+    before = CLOCK.get(ctx.store)
     jump = 0 if before is None else _jump(before, at)
     if platforms:
         jump = doubted = 0  # they confirm it
@@ -70,39 +60,31 @@ def trust(ctx: Context, at: Moment) -> None:
 
 def doubted(store: StoreReader) -> str | None:
     """What `doubt` said last of jumps."""
-    before = _noted(store)
+    before = CLOCK.get(store)
     return f"this clock jumped by {_days(before.doubted_ms)}" if before is not None and before.doubted_ms else None
 
 
-def _jump(before: _Look, at: Moment) -> int:
+def _jump(before: ClockLook, at: Moment) -> int:
     """How far the clock went beyond what passed; over a restart of the machine nobody knows what passed."""
     went = at.wall_ms - before.wall_ms
-    if at.boot.encode() == before.boot:
+    if at.boot == before.boot:
         return went - (at.up_ms - before.up_ms)
     return (
         max(0, went - DAY_MS) if before.doubted_ms and went > 0 else went
     )  # a look a day later may be after a restart
 
 
-def _settled(before: _Look, at: Moment) -> bool:
+def _settled(before: ClockLook, at: Moment) -> bool:
     """Whether a day has passed since the look that found the jump. (No jump since: that would be noted.)"""
     return at.wall_ms - before.wall_ms >= DAY_MS
 
 
-def _is_due(before: _Look, at: Moment) -> bool:
-    return at.boot.encode() != before.boot or abs(at.wall_ms - before.wall_ms) >= NOTED_MS
-
-
-def _noted(store: StoreReader) -> _Look | None:
-    raw = store.note(_LOOK)
-    if raw is None:
-        return None
-    wall, up, boot, jump, back = decode(raw)
-    return _Look(wall, up, boot, -jump if back else jump)
+def _is_due(before: ClockLook, at: Moment) -> bool:
+    return at.boot != before.boot or abs(at.wall_ms - before.wall_ms) >= NOTED_MS
 
 
 def _note(ctx: Context, at: Moment, doubted_ms: int) -> None:
-    ctx.store.put_note(_LOOK, encode([at.wall_ms, at.up_ms, at.boot.encode(), abs(doubted_ms), int(doubted_ms < 0)]))
+    CLOCK.put(ctx.store, ClockLook(*at, abs(doubted_ms), doubted_ms < 0))
 
 
 def _days(ms: int) -> str:

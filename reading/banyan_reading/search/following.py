@@ -1,15 +1,22 @@
-"""Keeps the index as the store is: reads which posts changed, and how they are now."""
+"""Keeps the index as the store is: reads which posts changed, and how they are now. Lends it to readers."""
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId, CellKey
+from banyan_crdt.ops import Put, decode_body
 from banyan_reading.answers import PostView
 from banyan_reading.queries import Queries
-from banyan_reading.search.index import Document, Index
+from banyan_reading.search.index import Document, Index, remove
 from banyan_reading.search.words import exact, fold, mark_of_account, words_of
-from banyan_schema.social import Post, Target
+from banyan_schema.social import POST, Post, Target
 from banyan_schema.social.post import tag_fold
 from banyan_storage.engine import after_prefix
+from banyan_storage.errors import CorruptStore
 from banyan_storage.layout import Layout
 from banyan_storage.view_rows import NUMBERED
 from banyan_storage.views import journal
@@ -18,6 +25,50 @@ from banyan_storage.views.social.timeline import LINE, TIMELINE
 _REACHED = Layout("account 4 | row")
 STEP = 500
 """Posts that one step reads and commits."""
+
+
+class SearchIndex:
+    """The index of one store. Any thread: each has a connection of its own."""
+
+    def __init__(self, path: Path, store_id: bytes) -> None:
+        self._path, self._store_id = path, store_id
+        self._here = threading.local()
+        self._connecting = threading.Lock()
+        self.followed = False
+        """Whether a running node keeps it up to date."""
+
+    def open(self) -> Index:
+        """This thread's connection. Raises StorageError."""
+        found: Index | None = getattr(self._here, "index", None)
+        if found is None or found.replaced:
+            self._here.index = None
+            found = self._here.index = self.connect()
+        return found
+
+    def connect(self) -> Index:
+        """Another connection. Raises StorageError."""
+        with self._connecting:  # two that make the file at once find it locked
+            return Index(self._path, self._store_id)
+
+    def make_again(self, damaged: Index) -> None:
+        """Removes a damaged index, unless somebody else did."""
+        with self._connecting:
+            if not damaged.replaced:
+                with suppress(OSError):  # the next connection says why
+                    remove(self._path)
+
+    def current(self, q: Queries) -> tuple[Index, int]:
+        """The index, and how many changes it has not read; while it reads all posts, about how many posts. Without a
+        node it reads them first. Raises StorageError, ViewBuilding."""
+        index = self.open()
+        if not self.followed:
+            follower = Follower(index)
+            while follower.step(q):
+                pass
+        read = index.read
+        if read < 0:
+            return index, max(1, q.reader.txn.count(TIMELINE) - index.count())
+        return index, max(0, journal.last(q.reader.txn) - read)
 
 
 class Follower:
@@ -38,23 +89,27 @@ class Follower:
                 self.index.empty()
                 self._walking, self._since = b"", journal.last(q.reader.txn)
                 return True
-            return self._changes(q, found) and len(found) == size
+            return self._changes(q, found) and sum(change.size for change in found) >= size
         return self._walk(q, self._walking, size)
 
-    def _changes(self, q: Queries, found: list[tuple[int, bytes]]) -> bool:
+    def _changes(self, q: Queries, found: list[journal.Change]) -> bool:
         if not found:
             return False
-        names = dict.fromkeys(name for _, name in found)
-        with self.index.commit(found[-1][0]):
-            for name in names:
+        named = dict.fromkeys(name for change in found for name in change.posts)
+        brought = [post for change in found for n in change.arrivals for post in _brought(q, n)]
+        with self.index.commit(found[-1].number):
+            for name in named:
                 self._take(q, name)
+            for post in dict.fromkeys(brought):
+                self._read(q, post)
         return True
 
     def _take(self, q: Queries, name: bytes) -> None:
         account = q.reader.txn.get(NUMBERED, name[journal.POST.account])
-        if account is None:
-            return
-        post = Target(AccountId(account), CellKey(name[journal.POST.key]))
+        if account is not None:
+            self._read(q, Target(AccountId(account), CellKey(name[journal.POST.key])))
+
+    def _read(self, q: Queries, post: Target) -> None:
         document = document_of(q.post(post))
         if document is None:
             self.index.remove([post])
@@ -88,6 +143,15 @@ class Follower:
             with self.index.commit(self._since):
                 pass
         return True
+
+
+def _brought(q: Queries, n: int) -> list[Target]:
+    """The posts that the entry of this arrival wrote."""
+    with suppress(BanyanError, CorruptStore):  # `store verify` names it
+        entry = q.reader.at(n)
+        ops = decode_body(entry.ops).ops if entry else ()
+        return [Target(entry.account, op.key) for op in ops if isinstance(op, Put) and op.coll == POST] if entry else []
+    return []
 
 
 def document_of(view: PostView | None) -> Document | None:

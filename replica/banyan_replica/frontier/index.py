@@ -28,6 +28,7 @@ from banyan_replica.frontier.saving import About, Keeping, Saving, about_of, due
 from banyan_replica.frontier.sketch import empty, key_of, place
 from banyan_replica.frontier.summed import Summed, is_head, packed
 from banyan_replica.frontier.table import FrontierTable, Range
+from banyan_storage.local_tables import FRONTIER
 
 __all__ = ["FrontierIndex", "by_account", "id_words", "name_words"]
 
@@ -38,7 +39,7 @@ TOGETHER = 1_024
 JOURNAL = 65_536
 """The most heads that are remembered one by one between commits, or while the frontier is being read."""
 _MOD = 1 << 256
-FRONTIER_NOTE, _PLAIN = b"frontier", 48
+_PLAIN = 48
 """The store's note of `count` and `root`. Code that moves heads without the index must delete it; then all heads are
 read."""
 
@@ -82,7 +83,7 @@ class FrontierIndex:
         """The position for which the kept rows are right; None: no kept rows can be trusted."""
         self._unkept = 0
         """How many heads moved after that position."""
-        noted = source.note(FRONTIER_NOTE) or b""
+        noted = FRONTIER.get(source) or b""
         self._count, self._sum = int.from_bytes(noted[:8], "big"), int.from_bytes(noted[8:40], "big")
         self._noted = int.from_bytes(noted[40:_PLAIN], "big") if len(noted) >= _PLAIN else -1
         """The last arrival that the note includes."""
@@ -169,7 +170,7 @@ class FrontierIndex:
         if self._since or arrival != self._noted or not self._proved:
             self._noted, self._proved = arrival, True
             note = self._count.to_bytes(8, "big") + self.root + arrival.to_bytes(8, "big") + position
-            self._source.put_note(FRONTIER_NOTE, note)
+            FRONTIER.put(self._source, note)
 
     def durable(self) -> None:
         """Call after a commit, while nothing is pending: what moved is durable."""

@@ -50,11 +50,12 @@ from banyan_crdt.signing import Signer, sign_all
 from banyan_replica.intake.checkpoint_content import checkpoint_content
 from banyan_replica.intake.future import checkpoints_allowed, is_future
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.intake.own import own_key, wrote_control
+from banyan_replica.intake.own import own_tips, wrote_control
 from banyan_replica.surroundings import PartItem
 from banyan_replica.sync.serve import content_of
 from banyan_replica.wire import Content
 from banyan_schema import dates
+from banyan_storage.local_tables import OWN_TIPS
 
 OWN_LOGS = 65_535
 """Log numbers that a grant allows a writer. Each data folder draws one, so collisions are rare."""
@@ -152,7 +153,7 @@ class Author:
             self.ingest.together.holding = holding
         self.ingest.flush()
         for log, end in sorted({w.log: w.entries[-1].id for w in written}.items()):
-            self.store.put_note(own_key(log), end)
+            OWN_TIPS.put(self.store, log, [end])
         self.settled += self.store.changes + self.ingest.together.held - before
         return written
 
@@ -368,7 +369,7 @@ class Author:
         """Whether the log is not forked and ends in the entry that this store wrote last. Only then may it grow."""
         head = self.ingest.head(log)
         known = log in self._ahead or self._known(log, head) is not None
-        return not head.flag and (known or head.id == self.store.note(own_key(log)))
+        return not head.flag and (known or head.id == next(iter(own_tips(self.store, log)), None))
 
     def _known(self, log: LogId, head: Head) -> _Tip | None:
         found = self._tips.get(log)

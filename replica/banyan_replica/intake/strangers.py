@@ -18,6 +18,7 @@ from itertools import islice
 from banyan_crdt.ids import AccountId, LogId, account_to_text, is_control
 from banyan_replica.intake.prices import ACCOUNT_PRICE, LOG_PRICE
 from banyan_replica.surroundings import Surroundings
+from banyan_storage.local_tables import UNTRUSTED_BYTES, UNTRUSTED_TOTAL
 from banyan_storage.store import Store
 
 ACCOUNT_PART = 16
@@ -26,7 +27,6 @@ HEARD_PART = 4
 """Those who name accounts of this node may take a part in so many of the share once it is used up."""
 REVIEWED = 1_000
 """Counted accounts that are looked at again in one step: whether somebody here follows them by now."""
-_BYTES, _TOTAL = b"strangers:", b"strangers"
 
 
 class Strangers:
@@ -48,7 +48,7 @@ class Strangers:
         self._part: dict[AccountId, None] = {}
         """Accounts of which not all was taken though there is room for others."""
         self._used = self._noted()
-        self._cursor: bytes | None = None
+        self._cursor: AccountId | None = None
 
     def allow(self, most: int | None, allowance: str) -> None:
         """See `most` and `allowance`."""
@@ -119,20 +119,20 @@ class Strangers:
 
     def of(self, account: AccountId) -> int:
         """Bytes that are counted of the account."""
-        return _number(self._store.note(_BYTES + account)) + self._more.get(account, 0)
+        return (UNTRUSTED_BYTES.get(self._store, account) or 0) + self._more.get(account, 0)
 
     def accounts(self) -> Iterator[tuple[AccountId, int]]:
         """The counted accounts, and bytes of each."""
-        return ((AccountId(key[len(_BYTES) :]), _number(raw)) for key, raw in self._store.notes(_BYTES))
+        return UNTRUSTED_BYTES.rows(self._store)
 
     def note(self) -> None:
         """Writes what was counted. Call it before each commit."""
         if not self._more:
             return
         for account, more in sorted(self._more.items()):
-            self._store.put_note(_BYTES + account, _raw(_number(self._store.note(_BYTES + account)) + more))
+            UNTRUSTED_BYTES.put(self._store, account, (UNTRUSTED_BYTES.get(self._store, account) or 0) + more)
         self._more.clear()
-        self._store.put_note(_TOTAL, _raw(self._used))
+        UNTRUSTED_TOTAL.put(self._store, self._used)
 
     def release(self, account: AccountId) -> None:
         """The account is counted no longer: it was erased, or somebody here follows it."""
@@ -141,8 +141,8 @@ class Strangers:
         if mine:
             self._more.pop(account, None)
             self._used -= mine
-            self._store.put_note(_BYTES + account, None)
-            self._store.put_note(_TOTAL, _raw(self._used))
+            UNTRUSTED_BYTES.put(self._store, account, None)
+            UNTRUSTED_TOTAL.put(self._store, self._used)
 
     def review(self) -> None:
         """Once a second: while the share is used up, releases accounts that somebody here follows by now."""
@@ -151,11 +151,11 @@ class Strangers:
         self._of_heard = sum(map(self.of, self.heard)) if self.full else 0
         if not self.full:
             return
-        keys = [key for key, _ in islice(self._store.notes(_BYTES, self._cursor), REVIEWED)]
-        for account in [AccountId(key[len(_BYTES) :]) for key in keys]:
+        accounts = [*islice(UNTRUSTED_BYTES.keys(self._store, after=self._cursor), REVIEWED)]
+        for account in accounts:
             if self._around.is_wanted(account):
                 self.release(account)
-        self._cursor = keys[-1] if len(keys) == REVIEWED else None
+        self._cursor = accounts[-1] if len(accounts) == REVIEWED else None
 
     def forget(self) -> None:
         """After a rollback: what was counted since the last commit was not stored."""
@@ -163,18 +163,10 @@ class Strangers:
         self._used = self._noted()
 
     def _noted(self) -> int:
-        return _number(self._store.note(_TOTAL))
+        return UNTRUSTED_TOTAL.get(self._store) or 0
 
     def _cared_for(self, account: AccountId) -> bool:
         found = self._cares.get(account)
         if found is None:
             found = self._cares[account] = self._around.is_wanted(account)
         return found
-
-
-def _raw(number: int) -> bytes:
-    return number.to_bytes(8, "big")
-
-
-def _number(raw: bytes | None) -> int:
-    return int.from_bytes(raw or b"", "big")

@@ -14,10 +14,8 @@ from banyan_replica.peers.named import NamedByOperator
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.parts import MissingParts
 from banyan_replica.sync.sync import Sync
+from banyan_storage.local_tables import BANNED
 from banyan_storage.store import Store
-
-BANNED = b"banned/"
-"""The keys of the store's notes of the operator's bans: this, then the peer. The value is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +170,7 @@ class Peers:
 
     def ban(self, peer: str, reason: str, now: float) -> None:
         """Disconnects a peer and refuses it until it is pardoned, after a restart too."""
-        self.store.put_note(BANNED + peer.encode(), reason.encode())
+        BANNED.put(self.store, peer, reason)
         self.ledger.ban(peer, reason)
         self.gossip.expel(peer, now)
         if peer in self.links:
@@ -180,6 +178,5 @@ class Peers:
 
     def pardon(self, peer: str) -> None:
         """Ends a ban and forgets the peer's points."""
-        if self.store.note(BANNED + peer.encode()) is not None:
-            self.store.put_note(BANNED + peer.encode(), None)
+        BANNED.put(self.store, peer, None)
         self.ledger.pardon(peer)

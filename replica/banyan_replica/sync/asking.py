@@ -33,6 +33,7 @@ from banyan_replica.sync.refused import Refused
 from banyan_replica.sync.repeats import SOME, Repeats
 from banyan_replica.sync.serve import locator
 from banyan_replica.wire import Answered, Message, Scanned, Want, Wants
+from banyan_storage.local_tables import CATCHUP
 
 WANTS = 1_000
 """Questions in one frame."""
@@ -47,7 +48,6 @@ MOVED = 500
 """Bytes of comparing that each head pays for that moves here: until the peer has it too, comparisons find it."""
 PEERS = 256
 """Peers of which it is remembered what came in vain."""
-NOTE = b"catchup"
 """The key of the store's note of what is left to read."""
 
 
@@ -65,7 +65,7 @@ class Asking:
     ) -> None:
         self._ingest, self._store, self._limits, self._links, self._out = ingest, ingest.store, limits, links, out
         self.room, self._around = room, around
-        self.catchup = Catchup(self._store.note(NOTE))
+        self.catchup = Catchup(CATCHUP.get(self._store))
         self._key = key_of(ingest.realm.id)
         self._asked_of: dict[LogId, tuple[str, Head | None]] = {}
         """The peer that was asked for a log, and up to which head. Others that claim no more are not asked."""
@@ -312,7 +312,7 @@ class Asking:
     def restore(self) -> None:
         """After a rollback: reads again from the store what is left to read."""
         self._say(self.catchup.close())
-        self.catchup.reopen(self._store.note(NOTE))
+        self.catchup.reopen(CATCHUP.get(self._store))
 
     def _assign(self, now: float) -> None:
         if not (self.resting or self.room.full):
@@ -326,9 +326,7 @@ class Asking:
             self._out.append((link.peer, scan))
 
     def _write_note(self) -> None:
-        note = self.catchup.note()
-        if note != self._store.note(NOTE):
-            self._store.put_note(NOTE, note)
+        CATCHUP.put(self._store, self.catchup.note())
 
     # -- what comes
 

@@ -32,9 +32,10 @@ from banyan_replica.sync.interest import Interests
 from banyan_replica.wire import ID_BYTES, NAME_BYTES, PAGE, Message, Notices, WantNotices
 from banyan_storage.engine import after_prefix
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.local_tables import NAMERS, NAMERS_FROM
 from banyan_storage.naming import Naming, namers, names, naming
 from banyan_storage.store import Store
-from banyan_storage.tables import part_place, u64
+from banyan_storage.tables import part_place
 
 ACCOUNTS = 256
 """Accounts that a question names; what is beyond is not answered. Each costs the answerer a row a second."""
@@ -52,8 +53,6 @@ case."""
 PAUSE_S, PAUSE_MOST_S = 10.0, 60.0
 """For each author that a peer told of and whose entry did not come, it is asked so much later after its last answer.
 One is forgotten in PAUSE_MOST_S. No more than that: strangers can cut off what an honest peer told of already."""
-ROOM, FROM = b"heard:", b"heard from:"
-"""The keys of notes: an author in the room; and where a peer is asked from next."""
 
 
 class Fetching(Protocol):
@@ -131,10 +130,8 @@ class NoticeExchange:
     def restore(self) -> None:
         """Reads the room from the store: at the start, and after a rollback."""
         self.room.clear()
-        rows = sorted((raw, AccountId(key[len(ROOM) :])) for key, raw in self._store.notes(ROOM))
-        for raw, author in rows:
-            self._order = int.from_bytes(raw[:8], "big")
-            self.room[author] = Author(AccountId(raw[8:40]), EntryId(raw[40:]), "", 0.0)
+        for (order, (mine, entry)), author in sorted((row, author) for author, row in NAMERS.rows(self._store)):
+            self._order, self.room[author] = order, Author(mine, entry, "", 0.0)
         self._asked.clear()
 
     # -- answering
@@ -190,8 +187,8 @@ class NoticeExchange:
         """Asks on, or begins: where the note says, or farther back than the last time."""
         asked = self._asked.get(link.peer)
         if asked is None or asked.accounts != accounts:
-            note = self._store.note(FROM + link.peer.encode()) or b""
-            begin = note[24:] if note[:24] == _whose(link, accounts) else BEGIN
+            whose, begin = NAMERS_FROM.get(self._store, link.peer) or (b"", BEGIN)
+            begin = begin if whose == _whose(link, accounts) else BEGIN
             if link.hello is not None and part_place(begin)[0] > link.hello.arrival:
                 begin = BEGIN  # its store is older than it was
             asked = self._asked[link.peer] = Question(accounts, begin, begin, now + LOOK_BACK_S)
@@ -253,7 +250,7 @@ class NoticeExchange:
         about = self.room[author]
         self.room.move_to_end(author)
         self._order += 1
-        self._store.put_note(ROOM + author, u64(self._order) + about.mine + about.entry)
+        NAMERS.put(self._store, author, (self._order, (about.mine, about.entry)))
 
     def _make_room(self) -> None:
         while len(self.room) > self._limits.heard:
@@ -264,14 +261,11 @@ class NoticeExchange:
         return sum(len(asked.found) for peer, asked in self._asked.items() if not self._pause(peer, now))
 
     def _note(self, link: PeerSession, asked: Question) -> None:
-        key = FROM + link.peer.encode()
-        if self._store.note(key) is None:
-            noted = [other for other, _ in self._store.notes(FROM)]
+        if not NAMERS_FROM.has(self._store, link.peer):
+            noted = [*NAMERS_FROM.keys(self._store)]
             for other in noted[: max(0, len(noted) + 1 - self._limits.met)]:
-                self._store.put_note(other, None)
-        note = _whose(link, asked.accounts) + asked.back
-        if self._store.note(key) != note:
-            self._store.put_note(key, note)
+                NAMERS_FROM.put(self._store, other, None)
+        NAMERS_FROM.put(self._store, link.peer, (_whose(link, asked.accounts), asked.back))
 
     def _last_of(self, peers: Iterable[str]) -> AccountId:
         """The author to go: of the peer that told most of them, the one that was told first."""
@@ -280,7 +274,7 @@ class NoticeExchange:
 
     def _leave(self, author: AccountId) -> None:
         del self.room[author]
-        self._store.put_note(ROOM + author, None)
+        NAMERS.put(self._store, author, None)
 
     def _doubt(self, peer: str, now: float) -> None:
         """It told of an entry that is not there."""

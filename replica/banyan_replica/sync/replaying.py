@@ -13,9 +13,9 @@ from __future__ import annotations
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.wire import Message, Replay, Replayed
+from banyan_storage.local_tables import MET
 from banyan_storage.store import Store
 
-MET = b"met:"
 MUCH = 4
 """A replay is asked for if we accepted less than 1/MUCH of what the peer accepted since we agreed."""
 ALONE_S = 10.0
@@ -68,20 +68,17 @@ class Replaying:
 
     def _write(self, link: PeerSession, theirs: int) -> None:
         if self._note(link) is None:
-            noted = [key for key, _ in self._store.notes(MET)]
-            for key in noted[: max(0, len(noted) + 1 - self._limits.met)]:
-                self._store.put_note(key, None)
+            noted = [*MET.keys(self._store)]
+            for other in noted[: max(0, len(noted) + 1 - self._limits.met)]:
+                MET.put(self._store, other, None)
         if link.hello is not None:
             note_agreement(self._store, link.hello.store_id, theirs)
 
     def _note(self, link: PeerSession) -> tuple[int, int] | None:
         """The peer's last arrival number and ours when we last agreed."""
-        raw = self._store.note(MET + link.hello.store_id) if link.hello is not None else None
-        if raw is None or len(raw) != 16:
-            return None
-        return int.from_bytes(raw[:8], "big"), int.from_bytes(raw[8:], "big")
+        return None if link.hello is None else MET.get(self._store, link.hello.store_id)
 
 
 def note_agreement(store: Store, peer: bytes, theirs: int) -> None:
     """Notes that `store` holds what the store `peer` held when its last arrival was `theirs`."""
-    store.put_note(MET + peer, theirs.to_bytes(8, "big") + store.last_arrival.to_bytes(8, "big"))
+    MET.put(store, peer, (theirs, store.last_arrival))

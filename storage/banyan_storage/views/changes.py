@@ -7,20 +7,23 @@ from collections.abc import Iterable, Mapping, Set
 from itertools import chain
 from typing import TypeAlias
 
+from banyan_schema.social import POST
+
 from ..blob_names import look_again
 from ..engine import Item, Table, WriteTxn
-from ..view_rows import NUMBERED, SHOWN, Showing
+from ..view_rows import NUMBERED, REGISTER, SHOWN, Showing
 from . import journal, touched
 from .progress import is_built
-from .registry import VIEWS, rows_of
+from .registry import OPENINGS, VIEWS, rows_of
 from .social.timeline import LINE, TIMELINE
-from .view import Counter, KeyOf, Row, count_of, count_value
+from .view import Counter, KeyOf, OpeningPost, Row, count_of, count_value
 
 _Items: TypeAlias = "defaultdict[Table, list[Item]]"
 _There: TypeAlias = dict[tuple[Table, KeyOf | None], set[bytes]]
 _ACCOUNT_AT = {table: at for view in VIEWS for table, at in view.account_at.items()}
 TARGET_BYTES = 48
 """The key of a count of a post is at least as long; that of an account is shorter."""
+_POSTS = POST + REGISTER
 _COUNTERS = tuple(counter for view in VIEWS for counter in view.counters)
 
 
@@ -37,6 +40,10 @@ class Changes:
         self._names: dict[bytes, bytes] = {}
         self.touched: set[bytes] = set()
         """Numbers of accounts whose rows are removed beside these."""
+
+        self.openings: list[OpeningPost] = []
+        """New posts of new slots that answer nothing and name nobody: each has a row in `SHOWN`, and those of
+        OPENINGS."""
 
     def slot(self, before: Showing | None, after: Showing | None) -> None:
         """What a slot shows has changed: removes the rows of `before` and adds those of `after`. None: nothing."""
@@ -74,11 +81,18 @@ class Changes:
 
     def write(self) -> None:
         """Writes all changes, and the counters of the tables that changed. Commits nothing."""
-        txn = self._txn
+        txn, openings = self._txn, self.openings
+        shows = chain(self.puts.get(SHOWN, ()), self._gone.get(SHOWN, ()))
+        numbers = self.touched.union([number for number, _ in shows], [number for number, _, _, _ in openings])
         changed = [*self.puts.get(TIMELINE, ()), *self._gone.get(TIMELINE, ())]
         if changed:
             journal.note(txn, (number + row[LINE.key] for number, row in changed))
             look_again(txn, [row[LINE.place] for _, row in self._gone.get(TIMELINE, ())])
+        if openings:
+            journal.note_openings(txn, openings)
+            self.puts[SHOWN] += [(number, _POSTS + key + place + seed) for number, seed, key, place in openings]
+            for table, rows in OPENINGS:
+                self.puts[table] += rows(openings)
         counted = [c for c in _COUNTERS if c.rows in self.puts or c.rows in self._gone]
         before = self._there(counted, both=True)
         for table, items in self._gone.items():
@@ -91,9 +105,8 @@ class Changes:
         for counter in counted:
             at = counter.rows, counter.once
             moved.update(self._count(counter, before.get(at, set()), after.get(at, set())))
-        shows = chain(self.puts.get(SHOWN, ()), self._gone.get(SHOWN, ()))
         posts = {touched.post_name(key) for key in moved if len(key) >= TARGET_BYTES}
-        touched.note(txn, self.touched.union([number for number, _ in shows]), posts)
+        touched.note(txn, numbers, posts)
 
     def _there(self, counted: list[Counter], both: bool) -> _There:
         """By (counted table, `once`), which counters may share: the things that have a row."""

@@ -14,9 +14,9 @@ nothing.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Set
-from itertools import chain, compress, islice, starmap
-from operator import eq, itemgetter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from itertools import chain, compress, islice, pairwise, repeat
+from operator import eq, itemgetter, not_
 from typing import NamedTuple, TypeAlias
 
 from banyan_crdt.columns import Entries
@@ -57,13 +57,13 @@ from ..view_rows import (
 )
 from ..viewhook import Append, CountedEntry
 from .changes import Changes
-from .registry import OPENINGS
 
 STEP = 4_096
 """Entries of an account folded at a time."""
 WORTH_ASKING = 4
 """From this number of slots of one collection on, one look-up for their whole range is cheaper than one for each."""
 _apart, _collection = itemgetter(SLOT.account, SLOT.own), itemgetter(SLOT.begin)
+_POSTS = POST + REGISTER
 
 
 def fold_account(
@@ -131,6 +131,22 @@ class _Cover(NamedTuple):
     key: CellKey | None
 
 
+class _Posts(NamedTuple):
+    """Posts of one account as columns, taken in one piece. keys: of their slots."""
+
+    number: bytes
+    keys: Sequence[bytes]
+    times: Sequence[bytes]
+    places: Sequence[bytes]
+    ids: Sequence[EntryId]
+    parts: Sequence[bytes | None]
+
+    def each(self) -> Iterator[Fresh]:
+        start = self.number + _POSTS
+        for key, time, place, entry, raw in zip(*self[1:], strict=True):
+            yield start + key, time + place, entry, raw
+
+
 class Fold:
     """Collects entries that count now and did not before; `settle` writes what follows from them. `empty`: numbers of
     accounts of which nothing shows yet."""
@@ -140,6 +156,7 @@ class Fold:
     ) -> None:
         self._txn, self._reader, self._building, self._empty = txn, reader, building, empty
         self._fresh: list[Fresh] = []
+        self._posts: list[_Posts] = []
         self._covers: list[_Cover] = []
         self._tombs: set[bytes] = set()
         self.numbers: set[bytes] = set()
@@ -159,9 +176,13 @@ class Fold:
             ids, times = entries.columns.ids, entries.columns.times
         else:
             ids, times = [e.id for e in entries], [e.header.time for e in entries]
+        places = range(first << 16, first + len(ids) << 16, 1 << 16)
+        if {*puts.colls} == {POST}:
+            some = _Posts(number, puts.keys, list(map(t.u64, times)), list(map(t.u64, places)), ids, append.parts)
+            self._posts.append(some)
+            return
         slots = [number + coll + REGISTER + key for coll, key in zip(puts.colls, puts.keys, strict=True)]
-        stamps = map(stamp_bytes, times, range(first << 16, first + len(ids) << 16, 1 << 16))
-        self._fresh += zip(slots, stamps, ids, append.parts, strict=True)
+        self._fresh += zip(slots, map(stamp_bytes, times, places), ids, append.parts, strict=True)
 
     def take_fresh(self, number: bytes, fresh: Iterable[Fresh]) -> None:
         """Takes puts without refs, and adds, of one account."""
@@ -194,31 +215,60 @@ class Fold:
         """Writes what follows from all entries taken. Commits nothing."""
         slots = Slots(self._txn, self._reader, self._building, self._empty)
         slots.bury(self._tombs)
-        fresh = self._without_covered(self._without_dead(self._fresh))
-        odd = self._odd(fresh)
         changes = slots.changes
-        shows, openings = changes.puts[SHOWN].append, list[tuple[bytes, bytes, bytes, bytes]]()
-        kind, seed_in, posts = b"", seeds_of(b""), False
-        of, account, own, unique, time, at = SLOT.of, SLOT.account, SLOT.own, SLOT.unique, STAMP.time, STAMP.place
+        columns = self._plain_posts()
+        fresh = self._without_covered(self._without_dead(self._fresh)) if self._fresh else []
+        odd = self._odd(fresh)
+        for posts in columns:
+            fresh += self._show(posts, changes)
+        shows, kind, seed_in, openings = changes.puts[SHOWN].append, b"", seeds_of(b""), False
         for slot, stamp, _, raw in fresh:
-            if slot[of] != kind:  # nearly all are of one
-                kind = slot[of]
-                seed_in, posts = seeds_of(kind), slot[SLOT.coll] == POST and not changes.building
-            seed = None if raw is None or (odd and slot in odd) else seed_in(stamp[time], raw)
+            if slot[SLOT.of] != kind:
+                kind = slot[SLOT.of]
+                seed_in, openings = seeds_of(kind), kind == _POSTS and not changes.building
+            seed = None if raw is None or (odd and slot in odd) else seed_in(stamp[STAMP.time], raw)
             if seed is None:
                 slots.add(slot, stamp, None if raw is None else content_of(raw))
-                continue
-            number, place = slot[account], stamp[at]
-            shows((number, slot[own] + place + seed))
-            if posts and len(seed) == TIME_BYTES:  # a post that answers nothing: these are its only rows
-                openings.append((number, seed, slot[unique], place))
+            elif openings and len(seed) == TIME_BYTES:
+                changes.openings.append((slot[SLOT.account], seed, slot[SLOT.key], stamp[STAMP.place]))
             else:
-                changes.slot(None, Showing(slot, place, seed))
-        for table, row in OPENINGS if openings else ():
-            changes.puts[table] += starmap(row, openings)
+                shows((slot[SLOT.account], slot[SLOT.own] + stamp[STAMP.place] + seed))
+                changes.slot(None, Showing(slot, stamp[STAMP.place], seed))
         if self._covers:
             self._cover(slots, {entry + stamp[STAMP.op]: (slot, stamp[STAMP.place]) for slot, stamp, entry, _ in fresh})
         slots.finish()
+
+    def _plain_posts(self) -> list[_Posts]:
+        """Those taken as columns that nothing else concerns: their slots are new, and of their accounts nothing is
+        covered, ended or written twice. The others join the rest."""
+        ranges = sorted(
+            [(posts.number, min(posts.keys), max(posts.keys), posts) for posts in self._posts], key=itemgetter(0, 1)
+        )
+        numbers = sorted({number for number, _, _, _ in ranges})
+        busy = {number for table in (TOMBS, COVERS, CELLS) for number, _ in self._txn.get_many(table, numbers)}
+        busy.update([slot[SLOT.account] for slot, _, _, _ in self._fresh if slot[SLOT.of] == _POSTS])
+        busy.update([one[0] for one, after in pairwise(ranges) if after[:2] <= (one[0], one[2])])
+        busy.update([posts.number for posts in self._posts if len({*posts.keys}) < len(posts.keys)])
+        whole, plain = not (self._building or self._covers or self._tombs), list[_Posts]()
+        for number, low, high, posts in ranges:
+            shown = self._txn.dups(SHOWN, number, _POSTS + low, after_prefix(_POSTS + high))
+            if not whole or number in busy or next(shown, None) is not None:
+                self._fresh += posts.each()
+            else:
+                plain.append(posts)
+        return plain
+
+    def _show(self, posts: _Posts, changes: Changes) -> Iterable[Fresh]:
+        """Shows those that answer nothing and name nobody. Returns the others."""
+        seed_in = seeds_of(_POSTS)
+        seeds = [(raw and seed_in(time, raw)) or b"" for time, raw in zip(posts.times, posts.parts, strict=True)]
+        usual = [len(seed) == TIME_BYTES for seed in seeds]
+        rows = zip(repeat(posts.number), seeds, posts.keys, posts.places, strict=False)
+        if all(usual):
+            changes.openings += rows
+            return ()
+        changes.openings += compress(rows, usual)
+        return compress(posts.each(), map(not_, usual))
 
     def _of_some(self, table: Table, fresh: list[Fresh]) -> list[Fresh]:
         """Those whose accounts have a row in this table."""

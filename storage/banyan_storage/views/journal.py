@@ -1,24 +1,45 @@
-"""Which posts changed, for an index that is kept outside the store (search/): a row for each, in order.
+"""Which posts changed, for an index that is kept outside the store (search/), in order.
 
-The rows are written in the transaction of the change. Who follows them removes those that it has read; the last one
-stays, so that the numbers go on. A row without a post says that all may have changed.
+The rows are written in the transaction of the change. New posts are named by their arrival numbers: a row for many. Who
+follows the rows removes those that it has read; the last one stays, so that the numbers go on. A row without a post
+says that all may have changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, islice
+from typing import NamedTuple
 
 from ..engine import ReadTxn, Table, WriteTxn
 from ..layout import Layout
-from ..tables import guard, guarded, number, u64
+from ..tables import guard, guarded, number, u16, u48, u64
+from .view import OpeningPost
 
 JOURNAL = Table("changed_posts")
-"""change 8 -> POST; or nothing: all posts; guarded"""
+"""number 8 of the last of its changes -> POST, of each; or ARRIVALS; or nothing: all posts; guarded"""
 POST = Layout("account 4 | key 16")
 """account: its number."""
-MOST = 1_000_000
-"""Rows that wait for a follower, 40 MB. If there are more it reads all posts, which is faster then."""
+ARRIVALS = Layout("first 6 | count 2")
+"""The posts that came with so many entries."""
+POST_BYTES, ARRIVALS_BYTES = POST.key.stop, ARRIVALS.count.stop
+BLOCK = 100
+"""Changes of a row. A follower reads whole rows."""
+MOST = 50_000
+"""Rows that wait for a follower, up to 100 MB. If there are more it reads all posts, which is faster then."""
+
+
+class Change(NamedTuple):
+    """What one row says. number: of its last change. posts: each as `POST`. arrivals: of entries that brought some."""
+
+    number: int
+    posts: tuple[bytes, ...]
+    arrivals: range
+
+    @property
+    def size(self) -> int:
+        """How many changes."""
+        return len(self.posts) + len(self.arrivals)
 
 
 def last(txn: ReadTxn) -> int:
@@ -29,11 +50,28 @@ def last(txn: ReadTxn) -> int:
 
 def note(txn: WriteTxn, posts: Iterable[bytes]) -> None:
     """posts: each as `POST`."""
+    named = list(dict.fromkeys(posts))
+    blocks = (named[at : at + BLOCK] for at in range(0, len(named), BLOCK))
+    _put(txn, [(len(block), b"".join(block)) for block in blocks])
+
+
+def note_openings(txn: WriteTxn, posts: Sequence[OpeningPost]) -> None:
+    """These are new."""
+    places = [place for _, _, _, place in posts]
+    first, stop = number(min(places)[:6]), number(max(places)[:6]) + 1
+    if stop - first > 2 * len(posts):  # they came long ago, and others between them
+        note(txn, [account + key for account, _, key, _ in posts])
+        return
+    blocks = (range(at, min(at + BLOCK, stop)) for at in range(first, stop, BLOCK))
+    _put(txn, [(len(block), u48(block[0]) + u16(len(block))) for block in blocks])
+
+
+def _put(txn: WriteTxn, rows: list[tuple[int, bytes]]) -> None:
+    """rows: how many changes, and what each says."""
     if txn.count(JOURNAL) > MOST:  # nobody follows
         note_all(txn)
-    first = last(txn) + 1
-    changed = enumerate(dict.fromkeys(posts), first)
-    txn.put_many(JOURNAL, [(u64(n), guard(u64(n), post)) for n, post in changed])
+    keys = map(u64, accumulate([size for size, _ in rows], initial=last(txn)))
+    txn.put_many(JOURNAL, [(key, guard(key, row)) for key, (_, row) in zip(islice(keys, 1, None), rows, strict=True)])
 
 
 def note_all(txn: WriteTxn) -> None:
@@ -43,15 +81,26 @@ def note_all(txn: WriteTxn) -> None:
     txn.put(JOURNAL, after, guard(after, b""))
 
 
-def changes(txn: ReadTxn, after: int, limit: int) -> list[tuple[int, bytes]] | None:
-    """(number, post) of the changes after this one; None if they are not all there, or one of them is of all posts."""
-    rows = islice(txn.scan(JOURNAL, u64(after + 1)), limit)
-    found = [(number(key), guarded(key, raw) or b"") for key, raw in rows]
-    if found and found[0][0] != after + 1:
-        return None
-    if not found and last(txn) < after:
-        return None
-    return None if any(not post for _, post in found) else found
+def changes(txn: ReadTxn, after: int, limit: int) -> list[Change] | None:
+    """The rows after this change, until they have so many changes; None if they are not all there, or one of them is of
+    all."""
+    found, reached = list[Change](), after
+    for key, raw in txn.scan(JOURNAL, u64(after + 1)):
+        change = _read(number(key), guarded(key, raw) or b"")
+        reached += change.size
+        if reached != change.number or not change.size:
+            return None
+        found.append(change)
+        if reached - after >= limit:
+            break
+    return found if found or last(txn) >= after else None
+
+
+def _read(last: int, row: bytes) -> Change:
+    if len(row) == ARRIVALS_BYTES:
+        first = number(row[ARRIVALS.first])
+        return Change(last, (), range(first, first + number(row[ARRIVALS.count])))
+    return Change(last, tuple(row[at : at + POST_BYTES] for at in range(0, len(row), POST_BYTES)), range(0))
 
 
 def trim(txn: WriteTxn, upto: int) -> None:

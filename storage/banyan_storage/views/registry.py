@@ -64,7 +64,7 @@ COUNT_TABLES = tuple(counter.counts for view in VIEWS for counter in view.counte
 VIEW_TABLES = (*SHOWN_TABLES, *ROW_TABLES, *COUNT_TABLES, VERSIONS, BUILDING, AGAIN, JOURNAL, TOUCHED)
 GUARDED = (ACTS, ARRIVED, JOURNAL, TOUCHED)
 """Of the store too: each row has a checksum (tables.py)."""
-OPENINGS = [(view.tables[0], view.opening) for view in VIEWS if view.opening is not None]
+OPENINGS = [(view.tables[0], view.openings) for view in VIEWS if view.openings is not None]
 """What the views make of a post that answers nothing."""
 NAMES = (SHOWN_NAME, *(view.name for view in VIEWS))
 

@@ -9,7 +9,7 @@ A view that is new, or whose version differs from the store's, is rebuilt (build
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from ..engine import Item, Table
@@ -22,8 +22,10 @@ KeyOf = Callable[[bytes], bytes]
 RowOf = Callable[[bytes, bytes, bytes, bytes], Row]
 """(account's number, key of a fact, the slot's own key and element, place) -> one row."""
 
-OpeningOf = Callable[[bytes, bytes, bytes, bytes], Item]
-"""(account's number, time, key of the post, place) -> key and value of its row."""
+OpeningPost = tuple[bytes, bytes, bytes, bytes]
+"""(account's number, time, key of the post, place)."""
+OpeningsOf = Callable[[Iterable[OpeningPost]], list[Item]]
+"""New posts that answer nothing -> key and value of the row of each."""
 
 
 class Counter(NamedTuple):
@@ -50,8 +52,8 @@ class View(NamedTuple):
     account_at: dict[Table, int]
     """By table, where the number of the account that gave the row is in its key and value, one behind the other."""
     counters: tuple[Counter, ...] = ()
-    opening: OpeningOf | None = None
-    """The row in its first table of a post that answers nothing, made without facts: nearly all entries are such."""
+    openings: OpeningsOf | None = None
+    """The rows in its first table of posts that answer nothing, made without facts: nearly all entries are such."""
 
     @property
     def all_tables(self) -> tuple[Table, ...]:

@@ -14,6 +14,7 @@ from banyan_node.home.settings import set_in_file
 from banyan_storage import tables as t
 from banyan_storage.engine import Engine
 from banyan_storage.lmdb_engine import LmdbEngine
+from banyan_storage.local_tables import BANNED
 from banyan_storage.views.registry import BUILDING, COUNT_TABLES, VERSIONS
 
 FOUR, FIVE = (Path(__file__).parent / f"schema-{n}.cbor.xz" for n in (4, 5))
@@ -24,6 +25,9 @@ def load(engine: Engine, fixture: Path = FOUR) -> None:
     tables = {table.name: table for table in engine.tables}
     for name, rows in decode(lzma.decompress(fixture.read_bytes())):
         engine.write().put_many(tables[name.decode()], [(key, value) for key, value in rows])
+    if (of_old := engine.write().get(t.META, t.NOTE + b"a note")) is not None:  # as a program of then wrote one
+        engine.write().delete(t.META, t.NOTE + b"a note")
+        engine.write().put(t.META, t.NOTE + BANNED.prefix + b"a note", of_old)
     engine.commit()
 
 

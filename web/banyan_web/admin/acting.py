@@ -1,6 +1,6 @@
 """What the endpoints of /v1/admin share: who acts, parameters of a query, and Idempotency-Keys.
 
-Every act goes through `Web.act`, or is written down here before it is done: the audit log has all of them.
+Every act goes through `DoorContext.act`, or is written down here before it is done: the audit log has all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from banyan_node.api import decode
 from banyan_node.api.declare import Request
 from banyan_node.home.audit import Actor
 from banyan_storage.errors import StorageError
-from banyan_web.endpoint import Ask, Web
+from banyan_web.endpoint import Ask, DoorContext
 from banyan_web.platform.acting import key_of, only
 from banyan_web.platform.sealed import Answer, Kept, Seal, digest_of
 from banyan_web.refusals import Refused
@@ -45,7 +45,7 @@ def queried(ask: Ask, kind: type[R]) -> dict[str, Any]:
     return {name: getattr(asked, name) for name in kind.__struct_fields__ if getattr(asked, name) is not None}
 
 
-async def once(web: Web, ask: Ask, do: Callable[[], Awaitable[Any]], outlives: bool = False) -> Any:
+async def once(web: DoorContext, ask: Ask, do: Callable[[], Awaitable[Any]], outlives: bool = False) -> Any:
     """What `do` answers; with an Idempotency-Key that was used in the last day, what it answered then. outlives: the
     answer stays when an account is erased that it names. Raises Refused."""
     key = key_of(ask)
@@ -67,7 +67,7 @@ async def once(web: Web, ask: Ask, do: Callable[[], Awaitable[Any]], outlives: b
     raise found
 
 
-async def written_down(web: Web, by: Actor, do: str, given: dict[str, Any]) -> None:
+async def written_down(web: DoorContext, by: Actor, do: str, given: dict[str, Any]) -> None:
     """Before the door does something that no method of the node does. Raises Refused."""
     try:
         await to_thread.run_sync(web.door.audit.append, by, do, given)

@@ -18,7 +18,7 @@ from banyan_node.api.texts import Did, EntryHex
 from banyan_node.hosting.erasing import MOST_DAYS
 from banyan_web.admin.acting import ADMIN, BODY, actor, once, queried
 from banyan_web.door_logins import sign_out
-from banyan_web.endpoint import Ask, Endpoints, Shape, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
 from banyan_web.platform.acting import only
 from banyan_web.refusals import Refused
 
@@ -56,7 +56,7 @@ _QUERY: dict[str, Any] = {"confirm": str, "erase": bool, "reason": _Reason, "day
 
 
 @ENDPOINTS.delete("/v1/accounts/{account}", ADMIN, Shape(None, EndedAccount, query=_QUERY, refuses=BODY, keyed=True))
-async def end(web: Web, ask: Ask) -> Any:
+async def end(web: DoorContext, ask: Ask) -> Any:
     """Closes a hosted account: nobody can write in it, and nodes show nothing of it; its recovery key undoes that. With
     `erase` all that this node holds of it goes from its files, but for its control log."""
     asked, named = queried(ask, EndOfAccount), ask.path["account"]
@@ -80,14 +80,14 @@ async def end(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/v1/accounts/{account}/erasure", ADMIN, Shape(None, ErasureReceipt))
-async def receipt(web: Web, ask: Ask) -> Any:
+async def receipt(web: DoorContext, ask: Ask) -> Any:
     """How far the erasing of an account is, here and at peers."""
     only(ask.params)
     return await web.call("account.erasure", account=ask.path["account"])
 
 
 @ENDPOINTS.delete("/v1/accounts/{account}/erasure", ADMIN, Shape(None, ErasureReceipt, query=_UNDO, keyed=True))
-async def take_back(web: Web, ask: Ask) -> Any:
+async def take_back(web: DoorContext, ask: Ask) -> Any:
     """Takes back, here and at peers, that the account is to be erased, if that has not begun here. It stays closed."""
     by = actor(ask, queried(ask, UndoErasure).get("why"))
     return await once(web, ask, lambda: web.act(by, "account.unerase", account=ask.path["account"]))

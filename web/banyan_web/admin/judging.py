@@ -18,7 +18,7 @@ from banyan_node.api.methods.decisions import (
 from banyan_node.api.methods.reports import ReportRow, ReportRows, ReportsRequest
 from banyan_web.admin.acting import ADMIN, BODY, actor, once, queried
 from banyan_web.admin.keeping import numbered
-from banyan_web.endpoint import Ask, Endpoints, Shape, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
 from banyan_web.params import text
 from banyan_web.platform.acting import only, shaped
 from banyan_web.refusals import Refused
@@ -46,26 +46,26 @@ class NewDecision(DecideRequest, frozen=True, forbid_unknown_fields=True):
 
 
 @ENDPOINTS.get("/v1/admin/reports", ADMIN, Shape(None, ReportRows, query=_REPORTS))
-async def reports(web: Web, ask: Ask) -> Any:
+async def reports(web: DoorContext, ask: Ask) -> Any:
     """Reports: open ones oldest first, closed ones newest first."""
     return await web.call("report.list", **queried(ask, ReportsRequest))
 
 
 @ENDPOINTS.get("/v1/admin/reports/{id}", ADMIN, Shape(None, ReportRow))
-async def report(web: Web, ask: Ask) -> Any:
+async def report(web: DoorContext, ask: Ask) -> Any:
     """One report, with the posts as they were and as they are."""
     only(ask.params)
     return await web.call("report.show", id=numbered(ask))
 
 
 @ENDPOINTS.get("/v1/admin/decisions", ADMIN, Shape(None, DecisionRows, query=_DECISIONS))
-async def decisions(web: Web, ask: Ask) -> Any:
+async def decisions(web: DoorContext, ask: Ask) -> Any:
     """What was decided, newest first; what was taken back too."""
     return await web.call("decision.list", **queried(ask, DecisionsRequest))
 
 
 @ENDPOINTS.post("/v1/admin/decisions", ADMIN, shape=Shape(NewDecision, DecisionRow, refuses=BODY, keyed=True))
-async def decide(web: Web, ask: Ask) -> Any:
+async def decide(web: DoorContext, ask: Ask) -> Any:
     """Decides a report, or without one. The author, and who reported, are told."""
     wanted: Request = shaped(ask.params, NewDecision)
     given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
@@ -75,7 +75,7 @@ async def decide(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.delete("/v1/admin/decisions/{id}", ADMIN, Shape(None, DecisionRow, query=_WHY, refuses=BODY, keyed=True))
-async def undo(web: Web, ask: Ask) -> Any:
+async def undo(web: DoorContext, ask: Ask) -> Any:
     """Takes a decision back."""
     only(ask.params, "why")
     why, id_ = text(ask.params, "why", ""), numbered(ask)
@@ -83,13 +83,13 @@ async def undo(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/v1/admin/audit", ADMIN, Shape(None, Acts, query=_AUDIT))
-async def audit(web: Web, ask: Ask) -> Any:
+async def audit(web: DoorContext, ask: Ask) -> Any:
     """What operators, admins and moderators did, newest first; with `after` the oldest first, to follow it."""
     return await web.call("audit.list", **queried(ask, AuditRequest))
 
 
 @ENDPOINTS.get("/v1/admin/audit/chain", ADMIN, Shape(None, AuditChain))
-async def chain(web: Web, ask: Ask) -> Any:
+async def chain(web: DoorContext, ask: Ask) -> Any:
     """Reads the whole log: whether each line is followed by one that names it."""
     only(ask.params)
     return await web.call("audit.verify")

@@ -16,7 +16,7 @@ from banyan_node.api.methods.long_works import BeginWorkRequest, WorkRow, Works
 from banyan_node.api.methods.node_state import StrangersRoom
 from banyan_node.api.methods.policy import HeldAccounts, HeldRequest, Policy, PolicySet, SetPolicyRequest
 from banyan_web.admin.acting import ADMIN, BODY, actor, once, queried
-from banyan_web.endpoint import Ask, Endpoints, Shape, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
 from banyan_web.params import text
 from banyan_web.platform.acting import only, shaped
 from banyan_web.refusals import Refused
@@ -46,7 +46,7 @@ class NewDrop(Request, frozen=True, forbid_unknown_fields=True):
 
 
 @ENDPOINTS.get("/v1/admin/storage", ADMIN, Shape(None, Storage))
-async def storage(web: Web, ask: Ask) -> Any:
+async def storage(web: DoorContext, ask: Ask) -> Any:
     """What is held, and how much may be. Bytes."""
     only(ask.params)
     status, policy = await web.call("status"), (await web.call("policy"))["settings"]
@@ -63,20 +63,20 @@ async def storage(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/v1/admin/storage/accounts", ADMIN, Shape(None, HeldAccounts, query=_PAGE))
-async def accounts(web: Web, ask: Ask) -> Any:
+async def accounts(web: DoorContext, ask: Ask) -> Any:
     """What each account takes, and because of whom it is held."""
     return await web.call("store.accounts", **queried(ask, HeldRequest))
 
 
 @ENDPOINTS.get("/v1/admin/storage/dropped", ADMIN, Shape(None, DroppedAccounts))
-async def dropped(web: Web, ask: Ask) -> Any:
+async def dropped(web: DoorContext, ask: Ask) -> Any:
     """The accounts that were dropped here."""
     only(ask.params)
     return await web.call("store.dropped")
 
 
 @ENDPOINTS.post("/v1/admin/storage/dropped", ADMIN, shape=Shape(NewDrop, DroppedAnswer, refuses=BODY, keyed=True))
-async def drop(web: Web, ask: Ask) -> Any:
+async def drop(web: DoorContext, ask: Ask) -> Any:
     """Erases an account from this node, which does not fetch it again. Other nodes decide for themselves."""
     wanted = shaped(ask.params, NewDrop)
     by = actor(ask, wanted.why)
@@ -86,7 +86,7 @@ async def drop(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.delete(
     "/v1/admin/storage/dropped/{account}", ADMIN, Shape(None, UndroppedAnswer, query=_WHY, refuses=BODY, keyed=True)
 )
-async def undrop(web: Web, ask: Ask) -> Any:
+async def undrop(web: DoorContext, ask: Ask) -> Any:
     """Lets a dropped account in again."""
     only(ask.params, "why")
     by = actor(ask, text(ask.params, "why", ""))
@@ -94,28 +94,28 @@ async def undrop(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/v1/admin/policy", ADMIN, Shape(None, Policy))
-async def policy(web: Web, ask: Ask) -> Any:
+async def policy(web: DoorContext, ask: Ask) -> Any:
     """What the node follows, and what it keeps."""
     only(ask.params)
     return await web.call("policy")
 
 
 @ENDPOINTS.add("PATCH", "/v1/admin/policy", ADMIN, shape=Shape(SetPolicyRequest, PolicySet, refuses=BODY, keyed=True))
-async def set_policy(web: Web, ask: Ask) -> Any:
+async def set_policy(web: DoorContext, ask: Ask) -> Any:
     """Writes settings of the policy into config.toml. They hold from the next start on."""
     wanted = shaped(ask.params, SetPolicyRequest)
     return await once(web, ask, lambda: web.act(actor(ask), "policy.set", settings=wanted.settings))
 
 
 @ENDPOINTS.get("/v1/admin/tasks", ADMIN, Shape(None, Works))
-async def works(web: Web, ask: Ask) -> Any:
+async def works(web: DoorContext, ask: Ask) -> Any:
     """Long work: what runs, how far it is, and what ended lately."""
     only(ask.params)
     return await web.call("works")
 
 
 @ENDPOINTS.post("/v1/admin/tasks", ADMIN, shape=Shape(BeginWorkRequest, WorkRow, refuses=BODY, keyed=True))
-async def begin(web: Web, ask: Ask) -> Any:
+async def begin(web: DoorContext, ask: Ask) -> Any:
     """Begins long work in the background. Archives are files of the folder `archives` in the node's home."""
     wanted = shaped(ask.params, BeginWorkRequest)
     said = {"do": wanted.do, "name": wanted.name, "view": wanted.view}
@@ -123,7 +123,7 @@ async def begin(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.delete("/v1/admin/tasks/{id}", ADMIN, Shape(None, WorkRow, query=_WHY, refuses=BODY, keyed=True))
-async def cancel(web: Web, ask: Ask) -> Any:
+async def cancel(web: DoorContext, ask: Ask) -> Any:
     """Asks that work stops. What an import took in stays."""
     only(ask.params, "why")
     by, id_ = actor(ask, text(ask.params, "why", "")), numbered(ask)

@@ -13,7 +13,7 @@ from banyan_node.api.methods.bans import Bans, DroppedPeer, NetworkBanned
 from banyan_node.api.methods.network import Peer
 from banyan_node.api.methods.node_state import PeerRow
 from banyan_web.admin.acting import ADMIN, BODY, actor, once
-from banyan_web.endpoint import Ask, Endpoints, Shape, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
 from banyan_web.params import text
 from banyan_web.platform.acting import only, shaped
 from banyan_web.refusals import Refused
@@ -42,35 +42,35 @@ class NewBan(Request, frozen=True, forbid_unknown_fields=True):
 
 
 @ENDPOINTS.get("/v1/admin/peers", ADMIN, Shape(None, Peers))
-async def listing(web: Web, ask: Ask) -> Any:
+async def listing(web: DoorContext, ask: Ask) -> Any:
     """Linked and banned peers."""
     only(ask.params)
     return {"peers": await web.call("peers")}
 
 
 @ENDPOINTS.post("/v1/admin/peers", ADMIN, shape=Shape(NewPeer, Peer, refuses=(*BODY, 502), keyed=True))
-async def add(web: Web, ask: Ask) -> Any:
+async def add(web: DoorContext, ask: Ask) -> Any:
     """Dials a peer now, answers once it is linked, and counts it among the named ones while the node runs."""
     wanted = shaped(ask.params, NewPeer)
     return await once(web, ask, lambda: web.act(actor(ask), "peers.add", addr=wanted.address))
 
 
 @ENDPOINTS.delete("/v1/admin/peers/{peer}", ADMIN, Shape(None, DroppedPeer, query=_WHY, refuses=BODY, keyed=True))
-async def drop(web: Web, ask: Ask) -> Any:
+async def drop(web: DoorContext, ask: Ask) -> Any:
     """Hangs up on a peer, and dials it no more as a contact. It may come again; a ban refuses it."""
     by = actor(ask, _why(ask))
     return await once(web, ask, lambda: web.act(by, "peers.drop", peer=ask.path["peer"]))
 
 
 @ENDPOINTS.get("/v1/admin/bans", ADMIN, Shape(None, Bans))
-async def bans(web: Web, ask: Ask) -> Any:
+async def bans(web: DoorContext, ask: Ask) -> Any:
     """Whom this node refuses, why, and until when."""
     only(ask.params)
     return await web.call("bans")
 
 
 @ENDPOINTS.post("/v1/admin/bans", ADMIN, shape=Shape(NewBan, Bans, refuses=BODY, keyed=True))
-async def ban(web: Web, ask: Ask) -> Any:
+async def ban(web: DoorContext, ask: Ask) -> Any:
     """Refuses a peer or a network, and hangs up. Answers all bans."""
     wanted = shaped(ask.params, NewBan)
     if (wanted.peer is None) == (wanted.network is None):
@@ -89,7 +89,7 @@ _NETWORK: dict[str, Any] = {"network": Annotated[str, Meta(min_length=1, max_len
 
 
 @ENDPOINTS.delete("/v1/admin/bans/peers/{peer}", ADMIN, Shape(None, Peer, query=_WHY, refuses=BODY, keyed=True))
-async def pardon(web: Web, ask: Ask) -> Any:
+async def pardon(web: DoorContext, ask: Ask) -> Any:
     """Ends the ban of a peer, and clears its points."""
     by = actor(ask, _why(ask))
     return await once(web, ask, lambda: web.act(by, "peers.pardon", peer=ask.path["peer"]))
@@ -98,7 +98,7 @@ async def pardon(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.delete(
     "/v1/admin/bans/networks", ADMIN, Shape(None, NetworkBanned, query=_NETWORK, refuses=BODY, keyed=True)
 )
-async def pardon_network(web: Web, ask: Ask) -> Any:
+async def pardon_network(web: DoorContext, ask: Ask) -> Any:
     """Ends the ban of a network."""
     by, network = actor(ask, _why(ask, "network")), text(ask.params, "network")
     return await once(web, ask, lambda: web.act(by, "networks.pardon", network=network))

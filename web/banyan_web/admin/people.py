@@ -15,7 +15,7 @@ from banyan_node.api.texts import Did
 from banyan_web.admin.acting import ADMIN, BODY, actor, once, written_down
 from banyan_web.door_logins import login_of, sessions, sign_out
 from banyan_web.door_store import Token
-from banyan_web.endpoint import Ask, Endpoints, Shape, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
 from banyan_web.params import text, whole
 from banyan_web.platform.acting import only, shaped
 from banyan_web.refusals import Refused
@@ -90,7 +90,7 @@ class NewModerator(Request, frozen=True, forbid_unknown_fields=True):
 
 
 @ENDPOINTS.get("/v1/admin/tokens", ADMIN, Shape(None, TokenRows, query={"account": str}))
-async def tokens(web: Web, ask: Ask) -> Any:
+async def tokens(web: DoorContext, ask: Ask) -> Any:
     """The tokens that are valid, of all or of one account (a DID). Never a secret: this server has only its hash."""
     only(ask.params, "account")
     of = text(ask.params, "account") if "account" in ask.params else None
@@ -110,7 +110,7 @@ def _token(one: Token) -> dict[str, Any]:
 
 
 @ENDPOINTS.delete("/v1/admin/tokens/{id}", ADMIN, Shape(None, NoResult, query=_WHY, refuses=BODY, keyed=True))
-async def revoke(web: Web, ask: Ask) -> Any:
+async def revoke(web: DoorContext, ask: Ask) -> Any:
     """Ends a token at once."""
     only(ask.params, "why")
     by, id_ = actor(ask, text(ask.params, "why", "")), ask.path["id"]
@@ -127,7 +127,7 @@ async def revoke(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/v1/admin/accounts", ADMIN, Shape(None, HostedAccounts, query=_AFTER))
-async def hosted(web: Web, ask: Ask) -> Any:
+async def hosted(web: DoorContext, ask: Ask) -> Any:
     """The accounts that are hosted here, with what holds of them and how they are logged in."""
     only(ask.params, "after", "limit")
     after = text(ask.params, "after") if "after" in ask.params else None
@@ -136,7 +136,7 @@ async def hosted(web: Web, ask: Ask) -> Any:
     return {"accounts": rows, "count": found["count"], "after": found["after"]}
 
 
-async def _row(web: Web, one: dict[str, Any]) -> dict[str, Any]:
+async def _row(web: DoorContext, one: dict[str, Any]) -> dict[str, Any]:
     did = one["account"]
 
     def at_the_door() -> tuple[bool, int, int]:
@@ -154,7 +154,7 @@ async def _row(web: Web, one: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def hosted_standing(web: Web, ask: Ask) -> dict[str, Any]:
+async def hosted_standing(web: DoorContext, ask: Ask) -> dict[str, Any]:
     """What holds of the account of the path. Raises Refused."""
     found: dict[str, Any] = await web.call("account.standing", account=ask.path["account"])
     if not found["hosted"]:
@@ -167,7 +167,7 @@ _RESTORE = Shape(OnlyWhy, DecisionRow, refuses=BODY, keyed=True)
 
 
 @ENDPOINTS.post("/v1/admin/accounts/{account}/suspend", ADMIN, shape=_SUSPEND)
-async def suspend(web: Web, ask: Ask) -> Any:
+async def suspend(web: DoorContext, ask: Ask) -> Any:
     """This node writes nothing for a hosted account any more. It can read, export itself, and leave with its recovery
     key."""
     wanted, by = shaped(ask.params, Suspension), actor(ask)
@@ -181,7 +181,7 @@ async def suspend(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/v1/admin/accounts/{account}/restore", ADMIN, shape=_RESTORE)
-async def restore(web: Web, ask: Ask) -> Any:
+async def restore(web: DoorContext, ask: Ask) -> Any:
     """Takes the suspension of a hosted account back."""
     wanted, by = shaped(ask.params, OnlyWhy), actor(ask)
 
@@ -197,7 +197,7 @@ async def restore(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.post(
     "/v1/admin/accounts/{account}/sign-out", ADMIN, shape=Shape(OnlyWhy, SignedOut, refuses=BODY, keyed=True)
 )
-async def sign_everything_out(web: Web, ask: Ask) -> Any:
+async def sign_everything_out(web: DoorContext, ask: Ask) -> Any:
     """Logs an account out everywhere: browsers, links, and tokens of its apps. Its password stays."""
     wanted = shaped(ask.params, OnlyWhy)
 
@@ -211,14 +211,14 @@ async def sign_everything_out(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/v1/admin/moderators", ADMIN, Shape(None, ModeratorRows))
-async def moderators(web: Web, ask: Ask) -> Any:
+async def moderators(web: DoorContext, ask: Ask) -> Any:
     """The moderators of this node."""
     only(ask.params)
     return await web.call("moderator.list")
 
 
 @ENDPOINTS.post("/v1/admin/moderators", ADMIN, shape=Shape(NewModerator, ModeratorNamed, refuses=BODY, keyed=True))
-async def add_moderator(web: Web, ask: Ask) -> Any:
+async def add_moderator(web: DoorContext, ask: Ask) -> Any:
     """Lets a hosted account moderate: on the page /moderation it reads reports and decides them."""
     wanted = shaped(ask.params, NewModerator)
     return await once(web, ask, lambda: web.act(actor(ask), "moderator.add", account=wanted.account))
@@ -227,7 +227,7 @@ async def add_moderator(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.delete(
     "/v1/admin/moderators/{account}", ADMIN, Shape(None, ModeratorNamed, query=_WHY, refuses=BODY, keyed=True)
 )
-async def drop_moderator(web: Web, ask: Ask) -> Any:
+async def drop_moderator(web: DoorContext, ask: Ask) -> Any:
     """Ends that. What the account decided stands."""
     only(ask.params, "why")
     by = actor(ask, text(ask.params, "why", ""))

@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from banyan_crdt.frontier_cursor import PREFIX
 from banyan_node.operator_errors import CallError
 from banyan_web.door_store import Token
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.firehose.consumers import TooMany, owner_of
 from banyan_web.firehose.following import Elsewhere, FirehoseFilter, follow
 from banyan_web.firehose.forms import Form, Frames, Lines, ServerSentEvents
@@ -50,12 +50,12 @@ class Opened(NamedTuple):
     ending: Ending
 
 
-async def opened(web: Web, token: Token, p: dict[str, Any], line: HTTPConnection) -> Opened:
+async def opened(web: DoorContext, token: Token, p: dict[str, Any], line: HTTPConnection) -> Opened:
     """line: the request, which the stream answers. Raises Refused."""
     headers = line.headers
     if unknown := sorted(p.keys() - KNOWN):
         raise Refused(400, f"firehose has no parameter '{unknown[0][:60]}'; it takes {', '.join(sorted(KNOWN))}.")
-    if web.tail.followers + web.runs.followers >= web.bounds.share(MOST):
+    if web.firehose.tail.followers + web.firehose.runs.followers >= web.bounds.share(MOST):
         raise Refused(429, f"{MOST} streams of the firehose are open, and no more are allowed.", {"retry-after": "30"})
     given, proof, uncounted = _format(p, headers), boolean(p, "proof"), boolean(p, "uncounted")
     if given == "cbor" and (proof or uncounted):
@@ -81,7 +81,7 @@ async def opened(web: Web, token: Token, p: dict[str, Any], line: HTTPConnection
         form = await _form(web, given, since, seen)
         if form.reading is RUNS and wanted.collections is not None:  # runs are judged by control logs
             wanted = wanted._replace(collections=wanted.collections | {"account"})
-        tail = web.runs if form.reading is RUNS else web.tail
+        tail = web.firehose.runs if form.reading is RUNS else web.firehose.tail
         every_s = whole(p, "frontier", LONGEST_S, LONGEST_S, status=400) if p.get("frontier") is not None else None
         live = boolean(p, "follow", True)
         ending = says_its_end(line.scope, tail.wake)
@@ -114,7 +114,7 @@ def _packing(p: Mapping[str, Any], given: str) -> str | None:
     return found.hash
 
 
-async def _form(web: Web, given: str, since: str, seen: str | None) -> Form:
+async def _form(web: DoorContext, given: str, since: str, seen: str | None) -> Form:
     if given == "cbor":
         realm = (await web.backend.call(RUNS.method, {}))["realm"]
         return Frames(bytes.fromhex(realm), place_of(since).n == 0 and seen is None)
@@ -131,7 +131,7 @@ def _sorted(names: frozenset[str] | None) -> tuple[str, ...] | None:
     return None if names is None else tuple(sorted(names))
 
 
-async def _accounts(web: Web, params: dict[str, Any]) -> frozenset[str] | None:
+async def _accounts(web: DoorContext, params: dict[str, Any]) -> frozenset[str] | None:
     """As DIDs. Raises Refused."""
     given = _names(params, "account")
     if given is None:
@@ -139,7 +139,9 @@ async def _accounts(web: Web, params: dict[str, Any]) -> frozenset[str] | None:
     return frozenset([(await web.call("profile.get", account=one))["account"] for one in sorted(given)])
 
 
-async def _since(web: Web, token: Token, p: dict[str, Any], headers: Mapping[str, str]) -> tuple[str, str | None]:
+async def _since(
+    web: DoorContext, token: Token, p: dict[str, Any], headers: Mapping[str, str]
+) -> tuple[str, str | None]:
     """Where the stream begins: at `since`; else where the consumer stands, or behind Last-Event-ID; else now. And what
     its reader was told elsewhere. Raises CallError, Refused."""
     named, given = p.get("consumer"), p.get("since")
@@ -158,7 +160,7 @@ async def _since(web: Web, token: Token, p: dict[str, Any], headers: Mapping[str
         return begin, seen
     name = name_of(named)
     try:
-        held = await anyio.to_thread.run_sync(web.consumers.begin, owner_of(token), name, begin)
+        held = await anyio.to_thread.run_sync(web.firehose.consumers.begin, owner_of(token), name, begin)
     except TooMany:
         raise Refused(429, "There are too many consumers of this account; delete one.") from None
     return held.cursor if given is None else begin, seen

@@ -18,7 +18,7 @@ from banyan_node.client.types import ConsumerRow, ConsumerRows, FirehoseDictiona
 from banyan_node.operator_errors import CallError
 from banyan_web.bounds import BODY_S
 from banyan_web.door_store import Token
-from banyan_web.endpoint import Ask, Endpoints, Shape, Web, demand
+from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape, demand
 from banyan_web.firehose.asking import FORMATS, LONGEST_S, SCOPE, name_of, opened, refused
 from banyan_web.firehose.consumers import Consumer, owner_of
 from banyan_web.firehose.packing import ZSTD, accepts_zstd, dictionaries, encoded
@@ -83,7 +83,7 @@ _OWN: dict[str, Any] = {"refuses": (400, 408, 413, 415)}
 
 
 @ENDPOINTS.get("/v1/firehose", SCOPE, shape=_LINES)
-async def firehose(web: Web, ask: Ask) -> Response:
+async def firehose(web: DoorContext, ask: Ask) -> Response:
     """Everything that arrives at the node, as NDJSON, server-sent events, or the signed entries themselves (CBOR).
 
     The same address takes a WebSocket. Text of a line: an event or a note."""
@@ -96,12 +96,12 @@ async def firehose(web: Web, ask: Ask) -> Response:
     raw=True,
     shape=_LINES._replace(asks=FirehoseAsked, query={}, refuses=(408, 410, 413, 415, 429)),
 )
-async def firehose_from(web: Web, ask: Ask) -> Response:
+async def firehose_from(web: DoorContext, ask: Ask) -> Response:
     """The same, for parameters that are too long for an address."""
     return await _stream(web, ask, await _asked(ask))
 
 
-async def _stream(web: Web, ask: Ask, params: dict[str, Any]) -> Response:
+async def _stream(web: DoorContext, ask: Ask, params: dict[str, Any]) -> Response:
     found = await opened(web, demand(ask.token, SCOPE), params, ask.request)
     first, pieces, headers = found.first, found.pieces, {"vary": "accept-encoding"}
     if found.packed is None and accepts_zstd(ask.request.headers.get("accept-encoding", "")):
@@ -148,7 +148,7 @@ async def _asked(ask: Ask) -> dict[str, Any]:
         refuses=(409, 410),
     ),
 )
-async def frontier(web: Web, ask: Ask) -> Any:
+async def frontier(web: DoorContext, ask: Ask) -> Any:
     """How far a reader has come who was told everything up to a cursor, in a form that every node understands."""
     only(ask.params, "since", "account", "shard")
     given: dict[str, Any] = {} if "since" not in ask.params else {"since": text(ask.params, "since")}
@@ -162,7 +162,7 @@ async def frontier(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/v1/firehose/dictionaries", shape=Shape(None, FirehoseDictionaries))
-async def listed(web: Web, ask: Ask) -> Any:
+async def listed(web: DoorContext, ask: Ask) -> Any:
     """The dictionaries of the compressed firehose."""
     only(ask.params)
     rows = [
@@ -173,7 +173,7 @@ async def listed(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/v1/firehose/dictionaries/{hash}", shape=Shape(gives="application/octet-stream"))
-async def dictionary(web: Web, ask: Ask) -> Response:
+async def dictionary(web: DoorContext, ask: Ask) -> Response:
     """One of them. What is under a hash never changes."""
     only(ask.params)
     found = dictionaries().get(ask.path["hash"])
@@ -184,17 +184,17 @@ async def dictionary(web: Web, ask: Ask) -> Response:
 
 
 @ENDPOINTS.get("/v1/firehose/consumers", SCOPE, shape=Shape(None, ConsumerRows))
-async def consumers(web: Web, ask: Ask) -> Any:
+async def consumers(web: DoorContext, ask: Ask) -> Any:
     """The consumers of who asks, and where each stands."""
-    found = await anyio.to_thread.run_sync(web.consumers.of, owner_of(demand(ask.token, SCOPE)))
+    found = await anyio.to_thread.run_sync(web.firehose.consumers.of, owner_of(demand(ask.token, SCOPE)))
     return {"consumers": [_row(one) for one in found]}
 
 
 @ENDPOINTS.get("/v1/firehose/consumers/{name}", SCOPE, shape=Shape(None, ConsumerRow))
-async def consumer(web: Web, ask: Ask) -> Any:
+async def consumer(web: DoorContext, ask: Ask) -> Any:
     """One of them."""
     found = await anyio.to_thread.run_sync(
-        web.consumers.find, owner_of(demand(ask.token, SCOPE)), name_of(ask.path["name"])
+        web.firehose.consumers.find, owner_of(demand(ask.token, SCOPE)), name_of(ask.path["name"])
     )
     return _row(_there(found))
 
@@ -204,13 +204,13 @@ async def consumer(web: Web, ask: Ask) -> Any:
     SCOPE,
     shape=Shape(Confirming, ConsumerRow, **_OWN | {"refuses": (400, 408, 410, 413, 415)}),
 )
-async def ack(web: Web, ask: Ask) -> Any:
+async def ack(web: DoorContext, ask: Ask) -> Any:
     """Confirms everything up to a cursor. It is on the disk before this is answered."""
     cursor, back = text(ask.params, "cursor"), boolean(ask.params, "back")
     return await confirmed(web, demand(ask.token, SCOPE), name_of(ask.path["name"]), cursor, back)
 
 
-async def confirmed(web: Web, token: Token, name: str, cursor: str, back: bool) -> dict[str, Any]:
+async def confirmed(web: DoorContext, token: Token, name: str, cursor: str, back: bool) -> dict[str, Any]:
     """The consumer, once it is on the disk. Raises Refused."""
     if not CURSOR.fullmatch(cursor):
         raise Refused(422, f"'{cursor[:60]}' is no cursor: give `cursor` of the last event that is done.")
@@ -218,14 +218,16 @@ async def confirmed(web: Web, token: Token, name: str, cursor: str, back: bool) 
         await web.backend.call("firehose", {"since": cursor, "limit": 1})  # of this store, and not of its future
     except CallError as why:
         raise refused(why) from None
-    return _row(_there(await anyio.to_thread.run_sync(web.consumers.confirm, owner_of(token), name, cursor, back)))
+    return _row(
+        _there(await anyio.to_thread.run_sync(web.firehose.consumers.confirm, owner_of(token), name, cursor, back))
+    )
 
 
 @ENDPOINTS.delete("/v1/firehose/consumers/{name}", SCOPE, shape=Shape(None, NoResult, **_OWN))
-async def drop(web: Web, ask: Ask) -> Any:
+async def drop(web: DoorContext, ask: Ask) -> Any:
     """Forgets a consumer."""
     owner = owner_of(demand(ask.token, SCOPE))
-    if not await anyio.to_thread.run_sync(web.consumers.drop, owner, name_of(ask.path["name"])):
+    if not await anyio.to_thread.run_sync(web.firehose.consumers.drop, owner, name_of(ask.path["name"])):
         _there(None)
     return {}
 

@@ -13,7 +13,7 @@ import anyio
 import msgspec
 from starlette.websockets import WebSocketDisconnect
 
-from banyan_web.endpoint import Web, demand
+from banyan_web.endpoint import DoorContext, demand
 from banyan_web.firehose.asking import SCOPE, Opened, name_of, opened
 from banyan_web.firehose.endpoints import confirmed
 from banyan_web.open_streams import REVOKED
@@ -25,7 +25,7 @@ DONE = 1000
 """The code with which a stream ends that told its last line (RFC 6455, 7.4.1)."""
 
 
-async def _serve(web: Web, to: Connection) -> None:
+async def _serve(web: DoorContext, to: Connection) -> None:
     params = nested(to.socket.query_params.multi_items())
     stream = await opened(web, demand(to.token, SCOPE), params, to.socket)
     try:
@@ -45,7 +45,7 @@ async def _serve(web: Web, to: Connection) -> None:
 SOCKET = SocketEndpoint("/v1/firehose", False, _serve)
 
 
-async def _listen(web: Web, to: Connection, consumer: Any, lock: anyio.Lock, scope: anyio.CancelScope) -> None:
+async def _listen(web: DoorContext, to: Connection, consumer: Any, lock: anyio.Lock, scope: anyio.CancelScope) -> None:
     """Until the client leaves."""
     while True:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.entities.relationships import relationships as standing
 from banyan_web.mastodon.ids import account_id, did_of
@@ -33,18 +33,18 @@ def ids(ask: Ask) -> list[str]:
 
 
 @ENDPOINTS.get("/api/v1/accounts/{id}")
-async def show(web: Web, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: Ask) -> Any:
     return await accounts.known(web, did_of(ask.path["id"]), ask.reader)
 
 
 @ENDPOINTS.get("/api/v1/accounts")
-async def several(web: Web, ask: Ask) -> Any:
+async def several(web: DoorContext, ask: Ask) -> Any:
     rows = await accounts.profiles(web, ids(ask))
     return await accounts.listed(web, [row for row in rows.values() if row["held"]])
 
 
 @ENDPOINTS.get("/api/v1/accounts/lookup")
-async def lookup(web: Web, ask: Ask) -> Any:
+async def lookup(web: DoorContext, ask: Ask) -> Any:
     did = await account_named(web, text(ask.params, "acct"), ask.reader)
     if did is None:
         raise Refused(404, "Record not found")
@@ -52,13 +52,13 @@ async def lookup(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/accounts/search", "read:accounts")
-async def search(web: Web, ask: Ask) -> Any:
+async def search(web: DoorContext, ask: Ask) -> Any:
     limit, skip = number(ask.params, "limit", PAGE, MOST), number(ask.params, "offset", 0, 1_000, 0)
     following = truthy(ask.params, "following")
     return await find(web, ask, text(ask.params, "q"), limit, skip, following)
 
 
-async def find(web: Web, ask: Ask, words: str, limit: int, skip: int, following: bool) -> list[dict[str, Any]]:
+async def find(web: DoorContext, ask: Ask, words: str, limit: int, skip: int, following: bool) -> list[dict[str, Any]]:
     """Accounts that are called so: first the one whose name or DID it is. With `resolve` also one of which nothing is
     held here yet, so that it can be followed."""
     if not any(letter.isalnum() for letter in words):
@@ -75,7 +75,7 @@ async def find(web: Web, ask: Ask, words: str, limit: int, skip: int, following:
     return await accounts.listed(web, [{"account": did} for did in dids[:limit]])
 
 
-async def _of(web: Web, ask: Ask, method: str) -> list[dict[str, Any]]:
+async def _of(web: DoorContext, ask: Ask, method: str) -> list[dict[str, Any]]:
     """Of others, without whom one mutes; of oneself with them, as with Mastodon."""
     did, after = did_of(ask.path["id"]), ask.params.get("max_id")
     own = did == ask.reader
@@ -92,22 +92,22 @@ async def _of(web: Web, ask: Ask, method: str) -> list[dict[str, Any]]:
 
 
 @ENDPOINTS.get("/api/v1/accounts/{id}/followers")
-async def followers(web: Web, ask: Ask) -> Any:
+async def followers(web: DoorContext, ask: Ask) -> Any:
     return await _of(web, ask, "followers")
 
 
 @ENDPOINTS.get("/api/v1/accounts/{id}/following")
-async def following(web: Web, ask: Ask) -> Any:
+async def following(web: DoorContext, ask: Ask) -> Any:
     return await _of(web, ask, "following")
 
 
 @ENDPOINTS.get("/api/v1/accounts/relationships", "read:follows")
-async def relationships(web: Web, ask: Ask) -> Any:
+async def relationships(web: DoorContext, ask: Ask) -> Any:
     return await standing(web, ask.account, ids(ask))
 
 
 @ENDPOINTS.get("/api/v1/accounts/familiar_followers", "read:follows")
-async def familiar(web: Web, ask: Ask) -> Any:
+async def familiar(web: DoorContext, ask: Ask) -> Any:
     found = []
     for did in ids(ask)[:MOST]:
         known = await web.call("relationship", account=did, named=MOST, by=ask.account)
@@ -116,12 +116,12 @@ async def familiar(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/accounts/{id}/lists", "read:lists")
-async def lists(web: Web, ask: Ask) -> Any:
+async def lists(web: DoorContext, ask: Ask) -> Any:
     return await with_member(web, ask.account, did_of(ask.path["id"]))
 
 
 @ENDPOINTS.get("/api/v1/directory")
-async def directory(web: Web, ask: Ask) -> Any:
+async def directory(web: DoorContext, ask: Ask) -> Any:
     """Accounts hosted here, in the order in which they were opened, or the other way round."""
     limit, skip = number(ask.params, "limit", PAGE, MOST), number(ask.params, "offset", 0, 5_000, 0)
     found = (await web.call("account.list", limit=skip + limit))["accounts"][skip:]
@@ -132,23 +132,23 @@ async def directory(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v2/suggestions", "read:accounts")
-async def suggestions(web: Web, ask: Ask) -> Any:
+async def suggestions(web: DoorContext, ask: Ask) -> Any:
     found = await _suggested(web, ask)
     return [{"source": "past_interactions", "sources": ["friends_of_friends"], "account": one} for one in found]
 
 
 @ENDPOINTS.get("/api/v1/suggestions", "read:accounts")
-async def old_suggestions(web: Web, ask: Ask) -> Any:
+async def old_suggestions(web: DoorContext, ask: Ask) -> Any:
     return await _suggested(web, ask)
 
 
-async def _suggested(web: Web, ask: Ask) -> list[dict[str, Any]]:
+async def _suggested(web: DoorContext, ask: Ask) -> list[dict[str, Any]]:
     limit = number(ask.params, "limit", PAGE, MOST)
     return await accounts.listed(web, (await web.call("suggestions", by=ask.account, limit=limit))["suggestions"])
 
 
 @ENDPOINTS.delete("/api/v1/suggestions/{id}", "write:accounts")
-async def not_suggested(web: Web, ask: Ask) -> Any:
+async def not_suggested(web: DoorContext, ask: Ask) -> Any:
     """Nothing is kept of it: the account is suggested until it is followed, muted or blocked."""
     did_of(ask.path["id"])
     return {}

@@ -11,7 +11,8 @@ import anyio.to_thread
 from banyan_web import door_apps
 from banyan_web.bounds import APPS_ADDRESS, APPS_S
 from banyan_web.door_apps import App
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.mastodon.push.sending import Pushes
 from banyan_web.oauth.authorize import SHOWN
 from banyan_web.params import text, texts
 from banyan_web.refusals import Refused
@@ -26,7 +27,7 @@ _NEVER = ("javascript", "data", "vbscript", "file", "blob", "about", "view-sourc
 
 
 @ENDPOINTS.post("/api/v1/apps")
-async def create(web: Web, ask: Ask) -> Any:
+async def create(web: DoorContext, ask: Ask) -> Any:
     """Registers an app. Its secret is told this once."""
     name = " ".join(text(ask.params, "client_name").split())
     if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
@@ -45,7 +46,7 @@ async def create(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/apps/verify_credentials")
-async def verify(web: Web, ask: Ask) -> Any:
+async def verify(web: DoorContext, ask: Ask) -> Any:
     """The app that a token is of. One that `banyan token add` made is of no app, and has its name alone."""
     if ask.token is None:
         raise Refused(401, "The access token is invalid", {"www-authenticate": "Bearer"})
@@ -55,7 +56,7 @@ async def verify(web: Web, ask: Ask) -> Any:
     return application(web, app)
 
 
-def application(web: Web, app: App) -> dict[str, Any]:
+def application(web: DoorContext, app: App) -> dict[str, Any]:
     """The Application entity with what only the app is told."""
     return {
         "id": str(app.number),
@@ -64,7 +65,7 @@ def application(web: Web, app: App) -> dict[str, Any]:
         "scopes": list(app.scopes),
         "redirect_uri": "\n".join(app.redirects),
         "redirect_uris": list(app.redirects),
-        "vapid_key": web.pushes.identity.server_key,
+        "vapid_key": web.part(Pushes).identity.server_key,
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from banyan_web.endpoint import Ask, Web
+from banyan_web.endpoint import Ask, DoorContext
 from banyan_web.mastodon.entities.media import blob_of
 from banyan_web.mastodon.entities.statuses import SENSITIVE, uri_of
 from banyan_web.mastodon.html import mentions_in
@@ -25,7 +25,7 @@ ASKED_MOST = 20
 """Names with @ of one text that the node is asked about."""
 
 
-async def content(web: Web, ask: Ask) -> dict[str, Any]:
+async def content(web: DoorContext, ask: Ask) -> dict[str, Any]:
     """The parameters of `post`, but for what it answers. Raises Refused."""
     params = ask.params
     said = text(params, "status", "")
@@ -66,7 +66,7 @@ def warning_of(params: dict[str, Any]) -> str:
 
 
 async def attached(
-    web: Web, ask: Ask, ids: Sequence[str], known: Mapping[str, str | None] | None = None
+    web: DoorContext, ask: Ask, ids: Sequence[str], known: Mapping[str, str | None] | None = None
 ) -> list[dict[str, Any]]:
     """The media of these ids: of uploads, or of a post. known: descriptions by blob. Raises Refused."""
     if len(ids) > MOST_MEDIA:
@@ -89,13 +89,13 @@ async def attached(
     return found
 
 
-async def _described(web: Web, blob: str) -> str | None:
+async def _described(web: DoorContext, blob: str) -> str | None:
     """Of media of a post that was deleted to be written anew."""
     found: str | None = (await web.call("media.show", blob=blob))["description"]
     return found
 
 
-async def mentioned(web: Web, said: str, author: str) -> list[str]:
+async def mentioned(web: DoorContext, said: str, author: str) -> list[str]:
     """The DIDs of those whom a text names with @: by a DID, a name hosted here, or a handle. Others stay text."""
     found = [await account_named(web, name, author) for name in mentions_in(said)[:ASKED_MOST]]
     return list(dict.fromkeys(did for did in found if did is not None and did != author))
@@ -131,7 +131,7 @@ def due_ms(params: dict[str, Any]) -> int | None:
     return ms
 
 
-async def answered_uri(web: Web, params: dict[str, Any], name: str) -> str | None:
+async def answered_uri(web: DoorContext, params: dict[str, Any], name: str) -> str | None:
     """The address of the post that is answered or quoted."""
     given = text(params, name, "")
     return await uri_of(web, given) if given else None

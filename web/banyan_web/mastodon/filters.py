@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from banyan_schema.dates import iso
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.ids import thing_id, thing_of
 from banyan_web.params import number, text, texts, truthy
 from banyan_web.refusals import Refused
@@ -25,11 +25,11 @@ def _groups(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-async def _every(web: Web, ask: Ask) -> dict[str, list[dict[str, Any]]]:
+async def _every(web: DoorContext, ask: Ask) -> dict[str, list[dict[str, Any]]]:
     return _groups((await web.call("filters", by=ask.account))["filters"])
 
 
-async def _rows(web: Web, ask: Ask) -> list[dict[str, Any]]:
+async def _rows(web: DoorContext, ask: Ask) -> list[dict[str, Any]]:
     """Raises Refused."""
     found = (await _every(web, ask)).get(thing_of(ask.path["id"]))
     if not found:
@@ -37,7 +37,7 @@ async def _rows(web: Web, ask: Ask) -> list[dict[str, Any]]:
     return found
 
 
-async def _keyword(web: Web, ask: Ask) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+async def _keyword(web: DoorContext, ask: Ask) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A keyword, and all of its filter. Raises Refused."""
     wanted = thing_of(ask.path["id"])
     for rows in (await _every(web, ask)).values():
@@ -71,26 +71,26 @@ def entity(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @ENDPOINTS.get("/api/v2/filters", "read:filters")
-async def every(web: Web, ask: Ask) -> Any:
+async def every(web: DoorContext, ask: Ask) -> Any:
     return [entity(rows) for rows in (await _every(web, ask)).values()]
 
 
 @ENDPOINTS.get("/api/v2/filters/{id}", "read:filters")
-async def show(web: Web, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: Ask) -> Any:
     return entity(await _rows(web, ask))
 
 
 @ENDPOINTS.post("/api/v2/filters", "write:filters")
-async def make(web: Web, ask: Ask) -> Any:
+async def make(web: DoorContext, ask: Ask) -> Any:
     return await _set(web, ask, [])
 
 
 @ENDPOINTS.put("/api/v2/filters/{id}", "write:filters")
-async def change(web: Web, ask: Ask) -> Any:
+async def change(web: DoorContext, ask: Ask) -> Any:
     return await _set(web, ask, await _rows(web, ask))
 
 
-async def _set(web: Web, ask: Ask, rows: list[dict[str, Any]]) -> dict[str, Any]:
+async def _set(web: DoorContext, ask: Ask, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Makes a filter, or changes the one that has these rows. Raises Refused."""
     first: dict[str, Any] = rows[0] if rows else {"title": None, "action": "warn", "until": None, "contexts": None}
     action = text(ask.params, "filter_action", first["action"])
@@ -124,7 +124,7 @@ def _contexts(ask: Ask, before: list[str] | None) -> list[str] | None:
 
 
 async def _write(
-    web: Web,
+    web: DoorContext,
     ask: Ask,
     rows: list[dict[str, Any]],
     title: str,
@@ -157,7 +157,7 @@ def _until(ask: Ask, before: int | None) -> int | None:
 
 
 @ENDPOINTS.delete("/api/v2/filters/{id}", "write:filters")
-async def delete(web: Web, ask: Ask) -> Any:
+async def delete(web: DoorContext, ask: Ask) -> Any:
     rows = await _rows(web, ask)
     await web.call("filters.set", title=rows[0]["title"], words=[], of=rows[0]["of"], by=ask.account)
     return {}
@@ -167,11 +167,11 @@ async def delete(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v2/filters/{id}/keywords", "read:filters")
-async def keywords(web: Web, ask: Ask) -> Any:
+async def keywords(web: DoorContext, ask: Ask) -> Any:
     return [_keyword_entity(row) for row in await _rows(web, ask)]
 
 
-async def _with(web: Web, ask: Ask, rows: list[dict[str, Any]], words: list[dict[str, Any]]) -> dict[str, Any]:
+async def _with(web: DoorContext, ask: Ask, rows: list[dict[str, Any]], words: list[dict[str, Any]]) -> dict[str, Any]:
     first = rows[0]
     return await _write(web, ask, rows, first["title"], first["action"], first["until"], first["contexts"], words)
 
@@ -181,7 +181,7 @@ def _said(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @ENDPOINTS.post("/api/v2/filters/{id}/keywords", "write:filters")
-async def add_keyword(web: Web, ask: Ask) -> Any:
+async def add_keyword(web: DoorContext, ask: Ask) -> Any:
     rows = await _rows(web, ask)
     more = {"words": text(ask.params, "keyword"), "whole": truthy(ask.params, "whole_word", True)}
     changed = await _with(web, ask, rows, [*_said(rows), more])
@@ -189,12 +189,12 @@ async def add_keyword(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v2/filters/keywords/{id}", "read:filters")
-async def show_keyword(web: Web, ask: Ask) -> Any:
+async def show_keyword(web: DoorContext, ask: Ask) -> Any:
     return _keyword_entity((await _keyword(web, ask))[0])
 
 
 @ENDPOINTS.put("/api/v2/filters/keywords/{id}", "write:filters")
-async def change_keyword(web: Web, ask: Ask) -> Any:
+async def change_keyword(web: DoorContext, ask: Ask) -> Any:
     row, rows = await _keyword(web, ask)
     said = {
         "words": text(ask.params, "keyword", row["words"]),
@@ -205,20 +205,20 @@ async def change_keyword(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.delete("/api/v2/filters/keywords/{id}", "write:filters")
-async def delete_keyword(web: Web, ask: Ask) -> Any:
+async def delete_keyword(web: DoorContext, ask: Ask) -> Any:
     row, rows = await _keyword(web, ask)
     await _with(web, ask, rows, [one for one in _said(rows) if one["id"] != row["id"]])
     return {}
 
 
 @ENDPOINTS.get("/api/v2/filters/{id}/statuses", "read:filters")
-async def statuses(web: Web, ask: Ask) -> Any:
+async def statuses(web: DoorContext, ask: Ask) -> Any:
     await _rows(web, ask)
     return []
 
 
 @ENDPOINTS.post("/api/v2/filters/{id}/statuses", "write:filters")
-async def add_status(web: Web, ask: Ask) -> Any:
+async def add_status(web: DoorContext, ask: Ask) -> Any:
     await _rows(web, ask)
     raise Refused(422, "This network filters posts by their words alone: mute the account, or add a keyword.")
 
@@ -238,15 +238,15 @@ def _old(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @ENDPOINTS.get("/api/v1/filters", "read:filters")
-async def old(web: Web, ask: Ask) -> Any:
+async def old(web: DoorContext, ask: Ask) -> Any:
     return [_old(row) for row in (await web.call("filters", by=ask.account))["filters"]]
 
 
 @ENDPOINTS.get("/api/v1/filters/{id}", "read:filters")
-async def old_one(web: Web, ask: Ask) -> Any:
+async def old_one(web: DoorContext, ask: Ask) -> Any:
     return _old((await _keyword(web, ask))[0])
 
 
 @ENDPOINTS.post("/api/v1/filters", "write:filters")
-async def old_make(web: Web, ask: Ask) -> Any:
+async def old_make(web: DoorContext, ask: Ask) -> Any:
     raise Refused(422, "Filters are set with version 2 of this interface: POST /api/v2/filters.")

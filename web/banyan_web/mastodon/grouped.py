@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from banyan_schema.dates import iso
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.entities.accounts import accounts
 from banyan_web.mastodon.ids import account_id
 from banyan_web.mastodon.moderated import TYPES
@@ -77,7 +77,7 @@ def _answer(groups: dict[str, list[Told]], known: Entities) -> dict[str, Any]:
 
 
 @ENDPOINTS.get("/api/v2/notifications", "read:notifications")
-async def every(web: Web, ask: Ask) -> Any:
+async def every(web: DoorContext, ask: Ask) -> Any:
     """A page is of so many notifications; a group that goes on behind it begins anew there. All accounts are answered
     in full."""
     grouped = texts(ask.params, "grouped_types") or list(GROUPED)
@@ -88,7 +88,7 @@ async def every(web: Web, ask: Ask) -> Any:
     return _answer(_groups(shown_of(found, known), [one for one in grouped if one in GROUPED]), known) | partly
 
 
-async def _group(web: Web, ask: Ask) -> tuple[list[Told], Entities]:
+async def _group(web: DoorContext, ask: Ask) -> tuple[list[Told], Entities]:
     """Raises Refused."""
     key = ask.path["key"]
     type_ = key.partition("-")[0]
@@ -104,26 +104,26 @@ async def _group(web: Web, ask: Ask) -> tuple[list[Told], Entities]:
 
 
 @ENDPOINTS.get("/api/v2/notifications/unread_count", "read:notifications")
-async def unread(web: Web, ask: Ask) -> Any:
+async def unread(web: DoorContext, ask: Ask) -> Any:
     limit = number(ask.params, "limit", UNREAD, UNREAD_MOST)
     found, _ = await told(web, ask.account, wanted(ask)._replace(limit=limit))
     return {"count": len(_groups([one for one in found if one.unread], list(GROUPED)))}
 
 
 @ENDPOINTS.get("/api/v2/notifications/{key}", "read:notifications")
-async def show(web: Web, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: Ask) -> Any:
     group, known = await _group(web, ask)
     return _answer({ask.path["key"]: group}, known)
 
 
 @ENDPOINTS.get("/api/v2/notifications/{key}/accounts", "read:notifications")
-async def who(web: Web, ask: Ask) -> Any:
+async def who(web: DoorContext, ask: Ask) -> Any:
     group, _ = await _group(web, ask)
     return list((await accounts(web, [one.by for one in group])).values())
 
 
 @ENDPOINTS.post("/api/v2/notifications/{key}/dismiss", "write:notifications")
-async def dismiss(web: Web, ask: Ask) -> Any:
+async def dismiss(web: DoorContext, ask: Ask) -> Any:
     group, _ = await _group(web, ask)
     await put_away(web, ask.account, group)
     return {}

@@ -18,9 +18,10 @@ from banyan_schema.media import MAX_DESCRIPTION
 from banyan_schema.social.post import MAX_MEDIA, MAX_OPTION, MAX_OPTIONS, MAX_TEXT
 from banyan_schema.social.profile import MAX_FIELD, MAX_VALUE
 from banyan_web.bounds import MEDIA_BYTES
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon import defaults
 from banyan_web.mastodon.entities.accounts import account, paragraphs
+from banyan_web.mastodon.push.sending import Pushes
 from banyan_web.mastodon.tags import FEATURED
 from banyan_web.refusals import Refused
 
@@ -36,15 +37,15 @@ _SOURCE = "https://pypi.org/project/banyan-social/"
 
 
 @ENDPOINTS.get("/api/v1/instance")
-async def first(web: Web, ask: Ask) -> Any:
+async def first(web: DoorContext, ask: Ask) -> Any:
     """The old form, which many apps still ask for."""
     size = await web.call("graph.size")
     return {
-        "uri": web.domain,
-        "title": web.title,
-        "short_description": web.description,
-        "description": web.description,
-        "email": web.email,
+        "uri": web.server.domain,
+        "title": web.server.title,
+        "short_description": web.server.description,
+        "description": web.server.description,
+        "email": web.server.email,
         "version": _version(),
         "urls": {"streaming_api": streaming_url(web)},
         "stats": {"user_count": size["hosted"], "status_count": size["posts"], "domain_count": size["nodes"]},
@@ -60,7 +61,7 @@ async def first(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v2/instance")
-async def second(web: Web, ask: Ask) -> Any:
+async def second(web: DoorContext, ask: Ask) -> Any:
     """The present form."""
     size = await web.call("graph.size")
     more = {
@@ -68,23 +69,23 @@ async def second(web: Web, ask: Ask) -> Any:
             "streaming": streaming_url(web),
             "status": None,
             "about": f"{web.url}/about",
-            "privacy_policy": f"{web.url}/rules#privacy" if web.house.privacy else None,
-            "terms_of_service": f"{web.url}/rules#terms" if web.house.terms else None,
+            "privacy_policy": f"{web.url}/rules#privacy" if web.server.rules.privacy else None,
+            "terms_of_service": f"{web.url}/rules#terms" if web.server.rules.terms else None,
         },
         "timelines_access": {
             feeds: {"local": "public", "remote": "public"}
             for feeds in ("live_feeds", "hashtag_feeds", "trending_link_feeds")
         },
-        "vapid": {"public_key": web.pushes.identity.server_key},
+        "vapid": {"public_key": web.part(Pushes).identity.server_key},
         "translation": {"enabled": False},
         "limited_federation": False,
     }
     return {
-        "domain": web.domain,
-        "title": web.title,
+        "domain": web.server.domain,
+        "title": web.server.title,
         "version": _version(),
         "source_url": _SOURCE,
-        "description": web.description,
+        "description": web.server.description,
         "usage": {"users": {"active_month": size["hosted"]}},
         "thumbnail": {"url": f"{web.url}/static/banner.png", "blurhash": None, "versions": {}},
         "icon": [],
@@ -92,40 +93,42 @@ async def second(web: Web, ask: Ask) -> Any:
         "configuration": {**_configuration(), **more},
         "registrations": {"enabled": False, "approval_required": False, "message": None, "url": None},
         "api_versions": {"mastodon": API},
-        "contact": {"email": web.email, "account": await _contact(web)},
+        "contact": {"email": web.server.email, "account": await _contact(web)},
         "rules": _rules(web),
     }
 
 
 @ENDPOINTS.get("/api/v1/instance/extended_description")
-async def extended(web: Web, ask: Ask) -> Any:
+async def extended(web: DoorContext, ask: Ask) -> Any:
     """The node has one description."""
     return {"updated_at": iso(0), "content": ""}
 
 
 @ENDPOINTS.get("/api/v1/instance/rules")
-async def rules(web: Web, ask: Ask) -> Any:
+async def rules(web: DoorContext, ask: Ask) -> Any:
     """Those of the setting `http.rules`."""
     return _rules(web)
 
 
-def _rules(web: Web) -> list[dict[str, Any]]:
-    return [{"id": str(n), "text": rule, "hint": "", "translations": {}} for n, rule in enumerate(web.house.rules, 1)]
+def _rules(web: DoorContext) -> list[dict[str, Any]]:
+    return [
+        {"id": str(n), "text": rule, "hint": "", "translations": {}} for n, rule in enumerate(web.server.rules.rules, 1)
+    ]
 
 
 @ENDPOINTS.get("/api/v1/instance/privacy_policy")
-async def privacy(web: Web, ask: Ask) -> Any:
+async def privacy(web: DoorContext, ask: Ask) -> Any:
     """The file of `http.privacy`."""
-    said = web.house.privacy
+    said = web.server.rules.privacy
     if said is None:
         raise Refused(404, "Record not found")
     return {"updated_at": iso(said.changed_ms), "content": paragraphs(said.text)}
 
 
 @ENDPOINTS.get("/api/v1/instance/terms_of_service")
-async def terms(web: Web, ask: Ask) -> Any:
+async def terms(web: DoorContext, ask: Ask) -> Any:
     """The file of `http.terms`."""
-    said = web.house.terms
+    said = web.server.rules.terms
     if said is None:
         raise Refused(404, "Record not found")
     day = iso(said.changed_ms)[:10]
@@ -137,19 +140,19 @@ async def terms(web: Web, ask: Ask) -> Any:
 @ENDPOINTS.get("/api/v1/instance/domain_blocks")
 @ENDPOINTS.get("/api/v1/custom_emojis")
 @ENDPOINTS.get("/api/v1/announcements")
-async def none(web: Web, ask: Ask) -> Any:
+async def none(web: DoorContext, ask: Ask) -> Any:
     """There are none: nodes know each other by keys and not by domains, and the network has no emoji of its own."""
     return []
 
 
 @ENDPOINTS.get("/api/v1/instance/translation_languages")
-async def translations(web: Web, ask: Ask) -> Any:
+async def translations(web: DoorContext, ask: Ask) -> Any:
     """Nothing is translated."""
     return {}
 
 
 @ENDPOINTS.get("/api/v1/preferences", "read:accounts")
-async def preferences(web: Web, ask: Ask) -> Any:
+async def preferences(web: DoorContext, ask: Ask) -> Any:
     """The defaults of who writes, as they were set with the profile."""
     chosen = defaults.of(web.door, ask.account)
     return {
@@ -161,7 +164,7 @@ async def preferences(web: Web, ask: Ask) -> Any:
     }
 
 
-def streaming_url(web: Web) -> str:
+def streaming_url(web: DoorContext) -> str:
     """Where the streaming API is."""
     return "ws" + web.url.removeprefix("http")
 
@@ -203,7 +206,7 @@ def _configuration() -> dict[str, Any]:
     }
 
 
-async def _contact(web: Web) -> dict[str, Any] | None:
+async def _contact(web: DoorContext) -> dict[str, Any] | None:
     """The node's own account."""
     own = (await web.call("id"))["account"]
     if own is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.ids import account_id, did_of, thing_id, thing_of
 from banyan_web.mastodon.ties import page_of
@@ -28,18 +28,18 @@ def _entity(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _one(web: Web, ask: Ask) -> dict[str, Any]:
+async def _one(web: DoorContext, ask: Ask) -> dict[str, Any]:
     """The list and who is on it. Raises Refused."""
     found: dict[str, Any] = await web.call("list.show", id=thing_of(ask.path["id"]), by=ask.account)
     return found
 
 
 @ENDPOINTS.get("/api/v1/lists", "read:lists")
-async def every(web: Web, ask: Ask) -> Any:
+async def every(web: DoorContext, ask: Ask) -> Any:
     return [_entity(row) for row in (await web.call("lists", by=ask.account))["lists"]]
 
 
-async def with_member(web: Web, reader: str, did: str) -> list[dict[str, Any]]:
+async def with_member(web: DoorContext, reader: str, did: str) -> list[dict[str, Any]]:
     """The reader's lists on which an account is."""
     found = []
     for row in (await web.call("lists", by=reader))["lists"]:
@@ -50,17 +50,17 @@ async def with_member(web: Web, reader: str, did: str) -> list[dict[str, Any]]:
 
 
 @ENDPOINTS.get("/api/v1/lists/{id}", "read:lists")
-async def show(web: Web, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: Ask) -> Any:
     return _entity(await _one(web, ask))
 
 
 @ENDPOINTS.post("/api/v1/lists", "write:lists")
-async def make(web: Web, ask: Ask) -> Any:
+async def make(web: DoorContext, ask: Ask) -> Any:
     return _entity(await web.call("list.set", title=_title(ask), **_ways(ask), by=ask.account))
 
 
 @ENDPOINTS.put("/api/v1/lists/{id}", "write:lists")
-async def change(web: Web, ask: Ask) -> Any:
+async def change(web: DoorContext, ask: Ask) -> Any:
     shown = await _one(web, ask)
     title, ways = _title(ask) if "title" in ask.params else shown["title"], _ways(ask)
     return _entity(await web.call("list.set", id=shown["id"], title=title, **ways, by=ask.account))
@@ -82,27 +82,27 @@ def _title(ask: Ask) -> str:
 
 
 @ENDPOINTS.delete("/api/v1/lists/{id}", "write:lists")
-async def delete(web: Web, ask: Ask) -> Any:
+async def delete(web: DoorContext, ask: Ask) -> Any:
     await web.call("list.delete", id=(await _one(web, ask))["id"], by=ask.account)
     return {}
 
 
 @ENDPOINTS.get("/api/v1/lists/{id}/accounts", "read:lists")
-async def members(web: Web, ask: Ask) -> Any:
+async def members(web: DoorContext, ask: Ask) -> Any:
     rows = (await _one(web, ask))["members"]
     rows.sort(key=lambda row: account_id(row["account"]))
     return await accounts.listed(web, page_of(web, ask, rows))
 
 
 @ENDPOINTS.post("/api/v1/lists/{id}/accounts", "write:lists")
-async def add(web: Web, ask: Ask) -> Any:
+async def add(web: DoorContext, ask: Ask) -> Any:
     """Also accounts that one does not follow."""
     await web.call("list.add", id=(await _one(web, ask))["id"], accounts=_named(ask), by=ask.account)
     return {}
 
 
 @ENDPOINTS.delete("/api/v1/lists/{id}/accounts", "write:lists")
-async def take_off(web: Web, ask: Ask) -> Any:
+async def take_off(web: DoorContext, ask: Ask) -> Any:
     await web.call("list.add", id=(await _one(web, ask))["id"], accounts=_named(ask), undo=True, by=ask.account)
     return {}
 

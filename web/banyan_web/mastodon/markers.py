@@ -9,7 +9,7 @@ from banyan_crdt.ids import CellKey, account_from_text, account_to_text
 from banyan_reading.places import home_place
 from banyan_schema.dates import iso
 from banyan_schema.social import Target, post_from_text, post_to_text
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.ids import RepostId, id_of_repost, parsed, status_id
 from banyan_web.mastodon.notice_ids import notice_id, place_of
 from banyan_web.params import text, texts
@@ -39,7 +39,7 @@ def place_at_home(id_: str) -> str:
     return (time_ms + _LAST + post_from_text(found.uri).raw).hex()
 
 
-async def _markers(web: Web, ask: Ask, wanted: list[str]) -> dict[str, Any]:
+async def _markers(web: DoorContext, ask: Ask, wanted: list[str]) -> dict[str, Any]:
     found = await web.call("markers", by=ask.account)
     said: dict[str, Any] = {}
     if found["home"] is not None and "home" in wanted:
@@ -52,12 +52,12 @@ async def _markers(web: Web, ask: Ask, wanted: list[str]) -> dict[str, Any]:
 
 
 @ENDPOINTS.get("/api/v1/markers", "read:statuses")
-async def show(web: Web, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: Ask) -> Any:
     return await _markers(web, ask, texts(ask.params, "timeline"))
 
 
 @ENDPOINTS.post("/api/v1/markers", "write:statuses")
-async def keep(web: Web, ask: Ask) -> Any:
+async def keep(web: DoorContext, ask: Ask) -> Any:
     """A marker goes forward only."""
     places: dict[str, str] = {}
     for timeline in TIMELINES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.entities.accounts import accounts
 from banyan_web.mastodon.entities.statuses import FAVOURITE, GONE, row_of, status, status_by_id, uri_of
 from banyan_web.mastodon.ids import repost_id
@@ -16,14 +16,14 @@ ENDPOINTS = Endpoints()
 LIMIT, MOST = 40, 80
 
 
-async def _mine(web: Web, ask: Ask, uri: str) -> dict[str, Any]:
+async def _mine(web: DoorContext, ask: Ask, uri: str) -> dict[str, Any]:
     """What one did with the post. Raises Refused."""
     found: dict[str, Any] = (await row_of(web, uri, ask.account))["mine"]
     return found
 
 
 @ENDPOINTS.post("/api/v1/statuses/{id}/favourite", "write:favourites")
-async def favourite(web: Web, ask: Ask) -> Any:
+async def favourite(web: DoorContext, ask: Ask) -> Any:
     uri = await uri_of(web, ask.path["id"])
     if not (await _mine(web, ask, uri))["reactions"]:
         await web.call("react", uri=uri, emoji=FAVOURITE, by=ask.account)
@@ -31,7 +31,7 @@ async def favourite(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/statuses/{id}/unfavourite", "write:favourites")
-async def unfavourite(web: Web, ask: Ask) -> Any:
+async def unfavourite(web: DoorContext, ask: Ask) -> Any:
     """Takes back every reaction, because each counts as a favourite."""
     uri = await uri_of(web, ask.path["id"])
     for emoji in (await _mine(web, ask, uri))["reactions"]:
@@ -40,7 +40,7 @@ async def unfavourite(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/statuses/{id}/reblog", "write:statuses")
-async def reblog(web: Web, ask: Ask) -> Any:
+async def reblog(web: DoorContext, ask: Ask) -> Any:
     uri = await uri_of(web, ask.path["id"])
     if text(ask.params, "visibility", "public") not in ("public", "unlisted"):
         raise Refused(422, "Reposts here are public; this one was not made.")
@@ -50,14 +50,14 @@ async def reblog(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/statuses/{id}/unreblog", "write:statuses")
-async def unreblog(web: Web, ask: Ask) -> Any:
+async def unreblog(web: DoorContext, ask: Ask) -> Any:
     uri = await uri_of(web, ask.path["id"])
     if (await _mine(web, ask, uri))["reposted_ms"] is not None:
         await web.call("repost", uri=uri, undo=True, by=ask.account)
     return await status(web, uri, ask.account)
 
 
-async def _bookmarked(web: Web, ask: Ask, wanted: bool) -> Any:
+async def _bookmarked(web: DoorContext, ask: Ask, wanted: bool) -> Any:
     uri = await uri_of(web, ask.path["id"])
     if (await _mine(web, ask, uri))["bookmarked"] != wanted:
         await web.call("bookmark", uri=uri, undo=not wanted, by=ask.account)
@@ -65,16 +65,16 @@ async def _bookmarked(web: Web, ask: Ask, wanted: bool) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/statuses/{id}/bookmark", "write:bookmarks")
-async def bookmark(web: Web, ask: Ask) -> Any:
+async def bookmark(web: DoorContext, ask: Ask) -> Any:
     return await _bookmarked(web, ask, True)
 
 
 @ENDPOINTS.post("/api/v1/statuses/{id}/unbookmark", "write:bookmarks")
-async def unbookmark(web: Web, ask: Ask) -> Any:
+async def unbookmark(web: DoorContext, ask: Ask) -> Any:
     return await _bookmarked(web, ask, False)
 
 
-async def _pinned(web: Web, ask: Ask, wanted: bool) -> Any:
+async def _pinned(web: DoorContext, ask: Ask, wanted: bool) -> Any:
     uri = await uri_of(web, ask.path["id"])
     if uri.partition("/")[0] != ask.account:
         raise Refused(422, "Validation failed: Someone else's post cannot be pinned")
@@ -84,17 +84,17 @@ async def _pinned(web: Web, ask: Ask, wanted: bool) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/statuses/{id}/pin", "write:accounts")
-async def pin(web: Web, ask: Ask) -> Any:
+async def pin(web: DoorContext, ask: Ask) -> Any:
     return await _pinned(web, ask, True)
 
 
 @ENDPOINTS.post("/api/v1/statuses/{id}/unpin", "write:accounts")
-async def unpin(web: Web, ask: Ask) -> Any:
+async def unpin(web: DoorContext, ask: Ask) -> Any:
     return await _pinned(web, ask, False)
 
 
 @ENDPOINTS.post("/api/v1/statuses/{id}/mute", "write:mutes")
-async def mute(web: Web, ask: Ask) -> Any:
+async def mute(web: DoorContext, ask: Ask) -> Any:
     """Nothing more is told of the conversation. One's own devices know it, and nobody else."""
     uri = await uri_of(web, ask.path["id"])
     await web.call("conversation.mute", uri=uri, by=ask.account)
@@ -102,13 +102,13 @@ async def mute(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/statuses/{id}/unmute", "write:mutes")
-async def unmute(web: Web, ask: Ask) -> Any:
+async def unmute(web: DoorContext, ask: Ask) -> Any:
     uri = await uri_of(web, ask.path["id"])
     await web.call("conversation.mute", uri=uri, undo=True, by=ask.account)
     return await status(web, uri, ask.account)
 
 
-async def _people(web: Web, ask: Ask, method: str, rows: str) -> Any:
+async def _people(web: DoorContext, ask: Ask, method: str, rows: str) -> Any:
     uri = await uri_of(web, ask.path["id"])
     await row_of(web, uri, ask.reader)
     place = text(ask.params, "max_id", "")
@@ -121,12 +121,12 @@ async def _people(web: Web, ask: Ask, method: str, rows: str) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/statuses/{id}/favourited_by")
-async def favourited_by(web: Web, ask: Ask) -> Any:
+async def favourited_by(web: DoorContext, ask: Ask) -> Any:
     return await _people(web, ask, "reactions", "reactions")
 
 
 @ENDPOINTS.get("/api/v1/statuses/{id}/reblogged_by")
-async def reblogged_by(web: Web, ask: Ask) -> Any:
+async def reblogged_by(web: DoorContext, ask: Ask) -> Any:
     return await _people(web, ask, "reposts", "accounts")
 
 
@@ -134,12 +134,12 @@ async def reblogged_by(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/polls/{id}")
-async def show_poll(web: Web, ask: Ask) -> Any:
+async def show_poll(web: DoorContext, ask: Ask) -> Any:
     return await _poll(web, ask, await uri_of(web, ask.path["id"]))
 
 
 @ENDPOINTS.post("/api/v1/polls/{id}/votes", "write:statuses")
-async def vote(web: Web, ask: Ask) -> Any:
+async def vote(web: DoorContext, ask: Ask) -> Any:
     uri = await uri_of(web, ask.path["id"])
     found = await _poll(web, ask, uri)
     choices = texts(ask.params, "choices")
@@ -155,7 +155,7 @@ async def vote(web: Web, ask: Ask) -> Any:
     return await _poll(web, ask, uri)
 
 
-async def _poll(web: Web, ask: Ask, uri: str) -> dict[str, Any]:
+async def _poll(web: DoorContext, ask: Ask, uri: str) -> dict[str, Any]:
     found = (await status(web, uri, ask.reader))["poll"]
     if found is None:
         raise Refused(404, GONE)

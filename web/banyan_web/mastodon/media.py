@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 
 from banyan_node.operator_errors import CallError
 from banyan_node.server.blob_files import PIECE, part_of
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.entities.media import attachment
 from banyan_web.mastodon.remembered import (
     Stored,
@@ -44,7 +44,7 @@ LONGEST = 1_500
 
 
 @ENDPOINTS.post("/api/v2/media", "write:media", files=True)
-async def send(web: Web, ask: Ask) -> Any:
+async def send(web: DoorContext, ask: Ask) -> Any:
     """A picture is read at once; anything else after the answer, 202."""
     stored, path = await _stored(web, ask)
     if stored.kind.startswith("image/"):
@@ -56,12 +56,12 @@ async def send(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/media", "write:media", files=True)
-async def send_and_wait(web: Web, ask: Ask) -> Any:
+async def send_and_wait(web: DoorContext, ask: Ask) -> Any:
     stored, path = await _stored(web, ask)
     return await _put(web, stored, path)
 
 
-async def _stored(web: Web, ask: Ask) -> tuple[Stored, Path]:
+async def _stored(web: DoorContext, ask: Ask) -> tuple[Stored, Path]:
     """The file in a private file of its own. Raises Refused."""
     given = ask.params.get("file")
     if not isinstance(given, UploadFile):
@@ -80,7 +80,7 @@ def _kind(path: Path, said: str) -> str:
     return said if found == _PLAIN else found
 
 
-async def _put(web: Web, stored: Stored, path: Path) -> dict[str, Any]:
+async def _put(web: DoorContext, stored: Stored, path: Path) -> dict[str, Any]:
     """Stores the file as a blob. Raises Refused, with the reason."""
     made, failed = None, ""
     try:
@@ -99,7 +99,7 @@ async def _put(web: Web, stored: Stored, path: Path) -> dict[str, Any]:
     return _entity(web, stored._replace(made=made))
 
 
-async def _put_later(web: Web, stored: Stored, path: Path) -> None:
+async def _put_later(web: DoorContext, stored: Stored, path: Path) -> None:
     """Whether or not who sent it waits."""
     with anyio.CancelScope(shield=True):
         try:
@@ -108,7 +108,7 @@ async def _put_later(web: Web, stored: Stored, path: Path) -> None:
             return  # it is noted, and the next question for it says so
 
 
-def _entity(web: Web, stored: Stored) -> dict[str, Any]:
+def _entity(web: DoorContext, stored: Stored) -> dict[str, Any]:
     return attachment(web, stored.row, stored.id, stored.focus, f"?upload={stored.id}")
 
 
@@ -129,7 +129,7 @@ def _waiting(stored: Stored) -> dict[str, Any]:
 
 
 @ENDPOINTS.get("/api/v1/media/{id}", "write:media")
-async def show(web: Web, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: Ask) -> Any:
     """206 while it is being read; 422 if it cannot be posted, or if whatever read it died."""
     found = upload_of(web, ask.path["id"], ask.account)
     if found.failed:
@@ -138,7 +138,7 @@ async def show(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.put("/api/v1/media/{id}", "write:media", files=True)
-async def describe(web: Web, ask: Ask) -> Any:
+async def describe(web: DoorContext, ask: Ask) -> Any:
     found = upload_of(web, ask.path["id"], ask.account)
     said = _description(ask.params) if "description" in ask.params else found.description
     focus = _focus(ask.params) or found.focus
@@ -147,7 +147,7 @@ async def describe(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.delete("/api/v1/media/{id}", "write:media")
-async def drop(web: Web, ask: Ask) -> Any:
+async def drop(web: DoorContext, ask: Ask) -> Any:
     """Of an upload that is not posted; the node erases its bytes within a day."""
     drop_upload(web.door, upload_of(web, ask.path["id"], ask.account).id)
     return {}
@@ -177,7 +177,7 @@ def _focus(params: dict[str, Any]) -> tuple[float, float] | None:
 
 
 @ENDPOINTS.get("/media/{blob}")
-async def bytes_of(web: Web, ask: Ask) -> Any:
+async def bytes_of(web: DoorContext, ask: Ask) -> Any:
     """The bytes of a blob that a post or a profile shows, or a part of them."""
     blob, headers = ask.path["blob"], ask.request.headers
     if len(blob) != 64 or any(one not in "0123456789abcdef" for one in blob):
@@ -215,7 +215,7 @@ async def bytes_of(web: Web, ask: Ask) -> Any:
     return StreamingResponse(_pieces(web, blob, part.first, part.first + part.length), status, head)
 
 
-async def _beginning(web: Web, blob: str) -> bytes:
+async def _beginning(web: DoorContext, blob: str) -> bytes:
     """Raises Refused if it went meanwhile."""
     try:
         return await web.backend.piece(blob, 0, 16)
@@ -223,7 +223,7 @@ async def _beginning(web: Web, blob: str) -> bytes:
         raise of_call(why) from why
 
 
-async def _pieces(web: Web, blob: str, at: int, end: int) -> AsyncIterator[bytes]:
+async def _pieces(web: DoorContext, blob: str, at: int, end: int) -> AsyncIterator[bytes]:
     while at < end:
         raw = await web.backend.piece(blob, at, min(PIECE - at % PIECE, end - at))
         if not raw:
@@ -232,7 +232,7 @@ async def _pieces(web: Web, blob: str, at: int, end: int) -> AsyncIterator[bytes
         yield raw
 
 
-async def _shown(web: Web, blob: str, key: str) -> dict[str, Any]:
+async def _shown(web: DoorContext, blob: str, key: str) -> dict[str, Any]:
     """Type and size of a blob that may be given out, and is here whole. Raises Refused."""
     own = upload(web.door, key) if key else None
     if own is not None and not own.posted and own.made is not None and blob in (own.made["blob"], own.made["preview"]):

@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from banyan_node.moderation.telling import KEPT, OWN_PLACES
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon.notice_ids import LARGEST, PLACE_BYTES, notice_id, place_of
 
 TYPES: Mapping[str, str] = {"report": "admin.report", "decision": "moderation_warning"}
 """What the node tells -> types of Mastodon. The outcome of a report has none there: `GET /v1/reports` has it."""
 
 
-async def is_limited(web: Web, account: str) -> bool:
+async def is_limited(web: DoorContext, account: str) -> bool:
     """Whether only its followers see what the account says, as moderators want it."""
     return (await web.call("account.standing", account=account))["limited"] is not None
 
 
 async def tells(
-    web: Web, reader: str, types: frozenset[str], newest: str | None, oldest: str | None
+    web: DoorContext, reader: str, types: frozenset[str], newest: str | None, oldest: str | None
 ) -> list[dict[str, Any]]:
     """Rows of `moderation.told` between two ids of notifications, both left out, the newest first."""
     if not types:
@@ -35,7 +35,7 @@ async def tells(
     ]
 
 
-async def tell_at(web: Web, reader: str, place: str) -> dict[str, Any] | None:
+async def tell_at(web: DoorContext, reader: str, place: str) -> dict[str, Any] | None:
     """The one at a place, if there is one."""
     if not is_own(place):
         return None

@@ -7,7 +7,7 @@ from typing import Any
 
 from banyan_crdt.ids import account_from_text
 from banyan_schema.social import post_from_text
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.entities.statuses import uri_of
 from banyan_web.refusals import Refused
@@ -34,15 +34,15 @@ def as_post(text: str) -> str | None:
     return text
 
 
-async def account_named(web: Web, name: str, reader: str | None) -> str | None:
+async def account_named(web: DoorContext, name: str, reader: str | None) -> str | None:
     """The DID of `name`, `name@domain`, with or without an @ before it, or of a DID; None if nobody is called so
     here."""
     text = name.strip().removeprefix("acct:").removeprefix("@")
     user, at, domain = text.partition("@")
-    here = not at or domain.lower() == web.domain.lower()
+    here = not at or domain.lower() == web.server.domain.lower()
     if here and (did := as_did(user)) is not None:
         return did
-    claimed = f"{user}@{domain or web.domain}".lower()
+    claimed = f"{user}@{domain or web.server.domain}".lower()
     try:
         rows = (await web.call("handle.find", handle=claimed, by=reader))["accounts"]
     except Refused:
@@ -58,13 +58,13 @@ async def account_named(web: Web, name: str, reader: str | None) -> str | None:
     return None
 
 
-async def _first(web: Web, rows: Iterable[dict[str, Any]], acct: str) -> str | None:
+async def _first(web: DoorContext, rows: Iterable[dict[str, Any]], acct: str) -> str | None:
     """The first of them that is shown under this name."""
     found = await accounts.profiles(web, [row["account"] for row in rows])
     return next((did for did, row in found.items() if accounts.named(web, row)[1].lower() == acct.lower()), None)
 
 
-async def behind(web: Web, address: str, reader: str | None) -> tuple[str | None, str | None]:
+async def behind(web: DoorContext, address: str, reader: str | None) -> tuple[str | None, str | None]:
     """(DID, URI of a post) of a text that is an id, or an address of this door: one of both, or none."""
     text = address.strip()
     if (uri := as_post(text)) is not None:
@@ -81,7 +81,7 @@ async def behind(web: Web, address: str, reader: str | None) -> tuple[str | None
     return None, None
 
 
-async def _post(web: Web, id_: str) -> str | None:
+async def _post(web: DoorContext, id_: str) -> str | None:
     try:
         return await uri_of(web, id_)
     except Refused:

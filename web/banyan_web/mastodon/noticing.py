@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from banyan_schema.dates import iso
-from banyan_web.endpoint import Ask, Web
+from banyan_web.endpoint import Ask, DoorContext
 from banyan_web.mastodon import moderated, reports
 from banyan_web.mastodon.entities.accounts import accounts
 from banyan_web.mastodon.entities.statuses import rows_of, statuses
@@ -94,7 +94,7 @@ def wanted(ask: Ask, page: int = PAGE, most: int = MOST) -> Wanted:
     )
 
 
-async def told(web: Web, reader: str, what: Wanted) -> tuple[list[Told], str | None]:
+async def told(web: DoorContext, reader: str, what: Wanted) -> tuple[list[Told], str | None]:
     """Notifications, the newest first, and the id behind which the next page begins; None on the last one."""
     found, more = await _of_the_network(web, reader, what)
     own = [_own(row, reader) for row in await moderated.tells(web, reader, what.own, what.newest, what.oldest)]
@@ -111,7 +111,7 @@ def _own(row: Mapping[str, Any], reader: str) -> Told:
     return Told(notice_id(row["at"]), moderated.TYPES[row["what"]], row["time_ms"], by, None, None, row["unread"], row)
 
 
-async def _of_the_network(web: Web, reader: str, what: Wanted) -> tuple[list[Told], str | None]:
+async def _of_the_network(web: DoorContext, reader: str, what: Wanted) -> tuple[list[Told], str | None]:
     if not what.kinds:
         return [], None
     found, before = list[Told](), None if what.newest is None else place_of(what.newest)
@@ -133,7 +133,7 @@ async def _of_the_network(web: Web, reader: str, what: Wanted) -> tuple[list[Tol
     return shown, None if before is None else notice_id(before)
 
 
-async def one_of(web: Web, reader: str, id_: str) -> Told:
+async def one_of(web: DoorContext, reader: str, id_: str) -> Told:
     """Raises Refused."""
     row = await moderated.tell_at(web, reader, place_of(id_))
     if row is not None:
@@ -166,7 +166,7 @@ class Entities(NamedTuple):
     statuses: dict[str, dict[str, Any]]
 
 
-async def entities(web: Web, reader: str, found: Sequence[Told]) -> Entities:
+async def entities(web: DoorContext, reader: str, found: Sequence[Told]) -> Entities:
     rows = {one.uri: one.row for one in found if one.uri is not None and one.row is not None}
     rows |= await rows_of(web, [one.uri for one in found if one.uri is not None and one.uri not in rows], reader)
     shown = await statuses(web, [*rows.values()], reader)
@@ -212,11 +212,11 @@ def of_moderation(one: Told, known: Entities) -> dict[str, Any]:
     return {"moderation_warning": reports.warning(one.told["decision"], known.accounts[one.by])}
 
 
-def page_link(web: Web, ask: Ask, found: Sequence[Told], more: str | None) -> None:
+def page_link(web: DoorContext, ask: Ask, found: Sequence[Told], more: str | None) -> None:
     between(web, ask, more, found[0].id if found else None)
 
 
-async def put_away(web: Web, reader: str, some: Iterable[Told]) -> None:
+async def put_away(web: DoorContext, reader: str, some: Iterable[Told]) -> None:
     """They are not told any more, on any device of the reader."""
     for one in some:
         await web.call("notification.dismiss", place=one.place, by=reader)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
@@ -49,7 +49,7 @@ EVERY = (
 
 
 def _declare(one: Off) -> None:
-    async def answer(web: Web, ask: Ask) -> Any:
+    async def answer(web: DoorContext, ask: Ask) -> Any:
         if one.why is not None:
             raise Refused(one.status, one.why)
         return one.empty

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon import defaults
 from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.entities.accounts import BIO, NAME, SPOKEN_FOR, said_fields
@@ -21,37 +21,37 @@ _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
 @ENDPOINTS.get("/api/v1/accounts/verify_credentials", "profile|read:accounts")
-async def verify(web: Web, ask: Ask) -> Any:
+async def verify(web: DoorContext, ask: Ask) -> Any:
     """Of the scopes `profile` is enough, as with Mastodon."""
     return await accounts.credentials(web, ask.account)
 
 
 @ENDPOINTS.patch("/api/v1/accounts/update_credentials", "write:accounts", files=True)
-async def update(web: Web, ask: Ask) -> Any:
+async def update(web: DoorContext, ask: Ask) -> Any:
     """The profile, and with which settings one writes."""
     await _change(web, ask)
     return await accounts.credentials(web, ask.account)
 
 
 @ENDPOINTS.get("/api/v1/profile")
-async def profile(web: Web, ask: Ask) -> Any:
+async def profile(web: DoorContext, ask: Ask) -> Any:
     """As one edits it: texts as they were written, and no picture where none was chosen."""
     await verify(web, ask)
     return await _profile(web, ask.account)
 
 
 @ENDPOINTS.patch("/api/v1/profile", "write:accounts", files=True)
-async def update_profile(web: Web, ask: Ask) -> Any:
+async def update_profile(web: DoorContext, ask: Ask) -> Any:
     """The same as `update`, answered with the profile."""
     await _change(web, ask)
     return await _profile(web, ask.account)
 
 
-async def _profile(web: Web, did: str) -> dict[str, Any]:
+async def _profile(web: DoorContext, did: str) -> dict[str, Any]:
     return {**await accounts.own_profile(web, did), "featured_tags": await featured_tags(web, did)}
 
 
-async def _change(web: Web, ask: Ask) -> None:
+async def _change(web: DoorContext, ask: Ask) -> None:
     """Everything is checked before anything is written; texts and pictures are one write."""
     row = (await accounts.profiles(web, [ask.account]))[ask.account]
     chosen, fields = _chosen(ask, defaults.of(web.door, ask.account)), _fields(ask, row)
@@ -107,7 +107,7 @@ def _fields(ask: Ask, row: dict[str, Any]) -> dict[str, str]:
     return {name: value for name, value in found.items() if value != row["fields"].get(name, "")}
 
 
-async def _taken_away(web: Web, ask: Ask, name: str) -> dict[str, Any]:
+async def _taken_away(web: DoorContext, ask: Ask, name: str) -> dict[str, Any]:
     row = (await accounts.profiles(web, [ask.account]))[ask.account]
     if PICTURES[name] in row["pictures"]:
         await web.call("profile.set", pictures={PICTURES[name]: None}, by=ask.account)
@@ -115,10 +115,10 @@ async def _taken_away(web: Web, ask: Ask, name: str) -> dict[str, Any]:
 
 
 @ENDPOINTS.delete("/api/v1/profile/avatar", "write:accounts")
-async def no_avatar(web: Web, ask: Ask) -> Any:
+async def no_avatar(web: DoorContext, ask: Ask) -> Any:
     return await _taken_away(web, ask, "avatar")
 
 
 @ENDPOINTS.delete("/api/v1/profile/header", "write:accounts")
-async def no_header(web: Web, ask: Ask) -> Any:
+async def no_header(web: DoorContext, ask: Ask) -> Any:
     return await _taken_away(web, ask, "header")

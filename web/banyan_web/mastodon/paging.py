@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from banyan_node.api.methods.reading import PostRow
 from banyan_reading.places import place_ms
-from banyan_web.endpoint import Ask, Web
+from banyan_web.endpoint import Ask, DoorContext
 from banyan_web.mastodon.ids import FIRST, STATUS_DIGITS, TIME_DIGITS, repost_id, status_id
 from banyan_web.params import number, text
 
@@ -163,13 +163,13 @@ def cut(ask: Ask, items: Sequence[T], id_of: Callable[[T], str], limit: int = LI
     return some[-at.limit :] if at.rising else some[: at.limit]
 
 
-def link(web: Web, ask: Ask, ids: Sequence[str], further: bool = True) -> None:
+def link(web: DoorContext, ask: Ask, ids: Sequence[str], further: bool = True) -> None:
     """The Link header of a page with these ids, the greatest first. further: whether older ones may follow."""
     if ids:
         places([("next", "max_id", ids[-1])] * further + [("prev", "min_id", ids[0])], web, ask)
 
 
-def between(web: Web, ask: Ask, older: str | None, newer: str | None = None) -> None:
+def between(web: DoorContext, ask: Ask, older: str | None, newer: str | None = None) -> None:
     """The Link header of a page whose places are no ids of posts. older: `max_id` of the next page, None on the last
     one. newer: `min_id` of what is newer."""
     said = [("next", "max_id", older), ("prev", "min_id", newer)]
@@ -177,7 +177,7 @@ def between(web: Web, ask: Ask, older: str | None, newer: str | None = None) -> 
         places(found, web, ask)
 
 
-def places(said: Iterable[tuple[str, str, str]], web: Web, ask: Ask) -> None:
+def places(said: Iterable[tuple[str, str, str]], web: DoorContext, ask: Ask) -> None:
     """The Link header. said: (relation, parameter, its value)."""
     rest = [(name, value) for name, value in ask.request.query_params.multi_items() if name not in _PLACES]
     where = f"{web.url}{quote(ask.request.scope['path'])}"

@@ -9,14 +9,14 @@ from typing import Any
 from starlette.datastructures import UploadFile
 
 from banyan_crdt.blob import CHUNK
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.refusals import Refused
 
 PICTURE_BYTES = 16 << 20
 """The largest file of a picture; the node makes it smaller."""
 
 
-async def put(web: Web, params: dict[str, Any], name: str) -> str | None:
+async def put(web: DoorContext, params: dict[str, Any], name: str) -> str | None:
     """The blob of the file of a parameter; None if it is not given. Raises Refused."""
     file = params.get(name)
     if file is None or file == "":

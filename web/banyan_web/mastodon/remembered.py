@@ -13,7 +13,7 @@ import anyio
 import msgspec
 
 from banyan_web.door_store import DAY_S, DoorStore
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.refusals import Refused
 
 """How long a key stands for its writing, and how long a file waits to be posted; the node keeps it as long."""
@@ -143,7 +143,7 @@ def _note_posts(door: DoorStore, account: str, ids: Sequence[str], more: int) ->
             db.execute(note, (id_, account, more))
 
 
-def upload_of(web: Web, id_: str, account: str) -> Stored:
+def upload_of(web: DoorContext, id_: str, account: str) -> Stored:
     """The account's own upload. Raises Refused."""
     found = upload(web.door, id_)
     if found is None or found.account != account:

@@ -7,7 +7,7 @@ from typing import Any
 
 from banyan_node.moderation.reports import COMMENT, POSTS
 from banyan_schema.dates import iso
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.entities.accounts import account
 from banyan_web.mastodon.entities.statuses import uri_of
 from banyan_web.mastodon.ids import did_of, status_id
@@ -28,7 +28,7 @@ _BACK = "The moderators took this back."
 
 
 @ENDPOINTS.post("/api/v1/reports", "write:reports")
-async def create(web: Web, ask: Ask) -> Any:
+async def create(web: DoorContext, ask: Ask) -> Any:
     """Reports an account, or posts of it, to the moderators of this node."""
     given, who = ask.params, did_of(text(ask.params, "account_id"))
     named = {await uri_of(web, one): one for one in texts(given, "status_ids")}
@@ -39,7 +39,7 @@ async def create(web: Web, ask: Ask) -> Any:
     comment, rules = text(given, "comment", ""), texts(given, "rule_ids")
     if len(comment) > COMMENT:
         raise Refused(422, f"The comment has more than {COMMENT:,} characters.")
-    unknown = next((rule for rule in rules if web.house.rule(rule) is None), None)
+    unknown = next((rule for rule in rules if web.server.rules.rule(rule) is None), None)
     if unknown is not None:
         raise Refused(422, f"{unknown[:20]!r} is no rule of this server: /api/v1/instance/rules has them.")
     category = text(given, "category", "") or ("violation" if rules else "other")

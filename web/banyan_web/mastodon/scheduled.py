@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from banyan_schema.dates import iso
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.composing import due_ms
 from banyan_web.mastodon.entities.media import attachment, blob_id
 from banyan_web.mastodon.entities.statuses import GONE, SENSITIVE, rows_of
@@ -17,12 +17,12 @@ from banyan_web.refusals import Refused
 ENDPOINTS = Endpoints()
 
 
-async def keep(web: Web, ask: Ask, said: Mapping[str, Any]) -> str:
+async def keep(web: DoorContext, ask: Ask, said: Mapping[str, Any]) -> str:
     """Keeps a post that is due. Returns its id."""
     return thing_id((await web.call("draft.set", **said, by=ask.account))["id"])
 
 
-async def scheduled(web: Web, ask: Ask, id_: str) -> dict[str, Any]:
+async def scheduled(web: DoorContext, ask: Ask, id_: str) -> dict[str, Any]:
     """The ScheduledStatus entity. Raises Refused."""
     draft = thing_of(id_)
     for one in await _due(web, ask):
@@ -31,18 +31,18 @@ async def scheduled(web: Web, ask: Ask, id_: str) -> dict[str, Any]:
     raise Refused(404, GONE)
 
 
-async def _due(web: Web, ask: Ask) -> list[dict[str, Any]]:
+async def _due(web: DoorContext, ask: Ask) -> list[dict[str, Any]]:
     drafts = (await web.call("drafts", by=ask.account))["drafts"]
     return [one for one in drafts if one["due"] is not None]
 
 
-async def _entities(web: Web, ask: Ask, drafts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+async def _entities(web: DoorContext, ask: Ask, drafts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     named = list({one[part] for one in drafts for part in ("reply", "quote") if one[part]})
     ids = {uri: status_id(uri, row["time_ms"]) for uri, row in (await rows_of(web, named, ask.account)).items()}
     return [_entity(web, one, ids) for one in drafts]
 
 
-def _entity(web: Web, draft: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
+def _entity(web: DoorContext, draft: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
     warning, due = draft["warning"] or "", iso(draft["due"])
     media = [item for item in draft["media"] if item["type"] != "text/vtt"]
     return {
@@ -68,7 +68,7 @@ def _entity(web: Web, draft: Mapping[str, Any], ids: Mapping[str, str]) -> dict[
 
 
 @ENDPOINTS.get("/api/v1/scheduled_statuses", "read:statuses")
-async def index(web: Web, ask: Ask) -> Any:
+async def index(web: DoorContext, ask: Ask) -> Any:
     """By id."""
     found = sorted(await _entities(web, ask, await _due(web, ask)), key=lambda one: str(one["id"]), reverse=True)
     page = cut(ask, found, lambda one: str(one["id"]), 20, 40)
@@ -77,12 +77,12 @@ async def index(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/scheduled_statuses/{id}", "read:statuses")
-async def show(web: Web, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: Ask) -> Any:
     return await scheduled(web, ask, ask.path["id"])
 
 
 @ENDPOINTS.put("/api/v1/scheduled_statuses/{id}", "write:statuses")
-async def move(web: Web, ask: Ask) -> Any:
+async def move(web: DoorContext, ask: Ask) -> Any:
     due = due_ms(ask.params)
     if due is not None:
         await web.call("draft.due", id=thing_of(ask.path["id"]), due=due, by=ask.account)
@@ -90,6 +90,6 @@ async def move(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.delete("/api/v1/scheduled_statuses/{id}", "write:statuses")
-async def drop(web: Web, ask: Ask) -> Any:
+async def drop(web: DoorContext, ask: Ask) -> Any:
     await web.call("draft.drop", id=thing_of(ask.path["id"]), by=ask.account)
     return {}

@@ -6,7 +6,7 @@ from typing import Any
 
 from banyan_schema.social import tags_in
 from banyan_schema.social.post import tag_fold
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.accounts import find
 from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.entities.statuses import status, statuses
@@ -26,7 +26,7 @@ TYPES = ("accounts", "statuses", "hashtags")
 
 
 @ENDPOINTS.get("/api/v2/search", "read:search")
-async def search(web: Web, ask: Ask) -> Any:
+async def search(web: DoorContext, ask: Ask) -> Any:
     words, kind = text(ask.params, "q").strip(), ask.params.get("type")
     if kind is not None and kind not in TYPES:
         raise Refused(422, f"type is {', '.join(TYPES)}.")
@@ -46,7 +46,7 @@ async def search(web: Web, ask: Ask) -> Any:
     return found
 
 
-async def _exactly(web: Web, ask: Ask, did: str | None, uri: str | None, kind: Any) -> dict[str, Any]:
+async def _exactly(web: DoorContext, ask: Ask, did: str | None, uri: str | None, kind: Any) -> dict[str, Any]:
     """What an address or an id names. An account of which nothing is here is answered if `resolve` is asked: to follow
     it is what makes it come."""
     try:
@@ -61,7 +61,7 @@ async def _exactly(web: Web, ask: Ask, did: str | None, uri: str | None, kind: A
     return {}
 
 
-async def _posts(web: Web, ask: Ask, words: str, limit: int, skip: int) -> list[dict[str, Any]]:
+async def _posts(web: DoorContext, ask: Ask, words: str, limit: int, skip: int) -> list[dict[str, Any]]:
     question = words
     if ask.params.get("account_id"):
         question += f" from:{did_of(text(ask.params, 'account_id'))}"
@@ -74,7 +74,7 @@ async def _posts(web: Web, ask: Ask, words: str, limit: int, skip: int) -> list[
     return await statuses(web, rows[skip:], ask.reader)
 
 
-async def _tags(web: Web, words: str, limit: int, skip: int) -> list[dict[str, Any]]:
+async def _tags(web: DoorContext, words: str, limit: int, skip: int) -> list[dict[str, Any]]:
     """The tag that it is, and those used lately that begin so."""
     name = words.removeprefix("#")
     if tags_in(f"#{name}") != (name,):
@@ -85,7 +85,7 @@ async def _tags(web: Web, words: str, limit: int, skip: int) -> list[dict[str, A
 
 
 @ENDPOINTS.get("/api/v1/trends/tags")
-async def trends(web: Web, ask: Ask) -> Any:
+async def trends(web: DoorContext, ask: Ask) -> Any:
     """Without those on whose page the reader sees nothing."""
     skip, limit = number(ask.params, "offset", 0, 80, 0), number(ask.params, "limit", 10, 20)
     seen = list[Any]()
@@ -98,5 +98,5 @@ async def trends(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/trends")
-async def old_trends(web: Web, ask: Ask) -> Any:
+async def old_trends(web: DoorContext, ask: Ask) -> Any:
     return await trends(web, ask)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from banyan_schema.dates import iso
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.composing import answered_uri, attached, content, due_ms, mentioned, policy, warning_of
 from banyan_web.mastodon.entities.accounts import account
 from banyan_web.mastodon.entities.media import attachment, blob_id
@@ -24,7 +24,7 @@ AT_ONCE, PAGES = 40, 5
 
 
 @ENDPOINTS.post("/api/v1/statuses", "write:statuses")
-async def create(web: Web, ask: Ask) -> Any:
+async def create(web: DoorContext, ask: Ask) -> Any:
     """Publishes a post, or keeps one that is due later. With an Idempotency-Key, once an hour."""
     key, me = ask.request.headers.get("idempotency-key"), ask.account
     known = None if key is None else writing(web.door, me, key)
@@ -51,12 +51,12 @@ async def create(web: Web, ask: Ask) -> Any:
     return await status(web, uri, me)
 
 
-async def _again(web: Web, ask: Ask, answer: str) -> Any:
+async def _again(web: DoorContext, ask: Ask, answer: str) -> Any:
     return await (status(web, answer, ask.account) if "/" in answer else scheduled(web, ask, answer))
 
 
 @ENDPOINTS.get("/api/v1/statuses", "read:statuses")
-async def several(web: Web, ask: Ask) -> Any:
+async def several(web: DoorContext, ask: Ask) -> Any:
     uris = []
     for id_ in texts(ask.params, "id")[:AT_ONCE]:
         with suppress(Refused):  # others are there
@@ -66,12 +66,12 @@ async def several(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/statuses/{id}")
-async def show(web: Web, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: Ask) -> Any:
     return await status_by_id(web, ask.path["id"], ask.reader)
 
 
 @ENDPOINTS.delete("/api/v1/statuses/{id}", "write:statuses")
-async def delete(web: Web, ask: Ask) -> Any:
+async def delete(web: DoorContext, ask: Ask) -> Any:
     """Answers with the text, so that it can be written anew. Of a repost, the repost alone is taken back."""
     id_ = ask.path["id"]
     shown = await status_by_id(web, id_, ask.account)
@@ -87,7 +87,7 @@ async def delete(web: Web, ask: Ask) -> Any:
     return {**shown, "text": row["text"]}
 
 
-async def own_row(web: Web, ask: Ask) -> dict[str, Any]:
+async def own_row(web: DoorContext, ask: Ask) -> dict[str, Any]:
     """The post of the path, which is one's own. Raises Refused."""
     row = await row_of(web, await uri_of(web, ask.path["id"]), ask.account)
     if row["account"] != ask.account:
@@ -96,7 +96,7 @@ async def own_row(web: Web, ask: Ask) -> dict[str, Any]:
 
 
 @ENDPOINTS.put("/api/v1/statuses/{id}", "write:statuses")
-async def edit(web: Web, ask: Ask) -> Any:
+async def edit(web: DoorContext, ask: Ask) -> Any:
     """Replaces the text, the warning, the language and the media; a poll stays as it is."""
     params, row = ask.params, await own_row(web, ask)
     said = text(params, "status", row["text"] if "status" not in params else None)
@@ -121,7 +121,7 @@ async def edit(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.put("/api/v1/statuses/{id}/interaction_policy", "write:statuses")
-async def interaction_policy(web: Web, ask: Ask) -> Any:
+async def interaction_policy(web: DoorContext, ask: Ask) -> Any:
     """Says who may quote the post from now on: also quotes that there are."""
     row = await own_row(web, ask)
     await web.call("edit", uri=row["uri"], policy=policy(ask.params))
@@ -129,7 +129,7 @@ async def interaction_policy(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/statuses/{id}/quotes/{by}/revoke", "write:statuses")
-async def revoke(web: Web, ask: Ask) -> Any:
+async def revoke(web: DoorContext, ask: Ask) -> Any:
     """Hides a quote of one's own post: it is shown without it."""
     row, quoting = await own_row(web, ask), await uri_of(web, ask.path["by"])
     found = await row_of(web, quoting, ask.account)
@@ -139,7 +139,7 @@ async def revoke(web: Web, ask: Ask) -> Any:
     return await status(web, quoting, ask.account)
 
 
-async def _media_after(web: Web, ask: Ask, row: dict[str, Any]) -> list[dict[str, Any]] | None:
+async def _media_after(web: DoorContext, ask: Ask, row: dict[str, Any]) -> list[dict[str, Any]] | None:
     """The media that a post has after an edit; None: those that it had."""
     known = {item["blob"]: item["description"] for item in row["media"]}
     attributes = ask.params.get("media_attributes")
@@ -159,13 +159,13 @@ async def _media_after(web: Web, ask: Ask, row: dict[str, Any]) -> list[dict[str
 
 
 @ENDPOINTS.get("/api/v1/statuses/{id}/source", "read:statuses")
-async def source(web: Web, ask: Ask) -> Any:
+async def source(web: DoorContext, ask: Ask) -> Any:
     row = await own_row(web, ask)
     return {"id": ask.path["id"], "text": row["text"], "spoiler_text": row["warning"] or ""}
 
 
 @ENDPOINTS.get("/api/v1/statuses/{id}/history")
-async def history(web: Web, ask: Ask) -> Any:
+async def history(web: DoorContext, ask: Ask) -> Any:
     """All that the post said, the first first, as far as it is held."""
     row = await row_of(web, await uri_of(web, ask.path["id"]), ask.reader)
     versions = (await web.call("why", uri=row["uri"]))["versions"]
@@ -187,7 +187,7 @@ async def history(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/statuses/{id}/context")
-async def context(web: Web, ask: Ask) -> Any:
+async def context(web: DoorContext, ask: Ask) -> Any:
     """What the post answers, and what answers it."""
     uri, after = await uri_of(web, ask.path["id"]), None
     rows: list[dict[str, Any]] = []

@@ -12,7 +12,7 @@ from typing import Any
 from banyan_schema.dates import iso
 from banyan_schema.social import tags_in
 from banyan_schema.social.post import tag_fold
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.entities.accounts import TAGS, profiles
 from banyan_web.mastodon.entities.tags import tag, uses
 from banyan_web.mastodon.html import tag_url
@@ -39,16 +39,16 @@ def _named(name: str) -> str:
     return found[0]
 
 
-async def followed(web: Web, reader: str) -> list[str]:
+async def followed(web: DoorContext, reader: str) -> list[str]:
     """The tags that somebody follows, as they were typed."""
-    found = web.tags.get(reader)
+    found = web.caches.tags.get(reader)
     if found is None:
         found = (await web.call("tags.followed", by=reader))["tags"]
-        web.tags.put(reader, found)
+        web.caches.tags.put(reader, found)
     return found
 
 
-async def _featured(web: Web, did: str) -> list[str]:
+async def _featured(web: DoorContext, did: str) -> list[str]:
     row = (await profiles(web, [did]))[did]
     return list(tags_in(row["fields"].get(TAGS, "")))[:FEATURED]
 
@@ -57,7 +57,7 @@ def _among(name: str, tags: list[str]) -> bool:
     return tag_fold(name) in map(tag_fold, tags)
 
 
-async def _shown(web: Web, ask: Ask, name: str) -> dict[str, Any]:
+async def _shown(web: DoorContext, ask: Ask, name: str) -> dict[str, Any]:
     history = await uses(web, name)
     if ask.reader is None:
         return tag(web, name, history)
@@ -66,29 +66,29 @@ async def _shown(web: Web, ask: Ask, name: str) -> dict[str, Any]:
 
 
 @ENDPOINTS.get("/api/v1/tags/{name}")
-async def show(web: Web, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: Ask) -> Any:
     return await _shown(web, ask, _named(ask.path["name"]))
 
 
 @ENDPOINTS.post("/api/v1/tags/{name}/follow", "write:follows")
-async def follow(web: Web, ask: Ask) -> Any:
+async def follow(web: DoorContext, ask: Ask) -> Any:
     return await _follow(web, ask, True)
 
 
 @ENDPOINTS.post("/api/v1/tags/{name}/unfollow", "write:follows")
-async def unfollow(web: Web, ask: Ask) -> Any:
+async def unfollow(web: DoorContext, ask: Ask) -> Any:
     return await _follow(web, ask, False)
 
 
-async def _follow(web: Web, ask: Ask, wanted: bool) -> Any:
+async def _follow(web: DoorContext, ask: Ask, wanted: bool) -> Any:
     name = _named(ask.path["name"])
     await web.call("tag.follow", tag=name, undo=not wanted, by=ask.account)
-    web.tags.put(ask.account, (await web.call("tags.followed", by=ask.account))["tags"])
+    web.caches.tags.put(ask.account, (await web.call("tags.followed", by=ask.account))["tags"])
     return await _shown(web, ask, name)
 
 
 @ENDPOINTS.get("/api/v1/followed_tags", "read:follows")
-async def every(web: Web, ask: Ask) -> Any:
+async def every(web: DoorContext, ask: Ask) -> Any:
     """In the order of the alphabet; `max_id` says how many come before."""
     tags = (await web.call("tags.followed", by=ask.account))["tags"]
     first, limit = number(ask.params, "max_id", 0, len(tags), 0), number(ask.params, "limit", PAGE, MOST)
@@ -103,7 +103,7 @@ def _id(name: str) -> str:
     return str(int.from_bytes(sha256(tag_fold(name).encode()).digest()[:6], "big"))
 
 
-async def _entity(web: Web, did: str, name: str) -> dict[str, Any]:
+async def _entity(web: DoorContext, did: str, name: str) -> dict[str, Any]:
     try:
         rows = (await web.call("search", question=f"#{name} from:{did}", limit=COUNTED, by=None))["posts"]
     except Refused:  # the index is being built
@@ -118,28 +118,28 @@ async def _entity(web: Web, did: str, name: str) -> dict[str, Any]:
     }
 
 
-async def _set(web: Web, did: str, tags: list[str]) -> None:
+async def _set(web: DoorContext, did: str, tags: list[str]) -> None:
     await web.call("profile.set", fields={TAGS: " ".join(f"#{name}" for name in tags)}, by=did)
 
 
-async def featured_tags(web: Web, did: str) -> list[dict[str, Any]]:
+async def featured_tags(web: DoorContext, did: str) -> list[dict[str, Any]]:
     """The FeaturedTag entities of an account."""
     return [await _entity(web, did, name) for name in await _featured(web, did)]
 
 
 @ENDPOINTS.get("/api/v1/accounts/{id}/featured_tags")
-async def of_account(web: Web, ask: Ask) -> Any:
+async def of_account(web: DoorContext, ask: Ask) -> Any:
     did = did_of(ask.path["id"])
     return await featured_tags(web, did)
 
 
 @ENDPOINTS.get("/api/v1/featured_tags", "read:accounts")
-async def own(web: Web, ask: Ask) -> Any:
+async def own(web: DoorContext, ask: Ask) -> Any:
     return await featured_tags(web, ask.account)
 
 
 @ENDPOINTS.post("/api/v1/featured_tags", "write:accounts")
-async def feature(web: Web, ask: Ask) -> Any:
+async def feature(web: DoorContext, ask: Ask) -> Any:
     name = _tag_of_profile(text(ask.params, "name"))
     await _add(web, ask.account, name)
     return await _entity(web, ask.account, name)
@@ -152,7 +152,7 @@ def _tag_of_profile(said: str) -> str:
         raise Refused(422, "Validation failed: Tag is invalid") from None
 
 
-async def _add(web: Web, did: str, name: str) -> None:
+async def _add(web: DoorContext, did: str, name: str) -> None:
     tags = await _featured(web, did)
     if _among(name, tags):
         return
@@ -161,14 +161,14 @@ async def _add(web: Web, did: str, name: str) -> None:
     await _set(web, did, [*tags, name])
 
 
-async def _remove(web: Web, did: str, name: str) -> None:
+async def _remove(web: DoorContext, did: str, name: str) -> None:
     tags = await _featured(web, did)
     if _among(name, tags):
         await _set(web, did, [one for one in tags if tag_fold(one) != tag_fold(name)])
 
 
 @ENDPOINTS.delete("/api/v1/featured_tags/{id}", "write:accounts")
-async def no_feature(web: Web, ask: Ask) -> Any:
+async def no_feature(web: DoorContext, ask: Ask) -> Any:
     for name in await _featured(web, ask.account):
         if _id(name) == ask.path["id"]:
             await _remove(web, ask.account, name)
@@ -177,7 +177,7 @@ async def no_feature(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/featured_tags/suggestions", "read:accounts")
-async def suggested(web: Web, ask: Ask) -> Any:
+async def suggested(web: DoorContext, ask: Ask) -> Any:
     """Those of one's newest posts that are not in the profile."""
     rows = (await web.call("feed", account=ask.account, reposts=False, limit=COUNTED, by=ask.account))["posts"]
     shown, found = await _featured(web, ask.account), dict[str, str]()
@@ -189,14 +189,14 @@ async def suggested(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/tags/{name}/feature", "write:accounts")
-async def feature_tag(web: Web, ask: Ask) -> Any:
+async def feature_tag(web: DoorContext, ask: Ask) -> Any:
     name = _named(ask.path["name"])
     await _add(web, ask.account, name)
     return await _shown(web, ask, name)
 
 
 @ENDPOINTS.post("/api/v1/tags/{name}/unfeature", "write:accounts")
-async def unfeature_tag(web: Web, ask: Ask) -> Any:
+async def unfeature_tag(web: DoorContext, ask: Ask) -> Any:
     name = _named(ask.path["name"])
     await _remove(web, ask.account, name)
     return await _shown(web, ask, name)

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from banyan_schema.dates import iso
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.entities import accounts
 from banyan_web.mastodon.entities.relationships import relationship
 from banyan_web.mastodon.ids import account_id, did_of
@@ -22,11 +22,11 @@ LONGEST_S = 100 * 366 * 86_400
 _LANGUAGE = re.compile("[A-Za-z]{2,3}(-[A-Za-z0-9]{1,6})?")
 
 
-async def _done(web: Web, ask: Ask) -> dict[str, Any]:
+async def _done(web: DoorContext, ask: Ask) -> dict[str, Any]:
     return await relationship(web, ask.account, did_of(ask.path["id"]))
 
 
-async def _undone(web: Web, ask: Ask, method: str, **params: Any) -> dict[str, Any]:
+async def _undone(web: DoorContext, ask: Ask, method: str, **params: Any) -> dict[str, Any]:
     """Takes something back; it is no mistake if there is nothing to take back, as with Mastodon."""
     try:
         await web.call(method, account=did_of(ask.path["id"]), by=ask.account, **params)
@@ -37,7 +37,7 @@ async def _undone(web: Web, ask: Ask, method: str, **params: Any) -> dict[str, A
 
 
 @ENDPOINTS.post("/api/v1/accounts/{id}/follow", "write:follows")
-async def follow(web: Web, ask: Ask) -> Any:
+async def follow(web: DoorContext, ask: Ask) -> Any:
     """Again, of somebody whom one follows, it changes which posts are at home. Of `notify` the network knows
     nothing."""
     other, params = did_of(ask.path["id"]), ask.params
@@ -54,24 +54,24 @@ async def follow(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/accounts/{id}/unfollow", "write:follows")
-async def unfollow(web: Web, ask: Ask) -> Any:
+async def unfollow(web: DoorContext, ask: Ask) -> Any:
     await web.call("follow.wish", account=did_of(ask.path["id"]), by=ask.account)
     return await _undone(web, ask, "unfollow")
 
 
 @ENDPOINTS.post("/api/v1/accounts/{id}/block", "write:blocks")
-async def block(web: Web, ask: Ask) -> Any:
+async def block(web: DoorContext, ask: Ask) -> Any:
     await web.call("block", account=did_of(ask.path["id"]), by=ask.account)
     return await _done(web, ask)
 
 
 @ENDPOINTS.post("/api/v1/accounts/{id}/unblock", "write:blocks")
-async def unblock(web: Web, ask: Ask) -> Any:
+async def unblock(web: DoorContext, ask: Ask) -> Any:
     return await _undone(web, ask, "block", undo=True)
 
 
 @ENDPOINTS.post("/api/v1/accounts/{id}/mute", "write:mutes")
-async def mute(web: Web, ask: Ask) -> Any:
+async def mute(web: DoorContext, ask: Ask) -> Any:
     """Notifications are muted too: the network has no mute without them."""
     seconds = number(ask.params, "duration", 0, LONGEST_S, 0)
     until = int((time.time() + seconds) * 1_000) if seconds else None
@@ -80,17 +80,17 @@ async def mute(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/accounts/{id}/unmute", "write:mutes")
-async def unmute(web: Web, ask: Ask) -> Any:
+async def unmute(web: DoorContext, ask: Ask) -> Any:
     return await _undone(web, ask, "mute", undo=True)
 
 
 @ENDPOINTS.post("/api/v1/accounts/{id}/note", "write:accounts")
-async def note(web: Web, ask: Ask) -> Any:
+async def note(web: DoorContext, ask: Ask) -> Any:
     return await _undone(web, ask, "note.set", text=text(ask.params, "comment", ""))
 
 
 @ENDPOINTS.post("/api/v1/accounts/{id}/remove_from_followers", "write:follows")
-async def remove(web: Web, ask: Ask) -> Any:
+async def remove(web: DoorContext, ask: Ask) -> Any:
     """Only a locked account decides who follows it."""
     mine = (await accounts.profiles(web, [ask.account]))[ask.account]
     if not mine["locked"]:
@@ -100,7 +100,7 @@ async def remove(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/follow_requests", "read:follows")
-async def requests(web: Web, ask: Ask) -> Any:
+async def requests(web: DoorContext, ask: Ask) -> Any:
     after = ask.params.get("max_id")
     found = await web.call(
         "follow.requests",
@@ -113,18 +113,18 @@ async def requests(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/api/v1/follow_requests/{id}/authorize", "write:follows")
-async def authorize(web: Web, ask: Ask) -> Any:
+async def authorize(web: DoorContext, ask: Ask) -> Any:
     await web.call("follow.accept", account=did_of(ask.path["id"]), by=ask.account)
     return await _done(web, ask)
 
 
 @ENDPOINTS.post("/api/v1/follow_requests/{id}/reject", "write:follows")
-async def reject(web: Web, ask: Ask) -> Any:
+async def reject(web: DoorContext, ask: Ask) -> Any:
     await web.call("follow.refuse", account=did_of(ask.path["id"]), by=ask.account)
     return await _done(web, ask)
 
 
-def page_of(web: Web, ask: Ask, rows: list[dict[str, Any]], most: int = MOST) -> list[dict[str, Any]]:
+def page_of(web: DoorContext, ask: Ask, rows: list[dict[str, Any]], most: int = MOST) -> list[dict[str, Any]]:
     """A page of rows that have an `account`, by id; `limit` 0: all of them."""
     limit = number(ask.params, "limit", PAGE, most, 0) or len(rows)
     if ask.params.get("max_id"):
@@ -136,13 +136,13 @@ def page_of(web: Web, ask: Ask, rows: list[dict[str, Any]], most: int = MOST) ->
 
 
 @ENDPOINTS.get("/api/v1/blocks", "read:blocks")
-async def blocks(web: Web, ask: Ask) -> Any:
+async def blocks(web: DoorContext, ask: Ask) -> Any:
     rows = (await web.call("blocks", by=ask.account))["blocks"]
     return await accounts.listed(web, page_of(web, ask, rows))
 
 
 @ENDPOINTS.get("/api/v1/mutes", "read:mutes")
-async def mutes(web: Web, ask: Ask) -> Any:
+async def mutes(web: DoorContext, ask: Ask) -> Any:
     rows = page_of(web, ask, (await web.call("mutes", by=ask.account))["mutes"])
     found = await accounts.listed(web, rows)
     until = [None if row["until"] is None else iso(row["until"]) for row in rows]

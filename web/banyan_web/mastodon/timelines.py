@@ -13,7 +13,7 @@ from banyan_node.api.methods.searching import MOST as MOST_FOUND
 from banyan_node.api.methods.searching import MOST_TAGS
 from banyan_reading.places import found_below, found_ms, place_ms
 from banyan_schema.social import tags_in
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.entities.bodies import answer_of, bodies
 from banyan_web.mastodon.entities.statuses import row_of, rows_of, statuses, uri_of
 from banyan_web.mastodon.ids import did_of, thing_of
@@ -29,12 +29,12 @@ TAG_READ, TAG_READS = 80, 25
 """Posts of one question to the index; and how many questions `min_id` may take, for the index goes down alone."""
 
 
-async def _shown(web: Web, ask: Ask, **asked: Any) -> Response:
+async def _shown(web: DoorContext, ask: Ask, **asked: Any) -> Response:
     """A page of a timeline of the node. asked: which one."""
     return await _page_of(web, ask, _node_feed(web, **asked))
 
 
-def _node_feed(web: Web, **asked: Any) -> Feed:
+def _node_feed(web: DoorContext, **asked: Any) -> Feed:
     async def feed(**place: Any) -> dict[str, Any]:
         found: NodeFeed = await web.answer("feed", **asked, **place)
         return {"posts": found.posts, "before": found.before, "after": found.after}
@@ -42,7 +42,7 @@ def _node_feed(web: Web, **asked: Any) -> Feed:
     return feed
 
 
-async def _page_of(web: Web, ask: Ask, feed: Feed) -> Response:
+async def _page_of(web: DoorContext, ask: Ask, feed: Feed) -> Response:
     """A page of a timeline of typed rows."""
     lines, further = await page(feed, bounds(ask), typed_line)
     link(web, ask, [one.id for one in lines], further)
@@ -50,7 +50,7 @@ async def _page_of(web: Web, ask: Ask, feed: Feed) -> Response:
 
 
 @ENDPOINTS.get("/api/v1/timelines/home", "read:statuses")
-async def home(web: Web, ask: Ask) -> Any:
+async def home(web: DoorContext, ask: Ask) -> Any:
     """Of those whom one follows, and of tags that one follows."""
     tags = (await followed(web, ask.account))[:MOST_TAGS]  # those beyond are not at home
     if not tags:
@@ -60,7 +60,7 @@ async def home(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/timelines/public")
-async def public(web: Web, ask: Ask) -> Any:
+async def public(web: DoorContext, ask: Ask) -> Any:
     where = {name: True for name in ("local", "remote") if truthy(ask.params, name)}
     if len(where) > 1:
         return []
@@ -69,12 +69,12 @@ async def public(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/timelines/list/{id}", "read:lists")
-async def of_list(web: Web, ask: Ask) -> Any:
+async def of_list(web: DoorContext, ask: Ask) -> Any:
     return await _shown(web, ask, in_list=thing_of(ask.path["id"]), by=ask.account)
 
 
 @ENDPOINTS.get("/api/v1/accounts/{id}/statuses")
-async def of_account(web: Web, ask: Ask) -> Any:
+async def of_account(web: DoorContext, ask: Ask) -> Any:
     did, params = did_of(ask.path["id"]), ask.params
     if truthy(params, "pinned"):
         pinned = (await web.call("profile.get", account=did))["pinned"][: number(params, "limit", LIMIT, MOST)]
@@ -91,7 +91,7 @@ async def of_account(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/statuses/{id}/quotes")
-async def quotes(web: Web, ask: Ask) -> Any:
+async def quotes(web: DoorContext, ask: Ask) -> Any:
     """The posts that quote a post."""
     uri = await uri_of(web, ask.path["id"])
     await row_of(web, uri, ask.reader)
@@ -99,7 +99,7 @@ async def quotes(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/timelines/tag/{tag}")
-async def of_tag(web: Web, ask: Ask) -> Any:
+async def of_tag(web: DoorContext, ask: Ask) -> Any:
     """From the index of public posts. any, all, none: further tags."""
     params, local = ask.params, truthy(ask.params, "local")
     wanted = _tags([ask.path["tag"]]) + _tags(texts(params, "any"))
@@ -113,7 +113,7 @@ async def of_tag(web: Web, ask: Ask) -> Any:
     return await statuses(web, [one.row for one in lines], ask.reader)
 
 
-def index_feed(web: Web, reader: str | None, questions: list[dict[str, Any]]) -> Feed:
+def index_feed(web: DoorContext, reader: str | None, questions: list[dict[str, Any]]) -> Feed:
     """What the index of public posts finds, as a timeline. questions: parameters of `search`."""
 
     async def feed(limit: int = LIMIT, before: str | None = None, after: str | None = None) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def index_feed(web: Web, reader: str | None, questions: list[dict[str, Any]]) ->
     return feed
 
 
-def _tagged(web: Web, reader: str, tags: list[str]) -> Feed:
+def _tagged(web: DoorContext, reader: str, tags: list[str]) -> Feed:
     """Public posts with one of these tags that the reader sees at home. The index says which, and goes down alone; the
     posts are kept rows of the node."""
 
@@ -180,7 +180,7 @@ def _row_below(place: str) -> str:
 
 
 @ENDPOINTS.get("/api/v1/favourites", "read:favourites")
-async def favourites(web: Web, ask: Ask) -> Any:
+async def favourites(web: DoorContext, ask: Ask) -> Any:
     """The latest favourite first. Pages follow one another by the Link header."""
     before, limit = text(ask.params, "max_id", ""), number(ask.params, "limit", LIMIT, MOST)
     place = f"{int(before):0112x}" if before.isascii() and before.isdigit() and len(before) < PLACE_DIGITS else None
@@ -191,7 +191,7 @@ async def favourites(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/bookmarks", "read:bookmarks")
-async def bookmarks(web: Web, ask: Ask) -> Any:
+async def bookmarks(web: DoorContext, ask: Ask) -> Any:
     """The newest post first."""
     kept = (await web.call("bookmarks", by=ask.account))["bookmarks"]
     lines = sorted((line(one["post"]) for one in kept if one["post"] is not None), reverse=True)

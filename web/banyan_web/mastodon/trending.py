@@ -9,8 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from banyan_web.endpoint import Ask, Endpoints, Web
-from banyan_web.mastodon.cards.link_cards import link_of
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.mastodon.cards.link_cards import LinkCards, link_of
 from banyan_web.mastodon.entities.statuses import rows_of, statuses
 from banyan_web.mastodon.entities.tags import DAY_S
 from banyan_web.params import number
@@ -24,11 +24,11 @@ LEAST = 2
 _NAME = "rows"
 
 
-async def _rows(web: Web) -> list[dict[str, Any]]:
-    found = web.talked.get(_NAME)
+async def _rows(web: DoorContext) -> list[dict[str, Any]]:
+    found = web.caches.talked.get(_NAME)
     if found is None:
         found = (await web.call("feed", all=True, replies=False, limit=LOOKED, by=None))["posts"]
-        web.talked.put(_NAME, found)
+        web.caches.talked.put(_NAME, found)
     return found
 
 
@@ -37,7 +37,7 @@ def _weight(row: Mapping[str, Any]) -> int:
 
 
 @ENDPOINTS.get("/api/v1/trends/statuses")
-async def posts(web: Web, ask: Ask) -> Any:
+async def posts(web: DoorContext, ask: Ask) -> Any:
     skip, limit = number(ask.params, "offset", 0, SKIPPED, 0), number(ask.params, "limit", PAGE, MOST)
     rows = sorted((row for row in await _rows(web) if _weight(row)), key=_weight, reverse=True)
     seen = list[dict[str, Any]]()
@@ -48,7 +48,7 @@ async def posts(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/api/v1/trends/links")
-async def links(web: Web, ask: Ask) -> Any:
+async def links(web: DoorContext, ask: Ask) -> Any:
     """Of pages whose card is here; none is asked for because of this."""
     skip, limit = number(ask.params, "offset", 0, SKIPPED, 0), number(ask.params, "limit", 10, PAGE)
     found = dict[str, list[dict[str, Any]]]()
@@ -59,14 +59,14 @@ async def links(web: Web, ask: Ask) -> Any:
     names = sorted((link for link in found if by_people[link] >= LEAST), key=lambda link: -by_people[link])
     now, cards = int(time.time()), list[dict[str, Any]]()
     for link in names:
-        if len(cards) < skip + limit and (card := web.cards.held(web, link)) is not None:
+        if len(cards) < skip + limit and (card := web.part(LinkCards).held(web, link)) is not None:
             rows = await _seen(web, found[link], ask.reader)
             if len({row["account"] for row in rows}) >= LEAST:
                 cards.append({**card, "history": _history(rows, now)})
     return cards[skip:]
 
 
-async def _seen(web: Web, rows: list[dict[str, Any]], reader: str | None) -> list[dict[str, Any]]:
+async def _seen(web: DoorContext, rows: list[dict[str, Any]], reader: str | None) -> list[dict[str, Any]]:
     """Those that the reader sees, as they are now."""
     held = await rows_of(web, [row["uri"] for row in rows], reader, where="public", seen=True)
     return [held[row["uri"]] for row in rows if row["uri"] in held]

@@ -14,7 +14,7 @@ import anyio.to_thread
 from starlette.responses import Response
 
 from banyan_web.door_apps import App, Grant, app_of, issue
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.oauth.forms import bullets, button, code, form, page, paragraph
 from banyan_web.oauth.words import WORDS, language, scope_words
 from banyan_web.params import TRUE
@@ -57,7 +57,7 @@ class TellApp(Exception):
 
 
 @ENDPOINTS.get("/oauth/authorize")
-async def show(web: Web, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: Ask) -> Any:
     """Asks the person, once logged in."""
     lang = language(ask.request, ask.params)
     try:
@@ -89,7 +89,7 @@ async def show(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/oauth/authorize")
-async def decide(web: Web, ask: Ask) -> Any:
+async def decide(web: DoorContext, ask: Ask) -> Any:
     """What the person answered."""
     lang = language(ask.request, ask.params)
     try:
@@ -113,7 +113,7 @@ async def decide(web: Web, ask: Ask) -> Any:
     return see(sent_back(asked.redirect, {"code": raw}, asked.state))
 
 
-def _asked(web: Web, params: dict[str, Any]) -> Asked:
+def _asked(web: DoorContext, params: dict[str, Any]) -> Asked:
     """Raises Refused, which is shown, or TellApp."""
     client, redirect = params.get("client_id"), params.get("redirect_uri")
     app = app_of(web.door, client) if isinstance(client, str) else None

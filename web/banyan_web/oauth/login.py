@@ -17,7 +17,7 @@ from banyan_web import door_logins
 from banyan_web.bounds import ATTEMPT_S, ATTEMPTS_ADDRESS, ATTEMPTS_HERE, ATTEMPTS_NAME, HASHES_WAITING
 from banyan_web.door_logins import Person
 from banyan_web.door_store import Token
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.oauth.forms import button, field, form, page, paragraph, username
 from banyan_web.oauth.words import WORDS, language
 from banyan_web.refusals import Refused
@@ -29,7 +29,7 @@ _BOUNDS = {"least": door_logins.LEAST, "most": door_logins.MOST}
 
 
 @ENDPOINTS.get("/login")
-async def show(web: Web, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: Ask) -> Any:
     """The page, or who is logged in here."""
     at, lang = visit(web, ask), language(ask.request, ask.params)
     if at.person is not None and "next" not in ask.params:
@@ -38,7 +38,7 @@ async def show(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/login")
-async def log_in(web: Web, ask: Ask) -> Any:
+async def log_in(web: DoorContext, ask: Ask) -> Any:
     """Logs in with name and password."""
     at, lang, then = sent(web, ask), language(ask.request, ask.params), own_path(ask.params.get("next"))
     name, password = (_said(ask, key) for key in ("name", "password"))
@@ -58,7 +58,7 @@ class _No(NamedTuple):
 _GONE = _No("link_gone", 404)
 
 
-async def _proved(web: Web, ask: Ask, name: str, password: str) -> Person | _No:
+async def _proved(web: DoorContext, ask: Ask, name: str, password: str) -> Person | _No:
     """Whose the name and the password are."""
     here = f"{ask.address} {name}"
     taken = (
@@ -77,12 +77,12 @@ async def _proved(web: Web, ask: Ask, name: str, password: str) -> Person | _No:
     return _No("closed", 403) if await web.is_closed(person.account) else person
 
 
-async def _hashing(web: Web, do: Callable[[], T]) -> T:
+async def _hashing(web: DoorContext, do: Callable[[], T]) -> T:
     return await anyio.to_thread.run_sync(do, limiter=web.bounds.hashing)
 
 
 @ENDPOINTS.post("/login/password")
-async def change(web: Web, ask: Ask) -> Any:
+async def change(web: DoorContext, ask: Ask) -> Any:
     """The person changes the password. Who came by a link and has none yet needs no old one."""
     at, lang = sent(web, ask), language(ask.request, ask.params)
     if at.person is None:
@@ -101,7 +101,7 @@ async def change(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/logout")
-async def log_out(web: Web, ask: Ask) -> Any:
+async def log_out(web: DoorContext, ask: Ask) -> Any:
     """Ends the session of this browser."""
     at = sent(web, ask)
     await anyio.to_thread.run_sync(door_logins.end_session, web.door, at.cookie)
@@ -111,7 +111,7 @@ async def log_out(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/login/revoke")
-async def revoke(web: Web, ask: Ask) -> Any:
+async def revoke(web: DoorContext, ask: Ask) -> Any:
     """The person ends a token of an app."""
     at = sent(web, ask)
     if at.person is not None:
@@ -120,7 +120,7 @@ async def revoke(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/login/link/{secret}")
-async def ask_of_link(web: Web, ask: Ask) -> Any:
+async def ask_of_link(web: DoorContext, ask: Ask) -> Any:
     """Asks first: programs that look at links in messages must not use it up."""
     at, lang = visit(web, ask), language(ask.request, ask.params)
     person = await _linked(web, ask)
@@ -135,7 +135,7 @@ async def ask_of_link(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/login/link/{secret}")
-async def use_link(web: Web, ask: Ask) -> Any:
+async def use_link(web: DoorContext, ask: Ask) -> Any:
     """Logs in by a link of `banyan login link`."""
     sent(web, ask)
     person, lang = await _linked(web, ask), language(ask.request, ask.params)
@@ -145,7 +145,7 @@ async def use_link(web: Web, ask: Ask) -> Any:
     return _refused(_GONE, lang) if cookie is None else _with(web, cookie, own_path(ask.params.get("next")))
 
 
-async def _linked(web: Web, ask: Ask) -> Person | _No:
+async def _linked(web: DoorContext, ask: Ask) -> Person | _No:
     """Whom the link of the path logs in."""
     person = door_logins.linked(web.door, ask.path["secret"])
     if person is None:
@@ -153,14 +153,14 @@ async def _linked(web: Web, ask: Ask) -> Person | _No:
     return _No("closed", 403) if await web.is_closed(person.account) else person
 
 
-async def _logged_in(web: Web, at: Visit, person: Person, then: str) -> Response:
+async def _logged_in(web: DoorContext, at: Visit, person: Person, then: str) -> Response:
     """The browser gets a new cookie: nobody can know it from before."""
     if at.person is not None:
         await anyio.to_thread.run_sync(door_logins.end_session, web.door, at.cookie)
     return _with(web, await anyio.to_thread.run_sync(door_logins.open_session, web.door, person), then)
 
 
-def _with(web: Web, cookie: str, then: str) -> Response:
+def _with(web: DoorContext, cookie: str, then: str) -> Response:
     response = see(then)
     give_cookie(web, response, cookie)
     return response
@@ -177,7 +177,7 @@ def _page(at: Visit, lang: str, then: str, name: str = "", wrong: str = "", stat
     return page(words["log_in"], [*said, form("/login", {"csrf": at.csrf, "next": then}, *asked)], lang, status)
 
 
-def _mine(web: Web, at: Visit, person: Person, lang: str, wrong: str = "", status: int = 200) -> Response:
+def _mine(web: DoorContext, at: Visit, person: Person, lang: str, wrong: str = "", status: int = 200) -> Response:
     """What a person sees who is logged in: the apps that may act, and the password."""
     words, held = WORDS[lang], web.door.tokens(person.account)
     old = field(words["old"], "old", "current-password", kind="password")

@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from banyan_web import door_apps
 from banyan_web.door_apps import App
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.entities.accounts import account
 from banyan_web.oauth.authorize import SHOWN
 from banyan_web.refusals import Refused
@@ -30,7 +30,7 @@ _BAD_CLIENT = (
 
 
 @ENDPOINTS.post("/oauth/token")
-async def token(web: Web, ask: Ask) -> Any:
+async def token(web: DoorContext, ask: Ask) -> Any:
     """A token. Passwords are not taken here: only the login page sees them."""
     kind = _text(ask, "grant_type")
     app = _app(web, ask)
@@ -54,7 +54,7 @@ async def token(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/oauth/revoke")
-async def revoke(web: Web, ask: Ask) -> Any:
+async def revoke(web: DoorContext, ask: Ask) -> Any:
     """Ends a token of the app. One that there is not is no mistake (RFC 7009, 2.2)."""
     app, raw = _app(web, ask, 403), _text(ask, "token")
     if not door_apps.owns(web.door, app, raw):
@@ -65,7 +65,7 @@ async def revoke(web: Web, ask: Ask) -> Any:
 
 @ENDPOINTS.get("/oauth/userinfo", "profile|read:accounts")
 @ENDPOINTS.post("/oauth/userinfo", "profile|read:accounts")
-async def userinfo(web: Web, ask: Ask) -> Any:
+async def userinfo(web: DoorContext, ask: Ask) -> Any:
     """Who the person is (OpenID Connect, 5.3)."""
     found = await account(web, ask.account)
     return {
@@ -79,7 +79,7 @@ async def userinfo(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/.well-known/oauth-authorization-server")
-async def metadata(web: Web, ask: Ask) -> Any:
+async def metadata(web: DoorContext, ask: Ask) -> Any:
     """What this server offers (RFC 8414)."""
     return {
         "issuer": web.url + "/",
@@ -97,13 +97,13 @@ async def metadata(web: Web, ask: Ask) -> Any:
     }
 
 
-def _answer(web: Web, raw: str, scopes: tuple[str, ...]) -> dict[str, Any]:
+def _answer(web: DoorContext, raw: str, scopes: tuple[str, ...]) -> dict[str, Any]:
     made = web.door.token(raw)
     created = 0 if made is None else made.created
     return {"access_token": raw, "token_type": "Bearer", "scope": " ".join(scopes), "created_at": created}
 
 
-def _app(web: Web, ask: Ask, status: int = 401) -> App:
+def _app(web: DoorContext, ask: Ask, status: int = 401) -> App:
     """The app that asks, by its secret in the body or in Authorization (RFC 6749, 2.3.1)."""
     said = _basic(ask.request.headers.get("authorization", ""))
     client, secret = said or (ask.params.get("client_id"), ask.params.get("client_secret"))

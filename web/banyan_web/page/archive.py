@@ -11,13 +11,13 @@ from starlette.responses import Response
 
 from banyan_web.archives import FileAnswer, archive_of
 from banyan_web.door_files import PIECE
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 
 ENDPOINTS = Endpoints()
 
 
 @ENDPOINTS.get("/archives/{did}")
-async def archive(web: Web, ask: Ask) -> Response:
+async def archive(web: DoorContext, ask: Ask) -> Response:
     """All that is held of one account, with signatures."""
     file, over = await archive_of(web, ask, ask.path["did"])
     try:

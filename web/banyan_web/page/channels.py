@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.page.forms import back, files_of, form, media_of, put, undone
 from banyan_web.page.naming import did_of, thing_in
 from banyan_web.page.rendering import as_page, language, reader, render
@@ -28,7 +28,7 @@ def channel_path(uri: str) -> str:
 
 @ENDPOINTS.get("/channels")
 @as_page
-async def mine(web: Web, ask: Ask) -> Response:
+async def mine(web: DoorContext, ask: Ask) -> Response:
     """New episodes of channels that the visitor follows, and its own; for others those of the node's own account."""
     me, words = reader(web, ask), WORDS[language(ask)]
     if me is None:
@@ -43,7 +43,7 @@ async def mine(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/@{name}/channels")
 @as_page
-async def theirs(web: Web, ask: Ask) -> Response:
+async def theirs(web: DoorContext, ask: Ask) -> Response:
     """The channels of an account."""
     me, did, words = reader(web, ask), await did_of(web, ask.path["name"]), WORDS[language(ask)]
     own = (await web.call("channel.list", account=did, by=me and me.did))["channels"]
@@ -53,14 +53,14 @@ async def theirs(web: Web, ask: Ask) -> Response:
 
 
 async def _list(
-    web: Web, ask: Ask, heading: str, own: list[Any], subscribed: list[Any], episodes: list[Any], makes: bool
+    web: DoorContext, ask: Ask, heading: str, own: list[Any], subscribed: list[Any], episodes: list[Any], makes: bool
 ) -> Response:
     rows = {"own": own, "subscribed": subscribed, "episodes": [one for one in episodes if one["post"] is not None]}
     return await render(web, ask, "channels.html", heading=heading, may_make=makes, **rows)
 
 
 @form(ENDPOINTS, "/channels", files=True)
-async def make(web: Web, ask: Ask, me: Visitor) -> str | None:
+async def make(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
     """Opens a channel."""
     picture = [await put(web, file) for file in files_of(ask, "picture")[:1]]
     said = {name: text(ask.params, name, "").strip() for name in ("title", "description")}
@@ -71,7 +71,7 @@ async def make(web: Web, ask: Ask, me: Visitor) -> str | None:
 
 @ENDPOINTS.get("/channels/{name}/{key}")
 @as_page
-async def channel(web: Web, ask: Ask) -> Response:
+async def channel(web: DoorContext, ask: Ask) -> Response:
     """A channel: the episode that is chosen, in a player, and the others below."""
     me, uri = reader(web, ask), thing_in(ask.path["name"], ask.path["key"])
     after, chosen = text(ask.params, "after", "") or None, text(ask.params, "episode", "")
@@ -88,7 +88,7 @@ async def channel(web: Web, ask: Ask) -> Response:
     return await render(web, ask, "channel.html", channel=found, episodes=episodes, playing=playing, film=film)
 
 
-async def _elsewhere(web: Web, me: Visitor | None, uri: str, key: str, after: str | None) -> Any:
+async def _elsewhere(web: DoorContext, me: Visitor | None, uri: str, key: str, after: str | None) -> Any:
     """An episode of a later page. Looks through 1,000."""
     for _ in range(5):
         if after is None:
@@ -102,7 +102,7 @@ async def _elsewhere(web: Web, me: Visitor | None, uri: str, key: str, after: st
 
 
 @form(ENDPOINTS, "/channels/subscribe")
-async def subscribe(web: Web, ask: Ask, me: Visitor) -> str | None:
+async def subscribe(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
     """Subscribes to a channel, or takes that back."""
     try:
         await web.call("channel.subscribe", channel=text(ask.params, "channel"), undo=undone(ask), by=me.did)
@@ -113,7 +113,7 @@ async def subscribe(web: Web, ask: Ask, me: Visitor) -> str | None:
 
 
 @form(ENDPOINTS, "/channels/episode", files=True)
-async def add(web: Web, ask: Ask, me: Visitor) -> str | None:
+async def add(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
     """Posts a film or sound with its captions, and makes the post an episode."""
     uri, title = text(ask.params, "channel"), text(ask.params, "title").strip()
     if uri.partition("/")[0] != me.did:

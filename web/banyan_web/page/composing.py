@@ -6,7 +6,7 @@ import secrets
 import time
 from typing import Any
 
-from banyan_web.endpoint import Ask, Web
+from banyan_web.endpoint import Ask, DoorContext
 from banyan_web.mastodon import defaults
 from banyan_web.mastodon.composing import mentioned
 from banyan_web.page.forms import media_of
@@ -39,7 +39,7 @@ _EMPTY: dict[str, Any] = {
 }
 
 
-def blank(web: Web, ask: Ask, me: Visitor, **filled: Any) -> dict[str, Any]:
+def blank(web: DoorContext, ask: Ask, me: Visitor, **filled: Any) -> dict[str, Any]:
     """An empty form, or one that is filled. once: names the writing, so that a second click writes nothing."""
     chosen, words = defaults.of(web.door, me.did), WORDS[language(ask)]
     usual = {"lang": chosen.language, "audience": chosen.privacy, "once": secrets.token_hex(16)}
@@ -58,7 +58,7 @@ def from_draft(draft: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "group": draft["group"], "due": due, "draft": draft["id"]}
 
 
-async def content(web: Web, ask: Ask, me: Visitor) -> dict[str, Any]:
+async def content(web: DoorContext, ask: Ask, me: Visitor) -> dict[str, Any]:
     """The parameters of `post` and `draft.set` but for what is answered, quoted or due. Raises Refused."""
     params = ask.params
     said = text(params, "text", "").replace("\r\n", "\n")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 from starlette.datastructures import UploadFile
 from starlette.responses import RedirectResponse, Response
 
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.page.rendering import as_page, reader
 from banyan_web.page.visitor import Visitor, local, writing
 from banyan_web.params import texts
@@ -19,7 +19,7 @@ from banyan_web.refusals import Refused
 
 CHUNK = 262_144
 """Bytes of a chunk of an upload."""
-Act: TypeAlias = Callable[[Web, Ask, Visitor], Awaitable[str | None]]
+Act: TypeAlias = Callable[[DoorContext, Ask, Visitor], Awaitable[str | None]]
 
 
 def form(endpoints: Endpoints, path: str, files: bool = False) -> Callable[[Act], Act]:
@@ -28,7 +28,7 @@ def form(endpoints: Endpoints, path: str, files: bool = False) -> Callable[[Act]
     def declare(do: Act) -> Act:
         @endpoints.post(path, files=files)
         @as_page
-        async def done(web: Web, ask: Ask) -> Response:
+        async def done(web: DoorContext, ask: Ask) -> Response:
             me = writing(web, ask)
             to = await do(web, ask, me)
             return RedirectResponse(to or back(ask), 303)
@@ -38,7 +38,7 @@ def form(endpoints: Endpoints, path: str, files: bool = False) -> Callable[[Act]
     return declare
 
 
-def somebody(web: Web, ask: Ask) -> Visitor:
+def somebody(web: DoorContext, ask: Ask) -> Visitor:
     """Who is logged in. Raises Refused."""
     me = reader(web, ask)
     if me is None:
@@ -78,7 +78,7 @@ def files_of(ask: Ask, name: str) -> list[UploadFile]:
     return [one for one in given if isinstance(one, UploadFile) and one.filename]
 
 
-async def media_of(web: Web, ask: Ask, name: str = "media", alts: str = "alt") -> list[dict[str, str | None]]:
+async def media_of(web: DoorContext, ask: Ask, name: str = "media", alts: str = "alt") -> list[dict[str, str | None]]:
     """The files of a form as items of media, each with its description."""
     said, given = texts(ask.params, alts), ask.params.get(name, [])
     described = dict[int, str]()
@@ -90,7 +90,7 @@ async def media_of(web: Web, ask: Ask, name: str = "media", alts: str = "alt") -
     ]
 
 
-async def put(web: Web, file: UploadFile) -> str:
+async def put(web: DoorContext, file: UploadFile) -> str:
     """The blob of a file that a form brought. Raises Refused."""
     raw = await file.read()
     chunks = [raw[at : at + CHUNK] for at in range(0, len(raw), CHUNK)]

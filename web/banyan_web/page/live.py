@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from banyan_node.operator_errors import CallError
 from banyan_node.server.blob_files import until_gone
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.entities.statuses import row_of
 from banyan_web.page.rendering import as_page, render
 from banyan_web.page.texts import post_path, readable
@@ -38,7 +38,7 @@ BEAT_S = 15.0
 
 @ENDPOINTS.get("/live")
 @as_page
-async def live(web: Web, ask: Ask) -> Response:
+async def live(web: DoorContext, ask: Ask) -> Response:
     """The page that shows the events."""
     return await render(web, ask, "live.html")
 
@@ -77,7 +77,7 @@ class _Streams:
         self._made: OrderedDict[str, _Once] = OrderedDict()
         """By what was told: events that no entry tells share a cursor."""
 
-    async def of(self, web: Web, value: dict[str, Any], eyes: _Eyes) -> list[tuple[str, Any]]:
+    async def of(self, web: DoorContext, value: dict[str, Any], eyes: _Eyes) -> list[tuple[str, Any]]:
         """What a stream tells of an event: kind and data."""
         event = f"{web.url} {msgspec.json.encode(value).decode()}"
         happened: list[_Happened] = await self._once(event, partial(_happened, web, value))
@@ -98,7 +98,7 @@ _STREAMS = _Streams()
 
 
 @ENDPOINTS.get("/live/events")
-async def events(web: Web, ask: Ask) -> Response:
+async def events(web: DoorContext, ask: Ask) -> Response:
     """The events, as SSE: `post`, `said` (an account signed something else), `peer`, `judged` (a post is shown
     otherwise now, or not at all), `more`. A browser that comes again goes on where it was, if the node can.
 
@@ -117,7 +117,7 @@ async def events(web: Web, ask: Ask) -> Response:
     return EventStream(_told(web, source, eyes))
 
 
-def demand_room(web: Web) -> None:
+def demand_room(web: DoorContext) -> None:
     """Raises Refused if as many streams are open as there may be."""
     if _STREAMS.open >= web.bounds.share(STREAMS):
         raise Refused(503, "Too many watch; try again soon.", {"retry-after": "10"})
@@ -158,7 +158,7 @@ class EventStream(Response):
             _STREAMS.open -= 1
 
 
-async def _told(web: Web, source: AsyncGenerator[Any, None], eyes: _Eyes) -> AsyncGenerator[bytes, None]:
+async def _told(web: DoorContext, source: AsyncGenerator[Any, None], eyes: _Eyes) -> AsyncGenerator[bytes, None]:
     """The events as text, no more than RATE a second, of LOOKED that are looked at."""
     second, made, looked, left = 0, 0, 0, 0
     async with aclosing(source):
@@ -182,7 +182,7 @@ def event_text(kind: str, cursor: str, data: Any) -> bytes:
     return b"event: %s\nid: %s\ndata: %s\n\n" % (kind.encode(), cursor.encode(), msgspec.json.encode(data))
 
 
-async def _happened(web: Web, value: dict[str, Any]) -> list[_Happened]:
+async def _happened(web: DoorContext, value: dict[str, Any]) -> list[_Happened]:
     kind = value["event"]
     if kind in ("peer_up", "peer_down"):
         return [_Happened("peer", {"peer": value["peer"], "up": kind == "peer_up", "time_ms": value["time_ms"]})]
@@ -204,7 +204,7 @@ async def _happened(web: Web, value: dict[str, Any]) -> list[_Happened]:
     return [_Happened("said", said, account)]
 
 
-async def _seen(web: Web, happened: Iterable[_Happened], eyes: _Eyes) -> list[tuple[str, Any]]:
+async def _seen(web: DoorContext, happened: Iterable[_Happened], eyes: _Eyes) -> list[tuple[str, Any]]:
     """What of it is told to who watches. `shown` of a post that was judged: whether they see it in timelines."""
     told = list[tuple[str, Any]]()
     for kind, data, account, uri in happened:
@@ -218,14 +218,14 @@ async def _seen(web: Web, happened: Iterable[_Happened], eyes: _Eyes) -> list[tu
     return told
 
 
-async def _sees(web: Web, account: str, eyes: _Eyes) -> bool:
+async def _sees(web: DoorContext, account: str, eyes: _Eyes) -> bool:
     try:
         return bool((await web.call("accounts.seen", accounts=[account], by=eyes.reader))["seen"][0])
     except Refused:
         return False
 
 
-async def _row(web: Web, uri: str, eyes: _Eyes) -> Mapping[str, Any] | None:
+async def _row(web: DoorContext, uri: str, eyes: _Eyes) -> Mapping[str, Any] | None:
     """The post as the timelines show it; None if they do not."""
     try:
         row = await row_of(web, uri, eyes.reader, eyes.where, seen=True)

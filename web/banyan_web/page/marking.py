@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.entities.statuses import FAVOURITE
 from banyan_web.page.forms import back, form, undone
 from banyan_web.page.visitor import Visitor
@@ -16,7 +16,7 @@ HEARTS = (FAVOURITE, f"{FAVOURITE}\ufe0f")
 """As apps and as keyboards write it."""
 
 
-async def _do(web: Web, method: str, undo: bool, **params: Any) -> None:
+async def _do(web: DoorContext, method: str, undo: bool, **params: Any) -> None:
     """What is not there need not be taken back."""
     try:
         await web.call(method, undo=undo, **params)
@@ -26,7 +26,7 @@ async def _do(web: Web, method: str, undo: bool, **params: Any) -> None:
 
 
 @form(ENDPOINTS, "/favourite")
-async def favourite(web: Web, ask: Ask, me: Visitor) -> None:
+async def favourite(web: DoorContext, ask: Ask, me: Visitor) -> None:
     """Reacts with a heart."""
     uri, undo = text(ask.params, "uri"), undone(ask)
     for emoji in HEARTS if undo else HEARTS[:1]:
@@ -34,64 +34,64 @@ async def favourite(web: Web, ask: Ask, me: Visitor) -> None:
 
 
 @form(ENDPOINTS, "/boost")
-async def boost(web: Web, ask: Ask, me: Visitor) -> None:
+async def boost(web: DoorContext, ask: Ask, me: Visitor) -> None:
     """Shares a post."""
     await _do(web, "repost", undone(ask), uri=text(ask.params, "uri"), by=me.did)
 
 
 @form(ENDPOINTS, "/bookmark")
-async def bookmark(web: Web, ask: Ask, me: Visitor) -> None:
+async def bookmark(web: DoorContext, ask: Ask, me: Visitor) -> None:
     """Keeps a post to find it again; nobody else sees that."""
     await _do(web, "bookmark", undone(ask), uri=text(ask.params, "uri"), by=me.did)
 
 
 @form(ENDPOINTS, "/pin")
-async def pin(web: Web, ask: Ask, me: Visitor) -> None:
+async def pin(web: DoorContext, ask: Ask, me: Visitor) -> None:
     """Pins a post of one's own to the profile."""
     await _do(web, "pin", undone(ask), uri=text(ask.params, "uri"), by=me.did)
 
 
 @form(ENDPOINTS, "/hide")
-async def hide(web: Web, ask: Ask, me: Visitor) -> None:
+async def hide(web: DoorContext, ask: Ask, me: Visitor) -> None:
     """Hides an answer to somebody, or a quote of them, for everybody."""
     await _do(web, "thread.hide", undone(ask), uri=text(ask.params, "uri"), by=me.did)
 
 
 @form(ENDPOINTS, "/vote")
-async def vote(web: Web, ask: Ask, me: Visitor) -> None:
+async def vote(web: DoorContext, ask: Ask, me: Visitor) -> None:
     """Votes in a poll."""
     chosen = [int(one) for one in texts(ask.params, "options") if one.isascii() and one.isdigit() and len(one) < 4]
     await web.call("vote", uri=text(ask.params, "uri"), options=chosen, by=me.did)
 
 
 @form(ENDPOINTS, "/follow")
-async def follow(web: Web, ask: Ask, me: Visitor) -> None:
+async def follow(web: DoorContext, ask: Ask, me: Visitor) -> None:
     """Follows an account, or asks to."""
     await web.call("follow", account=text(ask.params, "account"), by=me.did)
 
 
 @form(ENDPOINTS, "/unfollow")
-async def unfollow(web: Web, ask: Ask, me: Visitor) -> None:
+async def unfollow(web: DoorContext, ask: Ask, me: Visitor) -> None:
     """Follows it no more."""
     await web.call("unfollow", account=text(ask.params, "account"), by=me.did)
 
 
 @form(ENDPOINTS, "/mute")
-async def mute(web: Web, ask: Ask, me: Visitor) -> str | None:
+async def mute(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
     """Nothing of the account is shown; only the one who mutes knows."""
     await _do(web, "mute", undone(ask), account=text(ask.params, "account"), by=me.did)
     return back(ask) if undone(ask) else back(ask, "muted")
 
 
 @form(ENDPOINTS, "/block")
-async def block(web: Web, ask: Ask, me: Visitor) -> str | None:
+async def block(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
     """Blocks the account, which everybody can see."""
     await _do(web, "block", undone(ask), account=text(ask.params, "account"), by=me.did)
     return back(ask) if undone(ask) else back(ask, "blocked")
 
 
 @form(ENDPOINTS, "/requests")
-async def answer(web: Web, ask: Ask, me: Visitor) -> None:
+async def answer(web: DoorContext, ask: Ask, me: Visitor) -> None:
     """Accepts who asks to follow a locked account, or takes the wish off the list."""
     method = "follow.accept" if ask.params.get("do") == "accept" else "follow.refuse"
     await web.call(method, account=text(ask.params, "account"), by=me.did)

@@ -12,9 +12,9 @@ from typing import Any, get_args
 from starlette.responses import RedirectResponse, Response
 
 from banyan_node.home.audit import Actor
-from banyan_node.moderation.decisions import Verdict
 from banyan_node.moderation.reports import COMMENT
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_storage.local_tables import Verdict
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.reports import CATEGORIES
 from banyan_web.page.moderation_words import MODERATION
 from banyan_web.page.rendering import as_page, language, reader, render, reports_for
@@ -28,11 +28,11 @@ VERDICTS = get_args(Verdict)
 LATEST = 1 << 52
 
 
-async def _shown(web: Web, ask: Ask, template: str, **values: Any) -> Response:
+async def _shown(web: DoorContext, ask: Ask, template: str, **values: Any) -> Response:
     return await render(web, ask, template, m=MODERATION[language(ask)], **values)
 
 
-async def _demand(web: Web, me: Visitor | None) -> Visitor:
+async def _demand(web: DoorContext, me: Visitor | None) -> Visitor:
     """Raises Refused for who is no moderator now."""
     if me is None:
         raise Refused(401, "Log in first.")
@@ -41,7 +41,7 @@ async def _demand(web: Web, me: Visitor | None) -> Visitor:
     return me
 
 
-def _somebody(web: Web, ask: Ask) -> Visitor:
+def _somebody(web: DoorContext, ask: Ask) -> Visitor:
     me = reader(web, ask)
     if me is None:
         raise Refused(401, "Log in first.")
@@ -61,7 +61,7 @@ def _number(ask: Ask) -> int:
 
 @ENDPOINTS.get("/moderation")
 @as_page
-async def queue(web: Web, ask: Ask) -> Response:
+async def queue(web: DoorContext, ask: Ask) -> Response:
     """The reports that wait, and those that were decided."""
     me = await _demand(web, reader(web, ask))
     state = "closed" if ask.params.get("state") == "closed" else "open"
@@ -72,14 +72,14 @@ async def queue(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/moderation/reports/{id}")
 @as_page
-async def report(web: Web, ask: Ask) -> Response:
+async def report(web: DoorContext, ask: Ask) -> Response:
     """One report: the posts as they were and as they are, who reported, and the decision."""
     me = await _demand(web, reader(web, ask))
     found = await web.call("report.show", id=_number(ask))
     if found["account"]["account"] == me.did:
         raise Refused(403, "This report is about you: the other moderators see to it.")
     official = (await web.call("profile.get", account=found["account"]["account"]))["official"]
-    rules = {rule: web.house.rule(rule) or rule for rule in found["rules"]}
+    rules = {rule: web.server.rules.rule(rule) or rule for rule in found["rules"]}
     verdicts = [one for one in VERDICTS if (one != "suspend" or found["standing"]["hosted"])]
     return await _shown(
         web, ask, "report.html", report=found, rules=rules, official=official, verdicts=verdicts, categories=CATEGORIES
@@ -88,7 +88,7 @@ async def report(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/moderation/decisions")
 @as_page
-async def decisions(web: Web, ask: Ask) -> Response:
+async def decisions(web: DoorContext, ask: Ask) -> Response:
     """What was decided; each decision can be taken back."""
     me = await _demand(web, reader(web, ask))
     found = await web.call("decision.list", after=_after(ask), limit=A_PAGE)
@@ -98,7 +98,7 @@ async def decisions(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/moderation/law")
 @as_page
-async def law(web: Web, ask: Ask) -> Response:
+async def law(web: DoorContext, ask: Ask) -> Response:
     """What each decision does and does not do, and the orders that are in force here."""
     await _demand(web, reader(web, ask))
     orders = (await web.call("content.withheld"))["posts"]
@@ -107,7 +107,7 @@ async def law(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.post("/moderation/reports/{id}/decide")
 @as_page
-async def decide(web: Web, ask: Ask) -> Response:
+async def decide(web: DoorContext, ask: Ask) -> Response:
     """Decides a report."""
     me, number_ = await _demand(web, writing(web, ask)), _number(ask)
     verdict, why = text(ask.params, "verdict"), text(ask.params, "why", "")
@@ -130,7 +130,7 @@ async def decide(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.post("/moderation/decisions/{id}/undo")
 @as_page
-async def undo(web: Web, ask: Ask) -> Response:
+async def undo(web: DoorContext, ask: Ask) -> Response:
     """Takes a decision back."""
     me, why = await _demand(web, writing(web, ask)), text(ask.params, "why", "")
     made = await web.act(Actor(me.did, "page", why or None), "decision.undo", id=_number(ask), why=why, by=me.did)
@@ -140,23 +140,30 @@ async def undo(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/report")
 @as_page
-async def reporting(web: Web, ask: Ask) -> Response:
+async def reporting(web: DoorContext, ask: Ask) -> Response:
     """The form to report a post, or an account."""
     me, uri = _somebody(web, ask), text(ask.params, "uri", "")
     account = uri.partition("/")[0] or text(ask.params, "account")
     post = await web.call("post.get", uri=uri, by=me.did) if uri else None
     named = await web.call("profile.get", account=account)
     return await _shown(
-        web, ask, "reporting.html", post=post, account=named, categories=CATEGORIES, house=web.house, most=COMMENT
+        web,
+        ask,
+        "reporting.html",
+        post=post,
+        account=named,
+        categories=CATEGORIES,
+        house=web.server.rules,
+        most=COMMENT,
     )
 
 
 @ENDPOINTS.post("/report")
 @as_page
-async def send(web: Web, ask: Ask) -> Response:
+async def send(web: DoorContext, ask: Ask) -> Response:
     """Reports."""
     me, uri = writing(web, ask), text(ask.params, "uri", "")
-    rules = [rule for rule in texts(ask.params, "rules") if web.house.rule(rule) is not None]
+    rules = [rule for rule in texts(ask.params, "rules") if web.server.rules.rule(rule) is not None]
     category = text(ask.params, "category", "other")
     if category not in CATEGORIES:
         raise Refused(422, f"category is one of {', '.join(CATEGORIES)}.")
@@ -175,7 +182,7 @@ async def send(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/reports")
 @as_page
-async def mine(web: Web, ask: Ask) -> Response:
+async def mine(web: DoorContext, ask: Ask) -> Response:
     """What the visitor reported, and what came of it; what was decided about the visitor."""
     me = _somebody(web, ask)
     found = await web.call("report.mine", after=_after(ask), limit=A_PAGE, by=me.did)
@@ -185,6 +192,6 @@ async def mine(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/rules")
 @as_page
-async def rules(web: Web, ask: Ask) -> Response:
+async def rules(web: DoorContext, ask: Ask) -> Response:
     """The rules of this server, its terms and its privacy policy."""
-    return await _shown(web, ask, "rules.html", house=web.house)
+    return await _shown(web, ask, "rules.html", house=web.server.rules)

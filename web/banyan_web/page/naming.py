@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon.entities.statuses import uri_of
 from banyan_web.refusals import Refused
 
@@ -13,7 +13,7 @@ _KEY = re.compile(r"[0-9a-f]{32}")
 _NOBODY = "No account of this name is known here."
 
 
-async def did_of(web: Web, name: str) -> str:
+async def did_of(web: DoorContext, name: str) -> str:
     """The account of a name behind `/@`: a DID, the end of one, a confirmed handle (`an`, `an@other.example`), or a
     name that is hosted here. Raises Refused."""
     name = name.removeprefix("acct:").strip()
@@ -21,13 +21,13 @@ async def did_of(web: Web, name: str) -> str:
         return "did:banyan:" + name.removeprefix("did:banyan:").partition("@")[0]
     user, _, domain = name.partition("@")
     try:
-        found = await web.call("handle.find", handle=f"{user}.{domain or web.domain}")
+        found = await web.call("handle.find", handle=f"{user}.{domain or web.server.domain}")
     except Refused:
         found = {"accounts": []}
     for one in found["accounts"]:
         if one["platforms"]:
             return str(one["account"])
-    if domain in ("", web.domain) and user:
+    if domain in ("", web.server.domain) and user:
         named = await web.call("find", text=user)
         for one in named["accounts"]:
             if user in (one["name"], one["account"]) or len(named["accounts"]) == 1:
@@ -35,7 +35,7 @@ async def did_of(web: Web, name: str) -> str:
     raise Refused(404, _NOBODY)
 
 
-async def uri_in(web: Web, did: str, key: str) -> str:
+async def uri_in(web: DoorContext, did: str, key: str) -> str:
     """The post behind `/@NAME/`: its key, or the id that apps give it. Raises Refused."""
     if _KEY.fullmatch(key):
         return f"{did}/{key}"

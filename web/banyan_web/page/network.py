@@ -15,7 +15,7 @@ import anyio
 import msgspec
 from starlette.responses import Response
 
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.page.live import EventStream, demand_room, event_text
 from banyan_web.page.rendering import as_page, render
 from banyan_web.refusals import Refused
@@ -38,7 +38,7 @@ class _Seen:
         self._lock = anyio.Lock()
         self._held: dict[str, tuple[float, Any]] = {}
 
-    async def ask(self, web: Web, method: str, seconds: float) -> Any:
+    async def ask(self, web: DoorContext, method: str, seconds: float) -> Any:
         async with self._lock:
             at, found = self._held.get(method, (-math.inf, None))
             if anyio.current_time() - at > seconds:
@@ -50,13 +50,13 @@ class _Seen:
 _SEEN: WeakKeyDictionary[Any, _Seen] = WeakKeyDictionary()
 
 
-def _seen(web: Web) -> _Seen:
+def _seen(web: DoorContext) -> _Seen:
     return _SEEN.setdefault(web.bounds, _Seen())
 
 
 @ENDPOINTS.get("/network")
 @as_page
-async def network(web: Web, ask: Ask) -> Response:
+async def network(web: DoorContext, ask: Ask) -> Response:
     """The picture, and the same as tables."""
     found = await state(web)
     names = {peer["peer"]: peer["name"] for peer in found["peers"] if peer["name"]}
@@ -64,13 +64,13 @@ async def network(web: Web, ask: Ask) -> Response:
 
 
 @ENDPOINTS.get("/network/events")
-async def events(web: Web, ask: Ask) -> Response:
+async def events(web: DoorContext, ask: Ask) -> Response:
     """The same as it changes, as SSE: `state`."""
     demand_room(web)
     return EventStream(_told(web))
 
 
-async def _told(web: Web) -> AsyncGenerator[bytes, None]:
+async def _told(web: DoorContext) -> AsyncGenerator[bytes, None]:
     before = b""
     while True:
         try:
@@ -85,7 +85,7 @@ async def _told(web: Web) -> AsyncGenerator[bytes, None]:
         await anyio.sleep(LOOK_S)
 
 
-async def state(web: Web) -> dict[str, Any]:
+async def state(web: DoorContext) -> dict[str, Any]:
     """All that the page shows."""
     seen = _seen(web)
     peers = [peer for peer in await seen.ask(web, "peers", LOOK_S) if peer["connected"] and peer["ban"] is None]

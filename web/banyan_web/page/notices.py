@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.page.forms import somebody
 from banyan_web.page.rendering import as_page, render
 from banyan_web.params import text
@@ -24,7 +24,7 @@ KINDS = {
 
 @ENDPOINTS.get("/notifications")
 @as_page
-async def notifications(web: Web, ask: Ask) -> Response:
+async def notifications(web: DoorContext, ask: Ask) -> Response:
     """What the visitor hears of. Reading the first page marks it as read."""
     me, before = somebody(web, ask), text(ask.params, "before", "") or None
     only = text(ask.params, "only", "all")

@@ -13,7 +13,7 @@ from typing import Any
 from mnemonic import Mnemonic
 from starlette.responses import Response
 
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.page.rendering import as_page, reader, render
 from banyan_web.page.texts import account_path
 from banyan_web.params import text
@@ -27,13 +27,13 @@ WRITINGS, WRITING_S = 60, 600
 
 @ENDPOINTS.get("/own")
 @as_page
-async def own(web: Web, ask: Ask) -> Response:
+async def own(web: DoorContext, ask: Ask) -> Response:
     """Makes an account of this browser's own keys, and writes with it."""
-    return await render(web, ask, "own.html", taken=web.browser_accounts or reader(web, ask) is not None)
+    return await render(web, ask, "own.html", taken=web.server.browser_accounts or reader(web, ask) is not None)
 
 
 @ENDPOINTS.post("/own/entries")
-async def take(web: Web, ask: Ask) -> Any:
+async def take(web: DoorContext, ask: Ask) -> Any:
     """Takes entries that a browser signed. New accounts: of people who are logged in, or of everybody if the operator
     says so."""
     from_here(web, ask.request)
@@ -43,19 +43,19 @@ async def take(web: Web, ask: Ask) -> Any:
     if reader(web, ask) is not None:
         return await _taken(web, account, archive)
     seen = await web.call("entries.look", archive=archive, account=account)
-    if not (seen["held"] or web.browser_accounts):
+    if not (seen["held"] or web.server.browser_accounts):
         raise Refused(403, "This node takes no new accounts from browsers: log in first.", code="not_allowed")
     async with web.bounds.strangers.turn(ask.address, account if seen["news"] else None):
         return await _taken(web, account, archive)
 
 
-async def _taken(web: Web, account: str, archive: str) -> Any:
+async def _taken(web: DoorContext, account: str, archive: str) -> Any:
     done = await web.call("entries.take", archive=archive, account=account)
     return {**done, "path": account_path(done["account"])}
 
 
 @ENDPOINTS.get("/own/words")
-async def word_list(web: Web, ask: Ask) -> Response:
+async def word_list(web: DoorContext, ask: Ask) -> Response:
     """The 2,048 words in which a browser writes what is to be kept on paper, with spaces between them."""
     headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "public, max-age=86400"}
     return Response(" ".join(Mnemonic("english").wordlist), headers=headers)

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.page.forms import back, form, somebody, sure, undone
 from banyan_web.page.naming import did_of
 from banyan_web.page.rendering import as_page, language, reader, render
@@ -23,7 +23,7 @@ MOST = 40
 """People on a page."""
 
 
-async def cards(web: Web, me: Visitor | None, accounts: Sequence[str]) -> list[dict[str, Any]]:
+async def cards(web: DoorContext, me: Visitor | None, accounts: Sequence[str]) -> list[dict[str, Any]]:
     """What a list of people shows of each. following: None where it cannot be changed: nobody is logged in, or one of
     the two blocks the other."""
     if not accounts:
@@ -53,7 +53,7 @@ def _picture(row: dict[str, Any]) -> str | None:
     return None if item is None or not item["here"] else item["preview"] or item["blob"]
 
 
-async def _tied(web: Web, ask: Ask, method: str, heading: str) -> Response:
+async def _tied(web: DoorContext, ask: Ask, method: str, heading: str) -> Response:
     me, did = reader(web, ask), await did_of(web, ask.path["name"])
     after = text(ask.params, "after", "") or None
     found = await web.call(method, account=did, after=after, limit=MOST, by=me and me.did)
@@ -65,21 +65,21 @@ async def _tied(web: Web, ask: Ask, method: str, heading: str) -> Response:
 
 @ENDPOINTS.get("/@{name}/followers")
 @as_page
-async def followers(web: Web, ask: Ask) -> Response:
+async def followers(web: DoorContext, ask: Ask) -> Response:
     """Who follows an account."""
     return await _tied(web, ask, "followers", "followers_of")
 
 
 @ENDPOINTS.get("/@{name}/following")
 @as_page
-async def following(web: Web, ask: Ask) -> Response:
+async def following(web: DoorContext, ask: Ask) -> Response:
     """Whom it follows."""
     return await _tied(web, ask, "following", "following_of")
 
 
 @ENDPOINTS.get("/bookmarks")
 @as_page
-async def bookmarks(web: Web, ask: Ask) -> Response:
+async def bookmarks(web: DoorContext, ask: Ask) -> Response:
     """The posts that the visitor keeps, those that are here."""
     me, words = somebody(web, ask), WORDS[language(ask)]
     found = (await web.call("bookmarks", by=me.did))["bookmarks"]
@@ -89,7 +89,7 @@ async def bookmarks(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/favourites")
 @as_page
-async def favourites(web: Web, ask: Ask) -> Response:
+async def favourites(web: DoorContext, ask: Ask) -> Response:
     """The posts to which the visitor reacted."""
     me, words = somebody(web, ask), WORDS[language(ask)]
     before = text(ask.params, "before", "") or None
@@ -97,7 +97,7 @@ async def favourites(web: Web, ask: Ask) -> Response:
     return await _posts(web, ask, words["favourites_title"], found["posts"], found["before"], "favourites_none")
 
 
-async def _posts(web: Web, ask: Ask, heading: str, posts: list[Any], before: str | None, hint: str) -> Response:
+async def _posts(web: DoorContext, ask: Ask, heading: str, posts: list[Any], before: str | None, hint: str) -> Response:
     kept = (("/bookmarks", "bookmarks"), ("/favourites", "favourites_title"))
     more = {"tabs": kept, "link": "?", "live": "", "form": None, "hint_icon": "keep", "people": ()}
     said = {"heading": heading, "posts": posts, "before": before, "hint": WORDS[language(ask)][hint]}
@@ -109,7 +109,7 @@ async def _posts(web: Web, ask: Ask, heading: str, posts: list[Any], before: str
 
 @ENDPOINTS.get("/lists")
 @as_page
-async def lists(web: Web, ask: Ask) -> Response:
+async def lists(web: DoorContext, ask: Ask) -> Response:
     """The visitor's lists; with `account`, to put that one on one of them."""
     me, account = somebody(web, ask), text(ask.params, "account", "")
     adding = None
@@ -120,7 +120,7 @@ async def lists(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/lists/{id}")
 @as_page
-async def one_list(web: Web, ask: Ask) -> Response:
+async def one_list(web: DoorContext, ask: Ask) -> Response:
     """Who is on a list, and what they say."""
     me, before = somebody(web, ask), text(ask.params, "before", "") or None
     shown = await web.call("list.show", id=ask.path["id"], by=me.did)
@@ -129,14 +129,14 @@ async def one_list(web: Web, ask: Ask) -> Response:
 
 
 @form(ENDPOINTS, "/lists")
-async def make(web: Web, ask: Ask, me: Visitor) -> str | None:
+async def make(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
     """Makes a list."""
     await web.call("list.set", title=text(ask.params, "title").strip(), by=me.did)
     return back(ask, "made")
 
 
 @form(ENDPOINTS, "/lists/member")
-async def member(web: Web, ask: Ask, me: Visitor) -> str | None:
+async def member(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
     """Puts an account on a list, or takes it off."""
     undo = undone(ask)
     await web.call("list.add", id=text(ask.params, "id"), accounts=[text(ask.params, "account")], undo=undo, by=me.did)
@@ -144,7 +144,7 @@ async def member(web: Web, ask: Ask, me: Visitor) -> str | None:
 
 
 @form(ENDPOINTS, "/lists/delete")
-async def drop(web: Web, ask: Ask, me: Visitor) -> None:
+async def drop(web: DoorContext, ask: Ask, me: Visitor) -> None:
     """Deletes a list."""
     sure(ask)
     try:

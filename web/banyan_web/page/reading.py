@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import RedirectResponse, Response
 
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.page.composing import blank
 from banyan_web.page.forms import somebody
 from banyan_web.page.naming import did_of, thing_in, uri_in
@@ -40,7 +40,7 @@ TABS = (("/home", "home"), ("/", "public"), ("/local", "local"))
 
 @ENDPOINTS.get("/")
 @as_page
-async def public(web: Web, ask: Ask) -> Response:
+async def public(web: DoorContext, ask: Ask) -> Response:
     """The public timeline of the node."""
     me = reader(web, ask)
     found = await web.call("feed", all=True, before=_before(ask), limit=A_PAGE, by=me and me.did)
@@ -49,7 +49,7 @@ async def public(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/local")
 @as_page
-async def here(web: Web, ask: Ask) -> Response:
+async def here(web: DoorContext, ask: Ask) -> Response:
     """What those say in public who are hosted here."""
     me = reader(web, ask)
     found = await web.call("feed", all=True, local=True, before=_before(ask), limit=A_PAGE, by=me and me.did)
@@ -58,7 +58,7 @@ async def here(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/home")
 @as_page
-async def home(web: Web, ask: Ask) -> Response:
+async def home(web: DoorContext, ask: Ask) -> Response:
     """What those say whom the visitor follows."""
     me = somebody(web, ask)
     found = await web.call("feed", before=_before(ask), limit=A_PAGE, by=me.did)
@@ -70,7 +70,7 @@ async def home(web: Web, ask: Ask) -> Response:
 
 
 async def _timeline(
-    web: Web, ask: Ask, me: Visitor | None, word: str, found: Any, hint: str = "", people: Sequence[Any] = ()
+    web: DoorContext, ask: Ask, me: Visitor | None, word: str, found: Any, hint: str = "", people: Sequence[Any] = ()
 ) -> Response:
     first, words = _before(ask) is None, WORDS[language(ask)]
     return await render(
@@ -90,7 +90,9 @@ async def _timeline(
     )
 
 
-async def plain(web: Web, ask: Ask, heading: str, posts: list[Any], before: str | None, hint: str = "") -> Response:
+async def plain(
+    web: DoorContext, ask: Ask, heading: str, posts: list[Any], before: str | None, hint: str = ""
+) -> Response:
     """A list of posts under a heading. hint: key of what it says if there are none."""
     words = WORDS[language(ask)]
     return await render(
@@ -112,7 +114,7 @@ async def plain(web: Web, ask: Ask, heading: str, posts: list[Any], before: str 
 
 @ENDPOINTS.get("/@{name}")
 @as_page
-async def profile(web: Web, ask: Ask) -> Response:
+async def profile(web: DoorContext, ask: Ask) -> Response:
     """An account and its posts."""
     me, did = reader(web, ask), await did_of(web, ask.path["name"])
     found = await web.call("profile.get", account=did)
@@ -139,7 +141,7 @@ async def profile(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/@{name}/{key}")
 @as_page
-async def conversation(web: Web, ask: Ask) -> Response:
+async def conversation(web: DoorContext, ask: Ask) -> Response:
     """A post, what it answers, and what answers it."""
     did = await did_of(web, ask.path["name"])
     return await _thread(web, ask, await uri_in(web, did, ask.path["key"]))
@@ -147,7 +149,7 @@ async def conversation(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/@{name}/{key}/quotes")
 @as_page
-async def quotes(web: Web, ask: Ask) -> Response:
+async def quotes(web: DoorContext, ask: Ask) -> Response:
     """The posts that quote a post."""
     me, did = reader(web, ask), await did_of(web, ask.path["name"])
     uri = await uri_in(web, did, ask.path["key"])
@@ -157,12 +159,12 @@ async def quotes(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/p/{name}/{key}")
 @as_page
-async def by_uri(web: Web, ask: Ask) -> Response:
+async def by_uri(web: DoorContext, ask: Ask) -> Response:
     """A post by its URI."""
     return RedirectResponse(post_path(thing_in(ask.path["name"], ask.path["key"])), 301)
 
 
-async def _thread(web: Web, ask: Ask, uri: str) -> Response:
+async def _thread(web: DoorContext, ask: Ask, uri: str) -> Response:
     me, after = reader(web, ask), text(ask.params, "after", "") or None
     found = await web.call("thread", uri=uri, after=after, limit=ANSWERS, by=me and me.did)
     row = next((row for row in found["posts"] if row["uri"] == uri), None)
@@ -175,7 +177,7 @@ async def _thread(web: Web, ask: Ask, uri: str) -> Response:
 
 @ENDPOINTS.get("/tags/{tag}")
 @as_page
-async def tag(web: Web, ask: Ask) -> Response:
+async def tag(web: DoorContext, ask: Ask) -> Response:
     """Public posts under a tag."""
     me, named = reader(web, ask), ask.path["tag"].removeprefix("#")
     found = await web.call("search", question=f"#{named}", before=_before(ask), limit=A_PAGE, by=me and me.did)
@@ -185,7 +187,7 @@ async def tag(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/search")
 @as_page
-async def search(web: Web, ask: Ask) -> Response:
+async def search(web: DoorContext, ask: Ask) -> Response:
     """Posts by their words, and accounts by name or id."""
     me, question = reader(web, ask), text(ask.params, "q", "").strip()
     trends = [] if question else (await web.call("trends", hours=168, limit=A_PAGE))["trends"]
@@ -218,24 +220,24 @@ async def search(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/about")
 @as_page
-async def about(web: Web, ask: Ask) -> Response:
+async def about(web: DoorContext, ask: Ask) -> Response:
     """What this is, who runs it, and how one uses an app."""
     node, size = await web.call("id"), await web.call("graph.size")
     own = node["account"] and (await web.call("profile.get", account=node["account"]))["name"]
-    said = {"words": web.description, "email": web.email}
+    said = {"words": web.server.description, "email": web.server.email}
     return await render(web, ask, "about.html", node=node, size=size, own_name=own or "", **said)
 
 
 @ENDPOINTS.get("/more")
 @as_page
-async def more(web: Web, ask: Ask) -> Response:
+async def more(web: DoorContext, ask: Ask) -> Response:
     """All other pages: the bar at the foot of a phone has room for five."""
     return await render(web, ask, "more.html")
 
 
 @ENDPOINTS.get("/language/{code}")
 @as_page
-async def choose(web: Web, ask: Ask) -> Response:
+async def choose(web: DoorContext, ask: Ask) -> Response:
     """Keeps the visitor's language."""
     if ask.path["code"] not in LANGUAGES:
         raise Refused(404, "The pages are not in that language.")
@@ -246,7 +248,7 @@ async def choose(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/theme/{name}")
 @as_page
-async def choose_theme(web: Web, ask: Ask) -> Response:
+async def choose_theme(web: DoorContext, ask: Ask) -> Response:
     """Keeps whether the visitor wants it light, dark, or as the device is."""
     if ask.path["name"] not in THEMES:
         raise Refused(404, "There is no such theme.")

@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import RedirectResponse, Response
 
 from banyan_schema.dates import iso
-from banyan_web.endpoint import Ask, Web
+from banyan_web.endpoint import Ask, DoorContext
 from banyan_web.page import texts, times
 from banyan_web.page.static_files import tree
 from banyan_web.page.texts import account_path
@@ -69,7 +69,7 @@ _PERSON = (
     ("/settings", "settings", "gear"),
 )
 """Pages beside the first ones: address, key of the word, icon."""
-Do: TypeAlias = Callable[[Web, Ask], Awaitable[Response]]
+Do: TypeAlias = Callable[[DoorContext, Ask], Awaitable[Response]]
 
 
 @lru_cache(1)
@@ -119,7 +119,7 @@ def language(ask: Ask) -> str:
     return chosen if chosen in LANGUAGES else language_of(ask.request.headers.get("accept-language", ""))
 
 
-async def render(web: Web, ask: Ask, template: str, status: int = 200, /, **values: Any) -> Response:
+async def render(web: DoorContext, ask: Ask, template: str, status: int = 200, /, **values: Any) -> Response:
     """A page. values: what the template needs beside what each has."""
     lang, visitor = language(ask), visitor_of(web, ask)
     unread, waiting = 0, None
@@ -135,7 +135,7 @@ async def render(web: Web, ask: Ask, template: str, status: int = 200, /, **valu
     common: Mapping[str, Any] = {
         "t": WORDS[lang],
         "lang": lang,
-        "title": web.title,
+        "title": web.server.title,
         "me": visitor,
         "unread": unread,
         "waiting": waiting,
@@ -167,7 +167,7 @@ async def render(web: Web, ask: Ask, template: str, status: int = 200, /, **valu
     return Response(body, status, headers)
 
 
-async def reports_for(web: Web, visitor: Visitor) -> int | None:
+async def reports_for(web: DoorContext, visitor: Visitor) -> int | None:
     """How many reports wait for a moderator; None for who is none. Asked anew for each page: a role may end."""
     try:
         found = await web.call("moderator.am_i", by=visitor.did)
@@ -189,7 +189,7 @@ def _said(ask: Ask, lang: str) -> dict[str, Any]:
     return {"said": WORDS[lang].get(f"said_{key}") if key else None, "said_link": link}
 
 
-async def _realm(web: Web) -> str:
+async def _realm(web: DoorContext) -> str:
     return str((await web.call("id"))["realm"])
 
 
@@ -197,7 +197,7 @@ def as_page(do: Do) -> Do:
     """What is refused is a page too, in the visitor's language."""
 
     @wraps(do)
-    async def shown(web: Web, ask: Ask) -> Response:
+    async def shown(web: DoorContext, ask: Ask) -> Response:
         try:
             return await do(web, ask)
         except Refused as why:
@@ -209,6 +209,6 @@ def as_page(do: Do) -> Do:
     return shown
 
 
-def reader(web: Web, ask: Ask) -> Visitor | None:
+def reader(web: DoorContext, ask: Ask) -> Visitor | None:
     """Who reads."""
     return visitor_of(web, ask)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.refusals import Refused
 
 ENDPOINTS = Endpoints()
@@ -53,7 +53,7 @@ def tree() -> Tree:
 
 
 @ENDPOINTS.get("/static/{digest}/{name:path}")
-async def static(web: Web, ask: Ask) -> Any:
+async def static(web: DoorContext, ask: Ask) -> Any:
     """One file. Only under the present hash, because a page holds together only as a whole."""
     held, name = tree(), ask.path["name"]
     raw = held.files.get(name) if ask.path["digest"] == held.digest else None
@@ -74,7 +74,7 @@ async def static(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.get("/static/{name}")
-async def picture(web: Web, ask: Ask) -> Any:
+async def picture(web: DoorContext, ask: Ask) -> Any:
     """The picture of accounts without one, at an address that apps keep."""
     name = ask.path["name"]
     if name not in _PICTURES:

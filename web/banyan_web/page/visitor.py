@@ -11,7 +11,7 @@ from typing import NamedTuple
 from starlette.responses import Response
 
 from banyan_node.server.http_connections import let_in
-from banyan_web.endpoint import Ask, Web
+from banyan_web.endpoint import Ask, DoorContext
 from banyan_web.refusals import Refused
 from banyan_web.sessions import from_here, is_odd, sent, visit
 
@@ -23,7 +23,7 @@ class Visitor(NamedTuple):
     csrf: str
 
 
-def visitor_of(web: Web, ask: Ask) -> Visitor | None:
+def visitor_of(web: DoorContext, ask: Ask) -> Visitor | None:
     """None if nobody is logged in."""
     at = visit(web, ask)
     if at.person is None:
@@ -32,7 +32,7 @@ def visitor_of(web: Web, ask: Ask) -> Visitor | None:
     return Visitor(at.person.account, at.csrf)
 
 
-def writing(web: Web, ask: Ask) -> Visitor:
+def writing(web: DoorContext, ask: Ask) -> Visitor:
     """Who acts by a form. Raises Refused if nobody is logged in, or if another site sent the form."""
     if visit(web, ask).person is None:
         from_here(web, ask.request)
@@ -42,7 +42,7 @@ def writing(web: Web, ask: Ask) -> Visitor:
     return Visitor(at.person.account, at.csrf)
 
 
-def keep(web: Web, answer: Response, name: str, value: str, seconds: int) -> None:
+def keep(web: DoorContext, answer: Response, name: str, value: str, seconds: int) -> None:
     """Sets a cookie of this site alone."""
     answer.set_cookie(
         name, value, max_age=seconds, path="/", secure=web.url.startswith("https:"), httponly=True, samesite="lax"

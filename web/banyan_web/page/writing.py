@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.composing import mentioned
 from banyan_web.page.composing import blank, content, due_ms, from_draft, kept, policy
 from banyan_web.page.forms import back, form, media_of, saying, somebody
@@ -24,7 +24,7 @@ ENDPOINTS = Endpoints()
 
 @ENDPOINTS.get("/compose")
 @as_page
-async def compose(web: Web, ask: Ask) -> Response:
+async def compose(web: DoorContext, ask: Ask) -> Response:
     """A page to write on: anew, an answer, a quotation, or a draft."""
     me, words = somebody(web, ask), WORDS[language(ask)]
     given = {name: text(ask.params, name, "") or None for name in ("draft", "reply", "quote", "group")}
@@ -40,7 +40,7 @@ async def compose(web: Web, ask: Ask) -> Response:
     return await render(web, ask, "compose.html", form=blank(web, ask, me, **filled), heading=heading, above=above)
 
 
-async def _draft(web: Web, me: Visitor, name: str) -> dict[str, Any]:
+async def _draft(web: DoorContext, me: Visitor, name: str) -> dict[str, Any]:
     for one in (await web.call("drafts", by=me.did))["drafts"]:
         if one["id"] == name:
             found: dict[str, Any] = one
@@ -49,7 +49,7 @@ async def _draft(web: Web, me: Visitor, name: str) -> dict[str, Any]:
 
 
 @form(ENDPOINTS, "/post", files=True)
-async def post(web: Web, ask: Ask, me: Visitor) -> str | None:
+async def post(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
     """A post, an answer or a quotation; or a draft, if it is to be kept or published later."""
     named = {name: text(ask.params, name, "") or None for name in ("reply", "quote", "draft", "once")}
     said, due = await content(web, ask, me), due_ms(ask)
@@ -69,7 +69,7 @@ async def post(web: Web, ask: Ask, me: Visitor) -> str | None:
 
 @ENDPOINTS.get("/edit/{name}/{key}")
 @as_page
-async def edit_page(web: Web, ask: Ask) -> Response:
+async def edit_page(web: DoorContext, ask: Ask) -> Response:
     """A post of one's own in a form."""
     me, words = somebody(web, ask), WORDS[language(ask)]
     row = await _own(web, me, thing_in(ask.path["name"], ask.path["key"]))
@@ -79,7 +79,7 @@ async def edit_page(web: Web, ask: Ask) -> Response:
     return await render(web, ask, "compose.html", form=filled, heading=words["edit_title"], above=None)
 
 
-async def _own(web: Web, me: Visitor, uri: str) -> dict[str, Any]:
+async def _own(web: DoorContext, me: Visitor, uri: str) -> dict[str, Any]:
     """A post of who is logged in. Raises Refused."""
     if uri.partition("/")[0] != me.did:
         raise Refused(403, "Only posts of one's own can be changed.")
@@ -88,7 +88,7 @@ async def _own(web: Web, me: Visitor, uri: str) -> dict[str, Any]:
 
 
 @form(ENDPOINTS, "/edit", files=True)
-async def edit(web: Web, ask: Ask, me: Visitor) -> str | None:
+async def edit(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
     """Changes a post: text, warning, language, descriptions, media, and who may answer it."""
     row = await _own(web, me, text(ask.params, "edits"))
     said = text(ask.params, "text", "").replace("\r\n", "\n")
@@ -117,7 +117,7 @@ def _blobs(ask: Ask) -> set[str]:
 
 @ENDPOINTS.get("/delete/{name}/{key}")
 @as_page
-async def delete_page(web: Web, ask: Ask) -> Response:
+async def delete_page(web: DoorContext, ask: Ask) -> Response:
     """Asks before a post is deleted, because that is for ever."""
     me = somebody(web, ask)
     row = await _own(web, me, thing_in(ask.path["name"], ask.path["key"]))
@@ -125,7 +125,7 @@ async def delete_page(web: Web, ask: Ask) -> Response:
 
 
 @form(ENDPOINTS, "/delete")
-async def delete(web: Web, ask: Ask, me: Visitor) -> str | None:
+async def delete(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
     """Deletes a post of one's own. Its words may be kept as a draft, since nothing brings the post back."""
     uri = text(ask.params, "uri")
     if uri.partition("/")[0] != me.did:
@@ -138,7 +138,7 @@ async def delete(web: Web, ask: Ask, me: Visitor) -> str | None:
     return saying("/home" if uri[-32:] in to else to, "deleted_kept" if keeps else "deleted")
 
 
-async def _keep(web: Web, me: Visitor, row: dict[str, Any]) -> None:
+async def _keep(web: DoorContext, me: Visitor, row: dict[str, Any]) -> None:
     """Keeps what a post says as a draft: with its media, if their files are still here."""
     quoted = row["quote"]["uri"] if row["quote"] else None
     said = {
@@ -164,7 +164,7 @@ async def _keep(web: Web, me: Visitor, row: dict[str, Any]) -> None:
 
 @ENDPOINTS.get("/history/{name}/{key}")
 @as_page
-async def history(web: Web, ask: Ask) -> Response:
+async def history(web: DoorContext, ask: Ask) -> Response:
     """Who signed a post, when it came, and what it said before its edits."""
     me, uri = reader(web, ask), thing_in(ask.path["name"], ask.path["key"])
     await web.call("post.get", uri=uri, by=me and me.did)
@@ -173,27 +173,27 @@ async def history(web: Web, ask: Ask) -> Response:
 
 @ENDPOINTS.get("/drafts")
 @as_page
-async def drafts(web: Web, ask: Ask) -> Response:
+async def drafts(web: DoorContext, ask: Ask) -> Response:
     """Posts that are not published yet."""
     me = somebody(web, ask)
     return await render(web, ask, "drafts.html", drafts=(await web.call("drafts", by=me.did))["drafts"])
 
 
 @form(ENDPOINTS, "/drafts/publish")
-async def publish(web: Web, ask: Ask, me: Visitor) -> str | None:
+async def publish(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
     """Publishes a draft now."""
     made = await web.call("draft.publish", id=text(ask.params, "id"), by=me.did)
     return saying(post_path(made["uri"]), "posted")
 
 
 @form(ENDPOINTS, "/drafts/drop")
-async def drop(web: Web, ask: Ask, me: Visitor) -> str | None:
+async def drop(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
     """Throws a draft away."""
     await web.call("draft.drop", id=text(ask.params, "id"), by=me.did)
     return back(ask, "dropped")
 
 
-def answer_form(web: Web, ask: Ask, me: Visitor, row: dict[str, Any]) -> dict[str, Any]:
+def answer_form(web: DoorContext, ask: Ask, me: Visitor, row: dict[str, Any]) -> dict[str, Any]:
     """The form below a conversation."""
     words = WORDS[language(ask)]
     label = words["compose_answer"].format(name=row["name"]) if row["name"] else words["reply"]

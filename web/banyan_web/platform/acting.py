@@ -14,7 +14,7 @@ import msgspec
 
 from banyan_node.api import decode
 from banyan_web.door_store import Token
-from banyan_web.endpoint import Ask, Web
+from banyan_web.endpoint import Ask, DoorContext
 from banyan_web.refusals import Refused
 
 HOST = "host"
@@ -38,7 +38,7 @@ def owner_name(account: str | None, app: str) -> str:
     return f"{account or ''} {app}"
 
 
-async def own_name(web: Web, ask: Ask) -> str | None:
+async def own_name(web: DoorContext, ask: Ask) -> str | None:
     """The name under which the account of a person's token is hosted here."""
     if ask.token is None or ask.token.account is None:
         return None
@@ -59,7 +59,7 @@ def acting(ask: Ask, named: str | None, own: str | None = None) -> str:
     raise Refused(403, "This token is of another account than `as`.", code="not_allowed")
 
 
-async def reading(web: Web, ask: Ask, needed: bool = False) -> str | None:
+async def reading(web: DoorContext, ask: Ask, needed: bool = False) -> str | None:
     """The account that reads; None: nobody, which a platform's token may. needed: what is read is of an account, so
     somebody has to. Raises Refused."""
     named = ask.params.get("as")

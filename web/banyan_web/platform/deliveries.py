@@ -21,7 +21,7 @@ import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 
 from banyan_node.operator_errors import CallError
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.firehose.tail import place_of
 from banyan_web.outward import Unreachable
 from banyan_web.platform.acting import owner_name
@@ -42,7 +42,7 @@ NOTE_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-async def deliver(web: Web) -> None:
+async def deliver(web: DoorContext) -> None:
     """Sends all webhooks until it is cancelled."""
     running: dict[str, tuple[Hook, anyio.CancelScope]] = {}
     async with anyio.create_task_group() as tasks:
@@ -65,7 +65,7 @@ async def deliver(web: Web) -> None:
             await anyio.sleep(LOOK_S)
 
 
-async def _keep(web: Web, hook: Hook, scope: anyio.CancelScope) -> None:
+async def _keep(web: DoorContext, hook: Hook, scope: anyio.CancelScope) -> None:
     with scope:
         cursor = hook.cursor
         while True:
@@ -81,7 +81,7 @@ async def _keep(web: Web, hook: Hook, scope: anyio.CancelScope) -> None:
 class _Sender:
     """One webhook from a cursor on; None: from now on."""
 
-    def __init__(self, web: Web, hook: Hook, cursor: str | None) -> None:
+    def __init__(self, web: DoorContext, hook: Hook, cursor: str | None) -> None:
         self._web, self._hook, self.cursor = web, hook, cursor
         self._failing: int | None = hook.failing
         self._noted = time.monotonic()
@@ -93,7 +93,7 @@ class _Sender:
 
     async def _tell_content(self) -> str | None:
         """Events of the firehose, with what was said."""
-        said, tail = self._hook.said, self._web.tail
+        said, tail = self._hook.said, self._web.firehose.tail
         given = {"limit": TOGETHER, **of_firehose(said["accounts"], said["collections"])}
         call = self._web.backend.call
         with tail.followed():

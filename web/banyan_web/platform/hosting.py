@@ -21,7 +21,7 @@ from banyan_node.api.declare import Request
 from banyan_node.api.methods.accounts import Listed
 from banyan_node.client.types import OpenedAccount
 from banyan_node.home.recovery import commitment, new_words
-from banyan_web.endpoint import Ask, Endpoints, Shape, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
 from banyan_web.params import text, whole
 from banyan_web.platform import operations
 from banyan_web.platform.acting import HOST, is_platform, key_of, only, shaped, whose
@@ -53,7 +53,7 @@ _AFTER: dict[str, Any] = {"after": str, "limit": Annotated[int, Meta(ge=1, le=PA
 
 
 @ENDPOINTS.post("/v1/accounts", HOST, shape=_ONE)
-async def create(web: Web, ask: Ask) -> Response:
+async def create(web: DoorContext, ask: Ask) -> Response:
     """Opens one account."""
     _demand_platform(ask)
     (row,) = await _create(web, ask, [Line(1, ask.params, None)], key_of(ask))
@@ -61,7 +61,7 @@ async def create(web: Web, ask: Ask) -> Response:
 
 
 @ENDPOINTS.post("/v1/accounts/bulk", HOST, raw=True, shape=_MANY)
-async def create_many(web: Web, ask: Ask) -> Response:
+async def create_many(web: DoorContext, ask: Ask) -> Response:
     """Opens many accounts: a line each, as NDJSON, or an array. Each has an answer of its own, in order."""
     _demand_platform(ask)
     given = await objects_of(ask.request) if is_json(ask.request) else None
@@ -75,7 +75,7 @@ async def create_many(web: Web, ask: Ask) -> Response:
 
 
 @ENDPOINTS.get("/v1/accounts", HOST, Shape(None, Listed, query=_AFTER))
-async def listing(web: Web, ask: Ask) -> Any:
+async def listing(web: DoorContext, ask: Ask) -> Any:
     """The accounts that are hosted here, page by page, in the order of opening."""
     _demand_platform(ask)
     only(ask.params, "after", "limit")
@@ -101,7 +101,7 @@ def _runs(lines: Sequence[Line]) -> Iterator[list[Line]]:
     yield run
 
 
-async def _create(web: Web, ask: Ask, lines: Sequence[Line], key: str | None) -> list[dict[str, Any]]:
+async def _create(web: DoorContext, ask: Ask, lines: Sequence[Line], key: str | None) -> list[dict[str, Any]]:
     """Opens an account for each line. The name is the key of a line: it is there once (`_runs`)."""
     seal, giver = Seal(web.door, ask), whose(ask)
     wanted = [_read(line) for line in lines]

@@ -17,11 +17,12 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from banyan_node.api.declare import Method
+from banyan_node.api.errors import line_status
 from banyan_node.api.methods.bulk import DOES, MAX_ID
 from banyan_node.api.texts import Own
 from banyan_node.client.types import OperationRow
 from banyan_node.operator_errors import CallError
-from banyan_web.endpoint import Ask, Endpoints, Shape, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
 from banyan_web.platform.acting import acting, key_of, own_name, whose
 from banyan_web.platform.lines import (
     Conversation,
@@ -90,7 +91,7 @@ _SHAPE = Shape(OPERATIONS, _row_type(), refuses=(400, 408, 413, 415), keyed=True
 
 
 @ENDPOINTS.post("/v1/operations", "write", raw=True, shape=_SHAPE)
-async def operations(web: Web, ask: Ask) -> Response:
+async def operations(web: DoorContext, ask: Ask) -> Response:
     """Many operations as NDJSON or as an array, or one as JSON."""
     key, giver = key_of(ask), whose(ask)
     given = await objects_of(ask.request) if is_json(ask.request) else None
@@ -104,7 +105,7 @@ async def operations(web: Web, ask: Ask) -> Response:
     return Conversation(ask.request, do) if given is None else answer(await answer_array(given, do))
 
 
-async def _one(web: Web, ask: Ask, giver: str, key: str | None, line: Line, own: str | None) -> Response:
+async def _one(web: DoorContext, ask: Ask, giver: str, key: str | None, line: Line, own: str | None) -> Response:
     if line.why is not None:
         raise line.why
     if key is not None:
@@ -130,14 +131,14 @@ def _said(ask: Ask, line: Line, key: str | None, own: str | None) -> dict[str, A
     return operation
 
 
-async def write(web: Web, giver: str, said: Sequence[dict[str, Any] | Refused]) -> list[dict[str, Any]]:
+async def write(web: DoorContext, giver: str, said: Sequence[dict[str, Any] | Refused]) -> list[dict[str, Any]]:
     """Does operations, and returns what to answer to each."""
     given = [one for one in said if isinstance(one, dict)]
     rows = iter(await _rows(web, giver, given) if given else ())
-    return [refused_line(one) if isinstance(one, Refused) else _row(one, next(rows)) for one in said]
+    return [refused_line(one) if isinstance(one, Refused) else row_of(one, next(rows)) for one in said]
 
 
-async def _rows(web: Web, giver: str, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+async def _rows(web: DoorContext, giver: str, operations: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Raises nothing: what is refused as a whole is done one by one, and so the one is found."""
     try:
         done = await web.backend.call("bulk.write", {"operations": operations, "whose": giver})
@@ -154,12 +155,13 @@ async def _rows(web: Web, giver: str, operations: list[dict[str, Any]]) -> list[
 
 
 def _refused(error: CallError) -> dict[str, Any]:
+    """As `bulk.write` says it."""
     return {"state": "refused", "code": error.code, "message": error.message, "status": error.status}
 
 
-def _row(operation: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+def row_of(operation: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     id = operation.get("id")
     if row["state"] == "refused":
-        status = 422 if row["status"] == 400 else row["status"]
-        return refused_line(Refused(status, row["message"], code=row["code"]), id=id)
+        error = CallError(row["code"], row["message"], row["status"])
+        return refused_line(Refused(line_status(error), error.message, code=error.code), id=id)
     return {"id": id, "status": 200, "repeated": row["state"] == "before", "answer": row["answer"]}

@@ -7,7 +7,7 @@ from base64 import b64decode
 from starlette.responses import Response
 
 from banyan_web.archives import FileAnswer, archive_of
-from banyan_web.endpoint import Ask, Endpoints, Shape, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
 from banyan_web.platform.acting import is_platform, only, reading
 from banyan_web.platform.reading import READ, has
 
@@ -20,7 +20,7 @@ _ARCHIVE = Shape(gives="application/octet-stream")
 
 
 @ENDPOINTS.get("/v1/posts/{account}/{key}/proof", READ, _PROOF)
-async def proof(web: Web, ask: Ask) -> Response:
+async def proof(web: DoorContext, ask: Ask) -> Response:
     """What proves a post, in the frames of an archive: its author's control log, and the signed run with it."""
     only(ask.params)
     await reading(web, ask)
@@ -33,7 +33,7 @@ async def proof(web: Web, ask: Ask) -> Response:
 
 
 @ENDPOINTS.get("/v1/accounts/{account}/archive", READ, _ARCHIVE)
-async def archive(web: Web, ask: Ask) -> Response:
+async def archive(web: DoorContext, ask: Ask) -> Response:
     """The archive of an account: all its entries and their content. Another node imports it. One of more than 64 MiB is
     for its account and for a platform."""
     only(ask.params)

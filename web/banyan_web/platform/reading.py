@@ -17,7 +17,7 @@ from starlette.responses import Response
 from banyan_node.api.declare import Method
 from banyan_node.api.decode import takes
 from banyan_node.api.dispatch import method_of
-from banyan_web.endpoint import Ask, Do, Endpoints, Shape, Web
+from banyan_web.endpoint import Ask, Do, DoorContext, Endpoints, Shape
 from banyan_web.platform.acting import only, reading
 from banyan_web.refusals import Refused
 
@@ -81,7 +81,7 @@ def names_of(read: Read) -> list[str]:
 
 
 def _endpoint(read: Read) -> Do:
-    async def do(web: Web, ask: Ask) -> Response:
+    async def do(web: DoorContext, ask: Ask) -> Response:
         only(ask.params, *names_of(read))
         method, as_ = method_of(read.method), await reading(web, ask, read.own)
         params = {name: _value(method, name, value) for name, value in ask.params.items() if name != "as"}

@@ -14,7 +14,7 @@ from banyan_node.api.methods.reports import MyReport, ReportRequest
 from banyan_node.api.texts import Did, DidText
 from banyan_web.admin.acting import BODY, actor, once, written_down
 from banyan_web.admin.people import hosted_standing
-from banyan_web.endpoint import Ask, Endpoints, Shape, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
 from banyan_web.platform.acting import HOST, acting, is_platform, only, own_name, shaped
 from banyan_web.refusals import Refused
 from banyan_web.scopes import scopes_in
@@ -43,7 +43,7 @@ class MintedToken(Said, frozen=True):
 
 
 @ENDPOINTS.post("/v1/accounts/{account}/tokens", HOST, shape=Shape(NewToken, MintedToken, refuses=BODY, keyed=True))
-async def mint(web: Web, ask: Ask) -> Any:
+async def mint(web: DoorContext, ask: Ask) -> Any:
     """A token of an account that is hosted here, for the apps of its user."""
     given, account = shaped(ask.params, NewToken), await _hosted(web, ask)
     if await web.is_closed(account):
@@ -66,7 +66,7 @@ async def mint(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.delete("/v1/accounts/{account}/tokens/{id}", HOST, Shape(None, NoResult, keyed=True))
-async def revoke(web: Web, ask: Ask) -> Any:
+async def revoke(web: DoorContext, ask: Ask) -> Any:
     """Ends a token of an account that is hosted here, at once."""
     only(ask.params)
     account, id_ = await _hosted(web, ask), ask.path["id"]
@@ -82,7 +82,7 @@ async def revoke(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/v1/reports", "write:reports", shape=Shape(ReportRequest, MyReport, refuses=(*BODY, 409, 429)))
-async def report(web: Web, ask: Ask) -> Any:
+async def report(web: DoorContext, ask: Ask) -> Any:
     """Reports an account, or posts of it, to the moderators of this node. One that says what an open one says is folded
     into it."""
     given = shaped(ask.params, ReportRequest)
@@ -99,7 +99,7 @@ def _platform(ask: Ask) -> str:
     return ask.token.app
 
 
-async def _hosted(web: Web, ask: Ask) -> DidText:
+async def _hosted(web: DoorContext, ask: Ask) -> DidText:
     """The DID of the account of the path. Raises Refused."""
     _platform(ask)
     return DidText((await hosted_standing(web, ask))["account"])

@@ -23,7 +23,7 @@ from banyan_node.client.types import Webhook, Webhooks
 from banyan_node.operator_errors import CallError
 from banyan_storage.acts import RULES, ActKind, of_kind
 from banyan_web.door_store import DoorStore
-from banyan_web.endpoint import Ask, Endpoints, Shape, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
 from banyan_web.firehose.following import SEALED, without_reason
 from banyan_web.outward import Unreachable
 from banyan_web.platform.acting import HOST, is_platform, key_of, only, shaped, whose
@@ -147,7 +147,7 @@ _BODY = (400, 408, 413, 415)
 
 
 @ENDPOINTS.post("/v1/webhooks", HOST, shape=Shape(NewWebhook, Webhook, refuses=(*_BODY, 410), keyed=True))
-async def create(web: Web, ask: Ask) -> Any:
+async def create(web: DoorContext, ask: Ask) -> Any:
     """Sends what happens from now on, or since a cursor, to a URL of the platform."""
     owner = _owner(ask)
     wanted = shaped(ask.params, NewWebhook)
@@ -191,7 +191,7 @@ def _insert(door: DoorStore, owner: str, made: dict[str, str], url: str, filters
         db.execute(f"insert or ignore into webhooks ({names}) values (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
-async def _check(web: Web, wanted: NewWebhook) -> None:
+async def _check(web: DoorContext, wanted: NewWebhook) -> None:
     """Raises Refused."""
     kinds = {*wanted.events}
     if not kinds.isdisjoint(EVENTS) and not kinds.isdisjoint(CONTENT):
@@ -208,7 +208,7 @@ def of_firehose(accounts: Sequence[str], collections: Sequence[str]) -> dict[str
     return {name: some for name, some in given.items() if some}
 
 
-async def _cursor(web: Web, since: str | None, has_content: bool) -> str:
+async def _cursor(web: DoorContext, since: str | None, has_content: bool) -> str:
     """Where it begins: the cursor that was given, or that of now. Raises Refused."""
     if has_content and since != BEGINNING:
         given = {} if since is None else {"since": since, "limit": 1}
@@ -228,7 +228,7 @@ async def _cursor(web: Web, since: str | None, has_content: bool) -> str:
 
 
 @ENDPOINTS.get("/v1/webhooks", HOST, Shape(None, Webhooks))
-async def listing(web: Web, ask: Ask) -> Any:
+async def listing(web: DoorContext, ask: Ask) -> Any:
     """The webhooks of the platform, each with the last error."""
     owner = _owner(ask)
     only(ask.params)
@@ -236,7 +236,7 @@ async def listing(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/v1/webhooks/{id}/enable", HOST, shape=Shape(None, Webhook, refuses=_BODY))
-async def enable(web: Web, ask: Ask) -> Any:
+async def enable(web: DoorContext, ask: Ask) -> Any:
     """Starts a webhook again that failed for a day. It goes on where it stopped."""
     only(ask.params)
     hook = _one(web, ask)
@@ -245,7 +245,7 @@ async def enable(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.post("/v1/webhooks/{id}/replay", HOST, shape=Shape(Replaying, Webhook, refuses=(*_BODY, 410)))
-async def replay(web: Web, ask: Ask) -> Any:
+async def replay(web: DoorContext, ask: Ask) -> Any:
     """Sends everything again that came after a cursor, in order, and then goes on. It is active then."""
     wanted, hook = shaped(ask.params, Replaying), _one(web, ask)
     cursor, said = await _cursor(web, wanted.since, hook.has_content), hook.said
@@ -257,7 +257,7 @@ async def replay(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.delete("/v1/webhooks/{id}", HOST, Shape(None, NoResult, refuses=_BODY))
-async def delete(web: Web, ask: Ask) -> Any:
+async def delete(web: DoorContext, ask: Ask) -> Any:
     """Ends a webhook."""
     only(ask.params)
     hook = _one(web, ask)
@@ -272,7 +272,7 @@ def _owner(ask: Ask) -> str:
     return whose(ask)
 
 
-def _one(web: Web, ask: Ask) -> Hook:
+def _one(web: DoorContext, ask: Ask) -> Hook:
     found = [hook for hook in every(web.door, _owner(ask)) if hook.id == ask.path["id"]]
     if not found:
         raise Refused(404, "There is no such webhook.", code="not_found")

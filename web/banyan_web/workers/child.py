@@ -28,10 +28,11 @@ from banyan_web.bounds import Bounds
 from banyan_web.door_files import DoorFiles, folder_of, remove
 from banyan_web.door_store import DoorStore
 from banyan_web.firehose.tail import Tail
-from banyan_web.house import House
+from banyan_web.mastodon.cards.link_cards import LinkCards
 from banyan_web.mastodon.push.sending import send_pushes
 from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.platform.deliveries import deliver
+from banyan_web.server_rules import ServerRules
 from banyan_web.shared_counts import SharedCounts
 from banyan_web.streaming import LAST_LINES_S
 from banyan_web.wiring import web_of
@@ -97,7 +98,7 @@ async def _serve(line: NodeLine, opening: WorkerOpening, reads: StoreReads, door
     proxies, cpu = tuple(http.proxies), http.anonymous_cpu
     bounds = Bounds(http.token_rate, http.address_rate, proxies, counts, opening.workers, cpu)
     tail, hub = Tail(backend), Hub()
-    house = House.read(http, Path(opening.home))
+    house = ServerRules.read(http, Path(opening.home))
     web = web_of(backend, door, files, house, http, opening.url, tail, hub, bounds, opening.push_key)
     app = door_app(web)
     listener = socket.socket(fileno=opening.listener)
@@ -106,14 +107,14 @@ async def _serve(line: NodeLine, opening: WorkerOpening, reads: StoreReads, door
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(app.streams.run)
         tasks.start_soon(tail.run)
-        tasks.start_soon(web.runs.run)
+        tasks.start_soon(web.firehose.runs.run)
         tasks.start_soon(hub.run, web)
         if opening.number == 0:
             tasks.start_soon(deliver, web)  # by one worker alone; it goes on where it was when it is started anew
             tasks.start_soon(send_pushes, web)
-        tasks.start_soon(web.cards.run, web)
+        tasks.start_soon(web.part(LinkCards).run, web, hub.changed)
         tasks.start_soon(_say, line, server)
-        tasks.start_soon(_end, line, server, (tail, web.runs), hub, app)
+        tasks.start_soon(_end, line, server, (tail, web.firehose.runs), hub, app)
         await server.serve()
         tasks.cancel_scope.cancel()
 

@@ -25,14 +25,14 @@ import structlog
 import trio
 
 from banyan_crdt.sealing import Opener
-from banyan_node.api.door_state import DoorState, DoorWorker
+from banyan_node.api.declare import DoorState, DoorWorker
 from banyan_node.node import Node
 from banyan_node.operator_errors import ControlError
 from banyan_node.server.http_server import Bind, endpoint_of, listen
 from banyan_node.server.running import Endpoint
 from banyan_web.door_files import folder_of, remove
-from banyan_web.house import House
 from banyan_web.mastodon.push.vapid import PUSH
+from banyan_web.server_rules import ServerRules
 from banyan_web.shared_counts import KEY_BYTES, shared_memory
 from banyan_web.streaming import LAST_LINES_S
 from banyan_web.workers.frames import SILENT_S, Kind, WorkerDoes, WorkerOpening, frame_of
@@ -63,7 +63,7 @@ async def serve_by_workers(node: Node, task_status: Any = trio.TASK_STATUS_IGNOR
     """Serves HTTP at `http.address` by `http.workers` processes until the node stops. Reports the endpoint, once all of
     them serve. Raises PortBusy, ControlError, ConfigError."""
     http = node.settings.config.http
-    House.read(http, node.home.path)  # each worker reads it, and its refusal would stand in the log alone
+    ServerRules.read(http, node.home.path)  # each worker reads it, and its refusal would stand in the log alone
     listener = listen(Bind.at(http.address))
     endpoint, counts = endpoint_of(listener), shared_memory()
     try:

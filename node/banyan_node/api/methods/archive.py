@@ -44,6 +44,8 @@ from banyan_storage.archive import (
     whole_until,
 )
 from banyan_storage.lmdb_folder import make_folder
+from banyan_storage.local_state import held
+from banyan_storage.local_tables import LOCAL
 from banyan_storage.reader import StoreReader
 from banyan_storage.views.large_accounts import waiting
 
@@ -89,9 +91,19 @@ class TakenIn(Response, frozen=True):
     account: Did | None
 
 
+class LocalRow(Response, frozen=True):
+    """Local state of one kind: rows that this node keeps for itself. owner: the module that decides what they mean."""
+
+    name: str
+    owner: str
+    version: int
+    rows: int
+    bytes: int
+
+
 class StoreStats(Response, frozen=True):
     """lacking: missing pieces of content. longest: entries of the longest log. bytes: of the store on disk. media,
-    media_bytes: how many blobs are here, and what they take beside the store."""
+    media_bytes: how many blobs are here, and what they take beside the store. local: of each kind that has rows."""
 
     accounts: int
     logs: int
@@ -105,6 +117,7 @@ class StoreStats(Response, frozen=True):
     media: int
     media_bytes: int
     schema: int
+    local: list[LocalRow]
 
 
 class ProblemRow(Response, frozen=True):
@@ -295,6 +308,11 @@ def stats(at: CommitView, ask: Nothing) -> StoreStats:
         media=len(at.blobs.all()),
         media_bytes=at.blobs.used(),
         schema=tables.SCHEMA,
+        local=[
+            LocalRow(name, LOCAL[name].owner, LOCAL[name].version, one.rows, one.bytes)
+            for name, one in held(at.store, LOCAL).items()
+            if name and one.rows
+        ],
     )
 
 

@@ -78,7 +78,7 @@ def bulk(ctx: Context, ask: BulkRequest, now: float) -> BulkDone:
     """Does many operations, by many accounts, in order. Each succeeds or is refused alone; all that succeed are durable
     together."""
     now_ms = ctx.replica.wall_ms(now)
-    once.forget(ctx, now_ms, 2 * len(ask.operations))
+    once.forget(ctx.store, now_ms, 2 * len(ask.operations))
     call = _Call(ctx, ask.whose, now, now_ms)
     ctx.pushes = len(ask.operations) <= PUSHED
     try:
@@ -90,7 +90,6 @@ def bulk(ctx: Context, ask: BulkRequest, now: float) -> BulkDone:
 class _Call:
     def __init__(self, ctx: Context, whose: str, now: float, now_ms: int) -> None:
         self.ctx, self.whose, self.now, self.now_ms = ctx, whose, now, now_ms
-        self._notes = once.Notes(ctx, now_ms)
         self._waiting: set[AccountId] = set()
         """Accounts with writes that wait to be written."""
         for account in [account for account, at_ms in ctx.ahead.items() if at_ms < now_ms]:
@@ -102,13 +101,13 @@ class _Call:
         try:
             id, method, params = _parts(operation)
             name, said = once.name_of(self.whose, id), once.digest_of(operation)
-            before = self._notes.find(name)
+            before = once.find(self.ctx.store, name, self.now_ms)
             if before is not None:
                 if before.said != said:
                     raise CallError(
                         "refused", f"Another operation was done under the id '{id[:60]}': use a new id.", 422
                     )
-                return BulkRow(id, "before", before.answer)
+                return BulkRow(id, "before", msgspec.json.decode(before.answer))
             ask = decode.request(method, params)
             by = self._get_ready(method, operation)
         except (CallError, BanyanError, ValueError) as error:
@@ -121,7 +120,7 @@ class _Call:
                 why = f"Operation '{id[:60]}' was refused half done, so nothing of the call was: send them one by one."
                 raise CallError("half_done", why, 409) from error
             return _refused(id, error)
-        self._notes.put(name, said, answer)
+        once.put(self.ctx.store, name, said, answer, self.now_ms)
         return BulkRow(id, "done", answer)
 
     def _time_of(self, by: AccountId | None) -> float:

@@ -23,22 +23,19 @@ from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Milliseconds, PostRef, PostUri, target_of, uri
 from banyan_node.context import Context
 from banyan_node.hosting import stated
-from banyan_node.hosting.gone import Order, note_withheld, order_of, withheld
-from banyan_node.moderation import copies, returning, standing
+from banyan_node.moderation import copies
 from banyan_node.operator_errors import CallError
-from banyan_reading.queries import WITHHELD
 from banyan_replica.peers.withholding import Withheld, sign_withheld
 from banyan_replica.surroundings import PartItem
 from banyan_schema.social import POST, Target, post_to_text
 from banyan_storage.due import Work
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.local_tables import LABELLED, ORDERS_HAVE_TERMS, RELEASED_CONTENT, WITHHELD, Order
 
 METHODS = Declared()
 DAY_MS = 86_400_000
 AT_ONCE = 100
 """Orders that one step ends."""
-_TERMS = b"terms of orders"
-"""The note that the ends of orders of older programs are in the table of due work."""
 
 
 class WithholdRequest(Request, frozen=True, forbid_unknown_fields=True):
@@ -102,7 +99,7 @@ def withhold(ctx: Context, ask: WithholdRequest, now: float) -> WithheldAnswer:
     if not ask.order.strip():
         raise CallError("bad_request", "The order is empty; name the order or decision by which you withhold.")
     writes = [(ref, ctx.store.withheld(ref.entry, ref.op)) for ref in _writes(ctx, target)]
-    stands = order_of(ctx.store, target)
+    stands = WITHHELD.get(ctx.store, target)
     refs = [ref for ref, reason in writes if reason is None or (reason and stands is not None)]
     if all(reason for _, reason in writes) and stands is not None and ask.erase and copies.any_of(ctx.store, target):
         copies.drop(ctx.store, target.account, target.key)
@@ -128,20 +125,21 @@ def _keep_back(ctx: Context, target: Target, refs: list[Ref], order: Order, eras
         if (raw := ctx.store.part(entry, op)) is not None:
             ctx.replica.forget_content(raw)
         ctx.store.erase_part(entry, op, sign_withheld(ctx.device, stated))
-        returning.wait_for(ctx.store, entry, op, None)
+        RELEASED_CONTENT.put(ctx.store, Ref(entry, op), None)
 
 
 def keep_back_edits(ctx: Context, account: AccountId, added: Iterable[Entry]) -> bool:
     """Withholds what came now of posts that an order withholds, with a copy if there are copies of them. Returns
     whether there was any."""
-    if next(ctx.store.notes(WITHHELD + account), None) is None:
+    if not WITHHELD.any(ctx.store, account):
         return False
     edits: dict[Target, list[Ref]] = {}
     for entry in added:
         for at, op in enumerate(decode_body(entry.ops).ops):
             if isinstance(op, Put) and op.coll == POST and part_of(op):
                 edits.setdefault(Target(account, op.key), []).append(Ref(entry.id, at))
-    judged = [(post, refs, order) for post, refs in edits.items() if (order := order_of(ctx.store, post)) is not None]
+    orders = ((post, refs, WITHHELD.get(ctx.store, post)) for post, refs in edits.items())
+    judged = [(post, refs, order) for post, refs, order in orders if order is not None]
     if judged:
         ctx.replica.ingest.flush()
     for post, refs, order in judged:
@@ -152,7 +150,7 @@ def keep_back_edits(ctx: Context, account: AccountId, added: Iterable[Entry]) ->
 
 def _note(ctx: Context, target: Target, order: Order | None) -> None:
     """Notes the order that withholds a post, and when it ends. None: none does."""
-    note_withheld(ctx.store, target, order)
+    WITHHELD.put(ctx.store, target, order)
     if order is not None and order.expires_ms:
         ctx.store.set_due(Work.WITHHELD, target.account + target.key, order.expires_ms)
     else:
@@ -167,15 +165,19 @@ def tell_judged(ctx: Context, posts: Iterable[Target]) -> None:
 def note_returned(ctx: Context, post: Target) -> None:
     """Notes that something keeps a post back no more. Readers show it then as it is, so its label is told again."""
     ctx.store.note_act("returned", post.account, post.key)
-    if (label := standing.label_of(ctx.store, post)) is not None:
-        ctx.store.note_act("labelled", post.account, post.key, (label,))
+    if (label := LABELLED.get(ctx.store, post)) is not None:
+        ctx.store.note_act("labelled", post.account, post.key, (label.text,))
 
 
 def tell_returned(ctx: Context, items: Iterable[PartItem]) -> None:
     """The same of posts that were released, of which content came now. What others said of it is forgotten."""
     items = [*items]
     stated.came(ctx.store, items)
-    posts = returning.came(ctx.store, items)
+    posts = dict[Target, None]()
+    for ref in [Ref(item.entry, item.op) for item in items]:
+        if (post := RELEASED_CONTENT.get(ctx.store, ref)) is not None:
+            RELEASED_CONTENT.put(ctx.store, ref, None)
+            posts[post] = None
     for post in posts:
         note_returned(ctx, post)
     if posts:
@@ -213,7 +215,7 @@ def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
     ctx.store.put_loose_parts([item for item in kept if not ctx.store.is_counted(item.entry)])
     lacking = [ref for ref in wanted if ctx.store.lacks_part(ref.entry, ref.op)]
     for ref in lacking:
-        returning.wait_for(ctx.store, ref.entry, ref.op, target)
+        RELEASED_CONTENT.put(ctx.store, ref, target)
     if len(lacking) < len(wanted):
         note_returned(ctx, target)
         tell_judged(ctx, [target])
@@ -222,11 +224,11 @@ def release(ctx: Context, ask: ReleaseRequest, now: float) -> Released:
 
 def end_terms(ctx: Context, now: float) -> bool:
     """Releases what is withheld by orders whose term has ended. Returns whether more is waiting."""
-    if ctx.store.note(_TERMS) is None:
+    if not ORDERS_HAVE_TERMS.get(ctx.store):
         copies.seal_old(ctx)
-        for target, order in [*withheld(ctx.store)]:
+        for target, order in [*WITHHELD.rows(ctx.store)]:
             _note(ctx, target, order)
-        ctx.store.put_note(_TERMS, b"1")
+        ORDERS_HAVE_TERMS.put(ctx.store, True)
     copies.let_go(ctx)
     now_ms = ctx.replica.wall_ms(now)
     due = ctx.store.due(Work.WITHHELD, now_ms, AT_ONCE)
@@ -244,7 +246,7 @@ def end_terms(ctx: Context, now: float) -> bool:
 def listing(at: CommitView, ask: Nothing) -> WithheldPosts:
     """Lists the posts that this node withholds."""
     q = at.queries()
-    return WithheldPosts([WithheldRow(uri(t), name_of(q, t.account), *said) for t, said in withheld(at.store)])
+    return WithheldPosts([WithheldRow(uri(t), name_of(q, t.account), *said) for t, said in WITHHELD.rows(at.store)])
 
 
 def _writes(ctx: Context, target: Target) -> list[Ref]:

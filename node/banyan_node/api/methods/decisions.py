@@ -27,18 +27,18 @@ from banyan_node.api.methods.reading import Named, name_of
 from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, PostRef, PostUri, did, target_of, uri
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.hosting.gone import order_of
-from banyan_node.moderation import decisions, moderators, reports, standing, telling
-from banyan_node.moderation.decisions import OF_POSTS, DecisionNote, TakenBack, Verdict
+from banyan_node.moderation import decisions, reports, telling
+from banyan_node.moderation.decisions import HOLDS, OF_POSTS, Kind
 from banyan_node.operator_errors import CallError
 from banyan_reading.queries import Queries
 from banyan_schema.social import Target, post_to_text
+from banyan_storage import local_tables as local
 from banyan_storage.acts import ActKind
 from banyan_storage.views import touched
 
 METHODS = Declared()
 PAGE = 100
-_ACT: dict[standing.Kind, ActKind] = {
+_ACT: dict[Kind, ActKind] = {
     "label": "labelled",
     "hide": "hidden",
     "limit": "limited",
@@ -60,7 +60,7 @@ class DecideRequest(Request, frozen=True, forbid_unknown_fields=True):
     the hosted account; pass_on: somebody told the platform `to`. why: for the other moderators. text: for the author.
     order, basis, scope, days: of the signed statement about content that is withheld (`content.withhold`)."""
 
-    verdict: Verdict
+    verdict: local.Verdict
     report: Number | None = None
     account: AccountRef | None = None
     posts: Annotated[list[PostRef], Meta(max_length=reports.POSTS)] | None = None
@@ -108,7 +108,7 @@ class DecisionRow(Response, frozen=True):
     id: Number
     at_ms: Milliseconds
     by: Named | None
-    verdict: Verdict
+    verdict: local.Verdict
     account: Named
     posts: list[PostUri]
     report: Number | None
@@ -127,7 +127,7 @@ class DecisionAboutMe(Response, frozen=True):
 
     id: Number
     at_ms: Milliseconds
-    verdict: Verdict
+    verdict: local.Verdict
     posts: list[PostUri]
     text: str
     order: str
@@ -149,7 +149,7 @@ class DecisionsAboutMe(Response, frozen=True):
     after: Number | None
 
 
-def decision_row(q: Queries, one: DecisionNote) -> DecisionRow:
+def decision_row(q: Queries, one: local.DecisionNote) -> DecisionRow:
     undone = one.undone
     return DecisionRow(
         one.id,
@@ -170,7 +170,7 @@ def decision_row(q: Queries, one: DecisionNote) -> DecisionRow:
     )
 
 
-def about_me(one: DecisionNote) -> DecisionAboutMe:
+def about_me(one: local.DecisionNote) -> DecisionAboutMe:
     posts = [uri(target_of(post)) for post in one.posts]
     undone = None if one.undone is None else one.undone.at_ms
     said = (one.text, one.order, one.basis, one.scope, one.days)
@@ -194,7 +194,7 @@ def add(ctx: Context, ask: DecideRequest, now: float) -> DecisionRow:
     by = _moderator(ctx, ask.by, account)
     asked = ask.posts if ask.posts is not None else [one.uri for one in report.posts] if report is not None else []
     posts = _judged(ctx, ask, account, list(dict.fromkeys(map(target_of, asked))))
-    made = DecisionNote(
+    made = local.DecisionNote(
         id=decisions.next_number(ctx.store),
         at_ms=at_ms,
         by=by,
@@ -220,7 +220,7 @@ def add(ctx: Context, ask: DecideRequest, now: float) -> DecisionRow:
     return decision_row(ctx.queries(), made)
 
 
-def _report(ctx: Context, number: int) -> reports.ReportNote:
+def _report(ctx: Context, number: int) -> local.ReportNote:
     found = reports.find(ctx.store, number)
     if found is None:
         raise CallError("not_found", f"There is no report {number}, or it is no longer kept.", 404)
@@ -232,7 +232,7 @@ def _moderator(ctx: Context, named: str | None, about: AccountId) -> str | None:
     if named is None:
         return None
     by = hosted.account_of(ctx, named)
-    if not moderators.is_moderator(ctx.store, by):
+    if not local.MODERATORS.has(ctx.store, by):
         raise CallError("refused", f"{account_to_text(by)} is no moderator of this node.", 403)
     if by == about:
         raise CallError("refused", "This is about you: another moderator has to decide it.", 403)
@@ -253,7 +253,7 @@ def _judged(ctx: Context, ask: DecideRequest, account: AccountId, posts: list[Ta
         says = "Only an account that is hosted here can be suspended: this node writes for no other. Limit it."
         raise CallError("refused", says, 409)
     if verdict == "limit" or verdict == "suspend":
-        if (stands := standing.find(ctx.store, verdict, account)) is not None:
+        if (stands := HOLDS[verdict].get(ctx.store, account)) is not None:
             raise CallError("refused", f"Decision {stands.decision} says that already; take it back first.", 409)
         return posts
     if verdict not in OF_POSTS:
@@ -261,25 +261,25 @@ def _judged(ctx: Context, ask: DecideRequest, account: AccountId, posts: list[Ta
     if not posts:
         raise CallError("bad_request", f"The verdict {verdict} is about posts: name them in 'posts'.")
     if verdict == "withhold":
-        new = [post for post in posts if given_to_peers(ctx, post) or order_of(ctx.store, post) is not None]
+        new = [post for post in posts if given_to_peers(ctx, post) or local.WITHHELD.has(ctx.store, post)]
         none = "No content of these posts is given out here: it was deleted, or is not held."
     else:
-        kind: standing.Kind = "label" if verdict == "label" else "hide"
-        new = [post for post in posts if standing.find(ctx.store, kind, post.account + post.key) is None]
+        kind: Kind = "label" if verdict == "label" else "hide"
+        new = [post for post in posts if not HOLDS[kind].has(ctx.store, post)]
         none = "A decision that stands says that of all these posts already; take it back first."
     if not new:
         raise CallError("refused", none, 409)
     return new
 
 
-def _apply(ctx: Context, made: DecisionNote, account: AccountId, posts: Sequence[Target], now: float) -> None:
-    holds, verdict = standing.Holds(made.id, made.text), made.verdict
+def _apply(ctx: Context, made: local.DecisionNote, account: AccountId, posts: Sequence[Target], now: float) -> None:
+    holds, verdict = local.Holds(made.id, made.text), made.verdict
     if verdict == "limit" or verdict == "suspend":
-        standing.put(ctx.store, verdict, account, holds)
+        HOLDS[verdict].put(ctx.store, account, holds)
         ctx.store.note_act(_ACT[verdict], account)
     elif verdict == "label" or verdict == "hide":
         for post in posts:
-            standing.put(ctx.store, verdict, post.account + post.key, holds)
+            HOLDS[verdict].put(ctx.store, post, holds)
             ctx.store.note_act(_ACT[verdict], post.account, post.key, (made.text,) if verdict == "label" else ())
         tell_judged(ctx, posts)
     elif verdict == "withhold":
@@ -288,15 +288,17 @@ def _apply(ctx: Context, made: DecisionNote, account: AccountId, posts: Sequence
             withhold(ctx, said, now)
 
 
-def _tell(ctx: Context, made: DecisionNote, account: AccountId, report: reports.ReportNote | None, at_ms: int) -> None:
+def _tell(
+    ctx: Context, made: local.DecisionNote, account: AccountId, report: local.ReportNote | None, at_ms: int
+) -> None:
     """Tells the author what was done, and those who reported what came of it, if they are hosted here."""
     if made.verdict not in ("nothing", "pass_on") and hosted.is_hosted(ctx.store, account):
-        telling.tell(ctx.store, account, telling.ToldNote("decision", made.id, at_ms))
+        telling.tell(ctx.store, account, local.ToldNote("decision", made.id, at_ms))
     if report is None:
         return
     for who in report.reporters:
         if hosted.is_hosted(ctx.store, account_from_text(who)):
-            telling.tell(ctx.store, account_from_text(who), telling.ToldNote("outcome", report.id, at_ms))
+            telling.tell(ctx.store, account_from_text(who), local.ToldNote("outcome", report.id, at_ms))
 
 
 @METHODS.write("decision.undo", "not_found", "refused", audited=True)
@@ -312,7 +314,7 @@ def undo(ctx: Context, ask: UndoDecision, now: float) -> DecisionRow:
     by = _moderator(ctx, ask.by, account)
     _take_back(ctx, made, account, now)
     touched.note_all(ctx.engine.write())
-    made = structs.replace(made, undone=TakenBack(at_ms, by, ask.why.strip()))
+    made = structs.replace(made, undone=local.TakenBack(at_ms, by, ask.why.strip()))
     decisions.put(ctx.store, made)
     report = None if made.report is None else reports.find(ctx.store, made.report)
     if report is not None:
@@ -323,14 +325,14 @@ def undo(ctx: Context, ask: UndoDecision, now: float) -> DecisionRow:
     return decision_row(ctx.queries(), made)
 
 
-def _take_back(ctx: Context, made: DecisionNote, account: AccountId, now: float) -> None:
+def _take_back(ctx: Context, made: local.DecisionNote, account: AccountId, now: float) -> None:
     verdict = made.verdict
     if verdict == "limit" or verdict == "suspend":
         if _end(ctx, verdict, account, made.id):
             ctx.store.note_act("lifted", account, said=(_ACT[verdict],))
     elif verdict == "label" or verdict == "hide":
         for post in map(target_of, made.posts):
-            if _end(ctx, verdict, post.account + post.key, made.id):
+            if _end(ctx, verdict, post, made.id):
                 note_returned(ctx, post)
         tell_judged(ctx, map(target_of, made.posts))
     elif verdict == "withhold":
@@ -346,12 +348,12 @@ def _take_back(ctx: Context, made: DecisionNote, account: AccountId, now: float)
                     raise
 
 
-def _end(ctx: Context, kind: standing.Kind, about: bytes, number: int) -> bool:
+def _end(ctx: Context, kind: Kind, about: Target | AccountId, number: int) -> bool:
     """Whether it held because of this decision."""
-    found = standing.find(ctx.store, kind, about)
+    found = HOLDS[kind].get(ctx.store, about)
     if found is None or found.decision != number:
         return False
-    standing.put(ctx.store, kind, about, None)
+    HOLDS[kind].put(ctx.store, about, None)
     return True
 
 
@@ -391,18 +393,14 @@ class AccountStanding(Response, frozen=True):
 
 
 def standing_of(at: CommitView, account: AccountId) -> AccountStanding:
-    limited, suspended = (standing.find(at.store, kind, account) for kind in (_LIMIT, _SUSPEND))
+    limited, suspended = (kind.get(at.store, account) for kind in (local.LIMITED, local.SUSPENDED))
     return AccountStanding(
         did(account),
         hosted.is_hosted(at.store, account),
         None if limited is None else limited.decision,
         None if suspended is None else suspended.decision,
-        moderators.is_moderator(at.store, account),
+        local.MODERATORS.has(at.store, account),
     )
-
-
-_LIMIT: standing.Kind = "limit"
-_SUSPEND: standing.Kind = "suspend"
 
 
 @METHODS.read("account.standing", "refused")

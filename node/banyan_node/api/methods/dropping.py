@@ -7,6 +7,7 @@ from banyan_node.api.texts import AccountRef, Did, did
 from banyan_node.context import Context
 from banyan_node.hosting import dropped, hosted, interest
 from banyan_node.operator_errors import CallError
+from banyan_storage.local_tables import DROPPED
 
 METHODS = Declared()
 
@@ -46,7 +47,7 @@ def drop(ctx: Context, ask: DropAccountRequest, now: float) -> DroppedAnswer:
         raise CallError(
             "refused", "This node signs for that account; `banyan account close` ends it for everybody.", 409
         )
-    dropped.note(ctx, account, True)
+    DROPPED.put(ctx.store, account, True)
     ctx.replica.commit()
     interest.hold(ctx, now)
     entries = dropped.begin(ctx, account)
@@ -58,11 +59,11 @@ def drop(ctx: Context, ask: DropAccountRequest, now: float) -> DroppedAnswer:
 def undrop(ctx: Context, ask: DropAccountRequest, now: float) -> UndroppedAnswer:
     """Lets a dropped account in again. It is fetched if somebody here follows it closely enough."""
     account = hosted.account_of(ctx, ask.account)
-    if not dropped.is_dropped(ctx.store, account):
+    if not DROPPED.has(ctx.store, account):
         raise CallError(
             "not_found", "That account is not dropped here; `banyan store dropped` lists those that are.", 404
         )
-    dropped.note(ctx, account, False)
+    DROPPED.put(ctx.store, account, None)
     ctx.replica.commit()
     interest.hold(ctx, now)
     if account in ctx.store.leaving() and dropped.is_wanted(ctx, account):
@@ -73,4 +74,4 @@ def undrop(ctx: Context, ask: DropAccountRequest, now: float) -> UndroppedAnswer
 @METHODS.read("store.dropped", slow=True)
 def listed(at: CommitView, ask: Nothing) -> DroppedAccounts:
     """The accounts that were dropped from this node."""
-    return DroppedAccounts([did(account) for account in dropped.dropped(at.store)])
+    return DroppedAccounts([did(account) for account in DROPPED.keys(at.store)])

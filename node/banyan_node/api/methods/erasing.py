@@ -16,9 +16,9 @@ from banyan_node.api.texts import AccountRef, Did, Milliseconds, WriterHex, did,
 from banyan_node.context import Context
 from banyan_node.home.keystore import ROOT_SLOT
 from banyan_node.hosting import erasing, hosted, wishes
-from banyan_node.hosting.wishes import Erasure, Word
 from banyan_node.operator_errors import CallError
 from banyan_storage.due import Work
+from banyan_storage.local_tables import ERASURES, Erasure, Word
 from banyan_storage.reader import StoreReader
 
 METHODS = Declared()
@@ -75,7 +75,7 @@ def erase(ctx: Context, ask: EraseRequest, now: float) -> ErasureReceipt:
     Until the erasing begins, the recovery key undoes both (`account.recover`), and a second call replaces the reason
     and the term. Once it has begun, a call changes nothing and answers how far it is."""
     account = hosted.account_of(ctx, ask.account)
-    home, known = hosted.hosted(ctx, account), wishes.find(ctx.store, account)
+    home, known = hosted.hosted(ctx, account), ERASURES.get(ctx.store, account)
     if known is not None and wishes.is_begun(ctx.store, account, hosted.control_of(ctx, account)):
         hosted.end(ctx, account)
         return _receipt(ctx.store, account, known)
@@ -138,7 +138,7 @@ def obey(ctx: Context, ask: ErasureOf, now: float) -> ErasureReceipt:
 @METHODS.read("store.erasures", slow=True)
 def listing(at: CommitView, ask: Nothing) -> Erasures:
     """The accounts that are to be erased or were: asked for here, or by the account itself, wherever it is hosted."""
-    return Erasures([_receipt(at.store, account, one) for account, one in wishes.every(at.store)])
+    return Erasures([_receipt(at.store, account, one) for account, one in ERASURES.rows(at.store)])
 
 
 @METHODS.read("account.erasure", "not_found", "refused")
@@ -149,7 +149,7 @@ def receipt(at: CommitView, ask: ErasureOf) -> ErasureReceipt:
 
 def _known(at: Context | CommitView, ask: ErasureOf) -> tuple[AccountId, Erasure]:
     account = hosted.account_of(at, ask.account)
-    found = wishes.find(at.store, account)
+    found = ERASURES.get(at.store, account)
     if found is None:
         raise CallError("not_found", f"No erasing of {account_to_text(account)} was asked for here.", 404)
     return account, found

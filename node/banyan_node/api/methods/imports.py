@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
-from banyan_crdt.codec import decode, encode
+from banyan_crdt.codec import encode
 from banyan_crdt.ids import AccountId, CellKey, H
 from banyan_crdt.ops import Put
 from banyan_node.api.declare import Declared, Request, Response
@@ -36,22 +36,9 @@ from banyan_schema.social import (
     set_profile,
     write_post,
 )
+from banyan_storage.local_tables import IMPORTED_ARTICLES, IMPORTS, ImportState
 
 METHODS = Declared()
-_STATE, _ARTICLE = b"import:", b"article:"
-
-
-class _State(NamedTuple):
-    """The noted state of an import. next: the first batch that is not applied. The rest: totals so far."""
-
-    batches: int
-    next: int
-    done: int
-    accounts: int
-    follows: int
-    posts: int
-    replies: int
-    entries: int
 
 
 class _Row(NamedTuple):
@@ -119,10 +106,10 @@ class Imported(Response, frozen=True):
 def begin(ctx: Context, ask: BeginRequest, now: float) -> Begun:
     """Starts an import in numbered batches, or tells where it stopped."""
     name = H("import", encode([ask.kind.encode(), ask.source.encode()]))[:16]
-    state = _state(ctx, name)
+    state = IMPORTS.get(ctx.store, name)
     if state is None:
-        state = _State(ask.batches, 0, 0, 0, 0, 0, 0, 0)
-        _note(ctx, name, state)
+        state = ImportState(ask.batches, 0, 0, 0, 0, 0, 0, 0)
+        IMPORTS.put(ctx.store, name, state)
     return Begun(name.hex(), state.next, bool(state.done))
 
 
@@ -138,8 +125,8 @@ def batch(ctx: Context, ask: BatchRequest, now: float) -> Taken:
     if number >= state.batches:
         raise CallError("bad_request", f"Batch {number} came; the import was begun with {state.batches} batches.")
     done = _Batch(ctx, name, now).apply(ask.rows)
-    state = _State(state.batches, number + 1, 0, *(a + b for a, b in zip(state[3:], done, strict=True)))
-    _note(ctx, name, state)
+    state = ImportState(state.batches, number + 1, 0, *(a + b for a, b in zip(state[3:], done, strict=True)))
+    IMPORTS.put(ctx.store, name, state)
     return Taken(state.next)
 
 
@@ -149,9 +136,9 @@ def end(ctx: Context, ask: EndRequest, now: float) -> Imported:
     name, state = _known(ctx, ask.id)
     if state.next < state.batches:
         raise CallError("out_of_order", f"Batch {state.next} of {state.batches} is still to come.", 409)
-    for key, _ in list(ctx.store.notes(_ARTICLE + name)):
-        ctx.store.put_note(key, None)
-    _note(ctx, name, state._replace(done=1))
+    for key in [*IMPORTED_ARTICLES.keys(ctx.store, name)]:
+        IMPORTED_ARTICLES.put(ctx.store, key, None)
+    IMPORTS.put(ctx.store, name, state._replace(done=1))
     return Imported(
         accounts=state.accounts,
         follows=state.follows,
@@ -162,21 +149,12 @@ def end(ctx: Context, ask: EndRequest, now: float) -> Imported:
     )
 
 
-def _state(ctx: Context, name: bytes) -> _State | None:
-    raw = ctx.store.note(_STATE + name)
-    return None if raw is None else _State(*decode(raw))
-
-
-def _note(ctx: Context, name: bytes, state: _State) -> None:
-    ctx.store.put_note(_STATE + name, encode(list(state)))
-
-
-def _known(ctx: Context, text: str) -> tuple[bytes, _State]:
+def _known(ctx: Context, text: str) -> tuple[bytes, ImportState]:
     try:
         name = bytes.fromhex(text)
     except ValueError:
         name = b""
-    state = _state(ctx, name)
+    state = IMPORTS.get(ctx.store, name)
     if state is None:
         raise CallError("not_found", f"No import '{text[:60]}' was begun here; call import.begin.", 404)
     return name, state
@@ -218,7 +196,7 @@ class _Batch:
         for who, drafts in by.items():
             self._publish(who, drafts)
         for title, target in self._articles.items():
-            self.ctx.store.put_note(self._article(title), target.account + target.key)
+            IMPORTED_ARTICLES.put(self.ctx.store, self._article(title), target)
         replies = sum(row.thread is not None for row in posts)
         return len(names), sum(map(len, follows.values())), len(posts), replies, self._entries
 
@@ -280,14 +258,14 @@ class _Batch:
     def _opening(self, title: str) -> Target:
         found = self._articles.get(title)
         if found is None:
-            raw = self.ctx.store.note(self._article(title))
-            if raw is None:
+            found = IMPORTED_ARTICLES.get(self.ctx.store, self._article(title))
+            if found is None:
                 raise CallError("bad_request", f"A row answers '{title[:60]}', which no row before it opens.")
-            found = self._articles[title] = Target.of(raw)
+            self._articles[title] = found
         return found
 
-    def _article(self, title: str) -> bytes:
-        return _ARTICLE + self.name + H("title", title.encode())[:16]
+    def _article(self, title: str) -> tuple[bytes, bytes]:
+        return self.name, H("title", title.encode())[:16]
 
     # -- what rows name
 

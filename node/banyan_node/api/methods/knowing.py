@@ -31,6 +31,7 @@ from banyan_reading.search.words import exact, fold, words_of
 from banyan_reading.timelines import newest
 from banyan_schema.social.handle import HANDLE_FIELD, is_handle
 from banyan_schema.social.profile import LOCKED, LOCKED_VALUE
+from banyan_storage.local_tables import HOSTED
 
 METHODS = Declared()
 MOST = 200
@@ -158,7 +159,7 @@ def _named_so(at: CommitView, q: Queries, text: str) -> Iterator[AccountId]:
 
 def _candidates(at: CommitView, mine: Iterable[AccountId]) -> Iterator[AccountId]:
     yield from mine
-    yield from hosted.some(at)
+    yield from HOSTED.keys(at.store)
     yield from at.store.accounts()
 
 

@@ -35,10 +35,11 @@ from banyan_node.api.texts import (
 )
 from banyan_node.context import Context
 from banyan_node.home.keystore import RECOVERY_SLOT, ROOT_SLOT
-from banyan_node.hosting import awaited, claims, cutting, hosted, interest, private
+from banyan_node.hosting import claims, cutting, hosted, interest, private
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.author import OWN_LOGS, grant_to
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.local_tables import AWAITED
 
 METHODS = Declared()
 Whose = Annotated[
@@ -230,7 +231,7 @@ def _refuse_closed(account: AccountId, control: Control) -> None:
 def wait_for(ctx: Context, ask: AwaitRequest, now: float) -> Awaited:
     """Fetches an account from peers although nobody here follows it, so that it can be taken."""
     account = hosted.account_of(ctx, ask.account)
-    awaited.put(ctx.store, account, not ask.undo)
+    AWAITED.put(ctx.store, account, not ask.undo or None)
     with suppress(ViewBuilding):  # a running node looks again every few seconds
         interest.hold(ctx, now)
     return Awaited(did(account))
@@ -279,7 +280,7 @@ def take(ctx: Context, ask: TakeRequest, now: float) -> Taken:
     if ask.carrier is not None:
         with suppress(CallError, Refused, ViewBuilding):
             private.take_over(ctx, account, bytes.fromhex(ask.carrier), now)
-    awaited.put(ctx.store, account, False)
+    AWAITED.put(ctx.store, account, None)
     return taken
 
 

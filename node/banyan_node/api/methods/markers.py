@@ -24,6 +24,7 @@ from banyan_node.hosting.hearing import PutAway, heard, tellers
 from banyan_node.hosting.vault import Private
 from banyan_node.hosting.writing import append_each
 from banyan_node.operator_errors import CallError
+from banyan_reading.ended import all_notices
 from banyan_reading.places import cursor_ms
 from banyan_reading.queries import Queries
 from banyan_reading.visibility import Place
@@ -166,5 +167,5 @@ def _newest_at_home(q: Queries, account: AccountId) -> bytes | None:
 
 
 def newest_heard(q: Queries, account: AccountId) -> bytes | None:
-    found = q.noticed(account, None, lambda what, who: False, tellers(q, account), now_ms())
+    found = all_notices(q, account, None, lambda what, who: False, tellers(q, account), now_ms())
     return next((place for place, _ in found), None)

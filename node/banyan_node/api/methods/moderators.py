@@ -15,8 +15,9 @@ from banyan_node.api.methods.reports import MyReport, ReportRow, my_report, repo
 from banyan_node.api.texts import AccountRef, Did, Milliseconds, NoticeCursor, Own, did, notice_cursor, place_of
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
-from banyan_node.moderation import decisions, moderators, reports, telling
+from banyan_node.moderation import decisions, reports, telling
 from banyan_node.operator_errors import CallError
+from banyan_storage.local_tables import MODERATORS
 from banyan_storage.naming import PLACE_BYTES
 
 METHODS = Declared()
@@ -82,8 +83,8 @@ def add(ctx: Context, ask: ModeratorOf, now: float) -> ModeratorNamed:
     account = hosted.account_of(ctx, ask.account)
     if not hosted.is_hosted(ctx.store, account):
         raise CallError("refused", "Only an account that is hosted here can moderate: it has to log in.", 409)
-    if not moderators.is_moderator(ctx.store, account):
-        moderators.note(ctx.store, account, ctx.replica.wall_ms(now))
+    if not MODERATORS.has(ctx.store, account):
+        MODERATORS.put(ctx.store, account, ctx.replica.wall_ms(now))
     return ModeratorNamed(did(account))
 
 
@@ -91,9 +92,9 @@ def add(ctx: Context, ask: ModeratorOf, now: float) -> ModeratorNamed:
 def drop(ctx: Context, ask: ModeratorOf, now: float) -> ModeratorNamed:
     """Ends that. What the account decided stands."""
     account = hosted.account_of(ctx, ask.account)
-    if not moderators.is_moderator(ctx.store, account):
+    if not MODERATORS.has(ctx.store, account):
         raise CallError("not_found", "That account is no moderator of this node; `moderator.list` has them.", 404)
-    moderators.note(ctx.store, account, None)
+    MODERATORS.put(ctx.store, account, None)
     return ModeratorNamed(did(account))
 
 
@@ -101,14 +102,14 @@ def drop(ctx: Context, ask: ModeratorOf, now: float) -> ModeratorNamed:
 def listing(at: CommitView, ask: Nothing) -> ModeratorRows:
     """The moderators of this node."""
     q = at.queries()
-    found = moderators.every(at.store)
+    found = MODERATORS.rows(at.store)
     return ModeratorRows([ModeratorRow(did(account), name_of(q, account), since) for account, since in found])
 
 
 @METHODS.read("moderator.am_i", "refused")
 def am_i(at: CommitView, ask: AmIRequest) -> AmI:
     """Whether the account that asks is a moderator, and what waits for it."""
-    mine = moderators.is_moderator(at.store, hosted.account_of(at, ask.by))
+    mine = MODERATORS.has(at.store, hosted.account_of(at, ask.by))
     return AmI(mine, reports.counts(at.store).open if mine else 0)
 
 
@@ -117,7 +118,7 @@ def told(at: CommitView, ask: TellsRequest) -> TellRows:
     """What moderation tells an account: notifications that no entry says. Of those, `notifications` has none."""
     account, q = hosted.account_of(at, ask.by), at.queries()
     seen = read_until(q, at.private(account)) or b""
-    mine = moderators.is_moderator(at.store, account)
+    mine = MODERATORS.has(at.store, account)
     place = place_of(ask.before, PLACE_BYTES, "among notifications")
     rows = list[TellRow]()
     for where, one in islice(telling.told(at.store, account, place), ask.limit):

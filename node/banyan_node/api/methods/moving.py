@@ -49,12 +49,11 @@ from banyan_schema.social import (
 )
 from banyan_schema.social.post import MAX_MEDIA
 from banyan_schema.social.profile import PICTURES
+from banyan_storage.local_tables import MOVED_TIES
 
 METHODS = Declared()
 MOST_POSTS, MOST_TIES = 2_000, 1_000
 """The most in one call."""
-_TIE = b"moved:"
-"""Notes of what was brought beside posts: account, then what it is."""
 
 Service = Annotated[
     str,
@@ -270,7 +269,7 @@ class _Ties:
         self._held = private.of(ctx, account)
         self._public: list[Draft] = []
         self._sealed: list[object] = []
-        self._notes: dict[bytes, None] = {}
+        self._notes: dict[tuple[AccountId, bytes], None] = {}
         self._followed: list[AccountId] = []
         self._blocked: set[AccountId] = set()
 
@@ -342,11 +341,10 @@ class _Ties:
 
     def _new(self, what: bytes, stands: bool) -> Literal["came", "here", "undone"]:
         """Notes what is brought: what was undone here since then is not brought again."""
-        note = _TIE + self.account + H("moved tie", encode([what]))[:16]
+        note = self.account, H("moved tie", encode([what]))[:16]
         if note in self._notes:
             return "here"
-        brought = self.ctx.store.note(note) is not None
-        if brought:
+        if MOVED_TIES.has(self.ctx.store, note):
             return "here" if stands else "undone"
         self._notes[note] = None
         return "here" if stands else "came"
@@ -358,7 +356,7 @@ class _Ties:
         sealed = private.drafts(self.ctx, self.account, self._sealed, now) if self._sealed else []
         entries = _publish(self.ctx, self.account, self._public, now, sealed)
         for note in self._notes:
-            self.ctx.store.put_note(note, b"")
+            MOVED_TIES.put(self.ctx.store, note, True)
         for followed in self._followed:
             look_again_at(self.ctx, followed)
         return entries

@@ -6,11 +6,10 @@ import time
 
 from banyan_crdt.ids import AccountId, LogId, WriterKey, control_log, is_checkpoint
 from banyan_crdt.logs import NOTHING
-from banyan_node.api.declare import Declared, Looking, Nothing, Response
-from banyan_node.api.door_state import DoorState
+from banyan_node.api.declare import Declared, DoorState, Looking, Nothing, Response
 from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, DigestHex, Milliseconds, WriterHex, did, digest_hex, writer_hex
-from banyan_node.hosting import claims, dropped, hosted, own_account, stated
+from banyan_node.hosting import claims, hosted, own_account, stated
 from banyan_node.links import completeness
 from banyan_node.own_log import number_in
 from banyan_node.upkeep import trusted_clock
@@ -19,6 +18,7 @@ from banyan_reading.named import platform_of
 from banyan_replica.intake.future import FUTURE_MS
 from banyan_replica.view import LinkView
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.local_tables import DROPPED
 
 METHODS = Declared()
 FOLLOWING_SHOWN = 500
@@ -294,7 +294,7 @@ def _following(at: Looking, claims: dict[LogId, int]) -> list[Followed]:
                 behind=behind,
                 asking=sum(account in accounts for accounts in asked),
                 complete=bool(held) and not behind and grounds and at.seen.wrong_clock is None,
-                dropped=dropped.is_dropped(at.store, account),
+                dropped=DROPPED.has(at.store, account),
             )
         )
     return rows

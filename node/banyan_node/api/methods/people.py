@@ -14,13 +14,13 @@ from banyan_node.api.declare import CommitView, Declared, Request, Response
 from banyan_node.api.methods.reading import Named, name_of, now_ms, reader_of, visibility_of
 from banyan_node.api.texts import AccountRef, Did, Milliseconds, Own, Reader, did
 from banyan_node.hosting import hosted
-from banyan_node.moderation import standing
 from banyan_node.operator_errors import CallError
 from banyan_reading.followed import following, numbers_of, relates
 from banyan_reading.locking import answered, waits
 from banyan_reading.queries import Queries
 from banyan_schema.privately import FollowWish, Mute, Note
 from banyan_schema.social.post import tag_fold
+from banyan_storage.local_tables import LIMITED
 from banyan_storage.view_rows import NUMBERED
 
 METHODS = Declared()
@@ -235,5 +235,5 @@ def trends(at: CommitView, ask: TrendsRequest) -> Trends:
         raise CallError("refused", "Trends need the search index, and this store's folder cannot be written.")
     index, _ = at.search.current(at.queries())
     only = None if ask.tag is None else tag_fold(ask.tag)
-    found = index.trends(now_ms(), ask.hours, ask.limit, standing.limited(at.store), only)
+    found = index.trends(now_ms(), ask.hours, ask.limit, LIMITED.keys(at.store), only)
     return Trends([TrendRow(one.tag, one.accounts, [*one.posts]) for one in found])

@@ -14,8 +14,9 @@ from banyan_node.api.methods.reading import name_of
 from banyan_node.api.texts import Did, did
 from banyan_node.home.folder import Home
 from banyan_node.home.settings import parse, set_in_file
-from banyan_node.hosting import dropped, hosted
+from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError, ConfigError
+from banyan_storage.local_tables import DROPPED, HOSTED
 
 METHODS = Declared()
 PAGE = 200
@@ -84,7 +85,7 @@ def accounts(at: CommitView, ask: HeldRequest) -> HeldAccounts:
     found = [*islice(store.accounts(after), ask.limit + 2)]
     page = [account for account in found if account != after][: ask.limit]
     more = len(found) - (after in found) > ask.limit
-    followed = {one for home in hosted.some(at) for one in q.follows(home)}
+    followed = {one for home in HOSTED.keys(at.store) for one in q.follows(home)}
 
     def origin(account: AccountId) -> Origin:
         if hosted.is_hosted(store, account):
@@ -121,7 +122,7 @@ def policy(at: Looking, ask: Nothing) -> Policy:
         config.interest.hops,
         None if own is None else did(own),
         0 if own is None else at.queries().follow_count(own),
-        sum(1 for _ in dropped.dropped(at.store)),
+        sum(1 for _ in DROPPED.keys(at.store)),
         settings,
     )
 

@@ -25,7 +25,6 @@ from banyan_node.api.texts import (
 from banyan_node.hosting import hosted
 from banyan_node.hosting.vault import Private
 from banyan_node.hosting.visibility import Visibility, read_viewer
-from banyan_node.moderation import standing
 from banyan_reading import faces, locking, moving, named, pins
 from banyan_reading.answers import Reposted
 from banyan_reading.faces import Face
@@ -40,6 +39,7 @@ from banyan_schema.media import Media
 from banyan_schema.social import Audience, Target
 from banyan_storage.blobs import BlobStore
 from banyan_storage.errors import ViewBuilding
+from banyan_storage.local_tables import LABELLED, LIMITED
 
 METHODS = Declared()
 LOOKED = 20
@@ -272,7 +272,7 @@ class PostRows:
         self._reader = None if visibility is None else visibility.reader
         self._faces: dict[AccountId, Face] = {}
         self._groups: dict[Target, InGroup] = {}
-        self._labels = standing.labels(q.reader)
+        self._labels = LABELLED.any(q.reader)
         self._counts: dict[Target, PostCounts] = {}
         self._pinned: set[Target] | None = None
         """What the reader pinned, once a post of its own is made."""
@@ -307,7 +307,8 @@ class PostRows:
         return None if self._visibility is None else self._visibility.warning(view)
 
     def _label(self, target: Target) -> str | None:
-        return standing.label_of(self._q.reader, target) if self._labels else None
+        label = LABELLED.get(self._q.reader, target) if self._labels else None
+        return None if label is None else label.text
 
     def prepare(self, views: Sequence[PostView]) -> None:
         """Reads what stands below these posts, whose rows are wanted, at once."""
@@ -383,7 +384,7 @@ def trusted_by(at: CommitView) -> list[AccountId]:
 
 def visibility_of(at: CommitView, reader: AccountId | None, where: Place = ELSEWHERE) -> Visibility:
     """What an account sees there."""
-    limited = {*standing.limited(at.store)}
+    limited = {*LIMITED.keys(at.store)}
     if reader is None:
         return Visibility(None, Private(), limited, Rules(at.queries()), where, now_ms())
     q, held = at.queries(), at.private(reader)

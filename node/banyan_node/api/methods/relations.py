@@ -8,7 +8,7 @@ from banyan_node.api.declare import Declared, Request, Response
 from banyan_node.api.methods.social import Undo, add_or_undo
 from banyan_node.api.texts import AccountRef, Did, EntryHex, Milliseconds, Own, did, entry_hex
 from banyan_node.context import Context
-from banyan_node.hosting import dropped, hosted, private
+from banyan_node.hosting import hosted, private
 from banyan_node.hosting.writing import append
 from banyan_node.media.following import look_again_at
 from banyan_node.operator_errors import CallError
@@ -16,6 +16,7 @@ from banyan_reading import locking
 from banyan_reading.followed import relates
 from banyan_schema.privately import Mute
 from banyan_schema.social import Draft, Relation, relate, undo
+from banyan_storage.local_tables import DROPPED
 
 METHODS = Declared()
 
@@ -70,7 +71,7 @@ def follow(ctx: Context, ask: RelationRequest, now: float) -> Related:
     said = _relate(ctx, ask, now, "follow", "follow", False)
     look_again_at(ctx, other)
     waits = locking.waits(ctx.queries(), account, other)
-    return Related(said.entry, said.account, waits, dropped.is_dropped(ctx.store, other))
+    return Related(said.entry, said.account, waits, DROPPED.has(ctx.store, other))
 
 
 def why_apart(ctx: Context, account: AccountId, other: AccountId) -> str | None:

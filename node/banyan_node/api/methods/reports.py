@@ -22,12 +22,11 @@ from banyan_node.api.texts import AccountRef, Milliseconds, Own, PostRef, PostUr
 from banyan_node.context import Context
 from banyan_node.hosting import hosted
 from banyan_node.hosting.gone import why_gone
-from banyan_node.moderation import decisions, moderators, reports, telling
-from banyan_node.moderation.decisions import Verdict
-from banyan_node.moderation.reports import Category, ReportedPost, Reporter, ReportNote
+from banyan_node.moderation import decisions, reports, telling
 from banyan_node.operator_errors import CallError
 from banyan_reading.queries import Queries
 from banyan_schema.social import Target
+from banyan_storage.local_tables import MODERATORS, Category, ReportedPost, Reporter, ReportNote, ToldNote, Verdict
 
 METHODS = Declared()
 PAGE = 100
@@ -191,9 +190,9 @@ def add(ctx: Context, ask: ReportRequest, now: float) -> MyReport:
     reports.put(ctx.store, made)
     reports.count_today(ctx.store, by, at_ms)
     if same is None:
-        for moderator, _ in [*moderators.every(ctx.store)]:
+        for moderator in [*MODERATORS.keys(ctx.store)]:
             if moderator != account:
-                telling.tell(ctx.store, moderator, telling.ToldNote("report", made.id, at_ms))
+                telling.tell(ctx.store, moderator, ToldNote("report", made.id, at_ms))
     return _mine(q, made, by)
 
 

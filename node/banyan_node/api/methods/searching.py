@@ -15,7 +15,7 @@ from banyan_node.api.methods.reading import LOOKED, PostRow, PostRows, reader_of
 from banyan_node.api.texts import PostUri, Reader, place_of, uri
 from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
-from banyan_node.upkeep.searching import Searching
+from banyan_reading.search.following import SearchIndex
 from banyan_reading.search.words import BadQuestion, Question, mark_of_account, read_question, with_any_tag
 from banyan_reading.visibility import Place
 from banyan_storage.errors import IndexDamaged
@@ -84,7 +84,7 @@ def tagged(at: CommitView, ask: TaggedRequest) -> Tagged:
 
 
 @contextmanager
-def _asked(at: CommitView) -> Iterator[Searching]:
+def _asked(at: CommitView) -> Iterator[SearchIndex]:
     """Raises CallError for what is wrong with the question, or the index."""
     if at.search is None:
         raise CallError("refused", "Search needs an index, and this store's folder cannot be written.")
@@ -109,7 +109,7 @@ def _row(row: int) -> str:
     return row.to_bytes(ROW_BYTES, "big").hex()
 
 
-def _page(at: CommitView, search: Searching, ask: SearchRequest, question: Question, below: int | None) -> Found:
+def _page(at: CommitView, search: SearchIndex, ask: SearchRequest, question: Question, below: int | None) -> Found:
     q = at.queries()
     visibility = visibility_of(at, reader_of(at, ask.by), Place("public"))
     marks = [mark_of_account(n, _account(at, a)) for n, a in question.accounts]

@@ -35,7 +35,7 @@ from banyan_node.hosting.gone import Gone, why_gone
 from banyan_node.hosting.visibility import Visibility
 from banyan_node.operator_errors import CallError
 from banyan_reading.queries import PostView, Queries
-from banyan_reading.threads import CURSOR_BYTES, Answer
+from banyan_reading.threads import CURSOR_BYTES, Answer, above, below
 from banyan_reading.visibility import Place, Reason
 from banyan_schema.address import conversation
 from banyan_schema.social import Target
@@ -131,18 +131,18 @@ def thread(at: CommitView, ask: ThreadRequest) -> Thread:
     q, target = at.queries(), target_of(ask.uri)
     place = _place(ask.after, target)
     post = q.post(target)
-    above = q.above(post)
+    up = above(q, post)
     page = _Page(
         q,
         at.blobs,
         visibility_of(at, reader_of(at, ask.by), Place("thread")),
-        above.posts[0].target if above.posts else target,
+        up.posts[0].target if up.posts else target,
     )
-    lacking = target if post is None else above.missing
+    lacking = target if post is None else up.missing
     gone = None if lacking is None else _gone(why_gone(q, lacking))
-    if above.further is not None:
-        lacking, gone = above.further, FURTHER
-    for view in above.posts:
+    if up.further is not None:
+        lacking, gone = up.further, FURTHER
+    for view in up.posts:
         why = page.why_not(view)
         if why is None or why == "filtered":
             page.add(view, page.base)
@@ -203,7 +203,7 @@ class _Page:
     def read(self, target: Target, place: bytes | None, limit: int) -> None:
         """Adds the answers behind a place."""
         last, shown = None, 0
-        for n, (cursor, answer) in enumerate(self.q.below(target, place)):
+        for n, (cursor, answer) in enumerate(below(self.q, target, place)):
             if n == limit + LOOKED or (shown == limit and answer is not None):
                 self.after = last
                 return

@@ -5,10 +5,12 @@ Openings and answers are apart: most public timelines have no answers, and would
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from banyan_schema.social.post import OPENING
 
 from ...engine import Item, Table
-from ..view import Row, View
+from ..view import OpeningPost, Row, View
 
 RECENT = Table("recent")
 """kind 1 | BY_TIME, with the place -> nothing. kind: OPENING or ANSWER of
@@ -19,8 +21,8 @@ def _row(account: bytes, key: bytes, post: bytes, place: bytes) -> Row:
     return RECENT, key + account + post + place, b""
 
 
-def _opening(account: bytes, time: bytes, post: bytes, place: bytes) -> Item:
-    return OPENING + time + account + post + place, b""
+def _openings(posts: Iterable[OpeningPost]) -> list[Item]:
+    return [(OPENING + time + account + post + place, b"") for account, time, post, place in posts]
 
 
-VIEW = View("recent", 1, (RECENT,), {"recent": _row}, {RECENT: 9}, opening=_opening)
+VIEW = View("recent", 1, (RECENT,), {"recent": _row}, {RECENT: 9}, openings=_openings)

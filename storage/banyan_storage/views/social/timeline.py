@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...engine import Item, Table
 from ...layout import Layout
-from ..view import Row, View
+from ..view import OpeningPost, Row, View
 
 TIMELINE = Table("timeline", dupsort=True)
 """account number 4 -> set of: LINE"""
@@ -16,8 +18,8 @@ def _row(account: bytes, time: bytes, post: bytes, place: bytes) -> Row:
     return TIMELINE, account, time + post + place
 
 
-def _opening(account: bytes, time: bytes, post: bytes, place: bytes) -> Item:
-    return account, time + post + place
+def _openings(posts: Iterable[OpeningPost]) -> list[Item]:
+    return [(account, time + post + place) for account, time, post, place in posts]
 
 
-VIEW = View("timeline", 1, (TIMELINE,), {"timeline": _row}, {TIMELINE: 0}, opening=_opening)
+VIEW = View("timeline", 1, (TIMELINE,), {"timeline": _row}, {TIMELINE: 0}, openings=_openings)

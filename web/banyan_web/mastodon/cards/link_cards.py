@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 import anyio
 from anyio import to_thread
 
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon.cards import card_store
 from banyan_web.mastodon.cards.card_store import KeptCard
 from banyan_web.mastodon.cards.page_fetching import absolute, fetched
@@ -29,6 +30,7 @@ from banyan_web.outward import Outside, Unreachable
 from banyan_web.refusals import Refused
 from banyan_web.shelf import Shelf
 
+Changed = Callable[[DoorContext, str], Awaitable[None]]
 Cards = Literal["off", "own", "read"]
 QUEUED = 500
 """Pages that wait to be asked for; beyond it, links have no card until they are seen again."""
@@ -64,7 +66,7 @@ class LinkCards:
         self._next: OrderedDict[str, float] = OrderedDict()
         """When a host may be asked again."""
 
-    def of(self, web: Web, text: str, uri: str, reader: str | None) -> dict[str, Any] | None:
+    def of(self, web: DoorContext, text: str, uri: str, reader: str | None) -> dict[str, Any] | None:
         """The PreviewCard entity of the first link of a post, if its page is known here."""
         url = "" if self._mode == "off" else link_of(text)
         if not url or url.startswith(self._own):
@@ -82,12 +84,12 @@ class LinkCards:
         found = self._held.get(url)
         return (found is not None and found.fresh) or (self._mode == "own" and self._hosted.get(author) is False)
 
-    def held(self, web: Web, url: str) -> dict[str, Any] | None:
+    def held(self, web: DoorContext, url: str) -> dict[str, Any] | None:
         """The PreviewCard entity of a page, if it is here."""
         found = None if self._mode == "off" else self._known(web, url)
         return None if found is None else entity(web, found)
 
-    def _known(self, web: Web, url: str) -> KeptCard | None:
+    def _known(self, web: DoorContext, url: str) -> KeptCard | None:
         found = self._held.get(url)
         if found is None:
             found = card_store.card(web.door, url)
@@ -106,8 +108,8 @@ class LinkCards:
             wanted.uris[uri] = None
         self._more.set()
 
-    async def run(self, web: Web) -> None:
-        """Asks for pages until it is cancelled."""
+    async def run(self, web: DoorContext, changed: Changed) -> None:
+        """Asks for pages until it is cancelled. changed: tells streams of a post whose card came."""
         slots = anyio.Semaphore(TOGETHER)
         async with anyio.create_task_group() as tasks:
             while True:
@@ -122,9 +124,9 @@ class LinkCards:
                     if within is None:
                         self._underway.discard(url)
                     else:
-                        tasks.start_soon(self._later, web, url, wanted, within, slots)
+                        tasks.start_soon(self._later, web, url, wanted, within, slots, changed)
 
-    async def _within(self, web: Web, wanted: WantedCard) -> float | None:
+    async def _within(self, web: DoorContext, wanted: WantedCard) -> float | None:
         """Within how many seconds to ask for it; None: not at all."""
         authors = [uri.partition("/")[0] for uri in wanted.uris]
         lacking = [did for did in dict.fromkeys(authors) if self._hosted.get(did) is None]
@@ -137,7 +139,9 @@ class LinkCards:
             return OWN_S
         return READ_S if self._mode == "read" and wanted.read else None
 
-    async def _later(self, web: Web, url: str, wanted: WantedCard, within: float, slots: anyio.Semaphore) -> None:
+    async def _later(
+        self, web: DoorContext, url: str, wanted: WantedCard, within: float, slots: anyio.Semaphore, changed: Changed
+    ) -> None:
         try:
             await anyio.sleep(random.uniform(0, within))
             await anyio.sleep(self._turn(urlsplit(url).netloc))
@@ -153,7 +157,7 @@ class LinkCards:
             self._underway.discard(url)
         if held.said is not None:
             for uri in wanted.uris:
-                await web.hub.changed(web, uri)
+                await changed(web, uri)
 
     def _turn(self, host: str) -> float:
         """Seconds until it may be asked; from then on it is not asked for HOST_S."""
@@ -164,7 +168,7 @@ class LinkCards:
             self._next.popitem(last=False)
         return at - now
 
-    async def _fetch(self, web: Web, url: str) -> KeptCard:
+    async def _fetch(self, web: DoorContext, url: str) -> KeptCard:
         try:
             found = await fetched(web, self._outside, url)
         except Unreachable:
@@ -178,7 +182,7 @@ def link_of(text: str) -> str:
     return absolute("", first_link(text)) if "://" in text else ""
 
 
-def entity(web: Web, held: KeptCard) -> dict[str, Any] | None:
+def entity(web: DoorContext, held: KeptCard) -> dict[str, Any] | None:
     """The PreviewCard entity; None if the page has none."""
     if held.said is None:
         return None

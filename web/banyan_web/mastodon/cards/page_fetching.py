@@ -18,7 +18,7 @@ from anyio import to_thread
 
 from banyan_node.media.limits import MAX_PAGE
 from banyan_schema.dates import iso
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.outward import MAX_URL, Outside, OutsideAnswer, Unreachable
 from banyan_web.refusals import Refused
 
@@ -42,7 +42,7 @@ class FetchedCard(NamedTuple):
     kind: str | None
 
 
-async def fetched(web: Web, outside: Outside, url: str) -> FetchedCard | None:
+async def fetched(web: DoorContext, outside: Outside, url: str) -> FetchedCard | None:
     """The card of a page; None if it has none."""
     found = await _answer(web, outside, url, "text/html,application/xhtml+xml", MAX_PAGE, PAGE_S)
     if found is None or _kind(found.answer) not in _HTML:
@@ -86,7 +86,9 @@ class _Found(NamedTuple):
     answer: OutsideAnswer
 
 
-async def _answer(web: Web, outside: Outside, url: str, accept: str, most: int, seconds: float) -> _Found | None:
+async def _answer(
+    web: DoorContext, outside: Outside, url: str, accept: str, most: int, seconds: float
+) -> _Found | None:
     """The answer 200 of an address, or of those to which it leads."""
     headers = {"accept": accept, "accept-encoding": "gzip", "user-agent": f"banyan (card of a link; +{web.url})"}
     with anyio.move_on_after(seconds):
@@ -148,7 +150,7 @@ def _decompressed(answer: OutsideAnswer) -> bytes | None:
         return None
 
 
-async def _picture(web: Web, outside: Outside, url: str) -> dict[str, Any] | None:
+async def _picture(web: DoorContext, outside: Outside, url: str) -> dict[str, Any] | None:
     if not url:
         return None
     found = await _answer(web, outside, url, "image/webp,image/jpeg,image/png,image/gif", PICTURE_BYTES, PICTURE_S)
@@ -160,17 +162,17 @@ async def _picture(web: Web, outside: Outside, url: str) -> dict[str, Any] | Non
         return None
 
 
-async def _page(web: Web, path: str, charset: str | None) -> dict[str, Any]:
+async def _page(web: DoorContext, path: str, charset: str | None) -> dict[str, Any]:
     found: dict[str, Any] = await web.call("linked.page", path=path, charset=charset)
     return found
 
 
-async def _small(web: Web, path: str) -> dict[str, Any]:
+async def _small(web: DoorContext, path: str) -> dict[str, Any]:
     found: dict[str, Any] = await web.call("linked.picture", path=path, side=SIDE)
     return found
 
 
-async def _with_file(web: Web, raw: bytes, do: Any) -> dict[str, Any]:
+async def _with_file(web: DoorContext, raw: bytes, do: Any) -> dict[str, Any]:
     """What `do` makes of a private file with these bytes, which is gone then."""
     path = await to_thread.run_sync(web.files.written, raw)
     try:

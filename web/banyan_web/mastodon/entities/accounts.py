@@ -13,7 +13,7 @@ from typing import Any
 
 from banyan_schema.dates import iso
 from banyan_schema.social.profile import LOCKED
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon import defaults
 from banyan_web.mastodon.ids import account_id
 from banyan_web.refusals import Refused
@@ -32,7 +32,7 @@ _LINK = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
 _TAIL = ".,;:!?)]}"
 
 
-def media_url(web: Web, blob: str) -> str:
+def media_url(web: DoorContext, blob: str) -> str:
     return f"{web.url}/media/{blob}"
 
 
@@ -65,17 +65,17 @@ def said_fields(row: dict[str, Any]) -> list[tuple[str, str]]:
     return [(key, value) for key, value in row["fields"].items() if value and key not in SPOKEN_FOR]
 
 
-def named(web: Web, row: dict[str, Any]) -> tuple[str, str]:
+def named(web: DoorContext, row: dict[str, Any]) -> tuple[str, str]:
     """(the name before the @, the same with the domain unless it is this server's) of a row of `profiles`."""
     if row["confirmed"]:
         user, _, domain = row["handle"]["handle"].partition("@")
-        return user, user if domain == web.domain else f"{user}@{domain}"
+        return user, user if domain == web.server.domain else f"{user}@{domain}"
     home = row["hosted"] or ""
     user = home if len(home) <= LONGEST_USER and _USER.fullmatch(home) else username(row["account"], None)
     return user, user
 
 
-def _entity(web: Web, row: dict[str, Any]) -> dict[str, Any]:
+def _entity(web: DoorContext, row: dict[str, Any]) -> dict[str, Any]:
     user, acct = named(web, row)
     avatar, banner = (
         media_url(web, row["pictures"][part]["blob"]) if part in row["pictures"] else f"{web.url}/static/{part}.png"
@@ -115,7 +115,7 @@ def _entity(web: Web, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def profiles(web: Web, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
+async def profiles(web: DoorContext, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Rows of `profiles` by DID."""
     asked, found = list(dict.fromkeys(dids)), dict[str, dict[str, Any]]()
     for at in range(0, len(asked), AT_ONCE):
@@ -124,12 +124,12 @@ async def profiles(web: Web, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-async def accounts(web: Web, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
+async def accounts(web: DoorContext, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Account entities by DID, each made once. One of which nothing is held here has no name."""
     return await _made(web, await profiles(web, dids))
 
 
-async def _made(web: Web, rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+async def _made(web: DoorContext, rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Account entities of rows of `profiles`, with those as which they went on."""
     gone_on = {did: row["moved_to"]["account"] for did, row in rows.items() if row["moved_to"]}
     lacking = [to for to in gone_on.values() if to not in rows]
@@ -140,19 +140,19 @@ async def _made(web: Web, rows: dict[str, dict[str, Any]]) -> dict[str, dict[str
     }
 
 
-async def account(web: Web, did: str) -> dict[str, Any]:
+async def account(web: DoorContext, did: str) -> dict[str, Any]:
     """The Account entity. Raises Refused."""
     return (await accounts(web, [did]))[did]
 
 
-async def listed(web: Web, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+async def listed(web: DoorContext, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Account entities of rows that have an `account`, in their order."""
     dids = [row["account"] for row in rows]
     found = await accounts(web, dids)
     return [found[did] for did in dids]
 
 
-async def known(web: Web, did: str, reader: str | None) -> dict[str, Any]:
+async def known(web: DoorContext, did: str, reader: str | None) -> dict[str, Any]:
     """The Account entity of one that is held here, or that the reader follows though it has not come yet. Raises
     Refused."""
     row = (await profiles(web, [did]))[did]
@@ -165,7 +165,7 @@ async def known(web: Web, did: str, reader: str | None) -> dict[str, Any]:
     return (await _made(web, {did: row}))[did]
 
 
-async def credentials(web: Web, did: str) -> dict[str, Any]:
+async def credentials(web: DoorContext, did: str) -> dict[str, Any]:
     """The CredentialAccount entity: of somebody for themselves."""
     row = (await profiles(web, [did]))[did]
     asked = await web.call("follow.requests", by=did, limit=COUNTED) if row["locked"] else {"accounts": []}
@@ -189,7 +189,7 @@ async def credentials(web: Web, did: str) -> dict[str, Any]:
     }
 
 
-async def own_profile(web: Web, did: str) -> dict[str, Any]:
+async def own_profile(web: DoorContext, did: str) -> dict[str, Any]:
     """The Profile entity without its tags: of somebody for themselves, to be edited."""
     row = (await profiles(web, [did]))[did]
     made = (await _made(web, {did: row}))[did]

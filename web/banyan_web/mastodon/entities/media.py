@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon.entities.accounts import media_url
 
 _KINDS = {"image": "image", "video": "video", "audio": "audio"}
@@ -34,7 +34,11 @@ def blob_of(id_: str) -> str | None:
 
 
 def attachment(
-    web: Web, item: Mapping[str, Any], id_: str | None = None, focus: tuple[float, float] = (0.0, 0.0), key: str = ""
+    web: DoorContext,
+    item: Mapping[str, Any],
+    id_: str | None = None,
+    focus: tuple[float, float] = (0.0, 0.0),
+    key: str = "",
 ) -> dict[str, Any]:
     """The MediaAttachment entity. item: a MediaShownRow. id_: of an upload. key: what the addresses end with."""
     kind = _KINDS.get(item["type"].partition("/")[0], "unknown")

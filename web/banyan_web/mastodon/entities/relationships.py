@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from banyan_schema.dates import iso
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon.entities.accounts import AT_ONCE
 from banyan_web.mastodon.ids import account_id
 
@@ -33,7 +33,7 @@ def _entity(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def relationships(web: Web, reader: str, dids: Sequence[str]) -> list[dict[str, Any]]:
+async def relationships(web: DoorContext, reader: str, dids: Sequence[str]) -> list[dict[str, Any]]:
     """Relationship entities, in this order. Raises Refused."""
     found = list[dict[str, Any]]()
     for at in range(0, len(dids), AT_ONCE):
@@ -42,6 +42,6 @@ async def relationships(web: Web, reader: str, dids: Sequence[str]) -> list[dict
     return found
 
 
-async def relationship(web: Web, reader: str, did: str) -> dict[str, Any]:
+async def relationship(web: DoorContext, reader: str, did: str) -> dict[str, Any]:
     """Raises Refused."""
     return (await relationships(web, reader, [did]))[0]

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from banyan_schema.dates import iso
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
+from banyan_web.mastodon.cards.link_cards import LinkCards
 from banyan_web.mastodon.entities.accounts import accounts
 from banyan_web.mastodon.entities.media import attachment
 from banyan_web.mastodon.entities.polls import poll
@@ -34,13 +35,13 @@ _APPROVED = {
 }
 
 
-async def status(web: Web, uri: str, reader: str | None) -> dict[str, Any]:
+async def status(web: DoorContext, uri: str, reader: str | None) -> dict[str, Any]:
     """The Status entity of a post. Raises Refused if it is not shown here."""
     return (await statuses(web, [await row_of(web, uri, reader)], reader))[0]
 
 
 async def row_of(
-    web: Web,
+    web: DoorContext,
     uri: str,
     reader: str | None,
     where: str | None = None,
@@ -62,7 +63,7 @@ async def row_of(
 
 
 async def rows_of(
-    web: Web, uris: Sequence[str], reader: str | None, where: str | None = None, seen: bool = False
+    web: DoorContext, uris: Sequence[str], reader: str | None, where: str | None = None, seen: bool = False
 ) -> dict[str, dict[str, Any]]:
     """Posts by their addresses, without those that are not shown. where, seen: see `posts.get`."""
     found: dict[str, dict[str, Any]] = {}
@@ -74,7 +75,7 @@ async def rows_of(
     return found
 
 
-async def uri_of(web: Web, id_: str) -> str:
+async def uri_of(web: DoorContext, id_: str) -> str:
     """The URI of the post that an id names, or whose repost it names. Raises Refused, also if the repost was taken
     back."""
     found = parsed(id_)
@@ -86,7 +87,7 @@ async def uri_of(web: Web, id_: str) -> str:
     return str(uri)
 
 
-async def status_by_id(web: Web, id_: str, reader: str | None) -> dict[str, Any]:
+async def status_by_id(web: DoorContext, id_: str, reader: str | None) -> dict[str, Any]:
     """The Status entity of a post, or of a repost. Raises Refused."""
     row, found = await row_of(web, await uri_of(web, id_), reader), parsed(id_)
     if isinstance(found, RepostId):
@@ -95,7 +96,7 @@ async def status_by_id(web: Web, id_: str, reader: str | None) -> dict[str, Any]
 
 
 async def statuses(
-    web: Web, rows: Sequence[Row], reader: str | None, known: Mapping[str, dict[str, Any]] | None = None
+    web: DoorContext, rows: Sequence[Row], reader: str | None, known: Mapping[str, dict[str, Any]] | None = None
 ) -> list[dict[str, Any]]:
     """The Status entities of rows of the node, in their order. reader: a DID, or None. known: Account entities that
     were made for them."""
@@ -117,23 +118,25 @@ def unmarked(entity: Mapping[str, Any]) -> dict[str, Any]:
     return {**entity, **marks, **muted, "filtered": [], "poll": poll and {**poll, "voted": False, "own_votes": []}}
 
 
-async def _people(web: Web, dids: Iterable[str], known: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+async def _people(
+    web: DoorContext, dids: Iterable[str], known: Mapping[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
     """Account entities, those from the shelf that were made lately."""
     found: dict[str, dict[str, Any]] = {}
     lacking = []
     for did in dict.fromkeys(dids):
-        held = known.get(did) or web.people.get(did)
+        held = known.get(did) or web.caches.people.get(did)
         if held is None:
             lacking.append(did)
         else:
             found[did] = held
     for did, entity in (await accounts(web, lacking)).items() if lacking else ():
-        web.people.put(did, entity)
+        web.caches.people.put(did, entity)
         found[did] = entity
     return found
 
 
-async def _filters(web: Web, rows: Iterable[Row], reader: str | None) -> dict[str, Row]:
+async def _filters(web: DoorContext, rows: Iterable[Row], reader: str | None) -> dict[str, Row]:
     """The reader's filters by their words, if a post needs one."""
     if reader is None or not any(row["filtered"] for row in rows):
         return {}
@@ -145,7 +148,7 @@ class _Made:
 
     def __init__(
         self,
-        web: Web,
+        web: DoorContext,
         reader: str | None,
         people: Mapping[str, Row],
         filters: Mapping[str, Row],
@@ -209,7 +212,7 @@ class _Made:
             "mentions": mentions,
             "tags": [{"name": tag, "url": tag_url(web.url, tag)} for tag in row["tags"]],
             "emojis": [],
-            "card": None if row["media"] else web.cards.of(web, row["text"], uri, self._reader),
+            "card": None if row["media"] else web.part(LinkCards).of(web, row["text"], uri, self._reader),
             "poll": poll(row["poll"], id_, self._reader, row["account"] == self._reader) if row["poll"] else None,
             "quote": self._quote(row, deep),
         }
@@ -231,10 +234,10 @@ class _Made:
     def _html(self, row: Row) -> str:
         places = self._places(row) if row["mentions"] else {}
         key = row["text"] if not places else (row["text"], tuple(places.items()))
-        found = self._web.texts.get(key)
+        found = self._web.caches.texts.get(key)
         if found is None:
             found = html(row["text"], places, self._web.url)
-            self._web.texts.put(key, found)
+            self._web.caches.texts.put(key, found)
         return found
 
     def _places(self, row: Row) -> dict[str, Place]:
@@ -244,7 +247,7 @@ class _Made:
             who, did = self._person(named["account"]), named["account"]
             place = Place(who.get("url", ""), named["name"] or who["username"])
             names = (who["acct"], who["username"], named["name"], did, did.removeprefix("did:banyan:"))
-            domain = f"{who['username']}@{self._web.domain}"
+            domain = f"{who['username']}@{self._web.server.domain}"
             found = {folded(name): place for name in (*names, domain) if name} | found
         return found
 

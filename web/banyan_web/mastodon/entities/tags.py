@@ -7,14 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.refusals import Refused
 
 DAYS, DAY_S, DAY_HOURS = 7, 86_400, 24
 
 
 def tag(
-    web: Web, name: str, uses: Sequence[Mapping[str, str]] = (), following: bool = False, featuring: bool = False
+    web: DoorContext,
+    name: str,
+    uses: Sequence[Mapping[str, str]] = (),
+    following: bool = False,
+    featuring: bool = False,
 ) -> dict[str, Any]:
     """The Tag entity. uses: how often it was used, the last day first."""
     return {
@@ -27,14 +31,14 @@ def tag(
     }
 
 
-async def used(web: Web, limit: int, only: str | None = None) -> dict[str, list[dict[str, str]]]:
+async def used(web: DoorContext, limit: int, only: str | None = None) -> dict[str, list[dict[str, str]]]:
     """Tags that most accounts used lately, with how often they did. How many accounts used one is known of all these
     days together: no day can have had more, nor more than it has posts. only: this tag. Raises Refused."""
     rows = (await web.call("trends", hours=DAYS * DAY_HOURS, limit=limit, tag=only))["trends"]
     return {row["tag"]: _uses(row["posts"], row["accounts"]) for row in rows}
 
 
-async def uses(web: Web, name: str) -> list[dict[str, str]]:
+async def uses(web: DoorContext, name: str) -> list[dict[str, str]]:
     """Of one tag; without a search index it is not known."""
     try:
         return next(iter((await used(web, 1, name)).values()), _uses([0] * DAYS * DAY_HOURS, 0))

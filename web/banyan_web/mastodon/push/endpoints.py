@@ -6,10 +6,11 @@ from typing import Any
 
 from anyio import to_thread
 
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.noticing import SHOWN_AS
 from banyan_web.mastodon.push import subscriptions
 from banyan_web.mastodon.push.encryption import AUTH_BYTES, AppKeys, from_64, is_point
+from banyan_web.mastodon.push.sending import Pushes
 from banyan_web.mastodon.push.subscriptions import POLICIES, PushSubscription, Wish
 from banyan_web.mastodon.streaming.endpoints import raw_token
 from banyan_web.outward import Unreachable
@@ -24,36 +25,36 @@ ALERTS = ("mention", "status", "reblog", "follow", "follow_request", "favourite"
 
 
 @ENDPOINTS.post(PATH, "push")
-async def subscribe(web: Web, ask: Ask) -> Any:
+async def subscribe(web: DoorContext, ask: Ask) -> Any:
     """In the place of the one that the token had. It begins with what comes from now on."""
     me, token = ask.account, ask.token
     assert token is not None
     given = _object(ask.params, "subscription")
     endpoint, keys = text(given, "endpoint").strip(), _keys(given)
     try:
-        await web.pushes.outside.check(endpoint)
+        await web.part(Pushes).outside.check(endpoint)
     except Unreachable as why:
         raise Refused(422, f"Validation failed: Endpoint cannot be told anything: {why}") from None
     standard, wish = truthy(given, "standard"), _wish(ask, None)
     kinds = list(SHOWN_AS)
     newest = (await web.call("notifications", kinds=kinds, each=True, limit=1, by=me))["notices"]
-    heard, sealed = newest[0]["at"] if newest else "", web.pushes.identity.seal(raw_token(ask))
+    heard, sealed = newest[0]["at"] if newest else "", web.part(Pushes).identity.seal(raw_token(ask))
 
     def keep() -> PushSubscription:
         return subscriptions.subscribe(web.door, token.id, me, endpoint, keys, standard, wish, sealed, heard)
 
     made = await to_thread.run_sync(keep)
-    web.pushes.watch(me, made.id)
+    web.part(Pushes).watch(me, made.id)
     return _entity(web, made)
 
 
 @ENDPOINTS.get(PATH, "push")
-async def show(web: Web, ask: Ask) -> Any:
+async def show(web: DoorContext, ask: Ask) -> Any:
     return _entity(web, _own(web, ask))
 
 
 @ENDPOINTS.put(PATH, "push")
-async def change(web: Web, ask: Ask) -> Any:
+async def change(web: DoorContext, ask: Ask) -> Any:
     """Changes of what the app is told; for another address it subscribes anew."""
     held = _own(web, ask)
     wish = _wish(ask, held.wish)
@@ -62,14 +63,14 @@ async def change(web: Web, ask: Ask) -> Any:
 
 
 @ENDPOINTS.delete(PATH, "push")
-async def end(web: Web, ask: Ask) -> Any:
+async def end(web: DoorContext, ask: Ask) -> Any:
     """One that there is not is no mistake."""
     assert ask.token is not None
     await to_thread.run_sync(subscriptions.end_of_token, web.door, ask.token.id)
     return {}
 
 
-def _own(web: Web, ask: Ask) -> PushSubscription:
+def _own(web: DoorContext, ask: Ask) -> PushSubscription:
     assert ask.account
     assert ask.token is not None
     found = subscriptions.of_token(web.door, ask.token.id)
@@ -78,14 +79,14 @@ def _own(web: Web, ask: Ask) -> PushSubscription:
     return found
 
 
-def _entity(web: Web, one: PushSubscription) -> dict[str, Any]:
+def _entity(web: DoorContext, one: PushSubscription) -> dict[str, Any]:
     return {
         "id": str(one.id),
         "endpoint": one.endpoint,
         "standard": one.standard,
         "alerts": one.wish.alerts,
         "policy": one.wish.policy,
-        "server_key": web.pushes.identity.server_key,
+        "server_key": web.part(Pushes).identity.server_key,
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon import defaults
 from banyan_web.mastodon.entities.accounts import profiles
 from banyan_web.mastodon.entities.statuses import rows_of
@@ -49,7 +49,7 @@ class PushNews(NamedTuple):
     message: bytes | None
 
 
-async def news(web: Web, to: PushSubscription, token: str, now: float) -> list[PushNews]:
+async def news(web: DoorContext, to: PushSubscription, token: str, now: float) -> list[PushNews]:
     """What there is to tell, the oldest first. token: of the app. now: seconds since 1970. Raises Refused."""
     kinds = list(SHOWN_AS)
     rows = (await web.call("notifications", kinds=kinds, each=True, limit=NEWEST, by=to.account))["notices"]
@@ -80,7 +80,7 @@ async def news(web: Web, to: PushSubscription, token: str, now: float) -> list[P
     return [PushNews(one.place, said.get(one.place)) for one in found]
 
 
-async def _of_whom(web: Web, to: PushSubscription, some: list[Told]) -> list[Told]:
+async def _of_whom(web: DoorContext, to: PushSubscription, some: list[Told]) -> list[Told]:
     """Those of whom the policy lets through."""
     policy = to.wish.policy
     if policy == "all" or not some:
@@ -93,7 +93,7 @@ async def _of_whom(web: Web, to: PushSubscription, some: list[Told]) -> list[Tol
     return [one for one in some if one.by in fine]
 
 
-async def _bodies(web: Web, reader: str, some: list[Told]) -> dict[str, str]:
+async def _bodies(web: DoorContext, reader: str, some: list[Told]) -> dict[str, str]:
     """By place: the warning of a post, else its text; without one what the account says of itself."""
     rows: dict[str, Any] = await rows_of(web, [one.uri for one in some if one.uri is not None], reader)
     people = await profiles(web, [one.by for one in some if one.uri not in rows])

@@ -22,7 +22,7 @@ from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from banyan_node.api.firehose import ArrivalPlace
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon.push import messages, subscriptions
 from banyan_web.mastodon.push.encryption import encrypt, encrypt_old, url64
 from banyan_web.mastodon.push.subscriptions import PushSubscription
@@ -61,7 +61,7 @@ class Pushes:
             self.watched.pop(account, None)
 
 
-async def send_pushes(web: Web) -> None:
+async def send_pushes(web: DoorContext) -> None:
     """Until it is cancelled, or the node stops."""
     async with anyio.create_task_group() as tasks:
         await _Sender(web, tasks).run()
@@ -69,8 +69,8 @@ async def send_pushes(web: Web) -> None:
 
 
 class _Sender:
-    def __init__(self, web: Web, tasks: TaskGroup) -> None:
-        self._web, self._pushes, self._tasks = web, web.pushes, tasks
+    def __init__(self, web: DoorContext, tasks: TaskGroup) -> None:
+        self._web, self._pushes, self._tasks = web, web.part(Pushes), tasks
         self._running: set[int] = set()
         self._loaded = 0.0
         self._again: set[int] = set()
@@ -79,14 +79,14 @@ class _Sender:
 
     async def run(self) -> None:
         web, pushes = self._web, self._pushes
-        while not web.tail.closed:
+        while not web.firehose.tail.closed:
             self._load()
             if not pushes.watched:
                 pushes.needed = anyio.Event()
                 with anyio.move_on_after(LOOK_S):
                     await pushes.needed.wait()
                 continue
-            with web.tail.followed():
+            with web.firehose.tail.followed():
                 await self._follow()
             pushes.needed = anyio.Event()
 
@@ -98,7 +98,7 @@ class _Sender:
         self._loaded = time.monotonic()
 
     async def _follow(self) -> None:
-        tail, swept = self._web.tail, 0.0
+        tail, swept = self._web.firehose.tail, 0.0
         place: ArrivalPlace | None = None
         while self._pushes.watched and not tail.closed:
             await tail.moved(place or ArrivalPlace(-1), LOOK_S)
@@ -202,7 +202,7 @@ class _Sender:
 
     async def _post(self, to: PushSubscription, message: bytes) -> OutsideAnswer:
         identity = self._pushes.identity
-        contact = f"mailto:{self._web.email}" if self._web.email else self._web.url
+        contact = f"mailto:{self._web.server.email}" if self._web.server.email else self._web.url
         signature = identity.signature(to.endpoint, contact, time.time())
         headers = {"content-type": "application/octet-stream", "ttl": str(messages.OLDEST_S), "urgency": "normal"}
         if to.standard:

@@ -10,9 +10,10 @@ from starlette.responses import Response
 
 from banyan_node.server.http_connections import let_in
 from banyan_web.door_store import Token
-from banyan_web.endpoint import Ask, Endpoints, Web
+from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.streaming.app_streams import AppStream
 from banyan_web.mastodon.streaming.channels import StreamName, channel, check
+from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.open_streams import token_shown
 from banyan_web.refusals import Refused
 from banyan_web.streaming import LiveAnswer
@@ -34,19 +35,19 @@ _PATHS = {
 
 
 @ENDPOINTS.get(f"{_ROOT}/health")
-async def health(web: Web, ask: Ask) -> Any:
+async def health(web: DoorContext, ask: Ask) -> Any:
     return Response("OK", media_type="text/plain")
 
 
 @ENDPOINTS.get(_ROOT)
-async def nowhere_else(web: Web, ask: Ask) -> Any:
+async def nowhere_else(web: DoorContext, ask: Ask) -> Any:
     """Without an upgrade to WebSocket: an app asks so whether streams are on another host."""
     raise Refused(404, "Streams are at this host: connect by WebSocket, or ask for one below this path.")
 
 
 def _add(path: str, name: str) -> None:
     @ENDPOINTS.get(f"{_ROOT}/{path}")
-    async def stream(web: Web, ask: Ask) -> Any:
+    async def stream(web: DoorContext, ask: Ask) -> Any:
         asked = channel(ask.params, name)
         token = check(ask.token or token_shown(web.door, ask.request.scope, raw_token(ask)), asked)
         let_in(ask.request.scope)
@@ -65,11 +66,11 @@ def raw_token(ask: Ask) -> str:
     return given if isinstance(given, str) else ""
 
 
-async def _pieces(web: Web, asked: StreamName, token: Token) -> AsyncGenerator[bytes, None]:
+async def _pieces(web: DoorContext, asked: StreamName, token: Token) -> AsyncGenerator[bytes, None]:
     """Raises Refused at the first one."""
-    stream = await web.hub.open(web, token.account, token.allows("read:notifications"))
+    stream = await web.part(Hub).open(web, token.account, token.allows("read:notifications"))
     try:
-        await web.hub.add(web, stream, asked)
+        await web.part(Hub).add(web, stream, asked)
         yield b":)\n"
         while stream.ended is None:
             message = await stream.get(HEARTBEAT_S)
@@ -79,11 +80,11 @@ async def _pieces(web: Web, asked: StreamName, token: Token) -> AsyncGenerator[b
                 await refresh(web, stream)
                 yield b":thump\n"
     finally:
-        web.hub.close(stream)
+        web.part(Hub).close(stream)
 
 
-async def refresh(web: Web, stream: AppStream) -> None:
+async def refresh(web: DoorContext, stream: AppStream) -> None:
     """What is known of its account is read again, if that is long ago."""
     if stream.person is not None:
         with suppress(Refused):
-            await web.hub.refresh(web, stream.person)
+            await web.part(Hub).refresh(web, stream.person)

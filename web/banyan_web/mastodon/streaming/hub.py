@@ -26,7 +26,7 @@ from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api.firehose import ArrivalPlace
 from banyan_reading.places import place_ms
 from banyan_reading.visibility import Place
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.firehose.tail import Tail, TailEvent
 from banyan_web.mastodon.ids import repost_id, status_id
 from banyan_web.mastodon.moderated import is_limited
@@ -76,7 +76,7 @@ class Hub:
         """Open streams."""
         return len(self._streams)
 
-    async def open(self, web: Web, account: str | None, notices: bool) -> AppStream:
+    async def open(self, web: DoorContext, account: str | None, notices: bool) -> AppStream:
         """A stream of an account without channels. Close it. Raises Refused."""
         person = None
         if account is not None:
@@ -100,7 +100,7 @@ class Hub:
             raise
         return stream
 
-    async def add(self, web: Web, stream: AppStream, channel: StreamName) -> None:
+    async def add(self, web: DoorContext, stream: AppStream, channel: StreamName) -> None:
         """Raises Refused."""
         if channel.name == "list" and stream.person is not None:
             await stream.person.watch(web, channel.of)
@@ -137,20 +137,20 @@ class Hub:
         for stream in list(self._streams):
             stream.end("shutdown")
 
-    async def run(self, web: Web) -> None:
+    async def run(self, web: DoorContext) -> None:
         """Until it is cancelled. What moderators decide while no stream is open is told to none that opens later."""
-        while not (self._closed or web.tail.closed):
+        while not (self._closed or web.firehose.tail.closed):
             await self._needed.wait()
             decided_now, decided = anyio.create_memory_object_stream[Sequence[Mapping[str, Any]]](JUDGED)
-            with decided_now, decided, web.tail.followed():
-                web.tail.judged = decided_now
+            with decided_now, decided, web.firehose.tail.followed():
+                web.firehose.tail.judged = decided_now
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._hear_judged, web, decided)
-                    await self._follow(web, web.tail)
+                    await self._follow(web, web.firehose.tail)
                     tasks.cancel_scope.cancel()
                 self._live = anyio.Event()
 
-    async def _follow(self, web: Web, tail: Tail) -> None:
+    async def _follow(self, web: DoorContext, tail: Tail) -> None:
         while tail.end is None and not tail.closed:
             await tail.moved(ArrivalPlace(-1), LOOK_S)
         place, again = tail.end, 0.0
@@ -173,7 +173,7 @@ class Hub:
                 except Exception:
                     _log.exception("an event could not be shown to streams")
 
-    async def _happened(self, web: Web, author: str, collection: str | None, line: bytes) -> None:
+    async def _happened(self, web: DoorContext, author: str, collection: str | None, line: bytes) -> None:
         named = {found.group().decode() for found in _DID.finditer(line)} - {author}
         moved = {author} if collection in MOVING else named if collection == LETTING else set()
         for did, person in list(self._people.items()):
@@ -198,7 +198,7 @@ class Hub:
             else:
                 await self._heard(web, self._people[did])
 
-    async def refresh(self, web: Web, person: Listener) -> None:
+    async def refresh(self, web: DoorContext, person: Listener) -> None:
         """What is known of an account is read again, if it may have changed. Raises Refused."""
         if await person.refresh(web):
             for stream in self._of(_USER):
@@ -234,7 +234,7 @@ class Hub:
         to += [one for who in by for one in self._candidates(author, who)]
         return PostState(facts_of(author, content), to)
 
-    async def _said(self, web: Web, event: Mapping[str, Any]) -> None:
+    async def _said(self, web: DoorContext, event: Mapping[str, Any]) -> None:
         """A post. Of an edit counts what it made of it, where the post was before and where it is now: a stream loses
         it and gets it as its page does."""
         author, uri, content = account_from_text(event["account"]), event["uri"], event.get("content") or {}
@@ -257,7 +257,7 @@ class Hub:
         if made is not None:
             self._remember(uri, made["id"], public)
 
-    async def changed(self, web: Web, uri: str) -> None:
+    async def changed(self, web: DoorContext, uri: str) -> None:
         """Tells streams of a post of which something came that no entry tells."""
         if not self._streams:
             return
@@ -266,7 +266,9 @@ class Hub:
             hosted = (await web.call("profiles", accounts=[row["account"]]))["profiles"][0]["hosted"] is not None
             await self._said(web, {"account": row["account"], "uri": uri, "hosted": hosted, "kind": "update"})
 
-    async def _hear_judged(self, web: Web, decided: MemoryObjectReceiveStream[Sequence[Mapping[str, Any]]]) -> None:
+    async def _hear_judged(
+        self, web: DoorContext, decided: MemoryObjectReceiveStream[Sequence[Mapping[str, Any]]]
+    ) -> None:
         """What moderators decide, which no entry tells, until it is cancelled."""
         async for posts in decided:
             try:
@@ -274,7 +276,7 @@ class Hub:
             except Exception:
                 _log.exception("what moderators decided could not be shown to streams")
 
-    async def _judged(self, web: Web, posts: Iterable[Mapping[str, Any]]) -> None:
+    async def _judged(self, web: DoorContext, posts: Iterable[Mapping[str, Any]]) -> None:
         """Posts that are shown otherwise are told as edited, and those that are not shown as deleted, to every stream:
         whoever reposted one, all who follow them may have it."""
         for post in posts:
@@ -289,7 +291,7 @@ class Hub:
             else:
                 await self.changed(web, post["uri"])
 
-    async def _reposted(self, web: Web, event: Mapping[str, Any]) -> None:
+    async def _reposted(self, web: DoorContext, event: Mapping[str, Any]) -> None:
         by, at = event["account"], event["time_ms"]
         uri = f"{event['content']['account']}/{event['content']['key']}"
         self._remember(f"{event['entry']}:{event['op']}", repost_id(uri, by, at), frozenset())
@@ -304,7 +306,7 @@ class Hub:
 
     async def _give(
         self,
-        web: Web,
+        web: DoorContext,
         now: PostState,
         make: Callable[[shown.Eyes], Any],
         before: PostState | None = None,
@@ -359,7 +361,7 @@ class Hub:
         for stream, channel in to:
             stream.put(Message(channel, "delete", id_))
 
-    async def _heard(self, web: Web, person: Listener) -> None:
+    async def _heard(self, web: DoorContext, person: Listener) -> None:
         rows = await person.news(web)
         for entity in await shown.notifications(web, rows, person.did) if rows else ():
             payload = msgspec.json.encode(entity).decode()
@@ -387,7 +389,7 @@ def _content(row: Mapping[str, Any]) -> dict[str, Any]:
     return content | {"reply": None if row["reply_to"] is None else ("", row["reply_to"])}
 
 
-async def _replaced(web: Web, uri: str, entry: str | None) -> dict[str, Any]:
+async def _replaced(web: DoorContext, uri: str, entry: str | None) -> dict[str, Any]:
     """What a post said before this entry edited it, as far as it is held. Raises Refused."""
     versions = (await web.call("why", uri=uri))["versions"] if entry is not None else ()
     found: dict[str, Any] = next((old for old, one in pairwise(versions) if one["entry"] == entry), {})

@@ -14,7 +14,7 @@ from banyan_crdt.ids import AccountId, account_from_text
 from banyan_reading.visibility import FilterContext, ListRule, Viewer, word_filters
 from banyan_schema.privately import Filter, FollowWish
 from banyan_schema.social.post import tag_fold
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon.ids import thing_of
 from banyan_web.mastodon.streaming.shown import Eyes
 from banyan_web.refusals import Refused
@@ -67,7 +67,7 @@ class Listener:
         """By this event of the firehose. Whoever refreshes it next, reads what changed."""
         self.stale, self._event = True, event
 
-    async def refresh(self, web: Web) -> bool:
+    async def refresh(self, web: DoorContext) -> bool:
         """Reads it, if it may have changed. Whether its filters are others now. Raises Refused."""
         async with self._turn:
             if self.is_fresh:
@@ -80,7 +80,7 @@ class Listener:
                 raise
             return self.filters != before
 
-    async def _read_anew(self, web: Web, event: Mapping[str, Any] | None) -> None:
+    async def _read_anew(self, web: DoorContext, event: Mapping[str, Any] | None) -> None:
         wants, follows = await web.call("viewer", by=self.did), await _following(web, self.did)
         me, mutes = self.viewer.account, {account_from_text(one["account"]): one["until"] for one in wants["mutes"]}
         apart = frozenset(map(account_from_text, wants["apart"])) - {me}
@@ -107,19 +107,19 @@ class Listener:
             self.heard = newest[0]["at"] if newest else ""
         self.filters, self._read = wants["filters"], anyio.current_time()
 
-    async def _moved_ms(self, web: Web, event: Mapping[str, Any]) -> int:
+    async def _moved_ms(self, web: DoorContext, event: Mapping[str, Any]) -> int:
         """When it changed last, as it was read: by this event, or by one that is told only later."""
         later = {"since": event["cursor"], "accounts": [self.did], "collections": sorted(MOVING)}
         events = (await web.call("firehose", **later))["events"]
         return max(int(one["time_ms"]) for one in (event, *events) if "time_ms" in one)
 
-    async def watch(self, web: Web, id_: str) -> None:
+    async def watch(self, web: DoorContext, id_: str) -> None:
         """A list of it. Raises Refused."""
         if id_ not in self.viewer.lists:
             rule = await self._list(web, id_, self.viewer.follows, strict=True)
             self.viewer = replace(self.viewer, lists={**self.viewer.lists, id_: rule})
 
-    async def _list(self, web: Web, id_: str, follows: Collection[AccountId], strict: bool = False) -> ListRule:
+    async def _list(self, web: DoorContext, id_: str, follows: Collection[AccountId], strict: bool = False) -> ListRule:
         try:
             found = await web.call("list.show", id=thing_of(id_), by=self.did)
         except Refused:
@@ -129,7 +129,7 @@ class Listener:
         members = frozenset(account_from_text(one["account"]) for one in found["members"])
         return ListRule.of(self.viewer.account, members, found["replies"], follows)
 
-    async def news(self, web: Web) -> list[dict[str, Any]]:
+    async def news(self, web: DoorContext) -> list[dict[str, Any]]:
         """What it heard of since, the oldest first. Raises Refused."""
         async with self._turn:
             rows = (await web.call("notifications", by=self.did, limit=20, each=True))["notices"]
@@ -154,7 +154,7 @@ def _filter(row: Mapping[str, Any]) -> Filter:
     return Filter(b"", row["words"], row["action"], row["until"], contexts=contexts, matches=matches)
 
 
-async def _following(web: Web, did: str) -> list[AccountId]:
+async def _following(web: DoorContext, did: str) -> list[AccountId]:
     found, after = list[AccountId](), None
     while True:
         page = await web.call("following", account=did, by=did, limit=1_000, after=after)

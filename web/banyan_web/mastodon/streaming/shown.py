@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from banyan_reading.visibility import FilterContext
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon import noticing
 from banyan_web.mastodon.entities.accounts import accounts
 from banyan_web.mastodon.entities.statuses import GONE, row_of, statuses, unmarked
@@ -23,7 +23,7 @@ class Eyes(NamedTuple):
 
 
 async def status(
-    web: Web, uri: str, people: Mapping[str, Any], eyes: Eyes, reposted: Mapping[str, Any] | None = None
+    web: DoorContext, uri: str, people: Mapping[str, Any], eyes: Eyes, reposted: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """A post. people: of `current`. reposted: as one account reposted it: `account` and `time_ms`. Raises Refused if it
     is not shown in timelines."""
@@ -36,20 +36,20 @@ async def status(
     return unmarked(found) if eyes.unmarked else found
 
 
-async def current(web: Web, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
+async def current(web: DoorContext, dids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Account entities whose counts have what happened. Pages show the same from now on. Raises Refused."""
     found = await accounts(web, dids)
     for did, entity in found.items():
-        web.people.put(did, entity)
+        web.caches.people.put(did, entity)
     return found
 
 
-async def plain(web: Web, uri: str, reposter: str | None = None) -> dict[str, Any]:
+async def plain(web: DoorContext, uri: str, reposter: str | None = None) -> dict[str, Any]:
     """The post as the node has it. Raises Refused if it is not shown."""
     return await row_of(web, uri, None, reposter=reposter)
 
 
-async def notifications(web: Web, rows: Sequence[Mapping[str, Any]], reader: str) -> list[dict[str, Any]]:
+async def notifications(web: DoorContext, rows: Sequence[Mapping[str, Any]], reader: str) -> list[dict[str, Any]]:
     """What the reader hears of, without that for which apps have no word. Raises Refused."""
     found = [noticing.told_of(row) for row in rows if row["kind"] in noticing.SHOWN_AS]
     known = await noticing.entities(web, reader, found)

@@ -15,10 +15,11 @@ import anyio
 import msgspec
 from starlette.websockets import WebSocketDisconnect
 
-from banyan_web.endpoint import Web
+from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon.streaming.app_streams import AppStream
 from banyan_web.mastodon.streaming.channels import channel, check
 from banyan_web.mastodon.streaming.endpoints import HEARTBEAT_S, refresh
+from banyan_web.mastodon.streaming.hub import Hub
 from banyan_web.params import nested
 from banyan_web.refusals import Refused
 from banyan_web.sockets import Connection, SocketEndpoint
@@ -28,8 +29,8 @@ MOST = 100
 GOING_AWAY, NO_BYTES, TRY_LATER = 1001, 1003, 1013
 
 
-async def _serve(web: Web, to: Connection) -> None:
-    stream = await web.hub.open(web, to.token.account, to.token.allows("read:notifications"))
+async def _serve(web: DoorContext, to: Connection) -> None:
+    stream = await web.part(Hub).open(web, to.token.account, to.token.allows("read:notifications"))
     code: int | None = None
     try:
         await to.accept()
@@ -42,13 +43,13 @@ async def _serve(web: Web, to: Connection) -> None:
     except (WebSocketDisconnect, RuntimeError):
         pass  # the client has left
     finally:
-        web.hub.close(stream)
+        web.part(Hub).close(stream)
 
 
 SOCKET = SocketEndpoint("/api/v1/streaming", True, _serve)
 
 
-async def _tell(web: Web, to: Connection, stream: AppStream) -> int:
+async def _tell(web: DoorContext, to: Connection, stream: AppStream) -> int:
     """Until the stream ends. Returns the code to close with."""
     while stream.ended is None:
         message = await stream.get(HEARTBEAT_S)
@@ -62,7 +63,7 @@ async def _tell(web: Web, to: Connection, stream: AppStream) -> int:
     return {"shutdown": GOING_AWAY, "bytes": NO_BYTES}.get(stream.ended, TRY_LATER)
 
 
-async def _listen(web: Web, to: Connection, stream: AppStream, scope: anyio.CancelScope) -> None:
+async def _listen(web: DoorContext, to: Connection, stream: AppStream, scope: anyio.CancelScope) -> None:
     """Until the client leaves."""
     first = nested(to.socket.query_params.multi_items())
     if first.get("stream"):
@@ -83,7 +84,7 @@ async def _listen(web: Web, to: Connection, stream: AppStream, scope: anyio.Canc
         await _change(web, to, stream, value)
 
 
-async def _change(web: Web, to: Connection, stream: AppStream, said: Any) -> None:
+async def _change(web: DoorContext, to: Connection, stream: AppStream, said: Any) -> None:
     """Subscribes or unsubscribes. Each message counts as a request, for it asks the node too."""
     try:
         to.count()
@@ -94,9 +95,9 @@ async def _change(web: Web, to: Connection, stream: AppStream, said: Any) -> Non
             check(to.token, asked)
             if len(stream.channels) >= MOST and not stream.listens(asked):
                 raise Refused(429, f"A connection has at most {MOST} streams")
-            await web.hub.add(web, stream, asked)
+            await web.part(Hub).add(web, stream, asked)
         elif said.get("type") == "unsubscribe":
-            web.hub.remove(stream, asked)
+            web.part(Hub).remove(stream, asked)
         else:
             raise Refused(400, "The type of a message is subscribe or unsubscribe")
     except Refused as why:

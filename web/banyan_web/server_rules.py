@@ -17,7 +17,7 @@ class Notice(NamedTuple):
     changed_ms: int
 
 
-class House(NamedTuple):
+class ServerRules(NamedTuple):
     """rules: their ids are their numbers, from 1. terms, privacy: None where there are none."""
 
     rules: tuple[str, ...] = ()
@@ -25,10 +25,10 @@ class House(NamedTuple):
     privacy: Notice | None = None
 
     @staticmethod
-    def read(http: HttpSettings, home: Path) -> House:
+    def read(http: HttpSettings, home: Path) -> ServerRules:
         """home: the folder of relative paths. Raises ConfigError."""
         terms, privacy = _read("http.terms", home, http.terms), _read("http.privacy", home, http.privacy)
-        return House(tuple(http.rules), terms, privacy)
+        return ServerRules(tuple(http.rules), terms, privacy)
 
     def rule(self, number: str) -> str | None:
         """The text of a rule by its id."""

@@ -1,0 +1,259 @@
+"""Local state: what this node remembers for itself and never sends to peers, as rows with a declared key and value.
+
+A row lies in the table `meta` under `note:`, the prefix of its kind and its key. Kinds are declared in local_tables.py
+and nowhere else, and nothing but this module reads and writes such rows. No prefix begins another kind's prefix or
+value, so a row is of one kind. A kind has a version. `opened` brings rows of an earlier version to that of the program,
+and deletes what no program uses any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, get_type_hints
+
+import msgspec
+
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.errors import BanyanError
+
+from . import tables as t
+from .engine import WriteTxn, after_prefix
+from .errors import CorruptStore, StoreVersion
+
+K = TypeVar("K")
+V = TypeVar("V")
+A = TypeVar("A")
+B = TypeVar("B")
+Raw = TypeVar("Raw", bound=bytes)
+VERSIONS_KEY = b"local state"
+"""The name in `meta` of the versions that are not 1, by prefix, as JSON."""
+
+DAMAGED = BanyanError, ValueError, TypeError, LookupError, msgspec.DecodeError
+"""What reading bytes that no program wrote may raise."""
+
+
+class HasNotes(Protocol):
+    def note(self, key: bytes) -> bytes | None: ...
+
+
+class HasAllNotes(HasNotes, Protocol):
+    def notes(self, prefix: bytes = b"", after: bytes | None = None) -> Iterator[tuple[bytes, bytes]]: ...
+
+
+class TakesNotes(HasNotes, Protocol):
+    def put_note(self, key: bytes, value: bytes | None) -> None: ...
+
+
+# -- codecs
+
+
+class Codec(NamedTuple, Generic[V]):
+    """unpack raises one of DAMAGED. size: in bytes; None: it goes to the end."""
+
+    pack: Callable[[V], bytes]
+    unpack: Callable[[bytes], V]
+    size: int | None = None
+
+
+def _sized(raw: bytes, size: int) -> bytes:
+    if len(raw) != size:
+        raise ValueError(f"it has {len(raw)} bytes instead of {size}")
+    return raw
+
+
+def fixed(size: int, kind: Callable[[bytes], Raw]) -> Codec[Raw]:
+    """So many bytes, such as an id."""
+    return Codec(bytes, lambda raw: kind(_sized(raw, size)), size)
+
+
+def number(size: int, down: bool = False) -> Codec[int]:
+    """An unsigned number. down: greater ones come before smaller ones."""
+    most = (1 << 8 * size) - 1 if down else 0
+    return Codec(
+        lambda n: (n ^ most).to_bytes(size, "big"), lambda raw: int.from_bytes(_sized(raw, size), "big") ^ most, size
+    )
+
+
+def both(first: Codec[A], second: Codec[B]) -> Codec[tuple[A, B]]:
+    """One after the other. The first one has a size."""
+    cut = first.size
+    assert cut is not None
+    size = None if second.size is None else cut + second.size
+    return Codec(
+        lambda pair: first.pack(pair[0]) + second.pack(pair[1]),
+        lambda raw: (first.unpack(raw[:cut]), second.unpack(raw[cut:] if size is None else _sized(raw, size)[cut:])),
+        size,
+    )
+
+
+def pair_as(kind: Callable[[A, B], V], first: Codec[A], second: Codec[B]) -> Codec[V]:
+    """The same of a NamedTuple of two fields."""
+    pair = both(first, second)
+    pack: Callable[[Any], bytes] = pair.pack
+    return Codec(pack, lambda raw: kind(*pair.unpack(raw)), pair.size)
+
+
+def json(kind: type[V]) -> Codec[V]:
+    return Codec(msgspec.json.encode, msgspec.json.Decoder(kind).decode)
+
+
+def cbor(kind: type[V]) -> Codec[V]:
+    """A NamedTuple of numbers, bytes and texts as an array. Truths are 0 or 1 there, and texts bytes."""
+    texts = [at for at, hint in enumerate(get_type_hints(kind).values()) if hint is str]
+
+    def pack(value: Any) -> bytes:
+        return encode([x.encode() if isinstance(x, str) else int(x) if isinstance(x, bool) else x for x in value])
+
+    def unpack(raw: bytes) -> V:
+        values = decode(raw)
+        for at in texts:
+            values[at] = bytes.decode(values[at])
+        return msgspec.convert(values, kind, strict=False, builtin_types=(bytes,))
+
+    return Codec(pack, unpack)
+
+
+BYTES = Codec[bytes](bytes, bytes)
+TEXT = Codec[str](str.encode, bytes.decode)
+U16, U32, U64 = number(2), number(4), number(8)
+DOWN = number(8, down=True)
+MARK = Codec[bool](lambda is_set: b"", lambda raw: True)
+"""Of a row that says all by being there."""
+
+
+# -- kinds of rows
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRows(Generic[K, V]):
+    """Rows with a key. owner: the module that decides what they mean. upgrade: makes the bytes of a value of the given
+    earlier version those of this one; None: the row goes, and its owner makes it again."""
+
+    prefix: bytes
+    owner: str
+    key: Codec[K]
+    value: Codec[V]
+    version: int = 1
+    upgrade: Callable[[bytes, int], bytes | None] = lambda raw, version: None
+
+    def get(self, reader: HasNotes, key: K) -> V | None:
+        raw = reader.note(self.prefix + self.key.pack(key))
+        return None if raw is None else _unpack(self, self.value, raw)
+
+    def has(self, reader: HasNotes, key: K) -> bool:
+        return reader.note(self.prefix + self.key.pack(key)) is not None
+
+    def put(self, store: TakesNotes, key: K, value: V | None) -> None:
+        """Writes what differs. None: deletes the row."""
+        _put(store, self.prefix + self.key.pack(key), None if value is None else self.value.pack(value))
+
+    def rows(self, reader: HasAllNotes, begin: bytes = b"", after: K | None = None) -> Iterator[tuple[K, V]]:
+        """In the order of keys. begin: what the bytes of the key begin with. after: only those behind this key."""
+        for key, raw in self._raw(reader, begin, after):
+            yield self._key(key), _unpack(self, self.value, raw)
+
+    def keys(self, reader: HasAllNotes, begin: bytes = b"", after: K | None = None) -> Iterator[K]:
+        return (self._key(key) for key, _ in self._raw(reader, begin, after))
+
+    def any(self, reader: HasAllNotes, begin: bytes = b"") -> bool:
+        return next(self._raw(reader, begin, None), None) is not None
+
+    def _raw(self, reader: HasAllNotes, begin: bytes, after: K | None) -> Iterator[tuple[bytes, bytes]]:
+        return reader.notes(self.prefix + begin, None if after is None else self.prefix + self.key.pack(after))
+
+    def _key(self, name: bytes) -> K:
+        return _unpack(self, self.key, name[len(self.prefix) :])
+
+
+@dataclass(frozen=True, slots=True)
+class LocalValue(Generic[V]):
+    """One row, whose prefix is its whole key. The fields are those of LocalRows."""
+
+    prefix: bytes
+    owner: str
+    value: Codec[V]
+    version: int = 1
+    upgrade: Callable[[bytes, int], bytes | None] = lambda raw, version: None
+
+    def get(self, reader: HasNotes) -> V | None:
+        raw = reader.note(self.prefix)
+        return None if raw is None else _unpack(self, self.value, raw)
+
+    def put(self, store: TakesNotes, value: V | None) -> None:
+        """Writes what differs. None: deletes it."""
+        _put(store, self.prefix, None if value is None else self.value.pack(value))
+
+
+Kind: TypeAlias = LocalRows[Any, Any] | LocalValue[Any]
+
+
+def _unpack(kind: Kind, codec: Codec[V], raw: bytes) -> V:
+    try:
+        return codec.unpack(raw)
+    except DAMAGED as error:
+        says = f"a row '{kind.prefix.decode()}' of local state is damaged ({error}); `banyan store verify` names it"
+        raise CorruptStore(says) from error
+
+
+def _put(store: TakesNotes, name: bytes, raw: bytes | None) -> None:
+    if store.note(name) != raw:
+        store.put_note(name, raw)
+
+
+# -- all of them
+
+
+def opened(txn: WriteTxn, kinds: Iterable[Kind], retired: Iterable[bytes]) -> None:
+    """Brings the rows of a store to the versions of these kinds. retired: prefixes that older programs used. Raises
+    StoreVersion. Commits nothing."""
+    held: dict[str, int] = msgspec.json.decode(txn.get(t.META, VERSIONS_KEY) or b"{}")
+    for prefix in retired:
+        for key in [key for key, _ in txn.prefix(t.META, t.NOTE + prefix)]:
+            txn.delete(t.META, key)
+    changed = False
+    for kind in kinds:
+        name, begin = kind.prefix.decode(), t.NOTE + kind.prefix
+        if (version := held.get(name, 1)) == kind.version:
+            continue
+        if version > kind.version:
+            says = f"the rows '{name}' of the store are of version {version}, and this program knows {kind.version}"
+            raise StoreVersion(f"{says}: run the newer program")
+        stop = after_prefix(begin) if isinstance(kind, LocalRows) else begin + b"\0"
+        for key, raw in [*txn.scan(t.META, begin, stop)]:
+            new = kind.upgrade(raw, version)
+            txn.delete(t.META, key) if new is None else txn.put(t.META, key, new)
+        held[name], changed = kind.version, True
+    if changed:
+        txn.put(t.META, VERSIONS_KEY, msgspec.json.encode(held))
+
+
+class Held(NamedTuple):
+    """bytes: of keys and values. faults: what is wrong, a sentence each."""
+
+    rows: int
+    bytes: int
+    faults: list[str]
+
+
+def held(reader: HasAllNotes, kinds: Mapping[str, Kind]) -> dict[str, Held]:
+    """Every row, by the name of its kind; of those that none declares, by an empty name. Checks each."""
+    values = {kind.prefix: name for name, kind in kinds.items() if isinstance(kind, LocalValue)}
+    found = {name: Held(0, 0, []) for name in ("", *kinds)}
+    rows = [(kind.prefix, name) for name, kind in kinds.items() if isinstance(kind, LocalRows)]
+    for key, raw in reader.notes():
+        name = values.get(key) or next((name for prefix, name in rows if key.startswith(prefix)), "")
+        one = found[name]
+        found[name] = one._replace(rows=one.rows + 1, bytes=one.bytes + len(key) + len(raw))
+        where = f"the row {key[:80].decode(errors='replace')!r}"
+        if not name:
+            one.faults.append(f"{where} is of no kind that this program knows; it is of another program, or damaged")
+            continue
+        kind = kinds[name]
+        try:
+            if isinstance(kind, LocalRows):
+                kind.key.unpack(key[len(kind.prefix) :])
+            kind.value.unpack(raw)
+        except DAMAGED as error:
+            one.faults.append(f"{where} of {name!r} is damaged: {error}")
+    return found

@@ -1,0 +1,390 @@
+"""Every kind of local state (local_state.py): its prefix, the module that owns it, its key and its value.
+
+A name in capitals is what `banyan store stats` calls it. Times are milliseconds since 1970, accounts in JSON are DIDs.
+What is declared here stays readable: a new meaning is a new version, or a new prefix.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from banyan_crdt.blob import BlobRoot
+from banyan_crdt.codec import decode, encode
+from banyan_crdt.ids import AccountId, CellKey, EntryId, Ref, WriterKey
+from banyan_schema.address import Target
+
+from . import tables as t
+from .local_state import (
+    BYTES,
+    DOWN,
+    MARK,
+    TEXT,
+    U16,
+    U32,
+    U64,
+    Codec,
+    Kind,
+    LocalRows,
+    LocalValue,
+    both,
+    cbor,
+    fixed,
+    json,
+    pair_as,
+)
+
+ACCOUNT, ENTRY, ROOT, HASH = fixed(32, AccountId), fixed(32, EntryId), fixed(32, BlobRoot), fixed(16, bytes)
+OP = pair_as(Ref, ENTRY, U16)
+POST = pair_as(Target, ACCOUNT, fixed(16, CellKey))
+LOG = Codec(t.log_name, lambda raw: t.log_of_name(fixed(68, bytes).unpack(raw)), 68)
+_ENTRIES: Codec[list[EntryId]] = Codec(
+    b"".join, lambda raw: [ENTRY.unpack(raw[at : at + 32]) for at in range(0, len(raw), 32)]
+)
+_ROOTS: Codec[list[bytes]] = Codec(encode, decode)
+
+# -- the store, and what peers are asked
+
+LEAVING = LocalRows(b"leaving account:", "banyan_storage.store", ACCOUNT, BYTES)
+"""Why an account is erased in steps; readers are shown nothing of it."""
+MEND = LocalValue(b"mend", "banyan_node.upkeep.mending", BYTES)
+"""The logs must be checked. How far that came; empty at first."""
+FRONTIER = LocalValue(b"frontier", "banyan_replica.frontier.index", BYTES)
+CATCHUP = LocalValue(b"catchup", "banyan_replica.sync.catchup", BYTES)
+"""What is left to be read to this node."""
+MET = LocalRows(b"met:", "banyan_replica.sync.replaying", HASH, both(U64, U64))
+"""By the id of a peer's store: its last arrival and ours when the frontiers were equal."""
+BANNED = LocalRows(b"banned/", "banyan_replica.replica", TEXT, TEXT)
+"""Why a peer is refused."""
+BAN_MADE = LocalRows(b"ban made:", "banyan_node.links.bans", TEXT, U64)
+BAN_ENDS = LocalRows(b"ban ends:", "banyan_node.links.bans", TEXT, U64)
+UNTRUSTED_BYTES = LocalRows(b"strangers:", "banyan_replica.intake.strangers", ACCOUNT, U64)
+"""What an account that nobody here asked for takes of the disk."""
+UNTRUSTED_TOTAL = LocalValue(b"strangers", "banyan_replica.intake.strangers", U64)
+NAMERS = LocalRows(b"heard:", "banyan_replica.sync.notices", ACCOUNT, both(U64, both(ACCOUNT, ENTRY)))
+"""An account that is held because it names one of here: its place in the order, the one here, and the entry."""
+NAMERS_FROM = LocalRows(b"heard from:", "banyan_replica.sync.notices", TEXT, both(fixed(24, bytes), fixed(8, bytes)))
+"""By peer: what the question was, and where it goes on."""
+OWN_TIPS = LocalRows(b"own:", "banyan_replica.intake.own", LOG, _ENTRIES)
+"""The last entries that this store wrote itself in a log, one for each branch, the newest last."""
+OWN_LOG = LocalValue(b"own log", "banyan_node.own_log", both(U32, BYTES))
+"""The number of the log that this store writes, and which data file this is."""
+OWN_LOG_BOOT = LocalValue(b"own log boot", "banyan_node.own_log", both(U64, BYTES))
+"""When a log began because the machine was started, in seconds, and the start in which the log was last written."""
+
+
+class NetworkBanRow(NamedTuple):
+    """until_ms: None: it does not end."""
+
+    reason: str
+    since_ms: int
+    until_ms: int | None
+
+
+BANNED_NETWORKS = LocalRows(b"banned network:", "banyan_node.links.bans", TEXT, cbor(NetworkBanRow))
+
+# -- accounts hosted here
+
+
+class HostedRow(NamedTuple):
+    """number: the index of its keys."""
+
+    number: int
+    name: str
+
+
+HOSTED = LocalRows(b"hosted:", "banyan_node.hosting.hosted", ACCOUNT, cbor(HostedRow))
+HOSTED_AT = LocalRows(b"hosted at:", "banyan_node.hosting.hosted", both(U32, ACCOUNT), MARK)
+"""The same in the order of key indices, so that a page reads only its own rows. Two accounts may have one index: a
+recovered account, and the node's own."""
+HOSTED_COUNT = LocalValue(b"hosted count", "banyan_node.hosting.hosted", U32)
+HOSTED_NAMES = LocalRows(b"name:", "banyan_node.hosting.hosted", BYTES, ACCOUNT)
+"""By the first 400 bytes of the name."""
+NEXT_INDEX = LocalValue(b"next account", "banyan_node.hosting.hosted", U32)
+OWN_ACCOUNT = LocalValue(b"self", "banyan_node.hosting.hosted", ACCOUNT)
+ERASED_RECOVERY_KEYS = LocalRows(b"recovery key of the erased:", "banyan_node.hosting.hosted", BYTES, MARK)
+"""Digests of recovery keys that were somebody's who was erased here."""
+RESTORING = LocalValue(b"restoring", "banyan_node.hosting.claims", MARK)
+"""The store was made with restored keys, and some of their accounts may be missing."""
+OWN_NAMED = LocalValue(b"restoring own", "banyan_node.hosting.claims", ACCOUNT)
+"""The account that the owner of restored keys named as the node's own."""
+WRONG_PAPER = LocalValue(b"wrong paper", "banyan_node.hosting.claims", ACCOUNT)
+"""The account whose recovery words were restored as if they were backup words."""
+UNNAMED = LocalRows(b"unnamed:", "banyan_node.hosting.claims", ACCOUNT, MARK)
+"""It came back before its profile."""
+UNCLAIMED = LocalRows(b"unclaimed:", "banyan_node.hosting.claims", ACCOUNT, MARK)
+"""It lets this device write, and its root key was not found yet."""
+CLOSED = LocalRows(b"closed:", "banyan_node.hosting.claims", ACCOUNT, MARK)
+AWAITED = LocalRows(b"awaited:", "banyan_node.hosting.interest", ACCOUNT, MARK)
+"""It is about to be taken to this node: fetched from peers although nobody here hosts or follows it."""
+DROPPED = LocalRows(b"dropped account:", "banyan_node.hosting.dropped", ACCOUNT, MARK)
+MOVED_TIES = LocalRows(b"moved:", "banyan_node.api.methods.moving", both(ACCOUNT, HASH), MARK)
+"""What was brought beside posts: account, and a hash of what it is."""
+
+
+class ImportState(NamedTuple):
+    """next: the first batch that is not applied. The rest: totals so far."""
+
+    batches: int
+    next: int
+    done: int
+    accounts: int
+    follows: int
+    posts: int
+    replies: int
+    entries: int
+
+
+IMPORTS = LocalRows(b"import:", "banyan_node.api.methods.imports", HASH, cbor(ImportState))
+IMPORTED_ARTICLES = LocalRows(b"article:", "banyan_node.api.methods.imports", both(HASH, HASH), POST)
+"""By import and title, what later rows answer."""
+
+
+class IdempotencyRecord(NamedTuple):
+    """said: the digest of the request. answer: JSON."""
+
+    said: bytes
+    answer: bytes
+
+
+IDEMPOTENCY = LocalRows(b"once:", "banyan_node.hosting.once", both(U32, HASH), cbor(IdempotencyRecord))
+"""By day, and by who gave the key and the key."""
+
+# -- erasures
+
+Word: TypeAlias = Literal["erased", "waits", "shown", "unknown"]
+"""waits: it is erased when its days are over; shown: to the operator; unknown: the peer does not say."""
+
+
+class Erasure(msgspec.Struct, frozen=True):
+    """until_ms: asked for here: by when all is gone here; else: when it may be. erased_ms: when it was; None: not yet.
+    entry: the `close` that says it to others, in hex; empty: none does. from_ms, stands: see `Wish`. here: it was asked
+    for at this node. obeyed: the operator said so."""
+
+    at_ms: int
+    until_ms: int
+    reason: str
+    word: Word = "waits"
+    erased_ms: int | None = None
+    entry: str = ""
+    from_ms: int = 0
+    stands: str = ""
+    here: bool = True
+    obeyed: bool = False
+
+
+class AnswerRow(NamedTuple):
+    """until_ms: 0: none. by: the key that signed it; empty if nothing was said."""
+
+    word: str
+    until_ms: int
+    at_ms: int
+    by: bytes
+
+
+ERASURES = LocalRows(b"erasure:", "banyan_node.hosting.wishes", ACCOUNT, json(Erasure))
+WISHED = LocalRows(b"wished to be erased:", "banyan_node.hosting.wishes", ACCOUNT, MARK)
+ERASURE_STATEMENTS = LocalRows(b"said of erasure:", "banyan_node.hosting.wishes", ENTRY, BYTES)
+"""The signed statement of this node about a wish, by the `close` that says it."""
+ERASURE_ANSWERS = LocalRows(b"answer on erasure:", "banyan_node.hosting.wishes", both(ACCOUNT, TEXT), cbor(AnswerRow))
+"""By account and peer."""
+BLOBS_TO_ERASE = LocalRows(b"blob to erase:", "banyan_node.hosting.erasing", ROOT, MARK)
+TO_REWRITE = LocalValue(b"store to be written anew", "banyan_node.hosting.erasing", MARK)
+
+# -- content that is withheld, here and elsewhere
+
+
+class Order(NamedTuple):
+    """The order that withholds a post. expires_ms: 0: no end."""
+
+    order: str
+    basis: str
+    scope: str
+    since_ms: int
+    expires_ms: int
+
+
+class Stated(NamedTuple):
+    """What another node said of a post. counts: whether its signer may say so. until_ms: 0: no end."""
+
+    counts: bool
+    by: WriterKey
+    order: str
+    basis: str
+    scope: str
+    since_ms: int
+    until_ms: int
+
+
+WITHHELD = LocalRows(b"withheld post:", "banyan_node.hosting.gone", POST, cbor(Order))
+ORDERS_HAVE_TERMS = LocalValue(b"terms of orders", "banyan_node.api.methods.content", MARK)
+"""What an older program withheld has its term in the store, and is sealed."""
+SEALED_CONTENT = LocalRows(b"sealed content:", "banyan_node.moderation.copies", both(POST, OP), BYTES)
+PLAIN_CONTENT = LocalRows(b"kept content:", "banyan_node.moderation.copies", OP, BYTES)
+"""Copies of older programs."""
+PINNED_MEDIA = LocalRows(b"kept media:", "banyan_node.moderation.copies", POST, _ROOTS)
+"""The roots of pictures and films that are pinned with the copies of a post."""
+MEDIA_TO_UNPIN = LocalRows(b"media to let go:", "banyan_node.moderation.copies", ROOT, MARK)
+RELEASED_CONTENT = LocalRows(b"awaited content:", "banyan_node.api.methods.content", OP, POST)
+"""The post of content that was released here and has to come from peers."""
+STATED = LocalRows(b"stated of post:", "banyan_node.hosting.stated", POST, cbor(Stated))
+STATED_CONTENT = LocalRows(b"stated of content:", "banyan_node.hosting.stated", OP, U64)
+"""Until when it is withheld; 0: no end. Only statements that count."""
+HEARSAY = LocalValue(b"statements that do not count", "banyan_node.hosting.stated", U32)
+"""Of how many posts."""
+
+# -- moderation
+
+
+class Holds(NamedTuple):
+    """decision: the number of it. text: a label, or what people are told."""
+
+    decision: int
+    text: str
+
+
+Verdict: TypeAlias = Literal["nothing", "label", "hide", "withhold", "limit", "suspend", "pass_on"]
+
+
+class TakenBack(msgspec.Struct, frozen=True):
+    """by: a moderator; None: the operator."""
+
+    at_ms: int
+    by: str | None
+    why: str
+
+
+class DecisionNote(msgspec.Struct, frozen=True):
+    """by: a moderator; None: the operator. verdict: nothing is done; label: the posts are shown with `text` before
+    them; hide: they are not shown here; withhold: their content is given to nobody here, by an order; limit: only
+    followers see the account here; suspend: this node writes nothing for the hosted account; pass_on: the platform `to`
+    was told. why: for the other moderators. text: for the author, and of a label for all."""
+
+    id: int
+    at_ms: int
+    by: str | None
+    verdict: Verdict
+    account: str
+    posts: list[str]
+    report: int | None
+    why: str
+    text: str
+    order: str
+    basis: str
+    scope: str
+    days: int
+    to: str
+    undone: TakenBack | None
+
+
+Category: TypeAlias = Literal["spam", "legal", "violation", "other"]
+
+
+class ReportedPost(msgspec.Struct, frozen=True):
+    """A post as it was when it was reported."""
+
+    uri: str
+    text: str
+    warning: str | None
+    media: int
+    time_ms: int
+
+
+class Reporter(msgspec.Struct, frozen=True):
+    account: str
+    at_ms: int
+    comment: str
+
+
+class ReportNote(msgspec.Struct, frozen=True):
+    """by: who reported first, and `also`, who said the same; others: how many more. rules: the ids of rules of this
+    server. forward: the reporter wants the author's platform to hear of it. decisions: their numbers."""
+
+    id: int
+    at_ms: int
+    by: Reporter
+    account: str
+    posts: list[ReportedPost]
+    category: Category
+    rules: list[str]
+    forward: bool
+    also: list[Reporter]
+    others: int
+    closed_ms: int | None
+    decisions: list[int]
+
+    @property
+    def reporters(self) -> list[str]:
+        return [self.by.account, *(one.account for one in self.also)]
+
+
+class ReportCounts(msgspec.Struct, frozen=True):
+    """next: the number of the next one."""
+
+    next: int = 1
+    open: int = 0
+    closed: int = 0
+
+
+Tells: TypeAlias = Literal["report", "decision", "outcome"]
+
+
+class ToldNote(msgspec.Struct, frozen=True):
+    """what: `report` with the number of a report, `decision` and `outcome` with that of a decision."""
+
+    what: Tells
+    number: int
+    time_ms: int
+
+
+MODERATORS = LocalRows(b"moderator:", "banyan_node.api.methods.moderators", ACCOUNT, U64)
+"""Hosted accounts that the operator named, and since when."""
+LABELLED = LocalRows(b"labelled post:", "banyan_node.moderation.decisions", POST, cbor(Holds))
+HIDDEN = LocalRows(b"hidden post:", "banyan_node.moderation.decisions", POST, cbor(Holds))
+LIMITED = LocalRows(b"limited account:", "banyan_node.moderation.decisions", ACCOUNT, cbor(Holds))
+SUSPENDED = LocalRows(b"suspended account:", "banyan_node.moderation.decisions", ACCOUNT, cbor(Holds))
+DECISIONS = LocalRows(b"decision:", "banyan_node.moderation.decisions", DOWN, json(DecisionNote))
+DECISIONS_ABOUT = LocalRows(b"decisions about:", "banyan_node.moderation.decisions", both(ACCOUNT, DOWN), MARK)
+REPORTS_OPEN = LocalRows(b"report open:", "banyan_node.moderation.reports", U64, json(ReportNote))
+REPORTS_CLOSED = LocalRows(b"report closed:", "banyan_node.moderation.reports", DOWN, json(ReportNote))
+REPORT_COUNTS = LocalValue(b"reports", "banyan_node.moderation.reports", json(ReportCounts))
+REPORTS_AGAINST = LocalRows(b"reports against:", "banyan_node.moderation.reports", both(ACCOUNT, U64), MARK)
+"""Open ones."""
+REPORTS_BY = LocalRows(b"reports by:", "banyan_node.moderation.reports", both(ACCOUNT, DOWN), MARK)
+REPORTS_TODAY = LocalRows(b"reports today:", "banyan_node.moderation.reports", ACCOUNT, json(tuple[int, int]))
+"""A day, and how many the account made on it."""
+MODERATION_TOLD = LocalRows(
+    b"told by moderation:", "banyan_node.moderation.telling", both(ACCOUNT, fixed(8, bytes)), json(ToldNote)
+)
+"""By account and place among its notifications."""
+
+# -- daily work
+
+
+class ClockLook(NamedTuple):
+    """The last look at the clock, as trusted_clock.py's Moment. jumped_ms: by how much it had jumped; 0: it is trusted.
+    back: it jumped back."""
+
+    wall_ms: int
+    up_ms: int
+    boot: str
+    jumped_ms: int
+    back: bool
+
+    @property
+    def doubted_ms(self) -> int:
+        return -self.jumped_ms if self.back else self.jumped_ms
+
+
+CLOCK = LocalValue(b"clock looked at", "banyan_node.upkeep.trusted_clock", cbor(ClockLook))
+CHORES_READ = LocalValue(b"chores", "banyan_node.upkeep.chores", U64)
+"""The last arrival read."""
+NAMES_RECLAIMED = LocalValue(b"names reclaimed", "banyan_node.upkeep.chores", BYTES)
+ACCOUNTS_SCANNED = LocalValue(b"accounts scanned", "banyan_node.upkeep.chores", BYTES)
+
+LOCAL: dict[str, Kind] = {
+    name.lower().replace("_", " "): kind for name, kind in globals().items() if isinstance(kind, LocalRows | LocalValue)
+}
+RETIRED = (b"pinned:", b"swept:", b"tomb:", b"scan:", b"checkpoint:", b"claimed")
+"""Prefixes of older programs, whose rows go when the store is opened."""
