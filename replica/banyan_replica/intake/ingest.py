@@ -400,10 +400,10 @@ class Ingest:
         """Checks what the run states about the log below it: total, time, skip targets. prev: the run's parent."""
         end = self._ends.get(prev)
         if end is None:
-            parent = self.store.entry(prev)
+            parent = self.store.line(prev)
             if parent is None:
                 raise NotYet("gap", f"the parent of entry {run.first} is not held")
-            end = parent.header.time, parent.header.total
+            end = parent.time, parent.total
         check_joint(run, end, {seq: self.id_at(run.log, seq) for seq, _ in run.skips})
 
     def _may_count(self, first: Entry, granted: Granted, cut: Kept | None) -> None:
