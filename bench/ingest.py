@@ -85,8 +85,8 @@ class Side:
 
 
 def take(holder: Side, newcomer: Side, within_s: float = 600.0) -> None:
-    """Runs both until the newcomer holds everything. Virtual time passes as they work, which says at which pace the line
-    carries, and when both have nothing to do."""
+    """Runs both until the newcomer holds everything. Virtual time passes as they work, which says how fast the line is,
+    and when both have nothing to do."""
     now = time.time()
     end, wanted = now + within_s, holder.entries()
     for a, b in ((holder, newcomer), (newcomer, holder)):
