@@ -85,14 +85,17 @@ class Side:
 
 
 def take(holder: Side, newcomer: Side, within_s: float = 600.0) -> None:
-    """Runs both until the newcomer holds everything. Virtual time passes when both have nothing to do."""
+    """Runs both until the newcomer holds everything. Virtual time passes as they work, which says how fast the line is,
+    and when both have nothing to do."""
     now = time.time()
     end, wanted = now + within_s, holder.entries()
     for a, b in ((holder, newcomer), (newcomer, holder)):
         a.replica.peer_up(b.name, group=b.name, outbound=a is newcomer, addrs=(f"/{b.name}",), now=now)
         a.drain(b)
     while newcomer.entries() < wanted or newcomer.replica.store.pending:
+        began = time.perf_counter()
         moved = [newcomer.turn(holder, now), holder.turn(newcomer, now)]
+        now += time.perf_counter() - began
         if not any(moved):
             now = min(t for s in (holder, newcomer) if (t := s.replica.get_timer()) is not None)
         if now > end:

@@ -313,7 +313,7 @@ def close_context(context: Context) -> None:
     """Rolls back, and closes all."""
     context.decoders.close()
     context.store.rollback()
-    context.replica.tree.close()
+    context.replica.close()
     with suppress(StorageError):
         context.store.commit()
     context.store.close()

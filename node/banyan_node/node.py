@@ -24,7 +24,7 @@ from banyan_crdt.ids import LogId
 from banyan_node.api import NodeBackend
 from banyan_node.api.declare import DoorState, Looking, Nothing
 from banyan_node.api.methods import content, node_state
-from banyan_node.context import AtDoor, Context, close_context, open_context
+from banyan_node.context import AtDoor, Context, close_context, named_of, open_context
 from banyan_node.edge import Edge, EdgeError, Standing, open_edge
 from banyan_node.edge.made_of import edge_of
 from banyan_node.exporting.sinks import DRAFT, draft_of, remove_draft
@@ -257,7 +257,7 @@ class Node:
 
     def _relied_on(self, context: Context, peer: str) -> bool:
         """On the replica's thread."""
-        return self.throttle.relies(peer, context.replica.gossip.relies_on(peer))
+        return self.throttle.relies(peer, context.replica.peers.relies_on(peer))
 
     def _publish(self, context: Context, now: float, answers: Answered) -> float:
         """On the replica's thread, after each batch."""
@@ -440,9 +440,9 @@ def _begin(context: Context, addrs: tuple[str, ...], now: float) -> Context:
     for left in context.home.archives.glob(f".*{DRAFT}"):  # by a node that was killed
         remove_draft(left)
     interest.hold(context, now)
-    if context.replica.witnesses.named.peers:
+    if named_of(context.settings):
         context.logs.wait()
-    context.replica.set_addrs(addrs)
+    context.replica.peers.set_addrs(addrs)
     return context
 
 

@@ -123,7 +123,7 @@ class OwnLogs:
         """Asks, before the first entry, whether others hold more of this log than this store does."""
         head, boot = replica.store.head(log), boot_id().encode()
         began_s, noted = OWN_LOG_BOOT.get(self._store) or (0, b"")
-        told = _told(replica, log)
+        told = replica.peers.told_by_named(log)
         if told is None and head.length and self._until is not None and time.monotonic() < self._until:
             raise Unasked("this node has just started and asks its peers where its log stands: try again in a moment")
         if told is not None and told > head.length:
@@ -166,18 +166,6 @@ def number_in(store: StoreReader) -> int | None:
     """The number of the log that this store writes; None before the first."""
     note = OWN_LOG.get(store)
     return None if note is None else note[0]
-
-
-def _told(replica: Replica, log: LogId) -> int | None:
-    """How many entries of this log a named peer holds, as far as it told: the most of them. None: none told."""
-    found = list[int]()
-    for link in replica.view(0.0).links:
-        if link.named:
-            if (theirs := link.differences.get(log)) is not None:
-                found.append(theirs.length)
-            elif link.compared:
-                found.append(0)
-    return max(found, default=None)
 
 
 def boot_id() -> str:

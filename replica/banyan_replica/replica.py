@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
 from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Reject
-from banyan_crdt.ids import AccountId, EntryId, LogId, control_log, is_checkpoint, is_control
+from banyan_crdt.ids import AccountId, LogId, control_log, is_checkpoint, is_control
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, sign_all, verify_all
 from banyan_replica.effects import Commit, Effect
@@ -32,12 +32,13 @@ from banyan_replica.intake.author import Author, EntryDraft, Sign, Written
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.intake import Intake, Judged
 from banyan_replica.intake.prepare import Checked, Prepared, Verify, prepare
+from banyan_replica.intake.room import Room
 from banyan_replica.intake.strangers import Strangers
 from banyan_replica.outbox import Outbox
-from banyan_replica.peers.conduct import Conduct
-from banyan_replica.peers.ledger import Charge, Ledger, Offence, charge_of
+from banyan_replica.peers.ledger import Ledger, charge_of
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.named import NamedByOperator
+from banyan_replica.peers.peers import Peers
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.witness import Witnesses
 from banyan_replica.receiving import Receiving
@@ -47,10 +48,9 @@ from banyan_replica.sync.serve import run_item
 from banyan_replica.sync.sync import Sync
 from banyan_replica.view import ReplicaView, Seen
 from banyan_replica.wire import VERSION, CheckpointItem, Hello, size_of
+from banyan_storage.errors import StorageError
 from banyan_storage.local_tables import BANNED
 from banyan_storage.store import Store
-
-"""The keys of the store's notes of the operator's bans: this, then the peer. The value is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,25 +108,35 @@ class Replica:
         )
         self.links: dict[str, PeerSession] = {}
         self.strangers = Strangers(store, named.peers.__contains__, around)
+        self.room = Room(self.strangers, around, self._anew)
         self.sync = Sync(
             self.ingest,
             self.tree,
             self.limits,
             self.links,
-            self.strangers,
+            self.room,
             around,
             lambda peer: peer in named.peers or peer in self.gossip.neighbours(),
             rng,
             random_bytes,
         )
-        self.missing = MissingParts(store, self.limits, rng, self.sync.asking.why_not, around)
+        self.missing = MissingParts(store, self.limits, rng, self.room.why_not, around)
         self.witnesses = Witnesses(realm, witness, named)
         self.intake = Intake(realm, self.ingest, self.sync, self.limits)
-        asking = self.sync.asking
         self._out = Outbox(self.links, self.sync, self.gossip)
-        self.conduct = Conduct(self.links, self.ledger, asking, self.gossip, self._out)
+        self.peers = Peers(
+            store=store,
+            links=self.links,
+            named=named,
+            ledger=self.ledger,
+            sync=self.sync,
+            missing=self.missing,
+            gossip=self.gossip,
+            out=self._out,
+            clock=self._clock,
+        )
         self.spreading = Spreading(
-            realm, self.gossip, self.ingest, self._take_item, asking.wanted, verify, self.conduct.charge
+            realm, self.gossip, self.ingest, self._take_item, self.room.wanted, verify, self.peers.charge
         )
         self._receiving = Receiving(
             realm=realm,
@@ -164,10 +174,6 @@ class Replica:
         set back does not stop the timers."""
         self._ahead_s = ahead_s
 
-    def set_addrs(self, addrs: tuple[str, ...]) -> None:
-        """Where this node can be dialled."""
-        self.gossip.set_addrs(addrs)
-
     def peer_up(
         self,
         peer: str,
@@ -177,12 +183,13 @@ class Replica:
         addrs: tuple[str, ...],
         now: float,
         address: str = "",
-    ) -> None:
-        """An authenticated connection was made. addrs: where the peer can be dialled; address: where it is now."""
+    ) -> PeerSession | None:
+        """An authenticated connection was made. addrs: where the peer can be dialled; address: where it is now.
+        Returns the session, for `peer_down`; None: it is refused."""
         why = self.ledger.banned(peer, now)
         if why is not None:
             self._out.refuse(peer, f"banned: {why}")
-            return
+            return None
         self._clock(now)
         self.links[peer] = PeerSession(peer, outbound, now, address, self.limits.outbox)
         self.gossip.peer_up(peer, group=group, outbound=outbound, addrs=addrs, now=now)
@@ -197,12 +204,14 @@ class Replica:
             int(self.sync.interest is not None),
         )
         self._out.send(peer, hello)
+        return self.links[peer]
 
-    def peer_down(self, peer: str, now: float, parted: bool = False) -> None:
-        """The connection ended. parted: this node ended it with a goodbye, which tells it from one that began since."""
+    def peer_down(self, peer: str, now: float, parted: bool = False, session: PeerSession | None = None) -> None:
+        """The connection ended. parted: this node ended it with a goodbye, which tells it from one that began since.
+        session: so does the session that it was."""
         self._clock(now)
         link = self.links.get(peer)
-        if link is not None and (link.closing or not parted):
+        if link is not None and (link.closing or not parted) and session in (None, link):
             del self.links[peer]
             self.sync.gone(link, now)
             self.missing.gone(peer)
@@ -223,10 +232,6 @@ class Replica:
         """The little of a view that is looked at after each batch."""
         return Stands(self.tree.count, self.tree.root, self.sync.meetings)
 
-    def dial_failed(self, peer: str, now: float) -> None:
-        self._clock(now)
-        self.gossip.dial_failed(peer, now)
-
     def receive(self, peer: str, data: bytes, now: float, ahead: Prepared | None = None) -> None:
         """One frame of a peer that is up. ahead: the result of `prepare` for it, if the driver has called that."""
         self._clock(now)
@@ -237,19 +242,11 @@ class Replica:
         try:
             self._receiving.frame(link, data, ahead or prepare(self.realm, data, self._verify), now)
         except Reject as error:
-            self.conduct.charge(link, charge_of(error), now)
+            self.peers.charge(link, charge_of(error), now)
         if self.ingest.arrived > before:
             self.store.arrived.came(before + 1, self.ingest.arrived, peer)
         self._out.collect()
-        self.conduct.note_slights(now)
-
-    def overran(self, peer: str, why: str, now: float) -> None:
-        """The driver dropped a frame of the peer that was sent without credit (backlog.py)."""
-        self._clock(now)
-        link = self.links.get(peer)
-        if link is not None and not link.closing:
-            self.conduct.charge(link, Charge(Offence.BEYOND_CREDIT, why), now)
-            self._out.collect()
+        self.peers.note_slights(now)
 
     def handle_timer(self, now: float) -> None:
         self._clock(now)
@@ -270,7 +267,11 @@ class Replica:
             self.sync.work(now)
         self.sync.serving.work()
         self._out.collect()
-        self.conduct.note_slights(now)
+        self.peers.note_slights(now)
+
+    def read_for(self) -> str:
+        """The peer whose share the last timer read, or an empty string: who is to pay for it."""
+        return self.sync.interests.reader()
 
     def get_timer(self) -> float | None:
         """When to call `handle_timer` next."""
@@ -294,6 +295,21 @@ class Replica:
     def tell(self, name: str, **fields: Any) -> None:
         """Adds an event for this node's listeners, behind the commit of what is pending."""
         self._out.tell(name, **fields)
+
+    def commit(self) -> None:
+        """Makes what is pending durable now, between effects. Raises StorageError; what depended on it is forgotten."""
+        try:
+            self.strangers.note()
+            self.tree.note()
+            self.store.commit()
+        except StorageError:
+            self.commit_failed(None)
+            raise
+        self.sync.durable()
+
+    def close(self) -> None:
+        """Its last notes, which the caller commits."""
+        self.tree.close()
 
     def commit_failed(self, why: str | None) -> None:
         """Pending writes were rolled back: forgets all that depended on them. why: the fault to report, or None."""
@@ -320,42 +336,9 @@ class Replica:
         """Bytes of messages that wait to be taken by `next_effect`, gossip not counted."""
         return self._out.size
 
-    def greeted(self, peer: str) -> bool:
-        """Whether the peer sent a hello of our realm and version."""
-        link = self.links.get(peer)
-        return link is not None and link.hello is not None
-
-    def compare(self, peer: str, now: float) -> None:
-        """Starts a comparison with a linked peer now."""
-        link = self.links.get(peer)
-        if link is not None and link.hello is not None:
-            self.sync.ask(link, now)
-            self._out.collect()
-
-    def ask_about(self, peer: str, some: Sequence[tuple[EntryId, int]]) -> None:
-        """Asks a linked peer for its statements about operations without content (`missing.answers`)."""
-        if self.greeted(peer):
-            for question in self.missing.ask_about(peer, some):
-                self._out.send(peer, question)
-            self._out.collect()
-
-    def ban(self, peer: str, reason: str, now: float) -> str:
-        """Disconnects a peer and refuses it until it is pardoned, after a restart too."""
-        BANNED.put(self.store, peer, reason)
-        self.conduct.ban(peer, reason, now)
-        return peer
-
-    def pardon(self, peer: str) -> None:
-        """Ends a ban and forgets the peer's points."""
-        BANNED.put(self.store, peer, None)
-        self.ledger.pardon(peer)
-
-    def turn_away(self, peer: str, reason: str, now: float) -> None:
-        """Tells a peer why it cannot stay, and disconnects it. It costs no points."""
-        self._clock(now)
-        link = self.links.get(peer)
-        if link is not None and not link.closing:
-            self._out.bye(link, reason)
+    def forget_content(self, raw: bytes) -> None:
+        """Gossip keeps no message that has these bytes, which the store erases; empty: none at all."""
+        self.gossip.forget_content(raw)
 
     def set_interest(self, accounts: Collection[AccountId] | None, now: float, far: Collection[AccountId] = ()) -> None:
         """Holds only these accounts; None: all. Call it before peers connect. A change asks them for new accounts.
@@ -472,6 +455,10 @@ class Replica:
         self._differ()
         if self._tell_at is None:
             self._tell_at = now + 0.5
+
+    def _anew(self) -> None:
+        for link in self.links.values():
+            link.course.anew()
 
     def _differ(self) -> None:
         for link in self.links.values():

@@ -138,7 +138,7 @@ class Seen:
             left=round(sum(s.width for s in catchup.left()) / WHOLE.width, 3) if catchup.readers else 0.0,
             ahead_ms=clock[0] if clock else None,
             platforms=clock[1] if clock else 0,
-            full=self.sync.asking.full,
+            full=self.sync.asking.room.full,
             strangers=StrangersView(held.used, held.most, held.full, held.part),
             notes=dict(self.intake.notes),
             refused=self._refused(),

@@ -149,12 +149,12 @@ def _result(world: Besieged) -> Result:
         failed += [
             f"{node.name} holds {points:.1f} points against {p}"
             for p in names
-            if (points := node.replica.ledger.points(p, node.local())) > 0
+            if (points := node.replica.peers.points(p, node.local())) > 0
         ]
-    near = [list(n.replica.gossip.neighbours()) for n in honest]
+    near = [list(n.replica.peers.neighbours()) for n in honest]
     lasts = world.now - ATTACK_S
     tallies = [crowd.tally for crowd in world.crowds]
-    bans = {p for n in honest for p in n.replica.ledger.bans(n.local())}
+    bans = {ban.peer for n in honest for ban in n.replica.view(n.local()).bans}
 
     def share(of: Callable[[str], bool]) -> tuple[float, float]:
         each = [sum(s for peer, s in n.worked.items() if of(peer)) / lasts for n in honest]

@@ -89,7 +89,7 @@ class Busy(Machine):
         backlog, whose = self.backlogs[peer], self._whose[peer]
         why = backlog.put(data)
         if why is not None:
-            self._put(Waits(whose, lambda r, now: r.overran(peer, why, now)))
+            self._put(Waits(whose, lambda r, now: r.peers.overran(peer, why, now)))
         else:
             job = partial(_receive, peer, data, backlog)
             self._put(Waits(whose, job, work_s(data), len(data), backlog.lane(data)))

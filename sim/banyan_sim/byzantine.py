@@ -75,7 +75,7 @@ class Liar:
         self.quiet = True
 
     def peers(self) -> list[str]:
-        return [p for p, link in self.node.replica.links.items() if link.hello is not None]
+        return self.node.replica.peers.greeted()
 
     def say(self, peer: str, message: Message | bytes) -> None:
         data = message if isinstance(message, bytes) else encode_message(message)

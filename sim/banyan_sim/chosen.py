@@ -56,7 +56,7 @@ class Chosen:
 
     def wanting(self, r: Replica, whole: Replica) -> Iterator[str]:
         """What the replica of this machine should hold and does not. whole: one that holds everything."""
-        held = {*(r.sync.notices.chosen or ()), *r.sync.notices.room}
+        held = {*(r.room.interest or ())}
         due = {*self._found(Reach(HOPS, MOST), whole)}
         due.update(one.author for one in naming(whole.store.txn, self.own(), b""))
         for account in sorted(due | held):

@@ -32,7 +32,7 @@ TABLES = (*tables.STORE_TABLES, *VIEW_TABLES)
 EPOCH = TEST.birth_ms / 1000 + 30 * 86_400
 """Wall-clock time at virtual time 0, seconds since 1970."""
 
-Job: TypeAlias = Callable[[Replica, float], None]
+Job: TypeAlias = Callable[[Replica, float], object]
 
 
 class Outside(Protocol):
@@ -153,7 +153,7 @@ class Machine(Alone):
         if why is None:
             self.feed(lambda r, now: _receive(r, peer, data, backlog, now))
         else:
-            self.feed(lambda r, now: r.overran(peer, why, now))
+            self.feed(lambda r, now: r.peers.overran(peer, why, now))
 
     def _do(self, job: Job) -> None:
         self.replica.set_clock(self.skew)
@@ -227,7 +227,7 @@ class Machine(Alone):
     # -- figures
 
     def _count(self) -> None:
-        stats = self.replica.gossip.stats()
+        stats = self.replica.peers.stats()
         for name in ("accepted", "duplicates", "learned", "published"):
             self.seen["gossip " + name] += stats[name]
 
@@ -239,7 +239,7 @@ class Machine(Alone):
 
 
 def _join(contact: str, addr: str, r: Replica, now: float) -> None:
-    r.gossip.join(contact, (addr,), now)
+    r.peers.join(contact, (addr,), now)
 
 
 def _receive(r: Replica, peer: str, frame: bytes, backlog: Backlog, now: float) -> None:

@@ -170,7 +170,7 @@ class World:
         self.nodes[at].feed(lambda r, now: r.peer_down(peer, now))
 
     def _dial_failed(self, at: str, peer: str) -> None:
-        self.nodes[at].feed(lambda r, now: r.dial_failed(peer, now))
+        self.nodes[at].feed(lambda r, now: r.peers.dial_failed(peer, now))
 
     # -- people
 

@@ -13,7 +13,7 @@ from . import tables as t
 from .engine import Item, ReadTxn, WriteTxn
 from .layout import Layout
 
-KEPT = 100_000
+KEPT, LOOK = 100_000, 16
 _ROW = Layout("time_ms 6 | peer")
 
 
@@ -50,10 +50,9 @@ class Arrived:
         if at <= last and before != "":
             self._put(at, "")
         self._parts.clear()
-        for _ in range(2):  # more go than come
-            if self._write.count(t.ARRIVED) > KEPT:
-                oldest = next(self._write.scan(t.ARRIVED, limit=1))
-                self._write.delete(t.ARRIVED, oldest[0])
+        if first // LOOK < (last + 1) // LOOK and (over := self._write.count(t.ARRIVED) - KEPT) > 0:
+            for key, _ in list(self._write.scan(t.ARRIVED, limit=min(over, 4 * LOOK))):  # more go than come
+                self._write.delete(t.ARRIVED, key)
 
     def _put(self, n: int, peer: str) -> None:
         key = t.u48(n)

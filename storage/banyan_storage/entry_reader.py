@@ -174,6 +174,11 @@ class EntryReader:
         found = self._record(entry)
         return None if found is None else self._decode(*found)
 
+    def line(self, entry: EntryId) -> Line | None:
+        """Its fields that need no other row."""
+        found = self._record(entry)
+        return None if found is None else decode_line(*found)
+
     def by_half(self, half: bytes) -> Entry | None:
         """The entry whose id starts with these 16 bytes: the gossip's name for a message."""
         found = self._record(half)

@@ -51,16 +51,16 @@ class Moves:
         self._rows.update(rows)
         self._hash.update(b"".join(chain.from_iterable(rows)))
 
-    def flush(self) -> None:
-        """Called before a commit."""
+    def flush(self) -> list[Item]:
+        """Called before a commit, with which the returned rows of `meta` are to be written."""
         if not self._rows:
-            return
+            return []
         before, self._at = self._at, self.position
         if self._since is not None:
             rows = [name + bytes((len(value),)) + value for name, value in sorted(self._rows.items())]
             self._write.put(t.META, LIST + self._at[_AT.n], before[_AT.token] + b"".join(rows))
-        self._write.put(t.META, POSITION_KEY, self._at)
         self._begin()
+        return [(POSITION_KEY, self._at)]
 
     @property
     def position(self) -> bytes:

@@ -59,7 +59,7 @@ class PendingStore(StoreReader):
         self._any_erased: bool | None = None
         self._wanted: dict[bytes, bytes] = {}
         self._recent: dict[int, tuple[Entry, Body]] = {}
-        self._last = self._noted = self._lids = 0
+        self._last = self._noted = self._lids = self._last_act = 0
         self.changes = 0
         """Grows with every call that may write."""
         self.committed: Callable[[int, int], None] = lambda arrival, act: None
@@ -88,7 +88,7 @@ class PendingStore(StoreReader):
         """Makes all pending changes durable, or raises StorageError and drops them."""
         try:
             self._flush()
-            reached = (self._last, acts.last(self._write)) if self.pending else None
+            reached = (self._last, self._last_act) if self.pending else None
             self._engine.commit()
         except StorageError:
             self.rollback()
@@ -134,17 +134,20 @@ class PendingStore(StoreReader):
         self._wanted.clear()
         self._recent.clear()
         self._last = self._noted = t.number(self._write.get(t.META, t.LAST_KEY) or b"")
+        self._last_act = acts.last(self._write)
         last = self._write.last(t.LOGS)
         self._lids = max(t.number(last[0]) if last else 0, t.number(self._write.get(t.META, t.LIDS_KEY) or b""))
 
     def _flush(self) -> None:
         self._ids.flush()
         self._flush_wanted()
-        self.moves.flush()
+        about = self.moves.flush()
         if self._noted != self._last:
             self.arrived.flush(self._noted + 1, self._last)
-            self._write.put(t.META, t.LAST_KEY, t.u64(self._last))
+            about.append((t.LAST_KEY, t.u64(self._last)))
             self._noted = self._last
+        if about:
+            self._write.put_many(t.META, sorted(about))
         self._recent.clear()
 
     def _flush_wanted(self) -> None:
@@ -180,6 +183,7 @@ class PendingStore(StoreReader):
         self.changes += 1
         at = self.last_arrival, self.arrived.time_ms
         acts.note(self._write, acts.Act(0, kind, *at, account, about, tuple(said)))
+        self._last_act = acts.last(self._write)
         if kind in JUDGED and about:
             self._views.judged(self._write, account, about)
 

@@ -150,7 +150,7 @@ def play(raw: bytes) -> None:
     scene = Scene(bool(how & CHECKED))
     if how & SHARE:
         scene.replicas["a"].witnesses.named.name("h", b"")
-        scene.replicas["a"].sync.asking.set_room("", SHARE_BYTES, "this world allows no more")
+        scene.replicas["a"].room.set_room("", SHARE_BYTES, "this world allows no more")
     scene.link("a", "h")
     for name in SAYS:
         scene.link("a", name)

@@ -279,7 +279,7 @@ IN_INTAKE = (
     Mutant(
         "content of strangers that comes after its entry costs nothing",
         "Intake.parts",
-        "self._asking.counted(link.peer, logs[item.entry].account)",
+        "self._room.counted(link.peer, logs[item.entry].account)",
         "False",
         ("tests/replica/test_strangers.py",),
     ),

@@ -466,7 +466,7 @@ async def test_a_comparison_is_worked_out_beside_the_writer(tmp_path: Path) -> N
         def say(c: Context, now: float) -> differing.Facts:
             (link,) = c.replica.links.values()
             link.told.differences[LogId(account, WriterKey(bytes(32)), 7)] = Head(3, EntryId(bytes(32)), 0)
-            return differing.facts(c, link.peer)
+            return differing.facts(c, link.peer, now)
 
         known = await b.worker.call(say)
         with held(b), trio.fail_after(60):

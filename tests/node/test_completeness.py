@@ -303,7 +303,7 @@ async def test_where_the_control_log_differs_diff_blames_it_and_not_what_waits_f
                 if held.log:
                     link.told.differences[held] = Head(head.length, None, 0)
             assert len(link.told.differences) > 2
-            known = differing.facts(c, link.peer)
+            known = differing.facts(c, link.peer, now)
             link.told.differences.clear()
             return known
 

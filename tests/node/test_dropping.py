@@ -10,7 +10,6 @@ import pytest
 import trio
 
 from banyan_crdt.ids import account_from_text, control_log
-from banyan_node.api.methods.archive import commit
 from banyan_node.hosting import dropped
 from banyan_node.local import open_local
 from banyan_node.operator_errors import CallError
@@ -87,7 +86,7 @@ def test_a_drop_that_was_broken_off_is_finished_and_what_comes_all_the_same_is_e
             assert ctx.store.head(control_log(other)).length
             assert node.call("feed", all=True)["posts"]
             chores.bring_back(ctx, time.time())
-            commit(ctx)
+            ctx.replica.commit()
             assert list(ctx.store.all_heads()) == []
             assert ctx.store.counts()[:3] == (0, 0, 0), "accounts, logs and entries"
             assert not node.call("feed", all=True)["posts"]
@@ -107,13 +106,13 @@ def test_a_large_account_goes_in_steps_and_is_shown_to_nobody_from_the_first_on(
         node.call("profile.set", fields={"name": "An"})
         DROPPED.put(node.context.store, an, True)
         assert dropped.begin(node.context, an) == node.context.store.counts().counted
-        commit(node.context)
+        node.context.replica.commit()
     for stop in (0, 1, 3, 99):
         with open_local(home, load_settings(home, **CHOSEN)) as node:
             ctx = node.context
             for _ in range(stop):
                 more = dropped.go_on(ctx, time.time())
-                commit(ctx)
+                ctx.replica.commit()
                 left.append(ctx.store.counts().entries)
                 with ctx.store.snapshot() as reader:
                     assert verify(reader, lambda account, n: None) == []
@@ -146,7 +145,7 @@ def test_who_is_let_in_again_before_all_is_gone_is_shown_as_far_as_it_is_here(
         dropped.begin(ctx, account_from_text(said))
         while ctx.store.counts().entries > 9:
             dropped.go_on(ctx, time.time())
-            commit(ctx)
+            ctx.replica.commit()
         assert not node.call("feed", account=said)["posts"]
         node.call("store.undrop", account=said)
         shown = [post["text"] for post in node.call("feed", account=said)["posts"]]

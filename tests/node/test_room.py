@@ -18,7 +18,6 @@ import trio.testing
 from structlog.testing import capture_logs
 
 from banyan_crdt.ids import AccountId, account_to_text, control_log
-from banyan_node.api.methods.archive import commit
 from banyan_node.context import Context
 from banyan_node.home.config import StorageSettings
 from banyan_node.links.linking import Links
@@ -172,7 +171,7 @@ async def test_what_strangers_took_is_noted_with_whatever_a_command_commits(tmp_
 
         def take(c: Context, now: float) -> bytes | None:
             c.replica.strangers.took(control_log(AccountId(bytes(32))), 1_000, False)
-            commit(c)
+            c.replica.commit()
             return c.store.note(b"strangers")
 
         assert await node.worker.call(take) == (1_000).to_bytes(8, "big")

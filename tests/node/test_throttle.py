@@ -882,7 +882,7 @@ async def test_what_is_read_in_the_background_for_a_stranger_is_the_strangers(
         monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
         monkeypatch.setattr(replica, "handle_timer", read)
         monkeypatch.setattr(replica, "get_timer", lambda: 0.0 if due.is_set() else get_timer())
-        monkeypatch.setattr(replica.sync.interests, "reader", lambda: readers.pop() if readers else "")
+        monkeypatch.setattr(replica, "read_for", lambda: readers.pop() if readers else "")
         used = node.throttle.opened("10.1.0.1")
         node.throttle.met(used, "stranger")
         node.throttle.works()
@@ -1047,7 +1047,7 @@ async def test_who_was_said_goodbye_is_gone_though_what_it_sent_waits_for_its_tu
         here = await _link_of(node)
         peer = here.peer_id
         with trio.fail_after(60):
-            while not await node.worker.call(lambda c, now: c.replica.greeted(peer)):
+            while not await node.worker.call(lambda c, now: peer in c.replica.peers.greeted()):
                 await trio.sleep(0.01)
         node.worker.post(lambda c, now: _wait(go_on))
         backlog = node.links._backlogs[peer]
@@ -1087,7 +1087,7 @@ async def test_who_hangs_up_while_what_it_sent_has_to_wait_is_gone_and_may_come_
             await link.send([encode_message(Hello(VERSION, MAIN.id, bytes(16), 0, bytes(32), 0, b"", 0))])
             here = await _link_of(node)
             with trio.fail_after(60):
-                while not await node.worker.call(lambda c, now: c.replica.greeted(here.peer_id)):
+                while not await node.worker.call(lambda c, now: here.peer_id in c.replica.peers.greeted()):
                     await trio.sleep(0.01)
             return here, replica.links[here.peer_id]
 

@@ -321,6 +321,7 @@ def test_a_journal_that_nobody_follows_stays_short_and_the_index_reads_all_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal, "MOST", 20)
+    monkeypatch.setattr(journal, "LOOK", 1)
     an, (store, engine) = Person("an"), social_store()
     an.post("phở đầu")
     an.send(store)

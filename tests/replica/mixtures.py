@@ -210,7 +210,7 @@ class Mixture(World):
                 chosen = [t.id for t in self.they if rng.random() < 0.9]
                 replica.set_interest([*self.ours, *chosen], self.now)
             if rng.random() < 0.2:
-                replica.sync.asking.set_room("", rng.choice([5_000, 40_000, 400_000]), "for the test")
+                replica.room.set_room("", rng.choice([5_000, 40_000, 400_000]), "for the test")
             replica.ingest.control(self.people[name].id, self.people[name].control, replica.wall_ms(self.now))
             self.drain(name)
 
@@ -295,7 +295,7 @@ def judge(w: Mixture, out: Outcome, a: str, b: str) -> None:
     one, two = w.replicas[a], w.replicas[b]
     for account in sorted({*one.store.accounts(), *two.store.accounts()}):
         heads = [dict(r.store.heads(account)) for r in (one, two)]
-        both = all(r.sync.asking.interesting(account) for r in (one, two))
+        both = all(r.room.interesting(account) for r in (one, two))
         if heads[0] == heads[1] or not both:
             continue
         if account in w.ours:
@@ -317,7 +317,7 @@ def judge(w: Mixture, out: Outcome, a: str, b: str) -> None:
 def reasons(replica: Replica, peer: str, account: AccountId) -> set[str]:
     """Why the replica takes something of the account not from the peer."""
     notes = replica.intake.notes.items()
-    full = bool(replica.sync.asking.why_not(peer, account))
+    full = bool(replica.room.why_not(peer, account))
     found = {str(note.reason) for (who, log), note in notes if who == peer and log.account == account}
     return found | {"full"} if full else found
 

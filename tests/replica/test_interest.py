@@ -668,4 +668,4 @@ def test_what_a_node_holds_takes_memory_once() -> None:
     assert interests._own.names is interests._mine.held
     assert len({id(name) for table in (interests._mine.held, *pairs) for name in table}) == 200
     assert a.sync.notices.chosen is not None
-    assert {id(account) for account in a.sync.asking.interest or ()} == set(map(id, a.sync.notices.chosen))
+    assert {id(account) for account in a.room.interest or ()} == set(map(id, a.sync.notices.chosen))

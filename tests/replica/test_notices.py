@@ -168,7 +168,7 @@ def test_who_names_an_account_is_heard_though_those_far_away_took_all_that_stran
     w.around["h"].ours = [an.id]
     h.sync.near = lambda peer: True
     w.around["h"].wanted = [an.id]
-    h.sync.asking.set_room("", 60_000, "60 kB are allowed")
+    h.room.set_room("", 60_000, "60 kB are allowed")
     h.set_interest([an.id], w.now, [person.id for person in far])
     w.drain("h")
     w.link("h", "p")
@@ -189,7 +189,7 @@ def test_who_left_for_want_of_room_is_not_held_again_by_what_was_told_before() -
     w, an = platform_and_hobbyist(linked=False)
     h = w.replicas["h"]
     w.around["h"].wanted = [an.id]
-    h.sync.asking.set_room("", 60_000, "60 kB are allowed")
+    h.room.set_room("", 60_000, "60 kB are allowed")
     w.link("h", "p")
     people = strangers(w, an, 2)
     for person in people:
@@ -198,7 +198,7 @@ def test_who_left_for_want_of_room_is_not_held_again_by_what_was_told_before() -
     (asked,) = h.sync.notices._asked.values()
     for person in people:
         asked.found[person.id] = an.id, EntryId(b32("a later word"))
-    h.sync.asking.set_room("", 1_000, "1 kB is allowed")
+    h.room.set_room("", 1_000, "1 kB is allowed")
     assert h.strangers.full
     h.sync.notices.tick(w.now)
     (stays,) = h.sync.notices.room

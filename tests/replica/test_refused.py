@@ -226,5 +226,5 @@ def test_an_operator_who_asks_what_differs_is_told_all_of_it(reason: Reason) -> 
     ctx = cast(Context, SimpleNamespace(replica=replica))
     differing.compare_with(ctx, peer, there.w.now)
     there.w.run(5)
-    known = differing.facts(ctx, peer).differences
+    known = differing.facts(ctx, peer, there.w.now).differences
     assert sum(log.account == there.who.id and replica.store.head(log) != head for log, head in known.items()) == 20

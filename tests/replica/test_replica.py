@@ -449,7 +449,7 @@ def test_a_first_hello_that_is_wrong_is_told_which_field_and_costs_nothing(wrong
         w.heard["r"].clear()
         w.unlink("r", "a")
     w.rogue("r", "a")
-    assert w.replicas["a"].greeted("r")
+    assert "r" in w.replicas["a"].peers.greeted()
 
 
 def test_what_is_no_hello_at_all_is_told_so_and_costs_points() -> None:
@@ -497,7 +497,7 @@ def test_three_lies_and_a_peer_is_banned_and_a_pardon_brings_it_back() -> None:
     w.replicas["a"].ledger.pardon("r")
     w.rogue("r", "a")
     assert "r" in w.replicas["a"].links
-    w.replicas["a"].ban("r", "by the operator", w.now)
+    w.replicas["a"].peers.ban("r", "by the operator", w.now)
     w.drain("a")
     assert w.cut[-1] == ("a", "r", "banned: by the operator")
     w.unlink("r", "a")
@@ -509,19 +509,19 @@ def test_three_lies_and_a_peer_is_banned_and_a_pardon_brings_it_back() -> None:
 
 def test_a_ban_by_the_operator_outlives_a_restart_and_a_pardon_too() -> None:
     w = World("a")
-    w.replicas["a"].ban("r", "by the operator", w.now)
+    w.replicas["a"].peers.ban("r", "by the operator", w.now)
     w.drain("a")
     w.stop("a")
     again = w.start("a")
     w.link("r", "a")
     assert "r" not in again.links
     assert again.ledger.banned("r", w.now) == "by the operator"
-    again.pardon("r")
+    again.peers.pardon("r")
     w.drain("a")
     w.stop("a")
     w.start("a")
     w.rogue("r", "a")
-    assert w.replicas["a"].greeted("r")
+    assert "r" in w.replicas["a"].peers.greeted()
 
 
 def test_a_ban_ends_by_itself_and_points_heal() -> None:
@@ -998,7 +998,7 @@ def test_a_goodbye_takes_down_the_connection_that_it_ended_and_no_later_one() ->
     a = w.replicas["a"]
     a.peer_down("r", w.now, parted=True)
     assert "r" in a.links, "nobody said goodbye"
-    a.turn_away("r", "no room", w.now)
+    a.peers.turn_away("r", "no room", w.now)
     a.peer_down("r", w.now, parted=True)
     assert "r" not in a.links
     w.rogue("r", "a")

@@ -7,7 +7,7 @@ from tests.replica.helpers import World
 
 def room(w: World, name: str, full: str, *ours: bytes) -> None:
     w.around[name].ours = [*map(AccountId, ours)]
-    w.replicas[name].sync.asking.set_room(full)
+    w.replicas[name].room.set_room(full)
 
 
 def test_own_accounts_are_taken_by_gossip_and_by_comparison_and_others_are_not_asked_for() -> None:

@@ -37,7 +37,7 @@ from tests.replica.helpers import NOW_MS, START_S, World, data
 
 def bound(w: World, name: str, most: int, *wanted: AccountId, trusts: str = "") -> None:
     r = w.replicas[name]
-    r.sync.asking.set_room("", most, f"{most} B are allowed")
+    r.room.set_room("", most, f"{most} B are allowed")
     w.around[name].wanted = wanted
     r.witnesses.named.peers.update(trusts.split())
 
@@ -442,7 +442,7 @@ def test_what_strangers_take_is_counted_at_no_less_than_it_costs_on_the_disk(sha
     with closing(LmdbEngine(tmp_path / "store", TABLES)) as engine:
         store = Store(engine, TEST, new_store_id=bytes(16), views=SocialViews())
         replica = Replica(store, TEST, Identity("b"), random.Random(1), random.Random(1).randbytes)
-        replica.sync.asking.set_room("", 1 << 40, "all")
+        replica.room.set_room("", 1 << 40, "all")
         replica.peer_up("a", group="a", outbound=False, addrs=(), now=START_S)
         link, forge = replica.links["a"], Forge(random.Random(2).randbytes, lambda: NOW_MS)
         commit(replica)

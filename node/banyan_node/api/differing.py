@@ -13,8 +13,8 @@ from banyan_node.context import Context
 from banyan_node.links import completeness
 from banyan_node.operator_errors import CallError
 from banyan_replica.intake.intake import NotTaken
-from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.withholding import read_withheld
+from banyan_replica.view import LinkView, ReplicaView
 
 
 class Difference(Response, frozen=True):
@@ -39,29 +39,28 @@ class Facts(NamedTuple):
     withheld: Mapping[tuple[EntryId, int], bytes]
 
 
-def link_of(ctx: Context, peer: str) -> PeerSession:
+def link_of(view: ReplicaView, peer: str) -> LinkView:
     """A linked peer by its id, or a unique start or end of it. Raises CallError."""
-    found = [link for name, link in ctx.replica.links.items() if name.startswith(peer) or name.endswith(peer)]
+    found = [link for link in view.links if link.peer.startswith(peer) or link.peer.endswith(peer)]
     if len(found) != 1 or not peer:
-        linked = ", ".join(sorted(name for name in ctx.replica.links)) or "nobody"
+        linked = ", ".join(sorted(link.peer for link in view.links)) or "nobody"
         raise CallError("no_peer", f"No one peer is called '{peer[:60]}'; linked are: {linked}.", 404)
     return found[0]
 
 
 def compare_with(ctx: Context, peer: str, now: float) -> str:
     """Starts a comparison by sketch, also of what stands. Quick; runs on the replica's thread."""
-    link = link_of(ctx, peer)
-    link.told.agrees()
-    link.course.stuck.equal()
-    ctx.replica.compare(link.peer, now)
+    link = link_of(ctx.replica.view(now), peer)
+    ctx.replica.peers.compare(link.peer, now)
     return link.peer
 
 
-def facts(ctx: Context, peer: str) -> Facts:
+def facts(ctx: Context, peer: str, now: float) -> Facts:
     """Collects the facts. Quick; runs on the replica's thread. Other threads interpret them."""
-    link = link_of(ctx, peer)
-    notes = {log: note for (who, log), note in ctx.replica.intake.notes.items() if who == link.peer}
-    return Facts(dict(link.told.differences), notes, dict(ctx.replica.missing.withheld))
+    view = ctx.replica.view(now)
+    link = link_of(view, peer)
+    notes = {log: note for (who, log), note in view.notes.items() if who == link.peer}
+    return Facts(link.differences, notes, ctx.replica.peers.withheld())
 
 
 def differences(at: Looking, known: Facts) -> list[Difference]:

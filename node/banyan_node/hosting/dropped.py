@@ -73,7 +73,7 @@ def step(ctx: Context, account: AccountId, now: float, why: bytes = DROP, look: 
 
 def _moved(ctx: Context, log: LogId, old: Head) -> None:
     if (new := ctx.store.head(log)) != old:
-        ctx.replica.sync.moved(log, old, new)
+        ctx.replica.ingest.moved(log, old, new)
 
 
 def stay(ctx: Context, account: AccountId, now: float) -> None:
@@ -87,7 +87,7 @@ def stay(ctx: Context, account: AccountId, now: float) -> None:
 
 def is_wanted(ctx: Context, account: AccountId) -> bool:
     """Whether the account is held, by what people here follow and what was dropped."""
-    wanted = ctx.replica.sync.asking.interesting(account) or ctx.around.is_wanted(account)
+    wanted = ctx.replica.room.interesting(account) or ctx.around.is_wanted(account)
     return wanted and not DROPPED.has(ctx.store, account)
 
 

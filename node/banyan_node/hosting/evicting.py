@@ -64,20 +64,20 @@ class Evicting:
 
     def step(self, ctx: Context, now: float) -> bool:
         """Counts some accounts that left, or erases some of one. Returns whether there is more to do now."""
-        began, asking = self._clock(), ctx.replica.sync.asking
-        if asking.interest is None:  # all, or not known while the node is being restored
+        began, room = self._clock(), ctx.replica.room
+        if room.interest is None:  # all, or not known while the node is being restored
             return False
-        if asking.interest is not self._interest:
-            chosen = (ctx.replica.sync.notices.chosen or {}).keys()
-            self._leaving += (self._interest - asking.interest) | (self._chosen - chosen)
-            self._interest, self._chosen = asking.interest, chosen
+        if room.interest is not self._interest:
+            chosen = room.chosen
+            self._leaving += (self._interest - room.interest) | (self._chosen - chosen)
+            self._interest, self._chosen = room.interest, chosen
             self._look(ctx)
         for account in self._leaving[:AT_ONCE]:
             self._count(ctx, account)
         if self._leaving:
             ctx.replica.strangers.note()
         del self._leaving[:AT_ONCE]
-        if asking.full or ctx.replica.strangers.full:
+        if room.full or ctx.replica.strangers.full:
             self._outside = dict.fromkeys(self._outside, began - KEPT_S)
         due = [account for account, since in self._outside.items() if began - since >= KEPT_S]
         if due and not self._leaving:

@@ -149,10 +149,10 @@ def ask(ctx: Context, now: float) -> None:
     now_ms = ctx.replica.wall_ms(now)
     asked = [(account, one) for account, one in ERASURES.rows(ctx.store) if one.here and one.entry]
     asked = [(account, one) for account, one in asked if one.at_ms > now_ms - ASKED_MS]
-    for peer in [link.peer for link in ctx.replica.view(now).links] if asked else ():
+    for peer in ctx.replica.peers.greeted() if asked else ():
         keys = [EntryId(bytes.fromhex(one.entry)) for account, one in asked if _is_open(ctx, account, peer, now_ms)]
         if keys:
-            ctx.replica.ask_about(peer, [(entry, 0) for entry in keys])
+            ctx.replica.peers.ask_about(peer, [(entry, 0) for entry in keys])
 
 
 def _is_open(ctx: Context, account: AccountId, peer: str, now_ms: int) -> bool:

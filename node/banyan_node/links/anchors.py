@@ -40,8 +40,8 @@ def worth_keeping(chosen: Sequence[PeerInfo], callers: Sequence[PeerInfo]) -> li
 
 def known(context: Context, now: float) -> list[Anchor]:
     """On the replica's thread."""
-    gossip = context.replica.gossip
-    return worth_keeping(gossip.anchors(), gossip.callers())
+    peers = context.replica.peers
+    return worth_keeping(peers.anchors(), peers.callers())
 
 
 def write(path: Path, anchors: Sequence[Anchor]) -> None:

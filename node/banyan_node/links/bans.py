@@ -60,7 +60,7 @@ def lift_due(ctx: Context, now: float) -> set[Network]:
     now_ms = ctx.replica.wall_ms(now)
     for peer, ends_ms in [*BAN_ENDS.rows(ctx.store)]:
         if ends_ms <= now_ms:
-            ctx.replica.pardon(peer)
+            ctx.replica.peers.pardon(peer)
             note_peer(ctx, peer, None, None)
     held = [*networks(ctx.store)]
     for ban in held:

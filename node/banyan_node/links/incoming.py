@@ -52,8 +52,8 @@ class Incoming:
         peer, group = self._whose
 
         def up(context: Context, now: float) -> None:
-            context.replica.peer_up(peer, group=group, outbound=outbound, addrs=addrs, now=now, address=address)
-            self._session = context.replica.links.get(peer)  # none of one that is banned
+            begin = context.replica.peer_up
+            self._session = begin(peer, group=group, outbound=outbound, addrs=addrs, now=now, address=address)
 
         self._worker.post(up, whose=self._whose)
 
@@ -67,8 +67,8 @@ class Incoming:
 
     def _down(self, context: Context, now: float) -> None:
         """It may be linked again meanwhile, from elsewhere."""
-        if self._session is not None and context.replica.links.get(self._whose.peer) is self._session:
-            context.replica.peer_down(self._whose.peer, now)
+        if self._session is not None:
+            context.replica.peer_down(self._whose.peer, now, session=self._session)
 
     async def take(self, frame: bytes) -> None:
         """While own people work, a large frame of a stranger is prepared first, and comes to the replica in slices:
@@ -127,7 +127,7 @@ class Incoming:
 
     def _lost(self, context: Context, now: float) -> None:
         self._losing = False
-        context.replica.gossip.lost(self._link.peer_id)
+        context.replica.peers.lost(self._link.peer_id)
 
     def _whole(self, frame: bytes, begun: Future[Prepared] | None, context: Context, now: float) -> None:
         try:
@@ -171,4 +171,4 @@ def _may_write(frame: bytes) -> bool:
 
 
 def _overran(peer: str, why: str, context: Context, now: float) -> None:
-    context.replica.overran(peer, why, now)
+    context.replica.peers.overran(peer, why, now)

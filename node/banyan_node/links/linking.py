@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from collections.abc import Set as AbstractSet
-from functools import partial
 from math import inf
 
 import structlog
@@ -150,7 +149,7 @@ class Links:
         """Tells the gossip when too much of it waits for the peer, and when it may go on."""
         if outbox.hold():
             held = outbox.held
-            self._worker.post(lambda c, now: c.replica.gossip.hold(peer, held, now))
+            self._worker.post(lambda c, now: c.replica.peers.hold(peer, held, now))
 
     def waiting(self, peer: str) -> int:
         """Bytes received from a peer that the replica has not read; one more for a peer that is held. Called on the
@@ -208,7 +207,7 @@ class Links:
         if self._links.get(link.peer_id) is not link:
             link.close(reason)
             return
-        self._worker.post(lambda c, now: c.replica.turn_away(link.peer_id, reason, now))
+        self._worker.post(lambda c, now: c.replica.peers.turn_away(link.peer_id, reason, now))
         self._nursery.start_soon(self._part, link.peer_id)
 
     def refuse(self, networks: AbstractSet[Network]) -> None:
@@ -226,7 +225,7 @@ class Links:
         self._dropped.update(addr for addr in self._dialling if addr.endswith(f"/p2p/{peer}"))
         link = self._links.get(peer)
         if link is not None:
-            self._worker.post(lambda c, now: c.replica.turn_away(peer, "its operator let this peer go", now))
+            self._worker.post(lambda c, now: c.replica.peers.turn_away(peer, "its operator let this peer go", now))
             self.part(peer, "by this node's operator")
         return link is not None
 
@@ -251,7 +250,7 @@ class Links:
                 log.debug("dial failed", peer=peer, addr=addr, reason=str(why))
                 continue
             return
-        self._worker.post(lambda c, now: c.replica.dial_failed(peer, now))
+        self._worker.post(lambda c, now: c.replica.peers.dial_failed(peer, now))
 
     def _serve(self, link: Link) -> None:
         if link.peer_id not in self._links:
@@ -281,7 +280,7 @@ class Links:
                     linked = True  # the wait is reset only if the link still exists then: a peer may refuse us
                     self._failed[addr] = SILENT  # until its first frame
                     self._serve(link)
-                    self._worker.post(lambda c, now: c.replica.gossip.join(peer, (addr,), now))
+                    self._worker.post(lambda c, now: c.replica.peers.join(peer, (addr,), now))
                 except Paused as why:
                     wait = max(wait, why.seconds)
                 except EdgeError as why:
@@ -326,7 +325,7 @@ class Links:
         peer = addr.rsplit("/p2p/", 1)[-1]
         self._edge.door.pauses.forget(peer)
         self._edge.door.slots.name(peer)
-        self._worker.post(partial(_name, peer))
+        self._worker.post(lambda c, now: c.replica.peers.name(peer))
         try:
             link = await self._edge.dial(addr)
         except (EdgeError, ValueError) as why:
@@ -334,19 +333,12 @@ class Links:
         self._goodbyes.pop(peer, None)
         self._serve(link)
         with trio.move_on_after(self._config.limits.handshake_seconds):
-            while not await self._worker.call(lambda c, now: c.replica.greeted(peer)):
+            while not await self._worker.call(lambda c, now: peer in c.replica.peers.greeted()):
                 if link.closed is not None or peer in self._goodbyes:
                     return self._goodbyes.get(peer, SILENT)
                 await trio.sleep(0.05)
         self._nursery.start_soon(self.keep_dialling, addr)
         return None
-
-
-def _name(peer: str, context: Context, now: float) -> None:
-    """Names a peer at the replica."""
-    link = context.replica.links.get(peer)
-    hello = link.hello if link is not None else None
-    context.replica.witnesses.named.name(peer, hello.operator if hello is not None else b"")
 
 
 async def _in_words(addr: str) -> str | None:

@@ -16,12 +16,7 @@ async def open_media(context: Context, worker: Worker[Context], edge: Edge, nurs
     """Removes what a crash left, gives blobs to linked peers, and returns what fetches those of peers."""
 
     def lied(peer: str, sentence: str) -> None:
-        def charge(c: Context, now: float) -> None:
-            link = c.replica.links.get(peer)
-            if link is not None:
-                c.replica.conduct.charge(link, Charge(Offence.WRONG, sentence), now)
-
-        worker.post(charge)
+        worker.post(lambda c, now: c.replica.peers.accuse(peer, Charge(Offence.WRONG, sentence), now))
 
     for blobs in (context.blobs, context.uploads):
         await trio.to_thread.run_sync(blobs.tidy)

@@ -69,9 +69,9 @@ class Watch:
 
     def _tell(self, room: Room, c: Context, now: float) -> None:
         """On the replica's thread."""
-        asking = c.replica.sync.asking
-        way = WAYS if asking.interest is None else WAYS_OF_CHOSEN
-        asking.set_room(room.full, room.most, f"{room.allowance}; {way}")
+        own = c.replica.room
+        way = WAYS if own.interest is None else WAYS_OF_CHOSEN
+        own.set_room(room.full, room.most, f"{room.allowance}; {way}")
         if bool(room.full) != self._full:
             self._full = bool(room.full)
             if room.full:

@@ -236,7 +236,7 @@ class Worker(Generic[T]):
         if timer is not None and timer <= now:
             began = self._cpu and time.thread_time()
             self._guarded(replica, partial(replica.handle_timer, now))
-            if (reader := replica.sync.interests.reader()) and began and self._cpu:
+            if (reader := replica.read_for()) and began and self._cpu:
                 took = time.thread_time() - began
                 self._throttle.spent(reader, "", took)
                 self._cpu += took  # and nobody else pays for it

@@ -5,7 +5,7 @@ Calls report events with the time; `next_effect` yields effects in order until N
   accepted   it is marked seen and forwarded;
   ignored    "not yet": nothing is remembered, and no points are charged;
   rejected   every node rejects it: other peers that announced its id are asked. The caller charges the sender
-             (conduct.py). Only an announced message that is not sent when asked for is charged here.
+             (peers/peers.py). Only an announced message that is not sent when asked for is charged here.
 Invariant: only a message that was accepted, published or learned, and so is durable, is forwarded or announced.
 """
 

@@ -61,7 +61,7 @@ class Ingest:
     def __init__(
         self, store: Store, realm: Realm, moved: Moved = lambda *_: None, around: Surroundings = ALONE
     ) -> None:
-        self.store, self.realm, self._moved, self._around = store, realm, moved, around
+        self.store, self.realm, self.moved, self._around = store, realm, moved, around
         self._accounts = Accounts(store)
         self.slow = Counting(store, realm, self._accounts, moved)
         self._ends: OrderedDict[EntryId, tuple[Time, int]] = OrderedDict()
@@ -360,7 +360,7 @@ class Ingest:
             if not ours and sum(len(body.ops) for body in append.bodies) > LONG_RUN:
                 append = append._replace(later=self._around.folds_later(run.log.account))
         self.together.write(append)
-        self._moved(run.log, old, new)
+        self.moved(run.log, old, new)
         if old.id is not None:
             self._ends.pop(old.id, None)
         if len(self._ends) >= ENDS_CACHED:
@@ -400,10 +400,10 @@ class Ingest:
         """Checks what the run states about the log below it: total, time, skip targets. prev: the run's parent."""
         end = self._ends.get(prev)
         if end is None:
-            parent = self.store.entry(prev)
+            parent = self.store.line(prev)
             if parent is None:
                 raise NotYet("gap", f"the parent of entry {run.first} is not held")
-            end = parent.header.time, parent.header.total
+            end = parent.time, parent.total
         check_joint(run, end, {seq: self.id_at(run.log, seq) for seq, _ in run.skips})
 
     def _may_count(self, first: Entry, granted: Granted, cut: Kept | None) -> None:

@@ -86,7 +86,7 @@ class Intake:
 
     def __init__(self, realm: Realm, ingest: Ingest, sync: Sync, limits: Limits) -> None:
         self._realm, self._ingest, self._sync, self._limits = realm, ingest, sync, limits
-        self._asking, self._store = sync.asking, ingest.store
+        self._asking, self._room, self._store = sync.asking, sync.asking.room, ingest.store
         self.notes: OrderedDict[tuple[str, LogId], NotTaken] = OrderedDict()
         """Why items were not accepted yet, by peer and log."""
 
@@ -103,12 +103,12 @@ class Intake:
             self._not_yet(link, item.log, item.why, now)
             raise item.why
         log, _ = named(item)
-        refusal = self._asking.why_not(link.peer, log.account)
+        refusal = self._room.why_not(link.peer, log.account)
         if refusal:  # what was asked for before still comes
             full = NotYet("full", refusal)
             self._not_yet(link, log, full, now)
             raise full
-        if not self._asking.counted(link.peer, log.account):
+        if not self._room.counted(link.peer, log.account):
             return self._judge(link, item, now, wall_ms)
         return self._counted(link, item, log, now, wall_ms)
 
@@ -116,7 +116,7 @@ class Intake:
         self, link: PeerSession, item: CheckedRun | CheckedControl | Checkpoint, log: LogId, now: float, wall_ms: int
     ) -> Judged:
         """Judges an item, and counts what is stored of it as a stranger's."""
-        strangers, old = self._asking.strangers, self._ingest.head(log)
+        strangers, old = self._room.strangers, self._ingest.head(log)
         if isinstance(item, Checkpoint):
             price = cost_of_checkpoint(item, self._store.checkpoint(log.account, log.writer))
             judged = self._judge(link, item, now, wall_ms)
@@ -140,11 +140,11 @@ class Intake:
         whether some was new. Raises Malformed on a lie."""
         places = {item.entry: self._store.place(item.entry) for item in items}
         logs = {entry: place[0] for entry, place in places.items() if place is not None}
-        taken = [i for i in items if i.entry in logs and not self._asking.why_not(link.peer, logs[i.entry].account)]
+        taken = [i for i in items if i.entry in logs and not self._room.why_not(link.peer, logs[i.entry].account)]
         stored = self._ingest.parts(taken)
         for item in stored:
-            if self._asking.counted(link.peer, logs[item.entry].account):
-                self._asking.strangers.took(logs[item.entry], cost_of_content(item.raw))
+            if self._room.counted(link.peer, logs[item.entry].account):
+                self._room.strangers.took(logs[item.entry], cost_of_content(item.raw))
         return bool(stored)
 
     def _fresh(self, item: CheckedRun | CheckedControl, head: Head) -> Sequence[int]:

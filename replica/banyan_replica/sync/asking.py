@@ -22,7 +22,7 @@ from banyan_replica.frontier.index import by_account
 from banyan_replica.frontier.sketch import key_of
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.prepare import Checked, CheckedControl, CheckedRun, named
-from banyan_replica.intake.strangers import Strangers
+from banyan_replica.intake.room import Room
 from banyan_replica.peers.ledger import Breach, Charge, Offence
 from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.session import PeerSession
@@ -50,24 +50,19 @@ PEERS = 256
 
 
 class Asking:
-    """Decides what to ask of which peer. out: takes the frames. interest: the accounts held here, None: all."""
+    """Decides what to ask of which peer. out: takes the frames."""
 
     def __init__(
         self,
         ingest: Ingest,
         limits: Limits,
         links: dict[str, PeerSession],
-        strangers: Strangers,
+        room: Room,
         around: Surroundings,
         out: list[tuple[str, Message | bytes]],
     ) -> None:
         self._ingest, self._store, self._limits, self._links, self._out = ingest, ingest.store, limits, links, out
-        self.strangers, self._around = strangers, around
-        self.interest: AbstractSet[AccountId] | None = None
-        self.full = ""
-        """Why there is no room for entries of others, a sentence without a full stop; empty while there is."""
-        self._shut = False
-        """Whether something was not taken for want of room since there was some: room comes back between two looks."""
+        self.room, self._around = room, around
         self.catchup = Catchup(CATCHUP.get(self._store))
         self.key = key_of(ingest.realm.id)
         self._asked_of: dict[LogId, tuple[str, Head | None]] = {}
@@ -88,54 +83,10 @@ class Asking:
         self.slighted: list[tuple[str, Charge]] = []
         """Slights of peers, for the replica to charge."""
 
-    def interesting(self, account: AccountId) -> bool:
-        return self.interest is None or account in self.interest
-
-    def set_room(self, full: str, strangers: int | None = None, allowance: str = "") -> None:
-        """Takes no entries and no content of others while `full` says why, and goes on with the node's own accounts. It
-        is not the peers' fault, so it costs them nothing. Empty: there is room again. strangers, allowance: bytes that
-        strangers may take, and why so many."""
-        self._shut |= bool(self.full or self.strangers.full)
-        self.full = full
-        self.strangers.allow(strangers, allowance)
-        if self._shut and not (full or self.strangers.full):
-            self._shut = False
-            for link in self._links.values():
-                link.course.anew()
-
-    def why_not(self, peer: str, account: AccountId) -> str:
-        """Why no entries of the account are taken from the peer now, a sentence without a full stop; empty if they are.
-        What is not taken stays a difference, and is asked for once there is room again; it costs the sender nothing."""
-        if self.full:
-            return "" if self._around.is_hosted(account) else f"nothing of others is taken: {self.full}"
-        why = self.strangers.why_not(self._bringer(peer), account)
-        self._shut |= bool(why and self.strangers.full)
-        return why
-
-    def wanted(self, peer: str, account: AccountId) -> bool:
-        """Whether an entry of the account that the peer pushes is judged."""
-        return self.interesting(account) and not self.why_not(peer, account)
-
-    def counted(self, peer: str, account: AccountId) -> bool:
-        """Whether what the peer sends of the account is counted as a stranger's."""
-        return self.strangers.counts(self._bringer(peer), account)
-
-    def _bringer(self, peer: str) -> str:
-        """Who is asked whether strangers' entries are counted: on a node of chosen accounts nobody whom the operator
-        named. What it takes of strangers is what those follow whom its people follow, and a named peer, which may have
-        a hundred times its disk, bounds it as that disk allows."""
-        return peer if self.interest is None else ""
-
-    def closed_to(self, peer: str) -> bool:
-        """Whether most of what the peer has would not be taken, so that comparing finds the same again and again. Where
-        only chosen accounts are compared, what people here follow is among them."""
-        return bool(self.full) or (self.interest is None and self.strangers.closed_to(peer))
-
     def limit(self, interest: AbstractSet[AccountId] | None) -> None:
         """Sets the accounts that this node holds; None: all."""
-        self.interest = interest
+        self.room.hold(interest)
         if interest is not None:
-            self.strangers.hold(interest)
             self.agrees()
 
     # -- logs by name
@@ -143,9 +94,9 @@ class Asking:
     def pull(self, link: PeerSession, heads: dict[LogId, Head], root: bytes | None = None) -> None:
         """Asks for what we lack by the peer's heads. root: see `pull_logs`."""
         for account, theirs in by_account(heads.items()).items():
-            if not self.interesting(account):
+            if not self.room.interesting(account):
                 continue
-            if self.why_not(link.peer, account):
+            if self.room.why_not(link.peer, account):
                 for log, head in theirs.items():
                     if head != self._ingest.head(log):
                         self.differs(link, log, head)
@@ -375,7 +326,7 @@ class Asking:
         self.catchup.reopen(CATCHUP.get(self._store))
 
     def _assign(self, now: float) -> None:
-        if not (self.resting or self.full):
+        if not (self.resting or self.room.full):
             self._say(self.catchup.assign(now))
 
     def _say(self, asks: Iterable[Ask]) -> None:

@@ -118,7 +118,7 @@ class NoticeExchange:
         """Those of them that matter more than the authors, and those that matter less."""
         self.room: OrderedDict[AccountId, Author] = OrderedDict()
         """The authors, those first that were told first."""
-        sync.asking.strangers.heard = self.room
+        sync.asking.room.strangers.heard = self.room
         self._order = 0
         self._asked = dict[str, Question]()
         self._invented: OrderedDict[str, Leak] = OrderedDict()
@@ -344,11 +344,11 @@ class NoticeExchange:
             link = self._links.get(about.peer)
             equal = n is None and link is not None and link.course.met
             if not about.proved and now >= about.held_since + (EQUAL_S if equal else PROOF_S):
-                if n is None and link is not None and not self._sync.asking.why_not(about.peer, author):
+                if n is None and link is not None and not self._sync.asking.room.why_not(about.peer, author):
                     self._doubt(about.peer, now)
                 self._leave(author)
                 gone = True
-        strangers = self._sync.asking.strangers
+        strangers = self._sync.asking.room.strangers
         if strangers.full and sum(map(strangers.of, self.room)) > (strangers.most or 0) // HEARD_PART:
             most = max(self.room, key=strangers.of)
             self._leave(most)

@@ -23,7 +23,7 @@ from banyan_replica.frontier.index import FrontierIndex
 from banyan_replica.frontier.table import DEPTH
 from banyan_replica.gossip.settings import Rng
 from banyan_replica.intake.ingest import Ingest
-from banyan_replica.intake.strangers import Strangers
+from banyan_replica.intake.room import Room
 from banyan_replica.peers.limits import SUMS_LOGS, Limits
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.surroundings import Surroundings
@@ -68,7 +68,7 @@ class Sync:
         tree: FrontierIndex,
         limits: Limits,
         links: dict[str, PeerSession],
-        strangers: Strangers,
+        room: Room,
         around: Surroundings,
         near: Callable[[str], bool],
         rng: Rng,
@@ -84,7 +84,7 @@ class Sync:
         """How many heads have moved in all."""
         self.meetings = 0
         """Grows with each peer that says hello or leaves."""
-        self.asking = Asking(ingest, limits, links, strangers, around, self.out)
+        self.asking = Asking(ingest, limits, links, room, around, self.out)
         self.lately = Lately(around.is_hosted)
         self.serving = Serving(ingest.store, limits, links, around, self.out, ingest.pinned)
         self.comparing = Comparing(self, links, rng, random_bytes)
@@ -95,7 +95,7 @@ class Sync:
     @property
     def interest(self) -> AbstractSet[AccountId] | None:
         """The accounts that this node holds, those that name its own included; None: all."""
-        return self.asking.interest
+        return self.asking.room.interest
 
     def may(self, link: PeerSession, rows: int, now: float) -> bool:
         """Whether a question of the peer may cost so many rows more."""
@@ -202,7 +202,7 @@ class Sync:
 
     def start(self, link: PeerSession, count: int, now: float) -> None:
         """Starts one comparison, by the cheapest way that can work."""
-        if self.asking.closed_to(link.peer) or not (
+        if self.asking.room.closed_to(link.peer) or not (
             self.asking.read_through(link, count, self.tree.count, now) or self.replaying.ask(link, now)
         ):
             self.ask(link, now)
@@ -215,13 +215,13 @@ class Sync:
     def spares(self, link: PeerSession, now: float) -> bool:
         """Whether to leave a question of the peer unanswered: most of its entries would not be taken, and its last
         comparison found the same differences lately."""
-        if not self.asking.closed_to(link.peer):
+        if not self.asking.room.closed_to(link.peer):
             return False
         return not link.course.hears(now, self._pause(link), self.limits.session_s)
 
     def _pause(self, link: PeerSession) -> float:
         """Seconds from one comparison with the peer to the next."""
-        if not self.asking.closed_to(link.peer):
+        if not self.asking.room.closed_to(link.peer):
             return self.limits.session_s
         differ = max(abs(link.told.logs - self.tree.count), len(link.told.differences))
         return min(max(self.limits.session_s, differ * self.limits.closed_log_s), self.limits.closed_s)
@@ -244,6 +244,7 @@ class Sync:
         None: all. Peers are told, and their entries of new accounts are fetched."""
         self.ingest.flush()
         held = self.notices.held(accounts, far)
+        self.asking.room.chosen = (self.notices.chosen or {}).keys()
         self.asking.limit(None if held is None else held.keys())
         for link in self.interests.limit(held, now):
             link.course.renew()

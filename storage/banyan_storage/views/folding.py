@@ -214,9 +214,10 @@ class Fold:
     def settle(self) -> None:
         """Writes what follows from all entries taken. Commits nothing."""
         slots = Slots(self._txn, self._reader, self._building, self._empty)
-        slots.bury(self._tombs)
+        if self._tombs:
+            slots.bury(self._tombs)
         changes = slots.changes
-        columns = self._plain_posts()
+        columns = self._plain_posts() if self._posts else []
         fresh = self._without_covered(self._without_dead(self._fresh)) if self._fresh else []
         odd = self._odd(fresh)
         for posts in columns:
@@ -278,7 +279,7 @@ class Fold:
     def _without_dead(self, fresh: list[Fresh]) -> list[Fresh]:
         """Without operations of cells that have a tombstone."""
         asked = sorted({(slot[SLOT.account], _cell(slot)) for slot, _, _, _ in self._of_some(TOMBS, fresh)})
-        dead = {(number, cell) for number, cell, _ in self._txn.beginning(TOMBS, asked)}
+        dead = {(number, cell) for number, cell, _ in self._txn.beginning(TOMBS, asked)} if asked else ()
         return [f for f in fresh if (f[0][SLOT.account], _cell(f[0])) not in dead] if dead else fresh
 
     def _without_covered(self, fresh: list[Fresh]) -> list[Fresh]:
@@ -300,7 +301,7 @@ class Fold:
         asked = [*map(_apart, self._beside_others(older))]
         odd.update([number + slot for number, slot, _ in self._txn.beginning(SHOWN, asked)])
         asked = sorted([_apart(slot) for slot, _, _, _ in self._of_some(CELLS, fresh)])
-        odd.update([number + slot for number, slot, _ in self._txn.beginning(CELLS, asked)])
+        odd.update([number + slot for number, slot, _ in self._txn.beginning(CELLS, asked)] if asked else ())
         if self._covers:
             covered = {ref_bytes(cover.ref) for cover in self._covers}
             odd.update([slot for slot, stamp, entry, _ in fresh if entry + stamp[STAMP.op] in covered])

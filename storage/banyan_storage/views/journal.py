@@ -8,7 +8,7 @@ says that all may have changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import NamedTuple
 
 from ..engine import ReadTxn, Table, WriteTxn
@@ -25,8 +25,9 @@ ARRIVALS = Layout("first 6 | count 2")
 POST_BYTES, ARRIVALS_BYTES = POST.key.stop, ARRIVALS.count.stop
 BLOCK = 100
 """Changes of a row. A follower reads whole rows."""
-MOST = 50_000
-"""Rows that wait for a follower, up to 100 MB. If there are more it reads all posts, which is faster then."""
+MOST, LOOK = 50_000, 100
+"""Rows that wait for a follower, up to 100 MB; if there are more it reads all posts, which is faster then. So many
+changes are between two looks whether there are."""
 
 
 class Change(NamedTuple):
@@ -68,10 +69,13 @@ def note_openings(txn: WriteTxn, posts: Sequence[OpeningPost]) -> None:
 
 def _put(txn: WriteTxn, rows: list[tuple[int, bytes]]) -> None:
     """rows: how many changes, and what each says."""
-    if txn.count(JOURNAL) > MOST:  # nobody follows
+    before = last(txn)
+    numbers = list(accumulate([size for size, _ in rows], initial=before))
+    if before // LOOK < numbers[-1] // LOOK and txn.count(JOURNAL) > MOST:  # nobody follows
         note_all(txn)
-    keys = map(u64, accumulate([size for size, _ in rows], initial=last(txn)))
-    txn.put_many(JOURNAL, [(key, guard(key, row)) for key, (_, row) in zip(islice(keys, 1, None), rows, strict=True)])
+        numbers = [n + 1 for n in numbers]
+    keys = map(u64, numbers[1:])
+    txn.put_many(JOURNAL, [(key, guard(key, row)) for key, (_, row) in zip(keys, rows, strict=True)])
 
 
 def note_all(txn: WriteTxn) -> None:

@@ -43,7 +43,6 @@ from banyan_storage.archive import (
     read_archive,
     whole_until,
 )
-from banyan_storage.errors import StorageError
 from banyan_storage.lmdb_folder import make_folder
 from banyan_storage.local_state import held
 from banyan_storage.local_tables import LOCAL
@@ -217,7 +216,7 @@ def take(ctx: Context, ask: PathRequest, now: float) -> TakenIn:
     except OSError as error:
         raise CallError("not_found", f"{path} cannot be read ({error.strerror}).", 404) from error
     finally:
-        commit(ctx)
+        ctx.replica.commit()
     if taking.last is not None and ctx.holds(taking.last):
         ctx.replica.publish_control(taking.last, now, push=False)
     after, digest = ctx.store.counts(), ctx.store.digest()
@@ -257,7 +256,7 @@ class _Taking:
             self.not_yet += 1
         if self._pending >= COMMIT_BYTES:
             self._pending = 0
-            commit(self.ctx)
+            self.ctx.replica.commit()
 
     def _judge(self, frame: Frame) -> None:
         ingest, realm = self.ctx.replica.ingest, self.ctx.realm
@@ -334,7 +333,7 @@ def compact(ctx: Context, ask: PathRequest, now: float) -> StoreCompacted:
     """Writes a copy of the store without unused space to a folder, new or empty, which has its name once it is
     whole."""
     path = whole_path("store.compact", ask.path)
-    commit(ctx)
+    ctx.replica.commit()
     with ctx.works.running("store.compact", path.name, stoppable=False):
         try:
             make_folder(path.parent)
@@ -347,18 +346,6 @@ def compact(ctx: Context, ask: PathRequest, now: float) -> StoreCompacted:
         except OSError as error:
             raise CallError("storage", f"{path} cannot be written ({error.strerror}).", 507) from error
     return StoreCompacted(done.before, done.after, str(path))
-
-
-def commit(ctx: Context) -> None:
-    """Makes pending writes durable now. If that fails, everything that depends on them is dropped."""
-    try:
-        ctx.replica.strangers.note()
-        ctx.replica.tree.note()
-        ctx.store.commit()
-    except StorageError:
-        ctx.replica.commit_failed(None)
-        raise
-    ctx.replica.sync.durable()
 
 
 def _refuse_odd(path: Path) -> None:

@@ -105,10 +105,10 @@ def take(ctx: Context, ask: CarriedRequest, now: float) -> Carried:
     refused with those behind it."""
     frames, account = _read(ctx.realm, ask.archive, ask.account)
     replica, known = ctx.replica, ctx.holds(account)
-    asking = replica.sync.asking
-    if not asking.interesting(account):
+    room = replica.room
+    if not room.interesting(account):
         raise CallError("refused", f"This node does not hold {account_to_text(account)}: nobody here follows it.", 409)
-    if why := asking.why_not("", account):
+    if why := room.why_not("", account):
         raise CallError("refused", f"There is no room for this account here: {why}.", 409)
     came, before = list[tuple[LogId, Sequence[Entry]]](), replica.ingest.arrived
     try:
@@ -117,7 +117,7 @@ def take(ctx: Context, ask: CarriedRequest, now: float) -> Carried:
     except (Reject, NotYet) as why:
         raise CallError("refused", f"These entries cannot be taken: {why}.", 409) from None
     finally:
-        if asking.counted("", account):
+        if room.counted("", account):
             arrived = replica.ingest.arrived - before
             price = arrived * (ENTRY_PRICE + SIGNATURE_PRICE + OP_PRICE + PART_PRICE)
             parts = (raw for frame in frames if isinstance(frame, PartsFrame) for _, _, raw in frame.parts)

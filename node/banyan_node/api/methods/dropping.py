@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from banyan_node.api.declare import CommitView, Declared, Nothing, Request, Response
-from banyan_node.api.methods.archive import commit
 from banyan_node.api.texts import AccountRef, Did, did
 from banyan_node.context import Context
 from banyan_node.hosting import dropped, hosted, interest
@@ -49,7 +48,7 @@ def drop(ctx: Context, ask: DropAccountRequest, now: float) -> DroppedAnswer:
             "refused", "This node signs for that account; `banyan account close` ends it for everybody.", 409
         )
     DROPPED.put(ctx.store, account, True)
-    commit(ctx)
+    ctx.replica.commit()
     interest.hold(ctx, now)
     entries = dropped.begin(ctx, account)
     dropped.step(ctx, account, now)
@@ -65,7 +64,7 @@ def undrop(ctx: Context, ask: DropAccountRequest, now: float) -> UndroppedAnswer
             "not_found", "That account is not dropped here; `banyan store dropped` lists those that are.", 404
         )
     DROPPED.put(ctx.store, account, None)
-    commit(ctx)
+    ctx.replica.commit()
     interest.hold(ctx, now)
     if account in ctx.store.leaving() and dropped.is_wanted(ctx, account):
         dropped.stay(ctx, account, now)

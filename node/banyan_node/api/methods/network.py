@@ -100,7 +100,7 @@ async def ban(shell: Shell, ask: PeerBanRequest) -> Peer:
 
     def do(c: Context, now: float) -> None:
         since = c.replica.wall_ms(now)
-        c.replica.ban(peer, ask.reason.strip() or "by this node's operator", now)
+        c.replica.peers.ban(peer, ask.reason.strip() or "by this node's operator", now)
         bans.note_peer(c, peer, since, since + ask.days * DAY_MS if ask.days else None)
 
     await shell.worker.call(do)
@@ -113,7 +113,7 @@ async def pardon(shell: Shell, ask: PeerRequest) -> Peer:
     peer = whole_peer(ask.peer)
 
     def do(c: Context, now: float) -> None:
-        c.replica.pardon(peer)
+        c.replica.peers.pardon(peer)
         bans.note_peer(c, peer, None, None)
 
     await shell.worker.call(do)
@@ -125,7 +125,7 @@ async def diff(shell: Shell, ask: DiffRequest) -> list[differing.Difference]:
     """Compares with a peer now, and lists what differs and why."""
     whole = await shell.worker.call(lambda c, now: differing.compare_with(c, ask.peer, now))
     await trio.sleep(ask.wait_ms / 1000)
-    known = await shell.worker.call(lambda c, now: differing.facts(c, whole))
+    known = await shell.worker.call(lambda c, now: differing.facts(c, whole, now))
     return await shell.look(lambda at: differing.differences(at, known))
 
 
