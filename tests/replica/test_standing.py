@@ -244,9 +244,11 @@ def test_heads_that_move_to_and_fro_are_not_told_each_time_and_posts_beside_them
 
 def test_a_peer_whose_bytes_are_spent_reads_nothing_though_another_opens_a_catch_up() -> None:
     w = scene(5).w
-    w.run(5)
-    w.replicas["b"].links["a"].course.stuck.again(COMPARED)
     w.rogue("y", "b", realm=WIDE.id, logs=10_000)
-    w.run(10)
-    catchup = w.replicas["b"].sync.asking.catchup
-    assert (catchup.active, catchup.readers) == (True, ["y"])
+    w.run(1)
+    asking, link = w.replicas["b"].sync.asking, w.replicas["b"].links["a"]
+    assert asking.catchup.readers == ["y"]
+    link.course.stuck.again(COMPARED)
+    assert not asking.read_through(link, 10_000, 3, w.now)
+    link.course.stuck.news(COMPARED)
+    assert asking.read_through(link, 10_000, 3, w.now)
