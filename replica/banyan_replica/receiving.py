@@ -263,6 +263,6 @@ class Receiving:
                 wasted = 0
                 if before == (self.ingest.arrived, self.sync.moves) and isinstance(whole.message, DataItems):
                     wasted = size_of(whole.message.items[k])
-                else:
+                elif before[0] != self.ingest.arrived:
                     link.course.stuck.news(whole.size / len(items))
                 self.sync.asking.came(link, log, entries, ready, now, wasted)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from banyan_crdt.ids import EntryId, LogId
+from banyan_crdt.ids import EntryId
 from banyan_crdt.ops import Grant
 from banyan_replica.frontier import probes
 from banyan_replica.frontier.sketch import Numbers, P, add_one, decode, empty, submod
@@ -200,8 +200,10 @@ def test_what_could_not_be_taken_is_asked_for_once_something_of_the_account_was(
 @pytest.mark.usefixtures("told")
 def test_what_moves_pays_for_comparing_since_comparisons_find_it_under_way() -> None:
     there = settled()
-    for _ in range(1_000):
-        there.w.replicas["b"].sync.asking.moved(LogId(there.who.id, there.who.device, 0))
+    replica = there.w.replicas["b"]
+    for stored in 1_000 * [1] + [-1_000]:  # as if an entry were stored each time
+        replica.ingest.together.entries += stored
+        replica.sync.asking.moved(there.who.log)
     there.w.run(2)
     assert [link.course.stuck.spent(there.w.now) for link in links(there)] == [True, False]
 

@@ -220,12 +220,12 @@ class Asking:
     def moved(self, log: LogId) -> bool:
         """A head moved here: soon it is asked again for what came in vain of its account. Returns whether something was
         stored for it."""
-        stored = is_checkpoint(log) or self._ingest.arrived != self._arrived
+        stored = self._ingest.arrived != self._arrived
         self._arrived = self._ingest.arrived
         self._moves += stored
         if sum(repeats.moved(log) for repeats in self._repeats.values()):
             self._taken.add(log.account)
-        return stored
+        return stored or is_checkpoint(log)
 
     def refused_by(self, link: PeerSession) -> Refused:
         """What the peer holds of logs of which nothing was taken from it."""
