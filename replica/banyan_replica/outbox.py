@@ -26,9 +26,6 @@ from banyan_replica.wire import (
     says_nothing_stored,
 )
 
-SERVED = 0.5
-"""So much of what a peer asked for pays for comparing: it may ask in vain."""
-
 
 class Outbox:
     """Waiting effects. links: the peers that messages can be sent to."""
@@ -84,9 +81,7 @@ class Outbox:
         for peer, message in self._sync.out:
             if peer in self._links:
                 standing, size = self._links[peer].course.stuck, self.send(peer, message)
-                if isinstance(message, bytes):
-                    standing.news(size * SERVED)
-                else:
+                if not isinstance(message, bytes):
                     standing.passed(message, size)
         self._sync.out.clear()
         for sentence in self._sync.serving.sound.found:

@@ -22,6 +22,7 @@ from banyan_replica.sync.sound import Sound
 from banyan_replica.wire import (
     CANNOT,
     Answered,
+    CheckpointItem,
     DataItems,
     Item,
     Message,
@@ -47,6 +48,8 @@ it is stored. What stands beside a forked log, and a tied control log, are read 
 FEW_ITEMS = 16
 """The most items of a frame while own people work: to read a small account takes 0.3 ms, and a call waits for a whole
 frame. Always, it would cost those that catch up with many small accounts a quarter of their speed."""
+SERVED = 0.5
+"""So much of what a peer asked for pays for comparing: it may ask in vain."""
 RETOLD_LOGS = 100_000
 """Logs of a replay that are remembered as sent; beyond, some are sent twice."""
 
@@ -158,6 +161,8 @@ class Serving:
             frame = encode_message(DataItems(items))
             link.flow.sent(len(frame))
             self._out.append((link.peer, frame))
+            if not all(isinstance(item, CheckpointItem) for item in items):
+                link.course.stuck.news(len(frame) * SERVED)
         if orders.answered != answered:
             self._out.append((link.peer, Answered(orders.answered)))
         word = orders.report(done)
