@@ -147,7 +147,6 @@ async def test_a_post_of_another_node_reaches_an_app_that_listens(tmp_path: Path
 async def test_posts_of_a_long_run_are_told_once_it_is_folded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They come to no view with their run, so whoever asks for one at once is told to come again."""
     monkeypatch.setattr(ingest, "LONG_RUN", 1)
-    monkeypatch.setattr(hub, "LOOK_S", 0.2)
     monkeypatch.setattr(Incoming, "_fold_on", lambda incoming, account: None)  # the node does it at rest, in a second
     async with open_node(tmp_path / "a") as here, open_node(tmp_path / "b", [here.node.edge.addresses[0]]) as there:
         an, _ = await here.person("an")
@@ -156,6 +155,7 @@ async def test_posts_of_a_long_run_are_told_once_it_is_folded(tmp_path: Path, mo
         await here.node.backend.call("follow", {"account": binh})
         listening = Listening(here)
         home = await listening.to(app(here, an), "stream_user")
+        monkeypatch.setattr(hub, "LOOK_S", 0.2)  # not before: so long it waits until the stream is followed
         both = ((CellKey(bytes(16)), "một"), (CellKey(bytes(15) + b"1"), "hai"))
         posts = [write_post(key, Post(text, created_ms=1)) for key, text in both]
         await there.node.worker.call(lambda ctx, now: append(ctx, account_from_text(binh), posts, now))
