@@ -90,7 +90,7 @@ IN_REPLICA = (
     Mutant(
         "what was refused is not asked for again",
         "Asking",
-        "self.pull(link, self.refused_by(link).next(SOME), LONG_AGO)",
+        "self.pull(link, self._repeats_of(link).turn(SOME, link.owed.logs), LONG_AGO)",
         "pass",
         ("tests/replica/test_refused.py",),
     ),
