@@ -160,8 +160,8 @@ IN_REPLICA = (
     Mutant(
         "an old peer gets answers as if",
         "Comparing._answer",
-        "link.told.reads_as_if and len(refused) > 0",
-        "len(refused) > 0",
+        "link.told.reads_as_if and (len(refused) > 0 or (standing.unshown is not None and not m.salt))",
+        "len(refused) > 0 or (standing.unshown is not None and not m.salt)",
         ("tests/replica/test_refused.py",),
     ),
     Mutant(
