@@ -1217,7 +1217,7 @@ export interface components {
              * @default one
              * @enum {unknown}
              */
-            choices: "one" | "several";
+            choices?: "one" | "several";
         };
         /**
          * AuditChain
@@ -1267,9 +1267,9 @@ export interface components {
             /** @enum {unknown} */
             do: "compact" | "export" | "import" | "rebuild" | "verify";
             /** @default null */
-            name: string | null;
+            name?: string | null;
             /** @default null */
-            view: string | null;
+            view?: string | null;
         };
         /** CheckpointRow */
         CheckpointRow: {
@@ -1289,7 +1289,7 @@ export interface components {
         Confirming: {
             cursor: string;
             /** @default false */
-            back: boolean;
+            back?: boolean;
         };
         /**
          * ConsumerRow
@@ -1429,7 +1429,7 @@ export interface components {
             /** @enum {unknown} */
             do: "block";
             /** @default null */
-            id: string | null;
+            id?: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here.
@@ -1439,13 +1439,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo: boolean;
+            undo?: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as: string | null;
+            as?: string | null;
         };
         /**
          * DoDelete
@@ -1455,13 +1455,13 @@ export interface components {
             /** @enum {unknown} */
             do: "delete";
             /** @default null */
-            id: string | null;
+            id?: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as: string | null;
+            as?: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1477,30 +1477,30 @@ export interface components {
             /** @enum {unknown} */
             do: "edit";
             /** @default null */
-            id: string | null;
+            id?: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as: string | null;
+            as?: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
              */
             uri: string;
             /** @default null */
-            text: string | null;
+            text?: string | null;
             /** @default null */
-            warning: string | null;
+            warning?: string | null;
             /** @default null */
-            lang: string | null;
+            lang?: string | null;
             /** @default null */
-            mentions: string[] | null;
+            mentions?: string[] | null;
             /** @default null */
-            media: components["schemas"]["MediaItem"][] | null;
+            media?: components["schemas"]["MediaItem"][] | null;
             /** @default null */
-            policy: components["schemas"]["PolicyAsked"] | null;
+            policy?: components["schemas"]["PolicyAsked"] | null;
         };
         /**
          * DoFollow
@@ -1510,7 +1510,7 @@ export interface components {
             /** @enum {unknown} */
             do: "follow";
             /** @default null */
-            id: string | null;
+            id?: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here.
@@ -1520,13 +1520,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo: boolean;
+            undo?: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as: string | null;
+            as?: string | null;
         };
         /**
          * DoMute
@@ -1536,7 +1536,7 @@ export interface components {
             /** @enum {unknown} */
             do: "mute";
             /** @default null */
-            id: string | null;
+            id?: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here.
@@ -1546,15 +1546,15 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo: boolean;
+            undo?: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as: string | null;
+            as?: string | null;
             /** @default null */
-            until: number | null;
+            until?: number | null;
         };
         /**
          * DoPin
@@ -1564,7 +1564,7 @@ export interface components {
             /** @enum {unknown} */
             do: "pin";
             /** @default null */
-            id: string | null;
+            id?: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1574,13 +1574,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo: boolean;
+            undo?: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as: string | null;
+            as?: string | null;
         };
         /**
          * DoPost
@@ -1590,45 +1590,45 @@ export interface components {
             /** @enum {unknown} */
             do: "post";
             /** @default null */
-            id: string | null;
+            id?: string | null;
             text: string;
             /**
              * @description A BCP 47 tag: vi, pt-BR.
              * @default null
              */
-            lang: string | null;
+            lang?: string | null;
             /** @default null */
-            warning: string | null;
+            warning?: string | null;
             /**
              * @default public
              * @enum {unknown}
              */
-            audience: "public" | "unlisted";
+            audience?: "public" | "unlisted";
             /** @default null */
-            mentions: string[] | null;
+            mentions?: string[] | null;
             /** @default null */
-            tags: string[] | null;
+            tags?: string[] | null;
             /** @default null */
-            poll: components["schemas"]["Asked"] | null;
+            poll?: components["schemas"]["Asked"] | null;
             /** @default null */
-            media: components["schemas"]["MediaItem"][] | null;
+            media?: components["schemas"]["MediaItem"][] | null;
             /** @default null */
-            group: string | null;
+            group?: string | null;
             /**
              * @default normal
              * @enum {unknown}
              */
-            urgency: "normal" | "urgent";
+            urgency?: "normal" | "urgent";
             /** @default null */
-            policy: components["schemas"]["PolicyAsked"] | null;
+            policy?: components["schemas"]["PolicyAsked"] | null;
             /** @default null */
-            once: string | null;
+            once?: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as: string | null;
+            as?: string | null;
         };
         /**
          * DoProfileSet
@@ -1639,16 +1639,16 @@ export interface components {
             /** @enum {unknown} */
             do: "profile.set";
             /** @default null */
-            id: string | null;
+            id?: string | null;
             /** @default {} */
-            fields: {
+            fields?: {
                 [key: string]: string;
             };
             /**
              * @description `avatar` and `banner`, as `media.put` answered them; null takes a picture away.
              * @default {}
              */
-            pictures: {
+            pictures?: {
                 [key: string]: components["schemas"]["MediaItem"] | null;
             };
             /**
@@ -1656,7 +1656,7 @@ export interface components {
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as: string | null;
+            as?: string | null;
         };
         /**
          * DoQuote
@@ -1666,45 +1666,45 @@ export interface components {
             /** @enum {unknown} */
             do: "quote";
             /** @default null */
-            id: string | null;
+            id?: string | null;
             text: string;
             /**
              * @description A BCP 47 tag: vi, pt-BR.
              * @default null
              */
-            lang: string | null;
+            lang?: string | null;
             /** @default null */
-            warning: string | null;
+            warning?: string | null;
             /**
              * @default public
              * @enum {unknown}
              */
-            audience: "public" | "unlisted";
+            audience?: "public" | "unlisted";
             /** @default null */
-            mentions: string[] | null;
+            mentions?: string[] | null;
             /** @default null */
-            tags: string[] | null;
+            tags?: string[] | null;
             /** @default null */
-            poll: components["schemas"]["Asked"] | null;
+            poll?: components["schemas"]["Asked"] | null;
             /** @default null */
-            media: components["schemas"]["MediaItem"][] | null;
+            media?: components["schemas"]["MediaItem"][] | null;
             /** @default null */
-            group: string | null;
+            group?: string | null;
             /**
              * @default normal
              * @enum {unknown}
              */
-            urgency: "normal" | "urgent";
+            urgency?: "normal" | "urgent";
             /** @default null */
-            policy: components["schemas"]["PolicyAsked"] | null;
+            policy?: components["schemas"]["PolicyAsked"] | null;
             /** @default null */
-            once: string | null;
+            once?: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as: string | null;
+            as?: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1719,7 +1719,7 @@ export interface components {
             /** @enum {unknown} */
             do: "react";
             /** @default null */
-            id: string | null;
+            id?: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1730,13 +1730,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo: boolean;
+            undo?: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as: string | null;
+            as?: string | null;
         };
         /**
          * DoReply
@@ -1746,45 +1746,45 @@ export interface components {
             /** @enum {unknown} */
             do: "reply";
             /** @default null */
-            id: string | null;
+            id?: string | null;
             text: string;
             /**
              * @description A BCP 47 tag: vi, pt-BR.
              * @default null
              */
-            lang: string | null;
+            lang?: string | null;
             /** @default null */
-            warning: string | null;
+            warning?: string | null;
             /**
              * @default public
              * @enum {unknown}
              */
-            audience: "public" | "unlisted";
+            audience?: "public" | "unlisted";
             /** @default null */
-            mentions: string[] | null;
+            mentions?: string[] | null;
             /** @default null */
-            tags: string[] | null;
+            tags?: string[] | null;
             /** @default null */
-            poll: components["schemas"]["Asked"] | null;
+            poll?: components["schemas"]["Asked"] | null;
             /** @default null */
-            media: components["schemas"]["MediaItem"][] | null;
+            media?: components["schemas"]["MediaItem"][] | null;
             /** @default null */
-            group: string | null;
+            group?: string | null;
             /**
              * @default normal
              * @enum {unknown}
              */
-            urgency: "normal" | "urgent";
+            urgency?: "normal" | "urgent";
             /** @default null */
-            policy: components["schemas"]["PolicyAsked"] | null;
+            policy?: components["schemas"]["PolicyAsked"] | null;
             /** @default null */
-            once: string | null;
+            once?: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as: string | null;
+            as?: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1799,7 +1799,7 @@ export interface components {
             /** @enum {unknown} */
             do: "repost";
             /** @default null */
-            id: string | null;
+            id?: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
@@ -1809,13 +1809,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo: boolean;
+            undo?: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as: string | null;
+            as?: string | null;
         };
         /**
          * DoUnfollow
@@ -1825,7 +1825,7 @@ export interface components {
             /** @enum {unknown} */
             do: "unfollow";
             /** @default null */
-            id: string | null;
+            id?: string | null;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here.
@@ -1835,13 +1835,13 @@ export interface components {
              * @description Takes it back.
              * @default false
              */
-            undo: boolean;
+            undo?: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as: string | null;
+            as?: string | null;
         };
         /**
          * DoVote
@@ -1851,25 +1851,25 @@ export interface components {
             /** @enum {unknown} */
             do: "vote";
             /** @default null */
-            id: string | null;
+            id?: string | null;
             /**
              * a post
              * @description A post: the account and 32 hexadecimal digits, `did:banyan:z.../0123...`.
              */
             uri: string;
             /** @default null */
-            options: number[] | null;
+            options?: number[] | null;
             /**
              * @description Takes it back.
              * @default false
              */
-            undo: boolean;
+            undo?: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as: string | null;
+            as?: string | null;
         };
         /** DroppedAccounts */
         DroppedAccounts: {
@@ -1976,33 +1976,33 @@ export interface components {
          */
         FirehoseAsked: {
             /** @default null */
-            since: string | null;
+            since?: string | null;
             /** @default null */
-            seen: string | null;
+            seen?: string | null;
             /** @default null */
-            consumer: string | null;
+            consumer?: string | null;
             /** @default null */
-            format: ("cbor" | "ndjson" | "sse") | null;
+            format?: ("cbor" | "ndjson" | "sse") | null;
             /** @default null */
-            compress: string | null;
+            compress?: string | null;
             /** @default null */
-            collection: string | string[] | null;
+            collection?: string | string[] | null;
             /** @default null */
-            account: string | string[] | null;
+            account?: string | string[] | null;
             /** @default null */
-            shard: string | string[] | null;
+            shard?: string | string[] | null;
             /** @default null */
-            platform: string | string[] | null;
+            platform?: string | string[] | null;
             /** @default null */
-            label: string | string[] | null;
+            label?: string | string[] | null;
             /** @default false */
-            proof: boolean;
+            proof?: boolean;
             /** @default false */
-            uncounted: boolean;
+            uncounted?: boolean;
             /** @default true */
-            follow: boolean;
+            follow?: boolean;
             /** @default null */
-            frontier: number | null;
+            frontier?: number | null;
         };
         /** FirehoseDictionaries */
         FirehoseDictionaries: {
@@ -2143,7 +2143,7 @@ export interface components {
             word: string;
             sentence: string;
             /** @default null */
-            withheld: components["schemas"]["WithheldOrder"] | null;
+            withheld?: components["schemas"]["WithheldOrder"] | null;
         };
         /**
          * GrantRow
@@ -2346,7 +2346,7 @@ export interface components {
              */
             blob: string;
             /** @default null */
-            description: string | null;
+            description?: string | null;
         };
         /**
          * MediaShownRow
@@ -2489,11 +2489,11 @@ export interface components {
             /** a text that does not begin with did: */
             name: string;
             /** @default {} */
-            profile: {
+            profile?: {
                 [key: string]: string;
             };
             /** @default null */
-            recovery: string | null;
+            recovery?: string | null;
         };
         /**
          * NewBan
@@ -2501,13 +2501,13 @@ export interface components {
          */
         NewBan: {
             /** @default null */
-            peer: string | null;
+            peer?: string | null;
             /** @default null */
-            network: string | null;
+            network?: string | null;
             /** @default  */
-            reason: string;
+            reason?: string;
             /** @default 0 */
-            days: number;
+            days?: number;
         };
         /**
          * NewDecision
@@ -2517,40 +2517,40 @@ export interface components {
             /** @enum {unknown} */
             verdict: "hide" | "label" | "limit" | "nothing" | "pass_on" | "suspend" | "withhold";
             /** @default null */
-            report: number | null;
+            report?: number | null;
             /** @default null */
-            account: string | null;
+            account?: string | null;
             /** @default null */
-            posts: string[] | null;
+            posts?: string[] | null;
             /** @default  */
-            why: string;
+            why?: string;
             /** @default  */
-            text: string;
+            text?: string;
             /** @default  */
-            order: string;
+            order?: string;
             /** @default  */
-            basis: string;
+            basis?: string;
             /** @default  */
-            scope: string;
+            scope?: string;
             /**
              * @description How many days; 0: until it is taken back.
              * @default 0
              */
-            days: number;
+            days?: number;
             /** @default  */
-            to: string;
+            to?: string;
             /**
              * an account
              * @description The moderator who decides, hosted here; default: the operator.
              * @default null
              */
-            as: string | null;
+            as?: string | null;
         };
         /** NewDrop */
         NewDrop: {
             account: string;
             /** @default  */
-            why: string;
+            why?: string;
         };
         /**
          * NewModerator
@@ -2574,9 +2574,9 @@ export interface components {
         NewToken: {
             scopes: string[];
             /** @default null */
-            app: string | null;
+            app?: string | null;
             /** @default null */
-            seconds: number | null;
+            seconds?: number | null;
         };
         /**
          * NewWebhook
@@ -2588,20 +2588,20 @@ export interface components {
         NewWebhook: {
             url: string;
             /** @default null */
-            secret: string | null;
+            secret?: string | null;
             /** @default [] */
-            accounts: string[];
+            accounts?: string[];
             /**
              * @default [
              *       "entries",
              *       "control"
              *     ]
              */
-            events: ("account" | "control" | "create" | "delete" | "dropped" | "entries" | "erasure" | "hidden" | "labelled" | "late" | "lifted" | "limited" | "recounted" | "returned" | "suspended" | "update" | "withheld")[];
+            events?: ("account" | "control" | "create" | "delete" | "dropped" | "entries" | "erasure" | "hidden" | "labelled" | "late" | "lifted" | "limited" | "recounted" | "returned" | "suspended" | "update" | "withheld")[];
             /** @default [] */
-            collections: string[];
+            collections?: string[];
             /** @default null */
-            since: string | null;
+            since?: string | null;
         };
         /**
          * NoResult
@@ -2670,7 +2670,7 @@ export interface components {
         /** OnlyWhy */
         OnlyWhy: {
             /** @default  */
-            why: string;
+            why?: string;
         };
         /**
          * OpenedAccount
@@ -2680,21 +2680,21 @@ export interface components {
         OpenedAccount: {
             status: number;
             /** @default null */
-            name: string | null;
+            name?: string | null;
             /** @default null */
-            account: string | null;
+            account?: string | null;
             /** @default null */
-            recovery_words: string | null;
+            recovery_words?: string | null;
             /** @default false */
-            repeated: boolean;
+            repeated?: boolean;
             /** @default null */
-            error: string | null;
+            error?: string | null;
             /** @default null */
-            code: string | null;
+            code?: string | null;
             /** @default null */
-            line: number | null;
+            line?: number | null;
             /** @default null */
-            id: string | null;
+            id?: string | null;
         };
         /** OperationAnswer */
         OperationAnswer: {
@@ -2745,17 +2745,17 @@ export interface components {
         OperationRow: {
             status: number;
             /** @default null */
-            id: unknown;
+            id?: unknown;
             /** @default false */
-            repeated: boolean;
+            repeated?: boolean;
             /** @default null */
-            answer: components["schemas"]["OperationAnswer"] | null;
+            answer?: components["schemas"]["OperationAnswer"] | null;
             /** @default null */
-            error: string | null;
+            error?: string | null;
             /** @default null */
-            code: string | null;
+            code?: string | null;
             /** @default null */
-            line: number | null;
+            line?: number | null;
         };
         /** Peer */
         Peer: {
@@ -2850,11 +2850,11 @@ export interface components {
          */
         PolicyAsked: {
             /** @default null */
-            answers: ("everybody" | "followers" | "mentioned" | "nobody") | null;
+            answers?: ("everybody" | "followers" | "mentioned" | "nobody") | null;
             /** @default null */
-            quotes: ("everybody" | "followers" | "mentioned" | "nobody") | null;
+            quotes?: ("everybody" | "followers" | "mentioned" | "nobody") | null;
             /** @default null */
-            reposts: ("everybody" | "followers" | "mentioned" | "nobody") | null;
+            reposts?: ("everybody" | "followers" | "mentioned" | "nobody") | null;
         };
         /**
          * PolicySet
@@ -3074,24 +3074,24 @@ export interface components {
              */
             account: string;
             /** @default [] */
-            posts: string[];
+            posts?: string[];
             /** @default  */
-            comment: string;
+            comment?: string;
             /**
              * @default other
              * @enum {unknown}
              */
-            category: "legal" | "other" | "spam" | "violation";
+            category?: "legal" | "other" | "spam" | "violation";
             /** @default [] */
-            rules: string[];
+            rules?: string[];
             /** @default false */
-            forward: boolean;
+            forward?: boolean;
             /**
              * an account
              * @description A DID, or the name under which an account is hosted here; default: this node's own account.
              * @default null
              */
-            as: string | null;
+            as?: string | null;
         };
         /**
          * ReportRow
@@ -3287,9 +3287,9 @@ export interface components {
          */
         Suspension: {
             /** @default  */
-            why: string;
+            why?: string;
             /** @default  */
-            text: string;
+            text?: string;
         };
         /**
          * Thread
@@ -3470,7 +3470,7 @@ export interface components {
             tried: number | null;
             delivered: number | null;
             /** @default null */
-            secret: string | null;
+            secret?: string | null;
         };
         /** Webhooks */
         Webhooks: {
