@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 
+from banyan_web.page import live
 from tests.web.browser import logged_in
 from tests.web.door import Door, open_node
 from tests.web.lines import open_lines
@@ -117,6 +120,23 @@ async def test_who_is_logged_in_hears_what_their_timelines_show(tmp_path: Path) 
             "who follows an account hears it though it is limited"
         )
         assert "mười" not in watch.texts("nobody")
+        nursery.cancel_scope.cancel()
+
+
+async def test_nothing_is_missed_that_happens_once_a_stream_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_node(tmp_path) as door, trio.open_nursery() as nursery:
+        listening = []
+
+        class Answer(live.EventStream):
+            def __init__(self, told: AsyncGenerator[bytes, None]) -> None:
+                listening.append(len(door.node.backend._events._listening))
+                super().__init__(told)
+
+        monkeypatch.setattr(live, "EventStream", Answer)
+        await Watchers(door, nursery).open("nobody")
+        assert listening == [1]
         nursery.cancel_scope.cancel()
 
 

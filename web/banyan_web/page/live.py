@@ -108,13 +108,20 @@ async def events(web: DoorContext, ask: Ask) -> Response:
     me, since = visitor_of(web, ask), ask.request.headers.get("last-event-id", "")
     eyes = _Eyes(me and me.did, "home" if ask.params.get("where") == "home" else "public")
     try:
-        source = await web.backend.events({"since": since} if since else {})
+        told = await _listening(web, eyes, {"since": since} if since else {})
     except CallError:
         try:
-            source = await web.backend.events({})
+            told = await _listening(web, eyes, {})
         except CallError as why:
             raise of_call(why) from why
-    return EventStream(_told(web, source, eyes))
+    return EventStream(told)
+
+
+async def _listening(web: DoorContext, eyes: _Eyes, params: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+    """What is told, begun: nothing is missed that happens after the answer."""
+    told = _told(web, await web.backend.events(params), eyes)
+    await anext(told)
+    return told
 
 
 def demand_room(web: DoorContext) -> None:
@@ -159,9 +166,11 @@ class EventStream(Response):
 
 
 async def _told(web: DoorContext, source: AsyncGenerator[Any, None], eyes: _Eyes) -> AsyncGenerator[bytes, None]:
-    """The events as text, no more than RATE a second, of LOOKED that are looked at."""
+    """Nothing, once it listens; then the events as text, no more than RATE a second, of LOOKED that are looked at."""
     second, made, looked, left = 0, 0, 0, 0
     async with aclosing(source):
+        await anext(source, None)
+        yield b""
         async for event in source:
             value = msgspec.to_builtins(event)
             now = int(time.monotonic())
