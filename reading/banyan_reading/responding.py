@@ -6,6 +6,7 @@ It is the order of this store's numbers of accounts, which is that in which it m
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from itertools import groupby, islice
 from typing import NamedTuple
 
@@ -13,8 +14,9 @@ from banyan_crdt.ids import AccountId, CellKey
 from banyan_reading.answers import PostView
 from banyan_reading.moments import edits
 from banyan_reading.queries import Queries
-from banyan_reading.rules import Act, Rules
+from banyan_reading.rules import Rules
 from banyan_reading.timelines import Line, by_time
+from banyan_reading.visibility import Refusal
 from banyan_schema.address import Target
 from banyan_schema.social import REPOST
 from banyan_storage.engine import Table, after_prefix
@@ -32,6 +34,9 @@ NUMBER_BYTES = 4
 RESPONSES = 2_000
 QUOTES_LOOKED = 200
 """The newest quotes of a post, of which the hidden ones are not counted."""
+REFUSED_LOOKED = 500
+"""The first answers, quotes and reposts of a post with a rule, of which those that it refuses are not counted. Of more,
+as large a part is taken off."""
 AT_ONCE = 10_000
 """Of what one account reposted in one millisecond, so many are looked at."""
 
@@ -130,12 +135,12 @@ def counts_of(ask: Queries, views: Sequence[PostView], rules: Rules) -> dict[Tar
         dict(txn.get_many(table, names)) for table in (REPLY_COUNTS, QUOTE_COUNTS, REPOST_COUNTS)
     )
     refused = {view.target: _refused(ask, rules, view) for view in views if rules.touch(view)}
-    none = (0, 0, 0)
+    none = (Fraction(0),) * 3
     return {
         target: PostCounts(
-            count_of(replies.get(raw)) - refused.get(target, none)[0],
-            (quote_count(ask, target) if raw in quotes else 0) - refused.get(target, none)[1],
-            count_of(reposts.get(raw)) - refused.get(target, none)[2],
+            _left(count_of(replies.get(raw)), refused.get(target, none)[0]),
+            _left(quote_count(ask, target) if raw in quotes else 0, refused.get(target, none)[1]),
+            _left(count_of(reposts.get(raw)), refused.get(target, none)[2]),
             {one.emoji: one.accounts for one in ask.reactions(target)},
             edited.get(places[target]),
         )
@@ -143,20 +148,29 @@ def counts_of(ask: Queries, views: Sequence[PostView], rules: Rules) -> dict[Tar
     }
 
 
-def _refused(ask: Queries, rules: Rules, view: PostView) -> tuple[int, int, int]:
-    """How many of the first answers, quotes and reposts of a post are refused."""
+def _left(count: int, refused: Fraction) -> int:
+    return round(count * (1 - refused))
+
+
+def _refused(ask: Queries, rules: Rules, view: PostView) -> tuple[Fraction, Fraction, Fraction]:
+    """Which part of the answers, quotes and reposts of a post is refused."""
     target, txn, reply = view.target, ask.reader.txn, view.post.reply
+
+    def posts(table: Table) -> Iterator[Target]:
+        rows = [key for key, _ in txn.prefix(table, target.raw, limit=REFUSED_LOOKED)]
+        who = dict(txn.get_many(NUMBERED, sorted({row[REPLY.account] for row in rows})))
+        return (Target(AccountId(who.get(row[REPLY.account], b"")), CellKey(row[REPLY.key])) for row in rows)
+
+    def part(found: Iterable[Refusal | None]) -> Fraction:
+        looked = [one is not None for one in found]
+        return Fraction(sum(looked), len(looked) or 1)
+
     below = (target,) if reply is None else (target, reply.root)
-
-    def refused(act: Act, table: Table, below: Sequence[Target]) -> int:
-        rows = (key for key, _ in txn.prefix(table, target.raw, limit=RESPONSES))
-        by = (Target(AccountId(txn.get(NUMBERED, row[REPLY.account]) or b""), CellKey(row[REPLY.key])) for row in rows)
-        return sum(rules.refuses(act, one.account, below, one) is not None for one in by)
-
+    reposters = (who for _, who in islice(reposted(ask, target), REFUSED_LOOKED))
     return (
-        refused("answers", REPLIES, below),
-        refused("quotes", QUOTES, [target]),
-        sum(rules.refuses("reposts", who, [target]) is not None for _, who in islice(reposted(ask, target), RESPONSES)),
+        part(rules.refuses("answers", one.account, below, one) for one in posts(REPLIES)),
+        part(rules.refuses("quotes", one.account, [target], one) for one in posts(QUOTES)),
+        part(rules.refuses("reposts", who, [target]) for who in reposters),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from banyan_crdt.ids import AccountId
 from banyan_reading import locking
@@ -17,7 +17,7 @@ from banyan_reading.answers import PostView
 from banyan_reading.queries import Queries
 from banyan_reading.visibility import Refusal
 from banyan_schema.address import Target
-from banyan_schema.social.post import Who, policy_of
+from banyan_schema.social.post import OPEN, InteractionPolicy, Who, policy_of
 from banyan_storage.views.social.rules import RULES, VIEW
 
 Act: TypeAlias = Literal["answers", "quotes", "reposts"]
@@ -35,8 +35,10 @@ class Rules:
 
     def __init__(self, q: Queries) -> None:
         self._q = q
-        self._rows: dict[Target, bytes | None] = {}
-        """What the rows of a post begin with; None: there are none."""
+        self._ruled: dict[Target, _Ruled | None] = {}
+        """By post; None: there is no rule."""
+        self._let: dict[tuple[AccountId, AccountId], bool] = {}
+        """Whether one account follows another and may."""
 
     @cached_property
     def any(self) -> bool:
@@ -48,7 +50,7 @@ class Rules:
         """Whether a rule says something of a post, or of what it answers."""
         reply = view.post.reply
         below = (view.target,) if reply is None else (view.target, *reply)
-        return self.any and any(self._has(target) is not None for target in below)
+        return self.any and any(self._of(target) is not None for target in below)
 
     def of(self, view: PostView, first: Target | None = None, quoted: Target | None = None) -> Refusal | None:
         """Why a post is not shown where it stands as an answer, as a quote of `quoted`, or because of who reposted it.
@@ -68,12 +70,12 @@ class Rules:
     def refuses(self, act: Act, who: AccountId, below: Iterable[Target], by: Target | None = None) -> Refusal | None:
         """Why an account may not do that to these posts, of which it may do it to its own. by: the post that does."""
         for target in dict.fromkeys(below) if self.any else ():
-            rows = None if who == target.account else self._has(target)
-            if rows is None:
+            ruled = None if who == target.account else self._of(target)
+            if ruled is None:
                 continue
-            if not self._lets(self.who_may(act, target), target, who):
+            if not self._lets(getattr(ruled.policy, act), target, who):
                 return "policy"
-            if by is not None and any(self._q.reader.txn.prefix(RULES, rows + by.raw, limit=1)):
+            if by is not None and ruled.hides and any(self._q.reader.txn.prefix(RULES, ruled.rows + by.raw, limit=1)):
                 return "hidden"
         return None
 
@@ -84,22 +86,44 @@ class Rules:
 
     def who_may(self, act: Act, target: Target) -> Who:
         """Whom the policy of a post lets do that."""
-        rows = self._has(target)
-        policy = None if rows is None else self._q.reader.txn.get(RULES, rows)
-        return "everybody" if policy is None else getattr(policy_of(policy[0]), act)
+        ruled = self._of(target)
+        whom: Who = "everybody" if ruled is None else getattr(ruled.policy, act)
+        return whom
 
     def _lets(self, whom: Who, target: Target, who: AccountId) -> bool:
         if whom in ("everybody", "nobody"):
             return whom == "everybody"
-        view = self._q.post(target, hidden=True)
-        if view is not None and who in view.post.mentions:
+        ruled = self._of(target)
+        if ruled is not None and who in ruled.mentions:
             return True
-        q, author = self._q, target.account
-        return whom == "followers" and locking.follows(q, who, author) and not locking.waits(q, who, author)
+        if whom != "followers":
+            return False
+        pair = who, target.account
+        if pair not in self._let:
+            self._let[pair] = locking.follows(self._q, *pair) and not locking.waits(self._q, *pair)
+        return self._let[pair]
 
-    def _has(self, target: Target) -> bytes | None:
-        if target not in self._rows:
-            number = self._q.number(target.account)
-            rows = b"" if number is None else number + target.key
-            self._rows[target] = rows if rows and any(self._q.reader.txn.prefix(RULES, rows, limit=1)) else None
-        return self._rows[target]
+    def _of(self, target: Target) -> _Ruled | None:
+        if target not in self._ruled:
+            self._ruled[target] = self._read(target)
+        return self._ruled[target]
+
+    def _read(self, target: Target) -> _Ruled | None:
+        number = self._q.number(target.account)
+        rows = b"" if number is None else number + target.key
+        found = [*self._q.reader.txn.prefix(RULES, rows, limit=2)] if rows else []
+        if not found:
+            return None
+        said = [value for key, value in found if key == rows]
+        view = self._q.post(target, hidden=True)
+        mentions = () if view is None else view.post.mentions
+        return _Ruled(rows, policy_of(said[0][0]) if said else OPEN, len(found) > len(said), frozenset(mentions))
+
+
+class _Ruled(NamedTuple):
+    """A post with a rule. rows: what its rows begin with. hides: whether something is hidden below it."""
+
+    rows: bytes
+    policy: InteractionPolicy
+    hides: bool
+    mentions: frozenset[AccountId]

@@ -17,7 +17,13 @@ IN_READING = (
     Mutant("an exclusive list changes nothing at home", "visibility._unwanted", "by in viewer.apart", "False", _TABLE),
     Mutant("a refused answer is shown everywhere", "visible", "post.refused is not None", "False", _TABLE),
     Mutant("everybody may answer", "Rules._lets", "whom == 'everybody'", "True", _RULES),
-    Mutant("who asks to follow may answer", "Rules._lets", "locking.waits(q, who, author)", "False", _RULES),
+    Mutant("who asks to follow may answer", "Rules._lets", "locking.waits(self._q, *pair)", "False", _RULES),
+    Mutant(
+        "responding._refused",
+        "limit=REFUSED_LOOKED",
+        "limit=None",
+        _RULES,
+    ),
     Mutant("hidden answers are shown", "Rules.refuses", "by is not None", "False", _RULES),
     Mutant("a list shows all answers", "visibility._unwanted", "post.answers in rule.answered", "True", _TABLE),
 )

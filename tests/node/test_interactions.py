@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from banyan_node.api import LocalBackend
+from banyan_reading import responding
 from tests.node.test_moderation import a_node, refused
 
 
@@ -119,6 +122,23 @@ def test_what_the_policy_does_not_let_stays_on_its_authors_page_alone(tmp_path: 
         scene.allow(answers="everybody", quotes="everybody", reposts="everybody")
         assert (scene.counts(), {*scene.thread()}, scene.quotes(), scene.home(), scene.heard()) == everything
         assert node.call("store.verify")["problems"] == []
+
+
+def test_of_very_many_answers_the_first_say_how_many_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_node(tmp_path) as (node, who):
+        node.call("follow", account=who["an"], by="bình")
+        uri = node.call("post", text="gốc", by="an")["uri"]
+        for by in ("bình", "bình", "dung", "dung"):
+            node.call("reply", uri=uri, text="x", by=by)
+        node.call("edit", uri=uri, policy={"answers": "followers"})
+        counts = []
+        for most in (4, 3, 2):
+            monkeypatch.setattr(responding, "REFUSED_LOOKED", most)
+            counts.append(node.call("post.get", uri=uri, by="chi")["replies"])
+            node.call("post", text="what is kept is read anew", by="an")
+        assert counts == [2, 3, 4]
 
 
 def test_a_locked_account_means_those_whom_it_accepted(tmp_path: Path) -> None:
