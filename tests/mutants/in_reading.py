@@ -18,12 +18,6 @@ IN_READING = (
     Mutant("a refused answer is shown everywhere", "visible", "post.refused is not None", "False", _TABLE),
     Mutant("everybody may answer", "Rules._lets", "whom == 'everybody'", "True", _RULES),
     Mutant("who asks to follow may answer", "Rules._lets", "locking.waits(self._q, *pair)", "False", _RULES),
-    Mutant(
-        "responding._refused",
-        "limit=REFUSED_LOOKED",
-        "limit=None",
-        _RULES,
-    ),
     Mutant("hidden answers are shown", "Rules.refuses", "by is not None", "False", _RULES),
     Mutant("a list shows all answers", "visibility._unwanted", "post.answers in rule.answered", "True", _TABLE),
 )
