@@ -100,6 +100,7 @@ def test_bad_input_changes_nothing(home: Path) -> None:
     for words in (
         ("post", "  "),
         ("post", "x" * 40_000),
+        ("post", "x", "--answers", "friends"),
         ("reply", "77777777", "hi"),
         ("reply", "did:banyan:zabc/xyz", "hi"),
         ("follow", "nobody at all"),
@@ -111,6 +112,7 @@ def test_bad_input_changes_nothing(home: Path) -> None:
         assert ran.code in (errors.FAILED, errors.USAGE), words
         assert "Traceback" not in ran.err
         assert ran.err.startswith("banyan: ")
+        assert "Asked" not in ran.err, "the name of a class says nothing to people"
     assert _ok(banyan("--home", home, "digest", "--json")).json == before
 
 

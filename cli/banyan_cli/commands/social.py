@@ -280,7 +280,11 @@ def _posted(s: session.Session, answer: dict[str, Any], done: str) -> None:
 
 
 def _policy(answers: str | None, quotes: str | None, reposts: str | None) -> dict[str, str] | None:
+    """Raises BadInput."""
     given = {"answers": answers, "quotes": quotes, "reposts": reposts}
+    for act, who in given.items():
+        if who is not None and who not in WHOM.split("|"):
+            raise BadInput(f"--{act} takes {', '.join(WHOM.split('|')[:-1])} or nobody; not '{who[:60]}'.")
     return {act: who for act, who in given.items() if who is not None} or None
 
 

@@ -166,6 +166,7 @@ class Repeats:
 
 
 def _places(log: LogId, head: Head | None) -> list[tuple[int, int]]:
-    """Two bits for a log with a claimed length: byte and bit."""
+    """Two bits for a log with a claimed length: byte and bit. Others cannot aim at them: Python's hash has a secret of
+    the process."""
     n = hash((log, -1 if head is None else head.length))
     return [(at >> 3, 1 << (at & 7)) for at in (n % BITS, (n >> 20) % BITS)]
