@@ -90,7 +90,7 @@ def test_what_the_policy_does_not_let_stays_on_its_authors_page_alone(tmp_path: 
         quote = own["quote dung"]["quote"]
         assert (quote["text"], quote["refused"]) == (None, "policy")
         (found,) = node.call("thread", uri=scene.uri, by="chi")["gaps"]
-        assert "does not let answer" in found["gone"]["sentence"]
+        assert "not allowed by the author" in found["gone"]["sentence"]
         assert node.call("search", question="reply", by="chi")["posts"] == [] or "reply dung" not in {
             one["text"] for one in node.call("search", question="reply", by="chi")["posts"]
         }

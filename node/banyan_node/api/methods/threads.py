@@ -50,7 +50,7 @@ WHY: dict[Reason, str] = {
     "unseen": "by somebody whom the reader blocks or mutes",
     "limited": "by somebody whom the moderators of this node show to followers alone",
     "blocked": "by somebody whom the author of the first post blocks",
-    "policy": "by somebody whom the author of the conversation, or of what it answers, does not let answer",
+    "policy": "not allowed by the author of the conversation, or of the post that it answers",
     "hidden": "hidden by the author of the conversation, or of what it answers",
     "filtered": "hidden by a filter of the reader",
 }
