@@ -16,8 +16,8 @@ def platform_openapi() -> str:
     """The document, as JSON."""
     own = Endpoints()
     own.all = [endpoint for module in EVERY for endpoint in module.all if endpoint.path.startswith("/v1/")]
-    return json.dumps(document([own], "http://localhost"), indent=2)
+    return json.dumps(document([own], "http://localhost"), indent=2) + "\n"
 
 
 if __name__ == "__main__":
-    print(platform_openapi())
+    print(platform_openapi(), end="")

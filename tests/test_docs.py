@@ -16,6 +16,7 @@ import typer
 
 from banyan_cli.errors import EXIT_CODES
 from banyan_cli.main import app, hoist
+from docs import api_digests
 from tests.fuzz import hits
 from tests.mutants.anchor import ROOMS as MISTAKEN
 
@@ -114,6 +115,10 @@ def test_the_table_of_settings_is_that_of_the_settings() -> None:
     page = ROOT / "docs" / "operating.md"
     made: str = runpy.run_path(str(ROOT / "docs" / "settings_table.py"))["filled"](page.read_text("utf-8"))
     assert page.read_text("utf-8") == made, "run `uv run python docs/settings_table.py`"
+
+
+def test_a_change_of_an_api_stands_in_the_diff() -> None:
+    assert api_digests.PLACE.read_text() == api_digests.digests(), "run `uv run python -m docs.api_digests`"
 
 
 def test_the_table_of_exit_codes_is_that_of_the_command_line() -> None:

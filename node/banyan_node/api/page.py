@@ -1,13 +1,11 @@
-"""Writes the tables of docs/api.md from the declarations, so that they are always correct.
+"""Prints the reference of the control API as Markdown, from the declarations, so that it is always correct.
 
-uv run python -m banyan_node.api.page docs/api.md
+python -m banyan_node.api.page
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
@@ -20,18 +18,20 @@ from banyan_node.api.events import AnyEvent, ApiEvent
 from banyan_node.api.openapi import summary
 from banyan_node.api.registry import EVERY
 
-START, END = "<!-- methods: made by banyan_node.api.page -->", "<!-- end of methods -->"
 
-
-def filled(page: str) -> str:
-    """The page with new tables between its two marks."""
-    before, rest = page.split(START)
-    _, after = rest.split(END)
-    return f"{before}{START}\n\n{body()}\n{END}{after}"
-
-
-def body() -> str:
-    return "\n".join([*_overview(), *_methods(), *_objects(), *_answers(), *_events(), *_errors()])
+def reference() -> str:
+    """The whole page."""
+    return "\n".join(
+        [
+            "# Reference of the control API\n",
+            *_overview(),
+            *_methods(),
+            *_objects(),
+            *_answers(),
+            *_events(),
+            *_errors(),
+        ]
+    )
 
 
 def _overview() -> Iterator[str]:
@@ -186,5 +186,4 @@ def _codes(codes: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
-    page = Path(sys.argv[1])
-    page.write_text(filled(page.read_text("utf-8")), "utf-8")
+    print(reference(), end="")
