@@ -13,7 +13,6 @@ from banyan_node.home.keystore import Keystore
 from banyan_node.node import Node
 from banyan_web.door_logins import at_door
 from banyan_web.door_store import TERMS, DoorStore
-from banyan_web.firehose.consumers import Consumers
 from tests.needs import ROOT
 from tests.node.real import load_settings, make_home, running
 
@@ -21,18 +20,16 @@ NOBODYS = {"apps", "cards", "webhooks", "sqlite_sequence"}
 """Tables of which no row is of an account: webhooks are of platforms."""
 STAYS = {"apps", "logins", "webhooks", "push_subscriptions", "consumers"}
 """Tables with a time of which a row stays until somebody ends it."""
-WITH_AN_UPLOAD = {"reading"}
 
 
 def test_a_row_that_has_a_term_goes_when_nothing_new_comes(tmp_path: Path) -> None:
     door = DoorStore(tmp_path / "door.db")
-    Consumers(door)
     times, left = {"expires", "created", "kept", "until", "updated"}, dict[str, int]()
     with door.reading() as db:
         tables = [str(name) for (name,) in db.execute("select name from sqlite_master where type = 'table'")]
         columns = {table: [column[1:3] for column in db.execute(f"pragma table_info({table})")] for table in tables}
     timed = {table for table in tables if times.intersection(name for name, _ in columns[table])}
-    assert timed - STAYS - WITH_AN_UPLOAD == TERMS.keys()
+    assert timed - STAYS == TERMS.keys()
     now = int(time.time())
     with door.writing() as db:
         for table in TERMS:
@@ -67,7 +64,6 @@ async def test_a_node_ends_terms_at_its_door_also_without_http(tmp_path: Path) -
 
 def test_an_erased_account_goes_from_every_table(tmp_path: Path) -> None:
     door = DoorStore(tmp_path / "door.db")
-    Consumers(door)
     with door.writing() as db:
         tables = {name for (name,) in db.execute("select name from sqlite_master where type = 'table'")} - NOBODYS
         db.execute("pragma defer_foreign_keys = on")

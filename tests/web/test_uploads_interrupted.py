@@ -32,7 +32,7 @@ LONG = sound(7_000)
 def later(door: Door, seconds: int) -> None:
     """As if so much time had passed since a process said something."""
     with door.store.writing() as db:
-        db.execute("update reading set until = until - ?", (seconds,))
+        db.execute("update uploads set read_until = read_until - ?", (seconds,))
 
 
 async def interrupted(door: Door, token: str) -> str:

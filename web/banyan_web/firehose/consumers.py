@@ -12,12 +12,6 @@ from typing import NamedTuple
 from banyan_web.door_store import DoorStore, Token
 from banyan_web.firehose.tail import place_of, store_of
 
-_SCHEMA = """
-create table if not exists consumers (
-    owner text not null, name text not null, cursor text not null, updated integer not null,
-    primary key (owner, name)
-) without rowid;
-"""
 MOST = 100
 """Consumers of one owner."""
 
@@ -44,8 +38,6 @@ class Consumers:
 
     def __init__(self, store: DoorStore) -> None:
         self._store = store
-        with store.writing() as db:
-            db.execute(_SCHEMA)
 
     def of(self, owner: str) -> list[Consumer]:
         """By name."""

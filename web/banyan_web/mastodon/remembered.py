@@ -78,9 +78,8 @@ def begin_upload(
     id_ = f"{now}{secrets.randbelow(10**40):040d}"
     with door.writing() as db:
         door.end_terms("uploads")
-        row = (id_, account, now, description, *focus, kind, None, None)
-        db.execute("insert into uploads values (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-        db.execute("insert into reading values (?, ?)", (id_, now + READING_S))
+        row = (id_, account, now, description, *focus, kind, None, None, now + READING_S, 0)
+        db.execute("insert into uploads values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     return Stored(id_, account, description, focus, kind, None, None)
 
 
@@ -88,21 +87,20 @@ async def say_reading(door: DoorStore, id_: str) -> None:
     """Says that the file is being read, as long as this runs. Whoever asks another process learns so that it died."""
     while True:
         with door.writing() as db:
-            db.execute("update reading set until = ? where upload = ?", (int(time.time()) + READING_S, id_))
+            db.execute("update uploads set read_until = ? where id = ?", (int(time.time()) + READING_S, id_))
         await anyio.sleep(SAID_S)
 
 
 def end_upload(door: DoorStore, id_: str, made: dict[str, Any] | None, failed: str | None) -> None:
     text = None if made is None else msgspec.json.encode(made).decode()
     with door.writing() as db:
-        db.execute("update uploads set made = ?, failed = ? where id = ?", (text, failed, id_))
-        db.execute("delete from reading where upload = ?", (id_,))
+        db.execute("update uploads set made = ?, failed = ?, read_until = null where id = ?", (text, failed, id_))
 
 
 def upload(door: DoorStore, id_: str) -> Stored | None:
     what = (
-        "select account, description, focus_x, focus_y, kind, made, failed, until, coalesce(posts, 0) from uploads "
-        "left join reading on reading.upload = id left join posted on posted.upload = id where id = ? and created > ?"
+        "select account, description, focus_x, focus_y, kind, made, failed, read_until, posts from uploads "
+        "where id = ? and created > ?"
     )
     now = int(time.time())
     with door.reading() as db:
@@ -134,13 +132,9 @@ def posting(door: DoorStore, account: str, ids: Sequence[str]) -> Iterator[None]
 
 def _note_posts(door: DoorStore, account: str, ids: Sequence[str], more: int) -> None:
     """Several posts may have one upload, and some of them may be refused: they are counted."""
-    note = (
-        "insert into posted select id, ?3 from uploads where id = ?1 and account = ?2 "
-        "on conflict (upload) do update set posts = posts + ?3"
-    )
     with door.writing() as db:
         for id_ in dict.fromkeys(ids):
-            db.execute(note, (id_, account, more))
+            db.execute("update uploads set posts = posts + ? where id = ? and account = ?", (more, id_, account))
 
 
 def upload_of(web: DoorContext, id_: str, account: str) -> Stored:
