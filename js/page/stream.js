@@ -2,7 +2,7 @@
 
 /**
  * @param {string} address
- * @param {Record<string, (data: any) => void>} heard by the name of the event; `open` and `error` have no data
+ * @param {Record<string, (data: any, id: string) => void>} heard by the name of the event; `open` and `error` have no data
  */
 export function listen(address, heard) {
   /** @type {EventSource | null} */
@@ -15,7 +15,9 @@ export function listen(address, heard) {
     if (source || document.hidden) return;
     source = new EventSource(address);
     for (const [name, hear] of Object.entries(heard))
-      source.addEventListener(name, (event) => hear(event instanceof MessageEvent ? JSON.parse(event.data) : null));
+      source.addEventListener(name, (event) =>
+        event instanceof MessageEvent ? hear(JSON.parse(event.data), event.lastEventId) : hear(null, ''),
+      );
   };
   document.addEventListener('visibilitychange', () => (document.hidden ? close() : open()));
   addEventListener('pagehide', close);

@@ -17,6 +17,7 @@ export function follow(list) {
   /** @type {HTMLButtonElement | null} */
   let button = null;
   let next = 0;
+  let cursor = list.dataset.cursor ?? '';
   let isAsked = false;
   /** @param {HTMLElement[]} posts newest first */
   const put = (posts) => {
@@ -43,6 +44,7 @@ export function follow(list) {
     next = Date.now() + GAP_MS;
     const page = await pageAt(location.pathname);
     if (!(page instanceof Document)) return;
+    cursor = /** @type {HTMLElement | null} */ (page.querySelector('[data-live]'))?.dataset.cursor ?? cursor;
     const known = new Set(waiting.map((post) => post.dataset.uri));
     const there = /** @type {NodeListOf<HTMLElement>} */ (page.querySelectorAll('[data-live] > article'));
     const found = [...there].map((post) => document.importNode(post, true));
@@ -60,6 +62,10 @@ export function follow(list) {
     if (isAsked) return;
     isAsked = true;
     setTimeout(look, Math.max(0, next - Date.now()));
+  };
+  /** What came between the page and the stream, or while nobody looked at it. @param {null} _ @param {string} at */
+  const begin = (_, at) => {
+    if (at !== cursor) post();
   };
   /** @param {{ uri: string, path: string }} data */
   const judged = async ({ uri, path }) => {
@@ -88,7 +94,7 @@ export function follow(list) {
     }
     checkPage();
   };
-  listen(list.dataset.live === 'home' ? '/live/events?where=home' : '/live/events', { post, judged });
+  listen(list.dataset.live === 'home' ? '/live/events?where=home' : '/live/events', { begin, post, judged });
 }
 
 /** The page as it is now; `gone` if nothing is there for this reader, null if it cannot be had. @param {string} path */

@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from banyan_web import door_logins
 from tests.web.browser import broken, in_browser, meanwhile, needs_chromium
@@ -72,6 +72,27 @@ async def test_a_post_appears_in_a_browser_at_another_node_as_it_comes(tmp_path:
             room = await call(two, "room")
             assert sum(row["entries"] for row in room["origins"]) == room["entries"]
             assert {row["peer"] for row in room["origins"]} >= {peer_of_one}
+
+
+@needs_chromium
+async def test_a_post_that_comes_between_a_page_and_its_stream_is_put_in(tmp_path: Path) -> None:
+    async with open_node(tmp_path) as door:
+        an, _ = await door.person("An")
+        await call(door, "post", text="từ trước", by=an)
+
+        def look(page: Page) -> int:
+            held = list[Route]()
+            page.route("**/live/events*", lambda route: held.append(route))
+            page.goto(door.url + "/")
+            page.locator("article .text", has_text="từ trước").wait_for()
+            while not held:
+                page.wait_for_timeout(20)
+            meanwhile(partial(call, door, "post", text="giữa chừng", by=an))
+            held[0].continue_()
+            page.locator("article.new .text", has_text="giữa chừng").wait_for()
+            return page.locator("article").count()
+
+        assert await in_browser(look) == 2
 
 
 async def _heard(door: Door, spread: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -160,13 +160,13 @@ class Events:
     def __init__(self, snapshot: Callable[[], AbstractContextManager[StoreReader]], in_thread: InThread) -> None:
         self._snapshot, self._in_thread = snapshot, in_thread
         with snapshot() as reader:
-            self._store = reader.store_id.hex()[:16]
+            self._store = _name(reader.store_id)
         self._listening: list[_Listener] = []
 
     def tell(self, name: str, fields: dict[str, Any], arrivals: Arrivals) -> None:
         """Sends an event of the replica to all listeners."""
         if name == "another":  # no cursor of before is good: who listens comes again and is told so
-            self._store = fields["store"].hex()[:16]
+            self._store = _name(fields["store"])
             self.close()
             return
         if not self._listening:
@@ -184,7 +184,7 @@ class Events:
         return TOLD[name](**fields, **at)
 
     def _cursor(self, n: int) -> EventCursorText:
-        return EventCursorText(f"{self._store}-{n}")
+        return _cursor(self._store, n)
 
     async def follow(self, params: Mapping[str, str], most: int) -> AsyncGenerator[Any, None]:
         """Events from now or from `since`; `most` may wait for a slow reader. Raises CallError."""
@@ -254,6 +254,19 @@ class Events:
     def _last(self) -> int:
         with self._snapshot() as reader:
             return reader.last_arrival
+
+
+def cursor_of(reader: StoreReader) -> EventCursorText:
+    """Where a reader of this snapshot continues: the events after it are not in what the snapshot shows."""
+    return _cursor(_name(reader.store_id), reader.last_arrival)
+
+
+def _name(store: bytes) -> str:
+    return store.hex()[:16]
+
+
+def _cursor(store: str, n: int) -> EventCursorText:
+    return EventCursorText(f"{store}-{n}")
 
 
 class _Listener:

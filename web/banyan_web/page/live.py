@@ -99,8 +99,9 @@ _STREAMS = _Streams()
 
 @ENDPOINTS.get("/live/events")
 async def events(web: DoorContext, ask: Ask) -> Response:
-    """The events, as SSE: `post`, `said` (an account signed something else), `peer`, `judged` (a post is shown
-    otherwise now, or not at all), `more`. A browser that comes again goes on where it was, if the node can.
+    """The events, as SSE: `begin` (its id is where), `post`, `said` (an account signed something else), `peer`,
+    `judged` (a post is shown otherwise now, or not at all), `more`. A browser that comes again goes on where
+    it was, if the node can.
 
     Who is logged in hears nothing of whom its timelines hide, and no post that they hide: with `where=home` the home
     timeline, else the public ones."""
@@ -119,9 +120,9 @@ async def events(web: DoorContext, ask: Ask) -> Response:
 
 async def _listening(web: DoorContext, eyes: _Eyes, params: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
     """What is told, begun: nothing is missed that happens after the answer."""
-    told = _told(web, await web.backend.events(params), eyes)
-    await anext(told)
-    return told
+    source = await web.backend.events(params)
+    begin = await anext(source, None)
+    return _told(web, source, eyes, b"" if begin is None else event_text("begin", begin["cursor"], None))
 
 
 def demand_room(web: DoorContext) -> None:
@@ -165,12 +166,13 @@ class EventStream(Response):
             _STREAMS.open -= 1
 
 
-async def _told(web: DoorContext, source: AsyncGenerator[Any, None], eyes: _Eyes) -> AsyncGenerator[bytes, None]:
-    """Nothing, once it listens; then the events as text, no more than RATE a second, of LOOKED that are looked at."""
+async def _told(
+    web: DoorContext, source: AsyncGenerator[Any, None], eyes: _Eyes, begin: bytes
+) -> AsyncGenerator[bytes, None]:
+    """Where it begins; then the events as text, no more than RATE a second, of LOOKED that are looked at."""
     second, made, looked, left = 0, 0, 0, 0
     async with aclosing(source):
-        await anext(source, None)
-        yield b""
+        yield begin
         async for event in source:
             value = msgspec.to_builtins(event)
             now = int(time.monotonic())

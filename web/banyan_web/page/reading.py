@@ -83,6 +83,7 @@ async def _timeline(
         before=found["before"],
         link="?",
         live="" if not first else "home" if word == "home" else "public",
+        cursor=found["cursor"],
         form=blank(web, ask, me) if me is not None and first else None,
         hint=words[hint] if hint and first else "",
         hint_icon="home",

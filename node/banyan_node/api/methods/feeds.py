@@ -12,10 +12,12 @@ from msgspec import Meta
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.declare import CommitView, Declared, Request, Response
+from banyan_node.api.events import cursor_of
 from banyan_node.api.kept_rows import KeptRows
 from banyan_node.api.methods.markers import home_read
 from banyan_node.api.methods.reading import CURSOR_BYTES, LOOKED, Named, PostRow, now_ms, reader_of, visibility_of
 from banyan_node.api.texts import (
+    EventCursor,
     FeedCursor,
     Milliseconds,
     PostRef,
@@ -101,12 +103,14 @@ class Explained(Response, frozen=True):
 
 class Feed(Response, frozen=True):
     """Newest first. before: give it to get the next page; null on the last page. after: the same, of the page that was
-    asked for with `after`. explained: of each post, if that was asked."""
+    asked for with `after`. explained: of each post, if that was asked. cursor: for `since` of `events`, to hear of
+    what comes after this page was made."""
 
     posts: list[PostRow]
     before: FeedCursor | None
     after: FeedCursor | None
     explained: list[Explained]
+    cursor: EventCursor
 
 
 class _Shown:
@@ -153,7 +157,8 @@ def feed(at: CommitView, ask: FeedRequest) -> Feed:
         else:
             page, before = _ranked(at, ask, visibility, lines, rows), None
     explained = [_explain(rows, ask, reader, one) for one in page] if ask.explain else []
-    return Feed(rows.rows([(one.view, one.reposted) for one in page]), before, further, explained)
+    cursor = cursor_of(at.queries().reader)
+    return Feed(rows.rows([(one.view, one.reposted) for one in page]), before, further, explained, cursor)
 
 
 @contextmanager
