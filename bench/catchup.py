@@ -183,7 +183,7 @@ def _write(account: AccountId, k: int, at: list[float], context: Context, now: f
     salt = hosted.salt_of(context, account)
     drafts = [social_post(salt, os.urandom(16), k * BATCH + n) for n in range(BATCH)]
     at.append(time.monotonic())
-    context.replica.publish(hosted.writable_log(context, account), context.device, drafts, now)
+    context.replica.writes.publish(hosted.writable_log(context, account), context.device, drafts, now)
 
 
 async def watch(node: Node, line: Line, count: int) -> list[float]:

@@ -88,7 +88,7 @@ def _write(account: AccountId, first: int, context: Context, now: float) -> None
     salt, log = hosted.salt_of(context, account), hosted.writable_log(context, account)
     for n in range(first, first + BATCH):
         draft = social_post(salt, os.urandom(16), n)
-        context.replica.publish(log, context.device, [draft], now, push=False)
+        context.replica.writes.publish(log, context.device, [draft], now, push=False)
 
 
 async def _publish(post: Any, accounts: list[str], posts: int) -> dict[str, Any]:

@@ -125,7 +125,7 @@ class Writer:
         groups = [several[at : at + AN_ENTRY] for at in range(0, len(several), AN_ENTRY)]
         entries = [EntryDraft(tuple(d.op for d in group), tuple(d.content for d in group)) for group in groups]
         log = hosted.writable_log(self.ctx, account)
-        self.ctx.replica.publish(log, self.ctx.device, entries, self.now + after_s, push=False)
+        self.ctx.replica.writes.publish(log, self.ctx.device, entries, self.now + after_s, push=False)
 
     def post(self, account: AccountId, n: int, **more: Any) -> tuple[Target, Draft]:
         at = int(self.now * 1000) - self.rng.randrange(YEAR_MS)

@@ -134,10 +134,10 @@ def control(entries: int) -> dict[str, float]:
 
     def say_pin(r: Replica, now: float) -> None:
         said.append(pin(r, 1))
-        r.publish_control(account.id, now)
+        r.writes.publish_control(account.id, now)
 
     def say_checkpoint(r: Replica, now: float) -> None:
-        said.append(r.publish_checkpoint(account.id, root, now).id)
+        said.append(r.writes.publish_checkpoint(account.id, root, now).id)
 
     w, said = linked(write), list[EntryId]()
     until(w, lambda r: r.store.counts().entries == w.nodes[FULL].replica.store.counts().entries, 120)

@@ -146,7 +146,7 @@ class _Posting:
         def write(c: Context, now: float) -> None:
             log = hosted.writable_log(c, account)
             draft = social_post(hosted.salt_of(c, account), b"aside", len(self.asides))
-            c.replica.publish(log, c.device, [draft], now, push=False)
+            c.replica.writes.publish(log, c.device, [draft], now, push=False)
 
         while not self.hushed:
             await trio.sleep(ASIDE_S)

@@ -81,7 +81,7 @@ class Metrics:
 
 def figures(context: Context, now: float) -> dict[str, int]:
     """What `Metrics.stands` takes. On the replica's thread."""
-    counts, view = context.store.counts(), context.replica.view(now)
+    counts, view = context.store.counts(), context.replica.status.view(now)
     return {
         "peers": sum(link.greeted for link in view.links),
         "accounts": counts.accounts,

@@ -6,9 +6,11 @@ Reconciliation and gossip keep their messages until `collect` and `collect_gossi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from banyan_crdt.entry import Entry
+from banyan_crdt.ids import LogId
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
 from banyan_replica.gossip.frames import DialPeer, DropPeer, Pushes, SendFrame, encode_frame, is_own
 from banyan_replica.gossip.gossip import Gossip
@@ -52,6 +54,10 @@ class Outbox:
     def tell(self, name: str, **fields: Any) -> None:
         """Adds an event for this node's listeners."""
         self._waits.append(Event(name, fields))
+
+    def counted(self, log: LogId, added: Sequence[Entry]) -> None:
+        """The same of entries that count from now on."""
+        self.tell("entries", log=log, entries=len(added), length=added[-1].header.seq + 1, head=added[-1].id)
 
     def refuse(self, peer: str, reason: str) -> None:
         """Ends a link before the hello."""

@@ -10,14 +10,12 @@ forwarded or announced before it is durable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from banyan_crdt.checkpoint import Checkpoint, encode_checkpoint
-from banyan_crdt.entry import Entry
 from banyan_crdt.errors import Reject
-from banyan_crdt.ids import AccountId, LogId, control_log, is_checkpoint, is_control
+from banyan_crdt.ids import AccountId, is_checkpoint, is_control
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import Signer, sign_all, verify_all
 from banyan_replica.effects import Commit, Effect
@@ -25,10 +23,10 @@ from banyan_replica.frontier.index import FrontierIndex
 from banyan_replica.frontier.kept import Keeper
 from banyan_replica.frontier.saving import Keeping
 from banyan_replica.gossip.gossip import Gossip
-from banyan_replica.gossip.pushes import Fetch, control_push, joined
-from banyan_replica.gossip.settings import MAX_PAYLOAD, GossipSettings, Rng
+from banyan_replica.gossip.pushes import Fetch, joined
+from banyan_replica.gossip.settings import GossipSettings, Rng
 from banyan_replica.gossip.spreading import Spreading
-from banyan_replica.intake.author import Author, EntryDraft, Sign, Written
+from banyan_replica.intake.author import Author, Sign
 from banyan_replica.intake.ingest import Ingest
 from banyan_replica.intake.intake import Intake, Judged
 from banyan_replica.intake.prepare import Checked, Prepared, Verify, prepare
@@ -44,10 +42,10 @@ from banyan_replica.peers.witness import Witnesses
 from banyan_replica.receiving import Receiving
 from banyan_replica.surroundings import ALONE, Surroundings
 from banyan_replica.sync.parts import MissingParts
-from banyan_replica.sync.serve import run_item
 from banyan_replica.sync.sync import Sync
-from banyan_replica.view import ReplicaView, Seen
-from banyan_replica.wire import VERSION, CheckpointItem, Hello, size_of
+from banyan_replica.view import ReplicaStatus
+from banyan_replica.wire import VERSION, Hello
+from banyan_replica.writes import WriteSession
 from banyan_storage.errors import StorageError
 from banyan_storage.local_tables import BANNED
 from banyan_storage.store import Store
@@ -60,14 +58,6 @@ class Identity:
     peer: str
     addrs: tuple[str, ...] = ()
     operator: bytes = b""
-
-
-class Stands(NamedTuple):
-    """logs, root: the frontier. meetings: grows with each peer that says hello or leaves."""
-
-    logs: int
-    root: bytes
-    meetings: int
 
 
 class Replica:
@@ -152,7 +142,18 @@ class Replica:
             soon=self._tell_soon,
             wall_ms=self.wall_ms,
         )
-        self._seen = Seen(
+        self.writes = WriteSession(
+            author=self.author,
+            ingest=self.ingest,
+            fetch=self._fetch,
+            spreading=self.spreading,
+            out=self._out,
+            clock=self._clock,
+            wall_ms=self.wall_ms,
+            moved=self._differ,
+            soon=self._tell_soon,
+        )
+        self.status = ReplicaStatus(
             links=self.links,
             ledger=self.ledger,
             gossip=self.gossip,
@@ -161,6 +162,7 @@ class Replica:
             intake=self.intake,
             strangers=self.strangers,
             witnesses=self.witnesses,
+            out=self._out,
             wall_ms=self.wall_ms,
         )
         self._tell_at: float | None = None
@@ -219,19 +221,6 @@ class Replica:
             self.gossip.peer_down(peer, now)
             self._out.tell("peer_down", peer=peer)
 
-    def view(self, now: float) -> ReplicaView:
-        """What people may see of it."""
-        return self._seen.view(now)
-
-    def ahead_ms(self) -> tuple[int, int]:
-        """How far our clock is ahead of the median of the named platforms that were heard, and how many these are."""
-        return self.witnesses.ahead_ms() or (0, 0)
-
-    @property
-    def stands(self) -> Stands:
-        """The little of a view that is looked at after each batch."""
-        return Stands(self.tree.count, self.tree.root, self.sync.meetings)
-
     def receive(self, peer: str, data: bytes, now: float, ahead: Prepared | None = None) -> None:
         """One frame of a peer that is up. ahead: the result of `prepare` for it, if the driver has called that."""
         self._clock(now)
@@ -248,7 +237,8 @@ class Replica:
         self._out.collect()
         self.peers.note_slights(now)
 
-    def handle_timer(self, now: float) -> None:
+    def handle_timer(self, now: float) -> str:
+        """Does what is due. Returns the peer whose share was read, or an empty string: who is to pay for it."""
         self._clock(now)
         self.gossip.handle_timer(now)
         if self._tell_at is not None and self._tell_at <= now:
@@ -268,9 +258,6 @@ class Replica:
         self.sync.serving.work()
         self._out.collect()
         self.peers.note_slights(now)
-
-    def read_for(self) -> str:
-        """The peer whose share the last timer read, or an empty string: who is to pay for it."""
         return self.sync.interests.reader()
 
     def get_timer(self) -> float | None:
@@ -283,7 +270,7 @@ class Replica:
     def next_effect(self) -> Effect | None:
         """The next effect, or None. After None there are no more until the next event."""
         if self.ingest.together.holding:
-            self.settle()
+            self.writes.settle()
         if self.store.pending:
             self.strangers.note()
             self.tree.note()
@@ -331,11 +318,6 @@ class Replica:
         self.sync.notices.restore()
         self._out.collect()
 
-    @property
-    def unsent(self) -> int:
-        """Bytes of messages that wait to be taken by `next_effect`, gossip not counted."""
-        return self._out.size
-
     def forget_content(self, raw: bytes) -> None:
         """Gossip keeps no message that has these bytes, which the store erases; empty: none at all."""
         self.gossip.forget_content(raw)
@@ -348,74 +330,6 @@ class Replica:
         self.sync.limit(accounts, now, far)
         self._out.collect()
 
-    # -- writing
-
-    def hold(self) -> None:
-        """Collects what is published from now on; `settle` writes it together. Until then the store lacks it."""
-        self.ingest.together.holding = True
-
-    def settle(self) -> None:
-        """Ends `hold` and writes what was collected. `next_effect` does so too."""
-        self.ingest.together.holding = False
-        self._hand(self.author.flush())
-
-    @property
-    def changes(self) -> int:
-        """Grows with every publication and every other write, but not when `settle` writes what was collected."""
-        return self.store.changes + self.ingest.together.held - self.author.settled + self.author.held
-
-    def publish(
-        self, log: LogId, signer: Signer, drafts: Sequence[EntryDraft], now: float, push: bool = True
-    ) -> list[Written]:
-        """Appends to a log of ours. Once durable, gossip pushes it; with `push` False, reconciliation spreads it."""
-        self._clock(now)
-        written = self.author.append(log, signer, drafts, self.wall_ms(now))
-        for w in written:
-            self._told(w.log, w.entries)
-            if push:
-                self.spreading.waits(w, now)
-        if not push:
-            self._tell_soon(now)
-        if not self.ingest.together.holding:
-            self._hand(written)
-        return written
-
-    def _hand(self, written: Sequence[Written]) -> None:
-        if self.spreading.hand(written):
-            self._differ()
-
-    def publish_control(self, account: AccountId, now: float, push: bool = True, entries: int = 1) -> None:
-        """Spreads the last `entries` of a control log of ours."""
-        self._clock(now)
-        head = self.ingest.head(control_log(account))
-        item = control_push(self.store, account, head.length - 1, entries)
-        if item is not None and head.id is not None and push and size_of(item) < MAX_PAYLOAD // 2:
-            self.spreading.push(head.id, item, now)
-            self._differ()
-        else:
-            self._tell_soon(now)
-
-    def carried(self, log: LogId, added: Sequence[Entry], now: float) -> None:
-        """Entries of others that came by hand, and count: once durable, gossip pushes them."""
-        self._clock(now)
-        self._told(log, added)
-        if added[-1].sig is None:
-            self._tell_soon(now)
-            return
-        self.spreading.push(added[-1].id, run_item(self.store, log, added), now)
-        self._differ()
-
-    def publish_checkpoint(
-        self, account: AccountId, signer: Signer, now: float, before: Checkpoint | None = None
-    ) -> Checkpoint:
-        """Signs where the account stands here, and spreads it. before: see `Author.checkpoint`."""
-        self._clock(now)
-        made = self.author.checkpoint(account, signer, self.wall_ms(now), before)
-        self._fetch.remember(made.id, made.log_id)
-        self.spreading.push(made.id, CheckpointItem(encode_checkpoint(made)), now)
-        self._differ()
-        return made
-
     # -- inside
 
     def _take_item(self, link: PeerSession, item: Checked, now: float) -> Judged:
@@ -423,7 +337,7 @@ class Replica:
         if judged.added:
             link.load.served(now)
             self.gossip.brought(link.peer, now)
-            self._told(judged.log, judged.added)
+            self._out.counted(judged.log, judged.added)
             if self._around.came(judged.log.account, judged.added):
                 return judged._replace(news=False, lacking=False)  # it is not passed on
         elif judged.news and is_checkpoint(judged.log):
@@ -431,9 +345,6 @@ class Replica:
         elif judged.news and is_control(judged.log):
             self._out.tell("control", account=judged.log.account)
         return judged
-
-    def _told(self, log: LogId, added: Sequence[Entry]) -> None:
-        self._out.tell("entries", log=log, entries=len(added), length=added[-1].header.seq + 1, head=added[-1].id)
 
     def _tick(self, now: float) -> None:
         for link in self.links.values():

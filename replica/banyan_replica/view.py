@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_replica.frontier.index import FrontierIndex
@@ -11,6 +12,7 @@ from banyan_replica.gossip.gossip import Gossip
 from banyan_replica.gossip.trail import Way
 from banyan_replica.intake.intake import Intake, NotTaken
 from banyan_replica.intake.strangers import Strangers
+from banyan_replica.outbox import Outbox
 from banyan_replica.peers.ledger import Ledger
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.peers.witness import Witnesses
@@ -108,9 +110,17 @@ class ReplicaView:
     spreads: tuple[SpreadView, ...]
 
 
+class Stands(NamedTuple):
+    """logs, root: the frontier. meetings: grows with each peer that says hello or leaves."""
+
+    logs: int
+    root: bytes
+    meetings: int
+
+
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """The parts of a replica of which something is shown."""
+class ReplicaStatus:
+    """What a driver and people may ask of a replica. Nothing here changes it."""
 
     links: Mapping[str, PeerSession]
     ledger: Ledger
@@ -120,9 +130,25 @@ class Seen:
     intake: Intake
     strangers: Strangers
     witnesses: Witnesses
+    out: Outbox
     wall_ms: Callable[[float], int]
 
+    @property
+    def stands(self) -> Stands:
+        """The little of a view that is looked at after each batch."""
+        return Stands(self.tree.count, self.tree.root, self.sync.meetings)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of messages that wait to be taken by `next_effect`, gossip not counted."""
+        return self.out.size
+
+    def ahead_ms(self) -> tuple[int, int]:
+        """How far our clock is ahead of the median of the named platforms that were heard, and how many these are."""
+        return self.witnesses.ahead_ms() or (0, 0)
+
     def view(self, now: float) -> ReplicaView:
+        """All that people may see of it."""
         catchup, neighbours = self.sync.asking.catchup, frozenset(self.gossip.neighbours())
         fresh, clock = self.witnesses.fresh_as_of(), self.witnesses.ahead_ms()
         held, bans = self.strangers, self.ledger.bans(now).items()

@@ -154,7 +154,7 @@ def _result(world: Besieged) -> Result:
     near = [list(n.replica.peers.neighbours()) for n in honest]
     lasts = world.now - ATTACK_S
     tallies = [crowd.tally for crowd in world.crowds]
-    bans = {ban.peer for n in honest for ban in n.replica.view(n.local()).bans}
+    bans = {ban.peer for n in honest for ban in n.replica.status.view(n.local()).bans}
 
     def share(of: Callable[[str], bool]) -> tuple[float, float]:
         each = [sum(s for peer, s in n.worked.items() if of(peer)) / lasts for n in honest]

@@ -158,7 +158,7 @@ class Besieged(World):
     def _open(self, writer: Writer, r: Replica, now: float) -> None:
         slots = [(writer.root, key_digest(Signer(TEST, writer.salt * 2).key))]
         account, _ = r.author.open_account(slots, writer.salt, [grant_to(writer.device.key, 4)], writer.home.wall_ms())
-        r.publish_control(account, now)
+        r.writes.publish_control(account, now)
         writer.log = LogId(account, writer.device.key, 1)
         self.logs[writer.log] = writer
 
@@ -170,7 +170,7 @@ class Besieged(World):
         writer.posts.append(asked)
         key = social.post_key(writer.salt, random.Random(f"{self.seed}/{asked}").randbytes(16))
         draft = social.write_post(key, social.Post(f"post {len(writer.posts)} of {writer.home.name}, of usual length"))
-        r.publish(writer.log, writer.device, [EntryDraft((draft.op,), (draft.content,))], now)
+        r.writes.publish(writer.log, writer.device, [EntryDraft((draft.op,), (draft.content,))], now)
 
     def _entries(self, name: str, event: Event) -> None:
         if event.name != "entries" or (writer := self.logs.get(event.fields["log"])) is None:

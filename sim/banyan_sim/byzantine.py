@@ -251,12 +251,12 @@ class Futurist(Liar):
             root = Signer(TEST, self.rng.randbytes(32))
             slots = [(root, key_digest(Signer(TEST, self.rng.randbytes(32)).key))]
             self.account, _ = r.author.open_account(slots, self.salt, [grant_to(self.device.key)], self.node.wall_ms())
-            r.publish_control(self.account, now)
+            r.writes.publish_control(self.account, now)
             self.node.skew = self.rng.choice((300.0 + 20.0 * self.rng.random(), 3_600.0))
             return
         r.set_clock(self.node.skew)
         draft = write_post(post_key(self.salt, self.rng.randbytes(16)), Post("news of tomorrow"))
-        r.publish(
+        r.writes.publish(
             LogId(self.account, self.device.key, 1), self.device, [EntryDraft((draft.op,), (draft.content,))], now
         )
 

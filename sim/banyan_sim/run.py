@@ -114,7 +114,7 @@ def agreed(honest: Sequence[Machine]) -> bool:
     """Whether there is one frontier and one view, no machine lacks a part that another one has, and those with chosen
     accounts hold the same of these. The first holds everything."""
     whole = [n for n in honest if n.chosen is None]
-    if len({n.replica.stands.root for n in whole}) > 1 or _lacking(honest) or any(_wanting(honest)):
+    if len({n.replica.status.stands.root for n in whole}) > 1 or _lacking(honest) or any(_wanting(honest)):
         return False
     digests = {(n.replica.store.digest(), views_digest(n)) for n in whole}
     return len(digests) == 1

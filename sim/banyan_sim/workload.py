@@ -102,7 +102,7 @@ class Workload:
         home = p.devices[0]
         slots = [(p.roots[0], key_digest(p.roots[1].key))]
         p.account, _ = r.author.open_account(slots, p.salt, [grant_to(home.signer.key, 4)], home.node.wall_ms())
-        r.publish_control(p.account, now)
+        r.writes.publish_control(p.account, now)
 
     def _control(self, p: Person, home: Device, what: str, r: Replica, now: float) -> None:
         account = self._held(p, r)
@@ -120,7 +120,7 @@ class Workload:
         elif what == "grant" and second.signer.key in state.cuts:
             raise Refused("a writer that was cut off stays so")
         r.author.control(account, signer, op, home.node.wall_ms())
-        r.publish_control(account, now)
+        r.writes.publish_control(account, now)
 
     def _write(self, p: Person, device: Device, what: str, r: Replica, now: float) -> None:
         account = self._held(p, r)
@@ -133,7 +133,7 @@ class Workload:
             log = log._replace(log=device.log)
         one = EntryDraft(tuple(d.op for d in drafts), tuple(d.content for d in drafts))
         each = [EntryDraft((d.op,), (d.content,)) for d in drafts] if what == "burst" else [one]
-        entries = [e for w in r.publish(log, device.signer, each, now) for e in w.entries]
+        entries = [e for w in r.writes.publish(log, device.signer, each, now) for e in w.entries]
         for i, draft in enumerate(drafts):
             ref = Ref(entries[i].id, 0) if what == "burst" else Ref(entries[0].id, i)
             if isinstance(draft.op, Put) and draft.op.coll == social.POST:

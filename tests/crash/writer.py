@@ -138,7 +138,7 @@ def write(local: LocalBackend, rounds: int, first: int = 0) -> None:
             local.call("account.create", name=f"An {k}", hosted=True)
         account = list(c.store.accounts())[-1]
         drafts = [draft(f"post {k} {n}", k * BATCH + n) for n in range(BATCH)]
-        written = c.replica.publish(c.own_log(account), c.device, drafts, time.time(), push=False)
+        written = c.replica.writes.publish(c.own_log(account), c.device, drafts, time.time(), push=False)
         settle(c)
         say("entry", written[-1].entries[-1].id.hex())
         posted = local.call("post", text=f"and a post {k} " * (1 + k % 5))

@@ -314,7 +314,7 @@ def stories() -> list[bytes]:
     def checkpoints(s: Scene) -> None:
         for name in "ef":
             person = someone(name)
-            s.replicas["t"].publish_checkpoint(person.id, signer(person.full("root0")), s.now)
+            s.replicas["t"].writes.publish_checkpoint(person.id, signer(person.full("root0")), s.now)
             s.drain("t")
         s.run(25)
 

@@ -165,7 +165,7 @@ def test_a_write_that_comes_to_a_deleted_post_later_is_erased_too(tmp_path: Path
         key, parts = CellKey(bytes.fromhex(uri.split("/")[1])), node.context.store.counts().parts
         log = node.context.own_log(account)
         put = EntryDraft((Put(POST, key, (), None),), (b"again",))
-        node.context.replica.publish(log, node.context.device, [put], time.time())
+        node.context.replica.writes.publish(log, node.context.device, [put], time.time())
         assert node.context.store.counts().parts == parts + 1
         assert _days(node, 32, 70) == 1
         assert node.call("store.verify")["problems"] == []

@@ -132,7 +132,7 @@ def fill(home: Home) -> None:
         for account in list(c.store.accounts()):
             for part in range(3):
                 drafts = [draft(f"{account.hex()} {part} {n}", part * 25 + n) for n in range(25)]
-                c.replica.publish(c.own_log(account), c.device, drafts, time.time(), push=False)
+                c.replica.writes.publish(c.own_log(account), c.device, drafts, time.time(), push=False)
         c.store.commit()
 
 

@@ -870,19 +870,18 @@ async def test_what_is_read_in_the_background_for_a_stranger_is_the_strangers(
 ) -> None:
     async with running(make_node(make_home(tmp_path / "a"))) as node:
         replica = await node.worker.call(lambda c, now: c.replica)
-        get_timer, due, readers = replica.get_timer, threading.Event(), list[str]()
+        get_timer, due = replica.get_timer, threading.Event()
 
-        def read(now: float) -> None:
+        def read(now: float) -> str:
             due.clear()
             began = thread_time()
             while thread_time() - began < 0.2:
                 pass
-            readers.append("stranger")
+            return "stranger"
 
         monkeypatch.setattr("banyan_node.workers.throttle.BUSY_S", 60.0)
         monkeypatch.setattr(replica, "handle_timer", read)
         monkeypatch.setattr(replica, "get_timer", lambda: 0.0 if due.is_set() else get_timer())
-        monkeypatch.setattr(replica, "read_for", lambda: readers.pop() if readers else "")
         used = node.throttle.opened("10.1.0.1")
         node.throttle.met(used, "stranger")
         node.throttle.works()

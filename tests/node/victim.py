@@ -67,7 +67,7 @@ def write(home: Home) -> None:
         while True:
             log: LogId = c.own_log(account)
             drafts = [draft(f"post {k} {n}", k * BATCH + n) for n in range(BATCH)]
-            written = c.replica.publish(log, c.device, drafts, time.time(), push=False)
+            written = c.replica.writes.publish(log, c.device, drafts, time.time(), push=False)
             settle(c)
             say(f"ack {written[-1].entries[-1].id.hex()}")
             if k % 3 == 0:

@@ -264,7 +264,7 @@ class World:
         r = self.replicas[at]
         r.ingest.control(made.id, made.control, NOW_MS)
         r.ingest.parts([PartItem(made.control[0].id, 0, made.salt)])
-        r.publish_control(made.id, self.now, push=False)
+        r.writes.publish_control(made.id, self.now, push=False)
         self.drain(at)
         return made
 
@@ -273,14 +273,14 @@ class World:
         r = self.replicas[at]
         log = person.log(number=number)
         drafts = [draft(f"{person.name} {k}", 1_000 * number + r.ingest.head(log).length + k) for k in range(n)]
-        r.publish(log, phone_of(person), drafts, self.now, push)
+        r.writes.publish(log, phone_of(person), drafts, self.now, push)
         self.drain(at)
 
 
 def say(w: World, at: str, person: Person, *drafts: Draft, push: bool = True) -> None:
     """The person's phone writes these, an entry each."""
     each = [EntryDraft((draft.op,), (draft.content,)) for draft in drafts]
-    w.replicas[at].publish(person.log(), phone_of(person), each, w.now, push)
+    w.replicas[at].writes.publish(person.log(), phone_of(person), each, w.now, push)
     w.drain(at)
 
 

@@ -596,7 +596,7 @@ def test_a_failed_commit_while_we_serve_gives_back_the_credit_and_says_so() -> N
     a, link = w.replicas["a"], w.replicas["a"].links["r"]
     had = link.flow.may_send
     an = w.person("a", "an")
-    a.publish(an.log(), phone_of(an), [draft("undurable", 1)], w.now)
+    a.writes.publish(an.log(), phone_of(an), [draft("undurable", 1)], w.now)
     a.receive("r", encode_message(Scan(1, b"", LAST)), w.now)
     a.store.rollback()
     a.commit_failed("the disk is full")
@@ -615,7 +615,7 @@ def test_questions_that_a_failed_commit_cuts_short_are_answered_all_the_same() -
     w.say("r", "a", Wants([Want(p.log(), []) for p in people]))
     w.run(0.1)
     assert 0 < said(w, "r", Answered)[-1].logs < 30
-    a.publish(an.log(), phone_of(an), [draft("undurable", 1)], w.now)
+    a.writes.publish(an.log(), phone_of(an), [draft("undurable", 1)], w.now)
     a.store.rollback()
     a.commit_failed("the disk is full")
     w.drain("a")

@@ -20,10 +20,10 @@ def test_many_posts_of_a_log_wait_and_are_written_each_under_its_own_signature()
     an, binh = world.person("a", "An"), world.person("a", "Bình")
     a = world.replicas["a"]
     before = a.store.counts().entries
-    a.hold()
+    a.writes.hold()
     for k in range(150):  # far enough that entries link to others that wait too
         for person in (an, binh):
-            a.publish(person.log(), phone_of(person), [draft(f"{person.name} {k}", k)], world.now)
+            a.writes.publish(person.log(), phone_of(person), [draft(f"{person.name} {k}", k)], world.now)
     assert a.store.counts().entries == before
     world.drain("a")
     assert a.store.counts().entries == before + 300
@@ -38,18 +38,18 @@ def test_a_post_that_is_refused_changes_nothing_and_those_beside_it_are_written(
     world = World("a")
     an = world.person("a", "An")
     a, log, phone = world.replicas["a"], an.log(), phone_of(an)
-    a.hold()
-    a.publish(log, phone, [draft("one", 1)], world.now)
-    changes = a.changes
+    a.writes.hold()
+    a.writes.publish(log, phone, [draft("one", 1)], world.now)
+    changes = a.writes.changes
     too_large = EntryDraft((Put(POSTS, CellKey(bytes(16)), (), None),), (b"x" * 70_000,))
     with pytest.raises(Refused, match="split it"):
-        a.publish(log, phone, [draft("two", 2), too_large], world.now)
-    assert a.changes == changes
-    a.publish(log, phone, [draft("three", 3)], world.now)
-    assert a.changes > changes
-    changes = a.changes
-    a.settle()
-    assert a.changes == changes  # writing what waited is no change
+        a.writes.publish(log, phone, [draft("two", 2), too_large], world.now)
+    assert a.writes.changes == changes
+    a.writes.publish(log, phone, [draft("three", 3)], world.now)
+    assert a.writes.changes > changes
+    changes = a.writes.changes
+    a.writes.settle()
+    assert a.writes.changes == changes  # writing what waited is no change
     world.drain("a")
     assert a.store.head(log).length == 2
 
@@ -59,8 +59,8 @@ def test_what_waited_when_the_disk_failed_is_gone_and_the_log_goes_on_below_it()
     an = world.person("a", "An")
     world.post("a", an, 3)
     a, log = world.replicas["a"], an.log()
-    a.hold()
-    a.publish(log, phone_of(an), [draft("lost", 9)], world.now)
+    a.writes.hold()
+    a.writes.publish(log, phone_of(an), [draft("lost", 9)], world.now)
     a.store.rollback()
     a.commit_failed("the disk failed")
     world.post("a", an, 2)
@@ -75,4 +75,4 @@ def test_a_grant_that_ended_is_not_called_a_log_that_is_full() -> None:
     tablet = signer(an.full("tablet"))
     a.ingest.control(an.id, [an.grant("tablet", until=a.wall_ms(world.now) - 1 << 16)], a.wall_ms(world.now))
     with pytest.raises(Refused, match="has ended"):
-        a.publish(an.log("tablet"), tablet, [draft("late", 1)], world.now)
+        a.writes.publish(an.log("tablet"), tablet, [draft("late", 1)], world.now)

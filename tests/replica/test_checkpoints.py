@@ -50,7 +50,7 @@ def says(w: World, at: str, *checkpoints: Checkpoint) -> None:
 
 
 def checkpoint(w: World, at: str, person: Person, by: str) -> Checkpoint:
-    made = w.replicas[at].publish_checkpoint(person.id, signer(person.full(by)), w.now)
+    made = w.replicas[at].writes.publish_checkpoint(person.id, signer(person.full(by)), w.now)
     w.drain(at)
     return made
 

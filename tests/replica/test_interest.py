@@ -287,7 +287,7 @@ def test_what_was_read_of_a_transaction_that_failed_is_read_again() -> None:
     w.until(lambda: agree(w, people[:3]), 20)
     w.run(10)
     a = w.replicas["a"]
-    a.publish(people[4].log(), phone_of(people[4]), [draft("lost", 1)], w.now)
+    a.writes.publish(people[4].log(), phone_of(people[4]), [draft("lost", 1)], w.now)
     a.receive("h", encode_message(Interest(1, people[4].id[:16])), w.now)
     a.handle_timer(w.now)
     a.store.rollback()
@@ -309,7 +309,7 @@ def test_after_a_rollback_both_sides_agree_again() -> None:
     w.run(10)
     for name in ("a", "h"):
         r = w.replicas[name]
-        r.publish(people[3].log(number=2), phone_of(people[3]), [draft("lost", 1)], w.now)
+        r.writes.publish(people[3].log(number=2), phone_of(people[3]), [draft("lost", 1)], w.now)
         r.set_interest([p.id for p in people[:19]] if name == "h" else None, w.now)
         r.store.rollback()
         r.commit_failed("the disk is full")

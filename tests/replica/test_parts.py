@@ -24,7 +24,7 @@ def bare(person: Person, entries: int) -> tuple[World, DataItems]:
     whole = World("whole")
     whole.replicas["whole"].ingest.control(person.id, person.control, NOW_MS)
     drafts = [draft(f"{k}", k) for k in range(entries)]
-    whole.replicas["whole"].publish(person.log(), phone_of(person), drafts, whole.now, False)
+    whole.replicas["whole"].writes.publish(person.log(), phone_of(person), drafts, whole.now, False)
     whole.drain("whole")
     chain = list(whole.replicas["whole"].store.chain(person.log()))
     return whole, DataItems([control_item(person), RunItem(run_bytes(chain, 0, entries), [])])
@@ -167,7 +167,7 @@ def test_a_post_that_came_without_its_content_is_asked_of_a_neighbour_that_annou
     w, whole, an = World("a"), World("whole"), Person("an")
     full = whole.replicas["whole"]
     full.ingest.control(an.id, an.control, NOW_MS)
-    full.publish(an.log(), phone_of(an), [draft("a text", 1)], whole.now, False)
+    full.writes.publish(an.log(), phone_of(an), [draft("a text", 1)], whole.now, False)
     whole.drain("whole")
     (post,) = full.store.chain(an.log())
     text = full.store.part(post.id, 0)

@@ -25,7 +25,7 @@ def singles(world: World, n: int, name: str = "An") -> list[Push]:
     person, replica = world.person("a", name), world.replicas["a"]
     items = []
     for k in range(n):
-        (w,) = replica.publish(person.log(), phone_of(person), [draft(f"{name} {k}", k)], world.now)
+        (w,) = replica.writes.publish(person.log(), phone_of(person), [draft(f"{name} {k}", k)], world.now)
         world.drain("a")
         item = RunItem(encode_run(w.entries, w.base, w.skips), list(w.contents))
         items.append(Push(w.entries[-1].id[:16], k, encode(encode_item(item))))

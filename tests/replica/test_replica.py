@@ -375,7 +375,7 @@ def test_a_post_that_could_not_be_made_durable_is_told_to_nobody() -> None:
     w.until(w.same, 10)
     r = w.replicas["a"]
     w.said = []
-    r.publish(an.log(), phone_of(an), [draft("lost", 1)], w.now)
+    r.writes.publish(an.log(), phone_of(an), [draft("lost", 1)], w.now)
     r.handle_timer(w.now + 0.001)
     r.store.rollback()
     r.commit_failed("the disk is full")
@@ -633,7 +633,7 @@ def test_honest_bulk_never_exceeds_its_window_and_the_sender_stops_at_it() -> No
     for p in people:
         w.post("a", p, 900)
     big = [draft("x" * 60_000 + str(k), 50_000 + k) for k in range(110)]
-    w.replicas["a"].publish(people[0].log(), phone_of(people[0]), big, w.now, push=False)
+    w.replicas["a"].writes.publish(people[0].log(), phone_of(people[0]), big, w.now, push=False)
     w.drain("a")
     lowest = WINDOW
 
@@ -653,7 +653,7 @@ def test_honest_bulk_never_exceeds_its_window_and_the_sender_stops_at_it() -> No
 def test_without_credit_nothing_more_is_sent() -> None:
     w = World("a")
     p = w.person("a", "an")
-    w.replicas["a"].publish(
+    w.replicas["a"].writes.publish(
         p.log(), phone_of(p), [draft("x" * 60_000 + str(k), k) for k in range(200)], w.now, push=False
     )
     w.drain("a")
@@ -840,7 +840,7 @@ def test_notes_on_disk_of_where_we_met_are_bounded_and_cost_few_commits() -> Non
 def test_missing_content_is_asked_for_in_questions_of_bounded_length_at_a_bounded_pace() -> None:
     w = World("a", limits=Limits(parts_asked=10))
     an = w.person("a", "an")
-    w.replicas["a"].publish(an.log(), phone_of(an), [], w.now)
+    w.replicas["a"].writes.publish(an.log(), phone_of(an), [], w.now)
     other = World("b")
     other.replicas["b"].ingest.control(an.id, an.control, NOW_MS)
     other.post("b", an, 35)

@@ -71,7 +71,7 @@ def test_a_poll_whose_added_fields_are_not_used_keeps_the_laws_too() -> None:
 def say(world: World, at: str, person: Person, *drafts: Draft) -> list[Ref]:
     """One entry of the person's phone, at a replica."""
     draft = EntryDraft(tuple(d.op for d in drafts), tuple(d.content for d in drafts))
-    world.replicas[at].publish(person.log(), phone_of(person), [draft], world.now, push=True)
+    world.replicas[at].writes.publish(person.log(), phone_of(person), [draft], world.now, push=True)
     world.drain(at)
     store = world.replicas[at].store
     last = store.id_at(person.log(), store.head(person.log()).length - 1)

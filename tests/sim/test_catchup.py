@@ -66,7 +66,7 @@ def fill(r: Replica, now: float) -> None:
         account, _ = r.author.open_account(slots, salt, [grant_to(device.key)], int(now * 1000))
         written = [social.write_post(social.post_key(salt, bytes((n,))), social.Post("xin chào " * 9)) for n in (1, 2)]
         drafts = [EntryDraft((d.op,), (d.content,)) for d in written]
-        r.publish(LogId(account, device.key, 1), device, drafts, now, push=False)
+        r.writes.publish(LogId(account, device.key, 1), device, drafts, now, push=False)
 
 
 def network(servers: int, seed: int) -> World:

@@ -123,7 +123,7 @@ class Desk:
         slots = [(root, key_digest(later.key))]
         self.account, _ = r.author.open_account(slots, b"s" * 16, [grant_to(self.device.key)], int(now * 1000))
         self.log = LogId(self.account, self.device.key, 1)
-        r.publish_control(self.account, now)
+        r.writes.publish_control(self.account, now)
 
     def post(self, text: str) -> None:
         key = social.post_key(b"s" * 16, text.encode())
@@ -133,7 +133,7 @@ class Desk:
 
 
 def _publish(r: Replica, desk: Desk, draft: EntryDraft, now: float) -> None:
-    r.publish(desk.log, desk.device, [draft], now)
+    r.writes.publish(desk.log, desk.device, [draft], now)
 
 
 def test_data_lost_in_a_crash_was_never_sent_to_a_peer() -> None:

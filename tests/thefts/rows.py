@@ -75,7 +75,7 @@ def tie(s: Scene, t: Thief) -> None:
         mine = s.says(s.base, by, _hers(s, op))
         r = s.replica(OWNERS)
         r.ingest.control(s.person.id, [mine], r.wall_ms(s.world.now))
-        r.publish_control(s.person.id, s.world.now)
+        r.writes.publish_control(s.person.id, s.world.now)
         s.world.drain(OWNERS)
     speak(s, t, *(() if t.opening(s) else (s.person.pin(s.log[0]),)))
 

@@ -126,11 +126,11 @@ class Scene:
             if retired:
                 for by in witnesses:
                     self.own(self.person.cut(by), by=self.key(0))
-                self.replica(OWNERS).publish_control(self.person.id, self.world.now)
+                self.replica(OWNERS).writes.publish_control(self.person.id, self.world.now)
                 self.world.drain(OWNERS)
         if pinned:
             self.own(self.person.pin(self.log[PINNED - 1]), by=self.key(0))
-            self.replica(OWNERS).publish_control(self.person.id, self.world.now)
+            self.replica(OWNERS).writes.publish_control(self.person.id, self.world.now)
             self.world.drain(OWNERS)
         self.world.until(lambda: self.world.same(f"{OWNERS} {OTHER}"), 60)
         self.base = list(self.person.control)
@@ -185,7 +185,7 @@ class Scene:
 
     def sign_checkpoint(self, by: str) -> None:
         """At the owner's node, by the product's author."""
-        self.replica(OWNERS).publish_checkpoint(self.person.id, signer(self.person.full(by)), self.world.now)
+        self.replica(OWNERS).writes.publish_checkpoint(self.person.id, signer(self.person.full(by)), self.world.now)
         self.world.drain(OWNERS)
 
     def join(self, name: str) -> None:
@@ -276,7 +276,7 @@ class Scene:
             r.ingest.control(p.id, path[len(below) :], r.wall_ms(self.world.now))
         except NotYet:
             return False  # it counts for nothing, and is not even held
-        r.publish_control(p.id, self.world.now, entries=len(said))
+        r.writes.publish_control(p.id, self.world.now, entries=len(said))
         self.world.drain(self.answering)
         self.spread(8)
         return True

@@ -220,7 +220,7 @@ def vouched_by_a_daily_pin(home_gone: bool = False) -> Result:
     r = s.replica(OTHER)
     pin = s.says(s.base, s.key(ROOT), s.person.pin(rival[-1]))
     r.ingest.control(s.person.id, [pin], r.wall_ms(s.world.now))
-    r.publish_control(s.person.id, s.world.now)
+    r.writes.publish_control(s.person.id, s.world.now)
     s.world.drain(OTHER)
     s.world.link(OWNERS, OTHER)
     s.spread()

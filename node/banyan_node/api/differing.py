@@ -50,14 +50,14 @@ def link_of(view: ReplicaView, peer: str) -> LinkView:
 
 def compare_with(ctx: Context, peer: str, now: float) -> str:
     """Starts a comparison by sketch, also of what stands. Quick; runs on the replica's thread."""
-    link = link_of(ctx.replica.view(now), peer)
+    link = link_of(ctx.replica.status.view(now), peer)
     ctx.replica.peers.compare(link.peer, now)
     return link.peer
 
 
 def facts(ctx: Context, peer: str, now: float) -> Facts:
     """Collects the facts. Quick; runs on the replica's thread. Other threads interpret them."""
-    view = ctx.replica.view(now)
+    view = ctx.replica.status.view(now)
     link = link_of(view, peer)
     notes = {log: note for (who, log), note in view.notes.items() if who == link.peer}
     return Facts(link.differences, notes, ctx.replica.peers.withheld())

@@ -211,7 +211,7 @@ def restoring(ctx: hosted.Reads) -> bool:
 def settle(ctx: Context, now: float) -> bool:
     """Ends the restoring once the own account is back and everything of a peer with the whole network is here. A
     hobbyist who meets only nodes of chosen accounts has all that it hosts once it has what one of them has."""
-    view = ctx.replica.view(now)
+    view = ctx.replica.status.view(now)
     greeted = [link for link in view.links if link.greeted]
     whole = [link for link in greeted if not link.partial]
     if not whole and ctx.settings.config.node.role != "platform":

@@ -123,7 +123,7 @@ def refuse_to_lose(ctx: Context, account: AccountId, writers: Collection[WriterK
     """Raises CallError if a linked peer claims more of these writers' logs than is here: a cut keeps what is here. Of a
     log that was written here nobody has more than the thief who forked it."""
     more = dict[LogId, int]()
-    for link in ctx.replica.view(now).links:
+    for link in ctx.replica.status.view(now).links:
         for log, theirs in link.differences.items():
             if log.account == account and log.writer in writers and log.log and not own_tips(ctx.store, log):
                 more[log] = max(more.get(log, 0), theirs.length - ctx.store.head(log).length)

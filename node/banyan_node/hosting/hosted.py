@@ -364,7 +364,7 @@ def checkpoint(ctx: Context, account: AccountId, now: float, before: Checkpoint 
         old = before if control.is_root(signer.key) else None
         if ctx.replica.author.outdated(account, signer.key, old):
             try:
-                ctx.replica.publish_checkpoint(account, signer, now, old)
+                ctx.replica.writes.publish_checkpoint(account, signer, now, old)
             except Refused:
                 continue  # a thief of the key has used today's checkpoint numbers
             done += 1

@@ -20,5 +20,5 @@ def append_each(ctx: Context, account: AccountId, groups: Iterable[Sequence[Draf
     """As `append`, an entry for each group of operations, all or none. Returns the last one."""
     entries = [author.EntryDraft(tuple(d.op for d in group), tuple(d.content for d in group)) for group in groups]
     log = hosted.writable_log(ctx, account)
-    written = ctx.replica.publish(log, ctx.device, entries, now, ctx.pushes)
+    written = ctx.replica.writes.publish(log, ctx.device, entries, now, ctx.pushes)
     return written[-1].entries[-1].id

@@ -37,7 +37,7 @@ def moment(wall_ms: int) -> Moment:
 
 def doubt(ctx: Context, at: Moment) -> str | None:
     """Why nothing is forgotten now, in a sentence without a full stop; None: the clock is trusted. Notes the look."""
-    ahead_ms, platforms = ctx.replica.ahead_ms()
+    ahead_ms, platforms = ctx.replica.status.ahead_ms()
     if abs(ahead_ms) > DAY_MS:
         return f"named platforms call this clock {_days(ahead_ms)} wrong"
     before = CLOCK.get(ctx.store)

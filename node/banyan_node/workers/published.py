@@ -103,7 +103,7 @@ def here(ctx: Context) -> Here:
 
 def published(ctx: Context, now: float, untaken: Callable[[ReplicaView], str | None] = lambda view: None) -> Published:
     """The current state. Only on the replica's thread. untaken: that peers take nothing of this node, if so."""
-    view = ctx.replica.view(now)
+    view = ctx.replica.status.view(now)
     met = [link for link in view.links if link.greeted and link.compared]
     fresh = view.fresh_as_of
     witnessed = fresh is not None and ctx.replica.wall_ms(now) - fresh < WITNESSED_MS
@@ -130,7 +130,7 @@ class Publisher:
 
     def after(self, ctx: Context, now: float, answers: Answered) -> float:
         """Called after a batch. Returns when to publish if it did not now."""
-        stands = ctx.replica.stands
+        stands = ctx.replica.status.stands
         changed = answers is Answered.OTHERS or stands.meetings != self._meetings
         if now >= self._due or (changed and self._cost < CHEAP_S):
             self._publish(ctx, now)
@@ -144,4 +144,4 @@ class Publisher:
         self.seen = published(ctx, now, partial(self._untaken.look, now))
         self._cost = time.thread_time() - began
         self._due = now + max(LAG_S, SHARE * self._cost)
-        self._meetings = ctx.replica.stands.meetings
+        self._meetings = ctx.replica.status.stands.meetings

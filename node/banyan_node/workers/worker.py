@@ -234,12 +234,7 @@ class Worker(Generic[T]):
             self._hand(replica, effects, answers, reached)
         timer = replica.get_timer()
         if timer is not None and timer <= now:
-            began = self._cpu and time.thread_time()
-            self._guarded(replica, partial(replica.handle_timer, now))
-            if (reader := replica.read_for()) and began and self._cpu:
-                took = time.thread_time() - began
-                self._throttle.spent(reader, "", took)
-                self._cpu += took  # and nobody else pays for it
+            self._guarded(replica, partial(self._handle_timer, replica, now))
             effects, _ = self._effects(replica)
             if effects:
                 self._hand(replica, effects, (), reached)
@@ -248,6 +243,14 @@ class Worker(Generic[T]):
             self._due = min(self._due, timer)
         if calls:
             self._spent()  # own people owe nothing
+
+    def _handle_timer(self, replica: Replica, now: float) -> None:
+        began = self._cpu and time.thread_time()
+        reader = replica.handle_timer(now)
+        if reader and began and self._cpu:
+            took = time.thread_time() - began
+            self._throttle.spent(reader, "", took)
+            self._cpu += took  # and nobody else pays for it
 
     def _hand(self, replica: Replica, effects: Sequence[Effect], answers: Sequence[Answer], reached: int) -> None:
         """Has the event loop carry out effects, and then give answers."""
@@ -269,15 +272,15 @@ class Worker(Generic[T]):
         """Runs calls that share a commit. No call may leave half of its writes in it: if one is refused after it wrote,
         the transaction is rolled back and the others run again."""
         for job in jobs:
-            error = self._guarded(replica, replica.hold if job.together else replica.settle)
-            before = replica.changes
+            error = self._guarded(replica, replica.writes.hold if job.together else replica.writes.settle)
+            before = replica.writes.changes
             error = error or self._guarded(replica, partial(job.run, context, now))
             if error is not None:
                 return error
-            if job.answer is not None and job.answer.refused and replica.changes != before:
+            if job.answer is not None and job.answer.refused and replica.writes.changes != before:
                 self._undo(replica, None)
                 return self._run_calls(context, replica, [j for j in jobs if j is not job], now)
-        return self._guarded(replica, replica.settle)
+        return self._guarded(replica, replica.writes.settle)
 
     def _run_frames(self, context: T, replica: Replica, now: float) -> StorageError | None:
         """Runs waiting frames that share a commit, in turns. They share none with calls, so a failing frame cannot roll
@@ -286,8 +289,8 @@ class Worker(Generic[T]):
         began = at = time.perf_counter()
         most = max(FRAMES_S, self._calls_s * FRAMES_SHARE / (1 - FRAMES_SHARE))
         count, size, own = 0, 0, False
-        self._guarded(replica, replica.settle)
-        while count < TAKE and size < TAKE_BYTES and self._handed - self._taken + replica.unsent < HANDED_BYTES:
+        self._guarded(replica, replica.writes.settle)
+        while count < TAKE and size < TAKE_BYTES and self._handed - self._taken + replica.status.unsent < HANDED_BYTES:
             if (job := self._turns.next(self._may())) is None:
                 break
             self._guarded(replica, partial(job.run, context, now))
@@ -299,7 +302,7 @@ class Worker(Generic[T]):
             count, size, own = count + 1, size + job.size, own or job.lane is Lane.FIRST
             if at - began > most and self._calls_wait():
                 break
-            if replica.unsent > ANSWERS_BYTES or (at - began > self._own_s and (own or self._turns.first)):
+            if replica.status.unsent > ANSWERS_BYTES or (at - began > self._own_s and (own or self._turns.first)):
                 break
         return None
 

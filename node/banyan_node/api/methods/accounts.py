@@ -213,7 +213,7 @@ def create(ctx: Context, ask: CreateRequest, now: float) -> Created:
         says = "An account that was erased here had this recovery key, and somebody may have its words: give a new one."
         raise CallError("refused", says, 409)
     made = hosted.create(ctx, ask.name, ctx.replica.wall_ms(now), not ask.hosted, recovery)
-    ctx.replica.publish_control(made.account, now)
+    ctx.replica.writes.publish_control(made.account, now)
     if ask.name:
         append(ctx, made.account, [set_profile(hosted.salt_of(ctx, made.account), "name", ask.name)], now)
     return Created(did(made.account), ask.name, True)

@@ -218,7 +218,7 @@ def take(ctx: Context, ask: PathRequest, now: float) -> TakenIn:
     finally:
         ctx.replica.commit()
     if taking.last is not None and ctx.holds(taking.last):
-        ctx.replica.publish_control(taking.last, now, push=False)
+        ctx.replica.writes.publish_control(taking.last, now, push=False)
     after, digest = ctx.store.counts(), ctx.store.digest()
     if digest != taking.expected and taking.only is not None:
         digest = ctx.store.account_digest(taking.only)

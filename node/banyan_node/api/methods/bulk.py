@@ -112,11 +112,11 @@ class _Call:
             by = self._get_ready(method, operation)
         except (CallError, BanyanError, ValueError) as error:
             return _refused(id, error)
-        changes = self.ctx.replica.changes
+        changes = self.ctx.replica.writes.changes
         try:
             answer = msgspec.to_builtins(method.do(self.ctx, ask, self._time_of(by)))
         except (CallError, BanyanError, ValueError) as error:
-            if self.ctx.replica.changes != changes:
+            if self.ctx.replica.writes.changes != changes:
                 why = f"Operation '{id[:60]}' was refused half done, so nothing of the call was: send them one by one."
                 raise CallError("half_done", why, 409) from error
             return _refused(id, error)
@@ -143,10 +143,10 @@ class _Call:
             about = hosted.account_of(self.ctx, operation["account"])
         later = method.name in LATER and operation.get("group") is None and by is not None
         if not later or (method.name != "post" and self._waiting.intersection((by, about))):
-            self.ctx.replica.settle()
+            self.ctx.replica.writes.settle()
             self._waiting.clear()
         if later and by is not None:
-            self.ctx.replica.hold()
+            self.ctx.replica.writes.hold()
             self._waiting.add(by)
         return by
 

@@ -124,9 +124,9 @@ def take(ctx: Context, ask: CarriedRequest, now: float) -> Carried:
             spent = price + len(ask.archive) * 3 // 4 + sum(map(cost_of_content, parts)) if arrived else 0
             replica.strangers.took(control_log(account), spent, not known and ctx.holds(account))
     if ctx.holds(account) and not known:
-        replica.publish_control(account, now)
+        replica.writes.publish_control(account, now)
     for log, added in came:
-        replica.carried(log, added, now)
+        replica.writes.carried(log, added, now)
     return Carried(did(account), sum(len(added) for _, added in came))
 
 

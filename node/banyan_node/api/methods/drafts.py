@@ -176,7 +176,7 @@ def publish(ctx: Context, ask: OneDraft, now: float) -> Posted:
     """Publishes a draft now."""
     account, draft = hosted.account_of(ctx, ask.by), _draft(ctx, ask)
     target, entry = kept.publish(ctx, account, draft, now)
-    return Posted(uri(target), entry_hex(entry), wrong_by_platforms(*ctx.replica.ahead_ms()))
+    return Posted(uri(target), entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms()))
 
 
 @METHODS.write("draft.drop", "not_found", "refused")

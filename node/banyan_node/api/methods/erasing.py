@@ -102,7 +102,7 @@ def _close(ctx: Context, account: AccountId, wish: EntryId | None, now: float) -
     root, _ = hosted.slot_signer(ctx, account, ROOT_SLOT)
     deps = () if wish is None else (wish,)
     entry = ctx.replica.author.control(account, root, Close(), ctx.replica.wall_ms(now), deps=deps)
-    ctx.replica.publish_control(account, now)
+    ctx.replica.writes.publish_control(account, now)
     return entry.id
 
 

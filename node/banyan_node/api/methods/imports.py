@@ -212,7 +212,7 @@ class _Batch:
         some = packed(drafts)
         if some:
             log = hosted.writable_log(self.ctx, who)
-            self.ctx.replica.publish(log, self.ctx.device, some, self.now, push=False)
+            self.ctx.replica.writes.publish(log, self.ctx.device, some, self.now, push=False)
             self._entries += len(some)
 
     # -- follows

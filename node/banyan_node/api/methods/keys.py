@@ -156,7 +156,7 @@ def change(ctx: Context, account: AccountId, signer: Signer, op: ControlOp | Pin
     """Writes into the control log, and spreads it."""
     before = hosted.root_checkpoint(ctx, account)
     entry = ctx.replica.author.control(account, signer, op, ctx.replica.wall_ms(now))
-    ctx.replica.publish_control(account, now)
+    ctx.replica.writes.publish_control(account, now)
     if isinstance(op, Grant | Cut | Rotate | Recover):
         hosted.checkpoint(ctx, account, now, before)
     return entry.id
@@ -333,7 +333,7 @@ def recover(ctx: Context, ask: RecoverRequest, now: float) -> Recovered:
         rights.append(grant_to(ctx.device.key))
     for op in rights:
         write(account, ctx.slot(number, ROOT_SLOT, first), op, at)
-    ctx.replica.publish_control(account, now, entries=1 + len(rights) + (later is not None))
+    ctx.replica.writes.publish_control(account, now, entries=1 + len(rights) + (later is not None))
     hosted.checkpoint(ctx, account, now)  # without the old root's pins, which may be a thief's
     changes = _would_change(ctx, account, before) if ask.check else None
     return Recovered(

@@ -174,9 +174,9 @@ def handover(ctx: Context, ask: HandoverRequest, now: float) -> HandedOver:
         granted = [(current[0], Grant(carrier, 1, OWN_LOGS, 255, None, None, None))]
     before, at = hosted.root_checkpoint(ctx, account), ctx.replica.wall_ms(now)
     entries = [ctx.replica.author.control(account, signer, op, at) for signer, op in [*granted, *steps]]
-    ctx.replica.publish_control(account, now, entries=len(entries))
+    ctx.replica.writes.publish_control(account, now, entries=len(entries))
     with suppress(Refused):  # the new root vouches for what the old one pinned
-        ctx.replica.publish_checkpoint(account, seeds[0], now, before)
+        ctx.replica.writes.publish_checkpoint(account, seeds[0], now, before)
     hosted.checkpoint(ctx, account, now)
     with suppress(CallError, Refused, ViewBuilding):  # the daily work does it
         private.hand_over_all(ctx, account, now)
@@ -316,6 +316,6 @@ def _take_by_root(ctx: Context, ask: TakeRequest, account: AccountId, control: C
     hosted.note(ctx, hosted.Hosted(account, number, known.name if known else ""), ask.own)
     if known is None:
         claims.give_name(ctx, account)
-    ctx.replica.publish_control(account, now, entries=len(entries))
+    ctx.replica.writes.publish_control(account, now, entries=len(entries))
     hosted.checkpoint(ctx, account, now, before)
     return Taken(did(account), entry_hex(entries[-1].id), "root", [writer_hex(w) for w in others], [])

@@ -367,7 +367,7 @@ def _publish(ctx: Context, account: AccountId, drafts: list[Draft], now: float, 
     What is sealed comes first: one signature covers all, and a proof has what stands behind the proved entry."""
     entries = [*packed(sealed), *packed(drafts)]
     if entries:
-        ctx.replica.publish(hosted.writable_log(ctx, account), ctx.device, entries, now, push=False)
+        ctx.replica.writes.publish(hosted.writable_log(ctx, account), ctx.device, entries, now, push=False)
     return len(entries)
 
 

@@ -193,7 +193,9 @@ def _write(
         there = ctx.queries().live(account, Put(POST, key, (), None))
         if there:
             return Posted(
-                uri(Target(account, key)), entry_hex(there[-1].entry), wrong_by_platforms(*ctx.replica.ahead_ms())
+                uri(Target(account, key)),
+                entry_hex(there[-1].entry),
+                wrong_by_platforms(*ctx.replica.status.ahead_ms()),
             )
         if ctx.queries().is_dead(account, POST, key):
             raise CallError("refused", "What was published under that 'once' was deleted: give another one.", 409)
@@ -201,7 +203,7 @@ def _write(
     if why := why_refused(ctx.queries(), account, post):
         raise CallError("refused", why, 403)
     entry = append(ctx, account, [write_post(key, post)], now)
-    return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(*ctx.replica.ahead_ms()))
+    return Posted(uri(Target(account, key)), entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms()))
 
 
 def post_of(
@@ -368,7 +370,7 @@ def edit(ctx: Context, ask: EditRequest, now: float) -> Posted:
     )
     live = ctx.queries().live(view.target.account, op)
     entry = append(ctx, view.target.account, [write_post(view.target.key, changed, live)], now)
-    return Posted(uri(view.target), entry_hex(entry), wrong_by_platforms(*ctx.replica.ahead_ms()))
+    return Posted(uri(view.target), entry_hex(entry), wrong_by_platforms(*ctx.replica.status.ahead_ms()))
 
 
 @METHODS.write("delete", "not_found", "refused")
