@@ -47,6 +47,9 @@ class Schemas:
     def __init__(self, types: Iterable[Any]) -> None:
         self._types = list(types)  # held, because a schema is found by the id of its type
         shapes, components = msgspec.json.schema_components(self._types, ref_template=_REF)
+        for schema in components.values():
+            if about := schema.get("description"):  # a docstring: how it is indented differs between versions of Python
+                schema["description"] = " ".join(about.split())
         self.components = dict(sorted(components.items()))
         self._shapes = dict(zip(map(id, self._types), shapes, strict=True))
 
