@@ -1,16 +1,16 @@
-"""Writes docs/performance.md and its picture from the results of benches; with --run, measures first.
+"""Runs benches, and writes what they found into docs/performance.md and its picture.
 
-uv run python -m bench.report          writes the tables and the picture again from bench/results/*.json
-uv run python -m bench.report --run    runs every bench first, about 15 minutes on a quiet machine
-uv run python -m bench.report --run catchup query      only these; the others' results stay
+uv run python -m bench.report                         runs every bench, about 15 minutes on a quiet machine
+uv run python -m bench.report --only catchup query    what the others found before stays in the page
 
-The output of each bench is kept unchanged, so every figure in the page can be traced to a run, a machine and a commit.
+The page is what is kept: its last table says at which commit, when and on which machine each bench ran.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,7 +23,6 @@ from bench.harness import FIGURES as FIGURE_KEYS
 from bench.harness import ROOT
 from bench.rig.plot import Line, Panel, picture
 
-RESULTS = ROOT / "bench" / "results"
 PAGE = ROOT / "docs" / "performance.md"
 PICTURE = ROOT / "docs" / "performance.svg"
 BENCHES = (
@@ -31,6 +30,8 @@ BENCHES = (
     *("growth", "peers", "codec", "edge", "blobs", "upkeep", "start", "social"),
 )
 """In the order in which they run: the short ones first, so that a fault shows early."""
+PICTURED = ("growth", "query", "reconcile")
+"""The picture is drawn anew when all of these ran."""
 NOT_RUN = "not run"
 Result = Mapping[str, Any]
 Results = Mapping[str, Result]
@@ -51,9 +52,13 @@ class Figure(NamedTuple):
     def bench(self) -> str:
         return self.path.split(".")[0]
 
-    def reached(self, results: Results) -> float:
-        """Raises KeyError where it was not measured."""
-        return _at(results, self.path)
+    def reached(self, results: Results, row: str) -> float | None:
+        """row: of the page, with what was reached before; None: it was never measured."""
+        try:
+            return _at(results, self.path)
+        except KeyError:
+            found = re.search(r"\*\*([\d.,]+)", row)
+            return float(found[1].replace(",", "")) if found else None
 
     def bound(self, value: float) -> str:
         return f"{'<=' if self.below else '>='} {_number(value)}{self.unit}"
@@ -124,16 +129,15 @@ FIGURES = (
 )
 
 
-def table_of_figures(results: Results) -> str:
-    """Without results of --quick, because their sizes are smaller than promised."""
+def table_of_figures(results: Results, before: Mapping[str, str]) -> str:
+    """Without results of --quick, because their sizes are smaller than promised. before: rows of the page, which stay
+    for what was not measured, judged by the bounds of today."""
     results = {name: result for name, result in results.items() if not result["quick"]}
     rows = ["| figure | must | aim | reached | | bench |", "|---|---:|---:|---:|---|---|"]
     for f in FIGURES:
-        try:
-            value = f.reached(results)
+        reached, met = NOT_RUN, ""
+        if (value := f.reached(results, before.get(f.what, ""))) is not None:
             reached, met = f"**{_number(value)}{f.unit}**", f.met(value)
-        except KeyError:
-            reached, met = NOT_RUN, ""
         rows.append(f"| {f.what} | {f.bound(f.must)} | {f.bound(f.aim)} | {reached} | {met} | {f.bench} |")
     return "\n".join(rows)
 
@@ -174,42 +178,55 @@ def table_of_peers(result: Result) -> str:
     return "\n".join(rows)
 
 
-def table_of_machine(results: Results) -> str:
-    """Where and when each result was measured."""
-    rows = ["| bench | when | commit | rounds | load before | machine |", "|---|---|---|---:|---:|---|"]
+def table_of_machine(results: Results, before: Mapping[str, str]) -> str:
+    """Where and when each result was measured. before: rows of the page, which stay for what was not."""
+    rows = dict(before)
     for name, r in results.items():
         m = r["machine"]
         where = f"{m['cpu']}, {m['cores']} cores, {m['memory_gb']} GB, {m['system']}"
-        quick = " (quick)" if r["quick"] else ""
-        rows.append(
-            f"| {name}{quick} | {r['time']} | {r['versions']['banyan']} | {r['rounds']} | {m['load_1m']} | {where} |"
-        )
-    return "\n".join(rows)
+        cells = (r["time"], r["versions"]["banyan"], r["rounds"], m["load_1m"], where)
+        rows[name] = f"| {' | '.join(map(str, (name, *cells)))} |"
+        if r["quick"]:
+            rows[name] = rows[name].replace(name, f"{name} (quick)", 1)
+    heads = ("| bench | when | commit | rounds | load before | machine |", "|---|---|---|---:|---:|---|")
+    return "\n".join([*heads, *(rows[name] for name in BENCHES if name in rows)])
 
 
-def blocks(results: Results) -> dict[str, str]:
-    """What stands between the marks of the page, by name."""
-    made = {"figures": table_of_figures(results), "machine": table_of_machine(results)}
-    for name in BENCHES:
-        made[name] = NOT_RUN
-        if name == "peers" and name in results:
-            made[name] = table_of_peers(results[name])
-        elif name in results:
-            made[name] = "\n\n".join(table for make in (table_of_one, table_of_cases) if (table := make(results[name])))
+def rows_of(page: str, name: str) -> dict[str, str]:
+    """The rows of a table of the page, by their first cell without what stands in brackets."""
+    between = page.split(_start(name))[1].split(_end(name))[0].strip().splitlines()[2:]
+    return {re.split(r" \(quick\)", line.split(" | ")[0][2:])[0]: line for line in between}
+
+
+def blocks(results: Results, page: str) -> dict[str, str]:
+    """What stands between the marks of the page, by name, if it is not what stands there."""
+    made = {
+        "figures": table_of_figures(results, rows_of(page, "figures")),
+        "machine": table_of_machine(results, rows_of(page, "machine")),
+    }
+    for name, result in results.items():
+        of = (table_of_peers,) if name == "peers" else (table_of_one, table_of_cases)
+        made[name] = "\n\n".join(table for make in of if (table := make(result)))
     return made
 
 
-def filled(page: str, made: Mapping[str, str]) -> str:
-    """The page with fresh text between its marks. Raises ValueError where a mark is missing or unknown."""
-    for name, text in made.items():
-        start, end = f"<!-- {name}: made by bench.report -->", f"<!-- end of {name} -->"
-        if start not in page:
-            continue
+def filled(page: str, results: Results) -> str:
+    """The page with fresh tables between its marks. Raises ValueError where the mark of one is missing."""
+    for name, text in blocks(results, page).items():
+        start, end = _start(name), _end(name)
+        if start not in page or end not in page.split(start)[1]:
+            raise ValueError(f"{PAGE.name} needs the mark '{start}', and behind it '{end}'")
         before, rest = page.split(start)
-        if end not in rest:
-            raise ValueError(f"{PAGE.name} has the mark '{start}' and not '{end}' behind it")
         page = f"{before}{start}\n\n{text}\n\n{end}{rest.split(end, 1)[1]}"
     return page
+
+
+def _start(name: str) -> str:
+    return f"<!-- {name}: made by bench.report -->"
+
+
+def _end(name: str) -> str:
+    return f"<!-- end of {name} -->"
 
 
 def plot(results: Results) -> str:
@@ -253,37 +270,18 @@ def plot(results: Results) -> str:
     return picture("Cost against size", f"{about}, at the largest size.", panels)
 
 
-def load() -> dict[str, Result]:
-    return {name: json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in BENCHES if _path(name).exists()}
-
-
-def _path(name: str) -> Path:
-    return RESULTS / f"{name}.json"
-
-
-def measure(names: Sequence[str], folder: Path, quick: bool) -> list[str]:
-    """Runs benches one after the other and keeps what they printed; returns those that failed."""
-    RESULTS.mkdir(exist_ok=True)
-    failed, began = [], time.monotonic()
+def measure(names: Sequence[str], folder: Path, quick: bool) -> dict[str, Result]:
+    """Runs benches one after the other; returns the results of those that did not fail."""
+    found, began = dict[str, Result](), time.monotonic()
     for n, name in enumerate(names, 1):
         print(f"[{n}/{len(names)}, {time.monotonic() - began:.0f} s] {name}", file=sys.stderr, flush=True)
-        command = [
-            sys.executable,
-            "-m",
-            "bench",
-            name,
-            "--json",
-            "--folder",
-            str(folder),
-            *(["--quick"] if quick else []),
-        ]
+        command = [sys.executable, "-m", "bench", name, "--json", "--folder", str(folder)]
+        command += ["--quick"] if quick else []
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-        if done.returncode:
-            failed.append(name)
-            continue
-        _path(name).write_text(json.dumps(json.loads(done.stdout), indent=1) + "\n", "utf-8")
+        if not done.returncode:
+            found[name] = json.loads(done.stdout)
     print(f"measured in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    return failed
+    return found
 
 
 def _number(value: float) -> str:
@@ -302,21 +300,17 @@ def _cell(value: Any) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--run", nargs="*", choices=BENCHES, metavar="NAME", help="measure these first; none named: all"
-    )
-    parser.add_argument("--quick", action="store_true", help="with --run: smaller sizes, to see that everything works")
+    parser.add_argument("--only", nargs="+", choices=BENCHES, metavar="NAME", help="these benches; default: all")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, to see that everything works")
     parser.add_argument("--folder", type=Path, help="where stores are kept for the next time (default: not kept)")
     args = parser.parse_args(argv)
-    failed = []
-    if args.run is not None:
-        with tempfile.TemporaryDirectory(prefix="banyan-bench-") as lent:
-            failed = measure(args.run or BENCHES, args.folder or Path(lent), args.quick)
-    results = load()
-    PAGE.write_text(filled(PAGE.read_text("utf-8"), blocks(results)), "utf-8")
-    if {"growth", "query", "reconcile"} & set(results):
+    names = args.only or BENCHES
+    with tempfile.TemporaryDirectory(prefix="banyan-bench-") as lent:
+        results = measure(names, args.folder or Path(lent), args.quick)
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), results), "utf-8")
+    if set(PICTURED) <= set(results):
         PICTURE.write_text(plot(results), "utf-8")
-    if failed:
+    if failed := [name for name in names if name not in results]:
         print(f"bench.report: {', '.join(failed)} failed; what they found before stands in the page.", file=sys.stderr)
     return 1 if failed else 0
 

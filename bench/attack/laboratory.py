@@ -16,7 +16,7 @@ from banyan_crdt.ids import AccountId, account_to_text
 from banyan_sim.attack import NOTHING
 from bench.attack.attack import named, names, names_of_chosen
 from bench.attack.monitor import PHASES, Monitor
-from bench.attack.table import table
+from bench.attack.table import cells_of, table
 from bench.attack.verdict import hurts
 from bench.harness import BenchError, arguments, at_least, finish, result_of, say, workplace
 from bench.rig.people import copied, filling, kept, open_account, post, write_in_turn
@@ -205,5 +205,5 @@ def main(argv: Sequence[str] | None = None) -> None:
     with workplace(args.folder) as folder:
         figures = measured(folder, args)
     if not args.json:
-        print(table(figures["attacks"]))
+        print(table(cells_of(figures["attacks"])))
     finish(args, "attack", **figures)

@@ -1,7 +1,6 @@
-"""The rows as a table for people, and the page that shows the kept ones.
+"""The rows as a table for people, and the page that keeps them.
 
-python -m bench.attack.table RESULT.json ...    takes the rows of these results over, and writes docs/threats.md again
-python -m bench.attack.table                    only writes the page
+python -m bench.attack.table RESULT.json ...    puts the rows of these results into docs/threats.md, for older ones
 """
 
 from __future__ import annotations
@@ -17,29 +16,40 @@ from bench.attack.attack import named, names
 from bench.attack.verdict import hurts
 from bench.harness import ROOT
 
-KEPT, PAGE = ROOT / "bench" / "results" / "attack.json", ROOT / "docs" / "threats.md"
-KEPT_CHOSEN = KEPT.with_name("attack-follows.json")
-"""The rows of a victim with chosen accounts."""
+PAGE = ROOT / "docs" / "threats.md"
 OPENS, ENDS = "<!-- attacks: made by bench/attack/table.py -->\n", "<!-- end of attacks -->\n"
 OPENS_CHOSEN = OPENS.replace("attacks", "attacks on chosen accounts")
 COLUMNS = (
     *("attack", "price", "posts acknowledged", "posts at the peer", "CPU", "memory", "disk"),
-    *("points", "comparing", "newcomer", "what hurts"),
+    *("points", "comparing", "newcomer", "what hurts", "run"),
 )
+NOT_RUN = "not run"
 Rows = Mapping[str, Mapping[str, Any]]
+Cells = tuple[str, ...]
+"""A line of a table."""
 
 
-def table(rows: Rows) -> str:
-    """Markdown. Times are p50 / p99 in milliseconds; "->" is from before the attack to during it. Memory and disk are
+def cells_of(rows: Rows) -> dict[str, Cells]:
+    """By attack. Times are p50 / p99 in milliseconds; "->" is from before the attack to during it. Memory and disk are
     MB more than before; points are the most that one honest node held against the other."""
-    lines = [COLUMNS, ("---",) * len(COLUMNS), *(_line(name, row) for name, row in rows.items())]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return {name: _line(name, row) for name, row in rows.items()}
 
 
-def _line(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
-    what, hurts = f"`{name}`: {row['about']}", "; ".join(row["hurts"]) or "nothing"
+def table(found: Mapping[str, Cells]) -> str:
+    """Markdown: first what hurts in most ways, then what holds, then what was not run."""
+
+    def worst(name: str) -> tuple[bool, int, str]:
+        hurts = found[name][-2]
+        return hurts == NOT_RUN, 0 if hurts == "nothing" else -1 - hurts.count("; "), name
+
+    rows = [COLUMNS, ("---",) * len(COLUMNS), *(found[name] for name in sorted(found, key=worst))]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _line(name: str, row: Mapping[str, Any]) -> Cells:
+    what, hurts = f"`{name}`: {named(name).about}", "; ".join(row["hurts"]) or "nothing"
     if "ended" in row:
-        return (what, *("",) * (len(COLUMNS) - 2), hurts)
+        return (what, *("",) * (len(COLUMNS) - 3), hurts, row.get("run", ""))
     price, before, during, after = row["price"], row["before"], row["during"], row["after"]
     came, rest, compared = row["newcomer_s"], row.get("newcomer_after_s"), during["by_comparing_s"]
     points = max(p[k] or 0 for p in (during, after) for k in ("points_of_neighbour", "points_of_victim"))
@@ -54,6 +64,7 @@ def _line(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
         "" if compared is None else f"{compared:.1f} s",
         ("never" if came is None else f"{came:.1f} s") + ("" if rest is None else f", {rest:.1f} after"),
         hurts,
+        row.get("run", ""),
     )
 
 
@@ -61,45 +72,45 @@ def _times(found: Mapping[str, float]) -> str:
     return f"{found['p50_ms']:,.0f} / {found['p99_ms']:,.0f}"
 
 
-def taken_over(kept: Rows, result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The kept rows, with those of one result in the place of older ones. Each says in `ran` when and how it ran."""
-    ran = {key: result[key] for key in ("time", "sizes", "machine")} | {"banyan": result["versions"]["banyan"]}
+def taken_over(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The rows of a result, each with what hurts, and in `run` at which commit it ran and how many beside it."""
+    beside = f", {at_once} at once" if (at_once := result["sizes"].get("at_once")) else ""
+    run = result["versions"]["banyan"].split()[-1] + beside
     rows: Rows = result["attacks"]
     control = rows.get(NOTHING)
-    return {**kept, **{name: {**row, "hurts": hurts(row, control), "ran": ran} for name, row in rows.items()}}
+    return {name: {**row, "hurts": hurts(row, control), "run": run} for name, row in rows.items()}
 
 
 def filled(page: str, rows: Rows, chosen: Rows) -> str:
-    """The page with its tables: first what hurts in most ways, then what holds. An attack without a row was not run.
+    """The page with these rows in the place of older ones, and a row for every attack, run or not.
     chosen: the rows of a victim with chosen accounts; of these only those that were run are shown."""
-    missing = {name: {"about": named(name).about, "ended": "", "hurts": ["not run"]} for name in names()}
-    every: Rows = {**missing, **rows}
-    worst = sorted(every, key=lambda name: (name not in rows, -len(every[name]["hurts"]), name))
-    page = _between(page, OPENS, table({name: every[name] for name in worst}))
-    worst = sorted(chosen, key=lambda name: (-len(chosen[name]["hurts"]), name))
-    return _between(page, OPENS_CHOSEN, table({name: chosen[name] for name in worst}))
+    missing = cells_of({name: {"ended": "", "hurts": [NOT_RUN]} for name in names()})
+    page = _between(page, OPENS, {**missing, **_kept(page, OPENS), **cells_of(rows)})
+    return _between(page, OPENS_CHOSEN, {**_kept(page, OPENS_CHOSEN), **cells_of(chosen)})
 
 
-def _between(page: str, opens: str, found: str) -> str:
+def _kept(page: str, opens: str) -> dict[str, Cells]:
+    """The lines of a table of the page. What an attack does is said as it says it now."""
+    found = page.split(opens)[1].split(ENDS)[0].splitlines()
+    cells = {
+        line.split("`")[1]: line.removeprefix("| ").removesuffix(" |").split(" | ")
+        for line in found
+        if line.startswith("| `")
+    }
+    return {name: (f"`{name}`: {named(name).about}", *line[1:]) for name, line in cells.items() if name in names()}
+
+
+def _between(page: str, opens: str, found: Mapping[str, Cells]) -> str:
     before, rest = page.split(opens)
-    return f"{before}{opens}\n{found}\n\n{ENDS}{rest.split(ENDS, 1)[1]}"
-
-
-def load(path: Path = KEPT) -> dict[str, Mapping[str, Any]]:
-    """The kept rows."""
-    found: dict[str, Mapping[str, Any]] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    return found
+    return f"{before}{opens}\n{table(found)}\n\n{ENDS}{rest.split(ENDS, 1)[1]}"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    kept: dict[Path, Rows] = {path: load(path) for path in (KEPT, KEPT_CHOSEN)}
+    rows: dict[str, dict[str, Any]] = {"all": {}, "follows": {}}
     for path in sys.argv[1:] if argv is None else argv:
         result = json.loads(Path(path).read_text("utf-8"))
-        of = KEPT_CHOSEN if result["sizes"].get("interest") == "follows" else KEPT
-        kept[of] = taken_over(kept[of], result)
-    for of, rows in kept.items():
-        of.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
-    PAGE.write_text(filled(PAGE.read_text("utf-8"), kept[KEPT], kept[KEPT_CHOSEN]), "utf-8")
+        rows[result["sizes"].get("interest", "all")] |= taken_over(result)
+    PAGE.write_text(filled(PAGE.read_text("utf-8"), rows["all"], rows["follows"]), "utf-8")
 
 
 if __name__ == "__main__":

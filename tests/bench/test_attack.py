@@ -14,7 +14,7 @@ from banyan_sim.attack import NOTHING, Attack
 from bench.__main__ import main
 from bench.attack.attack import named, names, names_of_chosen
 from bench.attack.laboratory import QUICK
-from bench.attack.table import KEPT_CHOSEN, PAGE, filled, load, table, taken_over
+from bench.attack.table import OPENS, PAGE, cells_of, filled, table, taken_over
 from bench.attack.verdict import hurts
 from bench.rig import processes
 from bench.rig.processes import USUAL
@@ -70,29 +70,24 @@ def test_a_quick_run_has_every_figure_of_every_phase(
             assert of["disk_mb"] > 0
     assert rows[NOTHING]["price"]["links"] == 0
     assert all(rows[name]["price"]["links"] > 0 for name in some if name != NOTHING)
-    assert table(rows).count("\n") == 1 + len(some)
+    assert table(cells_of(rows)).count("\n") == 1 + len(some)
 
 
-def test_the_page_shows_the_kept_rows_of_every_attack() -> None:
-    rows, chosen, page = load(), load(KEPT_CHOSEN), PAGE.read_text("utf-8")
-    assert set(rows) <= set(names())
-    assert set(chosen) <= set(names())
-    assert filled(page, rows, chosen) == page, "run `uv run python -m bench.attack.table`"
+def test_the_page_has_a_row_for_every_attack() -> None:
+    page = PAGE.read_text("utf-8")
+    assert filled(page, {}, {}) == page, "run `uv run python -m bench.attack.table`"
+    assert all(f"| `{name}`: {named(name).about} |" in page for name in names())
 
 
 def test_a_row_that_ran_again_replaces_the_older_one() -> None:
-    result = {
-        "time": "now",
-        "sizes": {},
-        "machine": {},
-        "versions": {"banyan": "1"},
-        "attacks": {"slots": {**row(linked=False), "about": "a"}},
-    }
-    found = taken_over({"slots": {"about": "old"}, "nothing": {"about": "n"}}, result)
-    assert found["nothing"] == {"about": "n"}
-    assert found["slots"]["about"] == "a"
-    assert found["slots"]["hurts"] == ["the honest link ended"]
-    assert found["slots"]["ran"]["banyan"] == "1"
+    result = {"sizes": {"at_once": 2}, "versions": {"banyan": "0.1.0 abc"}, "attacks": {"slots": row(linked=False)}}
+    page = PAGE.read_text("utf-8")
+    found = filled(page, taken_over(result), {})
+    assert found.count("\n") == page.count("\n")
+    first = found.split(OPENS)[1].splitlines()[3]
+    assert first.startswith("| `slots`: ")
+    assert first.endswith(" | the honest link ended | abc, 2 at once |")
+    assert filled(found, {}, {}) == found
 
 
 def row(**during: Any) -> dict[str, Any]:
@@ -110,7 +105,9 @@ def row(**during: Any) -> dict[str, Any]:
         "by_comparing_s": 1.0,
         "status": {"fresh_as_of": None, "clock": None},
     }
-    return {"before": phase, "during": {**phase, **during}, "after": phase, "newcomer_s": 1.0}
+    price = {"identities": 3, "sent": 1_000_000}
+    rest = {"price": price, "seconds": 10, "newcomer_s": 1.0}
+    return {"before": phase, "during": {**phase, **during}, "after": phase, **rest}
 
 
 @pytest.mark.parametrize(
