@@ -1141,7 +1141,7 @@ async def test_a_call_is_not_found_behind_a_hundred_thousand_frames(tmp_path: Pa
         done, go_on, found = Counter[str](), threading.Event(), list[int]()
 
         async def call() -> None:
-            found.append(await node.worker.call(lambda c, now: done["frame"] + node.worker._turns.count))
+            found.append(await node.worker.call(lambda c, now: done["frame"] + node.worker._inbox.turns.count))
 
         node.worker.post(lambda c, now: _wait(go_on))
         for _ in range(100_000):

@@ -17,7 +17,7 @@ import trio
 from banyan_crdt.errors import Refused
 from banyan_node.links.incoming import FOLD_BYTES
 from banyan_node.server.running import find_running
-from banyan_node.workers import memory, worker
+from banyan_node.workers import inbox, memory, worker
 from banyan_node.workers.turns import Whose
 from banyan_replica.peers.backlog import Lane
 from banyan_storage.errors import DiskFull
@@ -138,7 +138,7 @@ async def test_only_little_that_must_be_committed_waits_for_company(
         monkeypatch.setattr(time, "sleep", nap)
         assert await together(5, 100, writes=False) == 0
         assert await together(5, 300, writes=True) > 0
-        assert await together(5, worker.ENOUGH_BYTES, writes=True) == 0
+        assert await together(5, inbox.ENOUGH_BYTES, writes=True) == 0
 
 
 async def test_what_a_batch_brought_is_told_before_timers_do_more(

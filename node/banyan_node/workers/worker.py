@@ -8,11 +8,8 @@ answers to calls. The event loop runs on while this thread decodes, hashes or sy
 
 from __future__ import annotations
 
-import gc
-import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -21,10 +18,11 @@ import structlog
 import trio
 
 from banyan_node.workers import memory
+from banyan_node.workers.inbox import Inbox
 from banyan_node.workers.jobs import NODE, Answer, Arrivals, Job, answered, together
 from banyan_node.workers.published import Answered
 from banyan_node.workers.throttle import Throttle
-from banyan_node.workers.turns import May, Turns, Whose
+from banyan_node.workers.turns import Whose
 from banyan_replica.effects import Commit, Effect, Send
 from banyan_replica.peers.backlog import Lane
 from banyan_replica.peers.flow import WINDOW
@@ -37,18 +35,11 @@ TAKE = 512
 """The most items of the inbox that share one commit."""
 TAKE_BYTES = WINDOW // 2
 """The most bytes of frames that share one commit: half of a peer's credit, so that it can send more meanwhile."""
-ENOUGH_BYTES = 32 << 10
-"""Frames of so many bytes are committed without waiting for more."""
 HANDED_BYTES = 16 << 20
 """Bytes of answers that may be on their way to the links, of all peers together: a question of a few hundred bytes can
 be answered with megabytes. Beyond it frames wait; calls do not."""
 ANSWERS_BYTES = 64 << 10
 """After so many bytes of answers a batch of frames ends: the links send them while the next batch is worked on."""
-HANDED_S = 0.01
-"""How often it is looked whether the links have taken them, seconds."""
-MAY_S = 0.02  # how often it is looked whether one of those that have to wait may go on
-IDLE_S = 0.1
-"""The thread is idle after this time without work; then the collector may run, seconds."""
 FRAMES_S = 0.005
 """How long frames go on while calls wait, at least, seconds; then what FRAMES_SHARE says."""
 FRAMES_SHARE = 0.3
@@ -58,12 +49,6 @@ OWN_S = 0.005, 0.05
 seconds: their posts are not to wait for a flood that is relayed with them. Between these, OWN_COMMITS times what the
 last commit took, so that a slow disk is not busy with commits alone."""
 OWN_COMMITS = 2
-SORTED = 4_096
-"""Frames that are sorted at once: tiny ones can come by the hundred thousand, and a call must not wait for all."""
-WAKE = Job(lambda context, now: None, None)
-"""Says that a call came."""
-WINDOW_S = 0.004
-"""How long a small commit waits for more writes if several came together last time."""
 
 
 class Worker(Generic[T]):
@@ -85,18 +70,16 @@ class Worker(Generic[T]):
         relied_on(context, peer): whether the peer has its turns among those that this node relies on (turns.py).
         throttle: how much of the processor other peers get; None: as much as they like."""
         self._make, self._replica_of, self._close, self._deliver = make, replica_of, close, deliver
-        self._after, self._relied_on, self._throttle = after, relied_on, throttle or Throttle()
-        self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._after, self._throttle = after, throttle or Throttle()
+        self._inbox = Inbox(self._throttle, lambda peer: relied_on(self._context, peer), self.now)
         self._loop = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(target=self._run, name="replica", daemon=True)
         self._ready = trio.Event()
         self._done = trio.Event()
         self._calls: set[Answer] = set()
-        self._called: deque[Job] = deque()
-        """Calls that come. They are not in the inbox, where they would be found behind all frames."""
-        self._own: deque[Job] = deque()
-        """Calls that wait."""
-        self._turns: Turns[Job]
+        self._context: T
+        self._replica: Replica
+        """What `make` returned, and its replica. On this thread only, as all that follows."""
         self._cpu: float | None = None
         self._due = 0.0
         """When to go on though no job comes: the replica's timer is due, or `after` is."""
@@ -105,10 +88,7 @@ class Worker(Generic[T]):
         self._calls_s = 0.0
         """How long the last calls took together, with their commit, seconds."""
         self._own_s = OWN_S[0]  # by the last commit
-        self._crowd = False
-        """Whether several jobs that write came together last time, which predicts that more will."""
         self._error: BaseException | None = None
-        self._stopping = False
         self._began: float | None = None
         """When it took up what it does now; None: it waits for work."""
         self.worked_s = 0.0
@@ -145,8 +125,7 @@ class Worker(Generic[T]):
         if not self._done.is_set():
             self._calls.add(answer)
             try:
-                self._called.append(Job(do, answer, alone, together, writes=True))
-                self._inbox.put(WAKE)
+                self._inbox.call(Job(do, answer, alone, together, writes=True))
                 await answer.given.wait()
             finally:
                 self._calls.discard(answer)
@@ -155,14 +134,14 @@ class Worker(Generic[T]):
     async def stop(self) -> None:
         """Runs the calls in the inbox, commits and closes; reconciliation brings again what frames are dropped. Never
         cancelled, so no open transaction is left behind."""
-        self._inbox.put(None)
+        self._inbox.stop()
         with trio.CancelScope(shield=True):
             await self._done.wait()
 
     @property
     def waiting(self) -> int:
         """Jobs that came and were not looked at yet."""
-        return self._inbox.qsize()
+        return self._inbox.unsorted
 
     @property
     def at_one_thing_s(self) -> float:
@@ -181,16 +160,17 @@ class Worker(Generic[T]):
         return self._epoch + time.monotonic()
 
     def _run(self) -> None:
-        context: T | None = None
         try:
-            context = self._make()
-            self._tell(self._ready.set)
-            self._serve(context, self._replica_of(context))
+            self._context = self._make()
+            try:
+                self._replica = self._replica_of(self._context)
+                self._tell(self._ready.set)
+                self._serve()
+            finally:
+                self._close(self._context)
         except BaseException as error:
             self._error = error
         finally:
-            if context is not None:
-                self._close(context)
             self._tell(self._end)
 
     def _end(self) -> None:
@@ -200,63 +180,68 @@ class Worker(Generic[T]):
         for answer in self._calls:
             answer.given.set()
 
-    def _serve(self, context: T, replica: Replica) -> None:
+    def _serve(self) -> None:
         self._spent()
-        self._turns = Turns(partial(self._relied_on, context))
-        while not self._stopping:
+        inbox = self._inbox
+        while not inbox.stopping:
             self._began = None
-            self._wait(replica)
+            inbox.wait(self._due, full=self._under_way >= HANDED_BYTES)
             self._began = time.monotonic()
-            began, calls = time.perf_counter(), bool(self._own)
-            while self._own:
+            began, calls = time.perf_counter(), bool(inbox.calls)
+            while inbox.calls:
                 self._began = time.monotonic()
-                self._serve_batch(context, replica, together(self._own, TAKE))
+                self._serve_batch(together(inbox.calls, TAKE))
             self._calls_s = time.perf_counter() - began
-            if self._turns.count or not calls:
-                self._serve_batch(context, replica, ())
+            if inbox.turns.count or not calls:
+                self._serve_batch(())
             self.worked_s += time.perf_counter() - began
 
-    def _serve_batch(self, context: T, replica: Replica, calls: Sequence[Job]) -> None:
+    def _serve_batch(self, calls: Sequence[Job]) -> None:
         """Runs calls, or frames if there are none, then timers that are due."""
-        now, reached = self.now(), replica.store.last_arrival
-        replica.set_clock(time.time() - now)
-        error = self._run_calls(context, replica, calls, now) if calls else self._run_frames(context, replica, now)
-        effects, failed = self._effects(replica)
+        now, reached = self.now(), self._replica.store.last_arrival
+        self._replica.set_clock(time.time() - now)
+        error = self._run_calls(calls, now) if calls else self._run_frames(now)
+        effects, failed = self._effects()
         answers = [job.answer for job in calls if job.answer is not None]
         for answer in answers:
             answer.ready(error or failed)
         self._due = float("inf")
         try:
-            self._due = self._after(context, now, answered(calls))
+            self._due = self._after(self._context, now, answered(calls))
         except Exception:
             log.exception("publishing after a batch failed")
         if effects or answers:
-            self._hand(replica, effects, answers, reached)
-        timer = replica.get_timer()
+            self._hand(effects, answers, reached)
+        timer = self._replica.get_timer()
         if timer is not None and timer <= now:
-            self._guarded(replica, partial(self._handle_timer, replica, now))
-            effects, _ = self._effects(replica)
+            self._guarded(partial(self._handle_timer, now))
+            effects, _ = self._effects()
             if effects:
-                self._hand(replica, effects, (), reached)
-            timer = replica.get_timer()
+                self._hand(effects, (), reached)
+            timer = self._replica.get_timer()
         if timer is not None:
             self._due = min(self._due, timer)
         if calls:
             self._spent()  # own people owe nothing
 
-    def _handle_timer(self, replica: Replica, now: float) -> None:
+    @property
+    def _under_way(self) -> int:
+        """Bytes that the links have not taken over yet."""
+        return self._handed - self._taken
+
+    def _handle_timer(self, now: float) -> None:
         began = self._cpu and time.thread_time()
-        reader = replica.handle_timer(now)
+        reader = self._replica.handle_timer(now)
         if reader and began and self._cpu:
             took = time.thread_time() - began
             self._throttle.spent(reader, "", took)
             self._cpu += took  # and nobody else pays for it
 
-    def _hand(self, replica: Replica, effects: Sequence[Effect], answers: Sequence[Answer], reached: int) -> None:
+    def _hand(self, effects: Sequence[Effect], answers: Sequence[Answer], reached: int) -> None:
         """Has the event loop carry out effects, and then give answers."""
         size = sum(len(effect.data) for effect in effects if isinstance(effect, Send))
         self._handed += size
-        self._tell(partial(self._give, effects, answers, Arrivals(reached, replica.store.last_arrival), size))
+        self._tell(partial(self._give, effects, answers, Arrivals(reached, self._replica.store.last_arrival), size))
 
     def _give(self, effects: Sequence[Effect], answers: Sequence[Answer], arrivals: Arrivals, size: int) -> None:
         """On the event loop."""
@@ -268,41 +253,42 @@ class Worker(Generic[T]):
         for answer in answers:
             answer.given.set()
 
-    def _run_calls(self, context: T, replica: Replica, jobs: Sequence[Job], now: float) -> StorageError | None:
+    def _run_calls(self, jobs: Sequence[Job], now: float) -> StorageError | None:
         """Runs calls that share a commit. No call may leave half of its writes in it: if one is refused after it wrote,
         the transaction is rolled back and the others run again."""
         for job in jobs:
-            error = self._guarded(replica, replica.writes.hold if job.together else replica.writes.settle)
-            before = replica.writes.changes
-            error = error or self._guarded(replica, partial(job.run, context, now))
+            error = self._guarded(self._replica.writes.hold if job.together else self._replica.writes.settle)
+            before = self._replica.writes.changes
+            error = error or self._guarded(partial(job.run, self._context, now))
             if error is not None:
                 return error
-            if job.answer is not None and job.answer.refused and replica.writes.changes != before:
-                self._undo(replica, None)
-                return self._run_calls(context, replica, [j for j in jobs if j is not job], now)
-        return self._guarded(replica, replica.writes.settle)
+            if job.answer is not None and job.answer.refused and self._replica.writes.changes != before:
+                self._undo(None)
+                return self._run_calls([j for j in jobs if j is not job], now)
+        return self._guarded(self._replica.writes.settle)
 
-    def _run_frames(self, context: T, replica: Replica, now: float) -> StorageError | None:
+    def _run_frames(self, now: float) -> StorageError | None:
         """Runs waiting frames that share a commit, in turns. They share none with calls, so a failing frame cannot roll
         back an answered call, nor the reverse. If one fails, the writes of those before it are rolled back too, and
         reconciliation brings them again."""
         began = at = time.perf_counter()
         most = max(FRAMES_S, self._calls_s * FRAMES_SHARE / (1 - FRAMES_SHARE))
+        turns, status = self._inbox.turns, self._replica.status
         count, size, own = 0, 0, False
-        self._guarded(replica, replica.writes.settle)
-        while count < TAKE and size < TAKE_BYTES and self._handed - self._taken + replica.status.unsent < HANDED_BYTES:
-            if (job := self._turns.next(self._may())) is None:
+        self._guarded(self._replica.writes.settle)
+        while count < TAKE and size < TAKE_BYTES and self._under_way + status.unsent < HANDED_BYTES:
+            if (job := turns.next(self._inbox.may())) is None:
                 break
-            self._guarded(replica, partial(job.run, context, now))
+            self._guarded(partial(job.run, self._context, now))
             before, at = at, time.perf_counter()
             spent = self._spent()
-            self._turns.took(job, at - before, now)
+            turns.took(job, at - before, now)
             if job.whose.peer:
                 self._throttle.spent(*job.whose, spent, job.lane is Lane.FIRST)
             count, size, own = count + 1, size + job.size, own or job.lane is Lane.FIRST
-            if at - began > most and self._calls_wait():
+            if at - began > most and self._inbox.calls_wait():
                 break
-            if replica.status.unsent > ANSWERS_BYTES or (at - began > self._own_s and (own or self._turns.first)):
+            if status.unsent > ANSWERS_BYTES or (at - began > self._own_s and (own or turns.first)):
                 break
         return None
 
@@ -312,86 +298,34 @@ class Worker(Generic[T]):
         before, self._cpu = self._cpu, time.thread_time() if self._throttle.busy else None
         return self._cpu - before if self._cpu is not None and before is not None else 0.0
 
-    def _guarded(self, replica: Replica, do: Callable[[], object]) -> StorageError | None:
+    def _guarded(self, do: Callable[[], object]) -> StorageError | None:
         """Runs `do`. On a full disk or a bug it rolls back and returns an error, and the thread continues."""
         try:
             do()
         except StorageError as why:
-            self._undo(replica, why)
+            self._undo(why)
             return why
         except Exception as bug:
             log.exception("a frame could not be handled")
             lost = StorageError(f"an error inside the node rolled back uncommitted writes: {bug!r}")
-            self._undo(replica, lost)
+            self._undo(lost)
             return lost
         return None
 
-    def _undo(self, replica: Replica, why: StorageError | None) -> None:
-        replica.store.rollback()
-        replica.commit_failed(str(why) if why else None)
+    def _undo(self, why: StorageError | None) -> None:
+        self._replica.store.rollback()
+        self._replica.commit_failed(str(why) if why else None)
 
-    def _wait(self, replica: Replica) -> None:
-        """Waits until there is work, or a timer is due."""
-        self._take_in()
-        full = self._handed - self._taken >= HANDED_BYTES
-        if not self._own and (full or not self._turns.can_run(self._may())):
-            owed = self._throttle.owed()
-            longest = HANDED_S if full else min(MAY_S, owed) if self._turns.count and owed else 1.0
-            patience = max(0.0, min(longest, self._due - self.now()))
-            try:
-                self._sort(self._inbox.get(timeout=patience) if patience else self._inbox.get_nowait())
-            except queue.Empty:
-                if patience > IDLE_S and gc.get_count()[0] > memory.GC_OBJECTS:
-                    gc.collect(0)
-                return
-            self._take_in()
-        if self._waits():
-            time.sleep(WINDOW_S)
-            self._take_in()
-        self._crowd = self._writing() > 1
-
-    def _may(self) -> May | None:
-        """Who may have a turn (turns.py); None: all."""
-        return May(self._throttle.is_behind, self._throttle.allows) if self._throttle.owed() else None
-
-    def _take_in(self) -> None:
-        """Takes over the calls that came, and some of the frames."""
-        while self._called:
-            self._own.append(self._called.popleft())
-        for _ in range(SORTED):
-            if self._inbox.empty():
-                break
-            self._sort(self._inbox.get_nowait())  # no other thread takes from it
-
-    def _sort(self, job: Job | None) -> None:
-        if job is None:
-            self._stopping = True
-        elif job is not WAKE:
-            self._turns.put(job, self.now())
-
-    def _calls_wait(self) -> bool:
-        self._take_in()
-        return bool(self._own) or self._stopping
-
-    def _writing(self) -> int:
-        """How many of the waiting jobs may write."""
-        return self._turns.writing + sum(job.writes for job in self._own)
-
-    def _waits(self) -> bool:
-        """Whether to wait for more jobs: these are small, and several writes come together. A lone one starts now."""
-        writing = len(self._own) if self._may() else self._writing()
-        return (writing > 1 or (self._crowd and writing > 0)) and self._turns.size < ENOUGH_BYTES
-
-    def _effects(self, replica: Replica) -> tuple[list[Effect], StorageError | None]:
+    def _effects(self) -> tuple[list[Effect], StorageError | None]:
         """Carries out commits; returns the other effects for the event loop."""
         out: list[Effect] = []
         error: StorageError | None = None
         while True:
             try:
-                effect = replica.next_effect()
+                effect = self._replica.next_effect()
             except StorageError as why:  # it writes what was collected, and notes of its own
                 error = why
-                self._undo(replica, why)
+                self._undo(why)
                 out.clear()
                 continue
             if effect is None:
@@ -401,11 +335,11 @@ class Worker(Generic[T]):
                 continue
             began = time.perf_counter()
             try:
-                replica.store.commit()
+                self._replica.store.commit()
                 self._own_s = min(max(OWN_S[0], OWN_COMMITS * (time.perf_counter() - began)), OWN_S[1])
             except StorageError as why:
                 error = why
-                replica.commit_failed(str(why))
+                self._replica.commit_failed(str(why))
                 out.clear()
         return out, error
 

@@ -1,0 +1,120 @@
+"""What waits for the replica's thread, and how long the thread waits for more.
+
+Calls of this node's own people are apart from frames, behind which they would be found late. Frames are in turns
+(turns.py). The thread has the inbox to itself, but for `put`, `call` and `stop`.
+"""
+
+from __future__ import annotations
+
+import gc
+import queue
+import time
+from collections import deque
+from collections.abc import Callable
+
+from banyan_node.workers import memory
+from banyan_node.workers.jobs import Job
+from banyan_node.workers.throttle import Throttle
+from banyan_node.workers.turns import May, Turns
+
+ENOUGH_BYTES = 32 << 10
+"""Frames of so many bytes are committed without waiting for more."""
+HANDED_S = 0.01
+"""How often it is looked whether the links have taken what was handed to them, seconds."""
+MAY_S = 0.02  # how often it is looked whether one of those that have to wait may go on
+IDLE_S = 0.1
+"""The thread is idle after this time without work; then the collector may run, seconds."""
+SORTED = 4_096
+"""Frames that are sorted at once: tiny ones can come by the hundred thousand, and a call must not wait for all."""
+WAKE = Job(lambda context, now: None, None)
+"""Says that a call came."""
+WINDOW_S = 0.004
+"""How long a small commit waits for more writes if several came together last time."""
+
+
+class Inbox:
+    """relied_on: see `Turns`; it is asked on the replica's thread. now: the time, seconds."""
+
+    def __init__(self, throttle: Throttle, relied_on: Callable[[str], bool], now: Callable[[], float]) -> None:
+        self._throttle, self._now = throttle, now
+        self._came: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._called: deque[Job] = deque()
+        self.calls: deque[Job] = deque()
+        """Calls that wait."""
+        self.turns: Turns[Job] = Turns(relied_on)
+        """Frames that wait."""
+        self.stopping = False
+        self._crowd = False
+        """Whether several jobs that write came together last time, which predicts that more will."""
+
+    # -- any thread
+
+    def put(self, job: Job) -> None:
+        self._came.put(job)
+
+    def call(self, job: Job) -> None:
+        self._called.append(job)
+        self._came.put(WAKE)
+
+    def stop(self) -> None:
+        """Nothing is waited for any more."""
+        self._came.put(None)
+
+    @property
+    def unsorted(self) -> int:
+        """Jobs that came and were not looked at yet."""
+        return self._came.qsize()
+
+    # -- the replica's thread
+
+    def wait(self, due: float, full: bool) -> None:
+        """Waits until there is work, or it is `due`. full: no frame may run, since the links have much to send."""
+        self._take_in()
+        if not self.calls and (full or not self.turns.can_run(self.may())):
+            owed = self._throttle.owed()
+            longest = HANDED_S if full else min(MAY_S, owed) if self.turns.count and owed else 1.0
+            patience = max(0.0, min(longest, due - self._now()))
+            try:
+                self._sort(self._came.get(timeout=patience) if patience else self._came.get_nowait())
+            except queue.Empty:
+                if patience > IDLE_S and gc.get_count()[0] > memory.GC_OBJECTS:
+                    gc.collect(0)
+                return
+            self._take_in()
+        if self._waits():
+            time.sleep(WINDOW_S)
+            self._take_in()
+        self._crowd = self._writing() > 1
+
+    def may(self) -> May | None:
+        """Who may have a turn (turns.py); None: all."""
+        return May(self._throttle.is_behind, self._throttle.allows) if self._throttle.owed() else None
+
+    def calls_wait(self) -> bool:
+        """Whether a call came, or the end."""
+        self._take_in()
+        return bool(self.calls) or self.stopping
+
+    def _take_in(self) -> None:
+        """Takes over the calls that came, and some of the frames."""
+        while self._called:
+            self.calls.append(self._called.popleft())
+        for _ in range(SORTED):
+            if self._came.empty():
+                break
+            self._sort(self._came.get_nowait())  # no other thread takes from it
+
+    def _sort(self, job: Job | None) -> None:
+        if job is None:
+            self.stopping = True
+        elif job is not WAKE:
+            self.turns.put(job, self._now())
+
+    def _writing(self) -> int:
+        """How many of the waiting jobs may write."""
+        return self.turns.writing + sum(job.writes for job in self.calls)
+
+    def _waits(self) -> bool:
+        """Whether to wait for more jobs: these are small, and several writes come together. A lone one starts now."""
+        writing = len(self.calls) if self.may() else self._writing()
+        return (writing > 1 or (self._crowd and writing > 0)) and self.turns.size < ENOUGH_BYTES
