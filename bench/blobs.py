@@ -62,7 +62,7 @@ async def taker(nodes: list[Node], line: Line, params: dict[str, Any]) -> None:
     node, late = nodes[0], list[float]()
     line.say("ready")
     asked = await line.hear()
-    assert await node.dial(asked["address"]) is None
+    assert await node.links.dial_now(asked["address"]) is None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_watch, node, late)
         with trio.fail_after(60):

@@ -48,15 +48,14 @@ from banyan_node.surroundings import OfNode
 from banyan_node.upkeep import chores, room, searching, views
 from banyan_node.upkeep.long_works import LongWorks, carry_out
 from banyan_node.upkeep.mending import Stopped
-from banyan_node.upkeep.tasks import Tasks
+from banyan_node.upkeep.tasks import Tasks, every
 from banyan_node.version import program_version
 from banyan_node.workers.jobs import Arrivals
-from banyan_node.workers.published import Answered, Published, Publisher
+from banyan_node.workers.published import Published, Publisher
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.worker import Worker
 from banyan_replica.effects import Connect, Disconnect, Effect, Event, Send
 from banyan_storage.errors import StorageError
-from banyan_storage.lmdb_folder import make_folder
 
 T = TypeVar("T")
 log = structlog.get_logger("banyan")
@@ -68,12 +67,10 @@ LOOK_S = 5.0
 """Seconds between two updates of the metrics."""
 HELD_UP_S = 15.0
 """A node of which all has waited so long for one thing does not call itself ready."""
-PING_S = 2.0
-"""How long a peer may take to answer a ping."""
-ANCHORS_S = 30.0
-"""Seconds between two writes of `peers.json`."""
 TERMS_S = 3_600.0
 """Seconds between two looks whether something that the door keeps has reached its term."""
+PING_S = 2.0
+"""How long a peer may take to answer a ping."""
 LAST_LOOK_S = 2.0
 """How long the last of these writes may delay a node that stops."""
 
@@ -109,9 +106,9 @@ class Node:
         self.tasks = Tasks(self.shutdown.is_set)
         self.door: DoorState | None = None
         """What the door for HTTP does; the door itself says so."""
-        self._publisher: Publisher | None = None
+        self._publisher = Publisher()
         self._stands = "Starting"
-        self._servers = Servers()
+        self.servers = Servers()
         self._linking = False
         """Whether links are served. Set before `up`: a peer that dials while the node starts needs our hello."""
 
@@ -135,7 +132,7 @@ class Node:
             lambda c: c.replica,
             close_context,
             self._deliver,
-            self._publish,
+            self._publisher.after,
             self._relied_on,
             self.throttle,
         )
@@ -149,8 +146,8 @@ class Node:
                 await self.edge.wait_up()
                 addresses = tuple(config.node.announce or self.edge.addresses)
                 self.links = Links(self.edge, self.worker, config, self.metrics, self.nursery)
-                self.edge.door.standing = self._standing
                 self.context = await self.worker.call(lambda c, now: _begin(c, addresses, now))
+                self.edge.door.standing = self._standing
                 self.context.at_door = self._at_door
                 self.backend = NodeBackend(self, self.context)
                 self.media = await open_media(self.context, self.worker, self.edge, self.nursery)
@@ -159,9 +156,9 @@ class Node:
                     await self.shutdown.wait()
                     self.backend.end_events()
                     with trio.move_on_after(LAST_LOOK_S), suppress(OSError, StorageError):  # before the links close
-                        await self._remember_now()
+                        await anchors.remember(self.worker, self.home.peers)
                     with trio.move_on_after(config.control.grace_seconds + LAST_LOOK_S):
-                        await self._servers.ended()  # requests under way are answered
+                        await self.servers.ended()  # requests under way are answered
                 finally:
                     self._linking = False  # no new task in a nursery that ends
                     self.links.close()
@@ -199,13 +196,13 @@ class Node:
         keep("links", self.links.accept)
         keep("edge events", self._edge_events)
         keep("discovery", self.links.discover)
-        keep("peers.json", self._remember)
+        keep("peers.json", partial(anchors.keep, self.worker, self.home.peers))
         keep("room", watch.run)
-        keep("metrics", self._look_around)
+        keep("metrics", partial(every, LOOK_S, self._look_around))
         keep("interest", partial(interest.follow, self.worker, self.context))
         keep("accounts that left", partial(evicting.run, self.worker, self.context))
         keep("daily work", partial(chores.run, self.worker))
-        keep("terms at the door", self._end_terms_at_door)
+        keep("terms at the door", partial(every, TERMS_S, partial(trio.to_thread.run_sync, self._at_door.end_terms)))
         keep("orders that end", partial(chores.each_minute, self.worker, content.end_terms))
         keep("erasures", partial(chores.each_minute, self.worker, erasing.step, alone=True))
         keep("scheduled posts", partial(chores.publish_on_time, self.worker, self.context.engine))
@@ -213,7 +210,7 @@ class Node:
         keep("media", partial(following.follow, self.worker, self.context, self.media))
         keep("unnamed media", partial(following.collect, self.worker, self.context))
         keep("search index", partial(searching.follow, self.worker, self.context))
-        endpoint = await self._servers.start(
+        endpoint = await self.servers.start(
             self.nursery,
             partial(
                 serve_control,
@@ -227,7 +224,7 @@ class Node:
             ),
         )
         for door in self.doors:
-            opened = await self._servers.start(self.nursery, partial(door, self), door=True)
+            opened = await self.servers.start(self.nursery, partial(door, self), door=True)
             log.info("door open", address=str(opened))
         before = anchors.read(self.home.peers)
         known = [*config.node.bootstrap, *(a.addr for a in before if not a.called)]
@@ -253,17 +250,11 @@ class Node:
 
     def _linked(self) -> int:
         """How many peers are linked and said hello."""
-        return sum(link.greeted for link in self._publisher.seen.links) if self._publisher else 0
+        return sum(link.greeted for link in self.seen.links)
 
     def _relied_on(self, context: Context, peer: str) -> bool:
         """On the replica's thread."""
         return self.throttle.relies(peer, context.replica.peers.relies_on(peer))
-
-    def _publish(self, context: Context, now: float, answers: Answered) -> float:
-        """On the replica's thread, after each batch."""
-        if self._publisher is None:
-            self._publisher = Publisher(context, now)
-        return self._publisher.after(context, now, answers)
 
     # -- effects
 
@@ -293,7 +284,7 @@ class Node:
         now = self.worker.now()
         return {
             link.peer: Standing(link.neighbour, math.inf if link.served_at is None else now - link.served_at)
-            for link in (self._publisher.seen.links if self._publisher else ())
+            for link in self.seen.links
         }
 
     async def _announce(self, log_id: LogId, length: int, head: bytes) -> None:
@@ -313,13 +304,11 @@ class Node:
 
     async def _look_around(self) -> None:
         """Updates the metrics."""
-        while True:
-            held = await self.worker.call(figures)
-            self.metrics.stands(**held)
-            self._stands = f"{held['peers']:,} peers; {held['entries']:,} entries of {held['accounts']:,} accounts"
-            say_left_out()
-            await self.keep_bans()
-            await trio.sleep(LOOK_S)
+        held = await self.worker.call(figures)
+        self.metrics.stands(**held)
+        self._stands = f"{held['peers']:,} peers; {held['entries']:,} entries of {held['accounts']:,} accounts"
+        say_left_out()
+        await self.keep_bans()
 
     # -- for the service manager (`service.Attended`)
 
@@ -338,20 +327,7 @@ class Node:
         return self.up.is_set()
 
     @property
-    def failing(self) -> dict[str, str]:
-        return self.tasks.failing()
-
-    @property
-    def twin(self) -> str | None:
-        return self.links.twin
-
-    @property
-    def unreached(self) -> dict[str, str]:
-        return self.links.unreached()
-
-    @property
     def seen(self) -> Published:
-        assert self._publisher is not None
         return self._publisher.seen
 
     async def look(self, do: Callable[[Looking], T]) -> T:
@@ -365,20 +341,6 @@ class Node:
     def addresses(self) -> tuple[str, ...]:
         return tuple(self.edge.addresses)
 
-    @property
-    def door_addresses(self) -> tuple[str, ...]:
-        return self._servers.doors
-
-    @property
-    def event_queue(self) -> int:
-        return self.settings.config.limits.event_queue
-
-    async def dial(self, addr: str) -> str | None:
-        return await self.links.dial_now(addr)
-
-    def drop(self, peer: str) -> bool:
-        return self.links.drop(peer)
-
     async def keep_bans(self) -> None:
         self.links.refuse(await self.worker.call(bans.lift_due))
 
@@ -386,11 +348,6 @@ class Node:
     def long_works(self) -> LongWorks:
         assert self.context is not None
         return self.context.works
-
-    @property
-    def archives(self) -> Path:
-        make_folder(self.home.archives)
-        return self.home.archives
 
     def begin(self, method: str, params: dict[str, str], about: str) -> int:
         number = self.long_works.announce(method, about)
@@ -420,20 +377,6 @@ class Node:
         """Waits so that the call that asked for it is answered first."""
         await trio.sleep(0.2)
         self.shutdown.set()
-
-    async def _end_terms_at_door(self) -> None:
-        while True:
-            await trio.to_thread.run_sync(self._at_door.end_terms)
-            await trio.sleep(TERMS_S)
-
-    async def _remember(self) -> None:
-        while True:
-            await trio.sleep(ANCHORS_S)
-            await self._remember_now()
-
-    async def _remember_now(self) -> None:
-        known = await self.worker.call(anchors.known)
-        await trio.to_thread.run_sync(anchors.write, self.home.peers, known)
 
 
 def _begin(context: Context, addrs: tuple[str, ...], now: float) -> Context:

@@ -17,7 +17,8 @@ def test_the_age_of_what_is_published_is_bounded(tmp_path: Path) -> None:
     home = make_home(tmp_path / "home")
     with open_local(home, load_settings(home)) as local:
         c, now = local.context, 100.0
-        publisher = Publisher(c, now)
+        publisher = Publisher()
+        publisher.after(c, now, Answered.NOBODY)
         first = publisher.seen
         assert publisher.after(c, now + 0.01, Answered.NOBODY) == pytest.approx(now + LAG_S)
         assert publisher.seen is first
@@ -29,7 +30,8 @@ def test_it_is_published_at_once_for_an_answer_and_for_a_peer_that_comes_or_goes
     home = make_home(tmp_path / "home")
     with open_local(home, load_settings(home)) as local:
         c, now = local.context, 100.0
-        publisher = Publisher(c, now)
+        publisher = Publisher()
+        publisher.after(c, now, Answered.NOBODY)
         assert publisher.after(c, now, Answered.PUBLISHERS) == pytest.approx(now + LAG_S), "only root and count"
         assert publisher.after(c, now, Answered.OTHERS) == inf
         c.replica.peer_up("q", group="g", outbound=False, addrs=(), now=now)

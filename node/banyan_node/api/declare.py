@@ -25,6 +25,7 @@ import msgspec
 
 from banyan_crdt.ids import AccountId
 from banyan_node.api.texts import Milliseconds
+from banyan_node.home.folder import Home
 from banyan_node.home.settings import Settings
 from banyan_node.hosting.vault import Private, Vault
 from banyan_node.links.filling import Filling
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from banyan_node.context import Context
     from banyan_node.media.fetching import BlobFetcher
     from banyan_node.metrics import Metrics
+    from banyan_node.server.servers import Servers
+    from banyan_node.upkeep.tasks import Tasks
     from banyan_node.workers.throttle import Throttle
     from banyan_node.workers.worker import Worker
 
@@ -158,6 +161,23 @@ class Working:
     make_room: Callable[[int], None]
 
 
+class Linking(Protocol):
+    """The links of a running node."""
+
+    @property
+    def twin(self) -> str | None:
+        """A sentence if a named peer said lately that another node runs with this one's key."""
+
+    def unreached(self) -> dict[str, str]:
+        """Contacts that no link leads to, each with why."""
+
+    async def dial_now(self, addr: str) -> str | None:
+        """Why the address cannot be reached, or None once it is linked."""
+
+    def drop(self, peer: str) -> bool:
+        """Hangs up on a peer, and dials it no more as a contact. Whether there was a link."""
+
+
 class Shell(Protocol):
     """The running node, for `node` methods."""
 
@@ -187,8 +207,7 @@ class Shell(Protocol):
     def addresses(self) -> tuple[str, ...]: ...
 
     @property
-    def door_addresses(self) -> tuple[str, ...]:
-        """Where HTTP is served for apps and browsers: HOST:PORT or unix:PATH."""
+    def servers(self) -> Servers: ...
 
     @property
     def ready(self) -> bool: ...
@@ -201,30 +220,14 @@ class Shell(Protocol):
         """Fetches blobs."""
 
     @property
-    def failing(self) -> dict[str, str]:
-        """Background tasks that failed lately, each with why."""
+    def tasks(self) -> Tasks: ...
 
     @property
-    def twin(self) -> str | None:
-        """A sentence if a named peer said lately that another node runs with this one's key."""
-
-    @property
-    def unreached(self) -> dict[str, str]:
-        """Contacts that no link leads to, each with why."""
+    def links(self) -> Linking: ...
 
     @property
     def door(self) -> DoorState | None:
         """The door for HTTP; None if it is shut."""
-
-    @property
-    def event_queue(self) -> int:
-        """Events that may wait for one reader."""
-
-    async def dial(self, addr: str) -> str | None:
-        """Why the address cannot be reached, or None once it is linked."""
-
-    def drop(self, peer: str) -> bool:
-        """Hangs up on a peer, and dials it no more as a contact. Whether there was a link."""
 
     async def keep_bans(self) -> None:
         """Ends bans whose time has come, and refuses the networks that are banned now."""
@@ -233,8 +236,7 @@ class Shell(Protocol):
     def long_works(self) -> LongWorks: ...
 
     @property
-    def archives(self) -> Path:
-        """The folder of archives, which is there."""
+    def home(self) -> Home: ...
 
     def begin(self, method: str, params: dict[str, str], about: str) -> int:
         """Calls a method in the background; the number of the work."""

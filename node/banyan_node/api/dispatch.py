@@ -190,7 +190,7 @@ class NodeBackend:
 
     async def events(self, params: Mapping[str, str]) -> AsyncGenerator[Any, None]:
         """Events from now, or from the cursor `since`. Raises CallError."""
-        return await self._events.follow(params, self._shell.event_queue)
+        return await self._events.follow(params, self._context.settings.config.limits.event_queue)
 
     async def look(self, do: Callable[[Looking], T]) -> T:
         """The result of `do` on a snapshot, run on a reader thread."""

@@ -12,9 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import trio
+
 from banyan_node.context import Context
 from banyan_node.home.folder import write_private
+from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.frames import PeerInfo
+
+WRITES_S = 30.0
+"""Seconds between two writes of the file."""
 
 
 class Anchor(NamedTuple):
@@ -36,6 +42,18 @@ def worth_keeping(chosen: Sequence[PeerInfo], callers: Sequence[PeerInfo]) -> li
     if chosen:
         return [Anchor(a.peer, tuple(a.addrs)) for a in chosen]
     return [Anchor(a.peer, tuple(a.addrs), True) for a in callers]
+
+
+async def keep(worker: Worker[Context], path: Path) -> None:
+    """Writes the file now and then, for ever."""
+    while True:
+        await trio.sleep(WRITES_S)
+        await remember(worker, path)
+
+
+async def remember(worker: Worker[Context], path: Path) -> None:
+    """Writes the file as of now. Raises OSError."""
+    await trio.to_thread.run_sync(write, path, await worker.call(known))
 
 
 def known(context: Context, now: float) -> list[Anchor]:

@@ -22,6 +22,13 @@ SOUND_S = 2 * LONGEST_S
 """A task that has not failed for so long is sound again: longer than the longest pause."""
 
 
+async def every(seconds: float, do: Callable[[], Awaitable[object]]) -> None:
+    """Does it now, and again after each pause, for ever."""
+    while True:
+        await do()
+        await trio.sleep(seconds)
+
+
 class Failure(NamedTuple):
     """sentence: without a full stop. at: when, on trio's clock. pause: until it was made again, seconds."""
 

@@ -117,16 +117,14 @@ def published(ctx: Context, now: float, untaken: Callable[[ReplicaView], str | N
 
 
 class Publisher:
-    """Publishes after batches of work. seen: the last published state; any thread may read it."""
+    """Publishes after batches of work."""
 
     seen: Published
-    _cost: float
-    _due: float
-    _meetings: int
+    """The last published state, from the first batch on; any thread may read it."""
 
-    def __init__(self, ctx: Context, now: float) -> None:
-        self._untaken = Untaken(ctx.device.key, ctx.store)
-        self._publish(ctx, now)
+    def __init__(self) -> None:
+        self._untaken: Untaken | None = None
+        self._cost, self._due, self._meetings = 0.0, -math.inf, 0
 
     def after(self, ctx: Context, now: float, answers: Answered) -> float:
         """Called after a batch. Returns when to publish if it did not now."""
@@ -141,6 +139,7 @@ class Publisher:
 
     def _publish(self, ctx: Context, now: float) -> None:
         began = time.thread_time()  # on a busy machine a cheap one takes long
+        self._untaken = self._untaken or Untaken(ctx.device.key, ctx.store)
         self.seen = published(ctx, now, partial(self._untaken.look, now))
         self._cost = time.thread_time() - began
         self._due = now + max(LAG_S, SHARE * self._cost)

@@ -135,4 +135,4 @@ def _network(text: str) -> bans.Network:
 async def drop(shell: Shell, ask: PeerDropRequest) -> DroppedPeer:
     """Hangs up on a peer, and dials it no more as a contact. It may come again; `peers.ban` refuses it."""
     peer = whole_peer(ask.peer)
-    return DroppedPeer(peer, shell.drop(peer))
+    return DroppedPeer(peer, shell.links.drop(peer))

@@ -11,6 +11,7 @@ from banyan_node.api.methods.decisions import Number
 from banyan_node.api.texts import Milliseconds
 from banyan_node.operator_errors import CallError
 from banyan_node.upkeep.long_works import LongWork
+from banyan_storage.lmdb_folder import make_folder
 
 METHODS = Declared()
 Does = Literal["verify", "rebuild", "export", "import", "compact"]
@@ -77,7 +78,7 @@ async def listing(shell: Shell, ask: Nothing) -> Works:
         WorkRow(None, "store.rebuild", view.name, "running", None, None, int(view.done * 100), 100, None, False)
         for view in views
     ]
-    return Works([*building, *map(_row, shell.long_works.rows())], shell.failing)
+    return Works([*building, *map(_row, shell.long_works.rows())], shell.tasks.failing())
 
 
 def _row(one: LongWork) -> WorkRow:
@@ -92,7 +93,8 @@ async def begin(shell: Shell, ask: BeginWorkRequest) -> WorkRow:
     if ask.do in ("export", "import", "compact"):
         if ask.name is None:
             raise CallError("bad_request", f"works.begin needs 'name', the name of the file to {ask.do}.")
-        params["path"] = str(shell.archives / ask.name)
+        make_folder(shell.home.archives)
+        params["path"] = str(shell.home.archives / ask.name)
     elif ask.view is not None and ask.do == "rebuild":
         params["view"] = ask.view
     if any(one.do == method and one.ended_ms is None for one in shell.long_works.rows()):

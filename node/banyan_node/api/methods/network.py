@@ -70,7 +70,7 @@ async def add(shell: Shell, ask: AddrRequest) -> Peer:
     peer = ask.addr.rsplit("/p2p/", 1)[-1]
     if peer == await _own(shell):
         raise CallError("bad_request", "That is this node itself: name another peer.")
-    why = await shell.dial(ask.addr)
+    why = await shell.links.dial_now(ask.addr)
     if why is not None:
         raise CallError("no_peer", f"{ask.addr[:200]} cannot be reached: {why}", 502)
     return Peer(peer)
@@ -131,7 +131,7 @@ async def diff(shell: Shell, ask: DiffRequest) -> list[differing.Difference]:
 
 @node_state.METHODS.on_node("id")
 async def identity(shell: Shell, shown: node_state.NodeIdentity) -> node_state.NodeIdentity:
-    return structs.replace(shown, addresses=list(shell.addresses), doors=list(shell.door_addresses), running=True)
+    return structs.replace(shown, addresses=list(shell.addresses), doors=list(shell.servers.doors), running=True)
 
 
 @node_state.METHODS.on_node("status")
@@ -140,6 +140,10 @@ async def status(shell: Shell, shown: node_state.Status) -> node_state.Status:
     used = shell.slots
     slots = convert({**used._asdict(), "crowded": used.crowded}, node_state.SlotsUsed)
     running = {"running": True, "ready": shell.ready, "uptime_s": uptime}
-    lately = {"failing": shell.failing, "unreached": shell.unreached, "trouble": shown.trouble or shell.twin}
+    lately = {
+        "failing": shell.tasks.failing(),
+        "unreached": shell.links.unreached(),
+        "trouble": shown.trouble or shell.links.twin,
+    }
     throttle = node_state.Throttled(round(shell.throttle.used_by_all, 3), shell.throttle.waiting)
     return structs.replace(shown, **running, **lately, slots=slots, throttle=throttle, door=shell.door)
