@@ -105,7 +105,7 @@ def test_every_default_is_allowed_and_every_setting_has_a_reason() -> None:
         assert parse(option.name, written) == option.default
 
 
-def test_config_set_keeps_every_other_line(home: Home) -> None:
+def test_config_set_keeps_all_else_and_comments_too(home: Home) -> None:
     home.config.write_text(
         '# mine\n[node] # who\nname = "fig"   # old\nlisten = [\n  "/ip4/127.0.0.1/tcp/1", # a\n]\n\n'
         '[log]\nlevel = "info"\n'
@@ -116,7 +116,7 @@ def test_config_set_keeps_every_other_line(home: Home) -> None:
     set_in_file(home.config, "log.level", "debug")
     set_in_file(home.config, "node.name", 'a "b" \\ # é')
     assert home.config.read_text() == (
-        '# mine\n[node] # who\nname = "a \\"b\\" \\\\ # é"\nlisten = ["/ip4/0.0.0.0/tcp/4001"]\nmdns = true\n\n'
+        '# mine\n[node] # who\nname = "a \\"b\\" \\\\ # é"   # old\nlisten = ["/ip4/0.0.0.0/tcp/4001"]\nmdns = true\n\n'
         '[log]\nlevel = "debug"\n\n[limits]\npeers = 7\n'
     )
     assert load(home, env={}).config.node.name == 'a "b" \\ # é'
@@ -131,13 +131,35 @@ def test_config_set_writes_what_load_reads(home: Home, name: str) -> None:
     assert load(home, env={}).sources[name].layer == "file"
 
 
-def test_config_set_refuses_what_it_cannot_edit_and_leaves_the_file_alone(home: Home) -> None:
-    home.config.write_text('node.name = "x"\n')
-    with pytest.raises(ConfigError, match="only a person can change"):
-        set_in_file(home.config, "node.name", "y")
-    assert home.config.read_text() == 'node.name = "x"\n'
+@pytest.mark.parametrize(
+    "written",
+    [
+        'node.name = "x"\n',
+        'node = {name = "x", mdns = true}\n',
+        "node = {mdns = true}",
+        '"node".\'name\' = "x"\r\n[log]\r\nlevel = "info"\r\n',
+        "[ node ]\nmdns = true",
+        '[log]\nlevel = "info"\n[node]\nname = """\nx"""\nmdns = false\n[limits]\npeers = 20',
+        "[node]\n[log]\n# the end\n",
+    ],
+)
+def test_config_set_knows_every_way_to_write_a_setting(home: Home, written: str) -> None:
+    home.config.write_bytes(written.encode())
+    wanted = tomllib.loads(written)
+    wanted.setdefault("node", {})["name"] = "y"
+    set_in_file(home.config, "node.name", "y")
+    assert tomllib.loads(home.config.read_bytes().decode()) == wanted
+    assert load(home, env={}).config.node.name == "y"
+
+
+def test_config_set_leaves_a_file_alone_where_it_refuses(home: Home) -> None:
+    home.config.write_text('[node]\nname = "x"\n')
     with pytest.raises(ConfigError, match="no setting"):
         set_in_file(home.config, "node.nmae", "y")
+    home.config.write_text('[node]\nname = "x\n')
+    with pytest.raises(ConfigError, match="is not TOML"):
+        set_in_file(home.config, "node.name", "y")
+    assert home.config.read_text() == '[node]\nname = "x\n'
 
 
 def test_home_is_the_flag_else_the_variable_else_the_users_data_folder(tmp_path: Path) -> None:

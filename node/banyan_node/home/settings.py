@@ -141,26 +141,19 @@ def parse(name: str, text: str, where: str = "the command line") -> Any:
 
 
 def set_in_file(path: Path, name: str, value: Any, where: str = "the command line") -> None:
-    """Write one setting to config.toml and keep every other line. value: as `parse` returns it.
+    """Write one setting to config.toml and keep all else, comments too. value: as `parse` returns it.
 
-    Raises ConfigError if a start would refuse the value, if the file is no TOML, or writes the setting in a form that
-    only a person can change.
+    Raises ConfigError if a start would refuse the value, or if the file is no TOML.
     """
     option = _option(name, str(path))
     section, key = option.name.split(".")
     _checked(option, value, SettingSource("flag", where), path.parent)
     _refuse_disagreement(path, name, value)
-    text = path.read_text("utf-8") if path.exists() else ""
-    wanted = _read_toml(path)
-    wanted.setdefault(section, {})[key] = value
-    edited = _edited(text.splitlines(), section, key, f"{key} = {_toml(value)}")
-    try:
-        agreed = tomllib.loads(edited) == wanted
-    except ValueError:
-        agreed = False
-    if not agreed:
-        raise ConfigError(f"{path} says {name} in a form that only a person can change; edit it to {_toml(value)}.")
-    write_private(path, edited.encode())
+    import tomlkit  # a fiftieth of a second, which only this command needs
+
+    document = tomlkit.parse(path.read_bytes() if path.exists() else b"")
+    document.setdefault(section, tomlkit.table())[key] = value
+    write_private(path, tomlkit.dumps(document).encode())
 
 
 def _refuse_disagreement(path: Path, name: str, value: Any) -> None:
@@ -177,38 +170,6 @@ def _refuse_disagreement(path: Path, name: str, value: Any) -> None:
         if name in wrong.names:
             others = ", ".join(f"{other} is {value_of(config, other)}" for other in wrong.names if other != name)
             raise ConfigError(f"{name} cannot be {value!r}: {wrong.why}{f' ({others})' if others else ''}.")
-
-
-def _edited(lines: list[str], section: str, key: str, line: str) -> str:
-    """The file's text where `line` replaces the statement that sets section.key, or is added to its section."""
-    here, end_of_section = "", None
-    at = 0
-    while at < len(lines):
-        words = lines[at].split("#")[0].strip()
-        if words.startswith("["):
-            here = words.strip("[] ")
-            if here == section:
-                end_of_section = at + 1
-        elif here == section and words:
-            end = _end_of_statement(lines, at)
-            if words.split("=")[0].strip(" \"'") == key:
-                return "\n".join([*lines[:at], line, *lines[end:]]) + "\n"
-            at, end_of_section = end - 1, end
-        at += 1
-    if end_of_section is not None:
-        return "\n".join([*lines[:end_of_section], line, *lines[end_of_section:]]) + "\n"
-    return "\n".join([*lines, *([""] if lines else []), f"[{section}]", line]) + "\n"
-
-
-def _end_of_statement(lines: list[str], start: int) -> int:
-    """The index after the statement that starts at `start`: arrays and strings may span several lines."""
-    for end in range(start + 1, len(lines) + 1):
-        try:
-            tomllib.loads("\n".join(lines[start:end]))
-        except ValueError:
-            continue
-        return end
-    return start + 1
 
 
 def _toml(value: Any) -> str:
