@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from itertools import chain, compress, islice, pairwise, repeat
+from itertools import compress, islice, pairwise, repeat
 from operator import eq, itemgetter, not_
 from typing import NamedTuple, TypeAlias
 
@@ -29,34 +29,29 @@ from banyan_schema.social import POST
 from .. import tables as t
 from ..engine import Item, Table, WriteTxn, after_prefix
 from ..reader import StoreReader
-from ..slots import cells_at, in_order, shown_at, stamp_of
 from ..view_rows import (
     CELLS,
     COVER,
     COVERS,
-    KINDS,
     NUMBERED,
     NUMBERS,
     REGISTER,
-    SHOW,
     SHOWN,
     SLOT,
     STAMP,
     TIME_BYTES,
-    TOMB,
     TOMBS,
     Showing,
     place_bytes,
     ref_bytes,
     seeds_of,
     showing,
-    shown,
-    size_of,
     slot_of,
     stamp_bytes,
 )
 from ..viewhook import Append, CountedEntry
 from .changes import Changes
+from .whole_slots import Slots
 
 STEP = 4_096
 """Entries of an account folded at a time."""
@@ -361,93 +356,3 @@ def _reaches(number: bytes, coll: Coll, key: CellKey | None, slot: bytes) -> boo
     if key is None:
         return slot[SLOT.account] + slot[SLOT.coll] == number + coll
     return slot == number + coll + REGISTER + key
-
-
-class _SlotState:
-    """One slot while it is computed. `was`: what it showed. `cells`: the other live operations before. `live`: all live
-    operations now."""
-
-    __slots__ = ("cells", "live", "was")
-
-    def __init__(self, txn: WriteTxn, reader: StoreReader, slot: bytes) -> None:
-        self.was = shown_at(txn, slot)
-        self.cells = cells_at(txn, slot)
-        self.live = set(self.cells)
-        if self.was:
-            self.live.add(stamp_of(reader, self.was[SHOW.place]))
-
-
-class Slots:
-    """The slots that are computed as a whole, and all rows to write."""
-
-    def __init__(
-        self, txn: WriteTxn, reader: StoreReader, building: Mapping[str, bytes], empty: Set[bytes] = frozenset()
-    ) -> None:
-        self._txn, self._reader = txn, reader
-        self._slots: dict[bytes, _SlotState] = {}
-        self.contents: dict[bytes, bytes] = {}
-        self.changes = Changes(txn, building, empty)
-
-    def at(self, slot: bytes) -> _SlotState:
-        """The slot, read from the store when it is first asked for."""
-        found = self._slots.get(slot)
-        if found is None:
-            found = self._slots[slot] = _SlotState(self._txn, self._reader, slot)
-        return found
-
-    def add(self, slot: bytes, stamp: bytes, content: bytes | None) -> None:
-        """Adds a live operation, and its content if it is held."""
-        self.at(slot).live.add(stamp)
-        if content is not None:
-            self.contents[stamp[STAMP.place]] = content
-
-    def remove(self, slot: bytes, place: bytes) -> bool:
-        """Removes an operation. Returns whether it was live there."""
-        live = self.at(slot).live
-        gone = {stamp for stamp in live if stamp[STAMP.place] == place}
-        live -= gone
-        return bool(gone)
-
-    def bury(self, tombs: set[bytes]) -> None:
-        """Writes tombstones and empties their cells. `tombs`: `TOMB`."""
-        self._txn.put_many(TOMBS, sorted([(tomb[TOMB.account], tomb[TOMB.cell]) for tomb in tombs]))
-        for tomb in tombs:
-            number, coll, key = TOMB.unpack(tomb)
-            for kind in KINDS.values():
-                start = coll + kind + key
-                values = (self._txn.dups(table, number, start, after_prefix(start)) for table in (SHOWN, CELLS))
-                for row in [number + value for value in chain.from_iterable(values)]:
-                    self.at(row[: size_of(row)]).live.clear()
-
-    def _content(self, place: bytes) -> bytes | None:
-        found = self.contents.get(place)
-        if found is None:
-            raw = self._txn.get(t.PARTS, place)
-            found = None if raw is None else content_of(raw)
-        return found
-
-    def finish(self) -> None:
-        """Computes what the slots show, and writes what differs. Commits nothing."""
-        for slot, state in self._slots.items():
-            self._finish(slot, state)
-        self.changes.write()
-
-    def _finish(self, slot: bytes, state: _SlotState) -> None:
-        show = shown(slot, in_order(self._reader, state.live), self._content)
-        cells = state.live - {show.stamp} if show else state.live
-        changes, (number, own) = self.changes, _apart(slot)
-        for stamp in state.cells - cells:
-            changes.delete(CELLS, number, own + stamp)
-        changes.puts[CELLS] += [(number, own + stamp) for stamp in cells - state.cells]
-        was, now = state.was, show.stamp[STAMP.place] + show.seed if show else b""
-        if was == now:
-            return
-        if was:
-            changes.delete(SHOWN, number, own + was)
-        if now:
-            changes.puts[SHOWN].append((number, own + now))
-        changes.slot(_showing(slot, was), _showing(slot, now))
-
-
-def _showing(slot: bytes, row: bytes) -> Showing | None:
-    return Showing(slot, *SHOW.unpack(row)) if row else None

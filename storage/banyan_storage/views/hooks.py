@@ -16,8 +16,9 @@ from ..reader import StoreReader
 from ..view_rows import NUMBERS, TOMBS, place_bytes, slot_of
 from ..viewhook import Append, ArrivedPart, CountedEntry, Wanting
 from . import building, journal, large_accounts
-from .folding import Fold, Slots, clear, fold_account, numbers_of
+from .folding import Fold, clear, fold_account, numbers_of
 from .progress import cursors, is_folded
+from .whole_slots import Slots
 
 
 class SocialViews:
