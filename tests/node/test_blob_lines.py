@@ -10,7 +10,8 @@ import trio
 from trio.testing import MockClock, memory_stream_pair
 
 from banyan_crdt.errors import Malformed
-from banyan_node.edge.blobs import ANSWER_S, PREFIX, BlobLine
+from banyan_node.edge.blobs import ANSWER_S, BlobLine
+from banyan_node.edge.frames import PREFIX
 from banyan_node.media.lines import LineClosed
 
 

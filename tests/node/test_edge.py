@@ -121,7 +121,8 @@ async def test_a_dial_takes_one_attempt_and_no_happy_eyeballs_delay() -> None:
             began = trio.current_time()
             link = await a.dial(b.addresses[0])
             best = min(best, trio.current_time() - began)
-            await link.aclose()
+            link.close("done")
+            await link.wait_closed()
             await trio.sleep(0.05)
         assert best < 0.2
 
@@ -148,7 +149,8 @@ async def test_closing_one_end_ends_the_other_after_what_was_sent() -> None:
         there, here = await greet(a, b)
         await there.send([b"last words"])
         await trio.sleep(0.1)
-        await there.aclose("done")
+        there.close("done")
+        await there.wait_closed()
         with pytest.raises(LinkClosed, match="done"):
             await there.receive()
         with pytest.raises(LinkClosed, match="done"):
@@ -361,7 +363,8 @@ async def test_both_families_can_have_one_port_and_a_second_host_cannot() -> Non
     async with open_edge(config(1, listen=both)) as edge, open_edge(config(2)) as other:
         for host in ("/ip4/127.0.0.1", "/ip6/::1"):
             link = await other.dial(f"{host}/tcp/{port}/p2p/{edge.peer_id}")
-            await link.aclose()
+            link.close("done")
+            await link.wait_closed()
         for listen in (*both, f"/ip4/127.0.0.1/tcp/{port}"):
             with pytest.raises(BaseExceptionGroup) as caught:
                 async with open_edge(config(3, listen=(listen,))):

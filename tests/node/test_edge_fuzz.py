@@ -213,7 +213,8 @@ async def test_thousands_of_malformed_inputs_at_every_door_leave_the_host_up(bri
         with trio.fail_after(60):
             await link.send([b"echo to the one who was there all along"])
             assert await link.receive() == b"echo to the one who was there all along"
-            await link.aclose()
+            link.close("done")
+            await link.wait_closed()
             link = await friend.dial(edge.addresses[0])
             await link.send([b"echo to the one who came after"])
             assert await link.receive() == b"echo to the one who came after"

@@ -29,7 +29,8 @@ from banyan_node.edge import (
     open_edge,
 )
 from banyan_node.edge.config import MAX_WINDOW
-from banyan_node.edge.link import AT_ONCE, WRITE_SIZE, _chunks
+from banyan_node.edge.frames import WRITE_SIZE, pieces
+from banyan_node.edge.link import AT_ONCE
 from banyan_node.edge.stack import BoundedTcp
 
 HEADER = struct.Struct("!BBHII")
@@ -240,10 +241,10 @@ async def test_so_it_is_behind_many_tiny_frames_that_came_with_it() -> None:
 def test_frames_are_written_in_pieces_that_join_to_them() -> None:
     for sizes in ((), (0,), (1, 4), (WRITE_SIZE,), (WRITE_SIZE - 1, 1, 1), (4, 3 * WRITE_SIZE + 1, 4, WRITE_SIZE)):
         parts = [bytes([n + 1]) * size for n, size in enumerate(sizes)]
-        pieces = list(_chunks(parts))
-        assert b"".join(pieces) == b"".join(parts)
-        assert all(type(piece) is bytes and len(piece) == WRITE_SIZE for piece in pieces[:-1])
-        assert all(0 < len(piece) <= WRITE_SIZE for piece in pieces)
+        found = list(pieces(parts))
+        assert b"".join(found) == b"".join(parts)
+        assert all(type(piece) is bytes and len(piece) == WRITE_SIZE for piece in found[:-1])
+        assert all(0 < len(piece) <= WRITE_SIZE for piece in found)
 
 
 async def test_sending_without_credit_ends_the_link_after_what_fitted() -> None:

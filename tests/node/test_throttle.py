@@ -631,7 +631,8 @@ async def test_what_a_link_uses_is_measured_to_its_end_and_forgotten_then() -> N
                 await trio.sleep(0.01)
         assert throttle.used > 60.0
         assert throttle._peers.keys() == {a.peer_id}
-        await here.aclose("enough")
+        here.close("enough")
+        await here.wait_closed()
         with trio.fail_after(60):
             while throttle._peers:
                 await trio.sleep(0.01)
@@ -722,7 +723,8 @@ async def test_who_is_dialled_is_a_stranger_too() -> None:
                 raise AssertionError("it was read from")
             assert throttle.waiting == 1
             assert await there.receive() == b"frame"
-        await there.aclose("enough")
+        there.close("enough")
+        await there.wait_closed()
         with trio.fail_after(60):
             while throttle._peers:
                 await trio.sleep(0.01)
@@ -937,7 +939,8 @@ async def test_questions_of_a_peer_that_has_gone_are_not_read_and_what_it_brough
         with trio.fail_after(60):
             while here.waiting:
                 await trio.sleep(0.01)
-        await link.aclose()
+        link.close("done")
+        await link.wait_closed()
         await here.wait_closed()
         go_on.set()
         with trio.fail_after(60):
@@ -979,7 +982,8 @@ async def test_a_large_frame_of_a_stranger_is_judged_in_slices_while_own_people_
             count = len(read)
             await link.send([frame])
             if end:
-                await link.aclose()
+                link.close("done")
+                await link.wait_closed()
             with trio.fail_after(60):
                 while len(read) - count < slices:
                     await trio.sleep(0.01)
@@ -1101,7 +1105,9 @@ async def test_who_hangs_up_while_what_it_sent_has_to_wait_is_gone_and_may_come_
             assert here.usage is not None
             node.throttle.works()
             node.throttle.counts(here.usage, 60.0)
-            await edge.links[node.edge.peer_id].aclose()
+            link = edge.links[node.edge.peer_id]
+            link.close("done")
+            await link.wait_closed()
             with trio.fail_after(60):
                 while node.links._links:
                     await trio.sleep(0.01)

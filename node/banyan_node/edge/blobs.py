@@ -10,7 +10,6 @@ once.
 
 from __future__ import annotations
 
-import struct
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -22,10 +21,10 @@ from banyan_node.media.lines import BlobAnswers, LineClosed
 from banyan_replica.wire.blobs import MAX_QUESTION
 
 from .config import EdgeError
-from .link import READ_SIZE, WRITE_SIZE, ByteStream
+from .frames import PREFIX, READ_SIZE, WRITE_SIZE, FrameReader
+from .link import ByteStream
 
 BLOB_PROTOCOL = "/banyan/blob/1"
-PREFIX = struct.Struct(">I")
 MOST_ASKED = 4
 """Questions to one peer that are not answered: a MiB, which keeps a fast line busy while chunks are written."""
 FAST_S, SLOW_S = 0.1, 0.5
@@ -199,24 +198,21 @@ class _Frames:
     """Frames of one stream, each behind its length."""
 
     def __init__(self, stream: ByteStream) -> None:
-        self._stream, self._buffer = stream, bytearray()
+        self._stream, self._reader = stream, FrameReader()
 
     async def read(self, most: int, patience: float) -> bytes:
         """The next frame. Raises LineClosed, Malformed if it is larger than `most`, TooSlowError."""
         with trio.fail_after(patience):
             await self._fill(PREFIX.size, patience)
-        (length,) = PREFIX.unpack_from(self._buffer)
+        length = self._reader.announced or 0
         if length > most:
             raise Malformed(f"a frame of {length} bytes was announced, and at most {most} are possible")
         with trio.fail_after(max(patience, length / LEAST_RATE)):
             await self._fill(PREFIX.size + length, patience)
-        with memoryview(self._buffer) as whole:
-            frame = bytes(whole[PREFIX.size : PREFIX.size + length])
-        del self._buffer[: PREFIX.size + length]
-        return frame
+        return self._reader.take()
 
     async def _fill(self, size: int, patience: float) -> None:
-        while len(self._buffer) < size:
+        while len(self._reader) < size:
             try:
                 with trio.fail_after(patience):
                     chunk = await self._stream.read(READ_SIZE)
@@ -226,7 +222,7 @@ class _Frames:
                 raise LineClosed(f"the stream ended: {_why(error)}") from error
             if not chunk:
                 raise LineClosed("the stream ended")
-            self._buffer += chunk
+            self._reader.feed(chunk)
 
 
 async def _write(stream: ByteStream, frame: bytes) -> None:

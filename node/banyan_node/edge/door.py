@@ -82,14 +82,12 @@ class Door:
     async def run(self, link: Link) -> None:
         """Runs a link to its end, in its slot."""
         began = trio.current_time()
-        self._links[link.slot] = link
         slot = link.slot
-        # It holds no reference to the link: that would be a cycle.
-        link.spoke = lambda: self.slots.spoke(slot, trio.current_time())
+        self._links[slot] = link
         if not link.inbound:
             self.slots.met(link.slot, link.peer_id, began)
         try:
-            await link.run()
+            await link.run(lambda: self.slots.spoke(slot, trio.current_time()))
         finally:
             if self._links.get(link.slot) is link:
                 del self._links[link.slot]
@@ -124,7 +122,7 @@ class Door:
         """Ends connections that took too long to say hello. in_use: slots of those that other programs use. Who is not
         read from cannot be heard."""
         now = trio.current_time()
-        held = {slot for slot, link in self._links.items() if link.usage is not None and link.usage.held_lately}
+        held = {slot for slot, link in self._links.items() if link.usage.held_lately}
         for slot in held | (in_use - self._links.keys()):
             self.slots.waits(slot, now)
         late = tuple(self.slots.late(now))

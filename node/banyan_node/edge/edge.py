@@ -230,15 +230,23 @@ class Edge:
         muxer: Any = connection.muxed_conn  # yamux knows it, but the interface does not promise it
         where = muxer.get_remote_address()
         addr = "" if where is None else f"/{'ip6' if ':' in where[0] else 'ip4'}/{where[0]}/tcp/{where[1]}/p2p/{peer}"
-        link = Link(
-            stream, hang_up, peer_id=peer, remote_addr=addr, inbound=inbound, config=self.config, buffers=self._buffers
+        usage = CAUSE.get()
+        assert usage is not None, "a connection is the cause of all that it starts"
+        return Link(
+            stream,
+            hang_up,
+            peer_id=peer,
+            remote_addr=addr,
+            inbound=inbound,
+            slot=slot,
+            usage=usage,
+            config=self.config,
+            buffers=self._buffers,
         )
-        link.slot, link.usage = slot, CAUSE.get()
-        return link
 
     async def _keep(self, link: Link) -> None:
         await self.door.run(link)
-        if not link.inbound and link.usage is not None:
+        if not link.inbound:
             self.throttle.closed(link.usage)
         if self._links.get(link.peer_id) is link:
             del self._links[link.peer_id]

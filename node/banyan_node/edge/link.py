@@ -10,10 +10,8 @@ buffer overflows, the peer sent without credit, and the link is closed with Cred
 a deadline. A send that is interrupted leaves half a frame on the stream, so it ends the link.
 """
 
-import struct
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import trio
@@ -21,12 +19,8 @@ import trio
 from banyan_node.workers.usage import Usage
 
 from .config import MAX_WINDOW, CreditBroken, EdgeConfig, FrameTooLarge, LinkClosed, SlowPeer
+from .frames import READ_SIZE, FrameReader, framed, pieces
 
-PREFIX = struct.Struct(">I")
-READ_SIZE = 64 * 1024
-# One yamux frame of this size, with its header of 12 bytes, is the largest noise message (65,519 bytes of plaintext).
-# Where packets carry 660 bytes or more it arrives in fewer than the 100 pieces at which other py-libp2p peers give up.
-WRITE_SIZE = 65_507
 FRAME_OVERHEAD = 64
 AT_ONCE = 256
 """Frames that are taken from the bytes that came without a pause for other tasks."""
@@ -50,9 +44,7 @@ class Buffers:
             )
             if worst is link:
                 raise why
-            worst._end(why)
-            worst.discard()
-            self.note(worst, 0)
+            worst.end(why)
 
     def note(self, link: "Link", size: int) -> None:
         """So much of the link waits now."""
@@ -74,8 +66,7 @@ class ByteStream(Protocol):
 class Link:
     """peer_id: who is at the other end, proved by noise. inbound: the peer dialled us. remote_addr: its multiaddr.
 
-    slot: its slot at the edge. usage: what it uses of the processor, or None. excused: its end says nothing against the
-    peer. spoke: called when its first frame came, which must be within the time for a step of the handshake.
+    slot: its slot at the edge. usage: what it uses of the processor. excused: its end says nothing against the peer.
     """
 
     def __init__(
@@ -86,32 +77,27 @@ class Link:
         peer_id: str,
         remote_addr: str,
         inbound: bool,
+        slot: int,
+        usage: Usage,
         config: EdgeConfig,
         buffers: Buffers,
     ) -> None:
-        self.peer_id = peer_id
-        self.remote_addr = remote_addr
-        self.inbound = inbound
-        self.slot, self.excused = 0, False
-        self.usage: Usage | None = None
-        self.spoke: Callable[[], None] = lambda: None
-        self._spoke = False
-        self._stream = stream
-        self._hang_up = hang_up
-        self._config, self._buffers = config, buffers
+        self.peer_id, self.remote_addr, self.inbound, self.slot, self.usage = peer_id, remote_addr, inbound, slot, usage
+        self.excused = False
+        self._stream, self._hang_up, self._config, self._buffers = stream, hang_up, config, buffers
         self._scope = trio.CancelScope()
         self._why: LinkClosed | None = None
         self._over = trio.Event()
         self._accepted = trio.Event()
+        self._spoken = False
+        """Whether a frame came that is not empty."""
+        self._reader = FrameReader()
         self._frames: deque[bytes] = deque()
         self._handed = 0
         self._buffered = 0
-        self._partial = 0
         self._wake = trio.Event()
         self._send_lock = trio.Lock()
         self._pending: list[bytes] = []
-        self._queued = 0
-        self._flushed = 0
         self._last_write = trio.current_time()
         self._probe = trio.Event()
 
@@ -126,7 +112,7 @@ class Link:
     @property
     def waiting(self) -> int:
         """Bytes that came and were not received yet, including those of an incomplete frame. Any thread may ask."""
-        return self._buffered + self._partial
+        return self._buffered + len(self._reader)
 
     async def wait_closed(self) -> None:
         """Returns when the link has ended and its connection is closed."""
@@ -168,15 +154,15 @@ class Link:
             await self._give_way()
         return frame
 
-    async def aclose(self, reason: str = "closed by this node") -> None:
-        """Ends the link at once. Returns when the connection is closed."""
-        self.close(reason)
-        await self._over.wait()
-
     def close(self, reason: str, excused: bool = False) -> None:
         """Starts to end the link and does not wait; what was not received is dropped."""
         self.excused |= excused
-        self._end(LinkClosed(reason))
+        self.end(LinkClosed(reason))
+
+    def end(self, why: LinkClosed) -> None:
+        """The same, for a reason that has a kind."""
+        self._end(why)
+        self._reader.clear()
         self.discard()
 
     def discard(self) -> None:
@@ -194,16 +180,18 @@ class Link:
         self._last_write = float("-inf")
         self._probe.set()
 
-    async def run(self) -> None:
-        """Runs the link until it ends. Never raises an Exception; on return the connection is closed."""
-        buffer = bytearray()
+    async def run(self, spoke: Callable[[], None]) -> None:
+        """Runs the link until it ends. Never raises an Exception; on return the connection is closed.
+
+        spoke: called at the first frame that is not empty. It must come within the time for a step of the handshake.
+        """
         try:
             with self._scope:
                 if self._why is None:
                     async with trio.open_nursery() as nursery:
                         nursery.start_soon(self._keep_alive)
                         try:
-                            await self._read(buffer)
+                            await self._read(spoke)
                         except LinkClosed as why:
                             self._end(why)  # before the send that this cancels says its own reason
                             raise
@@ -213,10 +201,9 @@ class Link:
             error = _first(group)
             self._end(LinkClosed(f"the stream of {self.peer_id} ended: {type(error).__name__} {error}"))
         finally:
-            # Errors hold frames and these hold errors, so what a local variable names lives until a full collection of
-            # garbage, which is rare. A stranger's 4 MiB must not live as long.
-            buffer.clear()
-            self._partial = 0
+            # Errors hold frames of the stack and these hold errors, so what they name lives until a full collection
+            # of garbage, which is rare. A stranger's 4 MiB must not live as long.
+            self._reader.clear()
             self._end(LinkClosed("the host went down"))
             self._buffers.note(self, self.waiting)
             with trio.CancelScope(shield=True), trio.move_on_after(4):
@@ -240,20 +227,14 @@ class Link:
     async def _send(self, frames: Sequence[bytes]) -> None:
         if self._why is not None:
             raise self._closing()
-        for frame in frames:
-            self._pending += (PREFIX.pack(len(frame)), frame)
-        self._queued += 1
-        ticket = self._queued
+        self._pending += framed(frames)
         async with self._send_lock:
-            if self._flushed >= ticket:
-                return
-            if self._why is not None:
+            if self._why is not None:  # all tasks whose frames were in a write that failed must be told
                 raise self._closing()
-            pending, self._pending, taken = self._pending, [], self._queued
+            pending, self._pending = self._pending, []
             try:
-                for chunk in _chunks(pending):
-                    await self._write(chunk)
-                self._flushed = taken  # only now: all tasks whose frames were in a write that failed must be told
+                for piece in pieces(pending):
+                    await self._write(piece)
             except BaseException:
                 self._end(
                     LinkClosed(f"a send to {self.peer_id} was cut short, which leaves half a frame on the stream")
@@ -263,7 +244,7 @@ class Link:
     async def _write(self, chunk: bytes) -> None:
         """Writes a piece, which may have to wait until a slow line has carried the whole window before it."""
         patience = self._config.write_deadline + MAX_WINDOW / self._config.min_rate
-        with self._until(self._now() + patience) as scope:
+        with self.usage.until(self.usage.now + patience) as scope:
             try:
                 await self._stream.write(chunk)
             except Exception as error:
@@ -285,109 +266,70 @@ class Link:
             else:
                 await self._send([b""])
 
-    async def _read(self, buffer: bytearray) -> None:
-        frame_due = 0.0
-        hello_due = self._now() + self._config.slots.step_s
+    async def _read(self, spoke: Callable[[], None]) -> None:
+        reader, frame_due = self._reader, 0.0
+        hello_due = self.usage.now + self._config.slots.step_s
         while True:
-            idle_due = self._now() + self._config.idle_timeout
-            if not self._spoke:
+            idle_due = self.usage.now + self._config.idle_timeout
+            if not self._spoken:
                 idle_due = min(idle_due, hello_due)
-            due = min(frame_due, idle_due) if buffer else idle_due
-            with self._until(due) as scope:
+            due = min(frame_due, idle_due) if len(reader) else idle_due
+            with self.usage.until(due) as scope:
                 chunk = await self._stream.read(READ_SIZE)
             if scope.cancelled_caught:
-                if not self._spoke and due == hello_due:
+                if not self._spoken and due == hello_due:
                     raise SlowPeer(f"{self.peer_id} said nothing within {self._config.slots.step_s} s")
                 if due == idle_due:
                     raise SlowPeer(f"{self.peer_id} was silent for {self._config.idle_timeout} s")
-                raise SlowPeer(f"{self.peer_id} did not finish a frame in time: {len(buffer)} bytes of it came")
+                raise SlowPeer(f"{self.peer_id} did not finish a frame in time: {len(reader)} bytes of it came")
             if not chunk:
                 raise LinkClosed(f"{self.peer_id} closed the link")
-            fresh = not buffer
-            buffer += chunk
-            taken = 0
-            while more := self._take_frames(buffer):
-                taken += more
-                del buffer[:more]
-                if not self._can_take(buffer):
-                    break
-                await self._give_way()
-            self._partial = len(buffer)
+            fresh = not len(reader)
+            reader.feed(chunk)
+            while taken := self._take_frames(spoke):
+                fresh = True
+                if taken == AT_ONCE:
+                    await self._give_way()
             self._buffers.hold(self, self.waiting)
-            if buffer and (fresh or taken):
-                wanted = PREFIX.unpack_from(buffer)[0] if len(buffer) >= PREFIX.size else 0
-                frame_due = self._now() + self._config.read_deadline + wanted / self._config.min_rate
+            if fresh and len(reader):
+                began = (reader.announced or 0) / self._config.min_rate
+                frame_due = self.usage.now + self._config.read_deadline + began
 
     async def _give_way(self) -> None:
         """Many tiny frames must not keep others waiting, and they cost far more than to read them from the socket: a
         stranger waits for its turn here too."""
-        if self.usage is not None and self.usage.throttle.holds(self.usage):
+        if self.usage.throttle.holds(self.usage):
             await self.usage.throttle.turn(self.usage)
         else:
             await trio.lowlevel.checkpoint()
 
-    def _now(self) -> float:
-        """The time by which the peer's deadlines go: it stands still while this node does not read from it."""
-        return trio.current_time() if self.usage is None else self.usage.now
-
-    def _until(self, due: float) -> AbstractContextManager[trio.CancelScope]:
-        return trio.move_on_at(due) if self.usage is None else self.usage.until(due)
-
-    def _can_take(self, buffer: bytearray) -> bool:
-        """Whether buffer begins with a whole frame, or with one that is refused by its length alone."""
-        if len(buffer) < PREFIX.size:
-            return False
-        length: int = PREFIX.unpack_from(buffer)[0]
-        return length > self._config.max_frame or len(buffer) >= PREFIX.size + length
-
-    def _take_frames(self, buffer: bytearray) -> int:
-        """Moves some whole frames from buffer to the frame buffer; returns how many bytes of buffer they were."""
-        at = 0
-        for _ in range(AT_ONCE):
-            if len(buffer) - at < PREFIX.size:
-                break
-            (length,) = PREFIX.unpack_from(buffer, at)
-            if length > self._config.max_frame:
+    def _take_frames(self, spoke: Callable[[], None]) -> int:
+        """Takes some whole frames, and returns how many."""
+        reader, config = self._reader, self._config
+        for taken in range(AT_ONCE):
+            size = reader.announced
+            if size is not None and size > config.max_frame:
                 raise FrameTooLarge(
-                    f"{self.peer_id} announced a frame of {length} bytes; the limit is {self._config.max_frame}"
+                    f"{self.peer_id} announced a frame of {size} bytes; the limit is {config.max_frame}"
                 )
-            end = at + PREFIX.size + length
-            if end > len(buffer):
-                break
-            if length:
-                self._buffered += length + FRAME_OVERHEAD
-                if self._buffered > self._config.frame_buffer:
-                    raise CreditBroken(
-                        f"{self.peer_id} has {self._buffered} bytes waiting here and the buffer is "
-                        f"{self._config.frame_buffer}: it sent more than it had credit for"
-                    )
-                with memoryview(buffer) as whole, whole[at + PREFIX.size : end] as frame:
-                    self._frames.append(bytes(frame))
-                self._wake.set()
-                if not self._spoke:
-                    self._spoke = True
-                    self.spoke()
+            if not reader.is_whole():
+                return taken
             self._accepted.set()
-            at = end
-        return at
-
-
-def _chunks(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """The parts one after the other, in pieces for one write each. Many links wait in the middle of a megabyte, so the
-    whole is never joined."""
-    chunk: list[bytes | memoryview] = []
-    room = WRITE_SIZE
-    for part in parts:
-        at = 0
-        while len(part) - at >= room:
-            chunk.append(memoryview(part)[at : at + room])
-            at += room
-            yield b"".join(chunk)
-            chunk, room = [], WRITE_SIZE
-        chunk.append(memoryview(part)[at:] if at else part)
-        room -= len(part) - at
-    if room < WRITE_SIZE:
-        yield b"".join(chunk)
+            if not size:
+                reader.take()
+                continue
+            self._buffered += size + FRAME_OVERHEAD
+            if self._buffered > config.frame_buffer:
+                raise CreditBroken(
+                    f"{self.peer_id} has {self._buffered} bytes waiting here and the buffer is "
+                    f"{config.frame_buffer}: it sent more than it had credit for"
+                )
+            self._frames.append(reader.take())
+            self._wake.set()
+            if not self._spoken:
+                self._spoken = True
+                spoke()
+        return AT_ONCE
 
 
 def _first(group: BaseExceptionGroup[Any]) -> Any:

@@ -160,7 +160,7 @@ class Links:
     def held(self, peer: str) -> bool:
         """Whether this node does not read from the peer, or did not until lately (throttle.py). Any thread."""
         link = self._links.get(peer)
-        return link is not None and link.usage is not None and link.usage.held_lately
+        return link is not None and link.usage.held_lately
 
     # -- effects of the replica
 

@@ -236,10 +236,10 @@ class Throttle:
         allowance = usage.for_own if own else usage.for_judging
         return allowance is not None and allowance.left > 0
 
-    def makes_way(self, usage: Usage | None, flood: bool) -> bool:
+    def makes_way(self, usage: Usage, flood: bool) -> bool:
         """Whether what a connection brings is not to hold up others: nobody named its peer, and own people work, or
         it is part of a flood."""
-        return usage is not None and usage.peer not in self._named and (self.busy or flood)
+        return usage.peer not in self._named and (self.busy or flood)
 
     def spares(self, usage: Usage) -> bool:
         """Whether the connection is no stranger's now, so that it is read from. Any thread."""
