@@ -77,8 +77,8 @@ class AtDoor(NamedTuple):
     """What is done with what the door keeps of accounts beside the store; accounts are DIDs. It may be done again.
     Raises StorageError."""
 
-    forget: Callable[[str, str], None] = _nowhere
-    """Of an account that is erased, and the name under which it was hosted."""
+    forget: Callable[[str], None] = _nowhere
+    """Of an account that is erased."""
     sign_out: Callable[[str], None] = _nowhere
     """Of an account that is closed: nobody is logged in as it, and its tokens end."""
     end_terms: Callable[[], None] = _nowhere

@@ -142,13 +142,15 @@ IMPORTED_ARTICLES = LocalRows(b"article:", "banyan_node.api.methods.imports", bo
 
 
 class IdempotencyRecord(NamedTuple):
-    """said: the digest of the request. answer: JSON."""
+    """said: the digest of the request. answer: JSON. about: DIDs and names of accounts with whose erasing it goes, one
+    a line."""
 
     said: bytes
     answer: bytes
+    about: bytes = b""
 
 
-IDEMPOTENCY = LocalRows(b"once:", "banyan_node.hosting.once", both(U32, HASH), cbor(IdempotencyRecord))
+IDEMPOTENCY = LocalRows(b"once:", "banyan_node.idempotency", both(U32, HASH), cbor(IdempotencyRecord))
 """By day, and by who gave the key and the key."""
 
 # -- erasures

@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from banyan_node.home.config import ControlSettings
 from banyan_node.home.folder import Home
+from banyan_node.idempotency import Key
 from banyan_node.operator_errors import CallError, ControlError, NoNode, PortBusy
 from banyan_node.server.control import control_app
 from banyan_node.server.control_client import AsyncControlClient, ControlClient
@@ -40,7 +41,7 @@ class Node:
         self.slow: trio.Event | None = None
         """Asked for events, it waits for this first."""
 
-    async def answer(self, method: str, params: dict[str, Any]) -> Any:
+    async def answer(self, method: str, params: dict[str, Any], *, once: Key | None = None) -> Any:
         if method == "echo":
             return params
         if method == "break":

@@ -117,20 +117,6 @@ def test_a_feed_goes_up_as_it_goes_down(tmp_path: Path) -> None:
                 node.call("feed", **wrong)
 
 
-def test_a_writing_that_is_named_is_done_once(tmp_path: Path) -> None:
-    with local(tmp_path) as node:
-        first = node.call("post", text="một", once="ab" * 16)
-        assert node.call("post", text="một", once="ab" * 16) == first
-        assert node.call("post", text="một", once="ab" * 16, by="lan")["uri"] != first["uri"]
-        assert len(node.call("feed", all=True)["posts"]) == 2
-        due = int(time.time() * 1000) + 3_600_000
-        drafted = {node.call("draft.set", text="mai", due=due, once="cd" * 16)["id"] for _ in range(2)}
-        assert [{one["id"]} for one in node.call("drafts")["drafts"]] == [drafted]
-        node.call("delete", uri=first["uri"])
-        with pytest.raises(CallError, match="was deleted: give another one"):
-            node.call("post", text="một", once="ab" * 16)
-
-
 def test_an_edit_changes_what_is_given_and_keeps_the_rest(tmp_path: Path) -> None:
     with local(tmp_path) as node:
         uri = node.call("post", text="một", warning="tin", lang="vi", mentions=["lan"])["uri"]

@@ -335,7 +335,7 @@ async def test_the_node_says_what_it_answered_for_a_worker_took(monkeypatch: pyt
     used = 0.0
 
     class Answers:
-        async def call(self, name: str, params: Mapping[str, Any], by: object = None) -> Any:
+        async def call(self, name: str, params: Mapping[str, Any], by: object = None, once: object = None) -> Any:
             return await self.answer(name, params)
 
         async def piece(self, blob: str, offset: int, length: int) -> bytes:
@@ -344,7 +344,7 @@ async def test_the_node_says_what_it_answered_for_a_worker_took(monkeypatch: pyt
         async def events(self, params: Mapping[str, str]) -> AsyncGenerator[Any, None]:
             raise AssertionError("nobody follows")
 
-        async def answer(self, name: str, params: Mapping[str, Any], by: object = None) -> Any:
+        async def answer(self, name: str, params: Mapping[str, Any], by: object = None, once: object = None) -> Any:
             nonlocal used
             used += 1.5
             await trio.to_thread.run_sync(cost.timed(self._more))

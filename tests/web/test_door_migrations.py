@@ -62,11 +62,11 @@ def test_a_file_of_the_first_version_keeps_tokens_logins_uploads_and_subscriptio
     door = DoorStore(path)
     assert version(path) == len(MIGRATIONS)
     after = rows(path)
-    changed = {"uploads", "reading", "posted", "sealed_of"}
+    changed = {"uploads", "reading", "posted", "sealed", "writings"}
     assert {name: after.get(name) for name in before.keys() - changed} == {
         name: before[name] for name in before.keys() - changed
     }
-    assert not {"reading", "posted"} & after.keys()
+    assert after.keys() == before.keys() - changed | {"uploads"}
 
     scopes = {raw: token.scopes for raw in (OF_AN, OF_PLATFORM, OF_APP) if (token := door.token(raw)) is not None}
     assert scopes == {OF_AN: ("read", "write"), OF_PLATFORM: ("host", "write"), OF_APP: ("read", "push")}

@@ -49,11 +49,11 @@ async def test_a_node_ends_terms_at_its_door_also_without_http(tmp_path: Path) -
     home = make_home(tmp_path / "a")
     door = DoorStore(home.door)
     with door.writing() as db:
-        db.execute("insert into sealed values (x'01', x'02', 1, x'03')")
+        db.execute("insert into cards (url, kept) values ('https://example.org', 1)")
 
     def rows() -> list[object]:
         with door.reading() as db:
-            return list(db.execute("select 1 from sealed"))
+            return list(db.execute("select 1 from cards"))
 
     async with running(Node(home, load_settings(home), Keystore.open(home.keys).keys, at_door=at_door(home.door))):
         with trio.fail_after(30):
@@ -72,7 +72,7 @@ def test_an_erased_account_goes_from_every_table(tmp_path: Path) -> None:
                 columns = list(db.execute(f"pragma table_info({table})"))
                 row = [(abs(hash(whose)), whose)[column[2].lower() in ("text", "blob")] for column in columns]
                 db.execute(f"insert into {table} values ({', '.join('?' * len(row))})", row)
-    door.forget("did:banyan:zAn", "An")
+    door.forget("did:banyan:zAn")
     with door.reading() as db:
         left = {table: [list(row) for row in db.execute(f"select * from {table}")] for table in tables}
     assert {table for table, rows in left.items() if len(rows) != 1 or "did:banyan:zAn" in rows[0]} == set()

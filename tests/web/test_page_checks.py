@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from banyan_node.home.audit import OPERATOR, Actor
+from banyan_node.idempotency import Key
 from banyan_node.server.http_server import Bind, serve_app
 from banyan_web.app import door_app
 from banyan_web.door_files import DoorFiles
@@ -37,7 +38,7 @@ class Liar:
     def __init__(self, backend: Any, alter: Alter, picture: bytes | None) -> None:
         self._backend, self._alter, self._picture = backend, alter, picture
 
-    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR) -> Any:
+    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR, once: Key | None = None) -> Any:
         found = await self._backend.call(name, params)
         if name == "feed":
             for row in found["posts"]:

@@ -7,7 +7,7 @@ import random
 import socket
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from threading import Thread
@@ -173,3 +173,48 @@ def test_an_account_whose_answer_was_lost_by_a_kill_has_the_recovery_key_that_is
         for name, said in words.items():
             slot = node.call("account.show", account=name)["keys"][1]
             assert slot["current"] + slot["next"] == commitment(said)
+
+
+def test_after_kills_amid_posts_of_apps_each_key_stands_for_one_post(tmp_path: Path) -> None:
+    rng, home = random.Random(7), make_home(tmp_path / "home")
+    with open_local(home, load(home, env={})) as node:
+        an = node.call("account.create", name="An")["account"]
+    store = DoorStore(home.door)
+    token = store.mint(an, "app", ("write",))
+    store.close()
+    answered, repeated = dict[str, str](), 0
+
+    def post(life: Life, keys: list[str]) -> None:
+        nonlocal repeated
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        with closing(HTTPConnection("127.0.0.1", life.port, timeout=60)) as line, suppress(OSError, HTTPException):
+            for key in keys:
+                line.request("POST", "/api/v1/statuses", f'{{"status": "{key}"}}', {**headers, "idempotency-key": key})
+                answer = line.getresponse()
+                said = json.loads(answer.read())
+                if answer.status == 503:  # of a worker whose node was killed
+                    return
+                assert answer.status == 200, said
+                repeated += key in answered
+                assert answered.setdefault(key, said["id"]) == said["id"], "it was done twice"
+
+    keys = [f"k {n}" for n in range(120)]
+    for kill in range(KILLS + 1):
+        life = Life(home, "--http-workers", "2")
+        try:
+            # each key twice at once, over connections that two workers may have
+            clients = [Thread(target=post, args=(life, keys[n % 3 :: 3])) for n in range(6)]
+            for client in clients:
+                client.start()
+            if kill < KILLS:
+                life.kill_after(0.2 + rng.random() * 0.4)
+            for client in clients:
+                client.join()
+        finally:
+            life.kill()
+    assert answered.keys() == {*keys}
+    assert repeated
+    with open_local(home, load(home, env={})) as node:
+        texts = Counter(post["text"] for post in node.call("feed", account=an, limit=1000)["posts"])
+        assert texts == dict.fromkeys(keys, 1)
+        assert node.call("store.verify")["problems"] == []

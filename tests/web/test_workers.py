@@ -225,6 +225,17 @@ async def test_what_one_worker_wrote_any_worker_reads(tmp_path: Path) -> None:
             answers = await together(*[once] * 8)
             assert {answer.status_code for answer in answers} == {200}
             assert len({answer.json()["id"] for answer in answers}) == 1, "one key, one post, whoever is asked"
+            async with fresh(door, door.store.mint(None, "platform", ("host",))) as host:
+                mint = partial(
+                    host.http.post,
+                    f"/v1/accounts/{an}/tokens",
+                    json={"scopes": ["read"], "app": "mới"},
+                    headers={"idempotency-key": "k"},
+                )
+                made = [answer.json() for answer in await together(*[mint] * 8)]
+                assert made == [made[0]] * 8
+                (kept,) = (one for one in door.store.tokens(an) if one.app == "mới")
+                assert door.store.token(made[0]["token"]) == kept, "and no other is left"
             listed = await client.post("/api/v1/lists", title="kín")  # it is sealed, and any worker opens it
             assert await together(*[partial(client.get, "/api/v1/lists")] * 8) == [[listed]] * 8
         used = [0, 0]

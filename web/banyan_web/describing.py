@@ -21,6 +21,7 @@ from starlette.responses import Response
 from banyan_node.api.declare import Response as Said
 from banyan_node.api.errors import REFUSALS, by_status
 from banyan_node.api.openapi import Schemas, bearer, openapi, operation, parameter
+from banyan_node.idempotency import MAX_KEY
 from banyan_web.door_store import SCOPES
 from banyan_web.endpoint import Ask, DoorContext, Endpoint, Endpoints, Shape
 from banyan_web.platform.lines import NDJSON
@@ -91,7 +92,8 @@ def _operation(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
     ]
     parameters += [parameter(name, "query", schemas.of(kind)) for name, kind in shape.query.items()]
     if shape.keyed:
-        parameters.append(parameter("Idempotency-Key", "header", {"type": "string", "minLength": 1, "maxLength": 200}))
+        text = {"type": "string", "minLength": 1, "maxLength": MAX_KEY}
+        parameters.append(parameter("Idempotency-Key", "header", text))
     if shape.tagged:
         parameters.append(parameter("If-None-Match", "header", {"type": "string"}))
     given = _content(shape, _body(shape, schemas)) | {kind: {} for kind in shape.also}

@@ -188,7 +188,7 @@ def end_session(door: DoorStore, raw: str) -> None:
 def at_door(path: Path) -> AtDoor:
     """What the node does with the door's file, also while no door is open."""
     return AtDoor(
-        lambda account, name: beside(path, lambda door: door.forget(account, name)),
+        lambda account: beside(path, lambda door: door.forget(account)),
         lambda account: beside(path, lambda door: sign_out(door, account)),
         lambda: beside(path, DoorStore.end_terms),
     )

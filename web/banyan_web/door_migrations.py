@@ -86,5 +86,10 @@ update uploads set
 drop table reading;
 drop table posted
 """
-MIGRATIONS = (_FIRST, _FIRST + _UPLOADS_IN_ONE_TABLE)
+_KEYS_AT_THE_NODE = """
+drop table writings;
+drop table sealed_of;
+drop table sealed
+"""
+MIGRATIONS = (_FIRST, _FIRST + _UPLOADS_IN_ONE_TABLE, _KEYS_AT_THE_NODE)
 """SQL. Files of version 1 have those of the first tables that there were when they were last opened."""

@@ -38,18 +38,10 @@ TERMS = {
     "codes": "expires <= :now",
     "links": "expires <= :now",
     "sessions": "expires <= :now",
-    "writings": "created < :now - 3600",
     "uploads": f"created < :now - {DAY_S}",
-    "sealed": f"kept < :now - {DAY_S}",
     "cards": f"kept < :now - {14 * DAY_S}",
 }
 """Rows that are of no use any more; `now` in seconds since 1970."""
-FORGETS = {
-    "sealed": "name in (select name from sealed_of where about in (:account, :name))",
-    "consumers": "owner = :account",
-}
-"""Rows that go with an account that is erased, of tables that say otherwise than by a column `account` whose they
-are."""
 
 
 class Token(NamedTuple):
@@ -136,15 +128,13 @@ class DoorStore:
         with self.reading() as db:
             return self._written, next(iter(db.execute("pragma data_version")))[0]
 
-    def forget(self, account: str, name: str) -> None:
-        """Forgets all that is kept of the account: under its DID, or under the name by which it was opened. It is
-        overwritten in the file, and in the one beside it."""
-        whose = {"account": account, "name": name}
+    def forget(self, account: str) -> None:
+        """Forgets all that is kept of the account. It is overwritten in the file, and in the one beside it."""
         with self.writing() as db:
             for (table,) in list(db.execute("select name from sqlite_master where type = 'table'")):
-                columns = [column[1] for column in db.execute(f"pragma table_info({table})")]
-                if which := FORGETS.get(table, "account = :account" if "account" in columns else ""):
-                    db.execute(f"delete from {table} where {which}", whose)
+                for _, column, *_ in list(db.execute(f"pragma table_info({table})")):
+                    if column in ("account", "owner"):
+                        db.execute(f"delete from {table} where {column} = ?", (account,))
         with self._lock:
             list(self._db.execute("pragma wal_checkpoint(truncate)"))
 

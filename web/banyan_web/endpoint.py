@@ -19,6 +19,7 @@ from starlette.requests import Request
 
 from banyan_node.api.texts import NOBODY
 from banyan_node.home.audit import OPERATOR, Actor
+from banyan_node.idempotency import Key
 from banyan_node.operator_errors import CallError
 from banyan_web.bounds import Bounds
 from banyan_web.door_files import DoorFiles
@@ -34,8 +35,8 @@ from banyan_web.server_rules import ServerRules
 class Backend(Protocol):
     """A node. All methods raise CallError."""
 
-    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR) -> Any:
-        """The answer, as JSON values. by: who acts, for the audit log."""
+    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR, once: Key | None = None) -> Any:
+        """The answer, as JSON values. by: who acts, for the audit log. once: under this key it is done once."""
 
     async def answer(self, name: str, params: Mapping[str, Any]) -> Any:
         """The answer in its declared type. What did not change may be the same object as before."""
@@ -122,19 +123,19 @@ class DoorContext:
         """What the endpoints of one room share, by its class: so the context imports no room that imports it."""
         return next(one for one in self.parts if isinstance(one, kind))
 
-    async def act(self, actor: Actor, method: str, **params: Any) -> Any:
+    async def act(self, actor: Actor, method: str, once: Key | None = None, /, **params: Any) -> Any:
         """A method that changes something for all, by an admin or a moderator. Raises Refused."""
         named = {"as" if name == "by" else name: value for name, value in params.items() if value is not None}
         try:
-            return await self.backend.call(method, named, actor)
+            return await self.backend.call(method, named, actor, once)
         except CallError as error:
             raise of_call(error) from error
 
-    async def call(self, method: str, **params: Any) -> Any:
+    async def call(self, method: str, once: Key | None = None, /, **params: Any) -> Any:
         """A method of the node; `by` is the account that acts, None: nobody reads. Other parameters that are None are
         left out. Raises Refused."""
         try:
-            return await self.backend.call(method, _named(params))
+            return await self.backend.call(method, _named(params), once=once)
         except CallError as error:
             raise of_call(error) from error
 

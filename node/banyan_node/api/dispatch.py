@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ import trio
 
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.realm import Realm
+from banyan_node import idempotency
 from banyan_node.api import decode
 from banyan_node.api.cost import timed
 from banyan_node.api.declare import CommitView, Looking, Method, Request, Shell, Working, named
@@ -30,6 +32,7 @@ from banyan_node.api.texts import root_of
 from banyan_node.context import Context
 from banyan_node.home.audit import AT_REST, OPERATOR, Actor, AuditLog
 from banyan_node.hosting import claims
+from banyan_node.idempotency import Key
 from banyan_node.media import keeping
 from banyan_node.media.held import read_part
 from banyan_node.operator_errors import CallError, NoNode
@@ -105,38 +108,59 @@ class NodeBackend:
         self._shell, self._context, self._here = shell, context, here(context)
         self._quick, self._slow = trio.CapacityLimiter(QUICK), trio.CapacityLimiter(SLOW)
         self._workers, self._writing_down = trio.CapacityLimiter(WORKERS), trio.CapacityLimiter(1)
-        self._audit = AuditLog(context.home.audit)
+        self._audit, self._under_key = AuditLog(context.home.audit), dict[bytes, trio.Event]()
         self._working = working(context, self._make_room)
         self._events = Events(context.store.snapshot, partial(self._in_thread, self._slow))
         self.tell, self.end_events = self._events.tell, self._events.close
 
-    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR) -> Any:
-        """The answer, as JSON values. by: who acts, for the audit log. Raises CallError."""
-        return msgspec.to_builtins(await self.answer(name, params, by))
+    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR, once: Key | None = None) -> Any:
+        """The answer, as JSON values. by: who acts, for the audit log. once: under this key nothing is done a second
+        time. Raises CallError."""
+        return msgspec.to_builtins(await self.answer(name, params, by, once))
 
-    async def answer(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR) -> Any:
+    async def answer(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR, once: Key | None = None) -> Any:
         """The answer in its declared type. Raises CallError."""
         try:
-            return await self._acted(name, params, by)
+            method = method_of(name)
+            if once is None or method.kind == "read":
+                return await self._acted(method, params, by, None)
+            async with self._turn(once):
+                before = await self.look(lambda at: idempotency.find(at.store, once.name, int(time.time() * 1000)))
+                if before is None:
+                    return await self._acted(method, params, by, once)
+                once.demand_same(before.said)
+                return msgspec.json.decode(before.answer, type=method.answers)
         except CallError as error:
             self._shell.metrics.refused(error.code)
             raise
 
-    async def _acted(self, name: str, params: Mapping[str, Any], by: Actor) -> Any:
-        method = method_of(name)
+    @asynccontextmanager
+    async def _turn(self, key: Key) -> AsyncGenerator[None, None]:
+        """One after another, of those with the same key."""
+        while (before := self._under_key.get(key.name)) is not None:
+            await before.wait()
+        done = self._under_key[key.name] = trio.Event()
+        try:
+            yield
+        finally:
+            del self._under_key[key.name]
+            done.set()
+
+    async def _acted(self, method: Method, params: Mapping[str, Any], by: Actor, once: Key | None) -> Any:
+        name = method.name
         ask = decode.request(
             method, if_sure(params, self._shell.seen.wrong_clock, self._shell.seen.ahead_ms) if method.final else params
         )
         self._shell.throttle.works()
         if not method.audited:
-            return await self._answer(method, ask)
+            return await self._answer(method, ask, once)
         by, given = by._replace(why=by.why or decode.why_of(params)), decode.written_down(method, params)
         try:
             n = await self._write_down(partial(self._audit.append, by, name, given))
         except StorageError as error:
             raise refusal(error) from error
         try:
-            return await self._answer(method, ask)
+            return await self._answer(method, ask, once)
         except CallError as error:
             try:
                 await self._write_down(partial(self._audit.append, by, name, {}, n, error.message))
@@ -152,29 +176,36 @@ class NodeBackend:
     async def _write_down(self, do: Callable[[], int]) -> int:
         return await trio.to_thread.run_sync(do, limiter=self._writing_down)
 
-    async def _answer(self, method: Method, ask: Request) -> Any:
+    async def _answer(self, method: Method, ask: Request, once: Key | None = None) -> Any:
         began = time.perf_counter()
         try:
             if method.runs == "node":
-                return await method.do(self._shell, ask)
+                return await self._kept(once, await method.do(self._shell, ask))
             if method.runs == "work":
-                return await trio.to_thread.run_sync(timed(method.do), self._working, ask, limiter=self._workers)
+                done = await trio.to_thread.run_sync(timed(method.do), self._working, ask, limiter=self._workers)
+                return await self._kept(once, done)
             if method.runs == "snapshot":
                 lane = self._slow if method.slow else self._quick
                 return await self._in_thread(lane, read, self._context, method, ask)
             if method.runs == "look":
                 found = await self.look(lambda at: method.do(at, ask))
             else:
-                found = await self._write(method, ask)
+                found = await self._write(method, ask, once)
             return found if method.on_node is None else await method.on_node(self._shell, found)
         except _REFUSALS as error:
             raise refusal(error) from error
         finally:
             self._shell.metrics.took(method.name, time.perf_counter() - began)
 
-    async def _write(self, method: Method, ask: Request) -> Any:
+    async def _kept(self, key: Key | None, answer: Any) -> Any:
+        """The answer of what is done outside the store; a crash between both leaves no record."""
+        if key is not None:
+            await self._shell.worker.call(lambda c, now: idempotency.put(c.store, key, answer, c.replica.wall_ms(now)))
+        return answer
+
+    async def _write(self, method: Method, ask: Request, once: Key | None) -> Any:
         """A write's answer. The first entry after a start waits until peers told where this node's log stands."""
-        do = partial(_write, method, ask)
+        do = partial(_write, method, ask, once)
         while True:
             try:
                 return await self._shell.worker.call(do, method.alone, method.together)
@@ -315,8 +346,11 @@ def working(c: Context, make_room: Callable[[int], None]) -> Working:
     return Working(c.blobs, c.decoders, c.uploads, c.in_use, c.home.path, c.settings, make_room)
 
 
-def _write(method: Method, ask: Request, context: Context, now: float) -> Any:
-    return method.do(context, ask, now)
+def _write(method: Method, ask: Request, once: Key | None, context: Context, now: float) -> Any:
+    if once is None:
+        return method.do(context, ask, now)
+    now_ms = context.replica.wall_ms(now)
+    return idempotency.once(context.store, once, now_ms, method.answers, lambda: method.do(context, ask, now))
 
 
 def settle(c: Context) -> None:

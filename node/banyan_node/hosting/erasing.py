@@ -3,8 +3,8 @@
 The account is closed first, so nothing of it counts or is shown any more. When the erasure is due, its entries and
 their content go, with the pictures that nothing else names, reports' copies of its posts, and its name here. Its
 control log stays: it says that the account is closed, and whose key may undo that. Then the data file is written anew
-(`LmdbEngine.rewrite`), because a database leaves what was deleted in its file. The door forgets the account before its
-name is free, and once more at the end, for what was on its way.
+(`LmdbEngine.rewrite`), because a database leaves what was deleted in its file. The door and the answers under keys
+(idempotency.py) forget the account before its name is free, and once more at the end, for what was on its way.
 
 Each part is one commit, and what is left to do is noted in it, so a crash only delays the rest. The entries go in steps
 (dropped.py), from the first of which on the account has no name here.
@@ -20,8 +20,9 @@ import structlog
 
 from banyan_crdt.blob import BlobRoot
 from banyan_crdt.ids import AccountId, EntryId, account_to_text
+from banyan_node import idempotency
 from banyan_node.context import Context
-from banyan_node.hosting import dropped, hosted, once, wishes
+from banyan_node.hosting import dropped, hosted, wishes
 from banyan_node.moderation import reports, telling
 from banyan_node.upkeep import trusted_clock
 from banyan_storage import tables as t
@@ -74,12 +75,13 @@ def step(ctx: Context, now: float) -> bool:
             ctx.blobs.drop(root)
         BLOBS_TO_ERASE.put(ctx.store, root, None)
     if TO_REWRITE.get(ctx.store):
-        ctx.store.commit()
         done = [
             account
             for account, erasure in ERASURES.rows(ctx.store)
             if erasure.erased_ms is None and ctx.store.due_at(Work.ERASE_ACCOUNT, account) is None
         ]
+        idempotency.forget(ctx.store, *map(account_to_text, done))
+        ctx.store.commit()
         if not _forgotten_at_door(ctx, done):
             return False
         try:
@@ -117,8 +119,7 @@ def _waits(ctx: Context, account: AccountId, now_ms: int) -> int | None:
 def _forgotten_at_door(ctx: Context, accounts: Sequence[AccountId]) -> bool:
     try:
         for account in accounts:
-            home = hosted.hosted(ctx, account)
-            ctx.at_door.forget(account_to_text(account), "" if home is None else home.name)
+            ctx.at_door.forget(account_to_text(account))
     except StorageError as why:
         log.warning("the door forgets an account later", why=str(why))
         return False
@@ -134,12 +135,13 @@ def _note_blobs(ctx: Context, ns: Sequence[int]) -> None:
 
 
 def _begin(ctx: Context, account: AccountId) -> None:
+    home = hosted.hosted(ctx, account)
+    idempotency.forget(ctx.store, account_to_text(account), *([] if home is None else [home.name]))
     dropped.begin(ctx, account, dropped.ERASE)
     hosted.end(ctx, account, forget_name=True)
     MODERATORS.put(ctx.store, account, None)
     reports.forget(ctx.store, account)
     telling.forget(ctx.store, account)
-    once.forget_of(ctx.store, account)
 
 
 def _forget(ctx: Context, account: AccountId) -> None:

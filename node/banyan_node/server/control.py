@@ -1,6 +1,6 @@
 """The local control API of a running node, for the command line and a platform's own programs.
 
-    POST /v1/{method}   a JSON object of parameters -> the JSON result
+    POST /v1/{method}   a JSON object of parameters -> the JSON result; with an Idempotency-Key, done once
     GET  /v1/events     one JSON value a line, for as long as the reader stays; the query string is the parameters
     GET  /v1/media/BLOB the bytes of a picture or film, or a range of them (blob_files.py)
     GET  /metrics       for Prometheus
@@ -36,6 +36,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from banyan_node.api.openapi import document
 from banyan_node.api.registry import EVERY
+from banyan_node.idempotency import MAX_KEY, Key, key_of
 from banyan_node.operator_errors import CallError
 from banyan_node.server.blob_files import BlobFiles, until_gone
 from banyan_node.server.http_connections import let_in
@@ -56,8 +57,9 @@ _log = logging.getLogger(__name__)
 class Backend(Protocol):
     """The node, as the control API sees it. Both methods raise CallError to refuse."""
 
-    async def answer(self, method: str, params: dict[str, Any]) -> Any:
-        """The result of one call, as msgspec encodes it. Unknown method: CallError("no_such_method", .., 404)."""
+    async def answer(self, method: str, params: dict[str, Any], *, once: Key | None = None) -> Any:
+        """The result of one call, as msgspec encodes it. once: under this key it is done once. Unknown method:
+        CallError("no_such_method", .., 404)."""
 
     async def piece(self, blob: str, offset: int, length: int) -> bytes:
         """Bytes of a blob, fewer at its end. blob: 64 digits."""
@@ -276,7 +278,12 @@ class _Calls:
         if not _METHOD.fullmatch(method):
             raise CallError("no_such_method", "A method is lower-case letters, digits, dots and underscores.", 404)
         params = _params(await self._whole(scope, body))
-        return msgspec.json.encode(await self._backend.answer(method, params))
+        given, once = _values(scope, b"idempotency-key"), None
+        if given:
+            if not 0 < len(given[0]) <= MAX_KEY:
+                raise CallError("bad_request", f"An Idempotency-Key has 1 to {MAX_KEY} characters.")
+            once = key_of("control", given[0].decode("latin-1"), [method, params])
+        return msgspec.json.encode(await self._backend.answer(method, params, once=once))
 
     async def _whole(self, scope: Scope, body: _Unread) -> bytes:
         """The body. Raises CallError, _Left."""

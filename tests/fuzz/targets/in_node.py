@@ -27,6 +27,7 @@ from banyan_node.home.config import Config
 from banyan_node.home.folder import Home
 from banyan_node.home.settings import load, set_in_file
 from banyan_node.home.words import Paper, read, spell
+from banyan_node.idempotency import Key
 from banyan_node.links import anchors
 from banyan_node.operator_errors import BadBackup, CallError, ConfigError
 from banyan_node.server.control import control_app
@@ -85,7 +86,7 @@ def _calls() -> list[bytes]:
 class _Backend:
     """Answers every call with its parameters."""
 
-    async def answer(self, method: str, params: dict[str, Any]) -> Any:
+    async def answer(self, method: str, params: dict[str, Any], *, once: Key | None = None) -> Any:
         return params
 
     async def piece(self, blob: str, offset: int, length: int) -> bytes:

@@ -1,12 +1,10 @@
-"""What the endpoints of /v1/admin share: who acts, parameters of a query, and Idempotency-Keys.
+"""What the endpoints of /v1/admin share: who acts, and parameters of a query.
 
 Every act goes through `DoorContext.act`, or is written down here before it is done: the audit log has all of them.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -17,13 +15,11 @@ from banyan_node.api.declare import Request
 from banyan_node.home.audit import Actor
 from banyan_storage.errors import StorageError
 from banyan_web.endpoint import Ask, DoorContext
-from banyan_web.platform.acting import key_of, only
-from banyan_web.platform.sealed import Answer, Kept, Seal, digest_of
+from banyan_web.platform.acting import only
 from banyan_web.refusals import Refused
 
 ADMIN = "admin"
 R = TypeVar("R", bound=Request)
-_DID = re.compile(r"did:banyan:\w+")
 BODY = (400, 408, 413, 415)
 """Statuses of refusals of what has a body."""
 
@@ -43,28 +39,6 @@ def queried(ask: Ask, kind: type[R]) -> dict[str, Any]:
     except msgspec.ValidationError as error:
         raise Refused(422, decode.wrong("This", kind, ask.params, str(error)), code="bad_request") from None
     return {name: getattr(asked, name) for name in kind.__struct_fields__ if getattr(asked, name) is not None}
-
-
-async def once(web: DoorContext, ask: Ask, do: Callable[[], Awaitable[Any]], outlives: bool = False) -> Any:
-    """What `do` answers; with an Idempotency-Key that was used in the last day, what it answered then. outlives: the
-    answer stays when an account is erased that it names. Raises Refused."""
-    key = key_of(ask)
-    if key is None:
-        return await do()
-    seal, said = Seal(web.door, ask), digest_of([ask.request.method, str(ask.request.scope["path"]), ask.params])
-    name = seal.name(f"admin {key}")
-    found = await to_thread.run_sync(seal.find, name)
-    if found is None:
-        answer = await do()
-        text = msgspec.json.encode(answer).decode()
-        about = () if outlives else {*_DID.findall(text)}
-        await to_thread.run_sync(seal.keep, {name: Answer(said, text, about)})
-        return answer
-    if isinstance(found, Kept) and found.said == said:
-        return msgspec.json.decode(found.text)
-    if isinstance(found, Kept):
-        raise Refused(422, "This Idempotency-Key was used for another request: use a new one.", code="refused")
-    raise found
 
 
 async def written_down(web: DoorContext, by: Actor, do: str, given: dict[str, Any]) -> None:

@@ -16,9 +16,11 @@ from banyan_node.api.declare import Response as Said
 from banyan_node.api.methods.erasing import ErasureReceipt
 from banyan_node.api.texts import Did, EntryHex
 from banyan_node.hosting.erasing import MOST_DAYS
-from banyan_web.admin.acting import ADMIN, BODY, actor, once, queried
+from banyan_node.idempotency import Key
+from banyan_web.admin.acting import ADMIN, BODY, actor, queried
 from banyan_web.door_logins import sign_out
 from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
+from banyan_web.keyed import keep, once
 from banyan_web.platform.acting import only
 from banyan_web.refusals import Refused
 
@@ -66,17 +68,17 @@ async def end(web: DoorContext, ask: Ask) -> Any:
         says = "`reason` and `days` are of an erasure: add erase=true, or leave them out to close the account only."
         raise Refused(422, says, code="bad_request")
 
-    async def do() -> Any:
+    async def do(key: Key | None) -> Any:
         if asked["erase"]:
-            receipt = await web.act(by, "account.erase", account=named, confirm=confirm, **said)
-            await to_thread.run_sync(sign_out, web.door, receipt["account"])
-            return {"account": receipt["account"], "entry": None, "erasure": receipt}
+            return await web.act(by, "account.erase", key, account=named, confirm=confirm, **said)
         account = (await web.call("account.standing", account=named))["account"]
         closed = await web.act(by, "account.close", account=account, confirm=confirm)
-        await to_thread.run_sync(sign_out, web.door, account)
-        return {"account": account, "entry": closed["entry"], "erasure": None}
+        return await keep(web, key, {"account": account, "entry": closed["entry"]})
 
-    return await once(web, ask, do, outlives=True)  # or it would end the next account of that name
+    done = await once(web, ask, do, outlives=True)  # or it would end the next account of that name
+    await to_thread.run_sync(sign_out, web.door, done["account"])
+    erasure = done if asked["erase"] else None
+    return {"account": done["account"], "entry": done["entry"] if erasure is None else None, "erasure": erasure}
 
 
 @ENDPOINTS.get("/v1/accounts/{account}/erasure", ADMIN, Shape(None, ErasureReceipt))
@@ -90,4 +92,4 @@ async def receipt(web: DoorContext, ask: Ask) -> Any:
 async def take_back(web: DoorContext, ask: Ask) -> Any:
     """Takes back, here and at peers, that the account is to be erased, if that has not begun here. It stays closed."""
     by = actor(ask, queried(ask, UndoErasure).get("why"))
-    return await once(web, ask, lambda: web.act(by, "account.unerase", account=ask.path["account"]))
+    return await once(web, ask, lambda key: web.act(by, "account.unerase", key, account=ask.path["account"]))

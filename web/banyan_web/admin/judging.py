@@ -16,9 +16,10 @@ from banyan_node.api.methods.decisions import (
     DecisionsRequest,
 )
 from banyan_node.api.methods.reports import ReportRow, ReportRows, ReportsRequest
-from banyan_web.admin.acting import ADMIN, BODY, actor, once, queried
+from banyan_web.admin.acting import ADMIN, BODY, actor, queried
 from banyan_web.admin.keeping import numbered
 from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
+from banyan_web.keyed import once
 from banyan_web.params import text
 from banyan_web.platform.acting import only, shaped
 from banyan_web.refusals import Refused
@@ -71,7 +72,7 @@ async def decide(web: DoorContext, ask: Ask) -> Any:
     given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
     if given.pop("by", None) is not None:
         raise Refused(422, "A token decides as itself: leave 'as' out.", code="bad_request")
-    return await once(web, ask, lambda: web.act(actor(ask), "decision.add", **given))
+    return await once(web, ask, lambda key: web.act(actor(ask), "decision.add", key, **given))
 
 
 @ENDPOINTS.delete("/v1/admin/decisions/{id}", ADMIN, Shape(None, DecisionRow, query=_WHY, refuses=BODY, keyed=True))
@@ -79,7 +80,7 @@ async def undo(web: DoorContext, ask: Ask) -> Any:
     """Takes a decision back."""
     only(ask.params, "why")
     why, id_ = text(ask.params, "why", ""), numbered(ask)
-    return await once(web, ask, lambda: web.act(actor(ask), "decision.undo", id=id_, why=why))
+    return await once(web, ask, lambda key: web.act(actor(ask), "decision.undo", key, id=id_, why=why))
 
 
 @ENDPOINTS.get("/v1/admin/audit", ADMIN, Shape(None, Acts, query=_AUDIT))

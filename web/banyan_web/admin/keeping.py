@@ -15,8 +15,9 @@ from banyan_node.api.methods.dropping import DroppedAccounts, DroppedAnswer, Und
 from banyan_node.api.methods.long_works import BeginWorkRequest, WorkRow, Works
 from banyan_node.api.methods.node_state import StrangersRoom
 from banyan_node.api.methods.policy import HeldAccounts, HeldRequest, Policy, PolicySet, SetPolicyRequest
-from banyan_web.admin.acting import ADMIN, BODY, actor, once, queried
+from banyan_web.admin.acting import ADMIN, BODY, actor, queried
 from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
+from banyan_web.keyed import once
 from banyan_web.params import text
 from banyan_web.platform.acting import only, shaped
 from banyan_web.refusals import Refused
@@ -80,7 +81,7 @@ async def drop(web: DoorContext, ask: Ask) -> Any:
     """Erases an account from this node, which does not fetch it again. Other nodes decide for themselves."""
     wanted = shaped(ask.params, NewDrop)
     by = actor(ask, wanted.why)
-    return await once(web, ask, lambda: web.act(by, "store.drop", account=wanted.account))
+    return await once(web, ask, lambda key: web.act(by, "store.drop", key, account=wanted.account))
 
 
 @ENDPOINTS.delete(
@@ -90,7 +91,7 @@ async def undrop(web: DoorContext, ask: Ask) -> Any:
     """Lets a dropped account in again."""
     only(ask.params, "why")
     by = actor(ask, text(ask.params, "why", ""))
-    return await once(web, ask, lambda: web.act(by, "store.undrop", account=ask.path["account"]))
+    return await once(web, ask, lambda key: web.act(by, "store.undrop", key, account=ask.path["account"]))
 
 
 @ENDPOINTS.get("/v1/admin/policy", ADMIN, Shape(None, Policy))
@@ -104,7 +105,7 @@ async def policy(web: DoorContext, ask: Ask) -> Any:
 async def set_policy(web: DoorContext, ask: Ask) -> Any:
     """Writes settings of the policy into config.toml. They hold from the next start on."""
     wanted = shaped(ask.params, SetPolicyRequest)
-    return await once(web, ask, lambda: web.act(actor(ask), "policy.set", settings=wanted.settings))
+    return await once(web, ask, lambda key: web.act(actor(ask), "policy.set", key, settings=wanted.settings))
 
 
 @ENDPOINTS.get("/v1/admin/tasks", ADMIN, Shape(None, Works))
@@ -119,7 +120,7 @@ async def begin(web: DoorContext, ask: Ask) -> Any:
     """Begins long work in the background. Archives are files of the folder `archives` in the node's home."""
     wanted = shaped(ask.params, BeginWorkRequest)
     said = {"do": wanted.do, "name": wanted.name, "view": wanted.view}
-    return await once(web, ask, lambda: web.act(actor(ask), "works.begin", **said))
+    return await once(web, ask, lambda key: web.act(actor(ask), "works.begin", key, **said))
 
 
 @ENDPOINTS.delete("/v1/admin/tasks/{id}", ADMIN, Shape(None, WorkRow, query=_WHY, refuses=BODY, keyed=True))
@@ -127,7 +128,7 @@ async def cancel(web: DoorContext, ask: Ask) -> Any:
     """Asks that work stops. What an import took in stays."""
     only(ask.params, "why")
     by, id_ = actor(ask, text(ask.params, "why", "")), numbered(ask)
-    return await once(web, ask, lambda: web.act(by, "works.cancel", id=id_))
+    return await once(web, ask, lambda key: web.act(by, "works.cancel", key, id=id_))
 
 
 def numbered(ask: Ask) -> int:

@@ -12,8 +12,9 @@ from banyan_node.api.declare import Response as Said
 from banyan_node.api.methods.bans import Bans, DroppedPeer, NetworkBanned
 from banyan_node.api.methods.network import Peer
 from banyan_node.api.methods.node_state import PeerRow
-from banyan_web.admin.acting import ADMIN, BODY, actor, once
+from banyan_web.admin.acting import ADMIN, BODY, actor
 from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
+from banyan_web.keyed import once
 from banyan_web.params import text
 from banyan_web.platform.acting import only, shaped
 from banyan_web.refusals import Refused
@@ -52,14 +53,14 @@ async def listing(web: DoorContext, ask: Ask) -> Any:
 async def add(web: DoorContext, ask: Ask) -> Any:
     """Dials a peer now, answers once it is linked, and counts it among the named ones while the node runs."""
     wanted = shaped(ask.params, NewPeer)
-    return await once(web, ask, lambda: web.act(actor(ask), "peers.add", addr=wanted.address))
+    return await once(web, ask, lambda key: web.act(actor(ask), "peers.add", key, addr=wanted.address))
 
 
 @ENDPOINTS.delete("/v1/admin/peers/{peer}", ADMIN, Shape(None, DroppedPeer, query=_WHY, refuses=BODY, keyed=True))
 async def drop(web: DoorContext, ask: Ask) -> Any:
     """Hangs up on a peer, and dials it no more as a contact. It may come again; a ban refuses it."""
     by = actor(ask, _why(ask))
-    return await once(web, ask, lambda: web.act(by, "peers.drop", peer=ask.path["peer"]))
+    return await once(web, ask, lambda key: web.act(by, "peers.drop", key, peer=ask.path["peer"]))
 
 
 @ENDPOINTS.get("/v1/admin/bans", ADMIN, Shape(None, Bans))
@@ -78,11 +79,8 @@ async def ban(web: DoorContext, ask: Ask) -> Any:
     given = {name: value for name, value in msgspec.structs.asdict(wanted).items() if value is not None}
     method = "peers.ban" if wanted.network is None else "networks.ban"
 
-    async def do() -> Any:
-        await web.act(actor(ask), method, **given)
-        return await web.call("bans")
-
-    return await once(web, ask, do)
+    await once(web, ask, lambda key: web.act(actor(ask), method, key, **given))
+    return await web.call("bans")
 
 
 _NETWORK: dict[str, Any] = {"network": Annotated[str, Meta(min_length=1, max_length=60)], **_WHY}
@@ -92,7 +90,7 @@ _NETWORK: dict[str, Any] = {"network": Annotated[str, Meta(min_length=1, max_len
 async def pardon(web: DoorContext, ask: Ask) -> Any:
     """Ends the ban of a peer, and clears its points."""
     by = actor(ask, _why(ask))
-    return await once(web, ask, lambda: web.act(by, "peers.pardon", peer=ask.path["peer"]))
+    return await once(web, ask, lambda key: web.act(by, "peers.pardon", key, peer=ask.path["peer"]))
 
 
 @ENDPOINTS.delete(
@@ -101,7 +99,7 @@ async def pardon(web: DoorContext, ask: Ask) -> Any:
 async def pardon_network(web: DoorContext, ask: Ask) -> Any:
     """Ends the ban of a network."""
     by, network = actor(ask, _why(ask, "network")), text(ask.params, "network")
-    return await once(web, ask, lambda: web.act(by, "networks.pardon", network=network))
+    return await once(web, ask, lambda key: web.act(by, "networks.pardon", key, network=network))
 
 
 def _why(ask: Ask, *known: str) -> str:

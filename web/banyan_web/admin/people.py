@@ -12,10 +12,12 @@ from banyan_node.api.declare import Response as Said
 from banyan_node.api.methods.decisions import AccountStanding, DecisionRow
 from banyan_node.api.methods.moderators import ModeratorNamed, ModeratorRows
 from banyan_node.api.texts import Did
-from banyan_web.admin.acting import ADMIN, BODY, actor, once, written_down
+from banyan_node.idempotency import Key
+from banyan_web.admin.acting import ADMIN, BODY, actor, written_down
 from banyan_web.door_logins import login_of, sessions, sign_out
 from banyan_web.door_store import Token
 from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
+from banyan_web.keyed import keep, once
 from banyan_web.params import text, whole
 from banyan_web.platform.acting import only, shaped
 from banyan_web.refusals import Refused
@@ -115,15 +117,16 @@ async def revoke(web: DoorContext, ask: Ask) -> Any:
     only(ask.params, "why")
     by, id_ = actor(ask, text(ask.params, "why", "")), ask.path["id"]
 
-    async def do() -> Any:
+    async def do(key: Key | None) -> Any:
         found = next((one for one in await to_thread.run_sync(web.door.tokens) if one.id == id_), None)
         if found is None:
             raise Refused(404, "There is no such token, or none any more.", code="not_found")
         await written_down(web, by, "token.revoke", _token(found))
-        await to_thread.run_sync(web.door.revoke_id, id_)
-        return {}
+        return await keep(web, key, {})
 
-    return await once(web, ask, do)
+    done = await once(web, ask, do)
+    await to_thread.run_sync(web.door.revoke_id, id_)
+    return done
 
 
 @ENDPOINTS.get("/v1/admin/accounts", ADMIN, Shape(None, HostedAccounts, query=_AFTER))
@@ -172,10 +175,10 @@ async def suspend(web: DoorContext, ask: Ask) -> Any:
     key."""
     wanted, by = shaped(ask.params, Suspension), actor(ask)
 
-    async def do() -> Any:
+    async def do(key: Key | None) -> Any:
         account = (await hosted_standing(web, ask))["account"]
         said = {"account": account, "why": wanted.why, "text": wanted.text}
-        return await web.act(by, "decision.add", verdict="suspend", **said)
+        return await web.act(by, "decision.add", key, verdict="suspend", **said)
 
     return await once(web, ask, do)
 
@@ -185,11 +188,11 @@ async def restore(web: DoorContext, ask: Ask) -> Any:
     """Takes the suspension of a hosted account back."""
     wanted, by = shaped(ask.params, OnlyWhy), actor(ask)
 
-    async def do() -> Any:
+    async def do(key: Key | None) -> Any:
         number = (await hosted_standing(web, ask))["suspended"]
         if number is None:
             raise Refused(409, "That account is not suspended.", code="refused")
-        return await web.act(by, "decision.undo", id=number, why=wanted.why)
+        return await web.act(by, "decision.undo", key, id=number, why=wanted.why)
 
     return await once(web, ask, do)
 
@@ -201,11 +204,11 @@ async def sign_everything_out(web: DoorContext, ask: Ask) -> Any:
     """Logs an account out everywhere: browsers, links, and tokens of its apps. Its password stays."""
     wanted = shaped(ask.params, OnlyWhy)
 
-    async def do() -> Any:
+    async def do(key: Key | None) -> Any:
         account = (await hosted_standing(web, ask))["account"]
         await written_down(web, actor(ask, wanted.why), "account.sign_out", {"account": account})
         browsers, ended = await to_thread.run_sync(sign_out, web.door, account)
-        return {"account": account, "sessions": browsers, "tokens": ended}
+        return await keep(web, key, {"account": account, "sessions": browsers, "tokens": ended})
 
     return await once(web, ask, do)
 
@@ -221,7 +224,7 @@ async def moderators(web: DoorContext, ask: Ask) -> Any:
 async def add_moderator(web: DoorContext, ask: Ask) -> Any:
     """Lets a hosted account moderate: on the page /moderation it reads reports and decides them."""
     wanted = shaped(ask.params, NewModerator)
-    return await once(web, ask, lambda: web.act(actor(ask), "moderator.add", account=wanted.account))
+    return await once(web, ask, lambda key: web.act(actor(ask), "moderator.add", key, account=wanted.account))
 
 
 @ENDPOINTS.delete(
@@ -231,4 +234,4 @@ async def drop_moderator(web: DoorContext, ask: Ask) -> Any:
     """Ends that. What the account decided stands."""
     only(ask.params, "why")
     by = actor(ask, text(ask.params, "why", ""))
-    return await once(web, ask, lambda: web.act(by, "moderator.drop", account=ask.path["account"]))
+    return await once(web, ask, lambda key: web.act(by, "moderator.drop", key, account=ask.path["account"]))

@@ -1,5 +1,5 @@
-"""What the door remembers of writings and uploads: what an Idempotency-Key stands for, and files that are not posted
-yet. It is in the door's own SQLite file, on the disk before it is answered."""
+"""Files that are not posted yet, in the door's own SQLite file: what is known of them is on the disk before it is
+answered."""
 
 from __future__ import annotations
 
@@ -16,18 +16,9 @@ from banyan_web.door_store import DAY_S, DoorStore
 from banyan_web.endpoint import DoorContext
 from banyan_web.refusals import Refused
 
-"""How long a key stands for its writing, and how long a file waits to be posted; the node keeps it as long."""
-KEY_LENGTH = 512
 READING_S, SAID_S = 45, 15.0
 """A file is being read as long as its process said so in the last READING_S, which it does every SAID_S."""
 INTERRUPTED = "The server was interrupted while it read this file: send it again."
-
-
-class Writing(NamedTuple):
-    """once: names the writing for the node. answer: the address of what was written; None: not known to be written."""
-
-    once: str
-    answer: str | None
 
 
 class Stored(NamedTuple):
@@ -48,26 +39,6 @@ class Stored(NamedTuple):
         """As the node shows media of posts."""
         assert self.made is not None
         return {**self.made, "description": self.description}
-
-
-def writing(door: DoorStore, account: str, key: str) -> Writing:
-    """What a key stands for, from now on for an hour. Raises Refused."""
-    if not 0 < len(key) <= KEY_LENGTH:
-        raise Refused(422, f"An Idempotency-Key has at most {KEY_LENGTH} characters.")
-    now = int(time.time())
-    with door.writing() as db:
-        door.end_terms("writings")
-        row = (account, key, secrets.token_hex(16), now, None)
-        db.execute("insert or ignore into writings values (?, ?, ?, ?, ?)", row)
-        found = next(
-            iter(db.execute("select once, answer from writings where account = ? and key = ?", (account, key)))
-        )
-    return Writing(found[0], found[1])
-
-
-def written(door: DoorStore, account: str, key: str, answer: str) -> None:
-    with door.writing() as db:
-        db.execute("update writings set answer = ? where account = ? and key = ?", (answer, account, key))
 
 
 def begin_upload(

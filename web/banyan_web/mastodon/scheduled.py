@@ -17,11 +17,6 @@ from banyan_web.refusals import Refused
 ENDPOINTS = Endpoints()
 
 
-async def keep(web: DoorContext, ask: Ask, said: Mapping[str, Any]) -> str:
-    """Keeps a post that is due. Returns its id."""
-    return thing_id((await web.call("draft.set", **said, by=ask.account))["id"])
-
-
 async def scheduled(web: DoorContext, ask: Ask, id_: str) -> dict[str, Any]:
     """The ScheduledStatus entity. Raises Refused."""
     draft = thing_of(id_)

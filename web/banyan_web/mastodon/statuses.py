@@ -7,14 +7,15 @@ from typing import Any
 
 from banyan_schema.dates import iso
 from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.keyed import answered, key_for
 from banyan_web.mastodon.composing import answered_uri, attached, content, due_ms, mentioned, policy, warning_of
 from banyan_web.mastodon.entities.accounts import account
 from banyan_web.mastodon.entities.media import attachment, blob_id
 from banyan_web.mastodon.entities.statuses import GONE, row_of, rows_of, status, status_by_id, statuses, uri_of
 from banyan_web.mastodon.html import html
-from banyan_web.mastodon.ids import RepostId, parsed
-from banyan_web.mastodon.remembered import posting, writing, written
-from banyan_web.mastodon.scheduled import keep, scheduled
+from banyan_web.mastodon.ids import RepostId, parsed, thing_id
+from banyan_web.mastodon.remembered import posting
+from banyan_web.mastodon.scheduled import scheduled
 from banyan_web.params import text, texts
 from banyan_web.refusals import Refused
 
@@ -25,34 +26,24 @@ AT_ONCE, PAGES = 40, 5
 
 @ENDPOINTS.post("/api/v1/statuses", "write:statuses")
 async def create(web: DoorContext, ask: Ask) -> Any:
-    """Publishes a post, or keeps one that is due later. With an Idempotency-Key, once an hour."""
-    key, me = ask.request.headers.get("idempotency-key"), ask.account
-    known = None if key is None else writing(web.door, me, key)
-    if known is not None and known.answer is not None:
-        return await _again(web, ask, known.answer)
+    """Publishes a post, or keeps one that is due later."""
+    key, me = key_for(ask), ask.account
+    if (known := await answered(web, key)) is not None:
+        return await (status(web, known["uri"], me) if "uri" in known else scheduled(web, ask, thing_id(known["id"])))
     said, due = await content(web, ask), due_ms(ask.params)
     reply = await answered_uri(web, ask.params, "in_reply_to_id")
     quote = await answered_uri(web, ask.params, "quoted_status_id")
-    once = None if known is None else known.once
     files = texts(ask.params, "media_ids")
     if due is not None:
         with posting(web.door, me, files):
-            id_ = await keep(web, ask, {**said, "reply": reply, "quote": quote, "due": due, "once": once})
-        if key is not None:
-            written(web.door, me, key, id_)
-        return await scheduled(web, ask, id_)
+            kept = await web.call("draft.set", key, **said, reply=reply, quote=quote, due=due, by=me)
+        return await scheduled(web, ask, thing_id(kept["id"]))
     if reply is not None and quote is not None:
         raise Refused(422, "A post answers or quotes; it cannot do both here.")
     method, about = ("reply", reply) if reply else ("quote", quote) if quote else ("post", None)
     with posting(web.door, me, files):
-        uri = (await web.call(method, uri=about, **said, once=once, by=me))["uri"]
-    if key is not None:
-        written(web.door, me, key, uri)
+        uri = (await web.call(method, key, uri=about, **said, by=me))["uri"]
     return await status(web, uri, me)
-
-
-async def _again(web: DoorContext, ask: Ask, answer: str) -> Any:
-    return await (status(web, answer, ask.account) if "/" in answer else scheduled(web, ask, answer))
 
 
 @ENDPOINTS.get("/api/v1/statuses", "read:statuses")

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from banyan_node.idempotency import key_of
 from banyan_web.endpoint import Ask, DoorContext, Endpoints
 from banyan_web.mastodon.composing import mentioned
 from banyan_web.page.composing import blank, content, due_ms, from_draft, kept, policy
@@ -55,15 +56,16 @@ async def post(web: DoorContext, ask: Ask, me: Visitor) -> str | None:
     said, due = await content(web, ask, me), due_ms(ask)
     reply, quoted, draft = named["reply"], named["quote"], named["draft"]
     keeps = ask.params.get("do") == "draft"
+    key = named["once"] and key_of(f"form {me.did}", named["once"], [keeps, due, reply, quoted, draft, said])
     if keeps or due is not None or draft:
-        more = {"reply": reply, "quote": quoted, "due": due, "id": draft, "once": None if draft else named["once"]}
-        made = await web.call("draft.set", **said, **more, by=me.did)
+        more = {"reply": reply, "quote": quoted, "due": due, "id": draft}
+        made = await web.call("draft.set", None if draft else key, **said, **more, by=me.did)
         if keeps or due is not None:
             return saying("/drafts", "kept" if due is None else "scheduled")
         await web.call("draft.publish", id=made["id"], by=me.did)
         return saying("/home", "posted")
     method = "reply" if reply else "quote" if quoted else "post"
-    await web.call(method, by=me.did, uri=reply or quoted, once=named["once"], **said)
+    await web.call(method, key, by=me.did, uri=reply or quoted, **said)
     return back(ask, "posted")
 
 

@@ -19,7 +19,6 @@ from banyan_web.refusals import Refused
 
 HOST = "host"
 T = TypeVar("T", bound=msgspec.Struct)
-MAX_KEY = 200
 
 
 def is_platform(token: Token | None) -> bool:
@@ -91,11 +90,3 @@ def shaped(params: dict[str, Any], kind: type[T]) -> T:
         return msgspec.convert(params, kind)
     except msgspec.ValidationError as error:
         raise Refused(422, decode.wrong("This", kind, params, str(error)), code="bad_request") from None
-
-
-def key_of(ask: Ask) -> str | None:
-    """The Idempotency-Key. Raises Refused."""
-    key = ask.request.headers.get("idempotency-key")
-    if key is not None and not 0 < len(key) <= MAX_KEY:
-        raise Refused(422, f"An Idempotency-Key has 1 to {MAX_KEY} characters.", code="bad_request")
-    return key

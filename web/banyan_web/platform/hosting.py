@@ -3,7 +3,7 @@
 Each user gets a recovery key of their own, 24 words that undo whatever the platform does with the account. They are
 shown in the answer, for the platform to hand over. Until the next day the same request by the same token gets the same
 answer, in case the first one was lost: the words are kept for so long, sealed with the token, of which this server
-keeps a hash only (sealed.py). They are kept before the account is opened, so that no crash opens one without words.
+keeps a hash only (keyed.py). They are kept before the account is opened, so that no crash opens one without words.
 They go when the account is erased, and the node opens no other one with them.
 """
 
@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import msgspec
-from anyio import to_thread
 from msgspec import Meta
 from starlette.responses import Response
 
@@ -21,12 +20,13 @@ from banyan_node.api.declare import Request
 from banyan_node.api.methods.accounts import Listed
 from banyan_node.client.types import OpenedAccount
 from banyan_node.home.recovery import commitment, new_words
+from banyan_node.idempotency import key_of
 from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
+from banyan_web.keyed import Seal, given_key, keep_all, record
 from banyan_web.params import text, whole
 from banyan_web.platform import operations
-from banyan_web.platform.acting import HOST, is_platform, key_of, only, shaped, whose
+from banyan_web.platform.acting import HOST, is_platform, only, shaped, whose
 from banyan_web.platform.lines import Conversation, Line, answer_array, is_json, objects_of, refused_line
-from banyan_web.platform.sealed import Answer, Kept, Seal, digest_of
 from banyan_web.refusals import Refused, answer
 
 ENDPOINTS = Endpoints()
@@ -56,7 +56,7 @@ _AFTER: dict[str, Any] = {"after": str, "limit": Annotated[int, Meta(ge=1, le=PA
 async def create(web: DoorContext, ask: Ask) -> Response:
     """Opens one account."""
     _demand_platform(ask)
-    (row,) = await _create(web, ask, [Line(1, ask.params, None)], key_of(ask))
+    (row,) = await _create(web, ask, [Line(1, ask.params, None)], given_key(ask))
     return answer(row, row["status"], ask.headers)
 
 
@@ -103,40 +103,46 @@ def _runs(lines: Sequence[Line]) -> Iterator[list[Line]]:
 
 async def _create(web: DoorContext, ask: Ask, lines: Sequence[Line], key: str | None) -> list[dict[str, Any]]:
     """Opens an account for each line. The name is the key of a line: it is there once (`_runs`)."""
-    seal, giver = Seal(web.door, ask), whose(ask)
+    seal, giver = Seal(ask), whose(ask)
     wanted = [_read(line) for line in lines]
-    names = [seal.name(f"account {one.name if key is None else key}") for one in wanted if isinstance(one, NewAccount)]
-    plans = {
-        name: Answer(digest_of(one), "" if one.recovery else new_words(), (one.name,))
-        for name, one in zip(names, (one for one in wanted if isinstance(one, NewAccount)), strict=True)
+    keys = {
+        at: key_of(f"account {giver}", key or one.name, msgspec.to_builtins(one))
+        for at, one in enumerate(wanted)
+        if isinstance(one, NewAccount)
     }
-    kept = await to_thread.run_sync(seal.keep, plans)
-    ids, rows = iter(names), list[dict[str, Any]]()
-    todo: list[tuple[int, bytes, NewAccount, str]] = []
+    plans = [
+        record(keys[at], seal.close(keys[at], "" if one.recovery else new_words()), (one.name,))
+        for at, one in enumerate(wanted)
+        if isinstance(one, NewAccount)
+    ]
+    kept = iter(await keep_all(web, plans))
+    rows = list[dict[str, Any]]()
+    todo: list[tuple[int, str, NewAccount, str]] = []
     for at, one in enumerate(wanted):
         rows.append(refused_line(one) if isinstance(one, Refused) else {})
         if isinstance(one, NewAccount):
-            name = next(ids)
-            found = kept[name]
-            if isinstance(found, Kept) and found.said == digest_of(one):
-                todo.append((at, name, one, found.text))
-            else:
-                rows[at] = refused_line(_used(key) if isinstance(found, Kept) else found, name=one.name)
+            found = next(kept)
+            try:
+                if found["said"] != keys[at].said.hex():
+                    raise _used(key)
+                todo.append((at, keys[at].name.hex(), one, seal.open(keys[at], found["answer"])))
+            except Refused as why:
+                rows[at] = refused_line(why, name=one.name)
     opened = await operations.write(web, giver, [_opening(name, one, words) for _, name, one, words in todo])
     fields = [
-        {"id": f"profile {name.hex()}", "do": "profile.set", "as": row["answer"]["account"], "fields": one.profile}
+        {"id": f"profile {name}", "do": "profile.set", "as": row["answer"]["account"], "fields": one.profile}
         for (_, name, one, _), row in zip(todo, opened, strict=True)
         if "answer" in row and one.profile
     ]
     told = {row["id"]: row for row in await operations.write(web, giver, fields)}
     for (at, name, one, words), row in zip(todo, opened, strict=True):
-        said = told.get(f"profile {name.hex()}", row)
+        said = told.get(f"profile {name}", row)
         rows[at] = {"name": one.name, "status": said["status"]}
         if "answer" in row:
             rows[at] |= {"account": row["answer"]["account"], "recovery_words": words or None}
             rows[at]["repeated"] = row["repeated"]
         elif row["status"] < 500:  # else it may have been opened
-            seal.drop(name)
+            await web.call("idempotency.drop", name=name)
         if "answer" not in said:
             rows[at] |= {"error": said["error"], "code": said["code"]}
     return rows
@@ -148,11 +154,11 @@ def _used(key: str | None) -> Refused:
     return Refused(409, "This name was used a short time ago, with another profile or recovery key.", code="refused")
 
 
-def _opening(name: bytes, one: NewAccount, words: str) -> dict[str, Any]:
+def _opening(name: str, one: NewAccount, words: str) -> dict[str, Any]:
     """The operation that opens it."""
     recovery = one.recovery or commitment(words)
     return {
-        "id": f"account {name.hex()}",
+        "id": f"account {name}",
         "do": "account.create",
         "name": one.name,
         "hosted": True,

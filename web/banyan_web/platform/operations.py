@@ -23,7 +23,8 @@ from banyan_node.api.texts import Own
 from banyan_node.client.types import OperationRow
 from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
-from banyan_web.platform.acting import acting, key_of, own_name, whose
+from banyan_web.keyed import given_key
+from banyan_web.platform.acting import acting, own_name, whose
 from banyan_web.platform.lines import (
     Conversation,
     Line,
@@ -93,7 +94,7 @@ _SHAPE = Shape(OPERATIONS, _row_type(), refuses=(400, 408, 413, 415), keyed=True
 @ENDPOINTS.post("/v1/operations", "write", raw=True, shape=_SHAPE)
 async def operations(web: DoorContext, ask: Ask) -> Response:
     """Many operations as NDJSON or as an array, or one as JSON."""
-    key, giver = key_of(ask), whose(ask)
+    key, giver = given_key(ask), whose(ask)
     given = await objects_of(ask.request) if is_json(ask.request) else None
     own = await own_name(web, ask)
     if isinstance(given, Line):

@@ -12,9 +12,11 @@ from banyan_node.api.declare import NoResult, Request
 from banyan_node.api.declare import Response as Said
 from banyan_node.api.methods.reports import MyReport, ReportRequest
 from banyan_node.api.texts import Did, DidText
-from banyan_web.admin.acting import BODY, actor, once, written_down
+from banyan_node.idempotency import Key
+from banyan_web.admin.acting import BODY, actor, written_down
 from banyan_web.admin.people import hosted_standing
 from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
+from banyan_web.keyed import Seal, keep, key_for, once
 from banyan_web.platform.acting import HOST, acting, is_platform, only, own_name, shaped
 from banyan_web.refusals import Refused
 from banyan_web.scopes import scopes_in
@@ -51,18 +53,22 @@ async def mint(web: DoorContext, ask: Ask) -> Any:
             409, "That account is closed: nobody acts as it, unless its recovery key undoes that.", code="refused"
         )
     scopes = scopes_in(" ".join(given.scopes))
-    app = given.app or _platform(ask)
+    app, seal = given.app or _platform(ask), Seal(ask)
 
-    async def do() -> Any:
+    async def do(key: Key | None) -> Any:
         await written_down(web, actor(ask), "token.add", {"account": account, "app": app, "scopes": list(scopes)})
         raw = await to_thread.run_sync(web.door.mint, account, app, scopes, given.seconds)
         token = await to_thread.run_sync(web.door.token, raw)
         if token is None:
             raise Refused(500, "The token was not kept: ask for another one.", code="internal")
-        made = MintedToken(token.id, raw, account, list(scopes), token.expires)
-        return msgspec.to_builtins(made)
+        answer = MintedToken(token.id, raw, account, list(scopes), token.expires)
+        made = seal.close(key, msgspec.to_builtins(answer))
+        kept = await keep(web, key, made, [account])
+        if kept != made:  # another process made one meanwhile
+            await to_thread.run_sync(web.door.revoke_id, token.id)
+        return kept
 
-    return await once(web, ask, do)
+    return seal.open(key_for(ask), await once(web, ask, do))
 
 
 @ENDPOINTS.delete("/v1/accounts/{account}/tokens/{id}", HOST, Shape(None, NoResult, keyed=True))
@@ -71,14 +77,15 @@ async def revoke(web: DoorContext, ask: Ask) -> Any:
     only(ask.params)
     account, id_ = await _hosted(web, ask), ask.path["id"]
 
-    async def do() -> Any:
+    async def do(key: Key | None) -> Any:
         if all(one.id != id_ for one in await to_thread.run_sync(web.door.tokens, account)):
             raise Refused(404, "There is no such token of this account, or none any more.", code="not_found")
         await written_down(web, actor(ask), "token.revoke", {"id": id_, "account": account})
-        await to_thread.run_sync(web.door.revoke_id, id_, account)
-        return {}
+        return await keep(web, key, {})
 
-    return await once(web, ask, do)
+    done = await once(web, ask, do)
+    await to_thread.run_sync(web.door.revoke_id, id_, account)
+    return done
 
 
 @ENDPOINTS.post("/v1/reports", "write:reports", shape=Shape(ReportRequest, MyReport, refuses=(*BODY, 409, 429)))

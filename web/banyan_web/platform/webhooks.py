@@ -25,9 +25,9 @@ from banyan_storage.acts import RULES, ActKind, of_kind
 from banyan_web.door_store import DoorStore
 from banyan_web.endpoint import Ask, DoorContext, Endpoints, Shape
 from banyan_web.firehose.following import SEALED, without_reason
+from banyan_web.keyed import Seal, keep, key_for
 from banyan_web.outward import Unreachable
-from banyan_web.platform.acting import HOST, is_platform, key_of, only, shaped, whose
-from banyan_web.platform.sealed import Answer, Kept, Seal, digest_of
+from banyan_web.platform.acting import HOST, is_platform, only, shaped, whose
 from banyan_web.refusals import Refused, of_call
 
 ENDPOINTS = Endpoints()
@@ -162,15 +162,9 @@ async def create(web: DoorContext, ask: Ask) -> Any:
     dids = {name: (await web.call("account.show", account=name))["account"] for name in names}
     accounts = [dids.get(one, one) for one in wanted.accounts]
     cursor = await _cursor(web, wanted.since, not {*events}.isdisjoint(CONTENT))
-    seal, key = Seal(web.door, ask), key_of(ask) or secrets.token_hex(16)
-    name, said = seal.name(f"webhook {key}"), digest_of(ask.params)
-    plan = json.dumps({"id": f"wh_{secrets.token_hex(12)}", "secret": secret})
-    kept = (await to_thread.run_sync(seal.keep, {name: Answer(said, plan, ())}))[name]
-    if isinstance(kept, Refused):
-        raise kept
-    if not isinstance(kept, Kept) or kept.said != said:
-        raise Refused(422, "This Idempotency-Key was used for another webhook: use a new one.", code="refused")
-    made = json.loads(kept.text)
+    seal, key = Seal(ask), key_for(ask)
+    plan = seal.close(key, {"id": f"wh_{secrets.token_hex(12)}", "secret": secret})
+    made = seal.open(key, await keep(web, key, plan))
     sealed = ask.token is not None and ask.token.allows("firehose")
     moderation = sealed or (ask.token is not None and ask.token.allows("admin"))
     filtering = {"accounts": accounts, "events": events, "collections": wanted.collections}

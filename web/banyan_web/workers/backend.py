@@ -14,6 +14,7 @@ from banyan_node.api.apart import NotHere, StoreReads
 from banyan_node.api.cost import timed
 from banyan_node.api.dispatch import method_of
 from banyan_node.home.audit import OPERATOR, Actor
+from banyan_node.idempotency import Key
 from banyan_web.workers.line import NodeLine
 
 SLOW = 2
@@ -28,9 +29,9 @@ class WorkerBackend:
         self._reads, self._line = reads, line
         self._slow = anyio.CapacityLimiter(SLOW)
 
-    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR) -> Any:
+    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR, once: Key | None = None) -> Any:
         found = await self._read(name, params)
-        return await self._line.call(name, params, by) if found is None else msgspec.to_builtins(found)
+        return await self._line.call(name, params, by, once) if found is None else msgspec.to_builtins(found)
 
     async def answer(self, name: str, params: Mapping[str, Any]) -> Any:
         found = await self._read(name, params)

@@ -25,8 +25,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from banyan_node.home.audit import Actor
 from banyan_node.home.http_settings import HttpSettings
 from banyan_node.home.log_settings import LogSettings
+from banyan_node.idempotency import Key
 
 WINDOW = 256
 """Events of one stream that are under way."""
@@ -92,6 +94,15 @@ class WorkerDoes(msgspec.Struct, frozen=True):
 
     requests: int
     connections: int
+
+
+class Call(NamedTuple):
+    """by: who acts, for the audit log. once: under this key it is done once."""
+
+    name: str
+    params: dict[str, Any]
+    by: Actor
+    once: Key | None
 
 
 class LineRefusal(msgspec.Struct, frozen=True, array_like=True):

@@ -12,10 +12,12 @@ import msgspec
 
 from banyan_node.api.cost import SPENT, Cost
 from banyan_node.home.audit import OPERATOR, Actor
+from banyan_node.idempotency import Key
 from banyan_node.operator_errors import CallError
 from banyan_web.workers.frames import (
     MICROSECONDS,
     WINDOW,
+    Call,
     Frame,
     Frames,
     Kind,
@@ -96,9 +98,10 @@ class NodeLine(asyncio.Protocol):
 
     # -- a backend of the door
 
-    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR) -> Any:
-        """The answer, as JSON values. by: who acts, for the audit log. Raises CallError."""
-        return msgspec.json.decode(await self._ask(Kind.CALL, (name, params, by)))
+    async def call(self, name: str, params: Mapping[str, Any], by: Actor = OPERATOR, once: Key | None = None) -> Any:
+        """The answer, as JSON values. by: who acts, for the audit log. once: under this key it is done once. Raises
+        CallError."""
+        return msgspec.json.decode(await self._ask(Kind.CALL, Call(name, dict(params), by, once)))
 
     async def piece(self, blob: str, offset: int, length: int) -> bytes:
         """Bytes of a blob. Raises CallError."""

@@ -12,11 +12,13 @@ import trio
 
 from banyan_node.api.cost import SPENT, Cost, Driven
 from banyan_node.home.audit import Actor
+from banyan_node.idempotency import Key
 from banyan_node.operator_errors import CallError
 from banyan_web.endpoint import Backend
 from banyan_web.workers.frames import (
     MICROSECONDS,
     WINDOW,
+    Call,
     Frame,
     Frames,
     Kind,
@@ -33,7 +35,7 @@ _log = logging.getLogger(__name__)
 class Answering(Backend, Protocol):
     """A node."""
 
-    async def answer(self, name: str, params: Mapping[str, Any], by: Actor = ...) -> Any:
+    async def answer(self, name: str, params: Mapping[str, Any], by: Actor = ..., once: Key | None = None) -> Any:
         """As `call`, in the declared type."""
 
 
@@ -104,8 +106,9 @@ class NodeEnd:
             await self._send(frame(Kind.COST, number, MICROSECONDS.pack(round(cost.seconds * 1e6))) + last)
 
     async def _call(self, one: Frame) -> bytes:
-        name, params, by = msgspec.json.decode(one.payload)
-        return frame_of(Kind.ANSWER, one.number, await self._backend.answer(name, params, Actor(*by)))
+        return frame_of(
+            Kind.ANSWER, one.number, await self._backend.answer(*msgspec.json.decode(one.payload, type=Call))
+        )
 
     async def _piece(self, one: Frame) -> bytes:
         blob, offset, length = msgspec.json.decode(one.payload)

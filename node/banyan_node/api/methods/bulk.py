@@ -1,7 +1,7 @@
 """Many operations in one call, by many accounts: they share a commit, and each succeeds or fails alone.
 
 Each has an id, and is done once in a day however often it comes: what was done is noted in the transaction of the
-operation (hosting/once.py). The invariants: operations are done in their order; an operation sees what those before it
+operation (idempotency.py). The invariants: operations are done in their order; an operation sees what those before it
 wrote; a refused one leaves nothing behind.
 
 Most operations read little: of the account that acts, and of the account that they are about. Where none of both has
@@ -17,13 +17,14 @@ from msgspec import Meta
 
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId
+from banyan_node import idempotency
 from banyan_node.api import decode
 from banyan_node.api.declare import Declared, Method, Request, Response
 from banyan_node.api.errors import refusal
 from banyan_node.api.methods import accounts, polls, profiles, relations, social
 from banyan_node.api.texts import target_of
 from banyan_node.context import Context
-from banyan_node.hosting import hosted, once
+from banyan_node.hosting import hosted
 from banyan_node.operator_errors import CallError
 
 METHODS = Declared()
@@ -78,7 +79,6 @@ def bulk(ctx: Context, ask: BulkRequest, now: float) -> BulkDone:
     """Does many operations, by many accounts, in order. Each succeeds or is refused alone; all that succeed are durable
     together."""
     now_ms = ctx.replica.wall_ms(now)
-    once.forget(ctx.store, now_ms, 2 * len(ask.operations))
     call = _Call(ctx, ask.whose, now, now_ms)
     ctx.pushes = len(ask.operations) <= PUSHED
     try:
@@ -100,10 +100,10 @@ class _Call:
         id = ""
         try:
             id, method, params = _parts(operation)
-            name, said = once.name_of(self.whose, id), once.digest_of(operation)
-            before = once.find(self.ctx.store, name, self.now_ms)
+            key = idempotency.key_of(self.whose, id, operation)
+            before = idempotency.find(self.ctx.store, key.name, self.now_ms)
             if before is not None:
-                if before.said != said:
+                if before.said != key.said:
                     raise CallError(
                         "refused", f"Another operation was done under the id '{id[:60]}': use a new id.", 422
                     )
@@ -120,7 +120,7 @@ class _Call:
                 why = f"Operation '{id[:60]}' was refused half done, so nothing of the call was: send them one by one."
                 raise CallError("half_done", why, 409) from error
             return _refused(id, error)
-        once.put(self.ctx.store, name, said, answer, self.now_ms)
+        idempotency.put(self.ctx.store, key, answer, self.now_ms)
         return BulkRow(id, "done", answer)
 
     def _time_of(self, by: AccountId | None) -> float:

@@ -42,7 +42,7 @@ class DraftRequest(PostRequest, frozen=True, forbid_unknown_fields=True, kw_only
     """id: of a draft that this replaces; default: a new one. reply, quote: the post that is answered or quoted, which
     is held here. due: when it is to be published; default: never by itself. The others as in `post`; of the draft that
     this replaces, blobs may be named again wherever it was written. The blobs are kept on this node while the draft
-    stands. once: of a new draft; if one was kept under it, nothing is changed."""
+    stands."""
 
     id: ThingRef | None = None
     reply: PostRef | None = None
@@ -107,10 +107,8 @@ def keep(ctx: Context, ask: DraftRequest, now: float) -> DraftKept:
     account, now_ms = hosted.account_of(ctx, ask.by), ctx.replica.wall_ms(now)
     if ask.due is not None and not now_ms < ask.due <= now_ms + LONGEST_MS:
         raise CallError("bad_request", "A post is published later than now, and within a year.")
-    name = _name(ctx, ask)
+    name = CellKey(ctx.replica.author.random(16)) if ask.id is None else key_of(ask.id)
     before = kept.draft_of(ctx, account, name)
-    if ask.id is None and before is not None:
-        return DraftKept(key_hex(name))
     if ask.id is not None and before is None:
         raise CallError("not_found", f"There is no draft {ask.id}.", 404)
     reply = None if ask.reply is None else answered(held(ctx, ask.reply))
@@ -186,12 +184,6 @@ def drop(ctx: Context, ask: OneDraft, now: float) -> NoResult:
     append_each(ctx, account, private.entries(private.taking_back(ctx, account, [draft])), now)
     kept.let_go(ctx, account, draft)
     return NoResult()
-
-
-def _name(ctx: Context, ask: DraftRequest) -> CellKey:
-    if ask.id is not None:
-        return key_of(ask.id)
-    return CellKey(ctx.replica.author.random(16)) if ask.once is None else key_of(ask.once)
 
 
 def _media_in(draft: Draft | None) -> dict[str, Media]:

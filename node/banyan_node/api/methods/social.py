@@ -24,7 +24,6 @@ from banyan_node.api.texts import (
     Own,
     PostRef,
     PostUri,
-    ThingRef,
     WriterHex,
     entry_hex,
     group_target,
@@ -76,8 +75,6 @@ from banyan_storage.views.large_accounts import has_steps
 METHODS = Declared()
 SKINS = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 LONGEST_POLL_MS = 366 * 24 * 3_600_000
-ONCE = b"once"
-"""Before what a writing is named by, so that it is no draft's key."""
 Undo = Annotated[bool, Meta(description="Takes it back.")]
 
 
@@ -103,7 +100,7 @@ class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True
     default: those that the text names with #. poll: which one the post asks. media: what `media.put` stored, in
     the order in which it is shown; captions follow their film. With media, the text may be empty.
     group: in which it is said; only members may. urgency: an urgent post of an official channel is told to those who
-    follow it. once: names the writing, so that it can be repeated: what was published under it is answered."""
+    follow it."""
 
     text: str
     lang: Annotated[str | None, Meta(description="A BCP 47 tag: vi, pt-BR.")] = None
@@ -116,7 +113,6 @@ class PostRequest(Request, frozen=True, forbid_unknown_fields=True, kw_only=True
     group: GroupRef | None = None
     urgency: Urgency = "normal"
     policy: PolicyAsked | None = None
-    once: ThingRef | None = None
     by: Own = None
 
 
@@ -186,19 +182,7 @@ def _write(
     ctx: Context, ask: PostRequest | ReplyRequest, now: float, reply: ReplyTo | None = None, quote: Target | None = None
 ) -> Posted:
     account = hosted.account_of(ctx, ask.by)
-    if ask.once is None:
-        key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
-    else:
-        key = post_key(hosted.salt_of(ctx, account), ONCE + bytes.fromhex(ask.once))
-        there = ctx.queries().live(account, Put(POST, key, (), None))
-        if there:
-            return Posted(
-                uri(Target(account, key)),
-                entry_hex(there[-1].entry),
-                wrong_by_platforms(*ctx.replica.status.ahead_ms()),
-            )
-        if ctx.queries().is_dead(account, POST, key):
-            raise CallError("refused", "What was published under that 'once' was deleted: give another one.", 409)
+    key = post_key(hosted.salt_of(ctx, account), ctx.replica.author.random(16), ctx.replica.wall_ms(now))
     post = post_of(ctx, ask, now, reply, quote)
     if why := why_refused(ctx.queries(), account, post):
         raise CallError("refused", why, 403)
