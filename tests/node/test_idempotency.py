@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import trio
 
+from banyan_crdt.codec import encode
+from banyan_node import idempotency
 from banyan_node.home.folder import Home
 from banyan_node.server.running import find_running
 from tests.node.real import make_home, make_node, running
+from tests.node.test_bulk import local, post
 
 
 async def call(home: Home, method: str, key: str | None = None, /, **params: Any) -> httpx.Response:
@@ -70,3 +74,12 @@ async def test_an_act_outside_the_store_is_done_once_and_written_down_once(tmp_p
         await node.backend.call("networks.pardon", {"network": "192.0.2.0/24"})
         assert (await call(home, "networks.ban", "b", **bans)).json() == answers[0]
         assert (await call(home, "bans")).json()["networks"] == [], "it is not done again"
+
+
+def test_a_record_of_an_earlier_version_is_answered_again(tmp_path: Path) -> None:
+    with local(tmp_path) as node:
+        store, key = node.context.store, idempotency.key_of("", "1", post("1"))
+        day = int(time.time() * 1000) // idempotency.WINDOW_MS
+        store.put_note(b"once:" + day.to_bytes(4, "big") + key.name, encode([key.said, b'{"uri": "of then"}']))
+        (row,) = node.call("bulk.write", operations=[post("1")])["rows"]
+        assert (row["state"], row["answer"]) == ("before", {"uri": "of then"})

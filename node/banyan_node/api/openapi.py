@@ -14,6 +14,7 @@ from banyan_node.api.declare import Method, Response
 from banyan_node.api.errors import ALWAYS, OF_THE_SERVER, by_status
 from banyan_node.api.events import AnyEvent
 from banyan_node.api.texts import EventCursor
+from banyan_node.idempotency import MAX_KEY
 
 _REF = "#/components/schemas/{name}"
 JSON, _PLAIN = "application/json", "text/plain"
@@ -90,6 +91,8 @@ def document(methods: Mapping[str, Method]) -> Any:
         said = by_status(codes, attrgetter("control"))
         return {str(one): {"description": why, "content": schemas.json(RefusedBody)} for one, why in said.items()}
 
+    key = parameter("Idempotency-Key", "header", {"type": "string", "minLength": 1, "maxLength": MAX_KEY})
+
     def call(method: Method) -> dict[str, Any]:
         return operation(
             summary(method),
@@ -97,6 +100,7 @@ def document(methods: Mapping[str, Method]) -> Any:
             refusals(*method.errors, *ALWAYS, "not_ready", *OF_THE_SERVER),
             operationId=method.name,
             requestBody={"required": bool(required(method)), "content": schemas.json(method.asks)},
+            parameters=[key] if method.kind == "write" else [],
             **{"x-kind": method.kind},
         )
 
