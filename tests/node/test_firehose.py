@@ -23,7 +23,7 @@ from banyan_crdt.parts import open_part
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import decode_control, decode_run, verify_run
 from banyan_node.api import LocalBackend
-from banyan_node.api.seen import ReadCursors
+from banyan_node.api.seen import remembering
 from banyan_node.client.follower import Follower
 from banyan_node.home.folder import Home
 from banyan_node.local import open_local
@@ -271,16 +271,18 @@ def test_cursors_that_were_read_are_kept_within_so_many_bytes() -> None:
         return encode_frontier_cursor(ToldRow(log, 0, EntryId(b32("an entry"))) for log in logs)
 
     texts = [text(n) for n in range(5)]
-    cursors = ReadCursors(250 * ROW_BYTES)
-    first = cursors.read(texts[0])
-    assert cursors.read(texts[0]) is first
+    read = remembering(250 * ROW_BYTES)
+    first = read(texts[0])
+    assert read(texts[0]) is first
     for one in texts:
-        assert cursors.read(one).count == 100
-        assert cursors.bytes <= 250 * ROW_BYTES
-    assert cursors.read(texts[4]) is cursors.read(texts[4])
-    assert cursors.read(texts[0]) is not first
+        assert read(one).count == 100
+    assert read(texts[4]) is read(texts[4])
+    assert read(texts[3]) is read(texts[3]), "two have room"
+    assert read(texts[0]) is not first
+    unheld = remembering(99 * ROW_BYTES)
+    assert unheld(texts[0]) is not unheld(texts[0]), "what has no room at all is not held"
     with pytest.raises(Malformed):
-        cursors.read("f1.?")
+        read("f1.?")
 
 
 def test_another_branch_than_the_one_that_was_told_is_told(tmp_path: Path) -> None:

@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple, Protocol
 
 import anyio
+from cachetools import FIFOCache
 from starlette.requests import HTTPConnection
 
 from banyan_replica.gossip.groups import nets_of
@@ -98,7 +99,7 @@ class OwnCounts:
     """Those of a process that serves the door alone."""
 
     def __init__(self) -> None:
-        self._counts: OrderedDict[tuple[str, str], tuple[int, int, int]] = OrderedDict()
+        self._counts: FIFOCache[tuple[str, str], tuple[int, int, int]] = FIFOCache(KEYS)
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -107,10 +108,6 @@ class OwnCounts:
         at, held, earlier = self._counts.get((kind, key), (0, 0, 0))
         count, before = moved_on(at, held, earlier, ends, seconds, more)
         self._counts[kind, key] = (ends, count, before)
-        if at != ends:
-            self._counts.move_to_end((kind, key))
-            if len(self._counts) > KEYS:
-                self._counts.popitem(last=False)
         return count, before
 
     def forget(self, kind: str, key: str) -> None:

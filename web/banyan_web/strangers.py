@@ -14,12 +14,12 @@ of others.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
+from cachetools import FIFOCache
 
 from banyan_replica.gossip.groups import nets_of
 from banyan_web.refusals import Refused
@@ -50,7 +50,7 @@ class Strangers:
     def __init__(self, share: float = SHARE) -> None:
         self._share = share
         self._waiting: list[_Waiting] = []
-        self._served: OrderedDict[tuple[bool, str], int] = OrderedDict()
+        self._served: FIFOCache[tuple[bool, str], int] = FIFOCache(REMEMBERED)
         self._turns = 0
         self._working = self._of_known = False
         self._free_at = 0.0
@@ -118,9 +118,6 @@ class Strangers:
         self._turns += 1
         for name in mine.who:
             self._served[mine.known, name] = self._turns
-            self._served.move_to_end((mine.known, name))
-        while len(self._served) > REMEMBERED:
-            self._served.popitem(last=False)
         mine.called.set()
 
     def _rank(self, one: _Waiting) -> tuple[int, ...]:

@@ -6,10 +6,11 @@ order, misses nothing when it leaves that out; what it cannot judge it tells aga
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from threading import Lock
+
+from cachetools import LRUCache, cached
 
 from banyan_crdt.frontier_cursor import ID_BYTES, ROW_BYTES, FrontierCursor, ToldRow, decode_frontier_cursor
 from banyan_crdt.ids import LogId, is_checkpoint
@@ -27,33 +28,16 @@ CURSORS_BYTES = 64 << 20
 """Memory of cursors that were read lately."""
 
 
-class ReadCursors:
-    """Cursors that were read lately, because every page of a reader names the same one. What was not used for longest
-    goes first. Any thread."""
-
-    def __init__(self, most_bytes: int = CURSORS_BYTES) -> None:
-        self._most, self._turn = most_bytes, threading.Lock()
-        self._held: OrderedDict[bytes, FrontierCursor] = OrderedDict()
-        self.bytes = 0
-
-    def read(self, text: str) -> FrontierCursor:
-        """Raises Malformed."""
-        name = sha256(text.encode("utf-8", "surrogatepass")).digest()
-        with self._turn:
-            if name in self._held:
-                self._held.move_to_end(name)
-                return self._held[name]
-        found = decode_frontier_cursor(text)
-        with self._turn:
-            if name not in self._held:
-                self._held[name] = found
-                self.bytes += ROW_BYTES * found.count
-            while self.bytes > self._most and self._held:
-                self.bytes -= ROW_BYTES * self._held.popitem(last=False)[1].count
-        return found
+def remembering(most_bytes: int = CURSORS_BYTES) -> Callable[[str], FrontierCursor]:
+    """Reads cursors and remembers them, because every page of a reader names the same one. What was not used for
+    longest goes first. Any thread. What it returns raises Malformed."""
+    held: LRUCache[bytes, FrontierCursor] = LRUCache(most_bytes, lambda cursor: ROW_BYTES * cursor.count)
+    return cached(held, lambda text: sha256(text.encode("utf-8", "surrogatepass")).digest(), Lock())(
+        decode_frontier_cursor
+    )
 
 
-remembered = ReadCursors().read
+remembered = remembering()
 
 
 class Seen:

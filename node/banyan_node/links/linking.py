@@ -13,6 +13,7 @@ from math import inf
 
 import structlog
 import trio
+from cachetools import FIFOCache
 
 from banyan_crdt.realm import REALMS
 from banyan_node.context import Context
@@ -63,7 +64,7 @@ class Links:
         """Contacts that are dialled no more."""
         self._failed: dict[str, str] = {}
         """Contacts that the last attempt did not reach, each with why."""
-        self._goodbyes: dict[str, str] = {}
+        self._goodbyes: FIFOCache[str, str] = FIFOCache(GOODBYES)
         self._twin_until = -inf
         edge.door.part = self._turn_away
 
@@ -189,8 +190,6 @@ class Links:
         self._goodbyes[peer] = reason
         if reason == f"the peer says: {TWIN}" and self._edge.door.slots.is_named(peer):  # others may say what they like
             self._twin_until = trio.current_time() + TWIN_S
-        if len(self._goodbyes) > GOODBYES:
-            del self._goodbyes[next(iter(self._goodbyes))]
         self._nursery.start_soon(self._part, peer)
 
     async def _part(self, peer: str) -> None:

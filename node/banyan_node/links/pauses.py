@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cachetools import FIFOCache
+
 
 @dataclass(frozen=True, slots=True)
 class PauseSettings:
@@ -52,15 +54,13 @@ class _Quick:
 class Pauses:
     def __init__(self, settings: PauseSettings) -> None:
         self.s = settings
-        self._peers: dict[str, _Quick] = {}
+        self._peers: FIFOCache[str, _Quick] = FIFOCache(settings.peers)
 
     def count(self, peer: str, now: float) -> None:
         """A link of the peer has ended soon after it began, or the peer replaced it by another."""
-        quick = self._peers.pop(peer, None) or _Quick(now)
+        quick = self._peers.get(peer) or _Quick(now)
         quick.again(self.s, now)
         self._peers[peer] = quick
-        if len(self._peers) > self.s.peers:
-            del self._peers[next(iter(self._peers))]
 
     def left(self, peer: str, now: float) -> float:
         """Seconds until the peer may come or be dialled again; 0 without a pause."""

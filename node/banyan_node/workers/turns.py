@@ -20,6 +20,8 @@ from collections import deque
 from collections.abc import Callable, Container
 from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from cachetools import FIFOCache
+
 from banyan_replica.peers.backlog import Lane
 
 RELIED_ON_S, OTHERS_S = 0.007, 0.003
@@ -128,7 +130,7 @@ class Turns(Generic[J]):
             _Share("others", OTHERS_S, DEEPEST["class"]),
         )
         self._groups: dict[tuple[str, str], _Share[J]] = {}
-        self._debts: dict[tuple[str, str], tuple[float, float]] = {}
+        self._debts: FIFOCache[tuple[str, str], tuple[float, float]] = FIFOCache(DEBTS)
         """(class or group, name) -> (debt, when)."""
         self._last: _Path[J] | None = None
         self._lane = Lane.REST
@@ -218,8 +220,6 @@ class Turns(Generic[J]):
         above.inner.remove(share)
         if share.credit < 0:
             self._debts[name] = -share.credit, now
-            if len(self._debts) > DEBTS:
-                del self._debts[next(iter(self._debts))]
 
     def _credit(self, name: tuple[str, str], now: float) -> float:
         """What it begins with: 0, or less if it still owes."""

@@ -44,7 +44,7 @@ async def followed(web: DoorContext, reader: str) -> list[str]:
     found = web.caches.tags.get(reader)
     if found is None:
         found = (await web.call("tags.followed", by=reader))["tags"]
-        web.caches.tags.put(reader, found)
+        web.caches.tags[reader] = found
     return found
 
 
@@ -83,7 +83,7 @@ async def unfollow(web: DoorContext, ask: Ask) -> Any:
 async def _follow(web: DoorContext, ask: Ask, wanted: bool) -> Any:
     name = _named(ask.path["name"])
     await web.call("tag.follow", tag=name, undo=not wanted, by=ask.account)
-    web.caches.tags.put(ask.account, (await web.call("tags.followed", by=ask.account))["tags"])
+    web.caches.tags[ask.account] = (await web.call("tags.followed", by=ask.account))["tags"]
     return await _shown(web, ask, name)
 
 

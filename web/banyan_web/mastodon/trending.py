@@ -28,7 +28,7 @@ async def _rows(web: DoorContext) -> list[dict[str, Any]]:
     found = web.caches.talked.get(_NAME)
     if found is None:
         found = (await web.call("feed", all=True, replies=False, limit=LOOKED, by=None))["posts"]
-        web.caches.talked.put(_NAME, found)
+        web.caches.talked[_NAME] = found
     return found
 
 

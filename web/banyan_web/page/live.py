@@ -7,7 +7,6 @@ second, and says how many it left out; of decisions it leaves out none.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 import anyio
 import msgspec
+from cachetools import FIFOCache
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -74,7 +74,7 @@ class _Streams:
 
     def __init__(self) -> None:
         self.open = 0
-        self._made: OrderedDict[str, _Once] = OrderedDict()
+        self._made: FIFOCache[str, _Once] = FIFOCache(MADE)
         """By what was told: events that no entry tells share a cursor."""
 
     async def of(self, web: DoorContext, value: dict[str, Any], eyes: _Eyes) -> list[tuple[str, Any]]:
@@ -86,8 +86,6 @@ class _Streams:
 
     async def _once(self, name: str, make: Callable[[], Awaitable[Any]]) -> Any:
         one = self._made.setdefault(name, _Once())
-        while len(self._made) > MADE:
-            self._made.popitem(last=False)
         async with one.turn:
             if one.made is None:
                 one.made = await make()

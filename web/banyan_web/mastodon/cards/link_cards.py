@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import anyio
 from anyio import to_thread
+from cachetools import TTLCache
 
 from banyan_web.endpoint import DoorContext
 from banyan_web.mastodon.cards import card_store
@@ -28,7 +29,6 @@ from banyan_web.mastodon.entities.accounts import profiles
 from banyan_web.mastodon.html import first_link
 from banyan_web.outward import Outside, Unreachable
 from banyan_web.refusals import Refused
-from banyan_web.shelf import Shelf
 
 Changed = Callable[[DoorContext, str], Awaitable[None]]
 Cards = Literal["off", "own", "read"]
@@ -58,8 +58,8 @@ class LinkCards:
 
     def __init__(self, mode: Cards, outside: Outside, url: str) -> None:
         self._mode, self._outside, self._own = mode, outside, url.rstrip("/") + "/"
-        self._held: Shelf[str, KeptCard] = Shelf(HELD, 3_600.0)
-        self._hosted: Shelf[str, bool] = Shelf(HELD, 600.0)
+        self._held: TTLCache[str, KeptCard] = TTLCache(HELD, 3_600.0)
+        self._hosted: TTLCache[str, bool] = TTLCache(HELD, 600.0)
         self._wanted: OrderedDict[str, WantedCard] = OrderedDict()
         self._underway: set[str] = set()
         self._more = anyio.Event()
@@ -94,7 +94,7 @@ class LinkCards:
         if found is None:
             found = card_store.card(web.door, url)
             if found is not None:
-                self._held.put(url, found)
+                self._held[url] = found
         return found
 
     def _want(self, url: str, uri: str, reader: str | None) -> None:
@@ -132,7 +132,7 @@ class LinkCards:
         lacking = [did for did in dict.fromkeys(authors) if self._hosted.get(did) is None]
         try:
             for did, row in (await profiles(web, lacking)).items() if lacking else ():
-                self._hosted.put(did, row["hosted"] is not None)
+                self._hosted[did] = row["hosted"] is not None
         except Refused:
             return None
         if any(self._hosted.get(did) for did in authors):
@@ -149,7 +149,7 @@ class LinkCards:
                 held = card_store.card(web.door, url)
                 if held is None or not held.fresh:  # else another process of the door asked meanwhile
                     held = await self._fetch(web, url)
-                self._held.put(url, held)
+                self._held[url] = held
         except Exception:
             _log.exception("the card of a link could not be made")
             return

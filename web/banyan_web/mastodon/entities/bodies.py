@@ -29,7 +29,7 @@ async def bodies(web: DoorContext, rows: Sequence[PostRow], reader: str | None) 
         if settled and row.quote is None and row.poll is None and row.filtered is None:
             people = tuple((did, web.caches.people.get(did)) for did in _named(row))
             if all(one is not None for _, one in people):
-                web.caches.bodies.put(id(row), Body(row, people, json))
+                web.caches.bodies[id(row)] = Body(row, people, json)
     return [found[id(row)] for row in rows]
 
 

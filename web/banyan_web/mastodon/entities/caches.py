@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from cachetools import FIFOCache, TTLCache
+
 from banyan_node.api.methods.reading import PostRow
-from banyan_web.shelf import Shelf
 
 PEOPLE, PEOPLE_S = 20_000, 10.0
 """Accounts that stand beside posts: so many are kept made, each for so long; its counts may be so old there."""
@@ -31,13 +32,13 @@ class Body(NamedTuple):
 class EntityCaches:
     """Of one process."""
 
-    people: Shelf[str, dict[str, Any]] = field(default_factory=lambda: Shelf(PEOPLE, PEOPLE_S))
+    people: TTLCache[str, dict[str, Any]] = field(default_factory=lambda: TTLCache(PEOPLE, PEOPLE_S))
     """Account entities by DID."""
-    texts: Shelf[object, str] = field(default_factory=lambda: Shelf(TEXTS))
+    texts: FIFOCache[object, str] = field(default_factory=lambda: FIFOCache(TEXTS))
     """HTML, by the text and by where its mentions lead."""
-    tags: Shelf[str, list[str]] = field(default_factory=lambda: Shelf(PEOPLE, PEOPLE_S))
+    tags: TTLCache[str, list[str]] = field(default_factory=lambda: TTLCache(PEOPLE, PEOPLE_S))
     """Those that an account follows."""
-    talked: Shelf[str, list[dict[str, Any]]] = field(default_factory=lambda: Shelf(1, TALKED_S))
+    talked: TTLCache[str, list[dict[str, Any]]] = field(default_factory=lambda: TTLCache(1, TALKED_S))
     """The newest posts, for trends."""
-    bodies: Shelf[int, Body] = field(default_factory=lambda: Shelf(BODIES))
+    bodies: FIFOCache[int, Body] = field(default_factory=lambda: FIFOCache(BODIES))
     """Status entities as JSON (bodies.py)."""

@@ -121,7 +121,7 @@ def unmarked(entity: Mapping[str, Any]) -> dict[str, Any]:
 async def _people(
     web: DoorContext, dids: Iterable[str], known: Mapping[str, dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """Account entities, those from the shelf that were made lately."""
+    """Account entities, those that were made lately from the cache."""
     found: dict[str, dict[str, Any]] = {}
     lacking = []
     for did in dict.fromkeys(dids):
@@ -131,7 +131,7 @@ async def _people(
         else:
             found[did] = held
     for did, entity in (await accounts(web, lacking)).items() if lacking else ():
-        web.caches.people.put(did, entity)
+        web.caches.people[did] = entity
         found[did] = entity
     return found
 
@@ -237,7 +237,7 @@ class _Made:
         found = self._web.caches.texts.get(key)
         if found is None:
             found = html(row["text"], places, self._web.url)
-            self._web.caches.texts.put(key, found)
+            self._web.caches.texts[key] = found
         return found
 
     def _places(self, row: Row) -> dict[str, Place]:

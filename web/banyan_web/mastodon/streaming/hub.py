@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -21,6 +21,7 @@ from typing import Any
 import anyio
 import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream
+from cachetools import FIFOCache
 
 from banyan_crdt.ids import AccountId, account_from_text, account_to_text
 from banyan_node.api.firehose import ArrivalPlace
@@ -64,7 +65,7 @@ class Hub:
         self._people: dict[str, Listener] = {}
         self.channels: dict[StreamName, dict[AppStream, None]] = {}
         """The streams that listen to each."""
-        self._ids: OrderedDict[str, tuple[str, frozenset[StreamName]]] = OrderedDict()
+        self._ids: FIFOCache[str, tuple[str, frozenset[StreamName]]] = FIFOCache(REMEMBERED)
         self._later: deque[TailEvent] = deque(maxlen=QUEUED)
         """Posts of long runs, which are shown only once these are folded; of many the last ones."""
         self._needed, self._live = anyio.Event(), anyio.Event()
@@ -255,7 +256,7 @@ class Hub:
         make = partial(shown.status, web, uri, people)
         made = await self._give(web, now, make, before, id_, new and not quoted, quoted)
         if made is not None:
-            self._remember(uri, made["id"], public)
+            self._ids[uri] = made["id"], public
 
     async def changed(self, web: DoorContext, uri: str) -> None:
         """Tells streams of a post of which something came that no entry tells."""
@@ -294,7 +295,7 @@ class Hub:
     async def _reposted(self, web: DoorContext, event: Mapping[str, Any]) -> None:
         by, at = event["account"], event["time_ms"]
         uri = f"{event['content']['account']}/{event['content']['key']}"
-        self._remember(f"{event['entry']}:{event['op']}", repost_id(uri, by, at), frozenset())
+        self._ids[f"{event['entry']}:{event['op']}"] = repost_id(uri, by, at), frozenset()
         author = account_from_text(event["content"]["account"])
         to = self._candidates(author, account_from_text(by))
         if to:
@@ -369,12 +370,6 @@ class Hub:
                 for stream in self._of(channel):
                     if stream.person is person and stream.notices:
                         stream.put(Message(channel, "notification", payload))
-
-    def _remember(self, name: str, id_: str, public: frozenset[StreamName]) -> None:
-        self._ids[name] = id_, public
-        self._ids.move_to_end(name)
-        if len(self._ids) > REMEMBERED:
-            self._ids.popitem(last=False)
 
 
 def _ms_in_key(uri: str) -> int:
