@@ -7,6 +7,8 @@ import signal
 import tempfile
 import time
 from contextlib import suppress
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import httpx
@@ -14,10 +16,18 @@ import pytest
 import trio
 
 from banyan_web.mastodon import remembered
-from banyan_web.mastodon.remembered import INTERRUPTED, READING_S, SAID_S, begin_upload, say_reading, upload
+from banyan_web.mastodon.remembered import (
+    INTERRUPTED,
+    READING_S,
+    SAID_S,
+    begin_upload,
+    new_upload,
+    say_reading,
+    upload,
+)
 from tests.web.door import Door, open_node
 from tests.web.test_statuses import sound
-from tests.web.test_workers import fresh, gone, pids
+from tests.web.test_workers import fresh, gone, pids, together
 
 
 def temporary() -> list[str]:
@@ -25,7 +35,7 @@ def temporary() -> list[str]:
     return sorted(path.name for path in Path(tempfile.gettempdir()).glob("banyan-*"))
 
 
-LONG = sound(7_000)
+LONG = {"file": ("a.wav", sound(7_000), "audio/wav")}
 """56 MB: it takes a while to be read."""
 
 
@@ -35,19 +45,20 @@ def later(door: Door, seconds: int) -> None:
         db.execute("update uploads set read_until = read_until - ?", (seconds,))
 
 
-async def interrupted(door: Door, token: str) -> str:
-    """The id of an upload whose worker was killed while it read."""
+async def interrupted(door: Door, token: str) -> tuple[str, dict[str, str]]:
+    """The id of an upload whose worker was killed while it read, and the header with its key."""
+    tries = count()
     while True:
         async with fresh(door, token) as client:
-            files = {"file": ("a.wav", LONG, "audio/wav")}
-            sent = await client.ask("POST", "/api/v2/media", 202, files=files)
+            key = {"idempotency-key": f"sound {next(tries)}"}
+            sent = await client.ask("POST", "/api/v2/media", 202, files=LONG, headers=key)
         for pid in pids(door):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         found = upload(door.store, sent["id"])
         assert found is not None
         if found.made is None:
-            return str(sent["id"])
+            return str(sent["id"]), key
 
 
 async def test_an_upload_whose_worker_was_killed_is_to_be_sent_again(tmp_path: Path) -> None:
@@ -56,7 +67,7 @@ async def test_an_upload_whose_worker_was_killed_is_to_be_sent_again(tmp_path: P
         token = door.token(an)
         with trio.fail_after(120):
             before = temporary()
-            id = await interrupted(door, token)
+            id, key = await interrupted(door, token)
             assert temporary() == before, "nothing of it is in the folder of the system"
 
             async def asked() -> httpx.Response:
@@ -77,6 +88,15 @@ async def test_an_upload_whose_worker_was_killed_is_to_be_sent_again(tmp_path: P
                 while (await client.http.get(f"/api/v1/media/{again}")).status_code == 206:
                     await trio.sleep(0.1)
                 await client.ask("POST", "/api/v1/statuses", json={"status": "x", "media_ids": [again]})
+                send = partial(client.http.post, "/api/v2/media", files=LONG, headers=key)
+                sent = await together(*[send] * 3)
+                assert [(answer.status_code, answer.json()["id"]) for answer in sent] == [(202, id)] * 3
+                other = {"file": ("a.wav", sound(1), "audio/wav")}
+                await client.ask("POST", "/api/v2/media", 422, files=other, headers=key)
+                while (await client.http.get(f"/api/v1/media/{id}")).status_code == 206:
+                    await trio.sleep(0.1)
+                assert (await send()).json()["url"], "it was read, by one of them"
+                await client.ask("POST", "/api/v1/statuses", json={"status": "y", "media_ids": [id]})
         folder = door.node.home.door_files
         assert folder.stat().st_mode & 0o777 == 0o700
         with trio.fail_after(60):  # a process that is gone has no files there
@@ -92,7 +112,9 @@ async def test_a_file_counts_as_being_read_as_long_as_its_process_says_so(
         an, _ = await door.person("an")
         monkeypatch.setattr(remembered, "READING_S", 3)
         monkeypatch.setattr(remembered, "SAID_S", 0.2)
-        id = begin_upload(door.store, an, "video/mp4", None, (0.0, 0.0)).id
+        id = new_upload()
+        assert begin_upload(door.store, id, an, "video/mp4", None, (0.0, 0.0))
+        assert not begin_upload(door.store, id, an, "video/mp4", None, (0.0, 0.0)), "it is being read"
 
         def failed() -> str | None:
             found = upload(door.store, id)

@@ -31,12 +31,13 @@ def given_key(ask: Ask) -> str | None:
     return key
 
 
-def key_for(ask: Ask, outlives: bool = False) -> Key | None:
-    """Of the request. outlives: the answer stays when an account is erased that it names. Raises Refused."""
+def key_for(ask: Ask, params: Mapping[str, Any] | None = None, outlives: bool = False) -> Key | None:
+    """Of the request. params: what it says; default: its parameters. outlives: the answer stays when an account is
+    erased that it names. Raises Refused."""
     given = given_key(ask)
     if given is None:
         return None
-    request = [ask.request.method, str(ask.request.scope["path"]), ask.params]
+    request = [ask.request.method, str(ask.request.scope["path"]), ask.params if params is None else params]
     return key_of(f"key {whose(ask)}", given, request)._replace(outlives=outlives)
 
 
@@ -49,7 +50,7 @@ async def answered(web: DoorContext, key: Key | None) -> Any:
 async def once(web: DoorContext, ask: Ask, do: Callable[[Key | None], Awaitable[Any]], outlives: bool = False) -> Any:
     """What `do` answers, which keeps it under the key that it gets; or what was answered under that before. outlives:
     as in `key_for`. Raises Refused."""
-    key = key_for(ask, outlives)
+    key = key_for(ask, outlives=outlives)
     if (found := await answered(web, key)) is not None:
         return found
     try:

@@ -7,9 +7,10 @@ file until it is posted or for a day, and what it opens is kept in no cache. Wha
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import anyio
 import anyio.to_thread
@@ -20,6 +21,7 @@ from starlette.responses import Response, StreamingResponse
 from banyan_node.operator_errors import CallError
 from banyan_node.server.blob_files import PIECE, part_of
 from banyan_web.endpoint import Ask, DoorContext, Endpoints
+from banyan_web.keyed import given_key, keep, key_for
 from banyan_web.mastodon.entities.media import attachment
 from banyan_web.mastodon.remembered import (
     Stored,
@@ -27,6 +29,7 @@ from banyan_web.mastodon.remembered import (
     describe_upload,
     drop_upload,
     end_upload,
+    new_upload,
     say_reading,
     upload,
     upload_of,
@@ -47,6 +50,8 @@ LONGEST = 1_500
 async def send(web: DoorContext, ask: Ask) -> Any:
     """A picture is read at once; anything else after the answer, 202."""
     stored, path = await _stored(web, ask)
+    if path is None:
+        return _shown_as(web, stored, 202)
     if stored.kind.startswith("image/"):
         return await _put(web, stored, path)
     work = BackgroundTask(_put_later, web, stored, path)
@@ -58,26 +63,36 @@ async def send(web: DoorContext, ask: Ask) -> Any:
 @ENDPOINTS.post("/api/v1/media", "write:media", files=True)
 async def send_and_wait(web: DoorContext, ask: Ask) -> Any:
     stored, path = await _stored(web, ask)
-    return await _put(web, stored, path)
+    return _shown_as(web, stored, 202) if path is None else await _put(web, stored, path)
 
 
-async def _stored(web: DoorContext, ask: Ask) -> tuple[Stored, Path]:
-    """The file in a private file of its own. Raises Refused."""
+async def _stored(web: DoorContext, ask: Ask) -> tuple[Stored, Path | None]:
+    """The file in a private file of its own; None if it came before under its Idempotency-Key. Raises Refused."""
     given = ask.params.get("file")
     if not isinstance(given, UploadFile):
         raise Refused(422, "Validation failed: File can't be blank")
     focus, said = _focus(ask.params), _description(ask.params)
     said_kind = (given.content_type or "").partition(";")[0].strip().lower()[:100]
-    path = await anyio.to_thread.run_sync(web.files.copied, given.file)
-    kind = await anyio.to_thread.run_sync(_kind, path, said_kind)
-    return begin_upload(web.door, ask.account, kind, said, focus or (0.0, 0.0)), path
+    kind = await anyio.to_thread.run_sync(_kind, given.file, said_kind)
+    key = None
+    if given_key(ask) is not None:
+        key = key_for(ask, {**ask.params, "file": await anyio.to_thread.run_sync(_digest, given.file)})
+    id_ = await keep(web, key, new_upload())
+    begun = begin_upload(web.door, id_, ask.account, kind, said, focus or (0.0, 0.0))
+    path = await anyio.to_thread.run_sync(web.files.copied, given.file) if begun else None
+    return upload_of(web, id_, ask.account), path
 
 
-def _kind(path: Path, said: str) -> str:
+def _kind(file: IO[bytes], said: str) -> str:
     """Many clients say no type: a picture is known by its first bytes."""
-    with path.open("rb") as file:
-        found = _sniffed(file.read(16))
+    file.seek(0)
+    found = _sniffed(file.read(16))
     return said if found == _PLAIN else found
+
+
+def _digest(file: IO[bytes]) -> str:
+    file.seek(0)
+    return hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
 
 
 async def _put(web: DoorContext, stored: Stored, path: Path) -> dict[str, Any]:
@@ -131,10 +146,14 @@ def _waiting(stored: Stored) -> dict[str, Any]:
 @ENDPOINTS.get("/api/v1/media/{id}", "write:media")
 async def show(web: DoorContext, ask: Ask) -> Any:
     """206 while it is being read; 422 if it cannot be posted, or if whatever read it died."""
-    found = upload_of(web, ask.path["id"], ask.account)
-    if found.failed:
-        raise Refused(422, found.failed)
-    return answer(_waiting(found), 206) if found.made is None else _entity(web, found)
+    return _shown_as(web, upload_of(web, ask.path["id"], ask.account), 206)
+
+
+def _shown_as(web: DoorContext, stored: Stored, waits: int) -> Any:
+    """waits: the status while it is being read. Raises Refused."""
+    if stored.failed:
+        raise Refused(422, stored.failed)
+    return answer(_waiting(stored), waits) if stored.made is None else _entity(web, stored)
 
 
 @ENDPOINTS.put("/api/v1/media/{id}", "write:media", files=True)

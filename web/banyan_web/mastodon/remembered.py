@@ -41,17 +41,27 @@ class Stored(NamedTuple):
         return {**self.made, "description": self.description}
 
 
+def new_upload() -> str:
+    return f"{int(time.time())}{secrets.randbelow(10**40):040d}"
+
+
 def begin_upload(
-    door: DoorStore, account: str, kind: str, description: str | None, focus: tuple[float, float]
-) -> Stored:
-    """kind: the type that the client says, for apps that ask before it is known."""
+    door: DoorStore, id_: str, account: str, kind: str, description: str | None, focus: tuple[float, float]
+) -> bool:
+    """Whether the caller is to read the file: it is new, or whatever read it died. kind: the type that the client says,
+    for apps that ask before it is known."""
     now = int(time.time())
-    id_ = f"{now}{secrets.randbelow(10**40):040d}"
+    row = (id_, account, now, description, *focus, kind, None, None, now + READING_S, 0)
     with door.writing() as db:
         door.end_terms("uploads")
-        row = (id_, account, now, description, *focus, kind, None, None, now + READING_S, 0)
-        db.execute("insert into uploads values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-    return Stored(id_, account, description, focus, kind, None, None)
+        db.execute(f"insert into uploads values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {_UNLESS_READ}", row)
+        return bool(db.changes())
+
+
+_UNLESS_READ = (
+    "on conflict (id) do update set created = excluded.created, read_until = excluded.read_until "
+    "where made is null and failed is null and read_until < excluded.created"
+)
 
 
 async def say_reading(door: DoorStore, id_: str) -> None:
