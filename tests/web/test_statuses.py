@@ -7,6 +7,7 @@ import wave
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ from mastodon import (
 )
 from PIL import Image
 
+from banyan_web.mastodon.entities.caches import PEOPLE, PEOPLE_S, EntityCaches
 from tests.node.real import converged
 from tests.web.door import open_node
 from tests.web.mastodon_py import app_of, run
@@ -322,3 +324,16 @@ async def test_a_reply_of_another_node_comes_over_the_network(tmp_path: Path) ->
             for url in (there.media_attachments[0].url, there.media_attachments[0].preview_url):
                 got = await http.get(url)
                 assert (got.status_code, got.headers["content-type"].partition("/")[0]) == (200, "image")
+
+
+def test_accounts_beside_posts_are_kept_in_a_bounded_number_and_for_so_long() -> None:
+    caches, entity = EntityCaches(), {"id": "1"}
+    caches.put_person("a", entity)
+    assert caches.person("a") is entity
+    caches.people["a"] = monotonic() - PEOPLE_S, entity
+    assert caches.person("a") is None
+    caches.put_person("a", entity)
+    for n in range(PEOPLE):
+        caches.put_person(str(n), {})
+    assert caches.person("a") is None
+    assert len(caches.people) == PEOPLE

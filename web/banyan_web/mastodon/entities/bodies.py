@@ -1,7 +1,7 @@
 """Status entities as JSON, each made once for as long as nothing of it changes.
 
-A node gives out a row that did not change as the same object, and `EntityCaches.people` has the same objects until they
-are asked for again. What was made of the same objects is the same.
+A node gives out a row that did not change as the same object, and `EntityCaches.person` answers the same objects until
+they are asked for again. What was made of the same objects is the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ async def bodies(web: DoorContext, rows: Sequence[PostRow], reader: str | None) 
         json = found[id(row)] = msgspec.json.encode(entity)
         settled = bool(row.media) or web.part(LinkCards).settled(row.text, row.account)
         if settled and row.quote is None and row.poll is None and row.filtered is None:
-            people = tuple((did, web.caches.people.get(did)) for did in _named(row))
+            people = tuple((did, web.caches.person(did)) for did in _named(row))
             if all(one is not None for _, one in people):
                 web.caches.bodies[id(row)] = Body(row, people, json)
     return [found[id(row)] for row in rows]
@@ -44,7 +44,7 @@ def _held(web: DoorContext, row: PostRow) -> bytes | None:
     if body is None:
         return None
     for did, one in body.people:
-        if web.caches.people.get(did) is not one:
+        if web.caches.person(did) is not one:
             return None
     return body.json
 

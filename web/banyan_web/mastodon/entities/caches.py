@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, NamedTuple
 
 from cachetools import FIFOCache, TTLCache
@@ -32,8 +33,8 @@ class Body(NamedTuple):
 class EntityCaches:
     """Of one process."""
 
-    people: TTLCache[str, dict[str, Any]] = field(default_factory=lambda: TTLCache(PEOPLE, PEOPLE_S))
-    """Account entities by DID."""
+    people: FIFOCache[str, tuple[float, dict[str, Any]]] = field(default_factory=lambda: FIFOCache(PEOPLE))
+    """Account entities by DID, each with the time when it was made, seconds of `monotonic`."""
     texts: FIFOCache[object, str] = field(default_factory=lambda: FIFOCache(TEXTS))
     """HTML, by the text and by where its mentions lead."""
     tags: TTLCache[str, list[str]] = field(default_factory=lambda: TTLCache(PEOPLE, PEOPLE_S))
@@ -42,3 +43,11 @@ class EntityCaches:
     """The newest posts, for trends."""
     bodies: FIFOCache[int, Body] = field(default_factory=lambda: FIFOCache(BODIES))
     """Status entities as JSON (bodies.py)."""
+
+    def person(self, did: str) -> dict[str, Any] | None:
+        """One made within PEOPLE_S. Each post of a page asks, and a TTLCache takes four times as long to answer."""
+        made = self.people.get(did)
+        return made[1] if made is not None and monotonic() - made[0] < PEOPLE_S else None
+
+    def put_person(self, did: str, entity: dict[str, Any]) -> None:
+        self.people[did] = monotonic(), entity

@@ -125,13 +125,13 @@ async def _people(
     found: dict[str, dict[str, Any]] = {}
     lacking = []
     for did in dict.fromkeys(dids):
-        held = known.get(did) or web.caches.people.get(did)
+        held = known.get(did) or web.caches.person(did)
         if held is None:
             lacking.append(did)
         else:
             found[did] = held
     for did, entity in (await accounts(web, lacking)).items() if lacking else ():
-        web.caches.people[did] = entity
+        web.caches.put_person(did, entity)
         found[did] = entity
     return found
 

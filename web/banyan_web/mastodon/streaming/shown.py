@@ -40,7 +40,7 @@ async def current(web: DoorContext, dids: Iterable[str]) -> dict[str, dict[str, 
     """Account entities whose counts have what happened. Pages show the same from now on. Raises Refused."""
     found = await accounts(web, dids)
     for did, entity in found.items():
-        web.caches.people[did] = entity
+        web.caches.put_person(did, entity)
     return found
 
 
