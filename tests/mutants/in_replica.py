@@ -256,6 +256,13 @@ IN_REPLICA = (
         ("tests/replica/test_standing.py",),
     ),
     Mutant(
+        "what moved and is not shown is shown at once when something is compared",
+        "Standing.show",
+        "self._recounted.sink(COMPARED / 3_600, now) > COMPARED / 4",
+        "False",
+        ("tests/replica/test_standing.py",),
+    ),
+    Mutant(
         "a peer whose bytes are spent joins the catch-up of another",
         "Asking.read_through",
         "link.course.stuck.spent(now) and not self.catchup.reads(link.peer)",
@@ -272,7 +279,7 @@ IN_REPLICA = (
     Mutant(
         "what comes again has no bound",
         "Repeats.may_ask",
-        "level + vain.cost <= REPEATED",
+        "level + vain.cost <= REPEATED / 2",
         "True",
         ("tests/replica/test_refusals.py",),
     ),

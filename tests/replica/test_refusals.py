@@ -77,7 +77,7 @@ def test_what_came_in_vain_waits_its_time_and_its_bytes() -> None:
 def test_all_that_comes_again_stays_within_its_bytes_and_news_takes_none_of_them() -> None:
     repeats, hour = Repeats(key_of(WIDE.id)), 3_600.0
     for log in NAMES[:4]:
-        repeats.answered(log, None, REPEATED // 2, False, 9, 0)
+        repeats.answered(log, None, REPEATED // 4, False, 9, 0)
     for k, log in enumerate(NAMES[:4]):
         repeats.moved(log)
         assert repeats.may_ask(log, None, 0) == (k < 2), "what came the first time was news"
@@ -86,14 +86,14 @@ def test_all_that_comes_again_stays_within_its_bytes_and_news_takes_none_of_them
     assert not repeats.may_ask(NAMES[2], None, 0)
     repeats.answered(NAMES[1], None, 0, True, 9, 0)
     assert repeats.may_ask(NAMES[2], None, 0), "an answer that brought news gives back what was reserved for it"
-    repeats.answered(NAMES[1], None, REPEATED // 2, False, 9, 0)
+    repeats.answered(NAMES[1], None, REPEATED // 4, False, 9, 0)
     repeats.asked(NAMES[1])
     for log in NAMES[:2]:
         repeats.answered(log, None, REPEATED * 9, False, 9, 0)
-    assert not repeats.may_ask(NAMES[2], None, hour / 2 - 1)
-    assert repeats.may_ask(NAMES[2], None, hour / 2 + 1)
-    assert not repeats.may_ask(NAMES[0], Head(1, None, 0), hour / 2 + 1)
-    assert repeats.may_ask(NAMES[0], Head(1, None, 0), hour + 1), (
+    assert not repeats.may_ask(NAMES[2], None, hour / 4 - 1)
+    assert repeats.may_ask(NAMES[2], None, hour / 4 + 1)
+    assert not repeats.may_ask(NAMES[0], Head(1, None, 0), hour / 4 + 1)
+    assert repeats.may_ask(NAMES[0], Head(1, None, 0), hour / 2 + 1), (
         "it costs more than an hour has, and nothing else came"
     )
 

@@ -9,15 +9,16 @@ import pytest
 from banyan_crdt.ids import EntryId
 from banyan_crdt.ops import Grant
 from banyan_replica.frontier import probes
-from banyan_replica.frontier.sketch import Numbers, P, add_one, decode, empty, submod
+from banyan_replica.frontier.sketch import CELLS, Numbers, P, add_one, decode, empty, submod
 from banyan_replica.peers.session import PeerSession
 from banyan_replica.sync.refused import Refused
 from banyan_replica.sync.standing import COMPARED, FEW, FORCED_S, MOST, MOVED, WHOLE_S, Standing
 from banyan_replica.wire import Heads, SketchCells, SketchNames, decode_message
-from tests.replica.flips import Flips
+from tests.replica.flips import WAYS, Flips, Way
+from tests.replica.flips import measure as measure_flips
 from tests.replica.forging import WIDE, Forger, Pair
 from tests.replica.stuck import Scene, measure, scene
-from tests.replica.test_refusals import refuse
+from tests.replica.test_refusals import ALLOWED, refuse
 
 NOW = 1e9
 
@@ -209,18 +210,44 @@ def test_what_moves_pays_for_comparing_since_comparisons_find_it_under_way() -> 
 
 
 def test_heads_that_move_and_nothing_was_stored_are_not_shown_beyond_some_an_hour() -> None:
-    standing, cells = Standing(NOW), empty()
+    standing, cells, some = Standing(NOW), empty(), COMPARED // 2 // MOVED + 1
     for at in range(1, 1_000):
         standing.recounted(at, 5, NOW)
         add_one(cells, at, 5)
     shown = decode(standing.steady(cells)).items
-    assert set(shown) == set(range(1, COMPARED // 2 // MOVED + 2))
+    assert set(shown) == set(range(1, some + 1))
     add_one(cells, 5_000, 7)
     assert 5_000 in decode(standing.steady(cells)).items, "what else moves is shown at once"
     standing.equal()
-    assert decode(standing.steady(cells)).items.keys() == {*shown, 5_000}, "the peer may not show all either"
     assert standing.whole(NOW)
+    standing.show(NOW)
+    assert decode(standing.steady(cells)).items.keys() == {*shown, 5_000}, "no reason shows more at once"
+    for hour in range(1, 6):
+        standing.show(NOW + hour * 3_600)
+        assert len(decode(standing.steady(cells)).items) <= some + 1 + hour * COMPARED // MOVED
+    for n in range(40):
+        standing.show(NOW + (6 + n) * 3_600)
     assert (standing.steady(cells) == cells).all()
+
+
+def test_more_heads_than_cells_tell_are_shown_at_once_when_the_purse_has_that() -> None:
+    standing, cells = Standing(NOW), empty()
+    for at in range(1, CELLS + 1_000):
+        standing.recounted(at, 5, NOW)
+        add_one(cells, at, 5)
+    standing.again(MOST)
+    standing.show(NOW + 3_600)
+    assert standing.unshown is not None
+    standing.show(NOW + MOST / COMPARED * 3_600)
+    assert (standing.steady(cells) == cells).all()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_heads_that_move_to_and_fro_are_told_within_their_bytes_whichever_way_they_are_moved(way: Way) -> None:
+    """The minutes in which all bursts are."""
+    [flips] = measure_flips(120, 10, [2], way)
+    assert flips.again < ALLOWED * 0.45, "all of an hour if they are told each time"
+    assert flips.late <= 20
 
 
 def test_heads_that_move_to_and_fro_are_not_told_each_time_and_posts_beside_them_are() -> None:

@@ -101,7 +101,8 @@ class Comparing:
         if under_way is not None and under_way.all is not None:
             return
         standing = link.course.stuck
-        whole = bool(salt) or not standing.stands or standing.whole(now)
+        standing.show(now)
+        whole = bool(salt) or standing.cells is None or standing.whole(now)
         self._exchanges[link.peer, salt] = Exchange(salt, now, whole=whole)
         shown = self._shown(link, table, whole)
         self._out.append((link.peer, Sketch(salt, 0, 0, 0, probes(shown))))
@@ -154,19 +155,20 @@ class Comparing:
             self._ask_more(link, at, mine)
             return
         del self._exchanges[link.peer, at.salt]
-        stands, as_if = standing.stands or len(refused) > 0, m.state == AS_IF
+        hides, as_if = standing.unshown is not None and not at.salt, m.state == AS_IF
+        known = hides or as_if or standing.cells is not None or len(refused) > 0
         items = found.items
         if not (at.salt or found.left or (at.whole and standing.cells is not None)):
             items = standing.found(items, self._under_way(link), now)
         moved = at.mine is not None and at.root != self._sync.tree_of(link).root
         if not at.salt:
             items = {h: real for h, w in items.items() if (real := refused.real(h, w))}
-        self._act(link, at.salt, items, moved or not at.whole, not as_if)
+        self._act(link, at.salt, items, moved or hides or not at.whole, not as_if)
         if found.left:
             self._failed(link, at, found.left, m.stamp, now)
         elif at.salt:
             self._built(at.salt)
-        elif not (found.items or stands or as_if) and m.stamp != self._stamp(link):
+        elif not (found.items or known) and m.stamp != self._stamp(link):
             self._due[link.peer] = now  # the frontiers differ, but nothing shows without a salt
 
     def _ask_more(self, link: PeerSession, at: Exchange, mine: Numbers) -> None:
@@ -374,7 +376,11 @@ class Comparing:
             if due > now or link is None or not self._comparable(link):
                 continue
             standing = link.course.stuck
-            if link.orders.reading or self._on_its_way(link, now) or (standing.stands and not standing.whole(now)):
+            if link.orders.reading or self._on_its_way(link, now):
+                continue
+            if standing.unshown is not None and not link.course.live:
+                continue  # under a salt all of these are shown
+            if standing.cells is not None and not standing.whole(now):
                 continue
             del self._due[peer]
             tree = self._sync.tree_of(link)

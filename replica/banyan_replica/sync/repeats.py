@@ -29,8 +29,9 @@ from banyan_replica.sync.owed import OwedLogs
 from banyan_replica.sync.refused import Refused
 
 REPEATED = 150_000
-"""Bytes that a peer is asked for again in an hour, and at once. A log that costs more by itself is asked for once
-nothing is left of what came again before. Both ways, and with comparing (standing.py), it is a megabyte an hour."""
+"""Bytes that a peer is asked for again in an hour; half of them at once. A log that costs more by itself is asked for
+once nothing is left of what came again before. Both ways, and with comparing (standing.py), it is less than a megabyte
+in the first hour."""
 BITS, DAY_S = 1 << 20, 86_400.0
 """Bits of a peer for the logs that there is no room to remember, and how long they are kept: of 20,000 such logs, one
 in 700 others looks as if it were among them."""
@@ -76,7 +77,7 @@ class Repeats:
         if now < vain.due and head == vain.head and not self._new_since(log, vain):
             return False
         level = self._bytes.sink(REPEATED / 3_600, now)
-        return not level or level + vain.cost <= REPEATED
+        return not level or level + vain.cost <= REPEATED / 2
 
     def asked(self, log: LogId) -> None:
         """The peer is asked for the log. What it cost the last time counts at once: one comparison asks for many before

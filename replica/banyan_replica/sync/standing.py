@@ -9,8 +9,9 @@ have to become rare, and what else differs would come late. So:
 - Everything is compared again, what stands too, within COMPARED bytes an hour: a frame may have been lost, and what
   could not be taken may be taken now. Comparisons under a salt, and by sums, use the same purse. News pays for them.
 - Heads that move though nothing was stored for them, at once or before, pay nothing: one checkpoint moves as many as it
-  has pins, and the next moves them back. Of more than a few an hour we compare, and answer, as if they had not moved,
-  until all is compared again. What they follow from was stored, so that is compared; the peer counts as we do.
+  has pins, and the next moves them back. Of more than a few an hour we compare, and answer, as if they had not moved;
+  those that did not move back are shown later, as few an hour. What they follow from was stored, so that is compared;
+  the peer counts as we do.
 
 Invariant: our cells minus what stands are the peer's as of some earlier comparison. Whatever moves is a difference to
 that. So what stands may be out of date or made up, and comparing is right all the same; but it names no heads.
@@ -20,9 +21,11 @@ This outlasts the link, or whoever ends links would begin it anew.
 
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 
-from banyan_replica.frontier.sketch import CELL_BYTES, Numbers, add, add_one, empty, submod
+from banyan_replica.frontier.sketch import CELL_BYTES, Numbers, P, add, add_one, decode, empty, submod
 from banyan_replica.peers.load import Leak
 from banyan_replica.wire import Heads, Message, SketchCells, SketchNames, Sums
 
@@ -74,11 +77,6 @@ class Standing:
         self._recounted = Leak()
         """What the heads that moved so and are shown may cost."""
 
-    @property
-    def stands(self) -> bool:
-        """Whether a question does not show all that we hold."""
-        return self.cells is not None or self.unshown is not None
-
     def steady(self, cells: Numbers) -> Numbers:
         """Our cells, without what is not shown."""
         return cells if self.unshown is None else submod(cells, self.unshown)
@@ -120,12 +118,12 @@ class Standing:
     def whole(self, now: float) -> bool:
         """Whether to compare everything now."""
         if self.spent(now):
-            if not (self._wanted or self.unshown is not None) or now < self._forced_at + FORCED_S:
+            if not self._wanted or now < self._forced_at + FORCED_S:
                 return False
             self._forced_at = now
         elif not self._wanted and now < self._whole_at + WHOLE_S:
             return False
-        self._wanted, self._whole_at, self.unshown = False, now, None
+        self._wanted, self._whole_at = False, now
         return True
 
     def recounted(self, at: int, w: int, now: float) -> None:
@@ -136,6 +134,21 @@ class Standing:
             return
         self.unshown = empty() if self.unshown is None else self.unshown
         add_one(self.unshown, at, w)
+        self.changes += 1
+
+    def show(self, now: float) -> None:
+        """Shows some of the heads that moved so and did not move back. If they are too many to tell which they are, all
+        are shown once the bytes for that are there."""
+        if self.unshown is None or self._recounted.sink(COMPARED / 3_600, now) > COMPARED / 4:
+            return
+        hidden = decode(self.unshown)
+        if hidden.left and self.spent(now):
+            return
+        for at, w in islice(hidden.items.items(), COMPARED // 4 // MOVED):
+            add_one(self.unshown, at, P - w)
+            self._recounted.rise(MOVED)
+        if hidden.left or not self.unshown.any():
+            self.unshown = None
         self.changes += 1
 
     def spent(self, now: float) -> bool:
