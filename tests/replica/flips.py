@@ -169,7 +169,7 @@ def measure(logs: int, seconds: float, minutes: Sequence[int], way: Way = "pins"
 
 def main() -> None:
     logs, seconds, hours = (int(x) for x in (*sys.argv[1:4], *("250", "5", "2")[len(sys.argv[1:4]) :]))
-    way = next((way for way in WAYS if way in sys.argv[4:]), "pins")
+    way = (*(way for way in WAYS if way in sys.argv[4:]), WAYS[0])[0]
     quiet, flips = (measure(n, seconds, [60] * hours, way) for n in (0, logs))
     for hour, idle in zip(flips, quiet, strict=True):
         kb = [x // 1_000 for x in (hour.wrote, hour.again, hour.again - idle.again)]
