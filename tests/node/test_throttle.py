@@ -37,7 +37,7 @@ from banyan_node.workers.throttle import (
     Throttle,
 )
 from banyan_node.workers.turns import Whose
-from banyan_node.workers.usage import CAUSE, Usage
+from banyan_node.workers.usage import CAUSE, Stage, Usage
 from banyan_node.workers.worker import Worker
 from banyan_replica.gossip.frames import Push, Pushes, encode_frame
 from banyan_replica.gossip.groups import group_of
@@ -331,7 +331,7 @@ async def test_after_a_burst_of_handshakes_the_next_one_begins_soon(
         throttle.works()
         nursery.start_soon(flood, throttle, throttle.opened("10.1.0.1"), DEEPEST_S, Counter[str]())
         owes = throttle.opened("10.1.0.1", arriving=True)
-        owes.begun = True
+        owes.stage = Stage.BEGUN
         throttle.counts(owes, 60.0)
         began = trio.current_time()
         await throttle.doorstep.begins(throttle.opened("10.2.0.1", arriving=True))
@@ -349,7 +349,7 @@ async def test_who_arrives_does_not_wait_and_is_a_stranger_once_it_has_proved_wh
     assert not throttle.holds(usage)
     throttle.counts(usage, 1.0)
     assert (throttle.doorstep.knocked, throttle.doorstep.arrived) == (1.0, 0.0)
-    usage.begun = True
+    usage.stage = Stage.BEGUN
     throttle.counts(usage, 2.0)
     assert (usage.seconds, throttle.doorstep.knocked, throttle.doorstep.arrived, throttle.used) == (0.0, 1.0, 2.0, 60.0)
     throttle.met(usage, "somebody")
@@ -651,7 +651,7 @@ async def test_of_those_that_arrive_the_group_of_which_fewest_wait_begins_first(
     async with busy(throttle, 60) as nursery:
         throttle.works()
         owes = throttle.opened("10.9.0.1", arriving=True)
-        owes.begun = True
+        owes.stage = Stage.BEGUN
         throttle.counts(owes, 60.0)
         for n in range(5):
             nursery.start_soon(begin, f"flood {n}", "10.1.0.1")
@@ -821,12 +821,11 @@ async def test_what_frames_cost_is_counted_though_this_node_relies_on_their_peer
         with trio.fail_after(60):
             while usage.seconds < 0.3:
                 await trio.sleep(0.01)
-        assert usage.for_judging is not None
-        assert usage.for_own is not None
-        assert usage.for_judging.left < 0 < usage.for_own.left
+        assert usage.allowed is not None
+        assert usage.allowed.relayed.left < 0 < usage.allowed.own.left
         node.worker.post(lambda c, now: _work(0.3), whose=Whose("neighbour", group_of("10.1.0.1")), lane=Lane.FIRST)
         with trio.fail_after(60):
-            while usage.for_own.left > 0:
+            while usage.allowed.own.left > 0:
                 await trio.sleep(0.01)
 
 

@@ -51,7 +51,7 @@ from multiaddr import Multiaddr
 
 from banyan_node.workers.memory import LARGE_BYTES
 from banyan_node.workers.throttle import Throttle
-from banyan_node.workers.usage import CAUSE, Usage
+from banyan_node.workers.usage import CAUSE, Stage, Usage
 
 from .config import MAX_WINDOW, EdgeConfig, EdgeEvent, Gate
 from .door import Door
@@ -113,7 +113,7 @@ class BoundedStream(ReadWriteCloser):
                 if not await self._usage.throttle.turn(self._usage, self._tcp.stream.socket.fileno()):
                     raise IOException("the peer hung up while it waited for its turn")
                 size = TURN_SIZE
-            elif self._usage is not None and self._usage.arriving:
+            elif self._usage is not None and self._usage.stage is not Stage.PROVED:
                 size = MAX_UNPROVEN - self._read
                 if size <= 0:
                     raise IOException(f"a peer said {MAX_UNPROVEN} bytes before it proved who it is: hang up")

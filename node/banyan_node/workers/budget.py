@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 SAVED_S = 0.03
 """The time that strangers may save up, seconds: what they can use at once when own people begin to work."""
@@ -67,3 +68,14 @@ class Allowance:
         left, self._at = self.left, self._clock()
         self._left = left - seconds if left > 0 else left
         return left > 0
+
+
+class Allowances(NamedTuple):
+    """Of one such peer: of the event loop; of other threads for what it relays, and for what its own people wrote."""
+
+    reading: Allowance
+    relayed: Allowance
+    own: Allowance
+
+    def judging(self, own: bool) -> Allowance:
+        return self.own if own else self.relayed

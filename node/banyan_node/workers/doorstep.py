@@ -10,14 +10,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import trio
 
 from .budget import LEAST, LEAST_DEEPEST_S, LONGEST_S, NEXT_S, Budget
-
-if TYPE_CHECKING:
-    from .usage import Usage
+from .usage import Stage, Usage
 
 
 class _Beginning:
@@ -51,7 +48,7 @@ class Doorstep:
 
     def counts(self, usage: Usage, seconds: float) -> None:
         """A connection that arrives has used so much."""
-        if usage.begun:
+        if usage.stage is Stage.BEGUN:
             self.arrived += seconds
         else:
             self.knocked += seconds
@@ -70,7 +67,7 @@ class Doorstep:
 
     async def begins(self, usage: Usage) -> None:
         """Returns when a connection may begin its handshake."""
-        usage.begun = True
+        usage.stage = Stage.BEGUN
         if not self._busy():
             return
         mine = _Beginning(usage.group)

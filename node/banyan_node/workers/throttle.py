@@ -28,16 +28,15 @@ import select
 import threading
 import time
 from collections.abc import Callable, Container
-from time import perf_counter, thread_time
 
 import trio
 
 from banyan_replica.gossip.groups import group_of
 
-from .budget import JUDGING, LEAST, LEAST_DEEPEST_S, LONGEST_S, NEXT_S, OWN, READING, Allowance, Budget
+from .budget import JUDGING, LEAST, LEAST_DEEPEST_S, LONGEST_S, NEXT_S, OWN, READING, Allowance, Allowances, Budget
 from .doorstep import Doorstep
 from .memory import Ended
-from .usage import CAUSE, GroupUse, Usage
+from .usage import GroupUse, Stage, Usage, measuring
 
 BUSY_S = 1.0
 """How long after a call of its own people a node is at work for them, seconds."""
@@ -48,8 +47,6 @@ AHEAD_OF_ALL_S = 0.4
 networks."""
 GROUPS = 4_096
 """Groups whose use is remembered. Beyond, the oldest without a connection is forgotten."""
-MEASURED_S = 0.005
-"""Measured time is charged to its connections each time that it adds up to this, seconds."""
 GONE_S = 1.0
 """How often connections that wait are checked for a hang-up, seconds."""
 HUNG_UP: int = getattr(select, "POLLRDHUP", 0)
@@ -74,7 +71,7 @@ class Throttle:
         self._share, self._strangers = share, Budget(share, clock())
         self._behind = Budget(None if share is None else LEAST, clock(), LEAST_DEEPEST_S)
         self.doorstep = Doorstep(share, clock, lambda: self.busy, lambda: self.used)
-        self.accepting = Usage(self, GroupUse("", 0.0), arriving=True)
+        self.accepting = Usage(self, GroupUse("", 0.0), Stage.KNOCKS)
         """What accepting connections uses."""
         self._named: Container[str] = ()
         self._lock = threading.Lock()
@@ -108,11 +105,6 @@ class Throttle:
         """Whether own people work. Any thread."""
         return self._busy_until > self._clock()
 
-    @property
-    def _busy_s(self) -> float:
-        """How much longer the node is at work for its own people, seconds."""
-        return max(0.0, self._busy_until - self._clock())
-
     def opened(self, host: str | None, arriving: bool = False) -> Usage:
         """A connection with this address began. Call `closed` at its end. arriving: it came in."""
         name = group_of(host or "")
@@ -125,7 +117,7 @@ class Throttle:
                     self._groups.pop(unused, None)
             self._groups[name] = group
         group.connections += 1
-        return Usage(self, group, arriving)
+        return Usage(self, group, Stage.KNOCKS if arriving else Stage.PROVED)
 
     def met(self, usage: Usage, peer: str) -> None:
         """The peer at the other end has proved who it is."""
@@ -140,13 +132,13 @@ class Throttle:
 
     def counts(self, usage: Usage, seconds: float) -> None:
         """A connection has used so much of the event loop. Any thread."""
-        self._counts(usage, usage.for_reading, seconds)
+        self._counts(usage, usage.allowed and usage.allowed.reading, seconds)
 
     def _counts(self, usage: Usage, allowance: Allowance | None, seconds: float) -> None:
         if usage.peer in self._named or not self.busy:
             return
         with self._lock:
-            if usage.arriving:
+            if usage.stage is not Stage.PROVED:
                 self.doorstep.counts(usage, seconds)
             elif allowance is None or not allowance.takes(seconds):
                 usage.seconds += seconds
@@ -157,7 +149,7 @@ class Throttle:
         thread."""
         usage = self._peers.get(peer)
         if usage is not None:
-            self._counts(usage, usage.for_own if own else usage.for_judging, seconds)
+            self._counts(usage, usage.allowed and usage.allowed.judging(own), seconds)
         elif self.busy:
             with self._lock:  # its connection has ended
                 self._pays(self._groups.get(group), seconds)
@@ -175,11 +167,10 @@ class Throttle:
         if usage is None or peer in self._named:
             return on or peer in self._named
         if not on:
-            usage.for_reading = usage.for_judging = usage.for_own = None
-        elif usage.for_reading is None:
-            usage.for_reading, usage.for_judging, usage.for_own = (
-                Allowance(self._share and self._share * part, self._clock) for part in (READING, JUDGING, OWN)
-            )
+            usage.allowed = None
+        elif usage.allowed is None:
+            parts = (Allowance(self._share and self._share * part, self._clock) for part in (READING, JUDGING, OWN))
+            usage.allowed = Allowances(*parts)
         return self.relied_on(peer)
 
     @property
@@ -222,19 +213,16 @@ class Throttle:
 
     def relied_on(self, peer: str) -> bool:
         """Whether this node relies on the peer, and it has time left for being judged. Any thread."""
-        usage = self._peers.get(peer)
-        return usage is not None and usage.for_judging is not None and usage.for_judging.left > 0
+        return self._may_judge(peer, own=False)
 
     def allows(self, peer: str, own: bool) -> bool:
         """Whether a peer that this node relies on, or that the operator named, has time left for being judged. own:
         what its own people wrote or asked. Any thread."""
-        if not peer or peer in self._named:
-            return True
+        return not peer or peer in self._named or self._may_judge(peer, own)
+
+    def _may_judge(self, peer: str, own: bool) -> bool:
         usage = self._peers.get(peer)
-        if usage is None:
-            return False
-        allowance = usage.for_own if own else usage.for_judging
-        return allowance is not None and allowance.left > 0
+        return usage is not None and usage.allowed is not None and usage.allowed.judging(own).left > 0
 
     def makes_way(self, usage: Usage, flood: bool) -> bool:
         """Whether what a connection brings is not to hold up others: nobody named its peer, and own people work, or
@@ -243,7 +231,7 @@ class Throttle:
 
     def spares(self, usage: Usage) -> bool:
         """Whether the connection is no stranger's now, so that it is read from. Any thread."""
-        return usage.peer in self._named or (usage.for_reading is not None and usage.for_reading.left > 0)
+        return usage.peer in self._named or (usage.allowed is not None and usage.allowed.reading.left > 0)
 
     def _lag(self, group: GroupUse) -> bool:
         group.seconds = max(group.seconds, self._served - AHEAD_S)
@@ -253,7 +241,7 @@ class Throttle:
 
     def holds(self, usage: Usage) -> bool:
         """Whether the connection may not be read from now."""
-        if usage.arriving or self.spares(usage) or not (self._waiting or self.owed() > 0):
+        if usage.stage is not Stage.PROVED or self.spares(usage) or not (self._waiting or self.owed() > 0):
             return False
         with self._lock:
             return not self._lag(usage.group)
@@ -283,11 +271,11 @@ class Throttle:
         looked = 0.0
         while True:
             await self._begins.wait()
-            with _Measuring():
+            with measuring():
                 while self._waiting or self.busy:
                     if not self._waiting:
                         self._waits = trio.Event()
-                        with trio.move_on_after(self._busy_s):
+                        with trio.move_on_after(max(0.0, self._busy_until - self._clock())):
                             await self._waits.wait()
                     elif trio.current_time() - looked > GONE_S:
                         looked = trio.current_time()
@@ -327,62 +315,3 @@ class Throttle:
             waiting.gone = True
             self._waiting.remove(waiting)
             waiting.go_on.set()
-
-
-class _Meter(trio.abc.Instrument):
-    """Measures the steps of the tasks that a connection caused, and what the event loop did before each. One for all
-    nodes of an event loop.
-
-    Asking for processor time is a system call, dearer than many a step. So steps are measured by the clock, and what
-    they took together is scaled to the processor time that passed meanwhile."""
-
-    def __init__(self) -> None:
-        self.users = 0
-        self._took: dict[Usage, float] = {}
-        self._all = 0.0
-        self._last, self._spent = perf_counter(), thread_time()
-
-    def after_io_wait(self, timeout: float) -> None:
-        self._last = perf_counter()
-
-    def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        now = perf_counter()
-        took, self._last = now - self._last, now
-        self._all += took
-        cause = task.context.get(CAUSE)
-        if cause is not None:
-            self._took[cause] = self._took.get(cause, 0.0) + took
-        if self._all > MEASURED_S:
-            self.tell()
-
-    def tell(self) -> None:
-        """Counts what was measured."""
-        spent = thread_time()
-        scale = (spent - self._spent) / self._all if self._all else 0.0
-        for cause, took in self._took.items():
-            cause.throttle.counts(cause, took * scale)
-        self._took.clear()
-        self._all, self._spent = 0.0, spent
-
-
-_meter: trio.lowlevel.RunVar[_Meter | None] = trio.lowlevel.RunVar("meter", None)
-
-
-class _Measuring:
-    """The event loop has a meter inside of this context."""
-
-    def __enter__(self) -> None:
-        meter = _meter.get()
-        if meter is None:
-            meter = _Meter()
-            _meter.set(meter)
-            trio.lowlevel.add_instrument(meter)
-        meter.users += 1
-        self._meter = meter
-
-    def __exit__(self, *_: object) -> None:
-        self._meter.tell()
-        self._meter.users -= 1
-        if not self._meter.users:
-            trio.lowlevel.remove_instrument(self._meter)
-            _meter.set(None)

@@ -1,4 +1,4 @@
-"""What one connection has used of the processor, and its time, which stands still while it is not read from."""
+"""What one connection uses of the processor, measured, and its time, which stands still while it is not read from."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from enum import Enum
 from math import inf
+from time import perf_counter, thread_time
 from types import TracebackType
 from typing import Protocol
 
 import trio
 
-from .budget import Allowance
+from .budget import Allowances
 
+MEASURED_S = 0.005
+"""Measured time is charged to its connections each time that it adds up to this, seconds."""
 LATELY_S = 5.0
 """How long after a connection waited what it owes may still be on its way, seconds."""
 
@@ -27,6 +31,15 @@ class Sharing(Protocol):
     async def accepts(self) -> None: ...
 
 
+class Stage(Enum):
+    """How far a connection is. Until it has proved who it is it does not wait, and is counted with all others that
+    arrive."""
+
+    KNOCKS = "its handshake has not begun"
+    BEGUN = "its handshake has begun, or would if its turn came"
+    PROVED = "its peer is known: this node dialled it, or the handshake is over"
+
+
 class GroupUse:
     """The connections of a group of addresses. served: what that one had used which went on last."""
 
@@ -37,23 +50,17 @@ class GroupUse:
 
 
 class Usage:
-    """What one connection has used, seconds. peer: who is at the other end; empty until that is proved. for_reading,
-    for_own, for_judging: what it may use before it is a stranger: of the event loop, and of other threads for what its
-    own people wrote and for all else; None: nothing.
-    arriving: who it is is not proved yet, so it does not wait, and all that arrive are counted together. begun: its
-    handshake has begun, or would if its turn came."""
+    """What one connection has used, seconds. peer: who is at the other end; empty until that is proved. allowed: what
+    it may use before it is a stranger; None: nothing."""
 
     __slots__ = (
-        *("arriving", "begun", "for_judging", "for_own", "for_reading", "group", "peer", "seconds", "throttle"),
+        *("allowed", "group", "peer", "seconds", "stage", "throttle"),
         *("_held", "_holders", "_lately", "_scopes", "_since"),
     )
 
-    def __init__(self, throttle: Sharing, group: GroupUse, arriving: bool = False) -> None:
-        self.throttle, self.group, self.peer, self.seconds = throttle, group, "", 0.0
-        self.arriving, self.begun = arriving, False
-        self.for_reading: Allowance | None = None
-        self.for_judging: Allowance | None = None
-        self.for_own: Allowance | None = None
+    def __init__(self, throttle: Sharing, group: GroupUse, stage: Stage = Stage.PROVED) -> None:
+        self.throttle, self.group, self.peer, self.seconds, self.stage = throttle, group, "", 0.0, stage
+        self.allowed: Allowances | None = None
         self._held, self._since, self._lately = 0.0, inf, 0.0
         self._holders = 0
         self._scopes: dict[trio.CancelScope, float] = {}
@@ -97,7 +104,7 @@ class Usage:
 
     def proved(self, peer: str) -> None:
         """The other end has proved who it is."""
-        self.peer, self.arriving = peer, False
+        self.peer, self.stage = peer, Stage.PROVED
 
 
 class _Until:
@@ -125,3 +132,61 @@ class _Until:
 
 CAUSE: ContextVar[Usage | None] = ContextVar("cause", default=None)
 """The connection that causes what a task does. A task has it from the one that starts it."""
+
+
+class _Meter(trio.abc.Instrument):
+    """Measures the steps of the tasks that a connection caused, and what the event loop did before each. One for all
+    nodes of an event loop.
+
+    Asking for processor time is a system call, dearer than many a step. So steps are measured by the clock, and what
+    they took together is scaled to the processor time that passed meanwhile."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self._took: dict[Usage, float] = {}
+        self._all = 0.0
+        self._last, self._spent = perf_counter(), thread_time()
+
+    def after_io_wait(self, timeout: float) -> None:
+        self._last = perf_counter()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        now = perf_counter()
+        took, self._last = now - self._last, now
+        self._all += took
+        cause = task.context.get(CAUSE)
+        if cause is not None:
+            self._took[cause] = self._took.get(cause, 0.0) + took
+        if self._all > MEASURED_S:
+            self.tell()
+
+    def tell(self) -> None:
+        """Counts what was measured."""
+        spent = thread_time()
+        scale = (spent - self._spent) / self._all if self._all else 0.0
+        for cause, took in self._took.items():
+            cause.throttle.counts(cause, took * scale)
+        self._took.clear()
+        self._all, self._spent = 0.0, spent
+
+
+_meter: trio.lowlevel.RunVar[_Meter | None] = trio.lowlevel.RunVar("meter", None)
+
+
+@contextmanager
+def measuring() -> Iterator[None]:
+    """The event loop has a meter inside of this context."""
+    meter = _meter.get()
+    if meter is None:
+        meter = _Meter()
+        _meter.set(meter)
+        trio.lowlevel.add_instrument(meter)
+    meter.users += 1
+    try:
+        yield
+    finally:
+        meter.tell()
+        meter.users -= 1
+        if not meter.users:
+            trio.lowlevel.remove_instrument(meter)
+            _meter.set(None)
