@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .control import REVOKING, Control, control_op
-from .ids import EntryId
-from .ops import Close, decode_body
+from banyan_crdt.control import REVOKING, Control, control_op
+from banyan_crdt.ids import EntryId
+from banyan_crdt.ops import Close, decode_body
 
 DAY_MS = 86_400_000
 GRACE_MS, MOST_MS = 30 * DAY_MS, 90 * DAY_MS

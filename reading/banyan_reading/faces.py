@@ -13,7 +13,7 @@ from banyan_storage.slots import last
 from banyan_storage.view_rows import SHOWN, showing
 
 if TYPE_CHECKING:
-    from .queries import Queries
+    from banyan_reading.queries import Queries
 
 
 class Face(NamedTuple):

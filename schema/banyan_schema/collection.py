@@ -26,8 +26,7 @@ from banyan_crdt.codec import encode
 from banyan_crdt.ids import CellKey, Coll, Ref, coll
 from banyan_crdt.ops import Add, Count, Del, Op, Put, Text
 from banyan_crdt.parts import content_of, make_part
-
-from .layout import Layout
+from banyan_schema.layout import Layout
 
 C = TypeVar("C")
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from banyan_crdt.codec import ARRAY, NULL, Value, array_head
-
-from .fields import Field, Json, NotContent
+from banyan_schema.fields import Field, Json, NotContent
 
 _NULL = NULL[0]
 LONG = 24

@@ -21,8 +21,7 @@ from typing import Any, NamedTuple
 from banyan_crdt.codec import BYTES, BYTES_1, BYTES_2, UINT_8, Value, bytes_head, encode
 from banyan_crdt.ids import AccountId, CellKey, account_from_text, account_to_text
 from banyan_crdt.shapes import between
-
-from .address import Target, post_from_text, post_to_text
+from banyan_schema.address import Target, post_from_text, post_to_text
 
 
 class NotContent(ValueError):

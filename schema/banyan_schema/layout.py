@@ -17,8 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from banyan_crdt.codec import ARRAY, NULL, decode, encode
 from banyan_crdt.errors import BanyanError
-
-from .fields import Field, NotContent, optional
+from banyan_schema.fields import Field, NotContent, optional
 
 C = TypeVar("C")
 D = TypeVar("D")

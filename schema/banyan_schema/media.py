@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from .compound import record
-from .fields import HASH, number, optional, text
+from banyan_schema.compound import record
+from banyan_schema.fields import HASH, number, optional, text
 
 MAX_TYPE, MAX_DESCRIPTION, MAX_BLURHASH = 128, 8_192, 128
 """The most bytes of UTF-8 of a media type, the description of a picture or film, and a blurhash."""

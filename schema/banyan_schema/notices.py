@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from .collection import Fact
+from banyan_schema.collection import Fact
 
 Notice = Literal[
     "reply",

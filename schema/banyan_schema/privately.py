@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import Malformed
-
-from .address import Target
-from .fields import ACCOUNT, HASH, KEY, TARGET, blob, choice, number, optional, text
-from .layout import Layout
+from banyan_schema.address import Target
+from banyan_schema.fields import ACCOUNT, HASH, KEY, TARGET, blob, choice, number, optional, text
+from banyan_schema.layout import Layout
 
 MAX_TITLE, MAX_NOTE, MAX_WORDS, MAX_PLACE = 512, 8_192, 1_024, 256
 """The most bytes of UTF-8 of the title of a list or a filter, a note, the words of a filter, and a place in a

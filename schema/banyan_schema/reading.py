@@ -12,8 +12,7 @@ from typing import TypeAlias, TypeVar
 
 from banyan_crdt.cells import Cells
 from banyan_crdt.ids import CellKey, Ref
-
-from .collection import Collection
+from banyan_schema.collection import Collection
 
 C = TypeVar("C")
 ContentOf: TypeAlias = Callable[[Ref], bytes | None]

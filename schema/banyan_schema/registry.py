@@ -18,9 +18,8 @@ from banyan_crdt.codec import ARRAY, bytes_head
 from banyan_crdt.ids import Coll
 from banyan_crdt.ops import Op
 from banyan_crdt.parts import beginning_with
-
-from . import social
-from .collection import Collection
+from banyan_schema import social
+from banyan_schema.collection import Collection
 
 _ROOT, _NO_HEAD = bytes_head(HASH_BYTES), b"\xff"
 

@@ -19,9 +19,8 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 from banyan_crdt.realm import TEST
 from banyan_replica.gossip.frames import Join
 from banyan_replica.wire import VERSION, Bye, Credit, DataItems, Hello, Message, Root, encode_message
-
-from . import attacks
-from .forge import Forge, gossip
+from banyan_sim import attacks
+from banyan_sim.forge import Forge, gossip
 
 REASON = 60
 """Characters of a goodbye that are counted as one reason."""

@@ -34,12 +34,11 @@ from banyan_replica.wire import (
     opens_as,
 )
 from banyan_schema.social import Post, post_key, write_post
+from banyan_sim.byzantine import Liar
+from banyan_sim.machine import TABLES, Machine
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
 from banyan_storage.viewhook import NoViews
-
-from .byzantine import Liar
-from .machine import TABLES, Machine
 
 OWED = (DataItems, Scanned, Answered)
 """The messages that a peer owes after it was asked."""

@@ -20,8 +20,7 @@ from banyan_replica.wire import (
     encode_message,
     opens_as,
 )
-
-from .byzantine import Liar
+from banyan_sim.byzantine import Liar
 
 
 class Sketcher(Liar):

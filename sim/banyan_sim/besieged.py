@@ -18,12 +18,11 @@ from banyan_replica.intake.author import EntryDraft, grant_to
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_schema import social
-
-from .attack import named
-from .busy import Busy
-from .hostile import Crowd, Identity
-from .machine import EPOCH, Machine, choose
-from .world import CONTACTS, World
+from banyan_sim.attack import named
+from banyan_sim.busy import Busy
+from banyan_sim.hostile import Crowd, Identity
+from banyan_sim.machine import EPOCH, Machine, choose
+from banyan_sim.world import CONTACTS, World
 
 BOOT_S, OPEN_S, ATTACK_S, WRITE_S, WRITE_END_S = 3.0, 5.0, 6.0, 8.0, 25.0
 """When all machines run, accounts are opened, the attack begins, and people begin and end to post."""

@@ -16,8 +16,7 @@ from banyan_replica.peers.backlog import Backlog, Lane
 from banyan_replica.peers.limits import Limits
 from banyan_replica.replica import Replica
 from banyan_replica.wire import Message
-
-from .machine import Job, Machine, Outside
+from banyan_sim.machine import Job, Machine, Outside
 
 US, NS = 1e-6, 1e-9
 WORK: Sequence[tuple[tuple[type[Message], ...], float, float]] = (

@@ -47,11 +47,10 @@ from banyan_replica.wire import (
     is_bulk,
 )
 from banyan_schema.social import Post, post_key, write_post
+from banyan_sim.machine import TABLES, Machine
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
 from banyan_storage.viewhook import NoViews
-
-from .machine import TABLES, Machine
 
 
 class Liar:

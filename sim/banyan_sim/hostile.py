@@ -24,12 +24,11 @@ from banyan_replica.gossip.frames import (
     decode_frame,
 )
 from banyan_replica.wire import Credit, GossipFrame, Hello, Message, decode_message, encode_message, is_bulk
-
-from . import attack
-from .attack import Attack, Victim, Work
-from .forge import Forge, gossip
-from .machine import EPOCH
-from .network import Network
+from banyan_sim import attack
+from banyan_sim.attack import Attack, Victim, Work
+from banyan_sim.forge import Forge, gossip
+from banyan_sim.machine import EPOCH
+from banyan_sim.network import Network
 
 PAUSE_S = 1.0
 """After a link that was refused or ended, an attacker waits so long."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import bad_servers as bad
-from . import bad_sketches as sketches
-from . import byzantine as lies
+from banyan_sim import bad_servers as bad
+from banyan_sim import bad_sketches as sketches
+from banyan_sim import byzantine as lies
 
 LIARS: dict[str, lies.Kind] = {
     "fork": lies.Forker,

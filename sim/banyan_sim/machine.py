@@ -21,12 +21,11 @@ from banyan_replica.peers.limits import Limits
 from banyan_replica.peers.named import NamedByOperator
 from banyan_replica.replica import Identity, Replica
 from banyan_replica.surroundings import Alone
+from banyan_sim.chosen import LOOK_S, Chosen
 from banyan_storage import tables
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_storage.store import Store
 from banyan_storage.views import VIEW_TABLES, SocialViews
-
-from .chosen import LOOK_S, Chosen
 
 TABLES = (*tables.STORE_TABLES, *VIEW_TABLES)
 EPOCH = TEST.birth_ms / 1000 + 30 * 86_400

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .trace import Trace
+from banyan_sim.trace import Trace
 
 LATENCY_S = 0.04
 """Median one-way latency of a link; links differ lognormally."""

@@ -19,14 +19,13 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 
 from banyan_replica.peers.limits import Limits
-
-from .chosen import drawn, queries
-from .faults import KINDS as FAULTS
-from .faults import draw
-from .kinds import LIARS
-from .machine import Machine
-from .memo import remembered_signatures
-from .world import World
+from banyan_sim.chosen import drawn, queries
+from banyan_sim.faults import KINDS as FAULTS
+from banyan_sim.faults import draw
+from banyan_sim.kinds import LIARS
+from banyan_sim.machine import Machine
+from banyan_sim.memo import remembered_signatures
+from banyan_sim.world import World
 
 BOOT_S, WRITE_AT, FAULTS_AT = 3.0, 4.0, 6.0
 

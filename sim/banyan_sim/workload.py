@@ -21,8 +21,7 @@ from banyan_replica.intake.author import EntryDraft, grant_to
 from banyan_replica.replica import Replica
 from banyan_schema import social
 from banyan_schema.social import Target
-
-from .machine import Machine
+from banyan_sim.machine import Machine
 
 ACTS = (
     ("post", 30), ("reply", 14), ("react", 10), ("follow", 8), ("edit", 8), ("delete", 4), ("profile", 4), ("undo", 4),

@@ -12,14 +12,13 @@ from collections.abc import Callable, Sequence
 
 from banyan_replica.peers.backlog import Backlog
 from banyan_replica.peers.limits import Limits
-
-from .byzantine import Liar
-from .faults import Fault
-from .kinds import LIARS
-from .machine import Machine, choose
-from .network import Network
-from .trace import Trace
-from .workload import Workload
+from banyan_sim.byzantine import Liar
+from banyan_sim.faults import Fault
+from banyan_sim.kinds import LIARS
+from banyan_sim.machine import Machine, choose
+from banyan_sim.network import Network
+from banyan_sim.trace import Trace
+from banyan_sim.workload import Workload
 
 CONTACTS = 3
 """Bootstrap contacts that each machine knows."""

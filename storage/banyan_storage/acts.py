@@ -11,9 +11,8 @@ from typing import Literal, NamedTuple, TypeAlias, cast
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.ids import AccountId
-
-from . import tables as t
-from .engine import ReadTxn, WriteTxn
+from banyan_storage import tables as t
+from banyan_storage.engine import ReadTxn, WriteTxn
 
 ActKind: TypeAlias = Literal[
     "withheld",

@@ -29,9 +29,8 @@ from banyan_crdt.frontier import frontier_digest
 from banyan_crdt.ids import AccountId, EntryId, LogId, RealmId
 from banyan_crdt.ops import Op, decode_body, part_of
 from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES, encode_control, encode_run, skips_below
-
-from .errors import StorageError
-from .reader import StoreReader
+from banyan_storage.errors import StorageError
+from banyan_storage.reader import StoreReader
 
 MAGIC = b"banyan archive 1"
 MAX_FRAME = 4 << 20

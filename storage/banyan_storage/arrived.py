@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from . import tables as t
-from .engine import Item, ReadTxn, WriteTxn
-from .layout import Layout
+from banyan_storage import tables as t
+from banyan_storage.engine import Item, ReadTxn, WriteTxn
+from banyan_storage.layout import Layout
 
 KEPT, LOOK = 100_000, 16
 _ROW = Layout("time_ms 6 | peer")

@@ -8,12 +8,11 @@ from banyan_crdt.columns import Entries
 from banyan_crdt.entry import Entry
 from banyan_crdt.ids import EntryId
 from banyan_crdt.ops import Body, part_of
-
-from . import tables as t
-from .blob_names import row_of, row_of_op, rows_of
-from .engine import Item
-from .records import encode_record, encode_records
-from .viewhook import Append
+from banyan_storage import tables as t
+from banyan_storage.blob_names import row_of, row_of_op, rows_of
+from banyan_storage.engine import Item
+from banyan_storage.records import encode_record, encode_records
+from banyan_storage.viewhook import Append
 
 
 class AppendedRows:

@@ -14,11 +14,10 @@ from banyan_crdt.ids import Coll
 from banyan_crdt.ops import Add, Op, Put
 from banyan_crdt.parts import content_of
 from banyan_schema.registry import SOCIAL
-
-from . import tables as t
-from .engine import Item, ReadTxn, WriteTxn
-from .named_parts import NamedParts
-from .reader import StoreReader
+from banyan_storage import tables as t
+from banyan_storage.engine import Item, ReadTxn, WriteTxn
+from banyan_storage.named_parts import NamedParts
+from banyan_storage.reader import StoreReader
 
 
 def row_of(key: bytes, coll: Coll, part: bytes) -> Item | None:

@@ -12,13 +12,12 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import EntryId
 from banyan_crdt.ops import Body, Op, decode_body, part_of
 from banyan_crdt.parts import content_of
-
-from . import blob_names
-from . import tables as t
-from .engine import Item
-from .errors import CorruptStore
-from .log_store import LogStore
-from .viewhook import ArrivedPart
+from banyan_storage import blob_names
+from banyan_storage import tables as t
+from banyan_storage.engine import Item
+from banyan_storage.errors import CorruptStore
+from banyan_storage.log_store import LogStore
+from banyan_storage.viewhook import ArrivedPart
 
 
 class ContentStore(LogStore):

@@ -10,9 +10,9 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-from . import tables as t
-from .engine import ReadTxn, WriteTxn
-from .layout import Layout
+from banyan_storage import tables as t
+from banyan_storage.engine import ReadTxn, WriteTxn
+from banyan_storage.layout import Layout
 
 MAX_KEY = 400
 """The most bytes of a key."""

@@ -16,12 +16,11 @@ from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_crdt.logs import NOTHING
 from banyan_crdt.realm import Realm
 from banyan_crdt.shapes import ops_in
-
-from . import id_index
-from . import tables as t
-from .engine import Item, ReadTxn
-from .errors import CorruptStore
-from .records import Line, decode_line, decode_record, record_after, record_id, record_name, record_time
+from banyan_storage import id_index
+from banyan_storage import tables as t
+from banyan_storage.engine import Item, ReadTxn
+from banyan_storage.errors import CorruptStore
+from banyan_storage.records import Line, decode_line, decode_record, record_after, record_id, record_name, record_time
 
 NAMES = 100_000
 """Cached names of logs."""

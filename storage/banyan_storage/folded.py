@@ -12,8 +12,7 @@ from banyan_crdt.cells import Cells, fold
 from banyan_crdt.ids import AccountId, Ref
 from banyan_crdt.parts import content_of
 from banyan_crdt.state import counted_entries
-
-from .reader import StoreReader
+from banyan_storage.reader import StoreReader
 
 
 class Folded(NamedTuple):

@@ -17,8 +17,7 @@ import struct
 from banyan_crdt.grants import Granted, Grants, LogName
 from banyan_crdt.ids import Coll, EntryId, Time, WriterKey
 from banyan_crdt.ops import Grant, Kept
-
-from .errors import CorruptStore
+from banyan_storage.errors import CorruptStore
 
 CUT, DROP = 8, 9
 COLLS, UNTIL, SEALS = 1, 2, 4

@@ -9,7 +9,7 @@ from typing import Any
 
 import lmdb
 
-from .engine import Table
+from banyan_storage.engine import Table
 
 COPIED = 10_000
 """Rows of a transaction of the copy."""

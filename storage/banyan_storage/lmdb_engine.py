@@ -13,18 +13,18 @@ from typing import Any
 
 import lmdb
 
-from .engine import Sizes, Table, WriteTxn
-from .errors import (
+from banyan_storage.engine import Sizes, Table, WriteTxn
+from banyan_storage.errors import (
     SnapshotHeld,
     StorageError,
     StoreClosed,
     StoreReadOnly,
     StoreVersion,
 )
-from .lmdb_copying import copy_rows
-from .lmdb_folder import DATA, DRAFT, LOCK, Folder, check_extent, make_folder, put_data
-from .lmdb_reads import Reader, Snapshot, Txn, explain
-from .lmdb_writes import LmdbWriter
+from banyan_storage.lmdb_copying import copy_rows
+from banyan_storage.lmdb_folder import DATA, DRAFT, LOCK, Folder, check_extent, make_folder, put_data
+from banyan_storage.lmdb_reads import Reader, Snapshot, Txn, explain
+from banyan_storage.lmdb_writes import LmdbWriter
 
 ADDRESS_SPACE = 1 << 40  # only reserved: it uses no memory and no disk
 SNAPSHOT_PATIENCE = 30.0  # seconds that growing the map waits for open snapshots

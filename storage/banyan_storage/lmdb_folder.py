@@ -13,8 +13,8 @@ import fcntl
 import os
 from pathlib import Path
 
-from .errors import CorruptStore, StoreLocked, StoreReadOnly, begin_again, repair_it
-from .lmdb_pages import Pages
+from banyan_storage.errors import CorruptStore, StoreLocked, StoreReadOnly, begin_again, repair_it
+from banyan_storage.lmdb_pages import Pages
 
 DATA, DRAFT = "data.mdb", "data.new"
 """The data file, and one that shall become it: a crash leaves the old one or the new one."""

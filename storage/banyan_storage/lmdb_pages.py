@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-from .engine import Item
-from .errors import CorruptStore, begin_again
+from banyan_storage.engine import Item
+from banyan_storage.errors import CorruptStore, begin_again
 
 FAULTS = 100
 """Faults that are named; after so many the rest is not looked for."""

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 import lmdb
 
-from .engine import Item, Table, after_prefix
-from .errors import (
+from banyan_storage.engine import Item, Table, after_prefix
+from banyan_storage.errors import (
     CorruptStore,
     DiskFailed,
     DiskFull,
@@ -22,8 +22,8 @@ from .errors import (
     TransactionTooBig,
     repair_it,
 )
-from .lmdb_folder import DATA, why_no_room
-from .lmdb_pages import Pages
+from banyan_storage.lmdb_folder import DATA, why_no_room
+from banyan_storage.lmdb_pages import Pages
 
 BLOCK = 4_096  # keys looked up by one call
 

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple, Protocol
 
 import lmdb
 
-from .engine import Item, Table, check_items
-from .errors import WrongThread
-from .lmdb_reads import Reader, Txn, explain
+from banyan_storage.engine import Item, Table, check_items
+from banyan_storage.errors import WrongThread
+from banyan_storage.lmdb_reads import Reader, Txn, explain
 
 
 class _Op(NamedTuple):

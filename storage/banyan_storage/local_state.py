@@ -16,10 +16,9 @@ import msgspec
 
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.errors import BanyanError
-
-from . import tables as t
-from .engine import WriteTxn, after_prefix
-from .errors import CorruptStore, StoreVersion
+from banyan_storage import tables as t
+from banyan_storage.engine import WriteTxn, after_prefix
+from banyan_storage.errors import CorruptStore, StoreVersion
 
 K = TypeVar("K")
 V = TypeVar("V")

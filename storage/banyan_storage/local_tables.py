@@ -14,9 +14,8 @@ from banyan_crdt.blob import BlobRoot
 from banyan_crdt.codec import decode, encode
 from banyan_crdt.ids import AccountId, CellKey, EntryId, Ref, WriterKey
 from banyan_schema.address import Target
-
-from . import tables as t
-from .local_state import (
+from banyan_storage import tables as t
+from banyan_storage.local_state import (
     BYTES,
     DOWN,
     MARK,

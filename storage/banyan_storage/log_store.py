@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_crdt.logs import NOTHING
-
-from . import tables as t
-from .engine import Item
-from .pending import PendingStore
+from banyan_storage import tables as t
+from banyan_storage.engine import Item
+from banyan_storage.pending import PendingStore
 
 
 class LogStore(PendingStore):

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from sortedcontainers import SortedList
 
-from .engine import Item, Sizes, Table, WriteTxn, after_prefix, check_items
-from .errors import StorageError, StoreClosed, WrongThread
+from banyan_storage.engine import Item, Sizes, Table, WriteTxn, after_prefix, check_items
+from banyan_storage.errors import StorageError, StoreClosed, WrongThread
 
 DUMP = "memory.store"
 

@@ -6,10 +6,9 @@ import struct
 
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.ops import Op, Part, decode_body, part_of
-
-from . import tables as t
-from .errors import CorruptStore
-from .reader import StoreReader
+from banyan_storage import tables as t
+from banyan_storage.errors import CorruptStore
+from banyan_storage.reader import StoreReader
 
 UNREADABLE = (BanyanError, CorruptStore, LookupError, ValueError, struct.error)
 """What reading a row of an unknown form may raise."""

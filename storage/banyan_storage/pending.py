@@ -14,20 +14,19 @@ from banyan_crdt.grants import Grants
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId
 from banyan_crdt.ops import Body
 from banyan_crdt.realm import Realm
-
-from . import acts, blob_names, local_state
-from . import tables as t
-from .acts import JUDGED, ActKind
-from .arrived import Arrived
-from .engine import Engine
-from .errors import StorageError
-from .grant_rows import decode_grants
-from .id_index import IdIndex, Late, Offer, nothing
-from .local_tables import LOCAL, RETIRED
-from .moves import Moves
-from .reader import Counts, Lack, StoreReader
-from .upgrade import refuse_other, refuse_realm, schema_of
-from .viewhook import CountedEntry, NoViews, ViewHooks
+from banyan_storage import acts, blob_names, local_state
+from banyan_storage import tables as t
+from banyan_storage.acts import JUDGED, ActKind
+from banyan_storage.arrived import Arrived
+from banyan_storage.engine import Engine
+from banyan_storage.errors import StorageError
+from banyan_storage.grant_rows import decode_grants
+from banyan_storage.id_index import IdIndex, Late, Offer, nothing
+from banyan_storage.local_tables import LOCAL, RETIRED
+from banyan_storage.moves import Moves
+from banyan_storage.reader import Counts, Lack, StoreReader
+from banyan_storage.upgrade import refuse_other, refuse_realm, schema_of
+from banyan_storage.viewhook import CountedEntry, NoViews, ViewHooks
 
 CACHED_LOGS = 40_000
 """Logs whose heads are cached, about 0.4 kB each."""

@@ -14,13 +14,12 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.grants import Grants
 from banyan_crdt.ids import AccountId, EntryId, LogId, WriterKey, control_log
 from banyan_crdt.ops import Part
-
-from . import due as d
-from . import tables as t
-from .engine import Item, after_prefix
-from .entry_reader import Arrival, EntryReader
-from .grant_rows import decode_grants
-from .local_tables import LEAVING
+from banyan_storage import due as d
+from banyan_storage import tables as t
+from banyan_storage.engine import Item, after_prefix
+from banyan_storage.entry_reader import Arrival, EntryReader
+from banyan_storage.grant_rows import decode_grants
+from banyan_storage.local_tables import LEAVING
 
 __all__ = ["Arrival", "Counts", "Lack", "StoreReader"]
 

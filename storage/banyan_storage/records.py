@@ -16,9 +16,8 @@ from typing import NamedTuple
 from banyan_crdt.columns import Entries
 from banyan_crdt.entry import Entry, Header, skip_seq
 from banyan_crdt.ids import AccountId, EntryId, LogId, Time, WriterKey
-
-from .errors import CorruptStore
-from .layout import Layout
+from banyan_storage.errors import CorruptStore
+from banyan_storage.layout import Layout
 
 _FIXED = struct.Struct(">BIHIQQ32s")
 _START = _FIXED.size

@@ -20,18 +20,17 @@ from banyan_crdt.ids import AccountId, WriterKey, control_log, is_checkpoint
 from banyan_crdt.ops import Body, decode_body, part_of
 from banyan_crdt.realm import Realm
 from banyan_crdt.signing import verify as verify_signature
-
-from . import blob_names
-from . import tables as t
-from .due import Work, astray, set_due
-from .engine import Engine, Item, Table, WriteTxn
-from .errors import CorruptStore
-from .lmdb_pages import Pages
-from .named_parts import NamedParts
-from .reader import StoreReader
-from .records import decode_record, is_record, record_after, record_id
-from .views.building import counted
-from .views.registry import GUARDED
+from banyan_storage import blob_names
+from banyan_storage import tables as t
+from banyan_storage.due import Work, astray, set_due
+from banyan_storage.engine import Engine, Item, Table, WriteTxn
+from banyan_storage.errors import CorruptStore
+from banyan_storage.lmdb_pages import Pages
+from banyan_storage.named_parts import NamedParts
+from banyan_storage.reader import StoreReader
+from banyan_storage.records import decode_record, is_record, record_after, record_id
+from banyan_storage.views.building import counted
+from banyan_storage.views.registry import GUARDED
 
 BLOCK = 50_000
 """Rows put in one call."""

@@ -12,14 +12,21 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import EntryId, Head, LogId
 from banyan_crdt.logs import NOTHING
 from banyan_crdt.ops import decode_body
-
-from . import blob_names
-from . import tables as t
-from .batch import stretch_rows
-from .content_store import ContentStore
-from .engine import Item, Table
-from .errors import CorruptStore
-from .records import decode_record, encode_record, is_record, record_after, record_id, record_name, record_signed
+from banyan_storage import blob_names
+from banyan_storage import tables as t
+from banyan_storage.batch import stretch_rows
+from banyan_storage.content_store import ContentStore
+from banyan_storage.engine import Item, Table
+from banyan_storage.errors import CorruptStore
+from banyan_storage.records import (
+    decode_record,
+    encode_record,
+    is_record,
+    record_after,
+    record_id,
+    record_name,
+    record_signed,
+)
 
 
 class _Held(NamedTuple):

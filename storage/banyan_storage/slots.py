@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 
-from .engine import ReadTxn, after_prefix
-from .errors import CorruptStore
-from .reader import StoreReader
-from .tables import part_place
-from .view_rows import CELLS, SHOW, SHOWN, SLOT, STAMP
+from banyan_storage.engine import ReadTxn, after_prefix
+from banyan_storage.errors import CorruptStore
+from banyan_storage.reader import StoreReader
+from banyan_storage.tables import part_place
+from banyan_storage.view_rows import CELLS, SHOW, SHOWN, SLOT, STAMP
 
 
 def shown_at(txn: ReadTxn, slot: bytes) -> bytes:

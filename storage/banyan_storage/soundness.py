@@ -15,11 +15,10 @@ from banyan_crdt.ids import EntryId, Head, LogId
 from banyan_crdt.realm import Realm
 from banyan_crdt.run import MAX_RUN_BYTES, MAX_RUN_ENTRIES
 from banyan_crdt.signing import Signed
-
-from . import tables as t
-from .errors import CorruptStore
-from .reader import StoreReader
-from .records import decode_record, is_record, record_after, record_id, record_name
+from banyan_storage import tables as t
+from banyan_storage.errors import CorruptStore
+from banyan_storage.reader import StoreReader
+from banyan_storage.records import decode_record, is_record, record_after, record_id, record_name
 
 Verify: TypeAlias = Callable[[Realm, Sequence[Signed]], Sequence[BadSignature | None]]
 CHECKED = 1_024

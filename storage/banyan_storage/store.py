@@ -21,17 +21,16 @@ from banyan_crdt.ids import AccountId, Head, LogId, control_log
 from banyan_crdt.logs import NOTHING
 from banyan_crdt.ops import Body
 from banyan_crdt.state import control_head
-
-from . import blob_names
-from . import due as d
-from . import tables as t
-from .batch import AppendedRows
-from .errors import CorruptStore
-from .grant_rows import encode_grants
-from .local_tables import LEAVING
-from .pending import snapshot
-from .rewriting import RewritingStore
-from .viewhook import Append, CountedEntry
+from banyan_storage import blob_names
+from banyan_storage import due as d
+from banyan_storage import tables as t
+from banyan_storage.batch import AppendedRows
+from banyan_storage.errors import CorruptStore
+from banyan_storage.grant_rows import encode_grants
+from banyan_storage.local_tables import LEAVING
+from banyan_storage.pending import snapshot
+from banyan_storage.rewriting import RewritingStore
+from banyan_storage.viewhook import Append, CountedEntry
 
 __all__ = ["Append", "Store", "snapshot"]
 

@@ -39,9 +39,8 @@ from zlib import crc32
 
 from banyan_crdt.ids import AccountId, EntryId, Head, LogId, PartHash, Ref, WriterKey
 from banyan_crdt.ops import Part
-
-from .engine import Table
-from .layout import Layout
+from banyan_storage.engine import Table
+from banyan_storage.layout import Layout
 
 LOGS = Table("logs")
 HEADS = Table("heads")

@@ -12,15 +12,14 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from banyan_crdt.realm import REALMS, Realm
-
-from . import tables as t
-from .due import Work, set_due
-from .engine import Engine, Item, ReadTxn, WriteTxn
-from .errors import StorageError, StoreVersion
-from .layout import Layout
-from .local_tables import MEND
-from .records import is_record, record_name
-from .views import journal, touched
+from banyan_storage import tables as t
+from banyan_storage.due import Work, set_due
+from banyan_storage.engine import Engine, Item, ReadTxn, WriteTxn
+from banyan_storage.errors import StorageError, StoreVersion
+from banyan_storage.layout import Layout
+from banyan_storage.local_tables import MEND
+from banyan_storage.records import is_record, record_name
+from banyan_storage.views import journal, touched
 
 Say: TypeAlias = Callable[[str], None]
 """Gets progress messages, as sentences."""

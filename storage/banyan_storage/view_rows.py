@@ -23,9 +23,8 @@ from banyan_crdt.ops import Add, Put
 from banyan_schema.collection import Collection, Facts, SeedIn
 from banyan_schema.registry import SOCIAL
 from banyan_schema.social import Content
-
-from .engine import Table
-from .layout import Layout
+from banyan_storage.engine import Table
+from banyan_storage.layout import Layout
 
 REGISTER, ELEMENT = b"\x01", b"\x02"
 """The kind of a slot."""

@@ -9,9 +9,8 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, Head, LogId
 from banyan_crdt.ops import Body, Op
 from banyan_crdt.single import Puts
-
-from .engine import WriteTxn
-from .reader import StoreReader
+from banyan_storage.engine import WriteTxn
+from banyan_storage.reader import StoreReader
 
 
 class Append(NamedTuple):

@@ -16,8 +16,8 @@ import sys
 import time
 from pathlib import Path
 
-from . import crashes
-from .writer import SCENES
+from tests.crash import crashes
+from tests.crash.writer import SCENES
 
 
 def main() -> int:

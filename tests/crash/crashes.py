@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from . import disk
-from .disk import MARK, Disk, Said
-from .examine import promised, wrong
-from .trace import Call, traced
+from tests.crash import disk
+from tests.crash.disk import MARK, Disk, Said
+from tests.crash.examine import promised, wrong
+from tests.crash.trace import Call, traced
 
 MAPPED = ("lock.mdb", "LOCK", "door.db-shm")
 """These files are mapped, so no call shows what is in them: LMDB's readers, SQLite's index of its log. Who opens the

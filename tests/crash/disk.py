@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from .trace import Call
+from tests.crash.trace import Call
 
 SECTOR, PAGE = 512, 4_096
 O_CREAT, O_TRUNC, O_APPEND, O_DSYNC = 0o100, 0o1000, 0o2000, 0o10000

@@ -20,11 +20,10 @@ from banyan_storage.check import verify
 from banyan_storage.lmdb_engine import LmdbEngine
 from banyan_storage.memory_engine import MemoryEngine
 from banyan_web.door_store import DoorStore
+from tests.crash.apart import apart
+from tests.crash.disk import Said
+from tests.crash.writer import CHEAP, content, file_hash, master, one_place
 from tests.node.real import load_settings
-
-from .apart import apart
-from .disk import Said
-from .writer import CHEAP, content, file_hash, master, one_place
 
 NOTHING = content(MemoryEngine(TABLES))
 

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash import crashes
+from tests.crash.disk import KEPT, Disk, Loss, Unknown
+from tests.crash.trace import Call, calls, can_trace
 from tests.needs import NIGHT, skipped_without
-
-from . import crashes
-from .disk import KEPT, Disk, Loss, Unknown
-from .trace import Call, calls, can_trace
 
 traces = skipped_without(can_trace())
 

@@ -51,11 +51,10 @@ from banyan_storage.views import building
 from banyan_storage.views.registry import NAMES
 from banyan_web import door_apps
 from banyan_web.door_store import DoorStore
+from tests.crash.disk import MARK
 from tests.node.real import load_settings, make_node
 from tests.replica.helpers import draft
 from tests.storage.old.load import old_home
-
-from .disk import MARK
 
 CHEAP = Cost(ops=1, memory=8 << 10)
 FILES = ("keys", "keys.old", "config.toml", "peers.json", "store.rows")

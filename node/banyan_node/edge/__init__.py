@@ -4,11 +4,8 @@ Start reading at edge.py (who keeps which link), then slots.py (who may hold a c
 deadlines), and stack.py (the libp2p host and its guards). config.py has the settings, the errors and the events.
 """
 
-from banyan_node.links.pauses import PauseSettings
-from banyan_node.links.slots import SlotSettings, Standing
-
-from .blobs import BLOB_PROTOCOL, BlobLines
-from .config import (
+from banyan_node.edge.blobs import BLOB_PROTOCOL, BlobLines
+from banyan_node.edge.config import (
     CreditBroken,
     DialFailed,
     EdgeConfig,
@@ -19,9 +16,11 @@ from .config import (
     Paused,
     SlowPeer,
 )
-from .door import TWIN
-from .edge import SYNC_PROTOCOL, Edge, open_edge
-from .link import Link
+from banyan_node.edge.door import TWIN
+from banyan_node.edge.edge import SYNC_PROTOCOL, Edge, open_edge
+from banyan_node.edge.link import Link
+from banyan_node.links.pauses import PauseSettings
+from banyan_node.links.slots import SlotSettings, Standing
 
 __all__ = [
     "BLOB_PROTOCOL",

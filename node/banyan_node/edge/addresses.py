@@ -5,7 +5,7 @@ import contextlib
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
-from .config import DialFailed
+from banyan_node.edge.config import DialFailed
 
 
 def split(addr: str) -> tuple[str, Multiaddr]:

@@ -2,8 +2,8 @@
 
 import trio
 
-from .config import EdgeError
-from .link import Link
+from banyan_node.edge.config import EdgeError
+from banyan_node.edge.link import Link
 
 
 def why_failed(peer: str, target: object, error: Exception) -> str:

@@ -17,12 +17,11 @@ from typing import Any
 import trio
 
 from banyan_crdt.errors import Malformed
+from banyan_node.edge.config import EdgeError
+from banyan_node.edge.frames import PREFIX, READ_SIZE, WRITE_SIZE, FrameReader
+from banyan_node.edge.link import ByteStream
 from banyan_node.media.lines import BlobAnswers, LineClosed
 from banyan_replica.wire.blobs import MAX_QUESTION
-
-from .config import EdgeError
-from .frames import PREFIX, READ_SIZE, WRITE_SIZE, FrameReader
-from .link import ByteStream
 
 BLOB_PROTOCOL = "/banyan/blob/1"
 MOST_ASKED = 4

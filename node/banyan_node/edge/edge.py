@@ -24,19 +24,18 @@ from libp2p.peer.id import ID
 from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from multiaddr import Multiaddr
 
+from banyan_node.edge.addresses import host_of, split
+from banyan_node.edge.attempts import Attempt, why_failed
+from banyan_node.edge.blobs import BLOB_PROTOCOL, serve_blobs
+from banyan_node.edge.config import DialFailed, EdgeConfig, EdgeError, EdgeEvent, LinkClosed
+from banyan_node.edge.discovery import discover
+from banyan_node.edge.door import Door
+from banyan_node.edge.heads import HeadsBridge
+from banyan_node.edge.link import Buffers, Link
+from banyan_node.edge.stack import GuardedHost, GuardedSwarm, close_connection, make_host
 from banyan_node.media.lines import BlobAnswers
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.usage import CAUSE
-
-from .addresses import host_of, split
-from .attempts import Attempt, why_failed
-from .blobs import BLOB_PROTOCOL, serve_blobs
-from .config import DialFailed, EdgeConfig, EdgeError, EdgeEvent, LinkClosed
-from .discovery import discover
-from .door import Door
-from .heads import HeadsBridge
-from .link import Buffers, Link
-from .stack import GuardedHost, GuardedSwarm, close_connection, make_host
 
 SYNC_PROTOCOL = "/banyan/1/sync"
 LONGEST_PAUSE = 5.0

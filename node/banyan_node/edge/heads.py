@@ -16,8 +16,8 @@ from libp2p.pubsub.pb import rpc_pb2
 from libp2p.pubsub.pubsub import Pubsub
 from libp2p.tools.anyio_service import background_trio_service
 
-from .config import EdgeError, EdgeEvent
-from .stack import GuardedHost
+from banyan_node.edge.config import EdgeError, EdgeEvent
+from banyan_node.edge.stack import GuardedHost
 
 TOPIC = "/banyan/1/heads/"
 MAX_RPC = 64 * 1024

@@ -16,10 +16,9 @@ from typing import Any, Protocol
 
 import trio
 
+from banyan_node.edge.config import MAX_WINDOW, CreditBroken, EdgeConfig, FrameTooLarge, LinkClosed, SlowPeer
+from banyan_node.edge.frames import READ_SIZE, FrameReader, framed, pieces
 from banyan_node.workers.usage import Usage
-
-from .config import MAX_WINDOW, CreditBroken, EdgeConfig, FrameTooLarge, LinkClosed, SlowPeer
-from .frames import READ_SIZE, FrameReader, framed, pieces
 
 FRAME_OVERHEAD = 64
 AT_ONCE = 256

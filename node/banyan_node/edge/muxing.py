@@ -13,7 +13,7 @@ from libp2p.stream_muxer.muxer_multistream import MuxerMultistream
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
-from .config import MAX_WINDOW, EdgeEvent
+from banyan_node.edge.config import MAX_WINDOW, EdgeEvent
 
 Tell = Callable[[EdgeEvent], None]
 GIVE_BACK = 128 * 1024

@@ -49,14 +49,13 @@ from libp2p.transport.tcp.tcp import TCP
 from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr
 
+from banyan_node.edge.config import MAX_WINDOW, EdgeConfig, EdgeEvent, Gate
+from banyan_node.edge.door import Door
+from banyan_node.edge.listening import open_paced_listeners, reuse_address
+from banyan_node.edge.muxing import GuardedMuxing, QuietStream, Tell
 from banyan_node.workers.memory import LARGE_BYTES
 from banyan_node.workers.throttle import Throttle
 from banyan_node.workers.usage import CAUSE, Stage, Usage
-
-from .config import MAX_WINDOW, EdgeConfig, EdgeEvent, Gate
-from .door import Door
-from .listening import open_paced_listeners, reuse_address
-from .muxing import GuardedMuxing, QuietStream, Tell
 
 MAX_RAW_READ = 64 * 1024
 RECEIVE_SIZE = LARGE_BYTES // 4  # room for so much is made at every read; to map a large block each time takes 12 us

@@ -31,12 +31,22 @@ from collections.abc import Callable, Container
 
 import trio
 
+from banyan_node.workers.budget import (
+    JUDGING,
+    LEAST,
+    LEAST_DEEPEST_S,
+    LONGEST_S,
+    NEXT_S,
+    OWN,
+    READING,
+    Allowance,
+    Allowances,
+    Budget,
+)
+from banyan_node.workers.doorstep import Doorstep
+from banyan_node.workers.memory import Ended
+from banyan_node.workers.usage import GroupUse, Stage, Usage, measuring
 from banyan_replica.gossip.groups import group_of
-
-from .budget import JUDGING, LEAST, LEAST_DEEPEST_S, LONGEST_S, NEXT_S, OWN, READING, Allowance, Allowances, Budget
-from .doorstep import Doorstep
-from .memory import Ended
-from .usage import GroupUse, Stage, Usage, measuring
 
 BUSY_S = 1.0
 """How long after a call of its own people a node is at work for them, seconds."""

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from banyan_replica.gossip.frames import Pushes, encode_frame
+from banyan_replica.intake.prepare import Prepared, brings_items
 from banyan_replica.wire import DataItems, GossipFrame, size_of
-
-from .prepare import Prepared, brings_items
 
 
 def slices(whole: Prepared, most: int) -> list[Prepared]:

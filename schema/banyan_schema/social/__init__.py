@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from ..address import Target, post_from_text, post_to_text
-from ..collection import Draft, cell_key, seal, undo
-from .post import (
+from banyan_schema.address import Target, post_from_text, post_to_text
+from banyan_schema.collection import Draft, cell_key, seal, undo
+from banyan_schema.social.post import (
     MAX_LANG,
     MAX_TEXT,
     POST,
@@ -22,11 +22,11 @@ from .post import (
     tags_in,
     write_post,
 )
-from .profile import MAX_FIELD, MAX_VALUE, PROFILE, ProfileField, set_profile
-from .reaction import MAX_EMOJI, REACTION, Reaction, react
-from .relation import BLOCK, FOLLOW, MUTE, RELATIONS, Relate, Relation, relate
-from .repost import REPOST, Repost, repost
-from .vote import VOTE, Vote, write_vote
+from banyan_schema.social.profile import MAX_FIELD, MAX_VALUE, PROFILE, ProfileField, set_profile
+from banyan_schema.social.reaction import MAX_EMOJI, REACTION, Reaction, react
+from banyan_schema.social.relation import BLOCK, FOLLOW, MUTE, RELATIONS, Relate, Relation, relate
+from banyan_schema.social.repost import REPOST, Repost, repost
+from banyan_schema.social.vote import VOTE, Vote, write_vote
 
 __all__ = [
     "BLOCK",

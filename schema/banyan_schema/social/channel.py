@@ -20,14 +20,13 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from banyan_crdt.ids import CellKey, Ref
 from banyan_crdt.ops import Add, Put, Tomb
-
-from ..address import Target
-from ..collection import Blobs, Collection, Draft, Fact, Facts, cell_key
-from ..compound import many, record
-from ..fields import ACCOUNT, HASH, KEY, TARGET, choice, number, optional, text
-from ..layout import Layout
-from ..notices import names, told_by
-from .post import MAX_LANG, post_time
+from banyan_schema.address import Target
+from banyan_schema.collection import Blobs, Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.compound import many, record
+from banyan_schema.fields import ACCOUNT, HASH, KEY, TARGET, choice, number, optional, text
+from banyan_schema.layout import Layout
+from banyan_schema.notices import names, told_by
+from banyan_schema.social.post import MAX_LANG, post_time
 
 MAX_TITLE, MAX_ABOUT, MAX_SITE = 512, 16_384, 2_048
 """The most bytes of UTF-8 of a title (of a chapter too), a description, and the address of a page in the web."""

@@ -20,14 +20,13 @@ from typing import Any, Literal, get_args
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add, Put, Tomb
-
-from ..address import Target
-from ..collection import Collection, Draft, Fact, Facts, cell_key
-from ..dates import FIRST_MS, LAST_MS
-from ..fields import ACCOUNT, KEY, TARGET, choice, formed, optional, signed, text
-from ..layout import Layout
-from ..notices import names, notice
-from .group import group_digest
+from banyan_schema.address import Target
+from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.dates import FIRST_MS, LAST_MS
+from banyan_schema.fields import ACCOUNT, KEY, TARGET, choice, formed, optional, signed, text
+from banyan_schema.layout import Layout
+from banyan_schema.notices import names, notice
+from banyan_schema.social.group import group_digest
 
 MAX_TITLE, MAX_ABOUT, MAX_PLACE, MAX_ZONE = 512, 16_384, 1_024, 64
 """The most bytes of UTF-8 of an event's title, its text, its place and the name of its time zone."""

@@ -21,13 +21,12 @@ from typing import Any, Literal, get_args
 
 from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Add, Put, Tomb
-
-from ..address import Target
-from ..collection import Collection, Draft, Fact, Facts, cell_key
-from ..compound import many
-from ..fields import ACCOUNT, KEY, choice, optional, text
-from ..layout import Layout
-from ..notices import Notice, names, notice
+from banyan_schema.address import Target
+from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.compound import many
+from banyan_schema.fields import ACCOUNT, KEY, choice, optional, text
+from banyan_schema.layout import Layout
+from banyan_schema.notices import Notice, names, notice
 
 MAX_NAME, MAX_ABOUT, MAX_RULES = 256, 4_096, 16_384
 """The most bytes of UTF-8 of a group's name, description and rules."""

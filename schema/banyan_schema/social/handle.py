@@ -16,11 +16,10 @@ from typing import Any
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Add
-
-from ..collection import Collection, Draft, Fact, cell_key
-from ..fields import ACCOUNT, formed
-from ..layout import Layout
-from ..notices import names
+from banyan_schema.collection import Collection, Draft, Fact, cell_key
+from banyan_schema.fields import ACCOUNT, formed
+from banyan_schema.layout import Layout
+from banyan_schema.notices import names
 
 MAX_HANDLE = 200
 """The most bytes of a handle: 64 of the name at most, and a domain."""

@@ -15,12 +15,11 @@ from typing import Any
 
 from banyan_crdt.ids import CellKey
 from banyan_crdt.ops import Add
-
-from ..address import Target
-from ..collection import Collection, Draft, Fact, Facts, cell_key
-from ..fields import ACCOUNT, KEY
-from ..layout import Layout
-from ..notices import names
+from banyan_schema.address import Target
+from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.fields import ACCOUNT, KEY
+from banyan_schema.layout import Layout
+from banyan_schema.notices import names
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,10 @@ from typing import Any, Literal, get_args
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Add
-
-from ..collection import Collection, Draft, Fact, Facts, cell_key
-from ..fields import ACCOUNT, choice
-from ..layout import Layout
-from ..notices import names, notice
+from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.fields import ACCOUNT, choice
+from banyan_schema.layout import Layout
+from banyan_schema.notices import names, notice
 
 Answer = Literal["accept", "refuse"]
 ANSWERS: tuple[Answer, ...] = get_args(Answer)

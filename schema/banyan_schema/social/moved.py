@@ -16,11 +16,10 @@ from typing import Any
 
 from banyan_crdt.ids import AccountId, Ref
 from banyan_crdt.ops import Add, Put
-
-from ..collection import Collection, Draft, Fact, Facts, cell_key
-from ..fields import ACCOUNT
-from ..layout import Layout
-from ..notices import names, told_by
+from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.fields import ACCOUNT
+from banyan_schema.layout import Layout
+from banyan_schema.notices import names, told_by
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,10 @@ from typing import Any
 
 from banyan_crdt.ids import AccountId
 from banyan_crdt.ops import Add
-
-from ..collection import Collection, Draft, Fact, cell_key
-from ..fields import ACCOUNT, text
-from ..layout import Layout
-from ..notices import names
+from banyan_schema.collection import Collection, Draft, Fact, cell_key
+from banyan_schema.fields import ACCOUNT, text
+from banyan_schema.layout import Layout
+from banyan_schema.notices import names
 
 MAX_TITLE = 256
 """The most bytes of UTF-8 of what the account is the voice of."""

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 from banyan_crdt.ids import CellKey
 from banyan_crdt.ops import Add
-
-from ..collection import Collection, Draft, cell_key
-from ..fields import KEY
-from ..layout import Layout
+from banyan_schema.collection import Collection, Draft, cell_key
+from banyan_schema.fields import KEY
+from banyan_schema.layout import Layout
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,15 +23,14 @@ from banyan_crdt.ids import AccountId, CellKey, Ref
 from banyan_crdt.ops import Put, Tomb
 from banyan_crdt.parts import make_part
 from banyan_crdt.shapes import between
-
-from ..address import Target, conversation
-from ..collection import Blobs, Collection, Draft, Fact, Facts, SeedIn, cell_key
-from ..compound import many, pair, record
-from ..fields import ACCOUNT, TARGET, choice, number, optional, text
-from ..layout import Layout
-from ..media import MEDIA, Media, blobs_of
-from ..notices import Notice, notice, poll_ends, told_by
-from .group import group_digest
+from banyan_schema.address import Target, conversation
+from banyan_schema.collection import Blobs, Collection, Draft, Fact, Facts, SeedIn, cell_key
+from banyan_schema.compound import many, pair, record
+from banyan_schema.fields import ACCOUNT, TARGET, choice, number, optional, text
+from banyan_schema.layout import Layout
+from banyan_schema.media import MEDIA, Media, blobs_of
+from banyan_schema.notices import Notice, notice, poll_ends, told_by
+from banyan_schema.social.group import group_digest
 
 MAX_TEXT = 32_768
 MAX_LANG = 35

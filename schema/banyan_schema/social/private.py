@@ -19,11 +19,10 @@ from banyan_crdt.codec import encode
 from banyan_crdt.ids import AccountId, CellKey, Ref, WriterKey
 from banyan_crdt.ops import Add, Put
 from banyan_crdt.sealing import SEALED_MORE, SIZES, WRAPPED_BYTES, open_sealed, seal
-
-from ..collection import Collection, Draft, cell_key
-from ..fields import HASH, KEY, blob
-from ..layout import Layout
-from ..privately import Said, said_in, text_of
+from banyan_schema.collection import Collection, Draft, cell_key
+from banyan_schema.fields import HASH, KEY, blob
+from banyan_schema.layout import Layout
+from banyan_schema.privately import Said, said_in, text_of
 
 
 class Wrapped(NamedTuple):

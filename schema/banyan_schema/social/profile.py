@@ -16,12 +16,11 @@ from typing import Any
 
 from banyan_crdt.ids import Ref
 from banyan_crdt.ops import Put
-
-from ..collection import Blobs, Collection, Draft, Fact, Facts, cell_key
-from ..fields import normal, text
-from ..layout import Layout
-from ..media import MEDIA, Media, blobs_of
-from .handle import HANDLE_FIELD, handle_key, is_handle
+from banyan_schema.collection import Blobs, Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.fields import normal, text
+from banyan_schema.layout import Layout
+from banyan_schema.media import MEDIA, Media, blobs_of
+from banyan_schema.social.handle import HANDLE_FIELD, handle_key, is_handle
 
 MAX_FIELD = 64
 MAX_VALUE = 4_096

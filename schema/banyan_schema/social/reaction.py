@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from banyan_crdt.ops import Add
-
-from ..address import Target
-from ..collection import Collection, Draft, Fact, Facts, cell_key
-from ..fields import ACCOUNT, KEY, normal, text
-from ..layout import Layout
-from ..notices import notice
+from banyan_schema.address import Target
+from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.fields import ACCOUNT, KEY, normal, text
+from banyan_schema.layout import Layout
+from banyan_schema.notices import notice
 
 MAX_EMOJI = 64
 """The most bytes of UTF-8 of an emoji."""

@@ -13,11 +13,10 @@ from typing import Any, Literal
 
 from banyan_crdt.ids import AccountId, Coll
 from banyan_crdt.ops import Add
-
-from ..collection import Collection, Draft, Fact, Facts, cell_key
-from ..fields import ACCOUNT
-from ..layout import Layout
-from ..notices import notice
+from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.fields import ACCOUNT
+from banyan_schema.layout import Layout
+from banyan_schema.notices import notice
 
 Relation = Literal["follow", "block", "mute"]
 

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from banyan_crdt.ops import Add
-
-from ..address import Target
-from ..collection import Collection, Draft, Fact, Facts, cell_key
-from ..fields import ACCOUNT, KEY
-from ..layout import Layout
-from ..notices import notice
+from banyan_schema.address import Target
+from banyan_schema.collection import Collection, Draft, Fact, Facts, cell_key
+from banyan_schema.fields import ACCOUNT, KEY
+from banyan_schema.layout import Layout
+from banyan_schema.notices import notice
 
 
 @dataclass(frozen=True, slots=True)

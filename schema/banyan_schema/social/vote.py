@@ -23,14 +23,13 @@ from typing import Any, Literal
 from banyan_crdt.codec import encode
 from banyan_crdt.ids import CellKey, H, Ref
 from banyan_crdt.ops import Put
-
-from ..address import Target
-from ..collection import Collection, Draft, Fact, Facts
-from ..compound import many
-from ..fields import ACCOUNT, KEY, choice, number
-from ..layout import Layout
-from ..notices import names, poll_ends
-from .post import MAX_OPTIONS, POLL_OF_POST, Poll
+from banyan_schema.address import Target
+from banyan_schema.collection import Collection, Draft, Fact, Facts
+from banyan_schema.compound import many
+from banyan_schema.fields import ACCOUNT, KEY, choice, number
+from banyan_schema.layout import Layout
+from banyan_schema.notices import names, poll_ends
+from banyan_schema.social.post import MAX_OPTIONS, POLL_OF_POST, Poll
 
 KEY_BYTES = 48 + 16 + 1 + 8 + 1
 CLOSES = slice(48 + 16 + 1, KEY_BYTES - 1)

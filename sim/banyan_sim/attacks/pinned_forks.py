@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 from banyan_sim.attack import Attack, Strangers, Victim
+from banyan_sim.attacks.recount import CONTROL, EVERY_S, pin_all, tiny_entries
 from banyan_sim.forge import pushed, pushes
-
-from .recount import CONTROL, EVERY_S, pin_all, tiny_entries
 
 
 class PinnedForks(Attack):

@@ -16,9 +16,7 @@ from pathlib import Path
 
 from banyan_crdt.blob import CHUNK, MAX_BLOB, BlobList, BlobRoot, check_list, chunk_hash, chunks_of
 from banyan_crdt.errors import Malformed
-
-from ..lmdb_folder import make_folder, sync_folder
-from .files import (
+from banyan_storage.blobs.files import (
     DRAFT,
     ENDINGS,
     SIZE_BYTES,
@@ -33,7 +31,8 @@ from .files import (
     write_all,
     write_durably,
 )
-from .partial import PartialBlob
+from banyan_storage.blobs.partial import PartialBlob
+from banyan_storage.lmdb_folder import make_folder, sync_folder
 
 _ROOT_DIGITS = 64
 ASIDE = "damaged"

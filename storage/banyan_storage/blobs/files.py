@@ -24,9 +24,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from banyan_crdt.blob import HASH_BYTES, BlobList, BlobRoot
-
-from ..errors import DiskFailed, DiskFull, StorageError
-from ..lmdb_folder import sync_folder
+from banyan_storage.errors import DiskFailed, DiskFull, StorageError
+from banyan_storage.lmdb_folder import sync_folder
 
 DRAFT = "new-"
 SIZE_BYTES = 8

@@ -11,9 +11,8 @@ from contextlib import suppress
 
 from banyan_crdt.blob import CHUNK, BlobList
 from banyan_crdt.errors import Malformed
-
-from ..lmdb_folder import sync_folder
-from .files import BlobPaths, on_disk, read_all, write_all
+from banyan_storage.blobs.files import BlobPaths, on_disk, read_all, write_all
+from banyan_storage.lmdb_folder import sync_folder
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 

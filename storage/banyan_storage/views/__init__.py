@@ -13,7 +13,7 @@ progress.py    how much of each view is built
 journal.py     which posts changed, for an index outside the store
 """
 
-from .hooks import SocialViews
-from .registry import VIEW_TABLES
+from banyan_storage.views.hooks import SocialViews
+from banyan_storage.views.registry import VIEW_TABLES
 
 __all__ = ["VIEW_TABLES", "SocialViews"]

@@ -16,19 +16,27 @@ from itertools import islice
 from banyan_crdt.errors import BanyanError
 from banyan_crdt.ids import AccountId
 from banyan_crdt.state import counted_entries
-
-from .. import tables as t
-from ..engine import ReadTxn, WriteTxn, after_prefix
-from ..errors import CorruptStore
-from ..reader import StoreReader
-from ..view_rows import NUMBERS, SHOWN, SLOT, Showing, showing
-from ..viewhook import CountedEntry
-from . import journal, large_accounts, touched
-from .changes import Changes
-from .progress import CURSOR, WHOLE, cursors
-from .refolding import Refolding
-from .registry import BUILDING, BUILDING_ROW, NAMES, SHOWN_NAME, VERSIONS, rows_of, tables_of, version_of
-from .social.timeline import TIMELINE
+from banyan_storage import tables as t
+from banyan_storage.engine import ReadTxn, WriteTxn, after_prefix
+from banyan_storage.errors import CorruptStore
+from banyan_storage.reader import StoreReader
+from banyan_storage.view_rows import NUMBERS, SHOWN, SLOT, Showing, showing
+from banyan_storage.viewhook import CountedEntry
+from banyan_storage.views import journal, large_accounts, touched
+from banyan_storage.views.changes import Changes
+from banyan_storage.views.progress import CURSOR, WHOLE, cursors
+from banyan_storage.views.refolding import Refolding
+from banyan_storage.views.registry import (
+    BUILDING,
+    BUILDING_ROW,
+    NAMES,
+    SHOWN_NAME,
+    VERSIONS,
+    rows_of,
+    tables_of,
+    version_of,
+)
+from banyan_storage.views.social.timeline import TIMELINE
 
 STEP = 512
 """Operations, or rows of what is shown, that one step reads: about 20 ms."""

@@ -8,15 +8,14 @@ from itertools import chain
 from typing import TypeAlias
 
 from banyan_schema.social import POST
-
-from ..blob_names import look_again
-from ..engine import Item, Table, WriteTxn
-from ..view_rows import NUMBERED, REGISTER, SHOWN, Showing
-from . import journal, touched
-from .progress import is_built
-from .registry import OPENINGS, VIEWS, rows_of
-from .social.timeline import LINE, TIMELINE
-from .view import Counter, KeyOf, OpeningPost, Row, count_of, count_value
+from banyan_storage.blob_names import look_again
+from banyan_storage.engine import Item, Table, WriteTxn
+from banyan_storage.view_rows import NUMBERED, REGISTER, SHOWN, Showing
+from banyan_storage.views import journal, touched
+from banyan_storage.views.progress import is_built
+from banyan_storage.views.registry import OPENINGS, VIEWS, rows_of
+from banyan_storage.views.social.timeline import LINE, TIMELINE
+from banyan_storage.views.view import Counter, KeyOf, OpeningPost, Row, count_of, count_value
 
 _Items: TypeAlias = "defaultdict[Table, list[Item]]"
 _There: TypeAlias = dict[tuple[Table, KeyOf | None], set[bytes]]

@@ -25,11 +25,10 @@ from banyan_crdt.ops import Add, Body, Del, Put, Tomb, decode_body, part_of
 from banyan_crdt.parts import content_of
 from banyan_crdt.single import Puts
 from banyan_schema.social import POST
-
-from .. import tables as t
-from ..engine import Item, Table, WriteTxn, after_prefix
-from ..reader import StoreReader
-from ..view_rows import (
+from banyan_storage import tables as t
+from banyan_storage.engine import Item, Table, WriteTxn, after_prefix
+from banyan_storage.reader import StoreReader
+from banyan_storage.view_rows import (
     CELLS,
     COVER,
     COVERS,
@@ -49,9 +48,9 @@ from ..view_rows import (
     slot_of,
     stamp_bytes,
 )
-from ..viewhook import Append, CountedEntry
-from .changes import Changes
-from .whole_slots import Slots
+from banyan_storage.viewhook import Append, CountedEntry
+from banyan_storage.views.changes import Changes
+from banyan_storage.views.whole_slots import Slots
 
 STEP = 4_096
 """Entries of an account folded at a time."""

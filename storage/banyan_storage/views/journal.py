@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from ..engine import ReadTxn, Table, WriteTxn
-from ..layout import Layout
-from ..tables import guard, guarded, number, u16, u48, u64
-from .view import OpeningPost
+from banyan_storage.engine import ReadTxn, Table, WriteTxn
+from banyan_storage.layout import Layout
+from banyan_storage.tables import guard, guarded, number, u16, u48, u64
+from banyan_storage.views.view import OpeningPost
 
 JOURNAL = Table("changed_posts")
 """number 8 of the last of its changes -> POST, of each; or ARRIVALS; or nothing: all posts; guarded"""

@@ -23,18 +23,17 @@ from banyan_crdt.ids import AccountId, LogId
 from banyan_crdt.ops import Body, Tomb
 from banyan_crdt.shapes import ops_in
 from banyan_crdt.state import counted_entries
-
-from .. import tables as t
-from ..engine import ReadTxn, WriteTxn, after_prefix
-from ..errors import CorruptStore
-from ..layout import Layout
-from ..reader import StoreReader
-from ..view_rows import CELLS, COVERS, NUMBERS, SHOWN, TARGET, TOMBS, showing
-from ..viewhook import Append, CountedEntry, Wanting
-from .changes import Changes
-from .folding import Fold, fold_account
-from .progress import cursors
-from .registry import AGAIN
+from banyan_storage import tables as t
+from banyan_storage.engine import ReadTxn, WriteTxn, after_prefix
+from banyan_storage.errors import CorruptStore
+from banyan_storage.layout import Layout
+from banyan_storage.reader import StoreReader
+from banyan_storage.view_rows import CELLS, COVERS, NUMBERS, SHOWN, TARGET, TOMBS, showing
+from banyan_storage.viewhook import Append, CountedEntry, Wanting
+from banyan_storage.views.changes import Changes
+from banyan_storage.views.folding import Fold, fold_account
+from banyan_storage.views.progress import cursors
+from banyan_storage.views.registry import AGAIN
 
 CLEARED, FOLDED, WANTED, RUN = b"\0", b"\1", b"\2", b"\3"
 """What is done to an account: its rows are cleared, or it is folded, or only its content is asked for, because all

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from banyan_crdt.ids import AccountId
-
-from ..engine import ReadTxn
-from ..errors import ViewBuilding
-from ..layout import Layout
-from ..view_rows import SLOT
-from .registry import BUILDING, BUILDING_ROW, NAMES, SHOWN_NAME, version_of
+from banyan_storage.engine import ReadTxn
+from banyan_storage.errors import ViewBuilding
+from banyan_storage.layout import Layout
+from banyan_storage.view_rows import SLOT
+from banyan_storage.views.registry import BUILDING, BUILDING_ROW, NAMES, SHOWN_NAME, version_of
 
 CURSOR = Layout("account 32 | own")
 """own: of the last slot."""

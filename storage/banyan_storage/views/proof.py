@@ -20,11 +20,10 @@ from banyan_crdt.entry import Entry
 from banyan_crdt.ids import AccountId, EntryId, Ref
 from banyan_crdt.ops import Body, Del, Put
 from banyan_crdt.parts import content_of
-
-from .. import tables as t
-from ..engine import Table
-from ..reader import StoreReader
-from ..view_rows import (
+from banyan_storage import tables as t
+from banyan_storage.engine import Table
+from banyan_storage.reader import StoreReader
+from banyan_storage.view_rows import (
     CELLS,
     COVERS,
     NUMBERED,
@@ -42,11 +41,11 @@ from ..view_rows import (
     shown,
     stamp_bytes,
 )
-from .building import counted
-from .large_accounts import waiting
-from .progress import cursors
-from .registry import SHOWN_NAME, VIEWS, rows_of
-from .view import Counter, Row, View, count_of, count_value
+from banyan_storage.views.building import counted
+from banyan_storage.views.large_accounts import waiting
+from banyan_storage.views.progress import cursors
+from banyan_storage.views.registry import SHOWN_NAME, VIEWS, rows_of
+from banyan_storage.views.view import Counter, Row, View, count_of, count_value
 
 _Row = TypeVar("_Row", bytes, Showing)
 

@@ -16,15 +16,14 @@ from banyan_crdt.logs import counted_body
 from banyan_crdt.ops import MAX_OPS, decode_body, part_of
 from banyan_crdt.shapes import ops_in
 from banyan_crdt.single import PUT, read_single
-
-from .. import tables as t
-from ..engine import WriteTxn
-from ..errors import CorruptStore
-from ..reader import StoreReader
-from ..records import Line
-from ..view_rows import ELEMENT, REGISTER, STAMP, place_bytes, stamp_bytes
-from .folding import STEP, Fold, Fresh, Said, numbers_of
-from .large_accounts import goes_on
+from banyan_storage import tables as t
+from banyan_storage.engine import WriteTxn
+from banyan_storage.errors import CorruptStore
+from banyan_storage.reader import StoreReader
+from banyan_storage.records import Line
+from banyan_storage.view_rows import ELEMENT, REGISTER, STAMP, place_bytes, stamp_bytes
+from banyan_storage.views.folding import STEP, Fold, Fresh, Said, numbers_of
+from banyan_storage.views.large_accounts import goes_on
 
 LARGE = 8_192
 """Operations of one account that are folded together: 0.1 to 0.4 s."""

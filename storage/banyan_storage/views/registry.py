@@ -16,15 +16,14 @@ from typing import Any
 
 from banyan_schema.collection import Collection
 from banyan_schema.registry import SOCIAL
-
-from ..engine import Table
-from ..layout import Layout
-from ..tables import ACTS, ARRIVED, STORE_TABLES
-from ..view_rows import SHOWN_TABLES, SLOT, Showing, facts_of
-from . import social
-from .journal import JOURNAL
-from .touched import TOUCHED
-from .view import Row, RowOf, View
+from banyan_storage.engine import Table
+from banyan_storage.layout import Layout
+from banyan_storage.tables import ACTS, ARRIVED, STORE_TABLES
+from banyan_storage.view_rows import SHOWN_TABLES, SLOT, Showing, facts_of
+from banyan_storage.views import social
+from banyan_storage.views.journal import JOURNAL
+from banyan_storage.views.touched import TOUCHED
+from banyan_storage.views.view import Row, RowOf, View
 
 SHOWN_NAME = "shown"
 VERSIONS = Table("view_versions")

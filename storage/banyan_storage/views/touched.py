@@ -13,8 +13,8 @@ from collections.abc import Set
 from itertools import pairwise
 from typing import NamedTuple
 
-from ..engine import ReadTxn, Table, WriteTxn
-from ..tables import guard, guarded, number, u64
+from banyan_storage.engine import ReadTxn, Table, WriteTxn
+from banyan_storage.tables import guard, guarded, number, u64
 
 TOUCHED = Table("touched")
 """change 8 -> accounts u16 | their numbers, 4 each | posts (`post_name`), 8 each; or nothing: perhaps all; guarded"""

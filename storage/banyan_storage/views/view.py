@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from ..engine import Item, Table
-from ..layout import Layout
+from banyan_storage.engine import Item, Table
+from banyan_storage.layout import Layout
 
 Row = tuple[Table, bytes, bytes]
 """(table, key, value)."""

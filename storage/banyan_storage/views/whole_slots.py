@@ -9,13 +9,12 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from banyan_crdt.parts import content_of
-
-from .. import tables as t
-from ..engine import WriteTxn, after_prefix
-from ..reader import StoreReader
-from ..slots import cells_at, in_order, shown_at, stamp_of
-from ..view_rows import CELLS, KINDS, SHOW, SHOWN, SLOT, STAMP, TOMB, TOMBS, Showing, shown, size_of
-from .changes import Changes
+from banyan_storage import tables as t
+from banyan_storage.engine import WriteTxn, after_prefix
+from banyan_storage.reader import StoreReader
+from banyan_storage.slots import cells_at, in_order, shown_at, stamp_of
+from banyan_storage.view_rows import CELLS, KINDS, SHOW, SHOWN, SLOT, STAMP, TOMB, TOMBS, Showing, shown, size_of
+from banyan_storage.views.changes import Changes
 
 _apart = itemgetter(SLOT.account, SLOT.own)
 

@@ -6,10 +6,9 @@ from operator import itemgetter
 
 from banyan_schema.address import Target
 from banyan_schema.social.vote import KEY_BYTES, vote_key
-
-from ...engine import Table
-from ...layout import Layout
-from ..view import Counter, Row, View
+from banyan_storage.engine import Table
+from banyan_storage.layout import Layout
+from banyan_storage.views.view import Counter, Row, View
 
 BALLOTS = Table("ballots")
 """BALLOT | account number 4 -> nothing"""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from operator import itemgetter
 
-from ...engine import Table
-from ...layout import Layout
-from ..view import Counter, Row, View, by_account, by_target
+from banyan_storage.engine import Table
+from banyan_storage.layout import Layout
+from banyan_storage.views.view import Counter, Row, View, by_account, by_target
 
 CHANNEL_EPISODES = Table("channel_episodes")
 """EPISODE_ROW -> place 8"""

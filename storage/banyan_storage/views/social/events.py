@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from operator import itemgetter
 
-from ...engine import Table
-from ...layout import Layout
-from ..view import Counter, Row, View, by_target
+from banyan_storage.engine import Table
+from banyan_storage.layout import Layout
+from banyan_storage.views.view import Counter, Row, View, by_target
 
 EVENTS = Table("events")
 """EVENT_ROW -> place 8. begins: see `moment` of banyan_schema.social.event"""

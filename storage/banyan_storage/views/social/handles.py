@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...engine import Table
-from ..view import BY, View, by_account, by_target
+from banyan_storage.engine import Table
+from banyan_storage.views.view import BY, View, by_account, by_target
 
 HANDLES = Table("handles")
 """length 1 | handle | account 32 | number 4 of the account that says it | cell key and element 32 -> nothing"""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ...engine import Table
-from ...layout import Layout
-from ..view import View, by_account
+from banyan_storage.engine import Table
+from banyan_storage.layout import Layout
+from banyan_storage.views.view import View, by_account
 
 LOCKED = Table("locked")
 """account number 4 | "l" | profile cell's key 16 -> nothing: a field of the profile says `locked`. Another cell may say

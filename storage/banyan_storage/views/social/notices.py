@@ -9,11 +9,10 @@ one step.
 from __future__ import annotations
 
 from banyan_schema.notices import UNTOLD
-
-from ...engine import Table
-from ...layout import Layout
-from ...tables import part_place
-from ..view import Row, View
+from banyan_storage.engine import Table
+from banyan_storage.layout import Layout
+from banyan_storage.tables import part_place
+from banyan_storage.views.view import Row, View
 
 NOTICES = Table("notices", dupsort=True)
 """account 32 -> set of: NOTICE"""

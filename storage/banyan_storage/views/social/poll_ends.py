@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ...engine import Table
-from ...layout import Layout
-from ..view import View, by_account
+from banyan_storage.engine import Table
+from banyan_storage.layout import Layout
+from banyan_storage.views.view import View, by_account
 
 OWN_POLLS = Table("own_polls")
 """OWN_POLL -> nothing"""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from operator import itemgetter
 
-from ...engine import ReadTxn, Table
-from ...layout import Layout
-from ..view import BY, Counter, View, by_target, count_of
+from banyan_storage.engine import ReadTxn, Table
+from banyan_storage.layout import Layout
+from banyan_storage.views.view import BY, Counter, View, by_target, count_of
 
 REACTIONS = Table("reactions")
 """target 48 | length 1 | emoji | account number 4 | cell key and element 32 -> nothing"""

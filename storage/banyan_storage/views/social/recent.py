@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from banyan_schema.social.post import OPENING
-
-from ...engine import Item, Table
-from ..view import OpeningPost, Row, View
+from banyan_storage.engine import Item, Table
+from banyan_storage.views.view import OpeningPost, Row, View
 
 RECENT = Table("recent")
 """kind 1 | BY_TIME, with the place -> nothing. kind: OPENING or ANSWER of

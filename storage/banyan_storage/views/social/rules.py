@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...engine import Table
-from ..view import Row, View, by_account
+from banyan_storage.engine import Table
+from banyan_storage.views.view import Row, View, by_account
 
 RULES = Table("rules")
 """account number 4 | post key 16 -> policy 1 (banyan_schema.social.post), or

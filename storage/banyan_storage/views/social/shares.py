@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ...engine import Table
-from ...layout import Layout
-from ..view import Row, View
+from banyan_storage.engine import Table
+from banyan_storage.layout import Layout
+from banyan_storage.views.view import Row, View
 
 SHARES = Table("shares", dupsort=True)
 """account number 4 -> set of: LINE, as in the table of posts; its key is the element of the repost"""

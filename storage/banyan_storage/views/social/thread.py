@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from operator import itemgetter
 
-from ...engine import Table
-from ...layout import Layout
-from ..view import Counter, Row, View
+from banyan_storage.engine import Table
+from banyan_storage.layout import Layout
+from banyan_storage.views.view import Counter, Row, View
 
 REPLIES = Table("replies")
 """parent 48 | BY_TIME -> place 8"""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...engine import Item, Table
-from ...layout import Layout
-from ..view import OpeningPost, Row, View
+from banyan_storage.engine import Item, Table
+from banyan_storage.layout import Layout
+from banyan_storage.views.view import OpeningPost, Row, View
 
 TIMELINE = Table("timeline", dupsort=True)
 """account number 4 -> set of: LINE"""
